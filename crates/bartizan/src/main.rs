@@ -1,0 +1,3 @@
+//! The Bartizan command.
+
+fn main() {}

@@ -1,0 +1,317 @@
+//! What is asked for: an action on a resource, with arguments.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CallId, Digest, ModelName, ServerName, ToolName, UpstreamName};
+
+/// What a call does. Each is a Cedar action of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Ask a model for an answer.
+    Generate,
+    /// List models.
+    ListModels,
+    /// A tool call inside a model's answer, before the agent sees it.
+    ProposeTool,
+    /// A tool that the model's provider runs itself (web search, code interpreter, hosted MCP).
+    UseHostedTool,
+    /// History that the model's provider keeps (`previous_response_id`, stored conversations).
+    UseServerHistory,
+    /// Open an MCP conversation with a server (`initialize`, `server/discover`).
+    Connect,
+    /// List a server's tools.
+    ListTools,
+    /// Call a tool.
+    CallTool,
+    /// List resources or resource templates.
+    ListResources,
+    /// Read a resource.
+    ReadResource,
+    /// Subscribe to a resource.
+    SubscribeResource,
+    /// List prompts.
+    ListPrompts,
+    /// Fetch a prompt.
+    GetPrompt,
+    /// Ask for argument completion.
+    Complete,
+    /// Set a server's log level.
+    SetLogLevel,
+    /// A server asks the agent's model for an answer (`sampling/createMessage`).
+    Sample,
+    /// A server asks the agent's user a question (`elicitation/create`).
+    Elicit,
+    /// A server asks for the agent's roots.
+    ListRoots,
+    /// A protocol message without content of its own: ping, progress, cancellation, change notices.
+    Notify,
+    /// A message of a method we do not know.
+    Other,
+}
+
+impl Action {
+    /// Every action, in the order of declaration.
+    pub const ALL: [Self; 20] = [
+        Self::Generate,
+        Self::ListModels,
+        Self::ProposeTool,
+        Self::UseHostedTool,
+        Self::UseServerHistory,
+        Self::Connect,
+        Self::ListTools,
+        Self::CallTool,
+        Self::ListResources,
+        Self::ReadResource,
+        Self::SubscribeResource,
+        Self::ListPrompts,
+        Self::GetPrompt,
+        Self::Complete,
+        Self::SetLogLevel,
+        Self::Sample,
+        Self::Elicit,
+        Self::ListRoots,
+        Self::Notify,
+        Self::Other,
+    ];
+
+    /// The Cedar action id, and the word in records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Generate => "generate",
+            Self::ListModels => "list_models",
+            Self::ProposeTool => "propose_tool",
+            Self::UseHostedTool => "use_hosted_tool",
+            Self::UseServerHistory => "use_server_history",
+            Self::Connect => "connect",
+            Self::ListTools => "list_tools",
+            Self::CallTool => "call_tool",
+            Self::ListResources => "list_resources",
+            Self::ReadResource => "read_resource",
+            Self::SubscribeResource => "subscribe_resource",
+            Self::ListPrompts => "list_prompts",
+            Self::GetPrompt => "get_prompt",
+            Self::Complete => "complete",
+            Self::SetLogLevel => "set_log_level",
+            Self::Sample => "sample",
+            Self::Elicit => "elicit",
+            Self::ListRoots => "list_roots",
+            Self::Notify => "notify",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// What the call is about. Each variant is a Cedar entity type of the same name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Resource {
+    /// A model at an upstream.
+    Model {
+        /// As the agent named it, after aliases.
+        model: ModelName,
+        /// Where it is served.
+        upstream: UpstreamName,
+    },
+    /// A model upstream as a whole.
+    Upstream {
+        /// Its name.
+        upstream: UpstreamName,
+    },
+    /// A tool of an MCP server.
+    Tool {
+        /// The server.
+        server: ServerName,
+        /// The tool, without any `server__` prefix.
+        tool: ToolName,
+    },
+    /// A tool the agent told its model of. Who runs it, the agent knows.
+    AgentTool {
+        /// As the agent named it.
+        tool: ToolName,
+    },
+    /// A tool run by the model's provider.
+    HostedTool {
+        /// The provider.
+        upstream: UpstreamName,
+        /// The provider's name for the tool type (`web_search`, `mcp`, `code_interpreter`).
+        tool: ToolName,
+    },
+    /// An MCP server as a whole.
+    Server {
+        /// Its name.
+        server: ServerName,
+    },
+    /// A resource of an MCP server.
+    McpResource {
+        /// The server.
+        server: ServerName,
+        /// Its URI, at most 2048 bytes.
+        uri: String,
+    },
+    /// A prompt of an MCP server.
+    Prompt {
+        /// The server.
+        server: ServerName,
+        /// The prompt.
+        prompt: ToolName,
+    },
+}
+
+impl Resource {
+    /// The Cedar entity type, without namespace.
+    #[must_use]
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Model { .. } => "Model",
+            Self::Upstream { .. } => "Upstream",
+            Self::Tool { .. } => "Tool",
+            Self::AgentTool { .. } => "AgentTool",
+            Self::HostedTool { .. } => "HostedTool",
+            Self::Server { .. } => "Server",
+            Self::McpResource { .. } => "McpResource",
+            Self::Prompt { .. } => "Prompt",
+        }
+    }
+
+    /// The Cedar entity id: `server/tool`, `upstream/model`, or the single name.
+    #[must_use]
+    pub fn entity_id(&self) -> String {
+        match self {
+            Self::Model { model, upstream } => format!("{upstream}/{model}"),
+            Self::Upstream { upstream } => upstream.to_string(),
+            Self::Tool { server, tool } => format!("{server}/{tool}"),
+            Self::AgentTool { tool } => tool.to_string(),
+            Self::HostedTool { upstream, tool } => format!("{upstream}/{tool}"),
+            Self::Server { server } => server.to_string(),
+            Self::McpResource { server, uri } => format!("{server}/{uri}"),
+            Self::Prompt { server, prompt } => format!("{server}/{prompt}"),
+        }
+    }
+
+    /// The MCP server this is on, if any.
+    #[must_use]
+    pub fn server(&self) -> Option<&ServerName> {
+        match self {
+            Self::Tool { server, .. }
+            | Self::Server { server }
+            | Self::McpResource { server, .. }
+            | Self::Prompt { server, .. } => Some(server),
+            _ => None,
+        }
+    }
+}
+
+/// Where the call arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Surface {
+    /// OpenAI chat completions.
+    OpenaiChat,
+    /// OpenAI responses.
+    OpenaiResponses,
+    /// Anthropic messages.
+    AnthropicMessages,
+    /// MCP.
+    Mcp,
+}
+
+impl Surface {
+    /// The word in policy and records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenaiChat => "openai_chat",
+            Self::OpenaiResponses => "openai_responses",
+            Self::AnthropicMessages => "anthropic_messages",
+            Self::Mcp => "mcp",
+        }
+    }
+}
+
+/// How a tool's definition stands against its pin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PinState {
+    /// No pin applies (not a pinned kind of resource).
+    None,
+    /// Seen for the first time; pinned as it is, not yet reviewed by an operator.
+    First,
+    /// Equal to the pin.
+    Same,
+    /// Differs from the pin and is not approved.
+    Changed,
+    /// Called without ever having been listed.
+    Unlisted,
+}
+
+impl PinState {
+    /// The word in policy and records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::First => "first",
+            Self::Same => "same",
+            Self::Changed => "changed",
+            Self::Unlisted => "unlisted",
+        }
+    }
+}
+
+/// What a tool says of itself (MCP tool annotations). Hints of an unreviewed server: they may tighten, never loosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Effects {
+    /// `readOnlyHint`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_only: Option<bool>,
+    /// `destructiveHint`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destructive: Option<bool>,
+    /// `openWorldHint`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_world: Option<bool>,
+}
+
+/// A call's arguments as policy sees them: leaves of the JSON arguments by dotted path.
+///
+/// Array elements use their index (`to.0`). At most 256 leaves; text leaves are cut at 4096 bytes. When anything
+/// was cut or left out `complete` is false, and policy must treat what it does not see as hostile.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Arguments {
+    /// Text, boolean (`true`/`false`) and null (`null`) leaves.
+    pub texts: BTreeMap<String, String>,
+    /// Integer leaves, and decimals rounded towards zero.
+    pub numbers: BTreeMap<String, i64>,
+    /// Whether every leaf is here, whole.
+    pub complete: bool,
+}
+
+/// The facts of one call, as decoded. Content stays outside: only its digest and the leaves policy asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CallFacts {
+    /// This call.
+    pub id: CallId,
+    /// What it does.
+    pub action: Action,
+    /// To what.
+    pub resource: Resource,
+    /// Where it arrived.
+    pub surface: Surface,
+    /// The agent asked for a streamed answer.
+    pub streaming: bool,
+    /// Size of the request body in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the exact body bytes.
+    pub digest: Digest,
+    /// How the tool's definition stands against its pin.
+    pub pin: PinState,
+    /// What the tool says of itself.
+    pub effects: Effects,
+    /// Leaves of the arguments. `None` where the call has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<Arguments>,
+}

@@ -1,0 +1,26 @@
+//! The words every ring shares: ids, principals, calls, findings, evidence, rulings' reasons, refusals, records.
+//!
+//! Plain data only. Nothing here decides, reads a clock, or touches the outside. Every id is a newtype, parsed
+//! once at the edge; a value of one of these types is already within its bounds.
+
+mod call;
+mod code;
+mod evidence;
+mod id;
+mod principal;
+mod record;
+mod refusal;
+mod time;
+
+pub use call::{Action, Arguments, CallFacts, Effects, PinState, Resource, Surface};
+pub use code::{Code, Fault};
+pub use evidence::{Because, Evidence, Fact, Finding, FindingKind, MatchedPolicy, PolicyEffect, Severity, Span};
+pub use id::{
+    kind,
+    AgentId, ApprovalId, CallId, Digest, IdFault, Issuer, KeyId, ModelName, Name, PolicyId, ServerName, SessionId,
+    ToolName, Ulid, UpstreamName, UserId,
+};
+pub use principal::{Actor, AuthMethod, Principal};
+pub use record::{Answer, Ending, Record, RecordKind, RulingWord};
+pub use refusal::Refusal;
+pub use time::Timestamp;

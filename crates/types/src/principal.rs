@@ -1,0 +1,54 @@
+//! Who calls: an agent, for a user, through a chain of actors.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AgentId, Issuer, KeyId, Timestamp, UserId};
+
+/// How a credential was checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    /// One of our own API keys.
+    ApiKey,
+    /// A JWT checked against a configured issuer's key set.
+    Jwt,
+    /// The peer credentials of an owner-only unix socket or the pipe of a wrapped server.
+    Local,
+}
+
+/// One link of the `act` chain (RFC 8693 section 4.1): a party that acts for the one before it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Actor {
+    /// The actor's `sub`.
+    pub sub: String,
+    /// The actor's `iss`, where the token names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iss: Option<String>,
+}
+
+/// An authenticated caller. Built by `identity` alone; everyone else only reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Principal {
+    /// The workload.
+    pub agent: AgentId,
+    /// Whom it acts for, if anyone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserId>,
+    /// Who acts for whom, outermost first, at most 8 links.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub act: Vec<Actor>,
+    /// Groups the issuer or our own registry puts the agent in.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub groups: BTreeSet<String>,
+    /// Who vouches.
+    pub issuer: Issuer,
+    /// Which credential, without its secret.
+    pub credential: KeyId,
+    /// How it was checked.
+    pub method: AuthMethod,
+    /// When the credential ends, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+}

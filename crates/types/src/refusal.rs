@@ -1,0 +1,31 @@
+//! What a caller is told when a call does not pass.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CallId, Code};
+
+/// A refusal as the caller sees it: the call's id, a stable code, one safe sentence, and a hint.
+///
+/// INVARIANT: no field carries anything the caller did not already know, a secret, or text from content. The
+/// sentence is constant per code, or an operator's `@reason`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[error("{sentence} [{code}, call {call}]")]
+pub struct Refusal {
+    /// The refused call; `bartizan explain ID` tells the rest to whoever may know it.
+    pub call: CallId,
+    /// The stable code.
+    pub code: Code,
+    /// One safe sentence.
+    pub sentence: String,
+    /// Seconds after which trying again may help, where it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<u32>,
+}
+
+impl Refusal {
+    /// A refusal with the code's own sentence.
+    #[must_use]
+    pub fn new(call: CallId, code: Code) -> Self {
+        Self { call, code, sentence: code.sentence().to_owned(), retry_after_seconds: None }
+    }
+}
