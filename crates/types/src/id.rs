@@ -53,13 +53,19 @@ impl<K> Name<K> {
             return Err(IdFault::Empty);
         }
         if text.len() > NAME_MAX_BYTES {
-            return Err(IdFault::TooLong { bytes: text.len(), limit: NAME_MAX_BYTES });
+            return Err(IdFault::TooLong {
+                bytes: text.len(),
+                limit: NAME_MAX_BYTES,
+            });
         }
         let bad = |byte: u8| !byte.is_ascii_graphic() || matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'`');
         if let Some(at) = text.bytes().position(bad) {
             return Err(IdFault::Character { at });
         }
-        Ok(Self { text: Arc::from(text), kind: PhantomData })
+        Ok(Self {
+            text: Arc::from(text),
+            kind: PhantomData,
+        })
     }
 
     /// The name as text.
@@ -71,7 +77,10 @@ impl<K> Name<K> {
 
 impl<K> Clone for Name<K> {
     fn clone(&self) -> Self {
-        Self { text: Arc::clone(&self.text), kind: PhantomData }
+        Self {
+            text: Arc::clone(&self.text),
+            kind: PhantomData,
+        }
     }
 }
 impl<K> PartialEq for Name<K> {
@@ -137,7 +146,10 @@ impl<K> Ulid<K> {
     #[must_use]
     pub fn mint(now: Timestamp, random: u128) -> Self {
         let millis = u128::from(now.unix_millis()) & 0xFFFF_FFFF_FFFF;
-        Self { bits: (millis << 80) | (random & ((1 << 80) - 1)), kind: PhantomData }
+        Self {
+            bits: (millis << 80) | (random & ((1 << 80) - 1)),
+            kind: PhantomData,
+        }
     }
 
     /// The 128 bits.
@@ -206,7 +218,10 @@ impl<K> FromStr for Ulid<K> {
             }
             bits = (bits << 5) | u128::try_from(digit).map_err(|_| IdFault::Ulid)?;
         }
-        Ok(Self { bits, kind: PhantomData })
+        Ok(Self {
+            bits,
+            kind: PhantomData,
+        })
     }
 }
 impl<K> Serialize for Ulid<K> {
@@ -248,11 +263,17 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Self, IdFault> {
         let bytes = text.as_bytes();
         if bytes.len() != 64 {
-            return Err(IdFault::TooLong { bytes: bytes.len(), limit: 64 });
+            return Err(IdFault::TooLong {
+                bytes: bytes.len(),
+                limit: 64,
+            });
         }
         let nibble = |at: usize| {
             let byte = bytes.get(at).copied().unwrap_or(b'?');
-            char::from(byte).to_digit(16).and_then(|d| u8::try_from(d).ok()).ok_or(IdFault::Character { at })
+            char::from(byte)
+                .to_digit(16)
+                .and_then(|d| u8::try_from(d).ok())
+                .ok_or(IdFault::Character { at })
         };
         let mut digest = [0_u8; 32];
         for (at, slot) in digest.iter_mut().enumerate() {
@@ -348,7 +369,13 @@ mod tests {
         assert_eq!(AgentId::new(""), Err(IdFault::Empty));
         assert_eq!(AgentId::new("a b"), Err(IdFault::Character { at: 1 }));
         assert_eq!(AgentId::new("a\u{202e}"), Err(IdFault::Character { at: 1 }));
-        assert_eq!(AgentId::new(&"x".repeat(257)), Err(IdFault::TooLong { bytes: 257, limit: 256 }));
+        assert_eq!(
+            AgentId::new(&"x".repeat(257)),
+            Err(IdFault::TooLong {
+                bytes: 257,
+                limit: 256
+            })
+        );
         assert!(AgentId::new("spiffe://example.org/agent/mail").is_ok());
     }
 

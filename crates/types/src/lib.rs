@@ -14,11 +14,13 @@ mod time;
 
 pub use call::{Action, Arguments, CallFacts, Effects, PinState, Resource, Surface};
 pub use code::{Code, Fault};
-pub use evidence::{Because, Evidence, Fact, Finding, FindingKind, MatchedPolicy, PolicyEffect, Severity, Span};
+pub use evidence::{
+    Because, Evidence, Fact, Finding, FindingKind, MatchedPolicy, PolicyEffect, Severity, Span,
+};
+pub use id::kind;
 pub use id::{
-    kind,
-    AgentId, ApprovalId, CallId, Digest, IdFault, Issuer, KeyId, ModelName, Name, PolicyId, ServerName, SessionId,
-    ToolName, Ulid, UpstreamName, UserId,
+    AgentId, ApprovalId, CallId, Digest, IdFault, Issuer, KeyId, ModelName, Name, PolicyId, ServerName,
+    SessionId, ToolName, Ulid, UpstreamName, UserId,
 };
 pub use principal::{Actor, AuthMethod, Principal};
 pub use record::{Answer, Ending, Record, RecordKind, RulingWord};

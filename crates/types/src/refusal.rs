@@ -26,6 +26,11 @@ impl Refusal {
     /// A refusal with the code's own sentence.
     #[must_use]
     pub fn new(call: CallId, code: Code) -> Self {
-        Self { call, code, sentence: code.sentence().to_owned(), retry_after_seconds: None }
+        Self {
+            call,
+            code,
+            sentence: code.sentence().to_owned(),
+            retry_after_seconds: None,
+        }
     }
 }

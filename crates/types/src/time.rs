@@ -93,8 +93,17 @@ mod tests {
 
     #[test]
     fn shows_as_rfc_3339() {
-        assert_eq!(Timestamp::from_unix_seconds(0).to_string(), "1970-01-01T00:00:00.000000Z");
-        assert_eq!(Timestamp::from_unix_micros(1_795_370_000_000_001).to_string(), "2026-11-22T16:33:20.000001Z");
-        assert_eq!(Timestamp::from_unix_micros(u64::MAX).to_string(), "9999-12-31T23:59:59.999999Z");
+        assert_eq!(
+            Timestamp::from_unix_seconds(0).to_string(),
+            "1970-01-01T00:00:00.000000Z"
+        );
+        assert_eq!(
+            Timestamp::from_unix_micros(1_795_370_000_000_001).to_string(),
+            "2026-11-22T16:33:20.000001Z"
+        );
+        assert_eq!(
+            Timestamp::from_unix_micros(u64::MAX).to_string(),
+            "9999-12-31T23:59:59.999999Z"
+        );
     }
 }
