@@ -1,0 +1,234 @@
+//! The gateway's configuration, resolved: newtypes, no leftover options, every bound a number.
+//!
+//! The command owns the file; it parses, checks and resolves it into this. Defaults here are the strictest that
+//! still work.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use bartizan_types::{ModelName, ServerName, UpstreamName};
+use bartizan_wire::model::Api;
+use http::Uri;
+
+/// Everything the gateway needs to know before it starts.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where agents reach us.
+    pub listen: Listen,
+    /// Every bound.
+    pub limits: Limits,
+    /// Model providers, in order of preference.
+    pub upstreams: Vec<Upstream>,
+    /// Names agents use for models. Empty: every name goes to the first upstream of the same API.
+    pub models: Vec<ModelRoute>,
+    /// MCP servers.
+    pub servers: Vec<Server>,
+    /// What agents are told to call the endpoint, for printing only.
+    pub sessions: Sessions,
+}
+
+/// The agents' listener.
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// Address and port; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// Exact `Host` values accepted beside the address itself (and `localhost` with the port on loopback).
+    pub hosts: Vec<String>,
+    /// `Origin` values accepted. Empty refuses every request that has one.
+    pub origins: Vec<String>,
+    /// Certificate and key. Required off loopback.
+    pub tls: Option<TlsFiles>,
+}
+
+/// PEM files of a TLS listener.
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    /// Certificate chain, leaf first.
+    pub certificates: PathBuf,
+    /// Private key, PKCS#8 or SEC1.
+    pub key: PathBuf,
+}
+
+/// A model provider.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// Its name in policy and records.
+    pub name: UpstreamName,
+    /// Which of the provider shapes it speaks.
+    pub family: Family,
+    /// Base address, without the `/v1`.
+    pub url: Uri,
+    /// Whose credential is sent.
+    pub credential: Credential,
+    /// A PEM file of roots to trust instead of the built-in ones.
+    pub roots: Option<PathBuf>,
+}
+
+/// Provider family: it decides paths, credential header and which APIs an upstream can serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// OpenAI and compatibles: chat completions and responses, `Authorization: Bearer`.
+    Openai,
+    /// Anthropic: messages, `x-api-key`.
+    Anthropic,
+}
+
+impl Family {
+    /// Whether this family serves `api`.
+    #[must_use]
+    pub const fn serves(self, api: Api) -> bool {
+        match self {
+            Self::Openai => matches!(api, Api::OpenaiChat | Api::OpenaiResponses),
+            Self::Anthropic => matches!(api, Api::AnthropicMessages),
+        }
+    }
+}
+
+/// What an upstream is shown instead of the agent's credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A secret of the store, by name, in the family's own header.
+    Secret(String),
+    /// The `Authorization` header the agent itself sent beside `x-bartizan-key` (subscription tokens).
+    Client,
+    /// None: the upstream wants none.
+    None,
+}
+
+/// One model name.
+#[derive(Debug, Clone)]
+pub struct ModelRoute {
+    /// As agents say it.
+    pub name: ModelName,
+    /// Where it goes, first choice first; the next one is tried only when a connection could not be made.
+    pub targets: Vec<ModelTarget>,
+}
+
+/// One place a model is served.
+#[derive(Debug, Clone)]
+pub struct ModelTarget {
+    /// The upstream.
+    pub upstream: UpstreamName,
+    /// The name the upstream knows it by.
+    pub model: ModelName,
+}
+
+/// An MCP server.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Its name: the prefix of its tools when there are several.
+    pub name: ServerName,
+    /// How it is reached.
+    pub reach: Reach,
+    /// How long a request may take.
+    pub timeout: Duration,
+}
+
+/// How an MCP server is reached.
+#[derive(Debug, Clone)]
+pub enum Reach {
+    /// A child process of ours, on its stdin and stdout.
+    Stdio {
+        /// Program and arguments.
+        command: Vec<String>,
+        /// The whole environment it gets, beside PATH and HOME of an empty directory of its own.
+        environment: BTreeMap<String, EnvValue>,
+        /// Working directory; none is an empty directory of its own.
+        directory: Option<PathBuf>,
+    },
+    /// Streamable HTTP.
+    Http {
+        /// The endpoint.
+        url: Uri,
+        /// Headers to send.
+        headers: BTreeMap<String, EnvValue>,
+    },
+    /// The HTTP+SSE transport of revision 2024-11-05.
+    LegacySse {
+        /// The SSE endpoint.
+        url: Uri,
+        /// Headers to send.
+        headers: BTreeMap<String, EnvValue>,
+    },
+}
+
+/// A value given to a server: plain, or a secret's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnvValue {
+    /// As it stands.
+    Plain(String),
+    /// The named secret, revealed when the server is started or called.
+    Secret(String),
+}
+
+/// How calls are joined to sessions.
+#[derive(Debug, Clone, Copy)]
+pub struct Sessions {
+    /// A session ends after this long without a call.
+    pub idle: Duration,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(30 * 60) }
+    }
+}
+
+/// Every bound. Reaching one is answered with the code named beside it.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Open connections (`limit.saturated`).
+    pub connections: usize,
+    /// Calls in progress (`limit.saturated`).
+    pub concurrent_calls: usize,
+    /// A request's header block, bytes, at least 8192 (`limit.headers`).
+    pub header_bytes: usize,
+    /// Number of headers (`limit.headers`).
+    pub headers: usize,
+    /// A request body, packed and unpacked, bytes (`limit.body`, `limit.body_expansion`).
+    pub body_bytes: usize,
+    /// A unary answer, bytes (`upstream.too_large`).
+    pub answer_bytes: usize,
+    /// One event of a stream, bytes (`limit.event`).
+    pub event_bytes: usize,
+    /// Bytes of a stream held back while a tool call in it is not whole (`limit.event`).
+    pub held_bytes: usize,
+    /// JSON nesting (`limit.json_depth`).
+    pub json_depth: u16,
+    /// From connection or keep-alive to the end of a request's headers (`limit.slow_caller`).
+    pub header_timeout: Duration,
+    /// From the end of the headers to the end of the body (`limit.slow_caller`).
+    pub read_timeout: Duration,
+    /// A client that takes nothing of an answer for this long is cut off.
+    pub write_timeout: Duration,
+    /// Making a connection to an upstream (`upstream.unreachable`).
+    pub connect_timeout: Duration,
+    /// From a request to the first byte of its answer, and between bytes of a stream (`upstream.timeout`).
+    pub upstream_timeout: Duration,
+    /// SIGTERM to the end of draining.
+    pub drain_timeout: Duration,
+    /// Rejections recorded one by one per minute; beyond, one summary a minute.
+    pub rejections_per_minute: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 8192,
+            concurrent_calls: 4096,
+            header_bytes: 32 << 10,
+            headers: 100,
+            body_bytes: 32 << 20,
+            answer_bytes: 32 << 20,
+            event_bytes: 4 << 20,
+            held_bytes: 8 << 20,
+            json_depth: 128,
+            header_timeout: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(5),
+            upstream_timeout: Duration::from_secs(300),
+            drain_timeout: Duration::from_secs(30),
+            rejections_per_minute: 120,
+        }
+    }
+}
