@@ -1,1 +1,23 @@
-//! Placeholder until this crate's first feature lands.
+//! The guard: joins evidence and policy into a ruling, writes its record, and mints what lets a call pass.
+//!
+//! Pure: inputs in, ordered effects out. It refuses to forward anything that policy did not allow, and anything
+//! whose record is not durable where policy calls it consequential.
+
+mod crossing;
+mod permit;
+mod replay;
+
+pub use crossing::{AnswerFacts, Crossing, Effect, Input, Misuse};
+pub use permit::{Permit, Release};
+pub use replay::{Replay, ReplayFault, replay};
+
+use bartizan_types::{Code, Principal, Record, RecordKind, Timestamp};
+
+/// The record of a bearer or message that was refused before it became a call.
+#[must_use]
+pub fn rejection(now: Timestamp, code: Code, principal: Option<Principal>) -> Record {
+    let mut record = Record::new(RecordKind::Rejection, now);
+    record.code = Some(code);
+    record.principal = principal;
+    record
+}
