@@ -67,6 +67,8 @@ pub enum Code {
     TokenExpired,
     /// `identity.token_early`: the token is not valid yet.
     TokenEarly,
+    /// `identity.token_header`: the token's header asks for something that is not supported here.
+    TokenHeader,
     /// `identity.token_claims`: the token lacks a claim, or a claim has the wrong type.
     TokenClaims,
     /// `identity.key_set_unavailable`: the issuer's key set can't be read now.
@@ -161,6 +163,8 @@ pub enum Code {
     LedgerPoisoned,
     /// `ledger.full`: there is no room left for records, so nothing may pass.
     LedgerFull,
+    /// `ledger.corrupt`: the ledger's files do not agree with its signed heads.
+    LedgerCorrupt,
     /// `bug`: the gateway made a mistake, so the call is refused.
     Bug,
 }
@@ -279,6 +283,14 @@ const ROWS: &[Row] = &[
         status: 401,
         sentence: "the token is not valid yet",
         hint: "compare the clocks of issuer and gateway",
+    },
+    Row {
+        code: Code::TokenHeader,
+        text: "identity.token_header",
+        fault: Fault::Caller,
+        status: 401,
+        sentence: "the token's header asks for something that is not supported here",
+        hint: "`typ` must be an access token's, and `crit`, `b64`, `zip`, `enc` and a nested `cty` are refused",
     },
     Row {
         code: Code::TokenClaims,
@@ -655,6 +667,14 @@ const ROWS: &[Row] = &[
         status: 503,
         sentence: "there is no room left for records, so nothing may pass",
         hint: "free space in the state directory",
+    },
+    Row {
+        code: Code::LedgerCorrupt,
+        text: "ledger.corrupt",
+        fault: Fault::Bug,
+        status: 503,
+        sentence: "the ledger's files do not agree with its signed heads",
+        hint: "`bartizan audit verify` names the place; restore from a backup and keep the damaged files",
     },
     Row {
         code: Code::Bug,
