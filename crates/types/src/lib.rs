@@ -10,6 +10,7 @@ mod id;
 mod principal;
 mod record;
 mod refusal;
+mod secret;
 mod time;
 
 pub use call::{Action, Arguments, CallFacts, Effects, PinState, Resource, Surface};
@@ -25,4 +26,5 @@ pub use id::{
 pub use principal::{Actor, AuthMethod, Principal};
 pub use record::{Answer, Ending, Record, RecordKind, RulingWord};
 pub use refusal::Refusal;
+pub use secret::Secret;
 pub use time::Timestamp;
