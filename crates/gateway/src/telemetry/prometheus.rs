@@ -1,0 +1,238 @@
+//! `GET /metrics`: Prometheus text format 0.0.4 (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
+
+use std::{fmt::Write, sync::atomic::Ordering::Relaxed};
+
+use bartizan_store::LedgerStats;
+
+use super::{BOUNDS_MICROS, Projection, SURFACES, ruling_word, seconds};
+use crate::meters::{LATENCY_BUCKETS_US, Meters};
+
+/// The content type of the text.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Every metric. Labelled series that never counted are left out.
+///
+/// `projection` is there when telemetry is configured; without it there are no token, upstream and span series.
+#[must_use]
+pub fn render(meters: &Meters, ledger: &LedgerStats, projection: Option<&Projection>) -> String {
+    let mut out = String::with_capacity(16 << 10);
+    head(&mut out, "bartizan_calls_total", "counter", "Calls ruled on.");
+    for (action, ruling, surface, count) in meters.calls() {
+        let labels = [
+            ("action", action.as_str()),
+            ("ruling", ruling_word(ruling)),
+            ("surface", surface.as_str()),
+        ];
+        line(&mut out, "bartizan_calls_total", &labels, count);
+    }
+    head(
+        &mut out,
+        "bartizan_refusals_total",
+        "counter",
+        "Answers given with a code, by code.",
+    );
+    for (code, count) in meters.refusals() {
+        line(
+            &mut out,
+            "bartizan_refusals_total",
+            &[("code", code.as_str())],
+            count,
+        );
+    }
+    let (buckets, sum) = meters.latency();
+    head(
+        &mut out,
+        "bartizan_call_seconds",
+        "histogram",
+        "From a request's headers to the end of its answer.",
+    );
+    histogram(
+        &mut out,
+        "bartizan_call_seconds",
+        &[],
+        &LATENCY_BUCKETS_US,
+        &buckets,
+        sum,
+    );
+    let level = |gauge: i64| u64::try_from(gauge).unwrap_or(0);
+    for (name, kind, help, value) in [
+        (
+            "bartizan_open_connections",
+            "gauge",
+            "Agents' connections open now.",
+            level(meters.connections.load(Relaxed)),
+        ),
+        (
+            "bartizan_calls_in_progress",
+            "gauge",
+            "Calls in progress now.",
+            level(meters.in_progress.load(Relaxed)),
+        ),
+        (
+            "bartizan_open_streams",
+            "gauge",
+            "Streamed answers open now.",
+            level(meters.streams.load(Relaxed)),
+        ),
+        (
+            "bartizan_released_bytes_total",
+            "counter",
+            "Bytes released to agents.",
+            meters.released_bytes.load(Relaxed),
+        ),
+        (
+            "bartizan_panics_total",
+            "counter",
+            "Panics turned into refusals.",
+            meters.panics.load(Relaxed),
+        ),
+        (
+            "bartizan_ledger_records",
+            "gauge",
+            "Records in the ledger.",
+            ledger.size,
+        ),
+        (
+            "bartizan_ledger_commits_total",
+            "counter",
+            "Synced writes; records over commits is the batch.",
+            ledger.commits,
+        ),
+        (
+            "bartizan_ledger_queued_records",
+            "gauge",
+            "Records waiting for a sync.",
+            ledger.queued,
+        ),
+        (
+            "bartizan_ledger_disk_bytes",
+            "gauge",
+            "Bytes of segments on disk.",
+            ledger.disk_bytes,
+        ),
+        (
+            "bartizan_ledger_full",
+            "gauge",
+            "1 when there is no room for new calls.",
+            u64::from(ledger.full),
+        ),
+        (
+            "bartizan_ledger_poisoned",
+            "gauge",
+            "1 when a sync failed and nothing may pass.",
+            u64::from(ledger.poisoned),
+        ),
+    ] {
+        head(&mut out, name, kind, help);
+        line(&mut out, name, &[], value);
+    }
+    if let Some(projection) = projection {
+        projected(&mut out, projection);
+    }
+    out
+}
+
+fn projected(out: &mut String, projection: &Projection) {
+    let counts = projection.counts();
+    head(
+        out,
+        "bartizan_tokens_total",
+        "counter",
+        "Tokens as providers count them.",
+    );
+    for (surface, (input, output)) in SURFACES.iter().zip(counts.tokens) {
+        for (direction, count) in [("input", input), ("output", output)] {
+            if count > 0 {
+                let labels = [("direction", direction), ("surface", surface.as_str())];
+                line(out, "bartizan_tokens_total", &labels, count);
+            }
+        }
+    }
+    head(
+        out,
+        "bartizan_upstream_errors_total",
+        "counter",
+        "Failures of upstreams, by upstream and code.",
+    );
+    for ((upstream, code), count) in &counts.upstream_errors {
+        let labels = [("upstream", upstream.as_str()), ("code", code.as_str())];
+        line(out, "bartizan_upstream_errors_total", &labels, *count);
+    }
+    let name = "bartizan_forwarded_seconds";
+    head(
+        out,
+        name,
+        "histogram",
+        "From the ruling to the end of the answer, of allowed calls.",
+    );
+    for (surface, durations) in SURFACES.iter().zip(&counts.durations) {
+        if durations.buckets.iter().any(|count| *count > 0) {
+            let labels = [("surface", surface.as_str())];
+            histogram(
+                out,
+                name,
+                &labels,
+                &BOUNDS_MICROS,
+                &durations.buckets,
+                durations.sum_micros,
+            );
+        }
+    }
+    head(
+        out,
+        "bartizan_spans_dropped_total",
+        "counter",
+        "Spans the exporter had no room for.",
+    );
+    line(out, "bartizan_spans_dropped_total", &[], counts.spans_dropped);
+}
+
+fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+    // Writing to a `String` cannot fail.
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+fn line(out: &mut String, name: &str, labels: &[(&str, &str)], value: u64) {
+    out.push_str(name);
+    write_labels(out, labels, None);
+    let _ = writeln!(out, " {value}");
+}
+
+fn write_labels(out: &mut String, labels: &[(&str, &str)], bound: Option<&str>) {
+    let all = labels.iter().copied().chain(bound.map(|bound| ("le", bound)));
+    let mut separator = '{';
+    for (key, value) in all {
+        // Names hold no quote, backslash or line feed (`types::Name`), so there is nothing to escape.
+        let _ = write!(out, "{separator}{key}=\"{value}\"");
+        separator = ',';
+    }
+    if separator == ',' {
+        out.push('}');
+    }
+}
+
+fn histogram(
+    out: &mut String,
+    name: &str,
+    labels: &[(&str, &str)],
+    bounds: &[u64],
+    counts: &[u64],
+    sum: u64,
+) {
+    let mut below = 0_u64;
+    for (at, count) in counts.iter().enumerate() {
+        below = below.saturating_add(*count);
+        let bound = bounds
+            .get(at)
+            .map_or_else(|| "+Inf".to_owned(), |bound| seconds(*bound).to_string());
+        let _ = write!(out, "{name}_bucket");
+        write_labels(out, labels, Some(&bound));
+        let _ = writeln!(out, " {below}");
+    }
+    let _ = write!(out, "{name}_sum");
+    write_labels(out, labels, None);
+    let _ = writeln!(out, " {}", seconds(sum));
+    let _ = write!(out, "{name}_count");
+    write_labels(out, labels, None);
+    let _ = writeln!(out, " {below}");
+}
