@@ -1,0 +1,140 @@
+//! Direct dependencies against the table of rings, and what core crates may link from outside.
+
+use crate::workspace::{self, Package, Ring, place_of};
+
+/// Crates from outside that the core ring may name. All are computation only as we configure them; whatever
+/// opens a socket, a file, a clock or a thread stays out, and a new one is added here on purpose.
+const CORE_MAY_LINK: &[&str] = &[
+    "aws-lc-rs",
+    "base64",
+    "cedar-policy",
+    "crc32fast",
+    "jiff",
+    "jsonschema",
+    "jsonwebtoken",
+    "memchr",
+    // Only its trait, by which Cedar's errors tell where they are; the CLI draws them.
+    "miette",
+    "serde",
+    "serde_json",
+    "thiserror",
+    "toml",
+    "zeroize",
+];
+
+/// Checks every workspace package.
+pub(crate) fn check() -> Vec<String> {
+    match workspace::metadata(&["--no-deps"]) {
+        Err(problems) => problems,
+        Ok(metadata) => metadata.packages.iter().flat_map(of_package).collect(),
+    }
+}
+
+fn of_package(package: &Package) -> Vec<String> {
+    let mut problems = Vec::new();
+    let Some(place) = place_of(&package.name) else {
+        return vec![format!(
+            "`{}` is in no ring: add it to the table in xtask/src/workspace.rs",
+            package.name
+        )];
+    };
+    for dependency in &package.dependencies {
+        let dev = dependency.kind.as_deref() == Some("dev");
+        match place_of(&dependency.name) {
+            Some(target) if forbidden(place, target, dev) => {
+                problems.push(format!(
+                    "`{}` may not depend on `{}`",
+                    package.name, dependency.name
+                ));
+            }
+            None if place.ring == Ring::Core
+                && !dev
+                && !CORE_MAY_LINK.contains(&dependency.name.as_str()) =>
+            {
+                problems.push(format!(
+                    "core crate `{}` may not link `{}`",
+                    package.name, dependency.name
+                ));
+            }
+            _ => {}
+        }
+    }
+    problems
+}
+
+/// Dev arrows may go to any core crate, since tests decide nothing; nothing at all goes to an assurance crate.
+fn forbidden(from: &workspace::Place, to: &workspace::Place, dev: bool) -> bool {
+    if from.name == to.name || to.name == "bartizan-types" {
+        return false;
+    }
+    if matches!(to.ring, Ring::Assurance | Ring::Edge) && from.ring != Ring::Assurance {
+        return true;
+    }
+    if dev && to.ring == Ring::Core {
+        return false;
+    }
+    from.may_use.is_some_and(|allowed| !allowed.contains(&to.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(name: &str, dependencies: &[(&str, Option<&str>)]) -> Package {
+        let json = serde_json::json!({
+            "id": name, "name": name, "version": "0",
+            "dependencies": dependencies.iter()
+                .map(|(name, kind)| serde_json::json!({"name": name, "kind": kind}))
+                .collect::<Vec<_>>(),
+        });
+        serde_json::from_value(json).expect("a package")
+    }
+
+    #[test]
+    fn arrows_outside_the_table_are_refused() {
+        assert!(
+            of_package(&package(
+                "bartizan-guard",
+                &[("bartizan-policy", None), ("serde", None)]
+            ))
+            .is_empty()
+        );
+        assert_eq!(
+            of_package(&package("bartizan-guard", &[("bartizan-wire", None)])).len(),
+            1
+        );
+        assert_eq!(
+            of_package(&package("bartizan-policy", &[("bartizan-store", Some("dev"))])).len(),
+            1
+        );
+        assert_eq!(
+            of_package(&package("bartizan-gateway", &[("bartizan-sim", Some("dev"))])).len(),
+            1
+        );
+        assert!(of_package(&package("bartizan-guard", &[("bartizan-wire", Some("dev"))])).is_empty());
+    }
+
+    #[test]
+    fn core_links_nothing_that_reaches_out() {
+        for name in [
+            "tokio", "mio", "socket2", "rustix", "libc", "tempfile", "hyper", "redb",
+        ] {
+            assert_eq!(
+                of_package(&package("bartizan-wire", &[(name, None)])).len(),
+                1,
+                "{name}"
+            );
+        }
+        assert!(of_package(&package("bartizan-wire", &[("tempfile", Some("dev"))])).is_empty());
+        assert!(of_package(&package("bartizan-store", &[("tokio", None)])).is_empty());
+        assert_eq!(
+            of_package(&package("bartizan-wire", &[("tokio", Some("build"))])).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn a_crate_without_a_ring_is_refused() {
+        assert_eq!(of_package(&package("bartizan-utils", &[])).len(), 1);
+    }
+}
