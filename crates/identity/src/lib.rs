@@ -1,1 +1,33 @@
-//! Placeholder until this crate's first feature lands.
+//! Credential bytes, keys and `now` in; a [`Principal`](bartizan_types::Principal) or a typed refusal out.
+//!
+//! Two kinds of credential: API keys of ours ([`mint_key`]), and JWTs of configured issuers checked against their
+//! key sets ([`KeySet`]). [`Registry`] is an immutable snapshot of both; [`TokenCache`] remembers tokens whose
+//! signature was checked.
+//!
+//! What this crate refuses to do: read a clock (`now` is an argument), fetch keys (the shell does), follow `jku`,
+//! `x5u`, `x5c` or `jwk` in a token (a token never says where its key is), and guess (two issuers that could name the
+//! same agent are refused when the registry is built).
+//!
+//! Signatures are checked with `aws-lc-rs` directly. `jsonwebtoken` reads the clock and parses leniently (duplicate
+//! keys in header or claims), so it stands outside, as the independent peer that the tests compare with.
+
+mod base62;
+mod cache;
+mod claims;
+mod credential;
+mod fault;
+mod issuer;
+mod key;
+mod keyset;
+mod registry;
+mod strict;
+mod token;
+
+pub use bartizan_types::Secret;
+pub use cache::TokenCache;
+pub use credential::Credential;
+pub use fault::{Fault, Reason};
+pub use issuer::{Algorithm, ConfigFault, IssuerConfig, IssuerKeys};
+pub use key::{ApiKeyRecord, MintFault, NewKey, Pepper, is_api_key, mint_key};
+pub use keyset::{KeySet, KeySetFault, SkipReason, SkippedKey};
+pub use registry::{Registry, local_principal};

@@ -1,0 +1,172 @@
+//! A JWT (RFC 7519) in compact form, checked against a registry's issuers.
+//!
+//! The order is: form, header, issuer, key, signature, then what the claims say. Nothing of the claims but `iss` is
+//! looked at before the signature holds, and `iss` only chooses the key set. `jku`, `x5u`, `x5c` and `jwk` are not
+//! even read: where a key is, the operator says.
+
+use aws_lc_rs::digest;
+use bartizan_types::{AuthMethod, Digest, KeyId, Principal, Timestamp};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Map, Value};
+
+use crate::{Algorithm, Fault, IssuerKeys, Reason, claims, keyset::KID_BYTES_MAX, strict};
+
+/// Longest token, in bytes.
+pub(crate) const TOKEN_BYTES_MAX: usize = 16 << 10;
+
+/// Types of access tokens, for an issuer that lists none: RFC 7519 section 5.1, RFC 9068 section 2.1.
+const TYPES: [&str; 2] = ["jwt", "at+jwt"];
+
+/// A checked token.
+pub(crate) struct Verified {
+    pub(crate) principal: Principal,
+    /// First moment at which it must be refused.
+    pub(crate) until: Timestamp,
+}
+
+/// SHA-256 of the whole token: the cache's key, and the token's public name where it has no `jti`.
+pub(crate) fn fingerprint(token: &str) -> Digest {
+    let mut bytes = [0; 32];
+    for (slot, byte) in bytes
+        .iter_mut()
+        .zip(digest::digest(&digest::SHA256, token.as_bytes()).as_ref())
+    {
+        *slot = *byte;
+    }
+    Digest(bytes)
+}
+
+/// Checks a token against the issuers, at `now`.
+pub(crate) fn verify<'a>(
+    token: &str,
+    find: impl FnOnce(&str) -> Option<&'a IssuerKeys>,
+    now: Timestamp,
+) -> Result<Verified, Fault> {
+    if token.len() > TOKEN_BYTES_MAX {
+        return Err(Reason::TooLong.into());
+    }
+    let parts = Parts::split(token)?;
+    let header = strict::object(&decode(parts.header)?)?;
+    let (algorithm, kid) = read_header(&header)?;
+    let claims = strict::object(&decode(parts.claims)?)?;
+    let signature = decode(parts.signature)?;
+
+    let iss = claims
+        .get("iss")
+        .and_then(Value::as_str)
+        .ok_or(Reason::IssuerMissing)?;
+    let issuer = find(iss).ok_or(Reason::IssuerUnknown)?;
+    let config = &issuer.config;
+    let blame = |fault: Fault| Fault {
+        issuer: Some(config.issuer.clone()),
+        ..fault
+    };
+    let refuse = |reason: Reason| blame(reason.into());
+
+    if !config.algorithms.contains(&algorithm) {
+        return Err(refuse(Reason::AlgorithmNotAllowed));
+    }
+    if !is_type(&header, &config.types) {
+        return Err(refuse(Reason::Type));
+    }
+    let keys = issuer
+        .keys
+        .as_ref()
+        .ok_or_else(|| refuse(Reason::KeySetUnavailable))?;
+    let key = keys.find(kid, algorithm).map_err(refuse)?;
+    key.verify_sig(parts.signed.as_bytes(), &signature)
+        .map_err(|_| refuse(Reason::Signature))?;
+
+    claims::audience(&claims, &config.audience).map_err(blame)?;
+    let window = claims::within(&claims, config, now).map_err(blame)?;
+    let named = claims::named(&claims, config).map_err(blame)?;
+    let credential = match claims.get("jti").and_then(Value::as_str).map(KeyId::new) {
+        Some(Ok(jti)) => jti,
+        // No `jti`, or one that is no id: the token's digest names it.
+        _ => {
+            KeyId::new(&format!("sha256:{}", fingerprint(token))).map_err(|_| refuse(Reason::Unrecognised))?
+        }
+    };
+    Ok(Verified {
+        principal: Principal {
+            agent: named.agent,
+            user: named.user,
+            act: named.act,
+            groups: named.groups,
+            issuer: config.issuer.clone(),
+            credential,
+            method: AuthMethod::Jwt,
+            expires: Some(window.expires),
+        },
+        until: window.until,
+    })
+}
+
+struct Parts<'a> {
+    header: &'a str,
+    claims: &'a str,
+    signature: &'a str,
+    /// Header and claims with the dot between them: what is signed (RFC 7515 section 5.2).
+    signed: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn split(token: &'a str) -> Result<Self, Reason> {
+        let (signed, signature) = token.rsplit_once('.').ok_or(Reason::Unrecognised)?;
+        let (header, claims) = signed.split_once('.').ok_or(Reason::Unrecognised)?;
+        if claims.contains('.') || [header, claims].contains(&"") {
+            return Err(Reason::Unrecognised);
+        }
+        Ok(Self {
+            header,
+            claims,
+            signature,
+            signed,
+        })
+    }
+}
+
+/// Refuses padding, foreign alphabets and non-zero trailing bits, so that a token has one spelling.
+fn decode(part: &str) -> Result<Vec<u8>, Reason> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| Reason::Base64)
+}
+
+fn read_header(header: &Map<String, Value>) -> Result<(Algorithm, Option<&str>), Reason> {
+    let algorithm = header
+        .get("alg")
+        .and_then(Value::as_str)
+        .ok_or(Reason::AlgorithmMissing)?;
+    let algorithm = algorithm.parse().map_err(|_| Reason::AlgorithmUnknown)?;
+    if header.contains_key("crit") {
+        return Err(Reason::Critical);
+    }
+    if ["b64", "zip", "enc"]
+        .into_iter()
+        .any(|member| header.contains_key(member))
+    {
+        return Err(Reason::Encoding);
+    }
+    if header.contains_key("cty") {
+        return Err(Reason::Nested);
+    }
+    let kid = match header.get("kid") {
+        None => None,
+        Some(Value::String(kid)) if (1..=KID_BYTES_MAX).contains(&kid.len()) => Some(kid.as_str()),
+        Some(_) => return Err(Reason::KidShape),
+    };
+    Ok((algorithm, kid))
+}
+
+fn is_type(header: &Map<String, Value>, listed: &[String]) -> bool {
+    fn plain(text: &str) -> String {
+        let text = text.to_ascii_lowercase();
+        text.strip_prefix("application/")
+            .map_or(text.clone(), str::to_owned)
+    }
+    match header.get("typ") {
+        None => listed.is_empty(),
+        Some(Value::String(found)) if listed.is_empty() => TYPES.contains(&plain(found).as_str()),
+        Some(Value::String(found)) => listed.iter().any(|one| plain(one) == plain(found)),
+        Some(_) => false,
+    }
+}
