@@ -7,7 +7,11 @@ mod decision;
 mod diagnostic;
 mod load;
 mod pack;
+mod program;
+mod request;
+mod run;
 mod testing;
+mod value;
 
 pub use decision::Decision;
 pub use diagnostic::{Diagnostic, Weight};

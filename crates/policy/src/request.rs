@@ -1,0 +1,392 @@
+//! One call's facts in slots, built once from evidence and read by every policy. No JSON, no entity store.
+//!
+//! Here, and nowhere else, evidence gets its names in policy; `cedar` builds the same request for Cedar's own
+//! evaluator, and the differential tests hold the two together.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use bartizan_types::{Action, Arguments, AuthMethod, Evidence, Resource, Timestamp};
+
+use crate::value::{Entity, Kind, Value};
+
+/// Last millisecond of the year 9999, the end of Cedar's datetime literals.
+const LAST_MILLIS: u64 = 253_402_300_799_999;
+
+/// The id of the one `Arguments` and the one `Quantities` entity of a request.
+pub(crate) const ARGUMENTS_ID: &str = "call";
+
+/// What can be read of a request. The order is that of facts in explanations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub(crate) enum Slot {
+    PrincipalName,
+    PrincipalIssuer,
+    PrincipalMethod,
+    PrincipalUser,
+    PrincipalGroups,
+    ResourceName,
+    ResourceOwner,
+    Approved,
+    Surface,
+    Streaming,
+    Bytes,
+    Pin,
+    ReadOnly,
+    Destructive,
+    OpenWorld,
+    Findings,
+    Worst,
+    Args,
+    Numbers,
+    ArgsComplete,
+    ActDepth,
+    User,
+    Issuer,
+    Method,
+    Now,
+}
+
+impl Slot {
+    pub(crate) const ALL: [Self; 25] = [
+        Self::PrincipalName,
+        Self::PrincipalIssuer,
+        Self::PrincipalMethod,
+        Self::PrincipalUser,
+        Self::PrincipalGroups,
+        Self::ResourceName,
+        Self::ResourceOwner,
+        Self::Approved,
+        Self::Surface,
+        Self::Streaming,
+        Self::Bytes,
+        Self::Pin,
+        Self::ReadOnly,
+        Self::Destructive,
+        Self::OpenWorld,
+        Self::Findings,
+        Self::Worst,
+        Self::Args,
+        Self::Numbers,
+        Self::ArgsComplete,
+        Self::ActDepth,
+        Self::User,
+        Self::Issuer,
+        Self::Method,
+        Self::Now,
+    ];
+
+    pub(crate) const fn bit(self) -> u32 {
+        1 << self as u32
+    }
+
+    /// The slot of a context attribute.
+    pub(crate) fn of_context(attribute: &str) -> Option<Self> {
+        Some(match attribute {
+            "approved" => Self::Approved,
+            "surface" => Self::Surface,
+            "streaming" => Self::Streaming,
+            "bytes" => Self::Bytes,
+            "pin" => Self::Pin,
+            "read_only" => Self::ReadOnly,
+            "destructive" => Self::Destructive,
+            "open_world" => Self::OpenWorld,
+            "findings" => Self::Findings,
+            "worst" => Self::Worst,
+            "args" => Self::Args,
+            "numbers" => Self::Numbers,
+            "args_complete" => Self::ArgsComplete,
+            "act_depth" => Self::ActDepth,
+            "user" => Self::User,
+            "issuer" => Self::Issuer,
+            "method" => Self::Method,
+            "now" => Self::Now,
+            _ => return None,
+        })
+    }
+
+    /// The Cedar path, as explanations show it.
+    pub(crate) const fn path(self) -> &'static str {
+        match self {
+            Self::PrincipalName => "principal.name",
+            Self::PrincipalIssuer => "principal.issuer",
+            Self::PrincipalMethod => "principal.method",
+            Self::PrincipalUser => "principal.user",
+            Self::PrincipalGroups => "principal in",
+            Self::ResourceName => "resource.name",
+            Self::ResourceOwner => "resource in",
+            Self::Approved => "context.approved",
+            Self::Surface => "context.surface",
+            Self::Streaming => "context.streaming",
+            Self::Bytes => "context.bytes",
+            Self::Pin => "context.pin",
+            Self::ReadOnly => "context.read_only",
+            Self::Destructive => "context.destructive",
+            Self::OpenWorld => "context.open_world",
+            Self::Findings => "context.findings",
+            Self::Worst => "context.worst",
+            Self::Args => "context.args",
+            Self::Numbers => "context.numbers",
+            Self::ArgsComplete => "context.args_complete",
+            Self::ActDepth => "context.act_depth",
+            Self::User => "context.user",
+            Self::Issuer => "context.issuer",
+            Self::Method => "context.method",
+            Self::Now => "context.now",
+        }
+    }
+
+    const fn is_optional(self) -> bool {
+        matches!(self, Self::ReadOnly | Self::Destructive | Self::OpenWorld | Self::User)
+    }
+}
+
+/// Why evidence can't be put before a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unfit {
+    /// `a/b` + `c` and `a` + `b/c` would be one entity id, and a permit for the one would be a permit for the other.
+    #[error("the name of a server or upstream has a slash, so ids under it are ambiguous")]
+    Slash,
+    /// Policies were not validated for this pair.
+    #[error("this action does not apply to this kind of resource")]
+    Pair,
+}
+
+/// How looking up an attribute of an entity went.
+pub(crate) enum Lookup<'a> {
+    NoEntity,
+    NoAttribute,
+    Found(Slot, Value<'a>),
+}
+
+/// The facts of one call.
+pub(crate) struct Request<'e> {
+    pub(crate) evidence: &'e Evidence,
+    pub(crate) action: Action,
+    pub(crate) principal: Entity<'e>,
+    pub(crate) resource_kind: Kind,
+    pub(crate) resource_id: Cow<'e, str>,
+    /// The server or upstream the resource belongs to.
+    pub(crate) owner: Option<Entity<'e>>,
+    name: &'e str,
+    user: Option<&'e str>,
+    findings: Vec<&'static str>,
+    worst: i64,
+    arguments: Option<&'e Arguments>,
+    /// The answer to `context.approved`.
+    pub(crate) approved: bool,
+    /// Context is unknown; only principal, action and resource can be read.
+    pub(crate) partial: bool,
+}
+
+impl<'e> Request<'e> {
+    /// # Errors
+    /// [`Unfit`]: the call must be denied.
+    pub(crate) fn new(evidence: &'e Evidence) -> Result<Self, Unfit> {
+        let call = &evidence.call;
+        let (resource_kind, name, owner) = parts(&call.resource);
+        if owner.is_some_and(|owner| owner.id.contains('/')) {
+            return Err(Unfit::Slash);
+        }
+        if !applies(call.action, resource_kind) {
+            return Err(Unfit::Pair);
+        }
+        let resource_id = match owner {
+            Some(owner) => Cow::Owned([owner.id, "/", name].concat()),
+            None if name.contains('/') && matches!(resource_kind, Kind::Server | Kind::Upstream) => {
+                return Err(Unfit::Slash);
+            }
+            None => Cow::Borrowed(name),
+        };
+        let kinds: BTreeSet<&'static str> = evidence.findings.iter().map(|found| found.kind.as_str()).collect();
+        Ok(Self {
+            evidence,
+            action: call.action,
+            principal: Entity {
+                kind: Kind::Agent,
+                id: evidence.principal.agent.as_str(),
+            },
+            resource_kind,
+            resource_id,
+            owner,
+            name,
+            user: evidence.principal.user.as_ref().map(|user| user.as_str()),
+            findings: kinds.into_iter().collect(),
+            worst: evidence.findings.iter().map(|found| found.severity.rank()).max().unwrap_or(-1),
+            arguments: call.arguments.as_ref(),
+            approved: false,
+            partial: false,
+        })
+    }
+
+    pub(crate) fn resource(&self) -> Entity<'_> {
+        Entity {
+            kind: self.resource_kind,
+            id: &self.resource_id,
+        }
+    }
+
+    /// A context attribute: `None` where it is absent.
+    pub(crate) fn read(&self, slot: Slot) -> Option<Value<'_>> {
+        let call = &self.evidence.call;
+        if self.partial {
+            return Some(Value::Unknown);
+        }
+        let hint = |hint: Option<bool>| hint.map(Value::Bool);
+        Some(match slot {
+            Slot::Approved => Value::Bool(self.approved),
+            Slot::Surface => Value::Text(call.surface.as_str()),
+            Slot::Streaming => Value::Bool(call.streaming),
+            Slot::Bytes => Value::Long(i64::try_from(call.bytes).unwrap_or(i64::MAX)),
+            Slot::Pin => Value::Text(call.pin.as_str()),
+            Slot::ReadOnly => return hint(call.effects.read_only),
+            Slot::Destructive => return hint(call.effects.destructive),
+            Slot::OpenWorld => return hint(call.effects.open_world),
+            Slot::Findings => Value::Set(self.findings.iter().map(|kind| Value::Text(kind)).collect()),
+            Slot::Worst => Value::Long(self.worst),
+            Slot::Args => Value::Entity(Entity {
+                kind: Kind::Arguments,
+                id: ARGUMENTS_ID,
+            }),
+            Slot::Numbers => Value::Entity(Entity {
+                kind: Kind::Quantities,
+                id: ARGUMENTS_ID,
+            }),
+            // A call without arguments has all of them here.
+            Slot::ArgsComplete => Value::Bool(self.arguments.is_none_or(|arguments| arguments.complete)),
+            Slot::ActDepth => Value::Long(i64::try_from(self.evidence.principal.act.len()).unwrap_or(i64::MAX)),
+            Slot::User => return self.user.map(Value::Text),
+            Slot::Issuer | Slot::PrincipalIssuer => Value::Text(self.evidence.principal.issuer.as_str()),
+            Slot::Method | Slot::PrincipalMethod => Value::Text(method(self.evidence.principal.method)),
+            Slot::Now => Value::Time(millis(self.evidence.now)),
+            Slot::PrincipalName => Value::Text(self.principal.id),
+            Slot::PrincipalUser => return self.user.map(|id| Value::Entity(Entity { kind: Kind::User, id })),
+            Slot::PrincipalGroups => {
+                let groups = self.evidence.principal.groups.iter();
+                Value::Set(groups.map(|group| Value::Text(group.as_str())).collect())
+            }
+            Slot::ResourceName => Value::Text(self.name),
+            Slot::ResourceOwner => return self.owner.map(Value::Entity),
+        })
+    }
+
+    /// `context has slot`.
+    pub(crate) fn has(&self, slot: Slot) -> Value<'_> {
+        if self.partial && slot.is_optional() {
+            return Value::Unknown;
+        }
+        Value::Bool(!slot.is_optional() || self.read(slot).is_some())
+    }
+
+    /// An attribute of an entity. Known even where the context is not: who calls what never is in doubt.
+    pub(crate) fn attribute(&self, entity: Entity<'_>, attribute: &str) -> Lookup<'_> {
+        let text = |slot, value| Lookup::Found(slot, Value::Text(value));
+        if entity == self.principal {
+            let principal = &self.evidence.principal;
+            return match (attribute, self.user) {
+                ("name", _) => text(Slot::PrincipalName, self.principal.id),
+                ("issuer", _) => text(Slot::PrincipalIssuer, principal.issuer.as_str()),
+                ("method", _) => text(Slot::PrincipalMethod, method(principal.method)),
+                ("user", Some(id)) => {
+                    Lookup::Found(Slot::PrincipalUser, Value::Entity(Entity { kind: Kind::User, id }))
+                }
+                _ => Lookup::NoAttribute,
+            };
+        }
+        if entity == self.resource() {
+            let named = if entity.kind == Kind::McpResource { "uri" } else { "name" };
+            let owned = match self.owner.map(|owner| owner.kind) {
+                Some(Kind::Server) => "server",
+                Some(_) => "upstream",
+                None => "",
+            };
+            return match self.owner {
+                _ if attribute == named => text(Slot::ResourceName, self.name),
+                Some(owner) if attribute == owned => text(Slot::ResourceOwner, owner.id),
+                _ => Lookup::NoAttribute,
+            };
+        }
+        match self.owner {
+            Some(owner) if owner == entity && attribute == "name" => text(Slot::ResourceOwner, owner.id),
+            Some(owner) if owner == entity => Lookup::NoAttribute,
+            _ => Lookup::NoEntity,
+        }
+    }
+
+    /// Cedar's `in` between two entities: equal, or a parent.
+    pub(crate) fn is_in(&self, entity: Entity<'_>, ancestor: Entity<'_>) -> bool {
+        entity == ancestor
+            || (entity == self.principal
+                && ancestor.kind == Kind::Group
+                && self.evidence.principal.groups.contains(ancestor.id))
+            || (self.owner == Some(ancestor) && entity == self.resource())
+    }
+
+    /// A tag of an entity: `Err` where the entity has no tags because it does not exist.
+    pub(crate) fn tag(&self, entity: Entity<'_>, key: &str) -> Result<Option<Value<'_>>, ()> {
+        match entity.kind {
+            Kind::Arguments if entity.id == ARGUMENTS_ID => {
+                Ok(self.arguments.and_then(|all| all.texts.get(key)).map(|text| Value::Text(text)))
+            }
+            Kind::Quantities if entity.id == ARGUMENTS_ID => {
+                Ok(self.arguments.and_then(|all| all.numbers.get(key)).map(|number| Value::Long(*number)))
+            }
+            _ if entity == self.principal || entity == self.resource() || self.owner == Some(entity) => Ok(None),
+            _ => Err(()),
+        }
+    }
+}
+
+/// A resource's kind, own name, and owner.
+pub(crate) fn parts(resource: &Resource) -> (Kind, &str, Option<Entity<'_>>) {
+    let server = |id| Some(Entity { kind: Kind::Server, id });
+    let upstream = |id| Some(Entity { kind: Kind::Upstream, id });
+    match resource {
+        Resource::Model { model, upstream: at } => (Kind::Model, model.as_str(), upstream(at.as_str())),
+        Resource::Upstream { upstream } => (Kind::Upstream, upstream.as_str(), None),
+        Resource::Tool { server: at, tool } => (Kind::Tool, tool.as_str(), server(at.as_str())),
+        Resource::AgentTool { tool } => (Kind::AgentTool, tool.as_str(), None),
+        Resource::HostedTool { upstream: at, tool } => (Kind::HostedTool, tool.as_str(), upstream(at.as_str())),
+        Resource::Server { server } => (Kind::Server, server.as_str(), None),
+        Resource::McpResource { server: at, uri } => (Kind::McpResource, uri, server(at.as_str())),
+        Resource::Prompt { server: at, prompt } => (Kind::Prompt, prompt.as_str(), server(at.as_str())),
+    }
+}
+
+/// The `appliesTo` of the schema; a test holds the two together.
+pub(crate) const fn applies(action: Action, kind: Kind) -> bool {
+    match action {
+        Action::Generate | Action::ListModels | Action::UseServerHistory => {
+            matches!(kind, Kind::Model | Kind::Upstream)
+        }
+        Action::ProposeTool => matches!(kind, Kind::AgentTool | Kind::Tool),
+        Action::UseHostedTool => matches!(kind, Kind::HostedTool | Kind::Upstream),
+        Action::CallTool => matches!(kind, Kind::Tool),
+        Action::ReadResource | Action::SubscribeResource => matches!(kind, Kind::McpResource | Kind::Server),
+        Action::GetPrompt => matches!(kind, Kind::Prompt),
+        Action::Complete => matches!(kind, Kind::Prompt | Kind::McpResource | Kind::Server),
+        Action::Sample => matches!(kind, Kind::Server | Kind::Model),
+        Action::Connect
+        | Action::ListTools
+        | Action::ListResources
+        | Action::ListPrompts
+        | Action::SetLogLevel
+        | Action::Elicit
+        | Action::ListRoots => matches!(kind, Kind::Server),
+        Action::Notify | Action::Other => matches!(kind, Kind::Server | Kind::Upstream),
+    }
+}
+
+/// The word for how a credential was checked.
+pub(crate) const fn method(method: AuthMethod) -> &'static str {
+    match method {
+        AuthMethod::ApiKey => "api_key",
+        AuthMethod::Jwt => "jwt",
+        AuthMethod::Local => "local",
+    }
+}
+
+/// Cedar's datetime of a time, cut at the end of the year 9999.
+pub(crate) fn millis(time: Timestamp) -> i64 {
+    i64::try_from(time.unix_millis().min(LAST_MILLIS)).unwrap_or(i64::MAX)
+}
