@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Because, CallFacts, CallId, Code, Digest, Finding, Principal, SessionId, Timestamp};
+use crate::{ApprovalId, Because, CallFacts, CallId, Code, Digest, Finding, Principal, SessionId, Timestamp};
 
 /// What sort of entry this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -125,9 +125,16 @@ pub struct Record {
     /// Who.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal: Option<Principal>,
-    /// The call's facts; arguments appear as digests of their leaves only when the operator asks for more.
+    /// The call's facts. Of its arguments, the leaves that policies in scope may read, so that the ruling can be
+    /// recomputed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<CallFacts>,
+    /// Arguments that no policy in scope could read were left out of `facts`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pruned: bool,
+    /// The approval that the ruling rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<ApprovalId>,
     /// The ruling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ruling: Option<RulingWord>,
@@ -167,6 +174,8 @@ impl Record {
             epoch: None,
             principal: None,
             facts: None,
+            pruned: false,
+            approved: None,
             ruling: None,
             policy: None,
             because: None,
