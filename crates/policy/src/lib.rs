@@ -3,13 +3,18 @@
 //! An empty policy denies. A policy whose evaluation fails denies, where plain Cedar would skip it: a `forbid` that
 //! errs must not open the door it guards. Equal evidence under an equal policy gives an equal [`Decision`].
 
+mod cedar;
 mod decision;
 mod diagnostic;
+mod evaluate;
+mod explain;
 mod load;
 mod pack;
 mod program;
 mod request;
 mod run;
+mod scope;
+mod selfcheck;
 mod testing;
 mod value;
 

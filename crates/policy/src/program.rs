@@ -106,7 +106,10 @@ pub(crate) struct Reads {
     /// A key is computed, or the entities are used whole: any leaf may be read.
     pub(crate) any_key: bool,
     pub(crate) args_complete: bool,
+    /// String literals, for samples of the self-check.
     pub(crate) literals: BTreeSet<String>,
+    /// Bits of the context slots that are read.
+    pub(crate) slots: u32,
 }
 
 impl Reads {
@@ -315,6 +318,7 @@ fn walk(expr: &pst::Expr, reads: &mut Reads) {
             reads.any_key = true;
         }
         pst::Expr::GetAttr { expr, attr } if matches!(**expr, pst::Expr::Var(pst::Var::Context)) => {
+            reads.slots |= Slot::of_context(attr).map_or(0, Slot::bit);
             match attr.as_str() {
                 "approved" => reads.approved = true,
                 "args_complete" => reads.args_complete = true,
@@ -322,7 +326,9 @@ fn walk(expr: &pst::Expr, reads: &mut Reads) {
                 _ => {}
             }
         }
-        pst::Expr::HasAttr { expr, .. } if matches!(**expr, pst::Expr::Var(pst::Var::Context)) => {}
+        pst::Expr::HasAttr { expr, attrs } if matches!(**expr, pst::Expr::Var(pst::Var::Context)) => {
+            reads.slots |= Slot::of_context(attrs.first()).map_or(0, Slot::bit);
+        }
         pst::Expr::BinaryOp { op, left, right } => {
             let keyed = matches!(op, pst::BinaryOp::HasTag | pst::BinaryOp::GetTag) && is_leaves(left);
             match (&**right, keyed) {

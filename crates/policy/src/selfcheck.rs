@@ -1,0 +1,178 @@
+//! Translation validation on load: each compiled policy runs beside Cedar's evaluator on requests made from its own
+//! head and literals, and any disagreement refuses the whole set. The differential tests are the broad net; this
+//! one is made of the very policies that are about to rule.
+
+use std::collections::BTreeSet;
+
+use bartizan_types::{
+    Action, AgentId, Arguments, AuthMethod, CallFacts, CallId, Digest, Effects, Evidence, Finding, FindingKind,
+    Issuer, KeyId, ModelName, PinState, Principal, Resource, ServerName, SessionId, Severity, Surface,
+    Timestamp, ToolName, UpstreamName, UserId,
+};
+use cedar_policy::PolicySet;
+
+use crate::cedar::CedarRequest;
+use crate::load::{Body, Rule};
+use crate::request::{Request, applies};
+use crate::run::{Trace, holds};
+use crate::scope::Target;
+use crate::value::Kind;
+
+/// Requests tried per policy.
+const SAMPLES: u64 = 12;
+
+/// The compiled form and Cedar disagree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the compiled form of this policy disagrees with Cedar's evaluator")]
+pub(crate) struct Disagrees;
+
+/// Compares a compiled rule with Cedar.
+pub(crate) fn agrees(rule: &Rule, policy: &cedar_policy::Policy) -> Result<(), Disagrees> {
+    let Body::Compiled(node) = &rule.body else {
+        return Ok(());
+    };
+    let single = PolicySet::from_policies([policy.clone()]).map_err(|_| Disagrees)?;
+    for seed in 0..SAMPLES {
+        let Some(evidence) = sample(rule, seed) else {
+            continue;
+        };
+        let Ok(mut request) = Request::new(&evidence) else {
+            continue;
+        };
+        request.approved = seed % 2 == 1;
+        let ours = if rule.scope.matches(&request) {
+            holds(node, &request, &mut Trace::default()).map_err(|_| ())
+        } else {
+            Ok(Some(false))
+        };
+        let theirs = CedarRequest::new(&request).map_err(|_| Disagrees)?.satisfies(&single);
+        if ours != theirs.map(Some) {
+            return Err(Disagrees);
+        }
+    }
+    Ok(())
+}
+
+/// A request that this rule's head speaks of, varied by `seed`. `None` where a name of its own is no name of ours.
+fn sample(rule: &Rule, seed: u64) -> Option<Evidence> {
+    let turn = |salt: u64, of: usize| -> usize {
+        let mixed = seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ salt.wrapping_mul(0xD1B5_4A32_D192_ED03);
+        let of = u64::try_from(of.max(1)).unwrap_or(1);
+        usize::try_from((mixed ^ (mixed >> 29)) % of).unwrap_or(0)
+    };
+    let actions: Vec<Action> = Action::ALL.into_iter().filter(|action| rule.scope.speaks_of(*action)).collect();
+    let (resource, kind) = resource(&rule.scope.resource, turn(1, Kind::ALL.len()))?;
+    let fitting: Vec<Action> = actions.into_iter().filter(|action| applies(*action, kind)).collect();
+    let action = *fitting.get(turn(2, fitting.len()))?;
+    let literals: Vec<&String> = rule.reads.literals.iter().collect();
+    let word = |salt| literals.get(turn(salt, literals.len().saturating_add(1))).map_or("x", |text| text.as_str());
+    let (agent, groups) = match &rule.scope.principal {
+        Target::Equal(_, id) => (AgentId::new(id).ok()?, BTreeSet::new()),
+        Target::In(_, id) | Target::IsIn(_, _, id) => (AgentId::new("agent").ok()?, BTreeSet::from([id.to_string()])),
+        _ => (AgentId::new("agent").ok()?, BTreeSet::from([word(3).to_owned()])),
+    };
+    let mut arguments = Arguments {
+        complete: turn(4, 2) == 0,
+        ..Arguments::default()
+    };
+    for (salt, key) in (20..).zip(&rule.reads.keys) {
+        if turn(salt, 4) != 0 {
+            arguments.texts.insert(key.clone(), word(salt).to_owned());
+        }
+        if turn(salt, 3) != 0 {
+            let number = i64::try_from(turn(salt, 2000)).unwrap_or(0);
+            arguments.numbers.insert(key.clone(), number);
+        }
+    }
+    let hint = |salt| [None, Some(true), Some(false)].get(turn(salt, 3)).copied().flatten();
+    let pins = [PinState::Same, PinState::First, PinState::Changed, PinState::Unlisted, PinState::None];
+    let severities = [Severity::Info, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
+    let finding = |severity: &Severity| Finding {
+        kind: if turn(8, 2) == 0 { FindingKind::SchemaMismatch } else { FindingKind::PinChanged },
+        severity: *severity,
+        score: 500,
+        span: None,
+        pointer: String::new(),
+        taxonomy: Vec::new(),
+    };
+    let time = Timestamp::from_unix_seconds(1_700_000_000);
+    Some(Evidence {
+        now: time.plus_micros(seed.wrapping_mul(3_600_000_000)),
+        principal: Principal {
+            agent,
+            user: UserId::new(word(5)).ok().filter(|_| turn(6, 3) != 0),
+            act: Vec::new(),
+            groups,
+            issuer: Issuer::new("local").ok()?,
+            credential: KeyId::new("key").ok()?,
+            method: AuthMethod::Local,
+            expires: None,
+        },
+        session: SessionId::mint(time, 1),
+        epoch: 0,
+        call: CallFacts {
+            id: CallId::mint(time, 1),
+            action,
+            resource,
+            surface: Surface::Mcp,
+            streaming: turn(9, 2) == 0,
+            bytes: seed.wrapping_mul(997),
+            digest: Digest([0; 32]),
+            pin: *pins.get(turn(7, pins.len()))?,
+            effects: Effects {
+                read_only: hint(10),
+                destructive: hint(11),
+                open_world: hint(12),
+            },
+            arguments: Some(arguments),
+        },
+        findings: severities.get(turn(13, severities.len().saturating_add(2))).map(finding).into_iter().collect(),
+        approved: None,
+    })
+}
+
+/// A resource that fits a rule's head.
+fn resource(target: &Target, turn: usize) -> Option<(Resource, Kind)> {
+    let (kind, id) = match target {
+        Target::Never => return None,
+        Target::Equal(kind, id) => (*kind, id.to_string()),
+        Target::Is(kind) => (*kind, "one/two".to_owned()),
+        Target::IsIn(kind, _, owner) => (*kind, format!("{owner}/two")),
+        Target::In(Kind::Server, owner) => (Kind::Tool, format!("{owner}/two")),
+        Target::In(Kind::Upstream, owner) => (Kind::Model, format!("{owner}/two")),
+        Target::In(kind, id) => (*kind, id.to_string()),
+        Target::Any => (*Kind::ALL.get(turn)?, "one/two".to_owned()),
+    };
+    let (owner, name) = id.split_once('/').unwrap_or((&id, "x"));
+    let (server, upstream) = (ServerName::new(owner).ok(), UpstreamName::new(owner).ok());
+    let tool = ToolName::new(name).ok();
+    let resource = match kind {
+        Kind::Model => Resource::Model {
+            model: ModelName::new(name).ok()?,
+            upstream: upstream?,
+        },
+        Kind::Upstream => Resource::Upstream { upstream: upstream? },
+        Kind::Tool => Resource::Tool {
+            server: server?,
+            tool: tool?,
+        },
+        Kind::AgentTool => Resource::AgentTool {
+            tool: ToolName::new(&id).ok()?,
+        },
+        Kind::HostedTool => Resource::HostedTool {
+            upstream: upstream?,
+            tool: tool?,
+        },
+        Kind::Server => Resource::Server { server: server? },
+        Kind::McpResource => Resource::McpResource {
+            server: server?,
+            uri: name.to_owned(),
+        },
+        Kind::Prompt => Resource::Prompt {
+            server: server?,
+            prompt: tool?,
+        },
+        _ => return None,
+    };
+    Some((resource, kind))
+}
