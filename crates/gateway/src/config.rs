@@ -37,6 +37,8 @@ pub struct Listen {
     pub origins: Vec<String>,
     /// Certificate and key. Required off loopback.
     pub tls: Option<TlsFiles>,
+    /// Plaintext off loopback all the same: something else in front must do TLS.
+    pub danger_plaintext: bool,
 }
 
 /// PEM files of a TLS listener.
@@ -169,7 +171,9 @@ pub struct Sessions {
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { idle: Duration::from_secs(30 * 60) }
+        Self {
+            idle: Duration::from_secs(30 * 60),
+        }
     }
 }
 

@@ -1,1 +1,254 @@
-//! Placeholder until this crate's first feature lands.
+//! The gateway: owns sockets, processes and clocks, and decides nothing. It turns bytes into calls, has the guard
+//! rule on them, and moves bytes only where a permit or a release says so.
+//!
+//! Entry points: [`Gateway::start`] and the [`Running`] it gives. The way of one call is in `gate`; the only way out
+//! is `upstream`.
+
+mod answer;
+mod clock;
+mod edge;
+mod gate;
+mod listener;
+mod mcp;
+mod model;
+mod rejections;
+mod serve;
+mod sessions;
+mod upstream;
+
+pub mod config;
+pub mod meters;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use arc_swap::ArcSwap;
+use bartizan_identity::{Credential, Registry, TokenCache};
+use bartizan_policy::Policy;
+use bartizan_store::{Ledger, Secrets, State};
+use bartizan_types::{Code, Principal, Timestamp};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, mpsc, watch},
+    task::JoinHandle,
+};
+use tokio_rustls::TlsAcceptor;
+
+pub use config::Config;
+pub use gate::CallSpan;
+pub use meters::Meters;
+pub use model::UpstreamStatus;
+pub use upstream::RootsFault;
+
+use crate::{rejections::Rejections, sessions::Sessions};
+
+/// Verified tokens remembered.
+const TOKENS: usize = 16_384;
+
+/// What the gateway is given to work with.
+pub struct Parts {
+    /// The policy to start with.
+    pub policy: Arc<Policy>,
+    /// Who may call.
+    pub registry: Arc<Registry>,
+    /// The log.
+    pub ledger: Ledger,
+    /// Upstreams' credentials.
+    pub secrets: Arc<Secrets>,
+    /// Agents, pins, settings.
+    pub state: Arc<State>,
+    /// Where finished calls are reported, if anywhere. Full queue: the span is dropped and counted by its reader.
+    pub spans: Option<mpsc::Sender<CallSpan>>,
+}
+
+/// Why the gateway can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFault {
+    /// The address can't be bound.
+    #[error("can't listen on `{address}`")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Off loopback without TLS.
+    #[error("`{address}` is not loopback, so it needs `[listen] tls`")]
+    Plaintext {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The certificate or key can't be used.
+    #[error("the TLS certificate or key can't be used: {reason}")]
+    Tls {
+        /// Why.
+        reason: String,
+    },
+    /// An upstream's trust roots can't be used.
+    #[error(transparent)]
+    Roots(#[from] RootsFault),
+    /// A name in the configuration points nowhere.
+    #[error("`{from}` names the upstream `{to}`, which is not configured")]
+    UnknownUpstream {
+        /// Who points.
+        from: String,
+        /// Where to.
+        to: String,
+    },
+}
+
+/// Everything that serves calls, shared by all connections.
+pub struct Shared {
+    /// The configuration it started with.
+    pub config: Config,
+    /// The policy in force; swapped whole.
+    pub policy: ArcSwap<Policy>,
+    /// Who may call; swapped whole.
+    pub registry: ArcSwap<Registry>,
+    /// The log.
+    pub ledger: Ledger,
+    /// Upstreams' credentials.
+    pub secrets: Arc<Secrets>,
+    /// Agents, pins, settings.
+    pub state: Arc<State>,
+    /// Counters.
+    pub meters: Arc<Meters>,
+    address: SocketAddr,
+    tokens: TokenCache,
+    sessions: Sessions,
+    rejections: Rejections,
+    slots: Arc<Semaphore>,
+    routes: model::Routes,
+    spans: Option<mpsc::Sender<CallSpan>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Shared {
+    /// The address agents reach.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Sessions alive.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether draining has begun.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Upstreams by name, with the last failure of each.
+    #[must_use]
+    pub fn upstreams(&self) -> Vec<UpstreamStatus> {
+        self.routes.status()
+    }
+
+    fn authenticate(&self, credential: &Credential<'_>, now: Timestamp) -> Result<Arc<Principal>, Code> {
+        self.tokens
+            .authenticate(&self.registry.load(), credential, now)
+            .map_err(|fault| fault.code())
+    }
+
+    fn report(&self, span: &CallSpan) {
+        if let Some(spans) = &self.spans
+            && let Err(full) = spans.try_send(span.clone())
+        {
+            tracing::trace!(%full, "a span was dropped");
+        }
+    }
+}
+
+/// Starts gateways.
+#[derive(Debug)]
+pub struct Gateway;
+
+impl Gateway {
+    /// Binds the listener and serves until [`Running::drain`].
+    ///
+    /// # Errors
+    /// [`StartFault`], before anything is served.
+    pub async fn start(config: Config, parts: Parts) -> Result<Running, StartFault> {
+        let wanted = config.listen.address;
+        if !wanted.ip().is_loopback() && config.listen.tls.is_none() && !config.listen.danger_plaintext {
+            return Err(StartFault::Plaintext { address: wanted });
+        }
+        let tls = config.listen.tls.as_ref().map(acceptor).transpose()?;
+        let routes = model::Routes::new(&config)?;
+        let listen = |source| StartFault::Listen {
+            address: wanted,
+            source,
+        };
+        let listener = TcpListener::bind(wanted).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let (stop, stopped) = watch::channel(false);
+        let shared = Arc::new(Shared {
+            policy: ArcSwap::new(parts.policy),
+            registry: ArcSwap::new(parts.registry),
+            ledger: parts.ledger,
+            secrets: parts.secrets,
+            state: parts.state,
+            meters: Arc::new(Meters::default()),
+            address,
+            tokens: TokenCache::new(TOKENS),
+            sessions: Sessions::new(config.sessions.idle),
+            rejections: Rejections::new(config.limits.rejections_per_minute),
+            slots: Arc::new(Semaphore::new(config.limits.concurrent_calls)),
+            routes,
+            spans: parts.spans,
+            stop,
+            config,
+        });
+        let summaries = tokio::spawn(rejections::summarise(Arc::clone(&shared), stopped.clone()));
+        let serving = tokio::spawn(listener::run(listener, tls, Arc::clone(&shared), stopped));
+        Ok(Running {
+            shared,
+            serving,
+            summaries,
+        })
+    }
+}
+
+/// A gateway that serves.
+pub struct Running {
+    shared: Arc<Shared>,
+    serving: JoinHandle<()>,
+    summaries: JoinHandle<()>,
+}
+
+impl Running {
+    /// What it works with.
+    #[must_use]
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Stops accepting, finishes what is in progress within the drain timeout, and flushes the ledger's queue.
+    pub async fn drain(self) {
+        self.shared.stop.send_replace(true);
+        for task in [self.serving, self.summaries] {
+            if let Err(fault) = task.await {
+                tracing::error!(error = %fault, "a task of the gateway ended badly");
+            }
+        }
+    }
+}
+
+fn acceptor(files: &config::TlsFiles) -> Result<TlsAcceptor, StartFault> {
+    use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+    let bad = |reason: String| StartFault::Tls { reason };
+    let chain = CertificateDer::pem_file_iter(&files.certificates)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|fault| bad(format!("`{}`: {fault}", files.certificates.display())))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|fault| bad(format!("`{}`: {fault}", files.key.display())))?;
+    let mut config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|fault| bad(fault.to_string()))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}

@@ -1,0 +1,304 @@
+//! What is checked of every request before anything of it is believed: host, origin, credential, type, size, time.
+
+use bartizan_identity::Credential;
+use bartizan_types::Code;
+use bytes::{Bytes, BytesMut};
+use flate2::{Decompress, FlushDecompress, Status};
+use http::{HeaderMap, HeaderName, Uri, header};
+use http_body::Body;
+use http_body_util::BodyExt as _;
+
+use crate::config::{Limits, Listen};
+
+/// Our own credential header, for agents whose `Authorization` belongs to the provider.
+pub(crate) const OWN_KEY: HeaderName = HeaderName::from_static("x-bartizan-key");
+/// Anthropic's credential header.
+pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// Whether the request names us and comes from no foreign page (DNS rebinding, cross-site requests).
+///
+/// # Errors
+/// [`Code::HostMismatch`], [`Code::OriginForeign`].
+pub(crate) fn check_host_and_origin(
+    listen: &Listen,
+    bound: std::net::SocketAddr,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<(), Code> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let named = match (uri.authority(), hosts.next()) {
+        (Some(authority), None) => authority.as_str(),
+        (None, Some(host)) => host.to_str().map_err(|_| Code::HostMismatch)?,
+        (Some(authority), Some(host)) if host.as_bytes() == authority.as_str().as_bytes() => {
+            authority.as_str()
+        }
+        _ => return Err(Code::HostMismatch),
+    };
+    if hosts.next().is_some() || !is_ours(listen, bound, named) {
+        return Err(Code::HostMismatch);
+    }
+    for origin in headers.get_all(header::ORIGIN) {
+        if !listen
+            .origins
+            .iter()
+            .any(|allowed| allowed.as_bytes() == origin.as_bytes())
+        {
+            return Err(Code::OriginForeign);
+        }
+    }
+    Ok(())
+}
+
+fn is_ours(listen: &Listen, bound: std::net::SocketAddr, named: &str) -> bool {
+    if listen.hosts.iter().any(|host| host.eq_ignore_ascii_case(named)) {
+        return true;
+    }
+    let (host, port) = match named.rsplit_once(':') {
+        Some((host, port))
+            if !host.is_empty() && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) =>
+        {
+            (host, port.parse().ok())
+        }
+        _ => (named, Some(if listen.tls.is_some() { 443 } else { 80 })),
+    };
+    if port != Some(bound.port()) {
+        return false;
+    }
+    if bound.ip().is_loopback() && host.eq_ignore_ascii_case("localhost") {
+        return true;
+    }
+    host.trim_start_matches('[').trim_end_matches(']').parse() == Ok(bound.ip())
+}
+
+/// The credential a request carries. `x-bartizan-key` wins, so that `Authorization` can belong to the provider;
+/// otherwise exactly one of `Authorization: Bearer` and `x-api-key`.
+pub(crate) fn credential(headers: &HeaderMap) -> Credential<'_> {
+    let mut own = headers.get_all(&OWN_KEY).iter();
+    if let Some(value) = own.next() {
+        return match (value.to_str(), own.next()) {
+            (Ok(text), None) => Credential::Bearer(text),
+            _ => Credential::Ambiguous,
+        };
+    }
+    let mut bearer = headers.get_all(header::AUTHORIZATION).iter();
+    let mut key = headers.get_all(&API_KEY).iter();
+    match (bearer.next(), bearer.next(), key.next(), key.next()) {
+        (None, None, None, None) => Credential::None,
+        (None, None, Some(value), None) => value.to_str().map_or(Credential::Ambiguous, Credential::Bearer),
+        (Some(value), None, None, None) => {
+            let text = value.to_str().unwrap_or_default();
+            match text.split_once(' ') {
+                Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+                    Credential::Bearer(token.trim())
+                }
+                _ => Credential::Ambiguous,
+            }
+        }
+        _ => Credential::Ambiguous,
+    }
+}
+
+/// Whether the content type is JSON (with or without parameters).
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    media_type(headers).is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"))
+}
+
+/// Whether the content type is an event stream.
+pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
+    media_type(headers).is_some_and(|essence| essence.eq_ignore_ascii_case("text/event-stream"))
+}
+
+fn media_type(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let value = values.next()?.to_str().ok()?;
+    if values.next().is_some() {
+        return None;
+    }
+    Some(value.split(';').next().unwrap_or_default().trim())
+}
+
+/// Bounds of one body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyBounds {
+    /// Bytes, packed and unpacked.
+    pub bytes: usize,
+    /// Time for all of it.
+    pub time: std::time::Duration,
+    /// Said when it is too large.
+    pub too_large: Code,
+    /// Said when it unpacks to too much.
+    pub expands: Code,
+    /// Said when it takes too long.
+    pub slow: Code,
+    /// Said when it breaks off or can't be unpacked.
+    pub broken: Code,
+}
+
+impl BodyBounds {
+    /// Of an agent's request.
+    pub(crate) const fn request(limits: &Limits) -> Self {
+        Self {
+            bytes: limits.body_bytes,
+            time: limits.read_timeout,
+            too_large: Code::BodyTooLarge,
+            expands: Code::BodyExpansion,
+            slow: Code::SlowCaller,
+            broken: Code::ContentEncoding,
+        }
+    }
+
+    /// Of an upstream's unary answer.
+    pub(crate) const fn answer(limits: &Limits) -> Self {
+        Self {
+            bytes: limits.answer_bytes,
+            time: limits.upstream_timeout,
+            too_large: Code::UpstreamTooLarge,
+            expands: Code::UpstreamTooLarge,
+            slow: Code::UpstreamTimeout,
+            broken: Code::UpstreamMalformed,
+        }
+    }
+}
+
+/// Reads a whole body within its bounds and unpacks it. The second value says whether it was packed, so that the
+/// caller forwards what was checked: the unpacked bytes, without the encoding header.
+///
+/// # Errors
+/// The code of the bound that was reached.
+pub(crate) async fn read<B>(headers: &HeaderMap, body: B, bounds: BodyBounds) -> Result<(Bytes, bool), Code>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let packing = packing(headers, bounds.broken)?;
+    let bytes = tokio::time::timeout(bounds.time, collect(body, bounds))
+        .await
+        .map_err(|_| bounds.slow)??;
+    match packing {
+        None => Ok((bytes, false)),
+        Some(packing) => Ok((unpack(&bytes, packing, bounds)?, true)),
+    }
+}
+
+async fn collect<B>(mut body: B, bounds: BodyBounds) -> Result<Bytes, Code>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let announced = body.size_hint();
+    if announced.lower() > u64::try_from(bounds.bytes).unwrap_or(u64::MAX) {
+        return Err(bounds.too_large);
+    }
+    let mut first: Option<Bytes> = None;
+    let mut rest = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| bounds.broken)?.into_data() else {
+            continue;
+        };
+        let so_far = first.as_ref().map_or(0, Bytes::len).max(rest.len());
+        if so_far.saturating_add(data.len()) > bounds.bytes {
+            return Err(bounds.too_large);
+        }
+        match first.take() {
+            None if rest.is_empty() => first = Some(data),
+            None => rest.extend_from_slice(&data),
+            Some(before) => {
+                let expected = usize::try_from(announced.lower()).unwrap_or(0).min(bounds.bytes);
+                rest.reserve(expected.max(before.len() + data.len()));
+                rest.extend_from_slice(&before);
+                rest.extend_from_slice(&data);
+            }
+        }
+    }
+    Ok(first.unwrap_or_else(|| rest.freeze()))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Packing {
+    Gzip,
+    Zlib,
+}
+
+fn packing(headers: &HeaderMap, broken: Code) -> Result<Option<Packing>, Code> {
+    let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(broken);
+    }
+    match value.as_bytes() {
+        b"identity" | b"" => Ok(None),
+        b"gzip" | b"x-gzip" => Ok(Some(Packing::Gzip)),
+        b"deflate" => Ok(Some(Packing::Zlib)),
+        _ => Err(broken),
+    }
+}
+
+/// Unpacks at most `bounds.bytes`, whatever the packed bytes promise. Bytes after the end are refused.
+fn unpack(packed: &[u8], packing: Packing, bounds: BodyBounds) -> Result<Bytes, Code> {
+    const STEP: usize = 64 << 10;
+    let (mut state, mut input) = match packing {
+        Packing::Zlib => (Decompress::new(true), packed),
+        Packing::Gzip => (Decompress::new(false), gzip_payload(packed).ok_or(bounds.broken)?),
+    };
+    let mut out = Vec::with_capacity(STEP.min(bounds.bytes));
+    loop {
+        if out.len() == out.capacity() {
+            if out.len() > bounds.bytes {
+                return Err(bounds.expands);
+            }
+            out.reserve(STEP);
+        }
+        let (read, written) = (state.total_in(), out.len());
+        let status = state
+            .decompress_vec(input, &mut out, FlushDecompress::None)
+            .map_err(|_| bounds.broken)?;
+        let taken = usize::try_from(state.total_in() - read).map_err(|_| bounds.broken)?;
+        input = input.get(taken..).ok_or(bounds.broken)?;
+        if out.len() > bounds.bytes {
+            return Err(bounds.expands);
+        }
+        match status {
+            Status::StreamEnd => break,
+            _ if taken == 0 && out.len() == written && out.len() < out.capacity() => {
+                return Err(bounds.broken);
+            }
+            _ => {}
+        }
+    }
+    let tail: usize = if packing == Packing::Gzip { 8 } else { 0 };
+    if input.len() != tail {
+        return Err(bounds.broken);
+    }
+    if packing == Packing::Gzip {
+        let mut crc = flate2::Crc::new();
+        crc.update(&out);
+        let expected = [crc.sum().to_le_bytes(), crc.amount().to_le_bytes()].concat();
+        if input != expected {
+            return Err(bounds.broken);
+        }
+    }
+    Ok(Bytes::from(out))
+}
+
+/// What follows the gzip header (RFC 1952 section 2.3).
+fn gzip_payload(packed: &[u8]) -> Option<&[u8]> {
+    let (head, mut rest) = packed.split_at_checked(10)?;
+    let flags = *head.get(3)?;
+    if head.get(..3)? != [0x1f, 0x8b, 8] || flags & 0xe0 != 0 {
+        return None;
+    }
+    if flags & 4 != 0 {
+        let (length, after) = rest.split_at_checked(2)?;
+        rest = after.get(usize::from(u16::from_le_bytes([*length.first()?, *length.get(1)?]))..)?;
+    }
+    for flag in [8, 16] {
+        if flags & flag != 0 {
+            let end = rest.iter().position(|byte| *byte == 0)?;
+            rest = rest.get(end + 1..)?;
+        }
+    }
+    if flags & 2 != 0 { rest.get(2..) } else { Some(rest) }
+}
+
+#[cfg(test)]
+mod tests;

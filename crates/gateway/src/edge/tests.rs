@@ -1,0 +1,215 @@
+use std::{io::Write as _, net::SocketAddr, time::Duration};
+
+use http::HeaderValue;
+use http_body_util::Full;
+use proptest::prelude::*;
+
+use super::*;
+
+fn listen() -> Listen {
+    Listen {
+        address: "127.0.0.1:4180".parse().unwrap(),
+        hosts: vec!["gate.example:8443".to_owned()],
+        origins: vec!["https://app.example".to_owned()],
+        tls: None,
+        danger_plaintext: false,
+    }
+}
+
+fn check(host: &str, origin: Option<&str>) -> Result<(), Code> {
+    let bound: SocketAddr = "127.0.0.1:4180".parse().unwrap();
+    let mut headers = HeaderMap::new();
+    headers.insert(header::HOST, HeaderValue::from_str(host).unwrap());
+    if let Some(origin) = origin {
+        headers.insert(header::ORIGIN, HeaderValue::from_str(origin).unwrap());
+    }
+    check_host_and_origin(&listen(), bound, &Uri::from_static("/v1/models"), &headers)
+}
+
+#[test]
+fn hosts_that_are_ours_pass_and_others_do_not() {
+    for ours in [
+        "127.0.0.1:4180",
+        "localhost:4180",
+        "LOCALHOST:4180",
+        "gate.example:8443",
+    ] {
+        assert_eq!(check(ours, None), Ok(()), "{ours}");
+    }
+    for other in [
+        "evil.example",
+        "evil.example:4180",
+        "localhost",
+        "localhost:80",
+        "localhost:4180.evil.example",
+        "127.0.0.1",
+        "127.0.0.1:4180@evil.example",
+        "[::1]:4180",
+        "0.0.0.0:4180",
+        ":4180",
+        "127.1:4180",
+    ] {
+        assert_eq!(check(other, None), Err(Code::HostMismatch), "{other}");
+    }
+}
+
+#[test]
+fn two_hosts_are_one_too_many() {
+    let mut headers = HeaderMap::new();
+    headers.append(header::HOST, HeaderValue::from_static("localhost:4180"));
+    headers.append(header::HOST, HeaderValue::from_static("evil.example"));
+    let bound = "127.0.0.1:4180".parse().unwrap();
+    assert_eq!(
+        check_host_and_origin(&listen(), bound, &Uri::from_static("/"), &headers),
+        Err(Code::HostMismatch)
+    );
+    assert_eq!(
+        check_host_and_origin(&listen(), bound, &Uri::from_static("/"), &HeaderMap::new()),
+        Err(Code::HostMismatch)
+    );
+}
+
+#[test]
+fn foreign_origins_are_refused() {
+    assert_eq!(check("localhost:4180", Some("https://app.example")), Ok(()));
+    for foreign in [
+        "null",
+        "https://evil.example",
+        "http://localhost:4180",
+        "https://app.example.evil.example",
+    ] {
+        assert_eq!(
+            check("localhost:4180", Some(foreign)),
+            Err(Code::OriginForeign),
+            "{foreign}"
+        );
+    }
+}
+
+#[test]
+fn one_credential_and_no_more() {
+    let of = |pairs: &[(HeaderName, &'static str)]| {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        format!("{:?}", credential(&headers))
+    };
+    let show = |credential: Credential<'_>| format!("{credential:?}");
+    assert_eq!(of(&[]), show(Credential::None));
+    assert_eq!(
+        of(&[(header::AUTHORIZATION, "Bearer k")]),
+        show(Credential::Bearer("k"))
+    );
+    assert_eq!(
+        of(&[(header::AUTHORIZATION, "bearer  k")]),
+        show(Credential::Bearer("k"))
+    );
+    assert_eq!(of(&[(API_KEY, "k")]), show(Credential::Bearer("k")));
+    assert_eq!(
+        of(&[(OWN_KEY, "k"), (header::AUTHORIZATION, "Bearer p")]),
+        show(Credential::Bearer("k"))
+    );
+    for pairs in [
+        &[(header::AUTHORIZATION, "Bearer k"), (API_KEY, "k")][..],
+        &[
+            (header::AUTHORIZATION, "Bearer k"),
+            (header::AUTHORIZATION, "Bearer k"),
+        ],
+        &[(API_KEY, "k"), (API_KEY, "l")],
+        &[(OWN_KEY, "k"), (OWN_KEY, "l")],
+        &[(header::AUTHORIZATION, "Basic eDp5")],
+        &[(header::AUTHORIZATION, "Bearer")],
+    ] {
+        assert_eq!(of(pairs), show(Credential::Ambiguous), "{pairs:?}");
+    }
+}
+
+fn bounds(bytes: usize) -> BodyBounds {
+    let limits = Limits {
+        body_bytes: bytes,
+        read_timeout: Duration::from_secs(5),
+        ..Limits::default()
+    };
+    BodyBounds::request(&limits)
+}
+
+fn read_now(encoding: Option<&'static str>, body: Vec<u8>, limit: usize) -> Result<(Bytes, bool), Code> {
+    let mut headers = HeaderMap::new();
+    if let Some(encoding) = encoding {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(read(&headers, Full::new(Bytes::from(body)), bounds(limit)))
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn a_bomb_is_refused_at_the_bound() {
+    let bomb = gzip(&vec![b'a'; 20 << 20]);
+    assert!(bomb.len() < 64 << 10, "{}", bomb.len());
+    assert_eq!(read_now(Some("gzip"), bomb, 1 << 20), Err(Code::BodyExpansion));
+}
+
+#[test]
+fn packed_bodies_must_be_whole_and_alone() {
+    let good = gzip(b"{\"a\":1}");
+    assert_eq!(
+        read_now(Some("gzip"), good.clone(), 100),
+        Ok((Bytes::from_static(b"{\"a\":1}"), true))
+    );
+    let mut cut = good.clone();
+    cut.pop();
+    let mut more = good.clone();
+    more.push(0);
+    let mut twice = good.clone();
+    twice.extend_from_slice(&good);
+    let mut altered = good.clone();
+    let at = altered.len() - 6;
+    altered[at] ^= 1;
+    for bad in [cut, more, twice, altered, b"not gzip at all".to_vec(), Vec::new()] {
+        assert_eq!(read_now(Some("gzip"), bad, 100), Err(Code::ContentEncoding));
+    }
+    for unknown in ["br", "zstd", "gzip, gzip", "GZIP2"] {
+        assert_eq!(
+            read_now(Some(unknown), good.clone(), 100),
+            Err(Code::ContentEncoding),
+            "{unknown}"
+        );
+    }
+}
+
+#[test]
+fn plain_bodies_stop_at_the_bound() {
+    assert_eq!(
+        read_now(None, vec![b'x'; 100], 100).map(|(bytes, _)| bytes.len()),
+        Ok(100)
+    );
+    assert_eq!(read_now(None, vec![b'x'; 101], 100), Err(Code::BodyTooLarge));
+}
+
+proptest! {
+    #[test]
+    fn unpacking_never_exceeds_the_bound(bytes in proptest::collection::vec(any::<u8>(), 0..2000), limit in 0_usize..2000) {
+        match read_now(Some("gzip"), gzip(&bytes), limit.max(1)) {
+            Ok((out, _)) => { prop_assert_eq!(&out[..], &bytes[..]); prop_assert!(out.len() <= limit.max(1)); }
+            Err(code) => prop_assert!(matches!(code, Code::BodyExpansion | Code::BodyTooLarge)),
+        }
+    }
+
+    #[test]
+    fn hostile_packed_bytes_end(bytes in proptest::collection::vec(any::<u8>(), 0..500)) {
+        let mut framed = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+        framed.extend_from_slice(&bytes);
+        let _unused = read_now(Some("gzip"), framed, 1 << 16).is_ok();
+        let _unused = read_now(Some("deflate"), bytes, 1 << 16).is_ok();
+    }
+}

@@ -1,0 +1,279 @@
+//! Drives the guard: performs its effects in order and feeds the results back. Decides nothing.
+//!
+//! INVARIANT 2: a permit comes out of here only after the guard minted it, and the guard mints it only once the
+//! record is durable where policy asks for that.
+
+use std::sync::Arc;
+
+use bartizan_guard::{AnswerFacts, Crossing, Effect, Input, Permit, Release};
+use bartizan_types::{
+    Action, Answer, CallFacts, CallId, Code, Evidence, Finding, Principal, Record, Refusal, RulingWord,
+    Surface, Timestamp,
+};
+
+use crate::{Shared, clock, sessions::Session};
+
+/// Who calls, as checked at the edge.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// The identity.
+    pub principal: Arc<Principal>,
+    /// Its session.
+    pub session: Session,
+}
+
+/// One finished call, for telemetry: names and numbers, never content.
+#[derive(Debug, Clone)]
+pub struct CallSpan {
+    /// The call.
+    pub call: CallId,
+    /// Who.
+    pub agent: bartizan_types::AgentId,
+    /// What.
+    pub action: Action,
+    /// Where it arrived.
+    pub surface: Surface,
+    /// On what, as Cedar entity type and id.
+    pub resource: (&'static str, String),
+    /// The ruling.
+    pub ruling: RulingWord,
+    /// The code, if refused or failed.
+    pub code: Option<Code>,
+    /// Start.
+    pub began: Timestamp,
+    /// End.
+    pub ended: Timestamp,
+    /// What was answered.
+    pub answer: Answer,
+}
+
+/// A call that has its permit, until its answer has gone back. Dropped unfinished, it is recorded as abandoned.
+pub(crate) struct Passage<R> {
+    shared: Arc<Shared>,
+    crossing: Crossing<R>,
+    span: CallSpan,
+    /// What has been released so far; kept up to date by whoever releases.
+    pub released: Answer,
+    open: bool,
+}
+
+impl Shared {
+    /// The evidence of a call by this caller.
+    pub(crate) fn evidence(&self, caller: &Caller, call: CallFacts, findings: Vec<Finding>) -> Evidence {
+        Evidence {
+            now: clock::now(),
+            principal: Principal::clone(&caller.principal),
+            session: caller.session.id,
+            epoch: self.sessions.epoch(&caller.principal),
+            call,
+            findings,
+            approved: None,
+        }
+    }
+
+    /// Rules on a call and records the ruling. The permit it gives forwards the call, the passage brings the
+    /// answer back.
+    ///
+    /// # Errors
+    /// The refusal to tell the caller. It is already recorded, or the ledger is what failed.
+    pub(crate) async fn enter<R>(
+        self: &Arc<Self>,
+        evidence: Evidence,
+        outbound: R,
+    ) -> Result<(Permit<R>, Passage<R>), Refusal> {
+        let span = CallSpan {
+            call: evidence.call.id,
+            agent: evidence.principal.agent.clone(),
+            action: evidence.call.action,
+            surface: evidence.call.surface,
+            resource: (
+                evidence.call.resource.type_name(),
+                evidence.call.resource.entity_id(),
+            ),
+            ruling: RulingWord::Deny,
+            code: None,
+            began: evidence.now,
+            ended: evidence.now,
+            answer: Answer::default(),
+        };
+        let principal = evidence.principal.clone();
+        let again = evidence.clone();
+        let mut effects = Vec::with_capacity(3);
+        let crossing = Crossing::begin(self.policy.load_full(), evidence, outbound, &mut effects);
+        let mut passage = Passage {
+            shared: Arc::clone(self),
+            crossing,
+            span,
+            released: Answer::default(),
+            open: false,
+        };
+        loop {
+            let mut next = None;
+            let mut permit = None;
+            for effect in effects.drain(..) {
+                match effect {
+                    Effect::Append { record, wait } => {
+                        passage.note(&record);
+                        match self.write(&record, wait).await {
+                            Ok(Some(receipt)) => {
+                                let epoch = self.sessions.epoch(&principal);
+                                next = Some(Input::Durable { receipt, epoch });
+                            }
+                            Ok(None) => {}
+                            Err(code) => {
+                                next = Some(Input::LedgerFailed(code));
+                                break;
+                            }
+                        }
+                    }
+                    Effect::Reassess => {
+                        let mut evidence = again.clone();
+                        evidence.now = clock::now();
+                        evidence.epoch = self.sessions.epoch(&principal);
+                        next = Some(Input::Reassessed(Box::new(evidence)));
+                    }
+                    Effect::Forward(minted) => permit = Some(minted),
+                    Effect::Refuse(refusal) => return Err(passage.refused(refusal)),
+                    Effect::Release(_) | Effect::Done => {}
+                }
+            }
+            if let Some(permit) = permit {
+                passage.open = true;
+                return Ok((permit, passage));
+            }
+            let Some(input) = next else {
+                return Err(passage.refused(Refusal::new(passage.span.call, Code::Bug)));
+            };
+            if let Err(misuse) = passage.crossing.step(clock::now(), input, &mut effects) {
+                tracing::error!(call = %passage.span.call, %misuse, "the guard was driven wrongly");
+            }
+        }
+    }
+
+    /// Appends a record, waiting until it is durable if asked to; then its index is returned.
+    async fn write(&self, record: &Record, wait: bool) -> Result<Option<u64>, Code> {
+        if wait {
+            let receipt = self.ledger.append(record).await.map_err(|fault| fault.code())?;
+            return Ok(Some(receipt.index));
+        }
+        self.ledger
+            .append_deferred(record)
+            .map_err(|fault| fault.code())?;
+        Ok(None)
+    }
+}
+
+impl<R> Passage<R> {
+    /// The call.
+    pub(crate) fn call(&self) -> CallId {
+        self.span.call
+    }
+
+    /// The upstream answered: the release lets its bytes go back.
+    ///
+    /// # Errors
+    /// The refusal to tell the caller instead.
+    pub(crate) fn answered(&mut self, facts: AnswerFacts) -> Result<Release, Refusal> {
+        self.released.status = facts.status;
+        let mut release = None;
+        let mut refusal = None;
+        for effect in self.step(Input::Answered(facts)) {
+            match effect {
+                Effect::Release(minted) => release = Some(minted),
+                Effect::Refuse(said) => refusal = Some(said),
+                _ => {}
+            }
+        }
+        match (release, refusal) {
+            (Some(release), None) => Ok(release),
+            (_, refusal) => {
+                Err(self.refused(refusal.unwrap_or_else(|| Refusal::new(self.span.call, Code::Bug))))
+            }
+        }
+    }
+
+    /// The whole answer went back.
+    pub(crate) fn finish(mut self) {
+        let answer = self.released.clone();
+        self.end(Input::Finished(answer), None);
+    }
+
+    /// The upstream failed. Gives what to tell the caller, if it can still be told.
+    pub(crate) fn failed(mut self, code: Code) -> Refusal {
+        let answer = self.released.clone();
+        self.end(Input::Failed(code, answer), Some(code));
+        Refusal::new(self.span.call, code)
+    }
+
+    /// The answer, or the rest of it, is withheld.
+    pub(crate) fn withheld(mut self, code: Code) {
+        let answer = self.released.clone();
+        self.end(Input::Withheld(code, answer), Some(code));
+    }
+
+    fn end(&mut self, input: Input, code: Option<Code>) {
+        if !std::mem::take(&mut self.open) {
+            return;
+        }
+        self.step(input);
+        if let Some(code) = code {
+            self.shared.meters.refused(code);
+        }
+        self.span.code = code;
+        self.report();
+    }
+
+    /// Feeds one input of the way back; the records it asks for are appended without waiting.
+    fn step(&mut self, input: Input) -> Vec<Effect<R>> {
+        let mut effects = Vec::with_capacity(2);
+        if let Err(misuse) = self.crossing.step(clock::now(), input, &mut effects) {
+            tracing::error!(call = %self.span.call, %misuse, "the guard was driven wrongly");
+        }
+        for effect in &effects {
+            if let Effect::Append { record, .. } = effect
+                && let Err(fault) = self.shared.ledger.append_deferred(record)
+            {
+                // The opening record is durable; recovery closes the call as interrupted.
+                tracing::error!(call = %self.span.call, error = %fault, "the closing record could not be queued");
+            }
+        }
+        effects
+    }
+
+    fn note(&mut self, record: &Record) {
+        if let Some(ruling) = record.ruling {
+            self.span.ruling = ruling;
+            self.shared
+                .meters
+                .ruled(self.span.action, ruling, self.span.surface);
+        }
+    }
+
+    fn refused(&mut self, refusal: Refusal) -> Refusal {
+        self.open = false;
+        self.shared.meters.refused(refusal.code);
+        self.span.code = Some(refusal.code);
+        self.report();
+        refusal
+    }
+
+    fn report(&mut self) {
+        self.span.ended = clock::now();
+        self.span.answer = self.released.clone();
+        self.shared
+            .meters
+            .took(self.span.ended.micros_since(self.span.began));
+        self.shared
+            .meters
+            .released_bytes
+            .fetch_add(self.released.bytes, std::sync::atomic::Ordering::Relaxed);
+        self.shared.report(&self.span);
+    }
+}
+
+impl<R> Drop for Passage<R> {
+    fn drop(&mut self) {
+        let answer = self.released.clone();
+        self.end(Input::Abandoned(answer), None);
+    }
+}

@@ -1,0 +1,236 @@
+//! The agents' listener: connections in, bounded in number, header size and time; requests to `serve`.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    io,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    time::{Instant, Sleep},
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{Shared, answer::AgentBody, meters::Gauge, serve};
+
+/// Said to connections past the limit, before any of their bytes are read.
+const SATURATED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 80\r\n\r\n{\"error\":{\"code\":\"limit.saturated\",\"message\":\"too many connections, try later\"}}";
+
+/// Accepts until `stop` turns true, then drains: finishes what is in progress, at most `drain_timeout`.
+pub(crate) async fn run(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    shared: Arc<Shared>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(fault) => {
+                // Out of file descriptors, mostly: waiting is all that helps, and the ones that close free some.
+                tracing::warn!(error = %fault, "accept failed");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let limit = i64::try_from(shared.config.limits.connections).unwrap_or(i64::MAX);
+        if shared.meters.connections.load(Relaxed) >= limit {
+            tokio::spawn(turn_away(stream));
+            continue;
+        }
+        let open = Gauge::raise(Arc::clone(&shared.meters), |meters| &meters.connections);
+        let (shared, tls, watcher) = (Arc::clone(&shared), tls.clone(), graceful.watcher());
+        tokio::spawn(async move {
+            let _open = open;
+            connection(stream, tls, shared, watcher).await;
+        });
+    }
+    drop(listener);
+    let limit = shared.config.limits.drain_timeout;
+    if tokio::time::timeout(limit, graceful.shutdown()).await.is_err() {
+        tracing::warn!(
+            seconds = limit.as_secs(),
+            "draining took too long, closing what is left"
+        );
+    }
+}
+
+async fn turn_away(mut stream: TcpStream) {
+    let said = tokio::time::timeout(Duration::from_secs(1), stream.write_all(SATURATED)).await;
+    if !matches!(said, Ok(Ok(()))) {
+        tracing::debug!("a connection past the limit did not wait for its refusal");
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    shared: Arc<Shared>,
+    watcher: hyper_util::server::graceful::Watcher,
+) {
+    if let Err(fault) = stream.set_nodelay(true) {
+        tracing::debug!(error = %fault, "no TCP_NODELAY");
+    }
+    let limits = &shared.config.limits;
+    let stream = Watched::new(stream, limits.write_timeout);
+    let service = {
+        let shared = Arc::clone(&shared);
+        service_fn(move |request: Request<Incoming>| one(Arc::clone(&shared), request))
+    };
+    let ended = match tls {
+        None => {
+            let mut builder = http1::Builder::new();
+            builder
+                .timer(TokioTimer::new())
+                .header_read_timeout(limits.header_timeout)
+                .max_headers(limits.headers)
+                .max_buf_size(limits.header_bytes.max(8192));
+            let serving = watcher.watch(builder.serve_connection(TokioIo::new(stream), service));
+            serving.await.map_err(|fault| fault.to_string())
+        }
+        Some(acceptor) => {
+            let shaken = tokio::time::timeout(limits.header_timeout, acceptor.accept(stream)).await;
+            let stream = match shaken {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(fault)) => return tracing::debug!(error = %fault, "TLS handshake failed"),
+                Err(_) => return tracing::debug!("TLS handshake took too long"),
+            };
+            let mut builder = auto::Builder::new(TokioExecutor::new());
+            builder
+                .http1()
+                .timer(TokioTimer::new())
+                .header_read_timeout(limits.header_timeout)
+                .max_headers(limits.headers)
+                .max_buf_size(limits.header_bytes.max(8192));
+            builder
+                .http2()
+                .timer(TokioTimer::new())
+                .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+                .max_concurrent_streams(128)
+                .keep_alive_interval(Duration::from_secs(20));
+            let serving = watcher.watch(
+                builder
+                    .serve_connection(TokioIo::new(stream), service)
+                    .into_owned(),
+            );
+            serving.await.map_err(|fault| fault.to_string())
+        }
+    };
+    if let Err(fault) = ended {
+        tracing::debug!(error = %fault, "connection ended early");
+    }
+}
+
+async fn one(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<AgentBody>, Infallible> {
+    let caught = CatchPanic(Box::pin(serve::request(Arc::clone(&shared), request))).await;
+    Ok(caught.unwrap_or_else(|| serve::after_panic(&shared)))
+}
+
+/// Turns a panic inside the future into `None`, so that the caller is refused instead of cut off.
+struct CatchPanic<F>(Pin<Box<F>>);
+
+impl<F: Future> Future for CatchPanic<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // Unwind safety: the future is never polled again after a panic.
+        match std::panic::catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Some),
+            Err(_) => Poll::Ready(None),
+        }
+    }
+}
+
+/// A stream whose writes fail when the other side has taken nothing for a while: slow readers can't hold memory.
+struct Watched<S> {
+    inner: S,
+    patience: Duration,
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Watched<S> {
+    const fn new(inner: S, patience: Duration) -> Self {
+        Self {
+            inner,
+            patience,
+            stalled: None,
+        }
+    }
+
+    fn watch<T>(&mut self, context: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if poll.is_ready() {
+            self.stalled = None;
+            return poll;
+        }
+        let patience = self.patience;
+        let sleep = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + patience)));
+        ready!(sleep.as_mut().poll(context));
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the client takes nothing",
+        )))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.inner).poll_write(context, bytes);
+        self.watch(context, poll)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.inner).poll_write_vectored(context, slices);
+        self.watch(context, poll)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let poll = Pin::new(&mut self.inner).poll_flush(context);
+        self.watch(context, poll)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,456 @@
+//! Calls to models: decoded, ruled on, forwarded, and their answers brought back with every tool call in them ruled
+//! on first. Unary here, streamed in `stream`.
+
+mod routes;
+mod stream;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use aws_lc_rs::digest;
+use bartizan_guard::AnswerFacts;
+use bartizan_types::{
+    Action, CallFacts, Code, Digest, Effects, Finding, FindingKind, ModelName, PinState, Refusal, Resource,
+    Severity, ToolName, UpstreamName,
+};
+use bartizan_wire::{
+    json::{self, Bounds},
+    model::{self as wire, Answered, Api, Proposal, ProposalKind},
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts, response};
+use hyper::body::Incoming;
+
+pub(crate) use routes::Routes;
+pub use routes::UpstreamStatus;
+
+use crate::{
+    Shared,
+    answer::AgentBody,
+    clock,
+    edge::{self, BodyBounds},
+    gate::{Caller, Passage},
+    serve::fresh,
+    upstream::{self, Outbound},
+};
+
+/// Hosted tools and history entries one request may name; each is a ruled call of its own.
+const SIDE_CALLS: usize = 64;
+
+/// What of an API is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// An answer.
+    Generate,
+    /// Anthropic's token count of a request: the same body, no answer.
+    CountTokens,
+}
+
+impl Endpoint {
+    const fn path(self, api: Api) -> &'static str {
+        match (api, self) {
+            (Api::OpenaiChat, _) => "/v1/chat/completions",
+            (Api::OpenaiResponses, _) => "/v1/responses",
+            (Api::AnthropicMessages, Self::Generate) => "/v1/messages",
+            (Api::AnthropicMessages, Self::CountTokens) => "/v1/messages/count_tokens",
+        }
+    }
+}
+
+/// What a call needs at every step.
+#[derive(Clone)]
+pub(super) struct Asked {
+    shared: Arc<Shared>,
+    caller: Caller,
+    api: Api,
+}
+
+impl Asked {
+    fn early(&self, code: Code) -> Refusal {
+        self.shared.reject(code, Some(&self.caller.principal));
+        fresh(code)
+    }
+
+    fn bounds(&self, bytes: usize) -> Bounds {
+        Bounds {
+            depth: self.shared.config.limits.json_depth,
+            bytes,
+            ..Bounds::default()
+        }
+    }
+}
+
+/// Serves one model call.
+///
+/// # Errors
+/// The refusal to tell, already recorded.
+pub(crate) async fn call(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    api: Api,
+    endpoint: Endpoint,
+    head: &Parts,
+    body: Bytes,
+) -> Result<Response<AgentBody>, Refusal> {
+    let asked = Asked {
+        shared: Arc::clone(shared),
+        caller: caller.clone(),
+        api,
+    };
+    let scanned = json::scan(&body, &asked.bounds(shared.config.limits.body_bytes))
+        .map_err(|fault| asked.early(fault.code))?;
+    let request = wire::decode_request(api, scanned).map_err(|fault| asked.early(fault.code))?;
+    let model = ModelName::new(&request.model).map_err(|_| asked.early(Code::ModelUnknown))?;
+    let targets = shared
+        .routes
+        .targets(api, &model)
+        .map_err(|code| asked.early(code))?;
+    let digest = sha256(&body);
+    let mut unreachable = None;
+    for target in targets {
+        side_calls(&asked, &request, &target.upstream, digest).await?;
+        let to = target.model.as_ref().unwrap_or(&model).clone();
+        let sent = match &target.model {
+            None => body.clone(),
+            Some(alias) => Bytes::from(wire::with_model(
+                &body,
+                request.model_span.clone(),
+                alias.as_str(),
+            )),
+        };
+        let outbound = shared
+            .routes
+            .outbound(
+                &target.upstream,
+                (Method::POST, endpoint.path(api)),
+                head,
+                sent,
+                &shared.secrets,
+            )
+            .map_err(|code| asked.early(code))?;
+        let facts = CallFacts {
+            id: clock::mint(clock::now()),
+            action: Action::Generate,
+            resource: Resource::Model {
+                model: to,
+                upstream: target.upstream.clone(),
+            },
+            surface: api.surface(),
+            streaming: request.stream,
+            bytes: u64::try_from(body.len()).unwrap_or(u64::MAX),
+            digest,
+            pin: PinState::None,
+            effects: Effects::default(),
+            arguments: None,
+        };
+        let evidence = shared.evidence(caller, facts, Vec::new());
+        let (permit, passage) = shared.enter(evidence, outbound).await?;
+        match upstream::send(permit, shared.config.limits.upstream_timeout).await {
+            Ok(response) => return come_back(&asked, endpoint, passage, response).await,
+            Err(fault) => {
+                shared.routes.failed(&target.upstream, &fault);
+                let refusal = passage.failed(fault.code());
+                if !fault.sent_nothing() {
+                    return Err(refusal);
+                }
+                unreachable = Some(refusal);
+            }
+        }
+    }
+    Err(unreachable.unwrap_or_else(|| fresh(Code::ModelUnknown)))
+}
+
+/// Rules on what the request would have the provider do or remember by itself. Each is a call; one refused refuses
+/// the request.
+async fn side_calls(
+    asked: &Asked,
+    request: &wire::Request<'_>,
+    upstream: &UpstreamName,
+    digest: Digest,
+) -> Result<(), Refusal> {
+    let mut kinds: BTreeSet<&str> = request.hosted.iter().map(|hosted| &*hosted.kind).collect();
+    let mut keeps = !request.history.is_empty() || request.background;
+    if kinds.len() > SIDE_CALLS {
+        return Err(asked.early(Code::RequestShape));
+    }
+    let mut next = || {
+        if let Some(kind) = kinds.pop_first() {
+            return Some(Some(kind.to_owned()));
+        }
+        std::mem::take(&mut keeps).then_some(None)
+    };
+    while let Some(hosted) = next() {
+        let (action, kind, resource) = match hosted {
+            None => {
+                let resource = Resource::Upstream {
+                    upstream: upstream.clone(),
+                };
+                (Action::UseServerHistory, FindingKind::ServerHistory, resource)
+            }
+            Some(kind) => {
+                let tool = ToolName::new(&kind).map_err(|_| asked.early(Code::HostedToolRefused))?;
+                (
+                    Action::UseHostedTool,
+                    FindingKind::HostedTool,
+                    Resource::HostedTool {
+                        upstream: upstream.clone(),
+                        tool,
+                    },
+                )
+            }
+        };
+        let facts = CallFacts {
+            id: clock::mint(clock::now()),
+            action,
+            resource,
+            surface: asked.api.surface(),
+            streaming: request.stream,
+            bytes: 0,
+            digest,
+            pin: PinState::None,
+            effects: Effects::default(),
+            arguments: None,
+        };
+        let finding = Finding {
+            kind,
+            severity: Severity::Medium,
+            score: 1000,
+            span: None,
+            pointer: String::new(),
+            taxonomy: vec!["ASI02".to_owned()],
+        };
+        pass(asked, facts, vec![finding]).await?;
+    }
+    Ok(())
+}
+
+/// Rules on a call that forwards nothing of its own.
+async fn pass(asked: &Asked, facts: CallFacts, findings: Vec<Finding>) -> Result<(), Refusal> {
+    let evidence = asked.shared.evidence(&asked.caller, facts, findings);
+    let (permit, mut passage) = asked.shared.enter(evidence, ()).await?;
+    let () = permit.spend();
+    let _call = passage.answered(AnswerFacts::default())?.spend();
+    passage.finish();
+    Ok(())
+}
+
+/// Rules on a tool call in a model's answer.
+async fn propose(asked: &Asked, proposal: &Proposal) -> Result<(), Refusal> {
+    let Ok(tool) = ToolName::new(&proposal.name) else {
+        return Err(asked.early(Code::ProposalRefused));
+    };
+    let raw = proposal.arguments.get().as_bytes();
+    let needed = asked.shared.policy.load().needs_arguments(Action::ProposeTool);
+    let (action, resource) = match proposal.kind {
+        // A call the provider ran itself was ruled on when the request asked for the tool; its trace in the answer
+        // is ruled on again, as what it is.
+        ProposalKind::Hosted => match asked.shared.routes.first(asked.api) {
+            Some(upstream) => (
+                Action::UseHostedTool,
+                Resource::HostedTool {
+                    upstream: upstream.clone(),
+                    tool,
+                },
+            ),
+            None => return Err(asked.early(Code::Bug)),
+        },
+        ProposalKind::Function | ProposalKind::Custom | ProposalKind::Builtin => {
+            (Action::ProposeTool, Resource::AgentTool { tool })
+        }
+    };
+    let facts = CallFacts {
+        id: clock::mint(clock::now()),
+        action,
+        resource,
+        surface: asked.api.surface(),
+        streaming: false,
+        bytes: u64::try_from(raw.len()).unwrap_or(u64::MAX),
+        digest: sha256(raw),
+        pin: PinState::None,
+        effects: Effects::default(),
+        arguments: needed.then(|| json::arguments(&proposal.arguments)),
+    };
+    pass(asked, facts, Vec::new()).await
+}
+
+async fn come_back(
+    asked: &Asked,
+    endpoint: Endpoint,
+    mut passage: Passage<Outbound>,
+    response: Response<Incoming>,
+) -> Result<Response<AgentBody>, Refusal> {
+    let (head, body) = response.into_parts();
+    let limits = &asked.shared.config.limits;
+    passage.released.status = Some(head.status.as_u16());
+    if head.status.is_success() && edge::is_event_stream(&head.headers) && endpoint == Endpoint::Generate {
+        if head.headers.contains_key(header::CONTENT_ENCODING) {
+            return Err(passage.failed(Code::UpstreamMalformed));
+        }
+        return stream::release(asked.clone(), passage, head, body);
+    }
+    let (bytes, _) = match edge::read(&head.headers, body, BodyBounds::answer(limits)).await {
+        Ok(read) => read,
+        Err(code) => return Err(passage.failed(code)),
+    };
+    if head.status.is_success() && endpoint == Endpoint::Generate {
+        let decoded = json::scan(&bytes, &asked.bounds(limits.answer_bytes))
+            .and_then(|scanned| wire::decode_answer(asked.api, scanned));
+        let answered = match decoded {
+            Ok(answered) => answered,
+            Err(fault) => return Err(passage.failed(fault.of_upstream().code)),
+        };
+        if let Err(refusal) = rule_on(asked, &answered).await {
+            passage.withheld(refusal.code);
+            return Err(refusal);
+        }
+        passage.released.input_tokens = answered.usage.input_tokens;
+        passage.released.output_tokens = answered.usage.output_tokens;
+    }
+    let release = passage.answered(AnswerFacts {
+        status: Some(head.status.as_u16()),
+        findings: Vec::new(),
+    })?;
+    passage.released.bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    passage.released.transcript = Some(sha256(&bytes));
+    let answer = dressed(&head, &passage, AgentBody::whole(release, bytes));
+    passage.finish();
+    Ok(answer)
+}
+
+async fn rule_on(asked: &Asked, answered: &Answered) -> Result<(), Refusal> {
+    for proposal in &answered.proposals {
+        propose(asked, proposal).await?;
+    }
+    Ok(())
+}
+
+/// The upstream's status and harmless headers around a body, with the call's id.
+fn dressed<R>(head: &response::Parts, passage: &Passage<R>, body: AgentBody) -> Response<AgentBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = head.status;
+    *response.headers_mut() = answer_headers(&head.headers);
+    if let Ok(call) = HeaderValue::from_str(&passage.call().to_string()) {
+        response.headers_mut().insert("x-bartizan-call", call);
+    }
+    response
+}
+
+/// Headers of an upstream's answer that are about the answer, and not about its connection or its site.
+fn answer_headers(from: &HeaderMap) -> HeaderMap {
+    const KEPT: &[&str] = &[
+        "content-type",
+        "cache-control",
+        "date",
+        "retry-after",
+        "request-id",
+        "x-request-id",
+    ];
+    const KEPT_PREFIXES: &[&str] = &["openai-", "anthropic-", "x-ratelimit-", "x-should-retry"];
+    let mut kept = HeaderMap::with_capacity(from.len());
+    for (name, value) in from {
+        let text = name.as_str();
+        if KEPT.contains(&text) || KEPT_PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
+            kept.append(name, value.clone());
+        }
+    }
+    kept
+}
+
+/// Lists models: the configured names, or the upstream's own list.
+///
+/// # Errors
+/// The refusal to tell, already recorded.
+pub(crate) async fn list(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    api: Api,
+    head: &Parts,
+) -> Result<Response<AgentBody>, Refusal> {
+    let asked = Asked {
+        shared: Arc::clone(shared),
+        caller: caller.clone(),
+        api,
+    };
+    let upstream = shared
+        .routes
+        .first(api)
+        .ok_or_else(|| asked.early(Code::ModelUnknown))?
+        .clone();
+    let facts = CallFacts {
+        id: clock::mint(clock::now()),
+        action: Action::ListModels,
+        resource: Resource::Upstream {
+            upstream: upstream.clone(),
+        },
+        surface: api.surface(),
+        streaming: false,
+        bytes: 0,
+        digest: sha256(b""),
+        pin: PinState::None,
+        effects: Effects::default(),
+        arguments: None,
+    };
+    let names = shared.routes.names(api);
+    let evidence = shared.evidence(caller, facts, Vec::new());
+    if !names.is_empty() {
+        let (permit, mut passage) = shared.enter(evidence, ()).await?;
+        let () = permit.spend();
+        let release = passage.answered(AnswerFacts {
+            status: Some(200),
+            findings: Vec::new(),
+        })?;
+        let bytes = Bytes::from(named_models(api, &names));
+        passage.released.bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        passage.released.transcript = Some(sha256(&bytes));
+        let mut response = Response::new(AgentBody::whole(release, bytes));
+        *response.status_mut() = StatusCode::OK;
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        passage.finish();
+        return Ok(response);
+    }
+    let outbound = shared
+        .routes
+        .outbound(
+            &upstream,
+            (Method::GET, "/v1/models"),
+            head,
+            Bytes::new(),
+            &shared.secrets,
+        )
+        .map_err(|code| asked.early(code))?;
+    let (permit, passage) = shared.enter(evidence, outbound).await?;
+    match upstream::send(permit, shared.config.limits.upstream_timeout).await {
+        Ok(response) => come_back(&asked, Endpoint::CountTokens, passage, response).await,
+        Err(fault) => {
+            shared.routes.failed(&upstream, &fault);
+            Err(passage.failed(fault.code()))
+        }
+    }
+}
+
+fn named_models(api: Api, names: &[&ModelName]) -> Vec<u8> {
+    let data: Vec<_> = names
+        .iter()
+        .map(|name| match api {
+            Api::AnthropicMessages => serde_json::json!({
+                "type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z",
+            }),
+            _ => serde_json::json!({"id": name, "object": "model", "created": 0, "owned_by": "bartizan"}),
+        })
+        .collect();
+    let list = match api {
+        Api::AnthropicMessages => serde_json::json!({
+            "data": data, "has_more": false, "first_id": names.first(), "last_id": names.last(),
+        }),
+        _ => serde_json::json!({"object": "list", "data": data}),
+    };
+    list.to_string().into_bytes()
+}
+
+/// SHA-256 of some bytes.
+pub(crate) fn sha256(bytes: &[u8]) -> Digest {
+    let mut out = [0_u8; 32];
+    out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    Digest(out)
+}

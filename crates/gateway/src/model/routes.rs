@@ -1,0 +1,269 @@
+//! Where a model name goes, and what an upstream is sent beside the body.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bartizan_store::Secrets;
+use bartizan_types::{Code, ModelName, Timestamp, UpstreamName};
+use bartizan_wire::model::Api;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts};
+
+use crate::{
+    StartFault, clock,
+    config::{self, Config, Credential, Family},
+    edge,
+    upstream::{Outbound, Pool},
+};
+
+/// Headers of the agent that a provider may see. Everything else stays here, credentials above all.
+const FORWARDED: &[&str] = &[
+    "accept",
+    "content-type",
+    "user-agent",
+    "idempotency-key",
+    "traceparent",
+    "tracestate",
+    "x-request-id",
+    "x-client-request-id",
+    "x-app",
+];
+const FORWARDED_PREFIXES: &[&str] = &["anthropic-", "openai-", "x-stainless-"];
+
+/// All routes.
+pub(crate) struct Routes {
+    upstreams: BTreeMap<UpstreamName, Upstream>,
+    order: Vec<UpstreamName>,
+    models: BTreeMap<ModelName, Vec<(UpstreamName, ModelName)>>,
+}
+
+struct Upstream {
+    family: Family,
+    base: String,
+    credential: Credential,
+    pool: Arc<Pool>,
+    last_failure: Mutex<Option<(Timestamp, String)>>,
+}
+
+/// An upstream, as status shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamStatus {
+    /// Its name.
+    pub name: UpstreamName,
+    /// Its address.
+    pub url: String,
+    /// When it last failed, and how.
+    pub last_failure: Option<(Timestamp, String)>,
+}
+
+/// One place a call may go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// The upstream.
+    pub upstream: UpstreamName,
+    /// The name it knows the model by; `None` leaves the body as it is.
+    pub model: Option<ModelName>,
+}
+
+impl Routes {
+    /// Resolves the configuration.
+    pub(crate) fn new(config: &Config) -> Result<Self, StartFault> {
+        let mut upstreams = BTreeMap::new();
+        let mut order = Vec::new();
+        for upstream in &config.upstreams {
+            order.push(upstream.name.clone());
+            upstreams.insert(upstream.name.clone(), Upstream::new(upstream, config)?);
+        }
+        let mut models = BTreeMap::new();
+        for route in &config.models {
+            let mut targets = Vec::new();
+            for target in &route.targets {
+                if !upstreams.contains_key(&target.upstream) {
+                    let (from, to) = (route.name.to_string(), target.upstream.to_string());
+                    return Err(StartFault::UnknownUpstream { from, to });
+                }
+                targets.push((target.upstream.clone(), target.model.clone()));
+            }
+            models.insert(route.name.clone(), targets);
+        }
+        Ok(Self {
+            upstreams,
+            order,
+            models,
+        })
+    }
+
+    /// Where a call for this model may go, first choice first. With no model routes configured, every name goes to
+    /// the first upstream that serves the API.
+    ///
+    /// # Errors
+    /// [`Code::ModelUnknown`].
+    pub(crate) fn targets(&self, api: Api, model: &ModelName) -> Result<Vec<Target>, Code> {
+        let serves = |name: &UpstreamName| self.upstreams.get(name).is_some_and(|up| up.family.serves(api));
+        let targets: Vec<_> = if self.models.is_empty() {
+            let first = self.order.iter().find(|name| serves(name));
+            first
+                .map(|name| Target {
+                    upstream: name.clone(),
+                    model: None,
+                })
+                .into_iter()
+                .collect()
+        } else {
+            let known = self.models.get(model).map(Vec::as_slice).unwrap_or_default();
+            let ours = known.iter().filter(|(upstream, _)| serves(upstream));
+            ours.map(|(upstream, to)| Target {
+                upstream: upstream.clone(),
+                model: (to != model).then(|| to.clone()),
+            })
+            .collect()
+        };
+        if targets.is_empty() {
+            Err(Code::ModelUnknown)
+        } else {
+            Ok(targets)
+        }
+    }
+
+    /// The configured model names an upstream family serves; empty when every name is passed on.
+    pub(crate) fn names(&self, api: Api) -> Vec<&ModelName> {
+        let serves = |name: &UpstreamName| self.upstreams.get(name).is_some_and(|up| up.family.serves(api));
+        self.models
+            .iter()
+            .filter(|(_, targets)| targets.iter().any(|(upstream, _)| serves(upstream)))
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    /// The first upstream that serves an API.
+    pub(crate) fn first(&self, api: Api) -> Option<&UpstreamName> {
+        self.order
+            .iter()
+            .find(|name| self.upstreams.get(*name).is_some_and(|up| up.family.serves(api)))
+    }
+
+    /// A request to an upstream: the agent's harmless headers, the upstream's own credential.
+    ///
+    /// # Errors
+    /// [`Code::SecretMissing`] where the credential is not there; [`Code::Bug`] for a path we built wrongly.
+    pub(crate) fn outbound(
+        &self,
+        name: &UpstreamName,
+        (method, path): (Method, &str),
+        head: &Parts,
+        body: Bytes,
+        secrets: &Secrets,
+    ) -> Result<Outbound, Code> {
+        let upstream = self.upstreams.get(name).ok_or(Code::Bug)?;
+        let query = head
+            .uri
+            .query()
+            .map(|query| format!("?{query}"))
+            .unwrap_or_default();
+        let uri: Uri = format!("{}{path}{query}", upstream.base)
+            .parse()
+            .map_err(|_| Code::RequestShape)?;
+        let mut headers = HeaderMap::with_capacity(16);
+        for (name, value) in &head.headers {
+            let text = name.as_str();
+            if FORWARDED.contains(&text) || FORWARDED_PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
+                headers.append(name, value.clone());
+            }
+        }
+        // What comes back is read before it is released, so it had better come unpacked.
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some((header, mut value)) = upstream.credential_header(head, secrets)? {
+            value.set_sensitive(true);
+            headers.insert(header, value);
+        }
+        Ok(Outbound {
+            upstream: name.clone(),
+            pool: Arc::clone(&upstream.pool),
+            method,
+            uri,
+            headers,
+            body,
+        })
+    }
+
+    /// Remembers a failure for status.
+    pub(crate) fn failed(&self, name: &UpstreamName, reason: &dyn std::error::Error) {
+        let Some(upstream) = self.upstreams.get(name) else {
+            return;
+        };
+        let mut text = reason.to_string();
+        let mut source = reason.source();
+        while let Some(deeper) = source {
+            text.push_str(": ");
+            text.push_str(&deeper.to_string());
+            source = deeper.source();
+        }
+        tracing::warn!(upstream = %name, error = %text, "upstream failed");
+        *upstream
+            .last_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some((clock::now(), text));
+    }
+
+    /// Every upstream, for status.
+    pub(crate) fn status(&self) -> Vec<UpstreamStatus> {
+        let show = |(name, upstream): (&UpstreamName, &Upstream)| UpstreamStatus {
+            name: name.clone(),
+            url: upstream.base.clone(),
+            last_failure: upstream
+                .last_failure
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+        };
+        self.upstreams.iter().map(show).collect()
+    }
+}
+
+impl Upstream {
+    fn new(upstream: &config::Upstream, config: &Config) -> Result<Self, StartFault> {
+        let base = upstream.url.to_string();
+        let base = base.trim_end_matches('/');
+        Ok(Self {
+            family: upstream.family,
+            base: base.strip_suffix("/v1").unwrap_or(base).to_owned(),
+            credential: upstream.credential.clone(),
+            pool: Arc::new(Pool::new(
+                upstream.roots.as_deref(),
+                config.limits.connect_timeout,
+            )?),
+            last_failure: Mutex::new(None),
+        })
+    }
+}
+
+impl Upstream {
+    /// What the upstream is shown instead of the agent's own credential.
+    fn credential_header(
+        &self,
+        head: &Parts,
+        secrets: &Secrets,
+    ) -> Result<Option<(HeaderName, HeaderValue)>, Code> {
+        let missing = Code::SecretMissing;
+        match &self.credential {
+            Credential::None => Ok(None),
+            // Only beside our own header is `Authorization` the provider's; else it is our key, which stays here.
+            Credential::Client if head.headers.contains_key(&edge::OWN_KEY) => {
+                let value = head.headers.get(header::AUTHORIZATION).ok_or(missing)?;
+                Ok(Some((header::AUTHORIZATION, value.clone())))
+            }
+            Credential::Client => Err(missing),
+            Credential::Secret(name) => {
+                let key = secrets.reveal(name).map_err(|_| missing)?.ok_or(missing)?;
+                let (header, text) = match self.family {
+                    Family::Openai => (header::AUTHORIZATION, format!("Bearer {}", key.expose())),
+                    Family::Anthropic => (edge::API_KEY, key.expose().clone()),
+                };
+                let value = HeaderValue::from_str(&text).map_err(|_| missing)?;
+                Ok(Some((header, value)))
+            }
+        }
+    }
+}

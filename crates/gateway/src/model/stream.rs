@@ -1,0 +1,225 @@
+//! A streamed answer on its way back: text goes as it comes, a tool call waits until it is whole and ruled on.
+//!
+//! INVARIANT: bytes reach the agent only from a `Step::Release` of the decoder, which holds every event of a tool
+//! call, and everything behind it, until `settle`. Nothing passes because it streamed.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use bartizan_guard::AnswerFacts;
+use bartizan_types::{Code, Digest, Refusal};
+use bartizan_wire::model::{self as wire, Proposal, Step, StreamBounds, Usage};
+use bytes::{Bytes, BytesMut};
+use http::{Response, response};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+use super::{Asked, dressed, propose};
+use crate::{
+    answer::{AgentBody, Cut, Pulled},
+    gate::Passage,
+    meters::Gauge,
+    upstream::Outbound,
+};
+
+/// The stream's state between pulls.
+struct Flow {
+    asked: Asked,
+    passage: Option<Passage<Outbound>>,
+    body: Incoming,
+    decoder: Option<wire::Stream>,
+    hash: digest::Context,
+    bytes: u64,
+}
+
+/// What one turn of the decoder gave.
+#[derive(Default)]
+struct Turn {
+    out: BytesMut,
+    proposals: Vec<Proposal>,
+    usage: Option<Usage>,
+}
+
+impl Turn {
+    fn take(&mut self, step: Step<'_>) {
+        match step {
+            Step::Release(bytes) => self.out.extend_from_slice(bytes),
+            Step::Proposal(proposal) => self.proposals.push(proposal),
+            Step::End(usage) => self.usage = Some(usage),
+            Step::Hold => {}
+        }
+    }
+}
+
+/// Begins to release a streamed answer.
+///
+/// # Errors
+/// The refusal to tell instead, while nothing has gone out yet.
+pub(super) fn release(
+    asked: Asked,
+    mut passage: Passage<Outbound>,
+    head: response::Parts,
+    body: Incoming,
+) -> Result<Response<AgentBody>, Refusal> {
+    let limits = &asked.shared.config.limits;
+    let bounds = StreamBounds {
+        event_bytes: limits.event_bytes,
+        held_bytes: limits.held_bytes,
+        ..StreamBounds::default()
+    };
+    let decoder = wire::Stream::new(asked.api, bounds);
+    let release = passage.answered(AnswerFacts {
+        status: Some(head.status.as_u16()),
+        findings: Vec::new(),
+    })?;
+    let open = Gauge::raise(Arc::clone(&asked.shared.meters), |meters| &meters.streams);
+    let mut dressing = Response::new(());
+    *dressing.headers_mut() = dressed(&head, &passage, AgentBody::ours(Vec::new()))
+        .into_parts()
+        .0
+        .headers;
+    let flow = Flow {
+        asked,
+        passage: Some(passage),
+        body,
+        decoder: Some(decoder),
+        hash: digest::Context::new(&digest::SHA256),
+        bytes: 0,
+    };
+    let stream = Pulled::new(Box::new(flow), |flow| Box::pin(next(flow)));
+    let mut response = Response::new(AgentBody::stream(release, stream).holding(open));
+    *response.status_mut() = head.status;
+    *response.headers_mut() = dressing.into_parts().0.headers;
+    Ok(response)
+}
+
+/// The next bytes for the agent.
+async fn next(mut flow: Box<Flow>) -> Option<(Box<Flow>, Result<Bytes, Cut>)> {
+    loop {
+        let decoder = flow.decoder.as_mut()?;
+        let patience = flow.asked.shared.config.limits.upstream_timeout;
+        let chunk = match tokio::time::timeout(patience, flow.body.frame()).await {
+            Ok(Some(Ok(frame))) => match frame.into_data() {
+                Ok(chunk) => chunk,
+                Err(_) => continue,
+            },
+            Ok(None) => return flow.close(),
+            Ok(Some(Err(_))) => return flow.cut_off(Code::UpstreamUnreachable, BytesMut::new()),
+            Err(_) => return flow.cut_off(Code::UpstreamTimeout, BytesMut::new()),
+        };
+        let mut turn = Turn::default();
+        if let Err(fault) = decoder.push(&chunk, &mut |step| turn.take(step)) {
+            return flow.cut_off(fault.of_upstream().code, turn.out);
+        }
+        match flow.settle(&mut turn).await {
+            Ok(()) if turn.out.is_empty() => {}
+            // Most chunks go as they came: no copy is kept of those.
+            Ok(()) if turn.out.len() == chunk.len() && turn.out == chunk => return Some(flow.give(chunk)),
+            Ok(()) => return Some(flow.give(turn.out.freeze())),
+            Err(Stop::Refused(refusal)) => return flow.refuse(&refusal, turn.out),
+            Err(Stop::Malformed(code)) => return flow.cut_off(code, turn.out),
+        }
+    }
+}
+
+enum Stop {
+    Refused(Refusal),
+    Malformed(Code),
+}
+
+impl Flow {
+    /// Rules on what is pending until nothing is.
+    async fn settle(&mut self, turn: &mut Turn) -> Result<(), Stop> {
+        while !turn.proposals.is_empty() {
+            for proposal in std::mem::take(&mut turn.proposals) {
+                propose(&self.asked, &proposal).await.map_err(Stop::Refused)?;
+            }
+            let decoder = self.decoder.as_mut().ok_or(Stop::Malformed(Code::Bug))?;
+            decoder
+                .settle(true, &mut |step| turn.take(step))
+                .map_err(|fault| Stop::Malformed(fault.of_upstream().code))?;
+        }
+        if let (Some(usage), Some(passage)) = (turn.usage.take(), self.passage.as_mut()) {
+            passage.released.input_tokens = usage.input_tokens;
+            passage.released.output_tokens = usage.output_tokens;
+        }
+        Ok(())
+    }
+
+    fn give(mut self: Box<Self>, bytes: Bytes) -> (Box<Self>, Result<Bytes, Cut>) {
+        self.account(&bytes);
+        (self, Ok(bytes))
+    }
+
+    fn account(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        self.bytes = self
+            .bytes
+            .saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+    }
+
+    /// The passage, knowing what was released.
+    fn sealed(&mut self) -> Option<Passage<Outbound>> {
+        let mut passage = self.passage.take()?;
+        let mut transcript = [0_u8; 32];
+        transcript.copy_from_slice(self.hash.clone().finish().as_ref());
+        passage.released.bytes = self.bytes;
+        passage.released.transcript = Some(Digest(transcript));
+        Some(passage)
+    }
+
+    /// The upstream ended the stream.
+    fn close(mut self: Box<Self>) -> Option<(Box<Self>, Result<Bytes, Cut>)> {
+        let mut turn = Turn::default();
+        let ended = self.decoder.take()?.finish(&mut |step| turn.take(step));
+        match ended {
+            Err(fault) => self.cut_off(fault.of_upstream().code, turn.out),
+            Ok(usage) => {
+                self.account(&turn.out);
+                let mut passage = self.sealed()?;
+                passage.released.input_tokens = usage.input_tokens;
+                passage.released.output_tokens = usage.output_tokens;
+                passage.finish();
+                if turn.out.is_empty() {
+                    None
+                } else {
+                    Some((self, Ok(turn.out.freeze())))
+                }
+            }
+        }
+    }
+
+    /// A tool call was refused: what was released before it stays, the call and all behind it is dropped, and the
+    /// API's own error ends the stream.
+    fn refuse(
+        mut self: Box<Self>,
+        refusal: &Refusal,
+        mut out: BytesMut,
+    ) -> Option<(Box<Self>, Result<Bytes, Cut>)> {
+        self.decoder = None;
+        self.account(&out);
+        self.sealed()?.withheld(refusal.code);
+        out.extend_from_slice(&wire::refusal_event(self.asked.api, refusal));
+        Some((self, Ok(out.freeze())))
+    }
+
+    /// The upstream failed midway: the agent is told by an error event, and the stream ends.
+    fn cut_off(
+        mut self: Box<Self>,
+        code: Code,
+        mut out: BytesMut,
+    ) -> Option<(Box<Self>, Result<Bytes, Cut>)> {
+        self.decoder = None;
+        self.account(&out);
+        let refusal = self.sealed()?.failed(code);
+        out.extend_from_slice(&wire::refusal_event(self.asked.api, &refusal));
+        Some((self, Ok(out.freeze())))
+    }
+}
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        // Still here means the agent went away: the passage records that as it is dropped.
+        drop(self.sealed());
+    }
+}

@@ -1,0 +1,209 @@
+//! One request: checked at the edge, routed, authenticated, handed to its API. Every way out of here is either an
+//! answer with its release or a refusal in the caller's own error shape.
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use bartizan_types::{CallId, Code, Refusal, ServerName};
+use bartizan_wire::model::{self as wire_model, Api};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use hyper::body::Incoming;
+
+use crate::{
+    Shared,
+    answer::AgentBody,
+    clock,
+    edge::{self, BodyBounds},
+    gate::Caller,
+    meters::Gauge,
+    model::{self, Endpoint},
+};
+
+/// In whose error shape a refusal is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A model API's.
+    Model(Api),
+    /// JSON-RPC, with no id known.
+    Mcp,
+    /// Plain JSON of ours.
+    Plain,
+}
+
+enum Route {
+    Model(Api, Endpoint),
+    Models(Api),
+    Mcp(Option<ServerName>),
+}
+
+/// Serves one request.
+pub(crate) async fn request(shared: Arc<Shared>, request: Request<Incoming>) -> Response<AgentBody> {
+    let (head, body) = request.into_parts();
+    let shape = shape(head.uri.path());
+    let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() else {
+        shared.meters.refused(Code::Saturated);
+        return refusal(&shape, &fresh(Code::Saturated));
+    };
+    let busy = Gauge::raise(Arc::clone(&shared.meters), |meters| &meters.in_progress);
+    let answer = match routed(&shared, head, body, &shape).await {
+        Ok(answer) => answer,
+        Err(said) => refusal(&shape, &said),
+    };
+    answer.map(|body| body.holding((slot, busy)))
+}
+
+async fn routed(
+    shared: &Arc<Shared>,
+    head: Parts,
+    body: Incoming,
+    shape: &Shape,
+) -> Result<Response<AgentBody>, Refusal> {
+    let early = |code| {
+        shared.reject(code, None);
+        fresh(code)
+    };
+    edge::check_host_and_origin(&shared.config.listen, shared.address, &head.uri, &head.headers)
+        .map_err(early)?;
+    let now = clock::now();
+    let principal = shared
+        .authenticate(&edge::credential(&head.headers), now)
+        .map_err(early)?;
+    if shared.is_draining() {
+        return Err(fresh(Code::Draining));
+    }
+    let late = |code| {
+        shared.reject(code, Some(&principal));
+        fresh(code)
+    };
+    let route = route(&head).map_err(late)?;
+    let session = shared.sessions.join(&principal, now);
+    let caller = Caller {
+        principal: Arc::clone(&principal),
+        session,
+    };
+    match route {
+        Route::Models(api) => model::list(shared, &caller, api, &head).await,
+        Route::Model(api, endpoint) => {
+            if !edge::is_json(&head.headers) {
+                return Err(late(Code::ContentType));
+            }
+            let bounds = BodyBounds::request(&shared.config.limits);
+            let (bytes, _) = edge::read(&head.headers, body, bounds).await.map_err(late)?;
+            debug_assert_eq!(*shape, Shape::Model(api));
+            model::call(shared, &caller, api, endpoint, &head, bytes).await
+        }
+        Route::Mcp(server) => crate::mcp::serve(shared, caller, server, head, body).await,
+    }
+}
+
+fn shape(path: &str) -> Shape {
+    match path
+        .trim_start_matches("/openai")
+        .trim_start_matches("/anthropic")
+    {
+        "/v1/chat/completions" => Shape::Model(Api::OpenaiChat),
+        "/v1/responses" => Shape::Model(Api::OpenaiResponses),
+        "/v1/messages" | "/v1/messages/count_tokens" => Shape::Model(Api::AnthropicMessages),
+        other if other == "/mcp" || other.starts_with("/mcp/") => Shape::Mcp,
+        _ => Shape::Plain,
+    }
+}
+
+fn route(head: &Parts) -> Result<Route, Code> {
+    let path = head.uri.path();
+    let anthropic = path.starts_with("/anthropic/") || head.headers.contains_key("anthropic-version");
+    let post = |route| {
+        if head.method == Method::POST {
+            Ok(route)
+        } else {
+            Err(Code::Method)
+        }
+    };
+    match path {
+        "/v1/chat/completions" | "/openai/v1/chat/completions" => {
+            post(Route::Model(Api::OpenaiChat, Endpoint::Generate))
+        }
+        "/v1/responses" | "/openai/v1/responses" => {
+            post(Route::Model(Api::OpenaiResponses, Endpoint::Generate))
+        }
+        "/v1/messages" | "/anthropic/v1/messages" => {
+            post(Route::Model(Api::AnthropicMessages, Endpoint::Generate))
+        }
+        "/v1/messages/count_tokens" | "/anthropic/v1/messages/count_tokens" => {
+            post(Route::Model(Api::AnthropicMessages, Endpoint::CountTokens))
+        }
+        "/v1/models" | "/openai/v1/models" | "/anthropic/v1/models" => {
+            if head.method != Method::GET {
+                return Err(Code::Method);
+            }
+            Ok(Route::Models(if anthropic {
+                Api::AnthropicMessages
+            } else {
+                Api::OpenaiChat
+            }))
+        }
+        "/mcp" => Ok(Route::Mcp(None)),
+        _ => match path.strip_prefix("/mcp/") {
+            Some(name) => Ok(Route::Mcp(Some(
+                ServerName::new(name).map_err(|_| Code::ServerUnknown)?,
+            ))),
+            // Answers kept by the provider are read at paths of their own, which would go round the guard.
+            None if path.contains("/v1/responses/") || path.contains("/v1/conversations") => {
+                Err(Code::ServerHistoryRefused)
+            }
+            None => Err(Code::NotFound),
+        },
+    }
+}
+
+/// A refusal of something that had no id yet.
+pub(crate) fn fresh(code: Code) -> Refusal {
+    let id: CallId = clock::mint(clock::now());
+    let mut refusal = Refusal::new(id, code);
+    if matches!(code, Code::Saturated | Code::QueueFull | Code::Draining) {
+        refusal.retry_after_seconds = Some(1);
+    }
+    refusal
+}
+
+/// A refusal in the caller's shape.
+pub(crate) fn refusal(shape: &Shape, refusal: &Refusal) -> Response<AgentBody> {
+    let body = match shape {
+        Shape::Model(api) => wire_model::refusal_body(*api, refusal),
+        Shape::Mcp => bartizan_wire::jsonrpc::refusal_error(None, refusal),
+        Shape::Plain => plain(refusal),
+    };
+    let mut response = Response::new(AgentBody::ours(body));
+    *response.status_mut() =
+        StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Ok(call) = HeaderValue::from_str(&refusal.call.to_string()) {
+        headers.insert("x-bartizan-call", call);
+    }
+    if let Some(seconds) = refusal.retry_after_seconds {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if refusal.code.status() == 401 {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+fn plain(refusal: &Refusal) -> Vec<u8> {
+    let text = serde_json::json!({
+        "error": {
+            "code": refusal.code,
+            "message": refusal.sentence,
+            "hint": refusal.code.hint(),
+            "call": refusal.call,
+        }
+    });
+    text.to_string().into_bytes()
+}
+
+/// What is said when serving panicked: a deny, like any other.
+pub(crate) fn after_panic(shared: &Shared) -> Response<AgentBody> {
+    shared.meters.panics.fetch_add(1, Relaxed);
+    shared.reject(Code::Bug, None);
+    refusal(&Shape::Plain, &fresh(Code::Bug))
+}

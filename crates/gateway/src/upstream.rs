@@ -1,0 +1,203 @@
+//! The only way out. Nothing else in this crate opens a connection, starts a process, or writes to one.
+//!
+//! INVARIANT 1: the entries here take a [`Permit`], which only the guard can mint and which is spent by being
+//! passed. Redirects are never followed: an upstream that answers one has its answer passed on as it is, so a
+//! credential goes to the configured host and nowhere else.
+
+use std::{sync::Arc, time::Duration};
+
+use bartizan_guard::Permit;
+use bartizan_types::{Code, UpstreamName};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client as PooledClient, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use rustls::RootCertStore;
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+
+/// A request ready to go to one place.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    /// For status and records.
+    pub upstream: UpstreamName,
+    /// The connection pool of that upstream.
+    pub pool: Arc<Pool>,
+    /// Method.
+    pub method: Method,
+    /// Absolute address.
+    pub uri: Uri,
+    /// Headers, the upstream's credential among them.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// What went wrong on the way out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// No connection could be made; nothing was sent.
+    #[error("no connection to `{upstream}`")]
+    Unreachable {
+        /// Which.
+        upstream: UpstreamName,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The request was sent, or may have been, and no answer came.
+    #[error("`{upstream}` failed after the request was sent")]
+    Broken {
+        /// Which.
+        upstream: UpstreamName,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// No first byte in time.
+    #[error("`{upstream}` did not answer in {seconds} s")]
+    Timeout {
+        /// Which.
+        upstream: UpstreamName,
+        /// The bound.
+        seconds: u64,
+    },
+    /// The request could not be built: ours.
+    #[error("the request could not be built")]
+    Request(#[from] http::Error),
+}
+
+impl Fault {
+    /// The code the caller is told.
+    pub(crate) const fn code(&self) -> Code {
+        match self {
+            Self::Unreachable { .. } | Self::Broken { .. } => Code::UpstreamUnreachable,
+            Self::Timeout { .. } => Code::UpstreamTimeout,
+            Self::Request(_) => Code::Bug,
+        }
+    }
+
+    /// Whether surely nothing was sent, so that another upstream may be tried.
+    pub(crate) const fn sent_nothing(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+}
+
+/// Pooled connections to one upstream.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    client: PooledClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+/// The trust roots of an upstream can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RootsFault {
+    /// The PEM file can't be read.
+    #[error("the trust roots in `{path}` can't be read")]
+    Read {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        source: rustls_pki_types::pem::Error,
+    },
+    /// A certificate in it can't be used.
+    #[error("a certificate in `{path}` can't be used")]
+    Certificate {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
+    /// It has none.
+    #[error("`{path}` has no certificate")]
+    Empty {
+        /// The file.
+        path: std::path::PathBuf,
+    },
+}
+
+impl Pool {
+    /// Connections that trust the built-in roots, or those in a PEM file instead.
+    pub(crate) fn new(
+        roots: Option<&std::path::Path>,
+        connect_timeout: Duration,
+    ) -> Result<Self, RootsFault> {
+        let mut tcp = HttpConnector::new();
+        tcp.set_nodelay(true);
+        tcp.enforce_http(false);
+        tcp.set_connect_timeout(Some(connect_timeout));
+        let tls = match roots {
+            None => rustls::ClientConfig::builder()
+                .with_webpki_roots()
+                .with_no_client_auth(),
+            Some(path) => rustls::ClientConfig::builder()
+                .with_root_certificates(read_roots(path)?)
+                .with_no_client_auth(),
+        };
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_all_versions();
+        let client = PooledClient::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(60))
+            .pool_max_idle_per_host(256)
+            .build(connector.wrap_connector(tcp));
+        Ok(Self { client })
+    }
+}
+
+fn read_roots(path: &std::path::Path) -> Result<RootCertStore, RootsFault> {
+    let read = |source| RootsFault::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(read)? {
+        let bad = |source| RootsFault::Certificate {
+            path: path.to_owned(),
+            source,
+        };
+        store.add(certificate.map_err(read)?).map_err(bad)?;
+    }
+    if store.is_empty() {
+        return Err(RootsFault::Empty {
+            path: path.to_owned(),
+        });
+    }
+    Ok(store)
+}
+
+/// Spends the permit: sends the request and waits for the answer's head.
+///
+/// # Errors
+/// [`Fault`], which says whether anything may have been sent.
+pub(crate) async fn send(permit: Permit<Outbound>, timeout: Duration) -> Result<Response<Incoming>, Fault> {
+    let Outbound {
+        upstream,
+        pool,
+        method,
+        uri,
+        headers,
+        body,
+    } = permit.spend();
+    let mut request = Request::builder().method(method).uri(uri).body(Full::new(body))?;
+    *request.headers_mut() = headers;
+    match tokio::time::timeout(timeout, pool.client.request(request)).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(source)) if source.is_connect() => Err(Fault::Unreachable {
+            upstream,
+            source: Box::new(source),
+        }),
+        Ok(Err(source)) => Err(Fault::Broken {
+            upstream,
+            source: Box::new(source),
+        }),
+        Err(_) => Err(Fault::Timeout {
+            upstream,
+            seconds: timeout.as_secs(),
+        }),
+    }
+}
