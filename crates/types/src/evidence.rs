@@ -49,6 +49,8 @@ impl Severity {
 pub enum FindingKind {
     /// A pinned definition changed.
     PinChanged,
+    /// Something appeared in a server's listing after the first whole one.
+    PinAdded,
     /// A tool was called that no listing ever showed.
     ToolUnlisted,
     /// Arguments do not fit the pinned input schema.
@@ -67,6 +69,7 @@ impl FindingKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::PinChanged => "pin_changed",
+            Self::PinAdded => "pin_added",
             Self::ToolUnlisted => "tool_unlisted",
             Self::SchemaMismatch => "schema_mismatch",
             Self::ResultMismatch => "result_mismatch",
