@@ -7,5 +7,17 @@
 #![forbid(unsafe_code)]
 
 mod entry;
+pub mod frame;
+pub mod note;
+mod proof;
+pub mod scan;
+pub mod seal;
+pub mod tile;
+pub mod tree;
+pub mod verify;
 
 pub use entry::{ENTRY_BYTES, Entry, EntryFault, commit, digest, leaf_hash};
+pub use note::{Checkpoint, NoteFault, SignedCheckpoint, Signer, Verifier};
+pub use proof::{InclusionFault, InclusionProof};
+pub use tree::{ProofFault, Tree, consistency_proof, inclusion_proof, verify_consistency, verify_inclusion};
+pub use verify::{Audit, Report, Verdict, VerifyFault};
