@@ -1,13 +1,13 @@
 //! Spans and metrics to an OpenTelemetry collector: OTLP 1.x over HTTP with JSON bodies, attribute names of the GenAI
 //! and MCP semantic conventions (status Development), ours under `bartizan.`.
 //!
-//! What it refuses: to wait, to grow, to retry. The queue holds [`QUEUE_SPANS`]; a span that finds it full is dropped and
-//! counted by [`Projection`]. A batch the collector does not take within [`EXPORT_TIMEOUT`] is lost and logged. Spans hold
+//! What it refuses: to make a call wait, to grow, to retry. The queue holds [`QUEUE_SPANS`]; a call that finds it full
+//! is dropped from it. A batch the collector does not take within [`EXPORT_TIMEOUT`] is lost and logged. Spans hold
 //! names, sizes and codes; never content, arguments or resource URIs.
 
 use std::{sync::Arc, time::Duration};
 
-use bartizan_types::{Action, CallId, Ending, Resource, Surface, Timestamp};
+use bartizan_types::{Action, CallId, Surface, Timestamp};
 use bytes::Bytes;
 use http::{Request, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
@@ -19,7 +19,8 @@ use hyper_util::{
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
-use super::{BOUNDS_MICROS, Finished, Histogram, Projection, SURFACES, ending_word, ruling_word, seconds};
+use super::{BOUNDS_MICROS, Histogram, Projection, SURFACES, ruling_word, seconds};
+use crate::CallSpan;
 
 /// Spans waiting to be sent.
 pub const QUEUE_SPANS: usize = 4096;
@@ -46,44 +47,31 @@ pub struct Span {
 
 impl Span {
     /// The span of a finished call. Its ids come from the call's own id, so a span is found from a record and back.
-    pub(crate) fn of(call: &Finished<'_>) -> Self {
+    pub(crate) fn of(call: &CallSpan) -> Self {
         let mut attributes = vec![
-            ("bartizan.call.id", json!(call.facts.id)),
-            ("bartizan.session.id", json!(call.session)),
-            ("bartizan.action", json!(call.facts.action.as_str())),
-            ("bartizan.surface", json!(call.facts.surface.as_str())),
+            ("bartizan.call.id", json!(call.call)),
+            ("bartizan.action", json!(call.action.as_str())),
+            ("bartizan.surface", json!(call.surface.as_str())),
             ("bartizan.ruling", json!(ruling_word(call.ruling))),
-            ("gen_ai.agent.name", json!(call.principal.agent)),
+            ("gen_ai.agent.name", json!(call.agent)),
         ];
-        if let Some(user) = &call.principal.user {
-            attributes.push(("enduser.id", json!(user)));
-        }
-        let target = describe(call, &mut attributes);
-        if let Some(answer) = call.answer {
-            let usage = [
-                ("gen_ai.usage.input_tokens", answer.input_tokens),
-                ("gen_ai.usage.output_tokens", answer.output_tokens),
-                ("http.response.status_code", answer.status.map(u64::from)),
-            ];
-            attributes.extend(
-                usage
-                    .iter()
-                    .filter_map(|(key, value)| value.map(|value| (*key, json!(value)))),
-            );
-        }
-        let cut = call
-            .ending
-            .filter(|ending| *ending != Ending::Complete)
-            .map(ending_word);
-        let failed = call.code.map(bartizan_types::Code::as_str).or(cut);
-        if let Some(failed) = failed {
-            attributes.push(("error.type", json!(failed)));
-        }
+        let name = describe(call, &mut attributes);
+        let usage = [
+            ("gen_ai.usage.input_tokens", call.answer.input_tokens),
+            ("gen_ai.usage.output_tokens", call.answer.output_tokens),
+            ("http.response.status_code", call.answer.status.map(u64::from)),
+        ];
+        let known = usage
+            .iter()
+            .filter_map(|(key, value)| value.map(|value| (*key, json!(value))));
+        attributes.extend(known);
+        let failed = call.code.map(bartizan_types::Code::as_str);
+        attributes.extend(failed.map(|failed| ("error.type", json!(failed))));
         Self {
-            trace: call.facts.id.bits().to_be_bytes(),
-            id: low_half(call.facts.id),
-            name: target,
-            started: call.started,
+            trace: call.call.bits().to_be_bytes(),
+            id: low_half(call.call),
+            name,
+            started: call.began,
             ended: call.ended,
             failed,
             attributes,
@@ -109,44 +97,45 @@ impl Span {
 }
 
 /// Adds what the convention of the call's surface asks for, and names the span by it: `{operation} {target}`.
-fn describe(call: &Finished<'_>, attributes: &mut Vec<(&'static str, Value)>) -> String {
-    let facts = call.facts;
-    if facts.surface == Surface::Mcp {
-        let method = method(facts.action);
+fn describe(call: &CallSpan, attributes: &mut Vec<(&'static str, Value)>) -> String {
+    let (kind, id) = (call.resource.0, call.resource.1.as_str());
+    // `server/tool`, `upstream/model`: the operator's name first, and it may not hold a slash of its own.
+    let (owner, target) = id.split_once('/').unwrap_or((id, ""));
+    if call.surface == Surface::Mcp {
+        let method = method(call.action);
         attributes.push(("mcp.method.name", json!(method)));
-        if let Some(server) = facts.resource.server() {
-            attributes.push(("bartizan.mcp.server", json!(server)));
-        }
-        return match &facts.resource {
-            Resource::Tool { tool, .. } => {
+        attributes.push(("bartizan.mcp.server", json!(owner)));
+        return match kind {
+            "Tool" => {
                 attributes.push(("gen_ai.operation.name", json!("execute_tool")));
-                attributes.push(("gen_ai.tool.name", json!(tool)));
-                format!("{method} {tool}")
+                attributes.push(("gen_ai.tool.name", json!(target)));
+                format!("{method} {target}")
             }
-            Resource::Prompt { prompt, .. } => {
-                attributes.push(("gen_ai.prompt.name", json!(prompt)));
-                format!("{method} {prompt}")
+            "Prompt" => {
+                attributes.push(("gen_ai.prompt.name", json!(target)));
+                format!("{method} {target}")
             }
             _ => method.to_owned(),
         };
     }
-    let provider = match facts.surface {
+    let provider = match call.surface {
         Surface::AnthropicMessages => "anthropic",
         _ => "openai",
     };
     attributes.push(("gen_ai.provider.name", json!(provider)));
-    match &facts.resource {
-        Resource::Model { model, upstream } => {
+    match kind {
+        "Model" => {
             attributes.push(("gen_ai.operation.name", json!("chat")));
-            attributes.push(("gen_ai.request.model", json!(model)));
-            attributes.push(("bartizan.upstream", json!(upstream)));
-            format!("chat {model}")
+            attributes.push(("gen_ai.request.model", json!(target)));
+            attributes.push(("bartizan.upstream", json!(owner)));
+            format!("chat {target}")
         }
-        Resource::AgentTool { tool } | Resource::HostedTool { tool, .. } => {
+        "AgentTool" | "HostedTool" => {
+            let tool = if target.is_empty() { id } else { target };
             attributes.push(("gen_ai.tool.name", json!(tool)));
-            format!("{} {tool}", facts.action.as_str())
+            format!("{} {tool}", call.action.as_str())
         }
-        _ => facts.action.as_str().to_owned(),
+        _ => call.action.as_str().to_owned(),
     }
 }
 
@@ -243,11 +232,9 @@ pub(crate) fn metrics(projection: &Projection, start: Timestamp, now: Timestamp)
     }
     let sum = |points: Vec<Value>| json!({ "dataPoints": points, "aggregationTemporality": 2, "isMonotonic": true });
     let histogram = |points: Vec<Value>| json!({ "dataPoints": points, "aggregationTemporality": 2 });
-    let dropped = vec![point(&[], counts.spans_dropped, start, now)];
     let metrics = json!([
         { "name": "bartizan.calls", "unit": "{call}", "sum": sum(calls.collect()) },
         { "name": "bartizan.tokens", "unit": "{token}", "sum": sum(tokens) },
-        { "name": "bartizan.spans.dropped", "unit": "{span}", "sum": sum(dropped) },
         { "name": "gen_ai.server.request.duration", "unit": "s", "histogram": histogram(requests) },
         { "name": "mcp.server.operation.duration", "unit": "s", "histogram": histogram(operations) },
     ]);
@@ -286,45 +273,59 @@ fn histogram_point(labels: &[(&str, &str)], reading: &Histogram, start: Timestam
     })
 }
 
-/// Sends until `stop` turns true, then what is queued, once.
+/// Counts every finished call into `projection` and, where there is a collector, sends spans and metrics to it; until
+/// `stop` turns true or the gate is gone, then what is queued, once.
 ///
 /// `base` is the collector's address without `/v1/traces`. The only peer this connects to is the one the operator named.
 pub async fn export(
-    base: Uri,
-    mut spans: mpsc::Receiver<Span>,
+    base: Option<Uri>,
+    mut calls: mpsc::Receiver<CallSpan>,
     projection: Arc<Projection>,
     clock: fn() -> Timestamp,
     mut stop: watch::Receiver<bool>,
 ) {
     let start = clock();
-    let collector = Collector::new(&base);
+    let collector = base.as_ref().map(Collector::new);
+    let mut taken = Vec::with_capacity(BATCH_SPANS);
     let mut batch = Vec::with_capacity(BATCH_SPANS);
     let mut metrics_due = tokio::time::interval(METRICS_EVERY);
     let mut spans_due = tokio::time::interval(BATCH_WAIT);
     loop {
         let mut last = false;
+        let mut due = false;
         tokio::select! {
-            taken = spans.recv_many(&mut batch, BATCH_SPANS) => {
-                last = taken == 0;
-                if batch.len() < BATCH_SPANS && !last { continue; }
-            }
-            _ = spans_due.tick() => {}
-            _ = metrics_due.tick() => collector.send("metrics", &metrics(&projection, start, clock())).await,
-            changed = stop.changed() => last = changed.is_err() || *stop.borrow(),
+            count = calls.recv_many(&mut taken, BATCH_SPANS) => last = count == 0,
+            _ = spans_due.tick() => due = true,
+            _ = metrics_due.tick() => if let Some(collector) = &collector {
+                collector.send("metrics", &metrics(&projection, start, clock())).await;
+            },
+            _ = stop.wait_for(|stop| *stop) => last = true,
         }
         if last {
-            while let Ok(span) = spans.try_recv() {
-                batch.push(span);
+            while let Ok(call) = calls.try_recv() {
+                taken.push(call);
             }
         }
-        for chunk in batch.chunks(BATCH_SPANS) {
-            collector.send("traces", &traces(chunk)).await;
+        for call in taken.drain(..) {
+            projection.observe(&call);
+            if collector.is_some() {
+                batch.push(Span::of(&call));
+            }
         }
-        batch.clear();
+        if let Some(collector) = &collector
+            && (due || last || batch.len() >= BATCH_SPANS)
+        {
+            for chunk in batch.chunks(BATCH_SPANS) {
+                collector.send("traces", &traces(chunk)).await;
+            }
+            batch.clear();
+            if last {
+                collector
+                    .send("metrics", &metrics(&projection, start, clock()))
+                    .await;
+            }
+        }
         if last {
-            collector
-                .send("metrics", &metrics(&projection, start, clock()))
-                .await;
             return;
         }
     }

@@ -12,7 +12,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Every metric. Labelled series that never counted are left out.
 ///
-/// `projection` is there when telemetry is configured; without it there are no token, upstream and span series.
+/// `projection` is there when telemetry is configured; without it there are no token and upstream series.
 #[must_use]
 pub fn render(meters: &Meters, ledger: &LedgerStats, projection: Option<&Projection>) -> String {
     let mut out = String::with_capacity(16 << 10);
@@ -158,12 +158,12 @@ fn projected(out: &mut String, projection: &Projection) {
         let labels = [("upstream", upstream.as_str()), ("code", code.as_str())];
         line(out, "bartizan_upstream_errors_total", &labels, *count);
     }
-    let name = "bartizan_forwarded_seconds";
+    let name = "bartizan_surface_seconds";
     head(
         out,
         name,
         "histogram",
-        "From the ruling to the end of the answer, of allowed calls.",
+        "From the beginning of a call to its end, by surface.",
     );
     for (surface, durations) in SURFACES.iter().zip(&counts.durations) {
         if durations.buckets.iter().any(|count| *count > 0) {
@@ -178,13 +178,6 @@ fn projected(out: &mut String, projection: &Projection) {
             );
         }
     }
-    head(
-        out,
-        "bartizan_spans_dropped_total",
-        "counter",
-        "Spans the exporter had no room for.",
-    );
-    line(out, "bartizan_spans_dropped_total", &[], counts.spans_dropped);
 }
 
 fn head(out: &mut String, name: &str, kind: &str, help: &str) {
