@@ -6,6 +6,7 @@
 
 mod answer;
 mod clock;
+mod directory;
 mod edge;
 mod gate;
 mod listener;
@@ -34,6 +35,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 pub use config::Config;
+pub use directory::{Directory, IssuerSource, KeysAt, ReloadFault};
 pub use gate::CallSpan;
 pub use meters::Meters;
 pub use model::UpstreamStatus;
@@ -48,8 +50,8 @@ const TOKENS: usize = 16_384;
 pub struct Parts {
     /// The policy to start with.
     pub policy: Arc<Policy>,
-    /// Who may call.
-    pub registry: Arc<Registry>,
+    /// Who may call: issuers and the pepper; the keys themselves are in the state.
+    pub directory: Directory,
     /// The log.
     pub ledger: Ledger,
     /// Upstreams' credentials.
@@ -86,6 +88,9 @@ pub enum StartFault {
     /// An upstream's trust roots can't be used.
     #[error(transparent)]
     Roots(#[from] RootsFault),
+    /// Agents or issuers can't be read, or contradict each other.
+    #[error(transparent)]
+    Directory(#[from] ReloadFault),
     /// A name in the configuration points nowhere.
     #[error("`{from}` names the upstream `{to}`, which is not configured")]
     UnknownUpstream {
@@ -104,6 +109,7 @@ pub struct Shared {
     pub policy: ArcSwap<Policy>,
     /// Who may call; swapped whole.
     pub registry: ArcSwap<Registry>,
+    directory: Directory,
     /// The log.
     pub ledger: Ledger,
     /// Upstreams' credentials.
@@ -184,10 +190,17 @@ impl Gateway {
         };
         let listener = TcpListener::bind(wanted).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
+        parts.directory.read_files(clock::now());
+        let keys = parts
+            .state
+            .keys()
+            .map_err(|fault| ReloadFault::State(fault.to_string()))?;
+        let registry = parts.directory.registry(keys).map_err(ReloadFault::from)?;
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared {
             policy: ArcSwap::new(parts.policy),
-            registry: ArcSwap::new(parts.registry),
+            registry: ArcSwap::from_pointee(registry),
+            directory: parts.directory,
             ledger: parts.ledger,
             secrets: parts.secrets,
             state: parts.state,
@@ -202,7 +215,10 @@ impl Gateway {
             stop,
             config,
         });
-        let summaries = tokio::spawn(rejections::summarise(Arc::clone(&shared), stopped.clone()));
+        let tasks = vec![
+            tokio::spawn(rejections::summarise(Arc::clone(&shared), stopped.clone())),
+            tokio::spawn(directory::keep(Arc::clone(&shared), stopped.clone())),
+        ];
         let serving = tokio::spawn(listener::run(listener, tls, Arc::clone(&shared), stopped));
         Ok(Running {
             shared,
@@ -216,7 +232,7 @@ impl Gateway {
 pub struct Running {
     shared: Arc<Shared>,
     serving: JoinHandle<()>,
-    summaries: JoinHandle<()>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Running {
@@ -229,7 +245,7 @@ impl Running {
     /// Stops accepting, finishes what is in progress within the drain timeout, and flushes the ledger's queue.
     pub async fn drain(self) {
         self.shared.stop.send_replace(true);
-        for task in [self.serving, self.summaries] {
+        for task in std::iter::once(self.serving).chain(self.tasks) {
             if let Err(fault) = task.await {
                 tracing::error!(error = %fault, "a task of the gateway ended badly");
             }

@@ -1,0 +1,308 @@
+//! Who may call, kept up to date: our own keys from the state, issuers' key sets from files and addresses. Every
+//! change builds a whole new registry and swaps it; a key set that can't be read leaves the one before in force
+//! until it is too old to trust.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bartizan_guard::AnswerFacts;
+use bartizan_identity::{
+    ApiKeyRecord, ConfigFault, IssuerConfig, IssuerKeys, KeySet, Pepper, Registry, local_principal,
+};
+use bartizan_types::{
+    Action, AgentId, CallFacts, Code, Digest, Effects, Issuer, KeyId, PinState, Resource, Secret, ServerName,
+    Surface, Timestamp, UpstreamName,
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Uri, header};
+use tokio::sync::{Notify, watch};
+
+use crate::{
+    Shared, clock,
+    edge::{self, BodyBounds},
+    gate::Caller,
+    model::sha256,
+    upstream::{self, Outbound, Pool},
+};
+
+/// How often key sets are read again.
+const REFRESH: Duration = Duration::from_secs(300);
+/// How soon after a read an unknown `kid` may cause another: forged tokens must not make us hammer the issuer.
+const REFRESH_AT_MOST_EVERY: Duration = Duration::from_secs(20);
+/// How long a key set is trusted after it was last read.
+const STALE_AFTER_MICROS: u64 = 24 * 3600 * 1_000_000;
+/// Largest key set, bytes.
+const KEY_SET_BYTES: usize = 256 << 10;
+
+/// An issuer and where its key set is.
+#[derive(Debug, Clone)]
+pub struct IssuerSource {
+    /// How its tokens are judged.
+    pub config: IssuerConfig,
+    /// Where its keys are.
+    pub keys: KeysAt,
+}
+
+/// Where a key set (RFC 7517 section 5) is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeysAt {
+    /// A file of ours.
+    File(PathBuf),
+    /// An address of the issuer's.
+    Address(Uri),
+}
+
+struct Held {
+    keys: Arc<KeySet>,
+    digest: Digest,
+    read: Timestamp,
+}
+
+/// What registries are made of.
+pub struct Directory {
+    pepper: Secret<[u8; 32]>,
+    issuers: Vec<IssuerSource>,
+    held: Mutex<Vec<Option<Held>>>,
+    epoch: AtomicU64,
+    wanted: Notify,
+}
+
+impl Directory {
+    /// A directory of these issuers; no key set is read yet, so their tokens are refused until one is.
+    #[must_use]
+    pub fn new(pepper: Secret<[u8; 32]>, issuers: Vec<IssuerSource>) -> Self {
+        let held = Mutex::new(issuers.iter().map(|_| None).collect());
+        Self {
+            pepper,
+            issuers,
+            held,
+            epoch: AtomicU64::new(0),
+            wanted: Notify::new(),
+        }
+    }
+
+    /// A registry of these keys and the key sets held now, with an epoch above every earlier one.
+    ///
+    /// # Errors
+    /// [`ConfigFault`] for issuers or keys that contradict each other.
+    pub fn registry(&self, keys: Vec<ApiKeyRecord>) -> Result<Registry, ConfigFault> {
+        let epoch = self.epoch.fetch_add(1, Relaxed) + 1;
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let issuer = |(source, held): (&IssuerSource, &Option<Held>)| IssuerKeys {
+            config: source.config.clone(),
+            keys: held.as_ref().map(|held| Arc::clone(&held.keys)),
+        };
+        let issuers = self.issuers.iter().zip(held.iter()).map(issuer).collect();
+        Registry::new(epoch, keys, Pepper::new(&self.pepper), issuers)
+    }
+
+    /// Reads the key sets that are files, so that tokens work from the first call on.
+    pub fn read_files(&self, now: Timestamp) {
+        for (at, source) in self.issuers.iter().enumerate() {
+            if let KeysAt::File(path) = &source.keys {
+                self.take(at, now, read_file(path));
+            }
+        }
+    }
+
+    /// Says that a token named a key nobody knows: perhaps the issuer rotated.
+    pub(crate) fn want(&self) {
+        self.wanted.notify_one();
+    }
+
+    /// Takes what was read; true if the registry must be rebuilt.
+    fn take(&self, at: usize, now: Timestamp, read: Result<Vec<u8>, String>) -> bool {
+        let issuer = self
+            .issuers
+            .get(at)
+            .map(|source| source.config.issuer.to_string())
+            .unwrap_or_default();
+        let parsed = read.and_then(|bytes| {
+            let keys = KeySet::parse(&bytes).map_err(|fault| fault.to_string())?;
+            Ok((keys, sha256(&bytes)))
+        });
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(slot) = held.get_mut(at) else {
+            return false;
+        };
+        match parsed {
+            Ok((keys, digest)) => {
+                for skipped in keys.skipped() {
+                    tracing::warn!(%issuer, ?skipped, "a key of the set is not used");
+                }
+                let changed = slot.as_ref().is_none_or(|before| before.digest != digest);
+                let keys = match slot.take() {
+                    Some(before) if !changed => before.keys,
+                    _ => Arc::new(keys),
+                };
+                *slot = Some(Held {
+                    keys,
+                    digest,
+                    read: now,
+                });
+                changed
+            }
+            Err(reason) => {
+                tracing::warn!(%issuer, %reason, "the issuer's key set can't be read");
+                let stale = slot
+                    .as_ref()
+                    .is_some_and(|held| now.micros_since(held.read) > STALE_AFTER_MICROS);
+                if stale {
+                    *slot = None;
+                }
+                stale
+            }
+        }
+    }
+}
+
+fn read_file(path: &std::path::Path) -> Result<Vec<u8>, String> {
+    let bytes = std::fs::read(path).map_err(|fault| format!("`{}`: {fault}", path.display()))?;
+    if bytes.len() > KEY_SET_BYTES {
+        return Err(format!(
+            "`{}` has more than {KEY_SET_BYTES} bytes",
+            path.display()
+        ));
+    }
+    Ok(bytes)
+}
+
+/// The gateway itself, as a caller: the reserved agent that the packs let do housekeeping.
+pub(crate) fn housekeeper(shared: &Shared) -> Result<Caller, Code> {
+    let agent = AgentId::new("bartizan").map_err(|_| Code::Bug)?;
+    let issuer = Issuer::new("bartizan").map_err(|_| Code::Bug)?;
+    let credential = KeyId::new("gateway").map_err(|_| Code::Bug)?;
+    let principal = Arc::new(local_principal(agent, None, issuer, credential));
+    let session = shared.sessions.join(&principal, clock::now());
+    Ok(Caller { principal, session })
+}
+
+impl Shared {
+    /// Rebuilds the registry from the state's keys and the key sets held, and swaps it in whole.
+    ///
+    /// # Errors
+    /// The reason; the registry in force stays.
+    pub fn reload_registry(&self) -> Result<(), ReloadFault> {
+        let keys = self
+            .state
+            .keys()
+            .map_err(|fault| ReloadFault::State(fault.to_string()))?;
+        let registry = self.directory.registry(keys)?;
+        self.registry.store(Arc::new(registry));
+        Ok(())
+    }
+}
+
+/// Why the registry could not be rebuilt.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadFault {
+    /// The state can't be read.
+    #[error("the state can't be read: {0}")]
+    State(String),
+    /// Issuers or keys contradict each other.
+    #[error(transparent)]
+    Config(#[from] ConfigFault),
+}
+
+/// Reads key sets at the start, every few minutes, and when a token names a key nobody knows, until `stop`.
+pub(crate) async fn keep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    if shared.directory.issuers.is_empty() {
+        return;
+    }
+    let pool = match Pool::new(None, shared.config.limits.connect_timeout) {
+        Ok(pool) => Arc::new(pool),
+        Err(fault) => return tracing::error!(error = %fault, "no connections for key sets"),
+    };
+    loop {
+        let mut changed = false;
+        for (at, source) in shared.directory.issuers.iter().enumerate() {
+            let read = match &source.keys {
+                KeysAt::File(path) => read_file(path),
+                KeysAt::Address(uri) => fetch(&shared, &pool, at, uri)
+                    .await
+                    .map_err(|code| code.to_string()),
+            };
+            changed |= shared.directory.take(at, clock::now(), read);
+        }
+        if changed && let Err(fault) = shared.reload_registry() {
+            tracing::error!(error = %fault, "the registry in force stays");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(REFRESH_AT_MOST_EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(REFRESH) => {}
+            () = shared.directory.wanted.notified() => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Fetches a key set as a ruled and recorded call of the gateway's own.
+async fn fetch(shared: &Arc<Shared>, pool: &Arc<Pool>, at: usize, uri: &Uri) -> Result<Vec<u8>, Code> {
+    let caller = housekeeper(shared)?;
+    let server =
+        ServerName::new(&format!("jwks:{}", uri.host().unwrap_or_default())).map_err(|_| Code::Bug)?;
+    let facts = CallFacts {
+        id: clock::mint(clock::now()),
+        action: Action::Connect,
+        resource: Resource::Server { server },
+        surface: Surface::Mcp,
+        streaming: false,
+        bytes: 0,
+        digest: sha256(uri.to_string().as_bytes()),
+        pin: PinState::None,
+        effects: Effects::default(),
+        arguments: None,
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        header::ACCEPT,
+        HeaderValue::from_static("application/jwk-set+json, application/json"),
+    );
+    let outbound = Outbound {
+        upstream: UpstreamName::new(&format!("jwks-{at}")).map_err(|_| Code::Bug)?,
+        pool: Arc::clone(pool),
+        method: Method::GET,
+        uri: uri.clone(),
+        headers,
+        body: Bytes::new(),
+    };
+    let evidence = shared.evidence(&caller, facts, Vec::new());
+    let (permit, mut passage) = shared
+        .enter(evidence, outbound)
+        .await
+        .map_err(|refusal| refusal.code)?;
+    let patience = Duration::from_secs(10);
+    let response = match upstream::send(permit, patience).await {
+        Ok(response) if response.status().is_success() => response,
+        Ok(_) => return Err(passage.failed(Code::KeySetUnavailable).code),
+        Err(fault) => return Err(passage.failed(fault.code()).code),
+    };
+    let (head, body) = response.into_parts();
+    let bounds = BodyBounds {
+        bytes: KEY_SET_BYTES,
+        time: patience,
+        ..BodyBounds::answer(&shared.config.limits)
+    };
+    match edge::read(&head.headers, body, bounds).await {
+        Err(code) => Err(passage.failed(code).code),
+        Ok((bytes, _)) => {
+            let status = Some(head.status.as_u16());
+            let _call = passage.answered(AnswerFacts {
+                status,
+                findings: Vec::new(),
+            });
+            passage.released.bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            passage.finish();
+            Ok(bytes.to_vec())
+        }
+    }
+}
