@@ -1,59 +1,93 @@
-//! One call's way through. Placeholder bodies: replaced within the hour.
+//! One call's way through, as a state machine of inputs and effects.
+//!
+//! ```text
+//! begin ─allow, durable──→ Recording ─Durable, same epoch──→ Forwarded ─Answered→ Released ─Finished→ Ended
+//!   │                        │   ↑ └─Durable, epoch moved→ Reassessing ─Reassessed→ (ruled again)
+//!   ├─allow, deferred → Forwarded                │
+//!   └─ask, deny → Ended       └─LedgerFailed → Ended
+//! ```
+//!
+//! INVARIANT: `Forward` is emitted at most once, after the record of the ruling it rests on became durable under
+//! the session's present label epoch, or where every determining permit says that the record may be deferred.
+//! INVARIANT: an input that does not fit ends the call: refused if nothing was released, closed if it was forwarded.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::sync::Arc;
 
-use bartizan_policy::Policy;
-use bartizan_types::{Answer, Code, Evidence, Finding, Record, Refusal, Timestamp};
+use bartizan_policy::{Decision, Policy};
+use bartizan_types::{
+    Action, Answer, Arguments, CallFacts, CallId, Code, Ending, Evidence, Finding, PinState, Record,
+    RecordKind, Refusal, RulingWord, SessionId, Timestamp,
+};
 
 use crate::{Permit, Release};
+
+/// How often a call is ruled again because the session's label epoch keeps moving. Past it the call is refused: a
+/// session that is tainted faster than its calls can be recorded is under attack, or broken.
+const REASSESSMENTS_MAX: u8 = 8;
 
 /// What is known of an answer before its first byte may go to the agent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AnswerFacts {
     /// Upstream's HTTP status, where there was one.
     pub status: Option<u16>,
-    /// What inspectors saw in it; kept for the closing record.
+    /// What inspectors saw in it; the closing record keeps it.
     pub findings: Vec<Finding>,
 }
 
 /// What the shell tells the guard.
 #[derive(Debug)]
 pub enum Input {
-    /// The last `Append` with `wait` is durable at this ledger index; `epoch` is the session's label epoch now.
+    /// The last `Append` with `wait` is durable.
     Durable {
-        /// Ledger index.
+        /// Its ledger index.
         receipt: u64,
-        /// The session's label epoch, read after the record became durable.
+        /// The session's label epoch, read after the record became durable and with forwarding as the next step.
         epoch: u64,
     },
     /// An `Append` failed, or could not be queued.
     LedgerFailed(Code),
-    /// Answer to [`Effect::Reassess`]: the evidence as it is now.
+    /// Answer to [`Effect::Reassess`]: the evidence as it is now, of the same call.
     Reassessed(Box<Evidence>),
     /// The upstream answered; nothing of it has gone to the agent yet.
     Answered(AnswerFacts),
-    /// The upstream failed, after releasing this much.
+    /// The upstream failed, after this much was released.
     Failed(Code, Answer),
-    /// The answer was withheld or cut, after releasing this much.
+    /// The answer was withheld or cut, after this much was released.
     Withheld(Code, Answer),
-    /// The agent went away, after receiving this much.
+    /// The agent went away, after this much was released.
     Abandoned(Answer),
     /// The whole answer was released.
     Finished(Answer),
 }
 
-/// What the guard asks of the shell, to be done in order. When an `Append` fails, the shell drops the effects after
-/// it undone and feeds [`Input::LedgerFailed`].
+impl Input {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Durable { .. } => "durable",
+            Self::LedgerFailed(_) => "ledger_failed",
+            Self::Reassessed(_) => "reassessed",
+            Self::Answered(_) => "answered",
+            Self::Failed(..) => "failed",
+            Self::Withheld(..) => "withheld",
+            Self::Abandoned(_) => "abandoned",
+            Self::Finished(_) => "finished",
+        }
+    }
+}
+
+/// What the guard asks of the shell, to be done in order. When an `Append` fails or can't be queued, the shell drops
+/// the effects after it undone (an unspent permit forwards nothing) and feeds [`Input::LedgerFailed`].
+#[derive(Debug)]
 #[must_use]
 pub enum Effect<R> {
-    /// Append this record; with `wait`, answer with [`Input::Durable`].
+    /// Append this record.
     Append {
         /// The record.
         record: Box<Record>,
-        /// Whether to wait until it is durable.
+        /// Whether to answer with [`Input::Durable`] once it is.
         wait: bool,
     },
-    /// Read the evidence again and answer with [`Input::Reassessed`].
+    /// Read the evidence again, under the session's present epoch, and answer with [`Input::Reassessed`].
     Reassess,
     /// Forward the call.
     Forward(Permit<R>),
@@ -65,8 +99,8 @@ pub enum Effect<R> {
     Done,
 }
 
-/// An input that does not fit the state. The call is refused if that is still possible.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// An input that does not fit the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("input `{input}` does not fit state `{state}`")]
 pub struct Misuse {
     /// What came.
@@ -75,23 +109,413 @@ pub struct Misuse {
     pub state: &'static str,
 }
 
-/// One call.
+/// The ruling's record is on its way to the disk.
+struct Recording<R> {
+    outbound: R,
+    evidence: Box<Evidence>,
+    reassessments: u8,
+}
+
+/// The session's labels moved; the evidence is being read again.
+struct Reassessing<R> {
+    outbound: R,
+    call: CallId,
+    session: SessionId,
+    reassessments: u8,
+}
+
+/// The permit is out. Nothing has been released.
+struct Forwarded {
+    call: CallId,
+    session: SessionId,
+    /// The record was not awaited, so the ledger may still refuse it.
+    deferred: bool,
+}
+
+/// The release is out.
+struct Released {
+    call: CallId,
+    session: SessionId,
+    facts: AnswerFacts,
+}
+
+enum State<R> {
+    Recording(Recording<R>),
+    Reassessing(Reassessing<R>),
+    Forwarded(Forwarded),
+    Released(Released),
+    Ended,
+}
+
+impl<R> State<R> {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Recording(_) => "recording",
+            Self::Reassessing(_) => "reassessing",
+            Self::Forwarded(_) => "forwarded",
+            Self::Released(_) => "released",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// One call, from evidence to closing record. `R` is what is forwarded; the guard never looks into it.
 pub struct Crossing<R> {
-    outbound: PhantomData<R>,
+    policy: Arc<Policy>,
+    state: State<R>,
 }
 
 impl<R> Crossing<R> {
-    /// Rules on a call.
-    pub fn begin(_policy: Arc<Policy>, _evidence: Evidence, _outbound: R, out: &mut Vec<Effect<R>>) -> Self {
-        out.push(Effect::Done);
-        Self { outbound: PhantomData }
+    /// Rules on a call. On return `out` holds everything owed to the world so far.
+    pub fn begin(policy: Arc<Policy>, evidence: Evidence, outbound: R, out: &mut Vec<Effect<R>>) -> Self {
+        let mut crossing = Self {
+            policy,
+            state: State::Ended,
+        };
+        crossing.state = crossing.rule(Box::new(evidence), outbound, 0, out);
+        crossing
     }
 
-    /// Takes one input.
+    /// Whether nothing more will come.
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+
+    /// Takes one input. On return `out` holds everything owed to the world for it.
     ///
     /// # Errors
-    /// [`Misuse`] where the input does not fit; `out` then holds what is owed all the same.
-    pub fn step(&mut self, _now: Timestamp, _input: Input, _out: &mut Vec<Effect<R>>) -> Result<(), Misuse> {
+    /// [`Misuse`] where the input does not fit. The call has then ended, and `out` holds the refusal or the closing
+    /// record that is owed all the same; the shell performs it and reports the fault as its own.
+    pub fn step(&mut self, now: Timestamp, input: Input, out: &mut Vec<Effect<R>>) -> Result<(), Misuse> {
+        let misuse = Misuse {
+            input: input.name(),
+            state: self.state.name(),
+        };
+        match (std::mem::replace(&mut self.state, State::Ended), input) {
+            (State::Recording(at), Input::Durable { receipt, epoch }) => {
+                self.durable(now, at, receipt, epoch, out)
+            }
+            (State::Recording(at), Input::LedgerFailed(code)) => refuse(at.evidence.call.id, code, out),
+            // The agent left before anything was forwarded; the ruling stands on record, and this closes it.
+            (State::Recording(at), Input::Abandoned(answer)) => {
+                let (call, session) = (at.evidence.call.id, at.evidence.session);
+                close(
+                    now,
+                    call,
+                    session,
+                    Ending::Abandoned,
+                    None,
+                    answer,
+                    Vec::new(),
+                    out,
+                );
+            }
+            (State::Reassessing(at), Input::Reassessed(evidence)) => {
+                if evidence.call.id != at.call || evidence.session != at.session {
+                    refuse(at.call, Code::Bug, out);
+                    return Err(misuse);
+                }
+                self.state = self.rule(evidence, at.outbound, at.reassessments, out);
+            }
+            (State::Reassessing(at), Input::LedgerFailed(code)) => refuse(at.call, code, out),
+            (State::Reassessing(at), Input::Abandoned(answer)) => {
+                close(
+                    now,
+                    at.call,
+                    at.session,
+                    Ending::Abandoned,
+                    None,
+                    answer,
+                    Vec::new(),
+                    out,
+                );
+            }
+            (State::Forwarded(at), Input::Answered(facts)) => {
+                out.push(Effect::Release(Release::mint(at.call)));
+                self.state = State::Released(Released {
+                    call: at.call,
+                    session: at.session,
+                    facts,
+                });
+            }
+            // A deferred record could not be queued, so the permit behind it was dropped unspent.
+            (State::Forwarded(at), Input::LedgerFailed(code)) if at.deferred => refuse(at.call, code, out),
+            (State::Forwarded(at), Input::Failed(code, answer)) => {
+                out.push(Effect::Refuse(Refusal::new(at.call, code)));
+                let ending = Ending::UpstreamFailed;
+                close(
+                    now,
+                    at.call,
+                    at.session,
+                    ending,
+                    Some(code),
+                    answer,
+                    Vec::new(),
+                    out,
+                );
+            }
+            (State::Forwarded(at), Input::Withheld(code, answer)) => {
+                out.push(Effect::Refuse(Refusal::new(at.call, code)));
+                close(
+                    now,
+                    at.call,
+                    at.session,
+                    Ending::Withheld,
+                    Some(code),
+                    answer,
+                    Vec::new(),
+                    out,
+                );
+            }
+            (State::Forwarded(at), Input::Abandoned(answer)) => {
+                close(
+                    now,
+                    at.call,
+                    at.session,
+                    Ending::Abandoned,
+                    None,
+                    answer,
+                    Vec::new(),
+                    out,
+                );
+            }
+            (State::Released(at), input) => return released(now, at, input, misuse, out),
+            (State::Ended, _) => return Err(misuse),
+            (State::Recording(at), _) => {
+                refuse(at.evidence.call.id, Code::Bug, out);
+                return Err(misuse);
+            }
+            (State::Reassessing(at), _) => {
+                refuse(at.call, Code::Bug, out);
+                return Err(misuse);
+            }
+            (State::Forwarded(at), _) => {
+                out.push(Effect::Refuse(Refusal::new(at.call, Code::Bug)));
+                let (ending, answer) = (Ending::Withheld, Answer::default());
+                close(
+                    now,
+                    at.call,
+                    at.session,
+                    ending,
+                    Some(Code::Bug),
+                    answer,
+                    Vec::new(),
+                    out,
+                );
+                return Err(misuse);
+            }
+        }
         Ok(())
     }
+
+    /// The record of the ruling is durable. Only here is a permit minted for a consequential call.
+    fn durable(
+        &mut self,
+        now: Timestamp,
+        at: Recording<R>,
+        receipt: u64,
+        epoch: u64,
+        out: &mut Vec<Effect<R>>,
+    ) {
+        let (call, session) = (at.evidence.call.id, at.evidence.session);
+        if epoch == at.evidence.epoch {
+            out.push(Effect::Forward(Permit::mint(call, Some(receipt), at.outbound)));
+            self.state = State::Forwarded(Forwarded {
+                call,
+                session,
+                deferred: false,
+            });
+            return;
+        }
+        // A tainting read landed between ruling and now: that ruling spoke of a session that is no more.
+        if at.reassessments >= REASSESSMENTS_MAX {
+            // The last record says "allow" and is durable; the closing one says that nothing came of it.
+            out.push(Effect::Refuse(Refusal::new(call, Code::Saturated)));
+            let (ending, answer) = (Ending::Withheld, Answer::default());
+            return close(
+                now,
+                call,
+                session,
+                ending,
+                Some(Code::Saturated),
+                answer,
+                Vec::new(),
+                out,
+            );
+        }
+        out.push(Effect::Reassess);
+        self.state = State::Reassessing(Reassessing {
+            outbound: at.outbound,
+            call,
+            session,
+            reassessments: at.reassessments.saturating_add(1),
+        });
+    }
+
+    /// Rules, and says what follows. A ruling on reassessed evidence appends a record that supersedes the one before.
+    fn rule(
+        &self,
+        evidence: Box<Evidence>,
+        outbound: R,
+        reassessments: u8,
+        out: &mut Vec<Effect<R>>,
+    ) -> State<R> {
+        let decision = self.policy.evaluate(&evidence);
+        let (call, session) = (evidence.call.id, evidence.session);
+        let refusal = match decision.ruling {
+            RulingWord::Allow => None,
+            RulingWord::Ask | RulingWord::Deny => Some(refusal(&evidence, &decision)),
+        };
+        // A superseding ruling is always awaited: the record it replaces says "allow" and is durable already.
+        let wait = refusal.is_none() && (decision.durable || reassessments > 0);
+        let record = record(&self.policy, &evidence, decision, refusal.as_ref());
+        out.push(Effect::Append {
+            record: Box::new(record),
+            wait,
+        });
+        if let Some(refusal) = refusal {
+            // A refusal need not be durable before it is told: nothing has happened that a lost record could hide,
+            // and waiting would let a flood of refused calls queue for the disk ahead of allowed ones.
+            out.push(Effect::Refuse(refusal));
+            out.push(Effect::Done);
+            return State::Ended;
+        }
+        if wait {
+            return State::Recording(Recording {
+                outbound,
+                evidence,
+                reassessments,
+            });
+        }
+        // Deferred: ruling and permit are one step, so no read can land in between and there is no epoch to compare.
+        out.push(Effect::Forward(Permit::mint(call, None, outbound)));
+        State::Forwarded(Forwarded {
+            call,
+            session,
+            deferred: true,
+        })
+    }
+}
+
+/// After the release: only how it ended is left to say.
+fn released<R>(
+    now: Timestamp,
+    at: Released,
+    input: Input,
+    misuse: Misuse,
+    out: &mut Vec<Effect<R>>,
+) -> Result<(), Misuse> {
+    let (ending, code, mut answer, fits) = match input {
+        Input::Finished(answer) => (Ending::Complete, None, answer, true),
+        Input::Failed(code, answer) => (Ending::UpstreamFailed, Some(code), answer, true),
+        Input::Withheld(code, answer) => (Ending::Withheld, Some(code), answer, true),
+        Input::Abandoned(answer) => (Ending::Abandoned, None, answer, true),
+        _ => (Ending::Withheld, Some(Code::Bug), Answer::default(), false),
+    };
+    answer.status = answer.status.or(at.facts.status);
+    close(
+        now,
+        at.call,
+        at.session,
+        ending,
+        code,
+        answer,
+        at.facts.findings,
+        out,
+    );
+    if fits { Ok(()) } else { Err(misuse) }
+}
+
+fn refuse<R>(call: CallId, code: Code, out: &mut Vec<Effect<R>>) {
+    out.push(Effect::Refuse(Refusal::new(call, code)));
+    out.push(Effect::Done);
+}
+
+/// The closing record. Not awaited: recovery closes what a crash leaves open as `interrupted`.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one record's fields, named at the one place that writes them"
+)]
+fn close<R>(
+    now: Timestamp,
+    call: CallId,
+    session: SessionId,
+    ending: Ending,
+    code: Option<Code>,
+    answer: Answer,
+    findings: Vec<Finding>,
+    out: &mut Vec<Effect<R>>,
+) {
+    let mut record = Record::new(RecordKind::Closing, now);
+    record.call = Some(call);
+    record.session = Some(session);
+    record.ending = Some(ending);
+    record.code = code;
+    record.answer = Some(answer);
+    record.findings = findings;
+    out.push(Effect::Append {
+        record: Box::new(record),
+        wait: false,
+    });
+    out.push(Effect::Done);
+}
+
+fn record(policy: &Policy, evidence: &Evidence, decision: Decision, refusal: Option<&Refusal>) -> Record {
+    let kept = policy.keep(evidence);
+    let mut record = Record::new(RecordKind::Ruling, evidence.now);
+    record.call = Some(evidence.call.id);
+    record.session = Some(evidence.session);
+    record.epoch = Some(evidence.epoch);
+    record.principal = Some(evidence.principal.clone());
+    record.facts = Some(facts(&evidence.call, kept.arguments));
+    record.pruned = kept.pruned;
+    record.approved = evidence.approved;
+    record.ruling = Some(decision.ruling);
+    record.policy = Some(policy.digest());
+    record.because = Some(decision.because);
+    record.findings.clone_from(&evidence.findings);
+    record.code = refusal.map(|refusal| refusal.code);
+    record
+}
+
+/// The call's facts with these arguments for its own, which are never copied whole first.
+fn facts(call: &CallFacts, arguments: Option<Arguments>) -> CallFacts {
+    CallFacts {
+        id: call.id,
+        action: call.action,
+        resource: call.resource.clone(),
+        surface: call.surface,
+        streaming: call.streaming,
+        bytes: call.bytes,
+        digest: call.digest,
+        pin: call.pin,
+        effects: call.effects,
+        arguments,
+    }
+}
+
+/// What the caller is told: a code by cause, and the operator's `@reason` where one policy alone gave it.
+fn refusal(evidence: &Evidence, decision: &Decision) -> Refusal {
+    let because = &decision.because;
+    let withheld = matches!(evidence.call.pin, PinState::Changed | PinState::Unlisted);
+    let code = match (decision.ruling, evidence.call.action) {
+        _ if !because.errors.is_empty() => Code::PolicyError,
+        (RulingWord::Ask, _) => Code::PolicyAsk,
+        (_, Action::UseHostedTool) => Code::HostedToolRefused,
+        (_, Action::UseServerHistory) => Code::ServerHistoryRefused,
+        (_, Action::CallTool | Action::GetPrompt) if withheld => Code::ToolWithheld,
+        (_, Action::ProposeTool) => Code::ProposalRefused,
+        _ => Code::PolicyDenied,
+    };
+    let mut refusal = Refusal::new(evidence.call.id, code);
+    // An erring policy's reason would explain a rule that did not decide.
+    let speaking = because.policies.iter().chain(&because.would_permit);
+    let reason = speaking
+        .map(|policy| policy.reason.as_str())
+        .find(|reason| !reason.is_empty());
+    if let (Some(reason), true) = (reason, because.errors.is_empty()) {
+        refusal.sentence = reason.to_owned();
+    }
+    refusal
 }

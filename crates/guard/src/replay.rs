@@ -1,19 +1,22 @@
-//! Recomputing a ruling from its record. Placeholder bodies: replaced within the hour.
+//! Recomputing a ruling from its record: what was ruled, or what another policy would have ruled.
+//!
+//! A record holds every input of its ruling but the arguments that no policy in scope could read, so under its own
+//! policy the recomputed decision equals the recorded one.
 
 use bartizan_policy::{Decision, Policy};
-use bartizan_types::Record;
+use bartizan_types::{Evidence, Record, RecordKind};
 
 /// A recomputed ruling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replay {
     /// What this policy says of the recorded evidence.
     pub decision: Decision,
-    /// False where this policy reads arguments that the record may have left out.
+    /// False where this policy may read arguments that the record left out; the decision is then a guess.
     pub exact: bool,
 }
 
 /// Why a record can't be replayed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReplayFault {
     /// Only rulings can be recomputed.
     #[error("the record is not a ruling")]
@@ -30,6 +33,23 @@ pub enum ReplayFault {
 ///
 /// # Errors
 /// [`ReplayFault`] where the record is not a whole ruling.
-pub fn replay(_policy: &Policy, _record: &Record) -> Result<Replay, ReplayFault> {
-    Err(ReplayFault::NotARuling)
+pub fn replay(policy: &Policy, record: &Record) -> Result<Replay, ReplayFault> {
+    if record.kind != RecordKind::Ruling {
+        return Err(ReplayFault::NotARuling);
+    }
+    let missing = |field| ReplayFault::Missing { field };
+    let evidence = Evidence {
+        now: record.time,
+        principal: record.principal.clone().ok_or(missing("principal"))?,
+        session: record.session.ok_or(missing("session"))?,
+        epoch: record.epoch.ok_or(missing("epoch"))?,
+        call: record.facts.clone().ok_or(missing("facts"))?,
+        findings: record.findings.clone(),
+        approved: record.approved,
+    };
+    let own = record.policy == Some(policy.digest());
+    Ok(Replay {
+        decision: policy.evaluate(&evidence),
+        exact: own || !record.pruned || !policy.may_miss(&evidence),
+    })
 }

@@ -78,20 +78,36 @@ fn text(text: &str) -> Expr {
 fn context(request: &Request<'_>) -> Result<Vec<(String, Expr)>, Unbuildable> {
     let evidence: &Evidence = request.evidence;
     let call = &evidence.call;
-    let of_call = |kind| uid(value::Entity { kind, id: ARGUMENTS_ID });
+    let of_call = |kind| {
+        uid(value::Entity {
+            kind,
+            id: ARGUMENTS_ID,
+        })
+    };
     let mut now = evidence.now.to_string();
     // Cedar's datetime has milliseconds: `2026-11-22T16:33:20.000` and the zone.
     now.truncate(23);
     now.push('Z');
-    let findings: HashSet<&str> = evidence.findings.iter().map(|finding| finding.kind.as_str()).collect();
-    let worst = evidence.findings.iter().map(|finding| finding.severity.rank()).max();
+    let findings: HashSet<&str> = evidence
+        .findings
+        .iter()
+        .map(|finding| finding.kind.as_str())
+        .collect();
+    let worst = evidence
+        .findings
+        .iter()
+        .map(|finding| finding.severity.rank())
+        .max();
     let long = |number: usize| Expr::new_long(i64::try_from(number).unwrap_or(i64::MAX));
     let complete = call.arguments.as_ref().is_none_or(|arguments| arguments.complete);
     let mut pairs = vec![
         ("approved", Expr::new_bool(request.approved)),
         ("surface", text(call.surface.as_str())),
         ("streaming", Expr::new_bool(call.streaming)),
-        ("bytes", Expr::new_long(i64::try_from(call.bytes).unwrap_or(i64::MAX))),
+        (
+            "bytes",
+            Expr::new_long(i64::try_from(call.bytes).unwrap_or(i64::MAX)),
+        ),
         ("pin", text(call.pin.as_str())),
         ("findings", Expr::new_set(findings.into_iter().map(text))),
         ("worst", Expr::new_long(worst.unwrap_or(-1))),
@@ -108,11 +124,18 @@ fn context(request: &Request<'_>) -> Result<Vec<(String, Expr)>, Unbuildable> {
         ("destructive", call.effects.destructive),
         ("open_world", call.effects.open_world),
     ];
-    pairs.extend(hints.into_iter().filter_map(|(name, hint)| Some((name, Expr::new_bool(hint?)))));
+    pairs.extend(
+        hints
+            .into_iter()
+            .filter_map(|(name, hint)| Some((name, Expr::new_bool(hint?)))),
+    );
     if let Some(user) = &evidence.principal.user {
         pairs.push(("user", text(user.as_str())));
     }
-    Ok(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    Ok(pairs
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect())
 }
 
 fn entities(request: &Request<'_>) -> Result<Vec<Entity>, Unbuildable> {
@@ -148,7 +171,11 @@ fn entities(request: &Request<'_>) -> Result<Vec<Entity>, Unbuildable> {
     let mut attributes = HashMap::from([(named.to_owned(), text(name))]);
     let mut parents = HashSet::new();
     if let Some(owner) = owner {
-        let key = if owner.kind == Kind::Server { "server" } else { "upstream" };
+        let key = if owner.kind == Kind::Server {
+            "server"
+        } else {
+            "upstream"
+        };
         attributes.insert(key.to_owned(), text(owner.id));
         parents.insert(uid(owner)?);
         let its = HashMap::from([("name".to_owned(), text(owner.id))]);
@@ -161,10 +188,14 @@ fn entities(request: &Request<'_>) -> Result<Vec<Entity>, Unbuildable> {
     let texts = arguments.into_iter().flat_map(|arguments| &arguments.texts);
     let numbers = arguments.into_iter().flat_map(|arguments| &arguments.numbers);
     let texts: Vec<(String, Expr)> = texts.map(|(key, leaf)| (key.clone(), text(leaf))).collect();
-    let numbers: Vec<(String, Expr)> =
-        numbers.map(|(key, leaf)| (key.clone(), Expr::new_long(*leaf))).collect();
+    let numbers: Vec<(String, Expr)> = numbers
+        .map(|(key, leaf)| (key.clone(), Expr::new_long(*leaf)))
+        .collect();
     for (kind, tags) in [(Kind::Arguments, texts), (Kind::Quantities, numbers)] {
-        let id = uid(value::Entity { kind, id: ARGUMENTS_ID })?;
+        let id = uid(value::Entity {
+            kind,
+            id: ARGUMENTS_ID,
+        })?;
         let entity = Entity::new_with_tags(id, HashMap::new(), HashSet::new(), tags);
         all.push(entity.map_err(|_| Unbuildable)?);
     }

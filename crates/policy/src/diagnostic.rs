@@ -105,7 +105,11 @@ pub(crate) fn lint(
     lints: &mut Vec<Diagnostic>,
 ) {
     let mut push = |message: String, help: &str| {
-        lints.push(Diagnostic::error(source.name, span.clone(), message).help(help).as_lint());
+        lints.push(
+            Diagnostic::error(source.name, span.clone(), message)
+                .help(help)
+                .as_lint(),
+        );
     };
     let body = policy.body();
     let mut patterns = Vec::new();
@@ -125,7 +129,10 @@ pub(crate) fn lint(
         && matches!(body.action, pst::ActionConstraint::Any)
         && matches!(body.resource, pst::ResourceConstraint::Any);
     if everyone && body.clauses().is_empty() && matches!(body.effect, pst::Effect::Permit) {
-        push("this permits every call of every agent".to_owned(), "name actions or resources");
+        push(
+            "this permits every call of every agent".to_owned(),
+            "name actions or resources",
+        );
     }
     if reads.arguments() && !reads.args_complete {
         push(
@@ -158,7 +165,9 @@ fn like_patterns(expr: &pst::Expr, found: &mut Vec<String>) {
             sub(left);
             sub(right);
         }
-        pst::Expr::UnaryOp { expr, .. } | pst::Expr::GetAttr { expr, .. } | pst::Expr::HasAttr { expr, .. } => {
+        pst::Expr::UnaryOp { expr, .. }
+        | pst::Expr::GetAttr { expr, .. }
+        | pst::Expr::HasAttr { expr, .. } => {
             sub(expr);
         }
         pst::Expr::Is { expr, in_expr, .. } => {

@@ -178,7 +178,10 @@ impl Policy {
         pass.errors.is_empty() && pass.forbids.is_empty() && (pass.unknown || !pass.permits.is_empty())
     }
 
-    pub(crate) fn in_scope<'a, 'r>(&'a self, request: &'r Request<'_>) -> impl Iterator<Item = &'a Rule> + use<'a, 'r, '_> {
+    pub(crate) fn in_scope<'a, 'r, 'e>(
+        &'a self,
+        request: &'r Request<'e>,
+    ) -> impl Iterator<Item = &'a Rule> + use<'a, 'r, 'e> {
         let candidates = self.index.candidates(request).filter_map(|at| self.rules.get(at));
         candidates.filter(|rule| rule.scope.matches(request))
     }

@@ -46,10 +46,16 @@ pub(crate) fn facts(consulted: &Consulted<'_>, request: &Request<'_>) -> Vec<Fac
     let shown = |slot: &Slot| !matches!(slot, Slot::Args | Slot::Numbers);
     let slots = Slot::ALL.into_iter().filter(read).filter(shown).map(|slot| Fact {
         path: slot.path().to_owned(),
-        value: request.read(slot).map_or_else(|| "absent".to_owned(), |value| render(&value, request)),
+        value: request
+            .read(slot)
+            .map_or_else(|| "absent".to_owned(), |value| render(&value, request)),
     });
     let tags = consulted.tags.iter().map(|(kind, key)| {
-        let name = if *kind == Kind::Quantities { "numbers" } else { "args" };
+        let name = if *kind == Kind::Quantities {
+            "numbers"
+        } else {
+            "args"
+        };
         let entity = Entity {
             kind: *kind,
             id: ARGUMENTS_ID,
@@ -74,7 +80,11 @@ fn render(value: &Value<'_>, request: &Request<'_>) -> String {
         Value::Text(text) => format!("\"{text}\""),
         Value::Entity(entity) => {
             let name = entity.kind.type_name();
-            format!("{}::\"{}\"", name.strip_prefix("Bartizan::").unwrap_or(name), entity.id)
+            format!(
+                "{}::\"{}\"",
+                name.strip_prefix("Bartizan::").unwrap_or(name),
+                entity.id
+            )
         }
         // `now` is the only time there is.
         Value::Time(_) => request.evidence.now.to_string(),

@@ -101,7 +101,10 @@ impl Policy {
     /// templates, and whatever strict validation against [`SCHEMA`] finds.
     pub fn load(pack: Option<Pack>, files: &[Source<'_>]) -> Result<Self, Vec<Diagnostic>> {
         let name = pack.map(|pack| format!("pack:{pack}"));
-        let packed = pack.zip(name.as_deref()).map(|(pack, name)| Source { name, text: pack.text() });
+        let packed = pack.zip(name.as_deref()).map(|(pack, name)| Source {
+            name,
+            text: pack.text(),
+        });
         let sources: Vec<Source<'_>> = packed.into_iter().chain(files.iter().copied()).collect();
 
         let mut wrong = Vec::new();
@@ -129,7 +132,13 @@ impl Policy {
         let mut statements = Vec::with_capacity(drafts.len());
         for draft in &drafts {
             let rule = rule(draft).map_err(|found| vec![found])?;
-            diagnostic::lint(draft.source, draft.span.clone(), &draft.tree, &rule.reads, &mut lints);
+            diagnostic::lint(
+                draft.source,
+                draft.span.clone(),
+                &draft.tree,
+                &rule.reads,
+                &mut lints,
+            );
             statements.push(Statement {
                 id: rule.id.clone(),
                 effect: rule.effect,
@@ -217,8 +226,16 @@ impl Policy {
             }
         }
         let kept = Arguments {
-            texts: keys.iter().filter_map(|key| whole.texts.get_key_value(*key)).map(owned).collect(),
-            numbers: keys.iter().filter_map(|key| whole.numbers.get_key_value(*key)).map(owned).collect(),
+            texts: keys
+                .iter()
+                .filter_map(|key| whole.texts.get_key_value(*key))
+                .map(owned)
+                .collect(),
+            numbers: keys
+                .iter()
+                .filter_map(|key| whole.numbers.get_key_value(*key))
+                .map(owned)
+                .collect(),
             complete: whole.complete,
         };
         let pruned = kept != *whole;
@@ -238,7 +255,8 @@ impl Policy {
             return false;
         };
         let held = |key: &String| kept.texts.contains_key(key) || kept.numbers.contains_key(key);
-        self.in_scope(&request).any(|rule| rule.reads.any_key || !rule.reads.keys.iter().all(held))
+        self.in_scope(&request)
+            .any(|rule| rule.reads.any_key || !rule.reads.keys.iter().all(held))
     }
 }
 
@@ -260,13 +278,19 @@ fn digest(sources: &[Source<'_>], observes: bool) -> Digest {
         add(source.text.as_bytes());
     }
     let mut bytes = [0; 32];
-    bytes.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
+    bytes
+        .iter_mut()
+        .zip(context.finish().as_ref())
+        .for_each(|(to, from)| *to = *from);
     Digest(bytes)
 }
 
 fn parse<'a>(source: Source<'a>) -> Result<Vec<Draft<'a>>, Vec<Diagnostic>> {
     if source.text.len() > SOURCE_MAX_BYTES {
-        let message = format!("the file has {} bytes; the limit is {SOURCE_MAX_BYTES}", source.text.len());
+        let message = format!(
+            "the file has {} bytes; the limit is {SOURCE_MAX_BYTES}",
+            source.text.len()
+        );
         return Err(vec![Diagnostic::error(source.name, 0..0, message)]);
     }
     let set: PolicySet = match source.text.parse() {
@@ -275,13 +299,18 @@ fn parse<'a>(source: Source<'a>) -> Result<Vec<Draft<'a>>, Vec<Diagnostic>> {
     };
     let mut wrong = Vec::new();
     for template in set.templates() {
-        let message = format!("`{}` is a template; only whole policies can be loaded", template.id());
+        let message = format!(
+            "`{}` is a template; only whole policies can be loaded",
+            template.id()
+        );
         wrong.push(
             Diagnostic::error(source.name, 0..0, message).help("write the entity in place of the `?` slot"),
         );
     }
-    let mut policies: Vec<(std::ops::Range<usize>, &cedar_policy::Policy)> =
-        set.policies().map(|policy| (diagnostic::span(policy), policy)).collect();
+    let mut policies: Vec<(std::ops::Range<usize>, &cedar_policy::Policy)> = set
+        .policies()
+        .map(|policy| (diagnostic::span(policy), policy))
+        .collect();
     policies.sort_by_key(|(span, _)| span.start);
     let mut drafts = Vec::new();
     for (at, (span, policy)) in policies.into_iter().enumerate() {
@@ -328,22 +357,44 @@ fn draft<'a>(
         }
     }
     if policy.effect() == cedar_policy::Effect::Forbid && policy.annotation("durability").is_some() {
-        return Err(fault("`@durability` on a forbid means nothing".to_owned(), "remove it"));
+        return Err(fault(
+            "`@durability` on a forbid means nothing".to_owned(),
+            "remove it",
+        ));
     }
     let id = match policy.annotation("id") {
-        Some(id) => PolicyId::new(id)
-            .map_err(|why| fault(format!("`@id` is no id: {why}"), "use printable ASCII without spaces"))?,
+        Some(id) => PolicyId::new(id).map_err(|why| {
+            fault(
+                format!("`@id` is no id: {why}"),
+                "use printable ASCII without spaces",
+            )
+        })?,
         None => {
-            let printable = |c: char| if c.is_ascii_graphic() && !"\"\\<>`".contains(c) { c } else { '-' };
+            let printable = |c: char| {
+                if c.is_ascii_graphic() && !"\"\\<>`".contains(c) {
+                    c
+                } else {
+                    '-'
+                }
+            };
             let name: String = source.name.chars().rev().take(200).map(printable).collect();
             let name: String = name.chars().rev().collect();
-            PolicyId::new(&format!("{name}#{number}"))
-                .map_err(|why| fault(format!("the file's name gives no id: {why}"), "give the policy an `@id`"))?
+            PolicyId::new(&format!("{name}#{number}")).map_err(|why| {
+                fault(
+                    format!("the file's name gives no id: {why}"),
+                    "give the policy an `@id`",
+                )
+            })?
         }
     };
     let tree = match policy.to_pst() {
         Ok(pst::Policy::Static(tree)) => tree,
-        _ => return Err(fault("the policy has no syntax tree of its own".to_owned(), "write it out in full")),
+        _ => {
+            return Err(fault(
+                "the policy has no syntax tree of its own".to_owned(),
+                "write it out in full",
+            ));
+        }
     };
     let named = policy.new_id(cedar_policy::PolicyId::new(id.as_str()));
     Ok(Draft {
@@ -363,7 +414,10 @@ fn duplicates(drafts: &[Draft<'_>], wrong: &mut Vec<Diagnostic>) {
                 Diagnostic::error(
                     draft.source.name,
                     draft.span.clone(),
-                    format!("the id `{}` is already that of a policy in `{}`", draft.id, first.source.name),
+                    format!(
+                        "the id `{}` is already that of a policy in `{}`",
+                        draft.id, first.source.name
+                    ),
                 )
                 .help("ids name policies in records and explanations, so each must be its own"),
             );
@@ -385,12 +439,16 @@ fn validate(drafts: &[Draft<'_>], wrong: &mut Vec<Diagnostic>, lints: &mut Vec<D
     let place = |id: &cedar_policy::PolicyId| drafts.iter().find(|draft| draft.policy.id() == id);
     for error in result.validation_errors() {
         let found = place(error.policy_id());
-        wrong.push(diagnostic::of_validation(error, found.map(|draft| (draft.source, draft.span.clone()))));
+        wrong.push(diagnostic::of_validation(
+            error,
+            found.map(|draft| (draft.source, draft.span.clone())),
+        ));
     }
     for warning in result.validation_warnings() {
         let found = place(warning.policy_id());
         lints.push(
-            diagnostic::of_validation(warning, found.map(|draft| (draft.source, draft.span.clone()))).as_lint(),
+            diagnostic::of_validation(warning, found.map(|draft| (draft.source, draft.span.clone())))
+                .as_lint(),
         );
     }
 }

@@ -51,6 +51,9 @@ impl fmt::Display for Pack {
 impl FromStr for Pack {
     type Err = UnknownPack;
     fn from_str(text: &str) -> Result<Self, UnknownPack> {
-        Self::ALL.into_iter().find(|pack| pack.as_str() == text).ok_or(UnknownPack)
+        Self::ALL
+            .into_iter()
+            .find(|pack| pack.as_str() == text)
+            .ok_or(UnknownPack)
     }
 }

@@ -195,7 +195,10 @@ fn expression(expr: &pst::Expr, depth: usize, left: &mut usize) -> Result<Node, 
                     _ => pieces.push(String::new()),
                 }
             }
-            Node::Like(sub(expr)?, pieces.into_iter().map(String::into_boxed_str).collect())
+            Node::Like(
+                sub(expr)?,
+                pieces.into_iter().map(String::into_boxed_str).collect(),
+            )
         }
         pst::Expr::Is {
             expr,
@@ -217,11 +220,16 @@ fn expression(expr: &pst::Expr, depth: usize, left: &mut usize) -> Result<Node, 
             then_expr,
             else_expr,
         } => Node::If(Box::new([*sub(cond)?, *sub(then_expr)?, *sub(else_expr)?])),
-        pst::Expr::Set(items) => {
-            Node::Set(items.iter().map(|item| sub(item).map(|node| *node)).collect::<Result<_, _>>()?)
-        }
+        pst::Expr::Set(items) => Node::Set(
+            items
+                .iter()
+                .map(|item| sub(item).map(|node| *node))
+                .collect::<Result<_, _>>()?,
+        ),
         pst::Expr::Record(fields) => {
-            let fields = fields.iter().map(|(key, value)| Ok((key.as_str().into(), *sub(value)?)));
+            let fields = fields
+                .iter()
+                .map(|(key, value)| Ok((key.as_str().into(), *sub(value)?)));
             let mut fields: Vec<(Box<str>, Node)> = fields.collect::<Result<_, Uncovered>>()?;
             fields.sort_by(|a, b| a.0.cmp(&b.0));
             Node::Record(fields.into_boxed_slice())

@@ -137,7 +137,10 @@ impl Slot {
     }
 
     const fn is_optional(self) -> bool {
-        matches!(self, Self::ReadOnly | Self::Destructive | Self::OpenWorld | Self::User)
+        matches!(
+            self,
+            Self::ReadOnly | Self::Destructive | Self::OpenWorld | Self::User
+        )
     }
 }
 
@@ -198,7 +201,11 @@ impl<'e> Request<'e> {
             }
             None => Cow::Borrowed(name),
         };
-        let kinds: BTreeSet<&'static str> = evidence.findings.iter().map(|found| found.kind.as_str()).collect();
+        let kinds: BTreeSet<&'static str> = evidence
+            .findings
+            .iter()
+            .map(|found| found.kind.as_str())
+            .collect();
         Ok(Self {
             evidence,
             action: call.action,
@@ -212,7 +219,12 @@ impl<'e> Request<'e> {
             name,
             user: evidence.principal.user.as_ref().map(|user| user.as_str()),
             findings: kinds.into_iter().collect(),
-            worst: evidence.findings.iter().map(|found| found.severity.rank()).max().unwrap_or(-1),
+            worst: evidence
+                .findings
+                .iter()
+                .map(|found| found.severity.rank())
+                .max()
+                .unwrap_or(-1),
             arguments: call.arguments.as_ref(),
             approved: false,
             partial: false,
@@ -254,7 +266,9 @@ impl<'e> Request<'e> {
             }),
             // A call without arguments has all of them here.
             Slot::ArgsComplete => Value::Bool(self.arguments.is_none_or(|arguments| arguments.complete)),
-            Slot::ActDepth => Value::Long(i64::try_from(self.evidence.principal.act.len()).unwrap_or(i64::MAX)),
+            Slot::ActDepth => {
+                Value::Long(i64::try_from(self.evidence.principal.act.len()).unwrap_or(i64::MAX))
+            }
             Slot::User => return self.user.map(Value::Text),
             Slot::Issuer | Slot::PrincipalIssuer => Value::Text(self.evidence.principal.issuer.as_str()),
             Slot::Method | Slot::PrincipalMethod => Value::Text(method(self.evidence.principal.method)),
@@ -287,14 +301,19 @@ impl<'e> Request<'e> {
                 ("name", _) => text(Slot::PrincipalName, self.principal.id),
                 ("issuer", _) => text(Slot::PrincipalIssuer, principal.issuer.as_str()),
                 ("method", _) => text(Slot::PrincipalMethod, method(principal.method)),
-                ("user", Some(id)) => {
-                    Lookup::Found(Slot::PrincipalUser, Value::Entity(Entity { kind: Kind::User, id }))
-                }
+                ("user", Some(id)) => Lookup::Found(
+                    Slot::PrincipalUser,
+                    Value::Entity(Entity { kind: Kind::User, id }),
+                ),
                 _ => Lookup::NoAttribute,
             };
         }
         if entity == self.resource() {
-            let named = if entity.kind == Kind::McpResource { "uri" } else { "name" };
+            let named = if entity.kind == Kind::McpResource {
+                "uri"
+            } else {
+                "name"
+            };
             let owned = match self.owner.map(|owner| owner.kind) {
                 Some(Kind::Server) => "server",
                 Some(_) => "upstream",
@@ -325,13 +344,17 @@ impl<'e> Request<'e> {
     /// A tag of an entity: `Err` where the entity has no tags because it does not exist.
     pub(crate) fn tag(&self, entity: Entity<'_>, key: &str) -> Result<Option<Value<'_>>, ()> {
         match entity.kind {
-            Kind::Arguments if entity.id == ARGUMENTS_ID => {
-                Ok(self.arguments.and_then(|all| all.texts.get(key)).map(|text| Value::Text(text)))
+            Kind::Arguments if entity.id == ARGUMENTS_ID => Ok(self
+                .arguments
+                .and_then(|all| all.texts.get(key))
+                .map(|text| Value::Text(text))),
+            Kind::Quantities if entity.id == ARGUMENTS_ID => Ok(self
+                .arguments
+                .and_then(|all| all.numbers.get(key))
+                .map(|number| Value::Long(*number))),
+            _ if entity == self.principal || entity == self.resource() || self.owner == Some(entity) => {
+                Ok(None)
             }
-            Kind::Quantities if entity.id == ARGUMENTS_ID => {
-                Ok(self.arguments.and_then(|all| all.numbers.get(key)).map(|number| Value::Long(*number)))
-            }
-            _ if entity == self.principal || entity == self.resource() || self.owner == Some(entity) => Ok(None),
             _ => Err(()),
         }
     }
@@ -339,14 +362,26 @@ impl<'e> Request<'e> {
 
 /// A resource's kind, own name, and owner.
 pub(crate) fn parts(resource: &Resource) -> (Kind, &str, Option<Entity<'_>>) {
-    let server = |id| Some(Entity { kind: Kind::Server, id });
-    let upstream = |id| Some(Entity { kind: Kind::Upstream, id });
+    let server = |id| {
+        Some(Entity {
+            kind: Kind::Server,
+            id,
+        })
+    };
+    let upstream = |id| {
+        Some(Entity {
+            kind: Kind::Upstream,
+            id,
+        })
+    };
     match resource {
         Resource::Model { model, upstream: at } => (Kind::Model, model.as_str(), upstream(at.as_str())),
         Resource::Upstream { upstream } => (Kind::Upstream, upstream.as_str(), None),
         Resource::Tool { server: at, tool } => (Kind::Tool, tool.as_str(), server(at.as_str())),
         Resource::AgentTool { tool } => (Kind::AgentTool, tool.as_str(), None),
-        Resource::HostedTool { upstream: at, tool } => (Kind::HostedTool, tool.as_str(), upstream(at.as_str())),
+        Resource::HostedTool { upstream: at, tool } => {
+            (Kind::HostedTool, tool.as_str(), upstream(at.as_str()))
+        }
         Resource::Server { server } => (Kind::Server, server.as_str(), None),
         Resource::McpResource { server: at, uri } => (Kind::McpResource, uri, server(at.as_str())),
         Resource::Prompt { server: at, prompt } => (Kind::Prompt, prompt.as_str(), server(at.as_str())),

@@ -212,19 +212,26 @@ fn operator<'a>(node: &'a Node, request: &'a Request<'_>, trace: &mut Trace<'a>)
         }
         Node::OneOf(items, of) => {
             let value = run(of, request, trace)?;
-            Ok(known([&value], || Value::Bool(items.iter().any(|item| constant(item) == value))))
+            Ok(known([&value], || {
+                Value::Bool(items.iter().any(|item| constant(item) == value))
+            }))
         }
         Node::HasTag(of, key) => match (run(of, request, trace)?, run(key, request, trace)?) {
             (Value::Entity(entity), Value::Text(key)) => {
                 trace.tags.push((entity.kind, key));
-                Ok(Value::Bool(request.tag(entity, key).is_ok_and(|tag| tag.is_some())))
+                Ok(Value::Bool(
+                    request.tag(entity, key).is_ok_and(|tag| tag.is_some()),
+                ))
             }
             (left, right) => unknown_unless_typed(&left, &right),
         },
         Node::GetTag(of, key) => match (run(of, request, trace)?, run(key, request, trace)?) {
             (Value::Entity(entity), Value::Text(key)) => {
                 trace.tags.push((entity.kind, key));
-                request.tag(entity, key).map_err(|()| Fail::Entity)?.ok_or(Fail::Tag)
+                request
+                    .tag(entity, key)
+                    .map_err(|()| Fail::Entity)?
+                    .ok_or(Fail::Tag)
             }
             (left, right) => unknown_unless_typed(&left, &right),
         },
@@ -289,7 +296,12 @@ fn note_hierarchy(entity: Entity<'_>, request: &Request<'_>, trace: &mut Trace<'
     }
 }
 
-fn within<'a>(left: &Value<'_>, right: &Value<'_>, request: &Request<'_>, trace: &mut Trace<'a>) -> Outcome<'a> {
+fn within<'a>(
+    left: &Value<'_>,
+    right: &Value<'_>,
+    request: &Request<'_>,
+    trace: &mut Trace<'a>,
+) -> Outcome<'a> {
     let entity = match left {
         Value::Entity(entity) => *entity,
         Value::Unknown => return Ok(Value::Unknown),
@@ -329,7 +341,12 @@ fn set_test<'a>(test: SetTest, left: &Value<'_>, right: &Value<'_>) -> Outcome<'
     })
 }
 
-fn attribute<'a>(of: Value<'a>, name: &'a str, request: &'a Request<'_>, trace: &mut Trace<'a>) -> Outcome<'a> {
+fn attribute<'a>(
+    of: Value<'a>,
+    name: &'a str,
+    request: &'a Request<'_>,
+    trace: &mut Trace<'a>,
+) -> Outcome<'a> {
     match of {
         Value::Record(fields) => {
             let field = fields.into_iter().find(|(key, _)| *key == name);
@@ -349,7 +366,12 @@ fn attribute<'a>(of: Value<'a>, name: &'a str, request: &'a Request<'_>, trace: 
 }
 
 /// `value has a.b.c`: false at the first that is missing, an error at a value that can have no attributes.
-fn has<'a>(value: Value<'a>, path: &'a [Box<str>], request: &'a Request<'_>, trace: &mut Trace<'a>) -> Outcome<'a> {
+fn has<'a>(
+    value: Value<'a>,
+    path: &'a [Box<str>],
+    request: &'a Request<'_>,
+    trace: &mut Trace<'a>,
+) -> Outcome<'a> {
     let mut at = value;
     for name in path {
         at = match at {

@@ -32,7 +32,9 @@ impl Target {
             Self::Equal(kind, id) => entity == Entity { kind: *kind, id },
             Self::In(kind, id) => request.is_in(entity, Entity { kind: *kind, id }),
             Self::Is(kind) => entity.kind == *kind,
-            Self::IsIn(is, kind, id) => entity.kind == *is && request.is_in(entity, Entity { kind: *kind, id }),
+            Self::IsIn(is, kind, id) => {
+                entity.kind == *is && request.is_in(entity, Entity { kind: *kind, id })
+            }
         }
     }
 }
@@ -91,7 +93,9 @@ impl Scope {
     }
 
     pub(crate) fn speaks_of(&self, action: Action) -> bool {
-        self.actions.as_ref().is_none_or(|actions| actions.contains(&action))
+        self.actions
+            .as_ref()
+            .is_none_or(|actions| actions.contains(&action))
     }
 
     pub(crate) fn matches(&self, request: &Request<'_>) -> bool {
@@ -134,7 +138,11 @@ impl Index {
         let by_resource = self.actions.get(&request.action);
         let named = by_resource.and_then(|by| by.named.get(&*request.resource_id));
         let general = by_resource.map(|by| by.general.iter());
-        general.into_iter().flatten().chain(named.into_iter().flatten()).copied()
+        general
+            .into_iter()
+            .flatten()
+            .chain(named.into_iter().flatten())
+            .copied()
     }
 
     /// Positions of every policy that speaks of an action.

@@ -5,9 +5,9 @@
 use std::collections::BTreeSet;
 
 use bartizan_types::{
-    Action, AgentId, Arguments, AuthMethod, CallFacts, CallId, Digest, Effects, Evidence, Finding, FindingKind,
-    Issuer, KeyId, ModelName, PinState, Principal, Resource, ServerName, SessionId, Severity, Surface,
-    Timestamp, ToolName, UpstreamName, UserId,
+    Action, AgentId, Arguments, AuthMethod, CallFacts, CallId, Digest, Effects, Evidence, Finding,
+    FindingKind, Issuer, KeyId, ModelName, PinState, Principal, Resource, ServerName, SessionId, Severity,
+    Surface, Timestamp, ToolName, UpstreamName, UserId,
 };
 use cedar_policy::PolicySet;
 
@@ -45,7 +45,9 @@ pub(crate) fn agrees(rule: &Rule, policy: &cedar_policy::Policy) -> Result<(), D
         } else {
             Ok(Some(false))
         };
-        let theirs = CedarRequest::new(&request).map_err(|_| Disagrees)?.satisfies(&single);
+        let theirs = CedarRequest::new(&request)
+            .map_err(|_| Disagrees)?
+            .satisfies(&single);
         if ours != theirs.map(Some) {
             return Err(Disagrees);
         }
@@ -56,19 +58,32 @@ pub(crate) fn agrees(rule: &Rule, policy: &cedar_policy::Policy) -> Result<(), D
 /// A request that this rule's head speaks of, varied by `seed`. `None` where a name of its own is no name of ours.
 fn sample(rule: &Rule, seed: u64) -> Option<Evidence> {
     let turn = |salt: u64, of: usize| -> usize {
-        let mixed = seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ salt.wrapping_mul(0xD1B5_4A32_D192_ED03);
+        let mixed = seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            ^ salt.wrapping_mul(0xD1B5_4A32_D192_ED03);
         let of = u64::try_from(of.max(1)).unwrap_or(1);
         usize::try_from((mixed ^ (mixed >> 29)) % of).unwrap_or(0)
     };
-    let actions: Vec<Action> = Action::ALL.into_iter().filter(|action| rule.scope.speaks_of(*action)).collect();
+    let actions: Vec<Action> = Action::ALL
+        .into_iter()
+        .filter(|action| rule.scope.speaks_of(*action))
+        .collect();
     let (resource, kind) = resource(&rule.scope.resource, turn(1, Kind::ALL.len()))?;
-    let fitting: Vec<Action> = actions.into_iter().filter(|action| applies(*action, kind)).collect();
+    let fitting: Vec<Action> = actions
+        .into_iter()
+        .filter(|action| applies(*action, kind))
+        .collect();
     let action = *fitting.get(turn(2, fitting.len()))?;
     let literals: Vec<&String> = rule.reads.literals.iter().collect();
-    let word = |salt| literals.get(turn(salt, literals.len().saturating_add(1))).map_or("x", |text| text.as_str());
+    let word = |salt| {
+        literals
+            .get(turn(salt, literals.len().saturating_add(1)))
+            .map_or("x", |text| text.as_str())
+    };
     let (agent, groups) = match &rule.scope.principal {
         Target::Equal(_, id) => (AgentId::new(id).ok()?, BTreeSet::new()),
-        Target::In(_, id) | Target::IsIn(_, _, id) => (AgentId::new("agent").ok()?, BTreeSet::from([id.to_string()])),
+        Target::In(_, id) | Target::IsIn(_, _, id) => {
+            (AgentId::new("agent").ok()?, BTreeSet::from([id.to_string()]))
+        }
         _ => (AgentId::new("agent").ok()?, BTreeSet::from([word(3).to_owned()])),
     };
     let mut arguments = Arguments {
@@ -84,11 +99,32 @@ fn sample(rule: &Rule, seed: u64) -> Option<Evidence> {
             arguments.numbers.insert(key.clone(), number);
         }
     }
-    let hint = |salt| [None, Some(true), Some(false)].get(turn(salt, 3)).copied().flatten();
-    let pins = [PinState::Same, PinState::First, PinState::Changed, PinState::Unlisted, PinState::None];
-    let severities = [Severity::Info, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
+    let hint = |salt| {
+        [None, Some(true), Some(false)]
+            .get(turn(salt, 3))
+            .copied()
+            .flatten()
+    };
+    let pins = [
+        PinState::Same,
+        PinState::First,
+        PinState::Changed,
+        PinState::Unlisted,
+        PinState::None,
+    ];
+    let severities = [
+        Severity::Info,
+        Severity::Low,
+        Severity::Medium,
+        Severity::High,
+        Severity::Critical,
+    ];
     let finding = |severity: &Severity| Finding {
-        kind: if turn(8, 2) == 0 { FindingKind::SchemaMismatch } else { FindingKind::PinChanged },
+        kind: if turn(8, 2) == 0 {
+            FindingKind::SchemaMismatch
+        } else {
+            FindingKind::PinChanged
+        },
         severity: *severity,
         score: 500,
         span: None,
@@ -126,7 +162,11 @@ fn sample(rule: &Rule, seed: u64) -> Option<Evidence> {
             },
             arguments: Some(arguments),
         },
-        findings: severities.get(turn(13, severities.len().saturating_add(2))).map(finding).into_iter().collect(),
+        findings: severities
+            .get(turn(13, severities.len().saturating_add(2)))
+            .map(finding)
+            .into_iter()
+            .collect(),
         approved: None,
     })
 }

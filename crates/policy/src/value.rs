@@ -101,7 +101,9 @@ impl PartialEq for Value<'_> {
             (Self::Long(a), Self::Long(b)) | (Self::Time(a), Self::Time(b)) => a == b,
             (Self::Text(a), Self::Text(b)) => a == b,
             (Self::Entity(a), Self::Entity(b)) => a == b,
-            (Self::Set(a), Self::Set(b)) => a.iter().all(|x| b.contains(x)) && b.iter().all(|x| a.contains(x)),
+            (Self::Set(a), Self::Set(b)) => {
+                a.iter().all(|x| b.contains(x)) && b.iter().all(|x| a.contains(x))
+            }
             (Self::Record(a), Self::Record(b)) => a == b,
             _ => false,
         }
