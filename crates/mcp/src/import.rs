@@ -1,0 +1,332 @@
+//! Reading the `mcp.json` of Cursor, Claude and VS Code.
+//!
+//! Nothing is rewritten and nothing is started. Values that look like secrets are kept apart, so that the caller can
+//! put them into the secret store instead of a config file; they are never printed.
+
+use std::collections::BTreeMap;
+
+use bartizan_types::{Code, ServerName};
+use bartizan_wire::json;
+use serde_json::Value;
+
+/// Most servers of one file.
+pub const MAX_SERVERS: usize = 256;
+
+/// How an imported server is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImportedReach {
+    /// A program.
+    Stdio {
+        /// Program and arguments.
+        command: Vec<String>,
+        /// Environment, without what looks like a secret.
+        environment: BTreeMap<String, String>,
+        /// Working directory.
+        directory: Option<String>,
+    },
+    /// Streamable HTTP.
+    Http {
+        /// Address.
+        url: String,
+        /// Headers, without what looks like a secret.
+        headers: BTreeMap<String, String>,
+    },
+    /// The HTTP+SSE transport of 2024-11-05.
+    LegacySse {
+        /// Address.
+        url: String,
+        /// Headers, without what looks like a secret.
+        headers: BTreeMap<String, String>,
+    },
+}
+
+/// Something the user should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImportWarning {
+    /// This variable or header looks like a secret: put it into the store under the name given.
+    Secret {
+        /// The variable or header.
+        key: String,
+        /// A name for it in the secret store.
+        store_as: String,
+    },
+    /// `${…}` stands in this place: the client would have asked or looked it up.
+    Placeholder(String),
+    /// The entry's name can't be ours; this one is used.
+    Renamed(ServerName),
+    /// The entry says it is switched off.
+    Disabled,
+    /// An argument of the command looks like a secret; programs' arguments are visible to every user of the machine.
+    SecretInArguments(usize),
+}
+
+/// One server of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedServer {
+    /// A name that fits our rules.
+    pub name: ServerName,
+    /// How it is reached.
+    pub reach: ImportedReach,
+    /// Secrets by variable or header name: their name in the store. The value stays in the file it came from.
+    pub secrets: BTreeMap<String, String>,
+    /// What the user should know.
+    pub warnings: Vec<ImportWarning>,
+}
+
+/// Why a file can't be imported.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImportFault {
+    /// Not JSON, even with comments and trailing commas taken out.
+    #[error("the file is not JSON")]
+    Json(Code),
+    /// Neither `mcpServers`, `servers`, nor `mcp.servers`.
+    #[error("the file has neither `mcpServers` nor `servers`")]
+    Shape,
+    /// An entry without `command` and `url`, or with both, or with a member of the wrong type.
+    #[error("the entry `{0}` has neither `command` nor `url`, or both, or a value of the wrong kind")]
+    Entry(String),
+    /// More entries than the bound.
+    #[error("the file has more than {MAX_SERVERS} servers")]
+    TooMany,
+    /// Two entries would get the same name.
+    #[error("two entries would both be called `{0}`")]
+    Twice(ServerName),
+}
+
+/// Reads the servers of a client's configuration. Comments and trailing commas, which VS Code allows, are accepted.
+///
+/// # Errors
+/// [`ImportFault`].
+pub fn parse(bytes: &[u8]) -> Result<Vec<ImportedServer>, ImportFault> {
+    let text = std::str::from_utf8(bytes).map_err(|_| ImportFault::Json(Code::JsonUtf8))?;
+    let plain = without_comments(text.trim_start_matches('\u{feff}'));
+    json::scan(plain.as_bytes(), &json::Bounds::default()).map_err(|fault| ImportFault::Json(fault.code))?;
+    let value: Value = serde_json::from_str(&plain).map_err(|_| ImportFault::Json(Code::JsonSyntax))?;
+    let servers = value
+        .get("mcpServers")
+        .or_else(|| value.get("servers"))
+        .or_else(|| value.get("mcp").and_then(|mcp| mcp.get("servers")))
+        .and_then(Value::as_object)
+        .ok_or(ImportFault::Shape)?;
+    if servers.len() > MAX_SERVERS {
+        return Err(ImportFault::TooMany);
+    }
+    let mut all: Vec<ImportedServer> = Vec::new();
+    for (name, entry) in servers {
+        let server = read(name, entry).ok_or_else(|| ImportFault::Entry(name.clone()))?;
+        if all.iter().any(|earlier| earlier.name == server.name) {
+            return Err(ImportFault::Twice(server.name));
+        }
+        all.push(server);
+    }
+    Ok(all)
+}
+
+fn read(title: &str, entry: &Value) -> Option<ImportedServer> {
+    let entry = entry.as_object()?;
+    let mut warnings = Vec::new();
+    let name = our_name(title)?;
+    if name.as_str() != title {
+        warnings.push(ImportWarning::Renamed(name.clone()));
+    }
+    if entry.get("disabled").and_then(Value::as_bool) == Some(true) {
+        warnings.push(ImportWarning::Disabled);
+    }
+    let mut secrets = BTreeMap::new();
+    let url = entry.get("url").or_else(|| entry.get("serverUrl"));
+    let reach = match (entry.get("command"), url) {
+        (Some(command), None) => {
+            let mut words = vec![command.as_str()?.to_owned()];
+            if let Some(arguments) = entry.get("args") {
+                for (at, argument) in arguments.as_array()?.iter().enumerate() {
+                    let argument = argument.as_str()?;
+                    if looks_secret("", argument) {
+                        warnings.push(ImportWarning::SecretInArguments(at));
+                    }
+                    words.push(argument.to_owned());
+                }
+            }
+            let environment = pairs(&name, entry.get("env"), &mut secrets, &mut warnings)?;
+            let directory = match entry.get("cwd") {
+                None | Some(Value::Null) => None,
+                Some(directory) => Some(directory.as_str()?.to_owned()),
+            };
+            ImportedReach::Stdio {
+                command: words,
+                environment,
+                directory,
+            }
+        }
+        (None, Some(url)) => {
+            let url = url.as_str()?.to_owned();
+            let headers = pairs(&name, entry.get("headers"), &mut secrets, &mut warnings)?;
+            let kind = entry
+                .get("type")
+                .or_else(|| entry.get("transport"))
+                .and_then(Value::as_str);
+            if kind == Some("sse") {
+                ImportedReach::LegacySse { url, headers }
+            } else {
+                ImportedReach::Http { url, headers }
+            }
+        }
+        _ => return None,
+    };
+    Some(ImportedServer {
+        name,
+        reach,
+        secrets,
+        warnings,
+    })
+}
+
+fn pairs(
+    server: &ServerName,
+    value: Option<&Value>,
+    secrets: &mut BTreeMap<String, String>,
+    warnings: &mut Vec<ImportWarning>,
+) -> Option<BTreeMap<String, String>> {
+    let mut plain = BTreeMap::new();
+    let Some(value) = value.filter(|value| !value.is_null()) else {
+        return Some(plain);
+    };
+    for (key, value) in value.as_object()? {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            Value::Bool(yes) => yes.to_string(),
+            _ => return None,
+        };
+        if text.contains("${") {
+            warnings.push(ImportWarning::Placeholder(key.clone()));
+        }
+        if looks_secret(key, &text) {
+            let store_as = format!("{server}-{}", key.to_ascii_lowercase().replace('_', "-"));
+            warnings.push(ImportWarning::Secret {
+                key: key.clone(),
+                store_as: store_as.clone(),
+            });
+            secrets.insert(key.clone(), store_as);
+        } else {
+            plain.insert(key.clone(), text);
+        }
+    }
+    Some(plain)
+}
+
+/// Names that say so, prefixes that providers use, and long random-looking words. Errs towards the secret store.
+fn looks_secret(key: &str, value: &str) -> bool {
+    const WORDS: [&str; 10] = [
+        "token",
+        "secret",
+        "password",
+        "passwd",
+        "api_key",
+        "apikey",
+        "api-key",
+        "credential",
+        "private_key",
+        "authorization",
+    ];
+    const PREFIXES: [&str; 11] = [
+        "sk-",
+        "ghp_",
+        "gho_",
+        "github_pat_",
+        "glpat-",
+        "xoxb-",
+        "xoxp-",
+        "AKIA",
+        "AIza",
+        "Bearer ",
+        "eyJ",
+    ];
+    if value.is_empty() {
+        return false;
+    }
+    let key = key.to_ascii_lowercase();
+    if WORDS.iter().any(|word| key.contains(word)) || PREFIXES.iter().any(|prefix| value.starts_with(prefix))
+    {
+        return true;
+    }
+    let word = value.len() >= 32
+        && value
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-+=".contains(&byte));
+    let digits = value.bytes().filter(u8::is_ascii_digit).count();
+    word && digits >= 4 && value.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
+fn our_name(title: &str) -> Option<ServerName> {
+    let mut text: String = title
+        .chars()
+        .map(|character| {
+            if character.is_ascii_alphanumeric() || character == '-' {
+                character
+            } else {
+                '-'
+            }
+        })
+        .take(32)
+        .collect();
+    while text.ends_with('-') {
+        text.pop();
+    }
+    let text = text.trim_start_matches('-');
+    // A name that is fine as it is stays, underscores and all.
+    ServerName::new(title)
+        .ok()
+        .filter(|name| crate::name::check_server(name).is_ok())
+        .or_else(|| ServerName::new(text).ok())
+}
+
+/// Takes `//` and `/* */` comments and trailing commas out of JSON, outside strings, keeping every offset's line.
+fn without_comments(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    let mut in_string = false;
+    while let Some(character) = rest.next() {
+        match character {
+            '"' => {
+                in_string = !in_string;
+                out.push('"');
+            }
+            '\\' if in_string => {
+                out.push('\\');
+                out.extend(rest.next());
+            }
+            '/' if !in_string && rest.peek() == Some(&'/') => {
+                for skipped in rest.by_ref() {
+                    if skipped == '\n' {
+                        out.push('\n');
+                        break;
+                    }
+                }
+            }
+            '/' if !in_string && rest.peek() == Some(&'*') => {
+                rest.next();
+                let mut before = ' ';
+                for skipped in rest.by_ref() {
+                    if before == '*' && skipped == '/' {
+                        break;
+                    }
+                    before = skipped;
+                }
+                out.push(' ');
+            }
+            '}' | ']' if !in_string => {
+                let kept = out.trim_end();
+                if kept.ends_with(',') {
+                    let cut = kept.len() - 1;
+                    out.truncate(cut);
+                }
+                out.push(character);
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn the_three_shapes_are_read() {
+    let cursor = br#"{"mcpServers":{"git_hub":{"command":"npx","args":["-y","server-github"],
+        "env":{"GITHUB_TOKEN":"ghp_abcdef","LOG":"debug"},"cwd":"/tmp"}}}"#;
+    let servers = parse(cursor).unwrap();
+    assert_eq!(servers[0].name.as_str(), "git_hub");
+    assert_eq!(
+        servers[0].reach,
+        ImportedReach::Stdio {
+            command: vec!["npx".into(), "-y".into(), "server-github".into()],
+            environment: BTreeMap::from([("LOG".into(), "debug".into())]),
+            directory: Some("/tmp".into()),
+        }
+    );
+    assert_eq!(servers[0].secrets["GITHUB_TOKEN"], "git_hub-github-token");
+    assert!(
+        !format!("{servers:?}").contains("ghp_abcdef"),
+        "a secret must not be carried"
+    );
+
+    let code = br#"{
+        // VS Code allows comments
+        "servers": {"remote": {"type":"http","url":"https://h/mcp", /* and these */ "headers":{"X-Team":"a"},},
+                     "old": {"type":"sse","url":"http://h/sse?x=//y"},},
+    }"#;
+    let servers = parse(code).unwrap();
+    assert!(matches!(&servers[0].reach, ImportedReach::LegacySse { url, .. } if url == "http://h/sse?x=//y"));
+    assert!(matches!(&servers[1].reach, ImportedReach::Http { headers, .. } if headers["X-Team"] == "a"));
+
+    let nested = br#"{"mcp":{"servers":{"a":{"command":"x"}}}}"#;
+    assert_eq!(parse(nested).unwrap().len(), 1);
+}
+
+#[test]
+fn names_are_made_to_fit_and_never_merged() {
+    let spaced = br#"{"mcpServers":{"My Server!":{"command":"x","disabled":true}}}"#;
+    let servers = parse(spaced).unwrap();
+    assert_eq!(servers[0].name.as_str(), "My-Server");
+    assert!(servers[0].warnings.contains(&ImportWarning::Disabled));
+    let clash = br#"{"mcpServers":{"a b":{"command":"x"},"a.b":{"command":"y"}}}"#;
+    assert!(matches!(parse(clash), Err(ImportFault::Twice(_))));
+    let seam = br#"{"mcpServers":{"a__b":{"command":"x"}}}"#;
+    assert_eq!(parse(seam).unwrap()[0].name.as_str(), "a--b");
+}
+
+#[test]
+fn secrets_are_kept_apart_wherever_they_stand() {
+    let file = br#"{"mcpServers":{"a":{"url":"https://h","headers":{"Authorization":"Bearer x","Key":"${input:k}"}},
+        "b":{"command":"x","args":["--key","sk-12345"],"env":{"V":"0123456789abcdef0123456789abcdef","EMPTY_TOKEN":""}}}}"#;
+    let servers = parse(file).unwrap();
+    assert!(servers[0].secrets.contains_key("Authorization"));
+    assert!(
+        servers[0]
+            .warnings
+            .contains(&ImportWarning::Placeholder("Key".into()))
+    );
+    assert!(servers[1].secrets.contains_key("V") && !servers[1].secrets.contains_key("EMPTY_TOKEN"));
+    assert!(servers[1].warnings.contains(&ImportWarning::SecretInArguments(1)));
+}
+
+#[test]
+fn what_is_no_such_file_is_refused() {
+    assert!(matches!(parse(b"{"), Err(ImportFault::Json(_))));
+    assert!(matches!(parse(b"\xff"), Err(ImportFault::Json(Code::JsonUtf8))));
+    assert_eq!(parse(b"{}"), Err(ImportFault::Shape));
+    assert_eq!(
+        parse(br#"{"servers":{"a":{}}}"#),
+        Err(ImportFault::Entry("a".into()))
+    );
+    assert_eq!(
+        parse(br#"{"servers":{"a":{"command":"x","url":"y"}}}"#),
+        Err(ImportFault::Entry("a".into()))
+    );
+    assert_eq!(
+        parse(br#"{"servers":{"a":{"command":["x"]}}}"#),
+        Err(ImportFault::Entry("a".into()))
+    );
+    assert!(matches!(
+        parse(br#"{"servers":{"a":{"command":"x"},"a":{"command":"y"}}}"#),
+        Err(ImportFault::Json(Code::JsonDuplicateKey))
+    ));
+}
+
+proptest! {
+    #[test]
+    fn any_text_ends(text in any::<String>()) {
+        let _ = parse(text.as_bytes());
+    }
+}
