@@ -154,9 +154,13 @@ impl Shared {
     }
 
     fn authenticate(&self, credential: &Credential<'_>, now: Timestamp) -> Result<Arc<Principal>, Code> {
-        self.tokens
-            .authenticate(&self.registry.load(), credential, now)
-            .map_err(|fault| fault.code())
+        let judged = self.tokens.authenticate(&self.registry.load(), credential, now);
+        judged.map_err(|fault| {
+            if fault.code() == Code::TokenKey {
+                self.directory.want();
+            }
+            fault.code()
+        })
     }
 
     fn report(&self, span: &CallSpan) {
