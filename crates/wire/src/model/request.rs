@@ -1,0 +1,262 @@
+//! What a request to a model asks for, of whichever API.
+//!
+//! One struct knows the fields of all three APIs, because a field of one API in a request of another is no reason
+//! to overlook what it would do. Whatever is not read here passes in the bytes, untouched. The rule for tools is
+//! fail closed: a tool whose type is not surely run by the agent is the provider's.
+
+mod items;
+mod tools;
+
+use std::{borrow::Cow, ops::Range};
+
+use bartizan_types::Code;
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::value::RawValue;
+
+use super::{Api, Fault};
+use crate::json::{Object, Scanned, Text, span_of};
+use items::Message;
+use tools::{Tool, ToolChoice};
+
+/// A tool that the provider runs, or may run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HostedTool<'a> {
+    /// The provider's word for it: the tool's `type`, or the request field that switches it on.
+    pub kind: Cow<'a, str>,
+    /// Where it reaches, where the request says so: an MCP server's URL, else its connector id.
+    pub target: Option<Cow<'a, str>>,
+}
+
+/// History or state that the provider keeps and this request relies on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct History<'a> {
+    /// The request field: `previous_response_id`, `conversation`, `prompt`, `container`, `file_id`,
+    /// `item_reference`, `audio`.
+    pub field: &'static str,
+    /// The id it names, where it is a text.
+    pub id: Option<Cow<'a, str>>,
+}
+
+/// A tool's result that the agent sends to the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolResult<'a> {
+    /// The call's id as the model gave it; empty for the deprecated `function` role.
+    pub id: Cow<'a, str>,
+    /// The tool's name, where the request says it.
+    pub name: Option<Cow<'a, str>>,
+    /// The bytes of its content in the body: a JSON string, object or array. Empty where it has none.
+    pub span: Range<usize>,
+}
+
+/// What a request asks for. The body itself is forwarded untouched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request<'a> {
+    /// The API.
+    pub api: Api,
+    /// The top-level `model`.
+    pub model: Cow<'a, str>,
+    /// Its bytes in the body, quotes included.
+    pub model_span: Range<usize>,
+    /// `stream: true`.
+    pub stream: bool,
+    /// Names of the tools that the agent runs itself. A built-in one without a name goes by its type.
+    pub tools: Vec<Cow<'a, str>>,
+    /// Tools that the provider runs, sorted, each once.
+    pub hosted: Vec<HostedTool<'a>>,
+    /// Server-held history, sorted, each once.
+    pub history: Vec<History<'a>>,
+    /// The request says `store: true`. What an API keeps unasked is in [`Request::kept_by_provider`].
+    pub store: bool,
+    /// The answer is made in the background and fetched later (`background: true`).
+    pub background: bool,
+    /// Results of tools among the messages, in order.
+    pub tool_results: Vec<ToolResult<'a>>,
+    /// Bound on the answer, in tokens.
+    pub max_tokens: Option<u64>,
+    /// There are image parts.
+    pub images: bool,
+    /// Answers asked for (`n`), 1 when absent.
+    pub choices: u64,
+    /// The deprecated `functions` or `function_call` are used.
+    pub legacy_functions: bool,
+    kept: bool,
+}
+
+impl Request<'_> {
+    /// The provider keeps the answer for later use: asked for with `store: true`, or not declined with
+    /// `store: false` where the API keeps by default (OpenAI responses).
+    #[must_use]
+    pub fn kept_by_provider(&self) -> bool {
+        self.kept
+    }
+}
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(borrow)]
+    model: &'a RawValue,
+    stream: Option<bool>,
+    store: Option<bool>,
+    background: Option<bool>,
+    n: Option<u64>,
+    max_tokens: Option<u64>,
+    max_completion_tokens: Option<u64>,
+    max_output_tokens: Option<u64>,
+    #[serde(borrow)]
+    messages: Option<Vec<Object<Message<'a>>>>,
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
+    #[serde(borrow)]
+    system: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tools: Option<Vec<Object<Tool<'a>>>>,
+    #[serde(borrow)]
+    tool_choice: Option<ToolChoice<'a>>,
+    #[serde(borrow)]
+    functions: Option<Vec<Object<tools::Named<'a>>>>,
+    function_call: Option<IgnoredAny>,
+    #[serde(borrow)]
+    mcp_servers: Option<Vec<Object<Tool<'a>>>>,
+    #[serde(borrow)]
+    previous_response_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    conversation: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prompt: Option<&'a RawValue>,
+    #[serde(borrow)]
+    container: Option<&'a RawValue>,
+    // Fields that make the provider, or a provider compatible with it, reach out by itself.
+    web_search_options: Option<IgnoredAny>,
+    search_parameters: Option<IgnoredAny>,
+    data_sources: Option<IgnoredAny>,
+    plugins: Option<IgnoredAny>,
+    connectors: Option<IgnoredAny>,
+    enable_search: Option<bool>,
+}
+
+/// Decodes a request.
+///
+/// # Errors
+/// [`Code::RequestShape`]: a field that is read here has another type than the API gives it, `model` is missing, an
+/// array stands in place of an object, or a key differs from one of ours only in letter case.
+pub fn decode_request<'a>(api: Api, body: Scanned<'a>) -> Result<Request<'a>, Fault> {
+    let Object(read) = shaped::<Object<Body<'a>>>(body, body.text())?;
+    let Text(model) = shaped(body, read.model.get())?;
+    let mut request = Request {
+        api,
+        model,
+        model_span: span_of(body, read.model.get()).ok_or(Fault::new(Code::Bug, 0))?,
+        stream: read.stream.unwrap_or(false),
+        tools: Vec::new(),
+        hosted: Vec::new(),
+        history: Vec::new(),
+        store: read.store.unwrap_or(false),
+        background: read.background.unwrap_or(false),
+        tool_results: Vec::new(),
+        max_tokens: read
+            .max_output_tokens
+            .or(read.max_completion_tokens)
+            .or(read.max_tokens),
+        images: false,
+        choices: read.n.unwrap_or(1),
+        legacy_functions: read.functions.is_some() || read.function_call.is_some(),
+        kept: read.store.unwrap_or(api == Api::OpenaiResponses),
+    };
+    for Object(tool) in read.tools.into_iter().flatten() {
+        tool.join(api, &mut request)
+            .ok_or(Fault::new(Code::RequestShape, 0))?;
+    }
+    if let Some(choice) = read.tool_choice {
+        choice.join(&mut request);
+    }
+    for Object(function) in read.functions.into_iter().flatten() {
+        request.tools.push(function.name.0);
+    }
+    for Object(server) in read.mcp_servers.into_iter().flatten() {
+        request.hosted.push(HostedTool {
+            kind: Cow::Borrowed("mcp_servers"),
+            target: server.target(),
+        });
+    }
+    let switches = [
+        ("web_search_options", read.web_search_options.is_some()),
+        ("search_parameters", read.search_parameters.is_some()),
+        ("data_sources", read.data_sources.is_some()),
+        ("plugins", read.plugins.is_some()),
+        ("connectors", read.connectors.is_some()),
+        ("enable_search", read.enable_search == Some(true)),
+    ];
+    for (field, _) in switches.into_iter().filter(|(_, on)| *on) {
+        request.hosted.push(HostedTool {
+            kind: Cow::Borrowed(field),
+            target: None,
+        });
+    }
+    if let Some(Text(id)) = read.previous_response_id {
+        request.history.push(History {
+            field: "previous_response_id",
+            id: Some(id),
+        });
+    }
+    for (field, value) in [
+        ("conversation", read.conversation),
+        ("prompt", read.prompt),
+        ("container", read.container),
+    ] {
+        if let Some(value) = value {
+            kept_state(body, field, value, &mut request)?;
+        }
+    }
+    let mut reader = items::Reader::new(body, &mut request);
+    if let Some(system) = read.system {
+        reader.content(system)?;
+    }
+    reader.messages(read.messages.unwrap_or_default())?;
+    if let Some(input) = read.input {
+        reader.input(input)?;
+    }
+    request.hosted.sort_unstable();
+    request.hosted.dedup();
+    request.history.sort_unstable();
+    request.history.dedup();
+    Ok(request)
+}
+
+#[derive(Deserialize)]
+struct Kept<'a> {
+    #[serde(borrow)]
+    id: Option<Text<'a>>,
+    skills: Option<IgnoredAny>,
+}
+
+/// `conversation`, `prompt` and `container` are an id, or an object with one.
+fn kept_state<'a>(
+    body: Scanned<'a>,
+    field: &'static str,
+    value: &'a RawValue,
+    request: &mut Request<'a>,
+) -> Result<(), Fault> {
+    let id = if value.get().starts_with('{') {
+        let Object(kept) = shaped::<Object<Kept<'a>>>(body, value.get())?;
+        if kept.skills.is_some() {
+            request.hosted.push(HostedTool {
+                kind: Cow::Borrowed("skills"),
+                target: None,
+            });
+        }
+        kept.id.map(|Text(id)| id)
+    } else {
+        let Text(id) = shaped(body, value.get())?;
+        Some(id)
+    };
+    request.history.push(History { field, id });
+    Ok(())
+}
+
+/// Reads `part`, a slice of the body, as a `T`.
+fn shaped<'a, T: Deserialize<'a>>(body: Scanned<'a>, part: &'a str) -> Result<T, Fault> {
+    serde_json::from_str(part).map_err(|error| {
+        let base = span_of(body, part).map_or(0, |span| span.start);
+        Fault::new(Code::RequestShape, base + super::offset(part, &error))
+    })
+}

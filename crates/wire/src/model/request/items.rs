@@ -1,0 +1,257 @@
+//! Messages and input items: tool results, images, and references to what the provider keeps.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use bartizan_types::Code;
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::value::RawValue;
+
+use super::{Fault, History, HostedTool, Request, ToolResult, shaped};
+use crate::json::{Object, Scanned, Text, span_of};
+
+/// A message of chat completions or Anthropic messages.
+#[derive(Deserialize)]
+pub(super) struct Message<'a> {
+    #[serde(borrow)]
+    role: Option<Text<'a>>,
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    name: Option<Text<'a>>,
+    #[serde(borrow)]
+    tool_call_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    tool_calls: Option<Vec<Object<PastCall<'a>>>>,
+    #[serde(borrow)]
+    audio: Option<Object<Reference<'a>>>,
+}
+
+/// A call in the assistant's past messages: only to know the name behind an id.
+#[derive(Deserialize)]
+struct PastCall<'a> {
+    #[serde(borrow)]
+    id: Option<Text<'a>>,
+    #[serde(borrow)]
+    function: Option<Object<super::tools::Named<'a>>>,
+    #[serde(borrow)]
+    custom: Option<Object<super::tools::Named<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Reference<'a> {
+    #[serde(borrow)]
+    id: Option<Text<'a>>,
+}
+
+/// A content part, a content block, or an input item: the union of what is read of any of them.
+#[derive(Deserialize)]
+struct Item<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Text<'a>>,
+    #[serde(borrow)]
+    role: Option<Text<'a>>,
+    #[serde(borrow)]
+    id: Option<Text<'a>>,
+    #[serde(borrow)]
+    call_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    tool_use_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    name: Option<Text<'a>>,
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    output: Option<&'a RawValue>,
+    #[serde(borrow)]
+    file_id: Option<Text<'a>>,
+    image_url: Option<IgnoredAny>,
+    #[serde(borrow)]
+    file: Option<Object<File<'a>>>,
+    #[serde(borrow)]
+    source: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct File<'a> {
+    #[serde(borrow)]
+    file_id: Option<Text<'a>>,
+}
+
+/// Content inside content: a tool result's blocks hold blocks, and those hold none.
+const DEEPEST_CONTENT: u8 = 4;
+
+/// Walks messages and items, adding to the request's facts.
+pub(super) struct Reader<'r, 'a> {
+    body: Scanned<'a>,
+    request: &'r mut Request<'a>,
+    /// Call id to tool name, from the calls of past answers.
+    names: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    depth: u8,
+}
+
+impl<'r, 'a> Reader<'r, 'a> {
+    pub(super) fn new(body: Scanned<'a>, request: &'r mut Request<'a>) -> Self {
+        Self {
+            body,
+            request,
+            names: BTreeMap::new(),
+            depth: 0,
+        }
+    }
+
+    pub(super) fn messages(&mut self, messages: Vec<Object<Message<'a>>>) -> Result<(), Fault> {
+        for Object(message) in messages {
+            for Object(call) in message.tool_calls.into_iter().flatten() {
+                if let (Some(Text(id)), Some(Object(named))) = (call.id, call.function.or(call.custom)) {
+                    self.names.insert(id, named.name.0);
+                }
+            }
+            if let Some(Object(audio)) = message.audio
+                && audio.id.is_some()
+            {
+                self.history("audio", audio.id);
+            }
+            let role = message.role.as_ref().map_or("", |Text(role)| role);
+            let tool = ["tool", "function"]
+                .iter()
+                .any(|tool| role.eq_ignore_ascii_case(tool));
+            if tool || message.tool_call_id.is_some() {
+                self.result(message.tool_call_id, message.name, message.content);
+            }
+            if let Some(content) = message.content {
+                self.content(content)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The responses API's `input`: a text, or a list of items.
+    pub(super) fn input(&mut self, input: &'a RawValue) -> Result<(), Fault> {
+        self.content(input)
+    }
+
+    /// A text, or a list of parts, blocks or items.
+    pub(super) fn content(&mut self, content: &'a RawValue) -> Result<(), Fault> {
+        match content.get().as_bytes().first() {
+            Some(b'"') => Ok(()),
+            Some(b'[') => {
+                if self.depth >= DEEPEST_CONTENT {
+                    let at = span_of(self.body, content.get()).map_or(0, |span| span.start);
+                    return Err(Fault::new(Code::RequestShape, at));
+                }
+                self.depth += 1;
+                for part in shaped::<Vec<Part<'a>>>(self.body, content.get())? {
+                    if let Part::Item(item) = part {
+                        self.item(*item)?;
+                    }
+                }
+                self.depth -= 1;
+                Ok(())
+            }
+            // A lone object: computer_call_output's screenshot, for one.
+            Some(b'{') => {
+                let Object(item) = shaped::<Object<Item<'a>>>(self.body, content.get())?;
+                self.item(item)
+            }
+            _ => Err(Fault::new(
+                Code::RequestShape,
+                span_of(self.body, content.get()).map_or(0, |span| span.start),
+            )),
+        }
+    }
+
+    fn item(&mut self, item: Item<'a>) -> Result<(), Fault> {
+        let Text(kind) = item.kind.unwrap_or(Text(Cow::Borrowed("")));
+        match &*kind {
+            "tool_use" => {
+                if let (Some(Text(id)), Some(Text(name))) = (item.id, item.name) {
+                    self.names.insert(id, name);
+                }
+            }
+            "function_call" | "custom_tool_call" => {
+                if let (Some(Text(id)), Some(Text(name))) = (item.call_id, item.name) {
+                    self.names.insert(id, name);
+                }
+            }
+            // A yes to a call that the provider then makes.
+            "mcp_approval_response" => self.request.hosted.push(HostedTool { kind, target: None }),
+            "tool_result" => self.result(item.tool_use_id, item.name, item.content),
+            "container_upload" => {}
+            "" if item.role.is_none() && item.id.is_some() => self.history("item_reference", item.id),
+            "item_reference" => self.history("item_reference", item.id),
+            output if output.ends_with("_output") => {
+                self.result(item.call_id.or(item.id), item.name, item.output);
+            }
+            image if image.contains("image") || image.contains("screenshot") => self.request.images = true,
+            _ => {}
+        }
+        if item.image_url.is_some() {
+            self.request.images = true;
+        }
+        let inner = item.file.and_then(|Object(file)| file.file_id);
+        for id in [item.file_id, inner] {
+            if id.is_some() {
+                self.history("file_id", id);
+            }
+        }
+        if let Some(source) = item.source
+            && source.get().starts_with('{')
+        {
+            let Object(file) = shaped::<Object<File<'a>>>(self.body, source.get())?;
+            if file.file_id.is_some() {
+                self.history("file_id", file.file_id);
+            }
+        }
+        // Results of tools that the provider ran keep their own shapes (an object of results, say); only lists can
+        // hold parts there. Elsewhere `content` and `output` hold a text or parts.
+        for inner in [item.content, item.output].into_iter().flatten() {
+            if inner.get().starts_with(['[', '{']) {
+                self.content(inner)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn history(&mut self, field: &'static str, id: Option<Text<'a>>) {
+        let id = id.map(|Text(id)| id);
+        self.request.history.push(History { field, id });
+    }
+
+    fn result(&mut self, id: Option<Text<'a>>, name: Option<Text<'a>>, content: Option<&'a RawValue>) {
+        let id = id.map_or(Cow::Borrowed(""), |Text(id)| id);
+        let name = name
+            .map(|Text(name)| name)
+            .or_else(|| self.names.get(&id).cloned());
+        let span = content
+            .and_then(|content| span_of(self.body, content.get()))
+            .unwrap_or_default();
+        self.request.tool_results.push(ToolResult { id, name, span });
+    }
+}
+
+/// A list's element: a bare text counts as a part too.
+enum Part<'a> {
+    Text,
+    Item(Box<Item<'a>>),
+}
+
+impl<'a, 'de: 'a> Deserialize<'de> for Part<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PartVisitor;
+        impl<'de> serde::de::Visitor<'de> for PartVisitor {
+            type Value = Part<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a text or a part")
+            }
+            fn visit_str<E>(self, _text: &str) -> Result<Part<'de>, E> {
+                Ok(Part::Text)
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Part<'de>, A::Error> {
+                let map = serde::de::value::MapAccessDeserializer::new(map);
+                let Object(item) = Object::deserialize(map)?;
+                Ok(Part::Item(Box::new(item)))
+            }
+        }
+        deserializer.deserialize_any(PartVisitor)
+    }
+}
