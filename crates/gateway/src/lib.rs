@@ -224,11 +224,7 @@ impl Gateway {
             tokio::spawn(directory::keep(Arc::clone(&shared), stopped.clone())),
         ];
         let serving = tokio::spawn(listener::run(listener, tls, Arc::clone(&shared), stopped));
-        Ok(Running {
-            shared,
-            serving,
-            summaries,
-        })
+        Ok(Running { shared, serving, tasks })
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bartizan_store::Secrets;
-use bartizan_types::{Code, ModelName, Timestamp, UpstreamName};
+use bartizan_types::{Code, ModelName, Secret, Timestamp, UpstreamName};
 use bartizan_wire::model::Api;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts};
@@ -257,11 +257,12 @@ impl Upstream {
             Credential::Client => Err(missing),
             Credential::Secret(name) => {
                 let key = secrets.reveal(name).map_err(|_| missing)?.ok_or(missing)?;
-                let (header, text) = match self.family {
-                    Family::Openai => (header::AUTHORIZATION, format!("Bearer {}", key.expose())),
-                    Family::Anthropic => (edge::API_KEY, key.expose().clone()),
+                let (header, prefix) = match self.family {
+                    Family::Openai => (header::AUTHORIZATION, "Bearer "),
+                    Family::Anthropic => (edge::API_KEY, ""),
                 };
-                let value = HeaderValue::from_str(&text).map_err(|_| missing)?;
+                let text = Secret::new([prefix.as_bytes(), key.expose()].concat());
+                let value = HeaderValue::from_bytes(text.expose()).map_err(|_| missing)?;
                 Ok(Some((header, value)))
             }
         }
