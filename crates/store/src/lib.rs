@@ -1,6 +1,32 @@
-//! Placeholder until this crate's first feature lands.
+//! What outlives the process: the ledger, API keys, pins, settings and secrets, in one owner-only directory.
+//!
+//! [`StateDir`] locks and migrates the directory, [`MasterKey`] opens its [`Keyring`], and from the keyring come the
+//! keys of [`Secrets`], of the [`Ledger`] and of the API keys that [`State`] keeps.
+//!
+//! What this crate refuses to do: decide (it keeps what it is given), fall back (a master key that is there and
+//! unusable is a fault, not a reason to make another), and repair in silence (what does not read is a fault that names
+//! its file). INVARIANT: what a function of this crate reports as written was synced.
 
+mod backup;
+mod dir;
+mod fault;
+mod files;
+mod keyring;
+mod layout;
 mod ledger;
+mod master;
+mod seal;
+mod secrets;
+mod state;
+
+pub use backup::{BackedUp, KeepKey, LedgerFiles, Manifest, restore};
+pub use bartizan_types::Secret;
+pub use dir::{Peeked, StateDir};
+pub use fault::{BackupFault, Fault, Insecure, SecretExists};
+pub use keyring::{Keyring, Purpose};
+pub use master::{MasterKey, MasterKeySource};
+pub use secrets::{SecretInfo, Secrets};
+pub use state::State;
 
 pub use ledger::{
     Damage, Ledger, LedgerFault, LedgerOptions, LedgerStats, OpenCall, Pending, Query, Receipt, Recovered,

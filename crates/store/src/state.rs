@@ -1,0 +1,413 @@
+//! Small durable state: API keys, tool pins, settings. One redb file, typed tables, JSON values with a version.
+//!
+//! Calls block for a synced write (under a millisecond on a quiet disk) and belong off the async threads; nothing on
+//! the path of a call reads them, the gateway keeps snapshots. Values are opaque here: the crate that owns a type gives
+//! it, so that this crate needs no word of identity or MCP. A value that no longer reads is a fault, never skipped: a
+//! revocation that can't be read must not look like none.
+
+use std::{collections::BTreeMap, path::Path};
+
+use bartizan_types::{KeyId, ServerName};
+use redb::{Database, ReadableDatabase as _, ReadableTable, TableDefinition, backends::FileBackend};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{Fault, StateDir, files};
+
+const KEYS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("keys");
+const PINS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("pins");
+const SETTINGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("settings");
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+const KEYS_EPOCH: &str = "keys_epoch";
+
+const FILE: &str = "state.redb";
+/// The data is small and snapshots are held elsewhere; redb's own default is 1 GiB.
+const CACHE_BYTES: usize = 2 << 20;
+/// Largest API key record or setting, in bytes.
+const VALUE_BYTES_MAX: usize = 64 << 10;
+/// Largest pin, in bytes: a tool definition with its schemas.
+const PIN_BYTES_MAX: usize = 1 << 20;
+/// Version of a value's form; an older one is read, a newer one refused.
+const VALUE_VERSION: u32 = 1;
+
+/// API keys, pins and settings.
+#[derive(Debug)]
+pub struct State {
+    database: Database,
+    /// Keeps the lock for as long as the database is open.
+    _directory: Option<StateDir>,
+}
+
+#[derive(Serialize)]
+struct Stored<'a, T> {
+    v: u32,
+    value: &'a T,
+}
+
+#[derive(Deserialize)]
+struct Loaded<T> {
+    v: u32,
+    value: T,
+}
+
+impl State {
+    /// Opens the database, and makes it where there is none.
+    ///
+    /// # Errors
+    /// [`Fault::Database`], [`Fault::Insecure`], [`Fault::Io`].
+    pub fn open(directory: &StateDir) -> Result<Self, Fault> {
+        Self::open_at(directory.path(), Some(directory.clone()))
+    }
+
+    fn open_at(path: &Path, directory: Option<StateDir>) -> Result<Self, Fault> {
+        let file = files::open_or_create(&path.join(FILE))?;
+        let backend = FileBackend::new(file).map_err(db("open"))?;
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create_with_backend(backend)
+            .map_err(db("open"))?;
+        let state = Self {
+            database,
+            _directory: directory,
+        };
+        // Readers then find every table.
+        state.write(|transaction| {
+            transaction.open_table(KEYS)?;
+            transaction.open_table(PINS)?;
+            transaction.open_table(SETTINGS)?;
+            transaction.open_table(META)?;
+            Ok(())
+        })?;
+        Ok(state)
+    }
+
+    /// Every API key record, by prefix.
+    ///
+    /// # Errors
+    /// [`Fault::Value`] for one that does not read as `T`, [`Fault::Database`].
+    pub fn keys<T: DeserializeOwned>(&self) -> Result<Vec<T>, Fault> {
+        self.keys_with_epoch().map(|(keys, _)| keys)
+    }
+
+    /// Every API key record together with the number of the last change, from one snapshot: what a registry is built
+    /// from. The number starts at 0 and grows with every change.
+    ///
+    /// # Errors
+    /// As [`State::keys`].
+    pub fn keys_with_epoch<T: DeserializeOwned>(&self) -> Result<(Vec<T>, u64), Fault> {
+        let transaction = self.database.begin_read().map_err(db("read"))?;
+        let table = transaction.open_table(KEYS).map_err(db("read"))?;
+        let mut keys = Vec::new();
+        for entry in table.iter().map_err(db("read"))? {
+            let (prefix, bytes) = entry.map_err(db("read"))?;
+            keys.push(load("keys", prefix.value(), bytes.value())?);
+        }
+        let meta = transaction.open_table(META).map_err(db("read"))?;
+        Ok((keys, epoch(&meta)?))
+    }
+
+    /// Adds an API key record.
+    ///
+    /// # Errors
+    /// [`Fault::KeyTaken`] where the prefix is taken: a record is never overwritten.
+    pub fn put_key<T: Serialize>(&self, prefix: &KeyId, record: &T) -> Result<(), Fault> {
+        let bytes = store("keys", prefix.as_str(), record, VALUE_BYTES_MAX)?;
+        self.write_checked(|transaction| {
+            let mut table = transaction.open_table(KEYS).map_err(db("write"))?;
+            if table.get(prefix.as_str()).map_err(db("read"))?.is_some() {
+                return Err(Fault::KeyTaken(prefix.to_string()));
+            }
+            table
+                .insert(prefix.as_str(), bytes.as_slice())
+                .map_err(db("write"))?;
+            bump(transaction)
+        })
+    }
+
+    /// Changes an API key record in one transaction, as for revoking it, and returns it as it is now.
+    ///
+    /// # Errors
+    /// [`Fault::KeyAbsent`], [`Fault::Value`], [`Fault::Database`].
+    pub fn revise_key<T: Serialize + DeserializeOwned>(
+        &self,
+        prefix: &KeyId,
+        change: impl FnOnce(&mut T),
+    ) -> Result<T, Fault> {
+        self.write_checked(|transaction| {
+            let mut table = transaction.open_table(KEYS).map_err(db("write"))?;
+            let mut record: T = match table.get(prefix.as_str()).map_err(db("read"))? {
+                None => return Err(Fault::KeyAbsent(prefix.to_string())),
+                Some(bytes) => load("keys", prefix.as_str(), bytes.value())?,
+            };
+            change(&mut record);
+            let bytes = store("keys", prefix.as_str(), &record, VALUE_BYTES_MAX)?;
+            table
+                .insert(prefix.as_str(), bytes.as_slice())
+                .map_err(db("write"))?;
+            bump(transaction)?;
+            Ok(record)
+        })
+    }
+
+    /// The pins of one server: item (`tool/NAME`, `server`, …) and what the MCP side stored for it.
+    ///
+    /// # Errors
+    /// [`Fault::Database`].
+    pub fn pins(&self, server: &ServerName) -> Result<Vec<(String, Vec<u8>)>, Fault> {
+        let transaction = self.database.begin_read().map_err(db("read"))?;
+        let table = transaction.open_table(PINS).map_err(db("read"))?;
+        let mut pins = Vec::new();
+        for entry in table.range((server.as_str(), "")..).map_err(db("read"))? {
+            let (key, bytes) = entry.map_err(db("read"))?;
+            let (found, item) = key.value();
+            if found != server.as_str() {
+                break;
+            }
+            pins.push((item.to_owned(), bytes.value().to_vec()));
+        }
+        Ok(pins)
+    }
+
+    /// Servers that have pins.
+    ///
+    /// # Errors
+    /// [`Fault::Database`].
+    pub fn pinned_servers(&self) -> Result<Vec<String>, Fault> {
+        let mut servers: Vec<String> = Vec::new();
+        let transaction = self.database.begin_read().map_err(db("read"))?;
+        let table = transaction.open_table(PINS).map_err(db("read"))?;
+        for entry in table.iter().map_err(db("read"))? {
+            let (key, _) = entry.map_err(db("read"))?;
+            let (server, _) = key.value();
+            if servers.last().is_none_or(|last| last != server) {
+                servers.push(server.to_owned());
+            }
+        }
+        Ok(servers)
+    }
+
+    /// Sets a pin.
+    ///
+    /// # Errors
+    /// [`Fault::ValueTooLarge`], [`Fault::Database`].
+    pub fn put_pin(&self, server: &ServerName, item: &str, body: &[u8]) -> Result<(), Fault> {
+        self.put_pins(server, &[(item, body)])
+    }
+
+    /// Sets several pins of one server, all or none.
+    ///
+    /// # Errors
+    /// As [`State::put_pin`].
+    pub fn put_pins(&self, server: &ServerName, pins: &[(&str, &[u8])]) -> Result<(), Fault> {
+        if pins
+            .iter()
+            .any(|(item, body)| item.len() > 1024 || body.len() > PIN_BYTES_MAX)
+        {
+            return Err(Fault::ValueTooLarge {
+                table: "pins",
+                limit: PIN_BYTES_MAX,
+            });
+        }
+        self.write(|transaction| {
+            let mut table = transaction.open_table(PINS)?;
+            for (item, body) in pins {
+                table.insert((server.as_str(), *item), *body)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Removes a pin; tells whether there was one.
+    ///
+    /// # Errors
+    /// [`Fault::Database`].
+    pub fn remove_pin(&self, server: &ServerName, item: &str) -> Result<bool, Fault> {
+        self.write(|transaction| {
+            let mut table = transaction.open_table(PINS)?;
+            let removed = table.remove((server.as_str(), item))?.is_some();
+            Ok(removed)
+        })
+    }
+
+    /// A setting, if it was ever put.
+    ///
+    /// # Errors
+    /// [`Fault::Value`], [`Fault::Database`].
+    pub fn setting<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Fault> {
+        let transaction = self.database.begin_read().map_err(db("read"))?;
+        let table = transaction.open_table(SETTINGS).map_err(db("read"))?;
+        table
+            .get(name)
+            .map_err(db("read"))?
+            .map(|bytes| load("settings", name, bytes.value()))
+            .transpose()
+    }
+
+    /// Puts a setting.
+    ///
+    /// # Errors
+    /// [`Fault::ValueTooLarge`], [`Fault::Database`].
+    pub fn put_setting<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Fault> {
+        let bytes = store("settings", name, value, VALUE_BYTES_MAX)?;
+        self.write(|transaction| {
+            transaction.open_table(SETTINGS)?.insert(name, bytes.as_slice())?;
+            Ok(())
+        })
+    }
+
+    /// Everything, from one snapshot.
+    pub(crate) fn export(&self) -> Result<Exported, Fault> {
+        let transaction = self.database.begin_read().map_err(db("read"))?;
+        let mut all = Exported::default();
+        let table = transaction.open_table(KEYS).map_err(db("read"))?;
+        for entry in table.iter().map_err(db("read"))? {
+            let (key, bytes) = entry.map_err(db("read"))?;
+            let value = load("keys", key.value(), bytes.value())?;
+            all.keys.insert(key.value().to_owned(), value);
+        }
+        let table = transaction.open_table(SETTINGS).map_err(db("read"))?;
+        for entry in table.iter().map_err(db("read"))? {
+            let (key, bytes) = entry.map_err(db("read"))?;
+            let value = load("settings", key.value(), bytes.value())?;
+            all.settings.insert(key.value().to_owned(), value);
+        }
+        let table = transaction.open_table(PINS).map_err(db("read"))?;
+        for entry in table.iter().map_err(db("read"))? {
+            let (key, bytes) = entry.map_err(db("read"))?;
+            let (server, item) = key.value();
+            all.pins.push(ExportedPin {
+                server: server.to_owned(),
+                item: item.to_owned(),
+                body: bytes.value().to_vec(),
+            });
+        }
+        let meta = transaction.open_table(META).map_err(db("read"))?;
+        all.keys_epoch = epoch(&meta)?;
+        Ok(all)
+    }
+
+    fn write<T>(
+        &self,
+        change: impl FnOnce(&redb::WriteTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, Fault> {
+        self.write_checked(|transaction| change(transaction).map_err(db("write")))
+    }
+
+    /// Commits, synced, when `change` succeeds; drops every part of it otherwise.
+    fn write_checked<T>(
+        &self,
+        change: impl FnOnce(&redb::WriteTransaction) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let transaction = self.database.begin_write().map_err(db("write"))?;
+        match change(&transaction) {
+            Ok(value) => {
+                transaction.commit().map_err(db("commit"))?;
+                Ok(value)
+            }
+            Err(fault) => {
+                transaction.abort().map_err(db("abort"))?;
+                Err(fault)
+            }
+        }
+    }
+}
+
+/// All tables as plain data: what a backup holds, and what a migration puts in.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Exported {
+    pub(crate) keys: BTreeMap<String, Value>,
+    pub(crate) pins: Vec<ExportedPin>,
+    pub(crate) settings: BTreeMap<String, Value>,
+    pub(crate) keys_epoch: u64,
+}
+
+/// One pin.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ExportedPin {
+    pub(crate) server: String,
+    pub(crate) item: String,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Writes plain data into the database of `directory`, made where there is none. Safe to repeat.
+pub(crate) fn import(directory: &Path, all: &Exported) -> Result<(), Fault> {
+    let state = State::open_at(directory, None)?;
+    state.write_checked(|transaction| {
+        let mut table = transaction.open_table(KEYS).map_err(db("write"))?;
+        for (prefix, record) in &all.keys {
+            let bytes = store("keys", prefix, record, VALUE_BYTES_MAX)?;
+            table
+                .insert(prefix.as_str(), bytes.as_slice())
+                .map_err(db("write"))?;
+        }
+        let mut table = transaction.open_table(SETTINGS).map_err(db("write"))?;
+        for (name, value) in &all.settings {
+            let bytes = store("settings", name, value, VALUE_BYTES_MAX)?;
+            table
+                .insert(name.as_str(), bytes.as_slice())
+                .map_err(db("write"))?;
+        }
+        let mut table = transaction.open_table(PINS).map_err(db("write"))?;
+        for pin in &all.pins {
+            let key = (pin.server.as_str(), pin.item.as_str());
+            table.insert(key, pin.body.as_slice()).map_err(db("write"))?;
+        }
+        let mut meta = transaction.open_table(META).map_err(db("write"))?;
+        meta.insert(KEYS_EPOCH, all.keys_epoch).map_err(db("write"))?;
+        Ok(())
+    })
+}
+
+fn epoch(meta: &impl ReadableTable<&'static str, u64>) -> Result<u64, Fault> {
+    Ok(meta
+        .get(KEYS_EPOCH)
+        .map_err(db("read"))?
+        .map_or(0, |number| number.value()))
+}
+
+fn bump(transaction: &redb::WriteTransaction) -> Result<(), Fault> {
+    let mut meta = transaction.open_table(META).map_err(db("write"))?;
+    let next = epoch(&meta)?.saturating_add(1);
+    meta.insert(KEYS_EPOCH, next).map_err(db("write"))?;
+    Ok(())
+}
+
+fn store<T: Serialize>(table: &'static str, key: &str, value: &T, limit: usize) -> Result<Vec<u8>, Fault> {
+    let stored = Stored {
+        v: VALUE_VERSION,
+        value,
+    };
+    let bytes = serde_json::to_vec(&stored).map_err(|source| Fault::Value {
+        table,
+        key: key.to_owned(),
+        source,
+    })?;
+    if bytes.len() > limit || key.len() > 1024 {
+        return Err(Fault::ValueTooLarge { table, limit });
+    }
+    Ok(bytes)
+}
+
+fn load<T: DeserializeOwned>(table: &'static str, key: &str, bytes: &[u8]) -> Result<T, Fault> {
+    let unreadable = |source| Fault::Value {
+        table,
+        key: key.to_owned(),
+        source,
+    };
+    let loaded: Loaded<T> = serde_json::from_slice(bytes).map_err(unreadable)?;
+    if loaded.v > VALUE_VERSION {
+        let newer = <serde_json::Error as serde::de::Error>::custom("it was written by a newer release");
+        return Err(unreadable(newer));
+    }
+    Ok(loaded.value)
+}
+
+fn db<E: Into<redb::Error>>(doing: &'static str) -> impl FnOnce(E) -> Fault {
+    move |source| Fault::Database {
+        doing,
+        source: Box::new(source.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
