@@ -1,18 +1,142 @@
-//! Benches against peers, in one run.
+//! Benches against peers, in one run. `cargo xtask bench NAME` builds in release and calls this.
 
+mod backend;
+mod crossing;
 mod decision;
 mod figure;
 mod ledger;
+mod load;
+mod peer;
+mod policies;
+mod process;
+mod proofs;
+mod stream;
+mod token;
 
-fn main() {
-    let quick = std::env::args().any(|argument| argument == "--quick");
-    let mut figures = decision::run(quick);
-    figures.extend(ledger::run(quick));
-    let report = figure::Report {
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use figure::{Figure, Report};
+
+const USAGE: &str = "\
+bartizan-bench crossing --bin PATH [--commit ID] [--quick] [--json] [--only PART] [--cache FOLDER]
+bartizan-bench backend PORT
+";
+
+/// What is asked for.
+struct Asked {
+    bench: crossing::Bench,
+    commit: String,
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["backend", port] => port
+            .parse()
+            .map_err(|_| format!("`{port}` is no port"))
+            .and_then(backend_forever),
+        ["crossing", rest @ ..] => asked(rest).and_then(|asked| measure(&asked)),
+        _ => Err(USAGE.to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("{fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn asked(words: &[&str]) -> Result<Asked, String> {
+    let mut asked = Asked {
+        bench: crossing::Bench {
+            binary: PathBuf::from("target/release/bartizan"),
+            cache: PathBuf::from("target/bench"),
+            quick: false,
+            only: None,
+        },
+        commit: "unknown".to_owned(),
+        json: false,
+    };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let mut value = || {
+            words
+                .next()
+                .copied()
+                .ok_or_else(|| format!("`{word}` wants a value\n{USAGE}"))
+        };
+        match *word {
+            "--quick" => asked.bench.quick = true,
+            "--json" => asked.json = true,
+            "--bin" => asked.bench.binary = PathBuf::from(value()?),
+            "--cache" => asked.bench.cache = PathBuf::from(value()?),
+            "--only" => asked.bench.only = Some(value()?.to_owned()),
+            "--commit" => asked.commit = value()?.to_owned(),
+            _ => return Err(format!("`{word}` is unknown\n{USAGE}")),
+        }
+    }
+    let absolute = |path: &PathBuf| std::path::absolute(path).map_err(|fault| fault.to_string());
+    asked.bench.cache = absolute(&asked.bench.cache)?;
+    asked.bench.binary = absolute(&asked.bench.binary)?;
+    Ok(asked)
+}
+
+fn runtime() -> Result<(tokio::runtime::Runtime, tokio::task::LocalSet), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok((
+        runtime.map_err(|fault| format!("runtime: {fault}"))?,
+        tokio::task::LocalSet::new(),
+    ))
+}
+
+fn backend_forever(port: u16) -> Result<(), String> {
+    let (runtime, tasks) = runtime()?;
+    tasks
+        .block_on(&runtime, backend::serve(port))
+        .map_err(|fault| format!("backend: {fault}"))
+}
+
+fn measure(asked: &Asked) -> Result<(), String> {
+    let machine = process::machine();
+    process::raise_file_limit();
+    let wants = |figure: &Figure| {
+        asked
+            .bench
+            .only
+            .as_ref()
+            .is_none_or(|part| figure.name.contains(part.as_str()))
+    };
+    let mut figures = Vec::new();
+    // In-process figures come first: the next step pins us to one core.
+    if asked.bench.wants_module(&["decision_"]) {
+        figures.extend(decision::run(asked.bench.quick));
+    }
+    if asked.bench.wants_module(&["ledger_", "crash_", "log_"]) {
+        figures.extend(ledger::run(asked.bench.quick));
+    }
+    let (runtime, tasks) = runtime()?;
+    figures.extend(tasks.block_on(&runtime, asked.bench.run()));
+    figures.extend(proofs::run());
+    figures.retain(wants);
+    for figure in &mut figures {
+        figure.quick = asked.bench.quick;
+    }
+    let report = Report {
         bench: "crossing".to_owned(),
-        commit: String::new(),
-        machine: String::new(),
+        commit: asked.commit.clone(),
+        machine,
         figures,
     };
-    println!("{}", report.table());
+    eprint!("{}", report.table());
+    if asked.json {
+        println!(
+            "{}",
+            serde_json::to_string(&report).map_err(|fault| fault.to_string())?
+        );
+    }
+    Ok(())
 }

@@ -1,0 +1,261 @@
+//! What stands between load and backend: nginx, Bartizan, LiteLLM, each alone on the measured core.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::process::{Cores, Running, free_port};
+use crate::{policies, token};
+
+/// The lock that pins LiteLLM and what it needs.
+const LITELLM_LOCK: &str = "e2e/python/requirements-bench.lock";
+const START: Duration = Duration::from_secs(20);
+const START_PYTHON: Duration = Duration::from_secs(120);
+
+/// A started peer.
+pub(crate) struct Peer {
+    /// Its process.
+    pub(crate) running: Running,
+    /// Where it listens.
+    pub(crate) address: String,
+    /// The credential it wants, as a header's value.
+    pub(crate) authorization: Option<String>,
+    /// Its name and version, as figures cite it.
+    pub(crate) name: String,
+}
+
+/// Starts the backend, as a process of its own beside the load.
+pub(crate) fn backend(folder: &Path, cores: Cores) -> Result<Peer, String> {
+    let port = free_port()?;
+    let address = format!("127.0.0.1:{port}");
+    let program = std::env::current_exe().map_err(|fault| format!("our own path: {fault}"))?;
+    let mut command = Command::new(program);
+    command.arg("backend").arg(port.to_string()).stdout(Stdio::null());
+    let mut running = Running::start(&mut command, cores.rest, cores.rest, folder.join("backend.log"))?;
+    running
+        .listening(&address, START)
+        .map_err(|fault| format!("backend {fault}"))?;
+    Ok(Peer {
+        running,
+        address,
+        authorization: None,
+        name: "backend".to_owned(),
+    })
+}
+
+/// Starts nginx as a plain reverse proxy: one worker, no buffering, kept-alive upstream, no access log.
+pub(crate) fn nginx(folder: &Path, cores: Cores, backend: &str) -> Result<Peer, String> {
+    let port = free_port()?;
+    let address = format!("127.0.0.1:{port}");
+    let file = folder.join("nginx.conf");
+    std::fs::write(&file, nginx_config(folder, port, backend))
+        .map_err(|fault| format!("nginx.conf: {fault}"))?;
+    let version = Command::new("nginx")
+        .arg("-v")
+        .output()
+        .map_err(|fault| format!("nginx: {fault}"))?;
+    let version = String::from_utf8_lossy(&version.stderr)
+        .trim()
+        .rsplit('/')
+        .next()
+        .unwrap_or("?")
+        .to_owned();
+    let mut command = Command::new("nginx");
+    command
+        .arg("-p")
+        .arg(folder)
+        .arg("-c")
+        .arg(&file)
+        .stdout(Stdio::null());
+    let mut running = Running::start(&mut command, cores.measured, cores.rest, folder.join("nginx.log"))?;
+    running
+        .listening(&address, START)
+        .map_err(|fault| format!("nginx {fault}"))?;
+    Ok(Peer {
+        running,
+        address,
+        authorization: None,
+        name: format!("nginx {version}, one worker, buffering off"),
+    })
+}
+
+fn nginx_config(folder: &Path, port: u16, backend: &str) -> String {
+    let folder = folder.display();
+    format!(
+        "daemon off;\nuser root;\nworker_processes 1;\nworker_rlimit_nofile 65536;\npid {folder}/nginx.pid;\n\
+         error_log {folder}/nginx-error.log warn;\n\
+         events {{ worker_connections 16384; }}\n\
+         http {{\n  access_log off;\n  keepalive_requests 1000000000;\n  keepalive_timeout 3600s;\n\
+           client_body_temp_path {folder}/body;\n  proxy_temp_path {folder}/proxy;\n\
+           fastcgi_temp_path {folder}/f;\n  uwsgi_temp_path {folder}/u;\n  scgi_temp_path {folder}/s;\n\
+           upstream backend {{ server {backend}; keepalive 256; keepalive_requests 1000000000; }}\n\
+           server {{\n    listen 127.0.0.1:{port};\n    location / {{\n      proxy_pass http://backend;\n\
+               proxy_http_version 1.1;\n      proxy_set_header Connection \"\";\n      proxy_buffering off;\n\
+               proxy_read_timeout 600s;\n    }}\n  }}\n}}\n"
+    )
+}
+
+/// Starts Bartizan with everything on: JWT, 100 policies, schema check, durable ledger.
+pub(crate) fn bartizan(folder: &Path, cores: Cores, backend: &str, binary: &Path) -> Result<Peer, String> {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let issued = token::issue(now)?;
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.join(name), text).map_err(|fault| format!("{name}: {fault}"))
+    };
+    write("keys.json", &issued.key_set)?;
+    write("bench.cedar", &policies::text())?;
+    write("bartizan.toml", &bartizan_config(folder, backend))?;
+    let mut command = Command::new(binary);
+    command
+        .arg("up")
+        .arg("--config")
+        .arg(folder.join("bartizan.toml"));
+    command
+        .arg("--state")
+        .arg(folder.join("state"))
+        .args(["--listen", "127.0.0.1:0", "--json"]);
+    command.env_remove("OPENAI_API_KEY").stdout(Stdio::piped());
+    let mut running = Running::start(
+        &mut command,
+        cores.measured,
+        cores.rest,
+        folder.join("bartizan.log"),
+    )?;
+    let line = running.first_line()?;
+    let told: Value = serde_json::from_str(&line)
+        .map_err(|_| format!("`bartizan up --json` printed no JSON: {}", running.said()))?;
+    let address = told["listen"].as_str().unwrap_or_default();
+    let address = address
+        .trim_start_matches("http://")
+        .trim_end_matches('/')
+        .to_owned();
+    running
+        .listening(&address, START)
+        .map_err(|fault| format!("bartizan {fault}"))?;
+    Ok(Peer {
+        running,
+        address,
+        authorization: Some(format!("Bearer {}", issued.token)),
+        name: "bartizan".to_owned(),
+    })
+}
+
+fn bartizan_config(folder: &Path, backend: &str) -> String {
+    let folder = folder.display();
+    format!(
+        "[policy]\npack = \"balanced\"\nfiles = [\"{folder}/bench.cedar\"]\n\n\
+         [[upstream]]\nname = \"bench\"\napi = \"openai\"\nurl = \"http://{backend}\"\n\n\
+         [[server]]\nname = \"parcels\"\ntransport = \"streamable_http\"\nurl = \"http://{backend}/mcp\"\n\n\
+         [[jwt]]\nissuer = \"{}\"\naudience = [\"{}\"]\njwks = \"{folder}/keys.json\"\n\
+         algorithms = [\"ES256\"]\nagent_claim = \"{}\"\n",
+        token::ISSUER,
+        token::AUDIENCE,
+        token::AGENT_CLAIM,
+    )
+}
+
+/// Starts LiteLLM's proxy with one worker, from a pinned environment under `cache`, installed on first use.
+pub(crate) fn litellm(folder: &Path, cores: Cores, backend: &str, cache: &Path) -> Result<Peer, String> {
+    let environment = cache.join("litellm");
+    install(&environment)?;
+    let port = free_port()?;
+    let address = format!("127.0.0.1:{port}");
+    let config = json!({
+        "model_list": [{
+            "model_name": "bench",
+            "litellm_params": {
+                "model": "openai/bench", "api_base": format!("http://{backend}/v1"), "api_key": "none",
+            },
+        }],
+        "litellm_settings": { "telemetry": false },
+    });
+    // JSON is YAML.
+    let file = folder.join("litellm.yaml");
+    std::fs::write(&file, config.to_string()).map_err(|fault| format!("litellm.yaml: {fault}"))?;
+    let mut command = Command::new(environment.join("bin").join("litellm"));
+    command
+        .arg("--config")
+        .arg(&file)
+        .args(["--host", "127.0.0.1", "--num_workers", "1", "--port"]);
+    command
+        .arg(port.to_string())
+        .stdout(Stdio::null())
+        .current_dir(folder);
+    command
+        .env("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+        .env("LITELLM_LOG", "ERROR");
+    let mut running = Running::start(
+        &mut command,
+        cores.measured,
+        cores.rest,
+        folder.join("litellm.log"),
+    )?;
+    running
+        .listening(&address, START_PYTHON)
+        .map_err(|fault| format!("litellm {fault}"))?;
+    Ok(Peer {
+        running,
+        address,
+        authorization: None,
+        name: format!("LiteLLM {}, one worker", version()),
+    })
+}
+
+fn version() -> String {
+    let lock = std::fs::read_to_string(LITELLM_LOCK).unwrap_or_default();
+    let line = lock.lines().find_map(|line| line.strip_prefix("litellm=="));
+    line.and_then(|line| line.split_whitespace().next())
+        .unwrap_or("unknown")
+        .to_owned()
+}
+
+fn install(environment: &Path) -> Result<(), String> {
+    let stamp = environment.join("installed");
+    let lock = std::fs::read_to_string(LITELLM_LOCK).map_err(|fault| format!("{LITELLM_LOCK}: {fault}"))?;
+    if std::fs::read_to_string(&stamp).is_ok_and(|there| there == lock) {
+        return Ok(());
+    }
+    eprintln!("installing LiteLLM under {}", environment.display());
+    finish(
+        "python3 -m venv",
+        Command::new("python3")
+            .args(["-m", "venv", "--clear"])
+            .arg(environment),
+    )?;
+    let mut pip = Command::new(environment.join("bin").join("python"));
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--require-hashes",
+        "-r",
+    ]);
+    finish("pip install", pip.arg(LITELLM_LOCK))?;
+    std::fs::write(&stamp, lock).map_err(|fault| format!("{}: {fault}", stamp.display()))
+}
+
+fn finish(shown: &str, command: &mut Command) -> Result<(), String> {
+    let output = command
+        .output()
+        .map_err(|fault| format!("`{shown}` does not start: {fault}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    let last = text
+        .lines()
+        .rev()
+        .find(|line| line.contains("ERROR"))
+        .unwrap_or(&text);
+    Err(format!(
+        "`{shown}`: {}",
+        last.chars().take(200).collect::<String>()
+    ))
+}
