@@ -78,8 +78,20 @@ fn ecmascript(value: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }
-    // `{:e}` gives the shortest digits that read back to the same double, which is what ECMAScript asks for.
-    let scientific = format!("{:e}", value.abs());
+    // `{:e}` gives the fewest digits that read back to the same double. Where two such texts are equally near,
+    // ECMAScript wants the even one, and rounding to that many digits ties to even.
+    let shortest = format!("{:e}", value.abs());
+    let precision = shortest
+        .bytes()
+        .take_while(|byte| *byte != b'e')
+        .filter(u8::is_ascii_digit)
+        .count();
+    let nearest = format!("{:.*e}", precision.saturating_sub(1), value.abs());
+    let scientific = if nearest.parse() == Ok(value.abs()) {
+        nearest
+    } else {
+        shortest
+    };
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
     // The decimal point stands after the first `point` digits; -323 to 309 for a double.
