@@ -1,0 +1,272 @@
+//! A gateway on a port of its own, with an upstream that answers from a script and remembers what reached it.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bartizan_gateway::{
+    Config, Directory, Gateway, Parts, Running,
+    config::{Credential, Family, Limits, Listen, Sessions, Upstream},
+};
+use bartizan_identity::{Pepper, mint_key};
+use bartizan_policy::{Policy, Source};
+use bartizan_store::{
+    Keyring, Ledger, LedgerOptions, MasterKey, Purpose, Query, Secret, Secrets, State, StateDir, StoredRecord,
+    WrappingKey,
+};
+use bartizan_types::{AgentId, Timestamp, UpstreamName};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, StreamBody, combinators::BoxBody};
+use hyper::{body::Frame, body::Incoming, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpListener;
+
+/// One scripted answer.
+pub enum Answer {
+    /// Status, content type, body.
+    Whole(u16, &'static str, Vec<u8>),
+    /// Status and headers beside a body.
+    Dressed(u16, Vec<(&'static str, String)>, Vec<u8>),
+    /// An event stream in these chunks, with a pause between them.
+    Stream(Vec<Vec<u8>>, Duration),
+    /// The connection is closed once the request is read.
+    HangUp,
+}
+
+/// What reached the upstream.
+pub struct Seen {
+    pub method: Method,
+    pub path: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+pub struct Upstreamed {
+    pub address: SocketAddr,
+    pub seen: Arc<Mutex<Vec<Seen>>>,
+    answers: Arc<Mutex<VecDeque<Answer>>>,
+}
+
+impl Upstreamed {
+    pub async fn start(answers: Vec<Answer>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let answers = Arc::new(Mutex::new(VecDeque::from(answers)));
+        let (log, script) = (Arc::clone(&seen), Arc::clone(&answers));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (log, script) = (Arc::clone(&log), Arc::clone(&script));
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let (log, script) = (Arc::clone(&log), Arc::clone(&script));
+                    async move { one(request, &log, &script).await }
+                });
+                tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        Self { address, seen, answers }
+    }
+
+    pub fn say(&self, answer: Answer) {
+        self.answers.lock().unwrap().push_back(answer);
+    }
+
+    pub fn count(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+}
+
+async fn one(
+    request: Request<Incoming>,
+    log: &Mutex<Vec<Seen>>,
+    script: &Mutex<VecDeque<Answer>>,
+) -> Result<Response<BoxBody<Bytes, Infallible>>, std::io::Error> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let path = head.uri.path_and_query().unwrap().to_string();
+    log.lock().unwrap().push(Seen { method: head.method, path, headers: head.headers, body });
+    let answer = script.lock().unwrap().pop_front();
+    match answer {
+        None => Ok(response(404, &[("content-type", "application/json".to_owned())], b"{}".to_vec())),
+        Some(Answer::HangUp) => Err(std::io::Error::other("hang up")),
+        Some(Answer::Whole(status, kind, bytes)) => {
+            Ok(response(status, &[("content-type", kind.to_owned())], bytes))
+        }
+        Some(Answer::Dressed(status, headers, bytes)) => Ok(response(status, &headers, bytes)),
+        Some(Answer::Stream(chunks, pause)) => {
+            let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
+            tokio::spawn(async move {
+                for chunk in chunks {
+                    if sender.send(Bytes::from(chunk)).await.is_err() {
+                        return;
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+            });
+            let stream = futures_core_stream(move |context| receiver.poll_recv(context));
+            let mut response = Response::new(BodyExt::boxed(StreamBody::new(stream)));
+            response.headers_mut().insert("content-type", "text/event-stream".parse().unwrap());
+            Ok(response)
+        }
+    }
+}
+
+fn response(status: u16, headers: &[(&'static str, String)], bytes: Vec<u8>) -> Response<BoxBody<Bytes, Infallible>> {
+    let mut response = Response::new(Full::new(Bytes::from(bytes)).boxed());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    for (name, value) in headers {
+        response.headers_mut().append(*name, value.parse().unwrap());
+    }
+    response
+}
+
+struct Polled<F>(F);
+
+impl<F> futures_core::Stream for Polled<F>
+where
+    F: FnMut(&mut std::task::Context<'_>) -> std::task::Poll<Option<Bytes>> + Unpin,
+{
+    type Item = Result<Frame<Bytes>, Infallible>;
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        (self.0)(context).map(|item| item.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+fn futures_core_stream<F>(poll: F) -> Polled<F>
+where
+    F: FnMut(&mut std::task::Context<'_>) -> std::task::Poll<Option<Bytes>> + Unpin,
+{
+    Polled(poll)
+}
+
+/// A gateway, its state, and a key of agent `tester`.
+pub struct Gated {
+    pub running: Running,
+    pub key: String,
+    pub ledger: Ledger,
+    pub provider_key: &'static str,
+    _directory: tempfile::TempDir,
+    _state: StateDir,
+}
+
+/// Lets everything through but what `forbids` says.
+pub const OPEN: &str = r#"
+@id("test.open")
+permit (principal, action, resource);
+"#;
+
+pub fn upstream(name: &str, family: Family, address: SocketAddr) -> Upstream {
+    Upstream {
+        name: UpstreamName::new(name).unwrap(),
+        family,
+        url: format!("http://{address}").parse().unwrap(),
+        credential: Credential::Secret("provider".to_owned()),
+        roots: None,
+    }
+}
+
+pub fn config(upstreams: Vec<Upstream>) -> Config {
+    Config {
+        listen: Listen {
+            address: "127.0.0.1:0".parse().unwrap(),
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            tls: None,
+            danger_plaintext: false,
+        },
+        limits: Limits::default(),
+        upstreams,
+        models: Vec::new(),
+        servers: Vec::new(),
+        sessions: Sessions::default(),
+    }
+}
+
+impl Gated {
+    pub async fn start(config: Config, policy: &str) -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let state_dir = StateDir::open(&temporary.path().join("state")).unwrap();
+        let (master, _) = MasterKey::load(&state_dir).unwrap();
+        let keyring = Keyring::open(&state_dir, &master).unwrap();
+        let wrapping = WrappingKey::new(*keyring.derive(Purpose::Ledger).unwrap().expose());
+        let options = LedgerOptions { segment_bytes: 1 << 20, ..LedgerOptions::default() };
+        let (ledger, _) = Ledger::open(&state_dir.ledger_path(), wrapping, options).unwrap();
+        let secrets = Arc::new(Secrets::open(&state_dir, &keyring).unwrap());
+        let provider_key = "sk-provider-never-seen-by-agents";
+        secrets.set("provider", &Secret::new(provider_key.as_bytes().to_vec())).unwrap();
+        let state = Arc::new(State::open(&state_dir).unwrap());
+        let pepper = keyring.derive(Purpose::ApiKeys).unwrap();
+        let random = Secret::new([7_u8; 32]);
+        let now = Timestamp::from_unix_seconds(1_700_000_000);
+        let agent = AgentId::new("tester").unwrap();
+        let minted = mint_key(agent, None, BTreeSet::new(), now, None, &random, &Pepper::new(&pepper)).unwrap();
+        state.put_key(&minted.record.prefix, &minted.record).unwrap();
+        let policy = Policy::load(None, &[Source { name: "test.cedar", text: policy }]).unwrap();
+        let parts = Parts {
+            policy: Arc::new(policy),
+            directory: Directory::new(pepper, Vec::new()),
+            ledger: ledger.clone(),
+            secrets,
+            state,
+            spans: None,
+        };
+        let running = Gateway::start(config, parts).await.unwrap();
+        let key = minted.shown_once.expose().clone();
+        Self { running, key, ledger, provider_key, _directory: temporary, _state: state_dir }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.running.shared().address()
+    }
+
+    pub async fn post(&self, path: &str, body: impl Into<Bytes>) -> (StatusCode, HeaderMap, Bytes) {
+        self.send(path, body, &[("authorization", &format!("Bearer {}", self.key))]).await
+    }
+
+    pub async fn send(
+        &self,
+        path: &str,
+        body: impl Into<Bytes>,
+        headers: &[(&str, &str)],
+    ) -> (StatusCode, HeaderMap, Bytes) {
+        let response = self.open(path, body, headers).await;
+        let (head, body) = response.into_parts();
+        let bytes = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        (head.status, head.headers, bytes)
+    }
+
+    pub async fn open(
+        &self,
+        path: &str,
+        body: impl Into<Bytes>,
+        headers: &[(&str, &str)],
+    ) -> Response<Incoming> {
+        let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build_http();
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("http://{}{path}", self.address()))
+            .header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        client.request(request.body(Full::new(body.into())).unwrap()).await.unwrap()
+    }
+
+    /// Every record, oldest first, once the deferred ones have settled.
+    pub async fn records(&self) -> Vec<StoredRecord> {
+        // A record that waits is written after every one queued before it.
+        let note = bartizan_types::Record::new(bartizan_types::RecordKind::Lifecycle, Timestamp::from_unix_seconds(1));
+        self.ledger.append(&note).await.unwrap();
+        let mut found = self.ledger.search(&Query { limit: 10_000, ..Query::default() }).unwrap();
+        found.reverse();
+        found
+    }
+}
