@@ -514,7 +514,9 @@ fn refusal(evidence: &Evidence, decision: &Decision) -> Refusal {
     let reason = speaking
         .map(|policy| policy.reason.as_str())
         .find(|reason| !reason.is_empty());
-    if let (Some(reason), true) = (reason, because.errors.is_empty()) {
+    // A withheld tool may trip several policies; what the caller needs to know is that it is withheld.
+    let told = because.errors.is_empty() && code != Code::ToolWithheld;
+    if let (Some(reason), true) = (reason, told) {
         refusal.sentence = reason.to_owned();
     }
     refusal

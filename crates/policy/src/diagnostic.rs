@@ -47,7 +47,7 @@ impl Diagnostic {
         self
     }
 
-    pub(crate) fn as_lint(mut self) -> Self {
+    pub(crate) fn into_lint(mut self) -> Self {
         self.weight = Weight::Lint;
         self
     }
@@ -64,9 +64,22 @@ fn label(error: &dyn miette::Diagnostic) -> Option<Range<usize>> {
     Some(label.offset()..label.offset().saturating_add(label.len()))
 }
 
-/// Cedar's messages start with a small letter already, but for names; only the first line is kept.
+/// The first line of Cedar's message, without the policy's id (the place says it) and without the action it was
+/// found under: one mistake in a policy for every action is one mistake.
 fn message(error: &dyn miette::Diagnostic) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
+    let whole = error.to_string();
+    let line = whole.lines().next().unwrap_or_default();
+    let said = match line
+        .strip_prefix("for policy `")
+        .and_then(|rest| rest.split_once("`, "))
+    {
+        Some((_, said)) => said,
+        None => line,
+    };
+    match said.split_once(" for Bartizan::Action::\"") {
+        Some((before, after)) => format!("{before}{}", after.split_once('"').map_or("", |(_, rest)| rest)),
+        None => said.to_owned(),
+    }
 }
 
 /// Errors of the parser.
@@ -108,7 +121,7 @@ pub(crate) fn lint(
         lints.push(
             Diagnostic::error(source.name, span.clone(), message)
                 .help(help)
-                .as_lint(),
+                .into_lint(),
         );
     };
     let body = policy.body();

@@ -73,7 +73,8 @@ impl Policy {
         }
     }
 
-    fn rule(&self, evidence: &Evidence) -> Decision {
+    /// The ruling before `observe` lets it through.
+    pub(crate) fn rule(&self, evidence: &Evidence) -> Decision {
         let denied = |because| Decision {
             ruling: RulingWord::Deny,
             because,

@@ -6,8 +6,12 @@
 mod cedar;
 mod decision;
 mod diagnostic;
+#[cfg(test)]
+mod differential;
 mod evaluate;
 mod explain;
+#[cfg(test)]
+mod fixture;
 mod load;
 mod pack;
 mod program;
@@ -16,6 +20,8 @@ mod run;
 mod scope;
 mod selfcheck;
 mod testing;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use decision::Decision;

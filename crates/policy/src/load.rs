@@ -438,18 +438,17 @@ fn validate(drafts: &[Draft<'_>], wrong: &mut Vec<Diagnostic>, lints: &mut Vec<D
     let result = Validator::new(schema).validate(&set, ValidationMode::Strict);
     let place = |id: &cedar_policy::PolicyId| drafts.iter().find(|draft| draft.policy.id() == id);
     for error in result.validation_errors() {
-        let found = place(error.policy_id());
-        wrong.push(diagnostic::of_validation(
-            error,
-            found.map(|draft| (draft.source, draft.span.clone())),
-        ));
+        let place = place(error.policy_id()).map(|draft| (draft.source, draft.span.clone()));
+        wrong.push(diagnostic::of_validation(error, place));
     }
     for warning in result.validation_warnings() {
-        let found = place(warning.policy_id());
-        lints.push(
-            diagnostic::of_validation(warning, found.map(|draft| (draft.source, draft.span.clone())))
-                .as_lint(),
-        );
+        let place = place(warning.policy_id()).map(|draft| (draft.source, draft.span.clone()));
+        lints.push(diagnostic::of_validation(warning, place).into_lint());
+    }
+    // Cedar reports per action, in no order of its own.
+    for found in [wrong, lints] {
+        found.sort_by(|a, b| (&a.file, a.span.start, &a.message).cmp(&(&b.file, b.span.start, &b.message)));
+        found.dedup();
     }
 }
 
@@ -476,4 +475,34 @@ fn rule(draft: &Draft<'_>) -> Result<Rule, Diagnostic> {
             }
         },
     })
+}
+
+/// Rules of a text that is parsed but not validated, so that differential tests reach what validation would refuse.
+#[cfg(test)]
+pub(crate) fn unvalidated(text: &str) -> Result<Vec<(Rule, cedar_policy::Policy)>, Vec<Diagnostic>> {
+    let drafts = parse(Source { name: "test", text })?;
+    drafts
+        .into_iter()
+        .map(|draft| Ok((rule(&draft).map_err(|found| vec![found])?, draft.policy)))
+        .collect()
+}
+
+#[cfg(test)]
+impl Policy {
+    pub(crate) fn unvalidated(text: &str) -> Self {
+        let rules: Vec<Rule> = unvalidated(text)
+            .unwrap()
+            .into_iter()
+            .map(|(rule, _)| rule)
+            .collect();
+        Self {
+            index: Index::new(rules.iter().map(|rule| &rule.scope)),
+            rules,
+            request_id: PolicyId::new(REQUEST_ID).unwrap(),
+            statements: Vec::new(),
+            lints: Vec::new(),
+            digest: Digest([0; 32]),
+            observes: false,
+        }
+    }
 }

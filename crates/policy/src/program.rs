@@ -277,21 +277,25 @@ fn constants(node: &Node, fits: impl Fn(&Constant) -> bool) -> Option<Box<[Const
     items.iter().map(constant).collect()
 }
 
-/// `datetime("…")` as milliseconds, computed by Cedar itself so that its literal forms are read in one place only.
+/// The time of a `datetime("…")` literal. Computed arguments stay with Cedar.
 fn datetime(argument: &pst::Expr) -> Result<i64, Uncovered> {
-    let pst::Expr::Literal(pst::Literal::String(text)) = argument else {
-        return Err(Uncovered);
-    };
-    let time = cedar_policy::Expression::new_datetime(text.as_str()).to_string();
-    let source = format!("{time}.durationSince(datetime(\"1970-01-01\")).toMilliseconds()");
-    let expression: cedar_policy::Expression = source.parse().map_err(|_| Uncovered)?;
-    let nobody: cedar_policy::EntityUid = "Bartizan::User::\"\"".parse().map_err(|_| Uncovered)?;
-    let context = cedar_policy::Context::empty();
-    let request = cedar_policy::Request::new(nobody.clone(), nobody.clone(), nobody, context, None)
-        .map_err(|_| Uncovered)?;
-    match cedar_policy::eval_expression(&request, &cedar_policy::Entities::empty(), &expression) {
-        Ok(cedar_policy::EvalResult::Long(millis)) => Ok(millis),
+    match argument {
+        pst::Expr::Literal(pst::Literal::String(text)) => datetime_millis(text).ok_or(Uncovered),
         _ => Err(Uncovered),
+    }
+}
+
+/// Milliseconds of a datetime text, computed by Cedar itself so that its literal forms are read in one place only.
+pub(crate) fn datetime_millis(text: &str) -> Option<i64> {
+    let time = cedar_policy::Expression::new_datetime(text).to_string();
+    let source = format!("{time}.durationSince(datetime(\"1970-01-01\")).toMilliseconds()");
+    let expression: cedar_policy::Expression = source.parse().ok()?;
+    let nobody: cedar_policy::EntityUid = "Bartizan::User::\"\"".parse().ok()?;
+    let context = cedar_policy::Context::empty();
+    let request = cedar_policy::Request::new(nobody.clone(), nobody.clone(), nobody, context, None).ok()?;
+    match cedar_policy::eval_expression(&request, &cedar_policy::Entities::empty(), &expression) {
+        Ok(cedar_policy::EvalResult::Long(millis)) => Some(millis),
+        _ => None,
     }
 }
 
