@@ -149,7 +149,7 @@ fn bartizan_config(folder: &Path, backend: &str) -> String {
     let folder = folder.display();
     format!(
         "[policy]\npack = \"balanced\"\nfiles = [\"{folder}/bench.cedar\"]\n\n\
-         [[upstream]]\nname = \"bench\"\napi = \"openai\"\nurl = \"http://{backend}\"\n\n\
+         [[upstream]]\nname = \"bench\"\napi = \"openai\"\ncredential = \"none\"\nurl = \"http://{backend}\"\n\n\
          [[server]]\nname = \"parcels\"\ntransport = \"streamable_http\"\nurl = \"http://{backend}/mcp\"\n\n\
          [[jwt]]\nissuer = \"{}\"\naudience = [\"{}\"]\njwks = \"{folder}/keys.json\"\n\
          algorithms = [\"ES256\"]\nagent_claim = \"{}\"\n",

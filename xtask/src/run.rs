@@ -15,6 +15,8 @@ const TAIL_LINES: usize = 120;
 pub(crate) struct Ended {
     /// Whether it exited with 0.
     pub(crate) ok: bool,
+    /// Its exit code; none when a signal ended it.
+    pub(crate) code: Option<i32>,
     /// Everything it printed.
     pub(crate) output: String,
     /// Where that is kept.
@@ -62,6 +64,7 @@ pub(crate) fn logged(name: &str, command: &mut Command) -> Result<Ended, String>
         .unwrap_or_default();
     Ok(Ended {
         ok: status.success(),
+        code: status.code(),
         output,
         log,
     })
