@@ -199,8 +199,7 @@ pub fn decode(bytes: &[u8]) -> Result<Frame<'_>, FrameFault> {
     if magic != MAGIC {
         return Err(FrameFault::Magic);
     }
-    let (&[kind, state, zero_a, zero_b], fields) =
-        fields.split_first_chunk::<4>().ok_or(FrameFault::Cut)?;
+    let (&[kind, state, zero_a, zero_b], fields) = fields.split_first_chunk::<4>().ok_or(FrameFault::Cut)?;
     let (length, fields) = fields.split_at(4);
     let (batch, crc) = fields.split_at(8);
     let length = usize::try_from(word(length)).map_err(|_| FrameFault::Field)?;

@@ -262,26 +262,35 @@ impl Verifier {
     }
 }
 
-/// Splits concatenated notes, as the witness file keeps them, and checks each.
-///
-/// # Errors
-/// As [`Verifier::verify`], for the first that fails.
-pub fn verify_all(verifier: &Verifier, notes: &str) -> Result<Vec<SignedCheckpoint>, NoteFault> {
+/// Splits concatenated notes, as the witness file keeps them. Nothing is verified.
+#[must_use]
+pub fn split_notes(notes: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let (mut start, mut at, mut signed) = (0, 0, false);
     for line in notes.split_inclusive('\n') {
         let signature = line.starts_with("\u{2014} ");
         if signed && !signature {
-            found.push(verifier.verify(notes.get(start..at).unwrap_or_default())?);
+            found.push(notes.get(start..at).unwrap_or_default());
             start = at;
         }
         signed = signature;
         at = at.saturating_add(line.len());
     }
     if start < at {
-        found.push(verifier.verify(notes.get(start..at).unwrap_or_default())?);
+        found.push(notes.get(start..at).unwrap_or_default());
     }
-    Ok(found)
+    found
+}
+
+/// Splits concatenated notes and verifies each.
+///
+/// # Errors
+/// As [`Verifier::verify`], for the first that fails.
+pub fn verify_all(verifier: &Verifier, notes: &str) -> Result<Vec<SignedCheckpoint>, NoteFault> {
+    split_notes(notes)
+        .into_iter()
+        .map(|note| verifier.verify(note))
+        .collect()
 }
 
 /// Reads the checkpoint of a note without checking any signature.
@@ -306,7 +315,11 @@ fn split_note(note: &str) -> Result<(Checkpoint, &str, &str), NoteFault> {
     Ok((Checkpoint::parse(text)?, text, signatures))
 }
 
-fn check_origin(origin: &str) -> Result<(), NoteFault> {
+/// Whether a text may name a log.
+///
+/// # Errors
+/// [`NoteFault::Name`].
+pub fn check_origin(origin: &str) -> Result<(), NoteFault> {
     let fits = (1..=ORIGIN_MAX_BYTES).contains(&origin.len());
     let clean = origin.bytes().all(|b| b.is_ascii_graphic() && b != b'+');
     if fits && clean {

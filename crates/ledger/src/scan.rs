@@ -132,7 +132,8 @@ pub fn scan(bytes: &[u8], expect: &Expect<'_>, visit: &mut dyn Visit) -> Result<
         .iter()
         .rposition(|byte| *byte != 0)
         .map_or(0, |last| last + 1);
-    let later = highest_batch(tail.get(..torn).unwrap_or_default()).is_some_and(|highest| highest > state.batch);
+    let later =
+        highest_batch(tail.get(..torn).unwrap_or_default()).is_some_and(|highest| highest > state.batch);
     if torn > 0 && (later || !expect.last) {
         failed.at = failed.at.max(state.end);
         return Err(failed);

@@ -29,6 +29,6 @@ pub use secrets::{SecretInfo, Secrets};
 pub use state::State;
 
 pub use ledger::{
-    Damage, Ledger, LedgerFault, LedgerOptions, LedgerStats, OpenCall, Pending, Query, Receipt, Recovered,
-    StoredRecord, WrappingKey,
+    Damage, Disk, Journal, Ledger, LedgerFault, LedgerOptions, LedgerStats, Medium, MediumFile, OpenCall, OpenMode,
+    Pending, Query, Receipt, Recovered, StoredRecord, Tail, WrappingKey, read_heads, verify_ledger, verify_medium,
 };

@@ -22,8 +22,6 @@ pub struct LedgerOptions {
     pub queue_bytes: usize,
     /// Records in one synced write, at most.
     pub batch_records: usize,
-    /// Records kept for each subscriber that lags, at most.
-    pub tail_records: usize,
     /// A file in a second place that remembers signed heads; without it a log that is rewritten by whoever holds
     /// its key looks consistent to itself.
     pub witness: Option<PathBuf>,
@@ -41,7 +39,6 @@ impl Default for LedgerOptions {
             queue_records: 65_536,
             queue_bytes: 64 << 20,
             batch_records: 2048,
-            tail_records: 1024,
             witness: None,
             witness_every_millis: 1000,
         }
@@ -246,4 +243,9 @@ impl LedgerFault {
             Self::NotErasable(_) | Self::Option(_) => Code::RequestShape,
         }
     }
+}
+
+/// An operation of the system that failed.
+pub(super) const fn io(what: &'static str, source: std::io::Error) -> LedgerFault {
+    LedgerFault::Io { what, source }
 }

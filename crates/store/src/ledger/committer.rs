@@ -1,0 +1,256 @@
+//! The committer's thread and the bounded queue in front of it.
+//!
+//! Group commit: while one batch is syncing the next one gathers. Producers only serialise; the queue refuses at
+//! its bounds instead of growing. Whatever happens to the thread, every waiter hears of it: a dropped sender reads
+//! as closed. INVARIANT: a waiter is told of success only after the journal's sync returned.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use bartizan_types::{RecordKind, Timestamp};
+use tokio::sync::{oneshot, watch};
+
+use super::{
+    heads::Heads,
+    journal::{Item, Journal, Shared},
+    keyring::WrappingKey,
+    words::{LedgerFault, LedgerOptions, Receipt},
+};
+
+/// How a waiter hears.
+pub(super) type Done<T> = oneshot::Sender<Result<T, LedgerFault>>;
+
+/// What the committer is asked for.
+pub(super) enum Job {
+    Append {
+        item: Item,
+        done: Option<Done<Receipt>>,
+    },
+    Erase {
+        index: u64,
+        reason: String,
+        done: Done<Receipt>,
+    },
+    RotateKey {
+        under: WrappingKey,
+        done: Done<()>,
+    },
+    Close {
+        done: Done<()>,
+    },
+}
+
+struct Waiting {
+    jobs: VecDeque<Job>,
+    bytes: usize,
+    closed: bool,
+}
+
+/// The queue.
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    arrived: Condvar,
+    records_max: usize,
+    bytes_max: usize,
+    batch_records: usize,
+    batch_bytes: usize,
+}
+
+impl Queue {
+    pub(super) fn new(options: &LedgerOptions, batch_bytes: usize) -> Self {
+        Self {
+            waiting: Mutex::new(Waiting {
+                jobs: VecDeque::new(),
+                bytes: 0,
+                closed: false,
+            }),
+            arrived: Condvar::new(),
+            records_max: options.queue_records,
+            bytes_max: options.queue_bytes,
+            batch_records: options.batch_records,
+            batch_bytes,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn push(&self, job: Job) -> Result<(), LedgerFault> {
+        let bytes = if let Job::Append { item, .. } = &job {
+            item.bytes()
+        } else {
+            0
+        };
+        if bytes > self.batch_bytes {
+            return Err(LedgerFault::TooLarge {
+                bytes,
+                limit: self.batch_bytes,
+            });
+        }
+        let mut waiting = self.lock();
+        if waiting.closed {
+            return Err(LedgerFault::Closed);
+        }
+        if waiting.jobs.len() >= self.records_max || waiting.bytes + bytes > self.bytes_max {
+            return Err(LedgerFault::Busy);
+        }
+        waiting.bytes += bytes;
+        waiting.jobs.push_back(job);
+        let first = waiting.jobs.len() == 1;
+        drop(waiting);
+        // Only an empty queue has a committer asleep.
+        if first {
+            self.arrived.notify_one();
+        }
+        Ok(())
+    }
+
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.arrived.notify_one();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().jobs.len()
+    }
+
+    /// One batch of appends, or one other job. `None` when closed and empty.
+    fn take(&self, batch: &mut Vec<Job>) -> Option<()> {
+        let mut waiting = self.lock();
+        while waiting.jobs.is_empty() {
+            if waiting.closed {
+                return None;
+            }
+            // A burst's memory goes back when it is over.
+            waiting.jobs.shrink_to(1024);
+            waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        let mut bytes = 0;
+        while let Some(job) = waiting.jobs.front() {
+            let Job::Append { item, .. } = job else {
+                if batch.is_empty() {
+                    batch.extend(waiting.jobs.pop_front());
+                }
+                break;
+            };
+            bytes += item.bytes();
+            if batch.len() >= self.batch_records || bytes > self.batch_bytes {
+                break;
+            }
+            waiting.bytes = waiting.bytes.saturating_sub(item.bytes());
+            batch.extend(waiting.jobs.pop_front());
+        }
+        Some(())
+    }
+}
+
+/// Closes the queue however the thread ends, so that nobody waits for the dead.
+struct Last<'a>(&'a Queue, &'a Shared);
+impl Drop for Last<'_> {
+    fn drop(&mut self) {
+        self.1.poisoned.store(true, Ordering::Release);
+        self.0.close();
+        self.0.lock().jobs.clear();
+    }
+}
+
+/// The thread's life.
+pub(super) fn run(mut journal: Journal, queue: &Queue, size: &watch::Sender<u64>, heads: &Heads) {
+    // Waiting for a processor, not for the disk, is what makes an acknowledgement late. May not be allowed.
+    let _ = rustix::process::setpriority_process(None, -10);
+    let shared = Arc::clone(&journal.shared);
+    let _last = Last(queue, &shared);
+    let mut batch = Vec::new();
+    while queue.take(&mut batch).is_some() {
+        let single = batch.len() == 1;
+        match batch.pop() {
+            Some(Job::Erase { index, reason, done }) if single => {
+                let _ = done.send(journal.erase(index, &reason, now()));
+            }
+            Some(Job::RotateKey { under, done }) if single => {
+                let _ = done.send(journal.rotate_key(under));
+            }
+            Some(Job::Close { done }) if single => {
+                queue.close();
+                heads.show(&shared.head());
+                heads.finish();
+                let _ = done.send(journal.close());
+                return;
+            }
+            Some(job) => {
+                batch.push(job);
+                append(&mut journal, &mut batch);
+            }
+            None => {}
+        }
+        batch.clear();
+        let head = shared.head();
+        size.send_replace(head.checkpoint().size);
+        heads.show(&head);
+    }
+    heads.finish();
+    if let Err(fault) = journal.close() {
+        tracing::warn!(%fault, "closing the ledger");
+    }
+}
+
+fn append(journal: &mut Journal, batch: &mut Vec<Job>) {
+    let mut items = Vec::with_capacity(batch.len());
+    let mut waiters = Vec::with_capacity(batch.len());
+    for job in batch.drain(..) {
+        if let Job::Append { item, done } = job {
+            items.push(item);
+            waiters.push(done);
+        }
+    }
+    let mut result = journal.commit(&items);
+    if matches!(result, Err(LedgerFault::Full)) {
+        // What ends a call may still fit into the room kept for it; everything else hears that the disk is full.
+        let (mut kept, mut kept_waiters) = (Vec::new(), Vec::new());
+        for (item, done) in items.into_iter().zip(waiters) {
+            if matches!(item.kind, RecordKind::Closing | RecordKind::Lifecycle) {
+                kept.push(item);
+                kept_waiters.push(done);
+            } else if let Some(done) = done {
+                let _ = done.send(Err(LedgerFault::Full));
+            }
+        }
+        waiters = kept_waiters;
+        if kept.is_empty() {
+            return;
+        }
+        result = journal.commit(&kept);
+    }
+    match result {
+        Ok((first, size)) => {
+            for (done, index) in waiters.into_iter().zip(first..) {
+                if let Some(done) = done {
+                    let _ = done.send(Ok(Receipt { index, size }));
+                }
+            }
+        }
+        Err(fault) => {
+            tracing::error!(%fault, "a batch was not written");
+            let full = matches!(fault, LedgerFault::Full);
+            let mut first = Some(fault);
+            for done in waiters.into_iter().flatten() {
+                let other = if full {
+                    LedgerFault::Full
+                } else {
+                    LedgerFault::Poisoned
+                };
+                let _ = done.send(Err(first.take().unwrap_or(other)));
+            }
+        }
+    }
+}
+
+/// The shell's clock.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_unix_micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}
