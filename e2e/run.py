@@ -45,8 +45,9 @@ def run(command: list, what: str, cwd: Path | None = None):
     except (OSError, subprocess.TimeoutExpired) as fault:
         raise Unavailable(f"{what}: {fault}") from fault
     if done.returncode != 0:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise Unavailable(f"{what}: {' / '.join(lines[-3:])[:600]}")
+        lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        worst = [line for line in lines if "error" in line.lower()] or lines
+        raise Unavailable(f"{what}: {' / '.join(worst[:3])[:600]}")
 
 
 def python_environment(target: Path, lock: Path) -> Path:
@@ -80,6 +81,9 @@ def node_packages(target: Path) -> Path:
             shutil.copy(source, target)
         run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], "npm ci in e2e/node", target)
         stamp.write_text(wanted)
+    # Node resolves packages from where a module lies, so ours lie beside what they import.
+    for module in (HERE / "node").glob("*.mjs"):
+        shutil.copy(module, target)
     for carrier in sorted((target / "node_modules").glob("node-*/bin/node")):
         return carrier
     found = shutil.which("node")

@@ -87,6 +87,12 @@ def module(*parts: str) -> str:
     return str(Path(os.environ["BARTIZAN_NODE_MODULES"]).joinpath(*parts))
 
 
+def script(name: str) -> str:
+    """One of our own modules, where `run.py` put it."""
+    node()
+    return str(Path(os.environ["BARTIZAN_NODE_MODULES"]).parent / name)
+
+
 def everything_command() -> list[str]:
     return [node(), module("@modelcontextprotocol", "server-everything", "dist", "index.js"), "stdio"]
 
