@@ -161,7 +161,8 @@ class Gateway:
     # -- the command line
 
     def cli(self, *arguments: str, given: str | None = None, check: bool = True, state: bool = True, seconds: float = 60):
-        command = [self.binary, *arguments, *(["--state", str(self.state)] if state else [])]
+        where = ["--config", str(self.config_path), "--state", str(self.state)] if state else []
+        command = [self.binary, *where, *arguments]
         done = subprocess.run(
             command, input=given, text=True, capture_output=True, timeout=seconds, env=self.environment, cwd=self.directory
         )

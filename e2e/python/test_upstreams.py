@@ -137,13 +137,12 @@ def test_an_agent_that_leaves_ends_the_upstream_call(through, provider):
 def test_failover_when_the_first_upstream_is_not_there(gateway, provider):
     through = gateway(
         upstreams=[
-            {"name": "first", "api": "openai", "url": f"http://127.0.0.1:{closed_port()}"},
+            {"name": "first", "api": "openai", "url": f"http://127.0.0.1:{closed_port()}", "credential": "none"},
             {"name": "second", "api": "openai", "url": provider.url, "secret": "openai"},
         ],
         secrets={"openai": PROVIDER_KEY},
         models=[
-            {"name": "alias", "upstream": "first", "model": "text"},
-            {"name": "alias", "upstream": "second", "model": "text+split7"},
+            {"name": "alias", "targets": [{"upstream": "first", "model": "text"}, {"upstream": "second", "model": "text+split7"}]},
             {"name": "alone", "upstream": "first", "model": "text"},
         ],
     )
@@ -159,9 +158,10 @@ def test_no_second_try_once_a_request_was_sent(gateway):
     with Upstream() as dying, Upstream() as second:
         through = gateway(
             upstreams=[
-                {"name": "first", "api": "openai", "url": dying.url}, {"name": "second", "api": "openai", "url": second.url},
+                {"name": "first", "api": "openai", "url": dying.url, "credential": "none"},
+                {"name": "second", "api": "openai", "url": second.url, "credential": "none"},
             ],
-            models=[{"name": "alias", "upstream": name, "model": "cutoff"} for name in ("first", "second")],
+            models=[{"name": "alias", "targets": [{"upstream": name, "model": "cutoff"} for name in ("first", "second")]}],
         )
         import upstream as scripted
 

@@ -1,0 +1,217 @@
+"""Who may call: our keys, JWTs against a key set, and everything that only looks like either."""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+
+import jwt
+import pytest
+import raw
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+ISSUER, AUDIENCE = "https://issuer.test", "bartizan"
+CHAT = json.dumps({"model": "text", "messages": [{"role": "user", "content": "x"}]}).encode()
+
+
+def b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def public_jwk(key, kid: str, algorithm: str) -> dict:
+    jwk = json.loads({"ES256": jwt.algorithms.ECAlgorithm, "EdDSA": jwt.algorithms.OKPAlgorithm, "RS256": jwt.algorithms.RSAAlgorithm}[algorithm].to_jwk(key.public_key()))
+    return {**jwk, "kid": kid, "alg": algorithm, "use": "sig"}
+
+
+class Issuer:
+    def __init__(self, directory):
+        self.path = directory / "jwks.json"
+        self.ec = ec.generate_private_key(ec.SECP256R1())
+        self.ed = ed25519.Ed25519PrivateKey.generate()
+        self.rsa = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.stranger = ec.generate_private_key(ec.SECP256R1())
+        self.keys = {"ES256": (self.ec, "ec-1"), "EdDSA": (self.ed, "ed-1"), "RS256": (self.rsa, "rsa-1")}
+        self.publish(self.keys)
+
+    def publish(self, keys):
+        self.path.write_text(json.dumps({"keys": [public_jwk(key, kid, alg) for alg, (key, kid) in keys.items()]}))
+
+    def claims(self, **changes) -> dict:
+        now = int(time.time())
+        claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "worker", "email": "ann@example.test", "iat": now, "nbf": now - 5, "exp": now + 300}
+        claims.update(changes)
+        return {key: value for key, value in claims.items() if value is not None}
+
+    def token(self, algorithm="ES256", key=None, kid=None, headers=None, **changes) -> str:
+        own, own_kid = self.keys[algorithm]
+        return jwt.encode(self.claims(**changes), key or own, algorithm, headers={"kid": kid or own_kid, **(headers or {})})
+
+    def assembled(self, header: dict, claims: dict, signature: bytes = b"") -> str:
+        parts = [b64(json.dumps(part).encode()) for part in (header, claims)]
+        return ".".join([*parts, b64(signature)])
+
+    def confused(self) -> str:
+        """HS256 with the RSA public key as its secret."""
+        pem = self.rsa.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        unsigned = self.assembled({"alg": "HS256", "typ": "JWT", "kid": "rsa-1"}, self.claims()).rsplit(".", 1)[0]
+        return f"{unsigned}.{b64(hmac.new(pem, unsigned.encode(), hashlib.sha256).digest())}"
+
+
+@pytest.fixture(scope="module")
+def issuer(tmp_path_factory):
+    return Issuer(tmp_path_factory.mktemp("issuer"))
+
+
+@pytest.fixture(scope="module")
+def through(shared_gateway, provider, issuer):
+    return shared_gateway(provider, jwt=[{
+        "issuer": ISSUER, "audience": [AUDIENCE], "jwks": str(issuer.path), "algorithms": ["ES256", "EdDSA", "RS256"],
+        "agent_claim": "sub", "user_claim": "email",
+    }])
+
+
+def ask(gateway, credential: str | None):
+    return raw.post(gateway.address, "/v1/chat/completions", CHAT, key=credential)
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "EdDSA", "RS256"])
+def test_good_tokens_are_taken_and_recorded(through, issuer, algorithm):
+    answer = ask(through, issuer.token(algorithm, sub=f"worker-{algorithm}"))
+    assert answer.status == 200
+    found = through.json("audit", "search", "--agent", f"worker-{algorithm}")
+    text = json.dumps(found)
+    assert f"worker-{algorithm}" in text and "ann@example.test" in text
+
+
+NEGATIVE = {
+    "no credential": (lambda i: None, "identity.credential_missing"),
+    "nonsense": (lambda i: "nonsense", "identity.credential_malformed"),
+    "two dots": (lambda i: "..", "identity."),
+    "alg none": (lambda i: i.assembled({"alg": "none", "kid": "ec-1"}, i.claims()), "identity."),
+    "alg None": (lambda i: i.assembled({"alg": "nOnE", "kid": "ec-1"}, i.claims()), "identity."),
+    "no alg": (lambda i: i.assembled({"kid": "ec-1"}, i.claims()), "identity."),
+    "hmac with the public key": (lambda i: i.confused(), "identity.token_algorithm"),
+    "wrong issuer": (lambda i: i.token(iss="https://other.test"), "identity.token_issuer"),
+    "issuer with a slash more": (lambda i: i.token(iss=ISSUER + "/"), "identity.token_issuer"),
+    "no issuer": (lambda i: i.token(iss=None), "identity."),
+    "issuer a list": (lambda i: i.assembled({"alg": "ES256", "kid": "ec-1"}, i.claims(iss=[ISSUER]), b"x" * 64), "identity."),
+    "wrong audience": (lambda i: i.token(aud="other"), "identity.token_audience"),
+    "no audience": (lambda i: i.token(aud=None), "identity."),
+    "audience prefix": (lambda i: i.token(aud=["bartizan-staging"]), "identity.token_audience"),
+    "expired": (lambda i: i.token(exp=int(time.time()) - 120), "identity.token_expired"),
+    "no expiry": (lambda i: i.token(exp=None), "identity.token_claims"),
+    "expiry text": (lambda i: i.assembled({"alg": "ES256", "kid": "ec-1"}, {**i.claims(), "exp": "tomorrow"}, b"x" * 64), "identity."),
+    "not yet": (lambda i: i.token(nbf=int(time.time()) + 600), "identity.token_early"),
+    "stranger's key, known kid": (lambda i: i.token(key=i.stranger), "identity.token_signature"),
+    "unknown kid": (lambda i: i.token(key=i.stranger, kid="ec-2"), "identity.token_key"),
+    "kid of another type": (lambda i: i.token(key=i.ec, kid="rsa-1"), "identity."),
+    "no agent claim": (lambda i: i.token(sub=None), "identity.token_claims"),
+    "agent claim empty": (lambda i: i.token(sub=""), "identity.token_claims"),
+    "reserved agent": (lambda i: i.token(sub="bartizan"), "identity."),
+    "no user claim": (lambda i: i.token(email=None), "identity.token_claims"),
+    "crit header": (lambda i: i.token(headers={"crit": ["exp"]}), "identity."),
+    "embedded key": (lambda i: jwt.encode(i.claims(), i.stranger, "ES256", headers={"jwk": public_jwk(i.stranger, "x", "ES256"), "kid": "x"}), "identity."),
+    "jku header": (lambda i: jwt.encode(i.claims(), i.stranger, "ES256", headers={"jku": "http://127.0.0.1:1/jwks", "kid": "ec-1"}), "identity."),
+    "signature stripped": (lambda i: i.token().rsplit(".", 1)[0] + ".", "identity."),
+    "signature of zeroes": (lambda i: i.token().rsplit(".", 1)[0] + "." + b64(bytes(64)), "identity.token_signature"),
+    "payload changed": (lambda i: ".".join([i.token().split(".")[0], b64(json.dumps(i.claims(sub="root")).encode()), i.token().split(".")[2]]), "identity.token_signature"),
+    "four parts": (lambda i: i.token() + ".x", "identity."),
+    "padding": (lambda i: i.token() + "==", "identity."),
+    "duplicate claim": (lambda i: ".".join([b64(b'{"alg":"ES256","kid":"ec-1"}'), b64(b'{"iss":"%s","iss":"x"}' % ISSUER.encode()), b64(b"x" * 64)]), "identity."),
+}
+
+
+@pytest.mark.parametrize("name", NEGATIVE)
+def test_bad_tokens_are_refused_with_their_code(through, issuer, provider, name):
+    make, code = NEGATIVE[name]
+    answer = ask(through, make(issuer))
+    assert answer.status == 401, (answer.status, answer.text)
+    assert code in answer.text, answer.text
+    assert not provider.seen
+
+
+def test_rotated_keys_are_read_and_old_ones_forgotten(gateway, provider, tmp_path):
+    mine = Issuer(tmp_path)
+    through = gateway(provider, jwt=[{
+        "issuer": ISSUER, "audience": [AUDIENCE], "jwks": str(mine.path), "algorithms": ["ES256"], "agent_claim": "sub",
+    }])
+    old = mine.token()
+    assert ask(through, old).status == 200
+    fresh = ec.generate_private_key(ec.SECP256R1())
+    mine.publish({"ES256": (fresh, "ec-9")})
+    new = mine.token(key=fresh, kid="ec-9")
+    for _ in range(40):
+        if ask(through, new).status == 200:
+            break
+        time.sleep(0.25)
+    assert ask(through, new).status == 200
+    assert ask(through, old).status == 401, "a token of a withdrawn key still passes"
+
+
+# -- our own keys
+
+
+def test_keys_are_shown_once_and_can_be_revoked(gateway, provider):
+    through = gateway(provider)
+    key = through.add_agent("mailer")
+    assert key.startswith("bz_") and ask(through, key).status == 200
+    listed = json.dumps(through.json("agent", "list"))
+    assert "mailer" in listed and key not in listed
+    through.cli("agent", "revoke", key.split("_")[1])
+    answer = ask(through, key)
+    assert answer.status == 401 and "identity.key_revoked" in answer.text
+    assert ask(through, through.key).status == 200
+    for path in through.files():
+        assert key.encode() not in path.read_bytes(), f"the key lies in {path}"
+
+
+def test_keys_that_are_almost_right(through, provider):
+    key = through.key
+    flipped = key[:-1] + ("0" if key[-1] != "0" else "1")
+    middle = len(key) // 2
+    wrong = key[:middle] + ("A" if key[middle] != "A" else "B") + key[middle + 1 :]
+    for candidate in (flipped, wrong, key[:-1], key + "x", key.upper(), f"{key} ", "bz_", "bz__", "bz_x_y_z"):
+        answer = ask(through, candidate)
+        if candidate == f"{key} ":
+            continue  # trailing space is trimmed by HTTP itself
+        assert answer.status == 401 and "identity." in answer.text, candidate
+    assert not provider.seen
+
+
+@pytest.mark.parametrize("headers", [
+    [("Authorization", "Bearer {key}"), ("Authorization", "Bearer {key}")],
+    [("Authorization", "Bearer {key}"), ("x-api-key", "{key}")],
+    [("Authorization", "Basic {key}")],
+    [("Authorization", "{key}")],
+    [("x-api-key", "{key}"), ("x-api-key", "other")],
+])
+def test_ambiguous_credentials_are_refused(through, provider, headers):
+    lines = [("Host", "%s:%d" % through.address), ("Content-Type", "application/json"), ("Content-Length", str(len(CHAT))), ("Connection", "close")]
+    lines += [(name, value.format(key=through.key)) for name, value in headers]
+    answer = raw.exchange(through.address, raw.head("POST", "/v1/chat/completions", lines) + CHAT)
+    assert answer.status == 401 and "identity." in answer.text and not provider.seen
+
+
+def test_a_key_in_the_address_is_no_credential(through, provider):
+    answer = raw.post(through.address, f"/v1/chat/completions?key={through.key}&api_key={through.key}", CHAT)
+    assert answer.status in (401, 404) and not provider.seen
+
+
+def test_policy_sees_who_calls(gateway, provider):
+    through = gateway(provider, policy='@id("test.only") @reason("only the mailer") forbid (principal, action == Bartizan::Action::"generate", resource) unless { principal == Bartizan::Agent::"mailer" };')
+    mailer = through.add_agent("mailer")
+    assert ask(through, mailer).status == 200
+    answer = ask(through, through.key)
+    assert answer.status == 403 and "only the mailer" in answer.text
+
+
+def test_refusals_are_recorded_without_the_credential(through, issuer):
+    token = issuer.token(iss="https://other.test")
+    answer = ask(through, token)
+    assert answer.status == 401
+    found = through.json("audit", "search", "--kind", "rejection")
+    assert "identity." in json.dumps(found)
+    for path in through.files():
+        assert token.split(".")[2].encode() not in path.read_bytes()
