@@ -1,1 +1,127 @@
 //! Tests of the state database.
+
+use super::*;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Record {
+    prefix: KeyId,
+    revoked: Option<u64>,
+}
+
+fn record(prefix: &str) -> Record {
+    Record {
+        prefix: KeyId::new(prefix).unwrap(),
+        revoked: None,
+    }
+}
+
+fn world() -> (tempfile::TempDir, StateDir) {
+    let place = tempfile::tempdir().unwrap();
+    let dir = StateDir::open(&place.path().join("state")).unwrap();
+    (place, dir)
+}
+
+fn server(name: &str) -> ServerName {
+    ServerName::new(name).unwrap()
+}
+
+#[test]
+fn keys_are_added_revised_and_never_overwritten() {
+    let (_place, dir) = world();
+    let state = State::open(&dir).unwrap();
+    let (a, b) = (record("bz_a"), record("bz_b"));
+    assert_eq!(state.keys_with_epoch::<Record>().unwrap(), (Vec::new(), 0));
+    state.put_key(&a.prefix, &a).unwrap();
+    state.put_key(&b.prefix, &b).unwrap();
+    assert!(matches!(state.put_key(&a.prefix, &b), Err(Fault::KeyTaken(_))));
+    let revoked = state
+        .revise_key(&a.prefix, |key: &mut Record| key.revoked = Some(7))
+        .unwrap();
+    assert_eq!(revoked.revoked, Some(7));
+    let absent = KeyId::new("bz_x").unwrap();
+    let missing = state.revise_key(&absent, |key: &mut Record| key.revoked = Some(7));
+    assert!(matches!(missing, Err(Fault::KeyAbsent(_))));
+    drop(state);
+    let state = State::open(&dir).unwrap();
+    // The refused writes raised no number.
+    assert_eq!(state.keys_with_epoch::<Record>().unwrap(), (vec![revoked, b], 3));
+}
+
+#[test]
+fn an_unreadable_key_is_a_fault_and_not_skipped() {
+    let (_place, dir) = world();
+    let state = State::open(&dir).unwrap();
+    let a = record("bz_a");
+    state.put_key(&a.prefix, &a).unwrap();
+    let write = |bytes: &[u8]| {
+        state
+            .write(|transaction| {
+                transaction.open_table(KEYS)?.insert("bz_b", bytes)?;
+                Ok(())
+            })
+            .unwrap();
+        state.keys::<Record>()
+    };
+    let newer = br#"{"v":2,"value":{"prefix":"bz_b","revoked":null}}"#;
+    for bytes in [&b""[..], b"{", br#"{"v":1,"value":{"prefix":1}}"#, newer] {
+        assert!(matches!(write(bytes), Err(Fault::Value { .. })));
+    }
+    assert!(matches!(state.export(), Err(Fault::Value { .. })));
+    assert_eq!(
+        write(br#"{"v":1,"value":{"prefix":"bz_b","revoked":null}}"#)
+            .unwrap()
+            .len(),
+        2
+    );
+}
+
+#[test]
+fn pins_keep_to_their_server() {
+    let (_place, dir) = world();
+    let state = State::open(&dir).unwrap();
+    let (mail, mailer) = (server("mail"), server("mailer"));
+    state
+        .put_pins(&mail, &[("tool/b", b"1"), ("tool/a", b"2")])
+        .unwrap();
+    state.put_pin(&mailer, "tool/a", b"3").unwrap();
+    state.put_pin(&mail, "tool/a", b"4").unwrap();
+    let expected = [
+        ("tool/a".to_owned(), b"4".to_vec()),
+        ("tool/b".to_owned(), b"1".to_vec()),
+    ];
+    assert_eq!(state.pins(&mail).unwrap(), expected);
+    assert_eq!(state.pins(&server("m")).unwrap(), []);
+    assert_eq!(state.pinned_servers().unwrap(), ["mail", "mailer"]);
+    assert!(state.remove_pin(&mail, "tool/a").unwrap());
+    assert!(!state.remove_pin(&mail, "tool/a").unwrap());
+    let large = vec![0; PIN_BYTES_MAX + 1];
+    let refused = state.put_pins(&mail, &[("tool/c", b"1"), ("tool/d", &large)]);
+    assert!(matches!(refused, Err(Fault::ValueTooLarge { .. })));
+    assert_eq!(state.pins(&mail).unwrap().len(), 1);
+}
+
+#[test]
+fn settings_are_typed_and_bounded() {
+    let (_place, dir) = world();
+    let state = State::open(&dir).unwrap();
+    assert_eq!(state.setting::<u64>("x").unwrap(), None);
+    state.put_setting("x", &7_u64).unwrap();
+    assert_eq!(state.setting::<u64>("x").unwrap(), Some(7));
+    assert!(matches!(state.setting::<String>("x"), Err(Fault::Value { .. })));
+    let large = "x".repeat(VALUE_BYTES_MAX);
+    assert!(matches!(
+        state.put_setting("y", &large),
+        Err(Fault::ValueTooLarge { .. })
+    ));
+}
+
+#[test]
+fn the_lock_lives_as_long_as_the_database() {
+    let (place, dir) = world();
+    let path = place.path().join("state");
+    let state = State::open(&dir).unwrap();
+    drop(dir);
+    assert!(matches!(StateDir::open(&path), Err(Fault::Locked { .. })));
+    drop(state);
+    StateDir::open(&path).unwrap();
+}
