@@ -17,8 +17,10 @@ mod serve;
 mod sessions;
 mod upstream;
 
+pub mod admin;
 pub mod config;
 pub mod meters;
+pub mod telemetry;
 
 use std::{net::SocketAddr, sync::Arc};
 

@@ -1,0 +1,323 @@
+//! What an operator may ask and change, as plain requests: one table of routes for the running gateway and for state at
+//! rest.
+//!
+//! [`Desk::handle`] takes a method, a path and a body and answers JSON. [`socket`] serves it on an owner-only unix socket
+//! whose peer must be this process's own user; the command calls it directly where no gateway runs, so both ways give
+//! the same shapes. What it refuses: to show a secret's value, and to change anything without an Operation record.
+
+mod agents;
+mod records;
+pub mod socket;
+mod status;
+mod tools;
+
+use std::sync::Arc;
+
+use bartizan_store::{Fault, Keyring, Ledger, LedgerFault, SecretExists, Secrets, State, StateDir};
+use bartizan_types::{Code, Record, RecordKind, Secret, Timestamp};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{Shared, clock, telemetry};
+
+/// Largest request body, in bytes.
+pub const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// What the desk works with.
+pub struct Desk {
+    /// The state directory.
+    pub dir: StateDir,
+    /// Its keys.
+    pub keyring: Keyring,
+    /// The log.
+    pub ledger: Ledger,
+    /// Agents, pins, settings.
+    pub state: Arc<State>,
+    /// Sealed credentials.
+    pub secrets: Arc<Secrets>,
+    /// The gateway, where it runs in this process.
+    pub live: Option<Live>,
+}
+
+/// What only a running gateway has.
+pub struct Live {
+    /// What serves calls.
+    pub shared: Arc<Shared>,
+    /// Counts of finished calls, where telemetry is on.
+    pub projection: Option<Arc<telemetry::Projection>>,
+    /// Asks for policy and configuration to be read again.
+    pub reload: mpsc::Sender<oneshot::Sender<Result<String, String>>>,
+    /// What the operator should know: the last failed reload and the like.
+    pub alarms: Arc<std::sync::Mutex<Vec<String>>>,
+    /// When it started.
+    pub started: Timestamp,
+}
+
+/// What a request is answered with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// JSON, or text for metrics.
+    pub body: Body,
+}
+
+/// A reply's content.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    /// `application/json`.
+    Json(Value),
+    /// Text of this content type.
+    Text(&'static str, String),
+}
+
+/// Why the desk did not do it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct No {
+    status: StatusCode,
+    kind: &'static str,
+    message: String,
+    code: Option<Code>,
+}
+
+impl No {
+    fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            kind,
+            message: message.into(),
+            code: None,
+        }
+    }
+
+    fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    fn usage(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "usage", message)
+    }
+
+    fn refused(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "refused", message)
+    }
+
+    fn state(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "state", message)
+    }
+
+    fn reply(self) -> Reply {
+        let error = json!({ "kind": self.kind, "message": self.message, "code": self.code });
+        Reply {
+            status: self.status,
+            body: Body::Json(json!({ "error": error })),
+        }
+    }
+}
+
+impl From<LedgerFault> for No {
+    fn from(fault: LedgerFault) -> Self {
+        let code = Some(fault.code());
+        let no = match &fault {
+            LedgerFault::Missing { .. } => Self::not_found(fault.to_string()),
+            LedgerFault::NotErasable(_) => Self::refused(fault.to_string()),
+            _ => Self::state(chain(&fault)),
+        };
+        Self { code, ..no }
+    }
+}
+
+impl From<Fault> for No {
+    fn from(fault: Fault) -> Self {
+        match &fault {
+            Fault::SecretExists(SecretExists::Not) | Fault::KeyAbsent(_) => {
+                Self::not_found(fault.to_string())
+            }
+            Fault::SecretExists(SecretExists::Already) => Self::refused(fault.to_string()),
+            Fault::SecretName | Fault::SecretSize | Fault::SecretCount => Self::usage(fault.to_string()),
+            _ => Self::state(chain(&fault)),
+        }
+    }
+}
+
+/// A fault and its causes in one line.
+fn chain(fault: &dyn std::error::Error) -> String {
+    let mut text = fault.to_string();
+    let mut next = fault.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
+type Answer = Result<Value, No>;
+
+/// One request, taken apart.
+pub(crate) struct Ask<'a> {
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) body: &'a [u8],
+    /// Who asks, for records: `uid 1000`.
+    pub(crate) by: &'a str,
+}
+
+impl Ask<'_> {
+    fn value(&self, name: &str) -> Option<&str> {
+        self.query
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, No> {
+        serde_json::from_slice(self.body)
+            .map_err(|fault| No::usage(format!("the body does not fit: {fault}")))
+    }
+}
+
+impl Desk {
+    /// Answers a request. `by` names the asker in records.
+    pub async fn handle(&self, method: &Method, path_and_query: &str, body: &[u8], by: &str) -> Reply {
+        let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
+        let pairs = query.split('&').filter(|pair| !pair.is_empty());
+        let pair = |pair: &str| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Some((decode(key)?, decode(value)?))
+        };
+        let segments: Option<Vec<String>> = path.split('/').skip(1).map(decode).collect();
+        let (Some(query), Some(segments)) = (pairs.map(pair).collect::<Option<Vec<_>>>(), segments) else {
+            return No::usage("the address is not percent-encoded UTF-8").reply();
+        };
+        let ask = Ask { query, body, by };
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        if (method, segments.as_slice()) == (&Method::GET, ["metrics"].as_slice()) {
+            return self.metrics();
+        }
+        match self.route(method, &segments, &ask).await {
+            Ok(value) => Reply {
+                status: StatusCode::OK,
+                body: Body::Json(value),
+            },
+            Err(no) => no.reply(),
+        }
+    }
+
+    async fn route(&self, method: &Method, segments: &[&str], ask: &Ask<'_>) -> Answer {
+        let [version, rest @ ..] = segments else {
+            return Err(No::not_found("there is nothing at this path"));
+        };
+        if *version != "v1" {
+            return Err(No::not_found("there is nothing at this path"));
+        }
+        match (method.as_str(), rest) {
+            ("GET", ["status"]) => self.status(),
+            ("GET", ["agents"]) => self.agents(),
+            ("POST", ["agents"]) => self.add_agent(ask).await,
+            ("DELETE", ["agents", key]) => self.revoke_agent(key, ask).await,
+            ("GET", ["records"]) => self.search(ask),
+            ("GET", ["records", index]) => self.record(index),
+            ("POST", ["records", index, "erase"]) => self.erase(index, ask).await,
+            ("GET", ["explain", id]) => self.explain(id),
+            ("GET", ["prove", index]) => self.prove(index),
+            ("GET", ["checkpoint"]) => Ok(self.checkpoint()),
+            ("GET", ["tools"]) => self.tools(),
+            ("GET", ["tools", "diff"]) => self.tools_diff(),
+            ("POST", ["tools", "approve"]) => self.approve_tools(ask).await,
+            ("GET", ["secrets"]) => Ok(json!({ "secrets": self.secrets.list() })),
+            ("PUT", ["secrets", name]) => self.secret(name, "secret set", ask, Secrets::set).await,
+            ("POST", ["secrets", name, "rotate"]) => {
+                self.secret(name, "secret rotated", ask, Secrets::rotate).await
+            }
+            ("DELETE", ["secrets", name]) => {
+                self.secret(name, "secret removed", ask, |secrets, name, _| {
+                    secrets.remove(name)
+                })
+                .await
+            }
+            ("GET", ["policy"]) => self.policy(),
+            ("POST", ["policy", "reload"]) => self.reload().await,
+            ("POST", ["key", "rotate"]) => self.rotate_key(ask).await,
+            _ => Err(No::not_found(
+                "there is nothing at this path, or not with this method",
+            )),
+        }
+    }
+
+    /// Appends an Operation record, durable on return.
+    async fn operation(&self, note: String, ask: &Ask<'_>) -> Result<u64, No> {
+        let mut record = Record::new(RecordKind::Operation, clock::now());
+        record.note = Some(format!("{note}, by {}", ask.by));
+        Ok(self.ledger.append(&record).await?.index)
+    }
+
+    async fn secret(
+        &self,
+        name: &str,
+        what: &str,
+        ask: &Ask<'_>,
+        act: impl FnOnce(&Secrets, &str, &Secret<Vec<u8>>) -> Result<(), Fault>,
+    ) -> Answer {
+        let value = Secret::new(ask.body.to_vec());
+        // The record goes first: a change nobody remembers is worse than a record of a change that failed.
+        let index = self.operation(format!("{what}: `{name}`"), ask).await?;
+        act(&self.secrets, name, &value)?;
+        Ok(json!({ "name": name, "record": index }))
+    }
+
+    async fn rotate_key(&self, ask: &Ask<'_>) -> Answer {
+        let index = self.operation("master key rotated".to_owned(), ask).await?;
+        self.keyring.rotate_file(&self.dir)?;
+        Ok(json!({ "rotated": true, "record": index }))
+    }
+
+    async fn reload(&self) -> Answer {
+        let Some(live) = &self.live else {
+            return Err(No::new(
+                StatusCode::CONFLICT,
+                "not_running",
+                "no gateway runs on this state",
+            ));
+        };
+        let (done, answer) = oneshot::channel();
+        live.reload
+            .send(done)
+            .await
+            .map_err(|_| No::state("the gateway is stopping"))?;
+        match answer.await {
+            Ok(Ok(digest)) => Ok(json!({ "policy": digest })),
+            Ok(Err(why)) => Err(No::new(StatusCode::UNPROCESSABLE_ENTITY, "config", why)),
+            Err(_) => Err(No::state("the gateway is stopping")),
+        }
+    }
+}
+
+/// Percent-decoding (RFC 3986 section 2.1) to UTF-8; `None` for anything malformed.
+fn decode(text: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            out.push(byte);
+            continue;
+        }
+        let mut digit = || bytes.next().and_then(|digit| char::from(digit).to_digit(16));
+        let (high, low) = (digit()?, digit()?);
+        out.push(u8::try_from(high * 16 + low).ok()?);
+    }
+    String::from_utf8(out).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_decode_or_are_refused() {
+        assert_eq!(decode("a%2Fb%20c").as_deref(), Some("a/b c"));
+        for bad in ["%", "%2", "%zz", "%ff", "%+1"] {
+            assert_eq!(decode(bad), None, "{bad}");
+        }
+    }
+}

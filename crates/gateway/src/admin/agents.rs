@@ -1,0 +1,111 @@
+//! Who may call: keys are made, listed and ended. A key's text leaves here once, in the answer to its making.
+
+use std::collections::BTreeSet;
+
+use bartizan_identity::{ApiKeyRecord, Pepper, mint_key};
+use bartizan_store::Purpose;
+use bartizan_types::{AgentId, KeyId, Secret, UserId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Answer, Ask, Desk, No};
+use crate::clock;
+
+const DAY_MICROS: u64 = 24 * 3600 * 1_000_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Add {
+    name: AgentId,
+    #[serde(default)]
+    user: Option<UserId>,
+    #[serde(default)]
+    groups: BTreeSet<String>,
+    #[serde(default)]
+    expires_days: Option<u32>,
+}
+
+impl Desk {
+    pub(super) fn agents(&self) -> Answer {
+        let mut keys: Vec<ApiKeyRecord> = self.state.keys()?;
+        keys.sort_by(|a, b| (&a.agent, a.created).cmp(&(&b.agent, b.created)));
+        let now = clock::now();
+        let keys: Vec<_> = keys.iter().map(|key| view(key, now)).collect();
+        Ok(json!({ "keys": keys }))
+    }
+
+    pub(super) async fn add_agent(&self, ask: &Ask<'_>) -> Answer {
+        let add: Add = ask.json()?;
+        if add.name.as_str() == "bartizan" {
+            return Err(No::refused("`bartizan` is the gateway's own name"));
+        }
+        let now = clock::now();
+        let pepper = Pepper::new(&self.keyring.derive(Purpose::ApiKeys)?);
+        let random = Secret::new(clock::random::<32>());
+        let expires = add
+            .expires_days
+            .map(|days| now.plus_micros(DAY_MICROS.saturating_mul(days.into())));
+        let new = mint_key(add.name, add.user, add.groups, now, expires, &random, &pepper)
+            .map_err(|fault| No::usage(fault.to_string()))?;
+        let note = format!("agent `{}` got key {}", new.record.agent, new.record.prefix);
+        let index = self.operation(note, ask).await?;
+        self.state.put_key(&new.record.prefix, &new.record)?;
+        self.refresh()?;
+        let mut answer = view(&new.record, now);
+        answer["key"] = json!(new.shown_once.expose());
+        answer["record"] = json!(index);
+        Ok(answer)
+    }
+
+    pub(super) async fn revoke_agent(&self, which: &str, ask: &Ask<'_>) -> Answer {
+        let now = clock::now();
+        let keys: Vec<ApiKeyRecord> = self.state.keys()?;
+        let meant = |key: &&ApiKeyRecord| key.prefix.as_str() == which || key.agent.as_str() == which;
+        let open: Vec<KeyId> = keys
+            .iter()
+            .filter(meant)
+            .filter(|key| key.revoked.is_none())
+            .map(|key| key.prefix.clone())
+            .collect();
+        if open.is_empty() {
+            let known = keys.iter().any(|key| meant(&key));
+            let what = if known {
+                "is already revoked"
+            } else {
+                "is no key and no agent here"
+            };
+            return Err(No::not_found(format!("`{which}` {what}")));
+        }
+        let mut index = 0;
+        for prefix in &open {
+            index = self.operation(format!("key {prefix} revoked"), ask).await?;
+            self.state
+                .revise_key(prefix, |key: &mut ApiKeyRecord| key.revoked = Some(now))?;
+        }
+        self.refresh()?;
+        Ok(json!({ "revoked": open, "record": index }))
+    }
+
+    /// A running gateway takes the change at once.
+    fn refresh(&self) -> Result<(), No> {
+        match &self.live {
+            Some(live) => live
+                .shared
+                .reload_registry()
+                .map_err(|fault| No::state(fault.to_string())),
+            None => Ok(()),
+        }
+    }
+}
+
+fn view(key: &ApiKeyRecord, now: bartizan_types::Timestamp) -> Value {
+    let state = match (key.revoked, key.expires) {
+        (Some(_), _) => "revoked",
+        (None, Some(expires)) if expires <= now => "expired",
+        _ => "active",
+    };
+    json!({
+        "prefix": key.prefix, "agent": key.agent, "user": key.user, "groups": key.groups, "state": state,
+        "created": key.created, "expires": key.expires, "revoked": key.revoked,
+    })
+}

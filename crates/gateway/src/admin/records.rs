@@ -1,0 +1,137 @@
+//! What happened: records found, read, explained, proven, erased.
+
+use bartizan_store::{Query, StoredRecord};
+use bartizan_types::{Action, CallId, RecordKind, RulingWord, Timestamp};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use super::{Answer, Ask, Desk, No};
+
+/// Records of one call shown by an explanation, at most.
+const CALL_RECORDS: usize = 64;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Erase {
+    reason: String,
+}
+
+/// A stored record in the shape of every answer.
+pub(crate) fn shape(stored: &StoredRecord) -> Value {
+    json!({
+        "index": stored.index,
+        "time": stored.entry.time,
+        "kind": stored.entry.kind,
+        "record": stored.record,
+        "erased_by": stored.erased_by,
+    })
+}
+
+impl Desk {
+    pub(super) fn search(&self, ask: &Ask<'_>) -> Answer {
+        let query = Query {
+            call: parsed(ask, "call")?,
+            session: parsed(ask, "session")?,
+            agent: parsed(ask, "agent")?,
+            since: number(ask, "since")?.map(Timestamp::from_unix_micros),
+            until: number(ask, "until")?.map(Timestamp::from_unix_micros),
+            kind: word::<RecordKind>(ask, "kind")?,
+            action: word::<Action>(ask, "action")?,
+            ruling: word::<RulingWord>(ask, "ruling")?,
+            code: parsed(ask, "code")?,
+            before: number(ask, "before")?,
+            limit: number(ask, "limit")?.map_or(100, |limit| {
+                usize::try_from(limit.clamp(1, 10_000)).unwrap_or(100)
+            }),
+        };
+        let found = self.ledger.search(&query)?;
+        let records: Vec<_> = found.iter().map(shape).collect();
+        Ok(json!({ "records": records, "size": self.ledger.stats().size }))
+    }
+
+    pub(super) fn record(&self, index: &str) -> Answer {
+        Ok(shape(&self.ledger.read(index_of(index)?)?))
+    }
+
+    pub(super) async fn erase(&self, index: &str, ask: &Ask<'_>) -> Answer {
+        let erase: Erase = ask.json()?;
+        if erase.reason.trim().is_empty() {
+            return Err(No::usage("an erasure needs a reason"));
+        }
+        let index = index_of(index)?;
+        let receipt = self
+            .ledger
+            .erase(index, &format!("{}, by {}", erase.reason, ask.by))
+            .await?;
+        Ok(json!({ "erased": index, "record": receipt.index }))
+    }
+
+    /// All records of a call, oldest first; `id` is the call's, or the index of one of its records.
+    pub(super) fn explain(&self, id: &str) -> Answer {
+        let call = match id.parse::<CallId>() {
+            Ok(call) => call,
+            Err(_) => {
+                let index =
+                    index_of(id).map_err(|_| No::usage(format!("`{id}` is neither a call nor an index")))?;
+                let stored = self.ledger.read(index)?;
+                match stored.record.as_ref().and_then(|record| record.call) {
+                    Some(call) => call,
+                    None => return Ok(json!({ "call": null, "records": [shape(&stored)] })),
+                }
+            }
+        };
+        let query = Query {
+            call: Some(call),
+            limit: CALL_RECORDS,
+            ..Query::default()
+        };
+        let mut found = self.ledger.search(&query)?;
+        if found.is_empty() {
+            return Err(No::not_found(format!("there is no call `{call}` in the log")));
+        }
+        found.sort_by_key(|stored| stored.index);
+        let records: Vec<_> = found.iter().map(shape).collect();
+        Ok(json!({ "call": call, "records": records }))
+    }
+
+    pub(super) fn prove(&self, index: &str) -> Answer {
+        let proof = self.ledger.prove(index_of(index)?)?;
+        serde_json::to_value(proof).map_err(|fault| No::state(fault.to_string()))
+    }
+
+    pub(super) fn checkpoint(&self) -> Value {
+        let head = self.ledger.checkpoint();
+        let checkpoint = head.checkpoint();
+        json!({
+            "note": head.note(), "size": checkpoint.size, "root": checkpoint.root,
+            "origin": checkpoint.origin, "vkey": self.ledger.verifier().vkey(),
+        })
+    }
+}
+
+fn index_of(text: &str) -> Result<u64, No> {
+    text.parse()
+        .map_err(|_| No::usage(format!("`{text}` is no record's index")))
+}
+
+fn parsed<T: std::str::FromStr>(ask: &Ask<'_>, name: &str) -> Result<Option<T>, No> {
+    let wrong = |text: &str| No::usage(format!("`{text}` is no {name}"));
+    ask.value(name)
+        .map(|text| text.parse().map_err(|_| wrong(text)))
+        .transpose()
+}
+
+fn number(ask: &Ask<'_>, name: &str) -> Result<Option<u64>, No> {
+    parsed(ask, name)
+}
+
+/// A word of a closed set, as serde spells it.
+fn word<T: DeserializeOwned>(ask: &Ask<'_>, name: &str) -> Result<Option<T>, No> {
+    let Some(text) = ask.value(name) else {
+        return Ok(None);
+    };
+    let known = serde_json::from_value(Value::from(text));
+    known
+        .map(Some)
+        .map_err(|_| No::usage(format!("`{text}` is no {name}")))
+}

@@ -1,0 +1,108 @@
+//! How things stand: the gateway, the log, the policy, alarms; and metrics.
+
+use http::StatusCode;
+use serde_json::json;
+
+use super::{Answer, Body, Desk, No, Reply};
+use crate::telemetry::{prometheus, ruling_word};
+
+impl Desk {
+    pub(super) fn status(&self) -> Answer {
+        let ledger = self.ledger.stats();
+        let head = self.ledger.checkpoint();
+        let log = json!({
+            "records": ledger.size, "disk_bytes": ledger.disk_bytes, "queued": ledger.queued,
+            "commits": ledger.commits, "full": ledger.full, "poisoned": ledger.poisoned,
+            "root": head.checkpoint().root, "vkey": self.ledger.verifier().vkey(),
+        });
+        let mut status = json!({
+            "running": self.live.is_some(),
+            "version": env!("CARGO_PKG_VERSION"),
+            "state": self.dir.path(),
+            "free_bytes": self.dir.free_bytes()?,
+            "ledger": log,
+        });
+        if let Some(live) = &self.live {
+            let shared = &live.shared;
+            let policy = shared.policy.load();
+            let upstreams: Vec<_> = shared
+                .upstreams()
+                .into_iter()
+                .map(|upstream| {
+                    let failure = upstream
+                        .last_failure
+                        .map(|(time, what)| json!({ "time": time, "what": what }));
+                    json!({ "name": upstream.name, "url": upstream.url, "last_failure": failure })
+                })
+                .collect();
+            let servers: Vec<_> = shared
+                .config
+                .servers
+                .iter()
+                .map(|server| json!({ "name": server.name }))
+                .collect();
+            let mut rulings = json!({ "allow": 0, "ask": 0, "deny": 0 });
+            for (_, ruling, _, count) in shared.meters.calls() {
+                let word = ruling_word(ruling);
+                rulings[word] = json!(rulings[word].as_u64().unwrap_or(0).saturating_add(count));
+            }
+            let alarms = live
+                .alarms
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .clone();
+            status["listen"] = json!(shared.address().to_string());
+            status["pid"] = json!(std::process::id());
+            status["started"] = json!(live.started);
+            status["draining"] = json!(shared.is_draining());
+            status["sessions"] = json!(shared.sessions());
+            status["calls"] = rulings;
+            status["policy"] = json!({
+                "digest": policy.digest(), "observes": policy.observes(), "policies": policy.statements().len(),
+            });
+            status["upstreams"] = json!(upstreams);
+            status["servers"] = json!(servers);
+            status["alarms"] = json!(alarms);
+        }
+        Ok(status)
+    }
+
+    pub(super) fn policy(&self) -> Answer {
+        let Some(live) = &self.live else {
+            return Err(No::new(
+                StatusCode::CONFLICT,
+                "not_running",
+                "no gateway runs on this state",
+            ));
+        };
+        let policy = live.shared.policy.load();
+        let policies: Vec<_> = policy
+            .statements()
+            .iter()
+            .map(|one| {
+                json!({ "id": one.id, "effect": one.effect, "reason": one.reason, "file": one.file, "compiled": one.compiled })
+            })
+            .collect();
+        Ok(json!({ "digest": policy.digest(), "observes": policy.observes(), "policies": policies }))
+    }
+
+    pub(super) fn metrics(&self) -> Reply {
+        match &self.live {
+            Some(live) => {
+                let shared = &live.shared;
+                let text =
+                    prometheus::render(&shared.meters, &self.ledger.stats(), live.projection.as_deref());
+                Reply {
+                    status: StatusCode::OK,
+                    body: Body::Text(prometheus::CONTENT_TYPE, text),
+                }
+            }
+            None => No::new(
+                StatusCode::CONFLICT,
+                "not_running",
+                "no gateway runs on this state",
+            )
+            .reply(),
+        }
+    }
+}

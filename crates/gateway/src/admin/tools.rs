@@ -1,0 +1,143 @@
+//! What MCP servers offer, held against the pins, and an operator's yes to what changed.
+//!
+//! An approval names the digest the operator looked at: if the server has changed its mind since, nothing is approved.
+
+use bartizan_mcp::{
+    ServerPins,
+    pin::{Pin, diff},
+};
+use bartizan_types::{Digest, ServerName};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Answer, Ask, Desk, No};
+use crate::clock;
+
+/// The item of a server's pins that is no pin: which listings were seen.
+const LISTED: &str = "listed";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Approve {
+    server: ServerName,
+    /// `kind:name` with the digest looked at.
+    items: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Item {
+    item: String,
+    digest: Digest,
+}
+
+impl Desk {
+    fn pinned(&self) -> Result<Vec<ServerPins>, No> {
+        let mut all = Vec::new();
+        for name in self.state.pinned_servers()? {
+            let server = ServerName::new(&name).map_err(|fault| No::state(fault.to_string()))?;
+            all.extend(self.pins(&server)?);
+        }
+        Ok(all)
+    }
+
+    fn pins(&self, server: &ServerName) -> Result<Option<ServerPins>, No> {
+        let mut pins = ServerPins::new(server.clone());
+        for (item, body) in self
+            .state
+            .pins(server)?
+            .into_iter()
+            .filter(|(item, _)| item != LISTED)
+        {
+            let pin = serde_json::from_slice(&body);
+            let pin = pin.map_err(|fault| {
+                No::state(format!("the pin `{item}` of `{server}` does not read: {fault}"))
+            })?;
+            pins.pins.insert(item, pin);
+        }
+        Ok((!pins.pins.is_empty()).then_some(pins))
+    }
+
+    pub(super) fn tools(&self) -> Answer {
+        let items = |pins: &ServerPins| {
+            pins.pins
+                .iter()
+                .map(|(key, pin)| view(&pins.server, key, pin))
+                .collect::<Vec<_>>()
+        };
+        let tools: Vec<_> = self.pinned()?.iter().flat_map(items).collect();
+        Ok(json!({ "tools": tools }))
+    }
+
+    pub(super) fn tools_diff(&self) -> Answer {
+        let mut changes = Vec::new();
+        for pins in self.pinned()? {
+            for (key, pin) in &pins.pins {
+                if let Some(waiting) = &pin.waiting {
+                    let mut change = view(&pins.server, key, pin);
+                    change["changes"] = json!(diff(&pin.held.definition, &waiting.definition));
+                    change["digest"] = json!(waiting.digest);
+                    changes.push(change);
+                }
+            }
+        }
+        Ok(json!({ "changes": changes }))
+    }
+
+    pub(super) async fn approve_tools(&self, ask: &Ask<'_>) -> Answer {
+        let approve: Approve = ask.json()?;
+        let Some(mut pins) = self.pins(&approve.server)? else {
+            return Err(No::not_found(format!(
+                "nothing of `{}` is pinned",
+                approve.server
+            )));
+        };
+        if approve.items.is_empty() {
+            return Err(No::usage("nothing to approve was named"));
+        }
+        let now = clock::now();
+        for item in &approve.items {
+            let Some(pin) = pins.pins.get(&item.item) else {
+                return Err(No::not_found(format!(
+                    "`{}` has no `{}`",
+                    approve.server, item.item
+                )));
+            };
+            let (kind, name) = (pin.kind, pin.name.clone());
+            pins.approve(kind, &name, item.digest, ask.by, now).map_err(|_| {
+                No::refused(format!(
+                    "`{}` is no longer what was looked at; look again",
+                    item.item
+                ))
+            })?;
+        }
+        let names: Vec<_> = approve.items.iter().map(|item| item.item.as_str()).collect();
+        let note = format!("approved of server `{}`: {}", approve.server, names.join(", "));
+        let index = self.operation(note, ask).await?;
+        let mut changed = Vec::new();
+        for name in &names {
+            let body = pins.pins.get(*name).map(serde_json::to_vec).transpose();
+            let body = body.map_err(|fault| No::state(fault.to_string()))?;
+            changed.extend(body.map(|body| (*name, body)));
+        }
+        let changed: Vec<(&str, &[u8])> = changed
+            .iter()
+            .map(|(name, body)| (*name, body.as_slice()))
+            .collect();
+        self.state.put_pins(&approve.server, &changed)?;
+        Ok(json!({ "server": approve.server, "approved": names, "record": index }))
+    }
+}
+
+fn view(server: &ServerName, key: &str, pin: &Pin) -> Value {
+    let state = match (&pin.waiting, &pin.approved) {
+        (Some(_), _) => "changed",
+        (None, Some(_)) => "approved",
+        (None, None) => "unreviewed",
+    };
+    json!({
+        "server": server, "item": key, "kind": pin.kind.as_str(), "name": pin.name, "state": state,
+        "digest": pin.held.digest, "first_seen": pin.held.at, "definition": pin.held.definition,
+        "approved_by": pin.approved.as_ref().map(|approval| approval.by.as_str()),
+    })
+}
