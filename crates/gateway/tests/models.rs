@@ -29,7 +29,11 @@ fn json(text: &str) -> Answer {
 
 async fn gated(answers: Vec<Answer>, policy: &str) -> (Gated, Upstreamed) {
     let provider = Upstreamed::start(answers).await;
-    let gate = Gated::start(config(vec![upstream("openai", Family::Openai, provider.address)]), policy).await;
+    let gate = Gated::start(
+        config(vec![upstream("openai", Family::Openai, provider.address)]),
+        policy,
+    )
+    .await;
     (gate, provider)
 }
 
@@ -52,8 +56,14 @@ async fn an_answer_comes_back_byte_for_byte_and_is_recorded() {
         .filter(|record| record.call.is_some_and(|id| id.to_string() == call))
         .collect();
     assert_eq!(of_call.len(), 2);
-    assert_eq!((of_call[0].kind, of_call[0].ruling), (RecordKind::Ruling, Some(RulingWord::Allow)));
-    assert_eq!((of_call[1].kind, of_call[1].ending), (RecordKind::Closing, Some(Ending::Complete)));
+    assert_eq!(
+        (of_call[0].kind, of_call[0].ruling),
+        (RecordKind::Ruling, Some(RulingWord::Allow))
+    );
+    assert_eq!(
+        (of_call[1].kind, of_call[1].ending),
+        (RecordKind::Closing, Some(Ending::Complete))
+    );
     let answer = of_call[1].answer.clone().unwrap();
     assert_eq!(answer.bytes, SAID.len() as u64);
     assert_eq!((answer.input_tokens, answer.output_tokens), (Some(3), Some(5)));
@@ -71,10 +81,16 @@ async fn the_provider_sees_its_own_key_and_never_the_agents() {
     ];
     gate.send(CHAT, ASK, &headers).await;
     let seen = provider.seen.lock().unwrap();
-    assert_eq!(seen[0].headers["authorization"], format!("Bearer {}", gate.provider_key));
+    assert_eq!(
+        seen[0].headers["authorization"],
+        format!("Bearer {}", gate.provider_key)
+    );
     assert_eq!(seen[0].headers["openai-organization"], "org");
     let all = format!("{:?}", seen[0].headers);
-    assert!(!all.contains(&gate.key) && !all.contains("cookie") && !all.contains("forwarded"), "{all}");
+    assert!(
+        !all.contains(&gate.key) && !all.contains("cookie") && !all.contains("forwarded"),
+        "{all}"
+    );
 }
 
 #[tokio::test]
@@ -106,9 +122,10 @@ async fn a_refused_tool_call_withholds_the_whole_answer() {
     assert!(text.contains("payments are not for agents"), "{text}");
     assert!(!text.contains("tool_calls"), "{text}");
     let records = gate.records().await;
-    let withheld = records.iter().filter_map(|stored| stored.record.as_ref()).any(|record| {
-        record.kind == RecordKind::Closing && record.ending == Some(Ending::Withheld)
-    });
+    let withheld = records
+        .iter()
+        .filter_map(|stored| stored.record.as_ref())
+        .any(|record| record.kind == RecordKind::Closing && record.ending == Some(Ending::Withheld));
     assert!(withheld);
 }
 
@@ -131,7 +148,10 @@ fn chat_end(reason: &str) -> String {
 
 /// The stream cut into pieces of `size` bytes.
 fn cut(text: &str, size: usize) -> Answer {
-    Answer::Stream(text.as_bytes().chunks(size).map(<[u8]>::to_vec).collect(), Duration::ZERO)
+    Answer::Stream(
+        text.as_bytes().chunks(size).map(<[u8]>::to_vec).collect(),
+        Duration::ZERO,
+    )
 }
 
 fn spoken_then_called() -> String {
@@ -174,12 +194,15 @@ async fn a_refused_tool_call_in_a_stream_is_never_released() {
 #[tokio::test]
 async fn a_stream_that_breaks_off_in_a_tool_call_releases_none_of_it() {
     let whole = spoken_then_called();
-    let until = whole.find("{\\\"to\\\":").unwrap();
-    let (gate, _provider) = gated(vec![cut(&whole[..until], 50)], OPEN).await;
-    let (_, _, body) = gate.post(CHAT, ASK_STREAM).await;
-    let text = String::from_utf8_lossy(&body);
-    assert!(text.contains("let me ") && !text.contains("tool_calls"), "{text}");
-    assert!(text.contains("upstream.malformed"), "{text}");
+    let inside = whole.find("{\\\"to\\\":").unwrap();
+    let between = whole[inside..].find("\n\n").unwrap() + inside + 2;
+    for (until, expected) in [(inside, "wire.sse_malformed"), (between, "upstream.malformed")] {
+        let (gate, _provider) = gated(vec![cut(&whole[..until], 50)], OPEN).await;
+        let (_, _, body) = gate.post(CHAT, ASK_STREAM).await;
+        let text = String::from_utf8_lossy(&body);
+        assert!(text.contains("let me ") && !text.contains("tool_calls"), "{text}");
+        assert!(text.contains(expected), "{text}");
+    }
 }
 
 #[tokio::test]
@@ -200,15 +223,23 @@ fn two_routes() -> Vec<ModelRoute> {
         upstream: UpstreamName::new(upstream).unwrap(),
         model: ModelName::new(model).unwrap(),
     };
-    vec![ModelRoute { name: ModelName::new("m").unwrap(), targets: vec![to("first", "m-1"), to("second", "m-2")] }]
+    vec![ModelRoute {
+        name: ModelName::new("m").unwrap(),
+        targets: vec![to("first", "m-1"), to("second", "m-2")],
+    }]
 }
 
 #[tokio::test]
 async fn another_upstream_is_tried_only_when_nothing_was_sent() {
-    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let dead = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let second = Upstreamed::start(vec![json(SAID), json(SAID)]).await;
-    let mut settings =
-        config(vec![upstream("first", Family::Openai, dead), upstream("second", Family::Openai, second.address)]);
+    let mut settings = config(vec![
+        upstream("first", Family::Openai, dead),
+        upstream("second", Family::Openai, second.address),
+    ]);
     settings.models = two_routes();
     let gate = Gated::start(settings, OPEN).await;
     let (status, _, _) = gate.post(CHAT, ASK).await;
@@ -223,7 +254,10 @@ async fn another_upstream_is_tried_only_when_nothing_was_sent() {
     settings.models = two_routes();
     let gate = Gated::start(settings, OPEN).await;
     let (status, _, body) = gate.post(CHAT, ASK).await;
-    assert_eq!((status.as_u16(), code(&body).as_str()), (502, "upstream.unreachable"));
+    assert_eq!(
+        (status.as_u16(), code(&body).as_str()),
+        (502, "upstream.unreachable")
+    );
     assert_eq!((first.count(), second.count()), (1, 1));
 }
 
@@ -234,7 +268,10 @@ async fn redirects_are_not_followed() {
     let moved = Answer::Dressed(307, vec![("location", location)], Vec::new());
     let (gate, provider) = gated(vec![moved], OPEN).await;
     let (status, headers, _) = gate.post(CHAT, ASK).await;
-    assert_eq!((status.as_u16(), provider.count(), elsewhere.count()), (307, 1, 0));
+    assert_eq!(
+        (status.as_u16(), provider.count(), elsewhere.count()),
+        (307, 1, 0)
+    );
     assert!(!headers.contains_key("location"));
 }
 
@@ -244,12 +281,25 @@ async fn answers_that_cannot_be_read_are_withheld() {
     let cases: Vec<(Answer, Code)> = vec![
         (json(duplicate), Code::UpstreamMalformed),
         (json("not json"), Code::UpstreamMalformed),
-        (Answer::Whole(200, "text/html", b"<p>hi".to_vec()), Code::UpstreamMalformed),
         (
-            Answer::Dressed(200, vec![("content-type", "application/json".into()), ("content-encoding", "br".into())], b"x".to_vec()),
+            Answer::Whole(200, "text/html", b"<p>hi".to_vec()),
             Code::UpstreamMalformed,
         ),
-        (json(&format!(r#"{{"id":"{}"}}"#, "x".repeat(2 << 20))), Code::UpstreamTooLarge),
+        (
+            Answer::Dressed(
+                200,
+                vec![
+                    ("content-type", "application/json".into()),
+                    ("content-encoding", "br".into()),
+                ],
+                b"x".to_vec(),
+            ),
+            Code::UpstreamMalformed,
+        ),
+        (
+            json(&format!(r#"{{"id":"{}"}}"#, "x".repeat(2 << 20))),
+            Code::UpstreamTooLarge,
+        ),
     ];
     for (answer, expected) in cases {
         let provider = Upstreamed::start(vec![answer]).await;
@@ -286,7 +336,10 @@ async fn past_its_slots_the_gateway_sheds() {
 
 #[tokio::test]
 async fn an_agent_that_goes_away_leaves_a_closing_record() {
-    let slow = Answer::Stream(vec![chat_delta(r#"{"content":"a"}"#).into_bytes(); 50], Duration::from_millis(50));
+    let slow = Answer::Stream(
+        vec![chat_delta(r#"{"content":"a"}"#).into_bytes(); 50],
+        Duration::from_millis(50),
+    );
     let (gate, _provider) = gated(vec![slow], OPEN).await;
     let bearer = format!("Bearer {}", gate.key);
     let mut open = gate.open(CHAT, ASK_STREAM, &[("authorization", &bearer)]).await;
@@ -312,20 +365,44 @@ async fn bad_credentials_and_bodies_never_reach_the_upstream() {
         (vec![], ASK, 401),
         (vec![("authorization", &wrong)], ASK, 401),
         (vec![("authorization", &good), ("x-api-key", &gate.key)], ASK, 401),
-        (vec![("authorization", &good), ("origin", "https://evil.example")], ASK, 403),
-        (vec![("authorization", &good)], r#"{"model":"a","model":"b"}"#, 400),
-        (vec![("authorization", &good)], r#"{"model":"a","messages":["\ud800"]}"#, 400),
+        (
+            vec![("authorization", &good), ("origin", "https://evil.example")],
+            ASK,
+            403,
+        ),
+        (
+            vec![("authorization", &good)],
+            r#"{"model":"a","model":"b"}"#,
+            400,
+        ),
+        (
+            vec![("authorization", &good)],
+            r#"{"model":"a","messages":["\ud800"]}"#,
+            400,
+        ),
         (vec![("authorization", &good)], "", 400),
-        (vec![("authorization", &good), ("content-encoding", "br")], ASK, 415),
+        (
+            vec![("authorization", &good), ("content-encoding", "br")],
+            ASK,
+            415,
+        ),
     ];
     for (headers, body, expected) in cases {
         let (status, _, answer) = gate.send(CHAT, body, &headers).await;
-        assert_eq!(status.as_u16(), expected, "{headers:?} {body} {}", String::from_utf8_lossy(&answer));
+        assert_eq!(
+            status.as_u16(),
+            expected,
+            "{headers:?} {body} {}",
+            String::from_utf8_lossy(&answer)
+        );
     }
     assert_eq!(provider.count(), 0);
     let records = gate.records().await;
     let rejected = records.iter().filter(|stored| {
-        stored.record.as_ref().is_some_and(|record| record.kind == RecordKind::Rejection)
+        stored
+            .record
+            .as_ref()
+            .is_some_and(|record| record.kind == RecordKind::Rejection)
     });
     assert_eq!(rejected.count(), 8);
 }

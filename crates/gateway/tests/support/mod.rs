@@ -15,8 +15,8 @@ use bartizan_gateway::{
 use bartizan_identity::{Pepper, mint_key};
 use bartizan_policy::{Policy, Source};
 use bartizan_store::{
-    Keyring, Ledger, LedgerOptions, MasterKey, Purpose, Query, Secret, Secrets, State, StateDir, StoredRecord,
-    WrappingKey,
+    Keyring, Ledger, LedgerOptions, MasterKey, Purpose, Query, Secret, Secrets, State, StateDir,
+    StoredRecord, WrappingKey,
 };
 use bartizan_types::{AgentId, Timestamp, UpstreamName};
 use bytes::Bytes;
@@ -66,10 +66,17 @@ impl Upstreamed {
                     let (log, script) = (Arc::clone(&log), Arc::clone(&script));
                     async move { one(request, &log, &script).await }
                 });
-                tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service),
+                );
             }
         });
-        Self { address, seen, answers }
+        Self {
+            address,
+            seen,
+            answers,
+        }
     }
 
     pub fn say(&self, answer: Answer) {
@@ -89,10 +96,19 @@ async fn one(
     let (head, body) = request.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     let path = head.uri.path_and_query().unwrap().to_string();
-    log.lock().unwrap().push(Seen { method: head.method, path, headers: head.headers, body });
+    log.lock().unwrap().push(Seen {
+        method: head.method,
+        path,
+        headers: head.headers,
+        body,
+    });
     let answer = script.lock().unwrap().pop_front();
     match answer {
-        None => Ok(response(404, &[("content-type", "application/json".to_owned())], b"{}".to_vec())),
+        None => Ok(response(
+            404,
+            &[("content-type", "application/json".to_owned())],
+            b"{}".to_vec(),
+        )),
         Some(Answer::HangUp) => Err(std::io::Error::other("hang up")),
         Some(Answer::Whole(status, kind, bytes)) => {
             Ok(response(status, &[("content-type", kind.to_owned())], bytes))
@@ -109,14 +125,20 @@ async fn one(
                 }
             });
             let stream = futures_core_stream(move |context| receiver.poll_recv(context));
-            let mut response = Response::new(BodyExt::boxed(StreamBody::new(stream)));
-            response.headers_mut().insert("content-type", "text/event-stream".parse().unwrap());
+            let mut response = Response::new(StreamBody::new(stream).boxed());
+            response
+                .headers_mut()
+                .insert("content-type", "text/event-stream".parse().unwrap());
             Ok(response)
         }
     }
 }
 
-fn response(status: u16, headers: &[(&'static str, String)], bytes: Vec<u8>) -> Response<BoxBody<Bytes, Infallible>> {
+fn response(
+    status: u16,
+    headers: &[(&'static str, String)],
+    bytes: Vec<u8>,
+) -> Response<BoxBody<Bytes, Infallible>> {
     let mut response = Response::new(Full::new(Bytes::from(bytes)).boxed());
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
     for (name, value) in headers {
@@ -197,19 +219,40 @@ impl Gated {
         let (master, _) = MasterKey::load(&state_dir).unwrap();
         let keyring = Keyring::open(&state_dir, &master).unwrap();
         let wrapping = WrappingKey::new(*keyring.derive(Purpose::Ledger).unwrap().expose());
-        let options = LedgerOptions { segment_bytes: 1 << 20, ..LedgerOptions::default() };
+        let options = LedgerOptions {
+            segment_bytes: 1 << 20,
+            ..LedgerOptions::default()
+        };
         let (ledger, _) = Ledger::open(&state_dir.ledger_path(), wrapping, options).unwrap();
         let secrets = Arc::new(Secrets::open(&state_dir, &keyring).unwrap());
         let provider_key = "sk-provider-never-seen-by-agents";
-        secrets.set("provider", &Secret::new(provider_key.as_bytes().to_vec())).unwrap();
+        secrets
+            .set("provider", &Secret::new(provider_key.as_bytes().to_vec()))
+            .unwrap();
         let state = Arc::new(State::open(&state_dir).unwrap());
         let pepper = keyring.derive(Purpose::ApiKeys).unwrap();
         let random = Secret::new([7_u8; 32]);
         let now = Timestamp::from_unix_seconds(1_700_000_000);
         let agent = AgentId::new("tester").unwrap();
-        let minted = mint_key(agent, None, BTreeSet::new(), now, None, &random, &Pepper::new(&pepper)).unwrap();
+        let minted = mint_key(
+            agent,
+            None,
+            BTreeSet::new(),
+            now,
+            None,
+            &random,
+            &Pepper::new(&pepper),
+        )
+        .unwrap();
         state.put_key(&minted.record.prefix, &minted.record).unwrap();
-        let policy = Policy::load(None, &[Source { name: "test.cedar", text: policy }]).unwrap();
+        let policy = Policy::load(
+            None,
+            &[Source {
+                name: "test.cedar",
+                text: policy,
+            }],
+        )
+        .unwrap();
         let parts = Parts {
             policy: Arc::new(policy),
             directory: Directory::new(pepper, Vec::new()),
@@ -220,7 +263,14 @@ impl Gated {
         };
         let running = Gateway::start(config, parts).await.unwrap();
         let key = minted.shown_once.expose().clone();
-        Self { running, key, ledger, provider_key, _directory: temporary, _state: state_dir }
+        Self {
+            running,
+            key,
+            ledger,
+            provider_key,
+            _directory: temporary,
+            _state: state_dir,
+        }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -228,7 +278,8 @@ impl Gated {
     }
 
     pub async fn post(&self, path: &str, body: impl Into<Bytes>) -> (StatusCode, HeaderMap, Bytes) {
-        self.send(path, body, &[("authorization", &format!("Bearer {}", self.key))]).await
+        self.send(path, body, &[("authorization", &format!("Bearer {}", self.key))])
+            .await
     }
 
     pub async fn send(
@@ -239,7 +290,11 @@ impl Gated {
     ) -> (StatusCode, HeaderMap, Bytes) {
         let response = self.open(path, body, headers).await;
         let (head, body) = response.into_parts();
-        let bytes = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let bytes = body
+            .collect()
+            .await
+            .map(|body| body.to_bytes())
+            .unwrap_or_default();
         (head.status, head.headers, bytes)
     }
 
@@ -257,15 +312,27 @@ impl Gated {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        client.request(request.body(Full::new(body.into())).unwrap()).await.unwrap()
+        client
+            .request(request.body(Full::new(body.into())).unwrap())
+            .await
+            .unwrap()
     }
 
     /// Every record, oldest first, once the deferred ones have settled.
     pub async fn records(&self) -> Vec<StoredRecord> {
         // A record that waits is written after every one queued before it.
-        let note = bartizan_types::Record::new(bartizan_types::RecordKind::Lifecycle, Timestamp::from_unix_seconds(1));
+        let note = bartizan_types::Record::new(
+            bartizan_types::RecordKind::Lifecycle,
+            Timestamp::from_unix_seconds(1),
+        );
         self.ledger.append(&note).await.unwrap();
-        let mut found = self.ledger.search(&Query { limit: 10_000, ..Query::default() }).unwrap();
+        let mut found = self
+            .ledger
+            .search(&Query {
+                limit: 10_000,
+                ..Query::default()
+            })
+            .unwrap();
         found.reverse();
         found
     }
