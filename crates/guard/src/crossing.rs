@@ -521,3 +521,6 @@ fn refusal(evidence: &Evidence, decision: &Decision) -> Refusal {
     }
     refusal
 }
+
+#[cfg(test)]
+mod tests;

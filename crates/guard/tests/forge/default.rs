@@ -1,0 +1,5 @@
+fn forge() -> bartizan_guard::Permit<String> {
+    Default::default()
+}
+
+fn main() {}

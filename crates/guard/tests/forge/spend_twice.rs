@@ -1,0 +1,5 @@
+fn twice(permit: bartizan_guard::Permit<String>) -> (String, String) {
+    (permit.spend(), permit.spend())
+}
+
+fn main() {}
