@@ -3,12 +3,12 @@
 //! Committed is what lies under a checkpoint that fits the tree. Bytes after the last such checkpoint are a write
 //! that was never acknowledged, and may be dropped, only if they can be: the segment is the last one, and no
 //! frame in them belongs to a later write (a later write exists only if the earlier one was synced). Everything
-//! else is damage, and an error. INVARIANT: no record that was acknowledged is ever reported as torn.
+//! else is damage, and an error; only a broken payload is passed on, for the caller to look for its tombstone. INVARIANT: no record that was acknowledged is ever reported as torn.
 
 use bartizan_types::Digest;
 
 use crate::{
-    frame::{Body, FrameFault, RecordFrame, SECTOR, SegmentHeader, decode, highest_batch},
+    frame::{Body, FrameFault, Payload, RecordFrame, SECTOR, SegmentHeader, decode, highest_batch},
     note::{NoteFault, SignedCheckpoint, Verifier},
     tree::Tree,
 };
@@ -180,6 +180,7 @@ impl State {
     ) -> Result<usize, ScanFault> {
         let mut tree = self.tree.clone();
         let start = at;
+        let mut broken = None;
         loop {
             let fault = |what| ScanFault { at, what };
             let frame = decode(bytes.get(at..).unwrap_or_default()).map_err(|f| fault(Flaw::Frame(f)))?;
@@ -193,6 +194,9 @@ impl State {
                     if record.index != tree.size() {
                         return Err(fault(Flaw::Index));
                     }
+                    if record.payload == Payload::Broken {
+                        broken = broken.or(Some(at));
+                    }
                     tree.append(record.entry.leaf_hash());
                 }
                 Body::Checkpoint(note) => {
@@ -203,6 +207,17 @@ impl State {
                         return Err(ScanFault {
                             at: next,
                             what: Flaw::Padding,
+                        });
+                    }
+                    // A payload in the very last write can't be a half-done erasure: its tombstone would come
+                    // after. So the write itself is torn.
+                    let rest = bytes.get(end..).unwrap_or_default();
+                    if let Some(at) = broken.filter(|_| expect.last)
+                        && highest_batch(rest).is_none_or(|highest| highest <= self.batch)
+                    {
+                        return Err(ScanFault {
+                            at,
+                            what: Flaw::Frame(FrameFault::Crc),
                         });
                     }
                     self.tell(bytes, start, at, visit);

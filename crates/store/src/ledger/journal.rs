@@ -149,6 +149,20 @@ impl Journal {
         Arc::clone(&view.head)
     }
 
+    /// The key that checks this log's heads.
+    #[must_use]
+    pub fn verifier(&self) -> bartizan_ledger::Verifier {
+        self.shared.signer.verifier().clone()
+    }
+
+    /// One record.
+    ///
+    /// # Errors
+    /// `Missing`, `Corrupt`, `Io`.
+    pub fn read(&self, index: u64) -> Result<super::StoredRecord, LedgerFault> {
+        self.shared.read(index)
+    }
+
     /// Serialises and commits records as one batch; a convenience for `sim` and tests.
     ///
     /// # Errors

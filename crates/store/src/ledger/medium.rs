@@ -122,7 +122,17 @@ impl Disk {
 
 fn make_owner_only(path: &Path) -> io::Result<()> {
     match fs::mkdir(path, Mode::RWXU) {
-        Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
+        Ok(()) => {
+            // The new name must outlive a crash, or everything below it would not.
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let parent = fs::open(
+                parent.unwrap_or(Path::new(".")),
+                OFlags::RDONLY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )?;
+            Ok(fs::fsync(parent)?)
+        }
+        Err(rustix::io::Errno::EXIST) => Ok(()),
         Err(errno) => Err(errno.into()),
     }
 }

@@ -101,6 +101,10 @@ fn check(options: &LedgerOptions) -> Result<(), LedgerFault> {
         }
     };
     fits(
+        "origin",
+        bartizan_ledger::note::check_origin(&options.origin).is_ok(),
+    )?;
+    fits(
         "segment_bytes",
         (64 << 10..=1 << 30).contains(&options.segment_bytes),
     )?;
@@ -267,6 +271,7 @@ impl Opening {
             last.as_ref().map_or(1, |last| last.number)
         };
         let mut tombs = Vec::new();
+        let mut broken = Vec::new();
         let mut last_time = None;
         for number in rebuild_from..=last.as_ref().map_or(0, |last| last.number) {
             let read;
@@ -289,7 +294,8 @@ impl Opening {
                 return Err(fault);
             }
             last_time = last_time.max(fill.last_time);
-            tombs = fill.tombs;
+            tombs.extend(fill.tombs);
+            broken.extend(fill.broken);
             derived
                 .flush()
                 .map_err(|source| io("writing derived files", source))?;
@@ -297,6 +303,9 @@ impl Opening {
         let tree = last
             .as_ref()
             .map_or_else(Tree::default, |last| last.scan.tree.clone());
+        if let Some(index) = broken.into_iter().find(|index| !tombs.contains(index)) {
+            return Err(LedgerFault::Corrupt(Damage::Record(index)));
+        }
         self.compare_roots(held, &tree)?;
         let (open_calls, open_list) = self.open_calls(oldest, tree.size())?;
         if let Some(last) = &last {
@@ -510,6 +519,8 @@ struct Fill<'a> {
     derived: &'a mut Derived,
     key: &'a DataKey,
     tombs: Vec<u64>,
+    /// Payloads that are neither there nor gone: damage, unless a tombstone names them.
+    broken: Vec<u64>,
     last_time: Option<Timestamp>,
     fault: Option<LedgerFault>,
 }
@@ -522,6 +533,7 @@ impl<'a> Fill<'a> {
             derived,
             key,
             tombs: Vec::new(),
+            broken: Vec::new(),
             last_time: None,
             fault: None,
         }
@@ -545,11 +557,16 @@ impl<'a> Fill<'a> {
                 let body: Record = serde_json::from_slice(&body).map_err(|_| damaged())?;
                 Row::of(&body, &self.shared.index_key)
             }
-            Payload::Erased | Payload::Broken => Row {
-                time: entry.time.unix_micros(),
-                kind: entry.kind.tag(),
-                ..Row::default()
-            },
+            gone => {
+                if gone == Payload::Broken {
+                    self.broken.push(record.index);
+                }
+                Row {
+                    time: entry.time.unix_micros(),
+                    kind: entry.kind.tag(),
+                    ..Row::default()
+                }
+            }
         };
         if let (RecordKind::Tombstone, Some(about)) = (entry.kind, entry.about) {
             self.tombs.push(about);
