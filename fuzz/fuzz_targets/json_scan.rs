@@ -6,7 +6,9 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 
 fuzz_target!(|data: &[u8]| {
-    let Ok(body) = scan(data, &Bounds::default()) else { return };
+    let Ok(body) = scan(data, &Bounds::default()) else {
+        return;
+    };
     let raw: &RawValue = serde_json::from_str(body.text()).expect("accepted by serde_json");
     let leaves = arguments(raw);
     assert!(leaves.texts.len() + leaves.numbers.len() <= 256);

@@ -8,7 +8,9 @@ use bartizan_wire::{
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let Ok(body) = scan(data, &Bounds::default()) else { return };
+    let Ok(body) = scan(data, &Bounds::default()) else {
+        return;
+    };
     let Ok(message) = decode(body) else { return };
     let encoded = match &message {
         Message::Request { id, method, params } => request(id, method, *params),

@@ -8,10 +8,16 @@ use bartizan_wire::{
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let Some((api, data)) = data.split_first() else { return };
+    let Some((api, data)) = data.split_first() else {
+        return;
+    };
     let api = Api::ALL[usize::from(*api) % 3];
-    let Ok(body) = scan(data, &Bounds::default()) else { return };
-    let Ok(request) = decode_request(api, body) else { return };
+    let Ok(body) = scan(data, &Bounds::default()) else {
+        return;
+    };
+    let Ok(request) = decode_request(api, body) else {
+        return;
+    };
     let spliced = with_model(data, request.model_span.clone(), "other \"model\"\\");
     let body = scan(&spliced, &Bounds::default()).expect("still strict");
     let after = decode_request(api, body).expect("still a request");

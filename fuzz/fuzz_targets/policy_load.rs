@@ -5,7 +5,10 @@ use bartizan_policy::{Policy, Source};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    let source = Source { name: "fuzz.cedar", text };
+    let source = Source {
+        name: "fuzz.cedar",
+        text,
+    };
     if let Err(diagnostics) = Policy::load(None, &[source]) {
         assert!(!diagnostics.is_empty());
         for diagnostic in diagnostics {

@@ -22,12 +22,16 @@ fn run(data: &[u8], size: usize) -> (Vec<(Option<String>, String)>, Vec<u8>, Res
             break;
         }
     }
-    let result = result.and(splitter.finish(&mut each)).map_err(|fault| fault.code.as_str());
+    let result = result
+        .and(splitter.finish(&mut each))
+        .map_err(|fault| fault.code.as_str());
     (events, raw, result)
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Some((size, data)) = data.split_first() else { return };
+    let Some((size, data)) = data.split_first() else {
+        return;
+    };
     let whole = run(data, data.len().max(1));
     let parts = run(data, usize::from(*size).max(1));
     assert_eq!(whole.0, parts.0);

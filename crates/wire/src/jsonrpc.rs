@@ -294,8 +294,9 @@ fn encode<T: Serialize>(message: &T) -> Vec<u8> {
 /// The JSON-RPC error code that a refusal of this code carries.
 ///
 /// JSON-RPC's own: -32700 the bytes are not JSON, -32600 not a message, -32601 no such method, -32602 wrong
-/// params, -32603 our mistake. MCP's (2026-07-28): -32020 header and body disagree, -32022 revision not supported. Ours, in the range JSON-RPC leaves to servers: -32001 policy or identity says no, -32003 a limit,
-/// -32004 an upstream failed.
+/// params, -32603 our mistake. MCP's (2026-07-28): -32020 header and body disagree, -32022 revision not supported.
+/// Ours, in the range JSON-RPC leaves to servers: -32001 policy or identity says no, -32003 a limit, -32004 an
+/// upstream failed.
 #[must_use]
 pub fn error_code(code: Code) -> i64 {
     use bartizan_types::Fault as Whose;

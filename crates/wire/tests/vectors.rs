@@ -86,7 +86,7 @@ fn event_streams_that_are_refused() {
 
 #[test]
 fn requests_that_are_refused() {
-    check("requests.json", 39, |vector, bytes| {
+    check("requests.json", 40, |vector, bytes| {
         model::decode_request(api(vector), scan(bytes)?).map(|_| ())
     });
 }

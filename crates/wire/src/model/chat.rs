@@ -253,7 +253,8 @@ impl Tracker {
                 touched = true;
             }
         }
-        if let Some(Text(reason)) = choice.finish_reason {
+        // Some upstreams send an empty reason with every chunk.
+        if let Some(Text(reason)) = choice.finish_reason.filter(|Text(reason)| !reason.is_empty()) {
             // An answer cut short has a cut call, even where its JSON happens to be whole.
             if !streaming.calls.is_empty() && matches!(&*reason, "length" | "content_filter") {
                 return Err(malformed());

@@ -317,7 +317,9 @@ impl Tracker {
                     return Err(malformed());
                 }
                 limits.arguments(call.arguments.len())?;
-                self.seen.push(essence(&call)?);
+                let essence = essence(&call)?;
+                limits.remember(&essence)?;
+                self.seen.push(essence);
                 found.ready.push(call);
                 Ok(true)
             }
@@ -340,6 +342,7 @@ impl Tracker {
         }
         limits.open_call()?;
         limits.arguments(call.arguments.len())?;
+        limits.remember(&essence)?;
         self.seen.push(essence);
         found.ready.push(call);
         Ok(())

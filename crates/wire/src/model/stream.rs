@@ -74,12 +74,21 @@ pub(super) struct Found {
 pub(super) struct Limits {
     argument_bytes: usize,
     calls_left: u32,
+    /// Bytes of given-out calls that a tracker may still keep to compare with.
+    memory_left: usize,
 }
 
 impl Limits {
     /// Counts a call that begins.
     pub(super) fn open_call(&mut self) -> Result<(), Fault> {
         self.calls_left = self.calls_left.checked_sub(1).ok_or(self.exceeded())?;
+        Ok(())
+    }
+
+    /// Counts a call that is kept to compare later mentions with.
+    pub(super) fn remember(&mut self, call: &Whole) -> Result<(), Fault> {
+        let bytes = call.id.len() + call.name.len() + call.arguments.len();
+        self.memory_left = self.memory_left.checked_sub(bytes).ok_or(self.exceeded())?;
         Ok(())
     }
 
@@ -101,6 +110,9 @@ pub(super) fn event_json<'a, T: Deserialize<'a>>(data: &'a str) -> Result<T, Fau
     let scanned = json::scan(data.as_bytes(), &Bounds::default()).map_err(Fault::of_upstream)?;
     shaped(scanned.text())
 }
+
+/// What keeping a block costs beside its bytes: a flood of blank lines must meet the bound before it fills memory.
+const BLOCK_OVERHEAD_BYTES: usize = 64;
 
 #[derive(Debug)]
 enum Tracker {
@@ -165,6 +177,7 @@ impl Stream {
                 limits: Limits {
                     argument_bytes: bounds.argument_bytes,
                     calls_left: bounds.proposals,
+                    memory_left: bounds.held_bytes,
                 },
                 held_bytes: bounds.held_bytes,
                 state: State::Flowing,
@@ -246,7 +259,7 @@ impl Stream {
 impl Core {
     fn take(&mut self, event: Event<'_>, each: &mut dyn FnMut(Step<'_>)) -> Result<(), Fault> {
         if self.state == State::Owed {
-            self.waiting_bytes += event.raw.len();
+            self.waiting_bytes += event.raw.len() + BLOCK_OVERHEAD_BYTES;
             self.within_bound()?;
             self.waiting.push_back(event.raw.to_vec());
             return Ok(());
@@ -319,7 +332,7 @@ impl Core {
         while self.state != State::Owed
             && let Some(block) = self.waiting.pop_front()
         {
-            self.waiting_bytes -= block.len();
+            self.waiting_bytes -= block.len() + BLOCK_OVERHEAD_BYTES;
             self.take(sse::block(&block)?, each)?;
         }
         Ok(())

@@ -77,7 +77,8 @@ struct File<'a> {
     file_id: Option<Text<'a>>,
 }
 
-/// Content inside content: a tool result's blocks hold blocks, and those hold none.
+/// Content inside content: a tool result's blocks hold blocks, and those hold little. Each level reads its bytes
+/// once more, so this also bounds the work.
 const DEEPEST_CONTENT: u8 = 4;
 
 /// Walks messages and items, adding to the request's facts.
@@ -132,32 +133,36 @@ impl<'r, 'a> Reader<'r, 'a> {
 
     /// A text, or a list of parts, blocks or items.
     pub(super) fn content(&mut self, content: &'a RawValue) -> Result<(), Fault> {
-        match content.get().as_bytes().first() {
-            Some(b'"') => Ok(()),
+        let first = content.get().as_bytes().first();
+        if first == Some(&b'"') {
+            return Ok(());
+        }
+        if self.depth >= DEEPEST_CONTENT {
+            return Err(self.misshapen(content));
+        }
+        self.depth += 1;
+        match first {
             Some(b'[') => {
-                if self.depth >= DEEPEST_CONTENT {
-                    let at = span_of(self.body, content.get()).map_or(0, |span| span.start);
-                    return Err(Fault::new(Code::RequestShape, at));
-                }
-                self.depth += 1;
                 for part in shaped::<Vec<Part<'a>>>(self.body, content.get())? {
                     if let Part::Item(item) = part {
                         self.item(*item)?;
                     }
                 }
-                self.depth -= 1;
-                Ok(())
             }
-            // A lone object: computer_call_output's screenshot, for one.
+            // A lone object: the screenshot in a computer_call_output, for one.
             Some(b'{') => {
                 let Object(item) = shaped::<Object<Item<'a>>>(self.body, content.get())?;
-                self.item(item)
+                self.item(item)?;
             }
-            _ => Err(Fault::new(
-                Code::RequestShape,
-                span_of(self.body, content.get()).map_or(0, |span| span.start),
-            )),
+            _ => return Err(self.misshapen(content)),
         }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn misshapen(&self, content: &RawValue) -> Fault {
+        let at = span_of(self.body, content.get()).map_or(0, |span| span.start);
+        Fault::new(Code::RequestShape, at)
     }
 
     fn item(&mut self, item: Item<'a>) -> Result<(), Fault> {
@@ -179,7 +184,8 @@ impl<'r, 'a> Reader<'r, 'a> {
             "container_upload" => {}
             "" if item.role.is_none() && item.id.is_some() => self.history("item_reference", item.id),
             "item_reference" => self.history("item_reference", item.id),
-            output if output.ends_with("_output") => {
+            // Without an id it answers no call: a part of what a provider-run tool gave, say.
+            output if output.ends_with("_output") && (item.call_id.is_some() || item.id.is_some()) => {
                 self.result(item.call_id.or(item.id), item.name, item.output);
             }
             image if image.contains("image") || image.contains("screenshot") => self.request.images = true,
