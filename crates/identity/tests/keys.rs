@@ -321,6 +321,28 @@ fn a_cached_token_ends_with_its_time_its_epoch_and_a_clock_that_went_back() {
 }
 
 #[test]
+fn the_maximum_age_ends_a_cached_token_too() {
+    let keys = Keys::new();
+    let mut issuer = issuer("https://issuer.example", None, Some(set(&keys.jwks())));
+    issuer.config.max_age_seconds = Some(60);
+    let registry = Registry::new(1, Vec::new(), pepper(1), vec![issuer]).unwrap();
+    let token = keys.token(
+        &forge::header().to_string(),
+        &forge::claims().to_string(),
+        "ES256",
+    );
+    let cache = TokenCache::new(16);
+    let reason = |now| {
+        let found = cache.authenticate(&registry, &Credential::Bearer(&token), at(now));
+        found.map(|_| ()).map_err(|fault| fault.reason)
+    };
+    // Issued 10 s before now, 60 s old at most, 30 s of leeway.
+    assert_eq!(reason(NOW), Ok(()));
+    assert_eq!(reason(NOW + 79), Ok(()));
+    assert_eq!(reason(NOW + 80), Err(Reason::TooOld));
+}
+
+#[test]
 fn the_cache_is_bounded_and_agrees_with_no_cache() {
     let keys = Keys::new();
     let issuers = vec![issuer("https://issuer.example", None, Some(set(&keys.jwks())))];
