@@ -39,6 +39,7 @@ use tokio_rustls::TlsAcceptor;
 pub use config::Config;
 pub use directory::{Directory, IssuerSource, KeysAt, ReloadFault};
 pub use gate::CallSpan;
+pub use mcp::{StdioFault, pins};
 pub use meters::Meters;
 pub use model::UpstreamStatus;
 pub use upstream::RootsFault;
@@ -126,6 +127,7 @@ pub struct Shared {
     rejections: Rejections,
     slots: Arc<Semaphore>,
     routes: model::Routes,
+    mcp: mcp::Hub,
     spans: Option<mpsc::Sender<CallSpan>>,
     stop: watch::Sender<bool>,
 }
@@ -190,6 +192,7 @@ impl Gateway {
         }
         let tls = config.listen.tls.as_ref().map(acceptor).transpose()?;
         let routes = model::Routes::new(&config)?;
+        let mcp = mcp::Hub::new(&config)?;
         let listen = |source| StartFault::Listen {
             address: wanted,
             source,
@@ -217,6 +220,7 @@ impl Gateway {
             rejections: Rejections::new(config.limits.rejections_per_minute),
             slots: Arc::new(Semaphore::new(config.limits.concurrent_calls)),
             routes,
+            mcp,
             spans: parts.spans,
             stop,
             config,
@@ -252,6 +256,7 @@ impl Running {
                 tracing::error!(error = %fault, "a task of the gateway ended badly");
             }
         }
+        self.shared.mcp.close();
     }
 }
 

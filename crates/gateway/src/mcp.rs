@@ -1,12 +1,73 @@
-//! MCP towards agents and servers. Being built: every request is refused until it is.
+//! MCP towards agents and servers: HTTP in front, any way behind.
+//!
+//! An agent of the 2025 revisions has a session that we mint and bind to its identity; a stateless one has each
+//! request checked for itself, headers against body. Whatever it asks becomes a ruled call, an answer of ours, or a
+//! refusal. The protocol itself is `bartizan-mcp`; what lives here owns the sockets, pipes and tasks.
 
-use std::sync::Arc;
+mod calls;
+mod conn;
+mod flow;
+mod hub;
+mod open;
+pub mod pins;
+mod stdio;
 
-use bartizan_types::{Code, Refusal, ServerName};
-use http::{Response, request::Parts};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bartizan_guard::AnswerFacts;
+use bartizan_mcp::{
+    Method, Names, Outcome, Params, PinKind, Revision, header as repeated, pin::PinFault, refusal, session,
+};
+use bartizan_types::{Action, CallFacts, Code, Digest, Refusal, ServerName};
+use bartizan_wire::{
+    json,
+    jsonrpc::{self, Id, Message},
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method as Verb, Response, StatusCode, header, request::Parts};
+use http_body::Frame;
 use hyper::body::Incoming;
+use tokio::{
+    sync::mpsc,
+    time::{Duration, Interval, MissedTickBehavior},
+};
 
-use crate::{Shared, answer::AgentBody, gate::Caller, serve::fresh};
+pub(crate) use hub::Hub;
+pub use stdio::StdioFault;
+
+use crate::{
+    Shared,
+    answer::{AgentBody, Cut},
+    clock,
+    edge::{self, BodyBounds},
+    gate::Caller,
+    model::sha256,
+    serve::fresh,
+};
+use calls::Asked;
+use flow::{Agent, Ctx, Refused, Reply};
+
+const SESSION: &str = "mcp-session-id";
+/// A comment on a quiet stream, so that nothing in between takes it for dead.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Rules on something that forwards nothing of its own.
+///
+/// # Errors
+/// The refusal.
+pub(crate) async fn rule(shared: &Arc<Shared>, caller: &Caller, facts: CallFacts) -> Result<(), Refusal> {
+    let (permit, mut passage) = shared
+        .enter(shared.evidence(caller, facts, Vec::new()), ())
+        .await?;
+    let () = permit.spend();
+    let _call = passage.answered(AnswerFacts::default())?.spend();
+    passage.finish();
+    Ok(())
+}
 
 /// Serves one request of an agent to `/mcp` or `/mcp/{server}`.
 ///
@@ -15,10 +76,467 @@ use crate::{Shared, answer::AgentBody, gate::Caller, serve::fresh};
 pub(crate) async fn serve(
     shared: &Arc<Shared>,
     caller: Caller,
-    _server: Option<ServerName>,
-    _head: Parts,
-    _body: Incoming,
+    server: Option<ServerName>,
+    head: Parts,
+    body: Incoming,
 ) -> Result<Response<AgentBody>, Refusal> {
-    shared.reject(Code::ServerUnknown, Some(&caller.principal));
-    Err(fresh(Code::ServerUnknown))
+    let early = |code| {
+        shared.reject(code, Some(&caller.principal));
+        fresh(code)
+    };
+    let names = Arc::new(shared.mcp.scope(server.as_ref()).map_err(early)?);
+    for name in ["mcp-protocol-version", "mcp-method", "mcp-name", SESSION] {
+        if head.headers.get_all(name).iter().nth(1).is_some() {
+            return Err(early(Code::HeaderMismatch));
+        }
+    }
+    match head.method {
+        Verb::POST => post(shared, &caller, names, &head, body).await,
+        Verb::GET => stream(shared, &caller, names, &head).await,
+        Verb::DELETE => {
+            let session = held(shared, &caller, &head.headers).map_err(early)?;
+            shared.mcp.close_session(&session);
+            let mut response = Response::new(AgentBody::ours(Vec::new()));
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            Ok(response)
+        }
+        _ => Err(early(Code::Method)),
+    }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Code> {
+    headers
+        .get(name)
+        .map(|value| value.to_str().map_err(|_| Code::HeaderMismatch))
+        .transpose()
+}
+
+fn held(shared: &Shared, caller: &Caller, headers: &HeaderMap) -> Result<Arc<hub::AgentSession>, Code> {
+    let id = text(headers, SESSION)?.ok_or(Code::SessionUnknown)?;
+    shared.mcp.session(id, &hub::Owner::of(&caller.principal))
+}
+
+/// Whether the agent takes a type. No `Accept` takes everything (RFC 9110 section 12.5.1).
+fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
+    let mut any = false;
+    for value in headers.get_all(header::ACCEPT) {
+        any = true;
+        let listed = value.to_str().unwrap_or_default().split(',').any(|range| {
+            let range = range.split(';').next().unwrap_or_default().trim();
+            let group = wanted.split('/').next().unwrap_or_default();
+            range.eq_ignore_ascii_case(wanted) || range == "*/*" || range == format!("{group}/*")
+        });
+        if listed {
+            return true;
+        }
+    }
+    !any
+}
+
+async fn post(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    names: Arc<Names>,
+    head: &Parts,
+    body: Incoming,
+) -> Result<Response<AgentBody>, Refusal> {
+    let early = |code| {
+        shared.reject(code, Some(&caller.principal));
+        fresh(code)
+    };
+    if !edge::is_json(&head.headers) || !accepts(&head.headers, "application/json") {
+        return Err(early(Code::ContentType));
+    }
+    let bounds = BodyBounds::request(&shared.config.limits);
+    let (bytes, _) = edge::read(&head.headers, body, bounds).await.map_err(early)?;
+    let limits = json::Bounds {
+        depth: shared.config.limits.json_depth,
+        bytes: shared.config.limits.body_bytes,
+        ..json::Bounds::default()
+    };
+    let scanned = json::scan(&bytes, &limits).map_err(|fault| early(fault.code))?;
+    let message = jsonrpc::decode(scanned).map_err(|fault| early(fault.code))?;
+    let base = Base {
+        shared,
+        caller,
+        names,
+        streams: accepts(&head.headers, "text/event-stream"),
+        headers: Some(Arc::new(head.headers.clone())),
+        body: (u64::try_from(bytes.len()).unwrap_or(u64::MAX), sha256(&bytes)),
+    };
+    let (id, name) = match &message {
+        Message::Request { id, method, .. } => (Some(id.clone()), Some(method.clone())),
+        Message::Notification { method, .. } => (None, Some(method.clone())),
+        Message::Response { .. } | Message::Failure { .. } => (None, None),
+    };
+    let method = name.as_deref().map_or(Method::Unknown, Method::parse);
+    match message_of(&base, &head.headers, message).await {
+        Ok(reply) => Ok(answer(reply)),
+        Err((refused, revision)) => {
+            let detail = refused.detail.as_deref();
+            Ok(told(id.as_ref(), method, revision, &refused.refusal, detail))
+        }
+    }
+}
+
+struct Base<'a> {
+    shared: &'a Arc<Shared>,
+    caller: &'a Caller,
+    names: Arc<Names>,
+    streams: bool,
+    headers: Option<Arc<HeaderMap>>,
+    body: (u64, Digest),
+}
+
+impl Base<'_> {
+    fn ctx(&self, agent: Agent) -> Ctx {
+        Ctx {
+            shared: Arc::clone(self.shared),
+            caller: self.caller.clone(),
+            names: Arc::clone(&self.names),
+            agent,
+            streams: self.streams,
+            headers: self.headers.clone(),
+            body: self.body,
+        }
+    }
+
+    fn early(&self, code: Code) -> Refused {
+        self.shared.reject(code, Some(&self.caller.principal));
+        fresh(code).into()
+    }
+}
+
+/// Serves one message that came by HTTP. With a refusal comes the revision to tell it in.
+async fn message_of(
+    base: &Base<'_>,
+    headers: &HeaderMap,
+    message: Message<'_>,
+) -> Result<Reply, (Refused, Revision)> {
+    let oldest = Revision::LAST_WITH_HANDSHAKE;
+    let shaped = |revision| move |code| (base.early(code), revision);
+    let repeated = repeated::Headers {
+        version: text(headers, "mcp-protocol-version").map_err(shaped(oldest))?,
+        method: text(headers, "mcp-method").map_err(shaped(oldest))?,
+        name: text(headers, "mcp-name").map_err(shaped(oldest))?,
+    };
+    let (name, params) = match &message {
+        Message::Request { method, params, .. } | Message::Notification { method, params } => (
+            Some(method.as_ref()),
+            Params::read(*params).map_err(shaped(oldest))?,
+        ),
+        Message::Response { .. } | Message::Failure { .. } => (None, Params::default()),
+    };
+    let said = params.version().map_err(shaped(oldest))?;
+    let stateless = said.is_some() || repeated.version == Some(Revision::LATEST.as_str());
+    let named = match name.and_then(|name| Method::parse(name).named_by()) {
+        Some(key) => params.text(key).map_err(shaped(oldest))?,
+        None => None,
+    };
+    if stateless {
+        let latest = Revision::LATEST;
+        // A client that disagrees with itself is told that first.
+        if repeated.version != said.as_deref() {
+            return Err(shaped(latest)(Code::HeaderMismatch));
+        }
+        if said.as_deref() != Some(latest.as_str()) {
+            return Err(shaped(latest)(Code::RevisionUnsupported));
+        }
+        repeated::check(repeated, latest, name.unwrap_or_default(), named.as_deref())
+            .map_err(shaped(latest))?;
+        let Message::Request {
+            id,
+            method,
+            params: raw,
+        } = message
+        else {
+            // That revision has no messages of this kind from clients over HTTP.
+            return Err(shaped(latest)(Code::MessageInvalid));
+        };
+        let face = session::stateless_face(&params).map_err(shaped(latest))?;
+        let ctx = base.ctx(Agent::Stateless(Box::new(face)));
+        let asked = Asked {
+            id,
+            name: method,
+            raw,
+            params,
+        };
+        return calls::request(&ctx, asked)
+            .await
+            .map_err(|refused| (refused, latest));
+    }
+    if let (Some("initialize"), Message::Request { id, .. }) = (name, &message) {
+        return initialize(base, &params, id)
+            .await
+            .map_err(|refused| (refused, oldest));
+    }
+    let session = held(base.shared, base.caller, headers).map_err(shaped(oldest))?;
+    let ctx = base.ctx(Agent::Session(session));
+    let revision = ctx.revision();
+    repeated::check(repeated, revision, name.unwrap_or_default(), named.as_deref())
+        .map_err(shaped(revision))?;
+    in_session(&ctx, message, params)
+        .await
+        .map_err(|refused| (refused, revision))
+}
+
+async fn initialize(base: &Base<'_>, params: &Params<'_>, id: &Id<'_>) -> Result<Reply, Refused> {
+    let state = session::Session::open(params).map_err(|code| base.early(code))?;
+    let owner = hub::Owner::of(&base.caller.principal);
+    let session = base
+        .shared
+        .mcp
+        .open_session(owner, state)
+        .map_err(|code| base.early(code))?;
+    let ctx = base.ctx(Agent::Session(Arc::clone(&session)));
+    let introduced = async {
+        let result = calls::introduce(&ctx).await?;
+        let server = ctx
+            .names
+            .servers()
+            .first()
+            .cloned()
+            .ok_or_else(|| ctx.early(Code::ServerUnknown))?;
+        let facts = calls::facts(&ctx, Action::Connect, bartizan_types::Resource::Server { server });
+        calls::released(&ctx, facts, refusal::result(id, &result)).await
+    };
+    match introduced.await {
+        Ok(Reply::Whole {
+            status,
+            bytes,
+            release,
+            ..
+        }) => Ok(Reply::Whole {
+            status,
+            bytes,
+            release,
+            session: Some(session.id.clone()),
+        }),
+        Ok(reply) => Ok(reply),
+        Err(refusal) => {
+            base.shared.mcp.close_session(&session);
+            Err(refusal.into())
+        }
+    }
+}
+
+/// One message within a session.
+async fn in_session(ctx: &Ctx, message: Message<'_>, params: Params<'_>) -> Result<Reply, Refused> {
+    match message {
+        Message::Request {
+            id,
+            method,
+            params: raw,
+        } => {
+            calls::request(
+                ctx,
+                Asked {
+                    id,
+                    name: method,
+                    raw,
+                    params,
+                },
+            )
+            .await
+        }
+        Message::Notification { method, params } => calls::notification(ctx, &method, params).await,
+        Message::Response { id, result } => calls::answer(ctx, &id, Outcome::Result(result.to_owned())).await,
+        Message::Failure { id: Some(id), error } => {
+            let outcome = Outcome::Error {
+                code: error.code,
+                message: error.message.into_owned(),
+                data: error.data.map(ToOwned::to_owned),
+            };
+            calls::answer(ctx, &id, outcome).await
+        }
+        Message::Failure { id: None, .. } => Err(ctx.early(Code::MessageInvalid).into()),
+    }
+}
+
+/// The agent's own stream: messages of its servers that belong to no request.
+async fn stream(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    names: Arc<Names>,
+    head: &Parts,
+) -> Result<Response<AgentBody>, Refusal> {
+    let early = |code| {
+        shared.reject(code, Some(&caller.principal));
+        fresh(code)
+    };
+    if !head.headers.contains_key(SESSION) {
+        return Err(early(Code::Method));
+    }
+    if !accepts(&head.headers, "text/event-stream") {
+        return Err(early(Code::ContentType));
+    }
+    let session = held(shared, caller, &head.headers).map_err(early)?;
+    let base = Base {
+        shared,
+        caller,
+        names,
+        streams: true,
+        headers: None,
+        body: (0, sha256(b"")),
+    };
+    let ctx = base.ctx(Agent::Session(Arc::clone(&session)));
+    let server = ctx
+        .names
+        .servers()
+        .first()
+        .cloned()
+        .ok_or_else(|| early(Code::ServerUnknown))?;
+    let facts = calls::facts(&ctx, Action::Notify, bartizan_types::Resource::Server { server });
+    let (permit, mut passage) = shared
+        .enter(shared.evidence(caller, facts, Vec::new()), ())
+        .await?;
+    let () = permit.spend();
+    let release = passage.answered(AnswerFacts::default())?;
+    let messages = session.listen();
+    passage.finish();
+    Ok(answer(Reply::Stream { release, messages }))
+}
+
+fn answer(reply: Reply) -> Response<AgentBody> {
+    let json = HeaderValue::from_static("application/json");
+    match reply {
+        Reply::Accepted => {
+            let mut response = Response::new(AgentBody::ours(Vec::new()));
+            *response.status_mut() = StatusCode::ACCEPTED;
+            response
+        }
+        Reply::Whole {
+            status,
+            bytes,
+            release,
+            session,
+        } => {
+            let mut response = match release {
+                Some(release) => {
+                    let call = HeaderValue::from_str(&release.call().to_string());
+                    let mut response = Response::new(AgentBody::whole(release, Bytes::from(bytes)));
+                    if let Ok(call) = call {
+                        response.headers_mut().insert("x-bartizan-call", call);
+                    }
+                    response
+                }
+                None => Response::new(AgentBody::ours(bytes)),
+            };
+            *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+            response.headers_mut().insert(header::CONTENT_TYPE, json);
+            if let Some(id) = session.and_then(|id| HeaderValue::from_str(&id).ok()) {
+                response.headers_mut().insert(SESSION, id);
+            }
+            response
+        }
+        Reply::Stream { release, messages } => {
+            let mut ticks = tokio::time::interval(KEEP_ALIVE);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks.reset();
+            let mut response = Response::new(AgentBody::stream(release, Events { messages, ticks }));
+            let headers = response.headers_mut();
+            headers.insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("text/event-stream"),
+            );
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+            headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+            response
+        }
+    }
+}
+
+fn told(
+    id: Option<&Id<'_>>,
+    method: Method,
+    revision: Revision,
+    said: &Refusal,
+    detail: Option<&str>,
+) -> Response<AgentBody> {
+    let (status, bytes) = refusal::encode(id, method, revision, said, detail);
+    let mut response = Response::new(AgentBody::ours(bytes));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Ok(call) = HeaderValue::from_str(&said.call.to_string()) {
+        headers.insert("x-bartizan-call", call);
+    }
+    if let Some(seconds) = said.retry_after_seconds {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// Messages as an event stream.
+struct Events {
+    messages: mpsc::Receiver<Vec<u8>>,
+    ticks: Interval,
+}
+
+impl http_body::Body for Events {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match self.messages.poll_recv(context) {
+            Poll::Ready(Some(message)) => {
+                self.ticks.reset();
+                return Poll::Ready(Some(Ok(Frame::data(flow::event(&message)))));
+            }
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Pending => {}
+        }
+        match self.ticks.poll_tick(context) {
+            Poll::Ready(_) => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b":\n\n"))))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl Shared {
+    /// The pins of a server, as they are now.
+    ///
+    /// # Errors
+    /// [`Code::ServerUnknown`], or [`Code::Bug`] when the state can't be read.
+    pub fn pins(&self, server: &ServerName) -> Result<bartizan_mcp::ServerPins, Code> {
+        self.mcp
+            .served(server)?
+            .with_pins(&self.state, |pins| (pins.clone(), false))
+    }
+
+    /// An operator approves what a server says of one thing now; `digest` is what they looked at. Agents see it from
+    /// their next listing on.
+    ///
+    /// # Errors
+    /// [`Code::ToolUnknown`] when nothing of that name and digest waits; otherwise as [`Shared::pins`].
+    pub fn approve_pin(
+        &self,
+        server: &ServerName,
+        kind: PinKind,
+        name: &str,
+        digest: Digest,
+        by: &str,
+    ) -> Result<(), Code> {
+        let approved = self.mcp.served(server)?.with_pins(&self.state, |pins| {
+            let approved: Result<(), PinFault> = pins.approve(kind, name, digest, by, clock::now());
+            let store = approved.is_ok();
+            (approved, store)
+        })?;
+        approved.map_err(|_| Code::ToolUnknown)?;
+        self.mcp.forget_listings(server);
+        Ok(())
+    }
+
+    /// Reads the pins of a server again, after something else wrote them.
+    ///
+    /// # Errors
+    /// [`Code::ServerUnknown`].
+    pub fn reread_pins(&self, server: &ServerName) -> Result<(), Code> {
+        self.mcp.served(server)?.reread_pins();
+        self.mcp.forget_listings(server);
+        Ok(())
+    }
 }

@@ -20,6 +20,8 @@ use hyper_util::{
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
+pub(crate) mod child;
+
 /// A request ready to go to one place.
 #[derive(Debug)]
 pub(crate) struct Outbound {

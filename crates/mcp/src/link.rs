@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Method, Params, Revision, Side,
-    message::{self, Face, Members, Object, Rewrite},
+    message::{self, Face, Members, Object, Rewrite, Shape},
 };
 
 /// Most requests in flight on one link.
@@ -231,6 +231,12 @@ impl Link {
         }
     }
 
+    /// Whether this request of ours is still without an answer.
+    #[must_use]
+    pub fn waits_for(&self, id: u64) -> bool {
+        self.pending.contains_key(&id)
+    }
+
     /// Requests in flight.
     #[must_use]
     pub fn in_flight(&self) -> usize {
@@ -296,15 +302,17 @@ impl Link {
         caller: Caller,
         name: &str,
         params: &Params<'_>,
-        shape: impl FnOnce(&mut Rewrite<'_>),
+        shape: Shape<'_>,
     ) -> Result<Sent, Code> {
         let revision = self.revision().ok_or(Code::ServerFailed)?;
         if self.pending.len() >= MAX_PENDING {
             return Err(Code::QueueFull);
         }
         let id = self.number();
-        let mut rewrite = Rewrite::new(revision, &self.face);
-        shape(&mut rewrite);
+        let rewrite = Rewrite {
+            shape,
+            ..Rewrite::new(revision, &self.face)
+        };
         let text = params.rewritten(&rewrite, Some(id));
         let progress = params.progress_token().map(ToOwned::to_owned);
         self.pending.insert(

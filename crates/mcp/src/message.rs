@@ -279,28 +279,28 @@ impl<'a> Params<'a> {
         for (key, value) in self.members.iter() {
             match key {
                 "_meta" => {}
-                "name" if rewrite.name.is_some() => {}
-                "ref" if rewrite.reference.is_some() => {}
+                "name" if rewrite.shape.name.is_some() => {}
+                "ref" if rewrite.shape.reference.is_some() => {}
                 "cursor" => {}
-                "inputResponses" | "requestState" if !rewrite.keep_input => {}
+                "inputResponses" | "requestState" if !rewrite.shape.keep_input => {}
                 _ => {
                     out.json(key, value.get());
                 }
             }
         }
-        if let Some(name) = rewrite.name {
+        if let Some(name) = rewrite.shape.name {
             out.text("name", name);
         }
-        if let Some(reference) = rewrite.reference {
+        if let Some(reference) = rewrite.shape.reference {
             out.json("ref", reference);
         }
-        if let Some(cursor) = rewrite.cursor {
+        if let Some(cursor) = rewrite.shape.cursor {
             out.text("cursor", cursor);
         }
-        if let Some(responses) = rewrite.input_responses {
+        if let Some(responses) = rewrite.shape.input_responses {
             out.json("inputResponses", responses);
         }
-        if let Some(state) = rewrite.request_state {
+        if let Some(state) = rewrite.shape.request_state {
             out.text("requestState", state);
         }
         let meta = self.rewritten_meta(rewrite, token);
@@ -325,7 +325,7 @@ impl<'a> Params<'a> {
         }
         if rewrite.revision.stateless() {
             rewrite.face.stamp(rewrite.revision, &mut meta);
-            match (self.meta(META_LOG_LEVEL), rewrite.log_level) {
+            match (self.meta(META_LOG_LEVEL), rewrite.shape.log_level) {
                 (Some(level), _) => {
                     meta.json(META_LOG_LEVEL, level.get());
                 }
@@ -346,6 +346,13 @@ pub struct Rewrite<'a> {
     pub revision: Revision,
     /// Who we say the client is.
     pub face: &'a Face,
+    /// What else.
+    pub shape: Shape<'a>,
+}
+
+/// Members that are replaced, each by a value that was checked.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shape<'a> {
     /// The tool's or prompt's own name.
     pub name: Option<&'a str>,
     /// The completion reference, with the server's own name in it.
@@ -365,17 +372,11 @@ pub struct Rewrite<'a> {
 impl<'a> Rewrite<'a> {
     /// Nothing changes but `_meta` and the cursor, which is left out.
     #[must_use]
-    pub const fn new(revision: Revision, face: &'a Face) -> Self {
+    pub fn new(revision: Revision, face: &'a Face) -> Self {
         Self {
             revision,
             face,
-            name: None,
-            reference: None,
-            cursor: None,
-            log_level: None,
-            keep_input: false,
-            input_responses: None,
-            request_state: None,
+            shape: Shape::default(),
         }
     }
 }
@@ -553,7 +554,7 @@ mod tests {
         let params = Params::read(Some(raw)).unwrap();
         let face = Face::default();
         let mut change = rewrite(&face, Revision::V2025_11_25);
-        change.name = Some("send");
+        change.shape.name = Some("send");
         assert_eq!(
             params.rewritten(&change, Some(7)),
             r#"{"arguments":{"to" : "a\u0062","n":1.50e0},"name":"send","_meta":{"k":1,"progressToken":7}}"#

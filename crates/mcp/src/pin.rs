@@ -20,7 +20,9 @@ use crate::message::{Members, Object};
 /// Most pins of one server.
 pub const MAX_PINS: usize = 8192;
 /// Longest pinned definition, bytes.
-pub const MAX_DEFINITION: usize = 512 << 10;
+pub const MAX_DEFINITION: usize = 200 << 10;
+/// Longest name, URI or template that can be pinned, bytes.
+pub const MAX_NAME: usize = 960;
 
 /// What is pinned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -223,7 +225,7 @@ impl ServerPins {
             at: now,
         };
         let later = self.listed.contains(&kind);
-        let room = self.pins.len() < MAX_PINS;
+        let room = self.pins.len() < MAX_PINS && name.len() <= MAX_NAME;
         let Some(pin) = self.pins.get_mut(&key(kind, name)) else {
             if !room {
                 return Err(PinFault::TooMuch);

@@ -28,7 +28,7 @@ pub struct Session {
     revision: Revision,
     face: Face,
     in_flight: BTreeMap<Id<'static>, Caller>,
-    questions: BTreeMap<u64, (ServerName, Ask)>,
+    questions: BTreeMap<u64, (ServerName, Ask, Method)>,
     next: u64,
     log_level: Option<String>,
 }
@@ -144,7 +144,7 @@ impl Session {
         }
         let number = self.next;
         self.next = self.next.saturating_add(1);
-        self.questions.insert(number, (server.clone(), ask));
+        self.questions.insert(number, (server.clone(), ask, method));
         let mut out = Object::with_capacity(params.map_or(0, |params| params.get().len()) + 96);
         out.text("jsonrpc", "2.0")
             .text("id", &format!("bz-{number}"))
@@ -155,11 +155,11 @@ impl Session {
         Ok(out.finish().into_bytes())
     }
 
-    /// Whose question an answer of the agent is for. Single use.
+    /// Whose question an answer of the agent is for, and what was asked. Single use.
     ///
     /// # Errors
     /// [`Code::MessageInvalid`] when nobody asked.
-    pub fn answered(&mut self, id: &Id<'_>) -> Result<(ServerName, Ask), Code> {
+    pub fn answered(&mut self, id: &Id<'_>) -> Result<(ServerName, Ask, Method), Code> {
         let Id::Text(text) = id else {
             return Err(Code::MessageInvalid);
         };
@@ -175,7 +175,7 @@ impl Session {
         let number = self
             .questions
             .iter()
-            .find(|(_, (from, open))| from == server && *open == ask)
+            .find(|(_, (from, open, _))| from == server && *open == ask)
             .map(|(number, _)| *number)?;
         self.questions.remove(&number);
         Some(encode_notification(
@@ -252,7 +252,7 @@ mod tests {
             br#"{"jsonrpc":"2.0","id":"bz-1","method":"elicitation/create"}"#
         );
         let id = Id::Text("bz-1".into());
-        assert_eq!(session.answered(&id), Ok((server, Ask(9))));
+        assert_eq!(session.answered(&id), Ok((server, Ask(9), Method::Elicit)));
         assert_eq!(session.answered(&id), Err(Code::MessageInvalid));
         assert_eq!(session.answered(&Id::Number(1)), Err(Code::MessageInvalid));
         assert_eq!(

@@ -59,7 +59,7 @@ fn call(link: &mut Link, caller: u64, params: &Value) -> (u64, Value) {
     let raw = RawValue::from_string(params.to_string()).unwrap();
     let params = Params::read(Some(&raw)).unwrap();
     let sent = link
-        .request(Caller(caller), "tools/call", &params, |_| {})
+        .request(Caller(caller), "tools/call", &params, Shape::default())
         .unwrap();
     (sent.id, value(&sent.bytes))
 }
@@ -84,7 +84,8 @@ fn eras_are_tried_one_after_the_other() {
     assert!(matches!(events[0], Event::Failed(Code::ServerFailed)));
     let params = Params::default();
     assert_eq!(
-        link.request(Caller(1), "tools/list", &params, |_| {}).err(),
+        link.request(Caller(1), "tools/list", &params, Shape::default())
+            .err(),
         Some(Code::ServerFailed)
     );
 }
@@ -221,11 +222,12 @@ fn questions_and_requests_are_bounded() {
     assert!(matches!(events[0], Event::Write(_)));
     let params = Params::default();
     for number in 0..MAX_PENDING as u64 {
-        link.request(Caller(number), "tools/call", &params, |_| {})
+        link.request(Caller(number), "tools/call", &params, Shape::default())
             .unwrap();
     }
     assert_eq!(
-        link.request(Caller(0), "tools/call", &params, |_| {}).err(),
+        link.request(Caller(0), "tools/call", &params, Shape::default())
+            .err(),
         Some(Code::QueueFull)
     );
     assert_eq!(link.close().len(), MAX_PENDING);

@@ -1,0 +1,800 @@
+//! One request of an agent on its way to a server and back: ruled on, sent, waited for, answered, in one piece or as a
+//! stream, through as many rounds of questions as the server needs.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bartizan_guard::{AnswerFacts, Release};
+use bartizan_mcp::{
+    Caller, Listed, Method, Outcome, Params, Revision,
+    link::Input,
+    message::{self, Face},
+    refusal, session,
+};
+use bartizan_types::{CallFacts, CallId, Code, Digest, Finding, FindingKind, Refusal, Severity};
+use bartizan_wire::jsonrpc::Id;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::value::RawValue;
+use tokio::sync::mpsc;
+
+use super::{
+    conn::{Conn, Delivery, Way},
+    hub::{AgentSession, Owner, lock},
+};
+use crate::{
+    Shared, clock, edge,
+    gate::{self, Passage},
+    model::sha256,
+    upstream::{
+        self, Outbound,
+        child::{self, Line},
+    },
+};
+
+/// Rounds of questions one request may take (the SDKs stop at ten, too).
+const ROUNDS: u8 = 10;
+/// Messages on their way to an agent.
+const OUTGOING: usize = 64;
+
+/// Who asks, and how.
+#[derive(Clone)]
+pub(crate) struct Ctx {
+    pub shared: Arc<Shared>,
+    pub caller: gate::Caller,
+    pub names: Arc<bartizan_mcp::Names>,
+    pub agent: Agent,
+    /// Whether the agent takes a stream as an answer.
+    pub streams: bool,
+    /// Headers of the request, where it came over HTTP.
+    pub headers: Option<Arc<HeaderMap>>,
+    /// Size and digest of the request's bytes.
+    pub body: (u64, Digest),
+}
+
+/// The agent's side.
+#[derive(Clone)]
+pub(crate) enum Agent {
+    /// With a session.
+    Session(Arc<AgentSession>),
+    /// Each request for itself.
+    Stateless(Box<Face>),
+}
+
+impl Ctx {
+    pub(crate) fn owner(&self) -> Owner {
+        Owner::of(&self.caller.principal)
+    }
+
+    pub(crate) fn revision(&self) -> Revision {
+        match &self.agent {
+            Agent::Session(session) => lock(&session.state).revision(),
+            Agent::Stateless(_) => Revision::LATEST,
+        }
+    }
+
+    pub(crate) fn face(&self) -> Face {
+        match &self.agent {
+            Agent::Session(session) => lock(&session.state).face().clone(),
+            Agent::Stateless(face) => Face::clone(face),
+        }
+    }
+
+    pub(crate) fn early(&self, code: Code) -> Refusal {
+        self.shared.reject(code, Some(&self.caller.principal));
+        crate::serve::fresh(code)
+    }
+}
+
+/// What goes back to the agent.
+pub(crate) enum Reply {
+    /// One message.
+    Whole {
+        status: u16,
+        bytes: Vec<u8>,
+        /// Absent for our own words.
+        release: Option<Release>,
+        /// The session that was opened.
+        session: Option<String>,
+    },
+    /// Messages, the last of which is the answer.
+    Stream {
+        release: Release,
+        messages: mpsc::Receiver<Vec<u8>>,
+    },
+    /// Taken, with nothing to say.
+    Accepted,
+}
+
+impl Reply {
+    /// Our own words.
+    pub(crate) fn ours(bytes: Vec<u8>) -> Self {
+        Self::Whole {
+            status: 200,
+            bytes,
+            release: None,
+            session: None,
+        }
+    }
+}
+
+/// A refusal, and what of the request it belongs to.
+pub(crate) struct Refused {
+    pub refusal: Refusal,
+    /// A place in the arguments; never a value.
+    pub detail: Option<String>,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            refusal,
+            detail: None,
+        }
+    }
+}
+
+/// The passage of a call, whichever way it went.
+pub(crate) enum Passed {
+    Pipe(Box<Passage<Line>>),
+    Http(Box<Passage<Outbound>>),
+}
+
+impl Passed {
+    fn call(&self) -> CallId {
+        match self {
+            Self::Pipe(passage) => passage.call(),
+            Self::Http(passage) => passage.call(),
+        }
+    }
+
+    pub(crate) fn answered(&mut self, facts: AnswerFacts) -> Result<Release, Refusal> {
+        match self {
+            Self::Pipe(passage) => passage.answered(facts),
+            Self::Http(passage) => passage.answered(facts),
+        }
+    }
+
+    fn released(&mut self, bytes: &[u8]) {
+        let answer = match self {
+            Self::Pipe(passage) => &mut passage.released,
+            Self::Http(passage) => &mut passage.released,
+        };
+        answer.bytes = answer
+            .bytes
+            .saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        answer.transcript = Some(sha256(bytes));
+    }
+
+    pub(crate) fn finish(self) {
+        match self {
+            Self::Pipe(passage) => passage.finish(),
+            Self::Http(passage) => passage.finish(),
+        }
+    }
+
+    pub(crate) fn failed(self, code: Code) -> Refusal {
+        match self {
+            Self::Pipe(passage) => passage.failed(code),
+            Self::Http(passage) => passage.failed(code),
+        }
+    }
+}
+
+/// How a request goes to the server.
+#[derive(Clone)]
+pub(crate) struct Request {
+    /// The method, as the agent wrote it.
+    pub name: String,
+    /// Its params.
+    pub params: Option<Box<RawValue>>,
+    /// The tool's or prompt's own name.
+    pub own: Option<String>,
+    /// The completion reference with the server's own name.
+    pub reference: Option<String>,
+    /// The server's cursor.
+    pub cursor: Option<String>,
+    /// Whether the agent's answers to a stateless server pass.
+    pub keep_input: bool,
+    /// What policy is asked; a fresh id is put in each time.
+    pub facts: CallFacts,
+    /// What inspectors saw.
+    pub findings: Vec<Finding>,
+    /// Headers that repeat arguments.
+    pub mirrored: Vec<(String, String)>,
+    /// The tool's definition.
+    pub listed: Option<Arc<Listed>>,
+}
+
+/// A request in flight. Dropped before its end, it is cancelled at the server.
+pub(crate) struct Flight {
+    pub ctx: Ctx,
+    pub conn: Arc<Conn>,
+    pub request: Request,
+    /// The agent's id for it; none for requests of our own.
+    pub id: Option<Id<'static>>,
+    me: Caller,
+    deliveries: mpsc::Receiver<Delivery>,
+    reader: Option<tokio::task::AbortHandle>,
+    rounds: u8,
+    done: bool,
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.conn.unregister(self.me);
+        if !self.done {
+            self.conn.cancel(self.me);
+            // In the stateless revision, closing the stream is what tells the server.
+            if let Some(reader) = &self.reader {
+                reader.abort();
+            }
+        }
+        if let (Agent::Session(session), Some(id)) = (&self.ctx.agent, &self.id) {
+            lock(&session.state).end(id);
+        }
+    }
+}
+
+/// One step of waiting.
+enum Step {
+    /// A message for the agent before the answer.
+    Notice(Vec<u8>),
+    /// The answer, with findings about it.
+    Answer(Vec<u8>, Vec<Finding>),
+    /// The request went out again: its passage replaces the former.
+    Again(Passed),
+}
+
+impl Flight {
+    /// A request about to go.
+    ///
+    /// # Errors
+    /// The refusal, when the session has this id in flight already or too many.
+    pub(crate) fn new(
+        ctx: &Ctx,
+        conn: &Arc<Conn>,
+        request: Request,
+        id: Option<Id<'static>>,
+    ) -> Result<Self, Refusal> {
+        let me = ctx.shared.mcp.caller();
+        if let (Agent::Session(session), Some(id)) = (&ctx.agent, &id) {
+            lock(&session.state)
+                .begin(id, me)
+                .map_err(|code| ctx.early(code))?;
+        }
+        Ok(Self {
+            ctx: ctx.clone(),
+            conn: Arc::clone(conn),
+            request,
+            id,
+            me,
+            deliveries: conn.register(me),
+            reader: None,
+            rounds: 0,
+            done: false,
+        })
+    }
+
+    fn method(&self) -> Method {
+        Method::parse(&self.request.name)
+    }
+
+    /// Rules on the request and sends it. `input`: answers and state of a former round.
+    pub(crate) async fn send(&mut self, input: Option<(&str, Option<&str>)>) -> Result<Passed, Refusal> {
+        let (sent, stateless) = {
+            let mut link = lock(&self.conn.link);
+            let level = match &self.ctx.agent {
+                Agent::Session(session) => lock(&session.state).log_level().map(str::to_owned),
+                Agent::Stateless(_) => None,
+            };
+            let request = &self.request;
+            let stateless = link.revision().is_some_and(Revision::stateless);
+            let sent = Params::read(request.params.as_deref()).and_then(|params| {
+                let shape = message::Shape {
+                    name: request.own.as_deref(),
+                    reference: request.reference.as_deref(),
+                    cursor: request.cursor.as_deref(),
+                    log_level: level.as_deref(),
+                    keep_input: request.keep_input && input.is_none(),
+                    input_responses: input.map(|(responses, _)| responses),
+                    request_state: input.and_then(|(_, state)| state),
+                };
+                link.request(self.me, &request.name, &params, shape)
+            });
+            (sent, stateless)
+        };
+        let sent = sent.map_err(|code| self.ctx.early(code))?;
+        let headers = self.headers(stateless);
+        let passed = self.pass(sent.bytes, headers, Some(sent.id)).await;
+        if passed.is_err() {
+            lock(&self.conn.link).forget(sent.id);
+        }
+        passed
+    }
+
+    /// Rules on what goes to the server, and writes it. `number` is ours for it, where an answer is expected.
+    async fn pass(
+        &mut self,
+        bytes: Vec<u8>,
+        headers: HeaderMap,
+        number: Option<u64>,
+    ) -> Result<Passed, Refusal> {
+        let shared = Arc::clone(&self.ctx.shared);
+        let mut facts = self.request.facts.clone();
+        facts.id = clock::mint(clock::now());
+        let evidence = shared.evidence(&self.ctx.caller, facts, self.request.findings.clone());
+        match &self.conn.way {
+            Way::Pipe(child) => {
+                let line = Line {
+                    child: Arc::clone(child),
+                    bytes,
+                };
+                let (permit, passage) = shared.enter(evidence, line).await?;
+                match child::write(permit).await {
+                    Ok(()) => Ok(Passed::Pipe(Box::new(passage))),
+                    Err(code) => {
+                        self.conn.close(code);
+                        Err(passage.failed(code))
+                    }
+                }
+            }
+            Way::Http(way) => {
+                let outbound = way.outbound(http::Method::POST, bytes, headers);
+                let (permit, mut passage) = shared.enter(evidence, outbound).await?;
+                let response = match upstream::send(permit, self.conn.served.config.timeout).await {
+                    Ok(response) => response,
+                    Err(fault) => return Err(passage.failed(fault.code())),
+                };
+                passage.released.status = Some(response.status().as_u16());
+                let related = number.map(|_| self.me);
+                if response.status().is_success() && edge::is_event_stream(response.headers()) {
+                    let (conn, me) = (Arc::clone(&self.conn), self.me);
+                    let reading = tokio::spawn(async move {
+                        // Once the stream is over, an answer that was not on it is nowhere.
+                        let ended = conn.absorb(response, related).await;
+                        conn.gone(me, ended.err().unwrap_or(Code::UpstreamMalformed));
+                    });
+                    self.reader = Some(reading.abort_handle());
+                } else {
+                    let absorbed = self.conn.absorb(response, related).await;
+                    let open = number.is_some_and(|number| lock(&self.conn.link).waits_for(number));
+                    let code = match absorbed {
+                        Err(code) => Some(code),
+                        // On the old transport the answer comes on the one stream.
+                        Ok(()) if open && !way.answers_elsewhere() => Some(Code::UpstreamMalformed),
+                        Ok(()) => None,
+                    };
+                    if let Some(code) = code {
+                        return Err(passage.failed(code));
+                    }
+                }
+                Ok(Passed::Http(Box::new(passage)))
+            }
+        }
+    }
+
+    fn headers(&self, stateless: bool) -> HeaderMap {
+        let mut headers = self.conn.version_header();
+        if !stateless {
+            return headers;
+        }
+        let mut put = |name: &str, value: &str| {
+            if let (Ok(name), Ok(value)) = (
+                HeaderName::from_bytes(name.as_bytes()),
+                HeaderValue::from_str(value),
+            ) {
+                headers.insert(name, value);
+            }
+        };
+        put("mcp-method", &self.request.name);
+        let named = match (&self.request.own, self.method().named_by()) {
+            (Some(own), Some(_)) => Some(own.clone()),
+            (None, Some(key)) => Params::read(self.request.params.as_deref())
+                .and_then(|params| params.text(key))
+                .ok()
+                .flatten()
+                .map(std::borrow::Cow::into_owned),
+            (_, None) => None,
+        };
+        if let Some(named) = named {
+            put("mcp-name", &bartizan_mcp::header::encode(&named));
+        }
+        for (name, value) in &self.request.mirrored {
+            put(name, value);
+        }
+        headers
+    }
+
+    async fn next(&mut self, patience: Duration) -> Result<Delivery, Code> {
+        match tokio::time::timeout(patience, self.deliveries.recv()).await {
+            Ok(Some(delivery)) => Ok(delivery),
+            Ok(None) => Err(Code::ServerFailed),
+            Err(_) => Err(Code::UpstreamTimeout),
+        }
+    }
+
+    /// A request of our own: sent, and its result waited for. Notices on the way are not for anyone.
+    pub(crate) async fn alone(mut self) -> Result<Outcome, Refusal> {
+        let mut passed = self.send(None).await?;
+        let until = Instant::now() + self.conn.served.config.timeout;
+        loop {
+            let code = match self.next(until.saturating_duration_since(Instant::now())).await {
+                Ok(Delivery::Answer(outcome)) => {
+                    self.done = true;
+                    let _call = passed.answered(AnswerFacts::default())?.spend();
+                    passed.finish();
+                    return Ok(outcome);
+                }
+                Ok(Delivery::Notice(_)) => continue,
+                Ok(Delivery::Ask { ask, .. }) => {
+                    self.conn.refuse_ask(ask, Code::MessageInvalid).await;
+                    continue;
+                }
+                Ok(Delivery::Inputs { .. }) => Code::UpstreamMalformed,
+                Ok(Delivery::Gone(code)) | Err(code) => code,
+            };
+            return Err(passed.failed(code));
+        }
+    }
+
+    /// Sends the request and brings the answer back.
+    pub(crate) async fn run(mut self) -> Result<Reply, Refused> {
+        let passed = self.send(None).await?;
+        self.wait(passed).await
+    }
+
+    /// Waits for the answer of a request that was sent.
+    pub(crate) async fn wait(mut self, mut passed: Passed) -> Result<Reply, Refused> {
+        loop {
+            let step = match self.step().await {
+                Ok(step) => step,
+                Err(Stop::Code(code)) => return Err(passed.failed(code).into()),
+                Err(Stop::Refusal(refusal)) => return Err((*refusal).into()),
+                Err(Stop::Park(inputs)) => {
+                    let release = passed.answered(AnswerFacts::default())?;
+                    let bytes = self.park(inputs)?;
+                    passed.released(&bytes);
+                    passed.finish();
+                    return Ok(Reply::Whole {
+                        status: 200,
+                        bytes,
+                        release: Some(release),
+                        session: None,
+                    });
+                }
+            };
+            match step {
+                Step::Answer(bytes, findings) => {
+                    self.done = true;
+                    let release = passed.answered(AnswerFacts {
+                        status: None,
+                        findings,
+                    })?;
+                    passed.released(&bytes);
+                    passed.finish();
+                    return Ok(Reply::Whole {
+                        status: 200,
+                        bytes,
+                        release: Some(release),
+                        session: None,
+                    });
+                }
+                Step::Again(next) => {
+                    let _call = passed.answered(AnswerFacts::default())?.spend();
+                    passed.finish();
+                    passed = next;
+                }
+                // An agent that takes no stream gets the answer alone.
+                Step::Notice(_) if !self.ctx.streams => {}
+                Step::Notice(first) => {
+                    let release = passed.answered(AnswerFacts::default())?;
+                    let (sender, messages) = mpsc::channel(OUTGOING);
+                    tokio::spawn(self.stream(passed, first, sender));
+                    return Ok(Reply::Stream { release, messages });
+                }
+            }
+        }
+    }
+
+    /// Goes on as a stream. Ends by itself when the agent goes away: then the request is cancelled and recorded so.
+    async fn stream(mut self, mut passed: Passed, first: Vec<u8>, to: mpsc::Sender<Vec<u8>>) {
+        passed.released(&first);
+        if to.send(first).await.is_err() {
+            return;
+        }
+        loop {
+            let step = tokio::select! {
+                step = self.step() => step,
+                () = to.closed() => return,
+            };
+            let (bytes, last) = match step {
+                Ok(Step::Notice(bytes)) => (bytes, false),
+                Ok(Step::Answer(bytes, _)) => {
+                    self.done = true;
+                    (bytes, true)
+                }
+                Ok(Step::Again(mut next)) => {
+                    // The stream goes on under the passage of the round that now runs.
+                    if next.answered(AnswerFacts::default()).is_err() {
+                        return;
+                    }
+                    passed.finish();
+                    passed = next;
+                    continue;
+                }
+                Err(stop) => {
+                    let (id, method, revision) = (self.id.clone(), self.method(), self.ctx.revision());
+                    let refusal = match stop {
+                        Stop::Code(code) => passed.failed(code),
+                        Stop::Refusal(refusal) => *refusal,
+                        Stop::Park(inputs) => match self.park(inputs) {
+                            Ok(bytes) => {
+                                passed.released(&bytes);
+                                if to.send(bytes).await.is_ok() {
+                                    passed.finish();
+                                }
+                                return;
+                            }
+                            Err(refusal) => refusal,
+                        },
+                    };
+                    let (_, bytes) = refusal::encode(id.as_ref(), method, revision, &refusal, None);
+                    // An agent that has gone needs no refusal.
+                    let _told = to.send(bytes).await;
+                    return;
+                }
+            };
+            passed.released(&bytes);
+            if to.send(bytes).await.is_err() {
+                return;
+            }
+            if last {
+                passed.finish();
+                return;
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Result<Step, Stop> {
+        let patience = self.conn.served.config.timeout;
+        match self.next(patience).await.map_err(Stop::Code)? {
+            Delivery::Notice(bytes) => Ok(Step::Notice(bytes)),
+            Delivery::Answer(outcome) => self.answer(&outcome),
+            Delivery::Gone(code) => Err(Stop::Code(code)),
+            Delivery::Ask { ask, method, params } => {
+                let bytes = params
+                    .as_deref()
+                    .map_or(&[][..], |params| params.get().as_bytes());
+                let facts = self.conn.facts(method.action(), bytes);
+                if let Err(refusal) = super::rule(&self.ctx.shared, &self.ctx.caller, facts).await {
+                    self.conn.refuse_ask(ask, refusal.code).await;
+                    return Box::pin(self.step()).await;
+                }
+                Err(Stop::Park((
+                    Input {
+                        key: format!("q{}", ask.0),
+                        method,
+                        params,
+                    },
+                    ask,
+                )))
+            }
+            Delivery::Inputs {
+                inputs,
+                state,
+                result,
+            } => self.inputs(inputs, state, &result).await,
+        }
+    }
+
+    fn answer(&self, outcome: &Outcome) -> Result<Step, Stop> {
+        let Some(id) = &self.id else {
+            return Err(Stop::Code(Code::Bug));
+        };
+        let mut findings = Vec::new();
+        let bytes = match outcome {
+            Outcome::Result(result) => {
+                if let Some(output) = self
+                    .request
+                    .listed
+                    .as_ref()
+                    .and_then(|listed| listed.output.as_ref())
+                {
+                    findings.extend(unfit(output, result));
+                }
+                let result =
+                    message::result_for(result, self.ctx.revision(), self.method()).map_err(Stop::Code)?;
+                refusal::result(id, &result)
+            }
+            Outcome::Error { .. } => outcome.encode(id),
+        };
+        Ok(Step::Answer(bytes, findings))
+    }
+
+    /// A stateless server wants answers. A stateless agent is handed the questions as they are; one with a session is
+    /// asked one by one, and the request is made again.
+    async fn inputs(
+        &mut self,
+        inputs: Vec<Input>,
+        state: Option<String>,
+        result: &RawValue,
+    ) -> Result<Step, Stop> {
+        self.rounds = self.rounds.saturating_add(1);
+        if self.rounds > ROUNDS {
+            return Err(Stop::Code(Code::UpstreamMalformed));
+        }
+        for input in &inputs {
+            let bytes = input
+                .params
+                .as_deref()
+                .map_or(&[][..], |params| params.get().as_bytes());
+            let facts = self.conn.facts(input.method.action(), bytes);
+            super::rule(&self.ctx.shared, &self.ctx.caller, facts)
+                .await
+                .map_err(|refusal| Stop::Code(refusal.code))?;
+        }
+        let session = match &self.ctx.agent {
+            Agent::Stateless(_) => {
+                let id = self.id.as_ref().ok_or(Stop::Code(Code::Bug))?;
+                return Ok(Step::Answer(refusal::result(id, result.get()), Vec::new()));
+            }
+            Agent::Session(session) => Arc::clone(session),
+        };
+        let mut answers = Vec::new();
+        for input in inputs {
+            let (ask, answer) = self.ctx.shared.mcp.collect();
+            lock(&session.state)
+                .ask(
+                    &self.conn.served.config.name,
+                    ask,
+                    input.method,
+                    input.params.as_deref(),
+                )
+                .and_then(|message| session.post(message))
+                .map_err(Stop::Code)?;
+            let patience = self.conn.served.config.timeout;
+            match tokio::time::timeout(patience, answer).await {
+                Ok(Ok(Outcome::Result(answer))) => answers.push((input.key, answer)),
+                // The agent said no: the server can't go on.
+                Ok(Ok(Outcome::Error { .. })) => return Err(Stop::Code(Code::MessageInvalid)),
+                Ok(Err(_)) => return Err(Stop::Code(Code::SessionUnknown)),
+                Err(_) => return Err(Stop::Code(Code::SlowCaller)),
+            }
+        }
+        let responses = session::input_responses(&answers);
+        let next = self
+            .send(Some((&responses, state.as_deref())))
+            .await
+            .map_err(|refusal| Stop::Refusal(Box::new(refusal)))?;
+        Ok(Step::Again(next))
+    }
+
+    /// Leaves the request running, and gives the agent a handle to come back with.
+    fn park(mut self, (input, ask): (Input, bartizan_mcp::Ask)) -> Result<Vec<u8>, Refusal> {
+        let ctx = self.ctx.clone();
+        let Some(id) = self.id.take() else {
+            return Err(ctx.early(Code::Bug));
+        };
+        let digest = self.likeness();
+        let asks = vec![(input.key.clone(), ask)];
+        let handle = ctx
+            .shared
+            .mcp
+            .park(ctx.owner(), digest, asks, self)
+            .map_err(|code| ctx.early(code))?;
+        Ok(refusal::result(
+            &id,
+            &session::input_required(&[input], Some(&handle)),
+        ))
+    }
+
+    /// What makes two requests the same: method, server, and params without the answers, state and `_meta`.
+    pub(crate) fn likeness(&self) -> Digest {
+        likeness(&self.request, &self.conn)
+    }
+
+    /// Answers the server's questions for a parked request that the agent came back to, and waits on.
+    pub(crate) async fn resume(
+        mut self,
+        ctx: &Ctx,
+        id: Id<'static>,
+        asks: Vec<(String, bartizan_mcp::Ask)>,
+        responses: &RawValue,
+    ) -> Result<Reply, Refused> {
+        self.ctx = ctx.clone();
+        self.id = Some(id);
+        self.rounds = self.rounds.saturating_add(1);
+        if self.rounds > ROUNDS {
+            return Err(self.ctx.early(Code::UpstreamMalformed).into());
+        }
+        let members = message::Members::read(responses).map_err(|code| self.ctx.early(code))?;
+        let mut last = None;
+        for (key, ask) in asks {
+            let outcome = match members.find(&key) {
+                Some(answer) => Outcome::Result(answer.to_owned()),
+                None => Outcome::Error {
+                    code: -1,
+                    message: "the agent gave no answer".to_owned(),
+                    data: None,
+                },
+            };
+            let bytes = lock(&self.conn.link)
+                .answer(ask, &outcome)
+                .map_err(|code| self.ctx.early(code))?;
+            let headers = self.conn.version_header();
+            if let Some(before) = last.replace(self.pass(bytes, headers, None).await?) {
+                Passed::finish(before);
+            }
+        }
+        match last {
+            Some(passed) => self.wait(passed).await,
+            None => Err(self.ctx.early(Code::Bug).into()),
+        }
+    }
+}
+
+/// See [`Flight::likeness`].
+pub(crate) fn likeness(request: &Request, conn: &Conn) -> Digest {
+    let mut text = format!("{}\0{}\0", request.name, conn.served.config.name);
+    if let Some(params) = &request.params
+        && let Ok(members) = message::Members::read(params)
+    {
+        for (key, value) in members.iter() {
+            if !matches!(key, "_meta" | "inputResponses" | "requestState") {
+                text.push_str(key);
+                text.push('\0');
+                text.push_str(value.get());
+                text.push('\0');
+            }
+        }
+    }
+    sha256(text.as_bytes())
+}
+
+/// Why waiting ends without an answer.
+enum Stop {
+    Code(Code),
+    Refusal(Box<Refusal>),
+    Park((Input, bartizan_mcp::Ask)),
+}
+
+/// Whether a tool's structured result fits what the tool promised. A finding, since the bytes are the server's.
+fn unfit(output: &bartizan_mcp::Schema, result: &RawValue) -> Option<Finding> {
+    let members = message::Members::read(result).ok()?;
+    if members.find("isError").is_some_and(|flag| flag.get() == "true") {
+        return None;
+    }
+    let pointer = match members.find("structuredContent") {
+        None => String::new(),
+        Some(content) => {
+            let value: serde_json::Value = serde_json::from_str(content.get()).ok()?;
+            format!("/structuredContent{}", output.check(&value).err()?.pointer)
+        }
+    };
+    Some(Finding {
+        kind: FindingKind::ResultMismatch,
+        severity: Severity::Low,
+        score: 1000,
+        span: None,
+        pointer: pointer.chars().take(200).collect(),
+        taxonomy: Vec::new(),
+    })
+}
+
+/// Bytes of a message as one event of a stream.
+pub(crate) fn event(message: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(message.len() + 24);
+    out.extend_from_slice(b"event: message\ndata: ");
+    out.extend(message.iter().map(|byte| {
+        if matches!(byte, b'\n' | b'\r') {
+            b' '
+        } else {
+            *byte
+        }
+    }));
+    out.extend_from_slice(b"\n\n");
+    Bytes::from(out)
+}

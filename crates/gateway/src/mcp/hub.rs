@@ -1,0 +1,560 @@
+//! What outlives one request: configured servers with their pins, agents' sessions, conversations with servers, and
+//! calls parked until an agent has answered a question.
+//!
+//! INVARIANT: a session, a conversation and a parked call belong to one identity; whoever else presents their id is
+//! told that there is no such thing. All three are bounded in number and end when idle.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bartizan_mcp::{Ask, Caller, Catalog, ListKind, Names, Outcome, ServerPins, session::Session};
+use bartizan_store::State;
+use bartizan_types::{AgentId, Code, Issuer, Principal, ServerName, UserId};
+use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
+
+use super::{conn::Conn, flow::Flight};
+use crate::{
+    clock,
+    config::{self, Config, Reach},
+    upstream::{Pool, RootsFault},
+};
+
+/// Agents' sessions at most.
+const SESSIONS: usize = 4096;
+/// Sessions of one identity at most.
+const SESSIONS_EACH: usize = 64;
+/// Conversations with servers at most; for stdio each is a process.
+const CONNS: usize = 512;
+/// Conversations of one identity with one server at most.
+const CONNS_EACH: usize = 16;
+/// Parked calls at most.
+const PARKED: usize = 256;
+/// How long a call waits for an agent's answer.
+const PARKED_FOR: Duration = Duration::from_secs(600);
+/// Messages kept for an agent that has no stream open.
+const KEPT: usize = 64;
+/// A server that ends sooner than this after its start has failed to start.
+const STEADY: Duration = Duration::from_secs(10);
+
+/// Locks; a panic elsewhere leaves values that are whole between statements.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whose something is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Owner {
+    agent: AgentId,
+    user: Option<UserId>,
+    issuer: Issuer,
+}
+
+impl Owner {
+    /// The identity of a caller.
+    pub(crate) fn of(principal: &Principal) -> Self {
+        Self {
+            agent: principal.agent.clone(),
+            user: principal.user.clone(),
+            issuer: principal.issuer.clone(),
+        }
+    }
+}
+
+/// A configured server.
+pub(crate) struct Served {
+    /// Its configuration.
+    pub config: config::Server,
+    /// Connections to it, where it is reached over HTTP.
+    pub pool: Option<Arc<Pool>>,
+    pins: Mutex<Option<ServerPins>>,
+    catalogs: Mutex<[Option<Arc<Catalog>>; 4]>,
+    backoff: Mutex<Backoff>,
+}
+
+#[derive(Default)]
+struct Backoff {
+    failures: u32,
+    until: Option<Instant>,
+}
+
+impl Served {
+    /// Whether it may be started now.
+    ///
+    /// # Errors
+    /// [`Code::ServerFailed`] while it rests after failing.
+    pub(crate) fn may_start(&self) -> Result<(), Code> {
+        match lock(&self.backoff).until {
+            Some(until) if until > Instant::now() => Err(Code::ServerFailed),
+            _ => Ok(()),
+        }
+    }
+
+    /// It ended, after this long. Ending early counts as a failure, and the rest doubles with each up to a minute.
+    pub(crate) fn ended(&self, lived: Duration) {
+        let mut backoff = lock(&self.backoff);
+        if lived >= STEADY {
+            *backoff = Backoff::default();
+            return;
+        }
+        backoff.failures = backoff.failures.saturating_add(1).min(8);
+        let rest = Duration::from_millis(250)
+            .saturating_mul(1 << backoff.failures)
+            .min(Duration::from_secs(60));
+        backoff.until = Some(Instant::now() + rest);
+    }
+
+    /// Works on its pins and stores them when `work` says that they changed. A pin that can't be stored would be
+    /// forgotten by a restart, so then nothing is given out.
+    ///
+    /// # Errors
+    /// [`Code::Bug`] when the state can't be read or written.
+    pub(crate) fn with_pins<T>(
+        &self,
+        state: &State,
+        work: impl FnOnce(&mut ServerPins) -> (T, bool),
+    ) -> Result<T, Code> {
+        let mut slot = lock(&self.pins);
+        let mut pins = match slot.take() {
+            Some(pins) => pins,
+            None => super::pins::load(state, &self.config.name)?,
+        };
+        let before = pins.clone();
+        let (done, changed) = work(&mut pins);
+        if changed {
+            super::pins::save(state, &before, &pins)?;
+        }
+        *slot = Some(pins);
+        Ok(done)
+    }
+
+    /// What this server listed last, to whomever: lends its compiled schemas to the next listing.
+    pub(crate) fn last_catalog(&self, kind: ListKind) -> Option<Arc<Catalog>> {
+        lock(&self.catalogs).get(kind as usize).and_then(Clone::clone)
+    }
+
+    /// Remembers a listing.
+    pub(crate) fn keep_catalog(&self, kind: ListKind, catalog: &Arc<Catalog>) {
+        if let Some(slot) = lock(&self.catalogs).get_mut(kind as usize) {
+            *slot = Some(Arc::clone(catalog));
+        }
+    }
+
+    /// Forgets what is remembered of the pins: they were changed in the state.
+    pub(crate) fn reread_pins(&self) {
+        *lock(&self.pins) = None;
+    }
+}
+
+/// An agent's session (2025 revisions, and pipes).
+pub(crate) struct AgentSession {
+    /// Its id, minted by us.
+    pub id: String,
+    /// Whose it is.
+    pub owner: Owner,
+    /// The protocol's side of it.
+    pub state: Mutex<Session>,
+    stream: Mutex<Outbox>,
+    seen: Mutex<Instant>,
+}
+
+#[derive(Default)]
+struct Outbox {
+    open: Option<mpsc::Sender<Vec<u8>>>,
+    kept: VecDeque<Vec<u8>>,
+}
+
+impl AgentSession {
+    /// Puts a message on the agent's own stream, or keeps it until one is open.
+    ///
+    /// # Errors
+    /// [`Code::QueueFull`] when too many wait.
+    pub(crate) fn post(&self, message: Vec<u8>) -> Result<(), Code> {
+        let mut outbox = lock(&self.stream);
+        let message = match &outbox.open {
+            None => message,
+            Some(open) => match open.try_send(message) {
+                Ok(()) => return Ok(()),
+                Err(mpsc::error::TrySendError::Full(_)) => return Err(Code::QueueFull),
+                Err(mpsc::error::TrySendError::Closed(message)) => {
+                    outbox.open = None;
+                    message
+                }
+            },
+        };
+        if outbox.kept.len() >= KEPT {
+            return Err(Code::QueueFull);
+        }
+        outbox.kept.push_back(message);
+        Ok(())
+    }
+
+    /// Whether the agent listens.
+    pub(crate) fn listens(&self) -> bool {
+        lock(&self.stream)
+            .open
+            .as_ref()
+            .is_some_and(|open| !open.is_closed())
+    }
+
+    /// Opens the agent's stream; a former one ends.
+    pub(crate) fn listen(&self) -> mpsc::Receiver<Vec<u8>> {
+        let (sender, receiver) = mpsc::channel(KEPT * 2);
+        let mut outbox = lock(&self.stream);
+        for message in outbox.kept.drain(..) {
+            // There is room for all: twice as many fit as are kept.
+            let _fits = sender.try_send(message);
+        }
+        outbox.open = Some(sender);
+        receiver
+    }
+}
+
+/// A call of a stateless agent that waits for the agent's answers.
+pub(crate) struct Parked {
+    /// Whose it is.
+    pub owner: Owner,
+    /// The call, as it was made: the retry must be the same.
+    pub digest: bartizan_types::Digest,
+    /// The questions of the server, by the key the agent knows them by.
+    pub asks: Vec<(String, Ask)>,
+    /// The call itself.
+    pub flight: Flight,
+    since: Instant,
+}
+
+type Key = (ServerName, Owner, String);
+
+/// See the module.
+pub(crate) struct Hub {
+    servers: Vec<Arc<Served>>,
+    sessions: Mutex<HashMap<String, Arc<AgentSession>>>,
+    conns: Mutex<HashMap<Key, Arc<AsyncMutex<Option<Arc<Conn>>>>>>,
+    parked: Mutex<HashMap<String, Parked>>,
+    collecting: Mutex<HashMap<Ask, oneshot::Sender<Outcome>>>,
+    next: AtomicU64,
+    idle: Duration,
+}
+
+impl Hub {
+    /// The configured servers, none of them started.
+    ///
+    /// # Errors
+    /// [`RootsFault`] when the trust roots can't be used.
+    pub(crate) fn new(config: &Config) -> Result<Self, RootsFault> {
+        let mut servers = Vec::new();
+        for server in &config.servers {
+            let pool = match &server.reach {
+                Reach::Stdio { .. } => None,
+                Reach::Http { .. } | Reach::LegacySse { .. } => {
+                    Some(Arc::new(Pool::new(None, config.limits.connect_timeout)?))
+                }
+            };
+            servers.push(Arc::new(Served {
+                config: server.clone(),
+                pool,
+                pins: Mutex::new(None),
+                catalogs: Mutex::new(Default::default()),
+                backoff: Mutex::new(Backoff::default()),
+            }));
+        }
+        Ok(Self {
+            servers,
+            sessions: Mutex::new(HashMap::new()),
+            conns: Mutex::new(HashMap::new()),
+            parked: Mutex::new(HashMap::new()),
+            collecting: Mutex::new(HashMap::new()),
+            // Numbers below are the links' own.
+            next: AtomicU64::new(1 << 48),
+            idle: config.sessions.idle,
+        })
+    }
+
+    /// The servers behind one endpoint: all, or the one named.
+    ///
+    /// # Errors
+    /// [`Code::ServerUnknown`] when there is none.
+    pub(crate) fn scope(&self, only: Option<&ServerName>) -> Result<Names, Code> {
+        let names: Vec<ServerName> = self
+            .servers
+            .iter()
+            .map(|served| served.config.name.clone())
+            .filter(|name| only.is_none_or(|only| only == name))
+            .collect();
+        if names.is_empty() {
+            return Err(Code::ServerUnknown);
+        }
+        Names::new(names).map_err(|fault| {
+            tracing::error!(%fault, "the names of the servers can't be published together");
+            Code::ServerUnknown
+        })
+    }
+
+    /// A server by name.
+    ///
+    /// # Errors
+    /// [`Code::ServerUnknown`].
+    pub(crate) fn served(&self, name: &ServerName) -> Result<&Arc<Served>, Code> {
+        self.servers
+            .iter()
+            .find(|served| served.config.name == *name)
+            .ok_or(Code::ServerUnknown)
+    }
+
+    /// A number never used before.
+    pub(crate) fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A caller never used before.
+    pub(crate) fn caller(&self) -> Caller {
+        Caller(self.number())
+    }
+
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// [`Code::QueueFull`] at the bounds.
+    pub(crate) fn open_session(&self, owner: Owner, state: Session) -> Result<Arc<AgentSession>, Code> {
+        self.sweep();
+        let mut sessions = lock(&self.sessions);
+        let own = sessions.values().filter(|session| session.owner == owner).count();
+        if sessions.len() >= SESSIONS || own >= SESSIONS_EACH {
+            return Err(Code::QueueFull);
+        }
+        let session = Arc::new(AgentSession {
+            id: handle(),
+            owner,
+            state: Mutex::new(state),
+            stream: Mutex::new(Outbox::default()),
+            seen: Mutex::new(Instant::now()),
+        });
+        sessions.insert(session.id.clone(), Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// The session of that id, if it is this owner's.
+    ///
+    /// # Errors
+    /// [`Code::SessionUnknown`], the same whether it never was, has ended, or is somebody else's.
+    pub(crate) fn session(&self, id: &str, owner: &Owner) -> Result<Arc<AgentSession>, Code> {
+        let sessions = lock(&self.sessions);
+        let session = sessions
+            .get(id)
+            .filter(|session| session.owner == *owner)
+            .ok_or(Code::SessionUnknown)?;
+        *lock(&session.seen) = Instant::now();
+        Ok(Arc::clone(session))
+    }
+
+    /// Ends a session and its conversations.
+    pub(crate) fn close_session(&self, session: &AgentSession) {
+        lock(&self.sessions).remove(&session.id);
+        self.close_scope(&session.id);
+    }
+
+    fn close_scope(&self, scope: &str) {
+        let mut gone = Vec::new();
+        lock(&self.conns).retain(|(_, _, of), slot| {
+            let keep = of != scope;
+            if !keep {
+                gone.push(Arc::clone(slot));
+            }
+            keep
+        });
+        for slot in gone {
+            tokio::spawn(async move {
+                if let Some(conn) = slot.lock().await.take() {
+                    conn.close(Code::SessionUnknown);
+                }
+            });
+        }
+    }
+
+    /// The place of one conversation. Whoever locks it may open it.
+    ///
+    /// # Errors
+    /// [`Code::QueueFull`] at the bounds.
+    pub(crate) fn slot(
+        &self,
+        server: &ServerName,
+        owner: &Owner,
+        scope: &str,
+    ) -> Result<Arc<AsyncMutex<Option<Arc<Conn>>>>, Code> {
+        let key = (server.clone(), owner.clone(), scope.to_owned());
+        if let Some(slot) = lock(&self.conns).get(&key) {
+            return Ok(Arc::clone(slot));
+        }
+        self.sweep();
+        let mut conns = lock(&self.conns);
+        let own = conns
+            .keys()
+            .filter(|(of, whose, _)| of == server && whose == owner)
+            .count();
+        if conns.len() >= CONNS || own >= CONNS_EACH {
+            return Err(Code::QueueFull);
+        }
+        Ok(Arc::clone(conns.entry(key).or_default()))
+    }
+
+    /// Visits the open conversations of a session.
+    pub(crate) fn each_conn(&self, owner: &Owner, scope: &str, mut visit: impl FnMut(&Arc<Conn>)) {
+        let slots: Vec<_> = lock(&self.conns)
+            .iter()
+            .filter(|((_, whose, of), _)| whose == owner && of == scope)
+            .map(|(_, slot)| Arc::clone(slot))
+            .collect();
+        for slot in slots {
+            // One that is being opened has nothing in flight yet.
+            if let Ok(held) = slot.try_lock()
+                && let Some(conn) = held.as_ref().filter(|conn| conn.is_alive())
+            {
+                visit(conn);
+            }
+        }
+    }
+
+    /// Every conversation forgets its listings: pins were changed by an operator.
+    pub(crate) fn forget_listings(&self, server: &ServerName) {
+        let slots: Vec<_> = lock(&self.conns)
+            .iter()
+            .filter(|((of, _, _), _)| of == server)
+            .map(|(_, slot)| Arc::clone(slot))
+            .collect();
+        for slot in slots {
+            if let Ok(held) = slot.try_lock()
+                && let Some(conn) = held.as_ref()
+            {
+                for kind in ListKind::ALL {
+                    conn.keep_catalog(kind, None);
+                }
+            }
+        }
+    }
+
+    /// Ends what has been idle for too long.
+    pub(crate) fn sweep(&self) {
+        let mut ended = Vec::new();
+        lock(&self.sessions).retain(|id, session| {
+            let keep = lock(&session.seen).elapsed() < self.idle || session.listens();
+            if !keep {
+                ended.push(id.clone());
+            }
+            keep
+        });
+        for id in ended {
+            self.close_scope(&id);
+        }
+        lock(&self.parked).retain(|_, parked| parked.since.elapsed() < PARKED_FOR);
+        lock(&self.collecting).retain(|_, waiting| !waiting.is_closed());
+        lock(&self.conns).retain(|_, slot| match slot.try_lock() {
+            Ok(mut slot) => match &*slot {
+                Some(conn) if conn.is_alive() && (conn.is_busy() || conn.idle() < self.idle) => true,
+                Some(conn) => {
+                    conn.close(Code::ServerFailed);
+                    *slot = None;
+                    false
+                }
+                None => false,
+            },
+            // Someone is opening it.
+            Err(_) => true,
+        });
+    }
+
+    /// Ends every conversation: the gateway stops.
+    pub(crate) fn close(&self) {
+        lock(&self.sessions).clear();
+        lock(&self.parked).clear();
+        for (_, slot) in lock(&self.conns).drain() {
+            if let Ok(mut slot) = slot.try_lock()
+                && let Some(conn) = slot.take()
+            {
+                conn.close(Code::Draining);
+            }
+        }
+    }
+
+    /// Parks a call; gives the handle to ask for it by.
+    ///
+    /// # Errors
+    /// [`Code::QueueFull`] at the bound.
+    pub(crate) fn park(
+        &self,
+        owner: Owner,
+        digest: bartizan_types::Digest,
+        asks: Vec<(String, Ask)>,
+        flight: Flight,
+    ) -> Result<String, Code> {
+        self.sweep();
+        let mut parked = lock(&self.parked);
+        if parked.len() >= PARKED {
+            return Err(Code::QueueFull);
+        }
+        let handle = format!("bz1.{}", handle());
+        parked.insert(
+            handle.clone(),
+            Parked {
+                owner,
+                digest,
+                asks,
+                flight,
+                since: Instant::now(),
+            },
+        );
+        Ok(handle)
+    }
+
+    /// Takes a parked call back, once, for its owner and for the very call it was.
+    ///
+    /// # Errors
+    /// [`Code::MessageInvalid`], whatever of these is wrong.
+    pub(crate) fn unpark(
+        &self,
+        handle: &str,
+        owner: &Owner,
+        digest: bartizan_types::Digest,
+    ) -> Result<Parked, Code> {
+        let mut parked = lock(&self.parked);
+        let fits = parked.get(handle).is_some_and(|parked| {
+            parked.owner == *owner && parked.digest == digest && parked.since.elapsed() < PARKED_FOR
+        });
+        if !fits {
+            return Err(Code::MessageInvalid);
+        }
+        parked.remove(handle).ok_or(Code::MessageInvalid)
+    }
+
+    /// Waits for an agent's answer to a question that we put to it ourselves.
+    pub(crate) fn collect(&self) -> (Ask, oneshot::Receiver<Outcome>) {
+        let ask = Ask(self.number());
+        let (sender, receiver) = oneshot::channel();
+        lock(&self.collecting).insert(ask, sender);
+        (ask, receiver)
+    }
+
+    /// Hands an answer to whoever collects it. Gives it back if nobody does: then it is a server's.
+    pub(crate) fn collected(&self, ask: Ask, outcome: Outcome) -> Option<Outcome> {
+        match lock(&self.collecting).remove(&ask) {
+            None => Some(outcome),
+            Some(waiting) => {
+                // Whoever waited has gone away: the answer is for nobody.
+                let _unheard = waiting.send(outcome);
+                None
+            }
+        }
+    }
+}
+
+/// 128 random bits as hex: never chosen by a client, never guessed.
+fn handle() -> String {
+    clock::random::<16>()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
