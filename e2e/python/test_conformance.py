@@ -4,41 +4,44 @@ import json
 import os
 import re
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from peers import module, node, script
 
-# The pack asks a human before a server may use the agent's model; here that human has said yes.
 SCENARIO = re.compile(r"^\s*-\s+(\S+)", re.MULTILINE)
-AT_ONCE = 2
+STAMP = re.compile(r"-\d{4}-\d\d-\d\dT[\d-]+Z$")
+SUITE_SECONDS = 150
 
 
-def runner(*arguments, preload: str | None = None, environment: dict | None = None) -> subprocess.CompletedProcess:
+def runner(*arguments, preload: str | None = None, environment: dict | None = None) -> str:
     command = [node(), *(["--import", preload] if preload else []), module("@modelcontextprotocol", "conformance", "dist", "index.js")]
-    return subprocess.run(
-        [*command, *arguments], capture_output=True, text=True, timeout=60, env={**os.environ, **(environment or {}), "NO_COLOR": "1"}
-    )
+    environment = {**os.environ, **(environment or {}), "NO_COLOR": "1"}
+    try:
+        done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=SUITE_SECONDS, env=environment)
+    except subprocess.TimeoutExpired as late:
+        return f"the runner took longer than {SUITE_SECONDS} s: {late.stdout}"
+    return done.stdout if done.returncode == 0 else done.stdout + done.stderr
 
 
 def scenarios() -> list[str]:
-    listed = runner("list", "--server").stdout
-    return SCENARIO.findall(listed)
+    return SCENARIO.findall(runner("list", "--server"))
 
 
-def judge(url: str, name: str, directory, key: str | None = None) -> dict[str, str]:
-    """The scenario's checks: id to status, without the running commentary (INFO)."""
+def run_all(url: str, directory, key: str | None = None) -> dict[str, dict[str, str]]:
+    """Every scenario's checks: id to status, without the running commentary (INFO)."""
     options = {"preload": script("credential.mjs"), "environment": {"BARTIZAN_URL": url, "BARTIZAN_KEY": key}} if key else {}
-    done = runner("server", "--url", url, "--scenario", name, "-o", str(directory / name), **options)
-    found = list((directory / name).glob("*/checks.json"))
-    if not found:
-        return {name: f"FAILURE: no result: {done.stderr[-300:]}"}
-    checks = {}
-    for check in json.loads(found[0].read_text()):
-        if check["status"] != "INFO":
-            words = check["status"] + (f": {check['errorMessage']}" if check.get("errorMessage") else "")
-            checks[check["id"]] = words
-    return checks
+    said = runner("server", "--url", url, "--suite", "all", "-o", str(directory), **options)
+    found = {}
+    for name in scenarios():
+        results = [path for path in directory.glob(f"server-{name}-*/checks.json") if STAMP.sub("", path.parent.name) == f"server-{name}"]
+        if not results:
+            found[name] = {name: f"FAILURE: no result: {said[-200:]}"}
+            continue
+        found[name] = {
+            check["id"]: check["status"] + (f": {check['errorMessage']}" if check.get("errorMessage") else "")
+            for check in json.loads(results[0].read_text()) if check["status"] != "INFO"
+        }
+    return found
 
 
 def passes(checks: dict[str, str]) -> bool:
@@ -48,12 +51,6 @@ def passes(checks: dict[str, str]) -> bool:
 @pytest.fixture(scope="module")
 def fixture_url(peers):
     return peers.spawn([node(), script("conformance-server.mjs")], "conformance")["url"]
-
-
-def run_all(url: str, directory, key: str | None = None) -> dict[str, dict[str, str]]:
-    names = scenarios()
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return dict(zip(names, pool.map(lambda name: judge(url, name, directory, key), names), strict=True))
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ A model name is a scenario with modifiers, `scenario+modifier+…`. Scenarios:
     redirect        307 to another path of this server
     slow            five seconds before the first byte
     huge            an answer of 40 MiB
-    gzip, bomb      a gzip body; a gzip body that unpacks to 512 MiB
+    gzip, bomb      a gzip body; a gzip body that unpacks to 128 MiB
     dupkey, badutf8, badjson, badargs  an answer with a duplicate key, bytes that are no UTF-8, no JSON, tool
                     arguments that are no JSON
     endless         a stream that drips one event every 100 ms for 30 s (2 s with +short)
@@ -29,12 +29,14 @@ ignores `stream`.
 import argparse
 import asyncio
 import base64
+import functools
 import gzip
 import itertools
 import json
 import re
 import threading
 import time
+import zlib
 from dataclasses import dataclass, field
 
 WORDS = ["The ", "quick ", "brown ", "fox ", "— schnell wie der Wind, 速い, 🦊 — ", "jumps."]
@@ -528,8 +530,15 @@ async def zipped(api, request, reply, streamed, modifiers):
     await reply.whole(200, gzip.compress(body, mtime=0), content_encoding="gzip")
 
 
+@functools.cache
+def packed_bomb() -> bytes:
+    packer = zlib.compressobj(9, wbits=31)
+    mib = b" " * (1 << 20)
+    return packer.compress(b'{"a":"') + b"".join(packer.compress(mib) for _ in range(128)) + packer.compress(b'"}') + packer.flush()
+
+
 async def bomb(api, request, reply, streamed, modifiers):
-    await reply.whole(200, gzip.compress(b'{"a":"' + b" " * (512 << 20) + b'"}', 1, mtime=0), content_encoding="gzip")
+    await reply.whole(200, packed_bomb(), content_encoding="gzip")
 
 
 async def dupkey(api, request, reply, streamed, modifiers):
