@@ -250,7 +250,7 @@ when { context.args.hasTag("to") && context.args.getTag("to") like "*@evil.examp
 fn pruned_arguments_give_the_same_decision() {
     let mut random = Seeded(79);
     let mut pruned = 0;
-    for round in 0..3_000_u64 {
+    for round in 0..500_u64 {
         let text: String = (0..3)
             .map(|at| random_policy(&mut random, round * 10 + at))
             .collect();
@@ -258,12 +258,14 @@ fn pruned_arguments_give_the_same_decision() {
             continue;
         }
         let policy = Policy::unvalidated(&text);
-        let evidence = random_evidence(&mut random);
-        let kept = policy.keep(&evidence);
-        pruned += u32::from(kept.pruned);
-        let mut again = evidence.clone();
-        again.call.arguments = kept.arguments;
-        assert_eq!(policy.evaluate(&again), policy.evaluate(&evidence), "{text}");
+        for _ in 0..6 {
+            let evidence = random_evidence(&mut random);
+            let kept = policy.keep(&evidence);
+            pruned += u32::from(kept.pruned);
+            let mut again = evidence.clone();
+            again.call.arguments = kept.arguments;
+            assert_eq!(policy.evaluate(&again), policy.evaluate(&evidence), "{text}");
+        }
     }
     assert!(pruned > 100, "{pruned}");
 }
