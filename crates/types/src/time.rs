@@ -99,7 +99,7 @@ mod tests {
         );
         assert_eq!(
             Timestamp::from_unix_micros(1_795_370_000_000_001).to_string(),
-            "2026-11-22T16:33:20.000001Z"
+            "2026-11-22T17:53:20.000001Z"
         );
         assert_eq!(
             Timestamp::from_unix_micros(u64::MAX).to_string(),
