@@ -41,8 +41,7 @@ pub(crate) fn run_static(mode: Mode) -> Outcome {
         ("clippy.toml".to_owned(), clippy_rules(Ring::Shell)),
     ];
     for place in PLACES.iter().filter(|place| place.ring == Ring::Core) {
-        let folder = format!("crates/{}", place.name.trim_start_matches("bartizan-"));
-        if workspace::root().join(&folder).is_dir() {
+        if let Some(folder) = workspace::folder_of(place) {
             files.push((format!("{folder}/clippy.toml"), clippy_rules(Ring::Core)));
         }
     }

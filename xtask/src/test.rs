@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::run::{self, answers, logged};
-use crate::workspace::{self, cargo};
+use crate::workspace::{self, PLACES, Ring, cargo};
 use crate::{Outcome, codegen, tidy};
 
 /// The exit code of e2e/run.py where no peer could be installed.
@@ -79,6 +79,7 @@ const STEPS: &[Step] = &[
             ],
         )
     }),
+    ("clippy core", |_| core_lints()),
     ("build", |_| {
         of_cargo(
             "build",
@@ -162,6 +163,26 @@ fn of_cargo(name: &str, arguments: &[&str]) -> Verdict {
         Ok(ended) => Verdict::Failed(Count::FAULT, run::tail(&ended.output)),
         Err(fault) => Verdict::Failed(Count::FAULT, format!("      {fault}\n")),
     }
+}
+
+/// What hostile input could end a process with is denied in the core ring's code; in tests it is the point.
+fn core_lints() -> Verdict {
+    const DENIED: &[&str] = &[
+        "clippy::unwrap_used",
+        "clippy::expect_used",
+        "clippy::panic",
+        "clippy::indexing_slicing",
+    ];
+    let mut arguments = vec!["clippy", "--lib", "--locked", "--quiet"];
+    let core = PLACES.iter().filter(|place| place.ring == Ring::Core);
+    for place in core.filter(|place| workspace::folder_of(place).is_some()) {
+        arguments.extend(["--package", place.name]);
+    }
+    arguments.push("--");
+    for lint in DENIED {
+        arguments.extend(["-D", lint]);
+    }
+    of_cargo("clippy core", &arguments)
 }
 
 fn licences() -> Verdict {

@@ -116,6 +116,12 @@ pub(crate) fn place_of(name: &str) -> Option<&'static Place> {
     PLACES.iter().find(|place| place.name == name)
 }
 
+/// The folder of a crate under `crates/`, from the root; `None` before the crate appears.
+pub(crate) fn folder_of(place: &Place) -> Option<String> {
+    let folder = format!("crates/{}", place.name.trim_start_matches("bartizan-"));
+    root().join(&folder).is_dir().then_some(folder)
+}
+
 /// The workspace's root: the folder above this crate's.
 pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

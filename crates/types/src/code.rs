@@ -692,6 +692,7 @@ impl Code {
         ROWS.iter().map(|row| row.code)
     }
 
+    #[expect(clippy::indexing_slicing, reason = "one row per code, held by `rows_stand_in_order`")]
     fn row(self) -> &'static Row {
         &ROWS[self as usize]
     }

@@ -241,6 +241,7 @@ impl<'de, K> Deserialize<'de> for Ulid<K> {
 pub struct Digest(pub [u8; 32]);
 
 impl fmt::Display for Digest {
+    #[expect(clippy::indexing_slicing, reason = "half a byte is below 16")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0_u8; 64];

@@ -3,19 +3,13 @@
 use std::path::Path;
 
 use super::sizes::File;
-use crate::workspace::{PLACES, Ring};
 
 const FILE_NAMES: &[&str] = &["utils", "util", "common", "helpers", "misc", "mod"];
 const TYPE_ENDINGS: &[&str] = &["Manager", "Helper", "Utils"];
-/// What every core crate's root denies, so that hostile input can't end the process.
-const CORE_DENIES: &[&str] = &[
-    "clippy::unwrap_used",
-    "clippy::expect_used",
-    "clippy::panic",
-    "clippy::indexing_slicing",
-];
+/// Names that a protocol gives: MCP's method `prompts/get` is the action `get_prompt` everywhere.
+const PROTOCOL_NAMES: &[&str] = &["get_prompt"];
 
-/// Checks names, glob imports and the core crates' lint headers.
+/// Checks names and glob imports.
 pub(crate) fn check(files: &[File]) -> Vec<String> {
     let mut problems = Vec::new();
     for file in files {
@@ -31,7 +25,6 @@ pub(crate) fn check(files: &[File]) -> Vec<String> {
             }
         }
     }
-    problems.extend(core_headers(files));
     problems
 }
 
@@ -49,7 +42,7 @@ fn of_line(code: &str) -> Option<String> {
             "fn" | "struct" | "enum" | "trait" | "type" => words.next()?,
             _ => continue,
         };
-        if word == "fn" && named.starts_with("get_") {
+        if word == "fn" && named.starts_with("get_") && !PROTOCOL_NAMES.contains(&named) {
             return Some(format!("`{named}`: no `get_`"));
         }
         if TYPE_ENDINGS.iter().any(|ending| named.ends_with(ending)) {
@@ -57,23 +50,6 @@ fn of_line(code: &str) -> Option<String> {
         }
     }
     None
-}
-
-fn core_headers(files: &[File]) -> Vec<String> {
-    let mut problems = Vec::new();
-    for place in PLACES.iter().filter(|place| place.ring == Ring::Core) {
-        let path = format!("crates/{}/src/lib.rs", place.name.trim_start_matches("bartizan-"));
-        let Some(file) = files.iter().find(|file| file.path == path) else {
-            continue;
-        };
-        let code: String = file.source.code_lines().map(|(_, line)| line).collect();
-        for lint in CORE_DENIES {
-            if !code.contains(lint) {
-                problems.push(format!("{path}: core denies `{lint}`"));
-            }
-        }
-    }
-    problems
 }
 
 #[cfg(test)]
@@ -85,6 +61,7 @@ mod tests {
         assert!(of_line("    use crate::*;").is_some());
         assert!(of_line("pub use crate::call::{Call, Permit};").is_none());
         assert!(of_line("    pub fn get_key(&self) {").is_some());
+        assert!(of_line("    async fn get_prompt(&self) {").is_none());
         assert!(of_line("    pub fn target_key(&self) {").is_none());
         assert!(of_line("struct KeyManager;").is_some());
         assert!(of_line("let x = y * z;").is_none());
