@@ -78,6 +78,23 @@ impl Source {
         found
     }
 
+    /// Names of modules that are declared behind `#[cfg(test)]` and stand in files of their own.
+    pub(crate) fn test_modules(&self) -> Vec<&str> {
+        self.tests
+            .iter()
+            .filter_map(|&(from, to)| {
+                let item = self.code.get(from..to)?.trim_start_matches("#[cfg(test)]").trim();
+                let name = item
+                    .strip_prefix("pub(crate) ")
+                    .unwrap_or(item)
+                    .strip_prefix("mod ")?;
+                name.chars()
+                    .all(|c| c.is_alphanumeric() || c == '_')
+                    .then_some(name)
+            })
+            .collect()
+    }
+
     /// Whether `fn name` stands anywhere, tests included.
     pub(crate) fn declares(&self, name: &str) -> bool {
         self.code.match_indices(&format!("fn {name}")).any(|(at, found)| {
@@ -288,6 +305,7 @@ mod tests {
     #[test]
     fn a_test_module_in_its_own_file_is_only_its_declaration() {
         let source = Source::new("fn a() {}\n#[cfg(test)]\nmod tests;\nfn c() { TcpStream::connect(x) }\n");
+        assert_eq!(source.test_modules(), ["tests"]);
         assert_eq!(
             source.find("TcpStream::connect"),
             vec![4],

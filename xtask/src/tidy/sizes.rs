@@ -1,5 +1,6 @@
 //! Lengths: 800 lines for a file, 70 for a function, tests aside.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::exceptions::{Exceptions, Rule};
@@ -32,7 +33,29 @@ pub(crate) fn rust_sources() -> Result<Vec<File>, Vec<String>> {
             tests,
         });
     }
+    let test_files: BTreeSet<String> = files
+        .iter()
+        .flat_map(|file| {
+            file.source
+                .test_modules()
+                .into_iter()
+                .map(|name| module_path(&file.path, name))
+        })
+        .collect();
+    for file in &mut files {
+        file.tests |= test_files.contains(&file.path);
+    }
     Ok(files)
+}
+
+/// Where the module `name` that `parent` declares stands: beside a root, else in the folder of the parent's name.
+fn module_path(parent: &str, name: &str) -> String {
+    let stem = parent.strip_suffix(".rs").unwrap_or(parent);
+    let folder = match stem.rsplit_once('/') {
+        Some((folder, "lib" | "main")) => folder,
+        _ => stem,
+    };
+    format!("{folder}/{name}.rs")
 }
 
 fn read(path: &PathBuf) -> Result<String, Vec<String>> {
@@ -74,6 +97,18 @@ pub(crate) fn check(files: &[File], exceptions: &mut Exceptions) -> Vec<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn test_modules_stand_beside_their_root_or_under_their_parent() {
+        assert_eq!(
+            module_path("crates/a/src/lib.rs", "fixture"),
+            "crates/a/src/fixture.rs"
+        );
+        assert_eq!(
+            module_path("crates/a/src/b.rs", "fixture"),
+            "crates/a/src/b/fixture.rs"
+        );
+    }
 
     #[test]
     fn test_files_are_known_by_their_path() {
