@@ -3,7 +3,7 @@
 //! INVARIANT: bytes reach the agent only from a `Step::Release` of the decoder, which holds every event of a tool
 //! call, and everything behind it, until `settle`. Nothing passes because it streamed.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::digest;
 use bartizan_guard::AnswerFacts;
@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use http::{Response, response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use super::{Asked, dressed, propose};
 use crate::{
@@ -22,6 +23,9 @@ use crate::{
     upstream::Outbound,
 };
 
+/// While a tool call is held, the agent hears at least this often that the stream lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
 /// The stream's state between pulls.
 struct Flow {
     asked: Asked,
@@ -30,6 +34,10 @@ struct Flow {
     decoder: Option<wire::Stream>,
     hash: digest::Context,
     bytes: u64,
+    /// How long the upstream has said nothing.
+    silence: Duration,
+    /// When the agent was last given something.
+    given: Instant,
 }
 
 /// What one turn of the decoder gave.
@@ -85,6 +93,8 @@ pub(super) fn release(
         decoder: Some(decoder),
         hash: digest::Context::new(&digest::SHA256),
         bytes: 0,
+        silence: Duration::ZERO,
+        given: Instant::now(),
     };
     let stream = Pulled::new(Box::new(flow), |flow| Box::pin(next(flow)));
     let mut response = Response::new(AgentBody::stream(release, stream).holding(open));
@@ -97,16 +107,33 @@ pub(super) fn release(
 async fn next(mut flow: Box<Flow>) -> Option<(Box<Flow>, Result<Bytes, Cut>)> {
     loop {
         let decoder = flow.decoder.as_mut()?;
-        let patience = flow.asked.shared.config.limits.upstream_timeout;
-        let chunk = match tokio::time::timeout(patience, flow.body.frame()).await {
+        // Between held events a comment is safe; anywhere else it might fall inside one of the upstream's.
+        let holding = decoder.is_holding();
+        if holding && flow.given.elapsed() >= KEEP_ALIVE {
+            return Some(flow.give(Bytes::from_static(b": keep-alive\n\n")));
+        }
+        let left = flow
+            .asked
+            .shared
+            .config
+            .limits
+            .upstream_timeout
+            .saturating_sub(flow.silence);
+        let wait = if holding { left.min(KEEP_ALIVE) } else { left };
+        let chunk = match tokio::time::timeout(wait, flow.body.frame()).await {
             Ok(Some(Ok(frame))) => match frame.into_data() {
                 Ok(chunk) => chunk,
                 Err(_) => continue,
             },
             Ok(None) => return flow.close(),
             Ok(Some(Err(_))) => return flow.cut_off(Code::UpstreamUnreachable, BytesMut::new()),
-            Err(_) => return flow.cut_off(Code::UpstreamTimeout, BytesMut::new()),
+            Err(_) if wait == left => return flow.cut_off(Code::UpstreamTimeout, BytesMut::new()),
+            Err(_) => {
+                flow.silence += wait;
+                continue;
+            }
         };
+        flow.silence = Duration::ZERO;
         let mut turn = Turn::default();
         if let Err(fault) = decoder.push(&chunk, &mut |step| turn.take(step)) {
             return flow.cut_off(fault.of_upstream().code, turn.out);
@@ -152,6 +179,7 @@ impl Flow {
     }
 
     fn account(&mut self, bytes: &[u8]) {
+        self.given = Instant::now();
         self.hash.update(bytes);
         self.bytes = self
             .bytes

@@ -215,6 +215,12 @@ impl Stream {
         self.core.state == State::Owed
     }
 
+    /// Whether events are being held back, so that the agent sees nothing of what comes.
+    #[must_use]
+    pub fn is_holding(&self) -> bool {
+        matches!(self.core.state, State::Holding | State::Owed)
+    }
+
     /// The ruling on everything pending. `true` releases the held events unchanged and goes on with what came in
     /// since, which may give out further proposals. `false` drops them and everything after.
     ///
