@@ -60,7 +60,11 @@ impl Desk {
     pub(super) async fn revoke_agent(&self, which: &str, ask: &Ask<'_>) -> Answer {
         let now = clock::now();
         let keys: Vec<ApiKeyRecord> = self.state.keys()?;
-        let meant = |key: &&ApiKeyRecord| key.prefix.as_str() == which || key.agent.as_str() == which;
+        // With or without `bz_`, or an agent's name for all its keys.
+        let meant = |key: &&ApiKeyRecord| {
+            let prefix = key.prefix.as_str();
+            prefix == which || prefix.strip_prefix("bz_") == Some(which) || key.agent.as_str() == which
+        };
         let open: Vec<KeyId> = keys
             .iter()
             .filter(meant)

@@ -95,8 +95,27 @@ impl Desk {
     }
 
     pub(super) fn prove(&self, index: &str) -> Answer {
-        let proof = self.ledger.prove(index_of(index)?)?;
+        let proof = self.ledger.prove(self.place(index)?)?;
         serde_json::to_value(proof).map_err(|fault| No::state(fault.to_string()))
+    }
+
+    /// A record's index: as it is, or that of a call's first record.
+    fn place(&self, id: &str) -> Result<u64, No> {
+        let Ok(call) = id.parse::<CallId>() else {
+            return index_of(id);
+        };
+        let query = Query {
+            call: Some(call),
+            limit: CALL_RECORDS,
+            ..Query::default()
+        };
+        let first = self
+            .ledger
+            .search(&query)?
+            .iter()
+            .map(|stored| stored.index)
+            .min();
+        first.ok_or_else(|| No::not_found(format!("there is no call `{call}` in the log")))
     }
 
     pub(super) fn checkpoint(&self) -> Value {

@@ -299,7 +299,7 @@ pub async fn export(
             _ = metrics_due.tick() => if let Some(collector) = &collector {
                 collector.send("metrics", &metrics(&projection, start, clock())).await;
             },
-            _ = stop.wait_for(|stop| *stop) => last = true,
+            () = stopped(&mut stop) => last = true,
         }
         if last {
             while let Ok(call) = calls.try_recv() {
@@ -329,6 +329,12 @@ pub async fn export(
             return;
         }
     }
+}
+
+/// Until `stop` is true; its guard is not held any longer.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A sender that is gone stops us too.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 struct Collector {

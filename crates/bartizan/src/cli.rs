@@ -1,0 +1,451 @@
+//! The command line: what can be asked. Nothing here does anything.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::styling};
+
+const STYLES: styling::Styles = styling::Styles::styled()
+    .header(styling::AnsiColor::Green.on_default().bold())
+    .usage(styling::AnsiColor::Green.on_default().bold())
+    .literal(styling::AnsiColor::Cyan.on_default().bold())
+    .placeholder(styling::AnsiColor::Cyan.on_default());
+
+/// The zero-trust control point for AI agents: every call authenticated, ruled on, recorded, explained
+#[derive(Debug, Parser)]
+#[command(name = "bartizan", version, styles = STYLES, max_term_width = 100, propagate_version = false)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+    /// Options of every verb
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// Options of every verb.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// State directory; the default is `bartizan` in the XDG state home
+    #[arg(long, global = true, env = "BARTIZAN_STATE", value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Configuration file; the default is `bartizan/config.toml` in the XDG config home, if it is there
+    #[arg(long, global = true, env = "BARTIZAN_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Answer in JSON, one value per line, in stable shapes
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Colour; `auto` asks the terminal, NO_COLOR and CLICOLOR_FORCE
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub(crate) color: Colour,
+    /// Say only answers and errors
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Log more; twice for everything
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Write logs as JSON lines
+    #[arg(long, global = true)]
+    pub(crate) log_json: bool,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Colour {
+    /// As the terminal and its variables say
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What can be asked.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Start the gateway and say how to point an agent at it
+    Up(Up),
+    /// Run one MCP server behind the gateway, on this process's stdin and stdout
+    Wrap(Wrap),
+    /// Turn an MCP client's configuration into ours; rewrites nothing
+    Import(Import),
+    /// Show the running gateway, or the state at rest
+    Status,
+    /// Who may call
+    #[command(subcommand)]
+    Agent(Agent),
+    /// What is allowed
+    #[command(subcommand)]
+    Policy(Policy),
+    /// What MCP servers offer, and whether it changed
+    #[command(subcommand)]
+    Tools(Tools),
+    /// Credentials of upstreams and servers, sealed
+    #[command(subcommand)]
+    Secret(Secret),
+    /// What happened, and the proof that it was not altered
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Why a call was ruled as it was
+    Explain {
+        /// The call's id, or a record's index
+        id: String,
+    },
+    /// The key everything at rest is sealed under
+    #[command(subcommand)]
+    Key(Key),
+    /// Copy the whole state, consistent, into one file
+    Backup {
+        /// Where to; must not exist
+        out: PathBuf,
+    },
+    /// Make a state directory from a backup; the directory must not exist or be empty
+    Restore {
+        /// The backup
+        from: PathBuf,
+    },
+    /// The configuration file
+    #[command(subcommand)]
+    Config(Config),
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages
+    Man {
+        /// Into this directory; without it the main page goes to standard output
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// The demo's MCP server, on stdin and stdout
+    #[command(hide = true)]
+    DemoServer,
+}
+
+/// `up`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Up {
+    /// Address for agents; port 0 takes a free one. Overrides `[listen] address`
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Policy pack. Overrides `[policy] pack`
+    #[arg(long, value_name = "PACK")]
+    pub(crate) pack: Option<PackName>,
+    /// Tell a story: a scripted agent is hijacked by a mail, and its payment is refused
+    #[arg(long)]
+    pub(crate) demo: bool,
+    /// Keep serving after the demo
+    #[arg(long, requires = "demo")]
+    pub(crate) stay: bool,
+}
+
+/// A policy pack on the command line and in the file.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize, serde::Serialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PackName {
+    /// Rules and records, blocks nothing
+    Observe,
+    /// Lets ordinary work pass, asks before what is hard to undo
+    Balanced,
+    /// Denies all but listing until you permit it
+    Strict,
+    /// No pack: only your own files; alone it denies everything
+    None,
+}
+
+/// `wrap`.
+#[derive(Debug, Args)]
+pub(crate) struct Wrap {
+    /// Name of the server in policy and records; the default is the command's file name
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Give the server this variable of our environment, or NAME=VALUE; may be repeated
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub(crate) env: Vec<String>,
+    /// The server's command and arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<String>,
+}
+
+/// `import`.
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// `mcp.json`, `claude_desktop_config.json`, VS Code's `mcp.json` or settings
+    pub(crate) file: PathBuf,
+    /// Write the configuration here instead of standard output; must not exist
+    #[arg(long, value_name = "OUT")]
+    pub(crate) write: Option<PathBuf>,
+}
+
+/// `agent`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Agent {
+    /// Make a key for an agent; it is shown once and kept nowhere
+    Add {
+        /// The agent's name
+        name: String,
+        /// The user it always acts for
+        #[arg(long)]
+        user: Option<String>,
+        /// A group it is in; may be repeated
+        #[arg(long = "group")]
+        groups: Vec<String>,
+        /// Days until the key ends
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
+        expires_days: Option<u32>,
+    },
+    /// List keys, without their secrets
+    List,
+    /// End a key, at once
+    Revoke {
+        /// The key's prefix (`bz_…`), or an agent's name for all its keys
+        key: String,
+    },
+}
+
+/// `policy`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Check policies without using them
+    Check {
+        /// Policy files; none: what the configuration names
+        files: Vec<PathBuf>,
+        /// The pack to check them with
+        #[arg(long, value_name = "PACK")]
+        pack: Option<PackName>,
+    },
+    /// Run policy test files
+    Test {
+        /// Test files
+        #[arg(required = true)]
+        tests: Vec<PathBuf>,
+        /// Policy files; none: what the configuration names
+        #[arg(long = "policy", value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The pack to test with
+        #[arg(long, value_name = "PACK")]
+        pack: Option<PackName>,
+    },
+    /// Say what the policy would rule on a recorded call
+    Explain {
+        /// The call's id, or a record's index
+        id: String,
+        /// Policy files; none: what the configuration names
+        #[arg(long = "policy", value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The pack to rule with
+        #[arg(long, value_name = "PACK")]
+        pack: Option<PackName>,
+    },
+    /// Show the policies in force
+    Show {
+        /// The text of a pack, or the schema
+        #[arg(value_enum)]
+        what: Option<ShowPolicy>,
+    },
+    /// Read policy files again, now; whole or not at all
+    Reload,
+}
+
+/// What `policy show` shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ShowPolicy {
+    /// The vocabulary of policies
+    Schema,
+    /// The pack `balanced`
+    Balanced,
+    /// The pack `strict`
+    Strict,
+}
+
+/// `tools`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tools {
+    /// List pinned tools, prompts, resources and instructions
+    List,
+    /// Show one definition
+    Show {
+        /// `server/tool`
+        tool: String,
+    },
+    /// Show what changed against the pins
+    Diff {
+        /// Only of this server
+        server: Option<String>,
+    },
+    /// Accept what changed
+    Approve {
+        /// Of this server
+        server: String,
+        /// Only these items; none: everything of the server
+        items: Vec<String>,
+    },
+}
+
+/// `secret`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Secret {
+    /// Put a secret; the value comes from standard input or a hidden prompt
+    Set {
+        /// Its name
+        name: String,
+    },
+    /// List names and dates
+    List,
+    /// Replace a secret that is there; the value comes from standard input or a hidden prompt
+    Rotate {
+        /// Its name
+        name: String,
+    },
+    /// Remove a secret
+    Rm {
+        /// Its name
+        name: String,
+    },
+}
+
+/// `audit`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Find records, newest first
+    Search(Search),
+    /// Show one record
+    Show {
+        /// Its index
+        index: u64,
+    },
+    /// Check the whole log offline, against heads held elsewhere where there are any
+    Verify {
+        /// A file with a signed head (checkpoint) held elsewhere; may be repeated
+        #[arg(long = "checkpoint", value_name = "FILE")]
+        checkpoints: Vec<PathBuf>,
+        /// The log's verifier key, if the one in the state is not to be trusted
+        #[arg(long, value_name = "VKEY")]
+        vkey: Option<String>,
+        /// The log's directory, if not the state's
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// Prove that a record is in the log, or check such a proof
+    Prove {
+        /// The record's index, or a proof file with `--check`
+        index: String,
+        /// Check the proof in the file instead, offline
+        #[arg(long)]
+        check: bool,
+        /// The verifier key to check with; without it, the one in the state
+        #[arg(long, value_name = "VKEY")]
+        vkey: Option<String>,
+    },
+    /// Write records, oldest first
+    Export {
+        /// Shape of a line
+        #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
+        format: ExportFormat,
+        /// Into this file instead of standard output; must not exist
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// First index
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+    },
+    /// Follow the log
+    Tail,
+    /// Erase a record's content; its place and proof stay
+    Erase {
+        /// Its index
+        index: u64,
+        /// Why; recorded
+        #[arg(long)]
+        reason: String,
+    },
+    /// Print the newest signed head, to be kept elsewhere
+    Witness {
+        /// Append it to this file
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Rule again on what was recorded, and say what would differ
+    Replay {
+        /// Policy files; none: what the configuration names
+        #[arg(long = "policy", value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The pack to rule with
+        #[arg(long, value_name = "PACK")]
+        pack: Option<PackName>,
+        /// Newest rulings to replay
+        #[arg(long, default_value_t = 10_000)]
+        limit: u64,
+    },
+}
+
+/// `audit search`.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Search {
+    /// Of this call
+    #[arg(long)]
+    pub(crate) call: Option<String>,
+    /// Of this session
+    #[arg(long)]
+    pub(crate) session: Option<String>,
+    /// Of this agent
+    #[arg(long)]
+    pub(crate) agent: Option<String>,
+    /// Of this action, such as `call_tool`
+    #[arg(long)]
+    pub(crate) action: Option<String>,
+    /// Ruled so: allow, ask, deny
+    #[arg(long)]
+    pub(crate) ruling: Option<String>,
+    /// Of this kind: ruling, closing, rejection, rejection_summary, operation, tombstone, lifecycle
+    #[arg(long)]
+    pub(crate) kind: Option<String>,
+    /// Refused with this code
+    #[arg(long)]
+    pub(crate) code: Option<String>,
+    /// Not before, seconds since 1970 or a span back such as 15m, 2h, 7d
+    #[arg(long)]
+    pub(crate) since: Option<String>,
+    /// Only below this index: the last one of the page before
+    #[arg(long)]
+    pub(crate) before: Option<u64>,
+    /// At most so many
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+}
+
+/// Shape of an exported line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// Our own records
+    Jsonl,
+    /// OCSF 1.8 API Activity with the `ai_operation` profile
+    Ocsf,
+}
+
+/// `key`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Seal everything under a new key; no record is rewritten
+    Rotate,
+}
+
+/// `config`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Print the JSON Schema of the file
+    Schema,
+    /// Print the reference of the file, as Markdown
+    Reference,
+    /// Print a commented example
+    Example,
+    /// Check a file without using it
+    Check {
+        /// The file; none: the one `up` would use
+        file: Option<PathBuf>,
+    },
+}

@@ -1,0 +1,383 @@
+//! The configuration file as it is written: every key, its unit in its name, its default and what it does. The doc
+//! comments here are the reference (`docs/reference/config.md` is generated from them).
+//!
+//! Unknown keys are errors. Keys that loosen start with `danger_`. No flattening, no untagged choice: what a key means
+//! never depends on another key's presence.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::cli::PackName;
+
+/// Everything one file configures. Every table may be left out.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ConfigFile {
+    /// Where agents reach the gateway.
+    pub(crate) listen: Listen,
+    /// Where state is kept.
+    pub(crate) state: State,
+    /// What is allowed.
+    pub(crate) policy: Policy,
+    /// Model providers, in order of preference. None: `openai` and `anthropic` at their public addresses, each with the
+    /// secret of its own name, or with `OPENAI_API_KEY` and `ANTHROPIC_API_KEY` of the gateway's environment.
+    pub(crate) upstream: Vec<Upstream>,
+    /// Names agents use for models. None: every name goes to the first upstream that speaks the API it came by.
+    pub(crate) model: Vec<Model>,
+    /// MCP servers behind the gateway.
+    pub(crate) server: Vec<Server>,
+    /// Issuers whose JWTs name agents.
+    pub(crate) jwt: Vec<Jwt>,
+    /// How calls are joined to sessions.
+    pub(crate) session: Session,
+    /// Every bound.
+    pub(crate) limits: Limits,
+    /// Where metrics and traces go.
+    pub(crate) telemetry: Telemetry,
+    /// How records are kept.
+    pub(crate) ledger: Ledger,
+    /// Threads.
+    pub(crate) runtime: Runtime,
+}
+
+/// Where agents reach the gateway.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Listen {
+    /// Address and port. Port 0 takes a free one.
+    pub(crate) address: SocketAddr,
+    /// Exact `Host` values accepted beside the address itself.
+    pub(crate) hosts: Vec<String>,
+    /// `Origin` values accepted. Empty: every request from a web page is refused.
+    pub(crate) origins: Vec<String>,
+    /// Certificate and key; required off loopback.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tls: Option<Tls>,
+    /// Listen off loopback without TLS: keys and content cross the network in clear, unless a proxy in front does TLS.
+    pub(crate) danger_listen_without_tls_off_loopback: bool,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 4480)),
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            tls: None,
+            danger_listen_without_tls_off_loopback: false,
+        }
+    }
+}
+
+/// PEM files of the listener.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tls {
+    /// Certificate chain, leaf first.
+    pub(crate) certificates: PathBuf,
+    /// Private key, PKCS#8 or SEC1.
+    pub(crate) key: PathBuf,
+}
+
+/// Where state is kept.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct State {
+    /// The state directory, owner-only, outside any agent's workspace. `--state` overrides it. None: `bartizan` in the
+    /// XDG state home.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// What is allowed.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Policy {
+    /// The pack to start from.
+    pub(crate) pack: PackName,
+    /// Cedar files; `*`, `?` and `**` match. Relative to this file. A pattern that matches nothing is an error.
+    pub(crate) files: Vec<String>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            pack: PackName::Balanced,
+            files: Vec::new(),
+        }
+    }
+}
+
+/// A model provider.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Upstream {
+    /// Its name in policy and records.
+    pub(crate) name: String,
+    /// Which API family it speaks.
+    pub(crate) api: Api,
+    /// Base address, without `/v1`.
+    pub(crate) url: String,
+    /// The secret sent as its credential. None: the secret of the upstream's own name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) secret: Option<String>,
+    /// Whose credential is sent.
+    #[serde(default)]
+    pub(crate) credential: Credential,
+    /// A PEM file of roots to trust instead of the built-in ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) roots: Option<PathBuf>,
+}
+
+/// An API family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Api {
+    /// OpenAI and compatibles: chat completions and responses.
+    Openai,
+    /// Anthropic: messages.
+    Anthropic,
+}
+
+/// Whose credential an upstream is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Credential {
+    /// A secret of the store; the agent never holds it.
+    #[default]
+    Secret,
+    /// The `Authorization` header the agent sent itself, beside its own key in `x-bartizan-key`.
+    Client,
+    /// None is wanted.
+    None,
+}
+
+/// A name agents use for a model. Either `upstream` and `model`, or `targets`.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Model {
+    /// As agents say it.
+    pub(crate) name: String,
+    /// The upstream that serves it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) upstream: Option<String>,
+    /// The name the upstream knows it by. None: the same name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) model: Option<String>,
+    /// Several places, first choice first; the next one is tried only when a connection could not be made.
+    #[serde(default)]
+    pub(crate) targets: Vec<Target>,
+}
+
+/// One place a model is served.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Target {
+    /// The upstream.
+    pub(crate) upstream: String,
+    /// The name the upstream knows it by. None: the agents' name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) model: Option<String>,
+}
+
+/// An MCP server: either `command` or `url`.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Server {
+    /// Its name: the prefix of its tools when there are several servers.
+    pub(crate) name: String,
+    /// Program and arguments of a server we start, confined, on its stdin and stdout.
+    #[serde(default)]
+    pub(crate) command: Vec<String>,
+    /// Endpoint of a server that runs already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) url: Option<String>,
+    /// How `url` is spoken to.
+    #[serde(default)]
+    pub(crate) transport: Transport,
+    /// The whole environment of `command`. A value `secret:NAME` is the secret of that name; `secret::` begins a value
+    /// that really starts with `secret:`.
+    #[serde(default)]
+    pub(crate) env: BTreeMap<String, String>,
+    /// Headers sent to `url`; values as in `env`.
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, String>,
+    /// Working directory of `command`. None: an empty directory of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) directory: Option<PathBuf>,
+    /// How long a request may take.
+    #[serde(default = "default_server_timeout_ms")]
+    pub(crate) timeout_ms: u64,
+}
+
+/// How long an MCP request may take unless the file says otherwise.
+pub(crate) const fn default_server_timeout_ms() -> u64 {
+    60_000
+}
+
+/// How an MCP server at a URL is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Transport {
+    /// Streamable HTTP.
+    #[default]
+    StreamableHttp,
+    /// HTTP with SSE, of revision 2024-11-05.
+    Sse,
+}
+
+/// An issuer whose JWTs name agents.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Jwt {
+    /// The exact `iss`.
+    pub(crate) issuer: String,
+    /// One of these must be in `aud`.
+    pub(crate) audience: Vec<String>,
+    /// The issuer's key set: a file, or an `https` address that is read again when keys rotate.
+    pub(crate) jwks: String,
+    /// Algorithms accepted. None: RS256, PS256, ES256 and EdDSA. `none` and HMAC never are.
+    #[serde(default)]
+    pub(crate) algorithms: Vec<String>,
+    /// The claim that names the agent, or a JSON pointer such as `/act/sub`.
+    #[serde(default = "default_agent_claim")]
+    pub(crate) agent_claim: String,
+    /// The claim that names the user; required in every token when set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) user_claim: Option<String>,
+    /// The claim that lists groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) groups_claim: Option<String>,
+    /// Put before agent, user and groups with a `/`. Required as soon as there are two issuers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) namespace: Option<String>,
+    /// Seconds the clocks may differ, at most 300.
+    #[serde(default = "default_leeway_seconds")]
+    pub(crate) leeway_seconds: u32,
+    /// Oldest accepted token, in seconds since `iat`. None: `exp` alone decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) max_age_seconds: Option<u32>,
+}
+
+fn default_agent_claim() -> String {
+    "sub".to_owned()
+}
+
+const fn default_leeway_seconds() -> u32 {
+    30
+}
+
+/// How calls are joined to sessions.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Session {
+    /// A session ends after this long without a call.
+    pub(crate) idle_seconds: u64,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self {
+            idle_seconds: bartizan_gateway::config::Sessions::default().idle.as_secs(),
+        }
+    }
+}
+
+/// Every bound. Reaching one is answered with the code named beside it.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Limits {
+    /// Open connections (`limit.saturated`).
+    pub(crate) connections: usize,
+    /// Calls in progress (`limit.saturated`).
+    pub(crate) concurrent_calls: usize,
+    /// A request's header block, at least 8192 (`limit.headers`).
+    pub(crate) header_bytes: usize,
+    /// Number of headers (`limit.headers`).
+    pub(crate) headers: usize,
+    /// A request body, packed and unpacked (`limit.body`, `limit.body_expansion`).
+    pub(crate) body_bytes: usize,
+    /// A unary answer (`upstream.too_large`).
+    pub(crate) answer_bytes: usize,
+    /// One event of a stream (`limit.event`).
+    pub(crate) event_bytes: usize,
+    /// Bytes of a stream held back while a tool call in it is not whole (`limit.event`).
+    pub(crate) held_bytes: usize,
+    /// JSON nesting (`limit.json_depth`).
+    pub(crate) json_depth: u16,
+    /// From connection or keep-alive to the end of a request's headers (`limit.slow_caller`).
+    pub(crate) header_timeout_ms: u64,
+    /// From the end of the headers to the end of the body (`limit.slow_caller`).
+    pub(crate) read_timeout_ms: u64,
+    /// A client that takes nothing of an answer for this long is cut off.
+    pub(crate) write_timeout_ms: u64,
+    /// Making a connection to an upstream (`upstream.unreachable`).
+    pub(crate) connect_timeout_ms: u64,
+    /// To the first byte of an answer, and between bytes of a stream (`upstream.timeout`).
+    pub(crate) upstream_timeout_ms: u64,
+    /// SIGTERM to the end of draining.
+    pub(crate) drain_timeout_ms: u64,
+    /// Rejections recorded one by one per minute; beyond, one summary a minute.
+    pub(crate) rejections_per_minute: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let limits = bartizan_gateway::config::Limits::default();
+        let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            connections: limits.connections,
+            concurrent_calls: limits.concurrent_calls,
+            header_bytes: limits.header_bytes,
+            headers: limits.headers,
+            body_bytes: limits.body_bytes,
+            answer_bytes: limits.answer_bytes,
+            event_bytes: limits.event_bytes,
+            held_bytes: limits.held_bytes,
+            json_depth: limits.json_depth,
+            header_timeout_ms: millis(limits.header_timeout),
+            read_timeout_ms: millis(limits.read_timeout),
+            write_timeout_ms: millis(limits.write_timeout),
+            connect_timeout_ms: millis(limits.connect_timeout),
+            upstream_timeout_ms: millis(limits.upstream_timeout),
+            drain_timeout_ms: millis(limits.drain_timeout),
+            rejections_per_minute: limits.rejections_per_minute,
+        }
+    }
+}
+
+/// Where metrics and traces go. `GET /metrics` on the admin socket is always there.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Telemetry {
+    /// An OpenTelemetry collector's OTLP/HTTP address, without `/v1/traces`. None: nothing is sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) otlp_url: Option<String>,
+}
+
+/// How records are kept.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Ledger {
+    /// The log's name on its signed heads: printable ASCII without spaces or `+`. Fixed on the first start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) origin: Option<String>,
+    /// A file in a second place (another disk, a share) that remembers signed heads. Without one, whoever holds the key
+    /// can rewrite a log that nobody else remembers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) witness: Option<PathBuf>,
+    /// The ledger's own limit on disk. None: as much as the disk holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) disk_limit_bytes: Option<u64>,
+}
+
+/// Threads.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Runtime {
+    /// Threads that serve calls. None: one per available core.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) worker_threads: Option<usize>,
+}

@@ -1,0 +1,551 @@
+//! From the file to what the gateway runs with: newtypes, absolute paths, no leftover options.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bartizan_gateway::config as gateway;
+use bartizan_identity::{Algorithm, IssuerConfig};
+use bartizan_store::StateDir;
+use bartizan_types::{Issuer, ModelName, Name, ServerName, UpstreamName};
+use http::Uri;
+
+use super::{
+    Loaded, diagnose,
+    file::{self, ConfigFile},
+};
+use crate::{
+    cli::{Global, PackName},
+    exit::Exit,
+    failure::Failure,
+};
+
+/// Everything `up` runs with.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// The gateway's own.
+    pub(crate) gateway: gateway::Config,
+    /// The state directory.
+    pub(crate) state: PathBuf,
+    /// The pack; `None` is no pack.
+    pub(crate) pack: Option<bartizan_policy::Pack>,
+    /// Patterns of policy files, absolute.
+    pub(crate) policy_files: Vec<PathBuf>,
+    /// Issuers and where their key sets are.
+    pub(crate) issuers: Vec<(IssuerConfig, KeySource)>,
+    /// The collector.
+    pub(crate) otlp: Option<Uri>,
+    /// The log's name, where one is chosen.
+    pub(crate) origin: Option<String>,
+    /// Where heads are kept.
+    pub(crate) witness: Option<PathBuf>,
+    /// The ledger's limit on disk.
+    pub(crate) disk_limit_bytes: Option<u64>,
+    /// Threads.
+    pub(crate) worker_threads: usize,
+    /// Upstreams stand as built in, so the environment's provider keys are theirs.
+    pub(crate) default_upstreams: bool,
+}
+
+/// Where an issuer's key set is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum KeySource {
+    /// A file, read again when it changes.
+    File(PathBuf),
+    /// An address, fetched again.
+    Url(Uri),
+}
+
+/// Resolves a loaded file.
+///
+/// # Errors
+/// Everything wrong with it at once, each with the table and key it is in.
+pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Failure> {
+    let mut wrong = Wrong {
+        loaded,
+        reports: Vec::new(),
+    };
+    let file = &loaded.file;
+    let base = loaded.base();
+    let upstreams = upstreams(file, &base, &mut wrong);
+    let models = models(file, &upstreams, &mut wrong);
+    let servers = servers(file, &base, &mut wrong);
+    let issuers = issuers(file, &base, &mut wrong);
+    let limits = limits(&file.limits, &mut wrong);
+    let otlp = file
+        .telemetry
+        .otlp_url
+        .as_ref()
+        .and_then(|url| wrong.url("telemetry.otlp_url", url, &["http", "https"]));
+    let listen = &file.listen;
+    if !listen.address.ip().is_loopback()
+        && listen.tls.is_none()
+        && !listen.danger_listen_without_tls_off_loopback
+    {
+        wrong.add(
+            "listen.address",
+            &listen.address.to_string(),
+            format!("`{}` is not loopback, so it needs TLS", listen.address),
+            "set `[listen.tls] certificates` and `key`",
+        );
+    }
+    let worker_threads = file.runtime.worker_threads.unwrap_or_else(available);
+    if worker_threads == 0 || worker_threads > 1024 {
+        wrong.add(
+            "runtime.worker_threads",
+            "worker_threads",
+            "`worker_threads` must be 1 to 1024".to_owned(),
+            "",
+        );
+    }
+    let state = state_dir(global, Some(file), &base)?;
+    wrong.finish()?;
+    Ok(Settings {
+        gateway: gateway::Config {
+            listen: gateway::Listen {
+                address: listen.address,
+                hosts: listen.hosts.clone(),
+                origins: listen.origins.clone(),
+                tls: listen.tls.as_ref().map(|tls| gateway::TlsFiles {
+                    certificates: base.join(&tls.certificates),
+                    key: base.join(&tls.key),
+                }),
+                danger_plaintext: listen.danger_listen_without_tls_off_loopback,
+            },
+            limits,
+            upstreams,
+            models,
+            servers,
+            sessions: gateway::Sessions {
+                idle: Duration::from_secs(file.session.idle_seconds),
+            },
+        },
+        state,
+        pack: pack(file.policy.pack),
+        policy_files: file
+            .policy
+            .files
+            .iter()
+            .map(|pattern| base.join(pattern))
+            .collect(),
+        issuers,
+        otlp,
+        origin: file.ledger.origin.clone(),
+        witness: file.ledger.witness.as_ref().map(|path| base.join(path)),
+        disk_limit_bytes: file.ledger.disk_limit_bytes,
+        worker_threads,
+        default_upstreams: file.upstream.is_empty(),
+    })
+}
+
+/// The state directory: `--state`, the file's, or the XDG state home's.
+pub(crate) fn state_dir(global: &Global, file: Option<&ConfigFile>, base: &Path) -> Result<PathBuf, Failure> {
+    if let Some(dir) = &global.state {
+        return Ok(dir.clone());
+    }
+    if let Some(dir) = file.and_then(|file| file.state.dir.as_ref()) {
+        return Ok(base.join(dir));
+    }
+    StateDir::default_path().ok_or_else(|| {
+        Failure::new(
+            Exit::State,
+            "there is no place for state: neither XDG_STATE_HOME nor HOME is an absolute path",
+        )
+        .hint("name one with `--state DIR`")
+    })
+}
+
+/// The pack of a name.
+pub(crate) const fn pack(name: PackName) -> Option<bartizan_policy::Pack> {
+    match name {
+        PackName::Observe => Some(bartizan_policy::Pack::Observe),
+        PackName::Balanced => Some(bartizan_policy::Pack::Balanced),
+        PackName::Strict => Some(bartizan_policy::Pack::Strict),
+        PackName::None => None,
+    }
+}
+
+fn available() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+}
+
+/// Collects what is wrong.
+struct Wrong<'a> {
+    loaded: &'a Loaded,
+    reports: Vec<miette::Report>,
+}
+
+impl Wrong<'_> {
+    /// `near` is looked for in the text, so that the report points at it.
+    fn add(&mut self, key: &str, near: &str, message: String, help: &str) {
+        let text = &self.loaded.text;
+        let span = text
+            .find(near)
+            .filter(|_| !near.is_empty())
+            .map(|at| at..at + near.len());
+        let help = (!help.is_empty()).then(|| help.to_owned());
+        let message = format!("{key}: {message}");
+        let severity = miette::Severity::Error;
+        self.reports.push(diagnose::report(
+            &self.loaded.name(),
+            text,
+            span,
+            &message,
+            help,
+            severity,
+        ));
+    }
+
+    fn name<K>(&mut self, key: &str, text: &str) -> Option<Name<K>> {
+        match Name::new(text) {
+            Ok(name) => Some(name),
+            Err(fault) => {
+                self.add(key, text, fault.to_string(), "");
+                None
+            }
+        }
+    }
+
+    fn url(&mut self, key: &str, text: &str, schemes: &[&str]) -> Option<Uri> {
+        let uri = text.parse::<Uri>().ok().filter(|uri| {
+            uri.authority()
+                .is_some_and(|authority| !authority.as_str().contains('@'))
+                && uri.scheme_str().is_some_and(|scheme| schemes.contains(&scheme))
+        });
+        if uri.is_none() {
+            let wanted = schemes.join(" or ");
+            self.add(
+                key,
+                text,
+                format!("`{text}` is no {wanted} address"),
+                "an address holds no user or password",
+            );
+        }
+        uri
+    }
+
+    fn finish(self) -> Result<(), Failure> {
+        if self.reports.is_empty() {
+            return Ok(());
+        }
+        let name = self.loaded.name();
+        Err(Failure::new(Exit::Config, format!("the configuration `{name}` is wrong")).reports(self.reports))
+    }
+}
+
+fn upstreams(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> Vec<gateway::Upstream> {
+    let built_in = |name: &str, api, url: &str| file::Upstream {
+        name: name.to_owned(),
+        api,
+        url: url.to_owned(),
+        secret: None,
+        credential: file::Credential::Secret,
+        roots: None,
+    };
+    let defaults = [
+        built_in("openai", file::Api::Openai, "https://api.openai.com"),
+        built_in("anthropic", file::Api::Anthropic, "https://api.anthropic.com"),
+    ];
+    let listed: &[file::Upstream] = if file.upstream.is_empty() {
+        &defaults
+    } else {
+        &file.upstream
+    };
+    let mut seen = BTreeSet::new();
+    let mut all = Vec::new();
+    for upstream in listed {
+        let name = wrong.name("upstream.name", &upstream.name);
+        let url = wrong.url("upstream.url", &upstream.url, &["http", "https"]);
+        let (Some(name), Some(url)): (Option<UpstreamName>, _) = (name, url) else {
+            continue;
+        };
+        if upstream.name.contains('/') {
+            wrong.add(
+                "upstream.name",
+                &upstream.name,
+                "a `/` can't be in an upstream's name".to_owned(),
+                "",
+            );
+        }
+        if !seen.insert(name.clone()) {
+            wrong.add(
+                "upstream.name",
+                &upstream.name,
+                format!("two upstreams are called `{name}`"),
+                "",
+            );
+        }
+        if upstream.secret.is_some() && upstream.credential != file::Credential::Secret {
+            let hint = "leave `credential` out to send the secret";
+            wrong.add(
+                "upstream.secret",
+                "secret",
+                "`secret` and `credential` contradict each other".to_owned(),
+                hint,
+            );
+        }
+        let credential = match upstream.credential {
+            file::Credential::Secret => {
+                gateway::Credential::Secret(upstream.secret.clone().unwrap_or_else(|| upstream.name.clone()))
+            }
+            file::Credential::Client => gateway::Credential::Client,
+            file::Credential::None => gateway::Credential::None,
+        };
+        let family = match upstream.api {
+            file::Api::Openai => gateway::Family::Openai,
+            file::Api::Anthropic => gateway::Family::Anthropic,
+        };
+        let roots = upstream.roots.as_ref().map(|roots| base.join(roots));
+        all.push(gateway::Upstream {
+            name,
+            family,
+            url,
+            credential,
+            roots,
+        });
+    }
+    all
+}
+
+fn models(
+    file: &ConfigFile,
+    upstreams: &[gateway::Upstream],
+    wrong: &mut Wrong<'_>,
+) -> Vec<gateway::ModelRoute> {
+    let mut all: Vec<gateway::ModelRoute> = Vec::new();
+    for model in &file.model {
+        let Some(name): Option<ModelName> = wrong.name("model.name", &model.name) else {
+            continue;
+        };
+        let single = model.upstream.as_ref().map(|upstream| file::Target {
+            upstream: upstream.clone(),
+            model: model.model.clone(),
+        });
+        if single.is_some() != model.targets.is_empty() || (single.is_none() && model.model.is_some()) {
+            let message = format!("`{name}` needs either `upstream` (and `model`) or `targets`");
+            wrong.add("model", &model.name, message, "");
+            continue;
+        }
+        if all.iter().any(|earlier| earlier.name == name) {
+            wrong.add(
+                "model.name",
+                &model.name,
+                format!("two models are called `{name}`"),
+                "",
+            );
+        }
+        let mut targets = Vec::new();
+        for target in single.iter().chain(&model.targets) {
+            let known = upstreams
+                .iter()
+                .find(|upstream| upstream.name.as_str() == target.upstream);
+            let Some(known) = known else {
+                let message = format!("there is no upstream `{}`", target.upstream);
+                wrong.add(
+                    "model.upstream",
+                    &target.upstream,
+                    message,
+                    "add it with `[[upstream]]`",
+                );
+                continue;
+            };
+            let model: Option<ModelName> = match &target.model {
+                Some(model) => wrong.name("model.model", model),
+                None => Some(name.clone()),
+            };
+            targets.extend(model.map(|model| gateway::ModelTarget {
+                upstream: known.name.clone(),
+                model,
+            }));
+        }
+        all.push(gateway::ModelRoute { name, targets });
+    }
+    all
+}
+
+fn servers(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> Vec<gateway::Server> {
+    let mut all: Vec<gateway::Server> = Vec::new();
+    for server in &file.server {
+        let Some(name): Option<ServerName> = wrong.name("server.name", &server.name) else {
+            continue;
+        };
+        if name.as_str().contains("__") || name.as_str().contains('/') {
+            let message = format!("`{name}` holds `__` or `/`, which separate servers from their tools");
+            wrong.add("server.name", &server.name, message, "");
+        }
+        if all.iter().any(|earlier| earlier.name == name) {
+            wrong.add(
+                "server.name",
+                &server.name,
+                format!("two servers are called `{name}`"),
+                "",
+            );
+        }
+        let reach = match (&server.url, server.command.is_empty()) {
+            (None, false) => gateway::Reach::Stdio {
+                command: server.command.clone(),
+                environment: values(&server.env),
+                directory: server.directory.as_ref().map(|directory| base.join(directory)),
+            },
+            (Some(url), true) => {
+                let Some(url) = wrong.url("server.url", url, &["http", "https"]) else {
+                    continue;
+                };
+                match server.transport {
+                    file::Transport::StreamableHttp => gateway::Reach::Http {
+                        url,
+                        headers: values(&server.headers),
+                    },
+                    file::Transport::Sse => gateway::Reach::LegacySse {
+                        url,
+                        headers: values(&server.headers),
+                    },
+                }
+            }
+            _ => {
+                wrong.add(
+                    "server",
+                    &server.name,
+                    format!("`{name}` needs either `command` or `url`"),
+                    "",
+                );
+                continue;
+            }
+        };
+        if server.timeout_ms == 0 {
+            wrong.add(
+                "server.timeout_ms",
+                "timeout_ms",
+                "`timeout_ms` must not be 0".to_owned(),
+                "",
+            );
+        }
+        all.push(gateway::Server {
+            name,
+            reach,
+            timeout: Duration::from_millis(server.timeout_ms),
+        });
+    }
+    all
+}
+
+/// `secret:NAME` names a secret; `secret::` begins a value that starts with `secret:`.
+fn values(from: &BTreeMap<String, String>) -> BTreeMap<String, gateway::EnvValue> {
+    let value = |text: &String| match text.strip_prefix("secret:") {
+        Some(rest) => match rest.strip_prefix(':') {
+            Some(rest) => gateway::EnvValue::Plain(format!("secret:{rest}")),
+            None => gateway::EnvValue::Secret(rest.to_owned()),
+        },
+        None => gateway::EnvValue::Plain(text.clone()),
+    };
+    from.iter()
+        .map(|(key, text)| (key.clone(), value(text)))
+        .collect()
+}
+
+fn issuers(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> Vec<(IssuerConfig, KeySource)> {
+    let mut all = Vec::new();
+    for jwt in &file.jwt {
+        let Some(issuer): Option<Issuer> = wrong.name("jwt.issuer", &jwt.issuer) else {
+            continue;
+        };
+        let mut config = IssuerConfig::new(issuer, jwt.audience.clone());
+        if !jwt.algorithms.is_empty() {
+            config.algorithms.clear();
+            for algorithm in &jwt.algorithms {
+                match algorithm.parse::<Algorithm>() {
+                    Ok(algorithm) => config.algorithms.push(algorithm),
+                    Err(fault) => wrong.add("jwt.algorithms", algorithm, fault.to_string(), ""),
+                }
+            }
+        }
+        config.agent_claim.clone_from(&jwt.agent_claim);
+        config.user_claim.clone_from(&jwt.user_claim);
+        config.groups_claim.clone_from(&jwt.groups_claim);
+        config.namespace.clone_from(&jwt.namespace);
+        config.leeway_seconds = jwt.leeway_seconds;
+        config.max_age_seconds = jwt.max_age_seconds;
+        if let Err(fault) = config.check() {
+            wrong.add("jwt", &jwt.issuer, fault.to_string(), "");
+        }
+        let source = if jwt.jwks.contains("://") {
+            // Key sets over plain http would let the network name agents.
+            wrong.url("jwt.jwks", &jwt.jwks, &["https"]).map(KeySource::Url)
+        } else {
+            Some(KeySource::File(base.join(&jwt.jwks)))
+        };
+        all.extend(source.map(|source| (config, source)));
+    }
+    if all.len() > 1 && all.iter().any(|(config, _)| config.namespace.is_none()) {
+        let help = "set `[[jwt]] namespace`";
+        wrong.add(
+            "jwt.namespace",
+            "[[jwt]]",
+            "with more than one issuer each needs a namespace".to_owned(),
+            help,
+        );
+    }
+    all
+}
+
+fn limits(limits: &file::Limits, wrong: &mut Wrong<'_>) -> gateway::Limits {
+    let bounds = [
+        ("connections", limits.connections, 1),
+        ("concurrent_calls", limits.concurrent_calls, 1),
+        ("header_bytes", limits.header_bytes, 8192),
+        ("headers", limits.headers, 16),
+        ("body_bytes", limits.body_bytes, 1024),
+        ("answer_bytes", limits.answer_bytes, 1024),
+        ("event_bytes", limits.event_bytes, 1024),
+        ("held_bytes", limits.held_bytes, 1024),
+        ("json_depth", usize::from(limits.json_depth), 8),
+    ];
+    for (key, value, least) in bounds {
+        // 1 GiB for one body is no bound any more.
+        if value < least || value > 1 << 30 {
+            wrong.add(
+                "limits",
+                key,
+                format!("`{key}` is {value}, but must be {least} to {}", 1 << 30),
+                "",
+            );
+        }
+    }
+    let times = [
+        ("header_timeout_ms", limits.header_timeout_ms),
+        ("read_timeout_ms", limits.read_timeout_ms),
+        ("write_timeout_ms", limits.write_timeout_ms),
+        ("connect_timeout_ms", limits.connect_timeout_ms),
+        ("upstream_timeout_ms", limits.upstream_timeout_ms),
+    ];
+    for (key, value) in times {
+        if value == 0 || value > 86_400_000 {
+            wrong.add(
+                "limits",
+                key,
+                format!("`{key}` is {value}, but must be 1 to 86400000"),
+                "",
+            );
+        }
+    }
+    gateway::Limits {
+        connections: limits.connections,
+        concurrent_calls: limits.concurrent_calls,
+        header_bytes: limits.header_bytes,
+        headers: limits.headers,
+        body_bytes: limits.body_bytes,
+        answer_bytes: limits.answer_bytes,
+        event_bytes: limits.event_bytes,
+        held_bytes: limits.held_bytes,
+        json_depth: limits.json_depth,
+        header_timeout: Duration::from_millis(limits.header_timeout_ms),
+        read_timeout: Duration::from_millis(limits.read_timeout_ms),
+        write_timeout: Duration::from_millis(limits.write_timeout_ms),
+        connect_timeout: Duration::from_millis(limits.connect_timeout_ms),
+        upstream_timeout: Duration::from_millis(limits.upstream_timeout_ms),
+        drain_timeout: Duration::from_millis(limits.drain_timeout_ms),
+        rejections_per_minute: limits.rejections_per_minute,
+    }
+}

@@ -1,0 +1,200 @@
+use std::path::Path;
+
+use super::{diagnose::parse, reference, resolve::resolve, *};
+use crate::cli::{Cli, Verb};
+use clap::Parser as _;
+
+fn global(arguments: &[&str]) -> Global {
+    let all = ["bartizan"]
+        .iter()
+        .chain(arguments)
+        .chain(&["--state", "/nowhere", "status"])
+        .copied();
+    let cli = Cli::try_parse_from(all).unwrap();
+    assert!(matches!(cli.verb, Verb::Status));
+    cli.global
+}
+
+fn loaded(text: &str) -> Result<Loaded, Failure> {
+    let file = parse("test.toml", text)?;
+    Ok(Loaded {
+        file,
+        path: Some("/etc/bartizan/test.toml".into()),
+        text: text.to_owned(),
+    })
+}
+
+/// The whole answer to a file, as a person reads it.
+fn judged(text: &str) -> String {
+    match loaded(text).and_then(|loaded| resolve(&loaded, &global(&[]))) {
+        Ok(_) => "good".to_owned(),
+        Err(failure) => {
+            assert_eq!(failure.exit(), Exit::Config);
+            failure.in_words()
+        }
+    }
+}
+
+#[test]
+fn the_example_is_a_good_file_and_the_empty_one_too() {
+    assert_eq!(judged(reference::EXAMPLE), "good");
+    assert_eq!(judged(""), "good");
+}
+
+#[test]
+fn unknown_names_are_errors_with_a_suggestion() {
+    for (text, unknown, meant) in [
+        ("[lissten]\n", "unknown key `lissten`", "did you mean `listen`?"),
+        (
+            "[listen]\nadress = \"127.0.0.1:1\"\n",
+            "unknown key `adress`",
+            "did you mean `address`?",
+        ),
+        (
+            "[policy]\npack = \"balansed\"\n",
+            "unknown value `balansed`",
+            "did you mean `balanced`?",
+        ),
+        (
+            "[limits]\nbody_byte = 1\n",
+            "unknown key `body_byte`",
+            "did you mean `body_bytes`?",
+        ),
+    ] {
+        diagnose::install(false);
+        let failure = loaded(text).unwrap_err();
+        assert!(failure.in_words().contains(unknown), "{}", failure.in_words());
+        assert!(failure.drawn().contains(meant), "{}", failure.drawn());
+    }
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    let upstream = "[[upstream]]\nname = \"a\"\napi = \"openai\"\nurl = \"https://a.example\"\n";
+    for (text, said) in [
+        (
+            "[listen]\naddress = \"0.0.0.0:1\"\n".to_owned(),
+            "is not loopback, so it needs TLS",
+        ),
+        (format!("{upstream}{upstream}"), "two upstreams are called `a`"),
+        (
+            format!("{upstream}secret = \"x\"\ncredential = \"none\"\n"),
+            "contradict each other",
+        ),
+        (
+            "[[upstream]]\nname = \"a\"\napi = \"openai\"\nurl = \"ftp://a\"\n".to_owned(),
+            "is no http or https address",
+        ),
+        (
+            "[[upstream]]\nname = \"a\"\napi = \"openai\"\nurl = \"https://u:p@a\"\n".to_owned(),
+            "is no http or https address",
+        ),
+        (
+            format!("{upstream}[[model]]\nname = \"m\"\n"),
+            "needs either `upstream`",
+        ),
+        (
+            format!("{upstream}[[model]]\nname = \"m\"\nupstream = \"b\"\n"),
+            "there is no upstream `b`",
+        ),
+        (
+            "[[server]]\nname = \"s\"\n".to_owned(),
+            "needs either `command` or `url`",
+        ),
+        (
+            "[[server]]\nname = \"s\"\ncommand = [\"x\"]\nurl = \"https://s\"\n".to_owned(),
+            "needs either `command` or `url`",
+        ),
+        (
+            "[[server]]\nname = \"a__b\"\ncommand = [\"x\"]\n".to_owned(),
+            "which separate servers from their tools",
+        ),
+        (
+            "[[jwt]]\nissuer = \"i\"\naudience = []\njwks = \"k.json\"\n".to_owned(),
+            "audience",
+        ),
+        (
+            "[[jwt]]\nissuer = \"i\"\naudience = [\"a\"]\njwks = \"http://i/k\"\n".to_owned(),
+            "is no https address",
+        ),
+        (
+            "[[jwt]]\nissuer = \"i\"\naudience = [\"a\"]\njwks = \"k\"\nalgorithms = [\"HS256\"]\n"
+                .to_owned(),
+            "algorithm",
+        ),
+        ("[limits]\nbody_bytes = 0\n".to_owned(), "`body_bytes` is 0"),
+        (
+            "[limits]\nread_timeout_ms = 0\n".to_owned(),
+            "`read_timeout_ms` is 0",
+        ),
+        (
+            "[runtime]\nworker_threads = 0\n".to_owned(),
+            "`worker_threads` must be",
+        ),
+    ] {
+        let words = judged(&text);
+        assert!(words.contains(said), "{text}\n{words}");
+    }
+}
+
+#[test]
+fn a_loosening_key_loosens_and_is_named_so() {
+    let text = "[listen]\naddress = \"0.0.0.0:1\"\ndanger_listen_without_tls_off_loopback = true\n";
+    assert_eq!(judged(text), "good");
+    let schema = reference::schema().to_string();
+    assert_eq!(
+        schema.matches("danger_").count(),
+        schema
+            .matches("\"danger_listen_without_tls_off_loopback\"")
+            .count()
+    );
+}
+
+#[test]
+fn secrets_are_named_never_written() {
+    use bartizan_gateway::config::{EnvValue, Reach};
+    let text = "[[server]]\nname = \"s\"\ncommand = [\"x\"]\nenv = { A = \"secret:tok\", B = \"secret::tok\", C = \"tok\" }\n";
+    let settings = resolve(&loaded(text).unwrap(), &global(&[])).unwrap();
+    let Reach::Stdio { environment, .. } = &settings.gateway.servers[0].reach else {
+        panic!("a command")
+    };
+    assert_eq!(environment["A"], EnvValue::Secret("tok".to_owned()));
+    assert_eq!(environment["B"], EnvValue::Plain("secret:tok".to_owned()));
+    assert_eq!(environment["C"], EnvValue::Plain("tok".to_owned()));
+}
+
+#[test]
+fn paths_are_relative_to_the_file() {
+    let text =
+        "[policy]\nfiles = [\"p/*.cedar\"]\n[listen.tls]\ncertificates = \"c.pem\"\nkey = \"/k.pem\"\n";
+    let settings = resolve(&loaded(text).unwrap(), &global(&[])).unwrap();
+    assert_eq!(settings.policy_files, [Path::new("/etc/bartizan/p/*.cedar")]);
+    let tls = settings.gateway.listen.tls.unwrap();
+    assert_eq!(
+        (tls.certificates.as_path(), tls.key.as_path()),
+        (Path::new("/etc/bartizan/c.pem"), Path::new("/k.pem"))
+    );
+}
+
+/// A generated document equals what is committed; `BARTIZAN_BLESS=1` writes it.
+fn generated(path: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    if std::env::var_os("BARTIZAN_BLESS").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == text,
+        "{} is out of date: BARTIZAN_BLESS=1 cargo test -p bartizan",
+        path.display()
+    );
+}
+
+#[test]
+fn the_references_are_up_to_date() {
+    generated("docs/reference/config.md", &reference::markdown());
+    generated("docs/reference/cli.md", &crate::verb::reference());
+    generated("docs/reference/config.example.toml", reference::EXAMPLE);
+    let schema = serde_json::to_string_pretty(&reference::schema()).unwrap();
+    generated("docs/reference/config.schema.json", &format!("{schema}\n"));
+}

@@ -1,0 +1,156 @@
+//! How a command fails: a lower-case fragment, a hint apart from it, an exit code, and diagnostics with places.
+
+use std::{error::Error, fmt, io::Write};
+
+use anstyle::{AnsiColor, Style};
+use bartizan_types::Code;
+use serde_json::json;
+
+use crate::exit::Exit;
+
+/// A command that did not do what was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    message: String,
+    hint: Option<String>,
+    code: Option<Code>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+    reports: Vec<miette::Report>,
+}
+
+impl Failure {
+    /// A failure with this sentence: a lower-case fragment, input in backticks.
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            message: message.into(),
+            hint: None,
+            code: None,
+            source: None,
+            reports: Vec::new(),
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        let hint = hint.into();
+        self.hint = (!hint.is_empty()).then_some(hint);
+        self
+    }
+
+    /// The stable code behind it, with its hint where none was given.
+    #[must_use]
+    pub(crate) fn code(mut self, code: Code) -> Self {
+        self.code = Some(code);
+        if self.hint.is_none() && !code.hint().is_empty() {
+            self.hint = Some(code.hint().to_owned());
+        }
+        self
+    }
+
+    /// What caused it.
+    #[must_use]
+    pub(crate) fn because(mut self, source: impl Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+
+    /// Diagnostics with places, shown before the sentence.
+    #[must_use]
+    pub(crate) fn reports(mut self, reports: Vec<miette::Report>) -> Self {
+        self.reports = reports;
+        self
+    }
+
+    /// The exit code.
+    pub(crate) const fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Shows it on standard error: as one JSON object, or for a person.
+    pub(crate) fn show(&self, json: bool) {
+        let mut err = anstream::stderr();
+        // Nobody is left to tell when standard error is gone.
+        let _ = if json {
+            self.show_json(&mut err)
+        } else {
+            self.show_human(&mut err)
+        };
+    }
+
+    /// Everything in one line, for logs and records.
+    pub(crate) fn in_words(&self) -> String {
+        let reports = self.reports.iter().map(ToString::to_string);
+        let parts: Vec<_> = std::iter::once(self.message.clone())
+            .chain(reports)
+            .chain(self.causes())
+            .collect();
+        parts.join(": ")
+    }
+
+    /// As a person sees it, without colour.
+    #[cfg(test)]
+    pub(crate) fn drawn(&self) -> String {
+        let mut out = anstream::StripStream::new(Vec::new());
+        self.show_human(&mut out).expect("writing to memory works");
+        String::from_utf8(out.into_inner()).expect("text")
+    }
+
+    fn causes(&self) -> Vec<String> {
+        let mut causes = Vec::new();
+        let mut next = self.source.as_deref().map(|source| source as &dyn Error);
+        while let Some(cause) = next {
+            causes.push(cause.to_string());
+            next = cause.source();
+        }
+        causes
+    }
+
+    fn show_json(&self, err: &mut dyn Write) -> std::io::Result<()> {
+        let reports: Vec<_> = self.reports.iter().map(|report| report.to_string()).collect();
+        let error = json!({ "error": {
+            "exit": self.exit.number(),
+            "kind": self.exit.word(),
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "causes": self.causes(),
+            "diagnostics": reports,
+        } });
+        writeln!(err, "{error}")
+    }
+
+    fn show_human(&self, err: &mut dyn Write) -> std::io::Result<()> {
+        let red = AnsiColor::Red.on_default().bold();
+        let dim = Style::new().dimmed();
+        for report in &self.reports {
+            writeln!(err, "{report:?}")?;
+        }
+        let code = self
+            .code
+            .map_or_else(String::new, |code| format!(" {dim}[{code}]{dim:#}"));
+        writeln!(err, "{red}error{red:#}: {}{code}", self.message)?;
+        for cause in self.causes() {
+            writeln!(err, "  {dim}because{dim:#} {cause}")?;
+        }
+        if let Some(hint) = &self.hint {
+            let green = AnsiColor::Green.on_default();
+            writeln!(err, "{green}hint{green:#}: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// Turns a failed read or write of the caller's own file into a failure that names it.
+pub(crate) fn file(what: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Failure {
+    let path = path.display().to_string();
+    move |error| Failure::new(Exit::Files, format!("{what} `{path}` failed")).because(error)
+}

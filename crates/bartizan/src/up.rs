@@ -1,0 +1,351 @@
+//! `up`: opens the state, starts the gateway, says how to point an agent at it, and serves until told to stop.
+//!
+//! Works with no file: state is made owner-only, keys on first start, a local agent whose key is shown once. Standard
+//! output has the block (or one JSON line) and nothing else; logs go to standard error.
+
+mod block;
+mod reload;
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use bartizan_gateway::{
+    Directory, Gateway, IssuerSource, KeysAt, Parts, Running,
+    admin::{self, Desk, Live},
+    telemetry::{Projection, otlp},
+};
+use bartizan_identity::ApiKeyRecord;
+use bartizan_store::{LedgerOptions, Purpose, Recovered, StateDir};
+use bartizan_types::{Code, Ending, Record, RecordKind, Secret, Timestamp};
+use http::Method;
+use serde_json::json;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+use crate::{
+    cli::{Global, Up},
+    config::{Loaded, resolve, resolve::Settings},
+    exit::Exit,
+    failure::Failure,
+    link, output, policy_files,
+};
+
+/// How long the last spans may take on the way out.
+const FAREWELL: std::time::Duration = std::time::Duration::from_secs(6);
+
+/// Threads for serving, from the file if it reads; faults show when it is read in earnest.
+pub(crate) fn worker_threads(global: &Global) -> usize {
+    let wanted = Loaded::find(global)
+        .ok()
+        .and_then(|loaded| loaded.file.runtime.worker_threads);
+    wanted
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(2, std::num::NonZero::get))
+        .min(1024)
+}
+
+/// Now, UTC.
+pub(crate) fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Timestamp::from_unix_micros(since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX)))
+}
+
+/// A gateway with everything around it.
+pub(crate) struct Standing {
+    running: Running,
+    /// What operators ask.
+    pub(crate) desk: Arc<Desk>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    /// The key of the local agent, on the first start.
+    pub(crate) local_key: Option<Secret<String>>,
+    /// What the operator should read.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Standing {
+    /// Where agents reach it.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.running.shared().address()
+    }
+
+    /// Finishes what is in progress, writes what is queued, and stops.
+    pub(crate) async fn down(self) -> Result<(), Failure> {
+        self.running.drain().await;
+        let mut record = Record::new(RecordKind::Lifecycle, now());
+        record.note = Some("gateway stopped".to_owned());
+        if let Err(error) = self.desk.ledger.append(&record).await {
+            tracing::warn!(%error, "the stop was not recorded");
+        }
+        self.stop.send_replace(true);
+        for task in self.tasks {
+            // The exporter may have a slow collector in front of it; nothing else takes long.
+            if tokio::time::timeout(FAREWELL, task).await.is_err() {
+                tracing::warn!("a task took too long to stop");
+            }
+        }
+        let socket = self.desk.dir.path().join(admin::socket::NAME);
+        if let Err(error) = std::fs::remove_file(&socket) {
+            tracing::debug!(%error, "the admin socket was gone already");
+        }
+        if let Err(error) = self.desk.secrets.flush() {
+            tracing::warn!(%error, "the counts of secrets' uses were not written");
+        }
+        self.desk.ledger.close().await.map_err(link::ledger)
+    }
+}
+
+/// Runs the verb.
+pub(crate) async fn run(global: &Global, up: &Up) -> Result<Exit, Failure> {
+    if up.demo {
+        return crate::demo::run(global, up).await;
+    }
+    let loaded = Loaded::find(global)?;
+    let settings = adjusted(&loaded, global, up)?;
+    let standing = stand(
+        settings,
+        link::options(&loaded),
+        Some((loaded, global.clone(), up.clone())),
+    )
+    .await?;
+    block::show(&standing, output(global))?;
+    told_to_stop().await?;
+    tracing::info!("stopping: calls in progress are finished, new ones are refused");
+    standing.down().await?;
+    Ok(Exit::Done)
+}
+
+/// The file, with what the command line changes.
+pub(crate) fn adjusted(loaded: &Loaded, global: &Global, up: &Up) -> Result<Settings, Failure> {
+    let mut changed = loaded.clone();
+    if let Some(address) = up.listen {
+        changed.file.listen.address = address;
+    }
+    if let Some(pack) = up.pack {
+        changed.file.policy.pack = pack;
+    }
+    resolve::resolve(&changed, global)
+}
+
+/// Resolves on SIGTERM or SIGINT.
+pub(crate) async fn told_to_stop() -> Result<(), Failure> {
+    let watch = |kind| {
+        signal(kind).map_err(|error| Failure::new(Exit::Bug, "signals can't be watched").because(error))
+    };
+    let (mut terminate, mut interrupt) = (watch(SignalKind::terminate())?, watch(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Opens the state and starts everything. `watched` names the file that reloads read again.
+pub(crate) async fn stand(
+    settings: Settings,
+    options: LedgerOptions,
+    watched: Option<(Loaded, Global, Up)>,
+) -> Result<Standing, Failure> {
+    let paths = policy_files::matching(&settings.policy_files)?;
+    let texts = policy_files::read(&paths)?;
+    let policy = Arc::new(policy_files::load(settings.pack, &texts)?);
+    let opened = link::open(&settings.state, options)?;
+    let mut desk = opened.desk;
+    let mut warnings = warnings(&settings, &desk, &policy);
+    recover(&desk, &opened.recovered, &mut warnings).await?;
+    if settings.default_upstreams {
+        provider_keys(&desk, &mut warnings)?;
+    }
+    let local_key = first_agent(&desk).await?;
+    let (stop, stopped) = watch::channel(false);
+    let (spans, finished) = mpsc::channel(otlp::QUEUE_SPANS);
+    let projection = Projection::new();
+    let export = otlp::export(
+        settings.otlp.clone(),
+        finished,
+        Arc::clone(&projection),
+        now,
+        stopped.clone(),
+    );
+    let mut tasks = vec![tokio::spawn(export)];
+    let parts = Parts {
+        policy,
+        directory: Directory::new(
+            desk.keyring.derive(Purpose::ApiKeys).map_err(link::state)?,
+            issuers(&settings),
+        ),
+        ledger: desk.ledger.clone(),
+        secrets: Arc::clone(&desk.secrets),
+        state: Arc::clone(&desk.state),
+        spans: Some(spans),
+    };
+    let address = settings.gateway.listen.address;
+    let running = Gateway::start(settings.gateway.clone(), parts)
+        .await
+        .map_err(|fault| {
+            Failure::new(Exit::Config, "the gateway can't start")
+                .hint(format!(
+                    "if `{address}` is taken, `--listen 127.0.0.1:0` takes a free port"
+                ))
+                .because(fault)
+        })?;
+    let (reload, reloads) = mpsc::channel(4);
+    let alarms = Arc::new(Mutex::new(Vec::new()));
+    let shared = Arc::clone(running.shared());
+    desk.live = Some(Live {
+        shared: Arc::clone(&shared),
+        projection: Some(projection),
+        reload,
+        alarms: Arc::clone(&alarms),
+        started: now(),
+    });
+    let listener = admin::socket::bind(desk.dir.path())
+        .map_err(|error| Failure::new(Exit::State, "the admin socket can't be made").because(error))?;
+    let desk = Arc::new(desk);
+    tasks.push(tokio::spawn(admin::socket::serve(
+        listener,
+        Arc::clone(&desk),
+        stopped.clone(),
+    )));
+    let watcher = reload::Watcher {
+        shared,
+        desk: Arc::clone(&desk),
+        alarms,
+        settings,
+        paths,
+        watched,
+    };
+    tasks.push(tokio::spawn(watcher.run(reloads, stopped)));
+    let mut record = Record::new(RecordKind::Lifecycle, now());
+    record.note = Some(format!("gateway {} started", env!("CARGO_PKG_VERSION")));
+    desk.ledger.append(&record).await.map_err(link::ledger)?;
+    Ok(Standing {
+        running,
+        desk,
+        stop,
+        tasks,
+        local_key,
+        warnings,
+    })
+}
+
+fn issuers(settings: &Settings) -> Vec<IssuerSource> {
+    let one = |(config, source): &(_, resolve::KeySource)| IssuerSource {
+        config: Clone::clone(config),
+        keys: match source {
+            resolve::KeySource::File(path) => KeysAt::File(path.clone()),
+            resolve::KeySource::Url(uri) => KeysAt::Address(uri.clone()),
+        },
+    };
+    settings.issuers.iter().map(one).collect()
+}
+
+/// Calls that the last run left open are closed as interrupted, before anything new is served.
+async fn recover(desk: &Desk, recovered: &Recovered, warnings: &mut Vec<String>) -> Result<(), Failure> {
+    for open in &recovered.open_calls {
+        let mut record = Record::new(RecordKind::Closing, now());
+        record.call = Some(open.call);
+        record.session = open.session;
+        record.ending = Some(Ending::Interrupted);
+        desk.ledger.append(&record).await.map_err(link::ledger)?;
+    }
+    if !recovered.open_calls.is_empty() {
+        warnings.push(format!(
+            "{} calls of the last run were cut off; they are recorded as interrupted",
+            recovered.open_calls.len()
+        ));
+    }
+    if recovered.last_time.is_some_and(|last| last > now()) {
+        warnings.push(
+            "the clock stands before the last record: it was set back, or the last run's was ahead"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+/// The environment's provider keys go into the sealed store, unless there is one already: the store wins.
+fn provider_keys(desk: &Desk, warnings: &mut Vec<String>) -> Result<(), Failure> {
+    let held = desk.secrets.list();
+    for (variable, name) in [("OPENAI_API_KEY", "openai"), ("ANTHROPIC_API_KEY", "anthropic")] {
+        let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else {
+            continue;
+        };
+        if held.iter().any(|secret| secret.name == name) {
+            continue;
+        }
+        // One of ours would send agents' keys to the provider, and can't work there.
+        if value.to_string_lossy().starts_with("bz_") {
+            warnings.push(format!(
+                "{variable} holds a key of ours, so it is not used as the provider's"
+            ));
+            continue;
+        }
+        let value = Secret::new(value.into_encoded_bytes());
+        desk.secrets.set(name, &value).map_err(link::state)?;
+        warnings.push(format!(
+            "{variable} is now the sealed secret `{name}`; agents no longer need it"
+        ));
+    }
+    Ok(())
+}
+
+/// On the first start there is an agent `local`; its key leaves here once.
+async fn first_agent(desk: &Desk) -> Result<Option<Secret<String>>, Failure> {
+    let keys: Vec<ApiKeyRecord> = desk.state.keys().map_err(link::state)?;
+    if !keys.is_empty() {
+        return Ok(None);
+    }
+    new_agent(desk, "local").await.map(Some)
+}
+
+/// Makes a key for an agent.
+pub(crate) async fn new_agent(desk: &Desk, name: &str) -> Result<Secret<String>, Failure> {
+    let body = json!({ "name": name }).to_string();
+    let reply = desk
+        .handle(&Method::POST, "/v1/agents", body.as_bytes(), "the first start")
+        .await;
+    match reply.body {
+        admin::Body::Json(value) if reply.status.is_success() => value["key"]
+            .as_str()
+            .map(|key| Secret::new(key.to_owned()))
+            .ok_or_else(|| Failure::new(Exit::Bug, "the new key is missing from its answer")),
+        _ => Err(Failure::new(Exit::State, "a key for the local agent can't be made").code(Code::Bug)),
+    }
+}
+
+/// What an operator should know before an agent runs.
+fn warnings(settings: &Settings, desk: &Desk, policy: &bartizan_policy::Policy) -> Vec<String> {
+    let mut warnings = vec![
+        "an agent that runs as this user can read this state and stop this process; run agents as another user, in a \
+         container, or on another machine"
+            .to_owned(),
+    ];
+    let within = std::env::current_dir().is_ok_and(|here| StateDir::is_within(desk.dir.path(), &here));
+    if within {
+        warnings
+            .push("the state lies inside the working directory, which agents usually can write".to_owned());
+    }
+    if policy.observes() {
+        warnings.push("the policy only observes: nothing is blocked".to_owned());
+    }
+    if settings.gateway.listen.danger_plaintext {
+        warnings.push(
+            "listening off loopback without TLS: keys and content cross the network in clear".to_owned(),
+        );
+    }
+    if settings.witness.is_none() {
+        warnings.push("no `[ledger] witness`: whoever holds the key could rewrite the log unseen".to_owned());
+    }
+    warnings.extend(
+        policy
+            .lints()
+            .iter()
+            .map(|lint| format!("policy {}: {}", lint.file, lint.message)),
+    );
+    warnings
+}

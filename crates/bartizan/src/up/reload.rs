@@ -1,0 +1,162 @@
+//! Reading policy and configuration again: on SIGHUP, on request, and when a file changes (looked at once a second).
+//!
+//! A new policy is built whole, then swapped in; one that does not load leaves the old one in force and raises an alarm:
+//! in the log, in `status`, and as an Operation record. Only the policy changes while running; other changed keys are
+//! named as needing a restart.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bartizan_gateway::{Shared, admin::Desk};
+use bartizan_types::{Record, RecordKind};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, oneshot, watch},
+};
+
+use super::{adjusted, now};
+use crate::{
+    cli::{Global, Up},
+    config::{Loaded, resolve::Settings},
+    failure::Failure,
+    policy_files,
+};
+
+/// How often files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Alarms kept for `status`.
+const ALARMS: usize = 16;
+
+/// Watches and reloads.
+pub(crate) struct Watcher {
+    /// Where the policy is in force.
+    pub(crate) shared: Arc<Shared>,
+    /// Where the change is recorded.
+    pub(crate) desk: Arc<Desk>,
+    /// What `status` shows.
+    pub(crate) alarms: Arc<Mutex<Vec<String>>>,
+    /// What is in force.
+    pub(crate) settings: Settings,
+    /// The policy files in force.
+    pub(crate) paths: Vec<PathBuf>,
+    /// The configuration file, and the command line it was read with.
+    pub(crate) watched: Option<(Loaded, Global, Up)>,
+}
+
+type Request = oneshot::Sender<Result<String, String>>;
+
+impl Watcher {
+    /// Until `stop` turns true.
+    pub(crate) async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<Request>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let mut hangup = match signal(SignalKind::hangup()) {
+            Ok(hangup) => hangup,
+            Err(error) => return tracing::error!(%error, "SIGHUP can't be watched; nothing is reloaded"),
+        };
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut seen = self.stamp();
+        loop {
+            let request = tokio::select! {
+                _ = look.tick() => {
+                    if self.stamp() == seen {
+                        continue;
+                    }
+                    None
+                }
+                _ = hangup.recv() => None,
+                request = requests.recv() => match request {
+                    Some(request) => Some(request),
+                    None => return,
+                },
+                _ = stop.wait_for(|stop| *stop) => return,
+            };
+            // Stamped before reading: what changes meanwhile is read again.
+            seen = self.stamp();
+            let answer = self.reload().await;
+            if let Some(request) = request {
+                // An asker that went away has its answer in the log.
+                let _ = request.send(answer);
+            }
+            seen.truncate(self.stamp().len());
+        }
+    }
+
+    fn stamp(&self) -> Vec<Option<(std::time::SystemTime, u64)>> {
+        let file = self.watched.as_ref().and_then(|(loaded, ..)| loaded.path.clone());
+        // New files under a pattern count as a change of the policy.
+        let now = policy_files::matching(&self.settings.policy_files).unwrap_or_default();
+        policy_files::stamp(file.iter().chain(&self.paths).chain(&now))
+    }
+
+    async fn reload(&mut self) -> Result<String, String> {
+        let outcome = self.build();
+        let (note, answer) = match outcome {
+            Ok((policy, settings, paths, restart)) => {
+                let digest = policy.digest();
+                let same = self.shared.policy.load().digest() == digest;
+                self.shared.policy.store(Arc::new(policy));
+                self.settings = settings;
+                self.paths = paths;
+                let mut alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+                alarms.clear();
+                if restart {
+                    alarms.push(
+                        "the configuration changed in more than its policy; restart to take it".to_owned(),
+                    );
+                }
+                drop(alarms);
+                if same {
+                    return Ok(digest.to_string());
+                }
+                tracing::info!(%digest, "policy reloaded");
+                (format!("policy reloaded: {digest}"), Ok(digest.to_string()))
+            }
+            Err(failure) => {
+                let why = failure.in_words();
+                tracing::error!(%why, "reload failed; the policy in force stays");
+                let mut alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+                let alarm = format!("{}: reload failed, the policy in force stays: {why}", now());
+                alarms.push(alarm);
+                let excess = alarms.len().saturating_sub(ALARMS);
+                alarms.drain(..excess);
+                (format!("policy reload failed: {why}"), Err(why))
+            }
+        };
+        let mut record = Record::new(RecordKind::Operation, now());
+        record.note = Some(note);
+        if let Err(error) = self.desk.ledger.append(&record).await {
+            tracing::error!(%error, "the reload was not recorded");
+        }
+        answer
+    }
+
+    #[expect(clippy::type_complexity, reason = "used once, named where it is taken apart")]
+    fn build(&self) -> Result<(bartizan_policy::Policy, Settings, Vec<PathBuf>, bool), Failure> {
+        let (settings, restart) = match &self.watched {
+            Some((before, global, up)) => {
+                let loaded = match &before.path {
+                    Some(path) => Loaded::read(path)?,
+                    None => before.clone(),
+                };
+                let rest = |loaded: &Loaded| {
+                    let mut file = loaded.file.clone();
+                    file.policy = crate::config::file::Policy::default();
+                    serde_json::to_value(file).unwrap_or_default()
+                };
+                (adjusted(&loaded, global, up)?, rest(&loaded) != rest(before))
+            }
+            None => (self.settings.clone(), false),
+        };
+        let paths = policy_files::matching(&settings.policy_files)?;
+        let texts = policy_files::read(&paths)?;
+        let policy = policy_files::load(settings.pack, &texts)?;
+        Ok((policy, settings, paths, restart))
+    }
+}

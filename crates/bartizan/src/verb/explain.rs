@@ -1,0 +1,249 @@
+//! `explain`: a stored ruling in words. Renders what was recorded; evaluates nothing (invariant 9).
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use bartizan_gateway::telemetry::{ending_word, ruling_word};
+use bartizan_types::{MatchedPolicy, PolicyEffect, Principal, Record, RecordKind, RulingWord};
+use serde::Deserialize;
+
+use crate::{
+    cli::Global,
+    client::encode,
+    exit::Exit,
+    failure::Failure,
+    link::{Absent, Link},
+    output::Output,
+};
+
+/// A record as the desk shows it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Stored {
+    /// Where it is.
+    pub(crate) index: u64,
+    /// The record, unless it was erased.
+    pub(crate) record: Option<Record>,
+    /// The tombstone that erased it.
+    pub(crate) erased_by: Option<u64>,
+}
+
+/// Runs the verb.
+pub(crate) async fn run(global: &Global, out: Output, id: &str) -> Result<Exit, Failure> {
+    let link = Link::connect(global, Absent::Fail)?;
+    let answer = link.read(&format!("/v1/explain/{}", encode(id))).await?;
+    let records = stored(&answer["records"])?;
+    out.emit(&answer, |out| render(out, &records))?;
+    link.close().await?;
+    Ok(Exit::Done)
+}
+
+/// Records of an answer.
+pub(crate) fn stored(value: &serde_json::Value) -> Result<Vec<Stored>, Failure> {
+    serde_json::from_value(value.clone())
+        .map_err(|error| Failure::new(Exit::Bug, "the records do not read").because(error))
+}
+
+/// Writes the explanation of a call's records, oldest first.
+pub(crate) fn render(out: &mut dyn Write, records: &[Stored]) -> io::Result<()> {
+    for stored in records {
+        let Some(record) = &stored.record else {
+            let by = stored
+                .erased_by
+                .map_or_else(String::new, |by| format!(" under record {by}"));
+            writeln!(
+                out,
+                "record {}: its content was erased{by}; its place and proof stay",
+                stored.index
+            )?;
+            continue;
+        };
+        match record.kind {
+            RecordKind::Ruling => ruling(out, stored.index, record)?,
+            RecordKind::Closing => closing(out, stored.index, record)?,
+            _ => other(out, stored.index, record)?,
+        }
+    }
+    Ok(())
+}
+
+fn ruling(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
+    let bold = Style::new().bold();
+    let word = record.ruling.map_or("?", ruling_word);
+    let colour = match record.ruling {
+        Some(RulingWord::Allow) => AnsiColor::Green,
+        Some(RulingWord::Ask) => AnsiColor::Yellow,
+        _ => AnsiColor::Red,
+    };
+    let style = colour.on_default().bold();
+    let call = record.call.map_or_else(String::new, |call| call.to_string());
+    writeln!(out, "{style}{word}{style:#}  call {bold}{call}{bold:#}")?;
+    if let Some(facts) = &record.facts {
+        let resource = &facts.resource;
+        writeln!(
+            out,
+            "  what      {} {} {} by {}",
+            facts.action.as_str(),
+            resource.type_name(),
+            shown(&resource.entity_id()),
+            facts.surface.as_str()
+        )?;
+    }
+    if let Some(principal) = &record.principal {
+        writeln!(out, "  who       {}", who(principal))?;
+    }
+    writeln!(out, "  when      {}", record.time)?;
+    if let Some(session) = record.session {
+        writeln!(
+            out,
+            "  session   {session} at epoch {}",
+            record.epoch.unwrap_or(0)
+        )?;
+    }
+    if let Some(code) = record.code {
+        writeln!(out, "  told      {} [{code}]", code.sentence())?;
+    }
+    because(out, record)?;
+    for finding in &record.findings {
+        let span = finding.span.map_or_else(String::new, |span| {
+            format!(" at bytes {}..{}", span.start, span.end)
+        });
+        let place = if finding.pointer.is_empty() {
+            String::new()
+        } else {
+            format!(" at {}", shown(&finding.pointer))
+        };
+        let taxonomy = if finding.taxonomy.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", finding.taxonomy.join(", "))
+        };
+        writeln!(
+            out,
+            "  finding   {} severity {} score {}{span}{place}{taxonomy}",
+            finding.kind.as_str(),
+            finding.severity.rank(),
+            finding.score
+        )?;
+    }
+    if let Some(policy) = record.policy {
+        writeln!(out, "  policy    {policy}")?;
+    }
+    writeln!(
+        out,
+        "  record    {index}; `bartizan audit prove {index}` proves it"
+    )
+}
+
+/// The reasons of a ruling.
+pub(crate) fn because(out: &mut dyn Write, record: &Record) -> io::Result<()> {
+    let Some(because) = &record.because else {
+        return Ok(());
+    };
+    if because.policies.is_empty() && because.errors.is_empty() {
+        writeln!(
+            out,
+            "  because   no policy permits it, and what nothing permits is denied"
+        )?;
+    }
+    for policy in &because.policies {
+        writeln!(out, "  because   {}", rule(policy))?;
+    }
+    for (policy, error) in &because.errors {
+        writeln!(
+            out,
+            "  because   {policy} could not be evaluated: {}",
+            shown(error)
+        )?;
+    }
+    for fact in &because.facts {
+        writeln!(out, "  fact      {} = {}", shown(&fact.path), shown(&fact.value))?;
+    }
+    for policy in &because.would_permit {
+        writeln!(
+            out,
+            "  asks      a human's approval, under which {}",
+            rule(policy)
+        )?;
+    }
+    if because.would_deny {
+        writeln!(
+            out,
+            "  observed  an enforcing policy would have refused this call"
+        )?;
+    }
+    Ok(())
+}
+
+fn rule(policy: &MatchedPolicy) -> String {
+    let effect = match policy.effect {
+        PolicyEffect::Permit => "permits",
+        PolicyEffect::Forbid => "forbids",
+    };
+    let reason = if policy.reason.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", shown(&policy.reason))
+    };
+    format!("{} {effect}{reason}", policy.id)
+}
+
+fn closing(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
+    let bold = Style::new().bold();
+    let ending = record.ending.map_or("?", ending_word);
+    writeln!(out, "{bold}{ending}{bold:#}  {}", record.time)?;
+    if let Some(code) = record.code {
+        writeln!(out, "  told      {} [{code}]", code.sentence())?;
+    }
+    if let Some(answer) = &record.answer {
+        let status = answer
+            .status
+            .map_or_else(String::new, |status| format!(", upstream status {status}"));
+        writeln!(out, "  answered  {} bytes{status}", answer.bytes)?;
+        if let Some(transcript) = answer.transcript {
+            writeln!(out, "  sha256    {transcript}")?;
+        }
+        if let (Some(input), Some(output)) = (answer.input_tokens, answer.output_tokens) {
+            writeln!(out, "  tokens    {input} in, {output} out")?;
+        }
+    }
+    writeln!(out, "  record    {index}")
+}
+
+fn other(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
+    let kind = serde_json::to_value(record.kind).unwrap_or_default();
+    writeln!(out, "{}  {}", kind.as_str().unwrap_or("?"), record.time)?;
+    if let Some(principal) = &record.principal {
+        writeln!(out, "  who       {}", who(principal))?;
+    }
+    if let Some(code) = record.code {
+        writeln!(out, "  told      {} [{code}]", code.sentence())?;
+    }
+    if let Some(note) = &record.note {
+        writeln!(out, "  note      {}", shown(note))?;
+    }
+    writeln!(out, "  record    {index}")
+}
+
+/// The principal with its chain, outermost first.
+fn who(principal: &Principal) -> String {
+    let mut text = format!("agent {}", principal.agent);
+    if let Some(user) = &principal.user {
+        text.push_str(&format!(" for user {user}"));
+    }
+    for actor in &principal.act {
+        text.push_str(&format!(", through {}", shown(&actor.sub)));
+    }
+    text.push_str(&format!(
+        ", vouched for by {} (credential {})",
+        principal.issuer, principal.credential
+    ));
+    text
+}
+
+/// Text from outside, escaped so that it can't drive the terminal.
+fn shown(text: &str) -> String {
+    text.escape_debug().to_string()
+}
+
+#[cfg(test)]
+mod tests;

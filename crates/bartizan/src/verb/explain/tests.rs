@@ -1,0 +1,122 @@
+use bartizan_types::{
+    Action, Actor, AgentId, Answer, AuthMethod, Because, CallFacts, CallId, Code, Digest, Effects, Ending, Fact, Finding,
+    FindingKind, Issuer, KeyId, PinState, PolicyId, Resource, ServerName, SessionId, Severity, Span, Surface, Timestamp,
+    ToolName, UserId,
+};
+
+use super::*;
+
+fn time(micros: u64) -> Timestamp {
+    Timestamp::from_unix_micros(1_795_370_000_000_000 + micros)
+}
+
+fn policy(id: &str, effect: PolicyEffect, reason: &str) -> MatchedPolicy {
+    MatchedPolicy { id: PolicyId::new(id).unwrap(), effect, reason: reason.to_owned() }
+}
+
+fn ruling(word: RulingWord) -> Record {
+    let mut record = Record::new(RecordKind::Ruling, time(0));
+    let id = CallId::mint(time(0), 7);
+    record.call = Some(id);
+    record.session = Some(SessionId::mint(time(0), 9));
+    record.epoch = Some(2);
+    record.principal = Some(Principal {
+        agent: AgentId::new("mailer").unwrap(),
+        user: Some(UserId::new("ada").unwrap()),
+        act: vec![Actor { sub: "planner".to_owned(), iss: None }],
+        groups: std::collections::BTreeSet::new(),
+        issuer: Issuer::new("https://id.example").unwrap(),
+        credential: KeyId::new("kid-1").unwrap(),
+        method: AuthMethod::Jwt,
+        expires: None,
+    });
+    record.facts = Some(CallFacts {
+        id,
+        action: Action::CallTool,
+        resource: Resource::Tool {
+            server: ServerName::new("office").unwrap(),
+            tool: ToolName::new("payments_send").unwrap(),
+        },
+        surface: Surface::Mcp,
+        streaming: false,
+        bytes: 120,
+        digest: Digest([3; 32]),
+        pin: PinState::Same,
+        effects: Effects::default(),
+        arguments: None,
+    });
+    record.ruling = Some(word);
+    record.policy = Some(Digest([1; 32]));
+    record
+}
+
+fn text(records: &[Stored]) -> String {
+    let mut out = anstream::StripStream::new(Vec::new());
+    render(&mut out, records).unwrap();
+    String::from_utf8(out.into_inner()).unwrap()
+}
+
+fn stored(index: u64, record: Record) -> Stored {
+    Stored { index, record: Some(record), erased_by: None }
+}
+
+#[test]
+fn a_denial_tells_rules_facts_findings_and_the_chain() {
+    let mut record = ruling(RulingWord::Deny);
+    record.code = Some(Code::PolicyDenied);
+    record.because = Some(Because {
+        policies: vec![policy("demo.known-payees", PolicyEffect::Forbid, "payments go only to payees the operator knows")],
+        facts: vec![Fact { path: "context.args.payee".to_owned(), value: "sha256:2f…".to_owned() }],
+        ..Because::default()
+    });
+    record.findings = vec![Finding {
+        kind: FindingKind::PinChanged,
+        severity: Severity::High,
+        score: 1000,
+        span: Some(Span { start: 4, end: 19 }),
+        pointer: "/params/name".to_owned(),
+        taxonomy: vec!["AML.T0051".to_owned()],
+    }];
+    insta::assert_snapshot!(text(&[stored(41, record)]));
+}
+
+#[test]
+fn a_question_tells_what_a_human_would_be_asked() {
+    let mut record = ruling(RulingWord::Ask);
+    record.code = Some(Code::PolicyAsk);
+    record.because = Some(Because {
+        would_permit: vec![policy("balanced.tools", PolicyEffect::Permit, "destructive ones after approval")],
+        ..Because::default()
+    });
+    insta::assert_snapshot!(text(&[stored(7, record)]));
+}
+
+#[test]
+fn an_allowed_call_tells_how_it_ended_and_an_error_is_shown() {
+    let mut record = ruling(RulingWord::Allow);
+    record.because = Some(Because {
+        policies: vec![policy("balanced.tools", PolicyEffect::Permit, "")],
+        errors: vec![(PolicyId::new("team.cedar#2").unwrap(), "attribute `x` not found".to_owned())],
+        would_deny: true,
+        ..Because::default()
+    });
+    let mut closing = Record::new(RecordKind::Closing, time(1_500_000));
+    closing.ending = Some(Ending::Complete);
+    closing.answer = Some(Answer {
+        status: Some(200),
+        bytes: 512,
+        transcript: Some(Digest([2; 32])),
+        input_tokens: Some(10),
+        output_tokens: Some(4),
+    });
+    let erased = Stored { index: 3, record: None, erased_by: Some(9) };
+    insta::assert_snapshot!(text(&[stored(1, record), stored(2, closing), erased]));
+}
+
+#[test]
+fn text_from_outside_cannot_drive_the_terminal() {
+    let mut record = Record::new(RecordKind::Operation, time(0));
+    record.note = Some("\u{1b}[2Jcleared\nall good".to_owned());
+    let shown = text(&[stored(0, record)]);
+    assert!(shown.contains("\\u{1b}[2Jcleared\\nall good"), "{shown}");
+}

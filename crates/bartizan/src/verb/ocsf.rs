@@ -1,0 +1,159 @@
+//! Records as OCSF 1.8 events: class 6003 API Activity of category 6, with the profiles `security_control` and
+//! `ai_operation` (<https://schema.ocsf.io>). One event per ruling and per rejection, and for operations class 6003 too,
+//! as an update by the operator. Closings and lifecycle entries are part of the ruling's story and export as JSON lines.
+
+use bartizan_types::{Action, Principal, Record, RecordKind, Resource, RulingWord, Severity};
+use serde_json::{Value, json};
+
+use super::explain::Stored;
+use crate::{exit::Exit, failure::Failure};
+
+const CATEGORY: u32 = 6;
+const CLASS: u32 = 6003;
+
+/// The event of a stored record; `None` where it has none.
+pub(crate) fn event(stored: &Value) -> Result<Option<Value>, Failure> {
+    let stored: Stored = serde_json::from_value(stored.clone())
+        .map_err(|error| Failure::new(Exit::Bug, "the record does not read").because(error))?;
+    let Some(record) = &stored.record else {
+        return Ok(None);
+    };
+    Ok(match record.kind {
+        RecordKind::Ruling | RecordKind::Rejection | RecordKind::RejectionSummary | RecordKind::Operation => {
+            Some(build(stored.index, record))
+        }
+        RecordKind::Closing | RecordKind::Tombstone | RecordKind::Lifecycle => None,
+    })
+}
+
+fn build(index: u64, record: &Record) -> Value {
+    let activity = activity(record);
+    let allowed = record.ruling == Some(RulingWord::Allow) || record.kind == RecordKind::Operation;
+    let (severity, severity_name) = severity(record, allowed);
+    let operation = record
+        .facts
+        .as_ref()
+        .map_or("operation", |facts| facts.action.as_str());
+    let mut event = json!({
+        "category_uid": CATEGORY,
+        "category_name": "Application Activity",
+        "class_uid": CLASS,
+        "class_name": "API Activity",
+        "activity_id": activity,
+        "type_uid": CLASS * 100 + activity,
+        "severity_id": severity,
+        "severity": severity_name,
+        "status_id": if allowed { 1 } else { 2 },
+        "time": record.time.unix_millis(),
+        "metadata": {
+            "version": "1.8.0",
+            "profiles": ["ai_operation", "security_control"],
+            "product": { "name": "Bartizan", "vendor_name": "Bartizan", "version": env!("CARGO_PKG_VERSION") },
+            "log_name": "bartizan/ledger",
+            "sequence": index,
+            "uid": record.call.map_or_else(|| index.to_string(), |call| call.to_string()),
+            "correlation_uid": record.session,
+        },
+        "actor": actor(record.principal.as_ref()),
+        "api": {
+            "operation": operation,
+            "service": { "name": record.facts.as_ref().map_or("admin", |facts| facts.surface.as_str()) },
+        },
+        // Agents reach us through one listener; the peer's address is not recorded, so the endpoint is the workload.
+        "src_endpoint": { "name": record.principal.as_ref().map_or("unknown", |principal| principal.agent.as_str()) },
+        // security_control: 1 allowed, 2 denied.
+        "action_id": if allowed { 1 } else { 2 },
+        "disposition_id": if allowed { 1 } else { 2 },
+    });
+    if let Some(code) = record.code {
+        event["status_code"] = json!(code);
+        event["status_detail"] = json!(code.sentence());
+    }
+    if let Some(note) = &record.note {
+        event["message"] = json!(note);
+    }
+    if let Some(policy) = record
+        .because
+        .as_ref()
+        .and_then(|because| because.policies.first())
+    {
+        event["policy"] = json!({ "uid": policy.id, "desc": policy.reason });
+    }
+    if let Some(facts) = &record.facts {
+        event["resources"] =
+            json!([{ "type": facts.resource.type_name(), "uid": facts.resource.entity_id() }]);
+        if let Resource::Model { model, upstream } = &facts.resource {
+            event["ai_model"] = json!({ "name": model, "ai_provider": upstream });
+        }
+        event["message_context"] = json!({ "uid": record.session, "ai_role_id": role(facts.action) });
+    }
+    let kinds: Vec<_> = record
+        .findings
+        .iter()
+        .map(|finding| finding.kind.as_str())
+        .collect();
+    // What OCSF has no place for; kept so that nothing of the ruling is lost on the way.
+    event["unmapped"] = json!({
+        "bartizan": {
+            "record": index, "ruling": record.ruling, "policy_digest": record.policy, "findings": kinds,
+            "would_deny": record.because.as_ref().is_some_and(|because| because.would_deny),
+        },
+    });
+    event
+}
+
+/// 1 create, 2 read, 3 update, 99 other.
+fn activity(record: &Record) -> u32 {
+    match (record.kind, record.facts.as_ref().map(|facts| facts.action)) {
+        (RecordKind::Operation, _) => 3,
+        (_, Some(Action::Generate | Action::Sample | Action::Connect)) => 1,
+        (
+            _,
+            Some(
+                Action::ListModels
+                | Action::ListTools
+                | Action::ListResources
+                | Action::ReadResource
+                | Action::ListPrompts
+                | Action::GetPrompt
+                | Action::Complete
+                | Action::ListRoots,
+            ),
+        ) => 2,
+        _ => 99,
+    }
+}
+
+fn severity(record: &Record, allowed: bool) -> (u32, &'static str) {
+    match record.findings.iter().map(|finding| finding.severity).max() {
+        Some(Severity::Critical) => (5, "Critical"),
+        Some(Severity::High) => (4, "High"),
+        Some(Severity::Medium) => (3, "Medium"),
+        _ if !allowed => (3, "Medium"),
+        Some(Severity::Low) => (2, "Low"),
+        _ => (1, "Informational"),
+    }
+}
+
+/// 3 tool, 4 agent (of `message_context.ai_role_id`).
+const fn role(action: Action) -> u32 {
+    match action {
+        Action::CallTool | Action::UseHostedTool => 3,
+        _ => 4,
+    }
+}
+
+fn actor(principal: Option<&Principal>) -> Value {
+    let Some(principal) = principal else {
+        return json!({ "app_name": "unknown" });
+    };
+    let mut actor = json!({
+        "app_name": principal.agent,
+        "app_uid": principal.credential,
+        "idp": { "name": principal.issuer },
+    });
+    if let Some(user) = &principal.user {
+        actor["user"] = json!({ "name": user, "groups": principal.groups.iter().map(|group| json!({ "name": group })).collect::<Vec<_>>() });
+    }
+    actor
+}

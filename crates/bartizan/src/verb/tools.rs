@@ -1,0 +1,137 @@
+//! `tools list|show|diff|approve`.
+
+use anstyle::AnsiColor;
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{text, time};
+use crate::{
+    cli::{Global, Tools},
+    exit::Exit,
+    failure::Failure,
+    link::{Absent, Link},
+    output::{Output, table},
+};
+
+/// Runs the verb.
+pub(crate) async fn run(global: &Global, out: Output, tools: &Tools) -> Result<Exit, Failure> {
+    let link = Link::connect(global, Absent::Fail)?;
+    let exit = match tools {
+        Tools::List => {
+            let answer = link.read("/v1/tools").await?;
+            let rows: Vec<_> = array(&answer["tools"])
+                .map(|tool| {
+                    vec![
+                        text(&tool["server"]),
+                        text(&tool["item"]),
+                        text(&tool["state"]),
+                        time(&tool["first_seen"]),
+                    ]
+                })
+                .collect();
+            out.emit(&answer, |out| {
+                table(out, &["SERVER", "ITEM", "STATE", "FIRST SEEN"], &rows)
+            })?;
+            Exit::Done
+        }
+        Tools::Show { tool } => {
+            let answer = link.read("/v1/tools").await?;
+            let found = array(&answer["tools"]).find(|one| is(one, tool));
+            let Some(found) = found else {
+                return Err(
+                    Failure::new(Exit::NotFound, format!("nothing pinned is called `{tool}`"))
+                        .hint("`bartizan tools list` shows what is"),
+                );
+            };
+            out.emit(found, |out| {
+                writeln!(
+                    out,
+                    "{}/{}  {}",
+                    text(&found["server"]),
+                    text(&found["item"]),
+                    text(&found["state"])
+                )?;
+                writeln!(out, "sha256 {}", text(&found["digest"]))?;
+                // A server's own words: shown escaped, so that they can't drive the terminal.
+                writeln!(out, "{}", text(&found["definition"]).escape_debug())
+            })?;
+            Exit::Done
+        }
+        Tools::Diff { server } => {
+            let mut answer = link.read("/v1/tools/diff").await?;
+            if let (Some(server), Some(changes)) = (server, answer["changes"].as_array_mut()) {
+                changes.retain(|change| change["server"] == server.as_str());
+            }
+            let changed = array(&answer["changes"]).count() > 0;
+            out.emit(&answer, |out| {
+                let yellow = AnsiColor::Yellow.on_default();
+                for change in array(&answer["changes"]) {
+                    writeln!(
+                        out,
+                        "{yellow}{}/{}{yellow:#}",
+                        text(&change["server"]),
+                        text(&change["item"])
+                    )?;
+                    for line in array(&change["changes"]) {
+                        writeln!(out, "  {}", text(line))?;
+                    }
+                }
+                Ok(())
+            })?;
+            // As `diff` does: 1 says that there is a difference.
+            if changed { Exit::Refused } else { Exit::Done }
+        }
+        Tools::Approve { server, items } => {
+            let answer = approve(&link, server, items).await?;
+            out.emit(&answer, |out| {
+                for item in array(&answer["approved"]) {
+                    writeln!(out, "approved {server}/{}", text(item))?;
+                }
+                Ok(())
+            })?;
+            Exit::Done
+        }
+    };
+    link.close().await?;
+    Ok(exit)
+}
+
+/// Approves what the listing shows now; a server that changes its mind in between is not approved.
+async fn approve(link: &Link, server: &str, items: &[String]) -> Result<Value, Failure> {
+    let listed = link.read("/v1/tools").await?;
+    let changes = link.read("/v1/tools/diff").await?;
+    let mut wanted = Vec::new();
+    for tool in array(&listed["tools"]).filter(|tool| tool["server"] == server) {
+        let item = text(&tool["item"]);
+        let named = items.is_empty()
+            || items
+                .iter()
+                .any(|name| *name == item || tool["name"] == name.as_str());
+        if !named || (items.is_empty() && tool["state"] == "approved") {
+            continue;
+        }
+        let change = array(&changes["changes"])
+            .find(|change| change["server"] == server && change["item"] == tool["item"]);
+        let digest = change.map_or(&tool["digest"], |change| &change["digest"]);
+        wanted.push(json!({ "item": item, "digest": digest }));
+    }
+    if wanted.is_empty() {
+        return Err(Failure::new(
+            Exit::NotFound,
+            format!("`{server}` has nothing of that name to approve"),
+        )
+        .hint("`bartizan tools list` shows what is pinned"));
+    }
+    let body = json!({ "server": server, "items": wanted });
+    link.ask(&Method::POST, "/v1/tools/approve", body.to_string().into_bytes())
+        .await
+}
+
+fn array(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn is(tool: &Value, name: &str) -> bool {
+    let (server, item) = (text(&tool["server"]), text(&tool["item"]));
+    format!("{server}/{item}") == name || format!("{server}/{}", text(&tool["name"])) == name
+}
