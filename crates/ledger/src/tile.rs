@@ -131,7 +131,7 @@ pub fn decode_bundle(mut bytes: &[u8], width: u16) -> Result<Vec<&[u8]>, TileFau
 /// # Errors
 /// [`TileFault`].
 pub fn decode_tile(bytes: &[u8], width: u16) -> Result<Vec<Digest>, TileFault> {
-    if bytes.len() % 32 != 0 {
+    if !bytes.len().is_multiple_of(32) {
         return Err(TileFault::Cut);
     }
     if bytes.len() / 32 != usize::from(width) {

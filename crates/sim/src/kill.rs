@@ -109,7 +109,7 @@ pub fn kill_rounds(
         let Some(out) = child.stdout.take() else {
             return Err(std::io::ErrorKind::BrokenPipe.into());
         };
-        let (began, begins) = mpsc::channel();
+        let (began, begins) = mpsc::sync_channel(1);
         let reader = thread::spawn(move || {
             let mut acked: Vec<(u64, u64)> = Vec::new();
             let mut out = BufReader::new(out);
@@ -125,7 +125,7 @@ pub fn kill_rounds(
                 if let (Some("acked"), Some(Ok(index)), Some(Ok(number))) = parsed {
                     acked.push((index, number));
                     // Nobody listens after the first; that is fine.
-                    let _ = began.send(());
+                    let _ = began.try_send(());
                 }
                 line.clear();
             }
