@@ -13,7 +13,7 @@ use bartizan_mcp::{
     message::{self, Face},
     refusal, session,
 };
-use bartizan_types::{CallFacts, CallId, Code, Digest, Finding, FindingKind, Refusal, Severity};
+use bartizan_types::{CallFacts, Code, Digest, Finding, FindingKind, Refusal, Severity};
 use bartizan_wire::jsonrpc::Id;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -143,13 +143,6 @@ pub(crate) enum Passed {
 }
 
 impl Passed {
-    fn call(&self) -> CallId {
-        match self {
-            Self::Pipe(passage) => passage.call(),
-            Self::Http(passage) => passage.call(),
-        }
-    }
-
     pub(crate) fn answered(&mut self, facts: AnswerFacts) -> Result<Release, Refusal> {
         match self {
             Self::Pipe(passage) => passage.answered(facts),

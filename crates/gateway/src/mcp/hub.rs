@@ -229,12 +229,14 @@ pub(crate) struct Parked {
 }
 
 type Key = (ServerName, Owner, String);
+/// Where one conversation is, or will be. Whoever holds the lock may open it.
+type Slot = Arc<AsyncMutex<Option<Arc<Conn>>>>;
 
 /// See the module.
 pub(crate) struct Hub {
     servers: Vec<Arc<Served>>,
     sessions: Mutex<HashMap<String, Arc<AgentSession>>>,
-    conns: Mutex<HashMap<Key, Arc<AsyncMutex<Option<Arc<Conn>>>>>>,
+    conns: Mutex<HashMap<Key, Slot>>,
     parked: Mutex<HashMap<String, Parked>>,
     collecting: Mutex<HashMap<Ask, oneshot::Sender<Outcome>>>,
     next: AtomicU64,
@@ -380,12 +382,7 @@ impl Hub {
     ///
     /// # Errors
     /// [`Code::QueueFull`] at the bounds.
-    pub(crate) fn slot(
-        &self,
-        server: &ServerName,
-        owner: &Owner,
-        scope: &str,
-    ) -> Result<Arc<AsyncMutex<Option<Arc<Conn>>>>, Code> {
+    pub(crate) fn slot(&self, server: &ServerName, owner: &Owner, scope: &str) -> Result<Slot, Code> {
         let key = (server.clone(), owner.clone(), scope.to_owned());
         if let Some(slot) = lock(&self.conns).get(&key) {
             return Ok(Arc::clone(slot));

@@ -1,0 +1,496 @@
+//! MCP through a real gateway, with a real process behind it: sessions, listings, pins, questions both ways,
+//! supervision, and what an attacker on either side would try.
+
+#[expect(dead_code, reason = "the model tests use more of it")]
+mod support;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bartizan_gateway::config::{EnvValue, Reach, Server};
+use bartizan_mcp::PinKind;
+use bartizan_types::{Action, AgentId, AuthMethod, Code, Issuer, KeyId, Principal, ServerName};
+use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use support::{Gated, OPEN, config};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+
+const NO_ECHO: &str = r#"
+@id("test.open")
+permit (principal, action, resource);
+@id("test.no_echo") @reason("echoes are not for agents")
+forbid (principal, action == Bartizan::Action::"call_tool", resource == Bartizan::Tool::"fake/echo");
+"#;
+/// As the packs have it: what changed or was never listed is not called.
+const PINNED: &str = r#"
+@id("test.open")
+permit (principal, action, resource);
+@id("test.pinned")
+forbid (principal, action == Bartizan::Action::"call_tool", resource) when { ["changed", "unlisted"].contains(context.pin) };
+"#;
+
+fn server(name: &str) -> Server {
+    let script = format!("{}/tests/mcp/server.py", env!("CARGO_MANIFEST_DIR"));
+    Server {
+        name: ServerName::new(name).unwrap(),
+        reach: Reach::Stdio {
+            command: vec!["python3".to_owned(), script],
+            environment: BTreeMap::from([
+                ("GIVEN".to_owned(), EnvValue::Plain("plain".to_owned())),
+                ("SEALED".to_owned(), EnvValue::Secret("provider".to_owned())),
+            ]),
+            directory: None,
+        },
+        timeout: Duration::from_secs(20),
+    }
+}
+
+async fn gated(policy: &str, names: &[&str]) -> Gated {
+    let mut config = config(Vec::new());
+    config.servers = names.iter().map(|name| server(name)).collect();
+    Gated::start(config, policy).await
+}
+
+/// An agent of the 2025 revisions.
+struct Client<'g> {
+    gate: &'g Gated,
+    session: String,
+}
+
+async fn raw(gate: &Gated, extra: &[(&str, &str)], body: &Value) -> (StatusCode, HeaderMap, Vec<Value>) {
+    let bearer = format!("Bearer {}", gate.key);
+    let mut headers = vec![
+        ("authorization", bearer.as_str()),
+        ("accept", "application/json, text/event-stream"),
+    ];
+    headers.extend_from_slice(extra);
+    let response = gate.open("/mcp", body.to_string(), &headers).await;
+    let (head, body) = response.into_parts();
+    let bytes = body.collect().await.unwrap().to_bytes();
+    let text = std::str::from_utf8(&bytes).unwrap();
+    let messages = if text.starts_with("event:") || text.starts_with(':') {
+        text.lines()
+            .filter_map(|line| line.strip_prefix("data: "))
+            .map(|data| serde_json::from_str(data).unwrap())
+            .collect()
+    } else if text.is_empty() {
+        Vec::new()
+    } else {
+        vec![serde_json::from_str(text).unwrap()]
+    };
+    (head.status, head.headers, messages)
+}
+
+impl<'g> Client<'g> {
+    async fn connect(gate: &'g Gated, capabilities: Value) -> (Self, Value) {
+        let opening = json!({"jsonrpc":"2.0","id":0,"method":"initialize","params":{
+            "protocolVersion":"2025-06-18","capabilities":capabilities,"clientInfo":{"name":"t","version":"1"}}});
+        let (status, headers, messages) = raw(gate, &[], &opening).await;
+        assert_eq!(status, 200, "{messages:?}");
+        let session = headers["mcp-session-id"].to_str().unwrap().to_owned();
+        let client = Self { gate, session };
+        client
+            .send(&json!({"jsonrpc":"2.0","method":"notifications/initialized"}))
+            .await;
+        (client, messages[0]["result"].clone())
+    }
+
+    async fn send(&self, body: &Value) -> (StatusCode, HeaderMap, Vec<Value>) {
+        raw(self.gate, &[("mcp-session-id", &self.session)], body).await
+    }
+
+    async fn ask(&self, method: &str, params: Value) -> Value {
+        let body = json!({"jsonrpc":"2.0","id":7,"method":method,"params":params});
+        let (_, _, mut messages) = self.send(&body).await;
+        messages.pop().unwrap()
+    }
+
+    async fn call(&self, tool: &str, arguments: Value) -> Value {
+        self.ask("tools/call", json!({"name":tool,"arguments":arguments}))
+            .await
+    }
+}
+
+fn said(answer: &Value) -> &str {
+    answer["result"]["content"][0]["text"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{answer}"))
+}
+
+#[tokio::test]
+async fn a_session_lists_and_calls_and_each_step_is_recorded() {
+    let gate = gated(OPEN, &["fake"]).await;
+    let (client, hello) = Client::connect(&gate, json!({})).await;
+    assert_eq!(hello["protocolVersion"], "2025-06-18");
+    assert_eq!(hello["instructions"], "be kind");
+    let listed = client.ask("tools/list", json!({})).await;
+    let names: Vec<&str> = listed["result"]["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| tool["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        ["echo", "ask", "slow", "die", "env", "change"],
+        "what can't be checked is not offered"
+    );
+    let answer = client.call("echo", json!({"word":"hi"})).await;
+    assert_eq!((answer["id"].as_i64(), said(&answer)), (Some(7), "hi"));
+    let actions: Vec<Action> = gate
+        .records()
+        .await
+        .iter()
+        .filter_map(|stored| Some(stored.record.as_ref()?.facts.as_ref()?.action))
+        .collect();
+    for action in [Action::Connect, Action::ListTools, Action::CallTool] {
+        assert!(actions.contains(&action), "{action:?} in {actions:?}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_reach_the_model_with_reason_code_and_call() {
+    let gate = gated(NO_ECHO, &["fake"]).await;
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    let answer = client.call("echo", json!({"word":"hi"})).await;
+    assert_eq!(answer["result"]["isError"], true);
+    assert!(
+        said(&answer).starts_with("echoes are not for agents [policy.denied, call "),
+        "{answer}"
+    );
+    // What may never be called is not listed.
+    let listed = client.ask("tools/list", json!({})).await;
+    assert!(!listed.to_string().contains("\"echo\""));
+    let unknown = client.call("no_such", json!({})).await;
+    assert_eq!(unknown["error"]["data"]["code"], Code::ToolUnknown.as_str());
+    let odd = client.ask("resources/frobnicate", json!({})).await;
+    assert_eq!(odd["error"]["code"], -32601);
+}
+
+#[tokio::test]
+async fn arguments_that_do_not_fit_never_reach_the_server() {
+    let gate = gated(OPEN, &["fake"]).await;
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    let answer = client.call("echo", json!({"word":"far too long a word"})).await;
+    assert_eq!(answer["result"]["isError"], true);
+    let text = said(&answer);
+    assert!(
+        text.contains("mcp.arguments") && text.contains("`maxLength`") && text.contains("/word"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("far too long"),
+        "the value is not repeated: {text}"
+    );
+    assert!(said(&client.call("echo", json!({})).await).contains("required"));
+}
+
+#[tokio::test]
+async fn a_session_is_good_for_its_own_identity_and_while_it_lives() {
+    let gate = gated(OPEN, &["fake"]).await;
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    let list = json!({"jsonrpc":"2.0","id":1,"method":"tools/list"});
+    let (status, _, _) = raw(&gate, &[], &list).await;
+    assert_eq!(status.as_u16(), Code::SessionUnknown.status());
+    let (status, _, _) = raw(&gate, &[("mcp-session-id", "0123")], &list).await;
+    assert_eq!(status.as_u16(), Code::SessionUnknown.status());
+    let both = [
+        ("mcp-session-id", client.session.as_str()),
+        ("mcp-session-id", "x"),
+    ];
+    let (status, _, messages) = raw(&gate, &both, &list).await;
+    assert_eq!(status, 400, "{messages:?}");
+    let lie = [
+        ("mcp-session-id", client.session.as_str()),
+        ("mcp-method", "tools/call"),
+    ];
+    let (status, _, messages) = raw(&gate, &lie, &list).await;
+    assert_eq!(
+        (status.as_u16(), messages[0]["error"]["code"].as_i64()),
+        (400, Some(-32020))
+    );
+}
+
+#[tokio::test]
+async fn progress_comes_as_a_stream_with_the_agents_own_token() {
+    let gate = gated(OPEN, &["fake"]).await;
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    let body = json!({"jsonrpc":"2.0","id":"a","method":"tools/call","params":{
+        "name":"slow","arguments":{},"_meta":{"progressToken":"mine"}}});
+    let (_, headers, messages) = client.send(&body).await;
+    assert_eq!(headers["content-type"], "text/event-stream");
+    assert_eq!(messages.len(), 3, "{messages:?}");
+    assert_eq!(messages[0]["params"]["progressToken"], "mine");
+    assert_eq!(messages[2]["id"], "a");
+    assert!(
+        !said(&messages[2]).contains("mine"),
+        "the agent's token stays here: {messages:?}"
+    );
+}
+
+fn modern(id: u64, tool: &str, arguments: &Value, extra: &Value) -> Value {
+    let mut params = json!({"name":tool,"arguments":arguments,"_meta":{
+        "io.modelcontextprotocol/protocolVersion":"2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities":{"elicitation":{}}}});
+    for (key, value) in extra.as_object().unwrap() {
+        params[key] = value.clone();
+    }
+    json!({"jsonrpc":"2.0","id":id,"method":"tools/call","params":params})
+}
+
+fn repeated(tool: &str) -> Vec<(&str, &str)> {
+    vec![
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "tools/call"),
+        ("mcp-name", tool),
+    ]
+}
+
+#[tokio::test]
+async fn a_stateless_agent_talks_to_a_server_with_sessions() {
+    let gate = gated(OPEN, &["fake"]).await;
+    let body = modern(1, "echo", &json!({"word":"hi"}), &json!({}));
+    let (status, headers, messages) = raw(&gate, &repeated("echo"), &body).await;
+    assert_eq!((status.as_u16(), said(&messages[0])), (200, "hi"));
+    assert_eq!(messages[0]["result"]["resultType"], "complete");
+    assert!(!headers.contains_key("mcp-session-id"));
+    for (name, value) in [
+        ("mcp-name", "die"),
+        ("mcp-method", "tools/list"),
+        ("mcp-protocol-version", "2025-06-18"),
+    ] {
+        let mut lie = repeated("echo");
+        lie.retain(|(key, _)| *key != name);
+        let (status, _, messages) = raw(&gate, &lie, &body).await;
+        assert_eq!(
+            (status.as_u16(), messages[0]["error"]["code"].as_i64()),
+            (400, Some(-32020)),
+            "no {name}"
+        );
+        lie.push((name, value));
+        let (status, _, messages) = raw(&gate, &lie, &body).await;
+        assert_eq!(
+            (status.as_u16(), messages[0]["error"]["code"].as_i64()),
+            (400, Some(-32020)),
+            "{name}"
+        );
+    }
+    let mut future = body.clone();
+    future["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!("2027-01-01");
+    let mut headers = repeated("echo");
+    headers[0].1 = "2027-01-01";
+    let (status, _, messages) = raw(&gate, &headers, &future).await;
+    assert_eq!(
+        (status.as_u16(), messages[0]["error"]["code"].as_i64()),
+        (400, Some(-32022))
+    );
+}
+
+#[tokio::test]
+async fn a_question_of_an_old_server_reaches_a_stateless_agent_and_its_answer_goes_back() {
+    let gate = gated(OPEN, &["fake"]).await;
+    let (_, _, messages) = raw(&gate, &repeated("ask"), &modern(1, "ask", &json!({}), &json!({}))).await;
+    let result = &messages[0]["result"];
+    assert_eq!(result["resultType"], "input_required", "{messages:?}");
+    let (key, question) = result["inputRequests"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .next()
+        .unwrap();
+    assert_eq!(
+        (
+            question["method"].as_str(),
+            question["params"]["message"].as_str()
+        ),
+        (Some("elicitation/create"), Some("sure?"))
+    );
+    let state = &result["requestState"];
+    // Someone who changes the call, or makes up a handle, gets nothing; the real one still waits.
+    let made_up = json!({"requestState":"bz1.0","inputResponses":{key:{}}});
+    let (status, _, _) = raw(&gate, &repeated("ask"), &modern(2, "ask", &json!({}), &made_up)).await;
+    assert_eq!(status, 400);
+    let other = json!({"requestState":state,"inputResponses":{key:{}}});
+    let (status, _, _) = raw(
+        &gate,
+        &repeated("ask"),
+        &modern(2, "ask", &json!({"x":1}), &other),
+    )
+    .await;
+    assert_eq!(status, 400);
+    let answers = json!({"requestState":state,"inputResponses":{key:{"action":"accept","content":{}}}});
+    let (_, _, messages) = raw(&gate, &repeated("ask"), &modern(3, "ask", &json!({}), &answers)).await;
+    assert_eq!(messages[0]["id"], 3);
+    assert!(said(&messages[0]).contains("accept"), "{messages:?}");
+    // Single use.
+    let (status, _, _) = raw(&gate, &repeated("ask"), &modern(4, "ask", &json!({}), &answers)).await;
+    assert_eq!(status, 400);
+}
+
+#[tokio::test]
+async fn a_question_reaches_an_agent_with_a_session_under_our_number() {
+    let gate = gated(OPEN, &["fake"]).await;
+    let (client, _) = Client::connect(&gate, json!({"elicitation":{}})).await;
+    let bearer = format!("Bearer {}", gate.key);
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("accept", "application/json, text/event-stream"),
+        ("mcp-session-id", client.session.as_str()),
+    ];
+    let body = json!({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ask","arguments":{}}});
+    let mut stream = gate.open("/mcp", body.to_string(), &headers).await.into_body();
+    let frame = stream.frame().await.unwrap().unwrap().into_data().unwrap();
+    let text = std::str::from_utf8(&frame).unwrap();
+    let question: Value =
+        serde_json::from_str(text.lines().find_map(|line| line.strip_prefix("data: ")).unwrap()).unwrap();
+    assert_eq!(question["method"], "elicitation/create");
+    assert_ne!(question["id"], "q1", "the server's number stays on its side");
+    let forged = json!({"jsonrpc":"2.0","id":"q1","result":{"action":"accept"}});
+    assert_eq!(client.send(&forged).await.0, 400);
+    let answer = json!({"jsonrpc":"2.0","id":question["id"],"result":{"action":"decline"}});
+    assert_eq!(client.send(&answer).await.0, 202);
+    let frame = stream.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(std::str::from_utf8(&frame).unwrap().contains("decline"));
+    assert_eq!(client.send(&answer).await.0, 400, "an answer counts once");
+}
+
+#[tokio::test]
+async fn a_server_gets_only_the_environment_it_is_given() {
+    let gate = gated(OPEN, &["fake"]).await;
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    let answer = client.call("env", json!({})).await;
+    let environment: BTreeMap<String, String> = serde_json::from_str(said(&answer)).unwrap();
+    assert_eq!(environment["GIVEN"], "plain");
+    assert_eq!(environment["SEALED"], gate.provider_key);
+    for name in environment.keys() {
+        assert!(
+            ["GIVEN", "SEALED", "PATH", "LC_CTYPE", "PWD"].contains(&name.as_str()),
+            "{name} leaked"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_dies_is_started_again_after_a_rest() {
+    let gate = gated(OPEN, &["fake"]).await;
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    let answer = client.call("die", json!({})).await;
+    assert!(
+        answer.to_string().contains(Code::ServerFailed.as_str()),
+        "{answer}"
+    );
+    let resting = client.call("echo", json!({"word":"hi"})).await;
+    assert!(
+        resting.to_string().contains(Code::ServerFailed.as_str()),
+        "{resting}"
+    );
+    let mut last = Value::Null;
+    for _ in 0..40 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        last = client.call("echo", json!({"word":"hi"})).await;
+        if last["result"]["content"][0]["text"] == "hi" {
+            return;
+        }
+    }
+    panic!("{last}");
+}
+
+#[tokio::test]
+async fn a_changed_tool_is_withheld_until_approved_and_the_pin_is_kept() {
+    let gate = gated(PINNED, &["fake"]).await;
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    assert_eq!(said(&client.call("echo", json!({"word":"hi"})).await), "hi");
+    assert_eq!(said(&client.call("change", json!({})).await), "changed");
+    let listed = client.ask("tools/list", json!({})).await;
+    assert!(!listed.to_string().contains("obey me"), "{listed}");
+    let answer = client.call("echo", json!({"word":"hi"})).await;
+    assert!(said(&answer).contains(Code::ToolWithheld.as_str()), "{answer}");
+    let (shared, name) = (gate.running.shared(), ServerName::new("fake").unwrap());
+    let waiting = shared
+        .pins(&name)
+        .unwrap()
+        .pin(PinKind::Tool, "echo")
+        .unwrap()
+        .waiting
+        .clone()
+        .unwrap();
+    assert!(
+        bartizan_mcp::pin::diff("{}", &waiting.definition)
+            .iter()
+            .any(|line| line.contains("obey me"))
+    );
+    let wrong = bartizan_types::Digest([0; 32]);
+    assert_eq!(
+        shared.approve_pin(&name, PinKind::Tool, "echo", wrong, "ops"),
+        Err(Code::ToolUnknown)
+    );
+    shared
+        .approve_pin(&name, PinKind::Tool, "echo", waiting.digest, "ops")
+        .unwrap();
+    // What is stored is what is held to.
+    shared.reread_pins(&name).unwrap();
+    assert_eq!(said(&client.call("echo", json!({"word":"hi"})).await), "hi");
+}
+
+#[tokio::test]
+async fn several_servers_share_an_endpoint_without_sharing_names() {
+    let gate = gated(OPEN, &["one", "two"]).await;
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    let listed = client.ask("tools/list", json!({})).await.to_string();
+    assert!(listed.contains("one__echo") && listed.contains("two__echo"));
+    assert_eq!(said(&client.call("two__echo", json!({"word":"hi"})).await), "hi");
+    for name in ["echo", "three__echo", "one__", "one_echo"] {
+        let answer = client.call(name, json!({"word":"hi"})).await;
+        assert_eq!(answer["error"]["code"], -32602, "{name}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_pipe_is_served_like_a_socket() {
+    let gate = gated(NO_ECHO, &["fake"]).await;
+    let principal = Principal {
+        agent: AgentId::new("wrapped").unwrap(),
+        user: None,
+        act: Vec::new(),
+        groups: std::collections::BTreeSet::new(),
+        issuer: Issuer::new("bartizan").unwrap(),
+        credential: KeyId::new("pipe").unwrap(),
+        method: AuthMethod::Local,
+        expires: None,
+    };
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let (far_in, far_out) = tokio::io::split(far);
+    let shared = std::sync::Arc::clone(gate.running.shared());
+    let serving = tokio::spawn(async move {
+        shared
+            .serve_stdio(principal, None, BufReader::new(far_in), far_out)
+            .await
+    });
+    let (from, mut to) = tokio::io::split(near);
+    let mut from = BufReader::new(from).lines();
+    let opening = json!({"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}});
+    to.write_all(format!("{opening}\n").as_bytes()).await.unwrap();
+    let hello: Value = serde_json::from_str(&from.next_line().await.unwrap().unwrap()).unwrap();
+    assert_eq!(hello["result"]["protocolVersion"], "2025-11-25");
+    let call = json!({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"word":"hi"}}});
+    to.write_all(format!("{{\"a\":1,\"a\":2}}\n{call}\n").as_bytes())
+        .await
+        .unwrap();
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        let line = from.next_line().await.unwrap().unwrap();
+        answers.push(serde_json::from_str::<Value>(&line).unwrap());
+    }
+    answers.sort_by_key(|answer| answer["id"].is_null());
+    assert!(
+        said(&answers[0]).contains("echoes are not for agents"),
+        "{answers:?}"
+    );
+    assert_eq!(
+        answers[1]["error"]["data"]["code"],
+        Code::JsonDuplicateKey.as_str()
+    );
+    drop(to);
+    drop(from);
+    serving.await.unwrap().unwrap();
+}
