@@ -90,7 +90,7 @@ class Gateway:
         except ValueError as fault:
             self.kill()
             raise RuntimeError(f"the gateway's first line is no JSON: {line!r}; {self.output()[-3000:]}") from fault
-        self.listen, self.admin = block["listen"].rstrip("/"), block.get("admin")
+        self.listen, self.admin = block.get("url", block["listen"]).rstrip("/"), block.get("admin")
         self.key = block.get("agent_key") or self.key
         os.set_blocking(self.process.stdout.fileno(), False)
         return self
