@@ -13,7 +13,8 @@ use std::{
 
 use bartizan_guard::AnswerFacts;
 use bartizan_identity::{
-    ApiKeyRecord, ConfigFault, IssuerConfig, IssuerKeys, KeySet, Pepper, Registry, local_principal,
+    ApiKeyRecord, ConfigFault, IssuerConfig, IssuerKeys, KeySet, Pepper, RESERVED_AGENT, Registry,
+    local_principal,
 };
 use bartizan_types::{
     Action, AgentId, CallFacts, Code, Digest, Effects, Issuer, KeyId, PinState, Resource, Secret, ServerName,
@@ -175,7 +176,7 @@ fn read_file(path: &std::path::Path) -> Result<Vec<u8>, String> {
 
 /// The gateway itself, as a caller: the reserved agent that the packs let do housekeeping.
 pub(crate) fn housekeeper(shared: &Shared) -> Result<Caller, Code> {
-    let agent = AgentId::new("bartizan").map_err(|_| Code::Bug)?;
+    let agent = AgentId::new(RESERVED_AGENT).map_err(|_| Code::Bug)?;
     let issuer = Issuer::new("bartizan").map_err(|_| Code::Bug)?;
     let credential = KeyId::new("gateway").map_err(|_| Code::Bug)?;
     let principal = Arc::new(local_principal(agent, None, issuer, credential));

@@ -4,7 +4,7 @@ use bartizan_identity::Credential;
 use bartizan_types::Code;
 use bytes::{Bytes, BytesMut};
 use flate2::{Decompress, FlushDecompress, Status};
-use http::{HeaderMap, HeaderName, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 
@@ -38,15 +38,30 @@ pub(crate) fn check_host_and_origin(
         return Err(Code::HostMismatch);
     }
     for origin in headers.get_all(header::ORIGIN) {
-        if !listen
+        let listed = listen
             .origins
             .iter()
-            .any(|allowed| allowed.as_bytes() == origin.as_bytes())
-        {
+            .any(|allowed| allowed.as_bytes() == origin.as_bytes());
+        if !listed && !is_own_origin(listen, bound, origin) {
             return Err(Code::OriginForeign);
         }
     }
     Ok(())
+}
+
+/// A page served from this very listener. We serve none, so this lets in only clients that name the address they
+/// call as their origin, as the MCP conformance suite does; a rebound name is still foreign.
+fn is_own_origin(listen: &Listen, bound: std::net::SocketAddr, origin: &HeaderValue) -> bool {
+    let scheme = if listen.tls.is_some() {
+        "https://"
+    } else {
+        "http://"
+    };
+    let host = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.strip_prefix(scheme));
+    host.is_some_and(|host| is_ours(listen, bound, host))
 }
 
 fn is_ours(listen: &Listen, bound: std::net::SocketAddr, named: &str) -> bool {

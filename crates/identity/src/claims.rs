@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use bartizan_types::{Actor, AgentId, Name, Timestamp, UserId};
 use serde_json::{Map, Value};
 
-use crate::{Fault, IssuerConfig, Reason};
+use crate::{Fault, IssuerConfig, RESERVED_AGENT, Reason};
 
 /// Longest `act` chain (RFC 8693 section 4.1).
 const ACT_DEPTH_MAX: usize = 8;
@@ -29,7 +29,10 @@ pub(crate) struct Named {
 
 /// Reads agent, user, groups and actors.
 pub(crate) fn named(claims: &Map<String, Value>, config: &IssuerConfig) -> Result<Named, Fault> {
-    let agent = name(find(claims, &config.agent_claim), config).ok_or(Reason::Agent)?;
+    let agent: AgentId = name(find(claims, &config.agent_claim), config).ok_or(Reason::Agent)?;
+    if agent.as_str() == RESERVED_AGENT {
+        return Err(Reason::AgentReserved.into());
+    }
     let user = match &config.user_claim {
         None => None,
         Some(claim) => Some(name(find(claims, claim), config).ok_or(Reason::User)?),

@@ -154,6 +154,8 @@ reasons! {
     TooOld => TokenExpired, "the token is older than the issuer's maximum age";
     /// The agent claim is missing or no name.
     Agent => TokenClaims, "the agent claim is missing or not a name of 1 to 256 printable ASCII characters";
+    /// The agent claim names the gateway itself, whose housekeeping the policy packs permit.
+    AgentReserved => TokenClaims, "the agent claim is `bartizan`, which is the gateway's own name";
     /// The user claim is missing or no name.
     User => TokenClaims, "the user claim is missing or not a name of 1 to 256 printable ASCII characters";
     /// The groups claim is of a wrong type or too large.

@@ -101,16 +101,22 @@ pub enum MintFault {
     /// Too many groups, or one that is no name.
     #[error("an agent has at most 64 groups, each of 1 to 256 printable ASCII characters")]
     Groups,
+    /// The gateway's own name.
+    #[error("`bartizan` is the gateway's own name; an agent needs another")]
+    Reserved,
     /// Never seen: `bz_` and 8 digits are a name.
     #[error(transparent)]
     Prefix(#[from] IdFault),
 }
 
+/// The gateway's own name among agents. The policy packs permit its housekeeping, so no credential may carry it.
+pub const RESERVED_AGENT: &str = "bartizan";
+
 /// Makes a key. `random` is 256 fresh bits of a cryptographic generator; prefix and secret are derived from it by
 /// HMAC-SHA-256 under different labels, so the public prefix tells nothing of the secret.
 ///
 /// # Errors
-/// [`MintFault`] when the groups exceed their bounds.
+/// [`MintFault`] when the groups exceed their bounds, or the agent is [`RESERVED_AGENT`].
 pub fn mint_key(
     agent: AgentId,
     user: Option<UserId>,
@@ -122,6 +128,9 @@ pub fn mint_key(
 ) -> Result<NewKey, MintFault> {
     if groups.len() > GROUPS_MAX || groups.iter().any(|group| !is_group(group)) {
         return Err(MintFault::Groups);
+    }
+    if agent.as_str() == RESERVED_AGENT {
+        return Err(MintFault::Reserved);
     }
     let source = hmac::Key::new(hmac::HMAC_SHA256, random.expose());
     // Whole capacity at once: growing would leave parts of the key in freed memory.

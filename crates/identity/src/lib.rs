@@ -28,6 +28,6 @@ pub use cache::TokenCache;
 pub use credential::Credential;
 pub use fault::{Fault, Reason};
 pub use issuer::{Algorithm, ConfigFault, IssuerConfig, IssuerKeys};
-pub use key::{ApiKeyRecord, MintFault, NewKey, Pepper, is_api_key, mint_key};
+pub use key::{ApiKeyRecord, MintFault, NewKey, Pepper, RESERVED_AGENT, is_api_key, mint_key};
 pub use keyset::{KeySet, KeySetFault, SkipReason, SkippedKey};
 pub use registry::{Registry, local_principal};

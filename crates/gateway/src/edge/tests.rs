@@ -1,6 +1,5 @@
 use std::{io::Write as _, net::SocketAddr, time::Duration};
 
-use http::HeaderValue;
 use http_body_util::Full;
 use proptest::prelude::*;
 
@@ -72,10 +71,14 @@ fn two_hosts_are_one_too_many() {
 #[test]
 fn foreign_origins_are_refused() {
     assert_eq!(check("localhost:4180", Some("https://app.example")), Ok(()));
+    assert_eq!(check("localhost:4180", Some("http://127.0.0.1:4180")), Ok(()));
     for foreign in [
         "null",
         "https://evil.example",
-        "http://localhost:4180",
+        "https://localhost:4180",
+        "http://localhost:80",
+        "http://evil.example:4180",
+        "http://localhost:4180.evil.example",
         "https://app.example.evil.example",
     ] {
         assert_eq!(
