@@ -104,6 +104,7 @@ impl Pipe {
         let mut session: Option<Arc<AgentSession>> = None;
         let slots = Arc::new(Semaphore::new(AT_ONCE));
         let mut running = JoinSet::new();
+        let mut unasked = None;
         let ended = loop {
             let line = match bounded_line(input, limit).await {
                 Ok(Some(line)) => line,
@@ -118,7 +119,7 @@ impl Pipe {
             if is_initialize(&line) && session.is_none() {
                 let opened = self.open(&line).await;
                 if let Some(opened) = opened {
-                    running.spawn(self.clone().unasked(Arc::clone(&opened)));
+                    unasked = Some(tokio::spawn(self.clone().unasked(Arc::clone(&opened))));
                     session = Some(opened);
                 }
                 continue;
@@ -129,10 +130,21 @@ impl Pipe {
                 drop(slot);
             });
         };
+        // What was asked before the end is still answered: the other half of the pipe may be read yet.
+        let answered = async { while running.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.shared.config.limits.drain_timeout, answered)
+            .await
+            .is_err()
+        {
+            tracing::debug!("calls on a pipe were cut off");
+        }
+        running.shutdown().await;
+        if let Some(unasked) = unasked {
+            unasked.abort();
+        }
         if let Some(session) = session {
             self.shared.mcp.close_session(&session);
         }
-        running.shutdown().await;
         ended
     }
 
