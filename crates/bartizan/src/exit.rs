@@ -25,6 +25,7 @@ pub(crate) enum Exit {
 
 impl Exit {
     /// Every code, in order.
+    #[cfg(test)]
     pub(crate) const ALL: [Self; 9] = [
         Self::Done,
         Self::Refused,
@@ -38,6 +39,7 @@ impl Exit {
     ];
 
     /// What it means, for the reference.
+    #[cfg(test)]
     pub(crate) const fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done",

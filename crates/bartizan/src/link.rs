@@ -155,6 +155,7 @@ fn refusal(value: &Value) -> Failure {
         Some("refused") => Exit::Refused,
         Some("not_running") => Exit::NotRunning,
         Some("config") => Exit::Config,
+        Some("files") => Exit::Files,
         _ => Exit::State,
     };
     let failure = Failure::new(exit, error["message"].as_str().unwrap_or("the gateway refused"));

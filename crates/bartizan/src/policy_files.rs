@@ -30,7 +30,7 @@ pub(crate) fn matching(patterns: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         for path in paths {
             let path = path.map_err(|error| {
                 Failure::new(Exit::Config, format!("`{text}` can't be looked through"))
-                    .because(error.into_error())
+                    .because(std::io::Error::from(error))
             })?;
             if path.is_file() && !found.contains(&path) {
                 found.push(path);

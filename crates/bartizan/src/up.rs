@@ -17,7 +17,7 @@ use bartizan_gateway::{
     telemetry::{Projection, otlp},
 };
 use bartizan_identity::ApiKeyRecord;
-use bartizan_store::{LedgerOptions, Purpose, Recovered, StateDir};
+use bartizan_store::{LedgerOptions, MasterKeySource, Purpose, Recovered, StateDir};
 use bartizan_types::{Code, Ending, Record, RecordKind, Secret, Timestamp};
 use http::Method;
 use serde_json::json;
@@ -156,6 +156,13 @@ pub(crate) async fn stand(
     let opened = link::open(&settings.state, options)?;
     let mut desk = opened.desk;
     let mut warnings = warnings(&settings, &desk, &policy);
+    if opened.key_from == MasterKeySource::Created {
+        let path = desk.dir.path().join("master.key");
+        warnings.push(format!(
+            "a master key was made in `{}`; back it up, or nothing sealed opens again",
+            path.display()
+        ));
+    }
     recover(&desk, &opened.recovered, &mut warnings).await?;
     if settings.default_upstreams {
         provider_keys(&desk, &mut warnings)?;

@@ -38,7 +38,10 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Verb::Audit(audit) => audit::run(global, out, audit).await,
         Verb::Explain { id } => explain::run(global, out, id).await,
         Verb::Key(crate::cli::Key::Rotate) => keep::rotate(global, out).await,
-        Verb::Backup { out: path } => keep::backup(global, out, path).await,
+        Verb::Backup {
+            out: path,
+            without_key,
+        } => keep::backup(global, out, path, *without_key).await,
         Verb::Restore { from } => keep::restore(global, out, from),
         Verb::Config(config) => config::run(global, out, config),
         Verb::Completions { shell } => {

@@ -6,6 +6,7 @@
 //! the same shapes. What it refuses: to show a secret's value, and to change anything without an Operation record.
 
 mod agents;
+mod backup;
 mod records;
 pub mod socket;
 mod status;
@@ -238,6 +239,7 @@ impl Desk {
             }
             ("GET", ["policy"]) => self.policy(),
             ("POST", ["policy", "reload"]) => self.reload().await,
+            ("POST", ["backup"]) => self.backup(ask).await,
             ("POST", ["key", "rotate"]) => self.rotate_key(ask).await,
             _ => Err(No::not_found(
                 "there is nothing at this path, or not with this method",

@@ -37,14 +37,8 @@ pub(crate) struct Settings {
     pub(crate) issuers: Vec<(IssuerConfig, KeySource)>,
     /// The collector.
     pub(crate) otlp: Option<Uri>,
-    /// The log's name, where one is chosen.
-    pub(crate) origin: Option<String>,
     /// Where heads are kept.
     pub(crate) witness: Option<PathBuf>,
-    /// The ledger's limit on disk.
-    pub(crate) disk_limit_bytes: Option<u64>,
-    /// Threads.
-    pub(crate) worker_threads: usize,
     /// Upstreams stand as built in, so the environment's provider keys are theirs.
     pub(crate) default_upstreams: bool,
 }
@@ -91,8 +85,11 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
             "set `[listen.tls] certificates` and `key`",
         );
     }
-    let worker_threads = file.runtime.worker_threads.unwrap_or_else(available);
-    if worker_threads == 0 || worker_threads > 1024 {
+    if file
+        .runtime
+        .worker_threads
+        .is_some_and(|threads| threads == 0 || threads > 1024)
+    {
         wrong.add(
             "runtime.worker_threads",
             "worker_threads",
@@ -132,10 +129,7 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
             .collect(),
         issuers,
         otlp,
-        origin: file.ledger.origin.clone(),
         witness: file.ledger.witness.as_ref().map(|path| base.join(path)),
-        disk_limit_bytes: file.ledger.disk_limit_bytes,
-        worker_threads,
         default_upstreams: file.upstream.is_empty(),
     })
 }
@@ -165,10 +159,6 @@ pub(crate) const fn pack(name: PackName) -> Option<bartizan_policy::Pack> {
         PackName::Strict => Some(bartizan_policy::Pack::Strict),
         PackName::None => None,
     }
-}
-
-fn available() -> usize {
-    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
 }
 
 /// Collects what is wrong.

@@ -261,9 +261,9 @@ async fn witness(link: &Link, out: Output, path: Option<&Path>) -> Result<(), Fa
     if let Some(path) = path {
         let opened = OpenOptions::new().append(true).create(true).open(path);
         let mut opened = opened.map_err(file("opening", path))?;
-        // Notes in a row are parted by a line feed, as the ledger's own witness file has them.
+        // Notes in a row, as the ledger's own witness file has them.
         opened
-            .write_all(format!("{note}\n").as_bytes())
+            .write_all(note.as_bytes())
             .and_then(|()| opened.sync_all())
             .map_err(file("writing", path))?;
     }

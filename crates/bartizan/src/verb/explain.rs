@@ -139,7 +139,7 @@ pub(crate) fn because(out: &mut dyn Write, record: &Record) -> io::Result<()> {
     let Some(because) = &record.because else {
         return Ok(());
     };
-    if because.policies.is_empty() && because.errors.is_empty() {
+    if because.policies.is_empty() && because.errors.is_empty() && because.would_permit.is_empty() {
         writeln!(
             out,
             "  because   no policy permits it, and what nothing permits is denied"
@@ -242,7 +242,11 @@ fn who(principal: &Principal) -> String {
 
 /// Text from outside, escaped so that it can't drive the terminal.
 fn shown(text: &str) -> String {
-    text.escape_debug().to_string()
+    let one = |character: char| match character {
+        '"' | '\'' | '\\' => character.to_string(),
+        other => other.escape_debug().to_string(),
+    };
+    text.chars().map(one).collect()
 }
 
 #[cfg(test)]

@@ -1,15 +1,9 @@
 //! `key rotate`, `backup`, `restore`.
 
-use std::{
-    fs::{File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-};
+use std::{fs::File, path::Path};
 
-use bartizan_store::{KeepKey, LedgerFiles, MasterKey};
+use bartizan_store::MasterKey;
 use http::Method;
-use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::text;
@@ -37,61 +31,45 @@ pub(crate) async fn rotate(global: &Global, out: Output) -> Result<Exit, Failure
     Ok(Exit::Done)
 }
 
-/// `backup`: the state at rest, without the master key, which is kept elsewhere.
-pub(crate) async fn backup(global: &Global, out: Output, path: &Path) -> Result<Exit, Failure> {
-    let Link::Rest(desk) = Link::connect(global, Absent::Fail)? else {
-        return Err(Failure::new(
-            Exit::NotRunning,
-            "a gateway runs on this state, and a backup needs it at rest",
-        )
-        .hint("stop the gateway, back up, and start it again"));
-    };
-    desk.ledger.close().await.map_err(link::ledger)?;
-    let made = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(file("making", path))?;
-    let bar = out.progress(desk.ledger.stats().disk_bytes, "backing up");
-    let mut counted = Counted {
-        inner: &made,
-        bar: &bar,
-    };
-    let now = crate::up::now();
-    let result = desk.dir.backup(
-        &desk.state,
-        &desk.keyring,
-        LedgerFiles::Quiet,
-        KeepKey::Elsewhere,
-        now,
-        &mut counted,
-    );
+/// `backup`, at rest or while the gateway serves. A master key that is `master.key` of the state goes in unless
+/// `--without-key`; one from the environment or systemd is kept there.
+pub(crate) async fn backup(
+    global: &Global,
+    out: Output,
+    path: &Path,
+    without_key: bool,
+) -> Result<Exit, Failure> {
+    let absolute = std::path::absolute(path).map_err(file("resolving", path))?;
+    let link = Link::connect(global, Absent::Fail)?;
+    let with_key = !without_key && link.state().join("master.key").exists();
+    let bar = out.progress(0, "backing up");
+    let body = json!({ "out": absolute, "with_key": with_key })
+        .to_string()
+        .into_bytes();
+    let answer = link.ask(&Method::POST, "/v1/backup", body).await;
     bar.finish_and_clear();
-    let manifest = match result {
-        Ok(manifest) => manifest,
-        Err(fault) => {
-            // Half a backup is worse than none.
-            let _ = std::fs::remove_file(path);
-            return Err(link::state(fault));
-        }
-    };
-    made.sync_all().map_err(file("writing", path))?;
-    let bytes: u64 = manifest.files.iter().map(|one| one.bytes).sum();
-    let value =
-        json!({ "out": path, "files": manifest.files.len(), "bytes": bytes, "with_key": manifest.with_key });
-    out.emit(&value, |out| {
+    let answer = answer?;
+    out.emit(&answer, |out| {
         writeln!(
             out,
-            "{} files, {bytes} bytes in {}",
-            manifest.files.len(),
+            "{} files, {} bytes in {}",
+            answer["files"],
+            answer["bytes"],
             path.display()
         )?;
-        writeln!(
-            out,
-            "the master key is not in it: keep `master.key`, BARTIZAN_MASTER_KEY or the credential elsewhere"
-        )
+        if with_key {
+            writeln!(
+                out,
+                "the master key is in it: whoever reads the file can open every secret"
+            )
+        } else {
+            writeln!(
+                out,
+                "the master key is not in it: keep it where it is, or nothing here opens again"
+            )
+        }
     })?;
+    link.close().await?;
     Ok(Exit::Done)
 }
 
@@ -119,21 +97,4 @@ pub(crate) fn restore(global: &Global, out: Output, from: &Path) -> Result<Exit,
         )
     })?;
     Ok(Exit::Done)
-}
-
-struct Counted<'a> {
-    inner: &'a File,
-    bar: &'a ProgressBar,
-}
-
-impl Write for Counted<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(bytes)?;
-        self.bar.inc(written as u64);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
 }

@@ -125,6 +125,7 @@ impl Bridge {
         let slots = Arc::new(Semaphore::new(IN_PROGRESS));
         let mut input = BufReader::new(tokio::io::stdin());
         let mut line = Vec::new();
+        let mut listener: Option<tokio::task::JoinHandle<()>> = None;
         loop {
             line.clear();
             let read = input.read_until(b'\n', &mut line).await;
@@ -149,8 +150,7 @@ impl Bridge {
             if first {
                 // What follows needs the session that this makes.
                 bridge.send(message, &lines).await;
-                let listener = Arc::clone(&bridge);
-                tokio::spawn(async move { listener.listen(&lines).await });
+                listener = Some(tokio::spawn(async move { bridge.listen(&lines).await }));
                 continue;
             }
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
@@ -169,9 +169,16 @@ impl Bridge {
         {
             tracing::warn!("messages in progress were cut off");
         }
+        // An open stream would hold the gateway's drain up.
+        if let Some(listener) = listener {
+            listener.abort();
+            // Aborted is what it is meant to be.
+            let _ = listener.await;
+        }
         drop(lines);
-        writer.abort();
-        Ok(())
+        writer
+            .await
+            .map_err(|error| Failure::new(Exit::Bug, "the writer stopped").because(error))
     }
 
     async fn send(&self, message: Bytes, lines: &mpsc::Sender<Vec<u8>>) {

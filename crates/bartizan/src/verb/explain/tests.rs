@@ -1,7 +1,7 @@
 use bartizan_types::{
-    Action, Actor, AgentId, Answer, AuthMethod, Because, CallFacts, CallId, Code, Digest, Effects, Ending, Fact, Finding,
-    FindingKind, Issuer, KeyId, PinState, PolicyId, Resource, ServerName, SessionId, Severity, Span, Surface, Timestamp,
-    ToolName, UserId,
+    Action, Actor, AgentId, Answer, AuthMethod, Because, CallFacts, CallId, Code, Digest, Effects, Ending,
+    Fact, Finding, FindingKind, Issuer, KeyId, PinState, PolicyId, Resource, ServerName, SessionId, Severity,
+    Span, Surface, Timestamp, ToolName, UserId,
 };
 
 use super::*;
@@ -11,7 +11,11 @@ fn time(micros: u64) -> Timestamp {
 }
 
 fn policy(id: &str, effect: PolicyEffect, reason: &str) -> MatchedPolicy {
-    MatchedPolicy { id: PolicyId::new(id).unwrap(), effect, reason: reason.to_owned() }
+    MatchedPolicy {
+        id: PolicyId::new(id).unwrap(),
+        effect,
+        reason: reason.to_owned(),
+    }
 }
 
 fn ruling(word: RulingWord) -> Record {
@@ -23,7 +27,10 @@ fn ruling(word: RulingWord) -> Record {
     record.principal = Some(Principal {
         agent: AgentId::new("mailer").unwrap(),
         user: Some(UserId::new("ada").unwrap()),
-        act: vec![Actor { sub: "planner".to_owned(), iss: None }],
+        act: vec![Actor {
+            sub: "planner".to_owned(),
+            iss: None,
+        }],
         groups: std::collections::BTreeSet::new(),
         issuer: Issuer::new("https://id.example").unwrap(),
         credential: KeyId::new("kid-1").unwrap(),
@@ -57,7 +64,11 @@ fn text(records: &[Stored]) -> String {
 }
 
 fn stored(index: u64, record: Record) -> Stored {
-    Stored { index, record: Some(record), erased_by: None }
+    Stored {
+        index,
+        record: Some(record),
+        erased_by: None,
+    }
 }
 
 #[test]
@@ -65,8 +76,15 @@ fn a_denial_tells_rules_facts_findings_and_the_chain() {
     let mut record = ruling(RulingWord::Deny);
     record.code = Some(Code::PolicyDenied);
     record.because = Some(Because {
-        policies: vec![policy("demo.known-payees", PolicyEffect::Forbid, "payments go only to payees the operator knows")],
-        facts: vec![Fact { path: "context.args.payee".to_owned(), value: "sha256:2f…".to_owned() }],
+        policies: vec![policy(
+            "demo.known-payees",
+            PolicyEffect::Forbid,
+            "payments go only to payees the operator knows",
+        )],
+        facts: vec![Fact {
+            path: "context.args.payee".to_owned(),
+            value: "sha256:2f…".to_owned(),
+        }],
         ..Because::default()
     });
     record.findings = vec![Finding {
@@ -85,7 +103,11 @@ fn a_question_tells_what_a_human_would_be_asked() {
     let mut record = ruling(RulingWord::Ask);
     record.code = Some(Code::PolicyAsk);
     record.because = Some(Because {
-        would_permit: vec![policy("balanced.tools", PolicyEffect::Permit, "destructive ones after approval")],
+        would_permit: vec![policy(
+            "balanced.tools",
+            PolicyEffect::Permit,
+            "destructive ones after approval",
+        )],
         ..Because::default()
     });
     insta::assert_snapshot!(text(&[stored(7, record)]));
@@ -96,7 +118,10 @@ fn an_allowed_call_tells_how_it_ended_and_an_error_is_shown() {
     let mut record = ruling(RulingWord::Allow);
     record.because = Some(Because {
         policies: vec![policy("balanced.tools", PolicyEffect::Permit, "")],
-        errors: vec![(PolicyId::new("team.cedar#2").unwrap(), "attribute `x` not found".to_owned())],
+        errors: vec![(
+            PolicyId::new("team.cedar#2").unwrap(),
+            "attribute `x` not found".to_owned(),
+        )],
         would_deny: true,
         ..Because::default()
     });
@@ -109,7 +134,11 @@ fn an_allowed_call_tells_how_it_ended_and_an_error_is_shown() {
         input_tokens: Some(10),
         output_tokens: Some(4),
     });
-    let erased = Stored { index: 3, record: None, erased_by: Some(9) };
+    let erased = Stored {
+        index: 3,
+        record: None,
+        erased_by: Some(9),
+    };
     insta::assert_snapshot!(text(&[stored(1, record), stored(2, closing), erased]));
 }
 
