@@ -113,6 +113,40 @@ pub(super) struct Shared {
     pub(super) poisoned: AtomicBool,
 }
 
+impl Shared {
+    /// Zeroes a payload in place and marks it, durably. Doing it twice is doing it once.
+    fn zero(&self, index: u64) -> Result<(), LedgerFault> {
+        let row = Rows::open(&self.medium)?.row(index)?;
+        let missing = LedgerFault::Missing {
+            index,
+            size: self.size(),
+        };
+        let segment = self.segment_of(index).ok_or(missing)?;
+        let fault = |source| io("erasing a payload", source);
+        let file = self
+            .medium
+            .open(&segment_file(segment.number), OpenMode::Write)
+            .map_err(fault)?;
+        let at = u64::from(row.offset);
+        let mut head = [0; HEADER_BYTES + 8];
+        file.read_at(&mut head, at).map_err(fault)?;
+        let (header, found) = head.split_at(HEADER_BYTES);
+        let length = header
+            .get(8..12)
+            .and_then(|b| b.try_into().ok())
+            .map_or(0, u32::from_be_bytes);
+        // The derived row says where; the frame itself must agree before anything is overwritten.
+        if found != index.to_be_bytes() || header.get(..5) != Some(b"BZF1\x02".as_slice()) {
+            return Err(LedgerFault::Corrupt(Damage::Derived(index)));
+        }
+        let blob = (length as usize).saturating_sub(RECORD_FIXED);
+        file.write_at(&vec![0; blob], at + BLOB_AT as u64)
+            .map_err(fault)?;
+        file.write_at(&[ERASED], at + STATE_AT as u64).map_err(fault)?;
+        file.sync().map_err(fault)
+    }
+}
+
 struct Segment {
     number: u32,
     file: Arc<dyn MediumFile>,
@@ -328,7 +362,7 @@ impl Journal {
         }
         for item in items {
             if let (RecordKind::Tombstone, Some(about)) = (item.kind, item.about) {
-                self.zero(about)?;
+                self.shared.zero(about)?;
             }
         }
         Ok(())
@@ -406,39 +440,6 @@ impl Journal {
         });
         view.head = Arc::new(begun.head);
         Ok(())
-    }
-
-    /// Zeroes a payload in place and marks it, durably. Doing it twice is doing it once.
-    fn zero(&mut self, index: u64) -> Result<(), LedgerFault> {
-        let row = Rows::open(&self.shared.medium)?.row(index)?;
-        let missing = LedgerFault::Missing {
-            index,
-            size: self.tree.size(),
-        };
-        let segment = self.shared.segment_of(index).ok_or(missing)?;
-        let fault = |source| io("erasing a payload", source);
-        let file = self
-            .shared
-            .medium
-            .open(&segment_file(segment.number), OpenMode::Write)
-            .map_err(fault)?;
-        let at = u64::from(row.offset);
-        let mut head = [0; HEADER_BYTES + 8];
-        file.read_at(&mut head, at).map_err(fault)?;
-        let (header, found) = head.split_at(HEADER_BYTES);
-        let length = header
-            .get(8..12)
-            .and_then(|b| b.try_into().ok())
-            .map_or(0, u32::from_be_bytes);
-        // The derived row says where; the frame itself must agree before anything is overwritten.
-        if found != index.to_be_bytes() || header.get(..5) != Some(b"BZF1\x02".as_slice()) {
-            return Err(LedgerFault::Corrupt(Damage::Derived(index)));
-        }
-        let blob = (length as usize).saturating_sub(RECORD_FIXED);
-        file.write_at(&vec![0; blob], at + BLOB_AT as u64)
-            .map_err(fault)?;
-        file.write_at(&[ERASED], at + STATE_AT as u64).map_err(fault)?;
-        file.sync().map_err(fault)
     }
 
     /// Erases a payload: the tombstone is durable before a byte is zeroed.

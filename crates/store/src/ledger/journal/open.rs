@@ -314,6 +314,14 @@ impl Opening {
         derived
             .sync()
             .map_err(|source| io("syncing derived files", source))?;
+        // Before a new segment: the next opening reads only the newest one, and would not see these tombstones.
+        let mut erasures_finished = 0;
+        for about in tombs {
+            if self.shared.read(about)?.erased_by.is_none() {
+                self.shared.zero(about)?;
+                erasures_finished += 1;
+            }
+        }
         let disk = self.shared.disk_bytes.load(std::sync::atomic::Ordering::Relaxed);
         let number = last.as_ref().map_or(1, |last| last.number.saturating_add(1));
         let batch = last.as_ref().map_or(0, |last| last.scan.next_batch);
@@ -337,7 +345,7 @@ impl Opening {
             view.head = Arc::new(begun.head);
         }
         let size = tree.size();
-        let mut journal = Journal {
+        let journal = Journal {
             shared: self.shared,
             options: self.options,
             segment: begun.segment,
@@ -351,13 +359,6 @@ impl Opening {
             last_time: last_time.unwrap_or_default(),
             no_room_since: None,
         };
-        let mut erasures_finished = 0;
-        for about in tombs {
-            if journal.shared.read(about)?.erased_by.is_none() {
-                journal.zero(about)?;
-                erasures_finished += 1;
-            }
-        }
         let dropped_bytes = self.dropped;
         Ok((
             journal,
