@@ -126,7 +126,7 @@ impl Link {
     pub(crate) async fn close(self) -> Result<(), Failure> {
         match self {
             Self::Live(_) => Ok(()),
-            Self::Rest(desk) => desk.ledger.close().await.map_err(|fault| ledger(fault)),
+            Self::Rest(desk) => desk.ledger.close().await.map_err(ledger),
         }
     }
 }

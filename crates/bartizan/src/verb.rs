@@ -89,7 +89,7 @@ pub(crate) fn reference() -> String {
     out.push_str(
         "\nWith `--json` an answer is one JSON value per line on standard output, and a failure one JSON object \
          `{\"error\": {\"exit\", \"kind\", \"code\", \"message\", \"hint\", \"causes\", \"diagnostics\"}}` on standard error.\n\n\
-         `status` and `tools diff` answer 1 for a poisoned ledger and for a difference; `audit replay` for rulings that would change.\n",
+         `status` answers 1 for a poisoned ledger, `audit replay` for rulings that would change.\n",
     );
     let mut command = Cli::command().term_width(100);
     command.build();

@@ -137,7 +137,6 @@ impl Watcher {
         answer
     }
 
-    #[expect(clippy::type_complexity, reason = "used once, named where it is taken apart")]
     fn build(&self) -> Result<(bartizan_policy::Policy, Settings, Vec<PathBuf>, bool), Failure> {
         let (settings, restart) = match &self.watched {
             Some((before, global, up)) => {

@@ -62,7 +62,6 @@ pub(crate) async fn run(global: &Global, out: Output, tools: &Tools) -> Result<E
             if let (Some(server), Some(changes)) = (server, answer["changes"].as_array_mut()) {
                 changes.retain(|change| change["server"] == server.as_str());
             }
-            let changed = array(&answer["changes"]).count() > 0;
             out.emit(&answer, |out| {
                 let yellow = AnsiColor::Yellow.on_default();
                 for change in array(&answer["changes"]) {
@@ -78,8 +77,7 @@ pub(crate) async fn run(global: &Global, out: Output, tools: &Tools) -> Result<E
                 }
                 Ok(())
             })?;
-            // As `diff` does: 1 says that there is a difference.
-            if changed { Exit::Refused } else { Exit::Done }
+            Exit::Done
         }
         Tools::Approve { server, items } => {
             let answer = approve(&link, server, items).await?;

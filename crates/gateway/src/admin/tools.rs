@@ -13,9 +13,6 @@ use serde_json::{Value, json};
 use super::{Answer, Ask, Desk, No};
 use crate::clock;
 
-/// The item of a server's pins that is no pin: which listings were seen.
-const LISTED: &str = "listed";
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Approve {
@@ -42,19 +39,8 @@ impl Desk {
     }
 
     fn pins(&self, server: &ServerName) -> Result<Option<ServerPins>, No> {
-        let mut pins = ServerPins::new(server.clone());
-        for (item, body) in self
-            .state
-            .pins(server)?
-            .into_iter()
-            .filter(|(item, _)| item != LISTED)
-        {
-            let pin = serde_json::from_slice(&body);
-            let pin = pin.map_err(|fault| {
-                No::state(format!("the pin `{item}` of `{server}` does not read: {fault}"))
-            })?;
-            pins.pins.insert(item, pin);
-        }
+        let pins = crate::mcp::pins::load(&self.state, server);
+        let pins = pins.map_err(|code| No::state(format!("the pins of `{server}` do not read: {code}")))?;
         Ok((!pins.pins.is_empty()).then_some(pins))
     }
 
@@ -95,6 +81,7 @@ impl Desk {
         if approve.items.is_empty() {
             return Err(No::usage("nothing to approve was named"));
         }
+        let before = pins.clone();
         let now = clock::now();
         for item in &approve.items {
             let Some(pin) = pins.pins.get(&item.item) else {
@@ -114,17 +101,24 @@ impl Desk {
         let names: Vec<_> = approve.items.iter().map(|item| item.item.as_str()).collect();
         let note = format!("approved of server `{}`: {}", approve.server, names.join(", "));
         let index = self.operation(note, ask).await?;
-        let mut changed = Vec::new();
-        for name in &names {
-            let body = pins.pins.get(*name).map(serde_json::to_vec).transpose();
-            let body = body.map_err(|fault| No::state(fault.to_string()))?;
-            changed.extend(body.map(|body| (*name, body)));
+        match &self.live {
+            // The gateway holds the pins in memory, and may learn of a change in this very moment: it approves itself.
+            Some(live) if live.shared.pins(&approve.server).is_ok() => {
+                for item in &approve.items {
+                    let Some(pin) = pins.pins.get(&item.item) else {
+                        continue;
+                    };
+                    let (server, name) = (&approve.server, pin.name.as_str());
+                    let approved = live
+                        .shared
+                        .approve_pin(server, pin.kind, name, item.digest, ask.by);
+                    approved
+                        .map_err(|_| No::refused(format!("`{}` changed again; look again", item.item)))?;
+                }
+            }
+            _ => crate::mcp::pins::save(&self.state, &before, &pins)
+                .map_err(|code| No::state(format!("the pins can't be written: {code}")))?,
         }
-        let changed: Vec<(&str, &[u8])> = changed
-            .iter()
-            .map(|(name, body)| (*name, body.as_slice()))
-            .collect();
-        self.state.put_pins(&approve.server, &changed)?;
         Ok(json!({ "server": approve.server, "approved": names, "record": index }))
     }
 }
