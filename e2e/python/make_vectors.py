@@ -90,7 +90,7 @@ def json_vectors():
 
 def shape_vectors():
     for path, bodies in {
-        CHAT: ["[]", "null", '"x"', "1", "{}", '{"model":"text"}', '{"messages":[]}', '{"model":7,"messages":[]}', '{"model":"text","messages":{}}', '{"model":"text","messages":[],"stream":"true"}', '{"model":null,"messages":[]}', '{"model":"","messages":[]}', '{"model":"te xt","messages":[]}', '{"model":"text\\u0000","messages":[]}'],
+        CHAT: ["[]", "null", '"x"', "1", "{}", '{"messages":[]}', '{"model":7,"messages":[]}', '{"model":"text","messages":{}}', '{"model":"text","messages":[],"stream":"true"}', '{"model":null,"messages":[]}', '{"model":"","messages":[]}', '{"model":"te xt","messages":[]}', '{"model":"text\\u0000","messages":[]}'],
         RESPONSES: ["[]", "{}", '{"model":["text"],"input":"x"}', '{"model":"text","input":"x","stream":1}', '{"model":"text","input":"x","tools":{}}'],
         MESSAGES: ["[]", "{}", '{"model":{},"max_tokens":1,"messages":[]}', '{"model":"text","max_tokens":1,"messages":"x"}', '{"model":"text","max_tokens":1,"messages":[],"tools":"x"}'],
     }.items():
@@ -108,9 +108,8 @@ def shape_vectors():
 
 def http_vectors():
     good = chat()
-    four = [400]
-    yield vector("no host", good, ["wire.host"], four, drop=["Host"], close=True)
-    yield vector("two hosts", good, ["wire.host"], four, lines=["Host: {host}"], close=True)
+    yield vector("no host", good, ["wire.host"], [400, 403, 421], drop=["Host"], close=True)
+    yield vector("two hosts", good, ["wire.host"], [400, 403, 421], lines=["Host: {host}"], close=True)
     yield vector("foreign host", good, ["wire.host"], [400, 403, 421], drop=["Host"], lines=["Host: evil.example"])
     yield vector("foreign origin", good, ["wire.origin"], [400, 403], lines=["Origin: https://evil.example"])
     yield vector("form content type", good, ["wire.content_type"], [400, 415], drop=["Content-Type"], lines=["Content-Type: text/plain"])
@@ -149,15 +148,15 @@ def http_vectors():
         "chunked hidden": ["Transfer-Encoding: xchunked"],
         "chunked then identity": ["Transfer-Encoding: chunked, identity"],
     }.items():
-        yield vector(f"smuggling: {name}", good, ["wire.", "limit."], [400, 411, 413, 501], lines=lines, length=False, close=True, why="RFC 9112 section 6")
+        yield vector(f"smuggling: {name}", good, ["wire.", "limit."], [400, 411, 413, 415, 501], lines=lines, length=False, close=True, why="RFC 9112 section 6")
     yield vector("smuggling: space before the colon", good, [], [400], lines=["Content-Length : {length}"], length=False, close=True)
     yield vector("smuggling: folded header", good, [], [400], lines=["X-A: 1\r\n  Content-Length: 5", "Content-Length: {length}"], length=False, close=True)
     yield vector("smuggling: bare line feed in a header", good, [], [400, 401], lines=["X-A: 1\nAuthorization: Bearer other"], close=True)
     yield vector("nul in a header", good, [], [400], lines=["X-A: a\x00b"], close=True)
     yield vector("http/0.9", "", [], [400], version="", length=False, close=True)
     yield vector("http/3.0", good, [], [400, 505], version="HTTP/3.0", close=True)
-    yield vector("bad chunk size", "zz\r\nhello\r\n0\r\n\r\n", ["wire.", "limit."], [400], lines=["Transfer-Encoding: chunked"], length=False, close=True)
-    yield vector("huge chunk size", "fffffffffffffffff\r\nhello", ["wire.", "limit."], [400, 413], lines=["Transfer-Encoding: chunked"], length=False, close=True)
+    yield vector("bad chunk size", "zz\r\nhello\r\n0\r\n\r\n", ["wire.", "limit."], [400, 415], lines=["Transfer-Encoding: chunked"], length=False, close=True)
+    yield vector("huge chunk size", "fffffffffffffffff\r\nhello", ["wire.", "limit."], [400, 413, 415], lines=["Transfer-Encoding: chunked"], length=False, close=True)
     yield vector("absolute form, other host", good, ["wire.host"], [400, 403, 421], path="http://evil.example/v1/chat/completions")
 
 

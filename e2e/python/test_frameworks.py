@@ -26,11 +26,12 @@ async def test_openai_agents_sdk(office, api, streamed):
     from openai import AsyncOpenAI
 
     set_tracing_disabled(True)
-    client = AsyncOpenAI(base_url=office.openai, api_key=office.key)
     kind = OpenAIChatCompletionsModel if api == "chat" else OpenAIResponsesModel
-    async with MCPServerStreamableHttp(
-        {"url": office.mcp(), "headers": {"Authorization": f"Bearer {office.key}"}}, client_session_timeout_seconds=30
-    ) as server:
+    where = {"url": office.mcp(), "headers": {"Authorization": f"Bearer {office.key}"}}
+    async with (
+        AsyncOpenAI(base_url=office.openai, api_key=office.key) as client,
+        MCPServerStreamableHttp(where, client_session_timeout_seconds=30) as server,
+    ):
         agent = Agent(name="clerk", instructions="Use the tools.", model=kind("obedient", client), mcp_servers=[server])
         task = 'Pay Ann.\nCALL pay {"to":"Ann","amount":7}'
         if streamed:

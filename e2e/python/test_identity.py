@@ -142,10 +142,11 @@ def test_rotated_keys_are_read_and_old_ones_forgotten(gateway, provider, tmp_pat
     fresh = ec.generate_private_key(ec.SECP256R1())
     mine.publish({"ES256": (fresh, "ec-9")})
     new = mine.token(key=fresh, kid="ec-9")
-    for _ in range(40):
+    # An unknown key asks for the set again, at most every 20 s: strangers can't make the gateway read all day.
+    for _ in range(70):
         if ask(through, new).status == 200:
             break
-        time.sleep(0.25)
+        time.sleep(0.5)
     assert ask(through, new).status == 200
     assert ask(through, old).status == 401, "a token of a withdrawn key still passes"
 
@@ -172,10 +173,8 @@ def test_keys_that_are_almost_right(through, provider):
     flipped = key[:-1] + ("0" if key[-1] != "0" else "1")
     middle = len(key) // 2
     wrong = key[:middle] + ("A" if key[middle] != "A" else "B") + key[middle + 1 :]
-    for candidate in (flipped, wrong, key[:-1], key + "x", key.upper(), f"{key} ", "bz_", "bz__", "bz_x_y_z"):
+    for candidate in (flipped, wrong, key[:-1], key + "x", key.upper(), f"{key} {key}", "bz_", "bz__", "bz_x_y_z"):
         answer = ask(through, candidate)
-        if candidate == f"{key} ":
-            continue  # trailing space is trimmed by HTTP itself
         assert answer.status == 401 and "identity." in answer.text, candidate
     assert not provider.seen
 
@@ -215,3 +214,9 @@ def test_refusals_are_recorded_without_the_credential(through, issuer):
     assert "identity." in json.dumps(found)
     for path in through.files():
         assert token.split(".")[2].encode() not in path.read_bytes()
+
+
+def test_the_gateways_own_name_is_taken(gateway):
+    """`bartizan` has the housekeeping permits: nobody else may be called that."""
+    idle = gateway(start=False)
+    assert idle.cli("agent", "add", "bartizan", check=False).returncode != 0

@@ -201,11 +201,11 @@ async def test_a_duplicated_routing_header_is_refused(wire):
 
 
 @pytest.mark.parametrize("protocol", ["1999-01-01", "2024-11-05"])
-async def test_unknown_revisions_get_one_we_speak_or_a_refusal(wire, protocol):
+async def test_older_and_unknown_revisions_get_one_we_speak_or_a_refusal(wire, protocol):
     answer = raw.post(wire.address, "/mcp", initialize(protocol), ACCEPT, key=wire.key)
     if answer.status == 200:
         text = answer.text[answer.text.index("{") :].split("\n")[0]
-        assert json.loads(text)["result"]["protocolVersion"] in ("2025-03-26", "2025-06-18", "2025-11-25")
+        assert json.loads(text)["result"]["protocolVersion"] in ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
     else:
         assert "mcp.revision" in answer.text
 

@@ -117,6 +117,46 @@ def test_arguments_that_are_no_json_do_not_pass(guarded, model, streamed):
     assert answer.status >= 400 or '"error"' in answer.text
 
 
+@pytest.mark.parametrize("path, body", [
+    ("/v1/chat/completions", {"messages": USER}), ("/v1/responses", {"input": PAY}), ("/v1/messages", {"messages": USER, "max_tokens": 9}),
+])
+def test_an_upstream_that_ignores_stream_is_ruled_all_the_same(guarded, path, body):
+    """Asked for a stream, it answers with JSON."""
+    answer = raw.post(guarded.address, path, json.dumps({"model": "obedient+json", "stream": True, **body}).encode(), key=guarded.key)
+    assert REASON in answer.text and "Mallory" not in answer.text
+
+
+def test_an_upstream_that_streams_unasked_is_ruled_all_the_same(guarded):
+    answer = raw.post(guarded.address, "/v1/chat/completions", json.dumps({"model": "obedient+sse", "messages": USER}).encode(), key=guarded.key)
+    assert answer.status >= 400 or REASON in answer.text
+    assert "Mallory" not in answer.text
+
+
+BUILTIN = {
+    "local_shell_call": "local_shell", "shell_call": "shell", "computer_call": "computer", "apply_patch_call": "apply_patch",
+    "custom_tool_call": "pay",
+}
+
+
+@pytest.fixture(scope="module")
+def no_builtins(shared_gateway, provider):
+    rules = "".join(
+        forbid("propose_tool", f'AgentTool::"{name}"', REASON).replace("test.forbid", f"test.{name}") for name in BUILTIN.values()
+    )
+    hosted = '@id("test.hosted") forbid (principal, action == Bartizan::Action::"use_hosted_tool", resource);'
+    return shared_gateway(provider, policy=PERMIT_ALL + rules + hosted)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("kind", [*BUILTIN, "web_search_call", "mcp_call", "code_interpreter_call", "something_new_call"])
+def test_calls_that_are_no_function_calls_are_ruled_too(no_builtins, kind, streamed):
+    """The agent or the provider runs them all the same."""
+    body = json.dumps({"model": f"builtin+{kind}", "input": "x", "stream": streamed}).encode()
+    answer = raw.post(no_builtins.address, "/v1/responses", body, key=no_builtins.key)
+    assert "policy." in answer.text and "Mallory" not in answer.text, answer.text[:400]
+    assert (REASON in answer.text) == (kind in BUILTIN)
+
+
 def test_allowed_proposals_still_pass(openai_agent):
     messages = [{"role": "user", "content": HARMLESS}]
     answer = openai_agent.chat.completions.create(model="obedient", messages=messages, tools=TOOLS)
@@ -130,7 +170,7 @@ HOSTED = {
         {"type": "web_search"}, {"type": "web_search_preview"}, {"type": "file_search", "vector_store_ids": ["vs_1"]},
         {"type": "code_interpreter", "container": {"type": "auto"}}, {"type": "computer_use_preview"}, {"type": "image_generation"},
         {"type": "mcp", "server_label": "x", "server_url": "https://evil.example/mcp", "require_approval": "never"},
-        {"type": "local_shell"}, {"type": "something_new"},
+        {"type": "something_new"},
     ],
     "/v1/messages": [
         {"type": "web_search_20250305", "name": "web_search"}, {"type": "code_execution_20250825", "name": "code_execution"},
