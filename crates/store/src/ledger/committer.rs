@@ -7,7 +7,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, atomic::Ordering},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use bartizan_types::{RecordKind, Timestamp};
@@ -19,6 +19,14 @@ use super::{
     keyring::WrappingKey,
     words::{LedgerFault, LedgerOptions, Receipt},
 };
+
+/// How long a batch gathers, at most, until as many wait for it as waited for the one before. Callers who were told
+/// together come back together, so a busy ledger syncs once for all of them; a quiet one never waits.
+const GATHER: Duration = Duration::from_micros(400);
+/// How long records that nobody waits for may gather company before they are written.
+const DEFERRED: Duration = Duration::from_millis(5);
+/// After this long without a batch the next one is written at once.
+const LULL: Duration = Duration::from_millis(5);
 
 /// How a waiter hears.
 pub(super) type Done<T> = oneshot::Sender<Result<T, LedgerFault>>;
@@ -43,10 +51,28 @@ pub(super) enum Job {
     },
 }
 
+impl Job {
+    /// Whether somebody waits for it.
+    const fn is_awaited(&self) -> bool {
+        !matches!(self, Self::Append { done: None, .. })
+    }
+}
+
 struct Waiting {
     jobs: VecDeque<Job>,
     bytes: usize,
+    /// How many of the jobs somebody waits for.
+    awaited: usize,
+    /// How many awaited jobs the committer would like to see before it writes.
+    wanted: usize,
     closed: bool,
+}
+
+impl Waiting {
+    /// Whether the committer has reason to wait for more company.
+    fn is_thin(&self) -> bool {
+        self.awaited < self.wanted && !self.closed
+    }
 }
 
 /// The queue.
@@ -65,6 +91,8 @@ impl Queue {
             waiting: Mutex::new(Waiting {
                 jobs: VecDeque::new(),
                 bytes: 0,
+                awaited: 0,
+                wanted: 1,
                 closed: false,
             }),
             arrived: Condvar::new(),
@@ -99,11 +127,14 @@ impl Queue {
             return Err(LedgerFault::Busy);
         }
         waiting.bytes += bytes;
+        let (awaited, append) = (job.is_awaited(), matches!(job, Job::Append { .. }));
+        waiting.awaited += usize::from(awaited);
         waiting.jobs.push_back(job);
-        let first = waiting.jobs.len() == 1;
+        // The committer sleeps on an empty queue, on one nobody waits for, and on one with less company than it
+        // wants: each of these ends here, and no other push costs a wake-up.
+        let wake = waiting.jobs.len() == 1 || !append || awaited && waiting.awaited == waiting.wanted;
         drop(waiting);
-        // Only an empty queue has a committer asleep.
-        if first {
+        if wake {
             self.arrived.notify_one();
         }
         Ok(())
@@ -118,8 +149,30 @@ impl Queue {
         self.lock().jobs.len()
     }
 
+    /// Waits, within bounds, for the company that the last batch had.
+    fn gather<'a>(&self, mut waiting: MutexGuard<'a, Waiting>, last: &Company) -> MutexGuard<'a, Waiting> {
+        let unhurried = |waiting: &mut Waiting| waiting.awaited == 0 && !waiting.closed;
+        waiting.wanted = 1;
+        if unhurried(&mut waiting) {
+            let woken = self.arrived.wait_timeout_while(waiting, DEFERRED, unhurried);
+            waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        waiting.wanted = if last.ended.elapsed() < LULL {
+            last.awaited.max(1)
+        } else {
+            1
+        };
+        if waiting.awaited > 0 && waiting.is_thin() && waiting.jobs.len() < self.batch_records {
+            let woken = self
+                .arrived
+                .wait_timeout_while(waiting, GATHER, |waiting| waiting.is_thin());
+            waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        waiting
+    }
+
     /// One batch of appends, or one other job. `None` when closed and empty.
-    fn take(&self, batch: &mut Vec<Job>) -> Option<()> {
+    fn take(&self, batch: &mut Vec<Job>, last: &Company) -> Option<()> {
         let mut waiting = self.lock();
         while waiting.jobs.is_empty() {
             if waiting.closed {
@@ -129,10 +182,12 @@ impl Queue {
             waiting.jobs.shrink_to(1024);
             waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
+        let mut waiting = self.gather(waiting, last);
         let mut bytes = 0;
         while let Some(job) = waiting.jobs.front() {
             let Job::Append { item, .. } = job else {
                 if batch.is_empty() {
+                    waiting.awaited = waiting.awaited.saturating_sub(1);
                     batch.extend(waiting.jobs.pop_front());
                 }
                 break;
@@ -141,11 +196,21 @@ impl Queue {
             if batch.len() >= self.batch_records || bytes > self.batch_bytes {
                 break;
             }
-            waiting.bytes = waiting.bytes.saturating_sub(item.bytes());
+            let (taken, awaited) = (item.bytes(), usize::from(job.is_awaited()));
+            waiting.bytes = waiting.bytes.saturating_sub(taken);
+            waiting.awaited = waiting.awaited.saturating_sub(awaited);
             batch.extend(waiting.jobs.pop_front());
         }
         Some(())
     }
+}
+
+/// The batch before.
+struct Company {
+    /// How many waited for it.
+    awaited: usize,
+    /// When it was written.
+    ended: Instant,
 }
 
 /// Closes the queue however the thread ends, so that nobody waits for the dead.
@@ -165,8 +230,13 @@ pub(super) fn run(mut journal: Journal, queue: &Queue, size: &watch::Sender<u64>
     let shared = Arc::clone(&journal.shared);
     let _last = Last(queue, &shared);
     let mut batch = Vec::new();
-    while queue.take(&mut batch).is_some() {
+    let mut company = Company {
+        awaited: 1,
+        ended: Instant::now(),
+    };
+    while queue.take(&mut batch, &company).is_some() {
         let single = batch.len() == 1;
+        let awaited = batch.iter().filter(|job| job.is_awaited()).count();
         match batch.pop() {
             Some(Job::Erase { index, reason, done }) if single => {
                 let _ = done.send(journal.erase(index, &reason, now()));
@@ -188,6 +258,10 @@ pub(super) fn run(mut journal: Journal, queue: &Queue, size: &watch::Sender<u64>
             None => {}
         }
         batch.clear();
+        company = Company {
+            awaited,
+            ended: Instant::now(),
+        };
         let head = shared.head();
         size.send_replace(head.checkpoint().size);
         heads.show(&head);

@@ -152,7 +152,26 @@ struct Segment {
     file: Arc<dyn MediumFile>,
     key: DataKey,
     at: usize,
+    /// Up to where the file system has real blocks, zeroed by us ahead of the writes.
+    warmed: u64,
 }
+
+impl Segment {
+    /// Sees to it that a write that ends at `end` costs the file system no conversion of reserved blocks.
+    fn warm(&mut self, end: u64, capacity: u64) -> Result<(), LedgerFault> {
+        if end <= self.warmed {
+            return Ok(());
+        }
+        let until = end.saturating_add(WARM_BYTES).min(capacity).max(end);
+        let warmed = self.file.warm(self.warmed, until);
+        warmed.map_err(|source| io("zeroing ahead of a batch", source))?;
+        self.warmed = until;
+        Ok(())
+    }
+}
+
+/// How far ahead of the writes a segment's blocks are made real.
+const WARM_BYTES: u64 = 1 << 20;
 
 /// The writer.
 pub struct Journal {
@@ -338,6 +357,10 @@ impl Journal {
         let head = self.shared.signer.sign(tree.size(), tree.root());
         put_checkpoint(&mut self.buffer, self.batch, head.note());
         let at = self.segment.at as u64;
+        self.segment.warm(
+            at + self.buffer.len() as u64,
+            u64::from(self.options.segment_bytes),
+        )?;
         self.segment
             .file
             .write_at(&self.buffer, at)
@@ -591,6 +614,7 @@ fn begin(
             file,
             key,
             at: bytes.len(),
+            warmed: bytes.len() as u64,
         },
         head,
     })

@@ -81,6 +81,15 @@ pub trait MediumFile: Send + Sync {
     /// # Errors
     /// The system's; `StorageFull` when there is no room.
     fn allocate(&self, length: u64) -> io::Result<()>;
+    /// Writes zeros from `from` to `to`, where the file is allocated and already zero: nothing changes but that the
+    /// file system has no reserved blocks left to convert there when it syncs, which would cost it a journal commit.
+    ///
+    /// # Errors
+    /// The system's.
+    fn warm(&self, from: u64, to: u64) -> io::Result<()> {
+        let _ = (from, to);
+        Ok(())
+    }
     /// Cuts or extends the file.
     ///
     /// # Errors
@@ -216,6 +225,20 @@ impl MediumFile for DiskFile {
             Err(rustix::io::Errno::OPNOTSUPP) => self.set_length(length),
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    fn warm(&self, from: u64, to: u64) -> io::Result<()> {
+        const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+        let mut at = from;
+        while at < to {
+            let count = usize::try_from(to - at).unwrap_or(ZEROS.len()).min(ZEROS.len());
+            let written = rustix::io::pwrite(&self.0, ZEROS.get(..count).unwrap_or(&ZEROS), at)?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            at += u64::try_from(written).unwrap_or(u64::MAX);
+        }
+        Ok(())
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {
