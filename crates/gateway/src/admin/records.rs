@@ -1,14 +1,21 @@
 //! What happened: records found, read, explained, proven, erased.
 
+use std::time::Duration;
+
 use bartizan_store::{Query, StoredRecord};
 use bartizan_types::{Action, CallId, RecordKind, RulingWord, Timestamp};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{Answer, Ask, Desk, No};
+use crate::clock;
 
 /// Records of one call shown by an explanation, at most.
 const CALL_RECORDS: usize = 64;
+/// A call no older than this may still be on its way into the log.
+const FRESH_MILLIS: u64 = 10_000;
+/// How often a fresh call is looked for, 25 ms apart.
+const QUEUED_LOOKS: usize = 40;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,7 +74,7 @@ impl Desk {
     }
 
     /// All records of a call, oldest first; `id` is the call's, or the index of one of its records.
-    pub(super) fn explain(&self, id: &str) -> Answer {
+    pub(super) async fn explain(&self, id: &str) -> Answer {
         let call = match id.parse::<CallId>() {
             Ok(call) => call,
             Err(_) => {
@@ -80,42 +87,47 @@ impl Desk {
                 }
             }
         };
-        let query = Query {
-            call: Some(call),
-            limit: CALL_RECORDS,
-            ..Query::default()
-        };
-        let mut found = self.ledger.search(&query)?;
-        if found.is_empty() {
-            return Err(No::not_found(format!("there is no call `{call}` in the log")));
-        }
+        let mut found = self.of_call(call).await?;
         found.sort_by_key(|stored| stored.index);
         let records: Vec<_> = found.iter().map(shape).collect();
         Ok(json!({ "call": call, "records": records }))
     }
 
-    pub(super) fn prove(&self, index: &str) -> Answer {
-        let proof = self.ledger.prove(self.place(index)?)?;
+    pub(super) async fn prove(&self, index: &str) -> Answer {
+        let proof = self.ledger.prove(self.place(index).await?)?;
         serde_json::to_value(proof).map_err(|fault| No::state(fault.to_string()))
     }
 
     /// A record's index: as it is, or that of a call's first record.
-    fn place(&self, id: &str) -> Result<u64, No> {
+    async fn place(&self, id: &str) -> Result<u64, No> {
         let Ok(call) = id.parse::<CallId>() else {
             return index_of(id);
         };
+        let first = self.of_call(call).await?.iter().map(|stored| stored.index).min();
+        first.ok_or_else(|| No::not_found(format!("there is no call `{call}` in the log")))
+    }
+
+    /// A call's records. A refusal does not wait for its record to be synced, so a call of this very moment is looked for
+    /// again until what is queued must have been written.
+    async fn of_call(&self, call: CallId) -> Result<Vec<StoredRecord>, No> {
         let query = Query {
             call: Some(call),
             limit: CALL_RECORDS,
             ..Query::default()
         };
-        let first = self
-            .ledger
-            .search(&query)?
-            .iter()
-            .map(|stored| stored.index)
-            .min();
-        first.ok_or_else(|| No::not_found(format!("there is no call `{call}` in the log")))
+        let millis = u64::try_from(call.bits() >> 80).unwrap_or(0);
+        for _ in 0..QUEUED_LOOKS {
+            let found = self.ledger.search(&query)?;
+            let fresh = clock::now().unix_millis().abs_diff(millis) < FRESH_MILLIS;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            if !fresh {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        Err(No::not_found(format!("there is no call `{call}` in the log")))
     }
 
     pub(super) fn checkpoint(&self) -> Value {
