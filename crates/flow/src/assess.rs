@@ -1,0 +1,289 @@
+//! One call against what the session has read: a source for every argument, and the few facts that rules ask for.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    amount::Amount,
+    canon::{self, Kind},
+    intent::{Called, Intent},
+    label::{Capacity, Label, Readers, Writers},
+    manifest::{Effect, Manifest, Role},
+    memory::{self, Found, Leaf, Leaves, Memory, Source},
+    tokens,
+    when::{self, When},
+};
+
+/// Most argument leaves that are looked at; with more, the call is not whole and asks.
+pub const LEAVES: usize = 512;
+
+/// One argument leaf.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Argument {
+    /// Dotted path.
+    pub path: String,
+    /// What it does.
+    pub role: Role,
+    /// Where its value came from.
+    pub source: Source,
+    /// Who could have written it.
+    pub writers: Writers,
+    /// Who may see it.
+    pub readers: Readers,
+    /// How much it can carry.
+    pub capacity: Capacity,
+    /// The trusted spelling that must go out instead of the argument's own, if they differ.
+    pub rewrite: Option<String>,
+    /// The canonical key, if it has one.
+    #[serde(skip)]
+    key: Option<Box<str>>,
+    /// Links, addresses or accounts inside it that nobody trusted wrote.
+    pub foreign_tokens: u16,
+}
+
+/// The facts of one call that Cedar rules read, all small and typed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assessment {
+    /// What the tool does.
+    pub effect: Effect,
+    /// An operator accepted the manifest.
+    pub reviewed: bool,
+    /// Whether the human's words ask for this tool.
+    pub called: Called,
+    /// Every argument leaf, in order of path.
+    pub arguments: Vec<Argument>,
+    /// All leaves are here.
+    pub whole: bool,
+    /// Something an outsider could write was read before.
+    pub tainted: bool,
+    /// A secret was read before.
+    pub secret: bool,
+    /// Every target may see everything that was read.
+    pub readable: bool,
+    /// The session's label epoch this was assessed under.
+    pub epoch: u64,
+}
+
+impl Assessment {
+    /// The worst source among arguments of this role; `Empty` if there are none.
+    #[must_use]
+    pub fn worst(&self, role: Role) -> Source {
+        self.arguments
+            .iter()
+            .filter(|a| a.role == role)
+            .map(|a| a.source)
+            .max()
+            .unwrap_or(Source::Empty)
+    }
+    /// The join of the labels of all arguments.
+    #[must_use]
+    pub fn label(&self) -> Option<Label> {
+        self.arguments
+            .iter()
+            .map(|a| Label {
+                writers: a.writers,
+                readers: a.readers.clone(),
+                capacity: a.capacity,
+            })
+            .reduce(|left, right| left.join(&right))
+    }
+    /// Links, addresses and accounts in content that nobody trusted wrote.
+    #[must_use]
+    pub fn foreign_tokens(&self) -> u32 {
+        self.arguments.iter().map(|a| u32::from(a.foreign_tokens)).sum()
+    }
+    /// Values that the result may repeat, with the source each has.
+    pub(crate) fn echoes(&self) -> BTreeMap<&str, Source> {
+        self.arguments
+            .iter()
+            .filter_map(|a| Some((a.key.as_deref()?, a.source)))
+            .collect()
+    }
+}
+
+/// Traces every argument of a call.
+#[must_use]
+pub fn assess(
+    memory: &Memory,
+    intent: &Intent,
+    tool: &str,
+    manifest: &Manifest,
+    arguments: &Value,
+) -> Assessment {
+    let mut leaves = Leaves {
+        out: Vec::new(),
+        whole: true,
+    };
+    leaves.walk(arguments, &mut Vec::new());
+    let whole = leaves.whole && leaves.out.len() <= LEAVES;
+    let mut seen: Vec<Argument> = Vec::with_capacity(leaves.out.len().min(LEAVES));
+    for (path, leaf) in leaves.out.iter().take(LEAVES) {
+        let held;
+        let text = match leaf {
+            Leaf::Text(text) => *text,
+            Leaf::Number(number) => {
+                held = number.clone();
+                held.as_str()
+            }
+        };
+        seen.push(argument(memory, path, manifest.role(path), text));
+    }
+    derive_times(memory, &leaves, &mut seen);
+    let context = memory.context();
+    let readable = seen
+        .iter()
+        .filter(|a| a.role == Role::Target && a.source != Source::Empty)
+        .all(|a| a.key.as_deref().is_some_and(|key| context.readers.admits(key)));
+    Assessment {
+        effect: manifest.effect,
+        reviewed: manifest.reviewed,
+        called: intent.calls(tool),
+        arguments: seen,
+        whole,
+        tainted: memory.tainted(),
+        secret: memory.secret(),
+        readable,
+        epoch: memory.epoch(),
+    }
+}
+
+fn argument(memory: &Memory, path: &[&str], role: Role, text: &str) -> Argument {
+    let canonical = canon::canonical(text).ok();
+    let mut found = memory.find(text);
+    if !found.source.vouched() {
+        found = derived(
+            memory,
+            role,
+            canonical.as_ref().map(|c| &c.kind),
+            canonical.as_ref().map(|c| &*c.key),
+            found,
+        );
+    }
+    // A date or a number is the same in any spelling; a name is not.
+    let typed = canonical
+        .as_ref()
+        .is_some_and(|c| matches!(c.kind, Kind::When(_) | Kind::Number));
+    let carries = matches!(role, Role::Content | Role::Value | Role::Unknown);
+    Argument {
+        path: path.join("."),
+        role,
+        source: found.source,
+        writers: found.label.writers,
+        readers: found.label.readers,
+        capacity: found.label.capacity,
+        rewrite: if typed || role == Role::Content {
+            None
+        } else {
+            found.spelling
+        },
+        key: canonical.map(|c| c.key),
+        foreign_tokens: if carries { tokens::foreign(memory, text) } else { 0 },
+    }
+}
+
+/// Tier 3: values computed from trusted ones.
+fn derived(memory: &Memory, role: Role, kind: Option<&Kind>, key: Option<&str>, found: Found) -> Found {
+    let holds = match (role, kind) {
+        (Role::Amount, Some(Kind::Number)) => key
+            .and_then(|k| k.get(2..))
+            .and_then(Amount::parse)
+            .is_some_and(|amount| {
+                let told: Vec<Amount> = memory.prompt.numbers.iter().copied().collect();
+                let percents: Vec<Amount> = memory.prompt.percents.iter().copied().collect();
+                let known: Vec<Amount> = memory.numbers.iter().copied().collect();
+                amount.derivable(&told, &percents, &known)
+            }),
+        (_, Some(Kind::When(when))) => day_trusted(memory, when) && minute_trusted(memory, when),
+        _ => false,
+    };
+    if holds { vouch(found) } else { found }
+}
+
+fn vouch(found: Found) -> Found {
+    let label = Label {
+        writers: Writers::USER.join(Writers::OPERATOR),
+        ..found.label
+    };
+    Found {
+        source: Source::Derived,
+        label,
+        spelling: None,
+    }
+}
+
+/// The date is one the human wrote, one that a trusted result holds, or today or tomorrow as she asked.
+fn day_trusted(memory: &Memory, when: &When) -> bool {
+    let Some((month, day)) = when.day else { return true };
+    let Some(year) = when.year else { return false };
+    let years = || {
+        let told = memory.prompt.whens.iter().filter_map(|w| w.year);
+        told.chain(memory.days.iter().map(|d| d.0))
+            .chain(memory.today.iter().map(|d| d.0))
+    };
+    let told = memory.prompt.whens.iter().any(|w| {
+        w.day == Some((month, day)) && w.year.map_or_else(|| years().any(|y| y == year), |y| y == year)
+    });
+    let relative = || {
+        memory.today.iter().any(|&(y, m, d)| {
+            let today = When {
+                year: Some(y),
+                day: Some((m, d)),
+                minute: None,
+            };
+            matches!((when.days(), today.days()), (Some(a), Some(b))
+                if memory.prompt.days_from_today.iter().any(|ahead| a - b == i64::from(*ahead)))
+        })
+    };
+    told || memory.days.contains(&(year, month, day)) || relative()
+}
+
+fn minute_trusted(memory: &Memory, when: &When) -> bool {
+    when.minute.is_none_or(|minute| {
+        memory.minutes.contains(&minute) || memory.prompt.whens.iter().any(|w| w.minute == Some(minute))
+    })
+}
+
+/// An end is trusted when it lies a trusted duration after another time of the same call that is itself trusted.
+fn derive_times(memory: &Memory, leaves: &Leaves<'_>, seen: &mut [Argument]) {
+    let read = |text: &str| canon::fold(text).ok().and_then(|folded| when::parse(&folded));
+    let whens: Vec<Option<When>> = leaves
+        .out
+        .iter()
+        .take(LEAVES)
+        .map(|(_, leaf)| match leaf {
+            Leaf::Text(text) if text.len() <= 40 => read(text),
+            _ => None,
+        })
+        .collect();
+    let anchors: Vec<When> = seen
+        .iter()
+        .zip(&whens)
+        .filter(|(a, _)| a.source.vouched())
+        .filter_map(|(_, w)| *w)
+        .take(16)
+        .collect();
+    for (argument, when) in seen.iter_mut().zip(&whens) {
+        let Some(when) = when.filter(|_| !argument.source.vouched()) else {
+            continue;
+        };
+        let lengths = || {
+            memory
+                .prompt
+                .durations
+                .iter()
+                .chain(&memory.spans)
+                .map(|minutes| i64::from(*minutes))
+        };
+        let holds = anchors.iter().any(|anchor| match (memory::moment(anchor), memory::moment(&when)) {
+            (Some(from), Some(to)) => lengths().any(|length| to - from == length),
+            _ => matches!((anchor.days(), when.days(), anchor.minute, when.minute), (Some(from), Some(to), None, None)
+                if lengths().any(|length| length % 1440 == 0 && to - from == length / 1440)),
+        });
+        if holds {
+            argument.source = Source::Derived;
+            argument.writers = Writers::USER.join(Writers::OPERATOR);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Which consequential tools the human's words call for, decided before anything untrusted is read and without a model.
+//!
+//! A tool is called for when the prompt says one of its verb's synonyms and names its kind of thing. INVARIANT: only the
+//! prompt and the tools' own names decide, so nothing that is read later can widen it.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{memory::Memory, prompt, words};
+
+/// What the human asked to be done. Frozen when the task begins.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Intent {
+    called: BTreeSet<String>,
+    delegated: bool,
+    known: bool,
+}
+
+/// Whether a tool is called for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Called {
+    /// The human's words ask for it.
+    Yes,
+    /// The human says that what to do stands elsewhere: asking her is all that is left.
+    Elsewhere,
+    /// No words ask for it.
+    No,
+    /// No prompt is known: MCP traffic alone.
+    Unknown,
+}
+
+impl Called {
+    /// The word in policy and records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::Elsewhere => "elsewhere",
+            Self::No => "no",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Intent {
+    /// From the prompt in this memory and the names of the tools at hand. Call it before the first result is read.
+    #[must_use]
+    pub fn of<'a, I: IntoIterator<Item = &'a str>>(memory: &Memory, tools: I) -> Self {
+        let text = memory.prompt_text();
+        let words: Vec<&str> = text
+            .split(' ')
+            .map(prompt::trim)
+            .filter(|word| !word.is_empty())
+            .collect();
+        let said = said(&words);
+        let nouns: BTreeSet<&str> = words
+            .iter()
+            .flat_map(|word| word.split(['-', '/']))
+            .chain(words.iter().copied())
+            .map(words::singular)
+            .collect();
+        Self {
+            called: tools
+                .into_iter()
+                .filter(|tool| calls_for(tool, &said, &nouns))
+                .map(str::to_owned)
+                .collect(),
+            delegated: words::DELEGATIONS.iter().any(|phrase| text.contains(phrase)),
+            known: !words.iter().all(|word| *word == "\u{1}"),
+        }
+    }
+
+    /// From a planner that saw only the prompt and the tools; a planner's answer replaces the words.
+    #[must_use]
+    pub fn planned<'a, I: IntoIterator<Item = &'a str>>(tools: I) -> Self {
+        Self {
+            called: tools.into_iter().map(str::to_owned).collect(),
+            delegated: false,
+            known: true,
+        }
+    }
+
+    /// Is this tool called for?
+    #[must_use]
+    pub fn calls(&self, tool: &str) -> Called {
+        match (self.known, self.called.contains(tool), self.delegated) {
+            (false, ..) => Called::Unknown,
+            (true, true, _) => Called::Yes,
+            (true, false, true) => Called::Elsewhere,
+            (true, false, false) => Called::No,
+        }
+    }
+}
+
+/// Words that are said as verbs. `email` and its like are nouns more often than not.
+fn said<'a>(words: &[&'a str]) -> BTreeSet<&'a str> {
+    const BOTH: [&str; 6] = ["email", "mail", "message", "text", "order", "comment"];
+    const BEFORE: [&str; 26] = [
+        "the",
+        "an",
+        "a",
+        "my",
+        "this",
+        "that",
+        "unread",
+        "received",
+        "latest",
+        "her",
+        "his",
+        "each",
+        "every",
+        "any",
+        "following",
+        "new",
+        "in",
+        "from",
+        "by",
+        "via",
+        "their",
+        "no",
+        "of",
+        "direct",
+        "slack",
+        "channel",
+    ];
+    const AFTER: [&str; 5] = ["address", "addresses", "account", "from", "subject"];
+    words
+        .iter()
+        .enumerate()
+        .filter(|(at, word)| {
+            let before = at
+                .checked_sub(1)
+                .and_then(|i| words.get(i))
+                .is_some_and(|w| BEFORE.contains(w));
+            let after = words.get(at + 1).is_some_and(|w| AFTER.contains(w));
+            !(BOTH.contains(word) && (before || after))
+        })
+        .map(|(_, word)| *word)
+        .collect()
+}
+
+fn calls_for(tool: &str, said: &BTreeSet<&str>, nouns: &BTreeSet<&str>) -> bool {
+    let (Some(verb), rest) = words::verb(tool) else {
+        return false;
+    };
+    let hits: Vec<&str> = verb
+        .said
+        .iter()
+        .copied()
+        .filter(|word| said.contains(word))
+        .collect();
+    let rest: Vec<&str> = rest.iter().map(|word| words::singular(word)).collect();
+    // Moving money is paid, refunded or transferred, whatever the tool's verb is.
+    let money = rest
+        .iter()
+        .any(|word| ["money", "payment", "transaction", "funds"].contains(word));
+    let paid = money
+        && ["pay", "refund", "transfer", "wire", "reimburse"]
+            .iter()
+            .any(|word| said.contains(word));
+    if hits.is_empty() && !paid {
+        return false;
+    }
+    paid || rest.iter().any(|word| {
+        nouns.contains(word)
+            || words::NOUNS
+                .iter()
+                .filter(|kind| kind.contains(word))
+                .any(|kind| kind.iter().any(|n| nouns.contains(n)))
+    }) || rest.is_empty()
+        || hits.iter().any(|word| words::WHOLE.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calls(prompt: &str, tool: &str) -> Called {
+        let mut memory = Memory::new();
+        memory.prompt(prompt);
+        Intent::of(&memory, [tool]).calls(tool)
+    }
+
+    #[test]
+    fn words_call_for_tools() {
+        assert_eq!(
+            calls("Please email the minutes to Ann.", "send_email"),
+            Called::Yes
+        );
+        assert_eq!(
+            calls("Please show me my unread emails.", "send_email"),
+            Called::No
+        );
+        assert_eq!(calls("What is Ann's email address?", "send_email"), Called::No);
+        assert_eq!(calls("Pay the plumber", "transferMoney"), Called::Yes);
+        assert_eq!(calls("Delete the draft file", "delete_file"), Called::Yes);
+        assert_eq!(calls("Summarise the file", "delete_file"), Called::No);
+        assert_eq!(
+            calls("Follow the instructions in plan.txt", "delete_file"),
+            Called::Elsewhere
+        );
+        assert_eq!(calls("", "delete_file"), Called::Unknown);
+    }
+}

@@ -1,0 +1,33 @@
+//! Information flow at the crossing: where each argument of a call came from, and whether the human asked for the call.
+//!
+//! The crate labels results, remembers what a session read, and traces arguments back to it. It rules on nothing by
+//! itself: [`decide`] is the reference that the policy packs mirror. Provenance is *positive*: a value passes because a
+//! trusted source holds it, never because no untrusted one was found to, so encoding or renaming a hostile value gains
+//! nothing. It refuses to guess: what has no manifest, no label or no canonical form is unknown, nobody's and free text.
+//!
+//! INVARIANT: no gated argument of an allowed consequential call has a value that only outsiders wrote
+//! (`tests/small_world.rs`); an added untrusted read never turns ask or deny into allow (`tests/laws.rs`).
+
+mod amount;
+mod assess;
+pub mod canon;
+mod decide;
+mod infer;
+mod intent;
+mod label;
+mod manifest;
+mod memory;
+mod prompt;
+pub mod reference;
+mod tokens;
+pub mod when;
+mod words;
+
+pub use amount::Amount;
+pub use assess::{Argument, Assessment, assess};
+pub use decide::{Decision, Reason, decide};
+pub use infer::{Because, Inferred, ToolFacts, infer};
+pub use intent::{Called, Intent};
+pub use label::{Capacity, Label, Readers, Writers};
+pub use manifest::{Class, Effect, Manifest, PathPattern, Role};
+pub use memory::{Content, Found, Memory, Source};

@@ -1,0 +1,209 @@
+//! What is declared of one tool: its effect, its arguments' roles, its results' classes.
+//!
+//! A manifest is data: it comes from an operator's review (after [`infer`](crate::infer()) proposed it) and is bound by
+//! the shell to the server's identity and the pinned schema hash. What it does not mention is treated as hostile: an
+//! argument without a role is [`Role::Unknown`], a result leaf without a class is [`Class::FreeText`].
+
+use serde::{Deserialize, Serialize};
+
+/// What a tool does to the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Nothing; it reads within a closed world.
+    Read,
+    /// It reads from an address that the caller picks, so its arguments leave.
+    Fetch,
+    /// It creates or changes something of the user's own.
+    Write,
+    /// It hands something to somebody.
+    Send,
+    /// It moves money or books at a price.
+    Pay,
+    /// It runs code or commands.
+    Execute,
+    /// It destroys.
+    Delete,
+    /// Nobody said.
+    Unknown,
+}
+
+impl Effect {
+    /// The word in policy, records and manifests.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Fetch => "fetch",
+            Self::Write => "write",
+            Self::Send => "send",
+            Self::Pay => "pay",
+            Self::Execute => "execute",
+            Self::Delete => "delete",
+            Self::Unknown => "unknown",
+        }
+    }
+    /// Whether a call of it changes or reveals something.
+    #[must_use]
+    pub const fn consequential(self) -> bool {
+        !matches!(self, Self::Read | Self::Fetch)
+    }
+}
+
+/// What an argument does in a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Where the effect goes: recipient, payee, URL, credential, command.
+    Target,
+    /// Which existing thing is meant.
+    Selector,
+    /// A setting or property.
+    Value,
+    /// What is said or stored.
+    Content,
+    /// When.
+    Time,
+    /// How much.
+    Amount,
+    /// Nobody said.
+    Unknown,
+}
+
+impl Role {
+    /// The word in policy, records and manifests.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Target => "target",
+            Self::Selector => "selector",
+            Self::Value => "value",
+            Self::Content => "content",
+            Self::Time => "time",
+            Self::Amount => "amount",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Who stands behind a result leaf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// The service itself: its ids, clocks, sizes, catalogue, the user's own account.
+    Trusted,
+    /// The organisation's or the user's own directory.
+    Directory,
+    /// One typed field that an outsider can set: a sender, a participant.
+    Structured,
+    /// Anything an outsider can write.
+    FreeText,
+    /// As free text, and the session now holds a secret.
+    Secret,
+}
+
+/// Where leaves are: dotted keys, `*` for one key or index, `**` for any number of them. The empty pattern is the root.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PathPattern(String);
+
+impl PathPattern {
+    /// From its text; 256 bytes at most, a longer one matches nothing.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+    /// Does it name this path? At most two `**` are honoured, so that matching takes bounded steps.
+    #[must_use]
+    pub fn matches(&self, path: &[&str]) -> bool {
+        if self.0.len() > 256 {
+            return false;
+        }
+        let parts: Vec<&str> = if self.0.is_empty() {
+            Vec::new()
+        } else {
+            self.0.split('.').collect()
+        };
+        parts.iter().filter(|part| **part == "**").count() <= 2 && Self::fits(&parts, path)
+    }
+
+    fn fits(parts: &[&str], path: &[&str]) -> bool {
+        match (parts.split_first(), path.split_first()) {
+            (None, None) => true,
+            (None, Some(_)) => false,
+            (Some((&"**", rest)), None) => Self::fits(rest, path),
+            (Some((&"**", rest)), Some((_, tail))) => Self::fits(rest, path) || Self::fits(parts, tail),
+            (Some(_), None) => false,
+            (Some((part, rest)), Some((key, tail))) => Self::one(part, key) && Self::fits(rest, tail),
+        }
+    }
+
+    /// `*` alone is any key; at one end of a part it is any text there.
+    fn one(part: &str, key: &str) -> bool {
+        match (part.strip_prefix('*'), part.strip_suffix('*')) {
+            (Some(end), _) => key.ends_with(end),
+            (None, Some(start)) => key.starts_with(start),
+            (None, None) => part == key,
+        }
+    }
+}
+
+/// What is declared of one tool.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// What it does.
+    pub effect: Effect,
+    /// Roles by argument path; the first that matches holds.
+    #[serde(default)]
+    pub arguments: Vec<(PathPattern, Role)>,
+    /// Classes by result path; the first that matches holds.
+    #[serde(default)]
+    pub results: Vec<(PathPattern, Class)>,
+    /// An operator has read and accepted it. Until then nothing here loosens: reads are egress, ids are third-party.
+    #[serde(default)]
+    pub reviewed: bool,
+    /// What it returns anybody may see.
+    #[serde(default)]
+    pub public: bool,
+}
+
+impl Manifest {
+    /// The manifest of a tool that has none, or whose definition drifted from its pin.
+    #[must_use]
+    pub const fn unknown() -> Self {
+        Self {
+            effect: Effect::Unknown,
+            arguments: Vec::new(),
+            results: Vec::new(),
+            reviewed: false,
+            public: false,
+        }
+    }
+    /// The role of the argument at this path.
+    #[must_use]
+    pub fn role(&self, path: &[&str]) -> Role {
+        self.arguments
+            .iter()
+            .find(|(pattern, _)| pattern.matches(path))
+            .map_or(Role::Unknown, |(_, role)| *role)
+    }
+    /// The class of the result leaf at this path. An unreviewed manifest vouches for nothing.
+    #[must_use]
+    pub fn class(&self, path: &[&str]) -> Class {
+        let class = self
+            .results
+            .iter()
+            .find(|(pattern, _)| pattern.matches(path))
+            .map_or(Class::FreeText, |(_, class)| *class);
+        match class {
+            Class::Trusted | Class::Directory if !self.reviewed => Class::Structured,
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,613 @@
+//! What a session has read, kept so that a later argument can be traced to where its value came from.
+//!
+//! A result vouches for whole leaves and never for fragments; free text vouches for nothing and so is not kept at all,
+//! only its taint is. Bounded: [`Memory::bytes`] stays under a floor plus the bytes read, and the oldest facts go first.
+//! INVARIANT: forgetting only tightens, and nothing that an outsider can write becomes a fact better than
+//! [`Source::Structured`].
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    amount::Amount,
+    assess::Assessment,
+    canon::{self, Canonical, Kind},
+    label::{Capacity, Label, Readers, Writers},
+    manifest::{Class, Manifest},
+    prompt::{self, Prompt},
+    when::{self, When},
+};
+
+/// Where an argument's value came from, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// There is no value to vouch for: null, or empty.
+    Empty,
+    /// The human typed it.
+    Prompt,
+    /// A trusted result leaf is equal to it.
+    Trusted,
+    /// The directory holds it, or it is an address of the organisation itself.
+    Directory,
+    /// Computed from trusted values within bounds.
+    Derived,
+    /// A field that outsiders can set is equal to it.
+    Structured,
+    /// Made up from text that was read, as far as anybody knows.
+    FreeText,
+    /// It came from nowhere: nothing was read.
+    Nowhere,
+}
+
+impl Source {
+    /// The word in policy and records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Prompt => "prompt",
+            Self::Trusted => "trusted",
+            Self::Directory => "directory",
+            Self::Derived => "derived",
+            Self::Structured => "structured",
+            Self::FreeText => "free_text",
+            Self::Nowhere => "nowhere",
+        }
+    }
+    /// Nobody outside had a hand in it.
+    #[must_use]
+    pub const fn vouched(self) -> bool {
+        matches!(
+            self,
+            Self::Empty | Self::Prompt | Self::Trusted | Self::Directory | Self::Derived
+        )
+    }
+}
+
+/// What a tool answered.
+#[derive(Debug, Clone, Copy)]
+pub enum Content<'a> {
+    /// Structured content.
+    Json(&'a Value),
+    /// Text, or whatever could not be parsed: one leaf.
+    Text(&'a str),
+    /// A failure, whose text repeats arguments and whatever the service pleases.
+    Error(&'a str),
+}
+
+/// A value's best source, and what is known with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its best source.
+    pub source: Source,
+    /// Writers of the best match, readers of all matches.
+    pub label: Label,
+    /// The trusted spelling, where the argument's bytes differ from it.
+    pub spelling: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+struct Fact {
+    source: Source,
+    readers: Readers,
+    spelling: Option<Box<str>>,
+}
+
+/// Facts kept for any session, before text read earns more, in bytes.
+const FLOOR: usize = 256 << 10;
+/// What a fact costs beside its texts: map slot, queue slot, allocator.
+const OVERHEAD: usize = 160;
+const DEPTH: usize = 64;
+const NUMBERS: usize = 256;
+
+/// One session's memory.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    pub(crate) prompt: Prompt,
+    facts: BTreeMap<Box<str>, Fact>,
+    order: VecDeque<Box<str>>,
+    pub(crate) days: BTreeSet<(u16, u8, u8)>,
+    pub(crate) minutes: BTreeSet<u16>,
+    pub(crate) today: BTreeSet<(u16, u8, u8)>,
+    pub(crate) spans: BTreeSet<u32>,
+    pub(crate) numbers: VecDeque<Amount>,
+    tenants: BTreeSet<Box<str>>,
+    readers: Readers,
+    writers: Writers,
+    secret: bool,
+    tainted: bool,
+    epoch: u64,
+    read: usize,
+    bytes: usize,
+    owner: Option<Box<str>>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            prompt: Prompt::default(),
+            facts: BTreeMap::new(),
+            order: VecDeque::new(),
+            days: BTreeSet::new(),
+            minutes: BTreeSet::new(),
+            today: BTreeSet::new(),
+            spans: BTreeSet::new(),
+            numbers: VecDeque::new(),
+            tenants: BTreeSet::new(),
+            readers: Readers::Everyone,
+            writers: Writers::USER,
+            secret: false,
+            tainted: false,
+            epoch: 0,
+            read: 0,
+            bytes: 0,
+            owner: None,
+        }
+    }
+}
+
+impl Memory {
+    /// An empty memory.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The operator's own domain: any address in it is the organisation's. At most 64.
+    pub fn tenant(&mut self, domain: &str) {
+        if let (Some(host), true) = (canon::host(&domain.to_lowercase()), self.tenants.len() < 64) {
+            self.tenants.insert(host.into());
+        }
+    }
+
+    /// The address of the authenticated human, who may read what she reads.
+    pub fn owner(&mut self, address: &str) {
+        self.owner = canon::canonical(address).ok().map(|value| value.key);
+    }
+
+    /// Text that the authenticated human typed.
+    pub fn prompt(&mut self, text: &str) {
+        self.prompt.add(text);
+    }
+
+    /// What time the shell says it is, as a date, for `today` and `tomorrow`.
+    pub fn date(&mut self, iso: &str) {
+        if let Some(When {
+            year: Some(year),
+            day: Some((month, day)),
+            ..
+        }) = when::parse(iso)
+        {
+            self.today.insert((year, month, day));
+        }
+    }
+
+    /// The gateway found a secret in what was read (see `inspect`).
+    pub fn hold_secret(&mut self) {
+        self.secret = true;
+        self.epoch = self.epoch.saturating_add(1);
+    }
+
+    /// Counts the reads that tightened this session.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+    /// Something an outsider could have written was read.
+    #[must_use]
+    pub const fn tainted(&self) -> bool {
+        self.tainted
+    }
+    /// A secret was read.
+    #[must_use]
+    pub const fn secret(&self) -> bool {
+        self.secret
+    }
+    /// The label of whatever the model makes up now: the join of all it has read.
+    #[must_use]
+    pub fn context(&self) -> Label {
+        Label {
+            writers: self.writers,
+            readers: self.readers.clone(),
+            capacity: Capacity::FreeText,
+        }
+    }
+    /// Bytes this memory accounts for.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes + self.prompt.raw.len() * 2
+    }
+    /// Bytes read so far.
+    #[must_use]
+    pub const fn read(&self) -> usize {
+        self.read
+    }
+
+    /// Takes in a result. `call` is what was assessed before the call went out: what a result echoes is no better than
+    /// the argument it echoes.
+    pub fn result(&mut self, manifest: &Manifest, call: Option<&Assessment>, content: Content<'_>) {
+        let echoes: BTreeMap<&str, Source> = call.map(Assessment::echoes).unwrap_or_default();
+        let mut leaves = Leaves {
+            out: Vec::new(),
+            whole: true,
+        };
+        match content {
+            Content::Json(value) => leaves.walk(value, &mut Vec::new()),
+            Content::Text(text) => leaves.out.push((Vec::new(), Leaf::Text(text))),
+            Content::Error(text) => {
+                self.read = self.read.saturating_add(text.len());
+                self.taint(Writers::UNKNOWN);
+                return;
+            }
+        }
+        let readers = if manifest.public && manifest.reviewed {
+            Readers::Everyone
+        } else {
+            Readers::only(self.owner.clone())
+        };
+        let mut record: BTreeMap<Vec<&str>, Vec<When>> = BTreeMap::new();
+        if !leaves.whole {
+            self.taint(Writers::UNKNOWN);
+        }
+        for (path, leaf) in &leaves.out {
+            let class = manifest.class(path);
+            let held;
+            let text = match leaf {
+                Leaf::Text(text) => *text,
+                Leaf::Number(number) => {
+                    held = number.clone();
+                    held.as_str()
+                }
+            };
+            self.read = self
+                .read
+                .saturating_add(text.len() + path.last().map_or(0, |key| key.len()) + 4);
+            match class {
+                Class::Trusted | Class::Directory => {
+                    let source = if class == Class::Trusted {
+                        Source::Trusted
+                    } else {
+                        Source::Directory
+                    };
+                    self.vouch(text, source, &echoes, &readers);
+                    if let Some(key) = path
+                        .last()
+                        .filter(|key| !key.starts_with(|c: char| c.is_ascii_digit()))
+                    {
+                        self.fact(key, source, &echoes, &readers);
+                    }
+                    if !path.contains(&MANY)
+                        && let Ok(Canonical {
+                            kind: Kind::When(when),
+                            ..
+                        }) = canon::canonical(text)
+                    {
+                        let parent = path.split_last().map_or(Vec::new(), |(_, rest)| rest.to_vec());
+                        record.entry(parent).or_default().push(when);
+                    }
+                    self.writers = self.writers.join(if class == Class::Trusted {
+                        Writers::OPERATOR
+                    } else {
+                        Writers::DIRECTORY
+                    });
+                }
+                Class::Structured => {
+                    self.fact(text, Source::Structured, &echoes, &readers);
+                    self.taint(Writers::PARTY);
+                }
+                Class::FreeText => self.taint(Writers::UNKNOWN),
+                Class::Secret => {
+                    self.secret = true;
+                    self.taint(Writers::UNKNOWN);
+                }
+            }
+        }
+        for whens in record.into_values() {
+            self.span(&whens);
+        }
+        self.readers = self.readers.join(&readers);
+        self.shrink();
+    }
+
+    fn taint(&mut self, writers: Writers) {
+        self.tainted = true;
+        self.writers = self.writers.join(writers);
+        self.epoch = self.epoch.saturating_add(1);
+    }
+
+    /// How long a trusted record lasts, so that moving it can keep its length.
+    fn span(&mut self, whens: &[When]) {
+        if let [a, b] = whens
+            && let (Some(from), Some(to)) = (moment(a), moment(b))
+            && let Ok(span) = u32::try_from((to - from).abs())
+            && span > 0
+            && span <= 14 * 1440
+            && self.spans.len() < NUMBERS
+        {
+            self.spans.insert(span);
+        }
+    }
+
+    /// A leaf that one trusted writer wrote whole: its lines, and what a line names after a colon, are theirs as well.
+    fn vouch(&mut self, text: &str, source: Source, echoes: &BTreeMap<&str, Source>, readers: &Readers) {
+        self.fact(text, source, echoes, readers);
+        if !text.contains(['\n', ':', ',']) || text.len() > 16 << 10 {
+            return;
+        }
+        for line in text.lines().take(512) {
+            self.fact(line, source, echoes, readers);
+            for part in line.split([',', ';']).take(64) {
+                self.fact(part, source, echoes, readers);
+                if let Some((_, value)) = part.split_once(": ") {
+                    self.fact(value, source, echoes, readers);
+                }
+            }
+        }
+    }
+
+    fn fact(&mut self, text: &str, source: Source, echoes: &BTreeMap<&str, Source>, readers: &Readers) {
+        let Ok(value) = canon::canonical(text) else { return };
+        let source = echoes
+            .get(value.key.as_ref())
+            .map_or(source, |echoed| source.max(*echoed));
+        if source > Source::Structured {
+            return;
+        }
+        if source.vouched() {
+            match &value.kind {
+                Kind::When(when) => self.when(when),
+                Kind::Number => self.number(&value.key),
+                _ => {}
+            }
+        }
+        let trimmed = text.trim();
+        let spelling: Option<Box<str>> = (value.key.get(2..) != Some(trimmed)).then(|| trimmed.into());
+        let cost = OVERHEAD + 2 * value.key.len() + spelling.as_ref().map_or(0, |s| s.len());
+        if let Some(known) = self.facts.get_mut(&value.key) {
+            known.readers = known.readers.join(readers);
+            if source < known.source {
+                known.source = source;
+                known.spelling = spelling;
+            }
+            return;
+        }
+        self.bytes += cost;
+        self.order.push_back(value.key.clone());
+        self.facts.insert(
+            value.key,
+            Fact {
+                source,
+                readers: readers.clone(),
+                spelling,
+            },
+        );
+        if self.bytes > self.allowed() * 2 {
+            self.shrink();
+        }
+    }
+
+    fn when(&mut self, when: &When) {
+        if let (Some(year), Some((month, day)), true) = (when.year, when.day, self.days.len() < 4096) {
+            self.days.insert((year, month, day));
+        }
+        self.minutes.extend(when.minute);
+    }
+
+    fn number(&mut self, key: &str) {
+        if let Some(number) = key.get(2..).and_then(Amount::parse)
+            && !self.numbers.contains(&number)
+        {
+            if self.numbers.len() >= NUMBERS {
+                self.numbers.pop_front();
+            }
+            self.numbers.push_back(number);
+        }
+    }
+
+    fn allowed(&self) -> usize {
+        FLOOR + self.read
+    }
+
+    fn shrink(&mut self) {
+        while self.bytes > self.allowed() {
+            let Some(key) = self.order.pop_front() else { break };
+            if let Some(fact) = self.facts.remove(&key) {
+                let cost = OVERHEAD + 2 * key.len() + fact.spelling.map_or(0, |s| s.len());
+                self.bytes = self.bytes.saturating_sub(cost);
+            }
+        }
+    }
+
+    /// The best source of one whole value (tiers 0 to 2).
+    #[must_use]
+    pub fn find(&self, text: &str) -> Found {
+        if text.trim().is_empty() {
+            return Found {
+                source: Source::Empty,
+                label: Label::prompt(),
+                spelling: None,
+            };
+        }
+        let Ok(value) = canon::canonical(text) else {
+            return self.made_up();
+        };
+        let fact = self.facts.get(value.key.as_ref());
+        let readers = fact.map_or(Readers::Everyone, |fact| fact.readers.clone());
+        let capacity = capacity(&value.kind, text);
+        let label = |writers| Label {
+            writers,
+            readers: readers.clone(),
+            capacity,
+        };
+        if let Some(spelling) = self.typed(&value, text) {
+            return Found {
+                source: Source::Prompt,
+                label: label(Writers::USER),
+                spelling,
+            };
+        }
+        if let Some(fact) = fact.filter(|fact| fact.source.vouched()) {
+            let writers = if fact.source == Source::Directory {
+                Writers::DIRECTORY
+            } else {
+                Writers::OPERATOR
+            };
+            let spelling = fact
+                .spelling
+                .as_deref()
+                .or(value.key.get(2..))
+                .filter(|known| *known != text);
+            return Found {
+                source: fact.source,
+                label: label(writers),
+                spelling: spelling.map(str::to_owned),
+            };
+        }
+        if self.internal(&value) {
+            return Found {
+                source: Source::Directory,
+                label: label(Writers::DIRECTORY),
+                spelling: None,
+            };
+        }
+        if fact.is_some() {
+            return Found {
+                source: Source::Structured,
+                label: label(Writers::PARTY),
+                spelling: None,
+            };
+        }
+        self.made_up()
+    }
+
+    /// An address within one of the organisation's own domains.
+    fn internal(&self, value: &Canonical) -> bool {
+        value.kind == Kind::Email
+            && value
+                .key
+                .rsplit_once('@')
+                .is_some_and(|(_, host)| self.tenants.contains(host))
+    }
+
+    /// In the prompt as a typed value or as whole words of at least three characters. Inside is the spelling to
+    /// forward, where it differs.
+    #[expect(
+        clippy::option_option,
+        reason = "found, and whether its bytes differ, are two questions"
+    )]
+    fn typed(&self, value: &Canonical, text: &str) -> Option<Option<String>> {
+        if let Some(spelling) = self.prompt.typed_value(&value.key) {
+            let same = spelling == text || value.kind == Kind::Number;
+            return Some((!same).then(|| spelling.to_owned()));
+        }
+        if value.kind != Kind::Text {
+            return None;
+        }
+        let folded = value.key.get(2..)?;
+        let long = folded.chars().count() >= 3 && !folded.bytes().all(|b| b.is_ascii_digit());
+        if !(long && self.prompt.holds(folded) || self.prompt.is_id(folded)) {
+            return None;
+        }
+        if self.prompt.holds_raw(text) {
+            return Some(None);
+        }
+        Some(spelling_of(&self.prompt.raw, folded).filter(|known| known != text))
+    }
+
+    /// Nothing vouches for it: it has the label of all that was read.
+    pub(crate) fn made_up(&self) -> Found {
+        let source = if self.tainted {
+            Source::FreeText
+        } else {
+            Source::Nowhere
+        };
+        let mut label = self.context();
+        label.writers = label.writers.join(Writers::UNKNOWN);
+        Found {
+            source,
+            label,
+            spelling: None,
+        }
+    }
+
+    pub(crate) fn prompt_text(&self) -> &str {
+        &self.prompt.folded
+    }
+}
+
+/// The words of the prompt that fold to this.
+fn spelling_of(raw: &str, folded: &str) -> Option<String> {
+    let count = folded.split(' ').count();
+    let words: Vec<&str> = raw.split_whitespace().collect();
+    words.windows(count).find_map(|window| {
+        let (first, rest) = window.split_first()?;
+        let joined = rest
+            .iter()
+            .fold((*first).to_owned(), |text, word| text + " " + word);
+        let bare = prompt::trim(&joined);
+        (canon::fold(bare).as_deref() == Ok(folded)).then(|| bare.to_owned())
+    })
+}
+
+pub(crate) fn moment(when: &When) -> Option<i64> {
+    Some(when.days()? * 1440 + i64::from(when.minute?))
+}
+
+pub(crate) fn capacity(kind: &Kind, text: &str) -> Capacity {
+    match kind {
+        Kind::Number => Capacity::Number,
+        Kind::When(_) => Capacity::Date,
+        Kind::Email | Kind::Url | Kind::Iban | Kind::Phone => Capacity::Address,
+        Kind::Text if text.len() <= 48 && !text.contains('\n') => Capacity::Token,
+        Kind::Text => Capacity::FreeText,
+    }
+}
+
+pub(crate) enum Leaf<'a> {
+    Text(&'a str),
+    Number(String),
+}
+
+/// Leaves of a JSON value with their paths. Booleans and nulls vouch for nothing and are left out.
+pub(crate) struct Leaves<'a> {
+    pub(crate) out: Vec<(Vec<&'a str>, Leaf<'a>)>,
+    pub(crate) whole: bool,
+}
+
+/// Any index past those.
+const MANY: &str = "16+";
+/// Indices as text, so that paths borrow.
+const INDEX: [&str; 16] = [
+    "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15",
+];
+
+impl<'a> Leaves<'a> {
+    pub(crate) fn walk(&mut self, value: &'a Value, path: &mut Vec<&'a str>) {
+        if path.len() >= DEPTH || self.out.len() >= 1 << 18 {
+            self.whole = false;
+            return;
+        }
+        match value {
+            Value::Object(map) => {
+                for (key, inner) in map {
+                    path.push(key);
+                    self.walk(inner, path);
+                    path.pop();
+                }
+            }
+            Value::Array(list) => {
+                for (at, inner) in list.iter().enumerate() {
+                    path.push(INDEX.get(at).copied().unwrap_or(MANY));
+                    self.walk(inner, path);
+                    path.pop();
+                }
+            }
+            Value::String(text) => self.out.push((path.clone(), Leaf::Text(text))),
+            Value::Number(number) => self.out.push((path.clone(), Leaf::Number(number.to_string()))),
+            Value::Bool(_) | Value::Null => {}
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What the human typed, made searchable: typed values, whole words, dates, durations, numbers.
+//!
+//! Only text that the shell knows the authenticated human typed may come here. A word that hides something (mixed
+//! script, invisible characters) is dropped, so nothing can match it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    amount::Amount,
+    canon::{self, Kind},
+    when::{self, When},
+};
+
+/// Most bytes of prompt that are kept per session; what comes after is not prompt, which only tightens.
+pub const LIMIT: usize = 128 << 10;
+const NUMBERS: usize = 64;
+
+/// The human's words of one session.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Prompt {
+    /// As typed, for the spelling that is forwarded.
+    pub(crate) raw: String,
+    /// Folded, with single spaces.
+    pub(crate) folded: String,
+    /// Typed values, with the spelling.
+    keys: BTreeMap<Box<str>, Box<str>>,
+    /// Short numbers that are written as ids.
+    ids: BTreeSet<Box<str>>,
+    pub(crate) whens: BTreeSet<When>,
+    pub(crate) durations: BTreeSet<u32>,
+    pub(crate) numbers: BTreeSet<Amount>,
+    pub(crate) percents: BTreeSet<Amount>,
+    pub(crate) days_from_today: BTreeSet<u8>,
+}
+
+impl Prompt {
+    pub(crate) fn add(&mut self, text: &str) {
+        let room = LIMIT.saturating_sub(self.raw.len());
+        let mut end = text.len().min(room);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let text = text.get(..end).unwrap_or_default();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let folded: Vec<String> = words
+            .iter()
+            .map(|word| canon::fold(word).unwrap_or_else(|_| "\u{1}".into()))
+            .collect();
+        for word in &folded {
+            self.folded.push(' ');
+            self.folded.push_str(word);
+        }
+        self.folded.push_str(" \u{1}");
+        self.raw.push_str(text);
+        self.raw.push_str("\n\u{1}\n");
+        for (word, plain) in words.iter().zip(&folded) {
+            self.typed(trim(word));
+            // `a@x.org,b@y.org` and `key=value` hold more than one.
+            for part in word.split([',', ';', '=', '(', ')', '<', '>', '"', '\'']) {
+                self.typed(trim(part));
+            }
+            if let Some(percent) = trim(plain).strip_suffix('%').and_then(Amount::parse) {
+                keep(&mut self.percents, percent);
+            }
+        }
+        let bare: Vec<&str> = folded.iter().map(|word| trim(word)).collect();
+        for at in 0..bare.len() {
+            self.at(bare.get(at..).unwrap_or_default());
+        }
+        self.marks(&words, &bare);
+    }
+
+    /// Values of several words that begin here: dates, durations, spaced accounts and phone numbers.
+    fn at(&mut self, words: &[&str]) {
+        if let Some((when, _)) = when::leading(words)
+            && self.whens.len() < NUMBERS * 4
+        {
+            self.whens.insert(when);
+        }
+        if let Some(minutes) = when::duration(words)
+            && self.durations.len() < NUMBERS
+        {
+            self.durations.insert(minutes);
+        }
+        let first = words.first().copied().unwrap_or_default();
+        let relative = match first {
+            "today" | "tonight" => Some(0),
+            "tomorrow" => Some(1),
+            _ => None,
+        };
+        self.days_from_today.extend(relative);
+        let spaced = first.starts_with('+')
+            || first.len() == 4 && first.bytes().take(2).all(|b| b.is_ascii_alphabetic());
+        if spaced {
+            for count in 2..=9.min(words.len()) {
+                let joined = words.get(..count).unwrap_or_default().join(" ");
+                self.typed(&joined);
+            }
+        }
+    }
+
+    fn typed(&mut self, spelling: &str) {
+        let Ok(value) = canon::canonical(spelling) else {
+            return;
+        };
+        match value.kind {
+            Kind::Text | Kind::When(_) => return,
+            Kind::Number => {
+                if let Some(number) = Amount::parse(value.key.get(2..).unwrap_or_default()) {
+                    keep(&mut self.numbers, number);
+                }
+            }
+            Kind::Email | Kind::Url | Kind::Iban | Kind::Phone => {}
+        }
+        if self.keys.len() < 4096 {
+            self.keys.entry(value.key).or_insert_with(|| spelling.into());
+        }
+    }
+
+    /// A short number is an id only after a word that says so, or in quotes: `1.` may be a list's first entry.
+    fn marks(&mut self, words: &[&str], bare: &[&str]) {
+        const MARKS: [&str; 9] = ["id", "ids", "number", "no", "nr", "issue", "pr", "pull", "ticket"];
+        for (at, (word, plain)) in words.iter().zip(bare).enumerate() {
+            let quoted = word.trim_end_matches(['.', ',', '?', '!']);
+            let quoted = quoted.len() > 2
+                && quoted.starts_with(['\'', '"', '`'])
+                && quoted.ends_with(['\'', '"', '`']);
+            let marked = at
+                .checked_sub(1)
+                .and_then(|before| bare.get(before))
+                .is_some_and(|w| MARKS.contains(w));
+            let hash = word.starts_with('#');
+            if (quoted || marked || hash) && self.ids.len() < NUMBERS * 4 {
+                self.ids.insert(plain.trim_start_matches('#').into());
+            }
+        }
+    }
+
+    /// The spelling in the prompt of a typed value.
+    pub(crate) fn typed_value(&self, key: &str) -> Option<&str> {
+        self.keys.get(key).map(AsRef::as_ref)
+    }
+
+    /// Is this short value written as an id?
+    pub(crate) fn is_id(&self, folded: &str) -> bool {
+        self.ids.contains(folded)
+    }
+
+    /// Does the prompt hold exactly these bytes as whole words?
+    pub(crate) fn holds_raw(&self, text: &str) -> bool {
+        whole_word(&self.raw, text)
+    }
+
+    /// Does the prompt hold this folded text as whole words?
+    pub(crate) fn holds(&self, folded: &str) -> bool {
+        whole_word(&self.folded, folded)
+    }
+}
+
+fn keep(set: &mut BTreeSet<Amount>, value: Amount) {
+    if set.len() < NUMBERS {
+        set.insert(value);
+    }
+}
+
+/// Without the punctuation that sentences put around a word.
+pub(crate) fn trim(word: &str) -> &str {
+    word.trim_start_matches(['(', '[', '{', '<', '"', '\'', '`', '“', '‘'])
+        .trim_end_matches([
+            ')', ']', '}', '>', '"', '\'', '`', '”', '’', ',', ';', ':', '!', '?', '.',
+        ])
+}
+
+/// `needle` occurs in `hay` and neither end cuts a word, an address or a dotted name in two.
+pub(crate) fn whole_word(hay: &str, needle: &str) -> bool {
+    if needle.is_empty() {
+        return false;
+    }
+    hay.match_indices(needle).any(|(at, _)| {
+        let (before, rest) = hay.split_at(at);
+        let after = rest.get(needle.len()..).unwrap_or_default();
+        let mut left = before.chars().rev();
+        let mut right = after.chars();
+        let joins =
+            |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '@' | '\u{1}'));
+        let glue =
+            |c: Option<char>| c.is_some_and(|c| matches!(c, '.' | '-' | '/' | '+' | ':' | '%' | '~' | '='));
+        let (l, r) = (left.next(), right.next());
+        !(joins(l) || joins(r) || glue(l) && joins(left.next()) || glue(r) && joins(right.next()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Prompt {
+        let mut prompt = Prompt::default();
+        prompt.add(text);
+        prompt
+    }
+
+    #[test]
+    fn parts_of_words_do_not_match() {
+        let prompt = of("write to ann.lee@example.com about report.txt, then ask Bo-Anne.");
+        for inside in ["ann", "example.com", "report", "anne", "lee@example.com", "txt"] {
+            assert!(!prompt.holds(inside), "{inside}");
+        }
+        for whole in [
+            "report.txt",
+            "write",
+            "bo-anne",
+            "ann.lee@example.com about report.txt",
+        ] {
+            assert!(prompt.holds(whole), "{whole}");
+        }
+    }
+
+    #[test]
+    fn list_numbers_are_no_ids() {
+        let prompt = of("1. read file 2. delete id 17 and '5' and #9");
+        assert!(!prompt.is_id("1"));
+        assert!(!prompt.is_id("2"));
+        assert!(prompt.is_id("17") && prompt.is_id("5") && prompt.is_id("9"));
+    }
+
+    #[test]
+    fn spaced_accounts_and_dates_are_found() {
+        let prompt = of("Pay DE89 3704 0044 0532 0130 00 by May 15th, 2024 at 10 am for two hours (7.5%).");
+        assert!(prompt.typed_value("b:de89370400440532013000").is_some());
+        assert!(
+            prompt.whens.iter().any(|w| w.key() == "2024-05-15"),
+            "{:?}",
+            prompt.whens
+        );
+        assert!(prompt.durations.contains(&120));
+        assert_eq!(prompt.percents.len(), 1);
+    }
+}

@@ -1,0 +1,64 @@
+//! Active tokens: what a reader of content may click, write to or pay to.
+
+use crate::{
+    canon::{self, Kind},
+    memory::Memory,
+};
+
+/// Endings of file names that are no domains anybody hands out.
+const FILES: &[&str] = &[
+    "txt", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "pdf", "csv", "tsv", "json", "xml", "html", "htm",
+    "png", "jpg", "jpeg", "gif", "svg", "yaml", "yml", "toml", "log", "odt", "ods",
+];
+/// Most tokens looked at in one text; what is left counts as one foreign token.
+const LIMIT: usize = 4096;
+
+/// How many links, e-mail addresses and accounts of this text no trusted source holds.
+pub(crate) fn foreign(memory: &Memory, text: &str) -> u16 {
+    let mut count = 0_u16;
+    for (at, word) in text
+        .split(|c: char| c.is_whitespace() || "\"'`<>()[]{}|,;*\\".contains(c))
+        .enumerate()
+    {
+        if at >= LIMIT {
+            return count.saturating_add(1);
+        }
+        let word = word
+            .trim_end_matches(['.', ':', '!', '?', '…', '/'])
+            .trim_start_matches(['.', ':', '/']);
+        if word.len() < 4 || !active(word) {
+            continue;
+        }
+        if !memory.find(word).source.vouched() {
+            count = count.saturating_add(1);
+        }
+    }
+    count
+}
+
+fn active(word: &str) -> bool {
+    if word.len() > canon::LIMIT {
+        return word.contains("://") || word.contains('@');
+    }
+    if word.contains("://") {
+        return true;
+    }
+    // What hides its script or carries invisible characters, and still has the shape of an address, is one.
+    let Ok(value) = canon::canonical(word) else {
+        return word.contains(['.', '@', ':']);
+    };
+    match value.kind {
+        Kind::Email | Kind::Iban => true,
+        Kind::Url => {
+            let host = word.split(['/', '?', '#']).next().unwrap_or(word);
+            let ending = host.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+            host.len() < word.len() || !FILES.contains(&ending.as_str())
+        }
+        Kind::Text => {
+            value.key.contains("w:javascript:")
+                || value.key.contains("w:data:")
+                || value.key.starts_with("w:mailto:")
+        }
+        Kind::Phone | Kind::Number | Kind::When(_) => false,
+    }
+}

@@ -1,0 +1,497 @@
+//! What tools and people call things: verbs with their effects and synonyms, nouns with their synonyms.
+//!
+//! A closed vocabulary of ordinary English about ordinary services. It names kinds of things and nobody's data.
+
+use crate::manifest::Effect;
+
+/// A verb of tool names: what it does, and what people say when they want it done.
+pub(crate) struct Verb {
+    pub(crate) names: &'static [&'static str],
+    pub(crate) effect: Effect,
+    pub(crate) said: &'static [&'static str],
+}
+
+/// Verbs of tool names; the first word of a name that is one of these decides.
+pub(crate) const VERBS: &[Verb] = &[
+    Verb {
+        names: &[
+            "send",
+            "reply",
+            "forward",
+            "message",
+            "notify",
+            "email",
+            "dm",
+            "broadcast",
+            "respond",
+            "mail",
+            "submit",
+        ],
+        effect: Effect::Send,
+        said: &[
+            "send", "write", "reply", "forward", "email", "mail", "message", "tell", "notify", "dm",
+            "respond", "text", "inform", "submit",
+        ],
+    },
+    Verb {
+        names: &[
+            "post", "publish", "comment", "tweet", "announce", "upload", "push", "export",
+        ],
+        effect: Effect::Send,
+        said: &[
+            "post", "publish", "write", "announce", "upload", "comment", "reply", "tweet", "push", "put",
+            "export",
+        ],
+    },
+    Verb {
+        names: &["invite", "grant", "authorize"],
+        effect: Effect::Send,
+        said: &["invite", "onboard", "grant", "authorize"],
+    },
+    Verb {
+        names: &["share"],
+        effect: Effect::Send,
+        said: &["share", "give"],
+    },
+    Verb {
+        names: &[
+            "pay", "transfer", "refund", "charge", "purchase", "buy", "order", "checkout", "donate", "wire",
+            "tip", "payout",
+        ],
+        effect: Effect::Pay,
+        said: &[
+            "pay",
+            "transfer",
+            "refund",
+            "charge",
+            "purchase",
+            "buy",
+            "order",
+            "donate",
+            "wire",
+            "send",
+            "reimburse",
+            "settle",
+        ],
+    },
+    Verb {
+        names: &["reserve", "book"],
+        effect: Effect::Pay,
+        said: &["reserve", "book", "booking", "reservation"],
+    },
+    Verb {
+        names: &["reschedule", "move", "postpone"],
+        effect: Effect::Write,
+        said: &["reschedule", "move", "postpone", "shift", "change"],
+    },
+    Verb {
+        names: &["schedule"],
+        effect: Effect::Write,
+        said: &["schedule", "set", "plan", "book", "arrange", "scheduled"],
+    },
+    Verb {
+        names: &[
+            "append",
+            "add",
+            "insert",
+            "attach",
+            "assign",
+            "label",
+            "tag",
+            "star",
+            "link",
+            "join",
+            "subscribe",
+            "follow",
+            "put",
+        ],
+        effect: Effect::Write,
+        said: &[
+            "append",
+            "add",
+            "include",
+            "put",
+            "insert",
+            "attach",
+            "extend",
+            "assign",
+            "label",
+            "tag",
+            "star",
+            "link",
+            "join",
+            "subscribe",
+            "follow",
+            "invite",
+        ],
+    },
+    Verb {
+        names: &[
+            "create",
+            "make",
+            "new",
+            "generate",
+            "write",
+            "save",
+            "draft",
+            "copy",
+            "duplicate",
+            "fork",
+            "open",
+            "register",
+            "init",
+            "clone",
+            "store",
+            "record",
+            "commit",
+            "log",
+        ],
+        effect: Effect::Write,
+        said: &[
+            "create",
+            "make",
+            "new",
+            "generate",
+            "add",
+            "schedule",
+            "write",
+            "save",
+            "draft",
+            "copy",
+            "duplicate",
+            "fork",
+            "open",
+            "register",
+            "store",
+            "record",
+            "put",
+            "book",
+            "arrange",
+            "commit",
+        ],
+    },
+    Verb {
+        names: &[
+            "delete",
+            "remove",
+            "cancel",
+            "drop",
+            "purge",
+            "erase",
+            "trash",
+            "destroy",
+            "clear",
+            "revoke",
+            "unshare",
+            "kick",
+            "ban",
+            "archive",
+            "terminate",
+            "kill",
+            "truncate",
+            "reset",
+            "uninstall",
+            "discard",
+            "wipe",
+        ],
+        effect: Effect::Delete,
+        said: &[
+            "delete", "remove", "cancel", "drop", "purge", "erase", "trash", "destroy", "clear", "revoke",
+            "unshare", "kick", "ban", "archive", "reset", "discard", "wipe",
+        ],
+    },
+    Verb {
+        names: &[
+            "update",
+            "set",
+            "edit",
+            "change",
+            "modify",
+            "patch",
+            "rename",
+            "replace",
+            "mark",
+            "close",
+            "merge",
+            "resolve",
+            "complete",
+            "enable",
+            "disable",
+            "configure",
+            "transition",
+            "upsert",
+            "manage",
+            "toggle",
+            "approve",
+            "reject",
+            "start",
+            "stop",
+            "restart",
+            "pause",
+            "resume",
+            "lock",
+            "unlock",
+            "rebase",
+            "stage",
+            "checkout",
+            "scale",
+            "apply",
+            "rotate",
+        ],
+        effect: Effect::Write,
+        said: &[
+            "update",
+            "set",
+            "edit",
+            "change",
+            "modify",
+            "adjust",
+            "rename",
+            "replace",
+            "correct",
+            "fix",
+            "mark",
+            "close",
+            "merge",
+            "resolve",
+            "complete",
+            "enable",
+            "disable",
+            "configure",
+            "approve",
+            "reject",
+            "start",
+            "stop",
+            "restart",
+            "pause",
+            "resume",
+            "lock",
+            "unlock",
+            "apply",
+        ],
+    },
+    Verb {
+        names: &[
+            "execute", "run", "exec", "eval", "evaluate", "shell", "bash", "invoke", "deploy", "install",
+            "trigger", "launch", "click", "type", "press", "drag", "navigate",
+        ],
+        effect: Effect::Execute,
+        said: &[
+            "execute", "run", "eval", "invoke", "deploy", "install", "trigger", "launch", "click", "type",
+            "press",
+        ],
+    },
+    Verb {
+        names: &["fetch", "browse", "scrape", "crawl", "download", "visit"],
+        effect: Effect::Fetch,
+        said: &[
+            "fetch", "browse", "scrape", "crawl", "download", "visit", "read", "open", "look",
+        ],
+    },
+    Verb {
+        names: &[
+            "get",
+            "list",
+            "search",
+            "read",
+            "find",
+            "check",
+            "show",
+            "view",
+            "query",
+            "describe",
+            "lookup",
+            "count",
+            "retrieve",
+            "status",
+            "diff",
+            "is",
+            "has",
+            "select",
+            "explain",
+            "summarize",
+            "analyze",
+            "compare",
+            "validate",
+            "verify",
+            "calculate",
+            "convert",
+            "echo",
+            "head",
+            "tail",
+            "tree",
+            "grep",
+            "glob",
+            "cat",
+            "ls",
+            "inspect",
+            "preview",
+            "wait",
+            "snapshot",
+            "screenshot",
+            "resolve",
+            "geocode",
+            "suggest",
+            "recommend",
+            "whoami",
+            "peek",
+            "recall",
+            "think",
+            "load",
+        ],
+        effect: Effect::Read,
+        said: &[],
+    },
+];
+
+/// Kinds of things, each with the words people use for it. A tool's noun that is not here stands for itself.
+pub(crate) const NOUNS: &[&[&str]] = &[
+    &["email", "mail", "inbox", "gmail", "message"],
+    &[
+        "message", "dm", "chat", "slack", "channel", "inbox", "question", "direct", "them", "reply",
+    ],
+    &[
+        "event",
+        "calendar",
+        "meeting",
+        "appointment",
+        "lunch",
+        "dinner",
+        "reminder",
+        "check-up",
+        "invitation",
+    ],
+    &["participant", "attendee", "guest", "invitee", "people", "person"],
+    &[
+        "file",
+        "document",
+        "doc",
+        "drive",
+        "spreadsheet",
+        "list",
+        "folder",
+        "note",
+    ],
+    &[
+        "money",
+        "transaction",
+        "payment",
+        "bill",
+        "refund",
+        "transfer",
+        "rent",
+        "order",
+        "amount",
+        "difference",
+        "invoice",
+        "payee",
+        "fee",
+    ],
+    &["password", "credential", "passphrase"],
+    &[
+        "info",
+        "information",
+        "profile",
+        "account",
+        "address",
+        "detail",
+        "setting",
+    ],
+    &["hotel", "accommodation", "room", "stay"],
+    &["restaurant", "table", "dinner", "lunch"],
+    &["car", "rental", "vehicle", "company"],
+    &["flight", "ticket", "airline"],
+    &["channel", "group", "room"],
+    &["user", "member", "colleague", "people", "everyone", "employee"],
+    &["slack", "workspace", "team"],
+    &["webpage", "website", "page", "site", "web", "blog", "url", "link"],
+    &["issue", "bug", "ticket"],
+    &["pull", "pr", "merge"],
+    &["task", "todo", "to-do", "reminder"],
+    &["repository", "repo"],
+    &["branch"],
+    &["comment", "review", "remark"],
+    &["contact", "person", "people"],
+];
+
+/// Verbs that already say what they are about, so that no noun is asked for.
+pub(crate) const WHOLE: &[&str] = &[
+    "pay",
+    "refund",
+    "reimburse",
+    "invite",
+    "reschedule",
+    "reserve",
+    "deploy",
+    "rename",
+    "email",
+    "mail",
+    "dm",
+    "message",
+];
+
+/// Ways to say: what to do stands in something you will read.
+pub(crate) const DELEGATIONS: &[&str] = &[
+    "actions specified",
+    "follow the instructions",
+    "follow instructions",
+    "do what it says",
+    "do what they ask",
+    "do all the tasks",
+    "do the tasks",
+    "complete the tasks",
+    "todo list at",
+    "to-do list at",
+    "as instructed in",
+    "do the actions",
+    "perform the actions",
+    "execute the steps",
+    "carry out",
+    "follow the steps",
+];
+
+/// A name's words in lower case: `sendEmail`, `send_email` and `send-email` are alike. At most 16.
+pub(crate) fn split(name: &str) -> Vec<String> {
+    let mut words: Vec<String> = vec![String::new()];
+    let mut lower = false;
+    for c in name.chars().take(256) {
+        let fresh = !c.is_alphanumeric() || lower && c.is_uppercase();
+        if fresh && words.last().is_some_and(|word| !word.is_empty()) {
+            words.push(String::new());
+        }
+        if c.is_alphanumeric()
+            && let Some(word) = words.last_mut()
+        {
+            word.extend(c.to_lowercase());
+        }
+        lower = c.is_lowercase() || c.is_ascii_digit();
+    }
+    words.retain(|word| !word.is_empty());
+    words.truncate(16);
+    words
+}
+
+/// Without a plural ending.
+pub(crate) fn singular(word: &str) -> &str {
+    match word {
+        _ if word.len() <= 3 || word.ends_with("ss") || word.ends_with("us") || word.ends_with("is") => word,
+        _ => word.strip_suffix('s').unwrap_or(word),
+    }
+}
+
+/// The verb a tool is named by, and the other words of its name.
+pub(crate) fn verb(name: &str) -> (Option<&'static Verb>, Vec<String>) {
+    let mut words = split(name);
+    let at = words.iter().enumerate().find_map(|(at, word)| {
+        let verb = VERBS.iter().find(|verb| verb.names.contains(&word.as_str()))?;
+        // A noun before the verb is fine (`issue_create`), but a noun that is spelt like a verb must come first.
+        Some((at, verb))
+    });
+    match at {
+        Some((at, verb)) => {
+            words.remove(at);
+            (Some(verb), words)
+        }
+        None => (None, words),
+    }
+}
