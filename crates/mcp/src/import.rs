@@ -119,6 +119,8 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<ImportedServer>, ImportFault> {
         }
         all.push(server);
     }
+    // By name: the parser's maps keep an order only with a feature that other crates may turn on.
+    all.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(all)
 }
 

@@ -226,6 +226,11 @@ impl ServerPins {
         };
         let later = self.listed.contains(&kind);
         let room = self.pins.len() < MAX_PINS && name.len() <= MAX_NAME;
+        let shown = |state, finding| Judged {
+            state,
+            withheld: false,
+            finding,
+        };
         let Some(pin) = self.pins.get_mut(&key(kind, name)) else {
             if !room {
                 return Err(PinFault::TooMuch);
@@ -244,14 +249,7 @@ impl ServerPins {
                 Severity::Low
             };
             let finding = later.then(|| finding(FindingKind::PinAdded, severity));
-            return Ok((
-                Judged {
-                    state: PinState::First,
-                    withheld: false,
-                    finding,
-                },
-                true,
-            ));
+            return Ok((shown(PinState::First, finding), true));
         };
         if pin.held.digest == seen.digest {
             // Back to what was held: what waited is no longer on offer.
@@ -261,14 +259,7 @@ impl ServerPins {
             } else {
                 PinState::First
             };
-            return Ok((
-                Judged {
-                    state,
-                    withheld: false,
-                    finding: None,
-                },
-                changed,
-            ));
+            return Ok((shown(state, None), changed));
         }
         let news = pin
             .waiting
@@ -283,6 +274,11 @@ impl ServerPins {
             finding: Some(finding(FindingKind::PinChanged, Severity::High)),
         };
         Ok((judged, news))
+    }
+
+    /// Drops the pin of a thing that the operator's own configuration changed: what comes next is a first sight.
+    pub fn forget(&mut self, kind: PinKind, name: &str) {
+        self.pins.remove(&key(kind, name));
     }
 
     /// A whole listing of a kind was seen: from now on an unknown name is news. Says whether to store.

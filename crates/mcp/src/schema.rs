@@ -11,7 +11,7 @@ use std::{
 };
 
 use bartizan_types::Effects;
-use jsonschema::{PatternOptions, Validator};
+use jsonschema::{PatternOptions, Validator, error::ValidationErrorKind};
 use serde_json::{Value, value::RawValue};
 
 use crate::header::ParamHeaders;
@@ -53,7 +53,8 @@ pub enum SchemaFault {
     Compile,
 }
 
-/// The first place where an instance does not fit. Names the place and the keyword, never the value.
+/// The first place where an instance does not fit. Names the place and the keyword, never the value. A missing member
+/// is named by the place where it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{keyword}` is not met at `{pointer}`")]
 pub struct Mismatch {
@@ -119,6 +120,13 @@ impl Schema {
             return Ok(());
         };
         let mut pointer = error.instance_path().as_str().to_owned();
+        if let ValidationErrorKind::Required {
+            property: Value::String(name),
+        } = error.kind()
+        {
+            pointer.push('/');
+            pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+        }
         if pointer.len() > 256 {
             let cut = (0..=256)
                 .rev()

@@ -91,6 +91,12 @@ impl Session {
         Ok(())
     }
 
+    /// Whether no request of the agent is in flight.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
     /// Notes a request in flight.
     ///
     /// # Errors

@@ -966,7 +966,7 @@ pub(crate) async fn notification(ctx: &Ctx, name: &str, raw: Option<&RawValue>) 
             if let Some(caller) = meant {
                 ctx.shared
                     .mcp
-                    .each_conn(&ctx.owner(), &session.id, |conn| conn.cancel(caller));
+                    .each_conn(&ctx.owner(), &session.id, |conn| conn.withdraw(caller));
             }
             // One that has been answered already is no fault of the agent.
             Ok(Reply::Accepted)

@@ -68,6 +68,8 @@ pub(crate) enum Delivery {
     },
     /// The server is gone.
     Gone(Code),
+    /// The agent withdrew the request: there is no answer, and none is wanted.
+    Withdrawn,
 }
 
 /// The way over HTTP.
@@ -375,6 +377,12 @@ impl Conn {
         if let Way::Pipe(child) = &self.way {
             child.end();
         }
+    }
+
+    /// The agent withdrew a request: the server is told, and whoever waits for the answer stops.
+    pub(crate) fn withdraw(self: &Arc<Self>, caller: Caller) {
+        self.deliver(caller, Delivery::Withdrawn);
+        self.cancel(caller);
     }
 
     /// Gives up a caller's requests, telling the server.

@@ -427,6 +427,8 @@ impl Flight {
                     continue;
                 }
                 Ok(Delivery::Inputs { .. }) => Code::UpstreamMalformed,
+                // Nobody can withdraw what we ask ourselves.
+                Ok(Delivery::Withdrawn) => Code::Bug,
                 Ok(Delivery::Gone(code)) | Err(code) => code,
             };
             return Err(passed.failed(code));
@@ -446,6 +448,8 @@ impl Flight {
                 Ok(step) => step,
                 Err(Stop::Code(code)) => return Err(passed.failed(code).into()),
                 Err(Stop::Refusal(refusal)) => return Err((*refusal).into()),
+                // A withdrawn request has no answer (2025-11-25, "cancellation"); recorded as abandoned.
+                Err(Stop::Withdrawn) => return Ok(Reply::Accepted),
                 Err(Stop::Park(inputs)) => {
                     let release = passed.answered(AnswerFacts::default())?;
                     let bytes = self.park(inputs)?;
@@ -521,6 +525,7 @@ impl Flight {
                 Err(stop) => {
                     let (id, method, revision) = (self.id.clone(), self.method(), self.ctx.revision());
                     let refusal = match stop {
+                        Stop::Withdrawn => return,
                         Stop::Code(code) => passed.failed(code),
                         Stop::Refusal(refusal) => *refusal,
                         Stop::Park(inputs) => match self.park(inputs) {
@@ -557,6 +562,7 @@ impl Flight {
             Delivery::Notice(bytes) => Ok(Step::Notice(bytes)),
             Delivery::Answer(outcome) => self.answer(&outcome),
             Delivery::Gone(code) => Err(Stop::Code(code)),
+            Delivery::Withdrawn => Err(Stop::Withdrawn),
             Delivery::Ask { ask, method, params } => {
                 let bytes = params
                     .as_deref()
@@ -751,6 +757,7 @@ pub(crate) fn likeness(request: &Request, conn: &Conn) -> Digest {
 enum Stop {
     Code(Code),
     Refusal(Box<Refusal>),
+    Withdrawn,
     Park((Input, bartizan_mcp::Ask)),
 }
 

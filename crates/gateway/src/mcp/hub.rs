@@ -318,15 +318,23 @@ impl Hub {
         Caller(self.number())
     }
 
-    /// Opens a session.
+    /// Opens a session. At the bounds, the identity's own longest unused one makes room: many clients end without a
+    /// word, and must not lock themselves out.
     ///
     /// # Errors
-    /// [`Code::QueueFull`] at the bounds.
+    /// [`Code::QueueFull`] at the bounds, when none of its own is quiet.
     pub(crate) fn open_session(&self, owner: Owner, state: Session) -> Result<Arc<AgentSession>, Code> {
         self.sweep();
+        let full = |sessions: &HashMap<String, Arc<AgentSession>>| {
+            let own = sessions.values().filter(|session| session.owner == owner).count();
+            sessions.len() >= SESSIONS || own >= SESSIONS_EACH
+        };
+        let over = full(&lock(&self.sessions));
+        if over && let Some(quiet) = self.quietest(&owner, |_| true) {
+            self.close_session(&quiet);
+        }
         let mut sessions = lock(&self.sessions);
-        let own = sessions.values().filter(|session| session.owner == owner).count();
-        if sessions.len() >= SESSIONS || own >= SESSIONS_EACH {
+        if full(&sessions) {
             return Err(Code::QueueFull);
         }
         let session = Arc::new(AgentSession {
@@ -354,6 +362,16 @@ impl Hub {
         Ok(Arc::clone(session))
     }
 
+    /// The longest unused session of an identity that nobody listens on and that has no request in flight.
+    fn quietest(&self, owner: &Owner, also: impl Fn(&AgentSession) -> bool) -> Option<Arc<AgentSession>> {
+        lock(&self.sessions)
+            .values()
+            .filter(|session| session.owner == *owner && !session.listens() && also(session))
+            .filter(|session| lock(&session.state).is_quiet())
+            .min_by_key(|session| *lock(&session.seen))
+            .map(Arc::clone)
+    }
+
     /// Ends a session and its conversations.
     pub(crate) fn close_session(&self, session: &AgentSession) {
         lock(&self.sessions).remove(&session.id);
@@ -378,25 +396,69 @@ impl Hub {
         }
     }
 
-    /// The place of one conversation. Whoever locks it may open it.
+    /// The place of one conversation. Whoever locks it may open it. At the bounds, the longest unused of the same
+    /// identity makes room, and its session ends with it.
     ///
     /// # Errors
-    /// [`Code::QueueFull`] at the bounds.
+    /// [`Code::QueueFull`] at the bounds, when all of its own are in use.
     pub(crate) fn slot(&self, server: &ServerName, owner: &Owner, scope: &str) -> Result<Slot, Code> {
         let key = (server.clone(), owner.clone(), scope.to_owned());
         if let Some(slot) = lock(&self.conns).get(&key) {
             return Ok(Arc::clone(slot));
         }
         self.sweep();
+        let full = |conns: &HashMap<Key, Slot>| {
+            let own = conns
+                .keys()
+                .filter(|(of, whose, _)| of == server && whose == owner);
+            conns.len() >= CONNS || own.count() >= CONNS_EACH
+        };
+        let over = full(&lock(&self.conns));
+        if over {
+            self.make_room(server, owner, scope);
+        }
         let mut conns = lock(&self.conns);
-        let own = conns
-            .keys()
-            .filter(|(of, whose, _)| of == server && whose == owner)
-            .count();
-        if conns.len() >= CONNS || own >= CONNS_EACH {
+        if full(&conns) {
             return Err(Code::QueueFull);
         }
         Ok(Arc::clone(conns.entry(key).or_default()))
+    }
+
+    /// Ends the longest unused conversation of an identity with a server: a session's first, a stateless one's if no
+    /// session is quiet. `but` is the scope that wants the room.
+    fn make_room(&self, server: &ServerName, owner: &Owner, but: &str) {
+        let scopes: Vec<String> = lock(&self.conns)
+            .keys()
+            .filter(|(of, whose, scope)| of == server && whose == owner && scope != but)
+            .map(|(_, _, scope)| scope.clone())
+            .collect();
+        if let Some(session) = self.quietest(owner, |session| scopes.contains(&session.id)) {
+            return self.close_session(&session);
+        }
+        let sessions: Vec<String> = lock(&self.sessions).keys().cloned().collect();
+        let mut conns = lock(&self.conns);
+        let quiet = |slot: &Slot| {
+            let slot = slot.try_lock().ok()?;
+            match &*slot {
+                Some(conn) if conn.is_busy() => None,
+                Some(conn) => Some(conn.idle()),
+                None => Some(Duration::MAX),
+            }
+        };
+        let oldest = conns
+            .iter()
+            .filter(|((of, whose, scope), _)| {
+                of == server && whose == owner && scope != but && !sessions.contains(scope)
+            })
+            .filter_map(|(key, slot)| Some((quiet(slot)?, key.clone())))
+            .max_by_key(|(idle, _)| *idle);
+        if let Some((_, key)) = oldest
+            && let Some(slot) = conns.remove(&key)
+            && let Ok(mut slot) = slot.try_lock()
+            && let Some(conn) = slot.take()
+        {
+            conn.close(Code::ServerFailed);
+        }
     }
 
     /// Visits the open conversations of a session.
