@@ -145,8 +145,10 @@ pub(crate) struct BodyBounds {
     pub expands: Code,
     /// Said when it takes too long.
     pub slow: Code,
-    /// Said when it breaks off or can't be unpacked.
+    /// Said when it can't be unpacked.
     pub broken: Code,
+    /// Said when it breaks off, or its framing does.
+    pub cut: Code,
 }
 
 impl BodyBounds {
@@ -159,6 +161,7 @@ impl BodyBounds {
             expands: Code::BodyExpansion,
             slow: Code::SlowCaller,
             broken: Code::ContentEncoding,
+            cut: Code::BodyCut,
         }
     }
 
@@ -171,6 +174,7 @@ impl BodyBounds {
             expands: Code::UpstreamTooLarge,
             slow: Code::UpstreamTimeout,
             broken: Code::UpstreamMalformed,
+            cut: Code::UpstreamUnreachable,
         }
     }
 }
@@ -205,7 +209,7 @@ where
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| bounds.broken)?.into_data() else {
+        let Ok(data) = frame.map_err(|_| bounds.cut)?.into_data() else {
             continue;
         };
         let so_far = first.as_ref().map_or(0, Bytes::len).max(rest.len());

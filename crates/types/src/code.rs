@@ -85,6 +85,8 @@ pub enum Code {
     NotFound,
     /// `wire.method`: this method is not allowed here.
     Method,
+    /// `wire.body_cut`: the body broke off, or its framing is malformed.
+    BodyCut,
     /// `wire.json_syntax`: the body is not valid JSON.
     JsonSyntax,
     /// `wire.json_utf8`: the body is not valid UTF-8.
@@ -354,6 +356,14 @@ const ROWS: &[Row] = &[
         fault: Fault::Caller,
         status: 405,
         sentence: "this method is not allowed here",
+        hint: "",
+    },
+    Row {
+        code: Code::BodyCut,
+        text: "wire.body_cut",
+        fault: Fault::Caller,
+        status: 400,
+        sentence: "the body broke off, or its framing is malformed",
         hint: "",
     },
     Row {
@@ -692,7 +702,10 @@ impl Code {
         ROWS.iter().map(|row| row.code)
     }
 
-    #[expect(clippy::indexing_slicing, reason = "one row per code, held by `rows_stand_in_order`")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "one row per code, held by `rows_stand_in_order`"
+    )]
     fn row(self) -> &'static Row {
         &ROWS[self as usize]
     }
