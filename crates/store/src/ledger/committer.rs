@@ -22,7 +22,7 @@ use super::{
 
 /// How long a batch gathers, at most, until as many wait for it as waited for the one before. Callers who were told
 /// together come back together, so a busy ledger syncs once for all of them; a quiet one never waits.
-const GATHER: Duration = Duration::from_micros(400);
+const GATHER: Duration = Duration::from_millis(1);
 /// How long records that nobody waits for may gather company before they are written.
 const DEFERRED: Duration = Duration::from_millis(5);
 /// After this long without a batch the next one is written at once.
