@@ -59,6 +59,12 @@ impl Amount {
         })
     }
 
+    /// Above zero, and within a tenth of `known`.
+    #[must_use]
+    pub fn near_tenth(self, known: Self) -> bool {
+        self.0 > 0 && (self.0 - known.0).abs() * 10 <= known.0
+    }
+
     /// Equal to the cent, since people round.
     fn near(self, value: i128) -> bool {
         (self.0 - value).abs() < UNIT / 200

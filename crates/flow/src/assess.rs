@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Most argument leaves that are looked at; with more, the call is not whole and asks.
-pub const LEAVES: usize = 512;
+pub(crate) const LEAVES: usize = 512;
 
 /// One argument leaf.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +62,8 @@ pub struct Assessment {
     pub secret: bool,
     /// Every target may see everything that was read.
     pub readable: bool,
+    /// Every amount is vouched for, or within a tenth of an amount that is.
+    pub bounded: bool,
     /// The session's label epoch this was assessed under.
     pub epoch: u64,
 }
@@ -131,6 +133,19 @@ pub fn assess(
         seen.push(argument(memory, path, manifest.role(path), text));
     }
     derive_times(memory, &leaves, &mut seen);
+    let bounded = seen
+        .iter()
+        .filter(|a| a.role == Role::Amount)
+        .all(|a| a.source.vouched() || near_known(memory, a));
+    for argument in seen
+        .iter_mut()
+        .filter(|a| a.role == Role::Selector && a.source == Source::Trusted)
+    {
+        // The human named it by what it is, and a trusted list says which one that is.
+        if argument.key.as_deref().is_some_and(|key| memory.picked(key)) {
+            argument.source = Source::Picked;
+        }
+    }
     let context = memory.context();
     let readable = seen
         .iter()
@@ -145,6 +160,7 @@ pub fn assess(
         tainted: memory.tainted(),
         secret: memory.secret(),
         readable,
+        bounded,
         epoch: memory.epoch(),
     }
 }
@@ -183,6 +199,21 @@ fn argument(memory: &Memory, path: &[&str], role: Role, text: &str) -> Argument 
     }
 }
 
+fn near_known(memory: &Memory, argument: &Argument) -> bool {
+    let amount = argument
+        .key
+        .as_deref()
+        .and_then(|key| key.get(2..))
+        .and_then(Amount::parse);
+    amount.is_some_and(|amount| {
+        memory
+            .numbers
+            .iter()
+            .chain(&memory.prompt.numbers)
+            .any(|known| amount.near_tenth(*known))
+    })
+}
+
 /// Tier 3: values computed from trusted ones.
 fn derived(memory: &Memory, role: Role, kind: Option<&Kind>, key: Option<&str>, found: Found) -> Found {
     let holds = match (role, kind) {
@@ -213,18 +244,16 @@ fn vouch(found: Found) -> Found {
     }
 }
 
-/// The date is one the human wrote, one that a trusted result holds, or today or tomorrow as she asked.
+/// The day is one the human wrote, one that a trusted result holds, or today or tomorrow as she asked. A day she wrote
+/// without its year is that day of any year.
 fn day_trusted(memory: &Memory, when: &When) -> bool {
     let Some((month, day)) = when.day else { return true };
     let Some(year) = when.year else { return false };
-    let years = || {
-        let told = memory.prompt.whens.iter().filter_map(|w| w.year);
-        told.chain(memory.days.iter().map(|d| d.0))
-            .chain(memory.today.iter().map(|d| d.0))
-    };
-    let told = memory.prompt.whens.iter().any(|w| {
-        w.day == Some((month, day)) && w.year.map_or_else(|| years().any(|y| y == year), |y| y == year)
-    });
+    let told = memory
+        .prompt
+        .whens
+        .iter()
+        .any(|w| w.day == Some((month, day)) && w.year.is_none_or(|y| y == year));
     let relative = || {
         memory.today.iter().any(|&(y, m, d)| {
             let today = When {
@@ -239,9 +268,13 @@ fn day_trusted(memory: &Memory, when: &When) -> bool {
     told || memory.days.contains(&(year, month, day)) || relative()
 }
 
+/// What the human left open is the model's to fill: with no time of day in her words, any will do on a vouched day.
 fn minute_trusted(memory: &Memory, when: &When) -> bool {
+    let told = || memory.prompt.whens.iter().filter_map(|w| w.minute);
     when.minute.is_none_or(|minute| {
-        memory.minutes.contains(&minute) || memory.prompt.whens.iter().any(|w| w.minute == Some(minute))
+        memory.minutes.contains(&minute)
+            || told().any(|m| m == minute)
+            || when.day.is_some() && told().next().is_none() && memory.prompt.durations.is_empty()
     })
 }
 

@@ -100,7 +100,7 @@ fn provenance(seen: &Assessment) -> Option<Reason> {
         && seen
             .arguments
             .iter()
-            .any(|a| a.role == Role::Selector && a.source > Source::Prompt);
+            .any(|a| a.role == Role::Selector && a.source > Source::Picked);
     let sends = matches!(seen.effect, Effect::Send | Effect::Execute);
     if bad(Role::Target) {
         Some(Reason::Target)
@@ -110,7 +110,7 @@ fn provenance(seen: &Assessment) -> Option<Reason> {
         Some(Reason::Destroys)
     } else if bad(Role::Time) {
         Some(Reason::Time)
-    } else if bad(Role::Amount) {
+    } else if !seen.bounded {
         Some(Reason::Amount)
     } else if bad(Role::Unknown) {
         Some(Reason::UnknownRole)

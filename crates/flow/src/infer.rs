@@ -544,11 +544,31 @@ fn hands(name: &str) -> bool {
     })
 }
 
+/// Keys of leaves that are secrets.
+const SECRETS: &[&str] = &[
+    "**.*password",
+    "**.*passport_number",
+    "**.*Passport Number",
+    "**.*ssn",
+    "**.*card_number",
+    "**.*Card Number",
+    "**.*cvv",
+    "**.*api_key",
+    "**.*secret",
+    "**.*token",
+    "**.*private_key",
+    "**.*Bank Account Number",
+    "**.*ID Number",
+    "**.*id_number",
+    "**.*bank_account",
+];
+
 /// Classes by the shape of keys. Clocks and a service's own catalogue, directories and identifiers are its own words.
 fn results(tool: &ToolFacts<'_>, effect: Effect) -> Vec<(PathPattern, Class)> {
     let about = words::split(tool.name);
     let has = |list: &[&str]| about.iter().any(|word| list.contains(&words::singular(word)));
-    let mut lines: Vec<(&str, Class)> = Vec::new();
+    // What identifies or pays for a person is a secret by whatever service tells it.
+    let mut lines: Vec<(&str, Class)> = SECRETS.iter().map(|pattern| (*pattern, Class::Secret)).collect();
     let free = has(&[
         "review", "comment", "message", "email", "mail", "inbox", "webpage", "page", "content", "note",
         "post", "thread",

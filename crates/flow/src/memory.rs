@@ -18,6 +18,7 @@ use crate::{
     manifest::{Class, Manifest},
     prompt::{self, Prompt},
     when::{self, When},
+    words,
 };
 
 /// Where an argument's value came from, best first.
@@ -28,6 +29,8 @@ pub enum Source {
     Empty,
     /// The human typed it.
     Prompt,
+    /// A trusted id, and the very record that the human's words pick (`the largest`).
+    Picked,
     /// A trusted result leaf is equal to it.
     Trusted,
     /// The directory holds it, or it is an address of the organisation itself.
@@ -49,6 +52,7 @@ impl Source {
         match self {
             Self::Empty => "empty",
             Self::Prompt => "prompt",
+            Self::Picked => "picked",
             Self::Trusted => "trusted",
             Self::Directory => "directory",
             Self::Derived => "derived",
@@ -62,7 +66,7 @@ impl Source {
     pub const fn vouched(self) -> bool {
         matches!(
             self,
-            Self::Empty | Self::Prompt | Self::Trusted | Self::Directory | Self::Derived
+            Self::Empty | Self::Prompt | Self::Picked | Self::Trusted | Self::Directory | Self::Derived
         )
     }
 }
@@ -114,6 +118,7 @@ pub struct Memory {
     pub(crate) today: BTreeSet<(u16, u8, u8)>,
     pub(crate) spans: BTreeSet<u32>,
     pub(crate) numbers: VecDeque<Amount>,
+    extremes: BTreeMap<(Box<str>, bool), Box<str>>,
     tenants: BTreeSet<Box<str>>,
     readers: Readers,
     writers: Writers,
@@ -136,6 +141,7 @@ impl Default for Memory {
             today: BTreeSet::new(),
             spans: BTreeSet::new(),
             numbers: VecDeque::new(),
+            extremes: BTreeMap::new(),
             tenants: BTreeSet::new(),
             readers: Readers::Everyone,
             writers: Writers::USER,
@@ -305,6 +311,9 @@ impl Memory {
                 }
             }
         }
+        if let Content::Json(Value::Array(list)) = content {
+            self.extreme(manifest, list);
+        }
         for whens in record.into_values() {
             self.span(&whens);
         }
@@ -316,6 +325,65 @@ impl Memory {
         self.tainted = true;
         self.writers = self.writers.join(writers);
         self.epoch = self.epoch.saturating_add(1);
+    }
+
+    /// Which record of a list holds the most and the least of each trusted number. Only a list that is the whole
+    /// answer, whose every record has a trusted id, and only without a tie.
+    fn extreme(&mut self, manifest: &Manifest, list: &[Value]) {
+        let trusted = |key: &str| manifest.class(&["0", key]) == Class::Trusted;
+        let id = |record: &Value| {
+            let (_, value) = record
+                .as_object()?
+                .iter()
+                .find(|(key, _)| matches!(key.as_str(), "id" | "id_" | "uuid") && trusted(key))?;
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            canon::canonical(&text).ok().map(|c| c.key)
+        };
+        for field in words::EXTREMES
+            .iter()
+            .flat_map(|(_, _, fields)| fields.iter())
+            .filter(|field| trusted(field))
+        {
+            let values: Option<Vec<(Amount, Box<str>)>> = list
+                .iter()
+                .map(|record| Some((Amount::parse(&record.get(field)?.to_string())?, id(record)?)))
+                .collect();
+            let Some(mut values) = values.filter(|values| values.len() > 1) else {
+                continue;
+            };
+            values.sort();
+            let (least, most) = (values.first(), values.last());
+            for (most, best, next) in [
+                (false, least, values.get(1)),
+                (true, most, values.get(values.len() - 2)),
+            ] {
+                let place = ((*field).into(), most);
+                match (best, next) {
+                    (Some((value, id)), Some((other, _))) if value != other => {
+                        // Two lists that disagree leave nothing: which one the human meant is not known.
+                        let kept = self.extremes.entry(place).or_insert_with(|| id.clone());
+                        if kept != id {
+                            *kept = "".into();
+                        }
+                    }
+                    _ => {
+                        self.extremes.insert(place, "".into());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The human asked for the most or least of something, and this id is the record that is.
+    pub(crate) fn picked(&self, key: &str) -> bool {
+        words::EXTREMES.iter().any(|(said, most, fields)| {
+            said.iter().any(|word| self.prompt.holds(word))
+                && fields.iter().any(|field| {
+                    self.extremes
+                        .get(&((*field).into(), *most))
+                        .is_some_and(|id| **id == *key)
+                })
+        })
     }
 
     /// How long a trusted record lasts, so that moving it can keep its length.

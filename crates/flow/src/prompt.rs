@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Most bytes of prompt that are kept per session; what comes after is not prompt, which only tightens.
-pub const LIMIT: usize = 128 << 10;
+pub(crate) const LIMIT: usize = 128 << 10;
 const NUMBERS: usize = 64;
 
 /// The human's words of one session.

@@ -30,7 +30,7 @@ pub(crate) const VERBS: &[Verb] = &[
         effect: Effect::Send,
         said: &[
             "send", "write", "reply", "forward", "email", "mail", "message", "tell", "notify", "dm",
-            "respond", "text", "inform", "submit",
+            "respond", "text", "inform", "submit", "post", "share",
         ],
     },
     Verb {
@@ -495,3 +495,19 @@ pub(crate) fn verb(name: &str) -> (Option<&'static Verb>, Vec<String>) {
         None => (None, words),
     }
 }
+
+/// Words that pick one of a list by a property, whether the most or the least of it is meant, and the fields it is in.
+pub(crate) const EXTREMES: &[(&[&str], bool, &[&str])] = &[
+    (
+        &["largest", "biggest", "heaviest"],
+        true,
+        &["size", "bytes", "length", "amount"],
+    ),
+    (
+        &["smallest", "lightest"],
+        false,
+        &["size", "bytes", "length", "amount"],
+    ),
+    (&["highest", "costliest"], true, &["amount", "price", "total"]),
+    (&["lowest", "cheapest"], false, &["amount", "price", "total"]),
+];
