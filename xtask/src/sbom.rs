@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     fn sample() -> Metadata {
-        let package = |name: &str| json!({"id": format!("{name} id"), "name": name, "version": "1.0.0+x", "license": "MIT/Apache-2.0", "source": "registry", "dependencies": []});
+        let package = |name: &str| json!({"id": format!("{name} id"), "name": name, "version": "1.0.0+x", "license": "MIT/Apache-2.0", "source": "registry", "manifest_path": "Cargo.toml", "dependencies": []});
         serde_json::from_value(json!({
             "packages": [package("bartizan"), package("used"), package("deep"), package("tested")],
             "workspace_members": ["bartizan id"],

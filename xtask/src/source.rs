@@ -103,6 +103,14 @@ impl Source {
         })
     }
 
+    /// Whether `name` stands anywhere as a whole word, tests included.
+    pub(crate) fn mentions(&self, name: &str) -> bool {
+        let part = |c: char| c.is_alphanumeric() || c == '_';
+        self.code.match_indices(name).any(|(at, found)| {
+            !self.code[..at].ends_with(part) && !self.code[at + found.len()..].starts_with(part)
+        })
+    }
+
     /// The blanked code outside tests, line by line, with line numbers from 1.
     pub(crate) fn code_lines(&self) -> impl Iterator<Item = (usize, &str)> {
         let mut at = 0;

@@ -3,8 +3,11 @@
 //! A step that can't run here is skipped by name with its reason; a step that runs and fails makes the whole
 //! fail, and the later steps still run, so that one run shows everything.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::Instant;
+
+use serde_json::Value;
 
 use crate::run::{self, answers, logged};
 use crate::workspace::{self, PLACES, Ring, cargo};
@@ -166,6 +169,9 @@ fn of_cargo(name: &str, arguments: &[&str]) -> Verdict {
 }
 
 /// What hostile input could end a process with is denied in the core ring's code; in tests it is the point.
+///
+/// The whole workspace is read, so that dependencies have the features they have in every other step and nothing is
+/// built a second time; then only what is said of the core ring counts.
 fn core_lints() -> Verdict {
     const DENIED: &[&str] = &[
         "clippy::unwrap_used",
@@ -173,16 +179,64 @@ fn core_lints() -> Verdict {
         "clippy::panic",
         "clippy::indexing_slicing",
     ];
-    let mut arguments = vec!["clippy", "--lib", "--locked", "--quiet"];
-    let core = PLACES.iter().filter(|place| place.ring == Ring::Core);
-    for place in core.filter(|place| workspace::folder_of(place).is_some()) {
-        arguments.extend(["--package", place.name]);
-    }
-    arguments.push("--");
+    let mut arguments = vec![
+        "clippy",
+        "--workspace",
+        "--lib",
+        "--locked",
+        "--message-format",
+        "json",
+        "--",
+    ];
     for lint in DENIED {
-        arguments.extend(["-D", lint]);
+        arguments.extend(["-W", lint]);
     }
-    of_cargo("clippy core", &arguments)
+    let ended = match logged("clippy core", cargo().args(&arguments)) {
+        Ok(ended) => ended,
+        Err(fault) => return Verdict::Failed(Count::FAULT, format!("      {fault}\n")),
+    };
+    if !ended.ok {
+        return Verdict::Failed(Count::FAULT, run::tail(&ended.output));
+    }
+    let (read, found) = said_of_core(&ended.output, DENIED);
+    let core = PLACES.iter().filter(|place| place.ring == Ring::Core);
+    let unread: Vec<String> = core
+        .filter(|place| workspace::folder_of(place).is_some() && !read.contains(place.name))
+        .map(|place| format!("`{}` was not read", place.name))
+        .collect();
+    of_outcome(if found.is_empty() && unread.is_empty() {
+        Ok(())
+    } else {
+        Err(found.into_iter().chain(unread).collect())
+    })
+}
+
+/// From cargo's JSON: the core crates that were read, and what `lints` say of them.
+fn said_of_core(output: &str, lints: &[&str]) -> (BTreeSet<String>, Vec<String>) {
+    let mut read = BTreeSet::new();
+    let mut found = Vec::new();
+    for line in output.lines().filter(|line| line.starts_with('{')) {
+        let Ok(said) = serde_json::from_str::<Value>(line) else {
+            continue;
+        };
+        let target = said["target"]["name"]
+            .as_str()
+            .unwrap_or_default()
+            .replace('_', "-");
+        if workspace::place_of(&target).is_none_or(|place| place.ring != Ring::Core) {
+            continue;
+        }
+        let message = &said["message"];
+        if said["reason"] == "compiler-artifact" {
+            read.insert(target);
+        } else if message["code"]["code"]
+            .as_str()
+            .is_some_and(|code| lints.contains(&code))
+        {
+            found.push(message["rendered"].as_str().unwrap_or(&target).to_owned());
+        }
+    }
+    (read, found)
 }
 
 fn licences() -> Verdict {
@@ -369,6 +423,27 @@ mod tests {
             })
         );
         assert_eq!(of_nextest("nothing"), None);
+    }
+
+    #[test]
+    fn only_what_is_said_of_core_counts() {
+        let line = |reason: &str, name: &str, code: &str| {
+            let rendered = format!("{name}: {code}");
+            let message = serde_json::json!({"code": {"code": code}, "rendered": rendered});
+            serde_json::json!({"reason": reason, "target": {"name": name}, "message": message}).to_string()
+        };
+        let text = [
+            "    Checking bartizan-wire".to_owned(),
+            line("compiler-message", "bartizan_wire", "clippy::panic"),
+            line("compiler-message", "bartizan_wire", "dead_code"),
+            line("compiler-message", "bartizan_gateway", "clippy::panic"),
+            line("compiler-artifact", "bartizan_wire", ""),
+            line("compiler-artifact", "bartizan_gateway", ""),
+        ]
+        .join("\n");
+        let (read, found) = said_of_core(&text, &["clippy::panic"]);
+        assert_eq!(read.into_iter().collect::<Vec<_>>(), ["bartizan-wire"]);
+        assert_eq!(found, ["bartizan_wire: clippy::panic"]);
     }
 
     #[test]

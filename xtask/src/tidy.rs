@@ -17,7 +17,7 @@ pub(crate) fn run() -> Outcome {
     let mut problems = Vec::new();
     let mut exceptions = exceptions::load()?;
     let sources = sizes::rust_sources()?;
-    problems.extend(arrows::check());
+    problems.extend(arrows::check(&sources));
     problems.extend(sizes::check(&sources, &mut exceptions));
     problems.extend(names::check(&sources));
     problems.extend(egress::check(&sources, &mut exceptions));

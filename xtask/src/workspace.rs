@@ -173,6 +173,7 @@ pub(crate) struct Package {
     pub(crate) description: Option<String>,
     pub(crate) repository: Option<String>,
     pub(crate) source: Option<String>,
+    pub(crate) manifest_path: String,
     pub(crate) dependencies: Vec<Dependency>,
 }
 
@@ -180,6 +181,8 @@ pub(crate) struct Package {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Dependency {
     pub(crate) name: String,
+    /// What the code calls it, if not by its name.
+    pub(crate) rename: Option<String>,
     /// `None` is a normal one; else `dev` or `build`.
     pub(crate) kind: Option<String>,
 }

@@ -1,5 +1,9 @@
-//! Direct dependencies against the table of rings, and what core crates may link from outside.
+//! Direct dependencies against the table of rings, what core crates may link from outside, and that each dependency
+//! is used.
 
+use std::path::Path;
+
+use super::sizes::File;
 use crate::workspace::{self, Package, Ring, place_of};
 
 /// Crates from outside that the core ring may name. All are computation only as we configure them; whatever
@@ -19,15 +23,45 @@ const CORE_MAY_LINK: &[&str] = &[
     "serde_json",
     "thiserror",
     "toml",
+    "unicode-normalization",
+    "unicode-security",
     "zeroize",
 ];
 
 /// Checks every workspace package.
-pub(crate) fn check() -> Vec<String> {
+pub(crate) fn check(files: &[File]) -> Vec<String> {
     match workspace::metadata(&["--no-deps"]) {
         Err(problems) => problems,
-        Ok(metadata) => metadata.packages.iter().flat_map(of_package).collect(),
+        Ok(metadata) => metadata
+            .packages
+            .iter()
+            .flat_map(|package| {
+                let mut problems = of_package(package);
+                problems.extend(unused(package, files));
+                problems
+            })
+            .collect(),
     }
+}
+
+/// Dependencies whose name stands nowhere in the package's code. Each one costs build time and trust.
+fn unused(package: &Package, files: &[File]) -> Vec<String> {
+    let manifest = workspace::shown(Path::new(&package.manifest_path));
+    let folder = manifest.strip_suffix("Cargo.toml").unwrap_or(&manifest);
+    let own: Vec<&File> = files
+        .iter()
+        .filter(|file| file.path.starts_with(folder))
+        .collect();
+    package
+        .dependencies
+        .iter()
+        .filter(|dependency| {
+            let name = dependency.rename.as_ref().unwrap_or(&dependency.name);
+            let name = name.replace('-', "_");
+            !own.iter().any(|file| file.source.mentions(&name))
+        })
+        .map(|dependency| format!("`{}` does not use `{}`", package.name, dependency.name))
+        .collect()
 }
 
 fn of_package(package: &Package) -> Vec<String> {
@@ -79,10 +113,11 @@ fn forbidden(from: &workspace::Place, to: &workspace::Place, dev: bool) -> bool 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::Source;
 
     fn package(name: &str, dependencies: &[(&str, Option<&str>)]) -> Package {
         let json = serde_json::json!({
-            "id": name, "name": name, "version": "0",
+            "id": name, "name": name, "version": "0", "manifest_path": format!("{name}/Cargo.toml"),
             "dependencies": dependencies.iter()
                 .map(|(name, kind)| serde_json::json!({"name": name, "kind": kind}))
                 .collect::<Vec<_>>(),
@@ -131,6 +166,25 @@ mod tests {
             of_package(&package("bartizan-wire", &[("tokio", Some("build"))])).len(),
             1
         );
+    }
+
+    #[test]
+    fn a_dependency_that_no_code_names_is_told() {
+        let file = |path: &str, text: &str| File {
+            path: path.to_owned(),
+            source: Source::new(text),
+            tests: false,
+        };
+        let package = package(
+            "a",
+            &[("serde-json", None), ("http", None), ("tokio", Some("dev"))],
+        );
+        let files = [
+            file("a/src/lib.rs", "use serde_json::json; // http\nfn https() {}"),
+            file("a/tests/it.rs", "fn f() { tokio::spawn(g()) }"),
+            file("b/src/lib.rs", "use http::Uri;"),
+        ];
+        assert_eq!(unused(&package, &files), ["`a` does not use `http`"]);
     }
 
     #[test]
