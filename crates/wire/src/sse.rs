@@ -2,7 +2,9 @@
 //!
 //! Where the standard lets a reader guess, this one refuses: bytes that are not UTF-8, a stream that ends inside an
 //! event, and control characters or Unicode line separators on any line but a data line, since some clients break
-//! lines there and would see an event that we did not. Unknown fields and comments pass.
+//! lines there and would see an event that we did not. A line of an unknown field is refused too: the standard
+//! skips it, but clients that trim lines, fold their case or read JSON lines find ` data:`, `DATA:` or `{…}` in it.
+//! Comments pass.
 //!
 //! INVARIANT: the `raw` bytes of all events, in order, are the bytes pushed.
 
@@ -158,6 +160,8 @@ pub(crate) fn block(raw: &[u8]) -> Result<Event<'_>, Fault> {
 }
 
 const BOM: &str = "\u{FEFF}";
+/// The fields there are.
+const FIELDS: [&str; 4] = ["data", "event", "id", "retry"];
 
 /// Reads the fields of one block.
 fn parse(raw: &[u8], first: bool) -> Result<Event<'_>, Fault> {
@@ -179,7 +183,8 @@ fn parse(raw: &[u8], first: bool) -> Result<Event<'_>, Fault> {
         rest = after.strip_prefix("\r\n").or(after.get(1..)).unwrap_or_default();
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
-        if field != "data" && line.chars().any(breaks_lines_somewhere) {
+        let known = line.is_empty() || line.starts_with(':') || FIELDS.contains(&field);
+        if !known || field != "data" && line.chars().any(breaks_lines_somewhere) {
             return Err(Fault::new(
                 Code::SseMalformed,
                 text.len() - after.len() - line.len(),

@@ -66,7 +66,7 @@ fn json_that_is_refused() {
 
 #[test]
 fn event_streams_that_are_refused() {
-    check("sse.json", 16, |_, bytes| {
+    check("sse.json", 22, |_, bytes| {
         // Whole, and byte by byte: the same fault.
         let run = |size: usize| {
             let mut splitter = Splitter::new(4096);

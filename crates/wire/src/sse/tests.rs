@@ -69,8 +69,6 @@ fn line_ends_of_all_kinds() {
     );
     assert_eq!(datas("\u{FEFF}data: a\n\n"), [some("a")]);
     assert_eq!(datas("\u{FEFF}\ndata: a\n\n"), [None, some("a")]);
-    // A second byte order mark makes an unknown field.
-    assert_eq!(datas("data: a\n\n\u{FEFF}data: b\n\n"), [some("a"), None]);
 }
 
 #[test]
@@ -111,12 +109,12 @@ fn encoding_reads_back() {
 fn stream() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("data: x"),
-        Just("data"),
+        Just("data:"),
         Just("event: e"),
         Just(": c"),
         Just("id: 7"),
         Just("retry: 10"),
-        Just("é"),
+        Just(": é"),
         Just("\n"),
         Just("\r"),
         Just("\r\n"),
