@@ -22,7 +22,7 @@ use bartizan_types::Code;
 pub use crate::Fault;
 pub use canonical::canonical;
 pub use leaves::arguments;
-pub(crate) use object::{Object, Text};
+pub(crate) use object::{Object, Text, poses_as};
 pub use pointer::pointer;
 pub(crate) use pointer::span_of;
 

@@ -7,6 +7,7 @@
 mod answer;
 mod anthropic;
 mod chat;
+mod mentions;
 mod proposal;
 mod refusal;
 mod request;

@@ -7,6 +7,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use super::{
     Fault, ProposalKind, Usage,
     answer::{Read, shaped},
+    mentions,
     proposal::{Whole, malformed},
     stream::{Found, Limits, event_json},
 };
@@ -28,6 +29,19 @@ struct Choice<'a> {
     delta: Option<Object<Message<'a>>>,
     #[serde(borrow)]
     finish_reason: Option<Text<'a>>,
+}
+
+impl Choice<'_> {
+    /// How many members of it hold calls.
+    fn lists(&self) -> usize {
+        let messages = [&self.message, &self.delta].into_iter().flatten();
+        messages
+            .map(|Object(message)| {
+                usize::from(message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty()))
+                    + usize::from(message.function_call.is_some())
+            })
+            .sum()
+    }
 }
 
 /// A message, or a chunk of one.
@@ -151,6 +165,11 @@ impl Piece<'_> {
 
 pub(super) fn answer(text: &str) -> Result<Read, Fault> {
     let Object(completion) = shaped::<Object<Completion<'_>>>(text)?;
+    let choices = completion.choices.iter();
+    let said: usize = choices.map(|Object(choice)| choice.lists()).sum();
+    if mentions::of_calls(text)? != said {
+        return Err(malformed());
+    }
     let mut calls = Vec::new();
     let mut finish = None;
     for (at, Object(choice)) in completion.choices.into_iter().enumerate() {
@@ -218,6 +237,12 @@ impl Tracker {
             return Ok(false);
         }
         let Object(chunk) = event_json::<Object<Chunk<'_>>>(data)?;
+        let choices = chunk.choices.iter().flatten();
+        let said: usize = choices.map(|Object(choice)| choice.lists()).sum();
+        // A call anywhere else is one that some framework finds and we would not: LangChain reads `chunk.choices`.
+        if mentions::of_calls(data)? != said {
+            return Err(malformed());
+        }
         if let Some(Object(counts)) = chunk.usage {
             found.usage.update(counts.usage());
         }

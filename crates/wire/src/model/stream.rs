@@ -313,6 +313,10 @@ impl Core {
         let Some(data) = event.data.as_deref() else {
             return Ok(false);
         };
+        // No API splits its JSON over lines. Clients that read line by line would see each line as a chunk.
+        if data.contains('\n') {
+            return Err(malformed());
+        }
         if self.ended {
             // After its end an answer may only repeat `[DONE]`, or ping: anything else was never checked.
             let pings =
