@@ -84,6 +84,9 @@ pub struct Policy {
     observes: bool,
 }
 
+/// Makes a diagnostic, with its help, at the policy that is read.
+type Fault<'a> = dyn Fn(String, &str) -> Vec<Diagnostic> + 'a;
+
 /// A policy on its way in.
 struct Draft<'a> {
     source: Source<'a>,
@@ -148,17 +151,7 @@ impl Policy {
             });
             rules.push(rule);
         }
-        for (draft, rule) in drafts.iter().zip(&rules) {
-            if let Err(found) = selfcheck::agrees(rule, &draft.policy) {
-                wrong.push(
-                    Diagnostic::error(draft.source.name, draft.span.clone(), found.to_string())
-                        .help("this is a mistake of ours, not of the policy; please report it with the policy's text"),
-                );
-            }
-        }
-        if !wrong.is_empty() {
-            return Err(wrong);
-        }
+        agree(&drafts, &rules)?;
         let request_id = PolicyId::new(REQUEST_ID)
             .map_err(|fault| vec![Diagnostic::error("", 0..0, fault.to_string())])?;
         Ok(Self {
@@ -331,8 +324,31 @@ fn draft<'a>(
     span: std::ops::Range<usize>,
     number: usize,
     policy: &cedar_policy::Policy,
-    fault: &dyn Fn(String, &str) -> Vec<Diagnostic>,
+    fault: &Fault<'_>,
 ) -> Result<Draft<'a>, Vec<Diagnostic>> {
+    annotated(policy, fault)?;
+    let id = id(source.name, number, policy, fault)?;
+    let tree = match policy.to_pst() {
+        Ok(pst::Policy::Static(tree)) => tree,
+        _ => {
+            return Err(fault(
+                "the policy has no syntax tree of its own".to_owned(),
+                "write it out in full",
+            ));
+        }
+    };
+    let named = policy.new_id(cedar_policy::PolicyId::new(id.as_str()));
+    Ok(Draft {
+        source,
+        span,
+        id,
+        policy: named,
+        tree,
+    })
+}
+
+/// Refuses annotations that are unknown, or can't mean what they say.
+fn annotated(policy: &cedar_policy::Policy, fault: &Fault<'_>) -> Result<(), Vec<Diagnostic>> {
     for (name, value) in policy.annotations() {
         match name {
             "id" => {}
@@ -362,48 +378,53 @@ fn draft<'a>(
             "remove it",
         ));
     }
-    let id = match policy.annotation("id") {
-        Some(id) => PolicyId::new(id).map_err(|why| {
+    Ok(())
+}
+
+/// The policy's own id, or one of its file's name and its `number` there.
+fn id(
+    file: &str,
+    number: usize,
+    policy: &cedar_policy::Policy,
+    fault: &Fault<'_>,
+) -> Result<PolicyId, Vec<Diagnostic>> {
+    if let Some(id) = policy.annotation("id") {
+        return PolicyId::new(id).map_err(|why| {
             fault(
                 format!("`@id` is no id: {why}"),
                 "use printable ASCII without spaces",
             )
-        })?,
-        None => {
-            let printable = |c: char| {
-                if c.is_ascii_graphic() && !"\"\\<>`".contains(c) {
-                    c
-                } else {
-                    '-'
-                }
-            };
-            let name: String = source.name.chars().rev().take(200).map(printable).collect();
-            let name: String = name.chars().rev().collect();
-            PolicyId::new(&format!("{name}#{number}")).map_err(|why| {
-                fault(
-                    format!("the file's name gives no id: {why}"),
-                    "give the policy an `@id`",
-                )
-            })?
+        });
+    }
+    let printable = |c: char| {
+        if c.is_ascii_graphic() && !"\"\\<>`".contains(c) {
+            c
+        } else {
+            '-'
         }
     };
-    let tree = match policy.to_pst() {
-        Ok(pst::Policy::Static(tree)) => tree,
-        _ => {
-            return Err(fault(
-                "the policy has no syntax tree of its own".to_owned(),
-                "write it out in full",
-            ));
-        }
-    };
-    let named = policy.new_id(cedar_policy::PolicyId::new(id.as_str()));
-    Ok(Draft {
-        source,
-        span,
-        id,
-        policy: named,
-        tree,
+    let name: String = file.chars().rev().take(200).map(printable).collect();
+    let name: String = name.chars().rev().collect();
+    PolicyId::new(&format!("{name}#{number}")).map_err(|why| {
+        fault(
+            format!("the file's name gives no id: {why}"),
+            "give the policy an `@id`",
+        )
     })
+}
+
+/// Holds every compiled rule to Cedar's own reading of it.
+fn agree(drafts: &[Draft<'_>], rules: &[Rule]) -> Result<(), Vec<Diagnostic>> {
+    let wrong: Vec<_> = drafts
+        .iter()
+        .zip(rules)
+        .filter_map(|(draft, rule)| Some((draft, selfcheck::agrees(rule, &draft.policy).err()?)))
+        .map(|(draft, found)| {
+            Diagnostic::error(draft.source.name, draft.span.clone(), found.to_string())
+                .help("this is a mistake of ours, not of the policy; please report it with the policy's text")
+        })
+        .collect();
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
 }
 
 fn duplicates(drafts: &[Draft<'_>], wrong: &mut Vec<Diagnostic>) {

@@ -55,56 +55,43 @@ pub(crate) fn agrees(rule: &Rule, policy: &cedar_policy::Policy) -> Result<(), D
     Ok(())
 }
 
-/// A request that this rule's head speaks of, varied by `seed`. `None` where a name of its own is no name of ours.
-fn sample(rule: &Rule, seed: u64) -> Option<Evidence> {
-    let turn = |salt: u64, of: usize| -> usize {
-        let mixed = seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+/// Numbers that look random and are the same for the same seed.
+#[derive(Clone, Copy)]
+struct Draw(u64);
+
+impl Draw {
+    /// One of `0..of`; another `salt` gives an independent one.
+    fn turn(self, salt: u64, of: usize) -> usize {
+        let mixed = self.0.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15)
             ^ salt.wrapping_mul(0xD1B5_4A32_D192_ED03);
         let of = u64::try_from(of.max(1)).unwrap_or(1);
         usize::try_from((mixed ^ (mixed >> 29)) % of).unwrap_or(0)
-    };
-    let actions: Vec<Action> = Action::ALL
-        .into_iter()
-        .filter(|action| rule.scope.speaks_of(*action))
-        .collect();
-    let (resource, kind) = resource(&rule.scope.resource, turn(1, Kind::ALL.len()))?;
-    let fitting: Vec<Action> = actions
-        .into_iter()
-        .filter(|action| applies(*action, kind))
-        .collect();
-    let action = *fitting.get(turn(2, fitting.len()))?;
-    let literals: Vec<&String> = rule.reads.literals.iter().collect();
-    let word = |salt| {
-        literals
-            .get(turn(salt, literals.len().saturating_add(1)))
-            .map_or("x", |text| text.as_str())
-    };
-    let (agent, groups) = match &rule.scope.principal {
-        Target::Equal(_, id) => (AgentId::new(id).ok()?, BTreeSet::new()),
-        Target::In(_, id) | Target::IsIn(_, _, id) => {
-            (AgentId::new("agent").ok()?, BTreeSet::from([id.to_string()]))
-        }
-        _ => (AgentId::new("agent").ok()?, BTreeSet::from([word(3).to_owned()])),
-    };
-    let mut arguments = Arguments {
-        complete: turn(4, 2) == 0,
-        ..Arguments::default()
-    };
-    for (salt, key) in (20..).zip(&rule.reads.keys) {
-        if turn(salt, 4) != 0 {
-            arguments.texts.insert(key.clone(), word(salt).to_owned());
-        }
-        if turn(salt, 3) != 0 {
-            let number = i64::try_from(turn(salt, 2000)).unwrap_or(0);
-            arguments.numbers.insert(key.clone(), number);
-        }
     }
-    let hint = |salt| {
-        [None, Some(true), Some(false)]
-            .get(turn(salt, 3))
-            .copied()
-            .flatten()
-    };
+
+    /// A text that the rule names, or one that it does not.
+    fn word(self, salt: u64, rule: &Rule) -> &str {
+        let literals = &rule.reads.literals;
+        let turn = self.turn(salt, literals.len().saturating_add(1));
+        literals.iter().nth(turn).map_or("x", |text| text.as_str())
+    }
+
+    fn one_of<T: Copy>(self, salt: u64, of: &[T]) -> Option<T> {
+        of.get(self.turn(salt, of.len())).copied()
+    }
+
+    fn hint(self, salt: u64) -> Option<bool> {
+        self.one_of(salt, &[None, Some(true), Some(false)]).flatten()
+    }
+}
+
+/// A request that this rule's head speaks of, varied by `seed`. `None` where a name of its own is no name of ours.
+fn sample(rule: &Rule, seed: u64) -> Option<Evidence> {
+    let draw = Draw(seed);
+    let (resource, kind) = resource(&rule.scope.resource, draw.turn(1, Kind::ALL.len()))?;
+    let fitting: Vec<Action> = Action::ALL
+        .into_iter()
+        .filter(|action| rule.scope.speaks_of(*action) && applies(*action, kind))
+        .collect();
     let pins = [
         PinState::Same,
         PinState::First,
@@ -112,6 +99,79 @@ fn sample(rule: &Rule, seed: u64) -> Option<Evidence> {
         PinState::Unlisted,
         PinState::None,
     ];
+    let time = Timestamp::from_unix_seconds(1_700_000_000);
+    Some(Evidence {
+        now: time.plus_micros(seed.wrapping_mul(3_600_000_000)),
+        principal: principal(rule, draw)?,
+        session: SessionId::mint(time, 1),
+        epoch: 0,
+        call: CallFacts {
+            id: CallId::mint(time, 1),
+            action: draw.one_of(2, &fitting)?,
+            resource,
+            surface: Surface::Mcp,
+            streaming: draw.turn(9, 2) == 0,
+            bytes: seed.wrapping_mul(997),
+            digest: Digest([0; 32]),
+            pin: draw.one_of(7, &pins)?,
+            effects: Effects {
+                read_only: draw.hint(10),
+                destructive: draw.hint(11),
+                open_world: draw.hint(12),
+            },
+            arguments: Some(arguments(rule, draw)),
+        },
+        findings: finding(draw).into_iter().collect(),
+        approved: None,
+    })
+}
+
+fn principal(rule: &Rule, draw: Draw) -> Option<Principal> {
+    let (agent, groups) = match &rule.scope.principal {
+        Target::Equal(_, id) => (AgentId::new(id).ok()?, BTreeSet::new()),
+        Target::In(_, id) | Target::IsIn(_, _, id) => {
+            (AgentId::new("agent").ok()?, BTreeSet::from([id.to_string()]))
+        }
+        _ => (
+            AgentId::new("agent").ok()?,
+            BTreeSet::from([draw.word(3, rule).to_owned()]),
+        ),
+    };
+    Some(Principal {
+        agent,
+        user: UserId::new(draw.word(5, rule))
+            .ok()
+            .filter(|_| draw.turn(6, 3) != 0),
+        act: Vec::new(),
+        groups,
+        issuer: Issuer::new("local").ok()?,
+        credential: KeyId::new("key").ok()?,
+        method: AuthMethod::Local,
+        expires: None,
+    })
+}
+
+fn arguments(rule: &Rule, draw: Draw) -> Arguments {
+    let mut arguments = Arguments {
+        complete: draw.turn(4, 2) == 0,
+        ..Arguments::default()
+    };
+    for (salt, key) in (20..).zip(&rule.reads.keys) {
+        if draw.turn(salt, 4) != 0 {
+            arguments
+                .texts
+                .insert(key.clone(), draw.word(salt, rule).to_owned());
+        }
+        if draw.turn(salt, 3) != 0 {
+            let number = i64::try_from(draw.turn(salt, 2000)).unwrap_or(0);
+            arguments.numbers.insert(key.clone(), number);
+        }
+    }
+    arguments
+}
+
+/// A finding, five times in seven.
+fn finding(draw: Draw) -> Option<Finding> {
     let severities = [
         Severity::Info,
         Severity::Low,
@@ -119,55 +179,18 @@ fn sample(rule: &Rule, seed: u64) -> Option<Evidence> {
         Severity::High,
         Severity::Critical,
     ];
-    let finding = |severity: &Severity| Finding {
-        kind: if turn(8, 2) == 0 {
+    let severity = *severities.get(draw.turn(13, severities.len().saturating_add(2)))?;
+    Some(Finding {
+        kind: if draw.turn(8, 2) == 0 {
             FindingKind::SchemaMismatch
         } else {
             FindingKind::PinChanged
         },
-        severity: *severity,
+        severity,
         score: 500,
         span: None,
         pointer: String::new(),
         taxonomy: Vec::new(),
-    };
-    let time = Timestamp::from_unix_seconds(1_700_000_000);
-    Some(Evidence {
-        now: time.plus_micros(seed.wrapping_mul(3_600_000_000)),
-        principal: Principal {
-            agent,
-            user: UserId::new(word(5)).ok().filter(|_| turn(6, 3) != 0),
-            act: Vec::new(),
-            groups,
-            issuer: Issuer::new("local").ok()?,
-            credential: KeyId::new("key").ok()?,
-            method: AuthMethod::Local,
-            expires: None,
-        },
-        session: SessionId::mint(time, 1),
-        epoch: 0,
-        call: CallFacts {
-            id: CallId::mint(time, 1),
-            action,
-            resource,
-            surface: Surface::Mcp,
-            streaming: turn(9, 2) == 0,
-            bytes: seed.wrapping_mul(997),
-            digest: Digest([0; 32]),
-            pin: *pins.get(turn(7, pins.len()))?,
-            effects: Effects {
-                read_only: hint(10),
-                destructive: hint(11),
-                open_world: hint(12),
-            },
-            arguments: Some(arguments),
-        },
-        findings: severities
-            .get(turn(13, severities.len().saturating_add(2)))
-            .map(finding)
-            .into_iter()
-            .collect(),
-        approved: None,
     })
 }
 

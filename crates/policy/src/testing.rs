@@ -169,15 +169,6 @@ fn evidence(case: &Case) -> Result<Evidence, String> {
         None => Timestamp::from_unix_seconds(1_767_225_600),
         Some(text) => time(&text.to_string())?,
     };
-    let fault = |fault: bartizan_types::IdFault| fault.to_string();
-    let issuer = match &case.issuer {
-        Some(issuer) => issuer.clone(),
-        None => Issuer::new("local").map_err(fault)?,
-    };
-    let agent = match &case.agent {
-        Some(agent) => agent.clone(),
-        None => AgentId::new("agent").map_err(fault)?,
-    };
     let resource = resource(&case.resource)?;
     if !crate::request::applies(case.action, crate::request::parts(&resource).0) {
         return Err(format!(
@@ -193,30 +184,9 @@ fn evidence(case: &Case) -> Result<Evidence, String> {
         complete: case.args_complete,
     };
     let empty = arguments.texts.is_empty() && arguments.numbers.is_empty() && arguments.complete;
-    let actor = Actor {
-        sub: "actor".to_owned(),
-        iss: None,
-    };
-    let finding = |found: &Found| Finding {
-        kind: found.kind,
-        severity: found.severity,
-        score: 1000,
-        span: None,
-        pointer: String::new(),
-        taxonomy: Vec::new(),
-    };
     Ok(Evidence {
         now,
-        principal: Principal {
-            agent,
-            user: case.user.clone(),
-            act: vec![actor; usize::from(case.act_depth)],
-            groups: case.groups.clone(),
-            issuer,
-            credential: KeyId::new("test").map_err(fault)?,
-            method: case.method.unwrap_or(AuthMethod::ApiKey),
-            expires: None,
-        },
+        principal: principal(case).map_err(|fault| fault.to_string())?,
         session: SessionId::mint(now, 0),
         epoch: 0,
         call: CallFacts {
@@ -236,6 +206,42 @@ fn evidence(case: &Case) -> Result<Evidence, String> {
         findings: case.findings.iter().map(finding).collect(),
         approved: case.approved.then(|| ApprovalId::mint(now, 0)),
     })
+}
+
+fn principal(case: &Case) -> Result<Principal, bartizan_types::IdFault> {
+    let actor = Actor {
+        sub: "actor".to_owned(),
+        iss: None,
+    };
+    let agent = match &case.agent {
+        Some(agent) => agent.clone(),
+        None => AgentId::new("agent")?,
+    };
+    let issuer = match &case.issuer {
+        Some(issuer) => issuer.clone(),
+        None => Issuer::new("local")?,
+    };
+    Ok(Principal {
+        agent,
+        user: case.user.clone(),
+        act: vec![actor; usize::from(case.act_depth)],
+        groups: case.groups.clone(),
+        issuer,
+        credential: KeyId::new("test")?,
+        method: case.method.unwrap_or(AuthMethod::ApiKey),
+        expires: None,
+    })
+}
+
+fn finding(found: &Found) -> Finding {
+    Finding {
+        kind: found.kind,
+        severity: found.severity,
+        score: 1000,
+        span: None,
+        pointer: String::new(),
+        taxonomy: Vec::new(),
+    }
 }
 
 /// Milliseconds of a TOML datetime, read by Cedar so that tests and policies agree on what a date is.
