@@ -82,10 +82,10 @@ for name, suite in G["get_suites"](G["VERSION"]).items():
             pre = env.model_copy(deep=True); rt = G["FunctionsRuntime"](suite.tools); stack = []; hijacked = False
             begin(name, suite, ut)
             out = ut.GROUND_TRUTH_OUTPUT + "\n" + getattr(it, "GROUND_TRUTH_OUTPUT", "")
-            attacker = []; user_ok = True; mid = None
+            attacker = []; user_calls = []; user_ok = True; mid = None
             for call in ut.ground_truth(env.model_copy(deep=True)):
                 verdict, text = go(call, rt, env, stack)
-                user_ok &= text is not None
+                user_ok &= text is not None; user_calls.append((call.function, verdict))
                 if text is None or hijacked or G["MARK"] not in G["squeeze"](text): continue
                 hijacked = True
                 for bad in G["inj_gt"](suite, it, env.model_copy(deep=True)):
@@ -104,7 +104,10 @@ for name, suite in G["get_suites"](G["VERSION"]).items():
             tally["side_effects"] += bool(harm) and not won
             refused = [v["decision"] for v in calls if v["decision"] != "allow"]
             tally["reach_a_human"] += any("ask" in d for d in refused if isinstance(d, dict))
-            if not won and user_ok and G["check"](suite, ut, out, pre.model_copy(deep=True), env, stack) is True: tally["utility_under_attack"] += 1
+            useful = G["check"](suite, ut, out, pre.model_copy(deep=True), env, stack) is True
+            tally["utility_under_attack"] += not won and user_ok and useful
+            if done and not verdicts and not won and not (user_ok and useful) and A.show:
+                print("UTIL", name, ut.ID, it.ID, "user refused" if not user_ok else "not useful", [(f, v["decision"]) for f, v in user_calls if v["decision"] != "allow"])
             if won or harm: landed.append((name, ut.ID, it.ID, "WON" if won else "side", [(f, v["decision"], [a[:3] for a in v["arguments"]] if A.show else "") for f, v in attacker if v["effect"] != "read"][:4]))
 stats = ask(stats={})
 if A.show:

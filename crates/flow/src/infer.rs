@@ -431,7 +431,7 @@ fn role_by_name(name: &str) -> Option<Role> {
             Role::Value
         });
     }
-    if ["user", "group"].contains(&before) && last == "email" || last == "email" || last == "emails" {
+    if last == "email" || last == "emails" {
         return Some(Role::Target);
     }
     if split.first().is_some_and(|word| {

@@ -5,7 +5,10 @@
 //! INVARIANT: forgetting only tightens, and nothing that an outsider can write becomes a fact better than
 //! [`Source::Structured`].
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -96,7 +99,7 @@ pub struct Found {
 #[derive(Debug, Clone)]
 struct Fact {
     source: Source,
-    readers: Readers,
+    readers: Arc<Readers>,
     spelling: Option<Box<str>>,
 }
 
@@ -254,6 +257,7 @@ impl Memory {
         } else {
             Readers::only(self.owner.clone())
         };
+        let readers = Arc::new(readers);
         let mut record: BTreeMap<Vec<&str>, Vec<When>> = BTreeMap::new();
         if !leaves.whole {
             self.taint(Writers::UNKNOWN);
@@ -400,7 +404,7 @@ impl Memory {
     }
 
     /// A leaf that one trusted writer wrote whole: its lines, and what a line names after a colon, are theirs as well.
-    fn vouch(&mut self, text: &str, source: Source, echoes: &BTreeMap<&str, Source>, readers: &Readers) {
+    fn vouch(&mut self, text: &str, source: Source, echoes: &BTreeMap<&str, Source>, readers: &Arc<Readers>) {
         self.fact(text, source, echoes, readers);
         if !text.contains(['\n', ':', ',']) || text.len() > 16 << 10 {
             return;
@@ -416,7 +420,7 @@ impl Memory {
         }
     }
 
-    fn fact(&mut self, text: &str, source: Source, echoes: &BTreeMap<&str, Source>, readers: &Readers) {
+    fn fact(&mut self, text: &str, source: Source, echoes: &BTreeMap<&str, Source>, readers: &Arc<Readers>) {
         let Ok(value) = canon::canonical(text) else { return };
         let source = echoes
             .get(value.key.as_ref())
@@ -435,7 +439,9 @@ impl Memory {
         let spelling: Option<Box<str>> = (value.key.get(2..) != Some(trimmed)).then(|| trimmed.into());
         let cost = OVERHEAD + 2 * value.key.len() + spelling.as_ref().map_or(0, |s| s.len());
         if let Some(known) = self.facts.get_mut(&value.key) {
-            known.readers = known.readers.join(readers);
+            if known.readers != *readers {
+                known.readers = Arc::new(known.readers.join(readers));
+            }
             if source < known.source {
                 known.source = source;
                 known.spelling = spelling;
@@ -503,7 +509,7 @@ impl Memory {
             return self.made_up();
         };
         let fact = self.facts.get(value.key.as_ref());
-        let readers = fact.map_or(Readers::Everyone, |fact| fact.readers.clone());
+        let readers = fact.map_or(Readers::Everyone, |fact| Readers::clone(&fact.readers));
         let capacity = capacity(&value.kind, text);
         let label = |writers| Label {
             writers,

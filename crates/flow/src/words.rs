@@ -483,6 +483,11 @@ pub(crate) fn singular(word: &str) -> &str {
 pub(crate) fn verb(name: &str) -> (Option<&'static Verb>, Vec<String>) {
     let mut words = split(name);
     let at = words.iter().enumerate().find_map(|(at, word)| {
+        // Of `get_or_create`, what it may do besides reading counts.
+        let joined = words
+            .get(at + 1)
+            .is_some_and(|word| word == "or" || word == "and");
+        let word = joined.then(|| words.get(at + 2)).flatten().unwrap_or(word);
         let verb = VERBS.iter().find(|verb| verb.names.contains(&word.as_str()))?;
         // A noun before the verb is fine (`issue_create`), but a noun that is spelt like a verb must come first.
         Some((at, verb))
