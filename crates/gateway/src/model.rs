@@ -62,6 +62,8 @@ pub(super) struct Asked {
     shared: Arc<Shared>,
     caller: Caller,
     api: Api,
+    /// Who was asked, for calls in the answer that it ran itself.
+    upstream: Option<UpstreamName>,
 }
 
 impl Asked {
@@ -91,10 +93,11 @@ pub(crate) async fn call(
     head: &Parts,
     body: Bytes,
 ) -> Result<Response<AgentBody>, Refusal> {
-    let asked = Asked {
+    let mut asked = Asked {
         shared: Arc::clone(shared),
         caller: caller.clone(),
         api,
+        upstream: None,
     };
     let scanned = json::scan(&body, &asked.bounds(shared.config.limits.body_bytes))
         .map_err(|fault| asked.early(fault.code))?;
@@ -107,6 +110,7 @@ pub(crate) async fn call(
     let digest = sha256(&body);
     let mut unreachable = None;
     for target in targets {
+        asked.upstream = Some(target.upstream.clone());
         side_calls(&asked, &request, &target.upstream, digest).await?;
         let to = target.model.as_ref().unwrap_or(&model).clone();
         let sent = match &target.model {
@@ -243,7 +247,7 @@ async fn propose(asked: &Asked, proposal: &Proposal) -> Result<(), Refusal> {
     let (action, resource) = match proposal.kind {
         // A call the provider ran itself was ruled on when the request asked for the tool; its trace in the answer
         // is ruled on again, as what it is.
-        ProposalKind::Hosted => match asked.shared.routes.first(asked.api) {
+        ProposalKind::Hosted => match &asked.upstream {
             Some(upstream) => (
                 Action::UseHostedTool,
                 Resource::HostedTool {
@@ -291,11 +295,13 @@ async fn come_back(
         Ok(read) => read,
         Err(code) => return Err(passage.failed(code)),
     };
-    if head.status.is_success() && endpoint == Endpoint::Generate {
+    if endpoint == Endpoint::Generate {
         let decoded = json::scan(&bytes, &asked.bounds(limits.answer_bytes))
             .and_then(|scanned| wire::decode_answer(asked.api, scanned));
         let answered = match decoded {
             Ok(answered) => answered,
+            // An error need be no answer; where it is one, its calls are ruled on all the same.
+            Err(_) if !head.status.is_success() => Answered::default(),
             Err(fault) => return Err(passage.failed(fault.of_upstream().code)),
         };
         if let Err(refusal) = rule_on(asked, &answered).await {
@@ -328,10 +334,36 @@ fn dressed<R>(head: &response::Parts, passage: &Passage<R>, body: AgentBody) -> 
     let mut response = Response::new(body);
     *response.status_mut() = head.status;
     *response.headers_mut() = answer_headers(&head.headers);
+    in_utf8(response.headers_mut());
     if let Ok(call) = HeaderValue::from_str(&passage.call().to_string()) {
         response.headers_mut().insert("x-bartizan-call", call);
     }
     response
+}
+
+/// Takes away the word for another charset than the one the body was read in: a client that believes it would read
+/// another body.
+fn in_utf8(headers: &mut HeaderMap) {
+    let Some(said) = headers.get(header::CONTENT_TYPE) else {
+        return;
+    };
+    let text = said.to_str().unwrap_or_default().to_ascii_lowercase();
+    let (essence, parameters) = text.split_once(';').unwrap_or((&text, ""));
+    let charset = parameters.split_once("charset").map(|(_, rest)| rest);
+    let utf8 = charset.is_none_or(|rest| {
+        let value = rest.trim_start_matches([' ', '=', '"']);
+        value
+            .split([';', '"', ' '])
+            .next()
+            .is_some_and(|value| value == "utf-8" || value == "utf8")
+    });
+    if !utf8 {
+        let essence = HeaderValue::from_str(essence.trim());
+        headers.insert(
+            header::CONTENT_TYPE,
+            essence.unwrap_or(HeaderValue::from_static("application/json")),
+        );
+    }
 }
 
 /// Headers of an upstream's answer that are about the answer, and not about its connection or its site.
@@ -369,6 +401,7 @@ pub(crate) async fn list(
         shared: Arc::clone(shared),
         caller: caller.clone(),
         api,
+        upstream: None,
     };
     let upstream = shared
         .routes

@@ -420,3 +420,146 @@ async fn every_action_in_the_records_is_a_ruled_one() {
         .collect();
     assert_eq!(actions, [Action::Generate, Action::ProposeTool]);
 }
+
+#[tokio::test]
+async fn our_own_key_is_never_shown_to_a_provider() {
+    let provider = Upstreamed::start(vec![json(SAID), json(SAID)]).await;
+    let mut upstream = upstream("openai", Family::Openai, provider.address);
+    upstream.credential = bartizan_gateway::config::Credential::Client;
+    let gate = Gated::start(config(vec![upstream]), OPEN).await;
+    let own = format!("Bearer {}", gate.key);
+    for theirs in [
+        own.as_str(),
+        gate.key.as_str(),
+        "Bearer bz_another",
+        "bearer  bz_another",
+    ] {
+        let headers = [("x-bartizan-key", gate.key.as_str()), ("authorization", theirs)];
+        let (status, _, body) = gate.send(CHAT, ASK, &headers).await;
+        let code = code(&body);
+        assert_eq!(
+            (status.as_u16(), code.as_str()),
+            (401, "identity.credential_ambiguous")
+        );
+    }
+    let twice = [
+        ("x-bartizan-key", gate.key.as_str()),
+        ("authorization", "Bearer sk-1"),
+        ("authorization", "Bearer sk-2"),
+    ];
+    assert_eq!(gate.send(CHAT, ASK, &twice).await.0, 401);
+    assert_eq!(provider.count(), 0);
+    let headers = [
+        ("x-bartizan-key", gate.key.as_str()),
+        ("authorization", "Bearer sk-1"),
+    ];
+    assert_eq!(gate.send(CHAT, ASK, &headers).await.0, 200);
+    assert_eq!(
+        provider.seen.lock().unwrap()[0].headers["authorization"],
+        "Bearer sk-1"
+    );
+}
+
+#[tokio::test]
+async fn nothing_rides_along_in_the_query_or_the_charset() {
+    let (gate, provider) = gated(vec![json(SAID), json(SAID)], OPEN).await;
+    for query in [
+        "model=other",
+        "beta=true&tools=x",
+        "beta=true&&x",
+        "%62eta=true",
+        "key",
+    ] {
+        let (status, _, body) = gate.post(&format!("{CHAT}?{query}"), ASK).await;
+        assert_eq!(
+            (status.as_u16(), code(&body)),
+            (400, "wire.request_shape".to_owned()),
+            "{query}"
+        );
+    }
+    assert_eq!(provider.count(), 0);
+    assert_eq!(gate.post(&format!("{CHAT}?beta=true"), ASK).await.0, 200);
+    let bearer = format!("Bearer {}", gate.key);
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json; charset=utf-7"),
+    ];
+    let _either = gate.send(CHAT, ASK, &headers).await;
+    for seen in provider.seen.lock().unwrap().iter() {
+        assert_eq!(seen.headers["content-type"], "application/json");
+    }
+    assert_eq!(
+        provider.seen.lock().unwrap()[0].path,
+        "/v1/chat/completions?beta=true"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_is_told_in_the_charset_it_was_read_in() {
+    for (said, told) in [
+        ("application/json; charset=utf-7", "application/json"),
+        ("application/json; x=y; charset=\"UTF-16\"", "application/json"),
+        (
+            "application/json; charset=UTF-8",
+            "application/json; charset=UTF-8",
+        ),
+        ("application/json", "application/json"),
+    ] {
+        let (gate, _provider) = gated(vec![Answer::Whole(200, said, SAID.into())], OPEN).await;
+        let (status, headers, _) = gate.post(CHAT, ASK).await;
+        assert_eq!(
+            (status.as_u16(), headers["content-type"].to_str().unwrap()),
+            (200, told)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_call_in_an_answer_of_failing_status_is_ruled_on() {
+    for status in [300, 404, 500] {
+        let (gate, _provider) = gated(
+            vec![Answer::Whole(status, "application/json", CALLED.into())],
+            NO_PAY,
+        )
+        .await;
+        let (status, _, body) = gate.post(CHAT, ASK).await;
+        assert_eq!(
+            (status.as_u16(), code(&body)),
+            (403, "policy.proposal".to_owned())
+        );
+        assert!(!String::from_utf8_lossy(&body).contains("\"pay\""));
+    }
+    // What is no answer is told as it came.
+    let (gate, _provider) = gated(vec![Answer::Whole(502, "text/html", b"<p>bad".into())], NO_PAY).await;
+    let (status, _, body) = gate.post(CHAT, ASK).await;
+    assert_eq!((status.as_u16(), &body[..]), (502, &b"<p>bad"[..]));
+}
+
+#[tokio::test]
+async fn what_a_provider_ran_is_ruled_on_as_that_providers() {
+    const SEARCHED: &str = r#"{"id":"r","object":"response","status":"completed","output":[{"type":"web_search_call","id":"w","status":"completed"}]}"#;
+    const ONLY_FIRST: &str = r#"
+permit (principal, action in [Bartizan::Action::"generate"], resource);
+permit (principal, action == Bartizan::Action::"use_hosted_tool", resource == Bartizan::HostedTool::"first/web_search");
+"#;
+    for (name, status) in [("of-first", 200), ("of-second", 403)] {
+        let provider = Upstreamed::start(vec![json(SEARCHED)]).await;
+        let mut config = config(vec![
+            upstream("first", Family::Openai, provider.address),
+            upstream("second", Family::Openai, provider.address),
+        ]);
+        for at in ["first", "second"] {
+            config.models.push(ModelRoute {
+                name: ModelName::new(&format!("of-{at}")).unwrap(),
+                targets: vec![ModelTarget {
+                    upstream: UpstreamName::new(at).unwrap(),
+                    model: ModelName::new("m").unwrap(),
+                }],
+            });
+        }
+        let gate = Gated::start(config, ONLY_FIRST).await;
+        let ask = format!(r#"{{"model":"{name}","input":"hi","store":false}}"#);
+        let (said, _, body) = gate.post("/v1/responses", ask).await;
+        assert_eq!(said.as_u16(), status, "{}", String::from_utf8_lossy(&body));
+    }
+}

@@ -21,7 +21,6 @@ use crate::{
 /// Headers of the agent that a provider may see. Everything else stays here, credentials above all.
 const FORWARDED: &[&str] = &[
     "accept",
-    "content-type",
     "user-agent",
     "idempotency-key",
     "traceparent",
@@ -31,6 +30,10 @@ const FORWARDED: &[&str] = &[
     "x-app",
 ];
 const FORWARDED_PREFIXES: &[&str] = &["anthropic-", "openai-", "x-stainless-"];
+/// Query parameters that the SDKs send. Whatever else a query says, nobody would have ruled on.
+const QUERY: &[&str] = &["beta", "api-version", "limit", "after", "after_id", "before_id"];
+/// How our own keys begin, as agents are given them.
+const OWN_KEYS: &str = "bz_";
 
 /// All routes.
 pub(crate) struct Routes {
@@ -147,7 +150,8 @@ impl Routes {
     /// A request to an upstream: the agent's harmless headers, the upstream's own credential.
     ///
     /// # Errors
-    /// [`Code::SecretMissing`] where the credential is not there; [`Code::Bug`] for a path we built wrongly.
+    /// [`Code::SecretMissing`] where the credential is not there; [`Code::RequestShape`] for a query that no SDK
+    /// sends; [`Code::CredentialAmbiguous`] where the provider would be shown what is ours.
     pub(crate) fn outbound(
         &self,
         name: &UpstreamName,
@@ -157,11 +161,7 @@ impl Routes {
         secrets: &Secrets,
     ) -> Result<Outbound, Code> {
         let upstream = self.upstreams.get(name).ok_or(Code::Bug)?;
-        let query = head
-            .uri
-            .query()
-            .map(|query| format!("?{query}"))
-            .unwrap_or_default();
+        let query = query(&head.uri)?;
         let uri: Uri = format!("{}{path}{query}", upstream.base)
             .parse()
             .map_err(|_| Code::RequestShape)?;
@@ -171,6 +171,10 @@ impl Routes {
             if FORWARDED.contains(&text) || FORWARDED_PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
                 headers.append(name, value.clone());
             }
+        }
+        if !body.is_empty() {
+            // Without what the agent said beside it: in another charset the same bytes are another body.
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         // What comes back is read before it is released, so it had better come unpacked.
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -222,6 +226,27 @@ impl Routes {
     }
 }
 
+/// The query to send on: as it came, where all of it is known.
+fn query(uri: &Uri) -> Result<String, Code> {
+    let Some(query) = uri.query().filter(|query| !query.is_empty()) else {
+        return Ok(String::new());
+    };
+    let known = |part: &str| QUERY.contains(&part.split('=').next().unwrap_or_default());
+    if query.split('&').all(known) {
+        Ok(format!("?{query}"))
+    } else {
+        Err(Code::RequestShape)
+    }
+}
+
+/// Whether a provider's credential is, or begins like, what the agent proved itself to us with: an SDK configured
+/// with one key for everything sends it twice.
+fn holds_ours(value: &HeaderValue, own: &HeaderValue) -> bool {
+    let text = value.to_str().unwrap_or_default().trim();
+    let token = text.rsplit(' ').next().unwrap_or_default();
+    token.as_bytes() == own.as_bytes().trim_ascii() || text.contains(OWN_KEYS)
+}
+
 impl Upstream {
     fn new(upstream: &config::Upstream, config: &Config) -> Result<Self, StartFault> {
         let base = upstream.url.to_string();
@@ -250,8 +275,12 @@ impl Upstream {
         match &self.credential {
             Credential::None => Ok(None),
             // Only beside our own header is `Authorization` the provider's; else it is our key, which stays here.
-            Credential::Client if head.headers.contains_key(&edge::OWN_KEY) => {
-                let value = head.headers.get(header::AUTHORIZATION).ok_or(missing)?;
+            Credential::Client if let Some(own) = head.headers.get(&edge::OWN_KEY) => {
+                let mut values = head.headers.get_all(header::AUTHORIZATION).iter();
+                let value = values.next().ok_or(missing)?;
+                if values.next().is_some() || holds_ours(value, own) {
+                    return Err(Code::CredentialAmbiguous);
+                }
                 Ok(Some((header::AUTHORIZATION, value.clone())))
             }
             Credential::Client => Err(missing),

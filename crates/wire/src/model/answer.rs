@@ -27,7 +27,7 @@ impl Usage {
 }
 
 /// A unary answer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Answered {
     /// Every call in it, in order.
     pub proposals: Vec<Proposal>,

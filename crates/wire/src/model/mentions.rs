@@ -3,7 +3,7 @@
 //! Decoders read the places that an API has for calls. A client may read others: a framework that unwraps what its
 //! SDK passes on, a wrapper of some proxy. So whoever decodes counts what it read and compares; more is refused.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
@@ -102,8 +102,8 @@ impl<'de> Visitor<'de> for Walk {
     }
 }
 
-fn names_calls(key: &Cow<'_, str>) -> bool {
-    CALLS.iter().any(|name| key == name || poses_as(key, name))
+fn names_calls(key: &str) -> bool {
+    CALLS.iter().any(|name| key == *name || poses_as(key, name))
 }
 
 #[cfg(test)]
