@@ -60,6 +60,8 @@ pub struct Assessment {
     pub tainted: bool,
     /// A secret was read before.
     pub secret: bool,
+    /// It hands something to somebody: a target is given, or none is declared and so none can be checked.
+    pub external: bool,
     /// Every target may see everything that was read.
     pub readable: bool,
     /// Every amount is vouched for, or within a tenth of an amount that is.
@@ -146,6 +148,14 @@ pub fn assess(
             argument.source = Source::Picked;
         }
     }
+    let aimed = manifest.arguments.iter().any(|(_, role)| *role == Role::Target);
+    let external = matches!(
+        manifest.effect,
+        Effect::Send | Effect::Pay | Effect::Execute | Effect::Unknown
+    ) && (!aimed
+        || seen
+            .iter()
+            .any(|a| a.role == Role::Target && a.source != Source::Empty));
     let context = memory.context();
     let readable = seen
         .iter()
@@ -159,6 +169,7 @@ pub fn assess(
         whole,
         tainted: memory.tainted(),
         secret: memory.secret(),
+        external,
         readable,
         bounded,
         epoch: memory.epoch(),

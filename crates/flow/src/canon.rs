@@ -10,7 +10,7 @@ use unicode_security::MixedScript as _;
 use crate::when::{self, When};
 
 /// Longest value that has a key, in bytes. Longer text is content and vouches for nothing.
-pub const LIMIT: usize = 256;
+pub const LIMIT: usize = 2048;
 
 /// Why a value has no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -101,7 +101,6 @@ fn provenance(seen: &Assessment) -> Option<Reason> {
             .arguments
             .iter()
             .any(|a| a.role == Role::Selector && a.source > Source::Picked);
-    let sends = matches!(seen.effect, Effect::Send | Effect::Execute);
     if bad(Role::Target) {
         Some(Reason::Target)
     } else if bad(Role::Selector) {
@@ -114,7 +113,7 @@ fn provenance(seen: &Assessment) -> Option<Reason> {
         Some(Reason::Amount)
     } else if bad(Role::Unknown) {
         Some(Reason::UnknownRole)
-    } else if seen.secret && sends {
+    } else if seen.secret && seen.external {
         Some(Reason::Secret)
     } else if seen.foreign_tokens() > 0 {
         Some(Reason::ActiveTokens)

@@ -104,9 +104,9 @@ struct Fact {
 }
 
 /// Facts kept for any session, before text read earns more, in bytes.
-const FLOOR: usize = 256 << 10;
+const FLOOR: usize = 128 << 10;
 /// What a fact costs beside its texts: map slot, queue slot, allocator.
-const OVERHEAD: usize = 160;
+const OVERHEAD: usize = 192;
 const DEPTH: usize = 64;
 const NUMBERS: usize = 256;
 
@@ -272,9 +272,7 @@ impl Memory {
                     held.as_str()
                 }
             };
-            self.read = self
-                .read
-                .saturating_add(text.len() + path.last().map_or(0, |key| key.len()) + 4);
+            self.read = self.read.saturating_add(text.len());
             match class {
                 Class::Trusted | Class::Directory => {
                     let source = if class == Class::Trusted {
@@ -458,7 +456,7 @@ impl Memory {
                 spelling,
             },
         );
-        if self.bytes > self.allowed() * 2 {
+        if self.bytes > self.allowed() + FLOOR {
             self.shrink();
         }
     }

@@ -53,6 +53,21 @@ fn text() -> impl Strategy<Value = String> {
     proptest::collection::vec(word(), 0..6).prop_map(|words| words.join(" "))
 }
 
+/// A prompt that more often than not calls for the tool, so that allow is within reach.
+fn asked() -> impl Strategy<Value = String> {
+    (text(), any::<bool>()).prop_map(|(text, asks)| {
+        if asks {
+            format!("send an email {text}")
+        } else {
+            text
+        }
+    })
+}
+
+fn maybe() -> impl Strategy<Value = String> {
+    prop_oneof![3 => Just(String::new()), 2 => word()]
+}
+
 fn manifest(effect: Effect) -> Manifest {
     let p = PathPattern::new;
     Manifest {
@@ -88,11 +103,11 @@ fn hostile() -> impl Strategy<Value = Value> {
 
 fn arguments() -> impl Strategy<Value = Value> {
     (
-        proptest::collection::vec(word(), 0..3),
-        word(),
-        word(),
-        word(),
-        text(),
+        proptest::collection::vec(word(), 0..2),
+        maybe(),
+        maybe(),
+        maybe(),
+        maybe(),
     )
         .prop_map(
             |(to, id, when, sum, body)| json!({"to": to, "id": id, "when": when, "sum": sum, "body": body}),
@@ -144,7 +159,7 @@ proptest! {
 
     /// Invariant 5: whatever an outsider adds to what is read, what was not allowed is not allowed afterwards.
     #[test]
-    fn an_untrusted_read_never_loosens(prompt in text(), results in proptest::collection::vec(result(), 0..4),
+    fn an_untrusted_read_never_loosens(prompt in asked(), results in proptest::collection::vec(result(), 0..4),
             added in hostile(), at in 0_usize..5, effect in effects(), call in arguments()) {
         let tool = "send_email";
         let (before, intent) = session(&prompt, &results);
@@ -158,7 +173,7 @@ proptest! {
     }
 
     #[test]
-    fn an_unstructured_or_failed_read_never_loosens(prompt in text(), results in proptest::collection::vec(result(), 0..3),
+    fn an_unstructured_or_failed_read_never_loosens(prompt in asked(), results in proptest::collection::vec(result(), 0..3),
             added in text(), failed: bool, effect in effects(), call in arguments()) {
         let (mut memory, intent) = session(&prompt, &results);
         let before = decide(&assess(&memory, &intent, "send_email", &manifest(effect), &call));
@@ -228,7 +243,7 @@ proptest! {
         let mut memory = Memory::new();
         for list in results {
             memory.result(&all, None, Content::Json(&json!(list)));
-            prop_assert!(memory.bytes() <= (256 << 10) + memory.read());
+            prop_assert!(memory.bytes() <= (128 << 10) + memory.read());
         }
     }
 }
