@@ -415,7 +415,7 @@ async fn mcp(peer: &Peer) -> Result<Target, String> {
         return Err("the tool is not listed".to_owned());
     }
     let call = json!({
-        "jsonrpc": "2.0", "id": 3, "method": "tools/call",
+        "jsonrpc": "2.0", "id": load::FIRST_ID, "method": "tools/call",
         "params": {
             "name": "track_parcel",
             "arguments": { "number": "PX-2026-0042-7719", "carrier": "north", "history": true },

@@ -38,7 +38,27 @@ impl Target {
             request,
         }
     }
+
+    /// The request of one connection among many: a JSON-RPC id of [`FIRST_ID`] becomes the connection's own, since
+    /// MCP forbids two requests of one session under one id.
+    fn of_connection(&self, number: usize) -> Vec<u8> {
+        let mut request = self.request.clone();
+        let marker = format!("\"id\":{FIRST_ID}");
+        let own = format!("\"id\":{}", FIRST_ID + number);
+        let at = request
+            .windows(marker.len())
+            .position(|window| window == marker.as_bytes());
+        if let Some(place) = at.and_then(|at| request.get_mut(at..at + marker.len()))
+            && own.len() == place.len()
+        {
+            place.copy_from_slice(own.as_bytes());
+        }
+        request
+    }
 }
+
+/// The JSON-RPC id that each connection replaces by its own; three digits, as theirs have.
+pub(crate) const FIRST_ID: usize = 100;
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -226,9 +246,9 @@ pub(crate) async fn closed(
 ) -> Result<Outcome, String> {
     let shared = Rc::new(Shared::default());
     let mut tasks = Vec::new();
-    for _ in 0..connections {
+    for number in 0..connections {
         let mut connection = Connection::open(&target.address).await?;
-        let (request, shared) = (target.request.clone(), Rc::clone(&shared));
+        let (request, shared) = (target.of_connection(number), Rc::clone(&shared));
         tasks.push(tokio::task::spawn_local(async move {
             while !shared.over.get() {
                 let begun = Instant::now();
@@ -274,8 +294,8 @@ pub(crate) async fn open(
     }
     let begun = Instant::now();
     let mut tasks = Vec::new();
-    for mut connection in opened {
-        let (request, shared, next) = (target.request.clone(), Rc::clone(&shared), Rc::clone(&next));
+    for (number, mut connection) in opened.into_iter().enumerate() {
+        let (request, shared, next) = (target.of_connection(number), Rc::clone(&shared), Rc::clone(&next));
         tasks.push(tokio::task::spawn_local(async move {
             loop {
                 let index = next.get();
@@ -341,5 +361,12 @@ mod tests {
         let text = String::from_utf8(target.request).expect("text");
         assert!(text.starts_with("POST /x HTTP/1.1\r\nhost: 127.0.0.1:1\r\n"));
         assert!(text.ends_with("content-length: 2\r\na: b\r\n\r\n{}"));
+    }
+
+    #[test]
+    fn each_connection_has_its_own_id() {
+        let target = Target::post("127.0.0.1:1", "/x", &[], br#"{"id":100,"method":"x"}"#);
+        assert_eq!(target.of_connection(0), target.request);
+        assert!(String::from_utf8_lossy(&target.of_connection(31)).contains(r#"{"id":131,"#));
     }
 }
