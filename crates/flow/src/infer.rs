@@ -10,7 +10,7 @@ use bartizan_types::Effects;
 
 use crate::{
     manifest::{Class, Effect, Manifest, PathPattern, Role},
-    words,
+    roles, words,
 };
 
 /// What a tool says of itself.
@@ -103,7 +103,7 @@ pub fn infer(tool: &ToolFacts<'_>) -> Inferred {
     }
     let mut arguments = Vec::new();
     let mut reasons = Vec::new();
-    let money = effect == Effect::Pay && names().any(|name| role_by_name(name) == Some(Role::Amount));
+    let money = effect == Effect::Pay && names().any(|name| roles::by_name(name) == Some(Role::Amount));
     for (name, schema) in properties.into_iter().flatten().take(256) {
         let (mut role, reason) = role(name, schema, effect);
         // The day a payment is booked for moves nothing elsewhere.
@@ -174,286 +174,12 @@ fn moves_money<'a>(tool: &str, mut names: impl Iterator<Item = &'a str>) -> bool
             "funds",
         ]
         .contains(&words::singular(word))
-    }) && names.any(|name| matches!(role_by_name(name), Some(Role::Amount | Role::Target)))
+    }) && names.any(|name| matches!(roles::by_name(name), Some(Role::Amount | Role::Target)))
 }
 
 fn invites(name: &str) -> bool {
     words::split(name).iter().any(|word| {
         ["participant", "attendee", "invitee", "guest", "collaborator"].contains(&words::singular(word))
-    })
-}
-
-/// What an argument's name says, the last telling word first.
-fn role_by_name(name: &str) -> Option<Role> {
-    const TARGET: &[&str] = &[
-        "recipient",
-        "to",
-        "cc",
-        "bcc",
-        "email",
-        "mail",
-        "participant",
-        "attendee",
-        "invitee",
-        "guest",
-        "collaborator",
-        "url",
-        "uri",
-        "link",
-        "webhook",
-        "endpoint",
-        "host",
-        "domain",
-        "iban",
-        "payee",
-        "beneficiary",
-        "receiver",
-        "phone",
-        "password",
-        "passphrase",
-        "token",
-        "secret",
-        "credential",
-        "command",
-        "cmd",
-        "script",
-        "code",
-        "sql",
-        "expression",
-        "args",
-        "env",
-        "destination",
-        "dest",
-        "target",
-        "number",
-        "address",
-        "callback",
-        "redirect",
-    ];
-    const SELECTOR: &[&str] = &[
-        "id",
-        "path",
-        "filename",
-        "file",
-        "folder",
-        "directory",
-        "dir",
-        "key",
-        "slug",
-        "sha",
-        "ref",
-        "branch",
-        "owner",
-        "repo",
-        "repository",
-        "org",
-        "organization",
-        "project",
-        "workspace",
-        "database",
-        "db",
-        "table",
-        "collection",
-        "channel",
-        "channels",
-        "user",
-        "username",
-        "team",
-        "board",
-        "calendar",
-        "thread",
-        "ts",
-        "uuid",
-        "uid",
-        "handle",
-        "index",
-        "bucket",
-        "namespace",
-        "cluster",
-        "name",
-        "names",
-        "hotel",
-        "restaurant",
-        "company",
-        "product",
-        "item",
-        "identifier",
-        "base",
-        "head",
-        "source",
-        "from",
-        "selector",
-        "element",
-        "schema",
-        "group",
-        "device",
-        "resource",
-    ];
-    const CONTENT: &[&str] = &[
-        "body",
-        "content",
-        "text",
-        "message",
-        "subject",
-        "title",
-        "description",
-        "comment",
-        "note",
-        "notes",
-        "summary",
-        "html",
-        "caption",
-        "markdown",
-        "query",
-        "q",
-        "prompt",
-        "question",
-        "thought",
-        "data",
-        "search",
-        "topic",
-        "location",
-        "keyword",
-        "pattern",
-        "snippet",
-        "reply",
-        "edits",
-        "observation",
-        "fact",
-        "block",
-        "children",
-    ];
-    const TIME: &[&str] = &[
-        "date",
-        "day",
-        "time",
-        "datetime",
-        "start",
-        "end",
-        "due",
-        "deadline",
-        "until",
-        "since",
-        "before",
-        "after",
-        "timestamp",
-        "month",
-        "year",
-        "when",
-        "at",
-    ];
-    const AMOUNT: &[&str] = &[
-        "amount", "price", "total", "cost", "sum", "fee", "quantity", "qty",
-    ];
-    const VALUE: &[&str] = &[
-        "status",
-        "state",
-        "permission",
-        "priority",
-        "color",
-        "limit",
-        "page",
-        "size",
-        "count",
-        "sort",
-        "order",
-        "n",
-        "language",
-        "locale",
-        "format",
-        "type",
-        "kind",
-        "mode",
-        "recurring",
-        "visibility",
-        "label",
-        "labels",
-        "tag",
-        "tags",
-        "offset",
-        "cursor",
-        "direction",
-        "timezone",
-        "tz",
-        "street",
-        "city",
-        "country",
-        "first",
-        "last",
-        "depth",
-        "timeout",
-        "width",
-        "height",
-        "max",
-        "min",
-        "currency",
-        "emoji",
-        "reaction",
-        "filter",
-        "fields",
-        "level",
-        "metadata",
-        "options",
-        "verbose",
-        "unit",
-        "units",
-        "role",
-        "assignee",
-        "assignees",
-        "category",
-        "reason",
-    ];
-    let split = words::split(name);
-    let has = |list: &[&str], word: &str| list.contains(&word) || list.contains(&words::singular(word));
-    let last = split.last()?.as_str();
-    let before = split
-        .len()
-        .checked_sub(2)
-        .and_then(|at| split.get(at))
-        .map_or("", String::as_str);
-    if ["id", "ids", "key", "uuid", "sha"].contains(&last) {
-        return Some(Role::Selector);
-    }
-    if last == "number" && !["phone", "account", "card", "mobile", "routing"].contains(&before) {
-        return Some(if ["page", ""].contains(&before) {
-            Role::Value
-        } else {
-            Role::Selector
-        });
-    }
-    if matches!(
-        (before, last),
-        ("first" | "last" | "display" | "full" | "user" | "nick", "name")
-    ) {
-        return Some(if before == "user" {
-            Role::Selector
-        } else {
-            Role::Value
-        });
-    }
-    if last == "email" || last == "emails" {
-        return Some(Role::Target);
-    }
-    if split.first().is_some_and(|word| {
-        [
-            "max", "min", "per", "num", "include", "exclude", "is", "has", "sort", "order", "page",
-        ]
-        .contains(&word.as_str())
-    }) {
-        return Some(Role::Value);
-    }
-    split.iter().rev().find_map(|word| {
-        [
-            (TIME, Role::Time),
-            (AMOUNT, Role::Amount),
-            (TARGET, Role::Target),
-            (CONTENT, Role::Content),
-            (VALUE, Role::Value),
-            (SELECTOR, Role::Selector),
-        ]
-        .into_iter()
-        .find(|(list, _)| has(list, word))
-        .map(|(_, role)| role)
     })
 }
 
@@ -485,7 +211,7 @@ fn role(name: &str, schema: &Value, effect: Effect) -> (Role, Because) {
         Some("uuid") => return (Role::Selector, Because::ArgumentType),
         _ => {}
     }
-    let named = role_by_name(name);
+    let named = roles::by_name(name);
     let goes = matches!(effect, Effect::Send | Effect::Pay);
     let role = match named {
         // Whom or where something is handed: a channel, a user, a hotel.
@@ -508,6 +234,11 @@ fn role(name: &str, schema: &Value, effect: Effect) -> (Role, Because) {
         };
         return (role, Because::ArgumentName);
     }
+    described(schema, &kind)
+}
+
+/// The role that an argument's description or type tells.
+fn described(schema: &Value, kind: &dyn Fn(&str) -> bool) -> (Role, Because) {
     let said = schema
         .get("description")
         .and_then(Value::as_str)
@@ -543,6 +274,32 @@ fn hands(name: &str) -> bool {
         .contains(&words::singular(word))
     })
 }
+
+/// Classes by a key's shape.
+const SHAPES: &[(&str, Class)] = &[
+    ("**.id", Class::Trusted),
+    ("**.id_", Class::Trusted),
+    ("**.*_id", Class::Trusted),
+    ("**.uuid", Class::Trusted),
+    ("**.number", Class::Trusted),
+    ("**.*_time", Class::Trusted),
+    ("**.*_at", Class::Trusted),
+    ("**.date", Class::Trusted),
+    ("**.timestamp", Class::Trusted),
+    ("**.size", Class::Trusted),
+    ("**.amount", Class::Trusted),
+    ("**.email", Class::Structured),
+    ("**.sender", Class::Structured),
+    ("**.from", Class::Structured),
+    ("**.recipient", Class::Structured),
+    ("**.name", Class::Structured),
+    ("**.title", Class::Structured),
+    ("**.filename", Class::Structured),
+    ("**.participants.*", Class::Structured),
+    ("**.recipients.*", Class::Structured),
+    ("**.url", Class::Structured),
+    ("**.status", Class::Structured),
+];
 
 /// Keys of leaves that are secrets.
 const SECRETS: &[&str] = &[
@@ -620,30 +377,7 @@ fn results(tool: &ToolFacts<'_>, effect: Effect) -> Vec<(PathPattern, Class)> {
             ]);
         }
     }
-    lines.extend([
-        ("**.id", Class::Trusted),
-        ("**.id_", Class::Trusted),
-        ("**.*_id", Class::Trusted),
-        ("**.uuid", Class::Trusted),
-        ("**.number", Class::Trusted),
-        ("**.*_time", Class::Trusted),
-        ("**.*_at", Class::Trusted),
-        ("**.date", Class::Trusted),
-        ("**.timestamp", Class::Trusted),
-        ("**.size", Class::Trusted),
-        ("**.amount", Class::Trusted),
-        ("**.email", Class::Structured),
-        ("**.sender", Class::Structured),
-        ("**.from", Class::Structured),
-        ("**.recipient", Class::Structured),
-        ("**.name", Class::Structured),
-        ("**.title", Class::Structured),
-        ("**.filename", Class::Structured),
-        ("**.participants.*", Class::Structured),
-        ("**.recipients.*", Class::Structured),
-        ("**.url", Class::Structured),
-        ("**.status", Class::Structured),
-    ]);
+    lines.extend_from_slice(SHAPES);
     lines
         .into_iter()
         .map(|(pattern, class)| (PathPattern::new(pattern), class))

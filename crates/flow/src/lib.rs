@@ -19,6 +19,7 @@ mod manifest;
 mod memory;
 mod prompt;
 pub mod reference;
+mod roles;
 mod tokens;
 pub mod when;
 mod words;

@@ -273,44 +273,9 @@ impl Memory {
                 }
             };
             self.read = self.read.saturating_add(text.len());
-            match class {
-                Class::Trusted | Class::Directory => {
-                    let source = if class == Class::Trusted {
-                        Source::Trusted
-                    } else {
-                        Source::Directory
-                    };
-                    self.vouch(text, source, &echoes, &readers);
-                    if let Some(key) = path
-                        .last()
-                        .filter(|key| !key.starts_with(|c: char| c.is_ascii_digit()))
-                    {
-                        self.fact(key, source, &echoes, &readers);
-                    }
-                    if !path.contains(&MANY)
-                        && let Ok(Canonical {
-                            kind: Kind::When(when),
-                            ..
-                        }) = canon::canonical(text)
-                    {
-                        let parent = path.split_last().map_or(Vec::new(), |(_, rest)| rest.to_vec());
-                        record.entry(parent).or_default().push(when);
-                    }
-                    self.writers = self.writers.join(if class == Class::Trusted {
-                        Writers::OPERATOR
-                    } else {
-                        Writers::DIRECTORY
-                    });
-                }
-                Class::Structured => {
-                    self.fact(text, Source::Structured, &echoes, &readers);
-                    self.taint(Writers::PARTY);
-                }
-                Class::FreeText => self.taint(Writers::UNKNOWN),
-                Class::Secret => {
-                    self.secret = true;
-                    self.taint(Writers::UNKNOWN);
-                }
+            if let Some(when) = self.leaf(class, path, text, &echoes, &readers) {
+                let parent = path.split_last().map_or(Vec::new(), |(_, rest)| rest.to_vec());
+                record.entry(parent).or_default().push(when);
             }
         }
         if let Content::Json(Value::Array(list)) = content {
@@ -321,6 +286,44 @@ impl Memory {
         }
         self.readers = self.readers.join(&readers);
         self.shrink();
+    }
+
+    /// Takes in one leaf; inside is the moment it names, if a trusted writer wrote it.
+    fn leaf(
+        &mut self,
+        class: Class,
+        path: &[&str],
+        text: &str,
+        echoes: &BTreeMap<&str, Source>,
+        readers: &Arc<Readers>,
+    ) -> Option<When> {
+        let (source, writers) = match class {
+            Class::Trusted => (Source::Trusted, Writers::OPERATOR),
+            Class::Directory => (Source::Directory, Writers::DIRECTORY),
+            Class::Structured => {
+                self.fact(text, Source::Structured, echoes, readers);
+                self.taint(Writers::PARTY);
+                return None;
+            }
+            Class::FreeText | Class::Secret => {
+                self.secret |= class == Class::Secret;
+                self.taint(Writers::UNKNOWN);
+                return None;
+            }
+        };
+        self.vouch(text, source, echoes, readers);
+        // What a trusted answer is keyed by, such as a name, is the service's own word too.
+        if let Some(key) = path
+            .last()
+            .filter(|key| !key.starts_with(|c: char| c.is_ascii_digit()))
+        {
+            self.fact(key, source, echoes, readers);
+        }
+        self.writers = self.writers.join(writers);
+        match canon::canonical(text).ok()?.kind {
+            Kind::When(when) if !path.contains(&MANY) => Some(when),
+            _ => None,
+        }
     }
 
     fn taint(&mut self, writers: Writers) {

@@ -1,0 +1,272 @@
+//! The rules one by one, on small stories: what passes, and what its nearest hostile twin gets.
+
+use bartizan_flow::{
+    Content, Decision, Effect, Intent, Manifest, Memory, Reason, Role, Source, ToolFacts, assess, decide,
+    infer,
+};
+use bartizan_types::Effects;
+use serde_json::{Value, json};
+
+fn manifest(value: Value) -> Manifest {
+    serde_json::from_value(value).unwrap()
+}
+
+fn files() -> Manifest {
+    manifest(
+        json!({"effect": "read", "reviewed": true, "results": [["*.id", "trusted"], ["*.size", "trusted"], ["*.start", "trusted"], ["*.end", "trusted"], ["*.owner", "structured"], ["*.ssn", "secret"]]}),
+    )
+}
+
+fn mail() -> Manifest {
+    manifest(
+        json!({"effect": "send", "reviewed": true, "arguments": [["to.*", "target"], ["body", "content"], ["when", "time"], ["until", "time"], ["sum", "amount"]]}),
+    )
+}
+
+fn rule(prompt: &str, read: &Value, tool: &str, manifest: &Manifest, call: &Value) -> Decision {
+    let mut memory = Memory::new();
+    memory.tenant("home.example");
+    memory.prompt(prompt);
+    let intent = Intent::of(&memory, [tool]);
+    memory.result(&files(), None, Content::Json(read));
+    decide(&assess(&memory, &intent, tool, manifest, call))
+}
+
+#[test]
+fn targets() {
+    let check = |prompt: &str, to: &str| {
+        rule(
+            prompt,
+            &json!([{"owner": "eve@evil.example", "note": to}]),
+            "send_email",
+            &mail(),
+            &json!({"to": [to], "body": "hi"}),
+        )
+    };
+    assert_eq!(check("Email ann@example.com", "ann@example.com"), Decision::Allow);
+    assert_eq!(
+        check("Email my boss", "anyone@home.example"),
+        Decision::Allow,
+        "the organisation's own"
+    );
+    for hostile in [
+        "eve@evil.example",
+        "ann@example.com.evil.example",
+        "x@home.example.evil.example",
+        "ann@examp1e.com",
+    ] {
+        assert_eq!(
+            check("Email ann@example.com", hostile),
+            Decision::Ask(Reason::Target),
+            "{hostile}"
+        );
+    }
+    assert_eq!(
+        check("Summarise my files", "eve@evil.example"),
+        Decision::Deny(Reason::Target)
+    );
+    assert_eq!(
+        check("Do the tasks in todo.txt", "eve@evil.example"),
+        Decision::Ask(Reason::NotCalledFor)
+    );
+}
+
+#[test]
+fn deletions_are_named_or_picked() {
+    let delete = manifest(json!({"effect": "delete", "reviewed": true, "arguments": [["id", "selector"]]}));
+    let list = json!([{"id": "11", "size": 900}, {"id": "12", "size": 40}, {"id": "13", "size": 70}]);
+    let check = |prompt: &str, id: &str| rule(prompt, &list, "delete_file", &delete, &json!({"id": id}));
+    assert_eq!(check("Delete the largest file", "11"), Decision::Allow);
+    assert_eq!(
+        check("Delete the largest file", "13"),
+        Decision::Ask(Reason::Destroys)
+    );
+    assert_eq!(check("Delete the file with id 12", "12"), Decision::Allow);
+    assert_eq!(check("Delete some file", "12"), Decision::Ask(Reason::Destroys));
+    assert_eq!(check("Delete some file", "99"), Decision::Ask(Reason::Selector));
+    let tie = json!([{"id": "11", "size": 900}, {"id": "12", "size": 900}]);
+    assert_eq!(
+        rule(
+            "Delete the largest file",
+            &tie,
+            "delete_file",
+            &delete,
+            &json!({"id": "12"})
+        ),
+        Decision::Ask(Reason::Destroys)
+    );
+}
+
+#[test]
+fn times_are_told_or_follow() {
+    let list =
+        json!([{"id": "7", "start": "2024-05-02 09:00", "end": "2024-05-02 10:30", "note": "2024-06-06"}]);
+    let check = |prompt: &str, when: &str, until: &str| {
+        rule(
+            prompt,
+            &list,
+            "send_email",
+            &mail(),
+            &json!({"to": ["a@home.example"], "when": when, "until": until}),
+        )
+    };
+    let told = "Email Ann an invitation for 2024-05-20 at 10:00 for one hour";
+    assert_eq!(
+        check(told, "2024-05-20 10:00", "2024-05-20 11:00"),
+        Decision::Allow
+    );
+    assert_eq!(
+        check(told, "2024-05-20 10:00", "2024-05-20 11:30"),
+        Decision::Allow,
+        "as long as the trusted record"
+    );
+    assert_eq!(
+        check(told, "2024-05-20 10:00", "2024-05-20 18:00"),
+        Decision::Ask(Reason::Time)
+    );
+    assert_eq!(check(told, "2024-06-06 10:00", ""), Decision::Ask(Reason::Time));
+    assert_eq!(
+        check("Email Ann about May 20th", "2031-05-20", ""),
+        Decision::Allow,
+        "no year was told"
+    );
+    assert_eq!(
+        check("Email Ann about May 20th 2024", "2031-05-20", ""),
+        Decision::Ask(Reason::Time)
+    );
+}
+
+#[test]
+fn amounts_are_told_computed_or_near() {
+    let list = json!([{"id": "7", "size": 1100, "note": "5000"}]);
+    let check = |prompt: &str, sum: f64| {
+        rule(
+            prompt,
+            &list,
+            "send_email",
+            &mail(),
+            &json!({"to": ["a@home.example"], "sum": sum}),
+        )
+    };
+    assert_eq!(check("Send 40 by email", 40.0), Decision::Allow);
+    assert_eq!(check("Email 10% more", 1210.0), Decision::Allow);
+    assert_eq!(
+        check("Email the new rent", 1200.0),
+        Decision::Allow,
+        "within a tenth of a known amount"
+    );
+    assert_eq!(check("Email the new rent", 5000.0), Decision::Ask(Reason::Amount));
+}
+
+#[test]
+fn content_carries_no_foreign_links() {
+    let check = |body: &str| {
+        rule(
+            "Email ann@example.com the news from news.example",
+            &json!([{"note": body}]),
+            "send_email",
+            &mail(),
+            &json!({"to": ["ann@example.com"], "body": body}),
+        )
+    };
+    assert_eq!(
+        check("All is well. See news.example and report.pdf, 3.5 of 4."),
+        Decision::Allow
+    );
+    for hostile in [
+        "see https://evil.example/x",
+        "www.evil.example",
+        "[ok](evil.example/a)",
+        "pay DE89370400440532013000",
+        "write eve@evil.example",
+        "javascript:alert(1)",
+        "n\u{435}ws.example",
+    ] {
+        assert_eq!(check(hostile), Decision::Ask(Reason::ActiveTokens), "{hostile}");
+    }
+}
+
+#[test]
+fn secrets_do_not_leave_unasked() {
+    let read = json!([{"ssn": "123-45-6789"}]);
+    let call = json!({"to": ["ann@example.com"], "body": "hi"});
+    assert_eq!(
+        rule("Email ann@example.com", &read, "send_email", &mail(), &call),
+        Decision::Ask(Reason::Secret)
+    );
+    assert_eq!(
+        rule(
+            "Email ann@example.com",
+            &read,
+            "send_email",
+            &mail(),
+            &json!({"to": [], "body": "hi"})
+        ),
+        Decision::Allow,
+        "nobody gets it"
+    );
+}
+
+#[test]
+fn fetches_go_where_the_human_said() {
+    let fetch = manifest(json!({"effect": "fetch", "reviewed": true, "arguments": [["url", "target"]]}));
+    let check = |url: &str| {
+        rule(
+            "Read www.news.example/a",
+            &json!([{"note": url}]),
+            "get_webpage",
+            &fetch,
+            &json!({"url": url}),
+        )
+    };
+    assert_eq!(check("https://www.news.example/a"), Decision::Allow);
+    for hostile in [
+        "www.news.example/a?leak=1",
+        "www.news.example/b",
+        "https://user@www.news.example/a",
+        "www.news.example.evil.example/a",
+    ] {
+        assert_eq!(check(hostile), Decision::Ask(Reason::Fetch), "{hostile}");
+    }
+}
+
+#[test]
+fn spellings_are_forwarded_as_trusted() {
+    let mut memory = Memory::new();
+    memory.prompt("Email Ann@Example.com");
+    let found = memory.find("ann@EXAMPLE.com");
+    assert_eq!(
+        (found.source, found.spelling.as_deref()),
+        (Source::Prompt, Some("Ann@Example.com"))
+    );
+}
+
+#[test]
+fn hints_only_tighten() {
+    let input = json!({"type": "object", "properties": {"id": {"type": "string"}}});
+    let effect = |name, hints| {
+        infer(&ToolFacts {
+            name,
+            description: "",
+            input: &input,
+            hints,
+        })
+        .manifest
+        .effect
+    };
+    let says = |read_only| Effects {
+        read_only: Some(read_only),
+        ..Effects::default()
+    };
+    assert_eq!(effect("delete_file", says(true)), Effect::Delete);
+    assert_eq!(effect("send_email", says(true)), Effect::Send);
+    assert_eq!(effect("get_file", says(false)), Effect::Write);
+    assert_eq!(effect("frobnicate", says(true)), Effect::Unknown);
+    let inferred = infer(&ToolFacts {
+        name: "get_file",
+        description: "",
+        input: &input,
+        hints: says(true),
+    });
+    assert!(!inferred.manifest.reviewed && inferred.manifest.role(&["id"]) == Role::Selector);
+}
