@@ -24,7 +24,7 @@ pub(crate) enum Mode {
 const PRINTED: &[(&[&str], &str)] = &[
     (&["config", "schema"], "docs/reference/config.schema.json"),
     (&["config", "reference"], "docs/reference/config.md"),
-    (&["config", "example"], "docs/reference/bartizan.example.toml"),
+    (&["config", "example"], "docs/reference/config.example.toml"),
 ];
 
 /// All generated files.

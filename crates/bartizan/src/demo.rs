@@ -212,6 +212,13 @@ async fn story(out: Output, desk: &Desk, address: &str, key: &str) -> Result<Exi
         format!("denied: {}", paid.text),
         json!({ "call": call, "text": paid.text }),
     )?;
+    let index = why(out, desk, &call).await?;
+    proven(out, desk, index).await?;
+    Ok(Exit::Done)
+}
+
+/// Tells why the call was denied; gives the index of its ruling.
+async fn why(out: Output, desk: &Desk, call: &str) -> Result<u64, Failure> {
     let answer = ask(desk, &format!("/v1/explain/{call}")).await?;
     let records = explain::stored(&answer["records"])?;
     let mut why = Vec::new();
@@ -226,7 +233,11 @@ async fn story(out: Output, desk: &Desk, address: &str, key: &str) -> Result<Exi
         let text = String::from_utf8_lossy(&why).into_owned();
         out.emit(&Value::Null, |out| write!(out, "{}", indented(&text)))?;
     }
-    let index = records.first().map_or(0, |record| record.index);
+    Ok(records.first().map_or(0, |record| record.index))
+}
+
+/// Fetches the record's inclusion proof and checks it offline.
+async fn proven(out: Output, desk: &Desk, index: u64) -> Result<(), Failure> {
     let proof: InclusionProof = serde_json::from_value(ask(desk, &format!("/v1/prove/{index}")).await?)
         .map_err(|error| fault("the proof does not read", error))?;
     // Offline: only the proof and a key that the verifier knows already go in.
@@ -247,8 +258,7 @@ async fn story(out: Output, desk: &Desk, address: &str, key: &str) -> Result<Exi
         "proof",
         text,
         json!({ "index": index, "size": head.size, "root": head.root, "commitment": entry.commitment }),
-    )?;
-    Ok(Exit::Done)
+    )
 }
 
 async fn ask(desk: &Desk, path: &str) -> Result<Value, Failure> {

@@ -12,11 +12,12 @@ use std::{
 };
 
 use bartizan_gateway::{
-    Directory, Gateway, IssuerSource, KeysAt, Parts, Running,
+    CallSpan, Directory, Gateway, IssuerSource, KeysAt, Parts, Running,
     admin::{self, Desk, Live},
     telemetry::{Projection, otlp},
 };
 use bartizan_identity::ApiKeyRecord;
+use bartizan_policy::Policy;
 use bartizan_store::{LedgerOptions, MasterKeySource, Purpose, Recovered, StateDir};
 use bartizan_types::{Code, Ending, Record, RecordKind, Secret, Timestamp};
 use http::Method;
@@ -156,13 +157,7 @@ pub(crate) async fn stand(
     let opened = link::open(&settings.state, options)?;
     let mut desk = opened.desk;
     let mut warnings = warnings(&settings, &desk, &policy);
-    if opened.key_from == MasterKeySource::Created {
-        let path = desk.dir.path().join("master.key");
-        warnings.push(format!(
-            "a master key was made in `{}`; back it up, or nothing sealed opens again",
-            path.display()
-        ));
-    }
+    warnings.extend(master_key_note(&desk, opened.key_from));
     recover(&desk, &opened.recovered, &mut warnings).await?;
     if settings.default_upstreams {
         provider_keys(&desk, &mut warnings)?;
@@ -179,27 +174,7 @@ pub(crate) async fn stand(
         stopped.clone(),
     );
     let mut tasks = vec![tokio::spawn(export)];
-    let parts = Parts {
-        policy,
-        directory: Directory::new(
-            desk.keyring.derive(Purpose::ApiKeys).map_err(link::state)?,
-            issuers(&settings),
-        ),
-        ledger: desk.ledger.clone(),
-        secrets: Arc::clone(&desk.secrets),
-        state: Arc::clone(&desk.state),
-        spans: Some(spans),
-    };
-    let address = settings.gateway.listen.address;
-    let running = Gateway::start(settings.gateway.clone(), parts)
-        .await
-        .map_err(|fault| {
-            Failure::new(Exit::Config, "the gateway can't start")
-                .hint(format!(
-                    "if `{address}` is taken, `--listen 127.0.0.1:0` takes a free port"
-                ))
-                .because(fault)
-        })?;
+    let running = serving(&settings, &desk, policy, spans).await?;
     let (reload, reloads) = mpsc::channel(4);
     let alarms = Arc::new(Mutex::new(Vec::new()));
     let shared = Arc::clone(running.shared());
@@ -237,6 +212,47 @@ pub(crate) async fn stand(
         tasks,
         local_key,
         warnings,
+    })
+}
+
+/// The gateway itself, over what the desk has open.
+async fn serving(
+    settings: &Settings,
+    desk: &Desk,
+    policy: Arc<Policy>,
+    spans: mpsc::Sender<CallSpan>,
+) -> Result<Running, Failure> {
+    let parts = Parts {
+        policy,
+        directory: Directory::new(
+            desk.keyring.derive(Purpose::ApiKeys).map_err(link::state)?,
+            issuers(settings),
+        ),
+        ledger: desk.ledger.clone(),
+        secrets: Arc::clone(&desk.secrets),
+        state: Arc::clone(&desk.state),
+        spans: Some(spans),
+    };
+    let address = settings.gateway.listen.address;
+    Gateway::start(settings.gateway.clone(), parts)
+        .await
+        .map_err(|fault| {
+            Failure::new(Exit::Config, "the gateway can't start")
+                .hint(format!(
+                    "if `{address}` is taken, `--listen 127.0.0.1:0` takes a free port"
+                ))
+                .because(fault)
+        })
+}
+
+/// What to do about a master key that was made just now.
+fn master_key_note(desk: &Desk, from: MasterKeySource) -> Option<String> {
+    let path = desk.dir.path().join("master.key");
+    (from == MasterKeySource::Created).then(|| {
+        format!(
+            "a master key was made in `{}`; back it up, or nothing sealed opens again",
+            path.display()
+        )
     })
 }
 

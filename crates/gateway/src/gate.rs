@@ -81,21 +81,7 @@ impl Shared {
         evidence: Evidence,
         outbound: R,
     ) -> Result<(Permit<R>, Passage<R>), Refusal> {
-        let span = CallSpan {
-            call: evidence.call.id,
-            agent: evidence.principal.agent.clone(),
-            action: evidence.call.action,
-            surface: evidence.call.surface,
-            resource: (
-                evidence.call.resource.type_name(),
-                evidence.call.resource.entity_id(),
-            ),
-            ruling: RulingWord::Deny,
-            code: None,
-            began: evidence.now,
-            ended: evidence.now,
-            answer: Answer::default(),
-        };
+        let span = span_of(&evidence);
         let principal = evidence.principal.clone();
         let again = evidence.clone();
         let mut effects = Vec::with_capacity(3);
@@ -160,6 +146,25 @@ impl Shared {
             .append_deferred(record)
             .map_err(|fault| fault.code())?;
         Ok(None)
+    }
+}
+
+/// The span of a call that has just begun: denied until something else is known.
+fn span_of(evidence: &Evidence) -> CallSpan {
+    CallSpan {
+        call: evidence.call.id,
+        agent: evidence.principal.agent.clone(),
+        action: evidence.call.action,
+        surface: evidence.call.surface,
+        resource: (
+            evidence.call.resource.type_name(),
+            evidence.call.resource.entity_id(),
+        ),
+        ruling: RulingWord::Deny,
+        code: None,
+        began: evidence.now,
+        ended: evidence.now,
+        answer: Answer::default(),
     }
 }
 

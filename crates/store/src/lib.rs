@@ -29,6 +29,7 @@ pub use secrets::{SecretInfo, Secrets};
 pub use state::State;
 
 pub use ledger::{
-    Damage, Disk, Journal, Ledger, LedgerFault, LedgerOptions, LedgerStats, Medium, MediumFile, OpenCall, OpenMode,
-    Pending, Query, Receipt, Recovered, StoredRecord, Tail, WrappingKey, read_heads, verify_ledger, verify_medium,
+    Damage, Disk, Journal, Ledger, LedgerFault, LedgerOptions, LedgerStats, Medium, MediumFile, OpenCall,
+    OpenMode, Pending, Query, Receipt, Recovered, StoredRecord, Tail, WrappingKey, read_heads, verify_ledger,
+    verify_medium,
 };

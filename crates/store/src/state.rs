@@ -35,7 +35,7 @@ const VALUE_VERSION: u32 = 1;
 pub struct State {
     database: Database,
     /// Keeps the lock for as long as the database is open.
-    _directory: Option<StateDir>,
+    directory: Option<StateDir>,
 }
 
 #[derive(Serialize)]
@@ -68,7 +68,7 @@ impl State {
             .map_err(db("open"))?;
         let state = Self {
             database,
-            _directory: directory,
+            directory,
         };
         // Readers then find every table.
         state.write(|transaction| {
@@ -79,6 +79,12 @@ impl State {
             Ok(())
         })?;
         Ok(state)
+    }
+
+    /// The state directory that this lies in.
+    #[must_use]
+    pub fn directory(&self) -> Option<&Path> {
+        self.directory.as_ref().map(StateDir::path)
     }
 
     /// Every API key record, by prefix.

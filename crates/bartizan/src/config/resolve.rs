@@ -73,18 +73,7 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
         .otlp_url
         .as_ref()
         .and_then(|url| wrong.url("telemetry.otlp_url", url, &["http", "https"]));
-    let listen = &file.listen;
-    if !listen.address.ip().is_loopback()
-        && listen.tls.is_none()
-        && !listen.danger_listen_without_tls_off_loopback
-    {
-        wrong.add(
-            "listen.address",
-            &listen.address.to_string(),
-            format!("`{}` is not loopback, so it needs TLS", listen.address),
-            "set `[listen.tls] certificates` and `key`",
-        );
-    }
+    listen_rules(&file.listen, &mut wrong);
     if file
         .runtime
         .worker_threads
@@ -99,6 +88,7 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
     }
     let state = state_dir(global, Some(file), &base)?;
     wrong.finish()?;
+    let listen = &file.listen;
     Ok(Settings {
         gateway: gateway::Config {
             listen: gateway::Listen {
@@ -132,6 +122,21 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
         witness: file.ledger.witness.as_ref().map(|path| base.join(path)),
         default_upstreams: file.upstream.is_empty(),
     })
+}
+
+/// In clear only where nobody else listens.
+fn listen_rules(listen: &file::Listen, wrong: &mut Wrong<'_>) {
+    if !listen.address.ip().is_loopback()
+        && listen.tls.is_none()
+        && !listen.danger_listen_without_tls_off_loopback
+    {
+        wrong.add(
+            "listen.address",
+            &listen.address.to_string(),
+            format!("`{}` is not loopback, so it needs TLS", listen.address),
+            "set `[listen.tls] certificates` and `key`",
+        );
+    }
 }
 
 /// The state directory: `--state`, the file's, or the XDG state home's.
@@ -225,6 +230,40 @@ impl Wrong<'_> {
     }
 }
 
+/// A name of its own, without what separates it from a model's, and one way to the credential.
+fn upstream_rules(
+    upstream: &file::Upstream,
+    name: &UpstreamName,
+    seen: &mut BTreeSet<UpstreamName>,
+    wrong: &mut Wrong<'_>,
+) {
+    if upstream.name.contains('/') {
+        wrong.add(
+            "upstream.name",
+            &upstream.name,
+            "a `/` can't be in an upstream's name".to_owned(),
+            "",
+        );
+    }
+    if !seen.insert(name.clone()) {
+        wrong.add(
+            "upstream.name",
+            &upstream.name,
+            format!("two upstreams are called `{name}`"),
+            "",
+        );
+    }
+    if upstream.secret.is_some() && upstream.credential != file::Credential::Secret {
+        let hint = "leave `credential` out to send the secret";
+        wrong.add(
+            "upstream.secret",
+            "secret",
+            "`secret` and `credential` contradict each other".to_owned(),
+            hint,
+        );
+    }
+}
+
 fn upstreams(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> Vec<gateway::Upstream> {
     let built_in = |name: &str, api, url: &str| file::Upstream {
         name: name.to_owned(),
@@ -251,31 +290,7 @@ fn upstreams(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> Vec<gatew
         let (Some(name), Some(url)): (Option<UpstreamName>, _) = (name, url) else {
             continue;
         };
-        if upstream.name.contains('/') {
-            wrong.add(
-                "upstream.name",
-                &upstream.name,
-                "a `/` can't be in an upstream's name".to_owned(),
-                "",
-            );
-        }
-        if !seen.insert(name.clone()) {
-            wrong.add(
-                "upstream.name",
-                &upstream.name,
-                format!("two upstreams are called `{name}`"),
-                "",
-            );
-        }
-        if upstream.secret.is_some() && upstream.credential != file::Credential::Secret {
-            let hint = "leave `credential` out to send the secret";
-            wrong.add(
-                "upstream.secret",
-                "secret",
-                "`secret` and `credential` contradict each other".to_owned(),
-                hint,
-            );
-        }
+        upstream_rules(upstream, &name, &mut seen, wrong);
         let credential = match upstream.credential {
             file::Credential::Secret => {
                 gateway::Credential::Secret(upstream.secret.clone().unwrap_or_else(|| upstream.name.clone()))

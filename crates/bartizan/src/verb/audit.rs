@@ -326,11 +326,19 @@ async fn replay(
         "replayed": seen - skipped, "same": same, "changed": changed, "guesses": guesses, "skipped": skipped,
         "policy": policy.digest(),
     });
-    out.emit(&value, |out| {
+    show_replay(out, &value)?;
+    Ok(if changed.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Refused
+    })
+}
+
+fn show_replay(out: Output, value: &Value) -> Result<(), Failure> {
+    out.emit(value, |out| {
         let columns = ["INDEX", "AGENT", "ACTION", "RESOURCE", "RECORDED", "WOULD RULE"];
         let keys = ["index", "agent", "action", "resource", "recorded", "would_rule"];
-        let rows: Vec<Vec<String>> = changed
-            .iter()
+        let rows: Vec<Vec<String>> = array(&value["changed"])
             .map(|one| keys.iter().map(|key| text(&one[*key])).collect())
             .collect();
         if !rows.is_empty() {
@@ -338,15 +346,13 @@ async fn replay(
         }
         writeln!(
             out,
-            "{} replayed: {same} the same, {} would change, {guesses} guessed, {skipped} skipped",
-            seen - skipped,
-            rows.len()
+            "{} replayed: {} the same, {} would change, {} guessed, {} skipped",
+            value["replayed"],
+            value["same"],
+            rows.len(),
+            value["guesses"],
+            value["skipped"]
         )
-    })?;
-    Ok(if changed.is_empty() {
-        Exit::Done
-    } else {
-        Exit::Refused
     })
 }
 

@@ -65,6 +65,12 @@ fn build(index: u64, record: &Record) -> Value {
         "action_id": if allowed { 1 } else { 2 },
         "disposition_id": if allowed { 1 } else { 2 },
     });
+    add_ruling(&mut event, index, record);
+    event
+}
+
+/// What only some records have, and what OCSF has no place for.
+fn add_ruling(event: &mut Value, index: u64, record: &Record) {
     if let Some(code) = record.code {
         event["status_code"] = json!(code);
         event["status_detail"] = json!(code.sentence());
@@ -92,14 +98,13 @@ fn build(index: u64, record: &Record) -> Value {
         .iter()
         .map(|finding| finding.kind.as_str())
         .collect();
-    // What OCSF has no place for; kept so that nothing of the ruling is lost on the way.
+    // Kept so that nothing of the ruling is lost on the way.
     event["unmapped"] = json!({
         "bartizan": {
             "record": index, "ruling": record.ruling, "policy_digest": record.policy, "findings": kinds,
             "would_deny": record.because.as_ref().is_some_and(|because| because.would_deny),
         },
     });
-    event
 }
 
 /// 1 create, 2 read, 3 update, 99 other.

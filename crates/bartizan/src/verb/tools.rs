@@ -18,43 +18,11 @@ pub(crate) async fn run(global: &Global, out: Output, tools: &Tools) -> Result<E
     let link = Link::connect(global, Absent::Fail)?;
     let exit = match tools {
         Tools::List => {
-            let answer = link.read("/v1/tools").await?;
-            let rows: Vec<_> = array(&answer["tools"])
-                .map(|tool| {
-                    vec![
-                        text(&tool["server"]),
-                        text(&tool["item"]),
-                        text(&tool["state"]),
-                        time(&tool["first_seen"]),
-                    ]
-                })
-                .collect();
-            out.emit(&answer, |out| {
-                table(out, &["SERVER", "ITEM", "STATE", "FIRST SEEN"], &rows)
-            })?;
+            list(out, &link.read("/v1/tools").await?)?;
             Exit::Done
         }
         Tools::Show { tool } => {
-            let answer = link.read("/v1/tools").await?;
-            let found = array(&answer["tools"]).find(|one| is(one, tool));
-            let Some(found) = found else {
-                return Err(
-                    Failure::new(Exit::NotFound, format!("nothing pinned is called `{tool}`"))
-                        .hint("`bartizan tools list` shows what is"),
-                );
-            };
-            out.emit(found, |out| {
-                writeln!(
-                    out,
-                    "{}/{}  {}",
-                    text(&found["server"]),
-                    text(&found["item"]),
-                    text(&found["state"])
-                )?;
-                writeln!(out, "sha256 {}", text(&found["digest"]))?;
-                // A server's own words: shown escaped, so that they can't drive the terminal.
-                writeln!(out, "{}", text(&found["definition"]).escape_debug())
-            })?;
+            show(out, &link.read("/v1/tools").await?, tool)?;
             Exit::Done
         }
         Tools::Diff { server } => {
@@ -92,6 +60,43 @@ pub(crate) async fn run(global: &Global, out: Output, tools: &Tools) -> Result<E
     };
     link.close().await?;
     Ok(exit)
+}
+
+fn list(out: Output, answer: &Value) -> Result<(), Failure> {
+    let rows: Vec<_> = array(&answer["tools"])
+        .map(|tool| {
+            vec![
+                text(&tool["server"]),
+                text(&tool["item"]),
+                text(&tool["state"]),
+                time(&tool["first_seen"]),
+            ]
+        })
+        .collect();
+    out.emit(answer, |out| {
+        table(out, &["SERVER", "ITEM", "STATE", "FIRST SEEN"], &rows)
+    })
+}
+
+fn show(out: Output, answer: &Value, tool: &str) -> Result<(), Failure> {
+    let Some(found) = array(&answer["tools"]).find(|one| is(one, tool)) else {
+        return Err(
+            Failure::new(Exit::NotFound, format!("nothing pinned is called `{tool}`"))
+                .hint("`bartizan tools list` shows what is"),
+        );
+    };
+    out.emit(found, |out| {
+        writeln!(
+            out,
+            "{}/{}  {}",
+            text(&found["server"]),
+            text(&found["item"]),
+            text(&found["state"])
+        )?;
+        writeln!(out, "sha256 {}", text(&found["digest"]))?;
+        // A server's own words: shown escaped, so that they can't drive the terminal.
+        writeln!(out, "{}", text(&found["definition"]).escape_debug())
+    })
 }
 
 /// Approves what the listing shows now; a server that changes its mind in between is not approved.

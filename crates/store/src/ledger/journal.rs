@@ -313,7 +313,8 @@ impl Journal {
         }
     }
 
-    fn write_batch(&mut self, items: &[Item], note: &[Item]) -> Result<(), LedgerFault> {
+    /// Seals the records of a batch into the buffer; gives the tree with them and where each stands.
+    fn seal(&mut self, items: &[Item], note: &[Item]) -> Result<(Tree, Vec<Placed>), LedgerFault> {
         self.buffer.clear();
         self.salts.resize((items.len() + note.len()) * SALT_BYTES, 0);
         rand::fill(&mut self.salts).map_err(|_| LedgerFault::Keys)?;
@@ -354,6 +355,11 @@ impl Journal {
             };
             placed.push((leaf, row, index));
         }
+        Ok((tree, placed))
+    }
+
+    fn write_batch(&mut self, items: &[Item], note: &[Item]) -> Result<(), LedgerFault> {
+        let (tree, placed) = self.seal(items, note)?;
         let head = self.shared.signer.sign(tree.size(), tree.root());
         put_checkpoint(&mut self.buffer, self.batch, head.note());
         let at = self.segment.at as u64;
@@ -393,7 +399,7 @@ impl Journal {
 
     /// Keeps the derived files and the open calls up to date. A derived file that can't be written is given up
     /// until the ledger is opened again, which rebuilds it; it never stops the log.
-    fn remember(&mut self, placed: &[(Digest, Row, u64)]) {
+    fn remember(&mut self, placed: &[Placed]) {
         for (_, row, index) in placed {
             self.track(row, *index);
         }
@@ -533,6 +539,9 @@ pub(super) const fn batch_bytes(options: &LedgerOptions) -> usize {
     let quarter = (options.segment_bytes as usize).saturating_sub(options.reserve_bytes as usize) / 4;
     if quarter < 4 << 20 { quarter } else { 4 << 20 }
 }
+
+/// A record of a batch: its leaf, its row, its index.
+type Placed = (Digest, Row, u64);
 
 /// `put_record` wants one error for both of its ways to fail.
 struct Unsealed;

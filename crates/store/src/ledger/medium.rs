@@ -228,7 +228,7 @@ impl MediumFile for DiskFile {
     }
 
     fn warm(&self, from: u64, to: u64) -> io::Result<()> {
-        const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
         let mut at = from;
         while at < to {
             let count = usize::try_from(to - at).unwrap_or(ZEROS.len()).min(ZEROS.len());

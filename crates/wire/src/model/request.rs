@@ -134,6 +134,27 @@ struct Body<'a> {
     enable_search: Option<bool>,
 }
 
+impl Body<'_> {
+    fn most_tokens(&self) -> Option<u64> {
+        self.max_output_tokens
+            .or(self.max_completion_tokens)
+            .or(self.max_tokens)
+    }
+
+    /// The fields that have the provider search or fetch by itself.
+    fn switched_on(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let switches = [
+            ("web_search_options", self.web_search_options.is_some()),
+            ("search_parameters", self.search_parameters.is_some()),
+            ("data_sources", self.data_sources.is_some()),
+            ("plugins", self.plugins.is_some()),
+            ("connectors", self.connectors.is_some()),
+            ("enable_search", self.enable_search == Some(true)),
+        ];
+        switches.into_iter().filter(|(_, on)| *on).map(|(field, _)| field)
+    }
+}
+
 /// Decodes a request.
 ///
 /// # Errors
@@ -142,6 +163,7 @@ struct Body<'a> {
 pub fn decode_request<'a>(api: Api, body: Scanned<'a>) -> Result<Request<'a>, Fault> {
     let Object(read) = shaped::<Object<Body<'a>>>(body, body.text())?;
     let Text(model) = shaped(body, read.model.get())?;
+    let switched_on = read.switched_on();
     let mut request = Request {
         api,
         model,
@@ -153,10 +175,7 @@ pub fn decode_request<'a>(api: Api, body: Scanned<'a>) -> Result<Request<'a>, Fa
         store: read.store.unwrap_or(false),
         background: read.background.unwrap_or(false),
         tool_results: Vec::new(),
-        max_tokens: read
-            .max_output_tokens
-            .or(read.max_completion_tokens)
-            .or(read.max_tokens),
+        max_tokens: read.most_tokens(),
         images: false,
         choices: read.n.unwrap_or(1),
         legacy_functions: read.functions.is_some() || read.function_call.is_some(),
@@ -178,15 +197,7 @@ pub fn decode_request<'a>(api: Api, body: Scanned<'a>) -> Result<Request<'a>, Fa
             target: server.target(),
         });
     }
-    let switches = [
-        ("web_search_options", read.web_search_options.is_some()),
-        ("search_parameters", read.search_parameters.is_some()),
-        ("data_sources", read.data_sources.is_some()),
-        ("plugins", read.plugins.is_some()),
-        ("connectors", read.connectors.is_some()),
-        ("enable_search", read.enable_search == Some(true)),
-    ];
-    for (field, _) in switches.into_iter().filter(|(_, on)| *on) {
+    for field in switched_on {
         request.hosted.push(HostedTool {
             kind: Cow::Borrowed(field),
             target: None,

@@ -3,10 +3,10 @@
 //! The verifier key decides what "this log" is. Given with `--vkey` it comes from elsewhere; else it is the state's own,
 //! and the verdict says that nobody else was asked.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anstyle::AnsiColor;
-use bartizan_ledger::{InclusionProof, SignedCheckpoint, Verdict, Verifier};
+use bartizan_ledger::{InclusionProof, Report, SignedCheckpoint, Verdict, Verifier};
 use bartizan_store::{LedgerFault, StateDir, read_heads, verify_ledger};
 use serde_json::json;
 
@@ -26,7 +26,7 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 pub(crate) async fn log(
     global: &Global,
     out: Output,
-    checkpoints: &[std::path::PathBuf],
+    checkpoints: &[PathBuf],
     vkey: Option<&str>,
     dir: Option<&Path>,
 ) -> Result<Exit, Failure> {
@@ -42,6 +42,24 @@ pub(crate) async fn log(
         Found::Key(verifier) => verifier,
         Found::Damaged(fault) => return damaged(out, &fault),
     };
+    let held = heads(&loaded, checkpoints, &verifier)?;
+    let bar = out.progress(1, "verifying");
+    let report = verify_ledger(&place, &verifier, &held, None).map_err(link::ledger)?;
+    bar.finish_and_clear();
+    show(out, &report, &verifier)?;
+    Ok(if report.verdict() == Verdict::Damaged {
+        Exit::Refused
+    } else {
+        Exit::Done
+    })
+}
+
+/// The heads held elsewhere: those named, and the witness file of the configuration.
+fn heads(
+    loaded: &Loaded,
+    checkpoints: &[PathBuf],
+    verifier: &Verifier,
+) -> Result<Vec<SignedCheckpoint>, Failure> {
     let configured = loaded
         .file
         .ledger
@@ -49,10 +67,10 @@ pub(crate) async fn log(
         .as_ref()
         .map(|path| loaded.base().join(path))
         .filter(|path| path.exists());
-    let mut held: Vec<SignedCheckpoint> = Vec::new();
+    let mut held = Vec::new();
     for path in checkpoints.iter().chain(&configured) {
         let text = small(path)?;
-        let heads = read_heads(&verifier, &text).map_err(|fault| {
+        let heads = read_heads(verifier, &text).map_err(|fault| {
             let message = format!(
                 "`{}` holds a head that this log's key did not sign",
                 path.display()
@@ -61,9 +79,10 @@ pub(crate) async fn log(
         })?;
         held.extend(heads);
     }
-    let bar = out.progress(1, "verifying");
-    let report = verify_ledger(&place, &verifier, &held, None).map_err(link::ledger)?;
-    bar.finish_and_clear();
+    Ok(held)
+}
+
+fn show(out: Output, report: &Report, verifier: &Verifier) -> Result<(), Failure> {
     let verdict = match report.verdict() {
         Verdict::Consistent => "consistent",
         Verdict::SelfConsistentOnly => "self_consistent_only",
@@ -110,11 +129,6 @@ pub(crate) async fn log(
             writeln!(out, "root {} at {}", head.root, head.size)?;
         }
         Ok(())
-    })?;
-    Ok(if report.verdict() == Verdict::Damaged {
-        Exit::Refused
-    } else {
-        Exit::Done
     })
 }
 

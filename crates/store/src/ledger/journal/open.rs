@@ -158,6 +158,22 @@ struct Last {
     bytes: Vec<u8>,
 }
 
+impl Last {
+    /// Its first record, the tree before it, and the oldest call open then.
+    fn begins(&self) -> (u64, Tree, u64) {
+        let header = &self.scan.header;
+        let tree = Tree::from_edge(header.first, header.edge.clone()).unwrap_or_default();
+        (header.first, tree, header.oldest_open)
+    }
+}
+
+/// What reading segments again found besides their records.
+struct Refilled {
+    /// Records that tombstones name.
+    tombs: Vec<u64>,
+    last_time: Option<Timestamp>,
+}
+
 struct Opening {
     shared: Arc<Shared>,
     options: LedgerOptions,
@@ -256,56 +272,17 @@ impl Opening {
 
     fn finish(mut self, last: Option<Last>, held: &str) -> Result<(Journal, Recovered), LedgerFault> {
         let segments = self.headers()?;
-        let (first, base, oldest) = match &last {
-            Some(last) => {
-                let header = &last.scan.header;
-                let tree = Tree::from_edge(header.first, header.edge.clone()).unwrap_or_default();
-                (header.first, tree, header.oldest_open)
-            }
-            None => (0, Tree::default(), 0),
-        };
+        let (first, base, oldest) = last.as_ref().map_or_else(Default::default, Last::begins);
         let mut derived = Derived::open(&self.shared.medium, first, base.root())?;
         let rebuild_from = if derived.size() < first {
             1
         } else {
             last.as_ref().map_or(1, |last| last.number)
         };
-        let mut tombs = Vec::new();
-        let mut broken = Vec::new();
-        let mut last_time = None;
-        for number in rebuild_from..=last.as_ref().map_or(0, |last| last.number) {
-            let read;
-            let bytes = match &last {
-                Some(last) if last.number == number => &last.bytes,
-                _ => {
-                    read = self.bytes(number)?;
-                    &read
-                }
-            };
-            let key = self.keyring().data_key(number)?;
-            let mut fill = Fill::new(&self, &mut derived, &key);
-            let scanned = self
-                .scan(number, bytes, &mut fill)
-                .map_err(|fault| flaw(number, &fault))?;
-            if scanned.header.key_check != key.check() {
-                return Err(LedgerFault::Keys);
-            }
-            if let Some(fault) = fill.fault {
-                return Err(fault);
-            }
-            last_time = last_time.max(fill.last_time);
-            tombs.extend(fill.tombs);
-            broken.extend(fill.broken);
-            derived
-                .flush()
-                .map_err(|source| io("writing derived files", source))?;
-        }
+        let Refilled { tombs, last_time } = self.refill(&mut derived, rebuild_from, last.as_ref())?;
         let tree = last
             .as_ref()
             .map_or_else(Tree::default, |last| last.scan.tree.clone());
-        if let Some(index) = broken.into_iter().find(|index| !tombs.contains(index)) {
-            return Err(LedgerFault::Corrupt(Damage::Record(index)));
-        }
         self.compare_roots(held, &tree)?;
         let (open_calls, open_list) = self.open_calls(oldest, tree.size())?;
         if let Some(last) = &last {
@@ -315,13 +292,7 @@ impl Opening {
             .sync()
             .map_err(|source| io("syncing derived files", source))?;
         // Before a new segment: the next opening reads only the newest one, and would not see these tombstones.
-        let mut erasures_finished = 0;
-        for about in tombs {
-            if self.shared.read(about)?.erased_by.is_none() {
-                self.shared.zero(about)?;
-                erasures_finished += 1;
-            }
-        }
+        let erasures_finished = self.finish_erasures(tombs)?;
         let disk = self.shared.disk_bytes.load(std::sync::atomic::Ordering::Relaxed);
         let number = last.as_ref().map_or(1, |last| last.number.saturating_add(1));
         let batch = last.as_ref().map_or(0, |last| last.scan.next_batch);
@@ -370,6 +341,56 @@ impl Opening {
                 last_time,
             },
         ))
+    }
+
+    /// Reads the segments from `from` to the last again, and fills the derived files from them.
+    fn refill(&self, derived: &mut Derived, from: u32, last: Option<&Last>) -> Result<Refilled, LedgerFault> {
+        let mut tombs = Vec::new();
+        let mut broken = Vec::new();
+        let mut last_time = None;
+        for number in from..=last.map_or(0, |last| last.number) {
+            let read;
+            let bytes = match last {
+                Some(last) if last.number == number => &last.bytes,
+                _ => {
+                    read = self.bytes(number)?;
+                    &read
+                }
+            };
+            let key = self.keyring().data_key(number)?;
+            let mut fill = Fill::new(self, derived, &key);
+            let scanned = self
+                .scan(number, bytes, &mut fill)
+                .map_err(|fault| flaw(number, &fault))?;
+            if scanned.header.key_check != key.check() {
+                return Err(LedgerFault::Keys);
+            }
+            if let Some(fault) = fill.fault {
+                return Err(fault);
+            }
+            last_time = last_time.max(fill.last_time);
+            tombs.extend(fill.tombs);
+            broken.extend(fill.broken);
+            derived
+                .flush()
+                .map_err(|source| io("writing derived files", source))?;
+        }
+        match broken.into_iter().find(|index| !tombs.contains(index)) {
+            Some(index) => Err(LedgerFault::Corrupt(Damage::Record(index))),
+            None => Ok(Refilled { tombs, last_time }),
+        }
+    }
+
+    /// Zeroes what a tombstone names and a crash left; says how many.
+    fn finish_erasures(&self, tombs: Vec<u64>) -> Result<u64, LedgerFault> {
+        let mut finished = 0;
+        for about in tombs {
+            if self.shared.read(about)?.erased_by.is_none() {
+                self.shared.zero(about)?;
+                finished += 1;
+            }
+        }
+        Ok(finished)
     }
 
     fn keyring(&self) -> std::sync::MutexGuard<'_, Keyring> {
