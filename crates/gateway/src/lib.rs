@@ -126,6 +126,8 @@ pub struct Shared {
     sessions: Sessions,
     rejections: Rejections,
     slots: Arc<Semaphore>,
+    /// What request bodies may take in memory together, in KiB.
+    room: Arc<Semaphore>,
     routes: model::Routes,
     mcp: mcp::Hub,
     spans: Option<mpsc::Sender<CallSpan>>,
@@ -219,6 +221,7 @@ impl Gateway {
             sessions: Sessions::new(config.sessions.idle),
             rejections: Rejections::new(config.limits.rejections_per_minute),
             slots: Arc::new(Semaphore::new(config.limits.concurrent_calls)),
+            room: Arc::new(Semaphore::new(serve::room_kib(&config.limits))),
             routes,
             mcp,
             spans: parts.spans,
@@ -230,7 +233,11 @@ impl Gateway {
             tokio::spawn(directory::keep(Arc::clone(&shared), stopped.clone())),
         ];
         let serving = tokio::spawn(listener::run(listener, tls, Arc::clone(&shared), stopped));
-        Ok(Running { shared, serving, tasks })
+        Ok(Running {
+            shared,
+            serving,
+            tasks,
+        })
     }
 }
 

@@ -6,12 +6,14 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use bartizan_types::{CallId, Code, Refusal, ServerName};
 use bartizan_wire::model::{self as wire_model, Api};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     Shared,
     answer::AgentBody,
     clock,
+    config::Limits,
     edge::{self, BodyBounds},
     gate::Caller,
     meters::Gauge,
@@ -75,6 +77,7 @@ async fn routed(
         fresh(code)
     };
     let route = route(&head).map_err(late)?;
+    let _room = room(shared, &head, &body).map_err(late)?;
     let session = shared.sessions.join(&principal, now);
     let caller = Caller {
         principal: Arc::clone(&principal),
@@ -93,6 +96,36 @@ async fn routed(
         }
         Route::Mcp(server) => crate::mcp::serve(shared, caller, server, head, body).await,
     }
+}
+
+/// What the bodies of all requests may take together, where the bound of one is smaller. Each call may have a body
+/// of `body_bytes` and there may be thousands of calls, so without this one agent could fill the memory.
+const ROOM_BYTES: usize = 1 << 30;
+const KIB: usize = 1 << 10;
+
+/// The room there is, in KiB: enough for at least one body of the largest size.
+pub(crate) fn room_kib(limits: &Limits) -> usize {
+    (ROOM_BYTES.max(limits.body_bytes) / KIB).saturating_add(1)
+}
+
+/// Takes room for a request's body, before any of it is read and until the call is on its way back. A body that does
+/// not say how large it is, or is packed, may become as large as one may be.
+///
+/// # Errors
+/// [`Code::BodyTooLarge`], [`Code::Saturated`].
+fn room(shared: &Shared, head: &Parts, body: &Incoming) -> Result<Option<OwnedSemaphorePermit>, Code> {
+    let most = shared.config.limits.body_bytes;
+    let said = body.size_hint().exact().map(usize::try_from);
+    let bytes = match said {
+        Some(Ok(0)) => return Ok(None),
+        Some(Err(_)) => return Err(Code::BodyTooLarge),
+        Some(Ok(bytes)) if bytes > most => return Err(Code::BodyTooLarge),
+        Some(Ok(bytes)) if !head.headers.contains_key(header::CONTENT_ENCODING) => bytes,
+        Some(Ok(_)) | None => most,
+    };
+    let kib = u32::try_from(bytes / KIB + 1).map_err(|_| Code::BodyTooLarge)?;
+    let taken = Arc::clone(&shared.room).try_acquire_many_owned(kib);
+    taken.map(Some).map_err(|_| Code::Saturated)
 }
 
 fn shape(path: &str) -> Shape {

@@ -563,3 +563,39 @@ permit (principal, action == Bartizan::Action::"use_hosted_tool", resource == Ba
         assert_eq!(said.as_u16(), status, "{}", String::from_utf8_lossy(&body));
     }
 }
+
+/// The room for bodies is what all of them may take together, said or not; it is given back.
+#[tokio::test]
+async fn bodies_that_do_not_end_fill_no_more_than_their_room() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    const LARGE: usize = 400 << 20;
+    let provider = Upstreamed::start(vec![json(SAID), json(SAID)]).await;
+    let mut config = config(vec![upstream("openai", Family::Openai, provider.address)]);
+    config.limits.body_bytes = LARGE;
+    let gate = Gated::start(config, OPEN).await;
+    let open = async |length: &str| {
+        let mut stream = tokio::net::TcpStream::connect(gate.address()).await.unwrap();
+        let head = format!(
+            "POST {CHAT} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n{length}\r\n\r\n",
+            gate.address(),
+            gate.key
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream
+    };
+    // None of these sends a byte of what it announced: two take 800 MiB of the 1 GiB.
+    let first = open(&format!("content-length: {LARGE}")).await;
+    let second = open("transfer-encoding: chunked").await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut third = open(&format!("content-length: {LARGE}")).await;
+    let mut said = [0; 12];
+    third.read_exact(&mut said).await.unwrap();
+    assert_eq!(&said, b"HTTP/1.1 503");
+    // What is small still passes, and room that is given back is there again.
+    assert_eq!(gate.post(CHAT, ASK).await.0, 200);
+    drop((first, second, third));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut fourth = open(&format!("content-length: {LARGE}")).await;
+    let quiet = tokio::time::timeout(Duration::from_millis(200), fourth.read_exact(&mut said)).await;
+    assert!(quiet.is_err(), "it waits for its body");
+}
