@@ -131,6 +131,14 @@ struct Body<'a> {
     data_sources: Option<IgnoredAny>,
     plugins: Option<IgnoredAny>,
     connectors: Option<IgnoredAny>,
+    extra_body: Option<IgnoredAny>,
+    #[serde(borrow)]
+    web_search: Option<&'a RawValue>,
+    #[serde(borrow)]
+    enable_web_search: Option<&'a RawValue>,
+    // Fields that have such a provider answer by another model than the one that is ruled on.
+    models: Option<IgnoredAny>,
+    fallbacks: Option<IgnoredAny>,
     enable_search: Option<bool>,
 }
 
@@ -143,7 +151,13 @@ impl Body<'_> {
 
     /// The fields that have the provider search or fetch by itself.
     fn switched_on(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let on = |flag: Option<&RawValue>| flag.is_some_and(|flag| flag.get() != "false");
         let switches = [
+            ("extra_body", self.extra_body.is_some()),
+            ("web_search", on(self.web_search)),
+            ("enable_web_search", on(self.enable_web_search)),
+            ("models", self.models.is_some()),
+            ("fallbacks", self.fallbacks.is_some()),
             ("web_search_options", self.web_search_options.is_some()),
             ("search_parameters", self.search_parameters.is_some()),
             ("data_sources", self.data_sources.is_some()),
