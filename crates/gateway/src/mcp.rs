@@ -6,11 +6,17 @@
 
 mod calls;
 mod conn;
+mod exchange;
 mod flow;
 mod hub;
+mod listings;
+mod notices;
 mod open;
 pub mod pins;
+mod program;
+mod replies;
 mod stdio;
+mod way;
 
 use std::{
     pin::Pin,
@@ -290,7 +296,7 @@ async fn initialize(base: &Base<'_>, params: &Params<'_>, id: &Id<'_>) -> Result
         .map_err(|code| base.early(code))?;
     let ctx = base.ctx(Agent::Session(Arc::clone(&session)));
     let introduced = async {
-        let result = calls::introduce(&ctx).await?;
+        let result = listings::introduce(&ctx).await?;
         let server = ctx
             .names
             .servers()
@@ -339,15 +345,17 @@ async fn in_session(ctx: &Ctx, message: Message<'_>, params: Params<'_>) -> Resu
             )
             .await
         }
-        Message::Notification { method, params } => calls::notification(ctx, &method, params).await,
-        Message::Response { id, result } => calls::answer(ctx, &id, Outcome::Result(result.to_owned())).await,
+        Message::Notification { method, params } => replies::notification(ctx, &method, params).await,
+        Message::Response { id, result } => {
+            replies::answer(ctx, &id, Outcome::Result(result.to_owned())).await
+        }
         Message::Failure { id: Some(id), error } => {
             let outcome = Outcome::Error {
                 code: error.code,
                 message: error.message.into_owned(),
                 data: error.data.map(ToOwned::to_owned),
             };
-            calls::answer(ctx, &id, outcome).await
+            replies::answer(ctx, &id, outcome).await
         }
         Message::Failure { id: None, .. } => Err(ctx.early(Code::MessageInvalid).into()),
     }

@@ -362,11 +362,15 @@ async fn a_server_gets_only_the_environment_it_is_given() {
     let environment: BTreeMap<String, String> = serde_json::from_str(said(&answer)).unwrap();
     assert_eq!(environment["GIVEN"], "plain");
     assert_eq!(environment["SEALED"], gate.provider_key);
-    for name in environment.keys() {
-        assert!(
-            ["GIVEN", "SEALED", "PATH", "LC_CTYPE", "PWD"].contains(&name.as_str()),
-            "{name} leaked"
-        );
+    let home = std::path::Path::new(&environment["HOME"]);
+    assert!(home.ends_with("servers/fake") && home.is_dir(), "{home:?}");
+    // Version managers start programs through scripts that add to what they get.
+    assert!(environment["PATH"].ends_with(&std::env::var("PATH").unwrap()));
+    for (name, value) in &environment {
+        let given = ["GIVEN", "SEALED", "PATH", "HOME", "TMPDIR", "LC_CTYPE", "PWD"].contains(&name.as_str());
+        // A version manager in front of the program sets names of its own, as it does for ours.
+        let ours = !name.contains("PYENV") && std::env::var(name).is_ok_and(|own| own == *value);
+        assert!(given || !ours, "{name} leaked");
     }
 }
 
@@ -493,4 +497,19 @@ async fn a_pipe_is_served_like_a_socket() {
     drop(to);
     drop(from);
     serving.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_forgets_its_sessions_makes_room_for_itself_and_a_deleted_one_is_gone() {
+    let gate = gated(OPEN, &["fake"]).await;
+    let (first, _) = Client::connect(&gate, json!({})).await;
+    let (kept, _) = Client::connect(&gate, json!({})).await;
+    for _ in 0..16 {
+        // Used again and again: the longest unused is another one.
+        assert_eq!(said(&kept.call("echo", json!({"word":"hi"})).await), "hi");
+        let _forgotten = Client::connect(&gate, json!({})).await;
+    }
+    let list = json!({"jsonrpc":"2.0","id":1,"method":"tools/list"});
+    assert_eq!(first.send(&list).await.0.as_u16(), Code::SessionUnknown.status());
+    assert_eq!(kept.send(&list).await.0, 200);
 }

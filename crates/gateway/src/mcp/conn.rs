@@ -2,10 +2,10 @@
 //! hands what comes to whoever waits for it.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     pin::Pin,
     sync::{
-        Arc, Mutex, OnceLock, Weak,
+        Arc, Mutex, MutexGuard, OnceLock, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -13,26 +13,24 @@ use std::{
 
 use bartizan_guard::AnswerFacts;
 use bartizan_mcp::{
-    Ask, Caller, Catalog, Event, Link, ListKind, Method, Outcome,
+    Ask, Caller, Catalog, Event, Link, ListKind, Method, Outcome, Revision,
     link::{Handshake, Input},
 };
-use bartizan_types::{Action, CallFacts, Code, Effects, Finding, PinState, Refusal, Resource, UpstreamName};
-use bartizan_wire::{json, sse};
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header};
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use bartizan_types::{Action, CallFacts, Code, Effects, Finding, PinState, Refusal, Resource};
+use bartizan_wire::json;
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, watch};
 
-use super::hub::{AgentSession, Served, lock};
+use super::{
+    hub::{AgentSession, Served, lock},
+    notices::{self, Filter},
+    way::HttpWay,
+};
 use crate::{
-    Shared, clock,
-    edge::{self, BodyBounds},
-    gate,
+    Shared, clock, gate,
     model::sha256,
     upstream::{
-        self, Outbound, Pool,
+        self,
         child::{self, Child, Line, Lines},
     },
 };
@@ -72,23 +70,36 @@ pub(crate) enum Delivery {
     Withdrawn,
 }
 
-/// The way over HTTP.
-pub(crate) struct HttpWay {
-    pub(crate) pool: Arc<Pool>,
-    pub(crate) uri: Mutex<Uri>,
-    pub(crate) headers: HeaderMap,
-    session: Mutex<Option<HeaderValue>>,
-    upstream: UpstreamName,
-    /// Answers come on the one stream, not on the request's own (2024-11-05).
-    legacy: bool,
-}
-
 /// How bytes go.
 pub(crate) enum Way {
     /// A pipe.
     Pipe(Arc<Child>),
     /// Requests.
     Http(Box<HttpWay>),
+}
+
+/// A request that waits for its answer.
+struct Waiting {
+    to: mpsc::Sender<Delivery>,
+    /// A stream of notices: open for as long as anybody listens, and no call in progress.
+    held: bool,
+}
+
+/// What an agent with a session watches at a stateless server, through one stream of ours.
+#[derive(Default)]
+pub(super) struct Watched {
+    /// The resources.
+    pub uris: BTreeSet<String>,
+    /// The task that holds the stream.
+    pub stream: Option<tokio::task::AbortHandle>,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(stream) = &self.stream {
+            stream.abort();
+        }
+    }
 }
 
 /// See the module.
@@ -101,9 +112,10 @@ pub(crate) struct Conn {
     pub way: Way,
     /// Who opened it: what the conversation itself sends over HTTP is ruled on as theirs.
     pub caller: gate::Caller,
-    shared: Weak<Shared>,
+    pub(super) shared: Weak<Shared>,
     session: Option<Weak<AgentSession>>,
-    waiting: Mutex<HashMap<Caller, mpsc::Sender<Delivery>>>,
+    waiting: Mutex<HashMap<Caller, Waiting>>,
+    watched: Mutex<Watched>,
     listeners: Mutex<Vec<(Filter, mpsc::Sender<Vec<u8>>)>>,
     catalogs: Mutex<[Option<Arc<Catalog>>; 4]>,
     hand: OnceLock<Handshake>,
@@ -113,90 +125,6 @@ pub(crate) struct Conn {
     alive: AtomicBool,
     born: Instant,
     used: Mutex<Instant>,
-}
-
-/// Which notices a stream wants, and the id its notices carry.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Filter {
-    /// The id of the agent's request, as JSON.
-    pub id: String,
-    /// `notifications/tools/list_changed`.
-    pub tools: bool,
-    /// `notifications/prompts/list_changed`.
-    pub prompts: bool,
-    /// `notifications/resources/list_changed`.
-    pub resources: bool,
-    /// `notifications/resources/updated` of these.
-    pub uris: Vec<String>,
-}
-
-impl Filter {
-    fn wants(&self, method: Method, params: Option<&RawValue>) -> bool {
-        match method {
-            Method::ToolsChanged => self.tools,
-            Method::PromptsChanged => self.prompts,
-            Method::ResourcesChanged => self.resources,
-            Method::ResourceUpdated => bartizan_mcp::Params::read(params)
-                .and_then(|params| {
-                    params
-                        .text("uri")
-                        .map(|uri| uri.is_some_and(|uri| self.uris.iter().any(|it| *it == uri)))
-                })
-                .unwrap_or(false),
-            _ => false,
-        }
-    }
-}
-
-impl HttpWay {
-    /// The way to an address with these headers.
-    pub(crate) fn new(
-        pool: Arc<Pool>,
-        uri: Uri,
-        headers: HeaderMap,
-        upstream: UpstreamName,
-        legacy: bool,
-    ) -> Self {
-        Self {
-            pool,
-            uri: Mutex::new(uri),
-            headers,
-            session: Mutex::new(None),
-            upstream,
-            legacy,
-        }
-    }
-
-    /// Whether answers come on another stream than the request's own.
-    pub(crate) const fn answers_elsewhere(&self) -> bool {
-        self.legacy
-    }
-
-    /// A request with this body and these headers beside the standing ones.
-    pub(crate) fn outbound(&self, method: http::Method, body: Vec<u8>, extra: HeaderMap) -> Outbound {
-        let mut headers = self.headers.clone();
-        if method == http::Method::POST {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            headers.insert(
-                header::ACCEPT,
-                HeaderValue::from_static("application/json, text/event-stream"),
-            );
-        } else {
-            headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
-        }
-        if let Some(session) = &*lock(&self.session) {
-            headers.insert(HeaderName::from_static("mcp-session-id"), session.clone());
-        }
-        headers.extend(extra);
-        Outbound {
-            upstream: self.upstream.clone(),
-            pool: Arc::clone(&self.pool),
-            method,
-            uri: lock(&self.uri).clone(),
-            headers,
-            body: Bytes::from(body),
-        }
-    }
 }
 
 impl Conn {
@@ -217,6 +145,7 @@ impl Conn {
             shared: Arc::downgrade(shared),
             session: session.map(Arc::downgrade),
             waiting: Mutex::new(HashMap::new()),
+            watched: Mutex::new(Watched::default()),
             listeners: Mutex::new(Vec::new()),
             catalogs: Mutex::new(Default::default()),
             hand: OnceLock::new(),
@@ -234,7 +163,8 @@ impl Conn {
     }
 
     pub(crate) fn is_busy(&self) -> bool {
-        !lock(&self.waiting).is_empty() || lock(&self.listeners).iter().any(|(_, to)| !to.is_closed())
+        lock(&self.waiting).values().any(|waiting| !waiting.held)
+            || lock(&self.listeners).iter().any(|(_, to)| !to.is_closed())
     }
 
     pub(crate) fn idle(&self) -> Duration {
@@ -325,9 +255,26 @@ impl Conn {
 
     pub(crate) fn register(&self, caller: Caller) -> mpsc::Receiver<Delivery> {
         *lock(&self.used) = Instant::now();
-        let (sender, receiver) = mpsc::channel(WAITING);
-        lock(&self.waiting).insert(caller, sender);
+        let (to, receiver) = mpsc::channel(WAITING);
+        lock(&self.waiting).insert(caller, Waiting { to, held: false });
         receiver
+    }
+
+    /// A request becomes a stream of notices, which is no call in progress.
+    pub(crate) fn hold(&self, caller: Caller) {
+        if let Some(waiting) = lock(&self.waiting).get_mut(&caller) {
+            waiting.held = true;
+        }
+    }
+
+    /// What the agent watches here.
+    pub(super) fn watched(&self) -> MutexGuard<'_, Watched> {
+        lock(&self.watched)
+    }
+
+    /// Whether the server speaks the stateless revision.
+    pub(crate) fn is_stateless(&self) -> bool {
+        lock(&self.link).revision().is_some_and(Revision::stateless)
     }
 
     pub(crate) fn unregister(&self, caller: Caller) {
@@ -362,11 +309,12 @@ impl Conn {
             return;
         }
         lock(&self.link).close();
-        for (_, to) in lock(&self.waiting).drain() {
+        for (_, waiting) in lock(&self.waiting).drain() {
             // A reader that has gone, or is full, finds its channel closed.
-            let _told = to.try_send(Delivery::Gone(code));
+            let _told = waiting.to.try_send(Delivery::Gone(code));
         }
         lock(&self.listeners).clear();
+        *self.watched() = Watched::default();
         self.ready.send_if_modified(|ready| {
             let first = ready.is_none();
             if first {
@@ -392,10 +340,7 @@ impl Conn {
             return;
         }
         // Over HTTP in the stateless revision, closing the stream says it.
-        let stateless = lock(&self.link)
-            .revision()
-            .is_some_and(bartizan_mcp::Revision::stateless);
-        if stateless && matches!(self.way, Way::Http(_)) {
+        if self.is_stateless() && matches!(self.way, Way::Http(_)) {
             return;
         }
         let conn = Arc::clone(self);
@@ -423,29 +368,6 @@ impl Conn {
         })
     }
 
-    async fn say_http(self: &Arc<Self>, way: &HttpWay, bytes: Vec<u8>) -> Result<(), Code> {
-        let shared = self.shared.upgrade().ok_or(Code::Draining)?;
-        let facts = self.facts(Action::Notify, &bytes);
-        let outbound = way.outbound(http::Method::POST, bytes, self.version_header());
-        let evidence = shared.evidence(&self.caller, facts, Vec::new());
-        let (permit, mut passage) = shared
-            .enter(evidence, outbound)
-            .await
-            .map_err(|refusal| refusal.code)?;
-        match upstream::send(permit, self.served.config.timeout).await {
-            Ok(response) => {
-                let facts = AnswerFacts {
-                    status: Some(response.status().as_u16()),
-                    findings: Vec::new(),
-                };
-                let _call = passage.answered(facts).map_err(|refusal| refusal.code)?.spend();
-                passage.finish();
-                self.absorb(response, None).await
-            }
-            Err(fault) => Err(passage.failed(fault.code()).code),
-        }
-    }
-
     /// Facts of a message about the server as a whole.
     pub(crate) fn facts(&self, action: Action, bytes: &[u8]) -> CallFacts {
         CallFacts {
@@ -462,18 +384,6 @@ impl Conn {
             effects: Effects::default(),
             arguments: None,
         }
-    }
-
-    /// The header that names the revision, once agreed.
-    pub(crate) fn version_header(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        if let Some(revision) = lock(&self.link).revision() {
-            headers.insert(
-                HeaderName::from_static("mcp-protocol-version"),
-                HeaderValue::from_static(revision.as_str()),
-            );
-        }
-        headers
     }
 
     /// Reads a pipe until it ends.
@@ -502,115 +412,10 @@ impl Conn {
         self.close(code);
     }
 
-    fn refused(&self, code: Code) {
+    pub(super) fn refused(&self, code: Code) {
         if let Some(shared) = self.shared.upgrade() {
             shared.reject(code, Some(&self.caller.principal));
         }
-    }
-
-    /// Reads what an HTTP server answers; `related` is whose request it answers.
-    pub(crate) async fn absorb(
-        self: &Arc<Self>,
-        response: Response<Incoming>,
-        related: Option<Caller>,
-    ) -> Result<(), Code> {
-        let (head, body) = response.into_parts();
-        let Way::Http(way) = &self.way else {
-            return Err(Code::Bug);
-        };
-        if let Some(session) = head.headers.get("mcp-session-id") {
-            let mut known = lock(&way.session);
-            if known.is_none() && session.len() <= 1024 {
-                *known = Some(session.clone());
-            }
-        }
-        let Some(shared) = self.shared.upgrade() else {
-            return Err(Code::Draining);
-        };
-        let limits = &shared.config.limits;
-        if head.status.is_success() && edge::is_event_stream(&head.headers) {
-            return self.absorb_stream(body, related, limits.event_bytes).await;
-        }
-        let bounds = BodyBounds::answer(limits);
-        let (bytes, _) = edge::read(&head.headers, body, bounds).await?;
-        if edge::is_json(&head.headers) && !bytes.is_empty() {
-            let taken = self.take(&bytes, related).await;
-            if head.status.is_success() || taken.is_ok() {
-                return taken;
-            }
-        }
-        match head.status {
-            status if status.is_success() => Ok(()),
-            StatusCode::NOT_FOUND if lock(&way.session).is_some() => {
-                self.close(Code::ServerFailed);
-                Err(Code::ServerFailed)
-            }
-            _ => Err(Code::ServerFailed),
-        }
-    }
-
-    async fn absorb_stream(
-        self: &Arc<Self>,
-        mut body: Incoming,
-        related: Option<Caller>,
-        event_bytes: usize,
-    ) -> Result<(), Code> {
-        let mut splitter = sse::Splitter::new(event_bytes);
-        while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(|_| Code::UpstreamUnreachable)?.into_data() else {
-                continue;
-            };
-            let mut messages: Vec<(bool, String)> = Vec::new();
-            splitter
-                .push(&data, &mut |event: sse::Event<'_>| {
-                    let endpoint = event.name == Some("endpoint");
-                    if let Some(data) = event.data
-                        && !data.is_empty()
-                    {
-                        messages.push((endpoint, data.into_owned()));
-                    }
-                    Ok(())
-                })
-                .map_err(|fault| fault.of_upstream().code)?;
-            for (endpoint, message) in messages {
-                if endpoint {
-                    self.endpoint(&message).await?;
-                } else if let Err(code) = self.take(message.as_bytes(), related).await {
-                    self.refused(code);
-                }
-            }
-            if !self.is_alive() {
-                return Err(Code::ServerFailed);
-            }
-        }
-        Ok(())
-    }
-
-    /// The old transport tells where to post. It must be on the same host: a credential goes nowhere else.
-    async fn endpoint(self: &Arc<Self>, told: &str) -> Result<(), Code> {
-        let Way::Http(way) = &self.way else {
-            return Err(Code::Bug);
-        };
-        if !way.legacy {
-            return Err(Code::SseMalformed);
-        }
-        {
-            let mut uri = lock(&way.uri);
-            let next: Uri = told.trim().parse().map_err(|_| Code::UpstreamMalformed)?;
-            let mut parts = uri.clone().into_parts();
-            if let Some(authority) = next.authority()
-                && (Some(authority) != uri.authority() || next.scheme() != uri.scheme())
-            {
-                return Err(Code::UpstreamMalformed);
-            }
-            parts.path_and_query = Some(next.path_and_query().cloned().ok_or(Code::UpstreamMalformed)?);
-            *uri = Uri::from_parts(parts).map_err(|_| Code::UpstreamMalformed)?;
-        }
-        let opening = lock(&self.link).open(false);
-        // Answers to it come on this very stream, so it is sent by a task of its own.
-        let conn = Arc::clone(self);
-        tokio::spawn(async move { conn.say(opening).await });
-        Ok(())
     }
 
     /// Takes one message from the server.
@@ -680,7 +485,7 @@ impl Conn {
     }
 
     fn deliver(&self, caller: Caller, delivery: Delivery) {
-        let to = lock(&self.waiting).get(&caller).cloned();
+        let to = lock(&self.waiting).get(&caller).map(|waiting| waiting.to.clone());
         let Some(to) = to else { return };
         let last = matches!(delivery, Delivery::Notice(_));
         // Notices leave the last place free for the answer, so an agent that reads slowly loses progress, never it.
@@ -696,7 +501,10 @@ impl Conn {
     fn relates(&self, related: Option<Caller>) -> Option<Caller> {
         related.or_else(|| {
             let waiting = lock(&self.waiting);
-            let mut callers = waiting.keys();
+            let mut callers = waiting
+                .iter()
+                .filter(|(_, waiting)| !waiting.held)
+                .map(|(caller, _)| caller);
             match (callers.next(), callers.next()) {
                 (Some(only), None) => Some(*only),
                 _ => None,
@@ -720,11 +528,19 @@ impl Conn {
         for (filter, to) in lock(&self.listeners).iter() {
             if filter.wants(method, params) {
                 // A stream that is full or gone misses a hint to ask again; nothing else hangs on it.
-                let _hint = to.try_send(stamped(method, params, &filter.id));
+                let _hint = to.try_send(notices::stamped(method, params, &filter.id));
             }
         }
-        let message = bartizan_wire::jsonrpc::notification(method.as_str(), params);
-        let about_lists = !kinds.is_empty() || method == Method::ResourceUpdated;
+        let message = if self.is_stateless() && related_to_lists(method) {
+            // It came by the stream that we hold for the agent's session, which knows of no such streams.
+            if method == Method::ResourceUpdated && !notices::names_one(params, &self.watched().uris) {
+                return;
+            }
+            notices::unstamped(method, params)
+        } else {
+            bartizan_wire::jsonrpc::notification(method.as_str(), params)
+        };
+        let about_lists = related_to_lists(method);
         let session = self.session.as_ref().and_then(Weak::upgrade);
         match (session, self.relates(related)) {
             (Some(session), _) if about_lists || session.listens() && related.is_none() => {
@@ -822,25 +638,10 @@ impl Conn {
     }
 }
 
-/// A change notice as a stateless agent wants it: with the id of its stream.
-fn stamped(method: Method, params: Option<&RawValue>, id: &str) -> Vec<u8> {
-    let mut out = bartizan_mcp::message::Object::default();
-    if let Some(params) = params
-        && let Ok(members) = bartizan_mcp::message::Members::read(params)
-    {
-        for (key, value) in members.iter() {
-            if key != "_meta" {
-                out.json(key, value.get());
-            }
-        }
-    }
-    let mut meta = bartizan_mcp::message::Object::default();
-    meta.json(bartizan_mcp::message::META_SUBSCRIPTION, id);
-    out.json("_meta", &meta.finish());
-    let mut message = bartizan_mcp::message::Object::default();
-    message
-        .text("jsonrpc", "2.0")
-        .text("method", method.as_str())
-        .json("params", &out.finish());
-    message.finish().into_bytes()
+/// Notices about what a server has, which belong to no request.
+const fn related_to_lists(method: Method) -> bool {
+    matches!(
+        method,
+        Method::ToolsChanged | Method::PromptsChanged | Method::ResourcesChanged | Method::ResourceUpdated
+    )
 }

@@ -6,12 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bartizan_guard::{AnswerFacts, Release};
+use bartizan_guard::AnswerFacts;
 use bartizan_mcp::{
-    Caller, Listed, Method, Outcome, Params, Revision,
-    link::Input,
-    message::{self, Face},
-    refusal, session,
+    Caller, Listed, Method, Outcome, Params, Revision, link::Input, message, refusal, session,
 };
 use bartizan_types::{CallFacts, Code, Digest, Finding, FindingKind, Refusal, Severity};
 use bartizan_wire::jsonrpc::Id;
@@ -22,159 +19,23 @@ use tokio::sync::mpsc;
 
 use super::{
     conn::{Conn, Delivery, Way},
-    hub::{AgentSession, Owner, lock},
+    hub::lock,
 };
 use crate::{
-    Shared, clock, edge,
-    gate::{self, Passage},
+    clock, edge,
     model::sha256,
     upstream::{
-        self, Outbound,
+        self,
         child::{self, Line},
     },
 };
+
+pub(crate) use super::exchange::{Agent, Ctx, Passed, Refused, Reply};
 
 /// Rounds of questions one request may take (the SDKs stop at ten, too).
 const ROUNDS: u8 = 10;
 /// Messages on their way to an agent.
 const OUTGOING: usize = 64;
-
-/// Who asks, and how.
-#[derive(Clone)]
-pub(crate) struct Ctx {
-    pub shared: Arc<Shared>,
-    pub caller: gate::Caller,
-    pub names: Arc<bartizan_mcp::Names>,
-    pub agent: Agent,
-    /// Whether the agent takes a stream as an answer.
-    pub streams: bool,
-    /// Headers of the request, where it came over HTTP.
-    pub headers: Option<Arc<HeaderMap>>,
-    /// Size and digest of the request's bytes.
-    pub body: (u64, Digest),
-}
-
-/// The agent's side.
-#[derive(Clone)]
-pub(crate) enum Agent {
-    /// With a session.
-    Session(Arc<AgentSession>),
-    /// Each request for itself.
-    Stateless(Box<Face>),
-}
-
-impl Ctx {
-    pub(crate) fn owner(&self) -> Owner {
-        Owner::of(&self.caller.principal)
-    }
-
-    pub(crate) fn revision(&self) -> Revision {
-        match &self.agent {
-            Agent::Session(session) => lock(&session.state).revision(),
-            Agent::Stateless(_) => Revision::LATEST,
-        }
-    }
-
-    pub(crate) fn face(&self) -> Face {
-        match &self.agent {
-            Agent::Session(session) => lock(&session.state).face().clone(),
-            Agent::Stateless(face) => Face::clone(face),
-        }
-    }
-
-    pub(crate) fn early(&self, code: Code) -> Refusal {
-        self.shared.reject(code, Some(&self.caller.principal));
-        crate::serve::fresh(code)
-    }
-}
-
-/// What goes back to the agent.
-pub(crate) enum Reply {
-    /// One message.
-    Whole {
-        status: u16,
-        bytes: Vec<u8>,
-        /// Absent for our own words.
-        release: Option<Release>,
-        /// The session that was opened.
-        session: Option<String>,
-    },
-    /// Messages, the last of which is the answer.
-    Stream {
-        release: Release,
-        messages: mpsc::Receiver<Vec<u8>>,
-    },
-    /// Taken, with nothing to say.
-    Accepted,
-}
-
-impl Reply {
-    /// Our own words.
-    pub(crate) fn ours(bytes: Vec<u8>) -> Self {
-        Self::Whole {
-            status: 200,
-            bytes,
-            release: None,
-            session: None,
-        }
-    }
-}
-
-/// A refusal, and what of the request it belongs to.
-pub(crate) struct Refused {
-    pub refusal: Refusal,
-    /// A place in the arguments; never a value.
-    pub detail: Option<String>,
-}
-
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Self {
-        Self {
-            refusal,
-            detail: None,
-        }
-    }
-}
-
-/// The passage of a call, whichever way it went.
-pub(crate) enum Passed {
-    Pipe(Box<Passage<Line>>),
-    Http(Box<Passage<Outbound>>),
-}
-
-impl Passed {
-    pub(crate) fn answered(&mut self, facts: AnswerFacts) -> Result<Release, Refusal> {
-        match self {
-            Self::Pipe(passage) => passage.answered(facts),
-            Self::Http(passage) => passage.answered(facts),
-        }
-    }
-
-    fn released(&mut self, bytes: &[u8]) {
-        let answer = match self {
-            Self::Pipe(passage) => &mut passage.released,
-            Self::Http(passage) => &mut passage.released,
-        };
-        answer.bytes = answer
-            .bytes
-            .saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        answer.transcript = Some(sha256(bytes));
-    }
-
-    pub(crate) fn finish(self) {
-        match self {
-            Self::Pipe(passage) => passage.finish(),
-            Self::Http(passage) => passage.finish(),
-        }
-    }
-
-    pub(crate) fn failed(self, code: Code) -> Refusal {
-        match self {
-            Self::Pipe(passage) => passage.failed(code),
-            Self::Http(passage) => passage.failed(code),
-        }
-    }
-}
 
 /// How a request goes to the server.
 #[derive(Clone)]
@@ -432,6 +293,36 @@ impl Flight {
                 Ok(Delivery::Gone(code)) | Err(code) => code,
             };
             return Err(passed.failed(code));
+        }
+    }
+
+    /// A stream of notices of our own: held until the server ends it, however long that is. What comes on it goes to
+    /// the conversation's listeners. Dropped, it is cancelled at the server.
+    ///
+    /// # Errors
+    /// The refusal, when it could not be opened or failed.
+    pub(crate) async fn hold(mut self) -> Result<(), Refusal> {
+        let mut passed = self.send(None).await?;
+        self.conn.hold(self.me);
+        let _call = passed.answered(AnswerFacts::default())?.spend();
+        let ended = loop {
+            match self.deliveries.recv().await {
+                Some(Delivery::Answer(outcome)) => break Ok(outcome),
+                Some(Delivery::Ask { ask, .. }) => self.conn.refuse_ask(ask, Code::MessageInvalid).await,
+                Some(Delivery::Notice(_)) => {}
+                Some(Delivery::Gone(code)) => break Err(code),
+                Some(Delivery::Inputs { .. } | Delivery::Withdrawn) => break Err(Code::UpstreamMalformed),
+                None => break Err(Code::ServerFailed),
+            }
+        };
+        self.done = true;
+        match ended {
+            Ok(Outcome::Result(_)) => {
+                passed.finish();
+                Ok(())
+            }
+            Ok(Outcome::Error { .. }) => Err(passed.failed(Code::ServerFailed)),
+            Err(code) => Err(passed.failed(code)),
         }
     }
 

@@ -18,7 +18,7 @@ use bartizan_store::State;
 use bartizan_types::{AgentId, Code, Issuer, Principal, ServerName, UserId};
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 
-use super::{conn::Conn, flow::Flight};
+use super::{conn::Conn, flow::Flight, program::Known};
 use crate::{
     clock,
     config::{self, Config, Reach},
@@ -75,6 +75,8 @@ pub(crate) struct Served {
     pins: Mutex<Option<ServerPins>>,
     catalogs: Mutex<[Option<Arc<Catalog>>; 4]>,
     backoff: Mutex<Backoff>,
+    /// The program that ran last.
+    pub(super) program: Known,
 }
 
 #[derive(Default)]
@@ -263,6 +265,7 @@ impl Hub {
                 pins: Mutex::new(None),
                 catalogs: Mutex::new(Default::default()),
                 backoff: Mutex::new(Backoff::default()),
+                program: Known::default(),
             }));
         }
         Ok(Self {

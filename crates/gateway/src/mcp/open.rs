@@ -1,28 +1,28 @@
 //! Opening conversations: the server is started or reached under a ruled `connect`, shakes hands, and is compared
 //! with its pins before anything it says of itself is passed on.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bartizan_guard::AnswerFacts;
 use bartizan_mcp::{Link, PinKind};
-use bartizan_store::Secrets;
-use bartizan_types::{Action, Code, Finding, Refusal, Secret, ServerName, UpstreamName};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use bartizan_types::{CallFacts, Code, Finding, Refusal, ServerName, UpstreamName};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use hyper::body::Incoming;
 use serde_json::value::RawValue;
 
 use super::{
-    conn::{Conn, HttpWay, Way},
+    calls,
+    conn::{Conn, Way},
     flow::{Agent, Ctx},
     hub::{Served, lock},
+    notices, program,
+    way::HttpWay,
 };
 use crate::{
     clock,
-    config::{EnvValue, Reach},
+    config::Reach,
     model::sha256,
-    upstream::{
-        self,
-        child::{self, Spawn},
-    },
+    upstream::{self, child},
 };
 
 /// How long a server may take to say which era it speaks before the other is tried.
@@ -53,87 +53,85 @@ pub(crate) async fn conn(ctx: &Ctx, server: &ServerName) -> Result<Arc<Conn>, Re
         conn.close(code);
         return Err(early(code));
     }
+    if conn.is_stateless() && matches!(ctx.agent, Agent::Session(_)) {
+        notices::keep(ctx, &conn);
+    }
     *held = Some(Arc::clone(&conn));
     Ok(conn)
 }
 
 async fn open(ctx: &Ctx, served: &Arc<Served>) -> Result<Arc<Conn>, Refusal> {
-    let shared = &ctx.shared;
-    let stateless = matches!(ctx.agent, Agent::Stateless(_));
+    let early = |code| ctx.early(code);
+    let mut link = Link::new(ctx.face(), Conn::bounds(&ctx.shared));
+    let facts = calls::connecting(&served.config.name);
+    let (url, headers, legacy) = match &served.config.reach {
+        Reach::Stdio { .. } => return on_pipe(ctx, served, link, facts).await,
+        Reach::Http { url, headers } => (url, headers, false),
+        Reach::LegacySse { url, headers } => (url, headers, true),
+    };
+    let headers = program::headers_of(headers, &ctx.shared.secrets).map_err(early)?;
+    let pool = served.pool.clone().ok_or_else(|| early(Code::Bug))?;
+    let upstream = UpstreamName::new(served.config.name.as_str()).map_err(|_| early(Code::Bug))?;
+    let way = HttpWay::new(pool, url.clone(), headers, upstream, legacy);
+    let stateless = ctx.is_stateless() && !legacy;
+    let opening = (!legacy).then(|| link.open(stateless));
+    let conn = begin(ctx, served, link, Way::Http(Box::new(way)));
+    over_http(ctx, conn, facts, opening, stateless).await
+}
+
+fn begin(ctx: &Ctx, served: &Arc<Served>, link: Link, way: Way) -> Arc<Conn> {
     let session = match &ctx.agent {
         Agent::Session(session) => Some(session),
         Agent::Stateless(_) => None,
     };
-    let mut link = Link::new(ctx.face(), Conn::bounds(shared));
-    let begin = |link, way| Conn::new(shared, Arc::clone(served), ctx.caller.clone(), session, link, way);
-    let mut facts = bartizan_types::CallFacts {
-        id: clock::mint(clock::now()),
-        action: Action::Connect,
-        resource: bartizan_types::Resource::Server {
-            server: served.config.name.clone(),
-        },
-        surface: bartizan_types::Surface::Mcp,
-        streaming: false,
-        bytes: 0,
-        digest: sha256(b""),
-        pin: bartizan_types::PinState::None,
-        effects: bartizan_types::Effects::default(),
-        arguments: None,
-    };
-    match &served.config.reach {
-        Reach::Stdio {
-            command,
-            environment,
-            directory,
-        } => {
-            facts.pin = bartizan_types::PinState::None;
-            let findings = package(ctx, served, command).map_err(|code| ctx.early(code))?;
-            let spawn = Spawn {
-                server: served.config.name.clone(),
-                command: command.clone(),
-                environment: environment_of(environment, &shared.secrets).map_err(|code| ctx.early(code))?,
-                directory: directory.clone().unwrap_or_else(|| PathBuf::from("/")),
-            };
-            let (permit, mut passage) = shared
-                .enter(shared.evidence(&ctx.caller, facts, findings), spawn)
-                .await?;
-            let (child, lines) = match child::spawn(permit, shared.config.limits.answer_bytes) {
-                Ok(started) => started,
-                Err(code) => {
-                    served.ended(Duration::ZERO);
-                    return Err(passage.failed(code));
-                }
-            };
-            let opening = link.open(stateless);
-            let conn = begin(link, Way::Pipe(child));
-            tokio::spawn(Arc::clone(&conn).read_pipe(lines));
-            conn.say(opening).await;
-            match shake(&conn, stateless).await {
-                Ok(()) => {
-                    let _call = passage.answered(AnswerFacts::default())?.spend();
-                    passage.finish();
-                    Ok(conn)
-                }
-                Err(code) => {
-                    conn.close(code);
-                    Err(passage.failed(code))
-                }
-            }
+    Conn::new(
+        &ctx.shared,
+        Arc::clone(served),
+        ctx.caller.clone(),
+        session,
+        link,
+        way,
+    )
+}
+
+/// Starts a server and shakes hands with it.
+async fn on_pipe(
+    ctx: &Ctx,
+    served: &Arc<Served>,
+    mut link: Link,
+    facts: CallFacts,
+) -> Result<Arc<Conn>, Refusal> {
+    let shared = &ctx.shared;
+    let stateless = ctx.is_stateless();
+    let (spawn, findings) = match program::prepare(ctx, served).await {
+        Ok(ready) => ready,
+        Err(code) => {
+            served.ended(Duration::ZERO);
+            return Err(ctx.early(code));
         }
-        Reach::Http { url, headers } | Reach::LegacySse { url, headers } => {
-            let legacy = matches!(served.config.reach, Reach::LegacySse { .. });
-            let headers = headers_of(headers, &shared.secrets).map_err(|code| ctx.early(code))?;
-            let pool = served.pool.clone().ok_or_else(|| ctx.early(Code::Bug))?;
-            let upstream =
-                UpstreamName::new(served.config.name.as_str()).map_err(|_| ctx.early(Code::Bug))?;
-            let way = HttpWay::new(pool, url.clone(), headers, upstream, legacy);
-            if legacy {
-                let conn = begin(link, Way::Http(Box::new(way)));
-                return over_http(ctx, conn, facts, None, false).await;
-            }
-            let opening = link.open(stateless);
-            let conn = begin(link, Way::Http(Box::new(way)));
-            over_http(ctx, conn, facts, Some(opening), stateless).await
+    };
+    let evidence = shared.evidence(&ctx.caller, facts, findings);
+    let (permit, mut passage) = shared.enter(evidence, spawn).await?;
+    let (child, lines) = match child::spawn(permit, shared.config.limits.answer_bytes) {
+        Ok(started) => started,
+        Err(code) => {
+            served.ended(Duration::ZERO);
+            return Err(passage.failed(code));
+        }
+    };
+    let opening = link.open(stateless);
+    let conn = begin(ctx, served, link, Way::Pipe(child));
+    tokio::spawn(Arc::clone(&conn).read_pipe(lines));
+    conn.say(opening).await;
+    match shake(&conn, stateless).await {
+        Ok(()) => {
+            let _call = passage.answered(AnswerFacts::default())?.spend();
+            passage.finish();
+            Ok(conn)
+        }
+        Err(code) => {
+            conn.close(code);
+            Err(passage.failed(code))
         }
     }
 }
@@ -142,7 +140,7 @@ async fn open(ctx: &Ctx, served: &Arc<Served>) -> Result<Arc<Conn>, Refusal> {
 async fn over_http(
     ctx: &Ctx,
     conn: Arc<Conn>,
-    facts: bartizan_types::CallFacts,
+    facts: CallFacts,
     opening: Option<Vec<u8>>,
     stateless: bool,
 ) -> Result<Arc<Conn>, Refusal> {
@@ -180,21 +178,9 @@ async fn over_http(
             let ended = reader.absorb(response, None).await;
             reader.close(ended.err().unwrap_or(Code::ServerFailed));
         });
-    } else {
-        let refused = response.status().is_client_error();
-        let absorbed = conn.absorb(response, None).await;
-        if conn.handshake().is_none() && (refused || absorbed.is_err()) {
-            // Another era, perhaps. A JSON-RPC error made the link try it already.
-            let next = lock(&conn.link).opening_refused();
-            match next {
-                Ok(next) if !conn.tried_again() => conn.say(next).await,
-                Ok(_) => {}
-                Err(code) => {
-                    conn.close(code);
-                    return Err(passage.failed(code));
-                }
-            }
-        }
+    } else if let Err(code) = first_answer(&conn, response).await {
+        conn.close(code);
+        return Err(passage.failed(code));
     }
     match conn
         .shaken(conn.served.config.timeout.min(Duration::from_secs(30)))
@@ -204,7 +190,7 @@ async fn over_http(
             let _call = passage.answered(AnswerFacts::default())?.spend();
             passage.finish();
             if !legacy && !stateless {
-                super::calls::follow(ctx, &conn);
+                notices::follow(ctx, &conn);
             }
             Ok(conn)
         }
@@ -213,6 +199,20 @@ async fn over_http(
             Err(passage.failed(code))
         }
     }
+}
+
+/// Reads the answer to the opening. A refusal may mean another era, which is then tried, once.
+async fn first_answer(conn: &Arc<Conn>, response: Response<Incoming>) -> Result<(), Code> {
+    let refused = response.status().is_client_error();
+    let absorbed = conn.absorb(response, None).await;
+    if conn.handshake().is_none() && (refused || absorbed.is_err()) {
+        // A JSON-RPC error made the link try it already.
+        let next = lock(&conn.link).opening_refused()?;
+        if !conn.tried_again() {
+            conn.say(next).await;
+        }
+    }
+    Ok(())
 }
 
 /// Waits for the handshake on a pipe. A server that stays silent in one era is tried in the other.
@@ -259,56 +259,4 @@ fn settle(ctx: &Ctx, conn: &Arc<Conn>) -> Result<(), Code> {
     })?;
     conn.know(findings, withheld);
     Ok(())
-}
-
-/// The digest of what will be run: the command as configured, and the program's bytes where the path names a file.
-fn package(ctx: &Ctx, served: &Served, command: &[String]) -> Result<Vec<Finding>, Code> {
-    let program = command.first().ok_or(Code::ServerFailed)?;
-    let digest = std::fs::read(program)
-        .ok()
-        .map(|bytes| sha256(&bytes).to_string());
-    let spec = serde_json::json!({ "command": command, "program": digest });
-    let raw = serde_json::value::to_raw_value(&spec).map_err(|_| Code::Bug)?;
-    served.with_pins(&ctx.shared.state, |pins| {
-        match pins.judge(PinKind::Package, "", &raw, clock::now()) {
-            Ok((judged, store)) => (judged.finding.into_iter().collect(), store),
-            Err(_) => (Vec::new(), false),
-        }
-    })
-}
-
-fn reveal(value: &EnvValue, secrets: &Secrets) -> Result<Secret<Vec<u8>>, Code> {
-    match value {
-        EnvValue::Plain(text) => Ok(Secret::new(text.clone().into_bytes())),
-        EnvValue::Secret(name) => secrets
-            .reveal(name)
-            .map_err(|_| Code::SecretMissing)?
-            .ok_or(Code::SecretMissing),
-    }
-}
-
-/// Only what is configured, beside where programs are found. Nothing of ours leaks in.
-fn environment_of(
-    values: &BTreeMap<String, EnvValue>,
-    secrets: &Secrets,
-) -> Result<BTreeMap<String, Secret<Vec<u8>>>, Code> {
-    let mut all = BTreeMap::new();
-    let path = "/usr/local/bin:/usr/bin:/bin".to_owned();
-    all.insert("PATH".to_owned(), Secret::new(path.into_bytes()));
-    for (name, value) in values {
-        all.insert(name.clone(), reveal(value, secrets)?);
-    }
-    Ok(all)
-}
-
-fn headers_of(values: &BTreeMap<String, EnvValue>, secrets: &Secrets) -> Result<HeaderMap, Code> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in values {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Code::Bug)?;
-        let secret = reveal(value, secrets)?;
-        let mut value = HeaderValue::from_bytes(secret.expose()).map_err(|_| Code::SecretMissing)?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
-    }
-    Ok(headers)
 }

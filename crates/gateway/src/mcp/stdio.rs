@@ -209,7 +209,7 @@ impl Pipe {
             }
         };
         let ctx = self.ctx(Agent::Session(Arc::clone(&session)), line);
-        match calls::introduce(&ctx).await {
+        match super::listings::introduce(&ctx).await {
             Ok(result) => {
                 self.send(refusal::result(&id, &result)).await;
                 Some(session)

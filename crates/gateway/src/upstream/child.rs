@@ -34,8 +34,10 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Spawn {
     /// The server.
     pub server: ServerName,
-    /// Program and arguments.
-    pub command: Vec<String>,
+    /// The file to run.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
     /// The whole environment.
     pub environment: BTreeMap<String, Secret<Vec<u8>>>,
     /// Working directory.
@@ -183,12 +185,12 @@ pub(crate) async fn bounded_line<R: AsyncBufRead + Unpin>(
 pub(crate) fn spawn(permit: Permit<Spawn>, line_bytes: usize) -> Result<(Arc<Child>, Lines), Code> {
     let Spawn {
         server,
-        command,
+        program,
+        arguments,
         environment,
         directory,
     } = permit.spend();
-    let (program, arguments) = command.split_first().ok_or(Code::ServerFailed)?;
-    let mut builder = Command::new(program);
+    let mut builder = Command::new(&program);
     builder
         .args(arguments)
         .env_clear()
@@ -203,7 +205,7 @@ pub(crate) fn spawn(permit: Permit<Spawn>, line_bytes: usize) -> Result<(Arc<Chi
         builder.env(name, std::ffi::OsStr::from_bytes(value.expose()));
     }
     let mut process = builder.spawn().map_err(|fault| {
-        tracing::warn!(%server, %program, error = %fault, "the server can't be started");
+        tracing::warn!(%server, program = %program.display(), error = %fault, "the server can't be started");
         Code::ServerFailed
     })?;
     let (stdin, stdout, stderr) = (process.stdin.take(), process.stdout.take(), process.stderr.take());

@@ -1,0 +1,282 @@
+//! What servers offer, together: their introduction, their capabilities, and their listings, judged against the pins and
+//! cut to what the agent may call.
+
+use std::sync::Arc;
+
+use bartizan_mcp::{
+    Catalog, ListKind, Listed, Method, Outcome, Revision,
+    listing::{self, Part, Reader},
+    message::{self, Object},
+    refusal,
+};
+use bartizan_types::{Action, Code, Refusal, Resource, ServerName};
+use serde_json::value::RawValue;
+
+use super::{
+    calls::{Asked, ask_server, facts, on_server, own_request, released},
+    conn::Conn,
+    flow::{Ctx, Refused, Reply, Request},
+    open,
+};
+use crate::clock;
+
+/// Servers asked at a time.
+const AT_ONCE: usize = 16;
+
+/// What the servers behind this endpoint are, together: for `initialize` and `server/discover`.
+///
+/// # Errors
+/// The refusal of the only server. Of several, those that can't be reached are left out.
+pub(crate) async fn introduce(ctx: &Ctx) -> Result<String, Refusal> {
+    let names = &ctx.names;
+    let mut conns = Vec::new();
+    for server in names.servers() {
+        match open::conn(ctx, server).await {
+            Ok(conn) => conns.push(conn),
+            Err(refusal) if names.servers().len() == 1 => return Err(refusal),
+            Err(refusal) => tracing::warn!(%server, code = %refusal.code, "a server is left out"),
+        }
+    }
+    let revision = ctx.revision();
+    let mut out = Object::default();
+    if revision.stateless() {
+        let versions: Vec<String> = Revision::ALL.iter().rev().map(|it| format!("\"{it}\"")).collect();
+        out.text("resultType", "complete")
+            .json("supportedVersions", &format!("[{}]", versions.join(",")));
+    } else {
+        out.text("protocolVersion", revision.as_str());
+    }
+    out.json("capabilities", &capabilities(&conns));
+    let identity = match conns.as_slice() {
+        [only] if !names.prefixed() => only
+            .handshake()
+            .and_then(|hand| hand.identity.as_deref())
+            .map(RawValue::get),
+        _ => None,
+    };
+    let own = format!(
+        r#"{{"name":"bartizan","version":"{}"}}"#,
+        env!("CARGO_PKG_VERSION")
+    );
+    let identity = identity.unwrap_or(&own);
+    if revision.stateless() {
+        let mut meta = Object::default();
+        meta.json("io.modelcontextprotocol/serverInfo", identity);
+        out.json("_meta", &meta.finish())
+            .json("ttlMs", "0")
+            .text("cacheScope", "private");
+    } else {
+        out.json("serverInfo", identity);
+    }
+    let told: Vec<String> = conns
+        .iter()
+        .filter(|conn| !conn.instructions_withheld())
+        .filter_map(|conn| Some((conn, conn.handshake()?.instructions.as_deref()?)))
+        .map(|(conn, text)| {
+            if names.prefixed() {
+                format!("{}: {text}", conn.served.config.name)
+            } else {
+                text.to_owned()
+            }
+        })
+        .collect();
+    if !told.is_empty() {
+        out.text("instructions", &told.join("\n\n"));
+    }
+    Ok(out.finish())
+}
+
+/// Together, servers can do what any of them can. What we can't rule on one by one is not offered.
+fn capabilities(conns: &[Arc<Conn>]) -> String {
+    let mut out = Object::default();
+    for key in [
+        "tools",
+        "prompts",
+        "resources",
+        "completions",
+        "logging",
+        "experimental",
+        "extensions",
+    ] {
+        let values: Vec<&RawValue> = conns
+            .iter()
+            .filter_map(|conn| {
+                message::Members::read(&conn.handshake()?.capabilities)
+                    .ok()?
+                    .find(key)
+            })
+            .collect();
+        match (values.as_slice(), key) {
+            ([], _) => {}
+            ([_, _, ..], "experimental" | "extensions") => {}
+            ([only], _) => {
+                out.json(key, only.get());
+            }
+            (many, _) => {
+                let mut flags = Object::default();
+                for flag in ["listChanged", "subscribe"] {
+                    let any = many.iter().any(|value| {
+                        message::Members::read(value)
+                            .is_ok_and(|it| it.find(flag).is_some_and(|it| it.get() == "true"))
+                    });
+                    if any {
+                        flags.json(flag, "true");
+                    }
+                }
+                out.json(key, &flags.finish());
+            }
+        }
+    }
+    out.finish()
+}
+
+/// Reads a server's whole listing, judged against its pins. Kept until the server says that it changed, or the agent
+/// lists again.
+pub(crate) async fn catalog(
+    ctx: &Ctx,
+    conn: &Arc<Conn>,
+    kind: ListKind,
+) -> Result<Result<Arc<Catalog>, Outcome>, Refusal> {
+    let method = kind.method();
+    let name = &conn.served.config.name;
+    let mut reader = Reader::new(kind);
+    let mut cursor = None;
+    loop {
+        let request = Request {
+            cursor: cursor.take(),
+            findings: conn.findings(),
+            ..own_request(method, None, facts(ctx, method.action(), on_server(name)))
+        };
+        match ask_server(ctx, conn, request).await? {
+            Outcome::Result(result) => match reader.page(&result) {
+                Ok(Some(next)) => cursor = Some(next),
+                Ok(None) => break,
+                Err(code) => return Err(ctx.early(code)),
+            },
+            // A server without this kind of thing has none.
+            Outcome::Error { code: -32601, .. } => {
+                let none = Arc::new(Catalog::default());
+                conn.keep_catalog(kind, Some(Arc::clone(&none)));
+                return Ok(Ok(none));
+            }
+            failed => return Ok(Err(failed)),
+        }
+    }
+    let earlier = conn.served.last_catalog(kind).or_else(|| conn.catalog(kind));
+    let judged = conn
+        .served
+        .with_pins(&ctx.shared.state, |pins| {
+            reader.finish(pins, earlier.as_deref(), clock::now())
+        })
+        .map_err(|code| ctx.early(code))?;
+    let judged = Arc::new(judged);
+    conn.served.keep_catalog(kind, &judged);
+    conn.keep_catalog(kind, Some(Arc::clone(&judged)));
+    Ok(Ok(judged))
+}
+
+/// What a server lists, as far as it was asked already, else asked now.
+///
+/// # Errors
+/// The refusal to tell.
+pub(crate) async fn known(ctx: &Ctx, conn: &Arc<Conn>, kind: ListKind) -> Result<Arc<Catalog>, Refusal> {
+    if let Some(catalog) = conn.catalog(kind) {
+        return Ok(catalog);
+    }
+    Ok(catalog(ctx, conn, kind).await?.unwrap_or_default())
+}
+
+type Listing = Vec<(ServerName, Arc<Catalog>)>;
+
+/// Asks all servers of the endpoint, a few at a time. Those that fail are left out, unless there is no other: then its
+/// outcome is the agent's. `anew`: what is known already is asked for again.
+async fn gather(ctx: &Ctx, kind: ListKind, anew: bool) -> Result<Result<Listing, Outcome>, Refusal> {
+    let alone = ctx.names.servers().len() == 1;
+    let mut all = Vec::new();
+    let mut running = tokio::task::JoinSet::new();
+    let mut waiting: Vec<ServerName> = ctx.names.servers().iter().rev().cloned().collect();
+    while !waiting.is_empty() || !running.is_empty() {
+        while running.len() < AT_ONCE
+            && let Some(server) = waiting.pop()
+        {
+            let ctx = ctx.clone();
+            running.spawn(async move {
+                let listed = async {
+                    let conn = open::conn(&ctx, &server).await?;
+                    match conn.catalog(kind) {
+                        Some(known) if !anew => Ok(Ok(known)),
+                        _ => catalog(&ctx, &conn, kind).await,
+                    }
+                };
+                let listed = listed.await;
+                (server, listed)
+            });
+        }
+        match running.join_next().await {
+            Some(Ok((server, Ok(Ok(catalog))))) => all.push((server, catalog)),
+            Some(Ok((_, Ok(Err(outcome))))) if alone => return Ok(Err(outcome)),
+            Some(Ok((_, Err(refusal)))) if alone => return Err(refusal),
+            Some(Ok((server, _))) => tracing::warn!(%server, "a server is left out of a listing"),
+            Some(Err(_)) | None => return Err(ctx.early(Code::Bug)),
+        }
+    }
+    let place = |server: &ServerName| ctx.names.servers().iter().position(|it| it == server);
+    all.sort_by_key(|(server, _)| place(server));
+    Ok(Ok(all))
+}
+
+/// Answers a listing: what all the servers list, cut to what the agent may call under some circumstances.
+///
+/// # Errors
+/// The refusal to tell, already recorded.
+pub(crate) async fn list(ctx: &Ctx, method: Method, asked: &Asked<'_>) -> Result<Reply, Refused> {
+    let kind = ListKind::of(method).ok_or_else(|| ctx.early(Code::Bug))?;
+    let cursor = asked.params.text("cursor").map_err(|code| ctx.early(code))?;
+    // A page after the first is cut from what is known already.
+    let catalogs = match gather(ctx, kind, cursor.is_none()).await? {
+        Ok(catalogs) => catalogs,
+        Err(outcome) => return Ok(Reply::ours(outcome.encode(&asked.id))),
+    };
+    let parts: Vec<Part<'_>> = catalogs
+        .iter()
+        .map(|(server, catalog)| Part { server, catalog })
+        .collect();
+    let policy = ctx.shared.policy.load_full();
+    let action = match kind {
+        ListKind::Tools => Action::CallTool,
+        ListKind::Prompts => Action::GetPrompt,
+        ListKind::Resources | ListKind::Templates => Action::ReadResource,
+    };
+    let mut show = |resource: &Resource, listed: &Listed| {
+        // A template names no resource yet: what it leads to is ruled on when it is read.
+        if kind == ListKind::Templates {
+            return true;
+        }
+        let mut call = facts(ctx, action, resource.clone());
+        call.pin = listed.state;
+        call.effects = listed.effects;
+        policy.may_ever_allow(&ctx.shared.evidence(&ctx.caller, call, listed.findings.clone()))
+    };
+    let result = match listing::page(kind, &ctx.names, &parts, cursor.as_deref(), &mut show) {
+        Ok(result) => result,
+        Err(Code::MessageInvalid) => {
+            ctx.shared
+                .reject(Code::MessageInvalid, Some(&ctx.caller.principal));
+            return Ok(Reply::ours(refusal::error(
+                Some(&asked.id),
+                -32602,
+                "the cursor is not valid for this list",
+            )));
+        }
+        Err(code) => return Err(ctx.early(code).into()),
+    };
+    let raw = message::raw(result).map_err(|code| ctx.early(code))?;
+    let result = message::result_for(&raw, ctx.revision(), method).map_err(|code| ctx.early(code))?;
+    let server = ctx
+        .names
+        .servers()
+        .first()
+        .ok_or_else(|| ctx.early(Code::ServerUnknown))?;
+    let bytes = refusal::result(&asked.id, &result);
+    Ok(released(ctx, facts(ctx, method.action(), on_server(server)), bytes).await?)
+}

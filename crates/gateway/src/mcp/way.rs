@@ -1,0 +1,225 @@
+//! The way to a server over HTTP: what every request carries, and how answers and streams are read.
+
+use std::sync::{Arc, Mutex};
+
+use bartizan_guard::AnswerFacts;
+use bartizan_mcp::Caller;
+use bartizan_types::{Action, Code, UpstreamName};
+use bartizan_wire::sse;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+use super::{
+    conn::{Conn, Way},
+    hub::lock,
+};
+use crate::{
+    edge::{self, BodyBounds},
+    upstream::{self, Outbound, Pool},
+};
+
+/// The way over HTTP.
+pub(crate) struct HttpWay {
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) uri: Mutex<Uri>,
+    pub(crate) headers: HeaderMap,
+    session: Mutex<Option<HeaderValue>>,
+    upstream: UpstreamName,
+    /// Answers come on the one stream, not on the request's own (2024-11-05).
+    legacy: bool,
+}
+
+impl HttpWay {
+    /// The way to an address with these headers.
+    pub(crate) fn new(
+        pool: Arc<Pool>,
+        uri: Uri,
+        headers: HeaderMap,
+        upstream: UpstreamName,
+        legacy: bool,
+    ) -> Self {
+        Self {
+            pool,
+            uri: Mutex::new(uri),
+            headers,
+            session: Mutex::new(None),
+            upstream,
+            legacy,
+        }
+    }
+
+    /// Whether answers come on another stream than the request's own.
+    pub(crate) const fn answers_elsewhere(&self) -> bool {
+        self.legacy
+    }
+
+    /// A request with this body and these headers beside the standing ones.
+    pub(crate) fn outbound(&self, method: http::Method, body: Vec<u8>, extra: HeaderMap) -> Outbound {
+        let mut headers = self.headers.clone();
+        if method == http::Method::POST {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(
+                header::ACCEPT,
+                HeaderValue::from_static("application/json, text/event-stream"),
+            );
+        } else {
+            headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        }
+        if let Some(session) = &*lock(&self.session) {
+            headers.insert(HeaderName::from_static("mcp-session-id"), session.clone());
+        }
+        headers.extend(extra);
+        Outbound {
+            upstream: self.upstream.clone(),
+            pool: Arc::clone(&self.pool),
+            method,
+            uri: lock(&self.uri).clone(),
+            headers,
+            body: Bytes::from(body),
+        }
+    }
+}
+
+impl Conn {
+    pub(super) async fn say_http(self: &Arc<Self>, way: &HttpWay, bytes: Vec<u8>) -> Result<(), Code> {
+        let shared = self.shared.upgrade().ok_or(Code::Draining)?;
+        let facts = self.facts(Action::Notify, &bytes);
+        let outbound = way.outbound(http::Method::POST, bytes, self.version_header());
+        let evidence = shared.evidence(&self.caller, facts, Vec::new());
+        let (permit, mut passage) = shared
+            .enter(evidence, outbound)
+            .await
+            .map_err(|refusal| refusal.code)?;
+        match upstream::send(permit, self.served.config.timeout).await {
+            Ok(response) => {
+                let facts = AnswerFacts {
+                    status: Some(response.status().as_u16()),
+                    findings: Vec::new(),
+                };
+                let _call = passage.answered(facts).map_err(|refusal| refusal.code)?.spend();
+                passage.finish();
+                self.absorb(response, None).await
+            }
+            Err(fault) => Err(passage.failed(fault.code()).code),
+        }
+    }
+
+    /// The header that names the revision, once agreed.
+    pub(crate) fn version_header(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if let Some(revision) = lock(&self.link).revision() {
+            headers.insert(
+                HeaderName::from_static("mcp-protocol-version"),
+                HeaderValue::from_static(revision.as_str()),
+            );
+        }
+        headers
+    }
+
+    /// Reads what an HTTP server answers; `related` is whose request it answers.
+    pub(crate) async fn absorb(
+        self: &Arc<Self>,
+        response: Response<Incoming>,
+        related: Option<Caller>,
+    ) -> Result<(), Code> {
+        let (head, body) = response.into_parts();
+        let Way::Http(way) = &self.way else {
+            return Err(Code::Bug);
+        };
+        if let Some(session) = head.headers.get("mcp-session-id") {
+            let mut known = lock(&way.session);
+            if known.is_none() && session.len() <= 1024 {
+                *known = Some(session.clone());
+            }
+        }
+        let Some(shared) = self.shared.upgrade() else {
+            return Err(Code::Draining);
+        };
+        let limits = &shared.config.limits;
+        if head.status.is_success() && edge::is_event_stream(&head.headers) {
+            return self.absorb_stream(body, related, limits.event_bytes).await;
+        }
+        let bounds = BodyBounds::answer(limits);
+        let (bytes, _) = edge::read(&head.headers, body, bounds).await?;
+        if edge::is_json(&head.headers) && !bytes.is_empty() {
+            let taken = self.take(&bytes, related).await;
+            if head.status.is_success() || taken.is_ok() {
+                return taken;
+            }
+        }
+        match head.status {
+            status if status.is_success() => Ok(()),
+            StatusCode::NOT_FOUND if lock(&way.session).is_some() => {
+                self.close(Code::ServerFailed);
+                Err(Code::ServerFailed)
+            }
+            _ => Err(Code::ServerFailed),
+        }
+    }
+
+    async fn absorb_stream(
+        self: &Arc<Self>,
+        mut body: Incoming,
+        related: Option<Caller>,
+        event_bytes: usize,
+    ) -> Result<(), Code> {
+        let mut splitter = sse::Splitter::new(event_bytes);
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(|_| Code::UpstreamUnreachable)?.into_data() else {
+                continue;
+            };
+            let mut messages: Vec<(bool, String)> = Vec::new();
+            splitter
+                .push(&data, &mut |event: sse::Event<'_>| {
+                    let endpoint = event.name == Some("endpoint");
+                    if let Some(data) = event.data
+                        && !data.is_empty()
+                    {
+                        messages.push((endpoint, data.into_owned()));
+                    }
+                    Ok(())
+                })
+                .map_err(|fault| fault.of_upstream().code)?;
+            for (endpoint, message) in messages {
+                if endpoint {
+                    self.endpoint(&message).await?;
+                } else if let Err(code) = self.take(message.as_bytes(), related).await {
+                    self.refused(code);
+                }
+            }
+            if !self.is_alive() {
+                return Err(Code::ServerFailed);
+            }
+        }
+        Ok(())
+    }
+
+    /// The old transport tells where to post. It must be on the same host: a credential goes nowhere else.
+    async fn endpoint(self: &Arc<Self>, told: &str) -> Result<(), Code> {
+        let Way::Http(way) = &self.way else {
+            return Err(Code::Bug);
+        };
+        if !way.legacy {
+            return Err(Code::SseMalformed);
+        }
+        {
+            let mut uri = lock(&way.uri);
+            let next: Uri = told.trim().parse().map_err(|_| Code::UpstreamMalformed)?;
+            let mut parts = uri.clone().into_parts();
+            if let Some(authority) = next.authority()
+                && (Some(authority) != uri.authority() || next.scheme() != uri.scheme())
+            {
+                return Err(Code::UpstreamMalformed);
+            }
+            parts.path_and_query = Some(next.path_and_query().cloned().ok_or(Code::UpstreamMalformed)?);
+            *uri = Uri::from_parts(parts).map_err(|_| Code::UpstreamMalformed)?;
+        }
+        let opening = lock(&self.link).open(false);
+        // Answers to it come on this very stream, so it is sent by a task of its own.
+        let conn = Arc::clone(self);
+        tokio::spawn(async move { conn.say(opening).await });
+        Ok(())
+    }
+}
