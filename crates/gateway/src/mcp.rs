@@ -261,15 +261,18 @@ async fn message_of(
         };
         let face = session::stateless_face(&params).map_err(shaped(latest))?;
         let ctx = base.ctx(Agent::Stateless(Box::new(face)));
-        let asked = Asked {
-            id,
-            name: method,
-            raw,
-            params,
-        };
-        return calls::request(&ctx, asked)
-            .await
-            .map_err(|refused| (refused, latest));
+        let (name, told) = (method, |refused| (refused, latest));
+        return calls::request(
+            &ctx,
+            Asked {
+                id,
+                name,
+                raw,
+                params,
+            },
+        )
+        .await
+        .map_err(told);
     }
     if let (Some("initialize"), Message::Request { id, .. }) = (name, &message) {
         return initialize(base, &params, id)
