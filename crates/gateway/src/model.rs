@@ -113,14 +113,7 @@ pub(crate) async fn call(
         asked.upstream = Some(target.upstream.clone());
         side_calls(&asked, &request, &target.upstream, digest).await?;
         let to = target.model.as_ref().unwrap_or(&model).clone();
-        let sent = match &target.model {
-            None => body.clone(),
-            Some(alias) => Bytes::from(wire::with_model(
-                &body,
-                request.model_span.clone(),
-                alias.as_str(),
-            )),
-        };
+        let sent = renamed(&body, &request, target.model.as_ref());
         let outbound = shared
             .routes
             .outbound(
@@ -161,6 +154,14 @@ pub(crate) async fn call(
         }
     }
     Err(unreachable.unwrap_or_else(|| fresh(Code::ModelUnknown)))
+}
+
+/// The body as it came, or with the model's name that the upstream knows.
+fn renamed(body: &Bytes, request: &wire::Request<'_>, alias: Option<&ModelName>) -> Bytes {
+    match alias {
+        None => body.clone(),
+        Some(alias) => Bytes::from(wire::with_model(body, request.model_span.clone(), alias.as_str())),
+    }
 }
 
 /// Rules on what the request would have the provider do or remember by itself. Each is a call; one refused refuses

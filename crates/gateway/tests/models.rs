@@ -1,5 +1,6 @@
 //! Model calls through a real gateway: what passes untouched, what is refused, and what reaches the upstream.
 
+#[expect(dead_code, reason = "the MCP tests use more of it")]
 mod support;
 
 use std::time::Duration;

@@ -15,7 +15,7 @@ use bartizan_gateway::{
 use bartizan_identity::{Pepper, mint_key};
 use bartizan_policy::{Policy, Source};
 use bartizan_store::{
-    Keyring, Ledger, LedgerOptions, MasterKey, Purpose, Query, Secret, Secrets, State, StateDir,
+    Keyring, Ledger, LedgerOptions, MasterKey, Medium, Purpose, Query, Secret, Secrets, State, StateDir,
     StoredRecord, WrappingKey,
 };
 use bartizan_types::{AgentId, Timestamp, UpstreamName};
@@ -27,7 +27,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 
 /// One scripted answer.
-pub enum Answer {
+pub(crate) enum Answer {
     /// Status, content type, body.
     Whole(u16, &'static str, Vec<u8>),
     /// Status and headers beside a body.
@@ -39,21 +39,21 @@ pub enum Answer {
 }
 
 /// What reached the upstream.
-pub struct Seen {
-    pub method: Method,
-    pub path: String,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Seen {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
-pub struct Upstreamed {
-    pub address: SocketAddr,
-    pub seen: Arc<Mutex<Vec<Seen>>>,
+pub(crate) struct Upstreamed {
+    pub(crate) address: SocketAddr,
+    pub(crate) seen: Arc<Mutex<Vec<Seen>>>,
     answers: Arc<Mutex<VecDeque<Answer>>>,
 }
 
 impl Upstreamed {
-    pub async fn start(answers: Vec<Answer>) -> Self {
+    pub(crate) async fn start(answers: Vec<Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -79,11 +79,11 @@ impl Upstreamed {
         }
     }
 
-    pub fn say(&self, answer: Answer) {
+    pub(crate) fn say(&self, answer: Answer) {
         self.answers.lock().unwrap().push_back(answer);
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.seen.lock().unwrap().len()
     }
 }
@@ -170,22 +170,22 @@ where
 }
 
 /// A gateway, its state, and a key of agent `tester`.
-pub struct Gated {
-    pub running: Running,
-    pub key: String,
-    pub ledger: Ledger,
-    pub provider_key: &'static str,
+pub(crate) struct Gated {
+    pub(crate) running: Running,
+    pub(crate) key: String,
+    pub(crate) ledger: Ledger,
+    pub(crate) provider_key: &'static str,
     _directory: tempfile::TempDir,
     _state: StateDir,
 }
 
 /// Lets everything through but what `forbids` says.
-pub const OPEN: &str = r#"
+pub(crate) const OPEN: &str = r#"
 @id("test.open")
 permit (principal, action, resource);
 "#;
 
-pub fn upstream(name: &str, family: Family, address: SocketAddr) -> Upstream {
+pub(crate) fn upstream(name: &str, family: Family, address: SocketAddr) -> Upstream {
     Upstream {
         name: UpstreamName::new(name).unwrap(),
         family,
@@ -195,7 +195,7 @@ pub fn upstream(name: &str, family: Family, address: SocketAddr) -> Upstream {
     }
 }
 
-pub fn config(upstreams: Vec<Upstream>) -> Config {
+pub(crate) fn config(upstreams: Vec<Upstream>) -> Config {
     Config {
         listen: Listen {
             address: "127.0.0.1:0".parse().unwrap(),
@@ -213,7 +213,12 @@ pub fn config(upstreams: Vec<Upstream>) -> Config {
 }
 
 impl Gated {
-    pub async fn start(config: Config, policy: &str) -> Self {
+    pub(crate) async fn start(config: Config, policy: &str) -> Self {
+        Self::start_on(config, policy, None).await
+    }
+
+    /// With a ledger on a medium of the caller's.
+    pub(crate) async fn start_on(config: Config, policy: &str, medium: Option<Arc<dyn Medium>>) -> Self {
         let temporary = tempfile::tempdir().unwrap();
         let state_dir = StateDir::open(&temporary.path().join("state")).unwrap();
         let (master, _) = MasterKey::load(&state_dir).unwrap();
@@ -223,7 +228,11 @@ impl Gated {
             segment_bytes: 1 << 20,
             ..LedgerOptions::default()
         };
-        let (ledger, _) = Ledger::open(&state_dir.ledger_path(), wrapping, options).unwrap();
+        let (ledger, _) = match medium {
+            Some(medium) => Ledger::open_on(medium, wrapping, options),
+            None => Ledger::open(&state_dir.ledger_path(), wrapping, options),
+        }
+        .unwrap();
         let secrets = Arc::new(Secrets::open(&state_dir, &keyring).unwrap());
         let provider_key = "sk-provider-never-seen-by-agents";
         secrets
@@ -273,16 +282,16 @@ impl Gated {
         }
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.running.shared().address()
     }
 
-    pub async fn post(&self, path: &str, body: impl Into<Bytes>) -> (StatusCode, HeaderMap, Bytes) {
+    pub(crate) async fn post(&self, path: &str, body: impl Into<Bytes>) -> (StatusCode, HeaderMap, Bytes) {
         self.send(path, body, &[("authorization", &format!("Bearer {}", self.key))])
             .await
     }
 
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         path: &str,
         body: impl Into<Bytes>,
@@ -298,7 +307,7 @@ impl Gated {
         (head.status, head.headers, bytes)
     }
 
-    pub async fn open(
+    pub(crate) async fn open(
         &self,
         path: &str,
         body: impl Into<Bytes>,
@@ -319,7 +328,7 @@ impl Gated {
     }
 
     /// Every record, oldest first, once the deferred ones have settled.
-    pub async fn records(&self) -> Vec<StoredRecord> {
+    pub(crate) async fn records(&self) -> Vec<StoredRecord> {
         // A record that waits is written after every one queued before it.
         let note = bartizan_types::Record::new(
             bartizan_types::RecordKind::Lifecycle,

@@ -150,7 +150,7 @@ impl Body<'_> {
     }
 
     /// The fields that have the provider search or fetch by itself.
-    fn switched_on(&self) -> impl Iterator<Item = &'static str> + use<> {
+    fn switched_on(&self) -> Vec<HostedTool<'static>> {
         let on = |flag: Option<&RawValue>| flag.is_some_and(|flag| flag.get() != "false");
         let switches = [
             ("extra_body", self.extra_body.is_some()),
@@ -165,7 +165,12 @@ impl Body<'_> {
             ("connectors", self.connectors.is_some()),
             ("enable_search", self.enable_search == Some(true)),
         ];
-        switches.into_iter().filter(|(_, on)| *on).map(|(field, _)| field)
+        let on = switches.into_iter().filter(|(_, on)| *on);
+        on.map(|(field, _)| HostedTool {
+            kind: Cow::Borrowed(field),
+            target: None,
+        })
+        .collect()
     }
 }
 
@@ -211,12 +216,7 @@ pub fn decode_request<'a>(api: Api, body: Scanned<'a>) -> Result<Request<'a>, Fa
             target: server.target(),
         });
     }
-    for field in switched_on {
-        request.hosted.push(HostedTool {
-            kind: Cow::Borrowed(field),
-            target: None,
-        });
-    }
+    request.hosted.extend(switched_on);
     if let Some(Text(id)) = read.previous_response_id {
         request.history.push(History {
             field: "previous_response_id",

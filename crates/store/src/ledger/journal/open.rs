@@ -271,7 +271,7 @@ impl Opening {
     }
 
     fn finish(mut self, last: Option<Last>, held: &str) -> Result<(Journal, Recovered), LedgerFault> {
-        let segments = self.headers()?;
+        let mut segments = self.headers()?;
         let (first, base, oldest) = last.as_ref().map_or_else(Default::default, Last::begins);
         let mut derived = Derived::open(&self.shared.medium, first, base.root())?;
         let rebuild_from = if derived.size() < first {
@@ -302,19 +302,9 @@ impl Opening {
             oldest: open_calls.values().min().copied().unwrap_or(tree.size()),
         };
         let begun = begin(&self.shared, &self.options, &tree, batch, &room)?;
-        {
-            let mut view = self
-                .shared
-                .view
-                .write()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            view.segments = segments;
-            view.segments.push(SegmentRef {
-                number,
-                first: tree.size(),
-            });
-            view.head = Arc::new(begun.head);
-        }
+        let first = tree.size();
+        segments.push(SegmentRef { number, first });
+        self.show(segments, begun.head);
         let size = tree.size();
         let journal = Journal {
             shared: self.shared,
@@ -341,6 +331,14 @@ impl Opening {
                 last_time,
             },
         ))
+    }
+
+    /// What readers see from now on.
+    fn show(&self, segments: Vec<SegmentRef>, head: SignedCheckpoint) {
+        let view = self.shared.view.write();
+        let mut view = view.unwrap_or_else(std::sync::PoisonError::into_inner);
+        view.segments = segments;
+        view.head = Arc::new(head);
     }
 
     /// Reads the segments from `from` to the last again, and fills the derived files from them.
