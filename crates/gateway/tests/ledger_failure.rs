@@ -1,0 +1,49 @@
+//! Without a record there is no call: what the gateway does when its ledger's disk fails.
+
+#[path = "../../store/tests/failing/mod.rs"]
+mod failing;
+#[expect(dead_code, reason = "the model tests use more of it")]
+mod support;
+
+use bartizan_gateway::config::Family;
+use failing::{Failing, Fails};
+use support::{Answer, Gated, OPEN, Upstreamed, config, upstream};
+
+const CHAT: &str = "/v1/chat/completions";
+const ASK: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+const SAID: &str = r#"{"id":"c1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}]}"#;
+
+async fn a_failing_disk_stops_every_call(fails: Fails) {
+    let answers = (0..4).map(|_| Answer::Whole(200, "application/json", SAID.as_bytes().to_vec()));
+    let provider = Upstreamed::start(answers.collect()).await;
+    let place = tempfile::tempdir().unwrap();
+    let (medium, switch) = Failing::new(place.path());
+    let config = config(vec![upstream("openai", Family::Openai, provider.address)]);
+    let gate = Gated::start_on(config, OPEN, Some(medium)).await;
+    let (status, _, _) = gate.post(CHAT, ASK).await;
+    assert_eq!(status.as_u16(), 200);
+    // The answer's closing record is written before the disk fails.
+    gate.records().await;
+    switch.set(fails);
+    for _ in 0..2 {
+        let (status, _, body) = gate.post(CHAT, ASK).await;
+        let said: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(status.as_u16(), 503, "{said}");
+        assert_eq!(said["error"]["code"], "ledger.poisoned", "{said}");
+    }
+    // A disk that is well again proves nothing about what it lost.
+    switch.set(Fails::Nothing);
+    let (status, _, _) = gate.post(CHAT, ASK).await;
+    assert_eq!(status.as_u16(), 503);
+    assert_eq!(provider.count(), 1, "nothing unrecorded may reach the upstream");
+}
+
+#[tokio::test]
+async fn a_failed_write_stops_every_call() {
+    a_failing_disk_stops_every_call(Fails::Write).await;
+}
+
+#[tokio::test]
+async fn a_failed_sync_stops_every_call() {
+    a_failing_disk_stops_every_call(Fails::Sync).await;
+}

@@ -1,0 +1,81 @@
+//! What the ledger does when its disk fails: it never acknowledges what may be lost, and never starts to again.
+
+mod failing;
+
+use bartizan_store::{Ledger, LedgerFault, LedgerOptions, WrappingKey};
+use bartizan_types::{Code, Record, RecordKind, Timestamp};
+use failing::{Failing, Fails};
+
+fn record(second: u64) -> Record {
+    Record::new(
+        RecordKind::Lifecycle,
+        Timestamp::from_unix_seconds(1_000_000 + second),
+    )
+}
+
+fn options() -> LedgerOptions {
+    LedgerOptions {
+        segment_bytes: 1 << 20,
+        ..LedgerOptions::default()
+    }
+}
+
+/// One failure, then the disk is well again: every later append fails, until the ledger is opened anew.
+async fn poisons(fails: Fails) {
+    let place = tempfile::tempdir().expect("a directory");
+    let (medium, switch) = Failing::new(place.path());
+    let (ledger, _) = Ledger::open_on(medium, WrappingKey::new([1; 32]), options()).expect("opens");
+    let kept = ledger.append(&record(0)).await.expect("acknowledged");
+    switch.set(fails);
+    let fault = ledger.append(&record(1)).await.expect_err("not acknowledged");
+    assert_eq!(fault.code(), Code::LedgerPoisoned, "{fails:?}: {fault}");
+    switch.set(Fails::Nothing);
+    for second in 2..10 {
+        let fault = ledger.append(&record(second)).await.expect_err("for ever");
+        assert_eq!(fault.code(), Code::LedgerPoisoned, "{fails:?}: {fault}");
+        assert!(ledger.append_deferred(&record(second)).is_err());
+    }
+    assert!(ledger.stats().poisoned);
+    // The head that was told covers what was acknowledged and nothing of what failed.
+    assert_eq!(ledger.checkpoint().checkpoint().size, kept.size);
+    drop(ledger);
+    let (ledger, recovered) = reopen(place.path()).await;
+    assert!(recovered >= kept.size, "{fails:?}: {recovered}");
+    assert_eq!(ledger.read(kept.index).expect("there").entry.time, record(0).time);
+    ledger.append(&record(20)).await.expect("healed by opening");
+}
+
+/// The old writer may take a moment to let go.
+async fn reopen(place: &std::path::Path) -> (Ledger, u64) {
+    let (ledger, recovered) =
+        Ledger::open(place, WrappingKey::new([1; 32]), options()).expect("opens on a disk that is well");
+    (ledger, recovered.size)
+}
+
+#[tokio::test]
+async fn a_failed_write_poisons_for_ever() {
+    poisons(Fails::Write).await;
+}
+
+#[tokio::test]
+async fn a_failed_sync_poisons_for_ever() {
+    poisons(Fails::Sync).await;
+}
+
+#[tokio::test]
+async fn no_room_at_the_start_is_said_and_loses_nothing() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (ledger, _) = reopen(place.path()).await;
+    let kept = ledger.append(&record(0)).await.expect("acknowledged");
+    ledger.close().await.expect("closes");
+    let (medium, switch) = Failing::new(place.path());
+    switch.set(Fails::Allocate);
+    let Err(fault) = Ledger::open_on(medium, WrappingKey::new([1; 32]), options()) else {
+        panic!("a ledger without room to write must not open");
+    };
+    assert!(matches!(fault, LedgerFault::Full), "{fault:?}");
+    assert_eq!(fault.code(), Code::LedgerFull);
+    let (ledger, recovered) = reopen(place.path()).await;
+    assert!(recovered >= kept.size);
+    ledger.append(&record(1)).await.expect("room again");
+}
