@@ -66,10 +66,7 @@ impl State {
             .set_cache_size(CACHE_BYTES)
             .create_with_backend(backend)
             .map_err(db("open"))?;
-        let state = Self {
-            database,
-            directory,
-        };
+        let state = Self { database, directory };
         // Readers then find every table.
         state.write(|transaction| {
             transaction.open_table(KEYS)?;
