@@ -78,6 +78,9 @@ pub fn check(
 ) -> Result<(), Code> {
     let required = revision.stateless();
     match headers.version {
+        // In a session the handshake decides: clients are known to send an older name of the same kind. What has no
+        // handshake must say exactly what it is.
+        Some(version) if !required && handshakes(version) => {}
         Some(version) if version != revision.as_str() => return Err(Code::HeaderMismatch),
         None if required => return Err(Code::HeaderMismatch),
         _ => {}
@@ -96,6 +99,10 @@ pub fn check(
         }
         (None, _) => Ok(()),
     }
+}
+
+fn handshakes(version: &str) -> bool {
+    Revision::parse(version).is_some_and(|revision| !revision.stateless())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

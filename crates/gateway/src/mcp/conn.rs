@@ -19,7 +19,7 @@ use bartizan_mcp::{
 use bartizan_types::{Action, CallFacts, Code, Effects, Finding, PinState, Refusal, Resource};
 use bartizan_wire::json;
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::{
     hub::{AgentSession, Served, lock},
@@ -37,6 +37,8 @@ use crate::{
 
 /// Messages that may wait for one request's reader; the last place is kept for the answer.
 const WAITING: usize = 64;
+/// What may be owed to a server over HTTP at one time: answers to its pings and questions.
+const OWED: usize = 16;
 /// Streams of change notices on one conversation.
 const LISTENERS: usize = 16;
 
@@ -125,6 +127,8 @@ pub(crate) struct Conn {
     alive: AtomicBool,
     born: Instant,
     used: Mutex<Instant>,
+    /// Places for what is owed to the server at one time.
+    owed: Arc<Semaphore>,
 }
 
 impl Conn {
@@ -155,6 +159,7 @@ impl Conn {
             alive: AtomicBool::new(true),
             born: Instant::now(),
             used: Mutex::new(Instant::now()),
+            owed: Arc::new(Semaphore::new(OWED)),
         })
     }
 
@@ -429,7 +434,7 @@ impl Conn {
                     match &self.way {
                         Way::Pipe(_) => conn.say(bytes).await,
                         // The reader must go on while the server takes it.
-                        Way::Http(_) => drop(tokio::spawn(async move { conn.say(bytes).await })),
+                        Way::Http(_) => self.owe(async move { conn.say(bytes).await })?,
                     }
                 }
                 Event::Ready(hand) => {
@@ -462,7 +467,7 @@ impl Conn {
                     self.deliver(caller, Delivery::Notice(notice));
                 }
                 Event::Notice { method, params } => self.notice(method, params.as_deref(), related),
-                Event::Asked { ask, method, params } => self.asked(ask, method, params, related),
+                Event::Asked { ask, method, params } => self.asked(ask, method, params, related)?,
                 Event::Withdrawn(ask) => {
                     if let Some(session) = self.session.as_ref().and_then(Weak::upgrade) {
                         let told = lock(&session.state).withdraw(&self.served.config.name, ask);
@@ -564,22 +569,37 @@ impl Conn {
         method: Method,
         params: Option<Box<RawValue>>,
         related: Option<Caller>,
-    ) {
+    ) -> Result<(), Code> {
         match &self.session {
             // A stateless agent is asked through the result of the request that runs.
             None => match self.relates(related) {
-                Some(caller) => self.deliver(caller, Delivery::Ask { ask, method, params }),
+                Some(caller) => {
+                    self.deliver(caller, Delivery::Ask { ask, method, params });
+                    Ok(())
+                }
                 None => {
                     let conn = Arc::clone(self);
-                    tokio::spawn(async move { conn.refuse_ask(ask, Code::MessageInvalid).await });
+                    self.owe(async move { conn.refuse_ask(ask, Code::MessageInvalid).await })
                 }
             },
             Some(session) => {
                 let (conn, session) = (Arc::clone(self), session.clone());
                 let to = self.relates(related);
-                tokio::spawn(async move { conn.put(ask, method, params, session, to).await });
+                self.owe(async move { conn.put(ask, method, params, session, to).await })
             }
         }
+    }
+
+    /// Does what the conversation owes its server while the reader goes on. A server that asks for more at once than
+    /// it lets us finish is flooding: the error ends the conversation.
+    fn owe(&self, work: impl Future<Output = ()> + Send + 'static) -> Result<(), Code> {
+        let place = Arc::clone(&self.owed).try_acquire_owned();
+        let place = place.map_err(|_| Code::QueueFull)?;
+        tokio::spawn(async move {
+            work.await;
+            drop(place);
+        });
+        Ok(())
     }
 
     /// Rules on a question of the server, and puts it to the agent.

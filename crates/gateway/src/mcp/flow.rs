@@ -76,14 +76,25 @@ pub(crate) struct Flight {
     done: bool,
 }
 
+/// How long a server may keep the stream of a request open once it has answered.
+const AFTER_ANSWER: Duration = Duration::from_secs(2);
+
 impl Drop for Flight {
     fn drop(&mut self) {
         self.conn.unregister(self.me);
         if !self.done {
             self.conn.cancel(self.me);
-            // In the stateless revision, closing the stream is what tells the server.
-            if let Some(reader) = &self.reader {
-                reader.abort();
+        }
+        if let Some(reader) = self.reader.take() {
+            match tokio::runtime::Handle::try_current() {
+                // The answer is in: the server ends its stream now, or has it ended. One left open would keep a
+                // task and a socket for every call.
+                Ok(runtime) if self.done => drop(runtime.spawn(async move {
+                    tokio::time::sleep(AFTER_ANSWER).await;
+                    reader.abort();
+                })),
+                // In the stateless revision, closing the stream is what tells the server.
+                _ => reader.abort(),
             }
         }
         if let (Agent::Session(session), Some(id)) = (&self.ctx.agent, &self.id) {
