@@ -17,7 +17,7 @@ async fn a_failing_disk_stops_every_call(fails: Fails) {
     let answers = (0..4).map(|_| Answer::Whole(200, "application/json", SAID.as_bytes().to_vec()));
     let provider = Upstreamed::start(answers.collect()).await;
     let place = tempfile::tempdir().unwrap();
-    let (medium, switch) = Failing::new(place.path());
+    let (medium, switch) = Failing::on(place.path());
     let config = config(vec![upstream("openai", Family::Openai, provider.address)]);
     let gate = Gated::start_on(config, OPEN, Some(medium)).await;
     let (status, _, _) = gate.post(CHAT, ASK).await;

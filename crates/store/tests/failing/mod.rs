@@ -47,7 +47,7 @@ pub(crate) struct Failing {
 }
 
 impl Failing {
-    pub(crate) fn new(place: &Path) -> (Arc<dyn Medium>, Switch) {
+    pub(crate) fn on(place: &Path) -> (Arc<dyn Medium>, Switch) {
         let switch = Switch(Arc::new(AtomicU8::new(Fails::Nothing as u8)));
         let disk = Disk::new(place).expect("a directory");
         let failing = Self {
