@@ -99,9 +99,9 @@ pub(crate) enum Verb {
     Backup {
         /// Where to; must not exist
         out: PathBuf,
-        /// Leave the master key out; it is then needed from elsewhere to restore
+        /// Put the master key in too: whoever has the backup can then open it
         #[arg(long)]
-        without_key: bool,
+        with_key: bool,
     },
     /// Make a state directory from a backup; the directory must not exist or be empty
     Restore {

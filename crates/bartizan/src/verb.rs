@@ -38,10 +38,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Verb::Audit(audit) => audit::run(global, out, audit).await,
         Verb::Explain { id } => explain::run(global, out, id).await,
         Verb::Key(crate::cli::Key::Rotate) => keep::rotate(global, out).await,
-        Verb::Backup {
-            out: path,
-            without_key,
-        } => keep::backup(global, out, path, *without_key).await,
+        Verb::Backup { out: path, with_key } => keep::backup(global, out, path, *with_key).await,
         Verb::Restore { from } => keep::restore(global, out, from),
         Verb::Config(config) => config::run(global, out, config),
         Verb::Completions { shell } => {

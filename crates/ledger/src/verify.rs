@@ -71,6 +71,9 @@ pub enum VerifyFault {
     /// A head held elsewhere has another root at its size: modification, removal, reordering or a fork.
     #[error("a head held elsewhere at {0} records has another root")]
     Fork(u64),
+    /// The file that shows the newest head to others holds something else.
+    #[error("the `checkpoint` file is not a head that the log's key signed")]
+    ShownHead,
 }
 
 /// What the verifier found.

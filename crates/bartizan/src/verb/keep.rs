@@ -31,17 +31,17 @@ pub(crate) async fn rotate(global: &Global, out: Output) -> Result<Exit, Failure
     Ok(Exit::Done)
 }
 
-/// `backup`, at rest or while the gateway serves. A master key that is `master.key` of the state goes in unless
-/// `--without-key`; one from the environment or systemd is kept there.
+/// `backup`, at rest or while the gateway serves. The master key stays out, or a stolen backup would be an open one;
+/// with `--with-key` one that is `master.key` of the state goes in.
 pub(crate) async fn backup(
     global: &Global,
     out: Output,
     path: &Path,
-    without_key: bool,
+    with_key: bool,
 ) -> Result<Exit, Failure> {
     let absolute = std::path::absolute(path).map_err(file("resolving", path))?;
     let link = Link::connect(global, Absent::Fail)?;
-    let with_key = !without_key && link.state().join("master.key").exists();
+    let with_key = with_key && link.state().join("master.key").exists();
     let bar = out.progress(0, "backing up");
     let body = json!({ "out": absolute, "with_key": with_key })
         .to_string()

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use bartizan_ledger::{
-    Audit, Report, SignedCheckpoint, Verifier,
+    Audit, Report, SignedCheckpoint, Verifier, VerifyFault,
     note::{NoteFault, verify_all},
     seal::DataKey,
     tile::tiles_between,
@@ -71,7 +71,29 @@ pub fn verify_medium(
         file.read_at(&mut bytes, 0).map_err(fault)?;
         audit.segment(*number, &bytes, numbers.last() == Some(number), key.as_ref());
     }
-    Ok(audit.finish())
+    let mut report = audit.finish();
+    if !shown_head_verifies(medium, verifier)? {
+        report.faults.push(VerifyFault::ShownHead);
+        report.fault_count = report.fault_count.saturating_add(1);
+    }
+    Ok(report)
+}
+
+/// Whether the `checkpoint` file, the head that is shown to others, is one that the log's key signed. A log that has
+/// not shown one yet has no such file.
+fn shown_head_verifies(medium: &dyn Medium, verifier: &Verifier) -> Result<bool, LedgerFault> {
+    /// A signed note is some hundred bytes.
+    const SHOWN_BYTES: u64 = 64 << 10;
+    let fault = |source| io("reading the shown head", source);
+    let file = match medium.open("checkpoint", OpenMode::Read) {
+        Ok(file) => file,
+        Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+        Err(other) => return Err(fault(other)),
+    };
+    let length = file.length().map_err(fault)?.min(SHOWN_BYTES);
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+    file.read_at(&mut bytes, 0).map_err(fault)?;
+    Ok(std::str::from_utf8(&bytes).is_ok_and(|note| verifier.verify(note).is_ok()))
 }
 
 /// Reads notes in a row, as the witness file has them, each verified by the log's key.
