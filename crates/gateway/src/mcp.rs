@@ -213,6 +213,15 @@ impl Base<'_> {
     }
 }
 
+/// What the headers repeat of a message.
+fn repeated_of(headers: &HeaderMap) -> Result<repeated::Headers<'_>, Code> {
+    Ok(repeated::Headers {
+        version: text(headers, "mcp-protocol-version")?,
+        method: text(headers, "mcp-method")?,
+        name: text(headers, "mcp-name")?,
+    })
+}
+
 /// Serves one message that came by HTTP. With a refusal comes the revision to tell it in.
 async fn message_of(
     base: &Base<'_>,
@@ -221,11 +230,7 @@ async fn message_of(
 ) -> Result<Reply, (Refused, Revision)> {
     let oldest = Revision::LAST_WITH_HANDSHAKE;
     let shaped = |revision| move |code| (base.early(code), revision);
-    let repeated = repeated::Headers {
-        version: text(headers, "mcp-protocol-version").map_err(shaped(oldest))?,
-        method: text(headers, "mcp-method").map_err(shaped(oldest))?,
-        name: text(headers, "mcp-name").map_err(shaped(oldest))?,
-    };
+    let repeated = repeated_of(headers).map_err(shaped(oldest))?;
     let (name, params) = match &message {
         Message::Request { method, params, .. } | Message::Notification { method, params } => (
             Some(method.as_ref()),
