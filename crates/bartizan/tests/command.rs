@@ -283,7 +283,10 @@ fn a_backup_taken_while_serving_restores() {
     let up = Up::start(&home, &[]);
     home.json(&["agent", "add", "kept"]);
     let out = home.0.path().join("backup");
-    assert_eq!(home.json(&["backup", out.to_str().unwrap()])["with_key"], true);
+    let bare = home.0.path().join("bare");
+    assert_eq!(home.json(&["backup", bare.to_str().unwrap()])["with_key"], false);
+    let whole = home.json(&["backup", "--with-key", out.to_str().unwrap()]);
+    assert_eq!(whole["with_key"], true);
     assert_eq!(fs::metadata(&out).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(
         code(&home.run(&["backup", out.to_str().unwrap()])),

@@ -362,7 +362,8 @@ async fn bad_credentials_and_bodies_never_reach_the_upstream() {
     let (gate, provider) = gated(Vec::new(), OPEN).await;
     let wrong = "Bearer bz_00000000_0000000000000000000000000000000000000000000_000000".to_owned();
     let good = format!("Bearer {}", gate.key);
-    let cases: Vec<(Vec<(&str, &str)>, &str, u16)> = vec![
+    type Headers<'a> = Vec<(&'a str, &'a str)>;
+    let cases: Vec<(Headers<'_>, &str, u16)> = vec![
         (vec![], ASK, 401),
         (vec![("authorization", &wrong)], ASK, 401),
         (vec![("authorization", &good), ("x-api-key", &gate.key)], ASK, 401),
