@@ -1,5 +1,0 @@
-fn forge() -> bartizan_guard::Permit<String> {
-    Default::default()
-}
-
-fn main() {}
