@@ -194,6 +194,7 @@ fn evidence(at: usize) -> Result<Evidence, String> {
             pin: PinState::Same,
             effects: Effects::default(),
             arguments: Some(arguments),
+            flow: None,
         },
         findings: Vec::new(),
         approved: None,

@@ -15,8 +15,8 @@ use std::{
 };
 
 use bartizan_flow::{
-    Assessment, Class, Content, Effect, Intent, Manifest, Memory, PathPattern, Role, ToolFacts, assess,
-    decide, infer,
+    Assessment, Class, Content, Effect, Intent, Joined, Manifest, Memory, PathPattern, Role, ToolFacts,
+    assess, decide, infer,
 };
 use bartizan_types::Effects;
 use serde_json::{Value, json};
@@ -97,7 +97,7 @@ impl Session {
         let arguments = ask.get("args").unwrap_or(&Value::Null);
         let begun = Instant::now();
         let seen = assess(&self.memory, &self.intent, name, manifest, arguments);
-        let decision = decide(&seen);
+        let decision = decide(&seen.flow(Joined::Only));
         self.micros.push(u64::try_from(begun.elapsed().as_nanos() / 100)?);
         let answer = json!({"decision": decision, "effect": seen.effect, "called": seen.called,
             "arguments": seen.arguments.iter().map(|a| json!([a.path, a.role, a.source, a.foreign_tokens, a.rewrite])).collect::<Vec<_>>()});

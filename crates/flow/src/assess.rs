@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use bartizan_types::flow::{Called, Effect, Flow, Joined, Role, Source, Traced};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
     amount::Amount,
     canon::{self, Kind},
-    intent::{Called, Intent},
+    intent::Intent,
     label::{Capacity, Label, Readers, Writers},
-    manifest::{Effect, Manifest, Role},
-    memory::{self, Found, Leaf, Leaves, Memory, Source},
+    manifest::Manifest,
+    memory::{self, Found, Leaf, Leaves, Memory},
     tokens,
     when::{self, When},
 };
@@ -98,6 +99,78 @@ impl Assessment {
     pub fn foreign_tokens(&self) -> u32 {
         self.arguments.iter().map(|a| u32::from(a.foreign_tokens)).sum()
     }
+    /// The same call, known from two sessions that it may belong to: what is worse of each. What neither session
+    /// vouches for stays unvouched, and a spelling that the two disagree on is nobody's.
+    #[must_use]
+    pub fn join(mut self, other: &Self) -> Self {
+        let same = self.arguments.len() == other.arguments.len();
+        for (mine, theirs) in self.arguments.iter_mut().zip(&other.arguments) {
+            if theirs.source > mine.source {
+                mine.source = theirs.source;
+            }
+            if mine.rewrite != theirs.rewrite {
+                mine.rewrite = None;
+                mine.source = mine.source.max(Source::Nowhere);
+            }
+            mine.writers = mine.writers.join(theirs.writers);
+            mine.readers = mine.readers.join(&theirs.readers);
+            mine.capacity = mine.capacity.max(theirs.capacity);
+            mine.foreign_tokens = mine.foreign_tokens.max(theirs.foreign_tokens);
+        }
+        self.called = self.called.max(other.called);
+        self.reviewed &= other.reviewed;
+        self.whole &= other.whole && same;
+        self.tainted |= other.tainted;
+        self.secret |= other.secret;
+        self.external |= other.external;
+        self.readable &= other.readable;
+        self.bounded &= other.bounded;
+        self
+    }
+
+    /// Takes note of what a human endorsed: `covers` is asked for each argument that nobody vouches for.
+    pub fn endorse(&mut self, covers: impl Fn(&Argument) -> bool) {
+        for argument in &mut self.arguments {
+            if !argument.source.vouched() && covers(argument) {
+                argument.source = Source::Endorsed;
+            }
+        }
+    }
+
+    /// The facts that policy reads and records keep.
+    #[must_use]
+    pub fn flow(&self, joined: Joined) -> Flow {
+        let mut worst = BTreeMap::new();
+        for argument in &self.arguments {
+            let at = worst.entry(argument.role).or_insert(argument.source);
+            *at = argument.source.max(*at);
+        }
+        let mut order: Vec<&Argument> = self.arguments.iter().collect();
+        order.sort_by_key(|argument| std::cmp::Reverse(argument.source));
+        let traced = |argument: &&Argument| Traced {
+            path: clipped(&argument.path).to_owned(),
+            role: argument.role,
+            source: argument.source,
+            rewritten: argument.rewrite.is_some(),
+        };
+        Flow {
+            effect: self.effect,
+            called: self.called,
+            joined,
+            crosses: false,
+            reviewed: self.reviewed,
+            whole: self.whole,
+            tainted: self.tainted,
+            secret: self.secret,
+            external: self.external,
+            readable: self.readable,
+            bounded: self.bounded,
+            foreign_tokens: self.foreign_tokens(),
+            worst,
+            arguments: order.iter().take(Flow::TRACED).map(traced).collect(),
+        }
+    }
+
     /// Values that the result may repeat, with the source each has.
     pub(crate) fn echoes(&self) -> BTreeMap<&str, Source> {
         self.arguments
@@ -105,6 +178,15 @@ impl Assessment {
             .filter_map(|a| Some((a.key.as_deref()?, a.source)))
             .collect()
     }
+}
+
+/// A path as records keep it: cut at 128 bytes.
+fn clipped(path: &str) -> &str {
+    let mut end = path.len().min(128);
+    while !path.is_char_boundary(end) {
+        end -= 1;
+    }
+    path.get(..end).unwrap_or_default()
 }
 
 /// Traces every argument of a call.

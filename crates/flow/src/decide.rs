@@ -1,13 +1,7 @@
-//! The reference ruling over an [`Assessment`]: what the policy packs must mirror, in their order.
+//! The reference ruling over a call's [`Flow`]: what the policy packs must mirror, in their order.
 
+use bartizan_types::flow::{Called, Effect, Flow, Role, Source};
 use serde::{Deserialize, Serialize};
-
-use crate::{
-    assess::Assessment,
-    intent::Called,
-    manifest::{Effect, Role},
-    memory::Source,
-};
 
 /// Why a call is not simply allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -56,7 +50,7 @@ pub enum Decision {
 /// Rules in their order: intent, provenance, secrets, active tokens; else allow. Two independent grounds (nobody asked
 /// for the tool, and a value that decides where it goes is not vouched for) deny, so that no hijack becomes a question.
 #[must_use]
-pub fn decide(seen: &Assessment) -> Decision {
+pub fn decide(seen: &Flow) -> Decision {
     if !seen.whole {
         return Decision::Ask(Reason::NotWhole);
     }
@@ -75,49 +69,38 @@ pub fn decide(seen: &Assessment) -> Decision {
     }
 }
 
-fn provenance(seen: &Assessment) -> Option<Reason> {
+fn provenance(seen: &Flow) -> Option<Reason> {
     let bad = |role| !seen.worst(role).vouched();
+    let leaves = |role: &Role, source: &Source| !source.vouched() && *role != Role::Value;
     match seen.effect {
         Effect::Read if seen.reviewed => return None,
         Effect::Read => {
-            let leaves = seen.arguments.iter().any(|a| !a.source.vouched());
-            return (leaves && (seen.tainted || seen.secret)).then_some(Reason::Egress);
+            let any = seen.worst.values().any(|source| !source.vouched());
+            return (any && (seen.tainted || seen.secret)).then_some(Reason::Egress);
+        }
+        Effect::Fetch if seen.worst.iter().any(|(role, source)| leaves(role, source)) => {
+            return Some(Reason::Fetch);
         }
         Effect::Fetch => {
-            let all = seen
-                .arguments
-                .iter()
-                .any(|a| a.role != Role::Value && !a.source.vouched());
-            return if all {
-                Some(Reason::Fetch)
-            } else {
-                (seen.secret && seen.worst(Role::Target) != Source::Prompt).then_some(Reason::Secret)
-            };
+            return (seen.secret && seen.worst(Role::Target) != Source::Prompt).then_some(Reason::Secret);
         }
         _ => {}
     }
     let destroys = seen.effect == Effect::Delete
-        && seen
-            .arguments
-            .iter()
-            .any(|a| a.role == Role::Selector && a.source > Source::Picked);
-    if bad(Role::Target) {
-        Some(Reason::Target)
-    } else if bad(Role::Selector) {
-        Some(Reason::Selector)
-    } else if destroys {
-        Some(Reason::Destroys)
-    } else if bad(Role::Time) {
-        Some(Reason::Time)
-    } else if !seen.bounded {
-        Some(Reason::Amount)
-    } else if bad(Role::Unknown) {
-        Some(Reason::UnknownRole)
-    } else if seen.secret && seen.external {
-        Some(Reason::Secret)
-    } else if seen.foreign_tokens() > 0 {
-        Some(Reason::ActiveTokens)
-    } else {
-        None
-    }
+        && !matches!(
+            seen.worst(Role::Selector),
+            Source::Empty | Source::Prompt | Source::Picked | Source::Endorsed
+        );
+    [
+        (bad(Role::Target), Reason::Target),
+        (bad(Role::Selector), Reason::Selector),
+        (destroys, Reason::Destroys),
+        (bad(Role::Time), Reason::Time),
+        (!seen.bounded, Reason::Amount),
+        (bad(Role::Unknown), Reason::UnknownRole),
+        (seen.secret && seen.external, Reason::Secret),
+        (seen.foreign_tokens > 0, Reason::ActiveTokens),
+    ]
+    .into_iter()
+    .find_map(|(holds, reason)| holds.then_some(reason))
 }

@@ -6,10 +6,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use bartizan_types::Effects;
+use bartizan_types::{
+    Effects,
+    flow::{Effect, Role},
+};
 
 use crate::{
-    manifest::{Class, Effect, Manifest, PathPattern, Role},
+    manifest::{Class, Manifest, PathPattern},
     roles, words,
 };
 

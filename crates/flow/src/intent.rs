@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use bartizan_types::flow::Called;
 use serde::{Deserialize, Serialize};
 
 use crate::{memory::Memory, prompt, words};
@@ -15,33 +16,6 @@ pub struct Intent {
     called: BTreeSet<String>,
     delegated: bool,
     known: bool,
-}
-
-/// Whether a tool is called for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Called {
-    /// The human's words ask for it.
-    Yes,
-    /// The human says that what to do stands elsewhere: asking her is all that is left.
-    Elsewhere,
-    /// No words ask for it.
-    No,
-    /// No prompt is known: MCP traffic alone.
-    Unknown,
-}
-
-impl Called {
-    /// The word in policy and records.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Yes => "yes",
-            Self::Elsewhere => "elsewhere",
-            Self::No => "no",
-            Self::Unknown => "unknown",
-        }
-    }
 }
 
 impl Intent {

@@ -26,9 +26,10 @@ mod words;
 
 pub use amount::Amount;
 pub use assess::{Argument, Assessment, assess};
+pub use bartizan_types::flow::{Called, Effect, Joined, Role, Source};
 pub use decide::{Decision, Reason, decide};
 pub use infer::{Because, Inferred, ToolFacts, infer};
-pub use intent::{Called, Intent};
+pub use intent::Intent;
 pub use label::{Capacity, Label, Readers, Writers};
-pub use manifest::{Class, Effect, Manifest, PathPattern, Role};
-pub use memory::{Content, Found, Memory, Source};
+pub use manifest::{Class, Manifest, PathPattern};
+pub use memory::{Content, Found, Memory};

@@ -4,87 +4,8 @@
 //! the shell to the server's identity and the pinned schema hash. What it does not mention is treated as hostile: an
 //! argument without a role is [`Role::Unknown`], a result leaf without a class is [`Class::FreeText`].
 
+use bartizan_types::flow::{Effect, Role};
 use serde::{Deserialize, Serialize};
-
-/// What a tool does to the world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Effect {
-    /// Nothing; it reads within a closed world.
-    Read,
-    /// It reads from an address that the caller picks, so its arguments leave.
-    Fetch,
-    /// It creates or changes something of the user's own.
-    Write,
-    /// It hands something to somebody.
-    Send,
-    /// It moves money or books at a price.
-    Pay,
-    /// It runs code or commands.
-    Execute,
-    /// It destroys.
-    Delete,
-    /// Nobody said.
-    Unknown,
-}
-
-impl Effect {
-    /// The word in policy, records and manifests.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Fetch => "fetch",
-            Self::Write => "write",
-            Self::Send => "send",
-            Self::Pay => "pay",
-            Self::Execute => "execute",
-            Self::Delete => "delete",
-            Self::Unknown => "unknown",
-        }
-    }
-    /// Whether a call of it changes or reveals something.
-    #[must_use]
-    pub const fn consequential(self) -> bool {
-        !matches!(self, Self::Read | Self::Fetch)
-    }
-}
-
-/// What an argument does in a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Where the effect goes: recipient, payee, URL, credential, command.
-    Target,
-    /// Which existing thing is meant.
-    Selector,
-    /// A setting or property.
-    Value,
-    /// What is said or stored.
-    Content,
-    /// When.
-    Time,
-    /// How much.
-    Amount,
-    /// Nobody said.
-    Unknown,
-}
-
-impl Role {
-    /// The word in policy, records and manifests.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Target => "target",
-            Self::Selector => "selector",
-            Self::Value => "value",
-            Self::Content => "content",
-            Self::Time => "time",
-            Self::Amount => "amount",
-            Self::Unknown => "unknown",
-        }
-    }
-}
 
 /// Who stands behind a result leaf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use serde::{Deserialize, Serialize};
+use bartizan_types::flow::Source;
 use serde_json::Value;
 
 use crate::{
@@ -23,56 +23,6 @@ use crate::{
     when::{self, When},
     words,
 };
-
-/// Where an argument's value came from, best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// There is no value to vouch for: null, or empty.
-    Empty,
-    /// The human typed it.
-    Prompt,
-    /// A trusted id, and the very record that the human's words pick (`the largest`).
-    Picked,
-    /// A trusted result leaf is equal to it.
-    Trusted,
-    /// The directory holds it, or it is an address of the organisation itself.
-    Directory,
-    /// Computed from trusted values within bounds.
-    Derived,
-    /// A field that outsiders can set is equal to it.
-    Structured,
-    /// Made up from text that was read, as far as anybody knows.
-    FreeText,
-    /// It came from nowhere: nothing was read.
-    Nowhere,
-}
-
-impl Source {
-    /// The word in policy and records.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Empty => "empty",
-            Self::Prompt => "prompt",
-            Self::Picked => "picked",
-            Self::Trusted => "trusted",
-            Self::Directory => "directory",
-            Self::Derived => "derived",
-            Self::Structured => "structured",
-            Self::FreeText => "free_text",
-            Self::Nowhere => "nowhere",
-        }
-    }
-    /// Nobody outside had a hand in it.
-    #[must_use]
-    pub const fn vouched(self) -> bool {
-        matches!(
-            self,
-            Self::Empty | Self::Prompt | Self::Picked | Self::Trusted | Self::Directory | Self::Derived
-        )
-    }
-}
 
 /// What a tool answered.
 #[derive(Debug, Clone, Copy)]

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use bartizan_types::flow::Source;
 use serde_json::Value;
 
 use crate::{
     assess::Assessment,
     canon::{self, Kind},
     manifest::{Class, Manifest},
-    memory::{Content, Source},
+    memory::Content,
     prompt,
 };
 

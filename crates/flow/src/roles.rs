@@ -1,6 +1,8 @@
 //! What an argument's name says of its role: a closed vocabulary of ordinary interface English.
 
-use crate::{manifest::Role, words};
+use bartizan_types::flow::Role;
+
+use crate::words;
 
 /// Where something goes, or what gives access.
 const TARGET: &str = "\

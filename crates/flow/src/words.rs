@@ -2,7 +2,7 @@
 //!
 //! A closed vocabulary of ordinary English about ordinary services. It names kinds of things and nobody's data.
 
-use crate::manifest::Effect;
+use bartizan_types::flow::Effect;
 
 /// A verb of tool names: what it does, and what people say when they want it done.
 pub(crate) struct Verb {

@@ -1,8 +1,8 @@
 //! Properties: lattice laws; tighten-only; renaming and encoding; no allow without a label; the slow memory agrees.
 
 use bartizan_flow::{
-    Capacity, Class, Content, Decision, Effect, Intent, Label, Manifest, Memory, PathPattern, Readers, Role,
-    Source, Writers, assess, decide, reference::Log,
+    Capacity, Class, Content, Decision, Effect, Intent, Joined, Label, Manifest, Memory, PathPattern,
+    Readers, Role, Source, Writers, assess, decide, reference::Log,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -167,8 +167,8 @@ proptest! {
         more.insert(at.min(results.len()), added);
         let (after, same) = session(&prompt, &more);
         prop_assert_eq!(&intent, &same);
-        let first = decide(&assess(&before, &intent, tool, &manifest(effect), &call));
-        let second = decide(&assess(&after, &same, tool, &manifest(effect), &call));
+        let first = decide(&assess(&before, &intent, tool, &manifest(effect), &call).flow(Joined::Only));
+        let second = decide(&assess(&after, &same, tool, &manifest(effect), &call).flow(Joined::Only));
         prop_assert!(!(first != Decision::Allow && second == Decision::Allow), "{first:?} became {second:?}");
     }
 
@@ -176,10 +176,10 @@ proptest! {
     fn an_unstructured_or_failed_read_never_loosens(prompt in asked(), results in proptest::collection::vec(result(), 0..3),
             added in text(), failed: bool, effect in effects(), call in arguments()) {
         let (mut memory, intent) = session(&prompt, &results);
-        let before = decide(&assess(&memory, &intent, "send_email", &manifest(effect), &call));
+        let before = decide(&assess(&memory, &intent, "send_email", &manifest(effect), &call).flow(Joined::Only));
         let content = if failed { Content::Error(&added) } else { Content::Text(&added) };
         memory.result(&manifest(Effect::Read), None, content);
-        let after = decide(&assess(&memory, &intent, "send_email", &manifest(effect), &call));
+        let after = decide(&assess(&memory, &intent, "send_email", &manifest(effect), &call).flow(Joined::Only));
         prop_assert!(!(before != Decision::Allow && after == Decision::Allow), "{before:?} became {after:?}");
     }
 
@@ -187,11 +187,11 @@ proptest! {
     #[test]
     fn no_allow_on_a_missing_label(prompt in text(), results in proptest::collection::vec(result(), 0..3), call in arguments(), effect in effects()) {
         let (memory, intent) = session(&prompt, &results);
-        prop_assert_ne!(decide(&assess(&memory, &intent, "send_email", &Manifest::unknown(), &call)), Decision::Allow);
+        prop_assert_ne!(decide(&assess(&memory, &intent, "send_email", &Manifest::unknown(), &call).flow(Joined::Only)), Decision::Allow);
         let bare = Manifest { arguments: Vec::new(), ..manifest(effect) };
         let seen = assess(&memory, &intent, "send_email", &bare, &call);
         if effect.consequential() && seen.arguments.iter().any(|a| !a.source.vouched()) {
-            prop_assert_ne!(decide(&seen), Decision::Allow);
+            prop_assert_ne!(decide(&seen.flow(Joined::Only)), Decision::Allow);
         }
     }
 
@@ -215,7 +215,7 @@ proptest! {
         memory.result(&manifest(Effect::Read), None, Content::Json(&read));
         let seen = assess(&memory, &intent, "send_email", &manifest(Effect::Send), &json!({"to": [encoded], "body": "hi"}));
         prop_assert!(!seen.worst(Role::Target).vouched());
-        prop_assert_ne!(decide(&seen), Decision::Allow);
+        prop_assert_ne!(decide(&seen.flow(Joined::Only)), Decision::Allow);
     }
 
     #[test]
@@ -307,7 +307,7 @@ fn an_unreviewed_manifest_vouches_for_nothing() {
         &json!({"q": "what the session read"}),
     );
     assert_ne!(
-        decide(&seen),
+        decide(&seen.flow(Joined::Only)),
         Decision::Allow,
         "an unreviewed read's arguments leave"
     );

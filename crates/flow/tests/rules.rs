@@ -1,8 +1,8 @@
 //! The rules one by one, on small stories: what passes, and what its nearest hostile twin gets.
 
 use bartizan_flow::{
-    Content, Decision, Effect, Intent, Manifest, Memory, Reason, Role, Source, ToolFacts, assess, decide,
-    infer,
+    Content, Decision, Effect, Intent, Joined, Manifest, Memory, Reason, Role, Source, ToolFacts, assess,
+    decide, infer,
 };
 use bartizan_types::Effects;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ fn rule(prompt: &str, read: &Value, tool: &str, manifest: &Manifest, call: &Valu
     memory.prompt(prompt);
     let intent = Intent::of(&memory, [tool]);
     memory.result(&files(), None, Content::Json(read));
-    decide(&assess(&memory, &intent, tool, manifest, call))
+    decide(&assess(&memory, &intent, tool, manifest, call).flow(Joined::Only))
 }
 
 #[test]

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use bartizan_flow::{
-    Class, Content, Decision, Effect, Intent, Manifest, Memory, PathPattern, Role, assess, decide,
+    Class, Content, Decision, Effect, Intent, Joined, Manifest, Memory, PathPattern, Role, assess, decide,
 };
 use serde_json::{Value, json};
 
@@ -113,8 +113,10 @@ fn no_gated_value_is_the_outsiders_alone() {
                             let mut call = serde_json::Map::new();
                             call.extend(to.map(|to| ("to".to_owned(), Value::from(to))));
                             call.extend(id.map(|id| ("id".to_owned(), Value::from(id))));
-                            let ruling =
-                                decide(&assess(&memory, &intent, name, manifest, &Value::Object(call)));
+                            let ruling = decide(
+                                &assess(&memory, &intent, name, manifest, &Value::Object(call))
+                                    .flow(Joined::Only),
+                            );
                             tried += 1;
                             if ruling == Decision::Allow {
                                 allowed += 1;

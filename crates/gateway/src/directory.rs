@@ -262,6 +262,7 @@ async fn fetch(shared: &Arc<Shared>, pool: &Arc<Pool>, at: usize, uri: &Uri) -> 
         pin: PinState::None,
         effects: Effects::default(),
         arguments: None,
+        flow: None,
     };
     let mut headers = HeaderMap::new();
     headers.insert(

@@ -138,6 +138,7 @@ pub(crate) async fn call(
             pin: PinState::None,
             effects: Effects::default(),
             arguments: None,
+            flow: None,
         };
         let evidence = shared.evidence(caller, facts, Vec::new());
         let (permit, passage) = shared.enter(evidence, outbound).await?;
@@ -214,6 +215,7 @@ async fn side_calls(
             pin: PinState::None,
             effects: Effects::default(),
             arguments: None,
+            flow: None,
         };
         let finding = Finding {
             kind,
@@ -273,6 +275,7 @@ async fn propose(asked: &Asked, proposal: &Proposal) -> Result<(), Refusal> {
         pin: PinState::None,
         effects: Effects::default(),
         arguments: needed.then(|| json::arguments(&proposal.arguments)),
+        flow: None,
     };
     pass(asked, facts, Vec::new()).await
 }
@@ -422,6 +425,7 @@ pub(crate) async fn list(
         pin: PinState::None,
         effects: Effects::default(),
         arguments: None,
+        flow: None,
     };
     let names = shared.routes.names(api);
     let evidence = shared.evidence(caller, facts, Vec::new());

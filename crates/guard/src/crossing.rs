@@ -492,6 +492,7 @@ fn facts(call: &CallFacts, arguments: Option<Arguments>) -> CallFacts {
         pin: call.pin,
         effects: call.effects,
         arguments,
+        flow: call.flow.clone(),
     }
 }
 

@@ -17,7 +17,7 @@ const FACTS_MAX: usize = 32;
 /// What was read, joined over policies.
 #[derive(Debug, Default)]
 pub(crate) struct Consulted<'a> {
-    slots: u32,
+    slots: u64,
     tags: BTreeSet<(Kind, &'a str)>,
 }
 

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bartizan_types::{
     Action, Actor, AgentId, Arguments, AuthMethod, CallFacts, CallId, Digest, Effects, Evidence, Finding,
-    FindingKind, Issuer, KeyId, ModelName, PinState, Principal, Resource, ServerName, SessionId, Severity,
-    Surface, Timestamp, ToolName, UpstreamName, UserId,
+    FindingKind, Flow, Issuer, KeyId, ModelName, PinState, Principal, Resource, ServerName, SessionId,
+    Severity, Surface, Timestamp, ToolName, UpstreamName, UserId,
+    flow::{Called, Effect, Joined, Role, Source},
 };
 
 use crate::request::applies;
@@ -60,9 +61,30 @@ pub(crate) fn evidence() -> Evidence {
             pin: PinState::Same,
             effects: Effects::default(),
             arguments: None,
+            flow: Some(Box::new(asked_for())),
         },
         findings: Vec::new(),
         approved: None,
+    }
+}
+
+/// Flow of a call that the human asked for, with every argument hers.
+pub(crate) fn asked_for() -> Flow {
+    Flow {
+        effect: Effect::Write,
+        called: Called::Yes,
+        joined: Joined::Only,
+        crosses: false,
+        reviewed: true,
+        whole: true,
+        tainted: true,
+        secret: false,
+        external: false,
+        readable: true,
+        bounded: true,
+        foreign_tokens: 0,
+        worst: BTreeMap::from([(Role::Target, Source::Prompt)]),
+        arguments: Vec::new(),
     }
 }
 
@@ -188,6 +210,9 @@ pub(crate) fn random_evidence(random: &mut Seeded) -> Evidence {
             complete: !random.one_in(3),
         });
     }
+    if !random.one_in(4) {
+        evidence.call.flow = Some(Box::new(random_flow(random)));
+    }
     for _ in 0..random.below(3) {
         let mut found = finding(random.pick(&[Severity::Info, Severity::Medium, Severity::High]));
         found.kind = random.pick(&[FindingKind::PinChanged, FindingKind::SchemaMismatch]);
@@ -195,6 +220,52 @@ pub(crate) fn random_evidence(random: &mut Seeded) -> Evidence {
     }
     evidence.now = evidence.now.plus_micros(random.below(1 << 40));
     evidence
+}
+
+fn random_flow(random: &mut Seeded) -> Flow {
+    let sources = [
+        Source::Prompt,
+        Source::Picked,
+        Source::Trusted,
+        Source::Endorsed,
+        Source::Structured,
+        Source::FreeText,
+    ];
+    let mut worst = BTreeMap::new();
+    for role in [
+        Role::Target,
+        Role::Selector,
+        Role::Time,
+        Role::Content,
+        Role::Unknown,
+    ] {
+        if random.one_in(2) {
+            worst.insert(role, random.pick(&sources));
+        }
+    }
+    Flow {
+        effect: random.pick(&[
+            Effect::Read,
+            Effect::Fetch,
+            Effect::Write,
+            Effect::Send,
+            Effect::Delete,
+            Effect::Unknown,
+        ]),
+        called: random.pick(&[Called::Yes, Called::Elsewhere, Called::Unknown, Called::No]),
+        joined: random.pick(&[Joined::Pending, Joined::Only, Joined::All, Joined::Alone]),
+        crosses: random.one_in(2),
+        reviewed: random.one_in(2),
+        whole: !random.one_in(4),
+        tainted: random.one_in(2),
+        secret: random.one_in(3),
+        external: random.one_in(2),
+        readable: random.one_in(2),
+        bounded: random.one_in(2),
+        foreign_tokens: random.pick(&[0, 1, u32::MAX]),
+        worst,
+        arguments: Vec::new(),
+    }
 }
 
 fn entity_text(random: &mut Seeded) -> String {
@@ -350,6 +421,9 @@ pub(crate) fn random_expression(random: &mut Seeded, kind: char, depth: u32) -> 
                 "context.args_complete",
                 "context.destructive",
                 "context.read_only",
+                "context.tainted",
+                "context.whole",
+                "context.crosses",
             ])
             .to_string(),
         'l' if depth > 0 && random.one_in(2) => {
@@ -370,6 +444,7 @@ pub(crate) fn random_expression(random: &mut Seeded, kind: char, depth: u32) -> 
                 "context.bytes",
                 "context.worst",
                 "context.act_depth",
+                "context.foreign_tokens",
                 "context.numbers.getTag(\"amount\")",
             ])
             .to_string(),
@@ -381,6 +456,9 @@ pub(crate) fn random_expression(random: &mut Seeded, kind: char, depth: u32) -> 
                 "\"same\"",
                 "\"x@corp.example\"",
                 "context.pin",
+                "context.effect",
+                "context.called",
+                "context.target",
                 "context.surface",
                 "context.user",
                 "context.issuer",
@@ -403,8 +481,9 @@ pub(crate) fn random_expression(random: &mut Seeded, kind: char, depth: u32) -> 
             4 => "context.args".to_owned(),
             _ => entity_text(random),
         },
-        's' => match random.below(4) {
+        's' => match random.below(5) {
             0 => "context.findings".to_owned(),
+            3 => "context.unvouched".to_owned(),
             1 => "[\"same\", \"a\", 1]".to_owned(),
             2 => format!("[{}, {}]", sub(random, 't'), sub(random, 't')),
             _ => format!("[{}, [1, 2]]", sub(random, 'l')),

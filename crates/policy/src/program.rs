@@ -109,7 +109,7 @@ pub(crate) struct Reads {
     /// String literals, for samples of the self-check.
     pub(crate) literals: BTreeSet<String>,
     /// Bits of the context slots that are read.
-    pub(crate) slots: u32,
+    pub(crate) slots: u64,
 }
 
 impl Reads {

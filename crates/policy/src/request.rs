@@ -6,7 +6,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use bartizan_types::{Action, Arguments, AuthMethod, Evidence, Resource, Timestamp};
+use bartizan_types::{
+    Action, Arguments, AuthMethod, CallFacts, Evidence, Flow, Resource, Timestamp, flow::Role,
+};
 
 use crate::value::{Entity, Kind, Value};
 
@@ -35,6 +37,21 @@ pub(crate) enum Slot {
     ReadOnly,
     Destructive,
     OpenWorld,
+    Effect,
+    Called,
+    Joined,
+    Crosses,
+    Reviewed,
+    Whole,
+    Tainted,
+    Secret,
+    External,
+    Readable,
+    Bounded,
+    ForeignTokens,
+    Unvouched,
+    Target,
+    Selector,
     Findings,
     Worst,
     Args,
@@ -48,7 +65,7 @@ pub(crate) enum Slot {
 }
 
 impl Slot {
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 40] = [
         Self::PrincipalName,
         Self::PrincipalIssuer,
         Self::PrincipalMethod,
@@ -64,6 +81,21 @@ impl Slot {
         Self::ReadOnly,
         Self::Destructive,
         Self::OpenWorld,
+        Self::Effect,
+        Self::Called,
+        Self::Joined,
+        Self::Crosses,
+        Self::Reviewed,
+        Self::Whole,
+        Self::Tainted,
+        Self::Secret,
+        Self::External,
+        Self::Readable,
+        Self::Bounded,
+        Self::ForeignTokens,
+        Self::Unvouched,
+        Self::Target,
+        Self::Selector,
         Self::Findings,
         Self::Worst,
         Self::Args,
@@ -76,8 +108,8 @@ impl Slot {
         Self::Now,
     ];
 
-    pub(crate) const fn bit(self) -> u32 {
-        1 << self as u32
+    pub(crate) const fn bit(self) -> u64 {
+        1 << self as u64
     }
 
     /// The slot of a context attribute.
@@ -91,6 +123,21 @@ impl Slot {
             "read_only" => Self::ReadOnly,
             "destructive" => Self::Destructive,
             "open_world" => Self::OpenWorld,
+            "effect" => Self::Effect,
+            "called" => Self::Called,
+            "joined" => Self::Joined,
+            "crosses" => Self::Crosses,
+            "reviewed" => Self::Reviewed,
+            "whole" => Self::Whole,
+            "tainted" => Self::Tainted,
+            "secret" => Self::Secret,
+            "external" => Self::External,
+            "readable" => Self::Readable,
+            "bounded" => Self::Bounded,
+            "foreign_tokens" => Self::ForeignTokens,
+            "unvouched" => Self::Unvouched,
+            "target" => Self::Target,
+            "selector" => Self::Selector,
             "findings" => Self::Findings,
             "worst" => Self::Worst,
             "args" => Self::Args,
@@ -123,6 +170,21 @@ impl Slot {
             Self::ReadOnly => "context.read_only",
             Self::Destructive => "context.destructive",
             Self::OpenWorld => "context.open_world",
+            Self::Effect => "context.effect",
+            Self::Called => "context.called",
+            Self::Joined => "context.joined",
+            Self::Crosses => "context.crosses",
+            Self::Reviewed => "context.reviewed",
+            Self::Whole => "context.whole",
+            Self::Tainted => "context.tainted",
+            Self::Secret => "context.secret",
+            Self::External => "context.external",
+            Self::Readable => "context.readable",
+            Self::Bounded => "context.bounded",
+            Self::ForeignTokens => "context.foreign_tokens",
+            Self::Unvouched => "context.unvouched",
+            Self::Target => "context.target",
+            Self::Selector => "context.selector",
             Self::Findings => "context.findings",
             Self::Worst => "context.worst",
             Self::Args => "context.args",
@@ -176,6 +238,7 @@ pub(crate) struct Request<'e> {
     findings: Vec<&'static str>,
     worst: i64,
     arguments: Option<&'e Arguments>,
+    flow: &'e Flow,
     /// The answer to `context.approved`.
     pub(crate) approved: bool,
     /// Context is unknown; only principal, action and resource can be read.
@@ -226,6 +289,7 @@ impl<'e> Request<'e> {
                 .max()
                 .unwrap_or(-1),
             arguments: call.arguments.as_ref(),
+            flow: flow(call),
             approved: false,
             partial: false,
         })
@@ -254,6 +318,21 @@ impl<'e> Request<'e> {
             Slot::ReadOnly => return hint(call.effects.read_only),
             Slot::Destructive => return hint(call.effects.destructive),
             Slot::OpenWorld => return hint(call.effects.open_world),
+            Slot::Effect => Value::Text(self.flow.effect.as_str()),
+            Slot::Called => Value::Text(self.flow.called.as_str()),
+            Slot::Joined => Value::Text(self.flow.joined.as_str()),
+            Slot::Crosses => Value::Bool(self.flow.crosses),
+            Slot::Reviewed => Value::Bool(self.flow.reviewed),
+            Slot::Whole => Value::Bool(self.flow.whole),
+            Slot::Tainted => Value::Bool(self.flow.tainted),
+            Slot::Secret => Value::Bool(self.flow.secret),
+            Slot::External => Value::Bool(self.flow.external),
+            Slot::Readable => Value::Bool(self.flow.readable),
+            Slot::Bounded => Value::Bool(self.flow.bounded),
+            Slot::ForeignTokens => Value::Long(i64::from(self.flow.foreign_tokens)),
+            Slot::Unvouched => Value::Set(unvouched(self.flow).map(Value::Text).collect()),
+            Slot::Target => Value::Text(self.flow.worst(Role::Target).as_str()),
+            Slot::Selector => Value::Text(self.flow.worst(Role::Selector).as_str()),
             Slot::Findings => Value::Set(self.findings.iter().map(|kind| Value::Text(kind)).collect()),
             Slot::Worst => Value::Long(self.worst),
             Slot::Args => Value::Entity(Entity {
@@ -359,6 +438,31 @@ impl<'e> Request<'e> {
         }
     }
 }
+
+/// What flow knows of a call; the strictest where it was not looked at.
+pub(crate) fn flow(call: &CallFacts) -> &Flow {
+    static UNKNOWN: Flow = Flow::UNKNOWN;
+    call.flow.as_deref().unwrap_or(&UNKNOWN)
+}
+
+/// Roles with an argument that nobody vouches for; of a call that is not whole, all of them.
+pub(crate) fn unvouched(flow: &Flow) -> impl Iterator<Item = &'static str> {
+    ROLES
+        .iter()
+        .filter(|role| !flow.worst(**role).vouched())
+        .map(|role| role.as_str())
+}
+
+/// In the order of their words, which is that of Cedar's sets.
+const ROLES: [Role; 7] = [
+    Role::Amount,
+    Role::Content,
+    Role::Selector,
+    Role::Target,
+    Role::Time,
+    Role::Unknown,
+    Role::Value,
+];
 
 /// A resource's kind, own name, and owner.
 pub(crate) fn parts(resource: &Resource) -> (Kind, &str, Option<Entity<'_>>) {

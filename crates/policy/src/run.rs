@@ -26,7 +26,7 @@ pub(crate) enum Fail<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Trace<'a> {
     /// Bits of [`Slot`].
-    pub(crate) slots: u32,
+    pub(crate) slots: u64,
     /// Argument keys read from `args` and `numbers`.
     pub(crate) tags: Vec<(Kind, &'a str)>,
 }

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 
 use bartizan_types::{
     Action, AgentId, Arguments, AuthMethod, CallFacts, CallId, Digest, Effects, Evidence, Finding,
-    FindingKind, Issuer, KeyId, ModelName, PinState, Principal, Resource, ServerName, SessionId, Severity,
-    Surface, Timestamp, ToolName, UpstreamName, UserId,
+    FindingKind, Flow, Issuer, KeyId, ModelName, PinState, Principal, Resource, ServerName, SessionId,
+    Severity, Surface, Timestamp, ToolName, UpstreamName, UserId,
+    flow::{Called, Effect, Joined, Role, Source},
 };
 use cedar_policy::PolicySet;
 
@@ -120,9 +121,53 @@ fn sample(rule: &Rule, seed: u64) -> Option<Evidence> {
                 open_world: draw.hint(12),
             },
             arguments: Some(arguments(rule, draw)),
+            flow: flow(draw).map(Box::new),
         },
         findings: finding(draw).into_iter().collect(),
         approved: None,
+    })
+}
+
+/// Facts of flow, or none of them.
+fn flow(draw: Draw) -> Option<Flow> {
+    let yes = |turn| draw.turn(turn, 2) == 0;
+    let effects = [
+        Effect::Read,
+        Effect::Fetch,
+        Effect::Write,
+        Effect::Send,
+        Effect::Delete,
+        Effect::Unknown,
+    ];
+    let called = [Called::Yes, Called::Elsewhere, Called::Unknown, Called::No];
+    let sources = [
+        Source::Prompt,
+        Source::Trusted,
+        Source::Endorsed,
+        Source::Structured,
+        Source::FreeText,
+    ];
+    let joined = [Joined::Pending, Joined::Only, Joined::All, Joined::Alone];
+    let roles = [Role::Target, Role::Selector, Role::Content];
+    let worst = roles
+        .into_iter()
+        .zip(40..)
+        .filter_map(|(role, turn)| Some((role, draw.one_of(turn, &sources)?)));
+    (draw.turn(30, 4) != 0).then(|| Flow {
+        effect: draw.one_of(31, &effects).unwrap_or(Effect::Unknown),
+        called: draw.one_of(32, &called).unwrap_or(Called::No),
+        joined: draw.one_of(33, &joined).unwrap_or(Joined::All),
+        crosses: yes(34),
+        reviewed: yes(35),
+        whole: draw.turn(36, 5) != 0,
+        tainted: yes(37),
+        secret: yes(38),
+        external: yes(39),
+        readable: yes(43),
+        bounded: yes(44),
+        foreign_tokens: u32::try_from(draw.turn(45, 3)).unwrap_or(0),
+        worst: worst.collect(),
+        arguments: Vec::new(),
     })
 }
 

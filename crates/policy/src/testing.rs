@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bartizan_types::{
     Action, Actor, AgentId, ApprovalId, Arguments, AuthMethod, CallFacts, CallId, Digest, Effects, Evidence,
-    Finding, FindingKind, Issuer, KeyId, ModelName, PinState, PolicyId, Principal, Resource, RulingWord,
-    ServerName, SessionId, Severity, Surface, Timestamp, ToolName, UpstreamName, UserId,
+    Finding, FindingKind, Flow, Issuer, KeyId, ModelName, PinState, PolicyId, Principal, Resource,
+    RulingWord, ServerName, SessionId, Severity, Surface, Timestamp, ToolName, UpstreamName, UserId,
 };
 use serde::Deserialize;
 
@@ -77,6 +77,8 @@ struct Case {
     numbers: BTreeMap<String, i64>,
     #[serde(default = "yes")]
     args_complete: bool,
+    /// What information flow knows; what is not said reads as the strictest.
+    flow: Option<Flow>,
     #[serde(default)]
     findings: Vec<Found>,
     #[serde(default)]
@@ -202,6 +204,7 @@ fn evidence(case: &Case) -> Result<Evidence, String> {
                 .unwrap_or(if tool { PinState::Same } else { PinState::None }),
             effects: case.hints,
             arguments: (!empty).then_some(arguments),
+            flow: case.flow.clone().map(Box::new),
         },
         findings: case.findings.iter().map(finding).collect(),
         approved: case.approved.then(|| ApprovalId::mint(now, 0)),

@@ -2,7 +2,7 @@
 
 use bartizan_types::{
     Action, AgentId, ApprovalId, Arguments, Evidence, FindingKind, PinState, Resource, RulingWord,
-    ServerName, Severity, UpstreamName,
+    ServerName, Severity, UpstreamName, flow::Called,
 };
 
 use crate::fixture::{Seeded, evidence, finding, random_evidence, random_policy, resources, tool};
@@ -147,12 +147,13 @@ fn findings_and_missing_pins_never_loosen_a_pack() {
 fn ask_needs_approval_and_nothing_else() {
     let policy = Policy::load(Some(Pack::Balanced), &[]).unwrap();
     let mut evidence = evidence();
-    evidence.call.effects.destructive = Some(true);
+    check(&policy, &evidence, RulingWord::Allow, &["balanced.asked_for"]);
+    evidence.call.flow.as_mut().unwrap().called = Called::Elsewhere;
     let decision = policy.evaluate(&evidence);
     assert_eq!(decision.ruling, RulingWord::Ask);
-    assert_eq!(decision.because.would_permit[0].id.as_str(), "balanced.tools");
+    assert_eq!(decision.because.would_permit[0].id.as_str(), "balanced.approved");
     evidence.approved = Some(ApprovalId::mint(evidence.now, 1));
-    check(&policy, &evidence, RulingWord::Allow, &["balanced.tools"]);
+    check(&policy, &evidence, RulingWord::Allow, &["balanced.approved"]);
     evidence.call.pin = PinState::Changed;
     check(&policy, &evidence, RulingWord::Deny, &["balanced.withheld"]);
 }
@@ -401,18 +402,25 @@ fn policy_tests_run_from_files() {
     let policy = Policy::load(Some(Pack::Balanced), &[]).unwrap();
     let text = r#"
 [[test]]
-name = "listed tools may be called"
+name = "what the human asked for may be done"
 action = "call_tool"
 resource = 'Tool::"mail/send"'
 args = { to = "a@b.example" }
 expect = "allow"
-reasons = ["balanced.tools"]
+reasons = ["balanced.asked_for"]
+[test.flow]
+effect = "send"
+called = "yes"
+whole = true
+bounded = true
+secret = false
+foreign_tokens = 0
+worst = { target = "prompt" }
 
 [[test]]
-name = "destructive tools ask"
+name = "what nobody labelled asks"
 action = "call_tool"
 resource = 'Bartizan::Tool::"mail/delete"'
-hints = { destructive = true }
 now = 2026-02-01T10:00:00Z
 expect = "ask"
 

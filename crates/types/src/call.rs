@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallId, Digest, ModelName, ServerName, ToolName, UpstreamName};
+use crate::{CallId, Digest, Flow, ModelName, ServerName, ToolName, UpstreamName};
 
 /// What a call does. Each is a Cedar action of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -314,4 +314,8 @@ pub struct CallFacts {
     /// Leaves of the arguments. `None` where the call has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Arguments>,
+    /// Where its arguments came from, and whether it was asked for. `None` where flow was not looked at: policy then
+    /// reads [`Flow::UNKNOWN`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<Box<Flow>>,
 }

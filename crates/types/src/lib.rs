@@ -6,6 +6,7 @@
 mod call;
 mod code;
 mod evidence;
+pub mod flow;
 mod id;
 mod principal;
 mod record;
@@ -18,6 +19,7 @@ pub use code::{Code, Fault};
 pub use evidence::{
     Because, Evidence, Fact, Finding, FindingKind, MatchedPolicy, PolicyEffect, Severity, Span,
 };
+pub use flow::Flow;
 pub use id::kind;
 pub use id::{
     AgentId, ApprovalId, CallId, Digest, IdFault, Issuer, KeyId, ModelName, Name, PolicyId, ServerName,

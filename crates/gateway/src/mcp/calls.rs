@@ -46,6 +46,7 @@ pub(crate) fn facts(ctx: &Ctx, action: Action, resource: Resource) -> CallFacts 
         pin: PinState::None,
         effects: Effects::default(),
         arguments: None,
+        flow: None,
     }
 }
 
@@ -62,6 +63,7 @@ pub(crate) fn connecting(server: &ServerName) -> CallFacts {
         pin: PinState::None,
         effects: Effects::default(),
         arguments: None,
+        flow: None,
     }
 }
 

@@ -388,6 +388,7 @@ impl Conn {
             pin: PinState::None,
             effects: Effects::default(),
             arguments: None,
+            flow: None,
         }
     }
 

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 
 use bartizan_policy::{Pack, Source};
 use bartizan_types::{
-    AgentId, ApprovalId, AuthMethod, CallFacts, Digest, Effects, Issuer, KeyId, Principal, Resource,
-    ServerName, Surface, ToolName,
+    AgentId, ApprovalId, AuthMethod, CallFacts, Digest, Effects, Flow, Issuer, KeyId, Principal, Resource,
+    ServerName, Surface, ToolName, flow,
 };
 use proptest::prelude::*;
 
@@ -44,6 +44,12 @@ fn evidence() -> Evidence {
             pin: PinState::Same,
             effects: Effects::default(),
             arguments: None,
+            flow: Some(Box::new(Flow {
+                effect: flow::Effect::Read,
+                reviewed: true,
+                whole: true,
+                ..Flow::UNKNOWN
+            })),
         },
         findings: Vec::new(),
         approved: None,
@@ -223,7 +229,7 @@ fn play(policy: &Arc<Policy>, evidence: Evidence, deferring: bool, feeds: &[Fed]
 fn starts() -> [(Arc<Policy>, Evidence, bool); 4] {
     let (allow, mut deny, mut ask) = (evidence(), evidence(), evidence());
     deny.call.pin = PinState::Changed;
-    ask.call.effects.destructive = Some(true);
+    ask.call.flow = None;
     [
         (balanced(), allow.clone(), false),
         (deferred(), allow, true),
@@ -423,16 +429,13 @@ fn each_cause_has_its_code() {
 #[test]
 fn a_question_carries_its_reason_and_an_approval_answers_it() {
     let mut asked = evidence();
-    asked.call.effects.destructive = Some(true);
+    asked.call.flow = None;
     let (_, out) = begin(balanced(), asked.clone());
     assert_eq!(shape(&out), "append(ask) refuse(policy.ask) done");
     let Effect::Refuse(refusal) = &out[1] else {
         panic!()
     };
-    assert_eq!(
-        refusal.sentence,
-        "tools with a pinned definition may be called; destructive ones after approval"
-    );
+    assert_eq!(refusal.sentence, "a human has to say yes to this call");
     asked.approved = Some(ApprovalId::mint(NOW, 5));
     let (_, out) = begin(balanced(), asked.clone());
     assert_eq!(shape(&out), "append(allow, wait)");

@@ -51,6 +51,7 @@ fn ruling(word: RulingWord) -> Record {
         pin: PinState::Same,
         effects: Effects::default(),
         arguments: None,
+        flow: None,
     });
     record.ruling = Some(word);
     record.policy = Some(Digest([1; 32]));
@@ -104,7 +105,7 @@ fn a_question_tells_what_a_human_would_be_asked() {
     record.code = Some(Code::PolicyAsk);
     record.because = Some(Because {
         would_permit: vec![policy(
-            "balanced.tools",
+            "balanced.asked_for",
             PolicyEffect::Permit,
             "destructive ones after approval",
         )],
@@ -117,7 +118,7 @@ fn a_question_tells_what_a_human_would_be_asked() {
 fn an_allowed_call_tells_how_it_ended_and_an_error_is_shown() {
     let mut record = ruling(RulingWord::Allow);
     record.because = Some(Because {
-        policies: vec![policy("balanced.tools", PolicyEffect::Permit, "")],
+        policies: vec![policy("balanced.asked_for", PolicyEffect::Permit, "")],
         errors: vec![(
             PolicyId::new("team.cedar#2").unwrap(),
             "attribute `x` not found".to_owned(),
