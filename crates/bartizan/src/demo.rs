@@ -119,6 +119,7 @@ fn office() -> Result<Server, Failure> {
             directory: None,
         },
         timeout: Duration::from_secs(10),
+        tools: BTreeMap::new(),
     })
 }
 

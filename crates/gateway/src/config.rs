@@ -5,7 +5,8 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use bartizan_types::{ModelName, ServerName, UpstreamName};
+use bartizan_flow::{Class, Effect, PathPattern, Role};
+use bartizan_types::{ModelName, ServerName, ToolName, UpstreamName};
 use bartizan_wire::model::Api;
 use http::Uri;
 
@@ -123,6 +124,23 @@ pub struct Server {
     pub reach: Reach,
     /// How long a request may take.
     pub timeout: Duration,
+    /// What the operator says of its tools.
+    pub tools: BTreeMap<ToolName, ToolOverride>,
+}
+
+/// What the operator says of one tool, in the place of what would be inferred.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ToolOverride {
+    /// What it does.
+    pub effect: Option<Effect>,
+    /// Roles by argument path, the most specific pattern first.
+    pub arguments: Vec<(PathPattern, Role)>,
+    /// Classes by result path, the most specific pattern first.
+    pub results: Vec<(PathPattern, Class)>,
+    /// Whether what it returns anybody may see.
+    pub public: Option<bool>,
+    /// The operator vouches for the whole manifest, as a review would.
+    pub reviewed: bool,
 }
 
 /// How an MCP server is reached.

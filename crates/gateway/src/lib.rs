@@ -39,7 +39,7 @@ use tokio_rustls::TlsAcceptor;
 pub use config::Config;
 pub use directory::{Directory, IssuerSource, KeysAt, ReloadFault};
 pub use gate::CallSpan;
-pub use mcp::{StdioFault, pins};
+pub use mcp::{Labelled, Manifests, Standing, StdioFault, pins};
 pub use meters::Meters;
 pub use model::UpstreamStatus;
 pub use upstream::RootsFault;
@@ -194,7 +194,7 @@ impl Gateway {
         }
         let tls = config.listen.tls.as_ref().map(acceptor).transpose()?;
         let routes = model::Routes::new(&config)?;
-        let mcp = mcp::Hub::new(&config)?;
+        let mcp = mcp::Hub::new(&config, &parts.state)?;
         let listen = |source| StartFault::Listen {
             address: wanted,
             source,

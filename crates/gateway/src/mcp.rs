@@ -10,6 +10,7 @@ mod exchange;
 mod flow;
 mod hub;
 mod listings;
+mod manifests;
 mod notices;
 mod open;
 pub mod pins;
@@ -43,6 +44,7 @@ use tokio::{
 };
 
 pub(crate) use hub::Hub;
+pub use manifests::{Labelled, Manifests, Standing};
 pub use stdio::StdioFault;
 
 use crate::{
@@ -546,12 +548,18 @@ impl Shared {
         Ok(())
     }
 
+    /// What every tool does, and what its arguments and results are.
+    #[must_use]
+    pub fn manifests(&self) -> &Manifests {
+        &self.mcp.manifests
+    }
+
     /// Reads the pins of a server again, after something else wrote them.
     ///
     /// # Errors
-    /// [`Code::ServerUnknown`].
+    /// [`Code::ServerUnknown`], [`Code::Bug`] when the state can't be read.
     pub fn reread_pins(&self, server: &ServerName) -> Result<(), Code> {
-        self.mcp.served(server)?.reread_pins();
+        self.mcp.served(server)?.reread_pins(&self.state)?;
         self.mcp.forget_listings(server);
         Ok(())
     }

@@ -42,6 +42,7 @@ fn server(name: &str) -> Server {
             directory: None,
         },
         timeout: Duration::from_secs(20),
+        tools: BTreeMap::new(),
     }
 }
 

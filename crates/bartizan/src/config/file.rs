@@ -210,6 +210,87 @@ pub(crate) struct Server {
     /// How long a request may take.
     #[serde(default = "default_server_timeout_ms")]
     pub(crate) timeout_ms: u64,
+    /// What its tools do, by their own names, where the names and descriptions that they give themselves mislead.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) tools: BTreeMap<String, Tool>,
+}
+
+/// What the operator says of one tool, in the place of what would be inferred.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Tool {
+    /// What a call of it does. None: inferred.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) effect: Option<Effect>,
+    /// Roles by argument: dotted keys, `*` for one key or index, `**` for any number. It holds for what lies below, too;
+    /// the most specific pattern wins. Arguments without a line: inferred.
+    pub(crate) arguments: BTreeMap<String, Role>,
+    /// Who stands behind each leaf of its results, by pattern as above; a line holds for what it names alone. Leaves
+    /// without a line: inferred.
+    pub(crate) results: BTreeMap<String, Class>,
+    /// What it returns anybody may see.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) public: Option<bool>,
+    /// The whole manifest, inferred lines included, counts as reviewed for as long as the pinned definition stays.
+    pub(crate) reviewed: bool,
+}
+
+/// What a tool does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Effect {
+    /// Nothing: it reads within a closed world.
+    Read,
+    /// It reads from an address that the caller picks, so its arguments leave.
+    Fetch,
+    /// It creates or changes something of the user's own.
+    Write,
+    /// It hands something to somebody.
+    Send,
+    /// It moves money or books at a price.
+    Pay,
+    /// It runs code or commands.
+    Execute,
+    /// It destroys.
+    Delete,
+    /// Nobody knows: it always asks.
+    Unknown,
+}
+
+/// What an argument does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Role {
+    /// Where the effect goes: recipient, payee, URL, credential, command.
+    Target,
+    /// Which existing thing is meant.
+    Selector,
+    /// A setting or property.
+    Value,
+    /// What is said or stored.
+    Content,
+    /// When.
+    Time,
+    /// How much.
+    Amount,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// Who stands behind a leaf of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Class {
+    /// The service itself: its ids, clocks, catalogue, the user's own account.
+    Trusted,
+    /// The organisation's or the user's own directory.
+    Directory,
+    /// One typed field that an outsider can set: a sender, a participant.
+    Structured,
+    /// Anything an outsider can write.
+    FreeText,
+    /// As free text, and a secret.
+    Secret,
 }
 
 /// How long an MCP request may take unless the file says otherwise.

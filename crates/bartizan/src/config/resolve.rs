@@ -6,10 +6,11 @@ use std::{
     time::Duration,
 };
 
+use bartizan_flow::{Class, Effect, PathPattern, Role};
 use bartizan_gateway::config as gateway;
 use bartizan_identity::{Algorithm, IssuerConfig};
 use bartizan_store::StateDir;
-use bartizan_types::{Issuer, ModelName, Name, ServerName, UpstreamName};
+use bartizan_types::{Issuer, ModelName, Name, ServerName, ToolName, UpstreamName};
 use http::Uri;
 
 use super::{
@@ -431,9 +432,88 @@ fn servers(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> Vec<gateway
             name,
             reach,
             timeout: Duration::from_millis(server.timeout_ms),
+            tools: tools(server, wrong),
         });
     }
     all
+}
+
+/// What the operator says of a server's tools.
+fn tools(server: &file::Server, wrong: &mut Wrong<'_>) -> BTreeMap<ToolName, gateway::ToolOverride> {
+    let mut all = BTreeMap::new();
+    for (name, tool) in &server.tools {
+        let Some(name): Option<ToolName> = wrong.name("server.tools", name) else {
+            continue;
+        };
+        for pattern in tool.arguments.keys().chain(tool.results.keys()) {
+            if pattern.len() > PATTERN_BYTES || pattern.split('.').filter(|part| *part == "**").count() > 2 {
+                let message = format!("`{pattern}` matches nothing: at most 256 bytes and two `**`");
+                wrong.add("server.tools", pattern, message, "");
+            }
+        }
+        let own = gateway::ToolOverride {
+            effect: tool.effect.map(effect),
+            arguments: specific_first(&tool.arguments, role),
+            results: specific_first(&tool.results, class),
+            public: tool.public,
+            reviewed: tool.reviewed,
+        };
+        all.insert(name, own);
+    }
+    all
+}
+
+/// Longest pattern, with room for the `.**` that covers what lies below.
+const PATTERN_BYTES: usize = 253;
+
+/// The most specific pattern first: fewest `**`, then fewest `*`, then most parts, then by name.
+fn specific_first<A: Copy, B>(lines: &BTreeMap<String, A>, turn: fn(A) -> B) -> Vec<(PathPattern, B)> {
+    let mut sorted: Vec<_> = lines.iter().collect();
+    sorted.sort_by_key(|(pattern, _)| {
+        let parts = || pattern.split('.');
+        let deep = parts().filter(|part| *part == "**").count();
+        let wide = parts().filter(|part| part.contains('*')).count();
+        (deep, wide, std::cmp::Reverse(parts().count()))
+    });
+    sorted
+        .into_iter()
+        .map(|(pattern, what)| (PathPattern::new(pattern), turn(*what)))
+        .collect()
+}
+
+const fn effect(said: file::Effect) -> Effect {
+    match said {
+        file::Effect::Read => Effect::Read,
+        file::Effect::Fetch => Effect::Fetch,
+        file::Effect::Write => Effect::Write,
+        file::Effect::Send => Effect::Send,
+        file::Effect::Pay => Effect::Pay,
+        file::Effect::Execute => Effect::Execute,
+        file::Effect::Delete => Effect::Delete,
+        file::Effect::Unknown => Effect::Unknown,
+    }
+}
+
+const fn role(said: file::Role) -> Role {
+    match said {
+        file::Role::Target => Role::Target,
+        file::Role::Selector => Role::Selector,
+        file::Role::Value => Role::Value,
+        file::Role::Content => Role::Content,
+        file::Role::Time => Role::Time,
+        file::Role::Amount => Role::Amount,
+        file::Role::Unknown => Role::Unknown,
+    }
+}
+
+const fn class(said: file::Class) -> Class {
+    match said {
+        file::Class::Trusted => Class::Trusted,
+        file::Class::Directory => Class::Directory,
+        file::Class::Structured => Class::Structured,
+        file::Class::FreeText => Class::FreeText,
+        file::Class::Secret => Class::Secret,
+    }
 }
 
 /// `secret:NAME` names a secret; `secret::` begins a value that starts with `secret:`.

@@ -66,6 +66,7 @@ pub(crate) async fn run(global: &Global, wrap: &Wrap) -> Result<Exit, Failure> {
             directory: None,
         },
         timeout: Duration::from_millis(crate::config::file::default_server_timeout_ms()),
+        tools: std::collections::BTreeMap::new(),
     }];
     let standing = up::stand(settings, link::options(&loaded), None).await?;
     let key = match &standing.local_key {

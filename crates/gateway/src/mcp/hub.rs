@@ -18,7 +18,7 @@ use bartizan_store::State;
 use bartizan_types::{AgentId, Code, Issuer, Principal, ServerName, UserId};
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 
-use super::{conn::Conn, flow::Flight, program::Known};
+use super::{conn::Conn, flow::Flight, manifests::Manifests, program::Known};
 use crate::{
     clock,
     config::{self, Config, Reach},
@@ -75,6 +75,7 @@ pub(crate) struct Served {
     pins: Mutex<Option<ServerPins>>,
     catalogs: Mutex<[Option<Arc<Catalog>>; 4]>,
     backoff: Mutex<Backoff>,
+    manifests: Arc<Manifests>,
     /// The program that ran last.
     pub(super) program: Known,
 }
@@ -130,6 +131,8 @@ impl Served {
         let (done, changed) = work(&mut pins);
         if changed {
             super::pins::save(state, &before, &pins)?;
+            // Before anyone can call by what was listed.
+            self.manifests.refresh(&pins);
         }
         *slot = Some(pins);
         Ok(done)
@@ -147,9 +150,18 @@ impl Served {
         }
     }
 
-    /// Forgets what is remembered of the pins: they were changed in the state.
-    pub(crate) fn reread_pins(&self) {
-        *lock(&self.pins) = None;
+    /// Reads the pins again: they were changed in the state.
+    ///
+    /// # Errors
+    /// [`Code::Bug`] when the state can't be read; then nothing of this server is labelled.
+    pub(crate) fn reread_pins(&self, state: &State) -> Result<(), Code> {
+        let mut slot = lock(&self.pins);
+        *slot = None;
+        self.manifests.forget(&self.config.name);
+        let pins = super::pins::load(state, &self.config.name)?;
+        self.manifests.refresh(&pins);
+        *slot = Some(pins);
+        Ok(())
     }
 }
 
@@ -243,6 +255,8 @@ pub(crate) struct Hub {
     collecting: Mutex<HashMap<Ask, oneshot::Sender<Outcome>>>,
     next: AtomicU64,
     idle: Duration,
+    /// What each tool does, and what its arguments and results are.
+    pub manifests: Arc<Manifests>,
 }
 
 impl Hub {
@@ -250,8 +264,9 @@ impl Hub {
     ///
     /// # Errors
     /// [`RootsFault`] when the trust roots can't be used.
-    pub(crate) fn new(config: &Config) -> Result<Self, RootsFault> {
+    pub(crate) fn new(config: &Config, state: &State) -> Result<Self, RootsFault> {
         let mut servers = Vec::new();
+        let manifests = Arc::new(Manifests::new(&config.servers));
         for server in &config.servers {
             let pool = match &server.reach {
                 Reach::Stdio { .. } => None,
@@ -265,8 +280,13 @@ impl Hub {
                 pins: Mutex::new(None),
                 catalogs: Mutex::new(Default::default()),
                 backoff: Mutex::new(Backoff::default()),
+                manifests: Arc::clone(&manifests),
                 program: Known::default(),
             }));
+        }
+        for served in &servers {
+            // What can't be read now fails again, and aloud, when the server is first used.
+            let _unlabelled = served.reread_pins(state);
         }
         Ok(Self {
             servers,
@@ -277,6 +297,7 @@ impl Hub {
             // Numbers below are the links' own.
             next: AtomicU64::new(1 << 48),
             idle: config.sessions.idle,
+            manifests,
         })
     }
 
