@@ -10,6 +10,7 @@
 
 mod amount;
 mod assess;
+mod builtin;
 pub mod canon;
 mod decide;
 mod infer;
@@ -20,6 +21,8 @@ mod memory;
 mod prompt;
 pub mod reference;
 mod roles;
+pub mod shell;
+mod step;
 mod tokens;
 pub mod when;
 mod words;
@@ -27,9 +30,11 @@ mod words;
 pub use amount::Amount;
 pub use assess::{Argument, Assessment, assess};
 pub use bartizan_types::flow::{Called, Effect, Joined, Role, Source};
+pub use builtin::tool_steps;
 pub use decide::{Decision, Reason, decide};
 pub use infer::{Because, Inferred, ToolFacts, infer};
 pub use intent::Intent;
 pub use label::{Capacity, Label, Readers, Writers};
 pub use manifest::{Class, Manifest, PathPattern};
 pub use memory::{Content, Found, Memory};
+pub use step::{Step, TOOLS, result_manifest, steps_flow};
