@@ -91,7 +91,8 @@ impl Family {
 pub enum Credential {
     /// A secret of the store, by name, in the family's own header.
     Secret(String),
-    /// The `Authorization` header the agent itself sent beside `x-bartizan-key` (subscription tokens).
+    /// The `Authorization` header the agent itself sent beside `x-bartizan-key` (subscription tokens), or to Anthropic
+    /// its `x-api-key`.
     Client,
     /// None: the upstream wants none.
     None,

@@ -179,7 +179,7 @@ impl<R> Passage<R> {
     /// # Errors
     /// The refusal to tell the caller instead.
     pub(crate) fn answered(&mut self, facts: AnswerFacts) -> Result<Release, Refusal> {
-        self.released.status = facts.status;
+        self.released.status = facts.status.or(self.released.status);
         let mut release = None;
         let mut refusal = None;
         for effect in self.step(Input::Answered(facts)) {
@@ -194,6 +194,13 @@ impl<R> Passage<R> {
             (_, refusal) => {
                 Err(self.refused(refusal.unwrap_or_else(|| Refusal::new(self.span.call, Code::Bug))))
             }
+        }
+    }
+
+    /// Something was seen in an answer that is on its way already: its closing record says so.
+    pub(crate) fn found(&mut self, findings: Vec<Finding>) {
+        if !findings.is_empty() {
+            self.step(Input::Found(findings));
         }
     }
 

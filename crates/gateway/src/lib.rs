@@ -264,6 +264,7 @@ impl Running {
             }
         }
         self.shared.mcp.close();
+        self.shared.summarise_rejections();
     }
 }
 

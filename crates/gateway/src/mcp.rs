@@ -54,7 +54,6 @@ use crate::{
     edge::{self, BodyBounds},
     gate::Caller,
     model::sha256,
-    serve::fresh,
 };
 use calls::Asked;
 use flow::{Agent, Ctx, Refused, Reply};
@@ -88,10 +87,7 @@ pub(crate) async fn serve(
     head: Parts,
     body: Incoming,
 ) -> Result<Response<AgentBody>, Refusal> {
-    let early = |code| {
-        shared.reject(code, Some(&caller.principal));
-        fresh(code)
-    };
+    let early = |code| shared.reject(code, Some(&caller.principal));
     let names = Arc::new(shared.mcp.scope(server.as_ref()).map_err(early)?);
     for name in ["mcp-protocol-version", "mcp-method", "mcp-name", SESSION] {
         if head.headers.get_all(name).iter().nth(1).is_some() {
@@ -148,10 +144,7 @@ async fn post(
     head: &Parts,
     body: Incoming,
 ) -> Result<Response<AgentBody>, Refusal> {
-    let early = |code| {
-        shared.reject(code, Some(&caller.principal));
-        fresh(code)
-    };
+    let early = |code| shared.reject(code, Some(&caller.principal));
     if !edge::is_json(&head.headers) || !accepts(&head.headers, "application/json") {
         return Err(early(Code::ContentType));
     }
@@ -210,8 +203,7 @@ impl Base<'_> {
     }
 
     fn early(&self, code: Code) -> Refused {
-        self.shared.reject(code, Some(&self.caller.principal));
-        fresh(code).into()
+        self.shared.reject(code, Some(&self.caller.principal)).into()
     }
 }
 
@@ -378,10 +370,7 @@ async fn stream(
     names: Arc<Names>,
     head: &Parts,
 ) -> Result<Response<AgentBody>, Refusal> {
-    let early = |code| {
-        shared.reject(code, Some(&caller.principal));
-        fresh(code)
-    };
+    let early = |code| shared.reject(code, Some(&caller.principal));
     if !head.headers.contains_key(SESSION) {
         return Err(early(Code::Method));
     }

@@ -9,12 +9,12 @@ use std::{collections::BTreeSet, sync::Arc};
 use aws_lc_rs::digest;
 use bartizan_guard::AnswerFacts;
 use bartizan_types::{
-    Action, CallFacts, Code, Digest, Effects, Finding, FindingKind, ModelName, PinState, Refusal, Resource,
-    Severity, ToolName, UpstreamName,
+    Action, Arguments, CallFacts, Code, Digest, Effects, Finding, FindingKind, ModelName, PinState, Refusal,
+    Resource, Severity, ToolName, UpstreamName,
 };
 use bartizan_wire::{
     json::{self, Bounds},
-    model::{self as wire, Answered, Api, Proposal, ProposalKind},
+    model::{self as wire, Answered, Api, Fetch, Proposal, ProposalKind},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts, response};
@@ -29,7 +29,6 @@ use crate::{
     clock,
     edge::{self, BodyBounds},
     gate::{Caller, Passage},
-    serve::fresh,
     upstream::{self, Outbound},
 };
 
@@ -68,8 +67,7 @@ pub(super) struct Asked {
 
 impl Asked {
     fn early(&self, code: Code) -> Refusal {
-        self.shared.reject(code, Some(&self.caller.principal));
-        fresh(code)
+        self.shared.reject(code, Some(&self.caller.principal))
     }
 
     fn bounds(&self, bytes: usize) -> Bounds {
@@ -154,7 +152,7 @@ pub(crate) async fn call(
             }
         }
     }
-    Err(unreachable.unwrap_or_else(|| fresh(Code::ModelUnknown)))
+    Err(unreachable.unwrap_or_else(|| asked.early(Code::ModelUnknown)))
 }
 
 /// The body as it came, or with the model's name that the upstream knows.
@@ -165,6 +163,19 @@ fn renamed(body: &Bytes, request: &wire::Request<'_>, alias: Option<&ModelName>)
     }
 }
 
+/// Something that the request would have the provider do or remember by itself.
+enum Side<'a> {
+    /// A tool that it runs.
+    Hosted(&'a str),
+    /// History that it keeps.
+    History,
+    /// Content that it fetches.
+    Fetch(&'a Fetch),
+}
+
+/// What a fetch by the provider goes by among the tools that it runs.
+const FETCH: &str = "fetch_url";
+
 /// Rules on what the request would have the provider do or remember by itself. Each is a call; one refused refuses
 /// the request.
 async fn side_calls(
@@ -173,37 +184,17 @@ async fn side_calls(
     upstream: &UpstreamName,
     digest: Digest,
 ) -> Result<(), Refusal> {
-    let mut kinds: BTreeSet<&str> = request.hosted.iter().map(|hosted| &*hosted.kind).collect();
-    let mut keeps = !request.history.is_empty() || request.background;
-    if kinds.len() > SIDE_CALLS {
+    let kinds: BTreeSet<&str> = request.hosted.iter().map(|hosted| &*hosted.kind).collect();
+    if kinds.len() + request.fetches.len() > SIDE_CALLS {
         return Err(asked.early(Code::RequestShape));
     }
-    let mut next = || {
-        if let Some(kind) = kinds.pop_first() {
-            return Some(Some(kind.to_owned()));
-        }
-        std::mem::take(&mut keeps).then_some(None)
-    };
-    while let Some(hosted) = next() {
-        let (action, kind, resource) = match hosted {
-            None => {
-                let resource = Resource::Upstream {
-                    upstream: upstream.clone(),
-                };
-                (Action::UseServerHistory, FindingKind::ServerHistory, resource)
-            }
-            Some(kind) => {
-                let tool = ToolName::new(&kind).map_err(|_| asked.early(Code::HostedToolRefused))?;
-                (
-                    Action::UseHostedTool,
-                    FindingKind::HostedTool,
-                    Resource::HostedTool {
-                        upstream: upstream.clone(),
-                        tool,
-                    },
-                )
-            }
-        };
+    let keeps = !request.history.is_empty() || request.background;
+    let hosted = kinds.into_iter().map(Side::Hosted);
+    let sides = hosted
+        .chain(request.fetches.iter().map(Side::Fetch))
+        .chain(keeps.then_some(Side::History));
+    for side in sides {
+        let (kind, action, resource, arguments) = side_of(asked, &side, upstream)?;
         let facts = CallFacts {
             id: clock::mint(clock::now()),
             action,
@@ -214,7 +205,7 @@ async fn side_calls(
             digest,
             pin: PinState::None,
             effects: Effects::default(),
-            arguments: None,
+            arguments,
             flow: None,
         };
         let finding = Finding {
@@ -228,6 +219,53 @@ async fn side_calls(
         pass(asked, facts, vec![finding]).await?;
     }
     Ok(())
+}
+
+type SideCall = (FindingKind, Action, Resource, Option<Arguments>);
+
+fn side_of(asked: &Asked, side: &Side<'_>, upstream: &UpstreamName) -> Result<SideCall, Refusal> {
+    let upstream = upstream.clone();
+    let (name, arguments) = match side {
+        Side::History => {
+            let resource = Resource::Upstream { upstream };
+            return Ok((
+                FindingKind::ServerHistory,
+                Action::UseServerHistory,
+                resource,
+                None,
+            ));
+        }
+        Side::Hosted(kind) => (*kind, None),
+        Side::Fetch(fetch) => (FETCH, Some(arguments_of(fetch))),
+    };
+    let tool = ToolName::new(name).map_err(|_| asked.early(Code::HostedToolRefused))?;
+    let resource = Resource::HostedTool { upstream, tool };
+    Ok((
+        FindingKind::HostedTool,
+        Action::UseHostedTool,
+        resource,
+        arguments,
+    ))
+}
+
+/// A fetch as policy sees it. Without the path, which is content.
+fn arguments_of(fetch: &Fetch) -> Arguments {
+    let texts = [
+        ("scheme", fetch.scheme.as_str()),
+        ("host", &fetch.host),
+        ("reach", fetch.reach.as_str()),
+    ];
+    Arguments {
+        texts: texts
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        numbers: fetch
+            .port
+            .map(|port| ("port".to_owned(), i64::from(port)))
+            .into_iter()
+            .collect(),
+        complete: true,
+    }
 }
 
 /// Rules on a call that forwards nothing of its own.
@@ -289,8 +327,10 @@ async fn come_back(
     let (head, body) = response.into_parts();
     let limits = &asked.shared.config.limits;
     passage.released.status = Some(head.status.as_u16());
-    if head.status.is_success() && edge::is_event_stream(&head.headers) && endpoint == Endpoint::Generate {
-        if head.headers.contains_key(header::CONTENT_ENCODING) {
+    // Whatever its status says: clients that read a stream read it, so a stream is looked into or not passed on.
+    if edge::says_event_stream(&head.headers) {
+        let plain = !head.headers.contains_key(header::CONTENT_ENCODING);
+        if !plain || endpoint != Endpoint::Generate || !edge::is_event_stream(&head.headers) {
             return Err(passage.failed(Code::UpstreamMalformed));
         }
         return stream::release(asked.clone(), passage, head, body);

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
-use bartizan_types::{CallId, Code, Refusal, ServerName};
+use bartizan_types::{Code, Refusal, ServerName};
 use bartizan_wire::model::{self as wire_model, Api};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use hyper::body::{Body as _, Incoming};
@@ -42,8 +42,7 @@ pub(crate) async fn request(shared: Arc<Shared>, request: Request<Incoming>) -> 
     let (head, body) = request.into_parts();
     let shape = shape(head.uri.path());
     let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() else {
-        shared.meters.refused(Code::Saturated);
-        return refusal(&shape, &fresh(Code::Saturated));
+        return refusal(&shape, &shared.shed(Code::Saturated));
     };
     let busy = Gauge::raise(Arc::clone(&shared.meters), |meters| &meters.in_progress);
     let answer = match routed(&shared, head, body, &shape).await {
@@ -59,10 +58,7 @@ async fn routed(
     body: Incoming,
     shape: &Shape,
 ) -> Result<Response<AgentBody>, Refusal> {
-    let early = |code| {
-        shared.reject(code, None);
-        fresh(code)
-    };
+    let early = |code| shared.reject(code, None);
     edge::check_host_and_origin(&shared.config.listen, shared.address, &head.uri, &head.headers)
         .map_err(early)?;
     let now = clock::now();
@@ -70,12 +66,9 @@ async fn routed(
         .authenticate(&edge::credential(&head.headers), now)
         .map_err(early)?;
     if shared.is_draining() {
-        return Err(fresh(Code::Draining));
+        return Err(shared.shed(Code::Draining));
     }
-    let late = |code| {
-        shared.reject(code, Some(&principal));
-        fresh(code)
-    };
+    let late = |code| shared.reject(code, Some(&principal));
     let route = route(&head).map_err(late)?;
     let _room = room(shared, &head, &body).map_err(late)?;
     let session = shared.sessions.join(&principal, now);
@@ -188,16 +181,6 @@ fn route(head: &Parts) -> Result<Route, Code> {
     }
 }
 
-/// A refusal of something that had no id yet.
-pub(crate) fn fresh(code: Code) -> Refusal {
-    let id: CallId = clock::mint(clock::now());
-    let mut refusal = Refusal::new(id, code);
-    if matches!(code, Code::Saturated | Code::QueueFull | Code::Draining) {
-        refusal.retry_after_seconds = Some(1);
-    }
-    refusal
-}
-
 /// A refusal in the caller's shape.
 pub(crate) fn refusal(shape: &Shape, refusal: &Refusal) -> Response<AgentBody> {
     let body = match shape {
@@ -237,6 +220,5 @@ fn plain(refusal: &Refusal) -> Vec<u8> {
 /// What is said when serving panicked: a deny, like any other.
 pub(crate) fn after_panic(shared: &Shared) -> Response<AgentBody> {
     shared.meters.panics.fetch_add(1, Relaxed);
-    shared.reject(Code::Bug, None);
-    refusal(&Shape::Plain, &fresh(Code::Bug))
+    refusal(&Shape::Plain, &shared.reject(Code::Bug, None))
 }

@@ -8,11 +8,16 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bartizan_gateway::config::{EnvValue, Reach, Server};
 use bartizan_mcp::PinKind;
-use bartizan_types::{Action, AgentId, AuthMethod, Code, Issuer, KeyId, Principal, ServerName};
-use http::{HeaderMap, StatusCode};
+use bartizan_types::{
+    Action, AgentId, AuthMethod, Code, FindingKind, Issuer, KeyId, Principal, RecordKind, ServerName,
+};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use support::{Gated, OPEN, config};
+use support::{
+    Gated, OPEN,
+    agent::{Client, raw, said},
+    config,
+};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 const NO_ECHO: &str = r#"
@@ -52,72 +57,6 @@ async fn gated(policy: &str, names: &[&str]) -> Gated {
     Gated::start(config, policy).await
 }
 
-/// An agent of the 2025 revisions.
-struct Client<'g> {
-    gate: &'g Gated,
-    session: String,
-}
-
-async fn raw(gate: &Gated, extra: &[(&str, &str)], body: &Value) -> (StatusCode, HeaderMap, Vec<Value>) {
-    let bearer = format!("Bearer {}", gate.key);
-    let mut headers = vec![
-        ("authorization", bearer.as_str()),
-        ("accept", "application/json, text/event-stream"),
-    ];
-    headers.extend_from_slice(extra);
-    let response = gate.open("/mcp", body.to_string(), &headers).await;
-    let (head, body) = response.into_parts();
-    let bytes = body.collect().await.unwrap().to_bytes();
-    let text = std::str::from_utf8(&bytes).unwrap();
-    let messages = if text.starts_with("event:") || text.starts_with(':') {
-        text.lines()
-            .filter_map(|line| line.strip_prefix("data: "))
-            .map(|data| serde_json::from_str(data).unwrap())
-            .collect()
-    } else if text.is_empty() {
-        Vec::new()
-    } else {
-        vec![serde_json::from_str(text).unwrap()]
-    };
-    (head.status, head.headers, messages)
-}
-
-impl<'g> Client<'g> {
-    async fn connect(gate: &'g Gated, capabilities: Value) -> (Self, Value) {
-        let opening = json!({"jsonrpc":"2.0","id":0,"method":"initialize","params":{
-            "protocolVersion":"2025-06-18","capabilities":capabilities,"clientInfo":{"name":"t","version":"1"}}});
-        let (status, headers, messages) = raw(gate, &[], &opening).await;
-        assert_eq!(status, 200, "{messages:?}");
-        let session = headers["mcp-session-id"].to_str().unwrap().to_owned();
-        let client = Self { gate, session };
-        client
-            .send(&json!({"jsonrpc":"2.0","method":"notifications/initialized"}))
-            .await;
-        (client, messages[0]["result"].clone())
-    }
-
-    async fn send(&self, body: &Value) -> (StatusCode, HeaderMap, Vec<Value>) {
-        raw(self.gate, &[("mcp-session-id", &self.session)], body).await
-    }
-
-    async fn ask(&self, method: &str, params: Value) -> Value {
-        let body = json!({"jsonrpc":"2.0","id":7,"method":method,"params":params});
-        let (_, _, mut messages) = self.send(&body).await;
-        messages.pop().unwrap()
-    }
-
-    async fn call(&self, tool: &str, arguments: Value) -> Value {
-        self.ask("tools/call", json!({"name":tool,"arguments":arguments}))
-            .await
-    }
-}
-
-fn said(answer: &Value) -> &str {
-    answer["result"]["content"][0]["text"]
-        .as_str()
-        .unwrap_or_else(|| panic!("{answer}"))
-}
-
 #[tokio::test]
 async fn a_session_lists_and_calls_and_each_step_is_recorded() {
     let gate = gated(OPEN, &["fake"]).await;
@@ -133,7 +72,7 @@ async fn a_session_lists_and_calls_and_each_step_is_recorded() {
         .collect();
     assert_eq!(
         names,
-        ["echo", "ask", "slow", "die", "env", "change"],
+        ["echo", "ask", "slow", "promises", "die", "env", "change"],
         "what can't be checked is not offered"
     );
     let answer = client.call("echo", json!({"word":"hi"})).await;
@@ -501,7 +440,7 @@ async fn a_pipe_is_served_like_a_socket() {
 }
 
 #[tokio::test]
-async fn a_client_that_forgets_its_sessions_makes_room_for_itself_and_a_deleted_one_is_gone() {
+async fn a_client_that_forgets_its_sessions_makes_room_for_itself() {
     let gate = gated(OPEN, &["fake"]).await;
     let (first, _) = Client::connect(&gate, json!({})).await;
     let (kept, _) = Client::connect(&gate, json!({})).await;
@@ -513,4 +452,79 @@ async fn a_client_that_forgets_its_sessions_makes_room_for_itself_and_a_deleted_
     let list = json!({"jsonrpc":"2.0","id":1,"method":"tools/list"});
     assert_eq!(first.send(&list).await.0.as_u16(), Code::SessionUnknown.status());
     assert_eq!(kept.send(&list).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_deleted_session_is_gone_and_nobody_else_can_delete_it() {
+    let gate = gated(OPEN, &["fake"]).await;
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    assert_eq!(said(&client.call("echo", json!({"word":"hi"})).await), "hi");
+    let bearer = format!("Bearer {}", gate.key);
+    let own = [
+        ("authorization", bearer.as_str()),
+        ("mcp-session-id", client.session.as_str()),
+    ];
+    let delete = async |headers: &[(&str, &str)]| {
+        let answer = gate.request(http::Method::DELETE, "/mcp", "", headers).await;
+        answer.status().as_u16()
+    };
+    assert_eq!(delete(&own[1..]).await, 401);
+    assert_eq!(delete(&[own[0], ("mcp-session-id", "0123")]).await, 404);
+    assert_eq!(delete(&own[..1]).await, 404);
+    assert_eq!(said(&client.call("echo", json!({"word":"hi"})).await), "hi");
+    assert_eq!(delete(&own).await, 204);
+    assert_eq!(delete(&own).await, 404);
+    let list = json!({"jsonrpc":"2.0","id":1,"method":"tools/list"});
+    assert_eq!(client.send(&list).await.0.as_u16(), Code::SessionUnknown.status());
+}
+
+/// What an auditor compares is the whole answer: every message of a stream, and what was seen in the last of them.
+#[tokio::test]
+async fn the_closing_record_of_a_stream_covers_all_its_messages_and_what_was_seen_in_them() {
+    let gate = gated(OPEN, &["fake"]).await;
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    let bearer = format!("Bearer {}", gate.key);
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("accept", "application/json, text/event-stream"),
+        ("mcp-session-id", client.session.as_str()),
+    ];
+    let body = json!({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{
+        "name":"promises","arguments":{},"_meta":{"progressToken":"mine"}}});
+    let answer = gate.open("/mcp", body.to_string(), &headers).await;
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+    let text = std::str::from_utf8(&bytes).unwrap();
+    let messages: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "))
+        .collect();
+    assert_eq!(messages.len(), 3, "{text}");
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, messages.concat().as_bytes());
+    let records = gate.records().await;
+    let records: Vec<_> = records
+        .iter()
+        .filter_map(|stored| stored.record.as_ref())
+        .collect();
+    let called = records.iter().find(|record| {
+        record
+            .facts
+            .as_ref()
+            .is_some_and(|facts| facts.action == Action::CallTool)
+    });
+    let call = called.unwrap().call;
+    let closing = records
+        .iter()
+        .find(|record| record.kind == RecordKind::Closing && record.call == call);
+    let (closing, answer) = (closing.unwrap(), closing.unwrap().answer.as_ref().unwrap());
+    assert_eq!(answer.bytes, messages.concat().len() as u64);
+    assert_eq!(answer.transcript.unwrap().0, hash.as_ref());
+    assert!(
+        closing
+            .findings
+            .iter()
+            .any(|seen| seen.kind == FindingKind::ResultMismatch),
+        "{:?}",
+        closing.findings
+    );
 }

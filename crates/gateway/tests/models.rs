@@ -6,6 +6,7 @@ mod support;
 use std::time::Duration;
 
 use bartizan_gateway::config::{Family, ModelRoute, ModelTarget};
+use bartizan_policy::Pack;
 use bartizan_types::{Action, Code, Ending, ModelName, RecordKind, RulingWord, UpstreamName};
 use http_body_util::BodyExt as _;
 use support::{Answer, Gated, OPEN, Upstreamed, config, upstream};
@@ -78,7 +79,9 @@ async fn the_provider_sees_its_own_key_and_never_the_agents() {
         ("authorization", bearer.as_str()),
         ("cookie", "session=1"),
         ("x-forwarded-for", "10.0.0.1"),
+        // Whose account pays is the operator's to say, whose key it is.
         ("openai-organization", "org"),
+        ("openai-project", "project"),
     ];
     gate.send(CHAT, ASK, &headers).await;
     let seen = provider.seen.lock().unwrap();
@@ -86,10 +89,12 @@ async fn the_provider_sees_its_own_key_and_never_the_agents() {
         seen[0].headers["authorization"],
         format!("Bearer {}", gate.provider_key)
     );
-    assert_eq!(seen[0].headers["openai-organization"], "org");
     let all = format!("{:?}", seen[0].headers);
     assert!(
-        !all.contains(&gate.key) && !all.contains("cookie") && !all.contains("forwarded"),
+        !all.contains(&gate.key)
+            && !all.contains("cookie")
+            && !all.contains("forwarded")
+            && !all.contains("openai-"),
         "{all}"
     );
 }
@@ -454,12 +459,48 @@ async fn our_own_key_is_never_shown_to_a_provider() {
     let headers = [
         ("x-bartizan-key", gate.key.as_str()),
         ("authorization", "Bearer sk-1"),
+        ("openai-project", "the agent's own"),
     ];
     assert_eq!(gate.send(CHAT, ASK, &headers).await.0, 200);
-    assert_eq!(
-        provider.seen.lock().unwrap()[0].headers["authorization"],
-        "Bearer sk-1"
-    );
+    let seen = provider.seen.lock().unwrap();
+    assert_eq!(seen[0].headers["authorization"], "Bearer sk-1");
+    assert_eq!(seen[0].headers["openai-project"], "the agent's own");
+}
+
+#[tokio::test]
+async fn an_agents_own_anthropic_key_goes_in_its_own_header_and_alone() {
+    const MESSAGES: &str = "/v1/messages";
+    const SAID: &str = r#"{"id":"m","type":"message","role":"assistant","content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn"}"#;
+    let provider = Upstreamed::start(vec![json(SAID)]).await;
+    let mut upstream = upstream("anthropic", Family::Anthropic, provider.address);
+    upstream.credential = bartizan_gateway::config::Credential::Client;
+    let gate = Gated::start(config(vec![upstream]), OPEN).await;
+    let own = ("x-bartizan-key", gate.key.as_str());
+    for (theirs, expected) in [
+        (
+            vec![("x-api-key", gate.key.as_str())],
+            "identity.credential_ambiguous",
+        ),
+        (
+            vec![("x-api-key", "a"), ("x-api-key", "b")],
+            "identity.credential_ambiguous",
+        ),
+        (
+            vec![("x-api-key", "a"), ("authorization", "Bearer b")],
+            "identity.credential_ambiguous",
+        ),
+        (vec![], "upstream.secret_missing"),
+    ] {
+        let headers = [vec![own], theirs].concat();
+        let (_, _, body) = gate.send(MESSAGES, ASK, &headers).await;
+        assert_eq!(code(&body), expected, "{headers:?}");
+    }
+    assert_eq!(provider.count(), 0);
+    let (status, _, body) = gate.send(MESSAGES, ASK, &[own, ("x-api-key", "sk-ant-1")]).await;
+    assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
+    let seen = provider.seen.lock().unwrap();
+    assert_eq!(seen[0].headers["x-api-key"], "sk-ant-1");
+    assert!(!seen[0].headers.contains_key("authorization"));
 }
 
 #[tokio::test]
@@ -600,4 +641,175 @@ async fn bodies_that_do_not_end_fill_no_more_than_their_room() {
     let mut fourth = open(&format!("content-length: {LARGE}")).await;
     let quiet = tokio::time::timeout(Duration::from_millis(200), fourth.read_exact(&mut said)).await;
     assert!(quiet.is_err(), "it waits for its body");
+}
+
+#[tokio::test]
+async fn a_stream_of_failing_status_is_looked_into_and_one_that_poses_is_withheld() {
+    let called = spoken_then_called();
+    let kind = |kind: &str| vec![("content-type", kind.to_owned())];
+    let failing = Answer::Dressed(429, kind("text/event-stream"), called.clone().into());
+    let (gate, _provider) = gated(vec![failing], NO_PAY).await;
+    let (status, _, body) = gate.post(CHAT, ASK_STREAM).await;
+    let text = String::from_utf8_lossy(&body);
+    assert_eq!(status, 429);
+    assert!(text.contains("let me ") && !text.contains("tool_calls"), "{text}");
+    assert!(text.contains("payments are not for agents"), "{text}");
+    let two = [kind("application/json"), kind("text/event-stream")].concat();
+    for (status, kinds) in [(500, two), (500, kind("application/x, text/event-stream"))] {
+        let posing = Answer::Dressed(status, kinds, called.clone().into());
+        let (gate, _provider) = gated(vec![posing], NO_PAY).await;
+        let (_, _, body) = gate.post(CHAT, ASK_STREAM).await;
+        assert_eq!(code(&body), "upstream.malformed");
+    }
+}
+
+/// A provider that fetches by address reaches what the agent can't, and tells the world that it did.
+#[tokio::test]
+async fn what_the_provider_would_fetch_is_ruled_on_by_where_it_leads() {
+    let chat = |url: &str| {
+        format!(
+            r#"{{"model":"m","messages":[{{"role":"user","content":[{{"type":"image_url","image_url":{{"url":"{url}"}}}}]}}]}}"#
+        )
+    };
+    let responses = |url: &str| {
+        format!(
+            r#"{{"model":"m","input":[{{"role":"user","content":[{{"type":"input_file","file_url":"{url}"}}]}}]}}"#
+        )
+    };
+    let anthropic = |url: &str| {
+        format!(
+            r#"{{"model":"m","max_tokens":1,"messages":[{{"role":"user","content":[{{"type":"document","source":{{"type":"url","url":"{url}"}}}}]}}]}}"#
+        )
+    };
+    let listed = r#"
+permit (principal, action == Bartizan::Action::"generate", resource);
+permit (principal, action == Bartizan::Action::"use_hosted_tool", resource == Bartizan::HostedTool::"openai/fetch_url")
+when { context.args_complete && context.args.hasTag("host") && context.args.getTag("host") == "cdn.example" };
+"#;
+    let (public, listed_host) = ("https://files.example/a", "https://cdn.example/a?secret");
+    let (inside, odd, data) = (
+        "http://169.254.169.254/latest",
+        "http://0x7f.1/",
+        "data:image/png;base64,AA==",
+    );
+    for (pack, own, url, passes) in [
+        (Some(Pack::Balanced), "", public, true),
+        (Some(Pack::Balanced), "", data, true),
+        (Some(Pack::Balanced), "", inside, false),
+        (Some(Pack::Balanced), "", odd, false),
+        // A permit for all that the provider runs is none for what lies inside.
+        (Some(Pack::Balanced), OPEN, inside, false),
+        (Some(Pack::Strict), listed, listed_host, true),
+        (Some(Pack::Strict), listed, data, true),
+        (Some(Pack::Strict), listed, public, false),
+        (Some(Pack::Strict), listed, inside, false),
+        (None, OPEN, inside, true),
+    ] {
+        let provider = Upstreamed::start(Vec::new()).await;
+        let mut settings = config(vec![
+            upstream("openai", Family::Openai, provider.address),
+            upstream("anthropic", Family::Anthropic, provider.address),
+        ]);
+        settings.limits.rejections_per_minute = 1000;
+        let gate = Gated::start_with(settings, pack, own, None).await;
+        for (path, body) in [
+            (CHAT, chat(url)),
+            ("/v1/responses", responses(url)),
+            ("/v1/messages", anthropic(url)),
+        ] {
+            if path == "/v1/messages" && own == listed && url == listed_host {
+                continue;
+            }
+            let before = provider.count();
+            let (_, _, answer) = gate.post(path, body).await;
+            let reached = provider.count() > before;
+            assert_eq!(
+                reached,
+                passes,
+                "{pack:?} {path} {url} {}",
+                String::from_utf8_lossy(&answer)
+            );
+            if !passes {
+                assert!(String::from_utf8_lossy(&answer).contains("policy.hosted_tool"));
+            }
+        }
+        let fetches = gate
+            .records()
+            .await
+            .into_iter()
+            .filter_map(|stored| stored.record?.facts);
+        let hosts: Vec<_> = fetches
+            .filter(|facts| facts.action == Action::UseHostedTool)
+            .map(|facts| serde_json::to_string(&facts).unwrap())
+            .collect();
+        assert_eq!(hosts.is_empty(), url == data, "{hosts:?}");
+        assert!(
+            !hosts.iter().any(|facts| facts.contains("secret")),
+            "no path in {hosts:?}"
+        );
+    }
+}
+
+/// The id that a refusal shows is that of a record: its own, or the summary that counts it.
+#[tokio::test]
+async fn every_refusal_shows_an_id_that_the_log_knows() {
+    let provider = Upstreamed::start(Vec::new()).await;
+    let mut settings = config(vec![upstream("openai", Family::Openai, provider.address)]);
+    settings.limits.rejections_per_minute = 4;
+    let gate = Gated::start(settings, OPEN).await;
+    // The quota is that of a minute of the clock: all of this happens within one.
+    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let second = clock.unwrap().as_secs() % 60;
+    tokio::time::sleep(Duration::from_secs(if second > 50 { 61 - second } else { 0 })).await;
+    let mut told = Vec::new();
+    for at in 0..12 {
+        let (path, body) = [
+            (CHAT, "{"),
+            ("/mcp", "{}"),
+            ("/nowhere", ""),
+            ("/v1/messages", ASK),
+        ][at % 4];
+        let (_, headers, _) = gate.post(path, body).await;
+        told.push(headers["x-bartizan-call"].to_str().unwrap().to_owned());
+    }
+    let bad = gate.send(CHAT, ASK, &[]).await;
+    told.push(bad.1["x-bartizan-call"].to_str().unwrap().to_owned());
+    let own: std::collections::BTreeSet<_> = told[..4].iter().collect();
+    assert_eq!(own.len(), 4);
+    assert!(
+        told[4..].iter().all(|id| *id == told[4]),
+        "one summary counts them: {told:?}"
+    );
+    let ledger = gate.ledger.clone();
+    gate.running.drain().await;
+    for (at, id) in told.iter().enumerate() {
+        let query = bartizan_store::Query {
+            call: Some(id.parse().unwrap()),
+            limit: 10,
+            ..Default::default()
+        };
+        // What waits for the disk is written in a moment.
+        let mut found = Vec::new();
+        for _ in 0..100 {
+            found = ledger.search(&query).unwrap();
+            if !found.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let record = found[0].record.clone().unwrap();
+        let kind = if at < 4 {
+            RecordKind::Rejection
+        } else {
+            RecordKind::RejectionSummary
+        };
+        assert_eq!((found.len(), record.kind), (1, kind), "{at}");
+        if at >= 4 {
+            let note = record.note.unwrap();
+            assert!(
+                note.contains("identity.credential_missing 1") && note.contains("wire.not_found 2"),
+                "{note}"
+            );
+        }
+    }
 }

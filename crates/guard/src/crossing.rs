@@ -50,6 +50,8 @@ pub enum Input {
     Reassessed(Box<Evidence>),
     /// The upstream answered; nothing of it has gone to the agent yet.
     Answered(AnswerFacts),
+    /// What inspectors saw in an answer that is being released already; the closing record keeps it.
+    Found(Vec<Finding>),
     /// The upstream failed, after this much was released.
     Failed(Code, Answer),
     /// The answer was withheld or cut, after this much was released.
@@ -67,6 +69,7 @@ impl Input {
             Self::LedgerFailed(_) => "ledger_failed",
             Self::Reassessed(_) => "reassessed",
             Self::Answered(_) => "answered",
+            Self::Found(_) => "found",
             Self::Failed(..) => "failed",
             Self::Withheld(..) => "withheld",
             Self::Abandoned(_) => "abandoned",
@@ -279,6 +282,10 @@ impl<R> Crossing<R> {
                     Vec::new(),
                     out,
                 );
+            }
+            (State::Released(mut at), Input::Found(findings)) => {
+                at.facts.findings.extend(findings);
+                self.state = State::Released(at);
             }
             (State::Released(at), input) => return released(now, at, input, misuse, out),
             (State::Ended, _) => return Err(misuse),

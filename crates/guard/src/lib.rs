@@ -11,12 +11,13 @@ pub use crossing::{AnswerFacts, Crossing, Effect, Input, Misuse};
 pub use permit::{Permit, Release};
 pub use replay::{Replay, ReplayFault, replay};
 
-use bartizan_types::{Code, Principal, Record, RecordKind, Timestamp};
+use bartizan_types::{CallId, Code, Principal, Record, RecordKind, Timestamp};
 
-/// The record of a bearer or message that was refused before it became a call.
+/// The record of a bearer or message that was refused before it became a call, under the id that its sender was told.
 #[must_use]
-pub fn rejection(now: Timestamp, code: Code, principal: Option<Principal>) -> Record {
+pub fn rejection(now: Timestamp, call: CallId, code: Code, principal: Option<Principal>) -> Record {
     let mut record = Record::new(RecordKind::Rejection, now);
+    record.call = Some(call);
     record.code = Some(code);
     record.principal = principal;
     record

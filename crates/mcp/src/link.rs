@@ -276,6 +276,15 @@ impl Link {
         encode_request(id, Method::Discover.as_str(), &params)
     }
 
+    /// The number of the opening message that waits for its answer, if one does.
+    #[must_use]
+    pub const fn opening(&self) -> Option<u64> {
+        match self.state {
+            State::Initializing { id, .. } | State::Discovering { id, .. } => Some(id),
+            State::Fresh | State::Ready(_) | State::Closed => None,
+        }
+    }
+
     /// The transport says that the opening message was refused, or stayed without an answer for too long. Gives the
     /// next thing to try.
     ///
@@ -399,9 +408,7 @@ impl Link {
     fn result(&mut self, id: &Id<'_>, result: &RawValue, out: &mut Vec<Event>) -> Result<(), Code> {
         let Some(id) = ours(id) else { return stray(out) };
         match self.state {
-            State::Initializing { id: ours, last } if ours == id => {
-                return self.initialized(result, last, out);
-            }
+            State::Initializing { id: ours, .. } if ours == id => return self.initialized(result, out),
             State::Discovering { id: ours, last } if ours == id => return self.discovered(result, last, out),
             _ => {}
         }
@@ -494,7 +501,9 @@ impl Link {
         Ok(())
     }
 
-    fn initialized(&mut self, result: &RawValue, last: bool, out: &mut Vec<Event>) -> Result<(), Code> {
+    fn initialized(&mut self, result: &RawValue, out: &mut Vec<Event>) -> Result<(), Code> {
+        // A revision that has no handshake is as unknown here as one that nobody knows: the server contradicts itself,
+        // and clients leave it (2025-11-25, lifecycle, "version negotiation"). Only a refusal makes us try the other era.
         let read = || -> Result<Handshake, Code> {
             let members = Members::read(result)?;
             let version = members.text("protocolVersion")?.ok_or(Code::MessageInvalid)?;
@@ -506,7 +515,6 @@ impl Link {
                 instructions: members.text("instructions")?.map(std::borrow::Cow::into_owned),
             })
         };
-        let _ = last;
         match read() {
             Ok(handshake) => {
                 self.state = State::Ready(handshake.revision);

@@ -23,6 +23,8 @@ use crate::{
 pub const MAX_ITEMS: usize = 4096;
 /// Most pages read of one listing.
 pub const MAX_PAGES: usize = 64;
+/// Bytes of all definitions of one listing together.
+pub const MAX_LISTING_BYTES: usize = 16 << 20;
 /// Longest URI, bytes.
 pub const MAX_URI: usize = 2048;
 /// Bytes of definitions after which a page of ours ends.
@@ -132,6 +134,7 @@ pub struct Catalog {
 pub struct Reader {
     kind: ListKind,
     pages: usize,
+    bytes: usize,
     raw: Vec<Box<RawValue>>,
 }
 
@@ -142,6 +145,7 @@ impl Reader {
         Self {
             kind,
             pages: 0,
+            bytes: 0,
             raw: Vec::new(),
         }
     }
@@ -158,7 +162,8 @@ impl Reader {
         let members = Members::read(result).map_err(|_| Code::UpstreamMalformed)?;
         let list = members.find(self.kind.member()).ok_or(Code::UpstreamMalformed)?;
         for item in items(list).map_err(|_| Code::UpstreamMalformed)? {
-            if self.raw.len() >= MAX_ITEMS {
+            self.bytes = self.bytes.saturating_add(item.get().len());
+            if self.raw.len() >= MAX_ITEMS || self.bytes > MAX_LISTING_BYTES {
                 return Err(Code::UpstreamTooLarge);
             }
             self.raw.push(item.to_owned());

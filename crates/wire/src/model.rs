@@ -24,7 +24,7 @@ pub use crate::Fault;
 pub use answer::{Answered, Usage, decode_answer};
 pub use proposal::{Proposal, ProposalKind};
 pub use refusal::{refusal_body, refusal_event};
-pub use request::{History, HostedTool, Request, ToolResult, decode_request};
+pub use request::{Fetch, History, HostedTool, Reach, Request, ToolResult, decode_request};
 pub use stream::{Step, Stream, StreamBounds};
 
 /// Which API a body belongs to.

@@ -187,11 +187,20 @@ fn facts_of_requests() {
                     .map_or(result.id.to_string(), |name| format!("{}={name}", result.id))
             })
             .collect();
+        let mut fetches: Vec<_> = request
+            .fetches
+            .iter()
+            .map(|fetch| {
+                let port = fetch.port.map_or(String::new(), |port| format!(":{port}"));
+                format!("{} {}://{}{port}", fetch.reach.as_str(), fetch.scheme, fetch.host)
+            })
+            .collect();
+        fetches.sort_unstable();
         let facts = serde_json::json!({
             "hosted": hosted, "targets": targets, "tools": tools, "history": history, "results": results,
             "store": request.store, "kept": request.kept_by_provider(), "background": request.background,
             "images": request.images, "choices": request.choices, "legacy": request.legacy_functions,
-            "max_tokens": request.max_tokens,
+            "max_tokens": request.max_tokens, "fetches": fetches,
         });
         for (fact, expected) in vector.as_object().expect("an object") {
             if !["name", "api", "text"].contains(&fact.as_str()) {

@@ -115,6 +115,9 @@ impl Desk {
             limit: CALL_RECORDS,
             ..Query::default()
         };
+        if let Some(live) = &self.live {
+            live.shared.summarise_if_owed(call);
+        }
         let millis = u64::try_from(call.bits() >> 80).unwrap_or(0);
         for _ in 0..QUEUED_LOOKS {
             let found = self.ledger.search(&query)?;

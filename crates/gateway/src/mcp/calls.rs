@@ -9,7 +9,7 @@ use bartizan_mcp::{
 };
 use bartizan_types::{
     Action, CallFacts, Code, Effects, Finding, FindingKind, PinState, Refusal, Resource, ServerName,
-    Severity, Surface,
+    Severity, Surface, ToolName,
 };
 use bartizan_wire::{json, jsonrpc::Id};
 use http::header::HeaderMap;
@@ -19,7 +19,7 @@ use super::{
     conn::Conn,
     flow::{Agent, Ctx, Flight, Refused, Reply, Request, likeness},
     hub::lock,
-    listings::{catalog, introduce, known, list},
+    listings::{catalog, introduce, known, list, told},
     notices::{self, listen},
     open,
 };
@@ -175,15 +175,27 @@ pub(crate) async fn released(ctx: &Ctx, call: CallFacts, bytes: Vec<u8>) -> Resu
     })
 }
 
-async fn call_tool(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
-    let early = |code| ctx.early(code);
-    let name = asked
+/// A member of the params that must be there, as text.
+fn required<'a>(ctx: &Ctx, asked: &Asked<'a>, key: &str) -> Result<Cow<'a, str>, Refusal> {
+    let text = asked
         .params
-        .text("name")
-        .and_then(|name| name.ok_or(Code::MessageInvalid))
-        .map_err(early)?;
-    let (server, tool) = ctx.names.resolve(&name).map_err(early)?;
-    let conn = open::conn(ctx, server).await?;
+        .text(key)
+        .and_then(|text| text.ok_or(Code::MessageInvalid));
+    text.map_err(|code| ctx.early(code))
+}
+
+/// The server and the tool or prompt that a request names, and the conversation with that server.
+async fn named<'c>(
+    ctx: &'c Ctx,
+    asked: &Asked<'_>,
+) -> Result<(&'c ServerName, ToolName, Arc<Conn>), Refusal> {
+    let name = required(ctx, asked, "name")?;
+    let (server, own) = ctx.names.resolve(&name).map_err(|code| ctx.early(code))?;
+    Ok((server, own, open::conn(ctx, server).await?))
+}
+
+async fn call_tool(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
+    let (server, tool, conn) = named(ctx, &asked).await?;
     let listed = match known(ctx, &conn, ListKind::Tools).await?.find(tool.as_str()) {
         Some(listed) => Some(Arc::clone(listed)),
         // It may have appeared since.
@@ -194,7 +206,7 @@ async fn call_tool(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
             .cloned(),
     };
     let Some(listed) = listed else {
-        return Err(early(Code::ToolUnknown).into());
+        return Err(ctx.early(Code::ToolUnknown).into());
     };
     let arguments = asked.params.find("arguments");
     let mut call = facts(
@@ -292,14 +304,7 @@ async fn fly(ctx: &Ctx, conn: Arc<Conn>, request: Request, asked: Asked<'_>) -> 
 }
 
 async fn get_prompt(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
-    let early = |code| ctx.early(code);
-    let name = asked
-        .params
-        .text("name")
-        .and_then(|name| name.ok_or(Code::MessageInvalid))
-        .map_err(early)?;
-    let (server, prompt) = ctx.names.resolve(&name).map_err(early)?;
-    let conn = open::conn(ctx, server).await?;
+    let (server, prompt, conn) = named(ctx, &asked).await?;
     let listed = known(ctx, &conn, ListKind::Prompts)
         .await?
         .find(prompt.as_str())
@@ -341,41 +346,38 @@ fn unlisted() -> Finding {
     }
 }
 
-/// The server a URI belongs to: the one that lists it or has a template for it; the only one there is.
+/// The server a URI belongs to: the only one there is, or the only one that lists it or has a template for it. One that
+/// two servers lay claim to belongs to neither: the second might be there to be taken for the first.
 pub(crate) async fn whose(ctx: &Ctx, uri: &str) -> Result<(ServerName, Arc<Conn>), Refusal> {
     if let [only] = ctx.names.servers() {
         return Ok((only.clone(), open::conn(ctx, only).await?));
     }
-    for kind in [ListKind::Resources, ListKind::Templates] {
-        for server in ctx.names.servers() {
-            let Ok(conn) = open::conn(ctx, server).await else {
-                continue;
-            };
-            if known(ctx, &conn, kind)
-                .await
-                .is_ok_and(|catalog| catalog.serves(uri))
-            {
-                return Ok((server.clone(), conn));
-            }
+    let mut owner = None;
+    for server in ctx.names.servers() {
+        let Ok(conn) = open::conn(ctx, server).await else {
+            continue;
+        };
+        let mut claims = false;
+        for kind in [ListKind::Resources, ListKind::Templates] {
+            let listed = known(ctx, &conn, kind).await;
+            claims |= listed.is_ok_and(|catalog| catalog.serves(uri));
+        }
+        if claims && owner.replace((server.clone(), conn)).is_some() {
+            return Err(ctx.early(Code::ToolUnknown));
         }
     }
-    Err(ctx.early(Code::ToolUnknown))
+    owner.ok_or_else(|| ctx.early(Code::ToolUnknown))
 }
 
 async fn on_resource(ctx: &Ctx, method: Method, asked: Asked<'_>) -> Result<Reply, Refused> {
     let early = |code| ctx.early(code);
-    let uri = asked
-        .params
-        .text("uri")
-        .and_then(|uri| uri.ok_or(Code::MessageInvalid))
-        .map_err(early)?;
+    let uri = required(ctx, &asked, "uri")?;
     if uri.is_empty() || uri.len() > listing::MAX_URI {
         return Err(early(Code::MessageInvalid).into());
     }
     let (server, conn) = whose(ctx, &uri).await?;
-    let state = conn
-        .catalog(ListKind::Resources)
-        .and_then(|catalog| catalog.find(&uri).cloned());
+    // What is listed has a pin, and is held to it: so the listing is read first, whoever forgot it.
+    let state = known(ctx, &conn, ListKind::Resources).await?.find(&uri).cloned();
     let mut call = facts(
         ctx,
         method.action(),
@@ -459,11 +461,7 @@ async fn complete(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
 
 async fn set_level(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
     let early = |code| ctx.early(code);
-    let level = asked
-        .params
-        .text("level")
-        .and_then(|level| level.ok_or(Code::MessageInvalid))
-        .map_err(early)?;
+    let level = required(ctx, &asked, "level")?;
     let Agent::Session(session) = &ctx.agent else {
         return Err(early(Code::MessageInvalid).into());
     };
@@ -480,7 +478,9 @@ async fn set_level(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
         }
         let request = plain(&asked, facts(ctx, Action::SetLogLevel, on_server(server)));
         match ask_server(ctx, &conn, request).await {
-            Ok(outcome) if !ctx.names.prefixed() => return Ok(Reply::ours(outcome.encode(&asked.id))),
+            Ok(outcome) if !ctx.names.prefixed() => {
+                return Ok(told(ctx, Method::SetLevel, &asked.id, &outcome).await?);
+            }
             Ok(_) => {}
             Err(refusal) if !ctx.names.prefixed() => return Err(refusal.into()),
             Err(refusal) => tracing::debug!(%server, code = %refusal.code, "a log level was not set"),

@@ -122,7 +122,6 @@ pub(crate) struct Conn {
     catalogs: Mutex<[Option<Arc<Catalog>>; 4]>,
     hand: OnceLock<Handshake>,
     known: OnceLock<(Vec<Finding>, bool)>,
-    tried: AtomicBool,
     ready: watch::Sender<Option<Result<(), Code>>>,
     alive: AtomicBool,
     born: Instant,
@@ -154,7 +153,6 @@ impl Conn {
             catalogs: Mutex::new(Default::default()),
             hand: OnceLock::new(),
             known: OnceLock::new(),
-            tried: AtomicBool::new(false),
             ready,
             alive: AtomicBool::new(true),
             born: Instant::now(),
@@ -198,11 +196,6 @@ impl Conn {
     /// Whether its instructions are kept from agents.
     pub(crate) fn instructions_withheld(&self) -> bool {
         self.known.get().is_none_or(|(_, withheld)| *withheld)
-    }
-
-    /// Whether the other era was tried; says yes from the second time on.
-    pub(crate) fn tried_again(&self) -> bool {
-        self.tried.swap(true, Ordering::AcqRel)
     }
 
     /// Rules on a message that needs no answer, and sends it.
@@ -420,7 +413,8 @@ impl Conn {
 
     pub(super) fn refused(&self, code: Code) {
         if let Some(shared) = self.shared.upgrade() {
-            shared.reject(code, Some(&self.caller.principal));
+            // Nobody is told: the server's fault is not the agent's.
+            let _recorded = shared.reject(code, Some(&self.caller.principal));
         }
     }
 
@@ -592,10 +586,13 @@ impl Conn {
     }
 
     /// Does what the conversation owes its server while the reader goes on. A server that asks for more at once than
-    /// it lets us finish is flooding: the error ends the conversation.
+    /// it lets us finish is flooding, which ends the conversation: everyone who waits is told so.
     fn owe(&self, work: impl Future<Output = ()> + Send + 'static) -> Result<(), Code> {
         let place = Arc::clone(&self.owed).try_acquire_owned();
-        let place = place.map_err(|_| Code::QueueFull)?;
+        let place = place.map_err(|_| {
+            self.close(Code::QueueFull);
+            Code::QueueFull
+        })?;
         tokio::spawn(async move {
             work.await;
             drop(place);

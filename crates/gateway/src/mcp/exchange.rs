@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::digest;
 use bartizan_guard::{AnswerFacts, Release};
 use bartizan_mcp::{Revision, message::Face};
-use bartizan_types::{Code, Digest, Refusal};
+use bartizan_types::{Code, Digest, Finding, Refusal};
 use http::HeaderMap;
 use tokio::sync::mpsc;
 
@@ -12,7 +13,6 @@ use super::hub::{AgentSession, Owner, lock};
 use crate::{
     Shared,
     gate::{self, Passage},
-    model::sha256,
     upstream::{Outbound, child::Line},
 };
 
@@ -65,8 +65,7 @@ impl Ctx {
     }
 
     pub(crate) fn early(&self, code: Code) -> Refusal {
-        self.shared.reject(code, Some(&self.caller.principal));
-        crate::serve::fresh(code)
+        self.shared.reject(code, Some(&self.caller.principal))
     }
 }
 
@@ -118,42 +117,77 @@ impl From<Refusal> for Refused {
     }
 }
 
-/// The passage of a call, whichever way it went.
-pub(crate) enum Passed {
+/// The passage of a call, whichever way it went, and the hash of what was released under it.
+pub(crate) struct Passed {
+    by: By,
+    transcript: digest::Context,
+}
+
+enum By {
     Pipe(Box<Passage<Line>>),
     Http(Box<Passage<Outbound>>),
 }
 
 impl Passed {
-    pub(crate) fn answered(&mut self, facts: AnswerFacts) -> Result<Release, Refusal> {
-        match self {
-            Self::Pipe(passage) => passage.answered(facts),
-            Self::Http(passage) => passage.answered(facts),
+    /// Of a call that went by a pipe.
+    pub(super) fn by_pipe(passage: Passage<Line>) -> Self {
+        Self::new(By::Pipe(Box::new(passage)))
+    }
+
+    /// Of a call that went over HTTP.
+    pub(super) fn by_http(passage: Passage<Outbound>) -> Self {
+        Self::new(By::Http(Box::new(passage)))
+    }
+
+    fn new(by: By) -> Self {
+        Self {
+            by,
+            transcript: digest::Context::new(&digest::SHA256),
         }
     }
 
-    pub(super) fn released(&mut self, bytes: &[u8]) {
-        let answer = match self {
-            Self::Pipe(passage) => &mut passage.released,
-            Self::Http(passage) => &mut passage.released,
+    pub(crate) fn answered(&mut self, facts: AnswerFacts) -> Result<Release, Refusal> {
+        match &mut self.by {
+            By::Pipe(passage) => passage.answered(facts),
+            By::Http(passage) => passage.answered(facts),
+        }
+    }
+
+    /// Something was seen in an answer that is on its way already.
+    pub(super) fn found(&mut self, findings: Vec<Finding>) {
+        match &mut self.by {
+            By::Pipe(passage) => passage.found(findings),
+            By::Http(passage) => passage.found(findings),
+        }
+    }
+
+    /// One more message goes to the agent. The transcript is that of all of them, in order, without what a transport
+    /// puts around them.
+    pub(super) fn released(&mut self, message: &[u8]) {
+        self.transcript.update(message);
+        let mut transcript = [0_u8; 32];
+        transcript.copy_from_slice(self.transcript.clone().finish().as_ref());
+        let answer = match &mut self.by {
+            By::Pipe(passage) => &mut passage.released,
+            By::Http(passage) => &mut passage.released,
         };
         answer.bytes = answer
             .bytes
-            .saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        answer.transcript = Some(sha256(bytes));
+            .saturating_add(u64::try_from(message.len()).unwrap_or(u64::MAX));
+        answer.transcript = Some(Digest(transcript));
     }
 
     pub(crate) fn finish(self) {
-        match self {
-            Self::Pipe(passage) => passage.finish(),
-            Self::Http(passage) => passage.finish(),
+        match self.by {
+            By::Pipe(passage) => passage.finish(),
+            By::Http(passage) => passage.finish(),
         }
     }
 
     pub(crate) fn failed(self, code: Code) -> Refusal {
-        match self {
-            Self::Pipe(passage) => passage.failed(code),
-            Self::Http(passage) => passage.failed(code),
+        match self.by {
+            By::Pipe(passage) => passage.failed(code),
+            By::Http(passage) => passage.failed(code),
         }
     }
 }

@@ -199,7 +199,7 @@ impl Flight {
                 };
                 let (permit, passage) = shared.enter(evidence, line).await?;
                 match child::write(permit).await {
-                    Ok(()) => Ok(Passed::Pipe(Box::new(passage))),
+                    Ok(()) => Ok(Passed::by_pipe(passage)),
                     Err(code) => {
                         self.conn.close(code);
                         Err(passage.failed(code))
@@ -236,7 +236,7 @@ impl Flight {
                         return Err(passage.failed(code));
                     }
                 }
-                Ok(Passed::Http(Box::new(passage)))
+                Ok(Passed::by_http(passage))
             }
         }
     }
@@ -411,8 +411,9 @@ impl Flight {
             };
             let (bytes, last) = match step {
                 Ok(Step::Notice(bytes)) => (bytes, false),
-                Ok(Step::Answer(bytes, _)) => {
+                Ok(Step::Answer(bytes, findings)) => {
                     self.done = true;
+                    passed.found(findings);
                     (bytes, true)
                 }
                 Ok(Step::Again(mut next)) => {

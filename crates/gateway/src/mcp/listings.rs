@@ -10,6 +10,7 @@ use bartizan_mcp::{
     refusal,
 };
 use bartizan_types::{Action, Code, Refusal, Resource, ServerName};
+use bartizan_wire::jsonrpc::Id;
 use serde_json::value::RawValue;
 
 use super::{
@@ -235,7 +236,7 @@ pub(crate) async fn list(ctx: &Ctx, method: Method, asked: &Asked<'_>) -> Result
     // A page after the first is cut from what is known already.
     let catalogs = match gather(ctx, kind, cursor.is_none()).await? {
         Ok(catalogs) => catalogs,
-        Err(outcome) => return Ok(Reply::ours(outcome.encode(&asked.id))),
+        Err(outcome) => return Ok(told(ctx, method, &asked.id, &outcome).await?),
     };
     let parts: Vec<Part<'_>> = catalogs
         .iter()
@@ -260,23 +261,38 @@ pub(crate) async fn list(ctx: &Ctx, method: Method, asked: &Asked<'_>) -> Result
     let result = match listing::page(kind, &ctx.names, &parts, cursor.as_deref(), &mut show) {
         Ok(result) => result,
         Err(Code::MessageInvalid) => {
-            ctx.shared
-                .reject(Code::MessageInvalid, Some(&ctx.caller.principal));
+            let refusal = ctx.early(Code::MessageInvalid);
             return Ok(Reply::ours(refusal::error(
                 Some(&asked.id),
                 -32602,
-                "the cursor is not valid for this list",
+                &format!("the cursor is not valid for this list [call {}]", refusal.call),
             )));
         }
         Err(code) => return Err(ctx.early(code).into()),
     };
     let raw = message::raw(result).map_err(|code| ctx.early(code))?;
     let result = message::result_for(&raw, ctx.revision(), method).map_err(|code| ctx.early(code))?;
-    let server = ctx
-        .names
-        .servers()
-        .first()
-        .ok_or_else(|| ctx.early(Code::ServerUnknown))?;
     let bytes = refusal::result(&asked.id, &result);
+    let server = first(ctx)?;
     Ok(released(ctx, facts(ctx, method.action(), on_server(server)), bytes).await?)
+}
+
+fn first(ctx: &Ctx) -> Result<&ServerName, Refusal> {
+    let first = ctx.names.servers().first();
+    first.ok_or_else(|| ctx.early(Code::ServerUnknown))
+}
+
+/// What the only server said to a request of ours that the agent asked for: its words, an error's included, go back
+/// under a release like any answer.
+///
+/// # Errors
+/// The refusal to tell.
+pub(super) async fn told(
+    ctx: &Ctx,
+    method: Method,
+    id: &Id<'_>,
+    outcome: &Outcome,
+) -> Result<Reply, Refusal> {
+    let call = facts(ctx, method.action(), on_server(first(ctx)?));
+    released(ctx, call, outcome.encode(id)).await
 }

@@ -204,11 +204,16 @@ async fn over_http(
 /// Reads the answer to the opening. A refusal may mean another era, which is then tried, once.
 async fn first_answer(conn: &Arc<Conn>, response: Response<Incoming>) -> Result<(), Code> {
     let refused = response.status().is_client_error();
+    let opening = lock(&conn.link).opening();
     let absorbed = conn.absorb(response, None).await;
     if conn.handshake().is_none() && (refused || absorbed.is_err()) {
-        // A JSON-RPC error made the link try it already.
-        let next = lock(&conn.link).opening_refused()?;
-        if !conn.tried_again() {
+        let next = {
+            let mut link = lock(&conn.link);
+            // A JSON-RPC error made the link try it already.
+            let untried = link.opening() == opening;
+            untried.then(|| link.opening_refused()).transpose()?
+        };
+        if let Some(next) = next {
             conn.say(next).await;
         }
     }
@@ -219,10 +224,16 @@ async fn first_answer(conn: &Arc<Conn>, response: Response<Incoming>) -> Result<
 async fn shake(conn: &Arc<Conn>, stateless: bool) -> Result<(), Code> {
     let patience = conn.served.config.timeout.min(Duration::from_secs(60));
     if stateless {
+        let opening = lock(&conn.link).opening();
         match conn.shaken(PROBE.min(patience)).await {
             Err(Code::UpstreamTimeout) => {
-                let next = lock(&conn.link).opening_refused();
-                if let Ok(next) = next {
+                let next = {
+                    let mut link = lock(&conn.link);
+                    // One that said no is in the other era already, and only slow.
+                    let untried = link.opening() == opening;
+                    untried.then(|| link.opening_refused()).transpose()?
+                };
+                if let Some(next) = next {
                     conn.say(next).await;
                 }
             }

@@ -11,7 +11,6 @@ use super::{
     flow::{Agent, Ctx, Refused, Reply},
     hub::lock,
 };
-use crate::serve::fresh;
 
 /// A one-way message of an agent with a session.
 ///
@@ -70,7 +69,7 @@ pub(crate) async fn answer(ctx: &Ctx, id: &Id<'_>, outcome: Outcome) -> Result<R
             conn = Some(Arc::clone(it));
         }
     });
-    let conn = conn.ok_or_else(|| fresh(Code::ServerFailed))?;
+    let conn = conn.ok_or_else(|| ctx.early(Code::ServerFailed))?;
     let bytes = lock(&conn.link)
         .answer(ask, &outcome)
         .map_err(|code| ctx.early(code))?;

@@ -20,7 +20,7 @@ use super::{
     flow::{Agent, Ctx, Refused, Reply},
     hub::{AgentSession, Owner},
 };
-use crate::{Shared, clock, gate::Caller, model::sha256, serve::fresh, upstream::child::bounded_line};
+use crate::{Shared, clock, gate::Caller, model::sha256, upstream::child::bounded_line};
 
 /// Messages served at once; past it the pipe is not read, which is all the backpressure a pipe has.
 const AT_ONCE: usize = 64;
@@ -169,8 +169,7 @@ impl Pipe {
     }
 
     fn early(&self, code: Code) -> Refused {
-        self.shared.reject(code, Some(&self.caller.principal));
-        fresh(code).into()
+        self.shared.reject(code, Some(&self.caller.principal)).into()
     }
 
     async fn send(&self, bytes: Vec<u8>) {

@@ -1,11 +1,18 @@
 //! The way to a server over HTTP: what every request carries, and how answers and streams are read.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use bartizan_guard::AnswerFacts;
 use bartizan_mcp::Caller;
 use bartizan_types::{Action, Code, UpstreamName};
-use bartizan_wire::sse;
+use bartizan_wire::{
+    json,
+    jsonrpc::{self, Message},
+    sse,
+};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header};
 use http_body_util::BodyExt as _;
@@ -29,6 +36,8 @@ pub(crate) struct HttpWay {
     upstream: UpstreamName,
     /// Answers come on the one stream, not on the request's own (2024-11-05).
     legacy: bool,
+    /// The old transport has told where to post.
+    told: AtomicBool,
 }
 
 impl HttpWay {
@@ -47,6 +56,7 @@ impl HttpWay {
             session: Mutex::new(None),
             upstream,
             legacy,
+            told: AtomicBool::new(false),
         }
     }
 
@@ -141,16 +151,22 @@ impl Conn {
         if head.status.is_success() && edge::is_event_stream(&head.headers) {
             return self.absorb_stream(body, related, limits.event_bytes).await;
         }
-        let bounds = BodyBounds::answer(limits);
-        let (bytes, _) = edge::read(&head.headers, body, bounds).await?;
-        if edge::is_json(&head.headers) && !bytes.is_empty() {
-            let taken = self.take(&bytes, related).await;
-            if head.status.is_success() || taken.is_ok() {
-                return taken;
+        let (well, readable) = (head.status.is_success(), edge::is_json(&head.headers));
+        if well || readable {
+            let (bytes, _) = edge::read(&head.headers, body, BodyBounds::answer(limits)).await?;
+            if well && (bytes.is_empty() || !readable) {
+                return Ok(());
+            }
+            if well {
+                return self.take(&bytes, related).await;
+            }
+            // A failing status may carry an error. A result under one is an answer to some readers and none to others.
+            let error = json::scan(&bytes, &Conn::bounds(&shared)).and_then(jsonrpc::decode);
+            if matches!(error, Ok(Message::Failure { .. })) && self.take(&bytes, related).await.is_ok() {
+                return Ok(());
             }
         }
         match head.status {
-            status if status.is_success() => Ok(()),
             StatusCode::NOT_FOUND if lock(&way.session).is_some() => {
                 self.close(Code::ServerFailed);
                 Err(Code::ServerFailed)
@@ -201,7 +217,8 @@ impl Conn {
         let Way::Http(way) = &self.way else {
             return Err(Code::Bug);
         };
-        if !way.legacy {
+        // Told once: a server that moved it later would have us post what one place was ruled on for to another.
+        if !way.legacy || way.told.swap(true, Ordering::AcqRel) {
             return Err(Code::SseMalformed);
         }
         {

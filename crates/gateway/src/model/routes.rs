@@ -28,8 +28,15 @@ const FORWARDED: &[&str] = &[
     "x-request-id",
     "x-client-request-id",
     "x-app",
+    "anthropic-version",
+    "anthropic-beta",
+    "anthropic-dangerous-direct-browser-access",
+    "openai-beta",
 ];
-const FORWARDED_PREFIXES: &[&str] = &["anthropic-", "openai-", "x-stainless-"];
+const FORWARDED_PREFIXES: &[&str] = &["x-stainless-"];
+/// Headers that choose whose account a call is made for, and pays. They are the agent's to say only where the
+/// credential is its own.
+const ACCOUNT: &[&str] = &["openai-organization", "openai-project"];
 /// Query parameters that the SDKs send. Whatever else a query says, nobody would have ruled on.
 const QUERY: &[&str] = &["beta", "api-version", "limit", "after", "after_id", "before_id"];
 /// How our own keys begin, as agents are given them.
@@ -168,7 +175,10 @@ impl Routes {
         let mut headers = HeaderMap::with_capacity(16);
         for (name, value) in &head.headers {
             let text = name.as_str();
-            if FORWARDED.contains(&text) || FORWARDED_PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
+            let own = upstream.credential == Credential::Client && ACCOUNT.contains(&text);
+            let harmless =
+                FORWARDED.contains(&text) || FORWARDED_PREFIXES.iter().any(|prefix| text.starts_with(prefix));
+            if own || harmless {
                 headers.append(name, value.clone());
             }
         }
@@ -274,14 +284,20 @@ impl Upstream {
         let missing = Code::SecretMissing;
         match &self.credential {
             Credential::None => Ok(None),
-            // Only beside our own header is `Authorization` the provider's; else it is our key, which stays here.
+            // Only beside our own header is another one the provider's; else it is our key, which stays here.
             Credential::Client if let Some(own) = head.headers.get(&edge::OWN_KEY) => {
-                let mut values = head.headers.get_all(header::AUTHORIZATION).iter();
-                let value = values.next().ok_or(missing)?;
+                let said = |name: HeaderName| {
+                    let values = head.headers.get_all(&name).iter();
+                    values.map(move |value| (name.clone(), value))
+                };
+                // A key of Anthropic's goes in its own header, a subscription token in `Authorization`.
+                let keys = said(edge::API_KEY).filter(|_| self.family == Family::Anthropic);
+                let mut values = said(header::AUTHORIZATION).chain(keys);
+                let (name, value) = values.next().ok_or(missing)?;
                 if values.next().is_some() || holds_ours(value, own) {
                     return Err(Code::CredentialAmbiguous);
                 }
-                Ok(Some((header::AUTHORIZATION, value.clone())))
+                Ok(Some((name, value.clone())))
             }
             Credential::Client => Err(missing),
             Credential::Secret(name) => {

@@ -23,6 +23,7 @@ def tools():
         tool("echo", {"word": word}, ["word"], "obey me" if changed else "d"),
         tool("ask"),
         tool("slow"),
+        {**tool("promises"), "outputSchema": {"type": "object", "required": ["kept"]}},
         tool("die"),
         tool("env"),
         tool("change"),
@@ -63,7 +64,7 @@ for line in sys.stdin:
             waiting["q1"] = message["id"]
             question = {"message": "sure?", "requestedSchema": {"type": "object", "properties": {}}}
             say({"id": "q1", "method": "elicitation/create", "params": question})
-        elif name == "slow":
+        elif name in ("slow", "promises"):
             token = params.get("_meta", {}).get("progressToken")
             for step in range(2):
                 say({"method": "notifications/progress", "params": {"progressToken": token, "progress": step}})

@@ -1,10 +1,15 @@
 //! A gateway on a port of its own, with an upstream that answers from a script and remembers what reached it.
 
+pub(crate) mod agent;
+
 use std::{
     collections::{BTreeSet, VecDeque},
     convert::Infallible,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,7 +18,7 @@ use bartizan_gateway::{
     config::{Credential, Family, Limits, Listen, Sessions, Upstream},
 };
 use bartizan_identity::{Pepper, mint_key};
-use bartizan_policy::{Policy, Source};
+use bartizan_policy::{Pack, Policy, Source};
 use bartizan_store::{
     Keyring, Ledger, LedgerOptions, MasterKey, Medium, Purpose, Query, Secret, Secrets, State, StateDir,
     StoredRecord, WrappingKey,
@@ -34,6 +39,10 @@ pub(crate) enum Answer {
     Dressed(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// An event stream in these chunks, with a pause between them.
     Stream(Vec<Vec<u8>>, Duration),
+    /// The same, and then nothing; the connection stays open. The flag is raised when the other side closes it.
+    Open(Vec<Vec<u8>>, Arc<AtomicBool>),
+    /// No answer at all.
+    Silence,
     /// The connection is closed once the request is read.
     HangUp,
 }
@@ -46,6 +55,9 @@ pub(crate) struct Seen {
     pub(crate) body: Bytes,
 }
 
+/// Says what to answer.
+type By = Arc<dyn Fn(&Seen) -> Answer + Send + Sync>;
+
 pub(crate) struct Upstreamed {
     pub(crate) address: SocketAddr,
     pub(crate) seen: Arc<Mutex<Vec<Seen>>>,
@@ -54,6 +66,15 @@ pub(crate) struct Upstreamed {
 
 impl Upstreamed {
     pub(crate) async fn start(answers: Vec<Answer>) -> Self {
+        Self::start_scripted(answers, None).await
+    }
+
+    /// Answers by what is asked, whatever comes first.
+    pub(crate) async fn answering(by: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Self {
+        Self::start_scripted(Vec::new(), Some(Arc::new(by))).await
+    }
+
+    async fn start_scripted(answers: Vec<Answer>, by: Option<By>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -61,10 +82,10 @@ impl Upstreamed {
         let (log, script) = (Arc::clone(&seen), Arc::clone(&answers));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (log, script) = (Arc::clone(&log), Arc::clone(&script));
+                let (log, script, by) = (Arc::clone(&log), Arc::clone(&script), by.clone());
                 let service = service_fn(move |request: Request<Incoming>| {
-                    let (log, script) = (Arc::clone(&log), Arc::clone(&script));
-                    async move { one(request, &log, &script).await }
+                    let (log, script, by) = (Arc::clone(&log), Arc::clone(&script), by.clone());
+                    async move { one(request, &log, &script, by.as_ref()).await }
                 });
                 tokio::spawn(
                     hyper::server::conn::http1::Builder::new()
@@ -92,46 +113,63 @@ async fn one(
     request: Request<Incoming>,
     log: &Mutex<Vec<Seen>>,
     script: &Mutex<VecDeque<Answer>>,
+    by: Option<&By>,
 ) -> Result<Response<BoxBody<Bytes, Infallible>>, std::io::Error> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     let path = head.uri.path_and_query().unwrap().to_string();
-    log.lock().unwrap().push(Seen {
+    let seen = Seen {
         method: head.method,
         path,
         headers: head.headers,
         body,
-    });
-    let answer = script.lock().unwrap().pop_front();
+    };
+    let answer = match by {
+        Some(by) => Some(by(&seen)),
+        None => script.lock().unwrap().pop_front(),
+    };
+    log.lock().unwrap().push(seen);
     match answer {
         None => Ok(response(
             404,
             &[("content-type", "application/json".to_owned())],
             b"{}".to_vec(),
         )),
+        Some(Answer::Silence) => std::future::pending().await,
         Some(Answer::HangUp) => Err(std::io::Error::other("hang up")),
         Some(Answer::Whole(status, kind, bytes)) => {
             Ok(response(status, &[("content-type", kind.to_owned())], bytes))
         }
         Some(Answer::Dressed(status, headers, bytes)) => Ok(response(status, &headers, bytes)),
-        Some(Answer::Stream(chunks, pause)) => {
-            let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
-            tokio::spawn(async move {
-                for chunk in chunks {
-                    if sender.send(Bytes::from(chunk)).await.is_err() {
-                        return;
-                    }
-                    tokio::time::sleep(pause).await;
-                }
-            });
-            let stream = futures_core_stream(move |context| receiver.poll_recv(context));
-            let mut response = Response::new(StreamBody::new(stream).boxed());
-            response
-                .headers_mut()
-                .insert("content-type", "text/event-stream".parse().unwrap());
-            Ok(response)
-        }
+        Some(Answer::Stream(chunks, pause)) => Ok(streamed(chunks, pause, None)),
+        Some(Answer::Open(chunks, closed)) => Ok(streamed(chunks, Duration::ZERO, Some(closed))),
     }
+}
+
+fn streamed(
+    chunks: Vec<Vec<u8>>,
+    pause: Duration,
+    closed: Option<Arc<AtomicBool>>,
+) -> Response<BoxBody<Bytes, Infallible>> {
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
+    tokio::spawn(async move {
+        for chunk in chunks {
+            if sender.send(Bytes::from(chunk)).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+        }
+        if let Some(closed) = closed {
+            sender.closed().await;
+            closed.store(true, Ordering::Release);
+        }
+    });
+    let stream = futures_core_stream(move |context| receiver.poll_recv(context));
+    let mut response = Response::new(StreamBody::new(stream).boxed());
+    response
+        .headers_mut()
+        .insert("content-type", "text/event-stream".parse().unwrap());
+    response
 }
 
 fn response(
@@ -214,11 +252,21 @@ pub(crate) fn config(upstreams: Vec<Upstream>) -> Config {
 
 impl Gated {
     pub(crate) async fn start(config: Config, policy: &str) -> Self {
-        Self::start_on(config, policy, None).await
+        Self::start_with(config, None, policy, None).await
     }
 
     /// With a ledger on a medium of the caller's.
     pub(crate) async fn start_on(config: Config, policy: &str, medium: Option<Arc<dyn Medium>>) -> Self {
+        Self::start_with(config, None, policy, medium).await
+    }
+
+    /// With a pack beside the policy.
+    pub(crate) async fn start_with(
+        config: Config,
+        pack: Option<Pack>,
+        policy: &str,
+        medium: Option<Arc<dyn Medium>>,
+    ) -> Self {
         let temporary = tempfile::tempdir().unwrap();
         let state_dir = StateDir::open(&temporary.path().join("state")).unwrap();
         let (master, _) = MasterKey::load(&state_dir).unwrap();
@@ -255,7 +303,7 @@ impl Gated {
         .unwrap();
         state.put_key(&minted.record.prefix, &minted.record).unwrap();
         let policy = Policy::load(
-            None,
+            pack,
             &[Source {
                 name: "test.cedar",
                 text: policy,
@@ -313,9 +361,19 @@ impl Gated {
         body: impl Into<Bytes>,
         headers: &[(&str, &str)],
     ) -> Response<Incoming> {
+        self.request(Method::POST, path, body, headers).await
+    }
+
+    pub(crate) async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<Bytes>,
+        headers: &[(&str, &str)],
+    ) -> Response<Incoming> {
         let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build_http();
         let mut request = Request::builder()
-            .method(Method::POST)
+            .method(method)
             .uri(format!("http://{}{path}", self.address()))
             .header("content-type", "application/json");
         for (name, value) in headers {

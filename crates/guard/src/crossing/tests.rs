@@ -156,13 +156,14 @@ enum Fed {
     Tainted,
     AnotherCall,
     Answered,
+    Found,
     Failed,
     Withheld,
     Abandoned,
     Finished,
 }
 
-const FEEDS: [Fed; 12] = [
+const FEEDS: [Fed; 13] = [
     Fed::Durable(3),
     Fed::Durable(4),
     Fed::LedgerFailed,
@@ -171,6 +172,7 @@ const FEEDS: [Fed; 12] = [
     Fed::Tainted,
     Fed::AnotherCall,
     Fed::Answered,
+    Fed::Found,
     Fed::Failed,
     Fed::Withheld,
     Fed::Abandoned,
@@ -197,6 +199,7 @@ impl Fed {
                 Input::Reassessed(Box::new(now))
             }
             Self::Answered => Input::Answered(AnswerFacts::default()),
+            Self::Found => Input::Found(Vec::new()),
             Self::Failed => Input::Failed(Code::UpstreamUnreachable, Answer::default()),
             Self::Withheld => Input::Withheld(Code::ProposalRefused, Answer::default()),
             Self::Abandoned => Input::Abandoned(Answer::default()),
@@ -500,10 +503,44 @@ when { context.args.hasTag("to") && context.args.getTag("to") == "alice" && cont
 }
 
 #[test]
+fn what_is_seen_while_an_answer_flows_is_in_its_closing_record() {
+    let seen = |pointer: &str| Finding {
+        kind: bartizan_types::FindingKind::ResultMismatch,
+        severity: bartizan_types::Severity::Low,
+        score: 1000,
+        span: None,
+        pointer: pointer.to_owned(),
+        taxonomy: Vec::new(),
+    };
+    let (mut crossing, _) = begin(balanced(), evidence());
+    step(
+        &mut crossing,
+        Input::Durable {
+            receipt: 11,
+            epoch: 3,
+        },
+    );
+    step(
+        &mut crossing,
+        Input::Answered(AnswerFacts {
+            status: None,
+            findings: vec![seen("/a")],
+        }),
+    );
+    assert!(step(&mut crossing, Input::Found(vec![seen("/b")])).is_empty());
+    let out = step(&mut crossing, Input::Finished(Answer::default()));
+    let Effect::Append { record, .. } = &out[0] else {
+        panic!()
+    };
+    assert_eq!(record.findings, [seen("/a"), seen("/b")]);
+}
+
+#[test]
 fn only_whole_rulings_replay() {
     let policy = balanced();
-    let refused = rejection(NOW, Code::KeyUnknown, None);
-    assert_eq!(refused.kind, RecordKind::Rejection);
+    let told = CallId::mint(NOW, 7);
+    let refused = rejection(NOW, told, Code::KeyUnknown, None);
+    assert_eq!((refused.kind, refused.call), (RecordKind::Rejection, Some(told)));
     assert_eq!(replay(&policy, &refused), Err(ReplayFault::NotARuling));
     let bare = Record::new(RecordKind::Ruling, NOW);
     assert_eq!(

@@ -355,3 +355,16 @@ proptest! {
         let _ = old().receive(&bytes, &mut out);
     }
 }
+
+#[test]
+fn who_waits_can_tell_whether_the_opening_is_still_the_first() {
+    let mut link = link();
+    let first = value(&link.open(false));
+    assert_eq!(link.opening(), first["id"].as_u64());
+    feed(
+        &mut link,
+        &json!({"jsonrpc":"2.0","id":first["id"],"error":{"code":-32601,"message":"no"}}),
+    );
+    assert!(link.opening().is_some() && link.opening() != first["id"].as_u64());
+    assert_eq!(old().opening(), None);
+}

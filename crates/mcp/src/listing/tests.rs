@@ -208,3 +208,13 @@ proptest! {
         let _ = fits(&template, &uri);
     }
 }
+
+#[test]
+fn a_listing_is_bounded_in_bytes_over_all_its_pages() {
+    let fat = format!(r#"{{"name":"t","description":"{}"}}"#, "x".repeat(1 << 20));
+    let mut reader = Reader::new(ListKind::Tools);
+    let page = raw(&format!(r#"{{"tools":[{fat}],"nextCursor":"n"}}"#));
+    let read = (0..MAX_PAGES).find_map(|_| reader.page(&page).err());
+    assert_eq!(read, Some(Code::UpstreamTooLarge));
+    assert!(reader.raw.len() <= MAX_LISTING_BYTES >> 20);
+}

@@ -229,11 +229,7 @@ impl Tracker {
         let Some(mut call) = call(block)? else {
             return Ok(false);
         };
-        if call.name.is_empty() {
-            return Err(malformed());
-        }
-        limits.open_call()?;
-        limits.arguments(call.arguments.len())?;
+        limits.opening(&call)?;
         let input = std::mem::take(&mut call.arguments);
         let bare: String = input.split_ascii_whitespace().collect();
         let input = if bare == "{}" || bare == "null" {

@@ -202,10 +202,21 @@ struct Chunk<'a> {
 /// Most choices in one streamed answer; OpenAI allows 128.
 const MOST_CHOICES: usize = 128;
 
-/// The calls of one choice while they stream in. The deprecated `function_call` has no index.
+/// Where a call stands among those of its choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// By the index that all its pieces have.
+    Indexed(u32),
+    /// The deprecated `function_call`, which has no index.
+    Legacy,
+    /// The n-th that came in one piece, without the index that the API has.
+    Whole(usize),
+}
+
+/// The calls of one choice while they stream in.
 #[derive(Debug, Default)]
 struct Streaming {
-    calls: BTreeMap<Option<u32>, Whole>,
+    calls: BTreeMap<Place, Whole>,
     finished: bool,
 }
 
@@ -269,12 +280,14 @@ impl Tracker {
         }
         if let Some(Object(delta)) = choice.delta {
             for Object(call) in delta.tool_calls.into_iter().flatten() {
-                let at = Some(call.index.ok_or(malformed())?);
-                streaming.add(at, index, call.piece()?, limits)?;
+                match call.index {
+                    Some(at) => streaming.add(Place::Indexed(at), index, call.piece()?, limits)?,
+                    None => streaming.add_whole(index, call.piece()?, limits)?,
+                }
                 touched = true;
             }
             if let Some(Object(function)) = delta.function_call {
-                streaming.add(None, index, function.into(), limits)?;
+                streaming.add(Place::Legacy, index, function.into(), limits)?;
                 touched = true;
             }
         }
@@ -294,24 +307,13 @@ impl Tracker {
 }
 
 impl Streaming {
-    fn add(
-        &mut self,
-        at: Option<u32>,
-        choice: u32,
-        piece: Piece<'_>,
-        limits: &mut Limits,
-    ) -> Result<(), Fault> {
-        if self.finished {
+    fn add(&mut self, at: Place, choice: u32, piece: Piece<'_>, limits: &mut Limits) -> Result<(), Fault> {
+        if self.finished || self.calls.keys().any(|at| matches!(at, Place::Whole(_))) {
             return Err(malformed());
         }
         let Some(call) = self.calls.get_mut(&at) else {
-            limits.open_call()?;
             let call = piece.whole(choice)?;
-            // Clients know a call by its name from the first piece on; one that comes late was hidden.
-            if call.name.is_empty() {
-                return Err(malformed());
-            }
-            limits.arguments(call.arguments.len())?;
+            limits.opening(&call)?;
             self.calls.insert(at, call);
             return Ok(());
         };
@@ -325,6 +327,28 @@ impl Streaming {
             limits.arguments(call.arguments.len() + text.len())?;
             call.arguments.push_str(&text);
         }
+        Ok(())
+    }
+
+    /// A call without an index. Many upstreams leave it out and send each call in one piece. Clients then differ: some
+    /// take each for a call, some append all to one. So each must be whole in itself, and what appending would make of
+    /// several must be no call at all: two objects in a row are not JSON.
+    fn add_whole(&mut self, choice: u32, piece: Piece<'_>, limits: &mut Limits) -> Result<(), Fault> {
+        let call = piece.whole(choice)?;
+        limits.opening(&call)?;
+        let object = |call: &Whole| {
+            let text = call.arguments.trim_ascii();
+            call.kind == ProposalKind::Function
+                && text.starts_with('{')
+                && serde_json::from_str::<IgnoredAny>(text).is_ok()
+        };
+        let alone = self.calls.is_empty() && call.arguments.trim_ascii().is_empty();
+        let apart = object(&call)
+            && (self.calls.iter()).all(|(at, other)| matches!(at, Place::Whole(_)) && object(other));
+        if self.finished || !(alone || apart) {
+            return Err(malformed());
+        }
+        self.calls.insert(Place::Whole(self.calls.len()), call);
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 //! to overlook what it would do. Whatever is not read here passes in the bytes, untouched. The rule for tools is
 //! fail closed: a tool whose type is not surely run by the agent is the provider's.
 
+mod fetches;
 mod items;
 mod tools;
 
@@ -15,6 +16,7 @@ use serde_json::value::RawValue;
 
 use super::{Api, Fault};
 use crate::json::{Object, Scanned, Text, span_of};
+pub use fetches::{Fetch, Reach};
 use items::Message;
 use tools::{Tool, ToolChoice};
 
@@ -75,6 +77,8 @@ pub struct Request<'a> {
     pub max_tokens: Option<u64>,
     /// There are image parts.
     pub images: bool,
+    /// Places that the provider would fetch content from by itself, sorted, each once.
+    pub fetches: Vec<Fetch>,
     /// Answers asked for (`n`), 1 when absent.
     pub choices: u64,
     /// The deprecated `functions` or `function_call` are used.
@@ -142,7 +146,29 @@ struct Body<'a> {
     enable_search: Option<bool>,
 }
 
-impl Body<'_> {
+impl<'a> Body<'a> {
+    /// What the plain fields say; the lists are read after.
+    fn begun(&self, api: Api, model: Cow<'a, str>, model_span: Range<usize>) -> Request<'a> {
+        Request {
+            api,
+            model,
+            model_span,
+            stream: self.stream.unwrap_or(false),
+            tools: Vec::new(),
+            hosted: Vec::new(),
+            history: Vec::new(),
+            store: self.store.unwrap_or(false),
+            background: self.background.unwrap_or(false),
+            tool_results: Vec::new(),
+            max_tokens: self.most_tokens(),
+            images: false,
+            fetches: Vec::new(),
+            choices: self.n.unwrap_or(1),
+            legacy_functions: self.functions.is_some() || self.function_call.is_some(),
+            kept: self.store.unwrap_or(api == Api::OpenaiResponses),
+        }
+    }
+
     fn most_tokens(&self) -> Option<u64> {
         self.max_output_tokens
             .or(self.max_completion_tokens)
@@ -183,23 +209,8 @@ pub fn decode_request<'a>(api: Api, body: Scanned<'a>) -> Result<Request<'a>, Fa
     let Object(read) = shaped::<Object<Body<'a>>>(body, body.text())?;
     let Text(model) = shaped(body, read.model.get())?;
     let switched_on = read.switched_on();
-    let mut request = Request {
-        api,
-        model,
-        model_span: span_of(body, read.model.get()).ok_or(Fault::new(Code::Bug, 0))?,
-        stream: read.stream.unwrap_or(false),
-        tools: Vec::new(),
-        hosted: Vec::new(),
-        history: Vec::new(),
-        store: read.store.unwrap_or(false),
-        background: read.background.unwrap_or(false),
-        tool_results: Vec::new(),
-        max_tokens: read.most_tokens(),
-        images: false,
-        choices: read.n.unwrap_or(1),
-        legacy_functions: read.functions.is_some() || read.function_call.is_some(),
-        kept: read.store.unwrap_or(api == Api::OpenaiResponses),
-    };
+    let model_span = span_of(body, read.model.get()).ok_or(Fault::new(Code::Bug, 0))?;
+    let mut request = read.begun(api, model, model_span);
     for Object(tool) in read.tools.into_iter().flatten() {
         tool.join(api, &mut request)
             .ok_or(Fault::new(Code::RequestShape, 0))?;
@@ -223,13 +234,14 @@ pub fn decode_request<'a>(api: Api, body: Scanned<'a>) -> Result<Request<'a>, Fa
             id: Some(id),
         });
     }
+    let mut variables = Vec::new();
     for (field, value) in [
         ("conversation", read.conversation),
         ("prompt", read.prompt),
         ("container", read.container),
     ] {
         if let Some(value) = value {
-            kept_state(body, field, value, &mut request)?;
+            variables.extend(kept_state(body, field, value, &mut request)?);
         }
     }
     let mut reader = items::Reader::new(body, &mut request);
@@ -240,10 +252,15 @@ pub fn decode_request<'a>(api: Api, body: Scanned<'a>) -> Result<Request<'a>, Fa
     if let Some(input) = read.input {
         reader.input(input)?;
     }
+    for value in variables {
+        reader.variables(value)?;
+    }
     request.hosted.sort_unstable();
     request.hosted.dedup();
     request.history.sort_unstable();
     request.history.dedup();
+    request.fetches.sort_unstable();
+    request.fetches.dedup();
     Ok(request)
 }
 
@@ -252,15 +269,18 @@ struct Kept<'a> {
     #[serde(borrow)]
     id: Option<Text<'a>>,
     skills: Option<IgnoredAny>,
+    #[serde(borrow)]
+    variables: Option<&'a RawValue>,
 }
 
-/// `conversation`, `prompt` and `container` are an id, or an object with one.
+/// `conversation`, `prompt` and `container` are an id, or an object with one. Gives what a kept prompt is filled with.
 fn kept_state<'a>(
     body: Scanned<'a>,
     field: &'static str,
     value: &'a RawValue,
     request: &mut Request<'a>,
-) -> Result<(), Fault> {
+) -> Result<Option<&'a RawValue>, Fault> {
+    let mut variables = None;
     let id = if value.get().starts_with('{') {
         let Object(kept) = shaped::<Object<Kept<'a>>>(body, value.get())?;
         if kept.skills.is_some() {
@@ -269,13 +289,14 @@ fn kept_state<'a>(
                 target: None,
             });
         }
+        variables = kept.variables;
         kept.id.map(|Text(id)| id)
     } else {
         let Text(id) = shaped(body, value.get())?;
         Some(id)
     };
     request.history.push(History { field, id });
-    Ok(())
+    Ok(variables)
 }
 
 /// Reads `part`, a slice of the body, as a `T`.

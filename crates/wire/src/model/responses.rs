@@ -240,11 +240,7 @@ impl Tracker {
         let Some(call) = call(item)? else {
             return Ok(false);
         };
-        if call.name.is_empty() {
-            return Err(malformed());
-        }
-        limits.open_call()?;
-        limits.arguments(call.arguments.len())?;
+        limits.opening(&call)?;
         let Object(read) = shaped::<Object<Item<'_>>>(item.get())?;
         let item_id = read.id.map_or(String::new(), |Text(id)| id.into_owned());
         let open = Open {
@@ -340,8 +336,7 @@ impl Tracker {
         if known || self.open.values().any(|open| open.call.id == essence.id) {
             return Err(malformed());
         }
-        limits.open_call()?;
-        limits.arguments(call.arguments.len())?;
+        limits.opening(&call)?;
         limits.remember(&essence)?;
         self.seen.push(essence);
         found.ready.push(call);

@@ -79,10 +79,14 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Counts a call that begins.
-    pub(super) fn open_call(&mut self) -> Result<(), Fault> {
+    /// Counts a call that begins. Clients know a call by its name from its first piece on: one that comes late was
+    /// hidden.
+    pub(super) fn opening(&mut self, call: &Whole) -> Result<(), Fault> {
+        if call.name.is_empty() {
+            return Err(malformed());
+        }
         self.calls_left = self.calls_left.checked_sub(1).ok_or(self.exceeded())?;
-        Ok(())
+        self.arguments(call.arguments.len())
     }
 
     /// Counts a call that is kept to compare later mentions with.

@@ -458,3 +458,55 @@ proptest! {
         let _ = run(api, &[&bytes], StreamBounds::default(), true);
     }
 }
+
+/// Many upstreams leave the index out and send each call in one piece. What clients could put together differently is
+/// refused.
+#[test]
+fn calls_without_an_index_pass_where_every_client_reads_them_alike() {
+    let piece = |call: &str| format!(r#"{{"choices":[{{"index":0,"delta":{{"tool_calls":[{call}]}}}}]}}"#);
+    let call = |name: &str, arguments: &str| {
+        let function = serde_json::json!({"name": name, "arguments": arguments});
+        format!(r#"{{"id":"i-{name}","type":"function","function":{function}}}"#)
+    };
+    let ended = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}"#;
+    let run = |pieces: &[String]| {
+        let mut datas: Vec<&str> = pieces.iter().map(String::as_str).collect();
+        datas.extend([ended, "[DONE]"]);
+        let stream = chat(&datas);
+        let (given, result) = allow(Api::OpenaiChat, &stream);
+        let calls: Vec<_> = given
+            .proposals
+            .iter()
+            .map(|(_, _, name, args, _)| format!("{name}{args}"))
+            .collect();
+        assert_eq!(given.released.is_empty(), result.is_err());
+        result.map(|_| calls).map_err(|fault| fault.code)
+    };
+    let (pay, look) = (call("pay", r#"{"to":"x"}"#), call("look", "{}"));
+    assert_eq!(run(&[piece(&pay)]), Ok(vec![r#"pay{"to":"x"}"#.to_owned()]));
+    assert_eq!(run(&[piece(&call("look", ""))]), Ok(vec!["look{}".to_owned()]));
+    let both = vec![r#"pay{"to":"x"}"#.to_owned(), "look{}".to_owned()];
+    assert_eq!(run(&[piece(&pay), piece(&look)]), Ok(both.clone()));
+    assert_eq!(run(&[piece(&format!("{pay},{look}"))]), Ok(both));
+    let indexed = |at: u8, call: &str| call.replacen('{', &format!(r#"{{"index":{at},"#), 1);
+    let more = r#"{"function":{"arguments":"{}"}}"#;
+    for pieces in [
+        // Joined, these are `look` with the arguments of `pay`.
+        vec![piece(&call("look", "")), piece(&pay)],
+        vec![piece(&pay), piece(&call("look", ""))],
+        // Not whole: a client that reads on and one that does not see two calls.
+        vec![
+            piece(&call("pay", r#"{"to":"#)),
+            piece(r#"{"function":{"arguments":"\"x\"}"}}"#),
+        ],
+        vec![piece(&call("pay", "")), piece(more)],
+        vec![piece(more)],
+        vec![piece(&call("pay", "1"))],
+        // With and without an index.
+        vec![piece(&indexed(0, &pay)), piece(&look)],
+        vec![piece(&look), piece(&indexed(0, &pay))],
+        vec![piece(&look), piece(&indexed(1, more))],
+    ] {
+        assert_eq!(run(&pieces), Err(Code::UpstreamMalformed), "{pieces:?}");
+    }
+}

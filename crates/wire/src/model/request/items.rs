@@ -1,12 +1,12 @@
-//! Messages and input items: tool results, images, and references to what the provider keeps.
+//! Messages and input items: tool results, images, addresses to fetch, and references to what the provider keeps.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
 use bartizan_types::Code;
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Fault, History, HostedTool, Request, ToolResult, shaped};
+use super::{Fault, Fetch, History, HostedTool, Request, ToolResult, shaped};
 use crate::json::{Object, Scanned, Text, span_of};
 
 /// A message of chat completions or Anthropic messages.
@@ -64,18 +64,57 @@ struct Item<'a> {
     output: Option<&'a RawValue>,
     #[serde(borrow)]
     file_id: Option<Text<'a>>,
-    image_url: Option<IgnoredAny>,
     #[serde(borrow)]
     file: Option<Object<File<'a>>>,
     #[serde(borrow)]
     source: Option<&'a RawValue>,
+    // Addresses: those of the three APIs first, then those of providers compatible with them.
+    #[serde(borrow)]
+    image_url: Option<&'a RawValue>,
+    #[serde(borrow)]
+    file_url: Option<&'a RawValue>,
+    #[serde(borrow)]
+    file_data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    video_url: Option<&'a RawValue>,
+    #[serde(borrow)]
+    audio_url: Option<&'a RawValue>,
+    #[serde(borrow)]
+    document_url: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pdf_url: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input_audio: Option<&'a RawValue>,
+    #[serde(borrow)]
+    url: Option<&'a RawValue>,
 }
 
+/// A file, or the source of a block.
 #[derive(Deserialize)]
 struct File<'a> {
     #[serde(borrow)]
     file_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    url: Option<&'a RawValue>,
+    #[serde(borrow)]
+    file_url: Option<&'a RawValue>,
+    #[serde(borrow)]
+    file_data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
 }
+
+/// An address in an object of its own.
+#[derive(Deserialize)]
+struct Addressed<'a> {
+    #[serde(borrow)]
+    url: Option<&'a RawValue>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+}
+
+/// Items whose `url` says where something is from, and has nothing fetched.
+const CITES: [&str; 3] = ["citation", "search", "fetch"];
 
 /// Content inside content: a tool result's blocks hold blocks, and those hold little. Each level reads its bytes
 /// once more, so this also bounds the work.
@@ -167,6 +206,7 @@ impl<'r, 'a> Reader<'r, 'a> {
 
     fn item(&mut self, item: Item<'a>) -> Result<(), Fault> {
         let Text(kind) = item.kind.unwrap_or(Text(Cow::Borrowed("")));
+        let cites = CITES.iter().any(|word| kind.contains(word));
         match &*kind {
             "tool_use" => {
                 if let (Some(Text(id)), Some(Text(name))) = (item.id, item.name) {
@@ -194,25 +234,102 @@ impl<'r, 'a> Reader<'r, 'a> {
         if item.image_url.is_some() {
             self.request.images = true;
         }
-        let inner = item.file.and_then(|Object(file)| file.file_id);
-        for id in [item.file_id, inner] {
-            if id.is_some() {
-                self.history("file_id", id);
-            }
+        if item.file_id.is_some() {
+            self.history("file_id", item.file_id);
+        }
+        if let Some(Object(file)) = item.file {
+            self.file(file)?;
         }
         if let Some(source) = item.source
             && source.get().starts_with('{')
         {
             let Object(file) = shaped::<Object<File<'a>>>(self.body, source.get())?;
-            if file.file_id.is_some() {
-                self.history("file_id", file.file_id);
-            }
+            self.file(file)?;
+        }
+        let url = item.url.filter(|_| !cites);
+        let addresses = [
+            item.image_url,
+            item.file_url,
+            item.video_url,
+            item.audio_url,
+            item.document_url,
+            item.pdf_url,
+            url,
+        ];
+        for address in addresses.into_iter().flatten() {
+            self.address(address)?;
+        }
+        for data in [item.file_data, item.input_audio].into_iter().flatten() {
+            self.data(data)?;
         }
         // Results of tools that the provider ran keep their own shapes (an object of results, say); only lists can
         // hold parts there. Elsewhere `content` and `output` hold a text or parts.
         for inner in [item.content, item.output].into_iter().flatten() {
             if inner.get().starts_with(['[', '{']) {
                 self.content(inner)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A file of a content part, or the source of a block, which may hold blocks itself.
+    fn file(&mut self, file: File<'a>) -> Result<(), Fault> {
+        if file.file_id.is_some() {
+            self.history("file_id", file.file_id);
+        }
+        for address in [file.url, file.file_url].into_iter().flatten() {
+            self.address(address)?;
+        }
+        if let Some(data) = file.file_data {
+            self.data(data)?;
+        }
+        match file
+            .content
+            .filter(|content| content.get().starts_with(['[', '{']))
+        {
+            Some(content) => self.content(content),
+            None => Ok(()),
+        }
+    }
+
+    /// An address to fetch: a text, or an object with one.
+    fn address(&mut self, value: &'a RawValue) -> Result<(), Fault> {
+        if value.get().starts_with('{') {
+            let Object(inner) = shaped::<Object<Addressed<'a>>>(self.body, value.get())?;
+            // An object in its place is nothing that any API has.
+            if let Some(data) = inner.data.filter(|data| !data.get().starts_with('{')) {
+                self.data(data)?;
+            }
+            return inner.url.map_or(Ok(()), |url| self.text_address(url));
+        }
+        self.text_address(value)
+    }
+
+    fn text_address(&mut self, value: &'a RawValue) -> Result<(), Fault> {
+        // Content in place of an address may be megabytes, and most of it is.
+        if value.get().starts_with("\"data:") {
+            return Ok(());
+        }
+        let Text(url) = shaped(self.body, value.get())?;
+        self.request.fetches.extend(Fetch::of(&url));
+        Ok(())
+    }
+
+    /// Content in Base64, which some providers let be an address. Base64 has no colon.
+    fn data(&mut self, value: &'a RawValue) -> Result<(), Fault> {
+        let text = value.get();
+        if text.starts_with('{') || memchr::memchr2(b':', b'\\', text.as_bytes()).is_some() {
+            return self.address(value);
+        }
+        Ok(())
+    }
+
+    /// What a kept prompt is filled with: texts, and parts by name.
+    pub(super) fn variables(&mut self, values: &'a RawValue) -> Result<(), Fault> {
+        let values: BTreeMap<Cow<'a, str>, &'a RawValue> = shaped(self.body, values.get())?;
+        for value in values.into_values() {
+            if value.get().starts_with(['[', '{']) {
+                self.content(value)?;
             }
         }
         Ok(())
