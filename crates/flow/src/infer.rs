@@ -47,8 +47,28 @@ pub enum Because {
     ArgumentDescription,
     /// What the tool is about.
     Noun,
+    /// The name of a result's key.
+    ResultName,
     /// Nothing said anything.
     Nothing,
+}
+
+impl Because {
+    /// In words.
+    #[must_use]
+    pub const fn says(self) -> &'static str {
+        match self {
+            Self::Verb => "a verb of its name",
+            Self::Description => "the first verb of its description",
+            Self::Hint => "a hint of the server, which tightened",
+            Self::ArgumentName => "the argument's name",
+            Self::ArgumentType => "the argument's type",
+            Self::ArgumentDescription => "the argument's description",
+            Self::Noun => "what the tool is about",
+            Self::ResultName => "the name of the key",
+            Self::Nothing => "nothing tells",
+        }
+    }
 }
 
 /// A manifest that nobody has reviewed.
@@ -60,6 +80,8 @@ pub struct Inferred {
     pub effect: Because,
     /// Why each argument has its role, in the manifest's order.
     pub arguments: Vec<Because>,
+    /// Why each leaf of the results has its class, in the manifest's order.
+    pub results: Vec<Because>,
 }
 
 impl Inferred {
@@ -84,6 +106,12 @@ pub fn infer(tool: &ToolFacts<'_>) -> Inferred {
             .flat_map(|map| map.keys().map(String::as_str))
             .take(256)
     };
+    if effect == Effect::Pay
+        && words::split(tool.name).iter().any(|word| word == "checkout")
+        && versions(tool.name, names())
+    {
+        effect = Effect::Write;
+    }
     if matches!(effect, Effect::Write | Effect::Send | Effect::Unknown) && moves_money(tool.name, names()) {
         effect = Effect::Pay;
         because = Because::ArgumentName;
@@ -104,31 +132,30 @@ pub fn infer(tool: &ToolFacts<'_>) -> Inferred {
         effect = Effect::Delete;
         because = Because::Hint;
     }
-    let mut arguments = Vec::new();
-    let mut reasons = Vec::new();
     let money = effect == Effect::Pay && names().any(|name| roles::by_name(name) == Some(Role::Amount));
-    for (name, schema) in properties.into_iter().flatten().take(256) {
-        let (mut role, reason) = role(name, schema, effect);
-        // The day a payment is booked for moves nothing elsewhere.
-        if money && role == Role::Time {
-            role = Role::Value;
-        }
-        let escaped = PathPattern::new(name);
-        arguments.push((escaped, role));
-        reasons.push(reason);
-        arguments.push((PathPattern::new(&format!("{name}.**")), role));
-        reasons.push(reason);
+    let about = About {
+        effect,
+        names_new: names_new(tool.name, names()),
+        pages: effect == Effect::Read && names().any(pages),
+        money,
+    };
+    let mut lines = Lines::default();
+    for (name, schema) in properties.into_iter().flatten() {
+        about.lines("", name, schema, 0, None, &mut lines);
     }
+    let Lines { arguments, reasons } = lines;
+    let (results, classed) = results(tool, effect).into_iter().unzip();
     Inferred {
         manifest: Manifest {
             effect,
             arguments,
-            results: results(tool, effect),
+            results,
             reviewed: false,
             public: false,
         },
         effect: because,
         arguments: reasons,
+        results: classed,
     }
 }
 
@@ -163,6 +190,149 @@ fn effect(tool: &ToolFacts<'_>) -> (Effect, Because) {
     }
 }
 
+/// Most lines of arguments in one manifest.
+const LINES: usize = 512;
+/// How deep into an argument's own schema names are read.
+const DEPTH: u8 = 3;
+
+#[derive(Default)]
+struct Lines {
+    arguments: Vec<(PathPattern, Role)>,
+    reasons: Vec<Because>,
+}
+
+impl Lines {
+    fn push(&mut self, pattern: &str, role: Role, because: Because) {
+        // What is too long, or past the bound, stays unknown.
+        if pattern.len() <= 250 && self.arguments.len() < LINES {
+            self.arguments.push((PathPattern::new(pattern), role));
+            self.reasons.push(because);
+        }
+    }
+}
+
+/// What the tool's own arguments and name tell of each of them.
+struct About {
+    effect: Effect,
+    /// A plain `name` is that of something new.
+    names_new: bool,
+    /// It lists in pages.
+    pages: bool,
+    /// A sum is named.
+    money: bool,
+}
+
+impl About {
+    /// The lines of one argument, those of its own members first.
+    fn lines(
+        &self,
+        under: &str,
+        name: &str,
+        schema: &Value,
+        depth: u8,
+        outer: Option<Role>,
+        lines: &mut Lines,
+    ) {
+        // A name that reads as a pattern would speak for its neighbours.
+        if name.is_empty() || name.contains(['.', '*']) {
+            return;
+        }
+        let (mut role, mut because) = role(name, schema, self);
+        match (outer, role) {
+            // What lies in a target is part of it, and what nobody names is what holds it.
+            (Some(Role::Target), Role::Selector | Role::Content | Role::Unknown) => role = Role::Target,
+            (Some(outer), Role::Unknown) => role = outer,
+            _ => {}
+        }
+        // The day a payment is booked for moves nothing elsewhere.
+        if self.money && role == Role::Time {
+            role = Role::Value;
+        }
+        if self.pages && depth == 0 && ["after", "before"].contains(&name) {
+            (role, because) = (Role::Value, Because::ArgumentName);
+        }
+        let path = format!("{under}{name}");
+        if depth < DEPTH {
+            for (inner, schema) in members(schema) {
+                self.lines(&format!("{path}."), inner, schema, depth + 1, Some(role), lines);
+            }
+            for (inner, schema) in schema.get("items").into_iter().flat_map(members) {
+                self.lines(&format!("{path}.*."), inner, schema, depth + 1, Some(role), lines);
+            }
+        }
+        lines.push(&path, role, because);
+        lines.push(&format!("{path}.**"), role, because);
+    }
+}
+
+fn members(schema: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .take(64)
+        .map(|(name, schema)| (name.as_str(), schema))
+}
+
+/// Whether a plain `name` is a new thing's: the tool makes one, or the thing meant is told by an identifier beside it.
+fn names_new<'a>(tool: &str, mut names: impl Iterator<Item = &'a str>) -> bool {
+    const MAKES: &[&str] = &[
+        "create",
+        "make",
+        "new",
+        "generate",
+        "add",
+        "draft",
+        "register",
+        "init",
+        "open",
+        "save",
+        "store",
+        "duplicate",
+        "copy",
+        "clone",
+        "fork",
+        "rename",
+        "define",
+        "insert",
+    ];
+    words::split(tool)
+        .iter()
+        .any(|word| MAKES.contains(&word.as_str()))
+        || names.any(|name| {
+            let split = words::split(name);
+            split
+                .last()
+                .is_some_and(|last| ["id", "ids", "key", "uuid", "slug"].contains(&last.as_str()))
+        })
+}
+
+/// Whether an argument is a query: words to look for in a read, a statement to carry out elsewhere.
+fn statement(name: &str) -> bool {
+    words::split(name)
+        .last()
+        .is_some_and(|last| ["query", "statement"].contains(&last.as_str()))
+}
+
+/// Whether an argument turns pages.
+fn pages(name: &str) -> bool {
+    let split = words::split(name);
+    split
+        .iter()
+        .any(|word| ["page", "limit", "first", "cursor"].contains(&word.as_str()))
+}
+
+/// Whether the tool is about versions of files, where a checkout costs nothing.
+fn versions<'a>(tool: &str, mut names: impl Iterator<Item = &'a str>) -> bool {
+    let about = |text: &str| {
+        words::split(text).iter().any(|word| {
+            ["git", "branch", "repo", "repository", "commit", "revision"].contains(&word.as_str())
+        })
+    };
+    about(tool) || names.any(about)
+}
+
 fn moves_money<'a>(tool: &str, mut names: impl Iterator<Item = &'a str>) -> bool {
     let about = words::split(tool);
     about.iter().any(|word| {
@@ -186,7 +356,8 @@ fn invites(name: &str) -> bool {
     })
 }
 
-fn role(name: &str, schema: &Value, effect: Effect) -> (Role, Because) {
+fn role(name: &str, schema: &Value, about: &About) -> (Role, Because) {
+    let effect = about.effect;
     let kind = |want: &str| {
         let one = |s: &Value| {
             s.get("type")
@@ -221,10 +392,10 @@ fn role(name: &str, schema: &Value, effect: Effect) -> (Role, Because) {
         Some(Role::Selector) if goes && hands(name) => Some(Role::Target),
         // What is bought or booked decides who is paid.
         Some(Role::Selector) if effect == Effect::Pay && !name.ends_with("id") => Some(Role::Target),
+        // What is asked of a tool that changes something is a statement, and does it.
+        Some(Role::Content) if effect.consequential() && statement(name) => Some(Role::Target),
         // A new thing's name is content.
-        Some(Role::Selector)
-            if effect == Effect::Write && ["name", "filename", "file_name"].contains(&name) =>
-        {
+        Some(Role::Selector) if effect == Effect::Write && about.names_new && name == "name" => {
             Some(Role::Content)
         }
         other => other,
@@ -240,33 +411,84 @@ fn role(name: &str, schema: &Value, effect: Effect) -> (Role, Because) {
     described(schema, &kind)
 }
 
-/// The role that an argument's description or type tells.
+/// The role that an argument's description or type tells: the first of its words that tells one.
 fn described(schema: &Value, kind: &dyn Fn(&str) -> bool) -> (Role, Because) {
     let said = schema
         .get("description")
         .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_lowercase();
-    for (word, role) in [
-        ("url", Role::Target),
-        ("email address", Role::Target),
-        ("recipient", Role::Target),
-        ("date", Role::Time),
-        (" id ", Role::Selector),
-        ("name of", Role::Selector),
-        ("path", Role::Selector),
-        ("text", Role::Content),
-        ("content", Role::Content),
-    ] {
-        if said.contains(word) {
-            return (role, Because::ArgumentDescription);
-        }
+        .unwrap_or_default();
+    let told = said
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .take(24)
+        .find_map(|word| {
+            let word = word.to_lowercase();
+            let word = words::singular(&word);
+            TELLING
+                .iter()
+                .find(|(words, _)| words.contains(&word))
+                .map(|(_, role)| *role)
+        });
+    if let Some(role) = told {
+        return (role, Because::ArgumentDescription);
     }
     if kind("integer") || kind("number") {
         return (Role::Value, Because::ArgumentType);
     }
     (Role::Unknown, Because::Nothing)
 }
+
+/// Words of an argument's description.
+const TELLING: &[(&[&str], Role)] = &[
+    (
+        &[
+            "url",
+            "uri",
+            "recipient",
+            "email",
+            "webhook",
+            "command",
+            "password",
+        ],
+        Role::Target,
+    ),
+    (
+        &[
+            "id",
+            "ids",
+            "identifier",
+            "path",
+            "name",
+            "key",
+            "slug",
+            "existing",
+            "directory",
+        ],
+        Role::Selector,
+    ),
+    (&["date", "timestamp", "deadline"], Role::Time),
+    (
+        &[
+            "filter", "maximum", "minimum", "whether", "format", "sort", "order", "optional", "limit",
+            "mode", "option", "flag", "restrict", "include", "exclude",
+        ],
+        Role::Value,
+    ),
+    (
+        &[
+            "text",
+            "content",
+            "message",
+            "query",
+            "description",
+            "question",
+            "title",
+            "keyword",
+            "comment",
+        ],
+        Role::Content,
+    ),
+];
 
 fn hands(name: &str) -> bool {
     words::split(name).iter().any(|word| {
@@ -324,7 +546,7 @@ const SECRETS: &[&str] = &[
 ];
 
 /// Classes by the shape of keys. Clocks and a service's own catalogue, directories and identifiers are its own words.
-fn results(tool: &ToolFacts<'_>, effect: Effect) -> Vec<(PathPattern, Class)> {
+fn results(tool: &ToolFacts<'_>, effect: Effect) -> Vec<((PathPattern, Class), Because)> {
     let about = words::split(tool.name);
     let has = |list: &[&str]| about.iter().any(|word| list.contains(&words::singular(word)));
     // What identifies or pays for a person is a secret by whatever service tells it.
@@ -380,9 +602,17 @@ fn results(tool: &ToolFacts<'_>, effect: Effect) -> Vec<(PathPattern, Class)> {
             ]);
         }
     }
-    lines.extend_from_slice(SHAPES);
+    let shaped = SHAPES.iter().map(|line| (*line, Because::ResultName));
+    let lines = lines.into_iter().enumerate().map(|(at, line)| {
+        let because = if at < SECRETS.len() {
+            Because::ResultName
+        } else {
+            Because::Noun
+        };
+        (line, because)
+    });
     lines
-        .into_iter()
-        .map(|(pattern, class)| (PathPattern::new(pattern), class))
+        .chain(shaped)
+        .map(|((pattern, class), because)| ((PathPattern::new(pattern), class), because))
         .collect()
 }

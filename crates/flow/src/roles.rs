@@ -16,12 +16,15 @@ const SELECTOR: &str = "\
     organization project workspace database db table collection channel channels user username team \
     board calendar thread ts uuid uid handle index bucket namespace cluster name names hotel \
     restaurant company product item identifier base head source from selector element schema group \
-    device resource";
+    device resource revision container node pod job server service instance region zone space app \
+    application package account site actor author parent release milestone image context manifest \
+    disk volume network environment";
 /// What is said or stored.
 const CONTENT: &str = "\
     body content text message subject title description comment note notes summary html caption \
     markdown query q prompt question thought data search topic location keyword pattern snippet \
-    reply edits observation fact block children";
+    reply edits observation fact block children value values input inputs instruction instructions \
+    payload heading details";
 /// When.
 const TIME: &str = "\
     date day time datetime start end due deadline until since before after timestamp month year when \
@@ -34,7 +37,10 @@ const VALUE: &str = "\
     status state permission priority color limit page size count sort order n language locale format \
     type kind mode recurring visibility label labels tag tags offset cursor direction timezone tz \
     street city country first last depth timeout width height max min currency emoji reaction filter \
-    fields level metadata options verbose unit units role assignee assignees category reason";
+    fields level metadata options verbose unit units role assignee assignees category reason severity \
+    event verb verbs version platform annotation port replicas retries duration \
+    interval radius latitude longitude lat lng lon zoom precision expand \
+    theme style quality position rank rating score weight protocol";
 
 /// The role a name tells, the last telling word first; none if no word tells.
 pub(crate) fn by_name(name: &str) -> Option<Role> {
@@ -68,6 +74,13 @@ pub(crate) fn by_name(name: &str) -> Option<Role> {
         } else {
             Role::Value
         });
+    }
+    // `duplicate_of`, `part_of`: the thing it refers to. Coordinates are numbers, whatever they start or end.
+    if last == "of" {
+        return Some(Role::Selector);
+    }
+    if split.len() > 1 && ["x", "y", "z"].contains(&last) {
+        return Some(Role::Value);
     }
     if last == "email" || last == "emails" {
         return Some(Role::Target);

@@ -193,6 +193,11 @@ pub(crate) const VERBS: &[Verb] = &[
             "uninstall",
             "discard",
             "wipe",
+            "cleanup",
+            "clean",
+            "prune",
+            "flush",
+            "evict",
         ],
         effect: Effect::Delete,
         said: &[
@@ -237,6 +242,23 @@ pub(crate) const VERBS: &[Verb] = &[
             "scale",
             "apply",
             "rotate",
+            "select",
+            "fill",
+            "resize",
+            "upgrade",
+            "rollback",
+            "undo",
+            "restore",
+            "reconnect",
+            "sync",
+            "import",
+            "pin",
+            "mute",
+            "block",
+            "vote",
+            "snooze",
+            "accept",
+            "decline",
         ],
         effect: Effect::Write,
         said: &[
@@ -273,7 +295,8 @@ pub(crate) const VERBS: &[Verb] = &[
     Verb {
         names: &[
             "execute", "run", "exec", "eval", "evaluate", "shell", "bash", "invoke", "deploy", "install",
-            "trigger", "launch", "click", "type", "press", "drag", "navigate",
+            "trigger", "launch", "click", "type", "press", "drag", "navigate", "rerun", "retry", "hover",
+            "scroll", "tap",
         ],
         effect: Effect::Execute,
         said: &[
@@ -307,7 +330,6 @@ pub(crate) const VERBS: &[Verb] = &[
             "diff",
             "is",
             "has",
-            "select",
             "explain",
             "summarize",
             "analyze",
@@ -488,6 +510,10 @@ pub(crate) fn verb(name: &str) -> (Option<&'static Verb>, Vec<String>) {
             .get(at + 1)
             .is_some_and(|word| word == "or" || word == "and");
         let word = joined.then(|| words.get(at + 2)).flatten().unwrap_or(word);
+        // What ends in `log` shows one.
+        if word == "log" && at > 0 && at + 1 == words.len() {
+            return None;
+        }
         let verb = VERBS.iter().find(|verb| verb.names.contains(&word.as_str()))?;
         // A noun before the verb is fine (`issue_create`), but a noun that is spelt like a verb must come first.
         Some((at, verb))

@@ -270,3 +270,83 @@ fn hints_only_tighten() {
     });
     assert!(!inferred.manifest.reviewed && inferred.manifest.role(&["id"]) == Role::Selector);
 }
+
+fn inferred(name: &str, properties: Value) -> Manifest {
+    infer(&ToolFacts {
+        name,
+        description: "",
+        input: &json!({"type": "object", "properties": properties}),
+        hints: Effects::default(),
+    })
+    .manifest
+}
+
+#[test]
+fn an_argument_named_like_a_pattern_speaks_for_nobody() {
+    let lying = json!({
+        "**": {"type": "boolean"}, "*": {"type": "boolean"}, "t*": {"type": "boolean"}, "to.**": {"type": "boolean"},
+        "to": {"type": "string"},
+    });
+    let manifest = inferred("send_email", lying);
+    assert_eq!(manifest.role(&["to"]), Role::Target);
+    assert_eq!(manifest.role(&["to", "0"]), Role::Target);
+    assert_eq!(manifest.role(&["anything"]), Role::Unknown);
+}
+
+#[test]
+fn members_of_an_argument_have_roles_of_their_own_and_a_target_stays_one() {
+    let member = |names: &[&str]| {
+        let all: serde_json::Map<_, _> = names
+            .iter()
+            .map(|n| ((*n).to_owned(), json!({"type": "string"})))
+            .collect();
+        json!({"type": "object", "properties": all})
+    };
+    let manifest = inferred(
+        "push_files",
+        json!({"files": {"type": "array", "items": member(&["path", "content"])}, "recipient": member(&["body", "id"])}),
+    );
+    assert_eq!(manifest.role(&["files", "0", "path"]), Role::Selector);
+    assert_eq!(manifest.role(&["files", "7", "content"]), Role::Content);
+    assert_eq!(manifest.role(&["recipient", "body"]), Role::Target);
+    assert_eq!(manifest.role(&["recipient", "id"]), Role::Target);
+    assert_eq!(manifest.role(&["recipient", "else"]), Role::Target);
+}
+
+#[test]
+fn a_query_of_a_tool_that_writes_is_a_statement() {
+    let query = json!({"query": {"type": "string"}});
+    assert_eq!(
+        inferred("search_rows", query.clone()).role(&["query"]),
+        Role::Content
+    );
+    assert_eq!(inferred("write_rows", query).role(&["query"]), Role::Target);
+}
+
+#[test]
+fn a_hostile_schema_makes_a_bounded_manifest() {
+    let mut deep = json!({"type": "string"});
+    for _ in 0..60 {
+        let many: serde_json::Map<_, _> = (0..4).map(|n| (format!("k{n}"), deep.clone())).collect();
+        deep = json!({"type": "object", "properties": many});
+        if deep.to_string().len() > 200_000 {
+            break;
+        }
+    }
+    let wide: serde_json::Map<_, _> = (0..5000)
+        .map(|n| (format!("a{n}"), json!({"type": "string"})))
+        .collect();
+    for properties in [
+        json!({"deep": deep}),
+        Value::Object(wide),
+        json!({"x".repeat(100_000): {"type": "string"}}),
+    ] {
+        let manifest = inferred("send", properties);
+        let bytes: usize = manifest
+            .arguments
+            .iter()
+            .map(|(pattern, _)| pattern.as_str().len())
+            .sum();
+        assert!(manifest.arguments.len() <= 512 && bytes <= 512 * 253);
+    }
+}

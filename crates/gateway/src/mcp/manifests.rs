@@ -186,6 +186,8 @@ pub(crate) struct Reasons {
     pub(crate) effect: Option<Because>,
     /// Of the arguments' roles; none is the configuration's.
     pub(crate) arguments: Vec<Option<Because>>,
+    /// Of the results' classes; none is the configuration's.
+    pub(crate) results: Vec<Option<Because>>,
 }
 
 /// The operator's own lines come first, so they hold.
@@ -194,10 +196,12 @@ pub(crate) fn merged(inferred: Inferred, own: Option<&ToolOverride>) -> (Manifes
         mut manifest,
         effect,
         arguments,
+        results,
     } = inferred;
     let mut reasons = Reasons {
         effect: Some(effect),
         arguments: arguments.into_iter().map(Some).collect(),
+        results: results.into_iter().map(Some).collect(),
     };
     let Some(own) = own else {
         return (manifest, reasons);
@@ -219,6 +223,9 @@ pub(crate) fn merged(inferred: Inferred, own: Option<&ToolOverride>) -> (Manifes
         .splice(0..0, std::iter::repeat_n(None, lines.len()));
     lines.append(&mut manifest.arguments);
     manifest.arguments = lines;
+    reasons
+        .results
+        .splice(0..0, std::iter::repeat_n(None, own.results.len()));
     let mut classes = own.results.clone();
     classes.append(&mut manifest.results);
     manifest.results = classes;
