@@ -270,11 +270,14 @@ pub(crate) enum ShowPolicy {
 pub(crate) enum Tools {
     /// List pinned tools, prompts, resources and instructions
     List,
-    /// Show one definition
+    /// Show what each tool does and what its arguments and results are, with the reason for every line; of one thing
+    /// also its pinned definition
     Show {
-        /// `server/tool`
-        tool: String,
+        /// `SERVER`, `SERVER__TOOL`, or `SERVER/ITEM` for a prompt, resource or instructions; none: every tool
+        tool: Option<String>,
     },
+    /// Accept what the tools are labelled as: at a terminal one by one, else with `--accept-all --yes`
+    Review(Review),
     /// Show what changed against the pins
     Diff {
         /// Only of this server
@@ -287,6 +290,23 @@ pub(crate) enum Tools {
         /// Only these items; none: everything of the server
         items: Vec<String>,
     },
+}
+
+/// `tools review`.
+#[derive(Debug, Args)]
+pub(crate) struct Review {
+    /// Accept everything that waits, in one go
+    #[arg(long)]
+    pub(crate) accept_all: bool,
+    /// Without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Only tools whose `SERVER__TOOL` fits; `*` and `?` match
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) only: Option<String>,
+    /// Take earlier reviews back instead; needs `--only`
+    #[arg(long, requires = "only", conflicts_with = "accept_all")]
+    pub(crate) withdraw: bool,
 }
 
 /// `secret`.

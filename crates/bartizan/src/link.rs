@@ -64,7 +64,14 @@ impl Link {
         }
         let options = options(&loaded);
         match open(&path, options) {
-            Ok(opened) => Ok(Self::Rest(Box::new(opened.desk))),
+            Ok(opened) => {
+                let mut desk = opened.desk;
+                // What is at rest can be read beside a configuration that does not resolve.
+                desk.servers = resolve::resolve(&loaded, global)
+                    .map(|settings| settings.gateway.servers)
+                    .unwrap_or_default();
+                Ok(Self::Rest(Box::new(desk)))
+            }
             Err(OpenFault::State(Fault::Locked { .. })) => Ok(Self::Live(path.join(admin::socket::NAME))),
             Err(fault) => Err(fault.into()),
         }
@@ -239,6 +246,7 @@ pub(crate) fn open(path: &Path, options: LedgerOptions) -> Result<Opened, OpenFa
         ledger,
         state: state.into(),
         secrets: secrets.into(),
+        servers: Vec::new(),
         live: None,
     };
     Ok(Opened {

@@ -231,6 +231,7 @@ async fn serving(
         ledger: desk.ledger.clone(),
         secrets: Arc::clone(&desk.secrets),
         state: Arc::clone(&desk.state),
+        manifest_seed: desk.keyring.derive(Purpose::Manifests).map_err(link::state)?,
         spans: Some(spans),
     };
     let address = settings.gateway.listen.address;

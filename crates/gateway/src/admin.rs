@@ -7,6 +7,7 @@
 
 mod agents;
 mod backup;
+mod manifests;
 mod records;
 pub mod socket;
 mod status;
@@ -20,7 +21,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Shared, clock, telemetry};
+use crate::{Shared, clock, config::Server, telemetry};
 
 /// Largest request body, in bytes.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
@@ -37,6 +38,8 @@ pub struct Desk {
     pub state: Arc<State>,
     /// Sealed credentials.
     pub secrets: Arc<Secrets>,
+    /// Servers of the configuration, where it reads: what tools are labelled by where no gateway runs.
+    pub servers: Vec<Server>,
     /// The gateway, where it runs in this process.
     pub live: Option<Live>,
 }
@@ -226,6 +229,9 @@ impl Desk {
             ("GET", ["tools"]) => self.tools(),
             ("GET", ["tools", "diff"]) => self.tools_diff(),
             ("POST", ["tools", "approve"]) => self.approve_tools(ask).await,
+            ("GET", ["manifests"]) => self.manifests(),
+            ("POST", ["manifests", "accept"]) => self.accept_manifests(ask).await,
+            ("POST", ["manifests", "withdraw"]) => self.withdraw_manifests(ask).await,
             ("GET", ["secrets"]) => Ok(json!({ "secrets": self.secrets.list() })),
             ("PUT", ["secrets", name]) => self.secret(name, "secret set", ask, Secrets::set).await,
             ("POST", ["secrets", name, "rotate"]) => {

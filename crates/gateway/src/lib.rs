@@ -28,7 +28,7 @@ use arc_swap::ArcSwap;
 use bartizan_identity::{Credential, Registry, TokenCache};
 use bartizan_policy::Policy;
 use bartizan_store::{Ledger, Secrets, State};
-use bartizan_types::{Code, Principal, Timestamp};
+use bartizan_types::{Code, Principal, Record, RecordKind, Secret, Timestamp};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, mpsc, watch},
@@ -39,12 +39,12 @@ use tokio_rustls::TlsAcceptor;
 pub use config::Config;
 pub use directory::{Directory, IssuerSource, KeysAt, ReloadFault};
 pub use gate::CallSpan;
-pub use mcp::{Labelled, Manifests, Standing, StdioFault, pins};
+pub use mcp::{Labelled, Looked, Manifests, ReviewFault, Standing, StdioFault, pins};
 pub use meters::Meters;
 pub use model::UpstreamStatus;
 pub use upstream::RootsFault;
 
-use crate::{rejections::Rejections, sessions::Sessions};
+use crate::{mcp::Signer, rejections::Rejections, sessions::Sessions};
 
 /// Verified tokens remembered.
 const TOKENS: usize = 16_384;
@@ -61,6 +61,8 @@ pub struct Parts {
     pub secrets: Arc<Secrets>,
     /// Agents, pins, settings.
     pub state: Arc<State>,
+    /// Signs the tool manifests that an operator accepts: [`bartizan_store::Purpose::Manifests`].
+    pub manifest_seed: Secret<[u8; 32]>,
     /// Where finished calls are reported, if anywhere. Full queue: the span is dropped and counted by its reader.
     pub spans: Option<mpsc::Sender<CallSpan>>,
 }
@@ -194,7 +196,7 @@ impl Gateway {
         }
         let tls = config.listen.tls.as_ref().map(acceptor).transpose()?;
         let routes = model::Routes::new(&config)?;
-        let mcp = mcp::Hub::new(&config, &parts.state)?;
+        let mcp = mcp::Hub::new(&config, &parts.state, Signer::new(&parts.manifest_seed))?;
         let listen = |source| StartFault::Listen {
             address: wanted,
             source,
@@ -228,6 +230,7 @@ impl Gateway {
             stop,
             config,
         });
+        alarm(&shared).await;
         let tasks = vec![
             tokio::spawn(rejections::summarise(Arc::clone(&shared), stopped.clone())),
             tokio::spawn(directory::keep(Arc::clone(&shared), stopped.clone())),
@@ -238,6 +241,17 @@ impl Gateway {
             serving,
             tasks,
         })
+    }
+}
+
+/// Records what is wrong with the state it starts from.
+async fn alarm(shared: &Shared) {
+    for alarm in shared.manifests().alarms() {
+        let mut record = Record::new(RecordKind::Operation, clock::now());
+        record.note = Some(format!("alarm: {alarm}"));
+        if let Err(error) = shared.ledger.append(&record).await {
+            tracing::error!(%error, %alarm, "an alarm was not recorded");
+        }
     }
 }
 

@@ -29,7 +29,7 @@ use bartizan_guard::AnswerFacts;
 use bartizan_mcp::{
     Method, Names, Outcome, Params, PinKind, Revision, header as repeated, pin::PinFault, refusal, session,
 };
-use bartizan_types::{Action, CallFacts, Code, Digest, Refusal, ServerName};
+use bartizan_types::{Action, CallFacts, Code, Digest, Refusal, ServerName, ToolName};
 use bartizan_wire::{
     json,
     jsonrpc::{self, Id, Message},
@@ -44,7 +44,11 @@ use tokio::{
 };
 
 pub(crate) use hub::Hub;
-pub use manifests::{Labelled, Manifests, Standing};
+pub(crate) use manifests::{
+    Explained, Origin,
+    accepted::{Signer, digest as manifest_digest},
+};
+pub use manifests::{Labelled, Looked, Manifests, ReviewFault, Standing};
 pub use stdio::StdioFault;
 
 use crate::{
@@ -541,6 +545,36 @@ impl Shared {
     #[must_use]
     pub fn manifests(&self) -> &Manifests {
         &self.mcp.manifests
+    }
+
+    /// Takes an operator's review of manifests of one server, while its pins can't move.
+    ///
+    /// # Errors
+    /// [`Code::ServerUnknown`], [`Code::Bug`] when the state can't be read, or [`ReviewFault`] within.
+    pub fn accept_manifests(
+        &self,
+        server: &ServerName,
+        looked: &[Looked],
+        by: &str,
+    ) -> Result<Result<(), ReviewFault>, Code> {
+        self.mcp.served(server)?.with_pins(&self.state, |pins| {
+            let by = (by, clock::now());
+            (self.mcp.manifests.accept(&self.state, pins, looked, by), false)
+        })
+    }
+
+    /// Takes reviews back.
+    ///
+    /// # Errors
+    /// As [`Shared::accept_manifests`].
+    pub fn withdraw_manifests(
+        &self,
+        server: &ServerName,
+        tools: &[ToolName],
+    ) -> Result<Result<(), ReviewFault>, Code> {
+        self.mcp.served(server)?.with_pins(&self.state, |pins| {
+            (self.mcp.manifests.withdraw(&self.state, pins, tools), false)
+        })
     }
 
     /// Reads the pins of a server again, after something else wrote them.

@@ -38,6 +38,8 @@ pub enum Purpose {
     Backup,
     /// The admin interface's token.
     Admin,
+    /// The seed of the key that signs tool manifests which an operator accepted.
+    Manifests,
 }
 
 impl Purpose {
@@ -51,6 +53,7 @@ impl Purpose {
             Self::SecretsList => "secrets list",
             Self::Backup => "backup",
             Self::Admin => "admin",
+            Self::Manifests => "tool manifests",
         }
     }
 }

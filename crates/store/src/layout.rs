@@ -144,6 +144,7 @@ fn from_0_to_1(directory: &Path) -> Result<(), Fault> {
         &state::Exported {
             keys,
             pins,
+            manifests: Vec::new(),
             settings: BTreeMap::new(),
             keys_epoch: 1,
         },

@@ -1,4 +1,4 @@
-//! Small durable state: API keys, tool pins, settings. One redb file, typed tables, JSON values with a version.
+//! Small durable state: API keys, tool pins, accepted tool manifests, settings. One redb file, typed tables, JSON values with a version.
 //!
 //! Calls block for a synced write (under a millisecond on a quiet disk) and belong off the async threads; nothing on
 //! the path of a call reads them, the gateway keeps snapshots. Values are opaque here: the crate that owns a type gives
@@ -17,6 +17,7 @@ use crate::{Fault, StateDir, files};
 const KEYS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("keys");
 const PINS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("pins");
 const SETTINGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("settings");
+const MANIFESTS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("manifests");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const KEYS_EPOCH: &str = "keys_epoch";
 
@@ -72,6 +73,7 @@ impl State {
             transaction.open_table(KEYS)?;
             transaction.open_table(PINS)?;
             transaction.open_table(SETTINGS)?;
+            transaction.open_table(MANIFESTS)?;
             transaction.open_table(META)?;
             Ok(())
         })?;
@@ -157,18 +159,61 @@ impl State {
     /// # Errors
     /// [`Fault::Database`].
     pub fn pins(&self, server: &ServerName) -> Result<Vec<(String, Vec<u8>)>, Fault> {
+        self.of_server(PINS, server)
+    }
+
+    /// The tool manifests of one server that an operator accepted: tool, and what was stored for it.
+    ///
+    /// # Errors
+    /// [`Fault::Database`].
+    pub fn manifests(&self, server: &ServerName) -> Result<Vec<(String, Vec<u8>)>, Fault> {
+        self.of_server(MANIFESTS, server)
+    }
+
+    fn of_server(
+        &self,
+        table: TableDefinition<'_, (&str, &str), &[u8]>,
+        server: &ServerName,
+    ) -> Result<Vec<(String, Vec<u8>)>, Fault> {
         let transaction = self.database.begin_read().map_err(db("read"))?;
-        let table = transaction.open_table(PINS).map_err(db("read"))?;
-        let mut pins = Vec::new();
+        let table = transaction.open_table(table).map_err(db("read"))?;
+        let mut items = Vec::new();
         for entry in table.range((server.as_str(), "")..).map_err(db("read"))? {
             let (key, bytes) = entry.map_err(db("read"))?;
             let (found, item) = key.value();
             if found != server.as_str() {
                 break;
             }
-            pins.push((item.to_owned(), bytes.value().to_vec()));
+            items.push((item.to_owned(), bytes.value().to_vec()));
         }
-        Ok(pins)
+        Ok(items)
+    }
+
+    /// Sets and removes manifests of one server, all or none; `None` removes.
+    ///
+    /// # Errors
+    /// [`Fault::ValueTooLarge`], [`Fault::Database`].
+    pub fn put_manifests(&self, server: &ServerName, changes: &[(&str, Option<&[u8]>)]) -> Result<(), Fault> {
+        let bytes = |body: &Option<&[u8]>| body.map_or(0, <[u8]>::len);
+        if changes
+            .iter()
+            .any(|(tool, body)| tool.len() > 1024 || bytes(body) > PIN_BYTES_MAX)
+        {
+            return Err(Fault::ValueTooLarge {
+                table: "manifests",
+                limit: PIN_BYTES_MAX,
+            });
+        }
+        self.write(|transaction| {
+            let mut table = transaction.open_table(MANIFESTS)?;
+            for (tool, body) in changes {
+                match body {
+                    Some(body) => drop(table.insert((server.as_str(), *tool), *body)?),
+                    None => drop(table.remove((server.as_str(), *tool))?),
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Servers that have pins.
@@ -274,15 +319,17 @@ impl State {
             let value = load("settings", key.value(), bytes.value())?;
             all.settings.insert(key.value().to_owned(), value);
         }
-        let table = transaction.open_table(PINS).map_err(db("read"))?;
-        for entry in table.iter().map_err(db("read"))? {
-            let (key, bytes) = entry.map_err(db("read"))?;
-            let (server, item) = key.value();
-            all.pins.push(ExportedPin {
-                server: server.to_owned(),
-                item: item.to_owned(),
-                body: bytes.value().to_vec(),
-            });
+        for (from, to) in [(PINS, &mut all.pins), (MANIFESTS, &mut all.manifests)] {
+            let table = transaction.open_table(from).map_err(db("read"))?;
+            for entry in table.iter().map_err(db("read"))? {
+                let (key, bytes) = entry.map_err(db("read"))?;
+                let (server, item) = key.value();
+                to.push(ExportedPin {
+                    server: server.to_owned(),
+                    item: item.to_owned(),
+                    body: bytes.value().to_vec(),
+                });
+            }
         }
         let meta = transaction.open_table(META).map_err(db("read"))?;
         all.keys_epoch = epoch(&meta)?;
@@ -320,6 +367,9 @@ impl State {
 pub(crate) struct Exported {
     pub(crate) keys: BTreeMap<String, Value>,
     pub(crate) pins: Vec<ExportedPin>,
+    /// Backups from before tools had manifests hold none.
+    #[serde(default)]
+    pub(crate) manifests: Vec<ExportedPin>,
     pub(crate) settings: BTreeMap<String, Value>,
     pub(crate) keys_epoch: u64,
 }
@@ -350,10 +400,12 @@ pub(crate) fn import(directory: &Path, all: &Exported) -> Result<(), Fault> {
                 .insert(name.as_str(), bytes.as_slice())
                 .map_err(db("write"))?;
         }
-        let mut table = transaction.open_table(PINS).map_err(db("write"))?;
-        for pin in &all.pins {
-            let key = (pin.server.as_str(), pin.item.as_str());
-            table.insert(key, pin.body.as_slice()).map_err(db("write"))?;
+        for (into, from) in [(PINS, &all.pins), (MANIFESTS, &all.manifests)] {
+            let mut table = transaction.open_table(into).map_err(db("write"))?;
+            for item in from {
+                let key = (item.server.as_str(), item.item.as_str());
+                table.insert(key, item.body.as_slice()).map_err(db("write"))?;
+            }
         }
         let mut meta = transaction.open_table(META).map_err(db("write"))?;
         meta.insert(KEYS_EPOCH, all.keys_epoch).map_err(db("write"))?;

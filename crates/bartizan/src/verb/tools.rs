@@ -1,4 +1,7 @@
-//! `tools list|show|diff|approve`.
+//! `tools list|show|review|diff|approve`.
+
+mod review;
+mod show;
 
 use anstyle::AnsiColor;
 use http::Method;
@@ -22,9 +25,10 @@ pub(crate) async fn run(global: &Global, out: Output, tools: &Tools) -> Result<E
             Exit::Done
         }
         Tools::Show { tool } => {
-            show(out, &link.read("/v1/tools").await?, tool)?;
+            show::run(out, &link, tool.as_deref()).await?;
             Exit::Done
         }
+        Tools::Review(review) => review::run(out, &link, review).await?,
         Tools::Diff { server } => {
             let mut answer = link.read("/v1/tools/diff").await?;
             if let (Some(server), Some(changes)) = (server, answer["changes"].as_array_mut()) {
@@ -75,27 +79,6 @@ fn list(out: Output, answer: &Value) -> Result<(), Failure> {
         .collect();
     out.emit(answer, |out| {
         table(out, &["SERVER", "ITEM", "STATE", "FIRST SEEN"], &rows)
-    })
-}
-
-fn show(out: Output, answer: &Value, tool: &str) -> Result<(), Failure> {
-    let Some(found) = array(&answer["tools"]).find(|one| is(one, tool)) else {
-        return Err(
-            Failure::new(Exit::NotFound, format!("nothing pinned is called `{tool}`"))
-                .hint("`bartizan tools list` shows what is"),
-        );
-    };
-    out.emit(found, |out| {
-        writeln!(
-            out,
-            "{}/{}  {}",
-            text(&found["server"]),
-            text(&found["item"]),
-            text(&found["state"])
-        )?;
-        writeln!(out, "sha256 {}", text(&found["digest"]))?;
-        // A server's own words: shown escaped, so that they can't drive the terminal.
-        writeln!(out, "{}", text(&found["definition"]).escape_debug())
     })
 }
 

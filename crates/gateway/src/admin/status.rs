@@ -46,11 +46,12 @@ impl Desk {
                 let word = ruling_word(ruling);
                 rulings[word] = json!(rulings[word].as_u64().unwrap_or(0).saturating_add(count));
             }
-            let alarms = live
+            let mut alarms = live
                 .alarms
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner)
                 .clone();
+            alarms.extend(shared.manifests().alarms());
             status["listen"] = json!(shared.address().to_string());
             status["pid"] = json!(std::process::id());
             status["started"] = json!(live.started);

@@ -18,7 +18,12 @@ use bartizan_store::State;
 use bartizan_types::{AgentId, Code, Issuer, Principal, ServerName, UserId};
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 
-use super::{conn::Conn, flow::Flight, manifests::Manifests, program::Known};
+use super::{
+    conn::Conn,
+    flow::Flight,
+    manifests::{Manifests, accepted::Signer},
+    program::Known,
+};
 use crate::{
     clock,
     config::{self, Config, Reach},
@@ -264,9 +269,9 @@ impl Hub {
     ///
     /// # Errors
     /// [`RootsFault`] when the trust roots can't be used.
-    pub(crate) fn new(config: &Config, state: &State) -> Result<Self, RootsFault> {
+    pub(crate) fn new(config: &Config, state: &State, signer: Option<Signer>) -> Result<Self, RootsFault> {
         let mut servers = Vec::new();
-        let manifests = Arc::new(Manifests::new(&config.servers));
+        let manifests = Arc::new(Manifests::new(&config.servers, state, signer));
         for server in &config.servers {
             let pool = match &server.reach {
                 Reach::Stdio { .. } => None,

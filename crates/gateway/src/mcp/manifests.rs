@@ -5,21 +5,22 @@
 //! from what is held, or whose server is not configured, has [`Manifest::unknown`], which asks. Before an operator
 //! accepts it a manifest is what the tool's own words suggest, and only tightens.
 
+pub(crate) mod accepted;
+
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use arc_swap::ArcSwap;
 use bartizan_flow::{Because, Inferred, Manifest, PathPattern, ToolFacts, infer};
-use bartizan_mcp::{
-    PinKind, ServerPins,
-    pin::{Pin, Seen},
-    schema,
-};
-use bartizan_types::{Digest, ServerName, ToolName};
+use bartizan_mcp::{PinKind, ServerPins, pin::Pin, schema};
+use bartizan_store::State;
+use bartizan_types::{Digest, ServerName, Timestamp, ToolName};
 use serde_json::{Value, value::RawValue};
 
+use self::accepted::{Accepted, Change, Kept, Signer};
+use super::hub::lock;
 use crate::config::{self, ToolOverride};
 
 /// Why a tool has the manifest it has.
@@ -31,6 +32,8 @@ pub enum Standing {
     Inferred,
     /// The definition, the program or the server's identity differs from what is held.
     Drifted,
+    /// What is stored as accepted was not signed by us.
+    Tampered,
 }
 
 impl Standing {
@@ -41,6 +44,7 @@ impl Standing {
             Self::Reviewed => "reviewed",
             Self::Inferred => "inferred",
             Self::Drifted => "drifted",
+            Self::Tampered => "tampered",
         }
     }
 }
@@ -56,32 +60,83 @@ pub struct Labelled {
     pub definition: Digest,
 }
 
+/// Why a review was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReviewFault {
+    /// No such server is configured.
+    #[error("no server `{0}` is configured")]
+    NoServer(ServerName),
+    /// No such tool is pinned.
+    #[error("no tool `{0}` is pinned")]
+    NoTool(ToolName),
+    /// Its definition, or what is proposed for it, is not what was looked at.
+    #[error("`{0}` is no longer what was looked at; look again")]
+    Moved(ToolName),
+    /// It drifted from its pin: the change is looked at first.
+    #[error("`{0}` differs from its pin; see `bartizan tools diff`, then `bartizan tools approve`")]
+    Drifted(ToolName),
+    /// The state can't be written.
+    #[error("the manifests can't be written: {0}")]
+    State(String),
+}
+
+/// What an operator looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
+    /// The tool.
+    pub tool: ToolName,
+    /// Its pinned definition.
+    pub definition: Digest,
+    /// The manifest proposed.
+    pub manifest: Digest,
+}
+
 type Table = HashMap<ToolName, Labelled>;
 
 struct Slot {
-    tools: BTreeMap<ToolName, ToolOverride>,
+    config: config::Server,
+    accepted: Mutex<BTreeMap<ToolName, Kept>>,
     table: ArcSwap<Table>,
 }
 
 /// The manifests of all configured servers. Looking one up takes no lock.
 pub struct Manifests {
     servers: BTreeMap<ServerName, Slot>,
+    signer: Option<Signer>,
     unknown: Arc<Manifest>,
 }
 
 impl Manifests {
-    /// Of these servers, none of whose tools is known yet.
+    /// Of these servers, with what operators accepted, none of whose tools is known to be pinned yet. Without a signer,
+    /// nothing is held accepted.
     #[must_use]
-    pub fn new(servers: &[config::Server]) -> Self {
-        let slot = |server: &config::Server| Slot {
-            tools: server.tools.clone(),
-            table: ArcSwap::default(),
+    pub fn new(servers: &[config::Server], state: &State, signer: Option<Signer>) -> Self {
+        let slot = |server: &config::Server| {
+            let kept = match &signer {
+                Some(signer) => accepted::load(state, signer, &server.name).unwrap_or_else(|fault| {
+                    tracing::error!(server = %server.name, %fault, "accepted manifests can't be read");
+                    BTreeMap::new()
+                }),
+                None => BTreeMap::new(),
+            };
+            for (tool, kept) in &kept {
+                if let Kept::Refused(why) = kept {
+                    tracing::error!(server = %server.name, %tool, %why, "an accepted manifest is refused");
+                }
+            }
+            Slot {
+                config: server.clone(),
+                accepted: Mutex::new(kept),
+                table: ArcSwap::default(),
+            }
         };
+        let servers = servers
+            .iter()
+            .map(|server| (server.name.clone(), slot(server)))
+            .collect();
         Self {
-            servers: servers
-                .iter()
-                .map(|server| (server.name.clone(), slot(server)))
-                .collect(),
+            servers,
+            signer,
             unknown: Arc::new(Manifest::unknown()),
         }
     }
@@ -108,31 +163,41 @@ impl Manifests {
         self.servers.get(server)?.table.load().get(tool).cloned()
     }
 
+    /// Stored manifests that were not signed by us, in words.
+    #[must_use]
+    pub fn alarms(&self) -> Vec<String> {
+        let mut alarms = Vec::new();
+        for (server, slot) in &self.servers {
+            for (tool, kept) in lock(&slot.accepted).iter() {
+                if let Kept::Refused(why) = kept {
+                    alarms.push(format!(
+                        "the accepted manifest of `{server}/{tool}` is refused: {why}; it asks until it is reviewed anew"
+                    ));
+                }
+            }
+        }
+        alarms
+    }
+
     /// Labels every tool that is pinned, in the place of what was there.
     pub(crate) fn refresh(&self, pins: &ServerPins) {
-        let Some(slot) = self.servers.get(&pins.server) else {
-            return;
-        };
-        let drifted = moved(pins);
-        let label = |pin: &Pin| {
-            let name = ToolName::new(&pin.name).ok()?;
-            let standing = if drifted || pin.waiting.is_some() {
-                Standing::Drifted
-            } else {
-                Standing::Inferred
+        if let Some(slot) = self.servers.get(&pins.server) {
+            let all = self.explain(pins);
+            let labelled = |one: Explained| {
+                let manifest = match one.standing {
+                    Standing::Drifted | Standing::Tampered => Arc::clone(&self.unknown),
+                    Standing::Reviewed | Standing::Inferred => Arc::new(one.manifest),
+                };
+                let labelled = Labelled {
+                    manifest,
+                    standing: one.standing,
+                    definition: one.definition,
+                };
+                (one.tool, labelled)
             };
-            let labelled = match standing {
-                Standing::Drifted => Labelled {
-                    manifest: Arc::clone(&self.unknown),
-                    standing,
-                    definition: pin.held.digest,
-                },
-                _ => with(&pin.held, slot.tools.get(&name)),
-            };
-            Some((name, labelled))
-        };
-        let tools = pins.pins.values().filter(|pin| pin.kind == PinKind::Tool);
-        slot.table.store(Arc::new(tools.filter_map(label).collect()));
+            slot.table
+                .store(Arc::new(all.into_iter().map(labelled).collect()));
+        }
     }
 
     /// Nothing of this server is known any longer.
@@ -141,6 +206,160 @@ impl Manifests {
             slot.table.store(Arc::default());
         }
     }
+
+    /// Every pinned tool of a server with its manifest, line by line. Of a drifted or tampered one it is what would be
+    /// proposed, and not in force.
+    pub(crate) fn explain(&self, pins: &ServerPins) -> Vec<Explained> {
+        let Some(slot) = self.servers.get(&pins.server) else {
+            return Vec::new();
+        };
+        let moved = moved(pins);
+        let identity = accepted::identity(&slot.config, pins);
+        let kept = lock(&slot.accepted);
+        let one = |pin: &Pin| {
+            let tool = ToolName::new(&pin.name).ok()?;
+            let own = slot.config.tools.get(&tool);
+            let holds =
+                |accepted: &Accepted| accepted.definition == pin.held.digest && accepted.identity == identity;
+            let (standing, stored) = match kept.get(&tool) {
+                _ if moved || pin.waiting.is_some() => (Standing::Drifted, None),
+                Some(Kept::Refused(_)) => (Standing::Tampered, None),
+                Some(Kept::Good(accepted)) if holds(accepted) => (Standing::Reviewed, Some(accepted)),
+                _ => (Standing::Inferred, None),
+            };
+            let (manifest, reasons) = merged(inferred(&pin.held.definition), own);
+            let (manifest, reasons) = match stored {
+                Some(accepted) => (
+                    with_own(&accepted.manifest, own),
+                    reasons.of(&manifest, &accepted.manifest, own),
+                ),
+                None => (manifest, reasons),
+            };
+            Some(Explained {
+                tool,
+                standing: match standing {
+                    Standing::Inferred if manifest.reviewed => Standing::Reviewed,
+                    standing => standing,
+                },
+                definition: pin.held.digest,
+                identity,
+                accepted: stored.map(|accepted| (accepted.by.clone(), accepted.at)),
+                manifest,
+                reasons,
+            })
+        };
+        let tools = pins.pins.values().filter(|pin| pin.kind == PinKind::Tool);
+        tools.filter_map(one).collect()
+    }
+
+    /// Whether each of these is what it was when it was looked at.
+    ///
+    /// # Errors
+    /// [`ReviewFault`], for the first that is not.
+    pub(crate) fn check(&self, pins: &ServerPins, looked: &[Looked]) -> Result<(), ReviewFault> {
+        self.changes(pins, looked, ("", Timestamp::from_unix_seconds(0)))
+            .map(drop)
+    }
+
+    fn changes(
+        &self,
+        pins: &ServerPins,
+        looked: &[Looked],
+        by: (&str, Timestamp),
+    ) -> Result<Vec<Change>, ReviewFault> {
+        if !self.servers.contains_key(&pins.server) {
+            return Err(ReviewFault::NoServer(pins.server.clone()));
+        }
+        let all = self.explain(pins);
+        let change = |looked: &Looked| {
+            let one = all
+                .iter()
+                .find(|one| one.tool == looked.tool)
+                .ok_or_else(|| ReviewFault::NoTool(looked.tool.clone()))?;
+            if one.standing == Standing::Drifted {
+                return Err(ReviewFault::Drifted(looked.tool.clone()));
+            }
+            if one.definition != looked.definition || accepted::digest(&one.manifest) != looked.manifest {
+                return Err(ReviewFault::Moved(looked.tool.clone()));
+            }
+            let bound = (one.identity, one.definition);
+            Ok(Change::accept(
+                &pins.server,
+                &one.tool,
+                bound,
+                one.manifest.clone(),
+                by,
+            ))
+        };
+        looked.iter().map(change).collect()
+    }
+
+    /// Takes an operator's review: signs, stores, and puts it in force. All or none.
+    ///
+    /// # Errors
+    /// [`ReviewFault`].
+    pub(crate) fn accept(
+        &self,
+        state: &State,
+        pins: &ServerPins,
+        looked: &[Looked],
+        by: (&str, Timestamp),
+    ) -> Result<(), ReviewFault> {
+        let changes = self.changes(pins, looked, by)?;
+        self.put(state, pins, changes)
+    }
+
+    /// Takes reviews back: the tools are as before any.
+    ///
+    /// # Errors
+    /// [`ReviewFault`].
+    pub(crate) fn withdraw(
+        &self,
+        state: &State,
+        pins: &ServerPins,
+        tools: &[ToolName],
+    ) -> Result<(), ReviewFault> {
+        let gone = |tool: &ToolName| Change {
+            tool: tool.clone(),
+            accepted: None,
+        };
+        self.put(state, pins, tools.iter().map(gone).collect())
+    }
+
+    fn put(&self, state: &State, pins: &ServerPins, changes: Vec<Change>) -> Result<(), ReviewFault> {
+        let server = &pins.server;
+        let slot = self
+            .servers
+            .get(server)
+            .ok_or_else(|| ReviewFault::NoServer(server.clone()))?;
+        let signer = self
+            .signer
+            .as_ref()
+            .ok_or_else(|| ReviewFault::State("there is no key to sign with".to_owned()))?;
+        accepted::store(state, signer, server, &changes).map_err(ReviewFault::State)?;
+        let mut kept = lock(&slot.accepted);
+        for change in changes {
+            match change.accepted {
+                Some(accepted) => drop(kept.insert(change.tool, Kept::Good(Box::new(accepted)))),
+                None => drop(kept.remove(&change.tool)),
+            }
+        }
+        drop(kept);
+        self.refresh(pins);
+        Ok(())
+    }
+}
+
+/// One tool's manifest with the reason for each line.
+pub(crate) struct Explained {
+    pub(crate) tool: ToolName,
+    pub(crate) standing: Standing,
+    pub(crate) definition: Digest,
+    pub(crate) manifest: Manifest,
+    pub(crate) reasons: Reasons,
+    /// Who accepted it, and when.
+    pub(crate) accepted: Option<(String, Timestamp)>,
+    identity: Digest,
 }
 
 /// Whether the server is not the one that its tools were pinned from.
@@ -148,21 +367,6 @@ fn moved(pins: &ServerPins) -> bool {
     [PinKind::Package, PinKind::Identity]
         .iter()
         .any(|kind| pins.pin(*kind, "").is_some_and(|pin| pin.waiting.is_some()))
-}
-
-/// What is inferred of a definition, with the operator's own lines before it.
-fn with(held: &Seen, own: Option<&ToolOverride>) -> Labelled {
-    let (manifest, _) = merged(inferred(&held.definition), own);
-    let standing = if manifest.reviewed {
-        Standing::Reviewed
-    } else {
-        Standing::Inferred
-    };
-    Labelled {
-        manifest: Arc::new(manifest),
-        standing,
-        definition: held.digest,
-    }
 }
 
 /// What a pinned definition suggests.
@@ -180,36 +384,68 @@ pub(crate) fn inferred(definition: &str) -> Inferred {
     })
 }
 
-/// Why each line of a manifest is there, in its order.
-pub(crate) struct Reasons {
-    /// Of the effect.
-    pub(crate) effect: Option<Because>,
-    /// Of the arguments' roles; none is the configuration's.
-    pub(crate) arguments: Vec<Option<Because>>,
-    /// Of the results' classes; none is the configuration's.
-    pub(crate) results: Vec<Option<Because>>,
+/// Where a line comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It was inferred.
+    Inferred(Because),
+    /// The configuration says so.
+    Configured,
+    /// It was inferred, or said, when an operator accepted it.
+    Accepted,
 }
 
-/// The operator's own lines come first, so they hold.
-pub(crate) fn merged(inferred: Inferred, own: Option<&ToolOverride>) -> (Manifest, Reasons) {
-    let Inferred {
-        mut manifest,
-        effect,
-        arguments,
-        results,
-    } = inferred;
-    let mut reasons = Reasons {
-        effect: Some(effect),
-        arguments: arguments.into_iter().map(Some).collect(),
-        results: results.into_iter().map(Some).collect(),
-    };
-    let Some(own) = own else {
-        return (manifest, reasons);
-    };
-    if let Some(effect) = own.effect {
-        manifest.effect = effect;
-        reasons.effect = None;
+impl Origin {
+    /// In words.
+    pub(crate) const fn says(self) -> &'static str {
+        match self {
+            Self::Inferred(because) => because.says(),
+            Self::Configured => "the configuration",
+            Self::Accepted => "as it was accepted",
+        }
     }
+}
+
+/// Why each line of a manifest is there, in its order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reasons {
+    pub(crate) effect: Origin,
+    pub(crate) arguments: Vec<Origin>,
+    pub(crate) results: Vec<Origin>,
+}
+
+impl Reasons {
+    /// For an accepted manifest: a line that would be inferred today has today's reason.
+    fn of(&self, today: &Manifest, accepted: &Manifest, own: Option<&ToolOverride>) -> Self {
+        fn same<T: PartialEq>(line: &T, lines: &[T], reasons: &[Origin]) -> Origin {
+            let at = lines.iter().position(|one| one == line);
+            at.and_then(|at| reasons.get(at))
+                .copied()
+                .unwrap_or(Origin::Accepted)
+        }
+        let all = with_own(accepted, own);
+        Self {
+            effect: if all.effect == today.effect {
+                self.effect
+            } else {
+                Origin::Accepted
+            },
+            arguments: all
+                .arguments
+                .iter()
+                .map(|line| same(line, &today.arguments, &self.arguments))
+                .collect(),
+            results: all
+                .results
+                .iter()
+                .map(|line| same(line, &today.results, &self.results))
+                .collect(),
+        }
+    }
+}
+
+/// The operator's own lines for one tool, as a manifest has them.
+fn own_lines(own: &ToolOverride) -> Vec<(PathPattern, bartizan_flow::Role)> {
     let mut lines = Vec::new();
     for (pattern, role) in &own.arguments {
         lines.push((pattern.clone(), *role));
@@ -218,19 +454,51 @@ pub(crate) fn merged(inferred: Inferred, own: Option<&ToolOverride>) -> (Manifes
             lines.push((PathPattern::new(&format!("{}.**", pattern.as_str())), *role));
         }
     }
+    lines
+}
+
+/// A manifest with the operator's own lines first, so that they hold.
+fn with_own(manifest: &Manifest, own: Option<&ToolOverride>) -> Manifest {
+    let mut manifest = manifest.clone();
+    if let Some(own) = own {
+        let mut lines = own_lines(own);
+        let mut classes = own.results.clone();
+        // What was accepted with them holds them already.
+        if !manifest.arguments.starts_with(&lines) {
+            lines.append(&mut manifest.arguments);
+            manifest.arguments = lines;
+        }
+        if !manifest.results.starts_with(&classes) {
+            classes.append(&mut manifest.results);
+            manifest.results = classes;
+        }
+        manifest.effect = own.effect.unwrap_or(manifest.effect);
+        manifest.public = own.public.unwrap_or(manifest.public);
+        manifest.reviewed |= own.reviewed;
+    }
+    manifest
+}
+
+/// What is inferred, with the operator's own lines, and the reason for each.
+pub(crate) fn merged(inferred: Inferred, own: Option<&ToolOverride>) -> (Manifest, Reasons) {
+    let lines = |reasons: Vec<Because>| reasons.into_iter().map(Origin::Inferred).collect::<Vec<_>>();
+    let mut reasons = Reasons {
+        effect: Origin::Inferred(inferred.effect),
+        arguments: lines(inferred.arguments),
+        results: lines(inferred.results),
+    };
+    let before = inferred.manifest;
+    let manifest = with_own(&before, own);
+    if own.is_some_and(|own| own.effect.is_some()) {
+        reasons.effect = Origin::Configured;
+    }
+    let said = |now: usize, then: usize| std::iter::repeat_n(Origin::Configured, now.saturating_sub(then));
     reasons
         .arguments
-        .splice(0..0, std::iter::repeat_n(None, lines.len()));
-    lines.append(&mut manifest.arguments);
-    manifest.arguments = lines;
+        .splice(0..0, said(manifest.arguments.len(), before.arguments.len()));
     reasons
         .results
-        .splice(0..0, std::iter::repeat_n(None, own.results.len()));
-    let mut classes = own.results.clone();
-    classes.append(&mut manifest.results);
-    manifest.results = classes;
-    manifest.public = own.public.unwrap_or(manifest.public);
-    manifest.reviewed = own.reviewed;
+        .splice(0..0, said(manifest.results.len(), before.results.len()));
     (manifest, reasons)
 }
 

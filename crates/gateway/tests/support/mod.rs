@@ -316,6 +316,7 @@ impl Gated {
             ledger: ledger.clone(),
             secrets,
             state,
+            manifest_seed: keyring.derive(Purpose::Manifests).unwrap(),
             spans: None,
         };
         let running = Gateway::start(config, parts).await.unwrap();

@@ -219,6 +219,7 @@ fn derived(ring: &Keyring) -> Vec<[u8; 32]> {
         Purpose::Secrets,
         Purpose::SecretsList,
         Purpose::Backup,
+        Purpose::Manifests,
     ]
     .map(|purpose| *ring.derive(purpose).unwrap().expose())
     .to_vec()

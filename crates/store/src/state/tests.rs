@@ -125,3 +125,34 @@ fn the_lock_lives_as_long_as_the_database() {
     drop(state);
     StateDir::open(&path).unwrap();
 }
+
+#[test]
+fn manifests_are_kept_apart_by_server_and_survive_an_export() {
+    let (_place, directory) = world();
+    let state = State::open(&directory).unwrap();
+    let (a, b) = (server("a"), server("ab"));
+    state
+        .put_manifests(&a, &[("send", Some(b"1")), ("read", Some(b"2"))])
+        .unwrap();
+    state.put_manifests(&b, &[("send", Some(b"3"))]).unwrap();
+    state
+        .put_manifests(&a, &[("read", None), ("never", None)])
+        .unwrap();
+    assert_eq!(
+        state.manifests(&a).unwrap(),
+        vec![("send".to_owned(), b"1".to_vec())]
+    );
+    assert_eq!(
+        state.manifests(&b).unwrap(),
+        vec![("send".to_owned(), b"3".to_vec())]
+    );
+    assert_eq!(state.pins(&a).unwrap(), Vec::new(), "they are no pins");
+    let huge = vec![0_u8; PIN_BYTES_MAX + 1];
+    assert!(matches!(
+        state.put_manifests(&a, &[("x", Some(b"1")), ("send", Some(&huge))]),
+        Err(Fault::ValueTooLarge { .. })
+    ));
+    assert_eq!(state.manifests(&a).unwrap().len(), 1, "all or none");
+    let exported = state.export().unwrap();
+    assert_eq!(exported.manifests.len(), 2);
+}
