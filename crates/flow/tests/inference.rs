@@ -188,7 +188,10 @@ impl Report {
     }
 }
 
-#[expect(clippy::disallowed_macros, reason = "the figures are read from the test's output")]
+#[expect(
+    clippy::disallowed_macros,
+    reason = "the figures are read from the test's output"
+)]
 fn show(report: &Report) {
     println!("{}", report.says());
 }

@@ -119,6 +119,8 @@ fn resolve<'a>(schema: &'a Value, value: &'a Value) -> Option<&'a Value> {
 fn inner<'a>(schema: &'a Value, property: &'a Value) -> Option<&'a Value> {
     let target = if property["items"].is_object() {
         &property["items"]
+    } else if property["additionalProperties"].is_object() {
+        &property["additionalProperties"]
     } else {
         property
     };
@@ -152,7 +154,11 @@ fn kind(schema: &Value, property: &Value) -> String {
         return "table".to_owned();
     }
     if target["additionalProperties"].is_object() {
-        return "table of strings".to_owned();
+        return match kind(schema, &target["additionalProperties"]).as_str() {
+            "string" => "table of strings".to_owned(),
+            "table" => "table of tables".to_owned(),
+            one => format!("table of {one}"),
+        };
     }
     match &target["type"] {
         Value::String(name) => name.clone(),
