@@ -128,6 +128,19 @@ impl Assessment {
         self
     }
 
+    /// The arguments as they go out: each value in the spelling of the trusted source it equals. `None` where nothing
+    /// is spelled otherwise, or where the arguments are not the ones that were assessed.
+    #[must_use]
+    pub fn rewritten(&self, arguments: &Value) -> Option<Value> {
+        if self.arguments.iter().all(|argument| argument.rewrite.is_none()) {
+            return None;
+        }
+        let mut out = arguments.clone();
+        let mut at = self.arguments.iter();
+        respell(&mut out, &mut at);
+        at.next().is_none().then_some(out)
+    }
+
     /// Takes note of what a human endorsed: `covers` is asked for each argument that nobody vouches for.
     pub fn endorse(&mut self, covers: impl Fn(&Argument) -> bool) {
         for argument in &mut self.arguments {
@@ -177,6 +190,24 @@ impl Assessment {
             .iter()
             .filter_map(|a| Some((a.key.as_deref()?, a.source)))
             .collect()
+    }
+}
+
+/// Walks leaves in the order they were assessed in.
+fn respell<'a>(value: &mut Value, at: &mut impl Iterator<Item = &'a Argument>) {
+    match value {
+        Value::Object(map) => map.iter_mut().for_each(|(_, inner)| respell(inner, at)),
+        Value::Array(list) => list.iter_mut().for_each(|inner| respell(inner, at)),
+        Value::String(text) => {
+            if let Some(spelling) = at.next().and_then(|argument| argument.rewrite.as_ref()) {
+                text.clone_from(spelling);
+            }
+        }
+        // A number's spelling is its value.
+        Value::Number(_) => {
+            at.next();
+        }
+        Value::Bool(_) | Value::Null => {}
     }
 }
 

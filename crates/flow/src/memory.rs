@@ -144,6 +144,16 @@ impl Memory {
         }
     }
 
+    /// A new session of an identity that has read something already: it begins with the taint of what was read, and
+    /// with none of what was vouched for. A fresh handle sheds nothing.
+    pub fn inherit(&mut self, earlier: &Self) {
+        self.writers = self.writers.join(earlier.writers);
+        self.readers = self.readers.join(&earlier.readers);
+        self.tainted |= earlier.tainted;
+        self.secret |= earlier.secret;
+        self.epoch = self.epoch.saturating_add(1);
+    }
+
     /// The gateway found a secret in what was read (see `inspect`).
     pub fn hold_secret(&mut self) {
         self.secret = true;

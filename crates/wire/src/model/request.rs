@@ -50,6 +50,15 @@ pub struct ToolResult<'a> {
     pub span: Range<usize>,
 }
 
+/// A text in a message of the human's role. That role proves nothing: what of it she typed is for others to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Which of the request's messages in that role, from 0.
+    pub message: u32,
+    /// The bytes of the JSON string in the body.
+    pub span: Range<usize>,
+}
+
 /// What a request asks for. The body itself is forwarded untouched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request<'a> {
@@ -73,6 +82,10 @@ pub struct Request<'a> {
     pub background: bool,
     /// Results of tools among the messages, in order.
     pub tool_results: Vec<ToolResult<'a>>,
+    /// Texts in the human's role, in order; parts of one message apart.
+    pub said: Vec<Said>,
+    /// The bytes of the list of declared tools in the body. Empty where there is none.
+    pub tools_span: Range<usize>,
     /// Bound on the answer, in tokens.
     pub max_tokens: Option<u64>,
     /// There are image parts.
@@ -113,7 +126,7 @@ struct Body<'a> {
     #[serde(borrow)]
     system: Option<&'a RawValue>,
     #[serde(borrow)]
-    tools: Option<Vec<Object<Tool<'a>>>>,
+    tools: Option<&'a RawValue>,
     #[serde(borrow)]
     tool_choice: Option<ToolChoice<'a>>,
     #[serde(borrow)]
@@ -209,11 +222,39 @@ pub fn decode_request<'a>(api: Api, body: Scanned<'a>) -> Result<Request<'a>, Fa
     let Object(read) = shaped::<Object<Body<'a>>>(body, body.text())?;
     let Text(model) = shaped(body, read.model.get())?;
     let switched_on = read.switched_on();
+<<<<<<< HEAD
     let model_span = span_of(body, read.model.get()).ok_or(Fault::new(Code::Bug, 0))?;
     let mut request = read.begun(api, model, model_span);
     for Object(tool) in read.tools.into_iter().flatten() {
         tool.join(api, &mut request)
             .ok_or(Fault::new(Code::RequestShape, 0))?;
+=======
+    let mut request = Request {
+        api,
+        model,
+        model_span: span_of(body, read.model.get()).ok_or(Fault::new(Code::Bug, 0))?,
+        stream: read.stream.unwrap_or(false),
+        tools: Vec::new(),
+        hosted: Vec::new(),
+        history: Vec::new(),
+        store: read.store.unwrap_or(false),
+        background: read.background.unwrap_or(false),
+        tool_results: Vec::new(),
+        said: Vec::new(),
+        tools_span: 0..0,
+        max_tokens: read.most_tokens(),
+        images: false,
+        choices: read.n.unwrap_or(1),
+        legacy_functions: read.functions.is_some() || read.function_call.is_some(),
+        kept: read.store.unwrap_or(api == Api::OpenaiResponses),
+    };
+    if let Some(tools) = read.tools.filter(|tools| tools.get() != "null") {
+        request.tools_span = span_of(body, tools.get()).unwrap_or_default();
+        for Object(tool) in shaped::<Vec<Object<Tool<'a>>>>(body, tools.get())? {
+            tool.join(api, &mut request)
+                .ok_or(Fault::new(Code::RequestShape, 0))?;
+        }
+>>>>>>> 39989ff (What is in the human's role is found in requests; typed text, echoes of models and tools, respelled arguments)
     }
     if let Some(choice) = read.tool_choice {
         choice.join(&mut request);

@@ -4,8 +4,8 @@ use bartizan_types::{CallId, Code, Refusal, Timestamp};
 use proptest::prelude::*;
 
 use super::{
-    Api, Fault, ProposalKind, Step, Stream, StreamBounds, Usage, decode_answer, decode_request, refusal_body,
-    refusal_event, with_model,
+    Api, Fault, ProposalKind, Said, Step, Stream, StreamBounds, Usage, decode_answer, decode_request,
+    refusal_body, refusal_event, with_model,
 };
 use crate::{
     json::{Bounds, scan},
@@ -459,6 +459,7 @@ proptest! {
     }
 }
 
+<<<<<<< HEAD
 /// Many upstreams leave the index out and send each call in one piece. What clients could put together differently is
 /// refused.
 #[test]
@@ -509,4 +510,38 @@ fn calls_without_an_index_pass_where_every_client_reads_them_alike() {
     ] {
         assert_eq!(run(&pieces), Err(Code::UpstreamMalformed), "{pieces:?}");
     }
+=======
+#[test]
+fn texts_in_the_humans_role_are_found_and_no_others() {
+    let said = |api, body: &str| -> Vec<(u32, String)> {
+        let scanned = scan(body.as_bytes(), &Bounds::default()).unwrap();
+        let request = decode_request(api, scanned).unwrap();
+        let text = |said: &Said| serde_json::from_str(&body[said.span.clone()]).unwrap();
+        request
+            .said
+            .iter()
+            .map(|said| (said.message, text(said)))
+            .collect()
+    };
+    let own = |at: u32, text: &str| (at, text.to_owned());
+    let chat = r#"{"model":"m","messages":[{"role":"system","content":"s"},{"role":"user","content":"a \u0062"},
+        {"role":"assistant","content":"x"},{"role":"tool","tool_call_id":"1","content":[{"type":"text","text":"t"}]},
+        {"role":"user","tool_call_id":"2","content":"no"},
+        {"role":"user","content":[{"type":"text","text":"c"},{"type":"image_url","image_url":{"url":"data:,"}}]}]}"#;
+    assert_eq!(said(Api::OpenaiChat, chat), [own(0, "a b"), own(1, "c")]);
+    let anthropic = r#"{"model":"m","max_tokens":1,"system":"s","messages":[{"role":"user","content":[
+        {"type":"tool_result","tool_use_id":"1","content":[{"type":"text","text":"t"}]},
+        {"type":"document","source":{"type":"text","media_type":"text/plain","data":"d"},"title":"x"},
+        {"type":"text","text":"typed"}]}]}"#;
+    assert_eq!(said(Api::AnthropicMessages, anthropic), [own(0, "typed")]);
+    let items = r#"{"model":"m","input":[{"role":"user","content":"a"},
+        {"type":"message","role":"user","content":[{"type":"input_text","text":"b"},{"type":"input_file","filename":"f"}]},
+        {"type":"function_call_output","call_id":"1","output":[{"type":"input_text","text":"o"}]},
+        {"type":"message","role":"assistant","content":[{"type":"output_text","text":"x"}]}]}"#;
+    assert_eq!(said(Api::OpenaiResponses, items), [own(0, "a"), own(1, "b")]);
+    assert_eq!(
+        said(Api::OpenaiResponses, r#"{"model":"m","input":"hello"}"#),
+        [own(0, "hello")]
+    );
+>>>>>>> 39989ff (What is in the human's role is found in requests; typed text, echoes of models and tools, respelled arguments)
 }

@@ -6,7 +6,11 @@ use bartizan_types::Code;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+<<<<<<< HEAD
 use super::{Fault, Fetch, History, HostedTool, Request, ToolResult, shaped};
+=======
+use super::{Fault, History, HostedTool, Request, Said, ToolResult, shaped};
+>>>>>>> 39989ff (What is in the human's role is found in requests; typed text, echoes of models and tools, respelled arguments)
 use crate::json::{Object, Scanned, Text, span_of};
 
 /// A message of chat completions or Anthropic messages.
@@ -60,6 +64,8 @@ struct Item<'a> {
     name: Option<Text<'a>>,
     #[serde(borrow)]
     content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
     #[serde(borrow)]
     output: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -127,6 +133,10 @@ pub(super) struct Reader<'r, 'a> {
     /// Call id to tool name, from the calls of past answers.
     names: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
     depth: u8,
+    /// Messages in the human's role so far.
+    spoken: u32,
+    /// The content being read is directly that of such a message, at this depth.
+    speaking: Option<u8>,
 }
 
 impl<'r, 'a> Reader<'r, 'a> {
@@ -136,6 +146,8 @@ impl<'r, 'a> Reader<'r, 'a> {
             request,
             names: BTreeMap::new(),
             depth: 0,
+            spoken: 0,
+            speaking: None,
         }
     }
 
@@ -155,18 +167,43 @@ impl<'r, 'a> Reader<'r, 'a> {
             let tool = ["tool", "function"]
                 .iter()
                 .any(|tool| role.eq_ignore_ascii_case(tool));
-            if tool || message.tool_call_id.is_some() {
+            let human = is_human(role);
+            let answers = tool || message.tool_call_id.is_some();
+            if answers {
                 self.result(message.tool_call_id, message.name, message.content);
             }
-            if let Some(content) = message.content {
-                self.content(content)?;
+            match message.content {
+                Some(content) if human && !answers => self.spoken(content)?,
+                Some(content) => self.content(content)?,
+                None => {}
             }
         }
         Ok(())
     }
 
+    /// The content of a message in the human's role.
+    fn spoken(&mut self, content: &'a RawValue) -> Result<(), Fault> {
+        self.say(content);
+        let outer = self.speaking.replace(self.depth + 1);
+        let read = self.content(content);
+        self.speaking = outer;
+        self.spoken = self.spoken.saturating_add(1);
+        read
+    }
+
+    /// Notes a text in the human's role; what is no JSON string is none.
+    fn say(&mut self, text: &RawValue) {
+        if let Some(span) = span_of(self.body, text.get()).filter(|_| text.get().starts_with('"')) {
+            self.request.said.push(Said {
+                message: self.spoken,
+                span,
+            });
+        }
+    }
+
     /// The responses API's `input`: a text, or a list of items.
     pub(super) fn input(&mut self, input: &'a RawValue) -> Result<(), Fault> {
+        self.say(input);
         self.content(input)
     }
 
@@ -206,7 +243,18 @@ impl<'r, 'a> Reader<'r, 'a> {
 
     fn item(&mut self, item: Item<'a>) -> Result<(), Fault> {
         let Text(kind) = item.kind.unwrap_or(Text(Cow::Borrowed("")));
+<<<<<<< HEAD
         let cites = CITES.iter().any(|word| kind.contains(word));
+=======
+        if let Some(text) = item.text
+            && self.speaking == Some(self.depth)
+            && matches!(&*kind, "text" | "input_text")
+        {
+            self.say(text);
+        }
+        let human =
+            matches!(&*kind, "" | "message") && item.role.as_ref().is_some_and(|Text(role)| is_human(role));
+>>>>>>> 39989ff (What is in the human's role is found in requests; typed text, echoes of models and tools, respelled arguments)
         match &*kind {
             "tool_use" => {
                 if let (Some(Text(id)), Some(Text(name))) = (item.id, item.name) {
@@ -264,7 +312,14 @@ impl<'r, 'a> Reader<'r, 'a> {
         }
         // Results of tools that the provider ran keep their own shapes (an object of results, say); only lists can
         // hold parts there. Elsewhere `content` and `output` hold a text or parts.
-        for inner in [item.content, item.output].into_iter().flatten() {
+        let content = match item.content {
+            Some(said) if human && said.get().starts_with(['"', '[', '{']) => {
+                self.spoken(said)?;
+                None
+            }
+            content => content,
+        };
+        for inner in [content, item.output].into_iter().flatten() {
             if inner.get().starts_with(['[', '{']) {
                 self.content(inner)?;
             }
@@ -350,6 +405,11 @@ impl<'r, 'a> Reader<'r, 'a> {
             .unwrap_or_default();
         self.request.tool_results.push(ToolResult { id, name, span });
     }
+}
+
+/// The role that a human's words come in.
+fn is_human(role: &str) -> bool {
+    role.eq_ignore_ascii_case("user")
 }
 
 /// A list's element: a bare text counts as a part too.
