@@ -83,7 +83,6 @@ impl Shared {
     ) -> Result<(Permit<R>, Passage<R>), Refusal> {
         let span = span_of(&evidence);
         let principal = evidence.principal.clone();
-        let again = evidence.clone();
         let mut effects = Vec::with_capacity(3);
         let crossing = Crossing::begin(self.policy.load_full(), evidence, outbound, &mut effects);
         let mut passage = Passage {
@@ -112,11 +111,10 @@ impl Shared {
                             }
                         }
                     }
-                    Effect::Reassess => {
-                        let mut evidence = again.clone();
+                    Effect::Reassess(mut evidence) => {
                         evidence.now = clock::now();
                         evidence.epoch = self.sessions.epoch(&principal);
-                        next = Some(Input::Reassessed(Box::new(evidence)));
+                        next = Some(Input::Reassessed(evidence));
                     }
                     Effect::Forward(minted) => permit = Some(minted),
                     Effect::Refuse(refusal) => return Err(passage.refused(refusal)),

@@ -46,7 +46,7 @@ pub enum Input {
     },
     /// An `Append` failed, or could not be queued.
     LedgerFailed(Code),
-    /// Answer to [`Effect::Reassess`]: the evidence as it is now, of the same call.
+    /// Answer to [`Effect::Reassess`]: its evidence as it is now, of the same call.
     Reassessed(Box<Evidence>),
     /// The upstream answered; nothing of it has gone to the agent yet.
     Answered(AnswerFacts),
@@ -90,8 +90,8 @@ pub enum Effect<R> {
         /// Whether to answer with [`Input::Durable`] once it is.
         wait: bool,
     },
-    /// Read the evidence again, under the session's present epoch, and answer with [`Input::Reassessed`].
-    Reassess,
+    /// Bring this evidence up to date, to the session's present epoch, and answer with [`Input::Reassessed`].
+    Reassess(Box<Evidence>),
     /// Forward the call.
     Forward(Permit<R>),
     /// Let the answer go back.
@@ -351,7 +351,7 @@ impl<R> Crossing<R> {
                 out,
             );
         }
-        out.push(Effect::Reassess);
+        out.push(Effect::Reassess(at.evidence));
         self.state = State::Reassessing(Reassessing {
             outbound: at.outbound,
             call,

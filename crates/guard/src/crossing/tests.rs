@@ -97,7 +97,10 @@ impl Monitor {
                     assert!(!wait && record.ending.is_some() && record.call.is_some());
                     self.closings += 1;
                 }
-                Effect::Reassess => assert_eq!(self.forwards, 0),
+                Effect::Reassess(stale) => {
+                    assert_eq!(self.forwards, 0);
+                    assert_eq!(stale.call.id, evidence().call.id);
+                }
                 Effect::Forward(permit) => {
                     let (ruling, epoch) = self.last_ruling.expect("forwarded without a record");
                     assert_eq!(ruling, RulingWord::Allow, "forwarded what was not allowed");
@@ -312,7 +315,7 @@ fn shape(out: &[Effect<&'static str>]) -> String {
             });
             format!("append({what}{})", if *wait { ", wait" } else { "" })
         }
-        Effect::Reassess => "reassess".to_owned(),
+        Effect::Reassess(_) => "reassess".to_owned(),
         Effect::Forward(_) => "forward".to_owned(),
         Effect::Release(_) => "release".to_owned(),
         Effect::Refuse(refusal) => format!("refuse({})", refusal.code),
