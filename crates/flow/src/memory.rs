@@ -144,6 +144,14 @@ impl Memory {
         }
     }
 
+    /// What a session that begins beside this one takes over: its taint, and nothing that vouches.
+    #[must_use]
+    pub fn shadow(&self) -> Self {
+        let mut shadow = Self::new();
+        shadow.inherit(self);
+        shadow
+    }
+
     /// A new session of an identity that has read something already: it begins with the taint of what was read, and
     /// with none of what was vouched for. A fresh handle sheds nothing.
     pub fn inherit(&mut self, earlier: &Self) {

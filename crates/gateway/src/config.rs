@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use bartizan_flow::{Class, Effect, PathPattern, Role};
-use bartizan_types::{ModelName, ServerName, ToolName, UpstreamName};
+use bartizan_types::{AgentId, ModelName, ServerName, ToolName, UpstreamName};
 use bartizan_wire::model::Api;
 use http::Uri;
 
@@ -181,17 +181,47 @@ pub enum EnvValue {
     Secret(String),
 }
 
-/// How calls are joined to sessions.
-#[derive(Debug, Clone, Copy)]
+/// How calls are joined to sessions, and what of a request to a model the human typed.
+#[derive(Debug, Clone)]
 pub struct Sessions {
     /// A session ends after this long without a call.
     pub idle: Duration,
+    /// What stands for the human's words, of agents that `agents` does not name.
+    pub prompt: Prompt,
+    /// The same by agent.
+    pub agents: BTreeMap<AgentId, Prompt>,
+    /// Domains of the organisation's own: addresses in them are its directory.
+    pub domains: Vec<String>,
+}
+
+impl Sessions {
+    /// What stands for the human's words in this agent's requests.
+    #[must_use]
+    pub fn prompt_of(&self, agent: &AgentId) -> Prompt {
+        self.agents.get(agent).copied().unwrap_or(self.prompt)
+    }
+}
+
+/// What of a request to a model the human typed, as the operator declares it for an agent. The role alone proves
+/// nothing: an agent that puts other people's text there must not be declared so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Prompt {
+    /// Nothing is known to be hers.
+    #[default]
+    None,
+    /// The first message in the human's role.
+    First,
+    /// Every message in the human's role.
+    Every,
 }
 
 impl Default for Sessions {
     fn default() -> Self {
         Self {
             idle: Duration::from_secs(30 * 60),
+            prompt: Prompt::None,
+            agents: BTreeMap::new(),
+            domains: Vec::new(),
         }
     }
 }

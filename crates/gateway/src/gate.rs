@@ -11,7 +11,10 @@ use bartizan_types::{
     Surface, Timestamp,
 };
 
-use crate::{Shared, clock, sessions::Session};
+use crate::{
+    Shared, clock,
+    sessions::{Session, Traced},
+};
 
 /// Who calls, as checked at the edge.
 #[derive(Debug, Clone)]
@@ -20,6 +23,30 @@ pub(crate) struct Caller {
     pub principal: Arc<Principal>,
     /// Its session.
     pub session: Session,
+}
+
+/// A call as the guard is asked about it, with what is needed to ask again.
+pub(crate) struct Asking {
+    evidence: Evidence,
+    session: Session,
+    traced: Option<Traced>,
+}
+
+impl Asking {
+    /// What the guard is asked about.
+    pub(crate) const fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// With where its arguments came from.
+    #[must_use]
+    pub(crate) fn traced(mut self, traced: Option<Traced>) -> Self {
+        if let Some(traced) = &traced {
+            traced.mark(&mut self.evidence.call);
+        }
+        self.traced = traced;
+        self
+    }
 }
 
 /// One finished call, for telemetry: names and numbers, never content.
@@ -59,15 +86,20 @@ pub(crate) struct Passage<R> {
 
 impl Shared {
     /// The evidence of a call by this caller.
-    pub(crate) fn evidence(&self, caller: &Caller, call: CallFacts, findings: Vec<Finding>) -> Evidence {
-        Evidence {
+    pub(crate) fn evidence(&self, caller: &Caller, call: CallFacts, findings: Vec<Finding>) -> Asking {
+        let evidence = Evidence {
             now: clock::now(),
             principal: Principal::clone(&caller.principal),
             session: caller.session.id,
-            epoch: self.sessions.epoch(&caller.principal),
+            epoch: caller.session.epoch(),
             call,
             findings,
             approved: None,
+        };
+        Asking {
+            evidence,
+            session: caller.session.clone(),
+            traced: None,
         }
     }
 
@@ -78,11 +110,15 @@ impl Shared {
     /// The refusal to tell the caller. It is already recorded, or the ledger is what failed.
     pub(crate) async fn enter<R>(
         self: &Arc<Self>,
-        evidence: Evidence,
+        asking: Asking,
         outbound: R,
     ) -> Result<(Permit<R>, Passage<R>), Refusal> {
+        let Asking {
+            evidence,
+            session,
+            traced,
+        } = asking;
         let span = span_of(&evidence);
-        let principal = evidence.principal.clone();
         let mut effects = Vec::with_capacity(3);
         let crossing = Crossing::begin(self.policy.load_full(), evidence, outbound, &mut effects);
         let mut passage = Passage {
@@ -101,7 +137,7 @@ impl Shared {
                         passage.note(&record);
                         match self.write(&record, wait).await {
                             Ok(Some(receipt)) => {
-                                let epoch = self.sessions.epoch(&principal);
+                                let epoch = session.epoch();
                                 next = Some(Input::Durable { receipt, epoch });
                             }
                             Ok(None) => {}
@@ -113,7 +149,10 @@ impl Shared {
                     }
                     Effect::Reassess(mut evidence) => {
                         evidence.now = clock::now();
-                        evidence.epoch = self.sessions.epoch(&principal);
+                        evidence.epoch = session.epoch();
+                        if let Some(traced) = &traced {
+                            traced.again(&mut evidence.call);
+                        }
                         next = Some(Input::Reassessed(evidence));
                     }
                     Effect::Forward(minted) => permit = Some(minted),

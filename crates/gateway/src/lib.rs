@@ -220,7 +220,7 @@ impl Gateway {
             meters: Arc::new(Meters::default()),
             address,
             tokens: TokenCache::new(TOKENS),
-            sessions: Sessions::new(config.sessions.idle),
+            sessions: Sessions::new(&config.sessions),
             rejections: Rejections::new(config.limits.rejections_per_minute),
             slots: Arc::new(Semaphore::new(config.limits.concurrent_calls)),
             room: Arc::new(Semaphore::new(serve::room_kib(&config.limits))),

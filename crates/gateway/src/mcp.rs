@@ -9,6 +9,7 @@ mod conn;
 mod exchange;
 mod flow;
 mod hub;
+mod labels;
 mod listings;
 mod manifests;
 mod notices;

@@ -1,6 +1,7 @@
 //! Calls to models: decoded, ruled on, forwarded, and their answers brought back with every tool call in them ruled
 //! on first. Unary here, streamed in `stream`.
 
+mod proposals;
 mod routes;
 mod stream;
 
@@ -9,12 +10,12 @@ use std::{collections::BTreeSet, sync::Arc};
 use aws_lc_rs::digest;
 use bartizan_guard::AnswerFacts;
 use bartizan_types::{
-    Action, Arguments, CallFacts, Code, Digest, Effects, Finding, FindingKind, ModelName, PinState, Refusal,
-    Resource, Severity, ToolName, UpstreamName,
+    Action, Arguments, CallFacts, Code, Digest, Finding, FindingKind, ModelName, Refusal, Resource, Severity,
+    ToolName, UpstreamName,
 };
 use bartizan_wire::{
     json::{self, Bounds},
-    model::{self as wire, Answered, Api, Fetch, Proposal, ProposalKind},
+    model::{self as wire, Answered, Api, Fetch},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts, response};
@@ -29,6 +30,7 @@ use crate::{
     clock,
     edge::{self, BodyBounds},
     gate::{Caller, Passage},
+    sessions::{Heard, Traced},
     upstream::{self, Outbound},
 };
 
@@ -66,6 +68,11 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// Facts of a call by this request.
+    fn facts(&self, action: Action, resource: Resource) -> CallFacts {
+        CallFacts::new(clock::mint(clock::now()), action, resource, self.api.surface())
+    }
+
     fn early(&self, code: Code) -> Refusal {
         self.shared.reject(code, Some(&self.caller.principal))
     }
@@ -105,6 +112,8 @@ pub(crate) async fn call(
         .routes
         .targets(api, &model)
         .map_err(|code| asked.early(code))?;
+    let heard = Heard::new(scanned.text(), &request);
+    asked.caller.session = shared.sessions.converse(&caller.principal, clock::now(), &heard);
     let digest = sha256(&body);
     let mut unreachable = None;
     for target in targets {
@@ -122,23 +131,17 @@ pub(crate) async fn call(
                 &shared.secrets,
             )
             .map_err(|code| asked.early(code))?;
+        let resource = Resource::Model {
+            model: to,
+            upstream: target.upstream.clone(),
+        };
         let facts = CallFacts {
-            id: clock::mint(clock::now()),
-            action: Action::Generate,
-            resource: Resource::Model {
-                model: to,
-                upstream: target.upstream.clone(),
-            },
-            surface: api.surface(),
             streaming: request.stream,
             bytes: u64::try_from(body.len()).unwrap_or(u64::MAX),
             digest,
-            pin: PinState::None,
-            effects: Effects::default(),
-            arguments: None,
-            flow: None,
+            ..asked.facts(Action::Generate, resource)
         };
-        let evidence = shared.evidence(caller, facts, Vec::new());
+        let evidence = shared.evidence(&asked.caller, facts, Vec::new());
         let (permit, passage) = shared.enter(evidence, outbound).await?;
         match upstream::send(permit, shared.config.limits.upstream_timeout).await {
             Ok(response) => return come_back(&asked, endpoint, passage, response).await,
@@ -196,17 +199,10 @@ async fn side_calls(
     for side in sides {
         let (kind, action, resource, arguments) = side_of(asked, &side, upstream)?;
         let facts = CallFacts {
-            id: clock::mint(clock::now()),
-            action,
-            resource,
-            surface: asked.api.surface(),
             streaming: request.stream,
-            bytes: 0,
             digest,
-            pin: PinState::None,
-            effects: Effects::default(),
             arguments,
-            flow: None,
+            ..asked.facts(action, resource)
         };
         let finding = Finding {
             kind,
@@ -216,7 +212,7 @@ async fn side_calls(
             pointer: String::new(),
             taxonomy: vec!["ASI02".to_owned()],
         };
-        pass(asked, facts, vec![finding]).await?;
+        pass(asked, facts, vec![finding], None).await?;
     }
     Ok(())
 }
@@ -269,53 +265,21 @@ fn arguments_of(fetch: &Fetch) -> Arguments {
 }
 
 /// Rules on a call that forwards nothing of its own.
-async fn pass(asked: &Asked, facts: CallFacts, findings: Vec<Finding>) -> Result<(), Refusal> {
-    let evidence = asked.shared.evidence(&asked.caller, facts, findings);
+async fn pass(
+    asked: &Asked,
+    facts: CallFacts,
+    findings: Vec<Finding>,
+    traced: Option<Traced>,
+) -> Result<(), Refusal> {
+    let evidence = asked
+        .shared
+        .evidence(&asked.caller, facts, findings)
+        .traced(traced);
     let (permit, mut passage) = asked.shared.enter(evidence, ()).await?;
     let () = permit.spend();
     let _call = passage.answered(AnswerFacts::default())?.spend();
     passage.finish();
     Ok(())
-}
-
-/// Rules on a tool call in a model's answer.
-async fn propose(asked: &Asked, proposal: &Proposal) -> Result<(), Refusal> {
-    let Ok(tool) = ToolName::new(&proposal.name) else {
-        return Err(asked.early(Code::ProposalRefused));
-    };
-    let raw = proposal.arguments.get().as_bytes();
-    let needed = asked.shared.policy.load().needs_arguments(Action::ProposeTool);
-    let (action, resource) = match proposal.kind {
-        // A call the provider ran itself was ruled on when the request asked for the tool; its trace in the answer
-        // is ruled on again, as what it is.
-        ProposalKind::Hosted => match &asked.upstream {
-            Some(upstream) => (
-                Action::UseHostedTool,
-                Resource::HostedTool {
-                    upstream: upstream.clone(),
-                    tool,
-                },
-            ),
-            None => return Err(asked.early(Code::Bug)),
-        },
-        ProposalKind::Function | ProposalKind::Custom | ProposalKind::Builtin => {
-            (Action::ProposeTool, Resource::AgentTool { tool })
-        }
-    };
-    let facts = CallFacts {
-        id: clock::mint(clock::now()),
-        action,
-        resource,
-        surface: asked.api.surface(),
-        streaming: false,
-        bytes: u64::try_from(raw.len()).unwrap_or(u64::MAX),
-        digest: sha256(raw),
-        pin: PinState::None,
-        effects: Effects::default(),
-        arguments: needed.then(|| json::arguments(&proposal.arguments)),
-        flow: None,
-    };
-    pass(asked, facts, Vec::new()).await
 }
 
 async fn come_back(
@@ -348,7 +312,7 @@ async fn come_back(
             Err(_) if !head.status.is_success() => Answered::default(),
             Err(fault) => return Err(passage.failed(fault.of_upstream().code)),
         };
-        if let Err(refusal) = rule_on(asked, &answered).await {
+        if let Err(refusal) = proposals::rule_on(asked, &answered.proposals).await {
             passage.withheld(refusal.code);
             return Err(refusal);
         }
@@ -364,13 +328,6 @@ async fn come_back(
     let answer = dressed(&head, &passage, AgentBody::whole(release, bytes));
     passage.finish();
     Ok(answer)
-}
-
-async fn rule_on(asked: &Asked, answered: &Answered) -> Result<(), Refusal> {
-    for proposal in &answered.proposals {
-        propose(asked, proposal).await?;
-    }
-    Ok(())
 }
 
 /// The upstream's status and harmless headers around a body, with the call's id.
@@ -452,20 +409,12 @@ pub(crate) async fn list(
         .first(api)
         .ok_or_else(|| asked.early(Code::ModelUnknown))?
         .clone();
+    let resource = Resource::Upstream {
+        upstream: upstream.clone(),
+    };
     let facts = CallFacts {
-        id: clock::mint(clock::now()),
-        action: Action::ListModels,
-        resource: Resource::Upstream {
-            upstream: upstream.clone(),
-        },
-        surface: api.surface(),
-        streaming: false,
-        bytes: 0,
         digest: sha256(b""),
-        pin: PinState::None,
-        effects: Effects::default(),
-        arguments: None,
-        flow: None,
+        ..asked.facts(Action::ListModels, resource)
     };
     let names = shared.routes.names(api);
     let evidence = shared.evidence(caller, facts, Vec::new());

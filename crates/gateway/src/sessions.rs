@@ -1,137 +1,382 @@
-//! Joins calls to sessions by what a caller can't choose: the authenticated identity.
+//! Joins calls to sessions by what a caller can't choose, and keeps what each session has read.
 //!
-//! Every live call of one (agent, user) shares that identity's session; a new session starts only after an idle
-//! spell. A client can't pick, split or rotate it, so nothing is laundered by a fresh id.
+//! An identity (agent and user) has one session without a conversation, and one for each live conversation with a
+//! model. A call over MCP joins the conversation whose pending tool call it spends; where none or several fit, it is
+//! judged by the worst of all of them. A new conversation begins with the taint of the identity's others, so a fresh
+//! handle sheds nothing.
+//!
+//! INVARIANT: forgetting only tightens. A session dropped for want of room leaves its taint with its identity, an
+//! identity dropped leaves the strictest start to all that begin within the idle time.
+
+mod heard;
+mod task;
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use bartizan_types::{AgentId, Principal, SessionId, Timestamp, UserId};
+use bartizan_flow::{Assessment, Content, Echoes, Joined, Manifest};
+use bartizan_types::{AgentId, CallFacts, Digest, Flow, Principal, SessionId, Timestamp, UserId};
+use serde_json::Value;
 
-use crate::clock;
+pub(crate) use heard::{Heard, Proposed};
+use task::Task;
+
+use crate::{clock, config};
 
 /// Identities remembered at most; beyond it, idle ones are dropped first, then the least recently seen.
 const IDENTITIES: usize = 65_536;
+/// Conversations of one identity; beyond it, the least recently seen goes.
+const TASKS: usize = 32;
+/// Conversations in all; beyond it, no identity keeps more than one.
+const TASKS_IN_ALL: usize = 16_384;
 
-/// A session as a call sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A session as a call sees it: one conversation, or all those that it may belong to.
+#[derive(Debug, Clone)]
 pub(crate) struct Session {
     /// The handle we minted.
     pub id: SessionId,
-    /// How many tainting reads it has had. Rulings are compared with it before a permit is minted.
-    pub epoch: u64,
+    /// How the call was joined.
+    pub joined: Joined,
+    tasks: Arc<[Arc<Task>]>,
 }
 
-#[derive(Debug)]
+impl Session {
+    fn one(task: &Arc<Task>, joined: Joined) -> Self {
+        Self {
+            id: task.id,
+            joined,
+            tasks: Arc::new([Arc::clone(task)]),
+        }
+    }
+
+    /// How many tainting reads it has had. Rulings are compared with it before a permit is minted.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.tasks
+            .iter()
+            .fold(0, |sum, task| sum.wrapping_add(task.epoch()))
+    }
+
+    /// Traces the arguments of a call of `tool`: the worst of what each conversation knows of them.
+    pub(crate) fn assess(&self, tool: &str, manifest: &Manifest, arguments: &Value) -> Assessment {
+        let each = self
+            .tasks
+            .iter()
+            .map(|task| task.assess(tool, manifest, arguments));
+        let worst = each.reduce(|worst, next| worst.join(&next));
+        worst.unwrap_or_else(|| Task::stranger().assess(tool, manifest, arguments))
+    }
+
+    /// Takes in what a tool answered.
+    pub(crate) fn read(&self, manifest: &Manifest, call: Option<&Assessment>, content: Content<'_>) {
+        for task in self.tasks.iter() {
+            task.read(manifest, call, content);
+        }
+    }
+
+    /// Takes in text from outside that no manifest speaks of.
+    pub(crate) fn taint(&self, text: &str) {
+        self.read(&Manifest::unknown(), None, Content::Text(text));
+    }
+
+    /// Remembers a text that goes to the agent and has been read, so that it is known again in the model's request.
+    pub(crate) fn know(&self, text: &str) {
+        for task in self.tasks.iter() {
+            task.know(text);
+        }
+    }
+
+    /// Notes the tool calls of a model's answer, for the calls that will spend them.
+    pub(crate) fn propose(&self, proposed: Proposed) {
+        for task in self.tasks.iter() {
+            task.propose(proposed.clone());
+        }
+    }
+
+    /// The manifest of a tool of the agent's own, from what the request to the model said of it.
+    pub(crate) fn local(&self, tool: &str) -> Option<Arc<Manifest>> {
+        self.tasks.iter().find_map(|task| task.local(tool))
+    }
+}
+
+/// The facts of flow of a call that was traced, to be traced again when the session read something in between.
+#[derive(Clone)]
+pub(crate) struct Traced {
+    /// The session.
+    pub session: Session,
+    /// The tool, by the name that the human's words are compared with.
+    pub tool: String,
+    /// What is declared of it.
+    pub manifest: Arc<Manifest>,
+    /// What it is called with.
+    pub arguments: Arc<Value>,
+    /// Of a proposal: the call crosses again.
+    pub crosses: bool,
+    /// The arguments go out as they are: nothing can be spelled otherwise on the way.
+    pub fixed: bool,
+    /// What was found.
+    pub found: Arc<Assessment>,
+}
+
+impl Traced {
+    /// Traces a call.
+    pub(crate) fn new(session: &Session, tool: &str, manifest: Arc<Manifest>, arguments: Value) -> Self {
+        let found = Arc::new(session.assess(tool, &manifest, &arguments));
+        Self {
+            session: session.clone(),
+            tool: tool.to_owned(),
+            manifest,
+            arguments: Arc::new(arguments),
+            crosses: false,
+            fixed: false,
+            found,
+        }
+    }
+
+    /// Puts the facts into a call.
+    pub(crate) fn mark(&self, call: &mut CallFacts) {
+        call.flow = Some(Box::new(self.facts(&self.found)));
+    }
+
+    fn facts(&self, found: &Assessment) -> Flow {
+        let mut flow = found.flow(self.session.joined);
+        flow.crosses = self.crosses;
+        flow.whole &= !self.fixed || found.rewritten(&self.arguments).is_none();
+        flow
+    }
+
+    /// Traces it again. A spelling that was to go out and is no longer vouched for can't be taken back, so then the
+    /// call is not whole and asks.
+    pub(crate) fn again(&self, call: &mut CallFacts) {
+        let now = self.session.assess(&self.tool, &self.manifest, &self.arguments);
+        let mut flow = self.facts(&now);
+        flow.whole &= now.rewritten(&self.arguments) == self.found.rewritten(&self.arguments);
+        call.flow = Some(Box::new(flow));
+    }
+}
+
+type Identity = (AgentId, Option<UserId>);
+
 struct Live {
-    session: Session,
+    /// The session of what no conversation claims.
+    base: Arc<Task>,
+    tasks: Vec<Arc<Task>>,
+    /// What models and tools wrote for this identity.
+    echoes: Arc<Mutex<Echoes>>,
     seen: Timestamp,
 }
 
+impl Live {
+    fn new(now: Timestamp, strict: bool) -> Self {
+        let base = if strict { Task::stranger() } else { Task::empty() };
+        Self {
+            base: Arc::new(base.minted(now)),
+            tasks: Vec::new(),
+            echoes: Arc::default(),
+            seen: now,
+        }
+    }
+
+    /// Everything live, or the base where no conversation is.
+    fn all(&self) -> Session {
+        match self.tasks.as_slice() {
+            [] => Session::one(&self.base, Joined::Alone),
+            [only] => Session::one(only, Joined::Only),
+            several => Session {
+                id: self.base.id,
+                joined: Joined::All,
+                tasks: several.into(),
+            },
+        }
+    }
+}
+
+#[derive(Default)]
+struct Table {
+    live: HashMap<Identity, Live>,
+    /// When a live identity was last dropped for want of room.
+    forgot: Option<Timestamp>,
+    tasks: usize,
+}
+
 /// The live sessions.
-#[derive(Debug)]
 pub(crate) struct Sessions {
-    idle: Duration,
-    live: Mutex<HashMap<(AgentId, Option<UserId>), Live>>,
+    config: config::Sessions,
+    table: Mutex<Table>,
 }
 
 impl Sessions {
-    /// Sessions that end after `idle` without a call.
-    pub(crate) fn new(idle: Duration) -> Self {
+    /// No sessions yet.
+    pub(crate) fn new(config: &config::Sessions) -> Self {
         Self {
-            idle,
-            live: Mutex::new(HashMap::new()),
+            config: config.clone(),
+            table: Mutex::new(Table::default()),
         }
     }
 
-    /// The session of this identity's call at `now`.
-    pub(crate) fn join(&self, principal: &Principal, now: Timestamp) -> Session {
-        let idle = u64::try_from(self.idle.as_micros()).unwrap_or(u64::MAX);
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+    fn idle(&self) -> u64 {
+        u64::try_from(self.config.idle.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The identity's live sessions at `now`, idle conversations dropped.
+    fn with<T>(
+        &self,
+        principal: &Principal,
+        now: Timestamp,
+        take: impl FnOnce(&mut Table, &Identity) -> T,
+    ) -> T {
+        let idle = self.idle();
         let key = (principal.agent.clone(), principal.user.clone());
-        if let Some(entry) = live.get_mut(&key)
-            && now.micros_since(entry.seen) <= idle
-        {
-            entry.seen = entry.seen.max(now);
-            return entry.session;
-        }
-        if live.len() >= IDENTITIES {
-            live.retain(|_, entry| now.micros_since(entry.seen) <= idle);
-            while live.len() >= IDENTITIES {
-                let Some(oldest) = live
-                    .iter()
-                    .min_by_key(|(_, entry)| entry.seen)
-                    .map(|(key, _)| key.clone())
-                else {
-                    break;
-                };
-                live.remove(&oldest);
+        let mut table = self.table();
+        let fresh = match table.live.get_mut(&key) {
+            Some(live) if now.micros_since(live.seen) <= idle => {
+                live.seen = live.seen.max(now);
+                let before = live.tasks.len();
+                live.tasks.retain(|task| now.micros_since(task.seen()) <= idle);
+                let gone = before - live.tasks.len();
+                table.tasks = table.tasks.saturating_sub(gone);
+                false
+            }
+            _ => true,
+        };
+        if fresh {
+            table.room(now, idle);
+            let strict = table.forgot.is_some_and(|at| now.micros_since(at) <= idle);
+            if let Some(old) = table.live.insert(key.clone(), Live::new(now, strict)) {
+                table.tasks = table.tasks.saturating_sub(old.tasks.len());
             }
         }
-        let session = Session {
-            id: clock::mint(now),
-            epoch: 0,
+        take(&mut table, &key)
+    }
+
+    /// The session of a call that is no conversation's own.
+    pub(crate) fn join(&self, principal: &Principal, now: Timestamp) -> Session {
+        self.with(principal, now, |table, key| table.live.get(key).map(Live::all))
+            .unwrap_or_else(|| Session::one(&Arc::new(Task::stranger().minted(now)), Joined::Alone))
+    }
+
+    /// The conversation that a request to a model goes on with, or begins: what stands in the human's role is taken
+    /// as the operator declared it for this agent, and the results of tools are read.
+    pub(crate) fn converse(&self, principal: &Principal, now: Timestamp, heard: &Heard<'_>) -> Session {
+        let rule = self.config.prompt_of(&principal.agent);
+        let root = heard.root();
+        let begun = self.with(principal, now, |table, key| {
+            let crowded = table.tasks >= TASKS_IN_ALL;
+            let live = table.live.get_mut(key)?;
+            if let Some(task) = live.tasks.iter().find(|task| task.root == root) {
+                return Some(Arc::clone(task));
+            }
+            // A conversation that begins while a tool of the agent's own is at work may be that tool's: its prompt
+            // is then what a model wrote.
+            let delegated = live.tasks.iter().any(|other| other.delegates(now));
+            let may_hear = !delegated && rule != config::Prompt::None;
+            let echoes = may_hear.then(|| Arc::clone(&live.echoes));
+            let task = Arc::new(Task::begin(now, root, &self.config, principal, echoes));
+            for other in live.tasks.iter().chain([&live.base]) {
+                task.inherit(other);
+            }
+            let most = if crowded { 1 } else { TASKS };
+            let mut gone = 0;
+            while live.tasks.len() >= most {
+                let oldest =
+                    (0..live.tasks.len()).min_by_key(|at| live.tasks.get(*at).map(|task| task.seen()));
+                let Some(oldest) = oldest else { break };
+                live.base.inherit(&live.tasks.swap_remove(oldest));
+                gone += 1;
+            }
+            live.tasks.push(Arc::clone(&task));
+            table.tasks = (table.tasks + 1).saturating_sub(gone);
+            Some(task)
+        });
+        let Some(task) = begun else {
+            return self.join(principal, now);
         };
-        live.insert(key, Live { session, seen: now });
-        session
+        let texts = task.hear(now, heard, rule);
+        if rule != config::Prompt::None && !texts.is_empty() {
+            self.wrote(principal, now, texts.iter().map(String::as_str));
+        }
+        Session::one(&task, Joined::Only)
     }
 
-    /// The epoch the identity's session stands at now.
-    pub(crate) fn epoch(&self, principal: &Principal) -> u64 {
-        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        live.get(&(principal.agent.clone(), principal.user.clone()))
-            .map_or(0, |entry| entry.session.epoch)
+    /// Remembers what models and tools wrote for this identity.
+    pub(crate) fn wrote<'a>(
+        &self,
+        principal: &Principal,
+        now: Timestamp,
+        texts: impl Iterator<Item = &'a str>,
+    ) {
+        if self.config.prompt_of(&principal.agent) == config::Prompt::None {
+            return;
+        }
+        let echoes = self.with(principal, now, |table, key| {
+            table.live.get(key).map(|live| Arc::clone(&live.echoes))
+        });
+        if let Some(echoes) = echoes {
+            let mut echoes = echoes.lock().unwrap_or_else(PoisonError::into_inner);
+            texts.for_each(|text| echoes.wrote(text));
+        }
     }
 
-    /// How many sessions are remembered.
+    /// The session of a call to a tool: the conversation whose pending call this is, spent by it.
+    pub(crate) fn spend(
+        &self,
+        principal: &Principal,
+        now: Timestamp,
+        names: &[&str],
+        arguments: Digest,
+    ) -> Session {
+        let spent = self.with(principal, now, |table, key| {
+            let live = table.live.get(key)?;
+            let mut fit = live.tasks.iter().filter(|task| task.owes(names, arguments));
+            let (first, more) = (fit.next(), fit.next());
+            Some(match (first, more) {
+                (Some(task), None) => {
+                    task.spend(names, arguments);
+                    Session::one(task, Joined::Pending)
+                }
+                _ => live.all(),
+            })
+        });
+        spent.unwrap_or_else(|| self.join(principal, now))
+    }
+
+    /// How many sessions are remembered: one for each identity, and one for each conversation.
     pub(crate) fn len(&self) -> usize {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).len()
+        let table = self.table();
+        table.live.len() + table.tasks
     }
+}
+
+impl Table {
+    /// Makes room for one more identity.
+    fn room(&mut self, now: Timestamp, idle: u64) {
+        if self.live.len() < IDENTITIES {
+            return;
+        }
+        self.live.retain(|_, entry| now.micros_since(entry.seen) <= idle);
+        while self.live.len() >= IDENTITIES {
+            let oldest = self
+                .live
+                .iter()
+                .min_by_key(|(_, entry)| entry.seen)
+                .map(|(key, _)| key.clone());
+            let Some(oldest) = oldest else { break };
+            self.live.remove(&oldest);
+            self.forgot = Some(now);
+        }
+        self.tasks = self.live.values().map(|live| live.tasks.len()).sum();
+    }
+}
+
+/// A handle of ours.
+fn mint(now: Timestamp) -> SessionId {
+    clock::mint(now)
 }
 
 #[cfg(test)]
-mod tests {
-    use bartizan_types::{AuthMethod, Issuer, KeyId};
-
-    use super::*;
-
-    fn principal(agent: &str) -> Principal {
-        Principal {
-            agent: AgentId::new(agent).unwrap(),
-            user: None,
-            act: Vec::new(),
-            groups: std::collections::BTreeSet::new(),
-            issuer: Issuer::new("bartizan").unwrap(),
-            credential: KeyId::new("k").unwrap(),
-            method: AuthMethod::ApiKey,
-            expires: None,
-        }
-    }
-
-    #[test]
-    fn an_identity_keeps_its_session_until_idle() {
-        let sessions = Sessions::new(Duration::from_secs(60));
-        let at = Timestamp::from_unix_seconds;
-        let first = sessions.join(&principal("a"), at(100));
-        assert_eq!(sessions.join(&principal("a"), at(160)), first);
-        assert_ne!(sessions.join(&principal("b"), at(160)), first);
-        assert_ne!(sessions.join(&principal("a"), at(221)), first);
-    }
-
-    #[test]
-    fn a_clock_that_jumps_back_sheds_nothing() {
-        let sessions = Sessions::new(Duration::from_secs(60));
-        let first = sessions.join(&principal("a"), Timestamp::from_unix_seconds(100));
-        assert_eq!(
-            sessions.join(&principal("a"), Timestamp::from_unix_seconds(5)),
-            first
-        );
-        assert_eq!(
-            sessions.join(&principal("a"), Timestamp::from_unix_seconds(150)),
-            first
-        );
-    }
-}
+mod tests;

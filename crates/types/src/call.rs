@@ -319,3 +319,23 @@ pub struct CallFacts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flow: Option<Box<Flow>>,
 }
+
+impl CallFacts {
+    /// A call of which nothing else is known: no body, no pin, no hints, no arguments.
+    #[must_use]
+    pub fn new(id: CallId, action: Action, resource: Resource, surface: Surface) -> Self {
+        Self {
+            id,
+            action,
+            resource,
+            surface,
+            streaming: false,
+            bytes: 0,
+            digest: Digest([0; 32]),
+            pin: PinState::None,
+            effects: Effects::default(),
+            arguments: None,
+            flow: None,
+        }
+    }
+}

@@ -24,11 +24,7 @@ pub use crate::Fault;
 pub use answer::{Answered, Usage, decode_answer};
 pub use proposal::{Proposal, ProposalKind};
 pub use refusal::{refusal_body, refusal_event};
-<<<<<<< HEAD
-pub use request::{Fetch, History, HostedTool, Reach, Request, ToolResult, decode_request};
-=======
-pub use request::{History, HostedTool, Request, Said, ToolResult, decode_request};
->>>>>>> 39989ff (What is in the human's role is found in requests; typed text, echoes of models and tools, respelled arguments)
+pub use request::{Fetch, History, HostedTool, Reach, Request, Said, ToolResult, decode_request};
 pub use stream::{Step, Stream, StreamBounds};
 
 /// Which API a body belongs to.

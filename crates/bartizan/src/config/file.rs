@@ -350,18 +350,43 @@ const fn default_leeway_seconds() -> u32 {
     30
 }
 
-/// How calls are joined to sessions.
+/// How calls are joined to sessions, and what of a request to a model the human typed.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Session {
     /// A session ends after this long without a call.
     pub(crate) idle_seconds: u64,
+    /// What stands for the human's words in agents' requests to models. Calls that change something pass unasked only
+    /// where her words ask for them, so with `none` they ask once something untrusted was read.
+    pub(crate) prompt: Prompt,
+    /// The same for single agents, by name.
+    pub(crate) agents: BTreeMap<String, Prompt>,
+    /// Domains of your own organisation. Mail addresses in them count as its directory.
+    pub(crate) domains: Vec<String>,
+}
+
+/// What of a request to a model the human typed. The role alone proves nothing: declare it for agents that put only
+/// her own words there. Quoted blocks, tagged attachments, forwarded mail, and text that a model or a tool wrote before
+/// are left out in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Prompt {
+    /// Nothing.
+    #[default]
+    None,
+    /// The first message with the role `user`.
+    First,
+    /// Every message with the role `user`.
+    Every,
 }
 
 impl Default for Session {
     fn default() -> Self {
         Self {
             idle_seconds: bartizan_gateway::config::Sessions::default().idle.as_secs(),
+            prompt: Prompt::None,
+            agents: BTreeMap::new(),
+            domains: Vec::new(),
         }
     }
 }

@@ -87,6 +87,7 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
             "",
         );
     }
+    let sessions = sessions(&file.session, &mut wrong);
     let state = state_dir(global, Some(file), &base)?;
     wrong.finish()?;
     let listen = &file.listen;
@@ -106,9 +107,7 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
             upstreams,
             models,
             servers,
-            sessions: gateway::Sessions {
-                idle: Duration::from_secs(file.session.idle_seconds),
-            },
+            sessions,
         },
         state,
         pack: pack(file.policy.pack),
@@ -123,6 +122,29 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
         witness: file.ledger.witness.as_ref().map(|path| base.join(path)),
         default_upstreams: file.upstream.is_empty(),
     })
+}
+
+/// How calls are joined, and whose words are prompt.
+fn sessions(session: &file::Session, wrong: &mut Wrong<'_>) -> gateway::Sessions {
+    let prompt = |prompt| match prompt {
+        file::Prompt::None => gateway::Prompt::None,
+        file::Prompt::First => gateway::Prompt::First,
+        file::Prompt::Every => gateway::Prompt::Every,
+    };
+    for domain in &session.domains {
+        if !domain.contains('.') || domain.contains(['@', '/', '*']) {
+            let message = format!("`{domain}` is no domain");
+            wrong.add("session.domains", domain, message, "write it as `example.com`");
+        }
+    }
+    let agent =
+        |(name, rule): (&String, &file::Prompt)| Some((wrong.name("session.agents", name)?, prompt(*rule)));
+    gateway::Sessions {
+        idle: Duration::from_secs(session.idle_seconds),
+        prompt: prompt(session.prompt),
+        agents: session.agents.iter().filter_map(agent).collect(),
+        domains: session.domains.clone(),
+    }
 }
 
 /// In clear only where nobody else listens.

@@ -8,17 +8,18 @@ use bartizan_mcp::{
     refusal,
 };
 use bartizan_types::{
-    Action, CallFacts, Code, Effects, Finding, FindingKind, PinState, Refusal, Resource, ServerName,
-    Severity, Surface, ToolName,
+    Action, CallFacts, Code, Finding, FindingKind, PinState, Refusal, Resource, ServerName, Severity, Surface,
+    ToolName,
 };
 use bartizan_wire::{json, jsonrpc::Id};
 use http::header::HeaderMap;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use super::{
     conn::Conn,
     flow::{Agent, Ctx, Flight, Refused, Reply, Request, likeness},
     hub::lock,
+    labels,
     listings::{catalog, introduce, known, list, told},
     notices::{self, listen},
     open,
@@ -36,34 +37,22 @@ pub(crate) struct Asked<'a> {
 /// Facts of a call with no arguments.
 pub(crate) fn facts(ctx: &Ctx, action: Action, resource: Resource) -> CallFacts {
     CallFacts {
-        id: clock::mint(clock::now()),
-        action,
-        resource,
-        surface: Surface::Mcp,
-        streaming: false,
         bytes: ctx.body.0,
         digest: ctx.body.1,
-        pin: PinState::None,
-        effects: Effects::default(),
-        arguments: None,
-        flow: None,
+        ..CallFacts::new(clock::mint(clock::now()), action, resource, Surface::Mcp)
     }
 }
 
 /// Facts of opening a conversation.
 pub(crate) fn connecting(server: &ServerName) -> CallFacts {
     CallFacts {
-        id: clock::mint(clock::now()),
-        action: Action::Connect,
-        resource: on_server(server),
-        surface: Surface::Mcp,
-        streaming: false,
-        bytes: 0,
         digest: sha256(b""),
-        pin: PinState::None,
-        effects: Effects::default(),
-        arguments: None,
-        flow: None,
+        ..CallFacts::new(
+            clock::mint(clock::now()),
+            Action::Connect,
+            on_server(server),
+            Surface::Mcp,
+        )
     }
 }
 
@@ -87,6 +76,7 @@ pub(crate) fn own_request(method: Method, params: Option<Box<RawValue>>, facts: 
         findings: Vec::new(),
         mirrored: Vec::new(),
         listed: None,
+        traced: None,
     }
 }
 
@@ -107,6 +97,7 @@ fn plain(asked: &Asked<'_>, facts: CallFacts) -> Request {
         findings: Vec::new(),
         mirrored: Vec::new(),
         listed: None,
+        traced: None,
     }
 }
 
@@ -227,10 +218,23 @@ async fn call_tool(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
         call.arguments = arguments.map(json::arguments);
     }
     // What is withheld is ruled on as such, and its arguments are nobody's business.
-    let mirrored = if listed.withheld {
-        Vec::new()
+    let (mirrored, labelled) = if listed.withheld {
+        (Vec::new(), labels::Call::untraced(ctx))
     } else {
-        checked(ctx, &listed, arguments)?
+        let (value, mirrored) = checked(ctx, &listed, arguments)?;
+        let called = asked.params.text("name").ok().flatten().unwrap_or_default();
+        let names = labels::Names {
+            asked: &called,
+            server,
+            tool: &tool,
+        };
+        let labelled = labels::Call::trace(ctx, &names, value, asked.raw);
+        // In another spelling it is still to fit, and what headers repeat is repeated anew.
+        let mirrored = match &labelled.respelled {
+            None => mirrored,
+            Some(respelled) => respelled.check(&listed).map_err(|code| ctx.early(code))?,
+        };
+        (mirrored, labelled)
     };
     let mut findings = conn.findings();
     findings.extend(listed.findings.iter().cloned());
@@ -240,12 +244,14 @@ async fn call_tool(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
         findings,
         mirrored,
         listed: Some(listed),
+        params: labelled.params(asked.raw),
+        traced: labelled.traced,
         ..plain(&asked, call)
     };
-    fly(ctx, conn, request, asked).await
+    fly(&labelled.ctx, conn, request, asked).await
 }
 
-/// Checks arguments against the tool's pinned schema. Gives the headers that must repeat some of them.
+/// Checks arguments against the tool's pinned schema. Gives them, and the headers that must repeat some of them.
 ///
 /// # Errors
 /// The refusal, with the place that does not fit.
@@ -253,7 +259,7 @@ fn checked(
     ctx: &Ctx,
     listed: &Listed,
     arguments: Option<&RawValue>,
-) -> Result<Vec<(String, String)>, Refused> {
+) -> Result<(Value, Vec<(String, String)>), Refused> {
     let early = |code| ctx.early(code);
     let schema = listed.input.as_ref().ok_or_else(|| early(Code::ToolWithheld))?;
     let value = schema.check_arguments(arguments).map_err(|mismatch| Refused {
@@ -261,7 +267,7 @@ fn checked(
         detail: Some(mismatch.to_string()),
     })?;
     if schema.headers().is_empty() {
-        return Ok(Vec::new());
+        return Ok((value, Vec::new()));
     }
     if let Some(headers) = &ctx.headers {
         let required = ctx.revision().stateless();
@@ -270,7 +276,8 @@ fn checked(
             .check(&value, required, |name| one(headers, name))
             .map_err(early)?;
     }
-    Ok(schema.headers().emit(&value))
+    let mirrored = schema.headers().emit(&value);
+    Ok((value, mirrored))
 }
 
 /// The one value of a header; a header that is there twice has none.

@@ -20,10 +20,12 @@ use tokio::sync::mpsc;
 use super::{
     conn::{Conn, Delivery, Way},
     hub::lock,
+    labels,
 };
 use crate::{
     clock, edge,
     model::sha256,
+    sessions::Traced,
     upstream::{
         self,
         child::{self, Line},
@@ -60,6 +62,8 @@ pub(crate) struct Request {
     pub mirrored: Vec<(String, String)>,
     /// The tool's definition.
     pub listed: Option<Arc<Listed>>,
+    /// Where its arguments came from.
+    pub traced: Option<Traced>,
 }
 
 /// A request in flight. Dropped before its end, it is cancelled at the server.
@@ -190,7 +194,9 @@ impl Flight {
         let shared = Arc::clone(&self.ctx.shared);
         let mut facts = self.request.facts.clone();
         facts.id = clock::mint(clock::now());
-        let evidence = shared.evidence(&self.ctx.caller, facts, self.request.findings.clone());
+        let evidence = shared
+            .evidence(&self.ctx.caller, facts, self.request.findings.clone())
+            .traced(self.request.traced.clone());
         match &self.conn.way {
             Way::Pipe(child) => {
                 let line = Line {
@@ -462,7 +468,11 @@ impl Flight {
     async fn step(&mut self) -> Result<Step, Stop> {
         let patience = self.conn.served.config.timeout;
         match self.next(patience).await.map_err(Stop::Code)? {
-            Delivery::Notice(bytes) => Ok(Step::Notice(bytes)),
+            Delivery::Notice(bytes) => {
+                // Progress and log messages are the server's words too.
+                self.ctx.caller.session.taint("");
+                Ok(Step::Notice(bytes))
+            }
             Delivery::Answer(outcome) => self.answer(&outcome),
             Delivery::Gone(code) => Err(Stop::Code(code)),
             Delivery::Withdrawn => Err(Stop::Withdrawn),
@@ -507,11 +517,15 @@ impl Flight {
                 {
                     findings.extend(unfit(output, result));
                 }
+                labels::read(&self.ctx, self.request.traced.as_ref(), result);
                 let result =
                     message::result_for(result, self.ctx.revision(), self.method()).map_err(Stop::Code)?;
                 refusal::result(id, &result)
             }
-            Outcome::Error { .. } => outcome.encode(id),
+            Outcome::Error { message, .. } => {
+                self.ctx.caller.session.taint(message);
+                outcome.encode(id)
+            }
         };
         Ok(Step::Answer(bytes, findings))
     }

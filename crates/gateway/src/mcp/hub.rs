@@ -15,7 +15,7 @@ use std::{
 
 use bartizan_mcp::{Ask, Caller, Catalog, ListKind, Names, Outcome, ServerPins, session::Session};
 use bartizan_store::State;
-use bartizan_types::{AgentId, Code, Issuer, Principal, ServerName, UserId};
+use bartizan_types::{AgentId, Code, Issuer, Principal, ServerName, ToolName, UserId};
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 
 use super::{
@@ -323,6 +323,23 @@ impl Hub {
         Names::new(names).map_err(|fault| {
             tracing::error!(%fault, "the names of the servers can't be published together");
             Code::ServerUnknown
+        })
+    }
+
+    /// The tool over MCP that an agent's name for a tool means: the tool's own, or with its server before it, as
+    /// agents' frameworks write it.
+    pub(crate) fn tool_named(&self, name: &str) -> Option<(ServerName, ToolName)> {
+        self.servers.iter().find_map(|served| {
+            let server = &served.config.name;
+            let prefixed = name.strip_prefix("mcp__").unwrap_or(name);
+            let bare = prefixed
+                .strip_prefix(server.as_str())
+                .and_then(|rest| rest.strip_prefix("__"));
+            [Some(name), bare].into_iter().flatten().find_map(|own| {
+                let tool = ToolName::new(own).ok()?;
+                self.manifests.find(server, &tool)?;
+                Some((server.clone(), tool))
+            })
         })
     }
 

@@ -256,7 +256,11 @@ pub(crate) async fn list(ctx: &Ctx, method: Method, asked: &Asked<'_>) -> Result
         let mut call = facts(ctx, action, resource.clone());
         call.pin = listed.state;
         call.effects = listed.effects;
-        policy.may_ever_allow(&ctx.shared.evidence(&ctx.caller, call, listed.findings.clone()))
+        policy.may_ever_allow(
+            ctx.shared
+                .evidence(&ctx.caller, call, listed.findings.clone())
+                .evidence(),
+        )
     };
     let result = match listing::page(kind, &ctx.names, &parts, cursor.as_deref(), &mut show) {
         Ok(result) => result,

@@ -15,7 +15,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::{Asked, dressed, propose};
+use super::{Asked, dressed, proposals::rule_on};
 use crate::{
     answer::{AgentBody, Cut, Pulled},
     gate::Passage,
@@ -158,9 +158,8 @@ impl Flow {
     /// Rules on what is pending until nothing is.
     async fn settle(&mut self, turn: &mut Turn) -> Result<(), Stop> {
         while !turn.proposals.is_empty() {
-            for proposal in std::mem::take(&mut turn.proposals) {
-                propose(&self.asked, &proposal).await.map_err(Stop::Refused)?;
-            }
+            let proposals = std::mem::take(&mut turn.proposals);
+            rule_on(&self.asked, &proposals).await.map_err(Stop::Refused)?;
             let decoder = self.decoder.as_mut().ok_or(Stop::Malformed(Code::Bug))?;
             decoder
                 .settle(true, &mut |step| turn.take(step))

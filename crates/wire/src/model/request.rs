@@ -173,6 +173,8 @@ impl<'a> Body<'a> {
             store: self.store.unwrap_or(false),
             background: self.background.unwrap_or(false),
             tool_results: Vec::new(),
+            said: Vec::new(),
+            tools_span: 0..0,
             max_tokens: self.most_tokens(),
             images: false,
             fetches: Vec::new(),
@@ -222,39 +224,14 @@ pub fn decode_request<'a>(api: Api, body: Scanned<'a>) -> Result<Request<'a>, Fa
     let Object(read) = shaped::<Object<Body<'a>>>(body, body.text())?;
     let Text(model) = shaped(body, read.model.get())?;
     let switched_on = read.switched_on();
-<<<<<<< HEAD
     let model_span = span_of(body, read.model.get()).ok_or(Fault::new(Code::Bug, 0))?;
     let mut request = read.begun(api, model, model_span);
-    for Object(tool) in read.tools.into_iter().flatten() {
-        tool.join(api, &mut request)
-            .ok_or(Fault::new(Code::RequestShape, 0))?;
-=======
-    let mut request = Request {
-        api,
-        model,
-        model_span: span_of(body, read.model.get()).ok_or(Fault::new(Code::Bug, 0))?,
-        stream: read.stream.unwrap_or(false),
-        tools: Vec::new(),
-        hosted: Vec::new(),
-        history: Vec::new(),
-        store: read.store.unwrap_or(false),
-        background: read.background.unwrap_or(false),
-        tool_results: Vec::new(),
-        said: Vec::new(),
-        tools_span: 0..0,
-        max_tokens: read.most_tokens(),
-        images: false,
-        choices: read.n.unwrap_or(1),
-        legacy_functions: read.functions.is_some() || read.function_call.is_some(),
-        kept: read.store.unwrap_or(api == Api::OpenaiResponses),
-    };
     if let Some(tools) = read.tools.filter(|tools| tools.get() != "null") {
         request.tools_span = span_of(body, tools.get()).unwrap_or_default();
         for Object(tool) in shaped::<Vec<Object<Tool<'a>>>>(body, tools.get())? {
             tool.join(api, &mut request)
                 .ok_or(Fault::new(Code::RequestShape, 0))?;
         }
->>>>>>> 39989ff (What is in the human's role is found in requests; typed text, echoes of models and tools, respelled arguments)
     }
     if let Some(choice) = read.tool_choice {
         choice.join(&mut request);

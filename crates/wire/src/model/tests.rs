@@ -459,7 +459,6 @@ proptest! {
     }
 }
 
-<<<<<<< HEAD
 /// Many upstreams leave the index out and send each call in one piece. What clients could put together differently is
 /// refused.
 #[test]
@@ -510,7 +509,8 @@ fn calls_without_an_index_pass_where_every_client_reads_them_alike() {
     ] {
         assert_eq!(run(&pieces), Err(Code::UpstreamMalformed), "{pieces:?}");
     }
-=======
+}
+
 #[test]
 fn texts_in_the_humans_role_are_found_and_no_others() {
     let said = |api, body: &str| -> Vec<(u32, String)> {
@@ -543,5 +543,4 @@ fn texts_in_the_humans_role_are_found_and_no_others() {
         said(Api::OpenaiResponses, r#"{"model":"m","input":"hello"}"#),
         [own(0, "hello")]
     );
->>>>>>> 39989ff (What is in the human's role is found in requests; typed text, echoes of models and tools, respelled arguments)
 }

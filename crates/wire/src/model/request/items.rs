@@ -6,11 +6,7 @@ use bartizan_types::Code;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-<<<<<<< HEAD
-use super::{Fault, Fetch, History, HostedTool, Request, ToolResult, shaped};
-=======
-use super::{Fault, History, HostedTool, Request, Said, ToolResult, shaped};
->>>>>>> 39989ff (What is in the human's role is found in requests; typed text, echoes of models and tools, respelled arguments)
+use super::{Fault, Fetch, History, HostedTool, Request, Said, ToolResult, shaped};
 use crate::json::{Object, Scanned, Text, span_of};
 
 /// A message of chat completions or Anthropic messages.
@@ -241,44 +237,49 @@ impl<'r, 'a> Reader<'r, 'a> {
         Fault::new(Code::RequestShape, at)
     }
 
-    fn item(&mut self, item: Item<'a>) -> Result<(), Fault> {
-        let Text(kind) = item.kind.unwrap_or(Text(Cow::Borrowed("")));
-<<<<<<< HEAD
-        let cites = CITES.iter().any(|word| kind.contains(word));
-=======
+    /// What an item's kind says that it is: a call, a result, a reference, words of the human's role.
+    fn of_kind(&mut self, kind: &Cow<'a, str>, item: &mut Item<'a>) {
         if let Some(text) = item.text
             && self.speaking == Some(self.depth)
-            && matches!(&*kind, "text" | "input_text")
+            && matches!(&**kind, "text" | "input_text")
         {
             self.say(text);
         }
-        let human =
-            matches!(&*kind, "" | "message") && item.role.as_ref().is_some_and(|Text(role)| is_human(role));
->>>>>>> 39989ff (What is in the human's role is found in requests; typed text, echoes of models and tools, respelled arguments)
-        match &*kind {
+        match &**kind {
             "tool_use" => {
-                if let (Some(Text(id)), Some(Text(name))) = (item.id, item.name) {
+                if let (Some(Text(id)), Some(Text(name))) = (item.id.take(), item.name.take()) {
                     self.names.insert(id, name);
                 }
             }
             "function_call" | "custom_tool_call" => {
-                if let (Some(Text(id)), Some(Text(name))) = (item.call_id, item.name) {
+                if let (Some(Text(id)), Some(Text(name))) = (item.call_id.take(), item.name.take()) {
                     self.names.insert(id, name);
                 }
             }
             // A yes to a call that the provider then makes.
-            "mcp_approval_response" => self.request.hosted.push(HostedTool { kind, target: None }),
-            "tool_result" => self.result(item.tool_use_id, item.name, item.content),
+            "mcp_approval_response" => self.request.hosted.push(HostedTool {
+                kind: kind.clone(),
+                target: None,
+            }),
+            "tool_result" => self.result(item.tool_use_id.take(), item.name.take(), item.content),
             "container_upload" => {}
-            "" if item.role.is_none() && item.id.is_some() => self.history("item_reference", item.id),
-            "item_reference" => self.history("item_reference", item.id),
+            "" if item.role.is_none() && item.id.is_some() => self.history("item_reference", item.id.take()),
+            "item_reference" => self.history("item_reference", item.id.take()),
             // Without an id it answers no call: a part of what a provider-run tool gave, say.
             output if output.ends_with("_output") && (item.call_id.is_some() || item.id.is_some()) => {
-                self.result(item.call_id.or(item.id), item.name, item.output);
+                self.result(item.call_id.take().or(item.id.take()), item.name.take(), item.output);
             }
             image if image.contains("image") || image.contains("screenshot") => self.request.images = true,
             _ => {}
         }
+    }
+
+    fn item(&mut self, mut item: Item<'a>) -> Result<(), Fault> {
+        let Text(kind) = item.kind.take().unwrap_or(Text(Cow::Borrowed("")));
+        let cites = CITES.iter().any(|word| kind.contains(word));
+        let human =
+            matches!(&*kind, "" | "message") && item.role.as_ref().is_some_and(|Text(role)| is_human(role));
+        self.of_kind(&kind, &mut item);
         if item.image_url.is_some() {
             self.request.images = true;
         }

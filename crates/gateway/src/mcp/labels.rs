@@ -1,0 +1,214 @@
+//! Labels at the crossing of tools: where a call's arguments came from, and what its session reads of the answer.
+
+use std::sync::Arc;
+
+use bartizan_flow::{Content, Manifest};
+use bartizan_mcp::{Listed, message};
+use bartizan_types::{Code, ServerName, ToolName};
+use bartizan_wire::json;
+use serde_json::{Value, value::RawValue};
+
+use super::exchange::Ctx;
+use crate::{
+    clock,
+    model::sha256,
+    sessions::{Session, Traced},
+};
+
+/// A tool's names: as the agent called it, and as it is.
+pub(super) struct Names<'a> {
+    pub asked: &'a str,
+    pub server: &'a ServerName,
+    pub tool: &'a ToolName,
+}
+
+/// A call with its labels.
+pub(super) struct Call {
+    /// Who asks, in the session that the call was joined to.
+    pub ctx: Ctx,
+    /// Where the arguments came from.
+    pub traced: Option<Traced>,
+    /// The arguments as they go out, where a trusted source spells them otherwise.
+    pub respelled: Option<Respelled>,
+}
+
+/// Arguments in the spelling of the trusted sources they equal.
+pub(super) struct Respelled {
+    value: Value,
+    params: Box<RawValue>,
+}
+
+impl Call {
+    /// A call whose arguments nobody looks at.
+    pub(super) fn untraced(ctx: &Ctx) -> Self {
+        Self {
+            ctx: ctx.clone(),
+            traced: None,
+            respelled: None,
+        }
+    }
+
+    /// Joins a call to its session, and traces its arguments there.
+    pub(super) fn trace(ctx: &Ctx, names: &Names<'_>, arguments: Value, params: Option<&RawValue>) -> Self {
+        let mut ctx = ctx.clone();
+        ctx.caller.session = session(&ctx, names, &arguments);
+        let manifest = ctx.shared.mcp.manifests.of(names.server, names.tool);
+        let mut traced = Traced::new(&ctx.caller.session, names.tool.as_str(), manifest, arguments);
+        let respelled = traced.found.rewritten(&traced.arguments);
+        let respelled = respelled.and_then(|value| {
+            let params = respell(params?, &value);
+            // What can't be put in another spelling goes as it is, or not at all.
+            traced.fixed = params.is_none();
+            Some(Respelled {
+                params: params?,
+                value,
+            })
+        });
+        Self {
+            ctx,
+            traced: Some(traced),
+            respelled,
+        }
+    }
+
+    /// The params as they go out.
+    pub(super) fn params(&self, asked: Option<&RawValue>) -> Option<Box<RawValue>> {
+        match &self.respelled {
+            Some(respelled) => Some(respelled.params.clone()),
+            None => asked.map(ToOwned::to_owned),
+        }
+    }
+}
+
+impl Respelled {
+    /// Checks them against the pinned schema. Gives the headers that repeat some of them.
+    ///
+    /// # Errors
+    /// [`Code::ArgumentsInvalid`]: the trusted spelling is none that the tool takes.
+    pub(super) fn check(&self, listed: &Listed) -> Result<Vec<(String, String)>, Code> {
+        let schema = listed.input.as_ref().ok_or(Code::ToolWithheld)?;
+        schema.check(&self.value).map_err(|_| Code::ArgumentsInvalid)?;
+        Ok(schema.headers().emit(&self.value))
+    }
+}
+
+/// The session of this call: the conversation whose model proposed it, under whatever name the agent gave the tool.
+fn session(ctx: &Ctx, names: &Names<'_>, arguments: &Value) -> Session {
+    let (server, tool) = (names.server, names.tool);
+    let long = [format!("{server}__{tool}"), format!("mcp__{server}__{tool}")];
+    let all = [names.asked, tool.as_str(), &long[0], &long[1]];
+    let canonical = serde_json::value::to_raw_value(arguments)
+        .ok()
+        .and_then(|raw| json::canonical(&raw).ok())
+        .unwrap_or_default();
+    ctx.shared
+        .sessions
+        .spend(&ctx.caller.principal, clock::now(), &all, sha256(&canonical))
+}
+
+/// The params with other arguments.
+fn respell(params: &RawValue, arguments: &Value) -> Option<Box<RawValue>> {
+    let members = message::Members::read(params).ok()?;
+    let mut out = message::Object::default();
+    for (key, value) in members.iter() {
+        if key == "arguments" {
+            out.json(key, &serde_json::to_string(arguments).ok()?);
+        } else {
+            out.json(key, value.get());
+        }
+    }
+    message::raw(out.finish()).ok()
+}
+
+/// Reads an answer into the session, before the agent does.
+pub(super) fn read(ctx: &Ctx, traced: Option<&Traced>, result: &RawValue) {
+    let session = &ctx.caller.session;
+    let unknown = Arc::new(Manifest::unknown());
+    let manifest = traced.map_or(&unknown, |traced| &traced.manifest);
+    let call = traced.map(|traced| &*traced.found);
+    let Ok(members) = message::Members::read(result) else {
+        return session.taint(result.get());
+    };
+    let whole: Value = serde_json::from_str(result.get()).unwrap_or_default();
+    let texts = texts(&whole);
+    if members.find("isError").is_some_and(|flag| flag.get() == "true") {
+        session.read(manifest, call, Content::Error(&texts.join("\n")));
+        return remember(ctx, &texts, None);
+    }
+    let structured = members.find("structuredContent");
+    let value = whole.get("structuredContent").map(unwrapped);
+    if let Some(value) = value {
+        session.read(manifest, call, Content::Json(value));
+    }
+    for text in &texts {
+        // The same content as text is what a server shows to clients that read no structure.
+        let same = || {
+            let parsed: Option<Value> = serde_json::from_str(text).ok();
+            parsed.is_some_and(|parsed| {
+                Some(&parsed) == value || Some(&parsed) == whole.get("structuredContent")
+            })
+        };
+        match value {
+            None => session.read(manifest, call, Content::Text(text)),
+            Some(_) if same() => {}
+            Some(_) => session.taint(text),
+        }
+    }
+    if traced.is_none() && texts.is_empty() && structured.is_none() {
+        session.taint(result.get());
+    }
+    remember(ctx, &texts, structured);
+}
+
+/// What a list is wrapped in where structured content must be an object.
+fn unwrapped(value: &Value) -> &Value {
+    match value.as_object().filter(|members| members.len() == 1) {
+        Some(members) => members.get("result").unwrap_or(value),
+        None => value,
+    }
+}
+
+/// All texts that an answer shows: content parts, embedded resources, messages of a prompt.
+fn texts(result: &Value) -> Vec<String> {
+    let list = |key| result.get(key).and_then(Value::as_array).into_iter().flatten();
+    let inner = |part: &Value| -> Vec<String> {
+        let own = [
+            part.get("text"),
+            part.get("resource").and_then(|inner| inner.get("text")),
+        ];
+        own.into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect()
+    };
+    let messages = list("messages").filter_map(|message| message.get("content"));
+    let spoken = messages.flat_map(|content| match content {
+        Value::Array(parts) => parts.iter().flat_map(inner).collect::<Vec<_>>(),
+        part => inner(part),
+    });
+    list("content")
+        .chain(list("contents"))
+        .flat_map(inner)
+        .chain(spoken)
+        .collect()
+}
+
+/// Remembers what goes to the agent, so that it is known again where the agent shows it to its model.
+fn remember(ctx: &Ctx, texts: &[String], structured: Option<&RawValue>) {
+    let session = &ctx.caller.session;
+    texts.iter().for_each(|text| session.know(text));
+    if let Some(structured) = structured {
+        session.know(structured.get());
+    }
+    if texts.len() > 1 {
+        session.know(&texts.join("\n"));
+    }
+    let wrote = texts
+        .iter()
+        .map(String::as_str)
+        .chain(structured.map(RawValue::get));
+    ctx.shared
+        .sessions
+        .wrote(&ctx.caller.principal, clock::now(), wrote);
+}

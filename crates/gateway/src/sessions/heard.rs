@@ -1,0 +1,139 @@
+//! What a request to a model says of its conversation.
+
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+
+use bartizan_flow::{Manifest, ToolFacts, infer};
+use bartizan_types::{Digest, Effects};
+use bartizan_wire::model::Request;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::model::sha256;
+
+/// Most declared tools that are looked at.
+const TOOLS: usize = 512;
+
+/// A request to a model, as sessions read it.
+pub(crate) struct Heard<'a> {
+    body: &'a str,
+    request: &'a Request<'a>,
+}
+
+/// A tool call that a model proposed.
+#[derive(Debug, Clone)]
+pub(crate) struct Proposed {
+    /// The call's id, as the model gave it.
+    pub id: String,
+    /// The tool, as the agent declared it.
+    pub name: String,
+    /// SHA-256 of the canonical arguments.
+    pub arguments: Digest,
+    /// It will cross as a call over MCP.
+    pub crosses: bool,
+}
+
+/// Manifests of the agent's own tools, inferred from what the request declares; nobody reviewed them.
+pub(crate) type Local = BTreeMap<String, Arc<Manifest>>;
+
+impl<'a> Heard<'a> {
+    /// Of a decoded request and its body.
+    pub(crate) const fn new(body: &'a str, request: &'a Request<'a>) -> Self {
+        Self { body, request }
+    }
+
+    /// What proposes a conversation: the first message in the human's role. Another first message is another
+    /// conversation, which begins with the taint of this one.
+    pub(super) fn root(&self) -> Digest {
+        let first = self.request.said.iter().take_while(|said| said.message == 0);
+        let mut all = Vec::new();
+        for said in first {
+            all.extend_from_slice(self.body.get(said.span.clone()).unwrap_or_default().as_bytes());
+        }
+        sha256(&all)
+    }
+
+    /// Texts in the human's role, with the message each is in.
+    pub(super) fn said(&self) -> impl Iterator<Item = (u32, Cow<'a, str>)> {
+        self.request
+            .said
+            .iter()
+            .filter_map(|said| Some((said.message, text(self.body.get(said.span.clone())?)?)))
+    }
+
+    /// Results of tools: the call's id, the tool where it is named, the content as JSON.
+    pub(super) fn results(&self) -> impl Iterator<Item = (&str, Option<&str>, &'a str)> {
+        self.request.tool_results.iter().map(|result| {
+            let content = self.body.get(result.span.clone()).unwrap_or_default();
+            (&*result.id, result.name.as_deref(), content)
+        })
+    }
+
+    /// The declared tools, as JSON. It changes seldom, so it is compared before it is read.
+    pub(super) fn tools(&self) -> &'a str {
+        self.body.get(self.request.tools_span.clone()).unwrap_or_default()
+    }
+}
+
+#[derive(Deserialize)]
+struct Declared {
+    name: Option<String>,
+    description: Option<String>,
+    parameters: Option<Value>,
+    input_schema: Option<Value>,
+    function: Option<Box<Declared>>,
+}
+
+/// Infers a manifest for each declared tool.
+pub(super) fn local(tools: &str) -> Local {
+    let declared: Vec<Declared> = serde_json::from_str(tools).unwrap_or_default();
+    let mut out = Local::new();
+    for tool in declared.into_iter().take(TOOLS) {
+        let tool = tool.function.map_or(
+            Declared {
+                function: None,
+                ..tool
+            },
+            |inner| *inner,
+        );
+        let Some(name) = tool.name else { continue };
+        let input = tool.parameters.or(tool.input_schema).unwrap_or_default();
+        let inferred = infer(&ToolFacts {
+            name: &name,
+            description: tool.description.as_deref().unwrap_or_default(),
+            input: &input,
+            hints: Effects::default(),
+        });
+        out.insert(name, Arc::new(inferred.manifest));
+    }
+    out
+}
+
+/// A JSON string's text.
+pub(super) fn text(json: &str) -> Option<Cow<'_, str>> {
+    let bare = json.strip_prefix('"')?.strip_suffix('"')?;
+    if bare.contains('\\') {
+        serde_json::from_str(json).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(bare))
+    }
+}
+
+/// The texts of a result's content: the string it is, or its text parts.
+pub(super) fn texts(content: &str) -> Vec<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Part {
+        text: Option<String>,
+    }
+    if let Some(text) = text(content) {
+        return vec![text];
+    }
+    match serde_json::from_str::<Vec<Part>>(content) {
+        Ok(parts) => parts
+            .into_iter()
+            .filter_map(|part| part.text)
+            .map(Cow::Owned)
+            .collect(),
+        // Whatever else it is, it is read as it stands.
+        Err(_) => vec![Cow::Borrowed(content)],
+    }
+}
