@@ -15,7 +15,7 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use bartizan_gateway::{
     admin::{Body, Desk},
-    config::{Credential, Family, Reach, Server, Upstream},
+    config::{Credential, Family, Prompt, Reach, Server, Upstream},
 };
 use bartizan_ledger::{InclusionProof, Verifier};
 use bartizan_store::LedgerOptions;
@@ -33,9 +33,6 @@ use crate::{
     verb::explain,
 };
 
-/// The demo's rule.
-const POLICY: &str = include_str!("demo/demo.cedar");
-
 /// One step of the story.
 #[derive(Debug, Clone, serde::Serialize)]
 pub(crate) struct Step {
@@ -52,15 +49,14 @@ pub(crate) async fn run(global: &Global, wanted: &Up) -> Result<Exit, Failure> {
     let began = Instant::now();
     let out = crate::output(global);
     let place = Place::make(global)?;
-    let rule = place.path.join("demo.cedar");
-    std::fs::write(&rule, POLICY).map_err(file("writing", &rule))?;
     let mut inner = global.clone();
     inner.state = Some(place.path.join("state"));
     let mut quiet = wanted.clone();
     quiet.listen = Some(wanted.listen.unwrap_or(([127, 0, 0, 1], 0).into()));
     let mut settings = up::adjusted(&Loaded::default(), &inner, &quiet)?;
     settings.default_upstreams = false;
-    settings.policy_files = vec![rule];
+    // The agent puts only its user's own words in the human's role.
+    settings.gateway.sessions.prompt = Prompt::First;
     let model = model::start()
         .await
         .map_err(|error| fault("the demo model can't start", error))?;

@@ -345,7 +345,7 @@ fn the_demo_tells_its_story_in_order_within_ten_seconds() {
     let why = &lines[5]["detail"]["records"][0]["record"];
     assert_eq!(
         (&why["ruling"], &why["because"]["policies"][0]["id"]),
-        (&"deny".into(), &"demo.known-payees".into())
+        (&"deny".into(), &"balanced.hijack".into())
     );
     assert_eq!(why["call"], lines[4]["detail"]["call"]);
 }

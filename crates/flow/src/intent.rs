@@ -28,7 +28,8 @@ impl Intent {
             .map(prompt::trim)
             .filter(|word| !word.is_empty())
             .collect();
-        let said = said(&words);
+        let raw: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
+        let said = said(&raw);
         let nouns: BTreeSet<&str> = words
             .iter()
             .flat_map(|word| word.split(['-', '/']))
@@ -68,50 +69,52 @@ impl Intent {
     }
 }
 
-/// Words that are said as verbs. `email` and its like are nouns more often than not.
+/// Words that are said as verbs. `email` and its like are nouns more often than not: they are verbs where a clause
+/// begins, or after a word that asks for doing.
 fn said<'a>(words: &[&'a str]) -> BTreeSet<&'a str> {
-    const BOTH: [&str; 6] = ["email", "mail", "message", "text", "order", "comment"];
-    const BEFORE: [&str; 26] = [
-        "the",
-        "an",
-        "a",
-        "my",
-        "this",
-        "that",
-        "unread",
-        "received",
-        "latest",
-        "her",
-        "his",
-        "each",
-        "every",
-        "any",
-        "following",
-        "new",
-        "in",
-        "from",
-        "by",
-        "via",
-        "their",
-        "no",
-        "of",
-        "direct",
-        "slack",
-        "channel",
+    const BOTH: [&str; 7] = ["email", "mail", "message", "text", "order", "comment", "post"];
+    const ASKING: [&str; 24] = [
+        "please",
+        "and",
+        "then",
+        "to",
+        "or",
+        "also",
+        "just",
+        "now",
+        "first",
+        "finally",
+        "next",
+        "afterwards",
+        "you",
+        "we",
+        "i",
+        "i'll",
+        "let's",
+        "must",
+        "should",
+        "will",
+        "can",
+        "could",
+        "would",
+        "\u{1}",
     ];
     const AFTER: [&str; 5] = ["address", "addresses", "account", "from", "subject"];
     words
         .iter()
         .enumerate()
         .filter(|(at, word)| {
-            let before = at
-                .checked_sub(1)
-                .and_then(|i| words.get(i))
-                .is_some_and(|w| BEFORE.contains(w));
-            let after = words.get(at + 1).is_some_and(|w| AFTER.contains(w));
-            !(BOTH.contains(word) && (before || after))
+            let before = at.checked_sub(1).and_then(|i| words.get(i));
+            let begins = before.is_none_or(|word| {
+                word.ends_with(['.', ',', ';', ':', '!', '?', ')', '-'])
+                    || ASKING.contains(&prompt::trim(word))
+            });
+            let after = words
+                .get(at + 1)
+                .is_some_and(|word| AFTER.contains(&prompt::trim(word)));
+            !BOTH.contains(&prompt::trim(word)) || begins && !after
         })
-        .map(|(_, word)| *word)
+        .map(|(_, word)| prompt::trim(word))
         .collect()
 }
 
@@ -168,6 +171,11 @@ mod tests {
             Called::No
         );
         assert_eq!(calls("What is Ann's email address?", "send_email"), Called::No);
+        assert_eq!(calls("Summarise my newest mail.", "send_email"), Called::No);
+        assert_eq!(calls("Summarise my newest mail.", "payments_send"), Called::No);
+        assert_eq!(calls("Ask Bo, then mail him the plan", "send_email"), Called::Yes);
+        assert_eq!(calls("Find the plan. Email it to Bo.", "send_email"), Called::Yes);
+        assert_eq!(calls("Cancel the order of shoes", "order_cancel"), Called::Yes);
         assert_eq!(calls("Pay the plumber", "transferMoney"), Called::Yes);
         assert_eq!(calls("Delete the draft file", "delete_file"), Called::Yes);
         assert_eq!(calls("Summarise the file", "delete_file"), Called::No);

@@ -501,6 +501,11 @@ pub(crate) fn singular(word: &str) -> &str {
     }
 }
 
+/// Verbs that name a thing as often.
+const THINGS: [&str; 9] = [
+    "mail", "email", "message", "dm", "comment", "post", "order", "book", "text",
+];
+
 /// The verb a tool is named by, and the other words of its name.
 pub(crate) fn verb(name: &str) -> (Option<&'static Verb>, Vec<String>) {
     let mut words = split(name);
@@ -518,6 +523,15 @@ pub(crate) fn verb(name: &str) -> (Option<&'static Verb>, Vec<String>) {
         // A noun before the verb is fine (`issue_create`), but a noun that is spelt like a verb must come first.
         Some((at, verb))
     });
+    // `mail_read`, `order_cancel`: a thing that is spelt like a verb, and then what is done with it.
+    let last = words.len().saturating_sub(1);
+    let done = words.last().filter(|_| last > 0);
+    let done = done.and_then(|word| VERBS.iter().find(|verb| verb.names.contains(&word.as_str())));
+    let thing = words.first().is_some_and(|word| THINGS.contains(&word.as_str()));
+    let at = match (at, done) {
+        (Some((0, _)), Some(verb)) if thing => Some((last, verb)),
+        _ => at,
+    };
     match at {
         Some((at, verb)) => {
             words.remove(at);

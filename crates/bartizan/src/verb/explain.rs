@@ -4,7 +4,10 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 use bartizan_gateway::telemetry::{ending_word, ruling_word};
-use bartizan_types::{MatchedPolicy, PolicyEffect, Principal, Record, RecordKind, RulingWord};
+use bartizan_types::{
+    Flow, MatchedPolicy, PolicyEffect, Principal, Record, RecordKind, RulingWord,
+    flow::{Called, Joined, Source},
+};
 use serde::Deserialize;
 
 use crate::{
@@ -103,6 +106,9 @@ fn ruling(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
         writeln!(out, "  told      {} [{code}]", code.sentence())?;
     }
     because(out, record)?;
+    if let Some(flow) = record.facts.as_ref().and_then(|facts| facts.flow.as_deref()) {
+        flowed(out, flow)?;
+    }
     for finding in &record.findings {
         let span = finding.span.map_or_else(String::new, |span| {
             format!(" at bytes {}..{}", span.start, span.end)
@@ -132,6 +138,80 @@ fn ruling(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
         out,
         "  record    {index}; `bartizan audit prove {index}` proves it"
     )
+}
+
+/// Where the call's arguments came from, and whether it was asked for.
+fn flowed(out: &mut dyn Write, flow: &Flow) -> io::Result<()> {
+    let asked = match flow.called {
+        Called::Yes => "the human's words ask for it",
+        Called::Elsewhere => "the human says that what to do stands elsewhere",
+        Called::Unknown => "no prompt is known, so nobody can say what the human asked for",
+        Called::No => "no words of the human ask for it",
+    };
+    let labels = if flow.reviewed {
+        "reviewed labels"
+    } else {
+        "labels nobody reviewed"
+    };
+    writeln!(out, "  does      {} ({labels}); {asked}", flow.effect.as_str())?;
+    let joined = match flow.joined {
+        Joined::Pending => "the conversation whose pending tool call this is",
+        Joined::Only => "the one live session of this identity",
+        Joined::All => "the worst of all live sessions of this identity, as it fits none or several",
+        Joined::Alone => "traffic without a model: no conversation is known",
+    };
+    writeln!(out, "  joined    {joined}")?;
+    let mut read = Vec::new();
+    if flow.tainted {
+        read.push("text that outsiders can write");
+    }
+    if flow.secret {
+        read.push("a secret");
+    }
+    if !read.is_empty() {
+        writeln!(out, "  read      {}", read.join(" and "))?;
+    }
+    for argument in &flow.arguments {
+        let spelled = if argument.rewritten {
+            ", in that source's spelling"
+        } else {
+            ""
+        };
+        writeln!(
+            out,
+            "  argument  {} ({}): {}{spelled}",
+            shown(&argument.path),
+            argument.role.as_str(),
+            from(argument.source)
+        )?;
+    }
+    if flow.foreign_tokens > 0 {
+        writeln!(
+            out,
+            "  content   holds {} links, addresses or accounts that nobody trusted wrote",
+            flow.foreign_tokens
+        )?;
+    }
+    if !flow.whole {
+        writeln!(out, "  arguments were not looked at in full")?;
+    }
+    Ok(())
+}
+
+/// A source in words.
+const fn from(source: Source) -> &'static str {
+    match source {
+        Source::Empty => "empty",
+        Source::Prompt => "the human typed it",
+        Source::Picked => "the record that the human's words pick",
+        Source::Trusted => "a trusted field of a result",
+        Source::Directory => "the organisation's directory",
+        Source::Derived => "follows from trusted values",
+        Source::Endorsed => "a human endorsed it",
+        Source::Structured => "a field that outsiders can set",
+        Source::FreeText => "made up from text that was read",
+        Source::Nowhere => "from nowhere that is known",
+    }
 }
 
 /// The reasons of a ruling.

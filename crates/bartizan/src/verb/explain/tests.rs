@@ -2,6 +2,7 @@ use bartizan_types::{
     Action, Actor, AgentId, Answer, AuthMethod, Because, CallFacts, CallId, Code, Digest, Effects, Ending,
     Fact, Finding, FindingKind, Issuer, KeyId, PinState, PolicyId, Resource, ServerName, SessionId, Severity,
     Span, Surface, Timestamp, ToolName, UserId,
+    flow::{Effect, Role, Traced},
 };
 
 use super::*;
@@ -58,6 +59,15 @@ fn ruling(word: RulingWord) -> Record {
     record
 }
 
+fn traced(path: &str, role: Role, source: Source) -> Traced {
+    Traced {
+        path: path.to_owned(),
+        role,
+        source,
+        rewritten: false,
+    }
+}
+
 fn text(records: &[Stored]) -> String {
     let mut out = anstream::StripStream::new(Vec::new());
     render(&mut out, records).unwrap();
@@ -78,7 +88,7 @@ fn a_denial_tells_rules_facts_findings_and_the_chain() {
     record.code = Some(Code::PolicyDenied);
     record.because = Some(Because {
         policies: vec![policy(
-            "demo.known-payees",
+            "balanced.hijack",
             PolicyEffect::Forbid,
             "payments go only to payees the operator knows",
         )],
@@ -103,11 +113,24 @@ fn a_denial_tells_rules_facts_findings_and_the_chain() {
 fn a_question_tells_what_a_human_would_be_asked() {
     let mut record = ruling(RulingWord::Ask);
     record.code = Some(Code::PolicyAsk);
+    record.facts.as_mut().unwrap().flow = Some(Box::new(Flow {
+        effect: Effect::Pay,
+        called: Called::Elsewhere,
+        joined: Joined::Pending,
+        whole: true,
+        tainted: true,
+        secret: false,
+        arguments: vec![
+            traced("payee", Role::Target, Source::FreeText),
+            traced("amount", Role::Amount, Source::Prompt),
+        ],
+        ..Flow::UNKNOWN
+    }));
     record.because = Some(Because {
         would_permit: vec![policy(
-            "balanced.asked_for",
+            "balanced.approved",
             PolicyEffect::Permit,
-            "destructive ones after approval",
+            "a human has to say yes to this call",
         )],
         ..Because::default()
     });
