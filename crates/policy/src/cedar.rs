@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use bartizan_types::{Evidence, flow::Role};
+use bartizan_types::{Evidence, Flow, flow::Role};
 use cedar_policy::{
     Authorizer, Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicySet,
     RestrictedExpression as Expr,
@@ -98,7 +98,6 @@ fn context(request: &Request<'_>) -> Result<Vec<(String, Expr)>, Unbuildable> {
         .iter()
         .map(|finding| finding.severity.rank())
         .max();
-    let flow = flow(call);
     let long = |number: usize| Expr::new_long(i64::try_from(number).unwrap_or(i64::MAX));
     let complete = call.arguments.as_ref().is_none_or(|arguments| arguments.complete);
     let mut pairs = vec![
@@ -112,21 +111,6 @@ fn context(request: &Request<'_>) -> Result<Vec<(String, Expr)>, Unbuildable> {
         ("pin", text(call.pin.as_str())),
         ("findings", Expr::new_set(findings.into_iter().map(text))),
         ("worst", Expr::new_long(worst.unwrap_or(-1))),
-        ("effect", text(flow.effect.as_str())),
-        ("called", text(flow.called.as_str())),
-        ("joined", text(flow.joined.as_str())),
-        ("crosses", Expr::new_bool(flow.crosses)),
-        ("reviewed", Expr::new_bool(flow.reviewed)),
-        ("whole", Expr::new_bool(flow.whole)),
-        ("tainted", Expr::new_bool(flow.tainted)),
-        ("secret", Expr::new_bool(flow.secret)),
-        ("external", Expr::new_bool(flow.external)),
-        ("readable", Expr::new_bool(flow.readable)),
-        ("bounded", Expr::new_bool(flow.bounded)),
-        ("foreign_tokens", Expr::new_long(i64::from(flow.foreign_tokens))),
-        ("unvouched", Expr::new_set(unvouched(flow).map(text))),
-        ("target", text(flow.worst(Role::Target).as_str())),
-        ("selector", text(flow.worst(Role::Selector).as_str())),
         ("args", Expr::new_entity_uid(of_call(Kind::Arguments)?)),
         ("numbers", Expr::new_entity_uid(of_call(Kind::Quantities)?)),
         ("args_complete", Expr::new_bool(complete)),
@@ -145,6 +129,7 @@ fn context(request: &Request<'_>) -> Result<Vec<(String, Expr)>, Unbuildable> {
             .into_iter()
             .filter_map(|(name, hint)| Some((name, Expr::new_bool(hint?)))),
     );
+    pairs.extend(of_flow(flow(call)));
     if let Some(user) = &evidence.principal.user {
         pairs.push(("user", text(user.as_str())));
     }
@@ -152,6 +137,26 @@ fn context(request: &Request<'_>) -> Result<Vec<(String, Expr)>, Unbuildable> {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect())
+}
+
+fn of_flow(flow: &Flow) -> [(&'static str, Expr); 15] {
+    [
+        ("effect", text(flow.effect.as_str())),
+        ("called", text(flow.called.as_str())),
+        ("joined", text(flow.joined.as_str())),
+        ("crosses", Expr::new_bool(flow.crosses)),
+        ("reviewed", Expr::new_bool(flow.reviewed)),
+        ("whole", Expr::new_bool(flow.whole)),
+        ("tainted", Expr::new_bool(flow.tainted)),
+        ("secret", Expr::new_bool(flow.secret)),
+        ("external", Expr::new_bool(flow.external)),
+        ("readable", Expr::new_bool(flow.readable)),
+        ("bounded", Expr::new_bool(flow.bounded)),
+        ("foreign_tokens", Expr::new_long(i64::from(flow.foreign_tokens))),
+        ("unvouched", Expr::new_set(unvouched(flow).map(text))),
+        ("target", text(flow.worst(Role::Target).as_str())),
+        ("selector", text(flow.worst(Role::Selector).as_str())),
+    ]
 }
 
 fn entities(request: &Request<'_>) -> Result<Vec<Entity>, Unbuildable> {

@@ -8,8 +8,8 @@ use bartizan_mcp::{
     refusal,
 };
 use bartizan_types::{
-    Action, CallFacts, Code, Finding, FindingKind, PinState, Refusal, Resource, ServerName, Severity, Surface,
-    ToolName,
+    Action, CallFacts, Code, Finding, FindingKind, PinState, Refusal, Resource, ServerName, Severity,
+    Surface, ToolName,
 };
 use bartizan_wire::{json, jsonrpc::Id};
 use http::header::HeaderMap;

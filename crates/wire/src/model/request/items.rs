@@ -238,14 +238,14 @@ impl<'r, 'a> Reader<'r, 'a> {
     }
 
     /// What an item's kind says that it is: a call, a result, a reference, words of the human's role.
-    fn of_kind(&mut self, kind: &Cow<'a, str>, item: &mut Item<'a>) {
+    fn of_kind(&mut self, kind: &str, item: &mut Item<'a>) {
         if let Some(text) = item.text
             && self.speaking == Some(self.depth)
-            && matches!(&**kind, "text" | "input_text")
+            && matches!(kind, "text" | "input_text")
         {
             self.say(text);
         }
-        match &**kind {
+        match kind {
             "tool_use" => {
                 if let (Some(Text(id)), Some(Text(name))) = (item.id.take(), item.name.take()) {
                     self.names.insert(id, name);
@@ -258,7 +258,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             }
             // A yes to a call that the provider then makes.
             "mcp_approval_response" => self.request.hosted.push(HostedTool {
-                kind: kind.clone(),
+                kind: Cow::Owned(kind.to_owned()),
                 target: None,
             }),
             "tool_result" => self.result(item.tool_use_id.take(), item.name.take(), item.content),
@@ -267,7 +267,11 @@ impl<'r, 'a> Reader<'r, 'a> {
             "item_reference" => self.history("item_reference", item.id.take()),
             // Without an id it answers no call: a part of what a provider-run tool gave, say.
             output if output.ends_with("_output") && (item.call_id.is_some() || item.id.is_some()) => {
-                self.result(item.call_id.take().or(item.id.take()), item.name.take(), item.output);
+                self.result(
+                    item.call_id.take().or(item.id.take()),
+                    item.name.take(),
+                    item.output,
+                );
             }
             image if image.contains("image") || image.contains("screenshot") => self.request.images = true,
             _ => {}
