@@ -12,9 +12,9 @@ use std::{
 };
 
 use bartizan_gateway::{
-    CallSpan, Directory, Gateway, IssuerSource, KeysAt, Parts, Running,
+    Directory, Gateway, IssuerSource, KeysAt, Parts, Running,
     admin::{self, Desk, Live},
-    telemetry::{Projection, otlp},
+    telemetry::{Outlet, Projection, otlp},
 };
 use bartizan_identity::ApiKeyRecord;
 use bartizan_policy::Policy;
@@ -89,9 +89,10 @@ impl Standing {
                 tracing::warn!("a task took too long to stop");
             }
         }
-        let socket = self.desk.dir.path().join(admin::socket::NAME);
-        if let Err(error) = std::fs::remove_file(&socket) {
-            tracing::debug!(%error, "the admin socket was gone already");
+        for name in [admin::socket::NAME, admin::socket::TOKEN] {
+            if let Err(error) = std::fs::remove_file(self.desk.dir.path().join(name)) {
+                tracing::debug!(%error, name, "was gone already");
+            }
         }
         if let Err(error) = self.desk.secrets.flush() {
             tracing::warn!(%error, "the counts of secrets' uses were not written");
@@ -174,7 +175,8 @@ pub(crate) async fn stand(
         stopped.clone(),
     );
     let mut tasks = vec![tokio::spawn(export)];
-    let running = serving(&settings, &desk, policy, spans).await?;
+    let outlet = Outlet::new(spans, Arc::clone(&projection));
+    let running = serving(&settings, &desk, policy, outlet).await?;
     let (reload, reloads) = mpsc::channel(4);
     let alarms = Arc::new(Mutex::new(Vec::new()));
     let shared = Arc::clone(running.shared());
@@ -185,11 +187,11 @@ pub(crate) async fn stand(
         alarms: Arc::clone(&alarms),
         started: now(),
     });
-    let listener = admin::socket::bind(desk.dir.path())
+    let door = admin::socket::bind(desk.dir.path())
         .map_err(|error| Failure::new(Exit::State, "the admin socket can't be made").because(error))?;
     let desk = Arc::new(desk);
     tasks.push(tokio::spawn(admin::socket::serve(
-        listener,
+        door,
         Arc::clone(&desk),
         stopped.clone(),
     )));
@@ -220,7 +222,7 @@ async fn serving(
     settings: &Settings,
     desk: &Desk,
     policy: Arc<Policy>,
-    spans: mpsc::Sender<CallSpan>,
+    spans: Outlet,
 ) -> Result<Running, Failure> {
     let parts = Parts {
         policy,

@@ -31,7 +31,7 @@ use bartizan_store::{Ledger, Secrets, State};
 use bartizan_types::{Code, Principal, Record, RecordKind, Secret, Timestamp};
 use tokio::{
     net::TcpListener,
-    sync::{Semaphore, mpsc, watch},
+    sync::{Semaphore, watch},
     task::JoinHandle,
 };
 use tokio_rustls::TlsAcceptor;
@@ -64,7 +64,7 @@ pub struct Parts {
     /// Signs the tool manifests that an operator accepts: [`bartizan_store::Purpose::Manifests`].
     pub manifest_seed: Secret<[u8; 32]>,
     /// Where finished calls are reported, if anywhere. Full queue: the span is dropped and counted by its reader.
-    pub spans: Option<mpsc::Sender<CallSpan>>,
+    pub spans: Option<telemetry::Outlet>,
 }
 
 /// Why the gateway can't start.
@@ -132,7 +132,7 @@ pub struct Shared {
     room: Arc<Semaphore>,
     routes: model::Routes,
     mcp: mcp::Hub,
-    spans: Option<mpsc::Sender<CallSpan>>,
+    spans: Option<telemetry::Outlet>,
     stop: watch::Sender<bool>,
 }
 
@@ -172,10 +172,8 @@ impl Shared {
     }
 
     fn report(&self, span: &CallSpan) {
-        if let Some(spans) = &self.spans
-            && let Err(full) = spans.try_send(span.clone())
-        {
-            tracing::trace!(%full, "a span was dropped");
+        if let Some(spans) = &self.spans {
+            spans.offer(span);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the gateway says of itself to collectors: metrics and spans. No content, no credential, no argument.
 //!
 //! `GET /metrics` renders the gate's counters ([`prometheus`]). The gate offers each finished call as a [`CallSpan`] to
-//! a bounded channel without waiting, and a full channel drops it; behind the channel [`Projection`] counts tokens and
+//! a bounded channel without waiting, and a full channel drops it and counts that; behind the channel [`Projection`] counts tokens and
 //! durations and [`otlp`] exports spans. Labels are closed sets (actions, rulings, surfaces, codes) or names of the
 //! operator's own choosing: no caller can grow the number of series.
 
@@ -10,10 +10,14 @@ pub mod prometheus;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
-use bartizan_types::{Code, Ending, Fault, RulingWord, Surface};
+use bartizan_types::{Action, Code, Ending, Fault, RulingWord, Surface};
+use tokio::sync::mpsc;
 
 use crate::CallSpan;
 
@@ -70,6 +74,14 @@ pub(crate) struct Histogram {
 }
 
 impl Histogram {
+    /// Adds another's counts.
+    pub(crate) fn join(&mut self, other: &Self) {
+        for (bucket, more) in self.buckets.iter_mut().zip(other.buckets) {
+            *bucket = bucket.saturating_add(more);
+        }
+        self.sum_micros = self.sum_micros.saturating_add(other.sum_micros);
+    }
+
     fn observe(&mut self, micros: u64) {
         let at = BOUNDS_MICROS.partition_point(|bound| *bound < micros);
         if let Some(bucket) = self.buckets.get_mut(at) {
@@ -82,8 +94,8 @@ impl Histogram {
 /// What the projection counted so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Counts {
-    /// From a call's beginning to its end, by surface.
-    pub(crate) durations: [Histogram; 4],
+    /// From a call's beginning to its end.
+    pub(crate) durations: BTreeMap<(Surface, Action), Histogram>,
     /// Input and output tokens by surface.
     pub(crate) tokens: [(u64, u64); 4],
     /// Failures of upstreams, by upstream and the code the caller was given.
@@ -96,6 +108,30 @@ pub(crate) struct Counts {
 #[derive(Debug, Default)]
 pub struct Projection {
     counts: Mutex<Counts>,
+    queue_full: AtomicU64,
+    not_taken: AtomicU64,
+}
+
+/// Where the gate offers finished calls.
+#[derive(Debug, Clone)]
+pub struct Outlet {
+    calls: mpsc::Sender<CallSpan>,
+    projection: Arc<Projection>,
+}
+
+impl Outlet {
+    /// An outlet into a bounded channel; what does not fit is counted in `projection`.
+    #[must_use]
+    pub fn new(calls: mpsc::Sender<CallSpan>, projection: Arc<Projection>) -> Self {
+        Self { calls, projection }
+    }
+
+    /// Offers a call, without waiting.
+    pub(crate) fn offer(&self, call: &CallSpan) {
+        if self.calls.try_send(call.clone()).is_err() {
+            self.projection.queue_full.fetch_add(1, Relaxed);
+        }
+    }
 }
 
 impl Projection {
@@ -113,6 +149,20 @@ impl Projection {
             .count(call);
     }
 
+    /// Spans that no collector will ever have, by why: the queue was full, or the collector did not take them.
+    pub(crate) fn lost(&self) -> [(&'static str, u64); 2] {
+        [
+            ("queue_full", self.queue_full.load(Relaxed)),
+            ("not_taken", self.not_taken.load(Relaxed)),
+        ]
+    }
+
+    /// That many spans were not taken.
+    pub(crate) fn not_taken(&self, spans: usize) {
+        let spans = u64::try_from(spans).unwrap_or(u64::MAX);
+        self.not_taken.fetch_add(spans, Relaxed);
+    }
+
     /// What was counted so far.
     pub(crate) fn counts(&self) -> Counts {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -120,6 +170,15 @@ impl Projection {
 }
 
 impl Counts {
+    /// Durations of a surface, whatever was asked there.
+    pub(crate) fn of_surface(&self, surface: Surface) -> Histogram {
+        let mut all = Histogram::default();
+        for ((_, _), durations) in self.durations.iter().filter(|((on, _), _)| *on == surface) {
+            all.join(durations);
+        }
+        all
+    }
+
     fn count(&mut self, call: &CallSpan) {
         let key = (
             call.action.as_str(),
@@ -128,9 +187,10 @@ impl Counts {
         );
         let calls = self.calls.entry(key).or_insert(0);
         *calls = calls.saturating_add(1);
-        if let Some(durations) = self.durations.get_mut(call.surface as usize) {
-            durations.observe(call.ended.micros_since(call.began));
-        }
+        self.durations
+            .entry((call.surface, call.action))
+            .or_default()
+            .observe(call.ended.micros_since(call.began));
         if let Some(tokens) = self.tokens.get_mut(call.surface as usize) {
             tokens.0 = tokens.0.saturating_add(call.answer.input_tokens.unwrap_or(0));
             tokens.1 = tokens.1.saturating_add(call.answer.output_tokens.unwrap_or(0));

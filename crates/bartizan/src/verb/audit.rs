@@ -203,21 +203,25 @@ async fn export(
     };
     let shown = path.unwrap_or_else(|| Path::new("standard output"));
     let bar = out.progress(size.saturating_sub(from), "exporting");
-    for index in from..size {
-        let stored = link.read(&format!("/v1/records/{index}")).await?;
-        let line = match format {
-            ExportFormat::Jsonl => stored,
-            ExportFormat::Ocsf => match ocsf::event(&stored)? {
-                Some(event) => event,
-                None => continue,
-            },
-        };
-        match writeln!(to, "{line}") {
-            // A reader that went away ends the export quietly.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
-            written => written.map_err(file("writing", shown))?,
+    let mut next = from;
+    while next < size {
+        let end = size.min(next.saturating_add(PAGE));
+        for stored in page(link, next, end).await? {
+            let line = match format {
+                ExportFormat::Jsonl => stored,
+                ExportFormat::Ocsf => match ocsf::event(&stored)? {
+                    Some(event) => event,
+                    None => continue,
+                },
+            };
+            match writeln!(to, "{line}") {
+                // A reader that went away ends the export quietly.
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+                written => written.map_err(file("writing", shown))?,
+            }
         }
-        bar.inc(1);
+        bar.inc(end - next);
+        next = end;
     }
     bar.finish_and_clear();
     to.flush().map_err(file("writing", shown))?;
@@ -226,6 +230,28 @@ async fn export(
         made.sync_all().map_err(file("writing", shown))?;
     }
     Ok(())
+}
+
+/// The records from `from` to before `end`, all of them: what a search leaves out is read by itself.
+async fn page(link: &Link, from: u64, end: u64) -> Result<Vec<Value>, Failure> {
+    let mut answer = link
+        .read(&format!("/v1/records?limit={}&before={end}", end - from))
+        .await?;
+    let mut found: std::collections::BTreeMap<u64, Value> = answer["records"]
+        .as_array_mut()
+        .map(std::mem::take)
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|stored| Some((stored["index"].as_u64()?, stored)))
+        .collect();
+    let mut all = Vec::new();
+    for index in from..end {
+        all.push(match found.remove(&index) {
+            Some(stored) => stored,
+            None => link.read(&format!("/v1/records/{index}")).await?,
+        });
+    }
+    Ok(all)
 }
 
 async fn tail(link: &Link, out: Output) -> Result<(), Failure> {

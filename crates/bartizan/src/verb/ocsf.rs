@@ -66,7 +66,20 @@ fn build(index: u64, record: &Record) -> Value {
         "disposition_id": if allowed { 1 } else { 2 },
     });
     add_ruling(&mut event, index, record);
+    drop_nulls(&mut event);
     event
+}
+
+/// What is not known is left out: no OCSF type has a null.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
 }
 
 /// What only some records have, and what OCSF has no place for.
@@ -83,7 +96,10 @@ fn add_ruling(event: &mut Value, index: u64, record: &Record) {
         .as_ref()
         .and_then(|because| because.policies.first())
     {
-        event["policy"] = json!({ "uid": policy.id, "desc": policy.reason });
+        event["policy"] = json!({ "uid": policy.id });
+        if !policy.reason.is_empty() {
+            event["policy"]["desc"] = json!(policy.reason);
+        }
     }
     if let Some(facts) = &record.facts {
         event["resources"] =
@@ -91,7 +107,12 @@ fn add_ruling(event: &mut Value, index: u64, record: &Record) {
         if let Resource::Model { model, upstream } = &facts.resource {
             event["ai_model"] = json!({ "name": model, "ai_provider": upstream });
         }
-        event["message_context"] = json!({ "uid": record.session, "ai_role_id": role(facts.action) });
+        // `server/tool`, `upstream/model`: the service is whose they are.
+        let id = facts.resource.entity_id();
+        let service = id.split_once('/').map_or(id.as_str(), |(owner, _)| owner);
+        event["message_context"] = json!({
+            "uid": record.session, "ai_role_id": role(facts.action), "service": { "name": service },
+        });
     }
     let kinds: Vec<_> = record
         .findings

@@ -2,8 +2,8 @@
 //! and MCP semantic conventions (status Development), ours under `bartizan.`.
 //!
 //! What it refuses: to make a call wait, to grow, to retry. The queue holds [`QUEUE_SPANS`]; a call that finds it full
-//! is dropped from it. A batch the collector does not take within [`EXPORT_TIMEOUT`] is lost and logged. Spans hold
-//! names, sizes and codes; never content, arguments or resource URIs.
+//! is dropped from it. A batch the collector does not take within [`EXPORT_TIMEOUT`] is lost and logged. Both are counted
+//! in `bartizan.spans.lost`. Spans hold names, sizes and codes; never content, arguments or resource URIs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -118,11 +118,7 @@ fn describe(call: &CallSpan, attributes: &mut Vec<(&'static str, Value)>) -> Str
             _ => method.to_owned(),
         };
     }
-    let provider = match call.surface {
-        Surface::AnthropicMessages => "anthropic",
-        _ => "openai",
-    };
-    attributes.push(("gen_ai.provider.name", json!(provider)));
+    attributes.push(("gen_ai.provider.name", json!(provider(call.surface))));
     match kind {
         "Model" => {
             attributes.push(("gen_ai.operation.name", json!("chat")));
@@ -136,6 +132,14 @@ fn describe(call: &CallSpan, attributes: &mut Vec<(&'static str, Value)>) -> Str
             format!("{} {tool}", call.action.as_str())
         }
         _ => call.action.as_str().to_owned(),
+    }
+}
+
+/// The provider whose API a surface is, for `gen_ai.provider.name`.
+const fn provider(surface: Surface) -> &'static str {
+    match surface {
+        Surface::AnthropicMessages => "anthropic",
+        _ => "openai",
     }
 }
 
@@ -217,23 +221,41 @@ pub(crate) fn metrics(projection: &Projection, start: Timestamp, now: Timestamp)
         point(&labels, *count, start, now)
     });
     let (mut requests, mut operations, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
-    for ((surface, durations), (input, output)) in SURFACES.iter().zip(&counts.durations).zip(counts.tokens) {
-        let label = ("bartizan.surface", surface.as_str());
-        if *surface == Surface::Mcp {
-            operations.push(histogram_point(&[], durations, start, now));
-            continue;
+    for ((surface, action), durations) in &counts.durations {
+        match (surface, action) {
+            (Surface::Mcp, action) => {
+                let label = ("mcp.method.name", method(*action));
+                operations.push(histogram_point(&[label], durations, start, now));
+            }
+            (surface, Action::Generate) => {
+                let labels = [
+                    ("gen_ai.operation.name", "chat"),
+                    ("gen_ai.provider.name", provider(*surface)),
+                    ("bartizan.surface", surface.as_str()),
+                ];
+                requests.push(histogram_point(&labels, durations, start, now));
+            }
+            // Proposals and listings are not requests to a model.
+            _ => {}
         }
-        requests.push(histogram_point(&[label], durations, start, now));
+    }
+    for (surface, (input, output)) in SURFACES.iter().zip(counts.tokens) {
+        let label = ("bartizan.surface", surface.as_str());
         for (kind, count) in [("input", input), ("output", output)] {
             if count > 0 {
                 tokens.push(point(&[("gen_ai.token.type", kind), label], count, start, now));
             }
         }
     }
+    let lost = projection
+        .lost()
+        .map(|(reason, count)| point(&[("error.type", reason)], count, start, now));
+    let lost = lost.into_iter();
     let sum = |points: Vec<Value>| json!({ "dataPoints": points, "aggregationTemporality": 2, "isMonotonic": true });
     let histogram = |points: Vec<Value>| json!({ "dataPoints": points, "aggregationTemporality": 2 });
     let metrics = json!([
         { "name": "bartizan.calls", "unit": "{call}", "sum": sum(calls.collect()) },
+        { "name": "bartizan.spans.lost", "unit": "{span}", "sum": sum(lost.collect()) },
         { "name": "bartizan.tokens", "unit": "{token}", "sum": sum(tokens) },
         { "name": "gen_ai.server.request.duration", "unit": "s", "histogram": histogram(requests) },
         { "name": "mcp.server.operation.duration", "unit": "s", "histogram": histogram(operations) },
@@ -316,7 +338,9 @@ pub async fn export(
             && (due || last || batch.len() >= BATCH_SPANS)
         {
             for chunk in batch.chunks(BATCH_SPANS) {
-                collector.send("traces", &traces(chunk)).await;
+                if !collector.send("traces", &traces(chunk)).await {
+                    projection.not_taken(chunk.len());
+                }
             }
             batch.clear();
             if last {
@@ -355,11 +379,12 @@ impl Collector {
         }
     }
 
-    async fn send(&self, signal: &'static str, body: &Value) {
+    /// Whether the collector took it.
+    async fn send(&self, signal: &'static str, body: &Value) -> bool {
         let request = Request::post(format!("{}/v1/{signal}", self.base))
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(Bytes::from(body.to_string())));
-        let Ok(request) = request else { return };
+        let Ok(request) = request else { return false };
         let sent = tokio::time::timeout(EXPORT_TIMEOUT, async {
             let answer = self
                 .client
@@ -376,11 +401,12 @@ impl Collector {
             }
         });
         match sent.await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => return true,
             Ok(Err(error)) => {
-                tracing::warn!(signal, error, "the collector did not take telemetry; it is lost")
+                tracing::warn!(signal, error, "the collector did not take telemetry; it is lost");
             }
             Err(_) => tracing::warn!(signal, "the collector took too long; telemetry is lost"),
         }
+        false
     }
 }

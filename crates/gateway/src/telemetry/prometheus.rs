@@ -158,6 +158,16 @@ fn projected(out: &mut String, projection: &Projection) {
         let labels = [("upstream", upstream.as_str()), ("code", code.as_str())];
         line(out, "bartizan_upstream_errors_total", &labels, *count);
     }
+    let name = "bartizan_spans_lost_total";
+    head(
+        out,
+        name,
+        "counter",
+        "Finished calls that telemetry misses: the queue was full, or the collector did not take them.",
+    );
+    for (reason, count) in projection.lost() {
+        line(out, name, &[("reason", reason)], count);
+    }
     let name = "bartizan_surface_seconds";
     head(
         out,
@@ -165,7 +175,8 @@ fn projected(out: &mut String, projection: &Projection) {
         "histogram",
         "From the beginning of a call to its end, by surface.",
     );
-    for (surface, durations) in SURFACES.iter().zip(&counts.durations) {
+    for surface in SURFACES {
+        let durations = counts.of_surface(surface);
         if durations.buckets.iter().any(|count| *count > 0) {
             let labels = [("surface", surface.as_str())];
             histogram(

@@ -72,6 +72,26 @@ fn counts_reach_the_prometheus_text() {
 }
 
 #[test]
+fn what_does_not_fit_or_is_not_taken_is_counted() {
+    let projection = Projection::new();
+    let (sender, mut queue) = mpsc::channel(2);
+    let outlet = Outlet::new(sender, Arc::clone(&projection));
+    for _ in 0..5 {
+        outlet.offer(&chat(None));
+    }
+    projection.not_taken(7);
+    assert_eq!(projection.lost(), [("queue_full", 3), ("not_taken", 7)]);
+    assert!(queue.try_recv().is_ok());
+    let text = prometheus::render(&Meters::default(), &LedgerStats::default(), Some(&projection));
+    assert!(text.contains("bartizan_spans_lost_total{reason=\"queue_full\"} 3\n"));
+    let body = otlp::metrics(&projection, time(0), time(10)).to_string();
+    assert!(
+        body.contains("bartizan.spans.lost") && body.contains("not_taken"),
+        "{body}"
+    );
+}
+
+#[test]
 fn models_named_by_callers_make_no_series() {
     let projection = Projection::new();
     for model in ["a", "b", "c"] {
