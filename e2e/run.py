@@ -4,9 +4,10 @@
     python3 e2e/run.py --bin target/debug/bartizan [--rounds N] [-- PYTEST ARGS]
 
 It installs its peers by itself, once per change of their locks, under `target/e2e/`: a virtual environment for the
-SDKs, a second one for LangGraph (which needs an older MCP SDK), and npm packages with a Node 22 of their own. What a
-registry out of reach leaves missing is named, and the tests that need it are skipped with that reason; everything
-else runs. The last line is the summary. Exit status: 0 when nothing failed, 1 otherwise, 2 when nothing could run.
+SDKs, a second one for LangGraph (which needs an older MCP SDK), npm packages with a Node 22 of their own, and a client
+on the Rust SDK. What a registry out of reach leaves missing is named, and the tests that need it are skipped with that
+reason; everything else runs. What tests count for the benches is left in `figures.json` there. The last line is the
+summary. Exit status: 0 when nothing failed, 1 otherwise, 2 when nothing could run.
 """
 
 import argparse
@@ -92,6 +93,15 @@ def node_packages(target: Path) -> Path:
     raise Unavailable("no Node 22: npm carries none for this platform and none is installed")
 
 
+def rmcp_client(target: Path) -> Path:
+    """Builds the Rust SDK's client, once per change of its sources; returns the program."""
+    cargo = shutil.which("cargo")
+    if cargo is None:
+        raise Unavailable("cargo is not installed")
+    run([cargo, "build", "--quiet", "--locked", "--manifest-path", HERE / "rmcp" / "Cargo.toml", "--target-dir", target], "cargo build in e2e/rmcp")
+    return target / "debug" / "rmcp-client"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="end-to-end tests with real peers")
     parser.add_argument("--bin", type=Path, help="the built `bartizan`; without it only the fixtures are checked")
@@ -126,6 +136,11 @@ def main() -> int:
     except Unavailable as fault:
         environment["BARTIZAN_LANGGRAPH_MISSING"] = str(fault)
         print(f"e2e: without LangGraph: {fault}")
+    try:
+        environment["BARTIZAN_RMCP"] = str(rmcp_client(given.target.resolve() / "rmcp"))
+    except Unavailable as fault:
+        environment["BARTIZAN_RMCP_MISSING"] = str(fault)
+        print(f"e2e: without rmcp: {fault}")
 
     command = [str(interpreter), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs", "--tb=short", *given.rest]
     counts = {"passed": 0, "failed": 0, "skipped": 0}

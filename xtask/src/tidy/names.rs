@@ -6,8 +6,9 @@ use super::sizes::File;
 
 const FILE_NAMES: &[&str] = &["utils", "util", "common", "helpers", "misc", "mod"];
 const TYPE_ENDINGS: &[&str] = &["Manager", "Helper", "Utils"];
-/// Names that a protocol gives: MCP's method `prompts/get` is the action `get_prompt` everywhere.
-const PROTOCOL_NAMES: &[&str] = &["get_prompt"];
+/// Names that others give: MCP's method `prompts/get` is the action `get_prompt` everywhere, and the Rust SDK asks a client
+/// who it is by `get_info`.
+const PROTOCOL_NAMES: &[&str] = &["get_prompt", "get_info"];
 
 /// Checks names and glob imports.
 pub(crate) fn check(files: &[File]) -> Vec<String> {
