@@ -75,6 +75,15 @@ def office_command(transport: str = "stdio", calls: Path | None = None, **option
     return command
 
 
+def stdio_office(calls: Path | None = None, name: str = "office", **options) -> dict:
+    """The office as a program behind the gateway. Programs run confined, so the file it notes calls in is granted."""
+    server = {"name": name, "command": office_command("stdio", calls, name=name, **options)}
+    if calls is not None:
+        calls.touch()
+        server["writable"] = [calls]
+    return server
+
+
 def node() -> str:
     path = os.environ.get("BARTIZAN_NODE")
     if not path:

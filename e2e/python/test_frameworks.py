@@ -5,7 +5,7 @@ import os
 import subprocess
 
 import pytest
-from peers import HERE, office_command, seen_calls
+from peers import HERE, seen_calls, stdio_office
 
 pytestmark = pytest.mark.anyio
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def office(gateway, provider, tmp_path):
     calls = tmp_path / "calls.jsonl"
-    through = gateway(provider, servers=[{"name": "office", "command": office_command("stdio", calls)}])
+    through = gateway(provider, servers=[stdio_office(calls)])
     through.calls = calls
     return through
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 import raw
-from peers import HERE, office_command
+from peers import HERE, stdio_office
 
 VECTORS = [
     pytest.param(vector, id=f"{path.stem}: {vector['name']}")
@@ -19,7 +19,7 @@ VECTORS = [
 @pytest.fixture(scope="module")
 def target(shared_gateway, provider, tmp_path_factory):
     through = shared_gateway(
-        provider, servers=[{"name": "office", "command": office_command("stdio", tmp_path_factory.mktemp("calls") / "calls")}],
+        provider, servers=[stdio_office(tmp_path_factory.mktemp("calls") / "calls")],
         limits={"body_bytes": 2 << 20, "header_timeout_ms": 1500, "read_timeout_ms": 1500, "rejections_per_minute": 10000},
     )
     return through

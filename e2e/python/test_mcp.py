@@ -12,7 +12,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.sse import sse_client
 from peers import (
     PERMIT_ALL, accept, everything_command, filesystem_command, fixed_model, mcp_client, node, office_command,
-    refused, script, seen_calls, text_of,
+    refused, script, seen_calls, stdio_office, text_of,
 )
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +31,7 @@ def through(shared_gateway, peers, calls):
     """The same office by four transports, each a server of its own, so names carry a prefix on `/mcp`."""
     http, answers, sse = (peers.office(transport, calls, name=transport) for transport in ("http", "json", "sse"))
     return shared_gateway(servers=[
-        {"name": "pipe", "command": office_command("stdio", calls, name="pipe")},
+        stdio_office(calls, "pipe"),
         {"name": "http", "url": http["url"], "transport": "streamable_http"},
         {"name": "json", "url": answers["url"], "transport": "streamable_http"},
         {"name": "sse", "url": sse["url"], "transport": "sse"},
@@ -189,7 +189,7 @@ def reference(shared_gateway, tmp_path_factory):
     (folder / "note.txt").write_text("remember the milk — 速い\n", encoding="utf-8")
     through = shared_gateway(pack="observe", policy=None, servers=[
         {"name": "everything", "command": everything_command()},
-        {"name": "files", "command": filesystem_command(folder)},
+        {"name": "files", "command": filesystem_command(folder), "writable": [folder]},
     ])
     through.folder = folder
     return through
@@ -249,7 +249,7 @@ async def test_server_filesystem(reference, mode):
 
 async def test_a_spawned_server_gets_only_the_environment_it_is_given(gateway, tmp_path):
     through = gateway(
-        servers=[{"name": "pipe", "command": office_command(), "env": {"GIVEN": "yes"}}], environment={"NOT_GIVEN": "a-secret"}
+        servers=[{**stdio_office(name="pipe"), "env": {"GIVEN": "yes"}}], environment={"NOT_GIVEN": "a-secret"}
     )
     async with mcp_client(through.mcp(), through.key) as client:
         environment = json.loads(text_of(await client.call_tool("environment")))
@@ -258,7 +258,7 @@ async def test_a_spawned_server_gets_only_the_environment_it_is_given(gateway, t
 
 async def test_a_server_that_dies_is_started_again(gateway, tmp_path):
     calls = tmp_path / "calls.jsonl"
-    through = gateway(servers=[{"name": "pipe", "command": office_command("stdio", calls)}])
+    through = gateway(servers=[stdio_office(calls, "pipe")])
     async with mcp_client(through.mcp(), through.key, "legacy") as client:
         await client.call_tool("read_mail")
         children = subprocess.run(["pgrep", "-P", str(through.process.pid)], capture_output=True, text=True).stdout.split()
@@ -295,11 +295,11 @@ async def test_typescript_sdk_as_client(through):
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_wrap_is_a_stdio_server(binary, gateway, tmp_path, mode):
-    calls = tmp_path / "calls.jsonl"
+    (calls := tmp_path / "calls.jsonl").touch()
     wrapped = gateway(start=False)
     parameters = StdioServerParameters(
         command=binary,
-        args=["wrap", "--config", str(wrapped.config_path), "--state", str(wrapped.state), "--", *office_command("stdio", calls)],
+        args=["wrap", "--config", str(wrapped.config_path), "--state", str(wrapped.state), "--writable", str(calls), "--", *office_command("stdio", calls)],
         env=wrapped.environment,
     )
     async with Client(parameters, mode=mode, cache=None, elicitation_callback=accept) as client:
@@ -311,11 +311,11 @@ async def test_wrap_is_a_stdio_server(binary, gateway, tmp_path, mode):
 
 
 async def test_wrap_applies_policy(binary, gateway, tmp_path):
-    calls = tmp_path / "calls.jsonl"
+    (calls := tmp_path / "calls.jsonl").touch()
     wrapped = gateway(start=False, policy=PERMIT_ALL + '@id("test.pay") @reason("never pay") forbid (principal, action == Bartizan::Action::"call_tool", resource) when { resource.name == "pay" };')
     parameters = StdioServerParameters(
         command=binary,
-        args=["wrap", "--config", str(wrapped.config_path), "--state", str(wrapped.state), "--", *office_command("stdio", calls)],
+        args=["wrap", "--config", str(wrapped.config_path), "--state", str(wrapped.state), "--writable", str(calls), "--", *office_command("stdio", calls)],
         env=wrapped.environment,
     )
     async with Client(parameters, mode="legacy", cache=None) as client:

@@ -5,7 +5,7 @@ import json
 
 import pytest
 import raw
-from peers import PERMIT_ALL, mcp_client, office_command, refused, seen_calls, text_of
+from peers import PERMIT_ALL, mcp_client, refused, seen_calls, stdio_office, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -19,7 +19,7 @@ def calls(tmp_path):
 
 
 def stdio(calls, **options) -> list[dict]:
-    return [{"name": "office", "command": office_command("stdio", calls, **options)}]
+    return [stdio_office(calls, **options)]
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])

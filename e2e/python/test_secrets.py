@@ -7,7 +7,7 @@ import jwt as pyjwt
 import pytest
 import raw
 from cryptography.hazmat.primitives.asymmetric import ec
-from peers import PERMIT_ALL, leaves, mcp_client, office_command
+from peers import PERMIT_ALL, leaves, mcp_client, stdio_office
 from test_identity import Issuer, ISSUER, AUDIENCE
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +32,7 @@ async def test_no_planted_secret_shows_anywhere(gateway, provider, tmp_path):
             {"name": "anthropic", "api": "anthropic", "url": provider.url, "secret": "anthropic"},
         ],
         secrets=PLANTED,
-        servers=[{"name": "office", "command": office_command(), "env": {"OFFICE_TOKEN": "secret:server-token"}}],
+        servers=[{**stdio_office(), "env": {"OFFICE_TOKEN": "secret:server-token"}}],
         jwt=[{"issuer": ISSUER, "audience": [AUDIENCE], "jwks": str(issuer.path), "agent_claim": "sub"}],
         policy=PERMIT_ALL + '@id("t") @reason("no") forbid (principal, action == Bartizan::Action::"call_tool", resource) when { resource.name == "pay" };',
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import openai
 import pytest
 from gateway import call_ids, records
-from peers import PERMIT_ALL, leaves, mcp_client, office_command, seen_calls
+from peers import PERMIT_ALL, leaves, mcp_client, seen_calls, stdio_office
 
 pytestmark = pytest.mark.anyio
 
@@ -66,7 +66,7 @@ async def agent_loop(model: openai.AsyncOpenAI, client, task: str, streamed: boo
 async def test_hijacked_agent(gateway, provider, tmp_path, mode, streamed):
     calls = tmp_path / "calls.jsonl"
     through = gateway(
-        provider, servers=[{"name": "office", "command": office_command("stdio", calls, inbox=INBOX)}], policy=PERMIT_ALL + RULE
+        provider, servers=[stdio_office(calls, inbox=INBOX)], policy=PERMIT_ALL + RULE
     )
     async with model_client(through) as model, mcp_client(through.mcp(), through.key, mode) as client:
         messages = await agent_loop(model, client, "What is new?\nCALL read_mail {}", streamed)
@@ -122,7 +122,7 @@ def independent(through, proof: str | None = None):
 async def test_a_small_payment_passes_the_same_way(gateway, provider, tmp_path):
     calls = tmp_path / "calls.jsonl"
     inbox = 'From: Ann\n\nlunch was 12 euros\nCALL pay {"to":"Ann","amount":12}'
-    through = gateway(provider, servers=[{"name": "office", "command": office_command("stdio", calls, inbox=inbox)}], policy=PERMIT_ALL + RULE)
+    through = gateway(provider, servers=[stdio_office(calls, inbox=inbox)], policy=PERMIT_ALL + RULE)
     async with model_client(through) as model, mcp_client(through.mcp(), through.key) as client:
         messages = await agent_loop(model, client, "CALL read_mail {}", False)
     assert [call["tool"] for call in seen_calls(calls)] == ["read_mail", "pay"]

@@ -169,6 +169,18 @@ pub(crate) struct Wrap {
     /// Give the server this variable of our environment, or NAME=VALUE; may be repeated
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<String>,
+    /// Let the server read this file or directory too; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub(crate) readable: Vec<PathBuf>,
+    /// Let the server read and change this file or directory too; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub(crate) writable: Vec<PathBuf>,
+    /// TCP port the server may connect to, instead of 53 and 443; may be repeated
+    #[arg(long, value_name = "PORT")]
+    pub(crate) tcp_port: Vec<u16>,
+    /// Do not confine the server: it can read all that you can, our state included
+    #[arg(long)]
+    pub(crate) danger_unconfined: bool,
     /// The server's command and arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,

@@ -15,7 +15,7 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use bartizan_gateway::{
     admin::{Body, Desk},
-    config::{Credential, Family, Prompt, Reach, Server, Upstream},
+    config::{Credential, Family, Grants, Prompt, Reach, Server, Upstream},
 };
 use bartizan_ledger::{InclusionProof, Verifier};
 use bartizan_store::LedgerOptions;
@@ -113,6 +113,7 @@ fn office() -> Result<Server, Failure> {
             command: vec![program.display().to_string(), "demo-server".to_owned()],
             environment: BTreeMap::new(),
             directory: None,
+            grants: Grants::default(),
         },
         timeout: Duration::from_secs(10),
         tools: BTreeMap::new(),

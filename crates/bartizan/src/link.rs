@@ -89,8 +89,10 @@ impl Link {
     pub(crate) async fn ask(&self, method: &Method, path: &str, body: Vec<u8>) -> Result<Value, Failure> {
         let (good, value) = match self {
             Self::Live(socket) => {
-                let request =
-                    client::request(method, path, "bartizan", &[], Bytes::from(body)).map_err(unreachable)?;
+                let bearer = token(socket)?;
+                let headers = [("authorization", bearer.as_str())];
+                let request = client::request(method, path, "bartizan", &headers, Bytes::from(body))
+                    .map_err(unreachable)?;
                 let (status, _, bytes) = client::ask(dial(socket).await?, request)
                     .await
                     .map_err(unreachable)?;
@@ -122,8 +124,10 @@ impl Link {
             return Err(Failure::new(Exit::NotRunning, "no gateway runs on this state")
                 .hint("start one with `bartizan up`"));
         };
+        let bearer = token(socket)?;
+        let headers = [("authorization", bearer.as_str())];
         let request =
-            client::request(&Method::GET, path, "bartizan", &[], Bytes::new()).map_err(unreachable)?;
+            client::request(&Method::GET, path, "bartizan", &headers, Bytes::new()).map_err(unreachable)?;
         client::open(dial(socket).await?, request)
             .await
             .map_err(unreachable)
@@ -147,6 +151,20 @@ async fn dial(socket: &Path) -> Result<UnixStream, Failure> {
         .hint("wait for it to start or stop, or look for the process in `lock` of the state directory")
         .because(error)
     })
+}
+
+/// What the socket wants to be shown.
+fn token(socket: &Path) -> Result<String, Failure> {
+    let path = socket.with_file_name(admin::socket::TOKEN);
+    let held = std::fs::read_to_string(&path).map_err(|error| {
+        Failure::new(
+            Exit::NotRunning,
+            "another process holds the state, and shows no token for its admin socket",
+        )
+        .hint("wait for it to start or stop, or look for the process in `lock` of the state directory")
+        .because(error)
+    })?;
+    Ok(format!("Bearer {}", held.trim()))
 }
 
 fn unreachable(fault: client::ClientFault) -> Failure {

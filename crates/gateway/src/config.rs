@@ -155,6 +155,8 @@ pub enum Reach {
         environment: BTreeMap<String, EnvValue>,
         /// Working directory; none is an empty directory of its own.
         directory: Option<PathBuf>,
+        /// What it may reach on this machine.
+        grants: Grants,
     },
     /// Streamable HTTP.
     Http {
@@ -170,6 +172,36 @@ pub enum Reach {
         /// Headers to send.
         headers: BTreeMap<String, EnvValue>,
     },
+}
+
+/// What a server that we start may reach on this machine, beside the system's files, its own directory and its working
+/// directory. Held by Landlock where the kernel has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grants {
+    /// Files and directories to read and run.
+    pub readable: Vec<PathBuf>,
+    /// Files and directories to read, run and change.
+    pub writable: Vec<PathBuf>,
+    /// TCP ports it may connect to, on any host. It may listen on none.
+    pub tcp_ports: Vec<u16>,
+    /// It may reach all that the gateway's user can, the state directory included.
+    pub unconfined: bool,
+}
+
+impl Default for Grants {
+    fn default() -> Self {
+        Self {
+            readable: Vec::new(),
+            writable: Vec::new(),
+            tcp_ports: Self::TCP_PORTS.to_vec(),
+            unconfined: false,
+        }
+    }
+}
+
+impl Grants {
+    /// Ports that are open unless others are named: DNS and HTTPS.
+    pub const TCP_PORTS: [u16; 2] = [53, 443];
 }
 
 /// A value given to a server: plain, or a secret's name.

@@ -7,6 +7,7 @@
 mod calls;
 mod conn;
 mod exchange;
+mod fence;
 mod flow;
 mod hub;
 mod labels;

@@ -21,6 +21,7 @@ use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 pub(crate) mod child;
+pub(crate) mod confine;
 
 /// A request ready to go to one place.
 #[derive(Debug)]

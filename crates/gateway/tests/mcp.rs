@@ -6,7 +6,7 @@ mod support;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use bartizan_gateway::config::{EnvValue, Reach, Server};
+use bartizan_gateway::config::{EnvValue, Grants, Reach, Server};
 use bartizan_mcp::PinKind;
 use bartizan_types::{
     Action, AgentId, AuthMethod, Code, FindingKind, Issuer, KeyId, Principal, RecordKind, ServerName,
@@ -45,6 +45,7 @@ fn server(name: &str) -> Server {
                 ("SEALED".to_owned(), EnvValue::Secret("provider".to_owned())),
             ]),
             directory: None,
+            grants: Grants::default(),
         },
         timeout: Duration::from_secs(20),
         tools: BTreeMap::new(),

@@ -8,6 +8,9 @@
 //! secrets.sealed   secrets, each sealed with its name
 //! secrets.uses     when which secret was last used; no secret in it
 //! state.redb       API keys, pins, settings
+//! admin.sock       the running gateway's admin socket, and
+//! admin.token      what its callers must show
+//! servers/         a directory for each MCP server that is started, its to write
 //! ledger/          the log
 //! ```
 //!

@@ -207,6 +207,19 @@ pub(crate) struct Server {
     /// Working directory of `command`. None: an empty directory of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) directory: Option<PathBuf>,
+    /// Files and directories that `command` may read, beside the system's, what its arguments name, its own directory and
+    /// its working directory. Relative to this file. Never the state directory or what holds it.
+    #[serde(default)]
+    pub(crate) readable: Vec<PathBuf>,
+    /// Files and directories that `command` may read and change, beside its own and its working directory; as `readable`.
+    #[serde(default)]
+    pub(crate) writable: Vec<PathBuf>,
+    /// TCP ports that `command` may connect to, on any host (Linux 6.7 and later). It may listen on none.
+    #[serde(default = "default_tcp_ports")]
+    pub(crate) tcp_ports: Vec<u16>,
+    /// Do not confine `command`: it can read and change all that the gateway's user can, the master key included.
+    #[serde(default)]
+    pub(crate) danger_unconfined: bool,
     /// How long a request may take.
     #[serde(default = "default_server_timeout_ms")]
     pub(crate) timeout_ms: u64,
@@ -291,6 +304,10 @@ pub(crate) enum Class {
     FreeText,
     /// As free text, and a secret.
     Secret,
+}
+
+fn default_tcp_ports() -> Vec<u16> {
+    bartizan_gateway::config::Grants::TCP_PORTS.to_vec()
 }
 
 /// How long an MCP request may take unless the file says otherwise.

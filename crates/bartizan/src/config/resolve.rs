@@ -412,11 +412,7 @@ fn servers(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> Vec<gateway
             );
         }
         let reach = match (&server.url, server.command.is_empty()) {
-            (None, false) => gateway::Reach::Stdio {
-                command: server.command.clone(),
-                environment: values(&server.env),
-                directory: server.directory.as_ref().map(|directory| base.join(directory)),
-            },
+            (None, false) => program(server, base),
             (Some(url), true) => {
                 let Some(url) = wrong.url("server.url", url, &["http", "https"]) else {
                     continue;
@@ -535,6 +531,22 @@ const fn class(said: file::Class) -> Class {
         file::Class::Structured => Class::Structured,
         file::Class::FreeText => Class::FreeText,
         file::Class::Secret => Class::Secret,
+    }
+}
+
+/// A server that we start.
+fn program(server: &file::Server, base: &Path) -> gateway::Reach {
+    let all = |paths: &[PathBuf]| paths.iter().map(|path| base.join(path)).collect();
+    gateway::Reach::Stdio {
+        command: server.command.clone(),
+        environment: values(&server.env),
+        directory: server.directory.as_ref().map(|directory| base.join(directory)),
+        grants: gateway::Grants {
+            readable: all(&server.readable),
+            writable: all(&server.writable),
+            tcp_ports: server.tcp_ports.clone(),
+            unconfined: server.danger_unconfined,
+        },
     }
 }
 

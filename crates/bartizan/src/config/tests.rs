@@ -147,6 +147,7 @@ fn a_loosening_key_loosens_and_is_named_so() {
         schema
             .matches("\"danger_listen_without_tls_off_loopback\"")
             .count()
+            + schema.matches("\"danger_unconfined\"").count()
     );
 }
 

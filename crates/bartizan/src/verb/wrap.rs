@@ -2,11 +2,12 @@
 //!
 //! Every line crosses the same gateway over loopback HTTP, with a key that is made at the start and revoked at the end;
 //! nothing is handed over past it. The state is the server's own (`bartizan-wrap-NAME` beside the usual place), so that
-//! several wrapped servers of one client do not contend for a lock.
+//! several wrapped servers of one client do not contend for a lock. The server runs where the client started us, and may
+//! read and change what is there: that is the workspace it was started for.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use bartizan_gateway::config::{EnvValue, Reach, Server};
+use bartizan_gateway::config::{EnvValue, Grants, Reach, Server};
 use bartizan_store::StateDir;
 use bartizan_types::ServerName;
 use bytes::Bytes;
@@ -56,6 +57,8 @@ pub(crate) async fn run(global: &Global, wrap: &Wrap) -> Result<Exit, Failure> {
         demo: false,
         stay: false,
     };
+    let directory = std::env::current_dir()
+        .map_err(|error| Failure::new(Exit::Files, "the working directory is gone").because(error))?;
     let mut settings = up::adjusted(&loaded, &global, &free)?;
     settings.default_upstreams = false;
     settings.gateway.servers = vec![Server {
@@ -63,7 +66,16 @@ pub(crate) async fn run(global: &Global, wrap: &Wrap) -> Result<Exit, Failure> {
         reach: Reach::Stdio {
             command: wrap.command.clone(),
             environment: environment(&wrap.env)?,
-            directory: None,
+            directory: Some(directory),
+            grants: Grants {
+                readable: wrap.readable.clone(),
+                writable: wrap.writable.clone(),
+                tcp_ports: match wrap.tcp_port.as_slice() {
+                    [] => Grants::TCP_PORTS.to_vec(),
+                    named => named.to_vec(),
+                },
+                unconfined: wrap.danger_unconfined,
+            },
         },
         timeout: Duration::from_millis(crate::config::file::default_server_timeout_ms()),
         tools: std::collections::BTreeMap::new(),

@@ -1,13 +1,22 @@
 //! The admin socket: HTTP/1.1 on a unix socket of mode 0600 in the state directory.
 //!
-//! Whoever connects must be this process's user by the kernel's word (`SO_PEERCRED`); root passes as itself. There is no
-//! TCP listener, so no web page and no other host can reach it. `GET /v1/tail` streams records as server-sent events,
+//! Whoever connects must be this process's user by the kernel's word (`SO_PEERCRED`); root passes as itself. Each request
+//! carries what [`TOKEN`] holds, a file beside the socket that is made anew at every start: an MCP server that we confine
+//! is this process's user too and can reach any socket, but it can't read that file. There is no TCP listener, so no web page and no other host can reach it. `GET /v1/tail` streams records as server-sent events,
 //! read from the log's files: a slow reader holds nothing up.
 
 use std::{
-    convert::Infallible, fs, io, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Duration,
+    convert::Infallible,
+    fs, io,
+    io::Write as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+    sync::Arc,
+    time::Duration,
 };
 
+use aws_lc_rs::{constant_time, rand};
+use bartizan_types::Secret;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body::Frame;
@@ -23,6 +32,8 @@ use super::{BODY_BYTES_MAX, Body, Desk, records};
 
 /// Name of the socket in the state directory.
 pub const NAME: &str = "admin.sock";
+/// Name of the file that holds what each request shows, as `Authorization: Bearer`.
+pub const TOKEN: &str = "admin.token";
 /// Open admin connections, tails included.
 const CONNECTIONS: usize = 64;
 /// Longest address of a unix socket on Linux, with the closing zero.
@@ -30,29 +41,57 @@ const ADDRESS_BYTES_MAX: usize = 108;
 
 type ReplyBody = BoxBody<Bytes, Infallible>;
 
-/// Binds the socket, owner-only from its first moment.
+/// The socket, and what its callers must show.
+pub struct Door {
+    listener: UnixListener,
+    shown: Secret<Vec<u8>>,
+}
+
+/// Binds the socket, owner-only from its first moment, and makes a new token beside it.
 ///
 /// # Errors
 /// The system's. A path too long for a unix socket is [`io::ErrorKind::InvalidInput`].
-pub fn bind(directory: &Path) -> io::Result<UnixListener> {
+pub fn bind(directory: &Path) -> io::Result<Door> {
     let path = directory.join(NAME);
     if path.as_os_str().len() >= ADDRESS_BYTES_MAX {
         let message = format!("`{}` is too long for a unix socket", path.display());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
-    // Whoever holds the state's lock owns the name: what lies there is a dead gateway's.
-    match fs::remove_file(&path) {
-        Err(fault) if fault.kind() != io::ErrorKind::NotFound => return Err(fault),
-        _ => {}
-    }
+    // Whoever holds the state's lock owns the names: what lies there is a dead gateway's.
+    remove(&path)?;
+    let shown = make_token(&directory.join(TOKEN))?;
     // The directory is 0700, so nobody can connect between these two steps.
     let listener = UnixListener::bind(&path)?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
+    Ok(Door { listener, shown })
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(fault) if fault.kind() != io::ErrorKind::NotFound => Err(fault),
+        _ => Ok(()),
+    }
+}
+
+/// 256 random bits, as the whole header that shows them.
+fn make_token(path: &Path) -> io::Result<Secret<Vec<u8>>> {
+    let mut bits = [0_u8; 32];
+    rand::fill(&mut bits).map_err(io::Error::other)?;
+    let token: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
+    remove(path)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    writeln!(file, "{token}")?;
+    Ok(Secret::new(format!("Bearer {token}").into_bytes()))
 }
 
 /// Serves the desk until `stop` turns true.
-pub async fn serve(listener: UnixListener, desk: Arc<Desk>, mut stop: watch::Receiver<bool>) {
+pub async fn serve(door: Door, desk: Arc<Desk>, mut stop: watch::Receiver<bool>) {
+    let Door { listener, shown } = door;
+    let shown = Arc::new(shown);
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let accepted = tokio::select! {
@@ -71,10 +110,24 @@ pub async fn serve(listener: UnixListener, desk: Arc<Desk>, mut stop: watch::Rec
             continue;
         };
         let Some(by) = peer(&stream) else { continue };
-        let (desk, stop) = (Arc::clone(&desk), stop.clone());
+        let (desk, stop, shown) = (Arc::clone(&desk), stop.clone(), Arc::clone(&shown));
         tokio::spawn(async move {
             let _slot = slot;
-            let service = service_fn(|request| one(Arc::clone(&desk), request, by.clone(), stop.clone()));
+            let service = service_fn(|request| {
+                let (desk, by, stop, knows) = (
+                    Arc::clone(&desk),
+                    by.clone(),
+                    stop.clone(),
+                    knows(&request, &shown),
+                );
+                async move {
+                    if knows {
+                        one(desk, request, by, stop).await
+                    } else {
+                        Ok(unknown())
+                    }
+                }
+            });
             let mut builder = http1::Builder::new();
             builder
                 .timer(TokioTimer::new())
@@ -96,6 +149,24 @@ fn peer(stream: &UnixStream) -> Option<String> {
     }
     tracing::warn!(uid, "another user tried the admin socket");
     None
+}
+
+/// Whether a request shows the token.
+fn knows(request: &Request<Incoming>, shown: &Secret<Vec<u8>>) -> bool {
+    let mut said = request.headers().get_all(header::AUTHORIZATION).iter();
+    match (said.next(), said.next()) {
+        (Some(said), None) => constant_time::verify_slices_are_equal(said.as_bytes(), shown.expose()).is_ok(),
+        _ => false,
+    }
+}
+
+fn unknown() -> Response<ReplyBody> {
+    let message = format!(
+        "the admin socket wants `Authorization: Bearer` with what `{TOKEN}` in the state directory holds"
+    );
+    let error = serde_json::json!({ "error": { "kind": "refused", "message": message, "code": null } });
+    tracing::warn!("a request on the admin socket did not show the token");
+    plain(StatusCode::UNAUTHORIZED, "application/json", error.to_string())
 }
 
 async fn one(

@@ -27,17 +27,18 @@ use std::{
 use aws_lc_rs::digest::{Context, SHA256};
 use bartizan_mcp::PinKind;
 use bartizan_store::Secrets;
-use bartizan_types::{Code, Digest, Finding, Secret};
+use bartizan_types::{Code, Digest, Finding, Secret, ServerName};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{
+    fence::{self, Ground},
     flow::Ctx,
     hub::{Served, lock},
 };
 use crate::{
     clock,
     config::{EnvValue, Reach},
-    upstream::child::Spawn,
+    upstream::{child::Spawn, confine::Fence},
 };
 
 /// Largest program that is started; reading more to know it would take seconds.
@@ -69,13 +70,14 @@ pub(super) async fn prepare(ctx: &Ctx, served: &Arc<Served>) -> Result<(Spawn, V
         command,
         environment,
         directory,
+        grants,
     } = &served.config.reach
     else {
         return Err(Code::Bug);
     };
     let name = &served.config.name;
-    let home = ctx.shared.state.directory().ok_or(Code::Bug)?;
-    let home = home.join("servers").join(name.as_str());
+    let state = ctx.shared.state.directory().ok_or(Code::Bug)?.to_owned();
+    let home = state.join("servers").join(name.as_str());
     let environment = environment_of(environment, &ctx.shared.secrets, &home)?;
     let directory = directory.clone().unwrap_or_else(|| home.clone());
     let wanted = command.first().ok_or(Code::ServerFailed)?.clone();
@@ -84,6 +86,8 @@ pub(super) async fn prepare(ctx: &Ctx, served: &Arc<Served>) -> Result<(Spawn, V
         .map(|path| OsStr::from_bytes(path.expose()).to_owned())
         .unwrap_or_default();
     let (known, from) = (Arc::clone(served), directory.clone());
+    let arguments: Vec<_> = command.iter().skip(1).cloned().collect();
+    let (given, grants) = (arguments.clone(), grants.clone());
     // Files are read on a thread that may wait.
     let found = tokio::task::spawn_blocking(move || {
         make(&home)?;
@@ -93,18 +97,48 @@ pub(super) async fn prepare(ctx: &Ctx, served: &Arc<Served>) -> Result<(Spawn, V
             Code::ServerFailed
         })?;
         let digest = known.program.digest(&program)?;
-        Ok::<_, Code>((program, digest))
+        let fence = fence_of(
+            &known.config.name,
+            &Ground {
+                state: &state,
+                own: &home,
+                home: std::env::var_os("HOME").as_deref().map(Path::new),
+                directory: &from,
+                program: &program,
+                arguments: &given,
+                path: &path,
+                grants: &grants,
+            },
+        )?;
+        Ok::<_, Code>((program, digest, fence))
     });
-    let (program, digest) = found.await.map_err(|_| Code::Bug)??;
+    let (program, digest, fence) = found.await.map_err(|_| Code::Bug)??;
     let findings = judge(ctx, served, command, &digest)?;
     let spawn = Spawn {
         server: name.clone(),
         program,
-        arguments: command.iter().skip(1).cloned().collect(),
+        arguments,
         environment,
         directory,
+        fence,
     };
     Ok((spawn, findings))
+}
+
+/// What the server may reach; none where the operator loosened it.
+fn fence_of(server: &ServerName, ground: &Ground<'_>) -> Result<Option<Fence>, Code> {
+    if ground.grants.unconfined {
+        return Ok(None);
+    }
+    let (fence, left_out) = fence::of(ground).map_err(|fault| {
+        tracing::error!(%server, error = %fault, "the server can't be confined as configured, and is not started");
+        Code::ServerFailed
+    })?;
+    if let Some(directory) = left_out {
+        tracing::warn!(%server, directory = %directory.display(), "the working directory holds the gateway's state or a \
+            whole home, so the server may not read it: name what it needs as readable or writable");
+    }
+    Ok(Some(fence))
 }
 
 /// Compares the program with its pin. A command that the operator configured anew is a first sight, not a change.

@@ -21,6 +21,8 @@ use tokio::{
     sync::{Mutex as AsyncMutex, watch},
 };
 
+use super::confine::{self, Fence, Standing};
+
 /// Lines of stderr kept.
 const STDERR_LINES: usize = 64;
 /// Longest line of stderr kept, bytes.
@@ -42,6 +44,8 @@ pub(crate) struct Spawn {
     pub environment: BTreeMap<String, Secret<Vec<u8>>>,
     /// Working directory.
     pub directory: PathBuf,
+    /// What it may reach; none only where the operator loosened it.
+    pub fence: Option<Fence>,
 }
 
 /// One message for a child: a line.
@@ -189,6 +193,7 @@ pub(crate) fn spawn(permit: Permit<Spawn>, line_bytes: usize) -> Result<(Arc<Chi
         arguments,
         environment,
         directory,
+        fence,
     } = permit.spend();
     let mut builder = Command::new(&program);
     builder
@@ -204,7 +209,7 @@ pub(crate) fn spawn(permit: Permit<Spawn>, line_bytes: usize) -> Result<(Arc<Chi
         use std::os::unix::ffi::OsStrExt as _;
         builder.env(name, std::ffi::OsStr::from_bytes(value.expose()));
     }
-    let mut process = builder.spawn().map_err(|fault| {
+    let mut process = start(&server, fence.as_ref(), &mut builder).map_err(|fault| {
         tracing::warn!(%server, program = %program.display(), error = %fault, "the server can't be started");
         Code::ServerFailed
     })?;
@@ -228,6 +233,27 @@ pub(crate) fn spawn(permit: Permit<Spawn>, line_bytes: usize) -> Result<(Arc<Chi
             limit: line_bytes,
         },
     ))
+}
+
+/// Starts the process inside its fence, and says where there is none.
+fn start(
+    server: &ServerName,
+    fence: Option<&Fence>,
+    command: &mut Command,
+) -> std::io::Result<tokio::process::Child> {
+    let Some(fence) = fence else {
+        tracing::warn!(%server, "runs unconfined, as configured: it can read the state directory");
+        return command.spawn();
+    };
+    let (process, standing) = confine::start(fence, command)?;
+    match standing {
+        Standing::Whole => tracing::debug!(%server, "runs confined"),
+        Standing::Partly => tracing::debug!(%server, "runs confined as far as this kernel can"),
+        Standing::Nothing => {
+            tracing::warn!(%server, "runs unconfined: this system has no Landlock, so it can read the state directory");
+        }
+    }
+    Ok(process)
 }
 
 async fn listen<R: AsyncBufRead + Unpin>(child: std::sync::Weak<Child>, mut stderr: R) {

@@ -34,6 +34,7 @@ fn server(tools: BTreeMap<ToolName, ToolOverride>) -> config::Server {
             command: vec!["mail-server".to_owned()],
             environment: BTreeMap::new(),
             directory: None,
+            grants: crate::config::Grants::default(),
         },
         timeout: std::time::Duration::from_secs(1),
         tools,
