@@ -294,7 +294,7 @@ async fn fetch(shared: &Arc<Shared>, pool: &Arc<Pool>, at: usize, uri: &Uri) -> 
         time: patience,
         ..BodyBounds::answer(&shared.config.limits)
     };
-    match edge::read(&head.headers, body, bounds).await {
+    match edge::read(&head.headers, body, bounds, None).await {
         Err(code) => Err(passage.failed(code).code),
         Ok((bytes, _)) => {
             let status = Some(head.status.as_u16());

@@ -8,7 +8,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 
-use crate::config::{Limits, Listen};
+use crate::{
+    config::{Limits, Listen},
+    room::Taken,
+};
 
 /// Our own credential header, for agents whose `Authorization` belongs to the provider.
 pub(crate) const OWN_KEY: HeaderName = HeaderName::from_static("x-bartizan-key");
@@ -157,6 +160,8 @@ pub(crate) struct BodyBounds {
     pub broken: Code,
     /// Said when it breaks off, or its framing does.
     pub cut: Code,
+    /// Said when there is no room for it in memory.
+    pub full: Code,
 }
 
 impl BodyBounds {
@@ -170,6 +175,7 @@ impl BodyBounds {
             slow: Code::SlowCaller,
             broken: Code::ContentEncoding,
             cut: Code::BodyCut,
+            full: Code::Saturated,
         }
     }
 
@@ -183,30 +189,46 @@ impl BodyBounds {
             slow: Code::UpstreamTimeout,
             broken: Code::UpstreamMalformed,
             cut: Code::UpstreamUnreachable,
+            full: Code::Saturated,
         }
     }
 }
 
-/// Reads a whole body within its bounds and unpacks it. The second value says whether it was packed, so that the
+/// Reads a whole body within its bounds and unpacks it. `room`, where given, grows with it before it does. The second value says whether it was packed, so that the
 /// caller forwards what was checked: the unpacked bytes, without the encoding header.
 ///
 /// # Errors
 /// The code of the bound that was reached.
-pub(crate) async fn read<B>(headers: &HeaderMap, body: B, bounds: BodyBounds) -> Result<(Bytes, bool), Code>
+pub(crate) async fn read<B>(
+    headers: &HeaderMap,
+    body: B,
+    bounds: BodyBounds,
+    mut room: Option<&mut Taken>,
+) -> Result<(Bytes, bool), Code>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let packing = packing(headers, bounds.broken)?;
-    let bytes = tokio::time::timeout(bounds.time, collect(body, bounds))
+    let bytes = tokio::time::timeout(bounds.time, collect(body, bounds, room.as_deref_mut()))
         .await
         .map_err(|_| bounds.slow)??;
     match packing {
         None => Ok((bytes, false)),
-        Some(packing) => Ok((unpack(&bytes, packing, bounds)?, true)),
+        Some(packing) => {
+            let out = unpack(&bytes, packing, bounds, room.as_deref_mut())?;
+            keep(room, out.len(), bounds)?;
+            Ok((out, true))
+        }
     }
 }
 
-async fn collect<B>(mut body: B, bounds: BodyBounds) -> Result<Bytes, Code>
+/// Keeps room for this many bytes, where room is counted.
+fn keep(room: Option<&mut Taken>, bytes: usize, bounds: BodyBounds) -> Result<(), Code> {
+    room.map_or(Ok(()), |room| room.resize(bytes))
+        .map_err(|_| bounds.full)
+}
+
+async fn collect<B>(mut body: B, bounds: BodyBounds, mut room: Option<&mut Taken>) -> Result<Bytes, Code>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -224,6 +246,7 @@ where
         if so_far.saturating_add(data.len()) > bounds.bytes {
             return Err(bounds.too_large);
         }
+        keep(room.as_deref_mut(), so_far + data.len(), bounds)?;
         match first.take() {
             None if rest.is_empty() => first = Some(data),
             None => rest.extend_from_slice(&data),
@@ -261,7 +284,12 @@ fn packing(headers: &HeaderMap, broken: Code) -> Result<Option<Packing>, Code> {
 }
 
 /// Unpacks at most `bounds.bytes`, whatever the packed bytes promise. Bytes after the end are refused.
-fn unpack(packed: &[u8], packing: Packing, bounds: BodyBounds) -> Result<Bytes, Code> {
+fn unpack(
+    packed: &[u8],
+    packing: Packing,
+    bounds: BodyBounds,
+    mut room: Option<&mut Taken>,
+) -> Result<Bytes, Code> {
     const STEP: usize = 64 << 10;
     let (mut state, mut input) = match packing {
         Packing::Zlib => (Decompress::new(true), packed),
@@ -273,6 +301,7 @@ fn unpack(packed: &[u8], packing: Packing, bounds: BodyBounds) -> Result<Bytes, 
             if out.len() > bounds.bytes {
                 return Err(bounds.expands);
             }
+            keep(room.as_deref_mut(), packed.len() + out.len() + STEP, bounds)?;
             out.reserve(STEP);
         }
         let (read, written) = (state.total_in(), out.len());

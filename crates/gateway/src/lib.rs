@@ -13,6 +13,7 @@ mod listener;
 mod mcp;
 mod model;
 mod rejections;
+mod room;
 mod serve;
 mod sessions;
 mod upstream;
@@ -44,7 +45,7 @@ pub use meters::Meters;
 pub use model::UpstreamStatus;
 pub use upstream::RootsFault;
 
-use crate::{mcp::Signer, rejections::Rejections, sessions::Sessions};
+use crate::{mcp::Signer, rejections::Rejections, room::Rooms, sessions::Sessions};
 
 /// Verified tokens remembered.
 const TOKENS: usize = 16_384;
@@ -128,8 +129,10 @@ pub struct Shared {
     sessions: Sessions,
     rejections: Rejections,
     slots: Arc<Semaphore>,
-    /// What request bodies may take in memory together, in KiB.
-    room: Arc<Semaphore>,
+    /// What request bodies may take in memory.
+    bodies: Rooms,
+    /// What answers, and what waits for agents, may take in memory.
+    answers: Rooms,
     routes: model::Routes,
     mcp: mcp::Hub,
     spans: Option<telemetry::Outlet>,
@@ -221,7 +224,8 @@ impl Gateway {
             sessions: Sessions::new(&config.sessions),
             rejections: Rejections::new(config.limits.rejections_per_minute),
             slots: Arc::new(Semaphore::new(config.limits.concurrent_calls)),
-            room: Arc::new(Semaphore::new(serve::room_kib(&config.limits))),
+            bodies: Rooms::new(config.limits.body_bytes),
+            answers: Rooms::new(config.limits.answer_bytes),
             routes,
             mcp,
             spans: parts.spans,

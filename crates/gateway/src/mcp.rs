@@ -31,10 +31,10 @@ use bartizan_guard::AnswerFacts;
 use bartizan_mcp::{
     Method, Names, Outcome, Params, PinKind, Revision, header as repeated, pin::PinFault, refusal, session,
 };
-use bartizan_types::{Action, CallFacts, Code, Digest, Refusal, ServerName, ToolName};
+use bartizan_types::{Action, CallFacts, Code, Digest, Principal, Refusal, ServerName, ToolName};
 use bartizan_wire::{
     json,
-    jsonrpc::{self, Id, Message},
+    jsonrpc::{self, Id, Message as Rpc},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method as Verb, Response, StatusCode, header, request::Parts};
@@ -45,7 +45,7 @@ use tokio::{
     time::{Duration, Interval, MissedTickBehavior},
 };
 
-pub(crate) use hub::Hub;
+pub(crate) use hub::{Hub, Owner};
 pub(crate) use manifests::{
     Explained, Origin,
     accepted::{Signer, digest as manifest_digest},
@@ -60,9 +60,10 @@ use crate::{
     edge::{self, BodyBounds},
     gate::Caller,
     model::sha256,
+    room::Room,
 };
 use calls::Asked;
-use flow::{Agent, Ctx, Refused, Reply};
+use flow::{Agent, Ctx, Message, Refused, Reply};
 
 const SESSION: &str = "mcp-session-id";
 /// A comment on a quiet stream, so that nothing in between takes it for dead.
@@ -155,7 +156,9 @@ async fn post(
         return Err(early(Code::ContentType));
     }
     let bounds = BodyBounds::request(&shared.config.limits);
-    let (bytes, _) = edge::read(&head.headers, body, bounds).await.map_err(early)?;
+    let (bytes, _) = edge::read(&head.headers, body, bounds, None)
+        .await
+        .map_err(early)?;
     let limits = json::Bounds {
         depth: shared.config.limits.json_depth,
         bytes: shared.config.limits.body_bytes,
@@ -172,9 +175,9 @@ async fn post(
         body: (u64::try_from(bytes.len()).unwrap_or(u64::MAX), sha256(&bytes)),
     };
     let (id, name) = match &message {
-        Message::Request { id, method, .. } => (Some(id.clone()), Some(method.clone())),
-        Message::Notification { method, .. } => (None, Some(method.clone())),
-        Message::Response { .. } | Message::Failure { .. } => (None, None),
+        Rpc::Request { id, method, .. } => (Some(id.clone()), Some(method.clone())),
+        Rpc::Notification { method, .. } => (None, Some(method.clone())),
+        Rpc::Response { .. } | Rpc::Failure { .. } => (None, None),
     };
     let method = name.as_deref().map_or(Method::Unknown, Method::parse);
     match message_of(&base, &head.headers, message).await {
@@ -226,17 +229,17 @@ fn repeated_of(headers: &HeaderMap) -> Result<repeated::Headers<'_>, Code> {
 async fn message_of(
     base: &Base<'_>,
     headers: &HeaderMap,
-    message: Message<'_>,
+    message: Rpc<'_>,
 ) -> Result<Reply, (Refused, Revision)> {
     let oldest = Revision::LAST_WITH_HANDSHAKE;
     let shaped = |revision| move |code| (base.early(code), revision);
     let repeated = repeated_of(headers).map_err(shaped(oldest))?;
     let (name, params) = match &message {
-        Message::Request { method, params, .. } | Message::Notification { method, params } => (
+        Rpc::Request { method, params, .. } | Rpc::Notification { method, params } => (
             Some(method.as_ref()),
             Params::read(*params).map_err(shaped(oldest))?,
         ),
-        Message::Response { .. } | Message::Failure { .. } => (None, Params::default()),
+        Rpc::Response { .. } | Rpc::Failure { .. } => (None, Params::default()),
     };
     let said = params.version().map_err(shaped(oldest))?;
     let stateless = said.is_some() || repeated.version == Some(Revision::LATEST.as_str());
@@ -255,7 +258,7 @@ async fn message_of(
         }
         repeated::check(repeated, latest, name.unwrap_or_default(), named.as_deref())
             .map_err(shaped(latest))?;
-        let Message::Request {
+        let Rpc::Request {
             id,
             method,
             params: raw,
@@ -279,7 +282,7 @@ async fn message_of(
         .await
         .map_err(told);
     }
-    if let (Some("initialize"), Message::Request { id, .. }) = (name, &message) {
+    if let (Some("initialize"), Rpc::Request { id, .. }) = (name, &message) {
         return initialize(base, &params, id)
             .await
             .map_err(|refused| (refused, oldest));
@@ -297,10 +300,11 @@ async fn message_of(
 async fn initialize(base: &Base<'_>, params: &Params<'_>, id: &Id<'_>) -> Result<Reply, Refused> {
     let state = session::Session::open(params).map_err(|code| base.early(code))?;
     let owner = hub::Owner::of(&base.caller.principal);
+    let room = base.shared.conversation(&base.caller.principal);
     let session = base
         .shared
         .mcp
-        .open_session(owner, state)
+        .open_session(owner, state, room)
         .map_err(|code| base.early(code))?;
     let ctx = base.ctx(Agent::Session(Arc::clone(&session)));
     let introduced = async {
@@ -319,12 +323,14 @@ async fn initialize(base: &Base<'_>, params: &Params<'_>, id: &Id<'_>) -> Result
             status,
             bytes,
             release,
+            room,
             ..
         }) => Ok(Reply::Whole {
             status,
             bytes,
             release,
             session: Some(session.id.clone()),
+            room,
         }),
         Ok(reply) => Ok(reply),
         Err(refusal) => {
@@ -335,9 +341,9 @@ async fn initialize(base: &Base<'_>, params: &Params<'_>, id: &Id<'_>) -> Result
 }
 
 /// One message within a session.
-async fn in_session(ctx: &Ctx, message: Message<'_>, params: Params<'_>) -> Result<Reply, Refused> {
+async fn in_session(ctx: &Ctx, message: Rpc<'_>, params: Params<'_>) -> Result<Reply, Refused> {
     match message {
-        Message::Request {
+        Rpc::Request {
             id,
             method,
             params: raw,
@@ -353,11 +359,9 @@ async fn in_session(ctx: &Ctx, message: Message<'_>, params: Params<'_>) -> Resu
             )
             .await
         }
-        Message::Notification { method, params } => replies::notification(ctx, &method, params).await,
-        Message::Response { id, result } => {
-            replies::answer(ctx, &id, Outcome::Result(result.to_owned())).await
-        }
-        Message::Failure { id: Some(id), error } => {
+        Rpc::Notification { method, params } => replies::notification(ctx, &method, params).await,
+        Rpc::Response { id, result } => replies::answer(ctx, &id, Outcome::Result(result.to_owned())).await,
+        Rpc::Failure { id: Some(id), error } => {
             let outcome = Outcome::Error {
                 code: error.code,
                 message: error.message.into_owned(),
@@ -365,7 +369,7 @@ async fn in_session(ctx: &Ctx, message: Message<'_>, params: Params<'_>) -> Resu
             };
             replies::answer(ctx, &id, outcome).await
         }
-        Message::Failure { id: None, .. } => Err(ctx.early(Code::MessageInvalid).into()),
+        Rpc::Failure { id: None, .. } => Err(ctx.early(Code::MessageInvalid).into()),
     }
 }
 
@@ -423,11 +427,13 @@ fn answer(reply: Reply) -> Response<AgentBody> {
             bytes,
             release,
             session,
+            room,
         } => {
             let mut response = match release {
                 Some(release) => {
                     let call = HeaderValue::from_str(&release.call().to_string());
-                    let mut response = Response::new(AgentBody::whole(release, Bytes::from(bytes)));
+                    let body = AgentBody::whole(release, Bytes::from(bytes)).holding(room);
+                    let mut response = Response::new(body);
                     if let Ok(call) = call {
                         response.headers_mut().insert("x-bartizan-call", call);
                     }
@@ -482,7 +488,7 @@ fn told(
 
 /// Messages as an event stream.
 struct Events {
-    messages: mpsc::Receiver<Vec<u8>>,
+    messages: mpsc::Receiver<Message>,
     ticks: Interval,
 }
 
@@ -497,7 +503,7 @@ impl http_body::Body for Events {
         match self.messages.poll_recv(context) {
             Poll::Ready(Some(message)) => {
                 self.ticks.reset();
-                return Poll::Ready(Some(Ok(Frame::data(flow::event(&message)))));
+                return Poll::Ready(Some(Ok(Frame::data(flow::event(&message.bytes)))));
             }
             Poll::Ready(None) => return Poll::Ready(None),
             Poll::Pending => {}
@@ -510,6 +516,12 @@ impl http_body::Body for Events {
 }
 
 impl Shared {
+    /// What one MCP conversation or session of an identity may have waiting.
+    pub(crate) fn conversation(&self, principal: &Principal) -> Room {
+        self.answers
+            .conversation(principal, self.config.limits.answer_bytes)
+    }
+
     /// The pins of a server, as they are now.
     ///
     /// # Errors

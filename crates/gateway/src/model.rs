@@ -299,7 +299,9 @@ async fn come_back(
         }
         return stream::release(asked.clone(), passage, head, body);
     }
-    let (bytes, _) = match edge::read(&head.headers, body, BodyBounds::answer(limits)).await {
+    let mut room = asked.shared.answers.of(&asked.caller.principal).nothing();
+    let read = edge::read(&head.headers, body, BodyBounds::answer(limits), Some(&mut room));
+    let (bytes, _) = match read.await {
         Ok(read) => read,
         Err(code) => return Err(passage.failed(code)),
     };
@@ -325,7 +327,7 @@ async fn come_back(
     })?;
     passage.released.bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     passage.released.transcript = Some(sha256(&bytes));
-    let answer = dressed(&head, &passage, AgentBody::whole(release, bytes));
+    let answer = dressed(&head, &passage, AgentBody::whole(release, bytes).holding(room));
     passage.finish();
     Ok(answer)
 }

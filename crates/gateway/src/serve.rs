@@ -3,21 +3,20 @@
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
-use bartizan_types::{Code, Refusal, ServerName};
+use bartizan_types::{Code, Principal, Refusal, ServerName};
 use bartizan_wire::model::{self as wire_model, Api};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use hyper::body::{Body as _, Incoming};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     Shared,
     answer::AgentBody,
     clock,
-    config::Limits,
     edge::{self, BodyBounds},
     gate::Caller,
     meters::Gauge,
     model::{self, Endpoint},
+    room::Taken,
 };
 
 /// In whose error shape a refusal is told.
@@ -70,7 +69,7 @@ async fn routed(
     }
     let late = |code| shared.reject(code, Some(&principal));
     let route = route(&head).map_err(late)?;
-    let _room = room(shared, &head, &body).map_err(late)?;
+    let _room = room(shared, &principal, &head, &body).map_err(late)?;
     let session = shared.sessions.join(&principal, now);
     let caller = Caller {
         principal: Arc::clone(&principal),
@@ -83,7 +82,9 @@ async fn routed(
                 return Err(late(Code::ContentType));
             }
             let bounds = BodyBounds::request(&shared.config.limits);
-            let (bytes, _) = edge::read(&head.headers, body, bounds).await.map_err(late)?;
+            let (bytes, _) = edge::read(&head.headers, body, bounds, None)
+                .await
+                .map_err(late)?;
             debug_assert_eq!(*shape, Shape::Model(api));
             model::call(shared, &caller, api, endpoint, &head, bytes).await
         }
@@ -91,22 +92,17 @@ async fn routed(
     }
 }
 
-/// What the bodies of all requests may take together, where the bound of one is smaller. Each call may have a body
-/// of `body_bytes` and there may be thousands of calls, so without this one agent could fill the memory.
-const ROOM_BYTES: usize = 1 << 30;
-const KIB: usize = 1 << 10;
-
-/// The room there is, in KiB: enough for at least one body of the largest size.
-pub(crate) fn room_kib(limits: &Limits) -> usize {
-    (ROOM_BYTES.max(limits.body_bytes) / KIB).saturating_add(1)
-}
-
 /// Takes room for a request's body, before any of it is read and until the call is on its way back. A body that does
 /// not say how large it is, or is packed, may become as large as one may be.
 ///
 /// # Errors
 /// [`Code::BodyTooLarge`], [`Code::Saturated`].
-fn room(shared: &Shared, head: &Parts, body: &Incoming) -> Result<Option<OwnedSemaphorePermit>, Code> {
+fn room(
+    shared: &Shared,
+    principal: &Principal,
+    head: &Parts,
+    body: &Incoming,
+) -> Result<Option<Taken>, Code> {
     let most = shared.config.limits.body_bytes;
     let said = body.size_hint().exact().map(usize::try_from);
     let bytes = match said {
@@ -116,8 +112,7 @@ fn room(shared: &Shared, head: &Parts, body: &Incoming) -> Result<Option<OwnedSe
         Some(Ok(bytes)) if !head.headers.contains_key(header::CONTENT_ENCODING) => bytes,
         Some(Ok(_)) | None => most,
     };
-    let kib = u32::try_from(bytes / KIB + 1).map_err(|_| Code::BodyTooLarge)?;
-    let taken = Arc::clone(&shared.room).try_acquire_many_owned(kib);
+    let taken = shared.bodies.of(principal).take(bytes);
     taken.map(Some).map_err(|_| Code::Saturated)
 }
 

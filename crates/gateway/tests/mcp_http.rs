@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -26,10 +26,15 @@ use support::{
 
 /// A gateway in front of this server.
 async fn gated(server: &Upstreamed, policy: &str, timeout: Duration, old: bool) -> Gated {
+    let mut config = config(Vec::new());
+    config.servers = vec![far(server, timeout, old)];
+    Gated::start(config, policy).await
+}
+
+fn far(server: &Upstreamed, timeout: Duration, old: bool) -> Server {
     let url = format!("http://{}/mcp", server.address).parse().unwrap();
     let headers = BTreeMap::new();
-    let mut config = config(Vec::new());
-    config.servers = vec![Server {
+    Server {
         name: ServerName::new("far").unwrap(),
         reach: if old {
             Reach::LegacySse { url, headers }
@@ -38,8 +43,7 @@ async fn gated(server: &Upstreamed, policy: &str, timeout: Duration, old: bool) 
         },
         timeout,
         tools: BTreeMap::new(),
-    }];
-    Gated::start(config, policy).await
+    }
 }
 
 const PATIENT: Duration = Duration::from_secs(20);
@@ -412,4 +416,95 @@ async fn a_stream_of_notices_outlives_the_time_that_a_request_may_take() {
         got[1]["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"],
         "l"
     );
+}
+
+/// As `gated`, with answers of at most this many bytes.
+async fn narrow(server: &Upstreamed, answer_bytes: usize) -> Gated {
+    let mut config = config(Vec::new());
+    config.limits.answer_bytes = answer_bytes;
+    config.servers = vec![far(server, PATIENT, false)];
+    Gated::start(config, OPEN).await
+}
+
+fn noise(bytes: usize) -> Vec<u8> {
+    let data = "x".repeat(bytes);
+    event(&json!({"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":data}}))
+}
+
+/// A queue has a bound in bytes, and not only in messages: large ones reach it first.
+#[tokio::test]
+async fn what_waits_for_an_agent_that_does_not_listen_is_bounded_in_bytes() {
+    const NOISE: usize = 200 << 10;
+    let server = Upstreamed::answering(|seen| match seen.method {
+        Method::GET => Answer::Open(vec![noise(NOISE); 40], Arc::default()),
+        _ => old(seen, |_| Answer::Silence),
+    })
+    .await;
+    let gate = narrow(&server, 256 << 10).await;
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    let mut refused = 0;
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let records = gate.records().await;
+        let full = records.iter().filter(|stored| {
+            stored
+                .record
+                .as_ref()
+                .is_some_and(|it| it.code == Some(Code::QueueFull))
+        });
+        refused = full.count();
+        if refused == 35 {
+            break;
+        }
+    }
+    // Five of 200 KiB fit into four times 256 KiB.
+    assert_eq!(refused, 35);
+    let bearer = format!("Bearer {}", gate.key);
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("accept", "text/event-stream"),
+        ("mcp-session-id", client.session.as_str()),
+    ];
+    let stream = gate.request(Method::GET, "/mcp", "", &headers).await;
+    assert_eq!(notices(stream, 5).await.len(), 5);
+}
+
+#[tokio::test]
+async fn notices_for_an_agent_that_reads_slowly_are_dropped_and_its_answer_is_not() {
+    const NOISE: usize = 250 << 10;
+    // As many as the queues on the way take by number.
+    const NOTICES: usize = 120;
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&taken);
+    let server = Upstreamed::answering(move |seen| {
+        old(seen, |message| {
+            let mut chunks = vec![noise(NOISE); NOTICES];
+            let answer = json!({"jsonrpc":"2.0","id":message["id"],"result":text("the answer")});
+            chunks.push(event(&answer));
+            Answer::Counted(chunks, Arc::clone(&counter))
+        })
+    })
+    .await;
+    let gate = narrow(&server, 256 << 10).await;
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    let bearer = format!("Bearer {}", gate.key);
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("accept", "application/json, text/event-stream"),
+        ("mcp-session-id", client.session.as_str()),
+    ];
+    let body = json!({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{}}});
+    let answer = gate.open("/mcp", body.to_string(), &headers).await;
+    // Nothing is read until the server has said all of it.
+    for _ in 0..600 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        if taken.load(Ordering::Acquire) > NOTICES {
+            break;
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&bytes).contains("the answer"));
+    // What fits into the conversation, and what the sockets in between hold.
+    assert!(bytes.len() < 16 << 20, "{}", bytes.len());
 }

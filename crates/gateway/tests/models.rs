@@ -607,40 +607,59 @@ permit (principal, action == Bartizan::Action::"use_hosted_tool", resource == Ba
     }
 }
 
-/// The room for bodies is what all of them may take together, said or not; it is given back.
+/// The room for bodies is what all of them may take together, said or not, and no identity has all of it. It is given
+/// back.
 #[tokio::test]
-async fn bodies_that_do_not_end_fill_no_more_than_their_room() {
+async fn bodies_that_do_not_end_fill_no_more_than_their_room_and_one_agents_leave_room_for_others() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     const LARGE: usize = 400 << 20;
-    let provider = Upstreamed::start(vec![json(SAID), json(SAID)]).await;
+    let provider = Upstreamed::start(vec![json(SAID), json(SAID), json(SAID)]).await;
     let mut config = config(vec![upstream("openai", Family::Openai, provider.address)]);
     config.limits.body_bytes = LARGE;
     let gate = Gated::start(config, OPEN).await;
-    let open = async |length: &str| {
+    let open = async |key: &str, length: &str| {
         let mut stream = tokio::net::TcpStream::connect(gate.address()).await.unwrap();
         let head = format!(
-            "POST {CHAT} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n{length}\r\n\r\n",
+            "POST {CHAT} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n{length}\r\n\r\n",
             gate.address(),
-            gate.key
         );
         stream.write_all(head.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
         stream
     };
-    // None of these sends a byte of what it announced: two take 800 MiB of the 1 GiB.
-    let first = open(&format!("content-length: {LARGE}")).await;
-    let second = open("transfer-encoding: chunked").await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    let mut third = open(&format!("content-length: {LARGE}")).await;
-    let mut said = [0; 12];
-    third.read_exact(&mut said).await.unwrap();
-    assert_eq!(&said, b"HTTP/1.1 503");
-    // What is small still passes, and room that is given back is there again.
-    assert_eq!(gate.post(CHAT, ASK).await.0, 200);
-    drop((first, second, third));
+    let (said, chunked) = (format!("content-length: {LARGE}"), "transfer-encoding: chunked");
+    let turned_away = async |mut stream: tokio::net::TcpStream| {
+        let mut said = [0; 12];
+        let read = tokio::time::timeout(Duration::from_millis(500), stream.read_exact(&mut said)).await;
+        let refused = read.is_ok_and(|read| read.is_ok());
+        assert!(
+            !refused || &said == b"HTTP/1.1 503",
+            "{}",
+            String::from_utf8_lossy(&said)
+        );
+        refused
+    };
+    // None of these sends a byte of what it announced: the first takes all that its agent may have.
+    let first = open(&gate.key, &said).await;
+    assert!(
+        turned_away(open(&gate.key, chunked).await).await,
+        "one agent has no more than its share"
+    );
+    let second = open(&gate.others[0], chunked).await;
+    assert!(
+        turned_away(open(&gate.others[1], &said).await).await,
+        "all of them have no more than there is"
+    );
+    // What is small still passes for whoever has a share left, and room that is given back is there again.
+    let bearer = format!("Bearer {}", gate.others[1]);
+    assert_eq!(gate.send(CHAT, ASK, &[("authorization", &bearer)]).await.0, 200);
+    assert_eq!(gate.post(CHAT, ASK).await.0, 503);
+    drop((first, second));
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let mut fourth = open(&format!("content-length: {LARGE}")).await;
-    let quiet = tokio::time::timeout(Duration::from_millis(200), fourth.read_exact(&mut said)).await;
-    assert!(quiet.is_err(), "it waits for its body");
+    assert!(
+        !turned_away(open(&gate.key, &said).await).await,
+        "it waits for its body"
+    );
 }
 
 #[tokio::test]

@@ -93,6 +93,12 @@ impl Splitter {
         result.inspect_err(|fault| self.stopped = Some(*fault))
     }
 
+    /// Bytes kept of a block whose end has not come.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        self.pending.len()
+    }
+
     /// The stream ended. A last block without data that lacks its blank line is handed over too.
     ///
     /// # Errors

@@ -146,7 +146,7 @@ fn read_now(encoding: Option<&'static str>, body: Vec<u8>, limit: usize) -> Resu
         .enable_time()
         .build()
         .unwrap();
-    runtime.block_on(read(&headers, Full::new(Bytes::from(body)), bounds(limit)))
+    runtime.block_on(read(&headers, Full::new(Bytes::from(body)), bounds(limit), None))
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -222,4 +222,31 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn bodies_grow_no_further_than_there_is_room() {
+    let room = crate::room::Room::new(100 << 10);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let read = |encoding: Option<&'static str>, body: Vec<u8>| {
+        let mut headers = HeaderMap::new();
+        if let Some(encoding) = encoding {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
+        let mut taken = room.nothing();
+        let body = Full::new(Bytes::from(body));
+        let read = runtime.block_on(super::read(&headers, body, bounds(1 << 20), Some(&mut taken)));
+        (read.map(|(bytes, _)| bytes.len()), room.take(50 << 10).is_ok())
+    };
+    assert_eq!(read(None, vec![b'x'; 60 << 10]), (Ok(60 << 10), false));
+    assert_eq!(read(None, vec![b'x'; 101 << 10]).0, Err(Code::Saturated));
+    assert_eq!(
+        read(Some("gzip"), gzip(&vec![b'x'; 300 << 10])).0,
+        Err(Code::Saturated)
+    );
+    // What was taken is given back with the body.
+    assert_eq!(read(Some("gzip"), gzip(b"small")), (Ok(5), true));
 }

@@ -116,6 +116,7 @@ pub(crate) async fn request(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refuse
             bytes: refusal::error(Some(&asked.id), -32601, "this revision has no such method"),
             release: None,
             session: None,
+            room: None,
         });
     }
     match method {
@@ -163,6 +164,7 @@ pub(crate) async fn released(ctx: &Ctx, call: CallFacts, bytes: Vec<u8>) -> Resu
         bytes,
         release: Some(release),
         session: None,
+        room: None,
     })
 }
 
@@ -506,6 +508,7 @@ async fn unknown(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
             bytes: refusal::error(Some(&asked.id), -32601, "there is no such method"),
             release: None,
             session: None,
+            room: None,
         });
     };
     let resource = on_server(only);

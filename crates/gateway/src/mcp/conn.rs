@@ -22,6 +22,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::{
+    flow::Message,
     hub::{AgentSession, Served, lock},
     notices::{self, Filter},
     way::HttpWay,
@@ -29,6 +30,7 @@ use super::{
 use crate::{
     Shared, clock, gate,
     model::sha256,
+    room::{Full, Room, Taken},
     upstream::{
         self,
         child::{self, Child, Line, Lines},
@@ -72,6 +74,31 @@ pub(crate) enum Delivery {
     Withdrawn,
 }
 
+impl Delivery {
+    /// What of it a server chose the size of.
+    fn size(&self) -> usize {
+        let of = |raw: &Option<Box<RawValue>>| raw.as_ref().map_or(0, |raw| raw.get().len());
+        match self {
+            Self::Notice(bytes) => bytes.len(),
+            Self::Answer(Outcome::Result(result)) => result.get().len(),
+            Self::Answer(Outcome::Error { message, data, .. }) => message.len() + of(data),
+            Self::Inputs {
+                inputs,
+                state,
+                result,
+            } => {
+                let asked: usize = inputs
+                    .iter()
+                    .map(|input| input.key.len() + of(&input.params))
+                    .sum();
+                asked + state.as_ref().map_or(0, String::len) + result.get().len()
+            }
+            Self::Ask { params, .. } => of(params),
+            Self::Gone(_) | Self::Withdrawn => 0,
+        }
+    }
+}
+
 /// How bytes go.
 pub(crate) enum Way {
     /// A pipe.
@@ -82,7 +109,7 @@ pub(crate) enum Way {
 
 /// A request that waits for its answer.
 struct Waiting {
-    to: mpsc::Sender<Delivery>,
+    to: mpsc::Sender<(Delivery, Taken)>,
     /// A stream of notices: open for as long as anybody listens, and no call in progress.
     held: bool,
 }
@@ -118,7 +145,7 @@ pub(crate) struct Conn {
     session: Option<Weak<AgentSession>>,
     waiting: Mutex<HashMap<Caller, Waiting>>,
     watched: Mutex<Watched>,
-    listeners: Mutex<Vec<(Filter, mpsc::Sender<Vec<u8>>)>>,
+    listeners: Mutex<Vec<(Filter, mpsc::Sender<Message>)>>,
     catalogs: Mutex<[Option<Arc<Catalog>>; 4]>,
     hand: OnceLock<Handshake>,
     known: OnceLock<(Vec<Finding>, bool)>,
@@ -128,6 +155,8 @@ pub(crate) struct Conn {
     used: Mutex<Instant>,
     /// Places for what is owed to the server at one time.
     owed: Arc<Semaphore>,
+    /// What may wait here for agents, and what their requests keep.
+    pub(super) room: Room,
 }
 
 impl Conn {
@@ -140,7 +169,9 @@ impl Conn {
         way: Way,
     ) -> Arc<Self> {
         let (ready, _) = watch::channel(None);
+        let room = shared.conversation(&caller.principal);
         Arc::new(Self {
+            room,
             served,
             link: Mutex::new(link),
             way,
@@ -251,7 +282,7 @@ impl Conn {
         outcome.unwrap_or(Err(Code::ServerFailed))
     }
 
-    pub(crate) fn register(&self, caller: Caller) -> mpsc::Receiver<Delivery> {
+    pub(crate) fn register(&self, caller: Caller) -> mpsc::Receiver<(Delivery, Taken)> {
         *lock(&self.used) = Instant::now();
         let (to, receiver) = mpsc::channel(WAITING);
         lock(&self.waiting).insert(caller, Waiting { to, held: false });
@@ -280,7 +311,7 @@ impl Conn {
     }
 
     /// Adds a stream of change notices.
-    pub(crate) fn listen(&self, filter: Filter, to: mpsc::Sender<Vec<u8>>) -> Result<(), Code> {
+    pub(crate) fn listen(&self, filter: Filter, to: mpsc::Sender<Message>) -> Result<(), Code> {
         let mut listeners = lock(&self.listeners);
         listeners.retain(|(_, to)| !to.is_closed());
         if listeners.len() >= LISTENERS {
@@ -309,7 +340,7 @@ impl Conn {
         lock(&self.link).close();
         for (_, waiting) in lock(&self.waiting).drain() {
             // A reader that has gone, or is full, finds its channel closed.
-            let _told = waiting.to.try_send(Delivery::Gone(code));
+            let _told = waiting.to.try_send((Delivery::Gone(code), self.room.nothing()));
         }
         lock(&self.listeners).clear();
         *self.watched() = Watched::default();
@@ -387,13 +418,15 @@ impl Conn {
 
     /// Reads a pipe until it ends.
     pub(crate) async fn read_pipe(self: Arc<Self>, mut lines: Lines) {
+        let mut room = self.room.nothing();
         let code = loop {
-            match lines.next().await {
+            match lines.next(&mut room).await {
                 Ok(Some(line)) => {
                     if let Err(code) = self.take(&line, None).await {
                         // Servers print banners; what is no message is refused, recorded, and survived.
                         self.refused(code);
                     }
+                    room.clear();
                 }
                 Ok(None) => break Code::ServerFailed,
                 Err(code) => break code,
@@ -487,11 +520,17 @@ impl Conn {
     fn deliver(&self, caller: Caller, delivery: Delivery) {
         let to = lock(&self.waiting).get(&caller).map(|waiting| waiting.to.clone());
         let Some(to) = to else { return };
-        let last = matches!(delivery, Delivery::Notice(_));
+        let notice = matches!(delivery, Delivery::Notice(_));
+        let room = self.room.take(delivery.size());
         // Notices leave the last place free for the answer, so an agent that reads slowly loses progress, never it.
-        if last && to.capacity() <= 2 {
+        if notice && (to.capacity() <= 2 || room.is_err()) {
             return tracing::debug!(server = %self.served.config.name, "a notice was dropped: the agent reads slowly");
         }
+        // What there is no room for ends its request, which is told so.
+        let delivery = match room {
+            Ok(room) => (delivery, room),
+            Err(Full) => (Delivery::Gone(Code::QueueFull), self.room.nothing()),
+        };
         if let Err(fault) = to.try_send(delivery) {
             tracing::debug!(server = %self.served.config.name, %fault, "nobody takes an answer");
         }
@@ -528,7 +567,8 @@ impl Conn {
         for (filter, to) in lock(&self.listeners).iter() {
             if filter.wants(method, params) {
                 // A stream that is full or gone misses a hint to ask again; nothing else hangs on it.
-                let _hint = to.try_send(notices::stamped(method, params, &filter.id));
+                let hint = Message::within(&self.room, notices::stamped(method, params, &filter.id));
+                let _hint = hint.map(|hint| to.try_send(hint));
             }
         }
         let message = if self.is_stateless() && related_to_lists(method) {

@@ -13,6 +13,7 @@ use super::hub::{AgentSession, Owner, lock};
 use crate::{
     Shared,
     gate::{self, Passage},
+    room::{Room, Taken},
     upstream::{Outbound, child::Line},
 };
 
@@ -69,6 +70,29 @@ impl Ctx {
     }
 }
 
+/// One message on its way to an agent, with the room that it takes meanwhile.
+pub(crate) struct Message {
+    /// Without what the transport puts around it.
+    pub bytes: Vec<u8>,
+    _room: Option<Taken>,
+}
+
+impl Message {
+    /// A message that has its room.
+    pub(crate) const fn with(bytes: Vec<u8>, room: Option<Taken>) -> Self {
+        Self { bytes, _room: room }
+    }
+
+    /// A message that takes room of its own.
+    ///
+    /// # Errors
+    /// [`Code::QueueFull`] when there is none.
+    pub(crate) fn within(room: &Room, bytes: Vec<u8>) -> Result<Self, Code> {
+        let room = room.take(bytes.len()).map_err(|_| Code::QueueFull)?;
+        Ok(Self::with(bytes, Some(room)))
+    }
+}
+
 /// What goes back to the agent.
 pub(crate) enum Reply {
     /// One message.
@@ -79,11 +103,13 @@ pub(crate) enum Reply {
         release: Option<Release>,
         /// The session that was opened.
         session: Option<String>,
+        /// Room that the bytes take until they are sent.
+        room: Option<Taken>,
     },
     /// Messages, the last of which is the answer.
     Stream {
         release: Release,
-        messages: mpsc::Receiver<Vec<u8>>,
+        messages: mpsc::Receiver<Message>,
     },
     /// Taken, with nothing to say.
     Accepted,
@@ -97,6 +123,7 @@ impl Reply {
             bytes,
             release: None,
             session: None,
+            room: None,
         }
     }
 }

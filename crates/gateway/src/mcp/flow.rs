@@ -25,6 +25,7 @@ use super::{
 use crate::{
     clock, edge,
     model::sha256,
+    room::{Full, Taken},
     sessions::Traced,
     upstream::{
         self,
@@ -32,7 +33,7 @@ use crate::{
     },
 };
 
-pub(crate) use super::exchange::{Agent, Ctx, Passed, Refused, Reply};
+pub(crate) use super::exchange::{Agent, Ctx, Message, Passed, Refused, Reply};
 
 /// Rounds of questions one request may take (the SDKs stop at ten, too).
 const ROUNDS: u8 = 10;
@@ -74,7 +75,10 @@ pub(crate) struct Flight {
     /// The agent's id for it; none for requests of our own.
     pub id: Option<Id<'static>>,
     me: Caller,
-    deliveries: mpsc::Receiver<Delivery>,
+    deliveries: mpsc::Receiver<(Delivery, Taken)>,
+    /// Room for the request's params while it is kept, and for what was delivered last.
+    _params: Taken,
+    delivered: Option<Taken>,
     reader: Option<tokio::task::AbortHandle>,
     rounds: u8,
     done: bool,
@@ -129,6 +133,8 @@ impl Flight {
         id: Option<Id<'static>>,
     ) -> Result<Self, Refusal> {
         let me = ctx.shared.mcp.caller();
+        let kept = request.params.as_ref().map_or(0, |params| params.get().len());
+        let params = conn.room.take(kept).map_err(|Full| ctx.early(Code::QueueFull))?;
         if let (Agent::Session(session), Some(id)) = (&ctx.agent, &id) {
             lock(&session.state)
                 .begin(id, me)
@@ -141,6 +147,8 @@ impl Flight {
             id,
             me,
             deliveries: conn.register(me),
+            _params: params,
+            delivered: None,
             reader: None,
             rounds: 0,
             done: false,
@@ -281,7 +289,10 @@ impl Flight {
 
     async fn next(&mut self, patience: Duration) -> Result<Delivery, Code> {
         match tokio::time::timeout(patience, self.deliveries.recv()).await {
-            Ok(Some(delivery)) => Ok(delivery),
+            Ok(Some((delivery, room))) => {
+                self.delivered = Some(room);
+                Ok(delivery)
+            }
             Ok(None) => Err(Code::ServerFailed),
             Err(_) => Err(Code::UpstreamTimeout),
         }
@@ -323,7 +334,7 @@ impl Flight {
         self.conn.hold(self.me);
         let _call = passed.answered(AnswerFacts::default())?.spend();
         let ended = loop {
-            match self.deliveries.recv().await {
+            match self.deliveries.recv().await.map(|(delivery, _)| delivery) {
                 Some(Delivery::Answer(outcome)) => break Ok(outcome),
                 Some(Delivery::Ask { ask, .. }) => self.conn.refuse_ask(ask, Code::MessageInvalid).await,
                 Some(Delivery::Notice(_)) => {}
@@ -368,6 +379,7 @@ impl Flight {
                         bytes,
                         release: Some(release),
                         session: None,
+                        room: None,
                     });
                 }
             };
@@ -385,6 +397,7 @@ impl Flight {
                         bytes,
                         release: Some(release),
                         session: None,
+                        room: self.delivered.take(),
                     });
                 }
                 Step::Again(next) => {
@@ -405,8 +418,9 @@ impl Flight {
     }
 
     /// Goes on as a stream. Ends by itself when the agent goes away: then the request is cancelled and recorded so.
-    async fn stream(mut self, mut passed: Passed, first: Vec<u8>, to: mpsc::Sender<Vec<u8>>) {
+    async fn stream(mut self, mut passed: Passed, first: Vec<u8>, to: mpsc::Sender<Message>) {
         passed.released(&first);
+        let first = Message::with(first, self.delivered.take());
         if to.send(first).await.is_err() {
             return;
         }
@@ -440,7 +454,7 @@ impl Flight {
                         Stop::Park(inputs) => match self.park(inputs) {
                             Ok(bytes) => {
                                 passed.released(&bytes);
-                                if to.send(bytes).await.is_ok() {
+                                if to.send(Message::with(bytes, None)).await.is_ok() {
                                     passed.finish();
                                 }
                                 return;
@@ -450,12 +464,13 @@ impl Flight {
                     };
                     let (_, bytes) = refusal::encode(id.as_ref(), method, revision, &refusal, None);
                     // An agent that has gone needs no refusal.
-                    let _told = to.send(bytes).await;
+                    let _told = to.send(Message::with(bytes, None)).await;
                     return;
                 }
             };
             passed.released(&bytes);
-            if to.send(bytes).await.is_err() {
+            let message = Message::with(bytes, self.delivered.take());
+            if to.send(message).await.is_err() {
                 return;
             }
             if last {

@@ -20,13 +20,14 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 
 use super::{
     conn::Conn,
-    flow::Flight,
+    flow::{Flight, Message},
     manifests::{Manifests, accepted::Signer},
     program::Known,
 };
 use crate::{
     clock,
     config::{self, Config, Reach},
+    room::Room,
     upstream::{Pool, RootsFault},
 };
 
@@ -179,21 +180,24 @@ pub(crate) struct AgentSession {
     /// The protocol's side of it.
     pub state: Mutex<Session>,
     stream: Mutex<Outbox>,
+    /// What may wait for the agent.
+    room: Room,
     seen: Mutex<Instant>,
 }
 
 #[derive(Default)]
 struct Outbox {
-    open: Option<mpsc::Sender<Vec<u8>>>,
-    kept: VecDeque<Vec<u8>>,
+    open: Option<mpsc::Sender<Message>>,
+    kept: VecDeque<Message>,
 }
 
 impl AgentSession {
     /// Puts a message on the agent's own stream, or keeps it until one is open.
     ///
     /// # Errors
-    /// [`Code::QueueFull`] when too many wait.
+    /// [`Code::QueueFull`] when too many wait, or too much.
     pub(crate) fn post(&self, message: Vec<u8>) -> Result<(), Code> {
+        let message = Message::within(&self.room, message)?;
         let mut outbox = lock(&self.stream);
         let message = match &outbox.open {
             None => message,
@@ -222,7 +226,7 @@ impl AgentSession {
     }
 
     /// Opens the agent's stream; a former one ends.
-    pub(crate) fn listen(&self) -> mpsc::Receiver<Vec<u8>> {
+    pub(crate) fn listen(&self) -> mpsc::Receiver<Message> {
         let (sender, receiver) = mpsc::channel(KEPT * 2);
         let mut outbox = lock(&self.stream);
         for message in outbox.kept.drain(..) {
@@ -369,7 +373,12 @@ impl Hub {
     ///
     /// # Errors
     /// [`Code::QueueFull`] at the bounds, when none of its own is quiet.
-    pub(crate) fn open_session(&self, owner: Owner, state: Session) -> Result<Arc<AgentSession>, Code> {
+    pub(crate) fn open_session(
+        &self,
+        owner: Owner,
+        state: Session,
+        room: Room,
+    ) -> Result<Arc<AgentSession>, Code> {
         self.sweep();
         let full = |sessions: &HashMap<String, Arc<AgentSession>>| {
             let own = sessions.values().filter(|session| session.owner == owner).count();
@@ -388,6 +397,7 @@ impl Hub {
             owner,
             state: Mutex::new(state),
             stream: Mutex::new(Outbox::default()),
+            room,
             seen: Mutex::new(Instant::now()),
         });
         sessions.insert(session.id.clone(), Arc::clone(&session));

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use super::{
     calls::{Asked, ask_server, facts, on_server, own_request, released, whose},
     conn::{Conn, Way},
-    flow::{Ctx, Flight, Refused, Reply},
+    flow::{Ctx, Flight, Message, Refused, Reply},
     open,
 };
 use crate::upstream;
@@ -157,7 +157,7 @@ pub(crate) async fn listen(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused
         agreed.extend(listen_at(ctx, server, &filter, &sender).await.map_err(early)?);
     }
     // The channel is new and has room.
-    let _first = sender.try_send(acknowledged(&filter, &agreed));
+    let _first = sender.try_send(Message::with(acknowledged(&filter, &agreed), None));
     let release = passage.answered(AnswerFacts::default())?;
     // The passage lives as long as the stream: its end is recorded when the agent goes.
     tokio::spawn(async move {
@@ -172,7 +172,7 @@ async fn listen_at(
     ctx: &Ctx,
     server: &ServerName,
     filter: &Filter,
-    to: &mpsc::Sender<Vec<u8>>,
+    to: &mpsc::Sender<Message>,
 ) -> Result<BTreeSet<String>, Code> {
     let Ok(conn) = open::conn(ctx, server).await else {
         return Ok(BTreeSet::new());

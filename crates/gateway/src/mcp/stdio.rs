@@ -106,7 +106,7 @@ impl Pipe {
         let mut running = JoinSet::new();
         let mut unasked = None;
         let ended = loop {
-            let line = match bounded_line(input, limit).await {
+            let line = match bounded_line(input, limit, None).await {
                 Ok(Some(line)) => line,
                 Ok(None) => break Ok(()),
                 Err(code) => break Err(code),
@@ -198,7 +198,10 @@ impl Pipe {
         let owner = Owner::of(&self.caller.principal);
         let opened = Params::read(params)
             .and_then(|params| session::Session::open(&params))
-            .and_then(|state| self.shared.mcp.open_session(owner, state));
+            .and_then(|state| {
+                let room = self.shared.conversation(&self.caller.principal);
+                self.shared.mcp.open_session(owner, state, room)
+            });
         let session = match opened {
             Ok(session) => session,
             Err(code) => {
@@ -226,7 +229,7 @@ impl Pipe {
     async fn unasked(self, session: Arc<AgentSession>) {
         let mut messages = session.listen();
         while let Some(message) = messages.recv().await {
-            self.send(message).await;
+            self.send(message.bytes).await;
         }
     }
 
@@ -264,7 +267,7 @@ impl Pipe {
             }) => {
                 tracing::trace!(call = %release.spend(), "released on a pipe as it comes");
                 while let Some(message) = messages.recv().await {
-                    self.send(message).await;
+                    self.send(message.bytes).await;
                 }
             }
             // A one-way message gets no answer, not even a refusal; the record has it.

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     edge::{self, BodyBounds},
+    room::Full,
     upstream::{self, Outbound, Pool},
 };
 
@@ -153,7 +154,12 @@ impl Conn {
         }
         let (well, readable) = (head.status.is_success(), edge::is_json(&head.headers));
         if well || readable {
-            let (bytes, _) = edge::read(&head.headers, body, BodyBounds::answer(limits)).await?;
+            let mut room = self.room.nothing();
+            let bounds = BodyBounds {
+                full: Code::QueueFull,
+                ..BodyBounds::answer(limits)
+            };
+            let (bytes, _) = edge::read(&head.headers, body, bounds, Some(&mut room)).await?;
             if well && (bytes.is_empty() || !readable) {
                 return Ok(());
             }
@@ -182,6 +188,7 @@ impl Conn {
         event_bytes: usize,
     ) -> Result<(), Code> {
         let mut splitter = sse::Splitter::new(event_bytes);
+        let mut room = self.room.nothing();
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| Code::UpstreamUnreachable)?.into_data() else {
                 continue;
@@ -198,6 +205,8 @@ impl Conn {
                     Ok(())
                 })
                 .map_err(|fault| fault.of_upstream().code)?;
+            room.resize(splitter.kept_bytes())
+                .map_err(|Full| Code::QueueFull)?;
             for (endpoint, message) in messages {
                 if endpoint {
                     self.endpoint(&message).await?;

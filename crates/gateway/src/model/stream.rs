@@ -20,6 +20,7 @@ use crate::{
     answer::{AgentBody, Cut, Pulled},
     gate::Passage,
     meters::Gauge,
+    room::Taken,
     upstream::Outbound,
 };
 
@@ -38,6 +39,8 @@ struct Flow {
     silence: Duration,
     /// When the agent was last given something.
     given: Instant,
+    /// Room for what the decoder holds back.
+    room: Taken,
 }
 
 /// What one turn of the decoder gave.
@@ -86,6 +89,7 @@ pub(super) fn release(
         .into_parts()
         .0
         .headers;
+    let room = asked.shared.answers.of(&asked.caller.principal).nothing();
     let flow = Flow {
         asked,
         passage: Some(passage),
@@ -95,6 +99,7 @@ pub(super) fn release(
         bytes: 0,
         silence: Duration::ZERO,
         given: Instant::now(),
+        room,
     };
     let stream = Pulled::new(Box::new(flow), |flow| Box::pin(next(flow)));
     let mut response = Response::new(AgentBody::stream(release, stream).holding(open));
@@ -138,7 +143,7 @@ async fn next(mut flow: Box<Flow>) -> Option<(Box<Flow>, Result<Bytes, Cut>)> {
         if let Err(fault) = decoder.push(&chunk, &mut |step| turn.take(step)) {
             return flow.cut_off(fault.of_upstream().code, turn.out);
         }
-        match flow.settle(&mut turn).await {
+        match flow.settle(&mut turn).await.and_then(|()| flow.keep()) {
             Ok(()) if turn.out.is_empty() => {}
             // Most chunks go as they came: no copy is kept of those.
             Ok(()) if turn.out.len() == chunk.len() && turn.out == chunk => return Some(flow.give(chunk)),
@@ -170,6 +175,14 @@ impl Flow {
             passage.released.output_tokens = usage.output_tokens;
         }
         Ok(())
+    }
+
+    /// Counts what is held back.
+    fn keep(&mut self) -> Result<(), Stop> {
+        let kept = self.decoder.as_ref().map_or(0, wire::Stream::kept_bytes);
+        self.room
+            .resize(kept)
+            .map_err(|_| Stop::Malformed(Code::Saturated))
     }
 
     fn give(mut self: Box<Self>, bytes: Bytes) -> (Box<Self>, Result<Bytes, Cut>) {

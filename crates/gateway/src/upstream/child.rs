@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use super::confine::{self, Fence, Standing};
+use crate::room::Taken;
 
 /// Lines of stderr kept.
 const STDERR_LINES: usize = 64;
@@ -138,22 +139,23 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// The next line, without its ending. `None` when the server closed its side.
+    /// The next line, without its ending; `room` grows with it. `None` when the server closed its side.
     ///
     /// # Errors
-    /// [`Code::UpstreamTooLarge`] for a line past the bound, [`Code::ServerFailed`] when the pipe breaks.
-    pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, Code> {
-        bounded_line(&mut self.stdout, self.limit).await
+    /// [`Code::UpstreamTooLarge`] for a line past the bound, [`Code::QueueFull`] where there is no room for it, [`Code::ServerFailed`] when the pipe breaks.
+    pub(crate) async fn next(&mut self, room: &mut Taken) -> Result<Option<Vec<u8>>, Code> {
+        bounded_line(&mut self.stdout, self.limit, Some(room)).await
     }
 }
 
-/// Reads one line of at most `limit` bytes; empty lines are skipped.
+/// Reads one line of at most `limit` bytes; empty lines are skipped. `room`, where given, is made as large as the line.
 ///
 /// # Errors
-/// [`Code::UpstreamTooLarge`] past the bound, [`Code::ServerFailed`] when reading fails.
+/// [`Code::UpstreamTooLarge`] past the bound, [`Code::QueueFull`] where there is no room, [`Code::ServerFailed`] when reading fails.
 pub(crate) async fn bounded_line<R: AsyncBufRead + Unpin>(
     from: &mut R,
     limit: usize,
+    mut room: Option<&mut Taken>,
 ) -> Result<Option<Vec<u8>>, Code> {
     let mut line = Vec::new();
     loop {
@@ -167,6 +169,10 @@ pub(crate) async fn bounded_line<R: AsyncBufRead + Unpin>(
         };
         if line.len().saturating_add(part.len()) > limit {
             return Err(Code::UpstreamTooLarge);
+        }
+        if let Some(room) = &mut room {
+            let grown = room.resize(line.len() + part.len());
+            grown.map_err(|_| Code::QueueFull)?;
         }
         line.extend_from_slice(part);
         let taken = part.len() + usize::from(ended);
@@ -258,7 +264,7 @@ fn start(
 
 async fn listen<R: AsyncBufRead + Unpin>(child: std::sync::Weak<Child>, mut stderr: R) {
     loop {
-        let line = match bounded_line(&mut stderr, 64 << 10).await {
+        let line = match bounded_line(&mut stderr, 64 << 10, None).await {
             Ok(Some(line)) => line,
             // Too long a line is cut, not a reason to stop reading: a full pipe would stop the server.
             Err(Code::UpstreamTooLarge) => continue,
@@ -328,11 +334,17 @@ mod tests {
     #[tokio::test]
     async fn lines_are_bounded_and_blank_ones_skipped() {
         let mut input = &b"one\r\n\n\ntwo\nthree"[..];
-        assert_eq!(bounded_line(&mut input, 5).await, Ok(Some(b"one".to_vec())));
-        assert_eq!(bounded_line(&mut input, 5).await, Ok(Some(b"two".to_vec())));
-        assert_eq!(bounded_line(&mut input, 5).await, Ok(Some(b"three".to_vec())));
-        assert_eq!(bounded_line(&mut input, 5).await, Ok(None));
+        assert_eq!(bounded_line(&mut input, 5, None).await, Ok(Some(b"one".to_vec())));
+        assert_eq!(bounded_line(&mut input, 5, None).await, Ok(Some(b"two".to_vec())));
+        assert_eq!(
+            bounded_line(&mut input, 5, None).await,
+            Ok(Some(b"three".to_vec()))
+        );
+        assert_eq!(bounded_line(&mut input, 5, None).await, Ok(None));
         let mut long = &b"123456\n"[..];
-        assert_eq!(bounded_line(&mut long, 5).await, Err(Code::UpstreamTooLarge));
+        assert_eq!(
+            bounded_line(&mut long, 5, None).await,
+            Err(Code::UpstreamTooLarge)
+        );
     }
 }

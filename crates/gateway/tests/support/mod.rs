@@ -8,7 +8,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -41,6 +41,8 @@ pub(crate) enum Answer {
     Stream(Vec<Vec<u8>>, Duration),
     /// The same, and then nothing; the connection stays open. The flag is raised when the other side closes it.
     Open(Vec<Vec<u8>>, Arc<AtomicBool>),
+    /// An event stream in these chunks; counts those that were taken.
+    Counted(Vec<Vec<u8>>, Arc<AtomicUsize>),
     /// No answer at all.
     Silence,
     /// The connection is closed once the request is read.
@@ -141,8 +143,11 @@ async fn one(
             Ok(response(status, &[("content-type", kind.to_owned())], bytes))
         }
         Some(Answer::Dressed(status, headers, bytes)) => Ok(response(status, &headers, bytes)),
-        Some(Answer::Stream(chunks, pause)) => Ok(streamed(chunks, pause, None)),
-        Some(Answer::Open(chunks, closed)) => Ok(streamed(chunks, Duration::ZERO, Some(closed))),
+        Some(Answer::Stream(chunks, pause)) => Ok(streamed(chunks, pause, None, Arc::default())),
+        Some(Answer::Open(chunks, closed)) => {
+            Ok(streamed(chunks, Duration::ZERO, Some(closed), Arc::default()))
+        }
+        Some(Answer::Counted(chunks, taken)) => Ok(streamed(chunks, Duration::ZERO, None, taken)),
     }
 }
 
@@ -150,6 +155,7 @@ fn streamed(
     chunks: Vec<Vec<u8>>,
     pause: Duration,
     closed: Option<Arc<AtomicBool>>,
+    taken: Arc<AtomicUsize>,
 ) -> Response<BoxBody<Bytes, Infallible>> {
     let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
     tokio::spawn(async move {
@@ -157,6 +163,7 @@ fn streamed(
             if sender.send(Bytes::from(chunk)).await.is_err() {
                 break;
             }
+            taken.fetch_add(1, Ordering::AcqRel);
             tokio::time::sleep(pause).await;
         }
         if let Some(closed) = closed {
@@ -211,6 +218,8 @@ where
 pub(crate) struct Gated {
     pub(crate) running: Running,
     pub(crate) key: String,
+    /// Keys of two more agents.
+    pub(crate) others: Vec<String>,
     pub(crate) ledger: Ledger,
     pub(crate) provider_key: &'static str,
     _directory: tempfile::TempDir,
@@ -288,20 +297,16 @@ impl Gated {
             .unwrap();
         let state = Arc::new(State::open(&state_dir).unwrap());
         let pepper = keyring.derive(Purpose::ApiKeys).unwrap();
-        let random = Secret::new([7_u8; 32]);
         let now = Timestamp::from_unix_seconds(1_700_000_000);
-        let agent = AgentId::new("tester").unwrap();
-        let minted = mint_key(
-            agent,
-            None,
-            BTreeSet::new(),
-            now,
-            None,
-            &random,
-            &Pepper::new(&pepper),
-        )
-        .unwrap();
-        state.put_key(&minted.record.prefix, &minted.record).unwrap();
+        let mut keys = Vec::new();
+        for (seed, agent) in [(7, "tester"), (8, "other"), (9, "third")] {
+            let agent = AgentId::new(agent).unwrap();
+            let (random, pepper) = (Secret::new([seed; 32]), Pepper::new(&pepper));
+            let minted = mint_key(agent, None, BTreeSet::new(), now, None, &random, &pepper).unwrap();
+            state.put_key(&minted.record.prefix, &minted.record).unwrap();
+            keys.push(minted.shown_once.expose().clone());
+        }
+        let key = keys.remove(0);
         let policy = Policy::load(
             pack,
             &[Source {
@@ -320,10 +325,10 @@ impl Gated {
             spans: None,
         };
         let running = Gateway::start(config, parts).await.unwrap();
-        let key = minted.shown_once.expose().clone();
         Self {
             running,
             key,
+            others: keys,
             ledger,
             provider_key,
             _directory: temporary,

@@ -225,6 +225,13 @@ impl Stream {
         matches!(self.core.state, State::Holding | State::Owed)
     }
 
+    /// Bytes kept of what came and was not released: the start of an event, and all that is held back.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        let core = &self.core;
+        self.splitter.kept_bytes() + core.held.len() + core.waiting_bytes
+    }
+
     /// The ruling on everything pending. `true` releases the held events unchanged and goes on with what came in
     /// since, which may give out further proposals. `false` drops them and everything after.
     ///
