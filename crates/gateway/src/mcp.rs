@@ -237,7 +237,7 @@ async fn message_of(
     let (name, params) = match &message {
         Rpc::Request { method, params, .. } | Rpc::Notification { method, params } => (
             Some(method.as_ref()),
-            Params::read(*params).map_err(shaped(oldest))?,
+            Params::strict(*params).map_err(shaped(oldest))?,
         ),
         Rpc::Response { .. } | Rpc::Failure { .. } => (None, Params::default()),
     };

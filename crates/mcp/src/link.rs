@@ -24,6 +24,8 @@ use crate::{
 pub const MAX_PENDING: usize = 256;
 /// Most unanswered questions of a server.
 pub const MAX_ASKS: usize = 32;
+/// Longest answer to the opening, bytes: it is kept for as long as the conversation is.
+pub const MAX_HANDSHAKE_BYTES: usize = 1 << 20;
 /// Most questions in one `input_required` result.
 pub const MAX_INPUTS: usize = 16;
 
@@ -407,6 +409,11 @@ impl Link {
 
     fn result(&mut self, id: &Id<'_>, result: &RawValue, out: &mut Vec<Event>) -> Result<(), Code> {
         let Some(id) = ours(id) else { return stray(out) };
+        if self.opening() == Some(id) && result.get().len() > MAX_HANDSHAKE_BYTES {
+            self.state = State::Closed;
+            out.push(Event::Failed(Code::UpstreamTooLarge));
+            return Ok(());
+        }
         match self.state {
             State::Initializing { id: ours, .. } if ours == id => return self.initialized(result, out),
             State::Discovering { id: ours, last } if ours == id => return self.discovered(result, last, out),

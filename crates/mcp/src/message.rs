@@ -6,6 +6,7 @@
 use std::{borrow::Cow, fmt};
 
 use bartizan_types::Code;
+use bartizan_wire::json;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -23,6 +24,33 @@ pub const META_LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 pub const META_SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
 const PROGRESS: &str = "progressToken";
+/// Members of `params` and `_meta` that the gateway reads, or that say what a request does.
+const READ: [&str; 22] = [
+    "name",
+    "arguments",
+    "uri",
+    "ref",
+    "argument",
+    "context",
+    "cursor",
+    "level",
+    "_meta",
+    "inputResponses",
+    "requestState",
+    "requestId",
+    "protocolVersion",
+    "capabilities",
+    "clientInfo",
+    "notifications",
+    "task",
+    PROGRESS,
+    META_VERSION,
+    META_CLIENT,
+    META_CAPABILITIES,
+    META_LOG_LEVEL,
+];
+/// Longest name and capabilities of a client together, bytes. They are kept for as long as a session is.
+const FACE_BYTES: usize = 64 << 10;
 
 struct Text<'a>(Cow<'a, str>);
 
@@ -221,6 +249,28 @@ pub struct Params<'a> {
 }
 
 impl<'a> Params<'a> {
+    /// Reads `params` as an agent sent them. Beside what [`Params::read`] asks, no object in them may have two keys that
+    /// differ in letter case alone, and no key may differ so from one that is read here: a server that ignores case
+    /// would act on another call than the one that is ruled on.
+    ///
+    /// # Errors
+    /// [`Code::JsonDuplicateKey`] for twins, [`Code::MessageInvalid`] otherwise.
+    pub fn strict(params: Option<&'a RawValue>) -> Result<Self, Code> {
+        if params.is_some_and(json::twins) {
+            return Err(Code::JsonDuplicateKey);
+        }
+        let read = Self::read(params)?;
+        let poses = |key: &str| {
+            !READ.contains(&key) && READ.iter().any(|read| json::folded(read) == json::folded(key))
+        };
+        let said = read.members.iter().chain(read.meta.iter());
+        let posing = said.map(|(key, _)| key).filter(|key| poses(key)).count();
+        if posing > 0 {
+            return Err(Code::MessageInvalid);
+        }
+        Ok(read)
+    }
+
     /// Reads `params`; absent reads as empty.
     ///
     /// # Errors
@@ -411,8 +461,12 @@ impl Face {
     /// passed on.
     ///
     /// # Errors
-    /// [`Code::MessageInvalid`] when either is no object.
+    /// [`Code::MessageInvalid`] when either is no object, or both have more than 64 KiB.
     pub fn read(info: Option<&RawValue>, capabilities: Option<&RawValue>) -> Result<Self, Code> {
+        let bytes = |raw: Option<&RawValue>| raw.map_or(0, |raw| raw.get().len());
+        if bytes(info) + bytes(capabilities) > FACE_BYTES {
+            return Err(Code::MessageInvalid);
+        }
         let mut face = Self::default();
         if let Some(info) = info {
             Members::read(info)?;
@@ -634,5 +688,38 @@ mod tests {
             let value: serde_json::Value = serde_json::from_str(&json).unwrap();
             prop_assert_eq!(value.get(&key).and_then(serde_json::Value::as_str), Some(text.as_str()));
         }
+    }
+
+    #[test]
+    fn params_that_two_readers_read_differently_are_refused() {
+        let strict = |text: &str| {
+            let raw = RawValue::from_string(text.to_owned()).unwrap();
+            Params::strict(Some(&raw)).map(drop)
+        };
+        for text in [
+            r#"{"name":"a","arguments":{"to":1},"Arguments":{"to":2}}"#,
+            r#"{"name":"a","arguments":{"to":"x","To":"y"}}"#,
+        ] {
+            assert_eq!(strict(text), Err(Code::JsonDuplicateKey), "{text}");
+        }
+        for text in [
+            r#"{"name":"a","Arguments":{"to":2}}"#,
+            r#"{"Name":"a"}"#,
+            r#"{"name":"a","_META":{}}"#,
+            r#"{"name":"a","_meta":{"progresstoken":1}}"#,
+            r#"{"name":"a","tas\u212A":{}}"#,
+        ] {
+            assert_eq!(strict(text), Err(Code::MessageInvalid), "{text}");
+        }
+        assert_eq!(
+            strict(r#"{"name":"A","arguments":{"To":1,"x":{"A":1}},"_meta":{"vendor/X":1}}"#),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn what_a_client_says_of_itself_is_bounded() {
+        let info = RawValue::from_string(format!(r#"{{"name":"{}"}}"#, "x".repeat(FACE_BYTES))).unwrap();
+        assert_eq!(Face::read(Some(&info), None).err(), Some(Code::MessageInvalid));
     }
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use bartizan_types::Effects;
+use bartizan_wire::json;
 use jsonschema::{PatternOptions, Validator, error::ValidationErrorKind};
 use serde_json::{Value, value::RawValue};
 
@@ -69,6 +70,7 @@ pub struct Mismatch {
 pub struct Schema {
     validator: Arc<Validator>,
     headers: Arc<ParamHeaders>,
+    properties: Arc<Properties>,
 }
 
 impl Schema {
@@ -98,6 +100,7 @@ impl Schema {
         Ok(Self {
             validator: Arc::new(validator),
             headers: Arc::new(headers),
+            properties: Arc::new(Properties::of(&value)),
         })
     }
 
@@ -160,7 +163,54 @@ impl Schema {
             return Err(shape("maxDepth"));
         }
         self.check(&value)?;
+        if let Some(key) = self.properties.posing(&value) {
+            return Err(Mismatch {
+                pointer: format!("/{}", key.chars().take(64).collect::<String>()),
+                keyword: "properties".to_owned(),
+            });
+        }
         Ok(value)
+    }
+}
+
+/// The members that a schema names, by folded and then by exact name.
+#[derive(Debug, Default)]
+struct Properties(BTreeMap<String, BTreeMap<String, Properties>>);
+
+impl Properties {
+    /// Of a schema that the walk has bounded.
+    fn of(schema: &Value) -> Self {
+        let mut found = Self::default();
+        let schema = schema
+            .get("items")
+            .filter(|items| items.is_object())
+            .unwrap_or(schema);
+        for (name, inner) in schema
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
+            let alike = found.0.entry(json::folded(name).into_owned()).or_default();
+            alike.insert(name.clone(), Self::of(inner));
+        }
+        found
+    }
+
+    /// The first key of an instance that differs from the name of a member in letter case alone. A server that ignores
+    /// case takes it for that member, which neither schema nor policy then saw.
+    fn posing<'v>(&self, instance: &'v Value) -> Option<&'v str> {
+        match instance {
+            Value::Array(items) => items.iter().find_map(|item| self.posing(item)),
+            Value::Object(members) if !self.0.is_empty() => members.iter().find_map(|(key, value)| {
+                let alike = self.0.get(&*json::folded(key))?;
+                match alike.get(key) {
+                    Some(inner) => inner.posing(value),
+                    None => Some(key.as_str()),
+                }
+            }),
+            _ => None,
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod scanner;
 mod string;
 #[cfg(test)]
 mod tests;
+mod twins;
 
 use bartizan_types::Code;
 
@@ -25,6 +26,7 @@ pub use leaves::arguments;
 pub(crate) use object::{Object, Text, poses_as};
 pub use pointer::pointer;
 pub(crate) use pointer::span_of;
+pub use twins::{folded, twins};
 
 /// Lengths and offsets are kept in 31 bits while scanning.
 const MOST_BYTES: usize = (1 << 31) - 1;

@@ -196,7 +196,7 @@ impl Pipe {
             }
         };
         let owner = Owner::of(&self.caller.principal);
-        let opened = Params::read(params)
+        let opened = Params::strict(params)
             .and_then(|params| session::Session::open(&params))
             .and_then(|state| {
                 let room = self.shared.conversation(&self.caller.principal);
@@ -284,7 +284,7 @@ impl Pipe {
     ) -> Result<Reply, Refused> {
         let params = match &message {
             Message::Request { params, .. } | Message::Notification { params, .. } => {
-                Params::read(*params).map_err(|code| self.early(code))?
+                Params::strict(*params).map_err(|code| self.early(code))?
             }
             Message::Response { .. } | Message::Failure { .. } => Params::default(),
         };

@@ -368,3 +368,16 @@ fn who_waits_can_tell_whether_the_opening_is_still_the_first() {
     assert!(link.opening().is_some() && link.opening() != first["id"].as_u64());
     assert_eq!(old().opening(), None);
 }
+
+#[test]
+fn a_handshake_is_bounded() {
+    let mut link = link();
+    let first = value(&link.open(false));
+    let instructions = "x".repeat(MAX_HANDSHAKE_BYTES);
+    let events = feed(
+        &mut link,
+        &json!({"jsonrpc":"2.0","id":first["id"],"result":{"protocolVersion":"2025-06-18","capabilities":{},
+            "instructions":instructions}}),
+    );
+    assert!(matches!(&events[..], [Event::Failed(Code::UpstreamTooLarge)]));
+}

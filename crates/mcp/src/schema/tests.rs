@@ -186,3 +186,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn arguments_that_pose_as_others_by_letter_case_are_refused() {
+    let schema = r#"{"type":"object","properties":{"to":{"type":"string"},"inner":{"type":"object","properties":
+        {"kind":{}}},"list":{"type":"array","items":{"type":"object","properties":{"id":{}}}},"env":{"type":"object"},
+        "A":{},"a":{}}}"#;
+    let schema = Schema::compile(&RawValue::from_string(schema.to_owned()).unwrap()).unwrap();
+    let check = |text: &str| {
+        let raw = RawValue::from_string(text.to_owned()).unwrap();
+        schema
+            .check_arguments(Some(&raw))
+            .map(drop)
+            .map_err(|at| at.pointer)
+    };
+    for (arguments, at) in [
+        (r#"{"To":"x"}"#, "/To"),
+        (r#"{"inner":{"\u212Aind":1}}"#, "/\u{212A}ind"),
+        (r#"{"list":[{"id":1},{"ID":1}]}"#, "/ID"),
+    ] {
+        assert_eq!(check(arguments), Err(at.to_owned()), "{arguments}");
+    }
+    for arguments in [
+        r#"{"to":"x","other":1,"inner":{"kind":1},"list":[{"id":1}]}"#,
+        r#"{"env":{"TO":"x","Kind":1},"a":1,"A":2}"#,
+    ] {
+        assert_eq!(check(arguments), Ok(()), "{arguments}");
+    }
+}

@@ -6,7 +6,7 @@ use bartizan_types::Arguments;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::Text;
+use super::{Text, twins};
 
 const MOST_LEAVES: usize = 256;
 const MOST_TEXT_BYTES: usize = 4096;
@@ -17,6 +17,8 @@ const MOST_DEPTH: usize = 100;
 /// Leaves by dotted path: at most 256, paths up to 1024 bytes, text up to 4096, 100 levels. Whatever is cut, left
 /// out, out of the range of an `i64`, or said twice makes `complete` false.
 ///
+/// Keys of one object that differ in letter case alone make it false, too: some readers take them for one.
+///
 /// A `.` or `\` inside a key is written `\.` or `\\`, so `{"to.0": 1}` can't pose as `{"to": [1]}`.
 #[must_use]
 pub fn arguments(value: &RawValue) -> Arguments {
@@ -24,7 +26,7 @@ pub fn arguments(value: &RawValue) -> Arguments {
         path: String::new(),
         depth: 0,
         found: Arguments {
-            complete: true,
+            complete: !twins(value),
             ..Arguments::default()
         },
     };

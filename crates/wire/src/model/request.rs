@@ -193,7 +193,10 @@ impl<'a> Body<'a> {
     /// The fields that have the provider search or fetch by itself.
     fn switched_on(&self) -> Vec<HostedTool<'static>> {
         let on = |flag: Option<&RawValue>| flag.is_some_and(|flag| flag.get() != "false");
+        // A compatible provider reads this end of a model's name as a switch.
+        let online = shapeless(self.model).ends_with(":online");
         let switches = [
+            (":online", online),
             ("extra_body", self.extra_body.is_some()),
             ("web_search", on(self.web_search)),
             ("enable_web_search", on(self.enable_web_search)),
@@ -213,6 +216,13 @@ impl<'a> Body<'a> {
         })
         .collect()
     }
+}
+
+/// The text of a model's name, for looking only: what is no text is refused elsewhere.
+fn shapeless(model: &RawValue) -> String {
+    serde_json::from_str::<String>(model.get())
+        .unwrap_or_default()
+        .to_ascii_lowercase()
 }
 
 /// Decodes a request.

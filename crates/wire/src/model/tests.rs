@@ -544,3 +544,19 @@ fn texts_in_the_humans_role_are_found_and_no_others() {
         [own(0, "hello")]
     );
 }
+
+#[test]
+fn a_switch_in_a_models_name_is_a_tool_of_the_provider() {
+    for (model, hosted) in [
+        ("m", 0),
+        ("vendor/m:online", 1),
+        ("vendor/m:ONLINE", 1),
+        ("m:online:free", 1),
+        ("m-online", 0),
+    ] {
+        let body = format!(r#"{{"model":"{model}","messages":[]}}"#);
+        let scanned = scan(body.as_bytes(), &Bounds::default()).expect("strict");
+        let request = decode_request(Api::OpenaiChat, scanned).expect("a request");
+        assert_eq!(request.hosted.len(), hosted, "{model}");
+    }
+}
