@@ -311,7 +311,9 @@ async fn come_back(
         let answered = match decoded {
             Ok(answered) => answered,
             // An error need be no answer; where it is one, its calls are ruled on all the same.
-            Err(_) if !head.status.is_success() => Answered::default(),
+            Err(_) if !head.status.is_success() && !poses(asked, &head.headers, &bytes) => {
+                Answered::default()
+            }
             Err(fault) => return Err(passage.failed(fault.of_upstream().code)),
         };
         if let Err(refusal) = proposals::rule_on(asked, &answered.proposals).await {
@@ -330,6 +332,15 @@ async fn come_back(
     let answer = dressed(&head, &passage, AgentBody::whole(release, bytes).holding(room));
     passage.finish();
     Ok(answer)
+}
+
+/// Whether a client could take the body of an error for an answer that we could not read.
+fn poses(asked: &Asked, headers: &HeaderMap, bytes: &[u8]) -> bool {
+    match json::scan(bytes, &asked.bounds(bytes.len())) {
+        Ok(scanned) => wire::poses_as_answer(scanned),
+        // What says that it is JSON, and is none that has one reading.
+        Err(_) => edge::is_json(headers) && !bytes.is_empty(),
+    }
 }
 
 /// The upstream's status and harmless headers around a body, with the call's id.

@@ -529,3 +529,36 @@ async fn the_closing_record_of_a_stream_covers_all_its_messages_and_what_was_see
         closing.findings
     );
 }
+
+/// A server that ignores letter case would act on another call than the one that was ruled on.
+#[tokio::test]
+async fn params_that_differ_in_letter_case_alone_reach_no_server() {
+    let gate = gated(OPEN, &["fake"]).await;
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    for params in [
+        json!({"name":"echo","arguments":{"word":"hi"},"Arguments":{"word":"evil"}}),
+        json!({"name":"echo","arguments":{"word":"hi","Word":"evil"}}),
+        json!({"name":"echo","arguments":{"word":"hi","x":{"a":[{"k":1,"K":2}]}}}),
+    ] {
+        let answer = client.ask("tools/call", params).await;
+        assert_eq!(
+            answer["error"]["data"]["code"],
+            Code::JsonDuplicateKey.as_str(),
+            "{answer}"
+        );
+    }
+    let answer = client
+        .ask("tools/call", json!({"name":"env","Arguments":{"x":1}}))
+        .await;
+    assert_eq!(
+        answer["error"]["data"]["code"],
+        Code::MessageInvalid.as_str(),
+        "{answer}"
+    );
+    let called = gate.records().await;
+    let called = called
+        .iter()
+        .filter_map(|stored| stored.record.as_ref()?.facts.as_ref())
+        .filter(|facts| facts.action == Action::CallTool);
+    assert_eq!(called.count(), 0);
+}

@@ -572,6 +572,25 @@ async fn a_call_in_an_answer_of_failing_status_is_ruled_on() {
         );
         assert!(!String::from_utf8_lossy(&body).contains("\"pay\""));
     }
+    // One that can't be read, and that a client might read all the same, is withheld.
+    let twice = CALLED.replacen('{', r#"{"id":"c0","#, 1);
+    let posing = CALLED.replacen("choices", "Choices", 1);
+    for body in [
+        twice,
+        posing,
+        CALLED[..CALLED.len() - 1].to_owned(),
+        format!("[{CALLED}]"),
+    ] {
+        let answer = Answer::Whole(500, "application/json", body.into());
+        let (gate, _provider) = gated(vec![answer], NO_PAY).await;
+        let (_, _, body) = gate.post(CHAT, ASK).await;
+        assert_eq!(code(&body), "upstream.malformed");
+    }
+    let error = br#"{"error":{"message":"tool_calls must be answered","type":"invalid","param":"messages","code":null}}"#;
+    let answer = Answer::Whole(400, "application/json", error.to_vec());
+    let (gate, _provider) = gated(vec![answer], NO_PAY).await;
+    let (status, _, body) = gate.post(CHAT, ASK).await;
+    assert_eq!((status.as_u16(), &body[..]), (400, &error[..]));
     // What is no answer is told as it came.
     let (gate, _provider) = gated(vec![Answer::Whole(502, "text/html", b"<p>bad".into())], NO_PAY).await;
     let (status, _, body) = gate.post(CHAT, ASK).await;

@@ -288,6 +288,15 @@ impl Catalog {
         self.entries.iter()
     }
 
+    /// Bytes of all definitions together.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.entries
+            .iter()
+            .map(|entry| entry.definition.get().len())
+            .sum()
+    }
+
     /// Whether a URI is listed here, or fits a template listed here.
     #[must_use]
     pub fn serves(&self, uri: &str) -> bool {

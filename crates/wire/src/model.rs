@@ -21,7 +21,7 @@ use std::ops::Range;
 use bartizan_types::Surface;
 
 pub use crate::Fault;
-pub use answer::{Answered, Usage, decode_answer};
+pub use answer::{Answered, Usage, decode_answer, poses_as_answer};
 pub use proposal::{Proposal, ProposalKind};
 pub use refusal::{refusal_body, refusal_event};
 pub use request::{Fetch, History, HostedTool, Reach, Request, Said, ToolResult, decode_request};

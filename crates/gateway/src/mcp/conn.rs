@@ -146,7 +146,7 @@ pub(crate) struct Conn {
     waiting: Mutex<HashMap<Caller, Waiting>>,
     watched: Mutex<Watched>,
     listeners: Mutex<Vec<(Filter, mpsc::Sender<Message>)>>,
-    catalogs: Mutex<[Option<Arc<Catalog>>; 4]>,
+    catalogs: Mutex<[Option<(Arc<Catalog>, Taken)>; 4]>,
     hand: OnceLock<Handshake>,
     known: OnceLock<(Vec<Finding>, bool)>,
     ready: watch::Sender<Option<Result<(), Code>>>,
@@ -323,12 +323,15 @@ impl Conn {
 
     pub(crate) fn catalog(&self, kind: ListKind) -> Option<Arc<Catalog>> {
         let catalogs = lock(&self.catalogs);
-        catalogs.get(kind as usize).and_then(Clone::clone)
+        let slot = catalogs.get(kind as usize)?.as_ref();
+        slot.map(|(catalog, _)| Arc::clone(catalog))
     }
 
     pub(crate) fn keep_catalog(&self, kind: ListKind, catalog: Option<Arc<Catalog>>) {
+        // One that there is no room for is read again when it is needed.
+        let kept = catalog.and_then(|catalog| Some((self.room.take(catalog.bytes()).ok()?, catalog)));
         if let Some(slot) = lock(&self.catalogs).get_mut(kind as usize) {
-            *slot = catalog;
+            *slot = kept.map(|(room, catalog)| (catalog, room));
         }
     }
 

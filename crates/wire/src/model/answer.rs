@@ -1,10 +1,13 @@
 //! Unary answers.
 
+use std::{borrow::Cow, collections::BTreeMap};
+
 use bartizan_types::Code;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{Api, Fault, Proposal, anthropic, chat, proposal::Whole, responses};
-use crate::json::Scanned;
+use crate::json::{self, Scanned};
 
 /// Tokens as the provider counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -74,6 +77,24 @@ pub fn decode_answer(api: Api, body: Scanned<'_>) -> Result<Answered, Fault> {
             .collect::<Result<_, _>>()?,
         usage: read.usage,
         finish: read.finish,
+    })
+}
+
+/// Whether a client of some API could find an answer in a body that is none of ours: it is a list, or has something in
+/// a member that holds answers, however that is spelled.
+#[must_use]
+pub fn poses_as_answer(body: Scanned<'_>) -> bool {
+    const HOLD: [&str; 4] = ["choices", "output", "content", "message"];
+    let text = body.text().trim_ascii_start();
+    if !text.starts_with('{') {
+        return text.starts_with('[');
+    }
+    let Ok(members) = serde_json::from_str::<BTreeMap<Cow<'_, str>, &RawValue>>(text) else {
+        return true;
+    };
+    members.iter().any(|(key, value)| {
+        let empty = matches!(value.get(), "null" | "[]" | "{}") || value.get().starts_with('"');
+        !empty && HOLD.contains(&&*json::folded(key))
     })
 }
 

@@ -193,8 +193,11 @@ impl<'a> Body<'a> {
     /// The fields that have the provider search or fetch by itself.
     fn switched_on(&self) -> Vec<HostedTool<'static>> {
         let on = |flag: Option<&RawValue>| flag.is_some_and(|flag| flag.get() != "false");
-        // A compatible provider reads this end of a model's name as a switch.
-        let online = shapeless(self.model).ends_with(":online");
+        // A compatible provider reads this part of a model's name as a switch.
+        let online = shapeless(self.model)
+            .split(':')
+            .skip(1)
+            .any(|part| part == "online");
         let switches = [
             (":online", online),
             ("extra_body", self.extra_body.is_some()),
