@@ -107,6 +107,9 @@ pub(crate) enum Way {
     Http(Box<HttpWay>),
 }
 
+/// A listing, and the room that it takes.
+type KeptCatalog = (Arc<Catalog>, Taken);
+
 /// A request that waits for its answer.
 struct Waiting {
     to: mpsc::Sender<(Delivery, Taken)>,
@@ -146,7 +149,7 @@ pub(crate) struct Conn {
     waiting: Mutex<HashMap<Caller, Waiting>>,
     watched: Mutex<Watched>,
     listeners: Mutex<Vec<(Filter, mpsc::Sender<Message>)>>,
-    catalogs: Mutex<[Option<(Arc<Catalog>, Taken)>; 4]>,
+    catalogs: Mutex<[Option<KeptCatalog>; 4]>,
     hand: OnceLock<Handshake>,
     known: OnceLock<(Vec<Finding>, bool)>,
     ready: watch::Sender<Option<Result<(), Code>>>,
