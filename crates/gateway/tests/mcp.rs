@@ -308,7 +308,10 @@ async fn a_server_gets_only_the_environment_it_is_given() {
     // Version managers start programs through scripts that add to what they get.
     assert!(environment["PATH"].ends_with(&std::env::var("PATH").unwrap()));
     for (name, value) in &environment {
-        let given = ["GIVEN", "SEALED", "PATH", "HOME", "TMPDIR", "LC_CTYPE", "PWD"].contains(&name.as_str());
+        let given = [
+            "GIVEN", "SEALED", "PATH", "HOME", "TMPDIR", "LC_CTYPE", "PWD", "SHLVL",
+        ]
+        .contains(&name.as_str());
         // A version manager in front of the program sets names of its own, as it does for ours.
         let ours = !name.contains("PYENV") && std::env::var(name).is_ok_and(|own| own == *value);
         assert!(given || !ours, "{name} leaked");
