@@ -594,6 +594,49 @@ fn tools_are_shown_with_reasons_and_reviewed_in_one_go() {
         "{notes}"
     );
 
+    // Somebody who writes the state, without its key: refused, with an alarm in the status and in the log.
+    let touch = || {
+        let state =
+            bartizan_store::State::open(&bartizan_store::StateDir::open(&home.state()).unwrap()).unwrap();
+        let office = bartizan_types::ServerName::new("office").unwrap();
+        let (_, kept) = state
+            .manifests(&office)
+            .unwrap()
+            .into_iter()
+            .find(|(tool, _)| tool == "mail_send")
+            .unwrap();
+        let milder = text(&kept).replacen(r#"\"target\""#, r#"\"content\""#, 1);
+        assert_ne!(milder.as_bytes(), kept);
+        state
+            .put_manifests(&office, &[("mail_send", Some(milder.as_bytes()))])
+            .unwrap();
+    };
+    touch();
+    let up = Up::start(&home, &["--config", file]);
+    let shown = json(&["tools", "show", "office__mail_send"]);
+    assert_eq!(shown["manifests"][0]["standing"], "tampered");
+    assert_eq!(shown["manifests"][0]["in_force"], false);
+    let alarms = home.json(&["status"])["alarms"].to_string();
+    assert!(
+        alarms.contains("office/mail_send") && alarms.contains("refused"),
+        "{alarms}"
+    );
+    let notes = home.json(&["audit", "search", "--kind", "operation"]).to_string();
+    assert!(
+        notes.contains("alarm: the accepted manifest of `office/mail_send`"),
+        "{notes}"
+    );
+    json(&[
+        "tools",
+        "review",
+        "--accept-all",
+        "--yes",
+        "--only",
+        "office__mail_send",
+    ]);
+    assert_eq!(home.json(&["status"])["alarms"].as_array().map(Vec::len), Some(0));
+    assert_eq!(up.stop(), 0);
+
     // Another program under that name is another server: nothing of it was reviewed.
     let other = config.replace("demo-server\"", "demo-server\", \"--else\"");
     let other = home.file("other.toml", &other);

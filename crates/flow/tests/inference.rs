@@ -1,192 +1,9 @@
 //! Inference against labelled schemas of public servers: `vectors/tools.txt`, which it was tuned on, and
 //! `vectors/held-out.txt`, which it never was. The floors are the figure's bar; a failure lists every miss.
 
-use bartizan_flow::{Effect, Role, ToolFacts, infer};
-use bartizan_types::Effects;
-use serde_json::{Map, Value, json};
+mod score;
 
-fn schema(kind: &str, says: &str) -> Value {
-    let mut schema = match kind.trim_start_matches('?') {
-        "s" => json!({"type": "string"}),
-        "n" => json!({"type": "number"}),
-        "i" => json!({"type": "integer"}),
-        "b" => json!({"type": "boolean"}),
-        "l" => json!({"type": "array", "items": {"type": "string"}}),
-        "o" => json!({"type": "object"}),
-        "e" => json!({"type": "string", "enum": ["a", "b"]}),
-        "U" => json!({"type": "string", "format": "uri"}),
-        "u" => json!({"type": "string", "format": "uuid"}),
-        "d" => json!({"type": "string", "format": "date"}),
-        "m" => json!({"type": "string", "format": "email"}),
-        "r" => json!({"$ref": "#/$defs/a"}),
-        "x" => json!({}),
-        other => panic!("no type `{other}`"),
-    };
-    if kind.starts_with('?') {
-        schema = json!({"anyOf": [schema, {"type": "null"}]});
-    }
-    if !says.is_empty() {
-        schema["description"] = Value::from(says);
-    }
-    schema
-}
-
-fn hints(text: &str) -> Effects {
-    let hint = |of: char| {
-        let at = text.find(of)?;
-        Some(text[at + 1..].starts_with('+'))
-    };
-    Effects {
-        read_only: hint('r'),
-        destructive: hint('d'),
-        open_world: hint('o'),
-    }
-}
-
-fn labels<T: serde::de::DeserializeOwned>(text: &str) -> Vec<T> {
-    text.split('/')
-        .map(|label| serde_json::from_value(Value::from(label)).unwrap())
-        .collect()
-}
-
-/// How much a ruling demands of a call with this effect.
-fn strictness(effect: Effect) -> u8 {
-    match effect {
-        Effect::Read => 0,
-        Effect::Fetch => 1,
-        Effect::Write => 2,
-        Effect::Send | Effect::Pay | Effect::Execute | Effect::Delete => 3,
-        Effect::Unknown => 4,
-    }
-}
-
-/// Whether a value in this role must be vouched for.
-fn gated(role: Role) -> bool {
-    !matches!(role, Role::Value | Role::Content)
-}
-
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Score {
-    all: u32,
-    right: u32,
-    /// Wrong, and a call would pass that should not: the miss that matters.
-    milder: u32,
-}
-
-impl Score {
-    fn count(&mut self, right: bool, milder: bool) {
-        self.all += 1;
-        self.right += u32::from(right);
-        self.milder += u32::from(!right && milder);
-    }
-    fn meets(self, percent: u32) -> bool {
-        self.right * 100 >= self.all * percent
-    }
-    fn says(self, what: &str) -> String {
-        format!(
-            "{what}: {} of {} right ({:.1} %), {} milder than the truth",
-            self.right,
-            self.all,
-            f64::from(self.right) * 100.0 / f64::from(self.all),
-            self.milder
-        )
-    }
-}
-
-#[derive(Debug, Default)]
-struct Report {
-    effects: Score,
-    roles: Score,
-    /// Roles of arguments of tools that change or reveal something: where a role decides.
-    deciding: Score,
-    misses: Vec<String>,
-}
-
-impl Report {
-    fn of(text: &str) -> Self {
-        let mut report = Self::default();
-        for line in text
-            .lines()
-            .filter(|line| !line.starts_with('#') && !line.trim().is_empty())
-        {
-            report.tool(line);
-        }
-        report
-    }
-
-    fn tool(&mut self, line: &str) {
-        let mut parts = line.split('|').map(str::trim);
-        let mut next = || parts.next().unwrap_or_default();
-        let (name, effect, arguments, hinted, description, says) =
-            (next(), next(), next(), next(), next(), next());
-        let said = |path: &str| {
-            says.split("; ")
-                .filter_map(|one| one.split_once('='))
-                .find(|(name, _)| *name == path)
-                .map_or("", |(_, words)| words)
-        };
-        let labelled: Vec<(&str, &str, &str)> = arguments
-            .split_whitespace()
-            .map(|argument| {
-                let (path, rest) = argument.split_once(':').unwrap();
-                let (kind, role) = rest.split_once('=').unwrap();
-                (path, kind, role)
-            })
-            .collect();
-        let properties: Map<String, Value> = labelled
-            .iter()
-            .map(|(path, kind, _)| ((*path).to_owned(), schema(kind, said(path))))
-            .collect();
-        let input = json!({"type": "object", "properties": properties});
-        let got = infer(&ToolFacts {
-            name,
-            description,
-            input: &input,
-            hints: hints(hinted),
-        })
-        .manifest;
-        let truth: Vec<Effect> = labels(effect);
-        let right = truth.contains(&got.effect);
-        let milder = truth
-            .iter()
-            .all(|truth| strictness(got.effect) < strictness(*truth));
-        self.effects.count(right, milder);
-        let mark = |milder: bool| if milder { " MILDER" } else { "" };
-        if !right {
-            let got = got.effect.as_str();
-            self.misses
-                .push(format!("{name}: effect {got} wants {effect}{}", mark(milder)));
-        }
-        for (path, _, role) in labelled {
-            let truth: Vec<Role> = labels(role);
-            let inferred = got.role(&[path]);
-            let right = truth.contains(&inferred);
-            let milder = !gated(inferred) && truth.iter().all(|truth| gated(*truth));
-            self.roles.count(right, milder);
-            if labels::<Effect>(effect)
-                .iter()
-                .any(|effect| *effect != Effect::Read)
-            {
-                self.deciding.count(right, milder);
-            }
-            if !right {
-                let got = inferred.as_str();
-                self.misses
-                    .push(format!("{name}.{path}: role {got} wants {role}{}", mark(milder)));
-            }
-        }
-    }
-
-    fn says(&self) -> String {
-        format!(
-            "{}\n{}\n{}\n{}",
-            self.effects.says("effects"),
-            self.roles.says("roles"),
-            self.deciding.says("roles of tools that do more than read"),
-            self.misses.join("\n")
-        )
-    }
-}
+use score::{HELD_OUT, Report, TUNED};
 
 #[expect(
     clippy::disallowed_macros,
@@ -198,7 +15,7 @@ fn show(report: &Report) {
 
 #[test]
 fn inference_meets_its_bar_on_what_it_was_tuned_on() {
-    let report = Report::of(include_str!("../vectors/tools.txt"));
+    let report = Report::of(TUNED);
     show(&report);
     assert!(report.effects.all >= 150);
     assert!(report.effects.meets(95), "{}", report.says());
@@ -213,7 +30,7 @@ fn inference_meets_its_bar_on_what_it_was_tuned_on() {
 
 #[test]
 fn inference_meets_its_bar_on_what_it_has_never_seen() {
-    let report = Report::of(include_str!("../vectors/held-out.txt"));
+    let report = Report::of(HELD_OUT);
     show(&report);
     assert!(report.effects.all >= 53);
     assert!(report.effects.meets(90), "{}", report.says());

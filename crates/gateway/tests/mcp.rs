@@ -6,10 +6,15 @@ mod support;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use bartizan_gateway::config::{EnvValue, Grants, Reach, Server};
+use bartizan_flow::Effect;
+use bartizan_gateway::{
+    Standing,
+    config::{EnvValue, Grants, Reach, Server},
+};
 use bartizan_mcp::PinKind;
 use bartizan_types::{
     Action, AgentId, AuthMethod, Code, FindingKind, Issuer, KeyId, Principal, RecordKind, ServerName,
+    ToolName,
 };
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -354,6 +359,11 @@ async fn a_changed_tool_is_withheld_until_approved_and_the_pin_is_kept() {
     let answer = client.call("echo", json!({"word":"hi"})).await;
     assert!(said(&answer).contains(Code::ToolWithheld.as_str()), "{answer}");
     let (shared, name) = (gate.running.shared(), ServerName::new("fake").unwrap());
+    let standing = || {
+        let found = shared.manifests().find(&name, &ToolName::new("echo").unwrap());
+        found.map(|found| (found.standing, found.manifest.effect))
+    };
+    assert_eq!(standing(), Some((Standing::Drifted, Effect::Unknown)));
     let waiting = shared
         .pins(&name)
         .unwrap()
@@ -375,8 +385,10 @@ async fn a_changed_tool_is_withheld_until_approved_and_the_pin_is_kept() {
     shared
         .approve_pin(&name, PinKind::Tool, "echo", waiting.digest, "ops")
         .unwrap();
+    assert_eq!(standing(), Some((Standing::Inferred, Effect::Read)));
     // What is stored is what is held to.
     shared.reread_pins(&name).unwrap();
+    assert_eq!(standing(), Some((Standing::Inferred, Effect::Read)));
     assert_eq!(said(&client.call("echo", json!({"word":"hi"})).await), "hi");
 }
 

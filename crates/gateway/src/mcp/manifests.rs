@@ -9,7 +9,7 @@ pub(crate) mod accepted;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use arc_swap::ArcSwap;
@@ -58,6 +58,8 @@ pub struct Labelled {
     pub standing: Standing,
     /// The pinned definition it is of.
     pub definition: Digest,
+    /// It is what is stored, and not what would be inferred.
+    accepted: bool,
 }
 
 /// Why a review was not taken.
@@ -97,6 +99,58 @@ struct Slot {
     config: config::Server,
     accepted: Mutex<BTreeMap<ToolName, Kept>>,
     table: ArcSwap<Table>,
+}
+
+/// One server's tools at one moment.
+struct View<'m> {
+    slot: &'m Slot,
+    moved: bool,
+    identity: Digest,
+    kept: MutexGuard<'m, BTreeMap<ToolName, Kept>>,
+}
+
+impl View<'_> {
+    fn own(&self, tool: &ToolName) -> Option<&ToolOverride> {
+        self.slot.config.tools.get(tool)
+    }
+
+    /// How a tool stands, and what is stored for it if that holds.
+    fn standing(&self, tool: &ToolName, pin: &Pin) -> (Standing, Option<&Accepted>) {
+        let holds = |accepted: &Accepted| {
+            accepted.definition == pin.held.digest && accepted.identity == self.identity
+        };
+        match self.kept.get(tool) {
+            _ if self.moved || pin.waiting.is_some() => (Standing::Drifted, None),
+            Some(Kept::Refused(_)) => (Standing::Tampered, None),
+            Some(Kept::Good(accepted)) if holds(accepted) => (Standing::Reviewed, Some(accepted)),
+            _ if self.own(tool).is_some_and(|own| own.reviewed) => (Standing::Reviewed, None),
+            _ => (Standing::Inferred, None),
+        }
+    }
+
+    fn explain(&self, pin: &Pin) -> Option<Explained> {
+        let tool = ToolName::new(&pin.name).ok()?;
+        let own = self.own(&tool);
+        let (standing, stored) = self.standing(&tool, pin);
+        let (mut manifest, mut reasons) = merged(inferred(&pin.held.definition), own);
+        if let Some(stored) = stored {
+            reasons = reasons.of(&manifest, &stored.manifest, own);
+            manifest = with_own(&stored.manifest, own);
+        }
+        Some(Explained {
+            standing,
+            definition: pin.held.digest,
+            identity: self.identity,
+            accepted: stored.map(|stored| (stored.by.clone(), stored.at)),
+            manifest,
+            reasons,
+            tool,
+        })
+    }
+}
+
+fn tools(pins: &ServerPins) -> impl Iterator<Item = &Pin> {
+    pins.pins.values().filter(|pin| pin.kind == PinKind::Tool)
 }
 
 /// The manifests of all configured servers. Looking one up takes no lock.
@@ -179,25 +233,46 @@ impl Manifests {
         alarms
     }
 
-    /// Labels every tool that is pinned, in the place of what was there.
+    /// Labels every tool that is pinned, in the place of what was there. What is as it was is not inferred again: a
+    /// server that keeps changing one tool does not make us read all of its tools each time.
     pub(crate) fn refresh(&self, pins: &ServerPins) {
-        if let Some(slot) = self.servers.get(&pins.server) {
-            let all = self.explain(pins);
-            let labelled = |one: Explained| {
-                let manifest = match one.standing {
-                    Standing::Drifted | Standing::Tampered => Arc::clone(&self.unknown),
-                    Standing::Reviewed | Standing::Inferred => Arc::new(one.manifest),
-                };
-                let labelled = Labelled {
-                    manifest,
-                    standing: one.standing,
-                    definition: one.definition,
-                };
-                (one.tool, labelled)
+        let Some(view) = self.view(pins) else {
+            return;
+        };
+        let before = view.slot.table.load_full();
+        let mut table = Table::new();
+        for pin in tools(pins) {
+            let Ok(tool) = ToolName::new(&pin.name) else {
+                continue;
             };
-            slot.table
-                .store(Arc::new(all.into_iter().map(labelled).collect()));
+            let (standing, stored) = view.standing(&tool, pin);
+            let same = before.get(&tool).filter(|before| {
+                stored.is_none()
+                    && !before.accepted
+                    && before.standing == standing
+                    && before.definition == pin.held.digest
+            });
+            let labelled = match (same, standing) {
+                (Some(same), _) => same.clone(),
+                (None, Standing::Drifted | Standing::Tampered) => Labelled {
+                    manifest: Arc::clone(&self.unknown),
+                    standing,
+                    definition: pin.held.digest,
+                    accepted: false,
+                },
+                (None, Standing::Reviewed | Standing::Inferred) => Labelled {
+                    manifest: Arc::new(match stored {
+                        Some(stored) => with_own(&stored.manifest, view.own(&tool)),
+                        None => merged(inferred(&pin.held.definition), view.own(&tool)).0,
+                    }),
+                    standing,
+                    definition: pin.held.digest,
+                    accepted: stored.is_some(),
+                },
+            };
+            table.insert(tool, labelled);
         }
+        view.slot.table.store(Arc::new(table));
     }
 
     /// Nothing of this server is known any longer.
@@ -207,49 +282,23 @@ impl Manifests {
         }
     }
 
+    fn view<'m>(&'m self, pins: &ServerPins) -> Option<View<'m>> {
+        let slot = self.servers.get(&pins.server)?;
+        Some(View {
+            slot,
+            moved: moved(pins),
+            identity: accepted::identity(&slot.config, pins),
+            kept: lock(&slot.accepted),
+        })
+    }
+
     /// Every pinned tool of a server with its manifest, line by line. Of a drifted or tampered one it is what would be
     /// proposed, and not in force.
     pub(crate) fn explain(&self, pins: &ServerPins) -> Vec<Explained> {
-        let Some(slot) = self.servers.get(&pins.server) else {
+        let Some(view) = self.view(pins) else {
             return Vec::new();
         };
-        let moved = moved(pins);
-        let identity = accepted::identity(&slot.config, pins);
-        let kept = lock(&slot.accepted);
-        let one = |pin: &Pin| {
-            let tool = ToolName::new(&pin.name).ok()?;
-            let own = slot.config.tools.get(&tool);
-            let holds =
-                |accepted: &Accepted| accepted.definition == pin.held.digest && accepted.identity == identity;
-            let (standing, stored) = match kept.get(&tool) {
-                _ if moved || pin.waiting.is_some() => (Standing::Drifted, None),
-                Some(Kept::Refused(_)) => (Standing::Tampered, None),
-                Some(Kept::Good(accepted)) if holds(accepted) => (Standing::Reviewed, Some(accepted)),
-                _ => (Standing::Inferred, None),
-            };
-            let (manifest, reasons) = merged(inferred(&pin.held.definition), own);
-            let (manifest, reasons) = match stored {
-                Some(accepted) => (
-                    with_own(&accepted.manifest, own),
-                    reasons.of(&manifest, &accepted.manifest, own),
-                ),
-                None => (manifest, reasons),
-            };
-            Some(Explained {
-                tool,
-                standing: match standing {
-                    Standing::Inferred if manifest.reviewed => Standing::Reviewed,
-                    standing => standing,
-                },
-                definition: pin.held.digest,
-                identity,
-                accepted: stored.map(|accepted| (accepted.by.clone(), accepted.at)),
-                manifest,
-                reasons,
-            })
-        };
-        let tools = pins.pins.values().filter(|pin| pin.kind == PinKind::Tool);
-        tools.filter_map(one).collect()
+        tools(pins).filter_map(|pin| view.explain(pin)).collect()
     }
 
     /// Whether each of these is what it was when it was looked at.

@@ -270,6 +270,47 @@ fn a_table_is_swapped_whole() {
 }
 
 #[test]
+fn what_did_not_change_is_not_inferred_again() {
+    let world = World::new();
+    let (manifests, mut pins) = (world.manifests(plain()), pinned());
+    manifests.refresh(&pins);
+    let (list, send) = (of(&manifests, "list_emails"), of(&manifests, "send_email"));
+    pins.judge(PinKind::Tool, "send_email", &raw(LIST), NOW).unwrap();
+    manifests.refresh(&pins);
+    assert!(Arc::ptr_eq(&list, &of(&manifests, "list_emails")));
+    // Back to what it was: labelled as before, and no longer unknown.
+    pins.judge(PinKind::Tool, "send_email", &raw(SEND), NOW).unwrap();
+    manifests.refresh(&pins);
+    assert_eq!(*of(&manifests, "send_email"), *send);
+    // What an operator took back is not what she had accepted.
+    let own = ToolOverride {
+        reviewed: true,
+        ..ToolOverride::default()
+    };
+    let own = server(BTreeMap::from([(tool("send_email"), own)]));
+    let narrow = ToolOverride {
+        effect: Some(Effect::Delete),
+        ..ToolOverride::default()
+    };
+    let first = world.manifests(server(BTreeMap::from([(tool("send_email"), narrow)])));
+    first.refresh(&pins);
+    first
+        .accept(&world.state, &pins, &looked(&first, &pins), BY)
+        .unwrap();
+    let manifests = world.manifests(own);
+    manifests.refresh(&pins);
+    assert_eq!(
+        of(&manifests, "send_email").effect,
+        Effect::Delete,
+        "as it was accepted"
+    );
+    manifests
+        .withdraw(&world.state, &pins, &[tool("send_email")])
+        .unwrap();
+    assert_eq!(of(&manifests, "send_email").effect, Effect::Send);
+}
+
+#[test]
 fn a_review_outlives_a_restart_and_can_be_taken_back() {
     let world = World::new();
     let (manifests, pins) = reviewed(&world);
