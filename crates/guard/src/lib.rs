@@ -3,6 +3,7 @@
 //! Pure: inputs in, ordered effects out. It refuses to forward anything that policy did not allow, and anything
 //! whose record is not durable where policy calls it consequential.
 
+pub mod approval;
 mod crossing;
 mod permit;
 mod replay;
