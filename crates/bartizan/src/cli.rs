@@ -81,6 +81,9 @@ pub(crate) enum Verb {
     /// What MCP servers offer, and whether it changed
     #[command(subcommand)]
     Tools(Tools),
+    /// What humans are asked, and what they answered
+    #[command(subcommand)]
+    Approvals(Approvals),
     /// Credentials of upstreams and servers, sealed
     #[command(subcommand)]
     Secret(Secret),
@@ -319,6 +322,63 @@ pub(crate) struct Review {
     /// Take earlier reviews back instead; needs `--only`
     #[arg(long, requires = "only", conflicts_with = "accept_all")]
     pub(crate) withdraw: bool,
+}
+
+/// `approvals`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Approvals {
+    /// List questions and endorsements
+    List,
+    /// Show one question: the call, where each value came from, and what is unusual
+    Show {
+        /// Its id
+        id: String,
+    },
+    /// Say yes
+    Allow(Allow),
+    /// Say no; the same call is not asked about again until the question expires
+    Deny {
+        /// The question's id
+        id: String,
+        /// Answer every waiting question of the same session and tool so
+        #[arg(long)]
+        all_like: bool,
+    },
+    /// End an endorsement, at once
+    Revoke {
+        /// The endorsement's id
+        id: String,
+    },
+    /// Print new questions as they come, until interrupted
+    Watch,
+}
+
+/// `approvals allow`.
+#[derive(Debug, Args)]
+pub(crate) struct Allow {
+    /// The question's id
+    pub(crate) id: String,
+    /// How far the yes goes
+    #[arg(long, value_enum, default_value_t = ScopeWord::Once)]
+    pub(crate) scope: ScopeWord,
+    /// Endorse the values for this agent and tool until then: `2026-12-01` (to its end, UTC) or RFC 3339
+    #[arg(long, value_name = "DATE", conflicts_with = "scope")]
+    pub(crate) until: Option<String>,
+    /// Endorse only values in this role: target, selector, time, amount, unknown; may be repeated
+    #[arg(long = "role", value_name = "ROLE")]
+    pub(crate) roles: Vec<String>,
+    /// Answer every waiting question of the same session and tool so
+    #[arg(long)]
+    pub(crate) all_like: bool,
+}
+
+/// How far a yes goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScopeWord {
+    /// This one call, once
+    Once,
+    /// This call, and its values in this session for as long as the content stays the same
+    Task,
 }
 
 /// `secret`.

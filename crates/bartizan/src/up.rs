@@ -18,7 +18,7 @@ use bartizan_gateway::{
 };
 use bartizan_identity::ApiKeyRecord;
 use bartizan_policy::Policy;
-use bartizan_store::{LedgerOptions, MasterKeySource, Purpose, Recovered, StateDir};
+use bartizan_store::{ApprovalStore, LedgerOptions, MasterKeySource, Purpose, Recovered, StateDir};
 use bartizan_types::{Code, Ending, Record, RecordKind, Secret, Timestamp};
 use http::Method;
 use serde_json::json;
@@ -234,6 +234,7 @@ async fn serving(
         secrets: Arc::clone(&desk.secrets),
         state: Arc::clone(&desk.state),
         manifest_seed: desk.keyring.derive(Purpose::Manifests).map_err(link::state)?,
+        approvals: ApprovalStore::open(Arc::clone(&desk.state), &desk.keyring).map_err(link::state)?,
         spans: Some(spans),
     };
     let address = settings.gateway.listen.address;

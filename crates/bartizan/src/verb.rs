@@ -1,6 +1,7 @@
 //! The verbs, each in its own file: ask, then print.
 
 mod agent;
+mod approvals;
 mod audit;
 mod config;
 pub(crate) mod explain;
@@ -34,6 +35,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Verb::Agent(agent) => agent::run(global, out, agent).await,
         Verb::Policy(policy) => policy::run(global, out, policy).await,
         Verb::Tools(tools) => tools::run(global, out, tools).await,
+        Verb::Approvals(approvals) => approvals::run(global, out, approvals).await,
         Verb::Secret(secret) => secret::run(global, out, secret).await,
         Verb::Audit(audit) => audit::run(global, out, audit).await,
         Verb::Explain { id } => explain::run(global, out, id).await,

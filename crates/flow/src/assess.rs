@@ -148,6 +148,12 @@ impl Assessment {
                 argument.source = Source::Endorsed;
             }
         }
+        // A bound is for amounts that nobody vouches for.
+        self.bounded |= self
+            .arguments
+            .iter()
+            .filter(|argument| argument.role == Role::Amount)
+            .all(|argument| argument.source.vouched());
     }
 
     /// The facts that policy reads and records keep.

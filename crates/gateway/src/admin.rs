@@ -6,6 +6,7 @@
 //! the same shapes. What it refuses: to show a secret's value, and to change anything without an Operation record.
 
 mod agents;
+mod approvals;
 mod backup;
 mod manifests;
 mod records;
@@ -232,6 +233,11 @@ impl Desk {
             ("GET", ["manifests"]) => self.manifests(),
             ("POST", ["manifests", "accept"]) => self.accept_manifests(ask).await,
             ("POST", ["manifests", "withdraw"]) => self.withdraw_manifests(ask).await,
+            ("GET", ["approvals"]) => self.approvals(),
+            ("GET", ["approvals", id]) => self.approval(id),
+            ("POST", ["approvals", id, "allow"]) => self.allow(id, ask).await,
+            ("POST", ["approvals", id, "deny"]) => self.deny(id, ask).await,
+            ("DELETE", ["endorsements", id]) => self.revoke_endorsement(id, ask).await,
             ("GET", ["secrets"]) => Ok(json!({ "secrets": self.secrets.list() })),
             ("PUT", ["secrets", name]) => self.secret(name, "secret set", ask, Secrets::set).await,
             ("POST", ["secrets", name, "rotate"]) => {

@@ -3,7 +3,12 @@
 //! The command owns the file; it parses, checks and resolves it into this. Defaults here are the strictest that
 //! still work.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
+};
 
 use bartizan_flow::{Class, Effect, PathPattern, Role};
 use bartizan_types::{AgentId, ModelName, ServerName, ToolName, UpstreamName};
@@ -25,6 +30,32 @@ pub struct Config {
     pub servers: Vec<Server>,
     /// What agents are told to call the endpoint, for printing only.
     pub sessions: Sessions,
+    /// How humans are asked.
+    pub approvals: Approvals,
+}
+
+/// How humans are asked.
+#[derive(Debug, Clone)]
+pub struct Approvals {
+    /// How long a call that a ruling asks about is held open for the answer; zero refuses it at once.
+    pub wait: Duration,
+    /// Calls held open so at one time; more are refused at once.
+    pub waiters: usize,
+    /// How long a question may be answered, and how long an answer then holds.
+    pub life: Duration,
+    /// Effects for which two different people must say yes.
+    pub two_person: BTreeSet<Effect>,
+}
+
+impl Default for Approvals {
+    fn default() -> Self {
+        Self {
+            wait: Duration::ZERO,
+            waiters: 64,
+            life: Duration::from_secs(900),
+            two_person: BTreeSet::new(),
+        }
+    }
 }
 
 /// The agents' listener.

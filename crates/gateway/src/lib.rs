@@ -5,6 +5,7 @@
 //! is `upstream`.
 
 mod answer;
+mod approvals;
 mod clock;
 mod directory;
 mod edge;
@@ -28,7 +29,7 @@ use std::{net::SocketAddr, sync::Arc};
 use arc_swap::ArcSwap;
 use bartizan_identity::{Credential, Registry, TokenCache};
 use bartizan_policy::Policy;
-use bartizan_store::{Ledger, Secrets, State};
+use bartizan_store::{ApprovalStore, Ledger, Secrets, State};
 use bartizan_types::{Code, Principal, Record, RecordKind, Secret, Timestamp};
 use tokio::{
     net::TcpListener,
@@ -37,6 +38,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
+pub use approvals::{ApprovalFault, Approvals};
 pub use config::Config;
 pub use directory::{Directory, IssuerSource, KeysAt, ReloadFault};
 pub use gate::CallSpan;
@@ -64,6 +66,8 @@ pub struct Parts {
     pub state: Arc<State>,
     /// Signs the tool manifests that an operator accepts: [`bartizan_store::Purpose::Manifests`].
     pub manifest_seed: Secret<[u8; 32]>,
+    /// Questions to humans, sealed.
+    pub approvals: ApprovalStore,
     /// Where finished calls are reported, if anywhere. Full queue: the span is dropped and counted by its reader.
     pub spans: Option<telemetry::Outlet>,
 }
@@ -97,6 +101,9 @@ pub enum StartFault {
     /// Agents or issuers can't be read, or contradict each other.
     #[error(transparent)]
     Directory(#[from] ReloadFault),
+    /// Questions and answers that were kept can't be taken up.
+    #[error("what was kept of approvals can't be taken up")]
+    Approvals(#[from] ApprovalFault),
     /// A name in the configuration points nowhere.
     #[error("`{from}` names the upstream `{to}`, which is not configured")]
     UnknownUpstream {
@@ -122,6 +129,8 @@ pub struct Shared {
     pub secrets: Arc<Secrets>,
     /// Agents, pins, settings.
     pub state: Arc<State>,
+    /// Questions to humans.
+    pub approvals: Arc<Approvals>,
     /// Counters.
     pub meters: Arc<Meters>,
     address: SocketAddr,
@@ -210,6 +219,7 @@ impl Gateway {
             .keys()
             .map_err(|fault| ReloadFault::State(fault.to_string()))?;
         let registry = parts.directory.registry(keys).map_err(ReloadFault::from)?;
+        let approvals = Approvals::open(config.approvals.clone(), parts.approvals, parts.ledger.clone())?;
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared {
             policy: ArcSwap::new(parts.policy),
@@ -218,6 +228,7 @@ impl Gateway {
             ledger: parts.ledger,
             secrets: parts.secrets,
             state: parts.state,
+            approvals,
             meters: Arc::new(Meters::default()),
             address,
             tokens: TokenCache::new(TOKENS),

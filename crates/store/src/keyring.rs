@@ -40,6 +40,8 @@ pub enum Purpose {
     Admin,
     /// The seed of the key that signs tool manifests which an operator accepted.
     Manifests,
+    /// Seals questions to humans and what they answered.
+    Approvals,
 }
 
 impl Purpose {
@@ -54,6 +56,7 @@ impl Purpose {
             Self::Backup => "backup",
             Self::Admin => "admin",
             Self::Manifests => "tool manifests",
+            Self::Approvals => "approvals",
         }
     }
 }

@@ -146,6 +146,7 @@ fn from_0_to_1(directory: &Path) -> Result<(), Fault> {
             pins,
             manifests: Vec::new(),
             settings: BTreeMap::new(),
+            approvals: BTreeMap::new(),
             keys_epoch: 1,
         },
     )

@@ -7,6 +7,7 @@
 //! unusable is a fault, not a reason to make another), and repair in silence (what does not read is a fault that names
 //! its file). INVARIANT: what a function of this crate reports as written was synced.
 
+mod approvals;
 mod backup;
 mod dir;
 mod fault;
@@ -19,6 +20,7 @@ mod seal;
 mod secrets;
 mod state;
 
+pub use approvals::{ApprovalRows, ApprovalStore};
 pub use backup::{BackedUp, KeepKey, LedgerFiles, Manifest, restore};
 pub use bartizan_types::Secret;
 pub use dir::{Peeked, StateDir};

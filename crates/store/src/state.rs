@@ -18,6 +18,7 @@ const KEYS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("keys");
 const PINS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("pins");
 const SETTINGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("settings");
 const MANIFESTS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("manifests");
+const APPROVALS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("approvals");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const KEYS_EPOCH: &str = "keys_epoch";
 
@@ -74,6 +75,7 @@ impl State {
             transaction.open_table(PINS)?;
             transaction.open_table(SETTINGS)?;
             transaction.open_table(MANIFESTS)?;
+            transaction.open_table(APPROVALS)?;
             transaction.open_table(META)?;
             Ok(())
         })?;
@@ -303,6 +305,32 @@ impl State {
         })
     }
 
+    /// Every sealed row of approvals, by name.
+    pub(crate) fn approvals(&self) -> Result<Vec<(String, Vec<u8>)>, Fault> {
+        let transaction = self.database.begin_read().map_err(db("read"))?;
+        let table = transaction.open_table(APPROVALS).map_err(db("read"))?;
+        let mut rows = Vec::new();
+        for entry in table.iter().map_err(db("read"))? {
+            let (name, bytes) = entry.map_err(db("read"))?;
+            rows.push((name.value().to_owned(), bytes.value().to_vec()));
+        }
+        Ok(rows)
+    }
+
+    /// Puts and removes rows of approvals, all or none.
+    pub(crate) fn change_approvals(&self, puts: &[(String, Vec<u8>)], drops: &[String]) -> Result<(), Fault> {
+        self.write(|transaction| {
+            let mut table = transaction.open_table(APPROVALS)?;
+            for (name, bytes) in puts {
+                table.insert(name.as_str(), bytes.as_slice())?;
+            }
+            for name in drops {
+                table.remove(name.as_str())?;
+            }
+            Ok(())
+        })
+    }
+
     /// Everything, from one snapshot.
     pub(crate) fn export(&self) -> Result<Exported, Fault> {
         let transaction = self.database.begin_read().map_err(db("read"))?;
@@ -331,6 +359,7 @@ impl State {
                 });
             }
         }
+        all.approvals = self.approvals()?.into_iter().collect();
         let meta = transaction.open_table(META).map_err(db("read"))?;
         all.keys_epoch = epoch(&meta)?;
         Ok(all)
@@ -371,6 +400,9 @@ pub(crate) struct Exported {
     #[serde(default)]
     pub(crate) manifests: Vec<ExportedPin>,
     pub(crate) settings: BTreeMap<String, Value>,
+    /// Sealed rows; a backup of an earlier release has none.
+    #[serde(default)]
+    pub(crate) approvals: BTreeMap<String, Vec<u8>>,
     pub(crate) keys_epoch: u64,
 }
 
@@ -406,6 +438,12 @@ pub(crate) fn import(directory: &Path, all: &Exported) -> Result<(), Fault> {
                 let key = (item.server.as_str(), item.item.as_str());
                 table.insert(key, item.body.as_slice()).map_err(db("write"))?;
             }
+        }
+        let mut table = transaction.open_table(APPROVALS).map_err(db("write"))?;
+        for (name, bytes) in &all.approvals {
+            table
+                .insert(name.as_str(), bytes.as_slice())
+                .map_err(db("write"))?;
         }
         let mut meta = transaction.open_table(META).map_err(db("write"))?;
         meta.insert(KEYS_EPOCH, all.keys_epoch).map_err(db("write"))?;

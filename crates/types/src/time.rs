@@ -27,6 +27,21 @@ impl Timestamp {
         Self(seconds.saturating_mul(1_000_000))
     }
 
+    /// From RFC 3339, such as `2026-12-01T18:00:00Z`; or from a date, `2026-12-01`, which stands for the end of that
+    /// day, UTC. `None` for anything else, and for what lies before 1970.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let micros = match text.parse::<jiff::Timestamp>() {
+            Ok(time) => time.as_microsecond(),
+            Err(_) => {
+                let day: jiff::civil::Date = text.parse().ok().filter(|_| text.len() == 10)?;
+                let next = day.tomorrow().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+                next.timestamp().as_microsecond()
+            }
+        };
+        u64::try_from(micros).ok().map(Self)
+    }
+
     /// Microseconds since the epoch.
     #[must_use]
     pub const fn unix_micros(self) -> u64 {
@@ -105,5 +120,25 @@ mod tests {
             Timestamp::from_unix_micros(u64::MAX).to_string(),
             "9999-12-31T23:59:59.999999Z"
         );
+    }
+
+    #[test]
+    fn times_and_dates_are_read() {
+        let at = |text| Timestamp::parse(text).map(Timestamp::unix_seconds);
+        assert_eq!(at("1970-01-01T00:00:07Z"), Some(7));
+        assert_eq!(at("1970-01-02T01:00:00+01:00"), Some(86_400));
+        assert_eq!(at("1970-01-01"), Some(86_400), "a date is until its end");
+        assert_eq!(at("2024-02-29"), Some(1_709_251_200));
+        for bad in [
+            "",
+            "tomorrow",
+            "1969-12-01",
+            "2025-02-29",
+            "2025-2-9",
+            "2025-13-01",
+            "2025-01-01T00:00:00",
+        ] {
+            assert_eq!(at(bad), None, "{bad}");
+        }
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct ConfigFile {
     pub(crate) jwt: Vec<Jwt>,
     /// How calls are joined to sessions.
     pub(crate) session: Session,
+    /// How humans are asked.
+    pub(crate) approvals: Approvals,
     /// Every bound.
     pub(crate) limits: Limits,
     /// Where metrics and traces go.
@@ -404,6 +406,33 @@ impl Default for Session {
             prompt: Prompt::None,
             agents: BTreeMap::new(),
             domains: Vec::new(),
+        }
+    }
+}
+
+/// How humans are asked.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Approvals {
+    /// How long a call that a policy asks about is held open for the answer, at most 600. 0: it is refused at once, and
+    /// passes when the agent makes it again after a yes.
+    pub(crate) wait_seconds: u64,
+    /// Calls held open so at one time; more are refused at once.
+    pub(crate) waiters: usize,
+    /// How long a question may be answered, and how long an answer then holds, 30 to 86400.
+    pub(crate) life_seconds: u64,
+    /// Effects for which two different people must say yes.
+    pub(crate) two_person: Vec<Effect>,
+}
+
+impl Default for Approvals {
+    fn default() -> Self {
+        let built_in = bartizan_gateway::config::Approvals::default();
+        Self {
+            wait_seconds: built_in.wait.as_secs(),
+            waiters: built_in.waiters,
+            life_seconds: built_in.life.as_secs(),
+            two_person: Vec::new(),
         }
     }
 }

@@ -75,6 +75,7 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
         .as_ref()
         .and_then(|url| wrong.url("telemetry.otlp_url", url, &["http", "https"]));
     listen_rules(&file.listen, &mut wrong);
+    let approvals = approvals(&file.approvals, &mut wrong);
     if file
         .runtime
         .worker_threads
@@ -108,6 +109,7 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
             models,
             servers,
             sessions,
+            approvals,
         },
         state,
         pack: pack(file.policy.pack),
@@ -124,6 +126,7 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
     })
 }
 
+<<<<<<< HEAD
 /// How calls are joined, and whose words are prompt.
 fn sessions(session: &file::Session, wrong: &mut Wrong<'_>) -> gateway::Sessions {
     let prompt = |prompt| match prompt {
@@ -144,6 +147,29 @@ fn sessions(session: &file::Session, wrong: &mut Wrong<'_>) -> gateway::Sessions
         prompt: prompt(session.prompt),
         agents: session.agents.iter().filter_map(agent).collect(),
         domains: session.domains.clone(),
+=======
+/// How humans are asked, within bounds.
+fn approvals(file: &file::Approvals, wrong: &mut Wrong<'_>) -> gateway::Approvals {
+    let mut within = |key: &str, value: u64, range: std::ops::RangeInclusive<u64>| {
+        if !range.contains(&value) {
+            let (low, high) = (range.start(), range.end());
+            let message = format!("`{key}` must be {low} to {high}");
+            wrong.add(&format!("approvals.{key}"), key, message, "");
+        }
+    };
+    within("wait_seconds", file.wait_seconds, 0..=600);
+    within("life_seconds", file.life_seconds, 30..=86_400);
+    within(
+        "waiters",
+        u64::try_from(file.waiters).unwrap_or(u64::MAX),
+        0..=4096,
+    );
+    gateway::Approvals {
+        wait: Duration::from_secs(file.wait_seconds),
+        waiters: file.waiters,
+        life: Duration::from_secs(file.life_seconds),
+        two_person: file.two_person.iter().map(|one| effect(*one)).collect(),
+>>>>>>> d100409 (Approvals: kept sealed, recorded, answered on the admin channel and by a verb)
     }
 }
 

@@ -15,13 +15,13 @@ use std::{
 
 use bartizan_gateway::{
     Config, Directory, Gateway, Parts, Running,
-    config::{Credential, Family, Limits, Listen, Sessions, Upstream},
+    config::{Approvals, Credential, Family, Limits, Listen, Sessions, Upstream},
 };
 use bartizan_identity::{Pepper, mint_key};
 use bartizan_policy::{Pack, Policy, Source};
 use bartizan_store::{
-    Keyring, Ledger, LedgerOptions, MasterKey, Medium, Purpose, Query, Secret, Secrets, State, StateDir,
-    StoredRecord, WrappingKey,
+    ApprovalStore, Keyring, Ledger, LedgerOptions, MasterKey, Medium, Purpose, Query, Secret, Secrets, State,
+    StateDir, StoredRecord, WrappingKey,
 };
 use bartizan_types::{AgentId, Timestamp, UpstreamName};
 use bytes::Bytes;
@@ -256,6 +256,7 @@ pub(crate) fn config(upstreams: Vec<Upstream>) -> Config {
         models: Vec::new(),
         servers: Vec::new(),
         sessions: Sessions::default(),
+        approvals: Approvals::default(),
     }
 }
 
@@ -320,6 +321,7 @@ impl Gated {
             directory: Directory::new(pepper, Vec::new()),
             ledger: ledger.clone(),
             secrets,
+            approvals: ApprovalStore::open(Arc::clone(&state), &keyring).unwrap(),
             state,
             manifest_seed: keyring.derive(Purpose::Manifests).unwrap(),
             spans: None,

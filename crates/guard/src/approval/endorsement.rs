@@ -90,7 +90,9 @@ impl Endorsement {
 #[must_use]
 pub fn place(path: &str) -> String {
     let segment = |part: &str| {
-        let index = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        // Flow names places past the sixteenth `16+`.
+        let digits = part.strip_suffix('+').unwrap_or(part);
+        let index = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         if index { "*".to_owned() } else { part.to_owned() }
     };
     path.split('.').map(segment).collect::<Vec<_>>().join(".")

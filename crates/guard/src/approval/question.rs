@@ -72,6 +72,10 @@ pub struct Draft {
     pub binding: Binding,
     /// The call that was refused with the question.
     pub call: CallId,
+    /// Its arguments as they go out, as canonical JSON: escaped and cut at [`Draft::WIRE_BYTES`].
+    pub wire: String,
+    /// Bytes of them in all.
+    pub bytes: u64,
     /// Its arguments, worst source first.
     pub arguments: Vec<Shown>,
     /// Arguments that are not shown.
@@ -89,6 +93,8 @@ pub struct Draft {
 impl Draft {
     /// Most arguments shown.
     pub const ARGUMENTS: usize = 32;
+    /// Most bytes of the whole call that are shown.
+    pub const WIRE_BYTES: usize = 4096;
     /// Most policies named.
     pub const POLICIES: usize = 16;
 }

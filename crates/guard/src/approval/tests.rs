@@ -52,6 +52,8 @@ fn draft(asker: Asker, tool: &str, arguments: &str) -> Draft {
         server,
         tool,
         call: CallId::mint(at(0), 9),
+        wire: arguments.to_owned(),
+        bytes: 2,
         arguments: vec![
             shown("to.0", Role::Target, Source::FreeText, "\"x@y.example\""),
             shown("body", Role::Content, Source::FreeText, "\"hi\""),
