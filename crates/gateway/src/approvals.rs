@@ -7,23 +7,23 @@
 pub(crate) mod draft;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use bartizan_flow::Assessment;
+use bartizan_flow::{Assessment, Effect};
 use bartizan_guard::approval::{
-    self, AnswerFault, Answered, Answerer, Asked, Asker, Binding, Draft, Endorsement, Limits, Question,
-    Scope, Standing, Verdict,
+    self, AnswerFault, Answered, Answerer, Asked, Asker, Draft, Endorsement, Limits, Question, Scope,
+    Standing, Verdict,
 };
 use bartizan_store::{ApprovalStore, Fault, Ledger, LedgerFault, Query};
-use bartizan_types::{ApprovalId, Code, Principal, Record, RecordKind, RulingWord, Secret};
+use bartizan_types::{ApprovalId, Code, Evidence, Principal, Record, RecordKind, RulingWord, Secret};
 use draft::Wire;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{Semaphore, watch};
 
-use crate::{clock, config};
+use crate::{clock, config, gate::Asking, sessions::Traced};
 
 /// Rulings of one session looked through for a yes that was used just before a crash.
 const RULINGS: usize = 1000;
@@ -62,11 +62,6 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// The yes.
-    pub(crate) const fn id(&self) -> ApprovalId {
-        self.id
-    }
-
     /// Uses it up, durably: after this, and not before, the call may be made.
     ///
     /// # Errors
@@ -163,25 +158,73 @@ impl Approvals {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The yes to exactly this call, if there is one.
-    pub(crate) fn hold(self: &Arc<Self>, binding: Binding, asker: &Asker) -> Option<Held> {
-        let id = self.book().hold(clock::now(), binding, asker)?;
-        Some(Held {
+    /// Adds to a call what humans said of it: values they endorsed, and the yes to exactly this call, which is held.
+    pub(crate) fn consult(self: &Arc<Self>, asking: &mut Asking) -> Option<Held> {
+        // Most of the time nobody said anything.
+        if self.book().is_empty() {
+            return None;
+        }
+        let (found, id) = {
+            let traced = asking.trace()?;
+            let evidence = asking.evidence();
+            let asker = Asker::new(&evidence.principal, evidence.session);
+            let outgoing = traced.outgoing();
+            let wire = Wire::new(&asker, &evidence.call, traced, &outgoing);
+            let mut found = None;
+            let covered = wire.covered(&self.book(), clock::now());
+            if covered.values().any(|good| *good) {
+                let endorsed = found.insert(Assessment::clone(&traced.found));
+                endorse(&covered, endorsed);
+            }
+            let binding = wire.binding();
+            let id = binding.and_then(|binding| self.book().hold(clock::now(), binding, &asker));
+            (found, id)
+        };
+        asking.answered(found, id);
+        id.map(|id| Held {
             approvals: Arc::clone(self),
             id,
         })
     }
 
-    /// Marks the arguments that a human endorsed.
-    pub(crate) fn endorse(&self, wire: &Wire<'_>, found: &mut Assessment) {
-        let covered = wire.covered(&self.book(), clock::now());
-        if covered.values().any(|good| *good) {
-            found.endorse(|argument| covered.get(&argument.path).is_some_and(|good| *good));
+    /// Traces a call again, with what humans endorsed.
+    pub(crate) fn again(&self, traced: &Traced, evidence: &mut Evidence) {
+        let asker = Asker::new(&evidence.principal, evidence.session);
+        let covered = {
+            let outgoing = traced.outgoing();
+            let wire = Wire::new(&asker, &evidence.call, traced, &outgoing);
+            wire.covered(&self.book(), clock::now())
+        };
+        traced.again(&mut evidence.call, |found| endorse(&covered, found));
+    }
+
+    /// The question that follows from a ruling, by its record: none where it does not ask, where nobody knows what the
+    /// call says, or where this identity asks too much.
+    pub(crate) async fn question_of(
+        &self,
+        record: Option<Box<Record>>,
+        traced: Option<&Traced>,
+    ) -> Option<ApprovalId> {
+        let (record, traced) = (record?, traced?);
+        if record.ruling != Some(RulingWord::Ask) {
+            return None;
         }
+        let record = *record;
+        let (principal, session, call) = (record.principal?, record.session?, record.facts?);
+        let because = record.because.unwrap_or_default();
+        let draft = {
+            let asker = Asker::new(&principal, session);
+            let outgoing = traced.outgoing();
+            let wire = Wire::new(&asker, &call, traced, &outgoing);
+            let asking = because.policies.into_iter().chain(because.would_permit).collect();
+            let effect = call.flow.as_ref().map_or(Effect::Unknown, |flow| flow.effect);
+            wire.draft(asking, self.needs(effect))?
+        };
+        self.ask(&principal, draft).await
     }
 
     /// How many people must say yes to this.
-    pub(crate) fn needs(&self, effect: bartizan_flow::Effect) -> u8 {
+    fn needs(&self, effect: Effect) -> u8 {
         if self.settings.two_person.contains(&effect) {
             2
         } else {
@@ -190,7 +233,7 @@ impl Approvals {
     }
 
     /// Asks. The question's id, or none where this identity asks too much.
-    pub(crate) async fn ask(&self, principal: &Principal, draft: Draft) -> Option<ApprovalId> {
+    async fn ask(&self, principal: &Principal, draft: Draft) -> Option<ApprovalId> {
         let now = clock::now();
         let mut record = Record::new(RecordKind::Operation, now);
         record.principal = Some(principal.clone());
@@ -236,11 +279,13 @@ impl Approvals {
         id
     }
 
+    /// Whether calls are held open for answers at all.
+    pub(crate) const fn waits(&self) -> bool {
+        !self.settings.wait.is_zero()
+    }
+
     /// Waits for the answer to a question, as long as the configuration says. `true`: the call may be tried again.
     pub(crate) async fn allowed(&self, id: ApprovalId) -> bool {
-        if self.settings.wait.is_zero() {
-            return false;
-        }
         let Ok(_place) = self.waiters.try_acquire() else {
             return false;
         };
@@ -389,6 +434,11 @@ impl Approvals {
     }
 }
 
+/// Marks the arguments at covered paths.
+fn endorse(covered: &BTreeMap<String, bool>, found: &mut Assessment) {
+    found.endorse(|argument| covered.get(&argument.path).is_some_and(|good| *good));
+}
+
 fn limits(settings: &config::Approvals) -> Limits {
     Limits {
         life_micros: u64::try_from(settings.life.min(Duration::from_secs(86_400)).as_micros())
@@ -487,3 +537,6 @@ fn answer_record(
     record.note = Some(note);
     record
 }
+
+#[cfg(test)]
+mod tests;

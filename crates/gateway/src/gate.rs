@@ -5,14 +5,17 @@
 
 use std::sync::Arc;
 
+use bartizan_flow::Assessment;
 use bartizan_guard::{AnswerFacts, Crossing, Effect, Input, Permit, Release};
 use bartizan_types::{
-    Action, Answer, CallFacts, CallId, Code, Evidence, Finding, Principal, Record, Refusal, RulingWord,
-    Surface, Timestamp,
+    Action, Answer, ApprovalId, CallFacts, CallId, Code, Evidence, Finding, Principal, Record, Refusal,
+    RulingWord, Surface, Timestamp,
 };
 
 use crate::{
-    Shared, clock,
+    Shared,
+    approvals::Held,
+    clock,
     sessions::{Session, Traced},
 };
 
@@ -36,6 +39,20 @@ impl Asking {
     /// What the guard is asked about.
     pub(crate) const fn evidence(&self) -> &Evidence {
         &self.evidence
+    }
+
+    /// Where its arguments came from.
+    pub(crate) const fn trace(&self) -> Option<&Traced> {
+        self.traced.as_ref()
+    }
+
+    /// Takes in what humans said of it: other sources for its arguments, and a yes to exactly this call.
+    pub(crate) fn answered(&mut self, found: Option<Assessment>, approved: Option<ApprovalId>) {
+        if let (Some(traced), Some(found)) = (&mut self.traced, found) {
+            traced.found = Arc::new(found);
+            traced.mark(&mut self.evidence.call);
+        }
+        self.evidence.approved = approved;
     }
 
     /// With where its arguments came from.
@@ -104,15 +121,18 @@ impl Shared {
     }
 
     /// Rules on a call and records the ruling. The permit it gives forwards the call, the passage brings the
-    /// answer back.
+    /// answer back. What humans endorsed and approved is part of the evidence; what a ruling asks of them becomes a
+    /// question, whose id the refusal names.
     ///
     /// # Errors
     /// The refusal to tell the caller. It is already recorded, or the ledger is what failed.
     pub(crate) async fn enter<R>(
         self: &Arc<Self>,
-        asking: Asking,
+        mut asking: Asking,
         outbound: R,
     ) -> Result<(Permit<R>, Passage<R>), Refusal> {
+        let mut held = self.approvals.consult(&mut asking);
+        let mut asked = None;
         let Asking {
             evidence,
             session,
@@ -135,7 +155,7 @@ impl Shared {
                 match effect {
                     Effect::Append { record, wait } => {
                         passage.note(&record);
-                        match self.write(&record, wait).await {
+                        match self.put(&record, wait, &mut held).await {
                             Ok(Some(receipt)) => {
                                 let epoch = session.epoch();
                                 next = Some(Input::Durable { receipt, epoch });
@@ -146,17 +166,21 @@ impl Shared {
                                 break;
                             }
                         }
+                        asked = Some(record);
                     }
                     Effect::Reassess(mut evidence) => {
                         evidence.now = clock::now();
                         evidence.epoch = session.epoch();
                         if let Some(traced) = &traced {
-                            traced.again(&mut evidence.call);
+                            self.approvals.again(traced, &mut evidence);
                         }
                         next = Some(Input::Reassessed(evidence));
                     }
                     Effect::Forward(minted) => permit = Some(minted),
-                    Effect::Refuse(refusal) => return Err(passage.refused(refusal)),
+                    Effect::Refuse(mut refusal) => {
+                        refusal.approval = self.approvals.question_of(asked, traced.as_ref()).await;
+                        return Err(passage.refused(refusal));
+                    }
                     Effect::Release(_) | Effect::Done => {}
                 }
             }
@@ -171,6 +195,18 @@ impl Shared {
                 tracing::error!(call = %passage.span.call, %misuse, "the guard was driven wrongly");
             }
         }
+    }
+
+    /// Appends a record, and with one that allows uses up the yes it rests on: before the session's epoch is compared, so
+    /// that forwarding is what comes next.
+    async fn put(&self, record: &Record, wait: bool, held: &mut Option<Held>) -> Result<Option<u64>, Code> {
+        let receipt = self.write(record, wait).await?;
+        if record.ruling == Some(RulingWord::Allow)
+            && let Some(held) = held.take()
+        {
+            held.spend().await?;
+        }
+        Ok(receipt)
     }
 
     /// Appends a record, waiting until it is durable if asked to; then its index is returned.

@@ -12,6 +12,7 @@ mod heard;
 mod task;
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -139,6 +140,12 @@ impl Traced {
         call.flow = Some(Box::new(self.facts(&self.found)));
     }
 
+    /// The arguments as they go out.
+    pub(crate) fn outgoing(&self) -> Cow<'_, Value> {
+        let respelled = self.found.rewritten(&self.arguments).filter(|_| !self.fixed);
+        respelled.map_or(Cow::Borrowed(&*self.arguments), Cow::Owned)
+    }
+
     fn facts(&self, found: &Assessment) -> Flow {
         let mut flow = found.flow(self.session.joined);
         flow.crosses = self.crosses;
@@ -148,8 +155,9 @@ impl Traced {
 
     /// Traces it again. A spelling that was to go out and is no longer vouched for can't be taken back, so then the
     /// call is not whole and asks.
-    pub(crate) fn again(&self, call: &mut CallFacts) {
-        let now = self.session.assess(&self.tool, &self.manifest, &self.arguments);
+    pub(crate) fn again(&self, call: &mut CallFacts, endorse: impl FnOnce(&mut Assessment)) {
+        let mut now = self.session.assess(&self.tool, &self.manifest, &self.arguments);
+        endorse(&mut now);
         let mut flow = self.facts(&now);
         flow.whole &= now.rewritten(&self.arguments) == self.found.rewritten(&self.arguments);
         call.flow = Some(Box::new(flow));

@@ -461,6 +461,12 @@ impl Approvals {
             .copied()
     }
 
+    /// Whether nothing was asked and nothing endorsed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.questions.is_empty() && self.endorsements.is_empty()
+    }
+
     /// Whether any endorsement is about this tool and agent: without one there is nothing to look up.
     #[must_use]
     pub fn knows(&self, agent: &AgentId, server: &ServerName, tool: &ToolName) -> bool {

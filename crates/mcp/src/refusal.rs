@@ -93,7 +93,8 @@ fn sentence(refusal: &Refusal, detail: Option<&str>) -> String {
         text.push_str(": ");
         text.push_str(detail);
     }
-    text.push_str(&format!(" [{}, call {}]", refusal.code, refusal.call));
+    text.push(' ');
+    text.push_str(&refusal.mark());
     text
 }
 
@@ -103,6 +104,9 @@ fn data(refusal: &Refusal) -> Object {
         .text("call", &refusal.call.to_string());
     if !refusal.code.hint().is_empty() {
         data.text("hint", refusal.code.hint());
+    }
+    if let Some(approval) = refusal.approval {
+        data.text("approval", &approval.to_string());
     }
     if let Some(seconds) = refusal.retry_after_seconds {
         data.json("retryAfterSeconds", &seconds.to_string());

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallId, Code};
+use crate::{ApprovalId, CallId, Code};
 
 /// A refusal as the caller sees it: the call's id, a stable code, one safe sentence, and a hint.
 ///
 /// INVARIANT: no field carries anything the caller did not already know, a secret, or text from content. The
 /// sentence is constant per code, or an operator's `@reason`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
-#[error("{sentence} [{code}, call {call}]")]
+#[error("{sentence} {}", self.mark())]
 pub struct Refusal {
     /// The refused call; `bartizan explain ID` tells the rest to whoever may know it.
     pub call: CallId,
@@ -20,6 +20,9 @@ pub struct Refusal {
     /// Seconds after which trying again may help, where it may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_seconds: Option<u32>,
+    /// The question that a human was asked about this call; `bartizan approvals show ID` shows it to her.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalId>,
 }
 
 impl Refusal {
@@ -31,6 +34,17 @@ impl Refusal {
             code,
             sentence: code.sentence().to_owned(),
             retry_after_seconds: None,
+            approval: None,
         }
+    }
+
+    /// What follows the sentence wherever only text is shown: the code and the ids, in brackets.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        let (code, call) = (self.code, self.call);
+        self.approval.map_or_else(
+            || format!("[{code}, call {call}]"),
+            |id| format!("[{code}, call {call}; a human can answer: `bartizan approvals show {id}`]"),
+        )
     }
 }

@@ -126,7 +126,6 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
     })
 }
 
-<<<<<<< HEAD
 /// How calls are joined, and whose words are prompt.
 fn sessions(session: &file::Session, wrong: &mut Wrong<'_>) -> gateway::Sessions {
     let prompt = |prompt| match prompt {
@@ -147,7 +146,9 @@ fn sessions(session: &file::Session, wrong: &mut Wrong<'_>) -> gateway::Sessions
         prompt: prompt(session.prompt),
         agents: session.agents.iter().filter_map(agent).collect(),
         domains: session.domains.clone(),
-=======
+    }
+}
+
 /// How humans are asked, within bounds.
 fn approvals(file: &file::Approvals, wrong: &mut Wrong<'_>) -> gateway::Approvals {
     let mut within = |key: &str, value: u64, range: std::ops::RangeInclusive<u64>| {
@@ -169,7 +170,6 @@ fn approvals(file: &file::Approvals, wrong: &mut Wrong<'_>) -> gateway::Approval
         waiters: file.waiters,
         life: Duration::from_secs(file.life_seconds),
         two_person: file.two_person.iter().map(|one| effect(*one)).collect(),
->>>>>>> d100409 (Approvals: kept sealed, recorded, answered on the admin channel and by a verb)
     }
 }
 

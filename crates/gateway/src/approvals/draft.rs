@@ -10,6 +10,8 @@ use bartizan_types::{CallFacts, Digest, MatchedPolicy, Resource, ServerName, Tim
 use bartizan_wire::json;
 use serde_json::{Value, value::RawValue};
 
+use crate::sessions::Traced;
+
 /// Where tools of the agent's own are said to be. No configured server can be called so.
 const OWN: &str = "(agent)";
 
@@ -24,7 +26,23 @@ pub(crate) struct Wire<'a> {
     pub(crate) found: &'a Assessment,
 }
 
-impl Wire<'_> {
+impl<'a> Wire<'a> {
+    /// Of a call that was traced.
+    pub(crate) fn new(
+        asker: &'a Asker,
+        call: &'a CallFacts,
+        traced: &'a Traced,
+        outgoing: &'a Value,
+    ) -> Self {
+        Self {
+            asker,
+            call,
+            arguments: &traced.arguments,
+            outgoing,
+            found: &traced.found,
+        }
+    }
+
     /// The tool and where it is; none where the call is of something else.
     pub(crate) fn tool(&self) -> Option<(ServerName, ToolName)> {
         match &self.call.resource {

@@ -266,7 +266,7 @@ fn checked(
     let schema = listed.input.as_ref().ok_or_else(|| early(Code::ToolWithheld))?;
     let value = schema.check_arguments(arguments).map_err(|mismatch| Refused {
         refusal: early(Code::ArgumentsInvalid),
-        detail: Some(mismatch.to_string()),
+        detail: Some(mismatch.to_string().into()),
     })?;
     if schema.headers().is_empty() {
         return Ok((value, Vec::new()));

@@ -132,7 +132,7 @@ impl Reply {
 pub(crate) struct Refused {
     pub refusal: Refusal,
     /// A place in the arguments; never a value.
-    pub detail: Option<String>,
+    pub detail: Option<Box<str>>,
 }
 
 impl From<Refusal> for Refused {

@@ -192,8 +192,30 @@ impl Flight {
         passed
     }
 
-    /// Rules on what goes to the server, and writes it. `number` is ours for it, where an answer is expected.
+    /// Rules on what goes to the server, and writes it. Where a human is asked, and the configuration says so, it waits
+    /// for her and is ruled on once more.
     async fn pass(
+        &mut self,
+        bytes: Vec<u8>,
+        headers: HeaderMap,
+        number: Option<u64>,
+    ) -> Result<Passed, Refusal> {
+        let shared = Arc::clone(&self.ctx.shared);
+        if self.request.traced.is_none() || !shared.approvals.waits() {
+            return self.cross(bytes, headers, number).await;
+        }
+        let refusal = match self.cross(bytes.clone(), headers.clone(), number).await {
+            Ok(passed) => return Ok(passed),
+            Err(refusal) => refusal,
+        };
+        match refusal.approval {
+            Some(id) if shared.approvals.allowed(id).await => self.cross(bytes, headers, number).await,
+            _ => Err(refusal),
+        }
+    }
+
+    /// Rules on what goes to the server, and writes it. `number` is ours for it, where an answer is expected.
+    async fn cross(
         &mut self,
         bytes: Vec<u8>,
         headers: HeaderMap,

@@ -338,6 +338,11 @@ impl Gated {
         }
     }
 
+    /// Its state directory.
+    pub(crate) fn state(&self) -> &StateDir {
+        &self._state
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.running.shared().address()
     }

@@ -1,0 +1,387 @@
+//! Asking a human, through a real gateway with a real MCP server behind it: what a yes lets through, what it does not,
+//! and who can say it.
+
+#[expect(dead_code, reason = "the model tests use more of it")]
+mod support;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bartizan_flow::{Effect, PathPattern, Role};
+use bartizan_gateway::{
+    admin::{Body, Desk, Live},
+    config::{Approvals, Reach, Server, ToolOverride},
+};
+use bartizan_store::{Keyring, MasterKey, Secrets};
+use bartizan_types::{ServerName, Timestamp, ToolName};
+use http::{Method, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use support::{Gated, config};
+
+/// As the packs have it: what nobody vouches for is asked about.
+const ASKING: &str = r#"
+@id("test.others")
+permit (principal, action, resource) unless { action == Bartizan::Action::"call_tool" };
+@id("test.vouched")
+permit (principal, action == Bartizan::Action::"call_tool", resource) when { !context.unvouched.contains("target") };
+@id("test.asked") @reason("a human has to say yes to this call")
+permit (principal, action == Bartizan::Action::"call_tool", resource) when { context.approved };
+"#;
+
+struct Asking {
+    gate: Gated,
+    desk: Desk,
+    session: String,
+}
+
+impl Asking {
+    async fn start(approvals: Approvals) -> Self {
+        let mut config = config(Vec::new());
+        let script = format!("{}/tests/mcp/server.py", env!("CARGO_MANIFEST_DIR"));
+        let echo = ToolOverride {
+            effect: Some(Effect::Send),
+            arguments: vec![(PathPattern::new("word"), Role::Target)],
+            reviewed: true,
+            ..ToolOverride::default()
+        };
+        config.servers = vec![Server {
+            name: ServerName::new("fake").unwrap(),
+            reach: Reach::Stdio {
+                command: vec!["python3".to_owned(), script],
+                environment: BTreeMap::new(),
+                directory: None,
+            },
+            timeout: Duration::from_secs(20),
+            tools: BTreeMap::from([(ToolName::new("echo").unwrap(), echo)]),
+        }];
+        config.approvals = approvals;
+        let gate = Gated::start(config, ASKING).await;
+        let (master, _) = MasterKey::load(gate.state()).unwrap();
+        let keyring = Keyring::open(gate.state(), &master).unwrap();
+        let shared = gate.running.shared();
+        let (reload, _) = tokio::sync::mpsc::channel(1);
+        let desk = Desk {
+            dir: gate.state().clone(),
+            secrets: Arc::new(Secrets::open(gate.state(), &keyring).unwrap()),
+            keyring,
+            ledger: gate.ledger.clone(),
+            state: Arc::clone(&shared.state),
+            live: Some(Live {
+                shared: Arc::clone(shared),
+                projection: None,
+                reload,
+                alarms: Arc::new(Mutex::new(Vec::new())),
+                started: Timestamp::from_unix_seconds(1),
+            }),
+        };
+        let mut asking = Self {
+            gate,
+            desk,
+            session: String::new(),
+        };
+        let opening = json!({"jsonrpc":"2.0","id":0,"method":"initialize","params":{
+            "protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}});
+        asking.session = asking.send(&opening).await.1;
+        asking
+            .send(&json!({"jsonrpc":"2.0","method":"notifications/initialized"}))
+            .await;
+        asking
+    }
+
+    async fn send(&self, body: &Value) -> (Value, String) {
+        let bearer = format!("Bearer {}", self.gate.key);
+        let mut headers = vec![
+            ("authorization", bearer.as_str()),
+            ("accept", "application/json, text/event-stream"),
+        ];
+        if !self.session.is_empty() {
+            headers.push(("mcp-session-id", self.session.as_str()));
+        }
+        let (head, body) = self
+            .gate
+            .open("/mcp", body.to_string(), &headers)
+            .await
+            .into_parts();
+        let session = head
+            .headers
+            .get("mcp-session-id")
+            .map_or("", |id| id.to_str().unwrap());
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = std::str::from_utf8(&bytes).unwrap();
+        let last = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("data: "))
+            .next_back()
+            .unwrap_or(text);
+        (serde_json::from_str(last).unwrap_or_default(), session.to_owned())
+    }
+
+    /// What the agent is told of a call of `echo`, and whether it passed.
+    async fn echo(&self, word: &str) -> (bool, String) {
+        let call = json!({"jsonrpc":"2.0","id":7,"method":"tools/call",
+            "params":{"name":"echo","arguments":{"word":word}}});
+        let (answer, _) = self.send(&call).await;
+        let text = answer["result"]["content"][0]["text"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{answer}"));
+        (answer["result"]["isError"] != true, text.to_owned())
+    }
+
+    async fn admin(&self, method: Method, path: &str, body: Value, by: &str) -> (StatusCode, Value) {
+        let bytes = if body.is_null() {
+            Vec::new()
+        } else {
+            body.to_string().into_bytes()
+        };
+        let reply = self.desk.handle(&method, path, &bytes, by).await;
+        let Body::Json(value) = reply.body else {
+            panic!("no JSON")
+        };
+        (reply.status, value)
+    }
+
+    async fn waiting(&self) -> Vec<Value> {
+        let (_, all) = self
+            .admin(Method::GET, "/v1/approvals", Value::Null, "uid 1")
+            .await;
+        let all = all["approvals"].as_array().unwrap().iter();
+        all.filter(|one| one["state"] == "waiting").cloned().collect()
+    }
+
+    /// Asks with a call that is refused, and gives the question's id.
+    async fn asked(&self, word: &str) -> String {
+        let (passed, told) = self.echo(word).await;
+        assert!(!passed, "{told}");
+        let id = told
+            .split("approvals show ")
+            .nth(1)
+            .unwrap_or_else(|| panic!("{told}"));
+        id.trim_end_matches("`]").to_owned()
+    }
+
+    async fn say(&self, id: &str, word: &str, body: Value, by: &str) -> (StatusCode, Value) {
+        self.admin(Method::POST, &format!("/v1/approvals/{id}/{word}"), body, by)
+            .await
+    }
+}
+
+#[tokio::test]
+async fn a_yes_lets_exactly_this_call_through_and_once() {
+    let asking = Asking::start(Approvals::default()).await;
+    let id = asking.asked("hi").await;
+    let (_, told) = asking.echo("hi").await;
+    assert!(
+        told.starts_with("a human has to say yes to this call [policy.ask, call ") && !told.contains("hi\""),
+        "{told}"
+    );
+    let questions = asking.waiting().await;
+    assert_eq!(questions.len(), 1, "the same call is one question");
+    let question = &questions[0];
+    assert_eq!(question["id"], id.as_str());
+    assert_eq!(
+        (&question["count"], &question["effect"]),
+        (&json!(2), &json!("send"))
+    );
+    let shown = &question["arguments"][0];
+    assert_eq!(
+        (&shown["path"], &shown["role"], &shown["value"], &shown["vouched"]),
+        (&json!("word"), &json!("target"), &json!("hi"), &json!(false))
+    );
+    assert_eq!(question["because"][0]["policy"], "test.asked");
+
+    let (status, answer) = asking.say(&id, "allow", Value::Null, "uid 7").await;
+    assert_eq!(
+        (status, &answer["answered"][0]["state"]),
+        (StatusCode::OK, &json!("allowed")),
+        "{answer}"
+    );
+    assert!(!asking.echo("ho").await.0, "other arguments are another call");
+    assert_eq!(asking.echo("hi").await, (true, "hi".to_owned()));
+    assert!(!asking.echo("hi").await.0, "once means once");
+
+    let records = asking.gate.records().await;
+    let records: Vec<_> = records
+        .iter()
+        .filter_map(|stored| stored.record.as_ref())
+        .collect();
+    let allowed: Vec<_> = records
+        .iter()
+        .filter(|record| record.approved.is_some_and(|approved| approved.to_string() == id))
+        .collect();
+    assert!(
+        allowed.iter().any(|record| record.ruling.is_some()),
+        "the ruling names the yes it rests on"
+    );
+    let notes: Vec<&str> = allowed
+        .iter()
+        .filter_map(|record| record.note.as_deref())
+        .collect();
+    assert!(
+        notes[0].contains(" asked: `fake/echo` (send)") && notes[1].ends_with("by uid 7"),
+        "{notes:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_no_sticks_and_looks_no_different_to_the_agent() {
+    let asking = Asking::start(Approvals::default()).await;
+    let id = asking.asked("hi").await;
+    asking.say(&id, "deny", Value::Null, "uid 7").await;
+    assert_eq!(asking.asked("hi").await, id);
+    assert!(asking.waiting().await.is_empty());
+    let (status, answer) = asking.say(&id, "allow", Value::Null, "uid 8").await;
+    assert_eq!(
+        (status, &answer["error"]["kind"]),
+        (StatusCode::CONFLICT, &json!("refused"))
+    );
+    assert!(!asking.echo("hi").await.0);
+}
+
+#[tokio::test]
+async fn the_agent_can_not_answer_itself() {
+    let asking = Asking::start(Approvals::default()).await;
+    let id = asking.asked("hi").await;
+    let bearer = format!("Bearer {}", asking.gate.key);
+    for path in [
+        format!("/v1/approvals/{id}/allow"),
+        "/v1/approvals".to_owned(),
+        format!("/mcp/v1/approvals/{id}/allow"),
+    ] {
+        let (status, _, _) = asking.gate.send(&path, "{}", &[("authorization", &bearer)]).await;
+        assert_ne!(status, StatusCode::OK, "{path}");
+    }
+    assert_eq!(asking.waiting().await.len(), 1);
+    assert!(!asking.echo("hi").await.0);
+}
+
+#[tokio::test]
+async fn a_value_that_is_endorsed_passes_until_it_is_revoked() {
+    let asking = Asking::start(Approvals::default()).await;
+    let id = asking.asked("hi").await;
+    let until = json!({"scope": "until", "until": u64::try_from(
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros()).unwrap() + 60_000_000});
+    let (status, answer) = asking.say(&id, "allow", until, "uid 7").await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let given = answer["answered"][0]["endorsements"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for _ in 0..3 {
+        assert!(asking.echo("hi").await.0);
+    }
+    assert!(!asking.echo("ho").await.0);
+    let path = format!("/v1/endorsements/{given}");
+    let (status, _) = asking.admin(Method::DELETE, &path, Value::Null, "uid 8").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(!asking.echo("hi").await.0);
+    let (status, _) = asking.admin(Method::DELETE, &path, Value::Null, "uid 8").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn two_people_have_to_say_yes_where_the_operator_says_so() {
+    let asking = Asking::start(Approvals {
+        two_person: BTreeSet::from([Effect::Send]),
+        ..Approvals::default()
+    })
+    .await;
+    let id = asking.asked("hi").await;
+    let (_, answer) = asking.say(&id, "allow", Value::Null, "uid 7").await;
+    assert_eq!(answer["answered"][0]["state"], "waiting");
+    assert!(!asking.echo("hi").await.0);
+    let (status, _) = asking.say(&id, "allow", Value::Null, "uid 7").await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(!asking.echo("hi").await.0);
+    asking.say(&id, "allow", Value::Null, "uid 8").await;
+    assert!(asking.echo("hi").await.0);
+}
+
+#[tokio::test]
+async fn a_call_that_is_held_open_passes_when_the_answer_comes() {
+    let asking = Asking::start(Approvals {
+        wait: Duration::from_secs(20),
+        ..Approvals::default()
+    })
+    .await;
+    let answering = async {
+        let question = loop {
+            match asking.waiting().await.pop() {
+                Some(question) => break question,
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        };
+        asking
+            .say(question["id"].as_str().unwrap(), "allow", Value::Null, "uid 7")
+            .await
+    };
+    let (told, _) = tokio::join!(asking.echo("hi"), answering);
+    assert_eq!(told, (true, "hi".to_owned()));
+    let denying = async {
+        while asking.waiting().await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let question = asking.waiting().await.remove(0);
+        asking
+            .say(question["id"].as_str().unwrap(), "deny", Value::Null, "uid 7")
+            .await
+    };
+    let (told, _) = tokio::join!(asking.echo("hi"), denying);
+    assert!(!told.0, "used once, and then denied");
+}
+
+#[tokio::test]
+async fn questions_like_one_another_are_answered_together() {
+    let asking = Asking::start(Approvals::default()).await;
+    let first = asking.asked("a").await;
+    asking.asked("b").await;
+    asking.asked("c").await;
+    let (_, answer) = asking
+        .say(&first, "allow", json!({"all_like": true}), "uid 7")
+        .await;
+    assert_eq!(answer["answered"].as_array().unwrap().len(), 3);
+    for word in ["a", "b", "c"] {
+        assert!(asking.echo(word).await.0);
+        assert!(!asking.echo(word).await.0);
+    }
+}
+
+#[tokio::test]
+async fn odd_answers_are_refused_and_change_nothing() {
+    let asking = Asking::start(Approvals::default()).await;
+    let id = asking.asked("hi").await;
+    let unknown = "01M3250V000000000000000001";
+    for (id, body, wanted) in [
+        (id.as_str(), json!({"scope": "always"}), StatusCode::BAD_REQUEST),
+        (id.as_str(), json!({"scope": "until"}), StatusCode::BAD_REQUEST),
+        (
+            id.as_str(),
+            json!({"scope": "until", "until": 1}),
+            StatusCode::BAD_REQUEST,
+        ),
+        (
+            id.as_str(),
+            json!({"scope": "task", "roles": ["content"]}),
+            StatusCode::BAD_REQUEST,
+        ),
+        (
+            id.as_str(),
+            json!({"scope": "once", "roles": ["target"]}),
+            StatusCode::BAD_REQUEST,
+        ),
+        (
+            id.as_str(),
+            json!({"scope": "once", "by": "root"}),
+            StatusCode::BAD_REQUEST,
+        ),
+        (unknown, json!({}), StatusCode::NOT_FOUND),
+        ("x", json!({}), StatusCode::BAD_REQUEST),
+    ] {
+        let (status, answer) = asking.say(id, "allow", body.clone(), "uid 7").await;
+        assert_eq!(status, wanted, "{body}: {answer}");
+    }
+    assert_eq!(asking.waiting().await.len(), 1);
+}
