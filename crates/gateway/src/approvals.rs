@@ -292,7 +292,7 @@ impl Approvals {
         let until = Instant::now() + self.settings.wait;
         let mut news = self.news.subscribe();
         loop {
-            match self.book().question(id).map(|question| question.standing) {
+            match self.book().standing(id) {
                 Some(Standing::Allowed) => return true,
                 Some(Standing::Waiting) => {}
                 Some(Standing::Denied) | None => return false,

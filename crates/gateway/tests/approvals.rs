@@ -160,7 +160,7 @@ impl Asking {
             .split("approvals show ")
             .nth(1)
             .unwrap_or_else(|| panic!("{told}"));
-        id.trim_end_matches("`]").to_owned()
+        id.get(..26).unwrap_or_else(|| panic!("{told}")).to_owned()
     }
 
     async fn say(&self, id: &str, word: &str, body: Value, by: &str) -> (StatusCode, Value) {
@@ -230,7 +230,8 @@ async fn a_yes_lets_exactly_this_call_through_and_once() {
 async fn a_no_sticks_and_looks_no_different_to_the_agent() {
     let asking = Asking::start(Approvals::default()).await;
     let id = asking.asked("hi").await;
-    asking.say(&id, "deny", Value::Null, "uid 7").await;
+    let (status, answer) = asking.say(&id, "deny", Value::Null, "uid 7").await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
     assert_eq!(asking.asked("hi").await, id);
     assert!(asking.waiting().await.is_empty());
     let (status, answer) = asking.say(&id, "allow", Value::Null, "uid 8").await;

@@ -432,6 +432,17 @@ impl Approvals {
         (good && self.held.insert(question.id)).then_some(question.id)
     }
 
+    /// Where a question stands for a call that waits for it: a yes that somebody holds is not to be had yet.
+    #[must_use]
+    pub fn standing(&self, id: ApprovalId) -> Option<Standing> {
+        let standing = self.questions.get(&id)?.standing;
+        Some(if self.held.contains(&id) {
+            Standing::Waiting
+        } else {
+            standing
+        })
+    }
+
     /// Gives a held yes back: the call was not made.
     pub fn release(&mut self, id: ApprovalId) {
         self.held.remove(&id);
