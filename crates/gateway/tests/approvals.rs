@@ -70,6 +70,7 @@ impl Asking {
             keyring,
             ledger: gate.ledger.clone(),
             state: Arc::clone(&shared.state),
+            servers: Vec::new(),
             live: Some(Live {
                 shared: Arc::clone(shared),
                 projection: None,

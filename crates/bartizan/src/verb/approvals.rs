@@ -177,6 +177,34 @@ fn show(out: &mut dyn Write, one: &Value) -> std::io::Result<()> {
         text(&one["needs"]),
         time(&one["expires"])
     )?;
+    arguments(out, one)?;
+    writeln!(out, "\n{bold}unusual{bold:#}")?;
+    for unusual in array(&one["unusual"]) {
+        writeln!(out, "  {red}{}{red:#}", text(&unusual["says"]))?;
+    }
+    writeln!(out, "\n{bold}asked because{bold:#}")?;
+    for policy in array(&one["because"]) {
+        writeln!(out, "  {}: {}", text(&policy["policy"]), text(&policy["reason"]))?;
+    }
+    writeln!(
+        out,
+        "\n{dim}call {}, bound to {}{dim:#}",
+        text(&one["call"]),
+        text(&one["binding"])
+    )?;
+    if one["state"] == "waiting" {
+        let id = text(&one["id"]);
+        writeln!(
+            out,
+            "{green}bartizan approvals allow {id}{green:#}  or  {red}bartizan approvals deny {id}{red:#}"
+        )?;
+    }
+    Ok(())
+}
+
+/// The call, and where each value came from.
+fn arguments(out: &mut dyn Write, one: &Value) -> std::io::Result<()> {
+    let (bold, red) = (Style::new().bold(), AnsiColor::Red.on_default());
     writeln!(
         out,
         "\n{bold}arguments{bold:#}, as they go out ({} bytes)",
@@ -205,27 +233,6 @@ fn show(out: &mut dyn Write, one: &Value) -> std::io::Result<()> {
     table(out, &["ARGUMENT", "ROLE", "FROM", "VALUE"], &rows)?;
     if one["more"].as_u64().is_some_and(|more| more > 0) {
         writeln!(out, "{red}{} more that are not shown{red:#}", text(&one["more"]))?;
-    }
-    writeln!(out, "\n{bold}unusual{bold:#}")?;
-    for unusual in array(&one["unusual"]) {
-        writeln!(out, "  {red}{}{red:#}", text(&unusual["says"]))?;
-    }
-    writeln!(out, "\n{bold}asked because{bold:#}")?;
-    for policy in array(&one["because"]) {
-        writeln!(out, "  {}: {}", text(&policy["policy"]), text(&policy["reason"]))?;
-    }
-    writeln!(
-        out,
-        "\n{dim}call {}, bound to {}{dim:#}",
-        text(&one["call"]),
-        text(&one["binding"])
-    )?;
-    if one["state"] == "waiting" {
-        let id = text(&one["id"]);
-        writeln!(
-            out,
-            "{green}bartizan approvals allow {id}{green:#}  or  {red}bartizan approvals deny {id}{red:#}"
-        )?;
     }
     Ok(())
 }

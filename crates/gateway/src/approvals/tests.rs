@@ -49,13 +49,10 @@ impl Place {
     }
 
     fn notes(&self) -> Vec<String> {
-        let (done, waits) = std::sync::mpsc::channel();
-        let ledger = self.ledger.clone();
-        tokio::task::block_in_place(|| {
-            let mark = Record::new(RecordKind::Lifecycle, clock::now());
-            done.send(ledger.submit(&mark).unwrap().wait()).unwrap();
-        });
-        waits.recv().unwrap().unwrap();
+        // What is queued before it is written before it.
+        let mark = Record::new(RecordKind::Lifecycle, clock::now());
+        let pending = self.ledger.submit(&mark).unwrap();
+        tokio::task::block_in_place(|| pending.wait()).unwrap();
         let all = self.ledger.records(0).map(Result::unwrap);
         all.filter_map(|stored| stored.record?.note).collect()
     }
