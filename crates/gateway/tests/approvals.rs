@@ -13,7 +13,7 @@ use std::{
 use bartizan_flow::{Effect, PathPattern, Role};
 use bartizan_gateway::{
     admin::{Body, Desk, Live},
-    config::{Approvals, Reach, Server, ToolOverride},
+    config::{Approvals, Grants, Reach, Server, ToolOverride},
 };
 use bartizan_store::{Keyring, MasterKey, Secrets};
 use bartizan_types::{ServerName, Timestamp, ToolName};
@@ -54,6 +54,7 @@ impl Asking {
                 command: vec!["python3".to_owned(), script],
                 environment: BTreeMap::new(),
                 directory: None,
+                grants: Grants::default(),
             },
             timeout: Duration::from_secs(20),
             tools: BTreeMap::from([(ToolName::new("echo").unwrap(), echo)]),
