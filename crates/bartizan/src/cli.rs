@@ -95,6 +95,9 @@ pub(crate) enum Verb {
         /// The call's id, or a record's index
         id: String,
     },
+    /// Judge artifacts before they are loaded; nothing in them is run
+    #[command(subcommand)]
+    Scan(Scan),
     /// The key everything at rest is sealed under
     #[command(subcommand)]
     Key(Key),
@@ -520,6 +523,68 @@ pub(crate) enum ExportFormat {
     Jsonl,
     /// OCSF 1.8 API Activity with the `ai_operation` profile
     Ocsf,
+}
+
+/// `scan`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Scan {
+    /// Look for code, tampering and lies in model files
+    Model(ScanModel),
+}
+
+/// `scan model`.
+#[derive(Debug, Args)]
+pub(crate) struct ScanModel {
+    /// Files and folders; links in folders are not followed
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Shape of the answer; `--json` is short for `json`
+    #[arg(long, value_enum, default_value_t = ScanFormat::Text, value_name = "FORMAT")]
+    pub(crate) format: ScanFormat,
+    /// Into this file instead of standard output; it is replaced
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Answer 1 from this verdict on
+    #[arg(long, value_enum, default_value_t = FailOn::Unknown, value_name = "VERDICT")]
+    pub(crate) fail_on: FailOn,
+    /// Findings in this file are known and count for nothing
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Write the findings of this scan as a baseline
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write_baseline: Option<PathBuf>,
+    /// A TOML file of `[[suppress]]` tables: rule, reason, until, and perhaps subject and file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) suppress: Option<PathBuf>,
+    /// Name clean files too
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// Shape of a scan's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScanFormat {
+    /// For a person
+    Text,
+    /// One value, in a stable shape
+    Json,
+    /// SARIF 2.1.0
+    Sarif,
+    /// JUnit's XML
+    Junit,
+    /// One page with plots that needs nothing else
+    Html,
+}
+
+/// From which verdict on a scan answers no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Anything but clean
+    Unknown,
+    /// Suspicious or malicious
+    Suspicious,
+    /// Malicious
+    Malicious,
 }
 
 /// `key`.

@@ -9,6 +9,7 @@ mod import;
 mod keep;
 mod ocsf;
 mod policy;
+mod scan;
 mod secret;
 mod status;
 mod tools;
@@ -39,6 +40,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Verb::Secret(secret) => secret::run(global, out, secret).await,
         Verb::Audit(audit) => audit::run(global, out, audit).await,
         Verb::Explain { id } => explain::run(global, out, id).await,
+        Verb::Scan(crate::cli::Scan::Model(scan)) => scan::model_verb(out, scan),
         Verb::Key(crate::cli::Key::Rotate) => keep::rotate(global, out).await,
         Verb::Backup { out: path, with_key } => keep::backup(global, out, path, *with_key).await,
         Verb::Restore { from } => keep::restore(global, out, from),
@@ -88,7 +90,8 @@ pub(crate) fn reference() -> String {
     out.push_str(
         "\nWith `--json` an answer is one JSON value per line on standard output, and a failure one JSON object \
          `{\"error\": {\"exit\", \"kind\", \"code\", \"message\", \"hint\", \"causes\", \"diagnostics\"}}` on standard error.\n\n\
-         `status` answers 1 for a poisoned ledger, `audit replay` for rulings that would change.\n",
+         `status` answers 1 for a poisoned ledger, `audit replay` for rulings that would change, \
+         `scan` for files that are not clean.\n",
     );
     let mut command = Cli::command().term_width(100);
     command.build();

@@ -1,0 +1,79 @@
+//! Configurations beside weights: Hydra's targets, YAML's Python tags.
+
+use crate::{
+    finding::{Verdict, shown},
+    json::Json,
+    pickle::{self, Use},
+    rule,
+    scan::Scan,
+};
+
+/// Whether a file of this name is read as a configuration.
+pub(crate) fn is_read(name: &str) -> bool {
+    let name = name.to_lowercase();
+    name.ends_with(".yaml") || name.ends_with(".yml")
+}
+
+/// The targets of a configuration in JSON.
+pub(crate) fn targets(scan: &mut Scan<'_>, json: &Json) {
+    json.walk("", &mut |key, value| {
+        if matches!(key, "_target_" | "__target__" | "_target")
+            && let Some(target) = value.text()
+        {
+            judge(scan, 0, target);
+        }
+    });
+}
+
+/// A YAML file, line by line: what calls Python is a key or a tag, and both are plain text unless somebody hides them.
+pub(crate) fn yaml(scan: &mut Scan<'_>, bytes: &[u8]) {
+    let mut at = 0_u64;
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let text = String::from_utf8_lossy(line);
+        for tag in ["!!python/", "tag:yaml.org,2002:python/", "!python/"] {
+            if text.contains(tag) {
+                let what = format!("`{}` makes a Python object", shown(text.trim().as_bytes(), 120));
+                scan.find(&rule::HYDRA_TARGET, Verdict::Malicious, at, tag, what);
+            }
+        }
+        for (place, _) in text.match_indices("_target_") {
+            let rest = text.get(place + "_target_".len()..).unwrap_or_default();
+            let value = rest.trim_start_matches(['"', '\'', '_']).trim_start();
+            match value.strip_prefix(':') {
+                Some(value) => {
+                    let value = value.trim().trim_matches(['"', '\'']);
+                    let end = value.find([',', '}', ' ', '"', '\'', '#']).unwrap_or(value.len());
+                    judge(scan, at, value.get(..end).unwrap_or(value));
+                }
+                None => {
+                    let what = "mentions a target in a way that can't be read".to_owned();
+                    scan.find(&rule::HYDRA_TARGET, Verdict::Suspicious, at, "unread", what);
+                }
+            }
+        }
+        // A quoted key may spell anything.
+        if text.contains("\\x5f") || text.contains("\\u005f") || text.contains("\\x5F") || text.contains("\\x74") {
+            let what = "spells letters by number where a key could be".to_owned();
+            scan.find(&rule::HYDRA_TARGET, Verdict::Suspicious, at, "escapes", what);
+        }
+        at += line.len() as u64 + 1;
+    }
+}
+
+fn judge(scan: &mut Scan<'_>, at: u64, target: &str) {
+    let (module, name) = target.rsplit_once('.').unwrap_or(("", target));
+    let own = ["nemo.", "torch.nn.", "torch.optim.", "torchvision.transforms.", "pytorch_lightning.", "lightning.", "omegaconf."];
+    let a_class = name.starts_with(|first: char| first.is_ascii_uppercase());
+    let plain = target.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
+    if plain && a_class && own.iter().any(|own| target.starts_with(own)) && !target.contains("__") {
+        return;
+    }
+    let severity = match pickle::look_up(module, name) {
+        Use::Unlisted(severity) => severity.max(Verdict::Suspicious),
+        Use::Value | Use::New | Use::Call(..) => return,
+        Use::Check(_) => Verdict::Malicious,
+    };
+    let target = shown(target.as_bytes(), 200);
+    let what = format!("calls `{target}` when the configuration is made into objects");
+    scan.find(&rule::HYDRA_TARGET, severity, at, &target, what);
+}

@@ -1,0 +1,327 @@
+//! What a file is. Its first bytes decide; its name only says what somebody will try to load it as.
+
+use crate::{
+    config,
+    feed::Feed,
+    finding::Verdict,
+    gguf, hdf5, json, npy, onnx,
+    pack::{self, Packing},
+    pickle, rule, safetensors,
+    scan::Scan,
+    source::View,
+    tar, template, tensorflow, xml, zip,
+};
+
+/// First bytes that are looked at.
+const HEAD: usize = 1024;
+
+/// A kind of file, by its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Pickle,
+    Numpy,
+    Packed(Packing),
+    Tar,
+    Zip,
+    Hdf5,
+    Gguf,
+    Safetensors,
+    Json,
+    Xml,
+    Onnx,
+    SavedModel,
+    KerasMetadata,
+    Graph,
+    /// Data that no loader runs: pictures, sound, known plain formats.
+    Inert(&'static str),
+    /// Archives that can't be looked into.
+    Closed(&'static str),
+    Program(&'static str),
+    Text,
+    Empty,
+    Other,
+}
+
+/// The ending of a name, in lower case.
+fn ending(name: &str) -> String {
+    let last = name.rsplit(['/', '!']).next().unwrap_or_default();
+    last.rsplit_once('.').map_or_else(String::new, |(_, end)| end.to_lowercase())
+}
+
+/// A name without the ending of its packing.
+pub(crate) fn strip(name: &str) -> &str {
+    match ending(name).as_str() {
+        "gz" | "bz2" | "xz" | "lzma" | "lz4" | "z" | "zlib" | "zst" => name.rsplit_once('.').map_or(name, |(front, _)| front),
+        _ => name,
+    }
+}
+
+/// Whether a path leads out of the folder it is unpacked into.
+pub(crate) fn leads_out(path: &str) -> bool {
+    let path = path.replace('\\', "/");
+    let mut letters = path.chars();
+    let drive = letters.next().is_some_and(|letter| letter.is_ascii_alphabetic()) && letters.next() == Some(':');
+    path.starts_with('/') || path.starts_with('~') || drive || path.split('/').any(|part| part == "..")
+}
+
+fn sniff(head: &[u8], name: &str) -> Kind {
+    if head.is_empty() {
+        return Kind::Empty;
+    }
+    if let Some(packing) = Packing::of(head) {
+        return Kind::Packed(packing);
+    }
+    match head {
+        [0x80, 0..=5, ..] => return Kind::Pickle,
+        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => return Kind::Zip,
+        [0x89, b'H', b'D', b'F', b'\r', b'\n', 0x1a, b'\n', ..] => return Kind::Hdf5,
+        [b'7', b'z', 0xbc, 0xaf, ..] => return Kind::Closed("7z"),
+        [b'R', b'a', b'r', b'!', ..] => return Kind::Closed("rar"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => return Kind::Closed("zstd"),
+        [b'Z', b'F', b'0', b'x', ..] => return Kind::Closed("zfile"),
+        [0x7f, b'E', b'L', b'F', ..] | [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] => return Kind::Program("native library"),
+        [b'M', b'Z', 0x90 | 0x78 | 0x50, 0, ..] => return Kind::Program("native library"),
+        [0x89, b'P', b'N', b'G', ..] => return Kind::Inert("png"),
+        [0xff, 0xd8, 0xff, ..] => return Kind::Inert("jpeg"),
+        [b'G', b'I', b'F', b'8', ..] => return Kind::Inert("gif"),
+        [b'R', b'I', b'F', b'F', ..] => return Kind::Inert("riff"),
+        [b'P', b'A', b'R', b'1', ..] => return Kind::Inert("parquet"),
+        [b'A', b'R', b'R', b'O', b'W', b'1', ..] => return Kind::Inert("arrow"),
+        [b'O', b'g', b'g', b'S', ..] | [b'f', b'L', b'a', b'C', ..] => return Kind::Inert("sound"),
+        [b'{', b'L' | b'U' | b'i' | b'I', _, ..] if ending(name) == "ubj" => return Kind::Inert("ubjson"),
+        _ if head.starts_with(npy::MAGIC) => return Kind::Numpy,
+        _ if head.starts_with(b"GGUF") => return Kind::Gguf,
+        _ if tar::is_header(head) => return Kind::Tar,
+        _ if head.get(4..8) == Some(b"TFL3") => return Kind::Inert("tflite"),
+        _ => {}
+    }
+    by_name(head, name)
+}
+
+fn by_name(head: &[u8], name: &str) -> Kind {
+    let last = name.rsplit(['/', '!']).next().unwrap_or_default();
+    match (last, ending(name).as_str()) {
+        ("saved_model.pb", _) => return Kind::SavedModel,
+        ("keras_metadata.pb", _) => return Kind::KerasMetadata,
+        (_, "pb") => return Kind::Graph,
+        (_, "onnx" | "ort") => return Kind::Onnx,
+        (_, "safetensors") => return Kind::Safetensors,
+        (_, "gguf") => return Kind::Gguf,
+        (_, "h5" | "hdf5" | "keras") => return Kind::Hdf5,
+        (_, "tar") => return Kind::Tar,
+        (_, "py" | "sh" | "ps1" | "bat" | "pyc" | "so" | "dll" | "dylib" | "exe" | "pth2") => return Kind::Program("program"),
+        _ => {}
+    }
+    let trimmed = head.trim_ascii_start();
+    match head {
+        // Length of a JSON header, then the header.
+        [_, _, _, _, 0, 0, 0, 0, b'{', b'"' | b'}' | b' ' | b'\n', ..] => return Kind::Safetensors,
+        [8, 1..=20, 0x12 | 0x1a | 0x22 | 0x3a | 0x42, ..] => return Kind::Onnx,
+        _ => {}
+    }
+    if trimmed.starts_with(b"{") || trimmed.starts_with(b"[") && ending(name) == "json" {
+        return Kind::Json;
+    }
+    if trimmed.starts_with(b"<") || head.starts_with(b"\xef\xbb\xbf<") {
+        return Kind::Xml;
+    }
+    let text = match std::str::from_utf8(head) {
+        Ok(_) => true,
+        Err(fault) => fault.error_len().is_none(),
+    };
+    if text && !head.iter().any(|byte| matches!(byte, 0..=8 | 14..=26 | 28..=31)) {
+        return Kind::Text;
+    }
+    // Serialized vocabularies: a message of repeated field 1.
+    if head.first() == Some(&0x0a) && matches!(ending(name).as_str(), "model" | "spm" | "vocab") {
+        return Kind::Inert("vocabulary");
+    }
+    Kind::Other
+}
+
+/// Names that are loaded by something that runs pickles.
+fn is_pickled(name: &str) -> bool {
+    matches!(
+        ending(name).as_str(),
+        "pkl" | "pickle" | "pt" | "pth" | "bin" | "ckpt" | "joblib" | "dill" | "p" | "pk" | "dat" | "data" | "mar" | "sav" | "model"
+    )
+}
+
+/// Judges a file or member that can be read at any offset. Returns what it is.
+pub(crate) fn whole(scan: &mut Scan<'_>, view: View<'_>, name: &str) -> String {
+    let head = match view.bytes(0, HEAD) {
+        Ok(head) => head,
+        Err(fault) => {
+            scan.stopped(fault.into(), 0);
+            return "unreadable".to_owned();
+        }
+    };
+    let kind = sniff(&head, name);
+    let mut found = by_kind(scan, view, name, kind, &head);
+    // A ZIP is read from its end: whatever is before it, some loader takes the file for one.
+    if kind != Kind::Zip && view.size() > 22 && zip::has_end(view) {
+        let what = format!("it begins as {found} and ends as a ZIP");
+        scan.find(&rule::TWO_READINGS, Verdict::Suspicious, 0, "zip at the end", what);
+        let inner = zip::read(scan, view);
+        found = format!("{found} and {inner}");
+    }
+    disguised(scan, kind, name, &found);
+    found
+}
+
+/// A content that can run code, under a name that promises it can't.
+fn disguised(scan: &mut Scan<'_>, kind: Kind, name: &str, found: &str) {
+    let harmless = matches!(
+        ending(name).as_str(),
+        "safetensors" | "gguf" | "onnx" | "json" | "txt" | "md" | "png" | "jpg" | "jpeg" | "gif" | "h5" | "hdf5" | "csv" | "yaml" | "yml"
+    );
+    if harmless && (kind == Kind::Pickle || kind == Kind::Zip || matches!(kind, Kind::Packed(_) | Kind::Closed(_))) {
+        let what = format!("is {found}, and its name says otherwise");
+        scan.find(&rule::DISGUISED, Verdict::Suspicious, 0, "name", what);
+    }
+}
+
+fn by_kind(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Kind, head: &[u8]) -> String {
+    match kind {
+        Kind::Pickle | Kind::Numpy | Kind::Packed(_) | Kind::Tar => forward(scan, &mut Feed::view(view), name, kind),
+        Kind::Zip => zip::read(scan, view),
+        Kind::Hdf5 => hdf5::read(scan, view),
+        Kind::Gguf => gguf::read(scan, view),
+        Kind::Safetensors => safetensors::read(scan, view),
+        Kind::Onnx => onnx::read(scan, view),
+        Kind::SavedModel => tensorflow::saved_model(scan, view),
+        Kind::KerasMetadata => tensorflow::keras_metadata(scan, view),
+        Kind::Graph => tensorflow::graph(scan, view),
+        Kind::Json | Kind::Text | Kind::Xml => text(scan, view, name, kind),
+        Kind::Inert(word) => word.to_owned(),
+        Kind::Closed(word) => {
+            let what = format!("is packed as {word}, which is not looked into");
+            let severity = if is_pickled(name) { Verdict::Suspicious } else { Verdict::Unknown };
+            scan.find(&rule::ARCHIVE_UNSUPPORTED, severity, 0, word, what);
+            word.to_owned()
+        }
+        Kind::Program(word) => {
+            let severity = if word == "program" { Verdict::Unknown } else { Verdict::Suspicious };
+            scan.find(&rule::SOURCE_CODE, severity, 0, name, format!("is a {word}"));
+            word.to_owned()
+        }
+        Kind::Empty => {
+            if is_pickled(name) {
+                scan.find(&rule::UNREADABLE, Verdict::Unknown, 0, "empty", "is empty".to_owned());
+            }
+            "empty".to_owned()
+        }
+        Kind::Other => other(scan, view, name, head),
+    }
+}
+
+fn forward(scan: &mut Scan<'_>, feed: &mut Feed<'_>, name: &str, kind: Kind) -> String {
+    match kind {
+        Kind::Numpy => npy::read(scan, feed),
+        Kind::Tar => tar::read(scan, feed),
+        Kind::Packed(packing) => {
+            let (mark, opcodes) = (scan.mark(), scan.opcodes);
+            let found = pack::read(scan, feed, packing, name);
+            // Two letters announce zlib, and five bytes lzma: short enough to be met by chance.
+            if found.ends_with("unreadable") && scan.opcodes == opcodes && !is_pickled(name) {
+                scan.forget(mark);
+                scan.find(&rule::UNRECOGNISED, Verdict::Unknown, 0, "format", "is no known format".to_owned());
+            }
+            found
+        }
+        _ => pickle::stream(feed, scan, &pickle::Context::default()).to_owned(),
+    }
+}
+
+/// Judges a member that comes out of a packed stream and can be read only forward.
+pub(crate) fn streamed(scan: &mut Scan<'_>, feed: &mut Feed<'_>, name: &str) -> String {
+    let head = match feed.peek(HEAD) {
+        Ok(head) => head.to_vec(),
+        Err(stop) => {
+            scan.stopped(stop, 0);
+            return "unreadable".to_owned();
+        }
+    };
+    let kind = sniff(&head, name);
+    match kind {
+        Kind::Pickle | Kind::Numpy | Kind::Packed(_) | Kind::Tar => {
+            let found = forward(scan, feed, name, kind);
+            disguised(scan, kind, name, &found);
+            found
+        }
+        Kind::Inert(word) => word.to_owned(),
+        _ => match feed.rest(scan.limits.held_bytes) {
+            Ok(held) => whole(scan, View::all(&held), name),
+            Err(stop) => {
+                scan.stopped(stop, feed.offset());
+                "unread".to_owned()
+            }
+        },
+    }
+}
+
+/// Bytes without a sign of what they are: perhaps a pickle of protocol 0 or 1, which has none.
+fn other(scan: &mut Scan<'_>, view: View<'_>, name: &str, head: &[u8]) -> String {
+    if pickle::guess(scan, view) {
+        return "pickle".to_owned();
+    }
+    // HDF5 may begin later, behind a block of the user's.
+    let later = [512_u64, 1024, 2048, 4096].into_iter();
+    for at in later.filter(|at| *at < view.size()) {
+        if view.bytes(at, 8).unwrap_or_default() == b"\x89HDF\r\n\x1a\n" {
+            return hdf5::read(scan, view.part(at, view.size()));
+        }
+    }
+    let first = crate::finding::shown(head.get(..8).unwrap_or(head), 8);
+    let what = format!("begins with `{first}`, which no known format does");
+    let _ = name;
+    scan.find(&rule::UNRECOGNISED, Verdict::Unknown, 0, "format", what);
+    "unrecognised".to_owned()
+}
+
+fn text(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Kind) -> String {
+    if pickle::guess(scan, view) {
+        return "pickle".to_owned();
+    }
+    let wanted = matches!(kind, Kind::Json | Kind::Xml) || config::is_read(name) || template::is_one(name);
+    if wanted {
+        match Feed::view(view).rest(scan.limits.document_bytes) {
+            Ok(bytes) => match kind {
+                Kind::Json => return json::file(scan, &bytes, name),
+                Kind::Xml => return xml::read(scan, &bytes),
+                _ if template::is_one(name) => return template::judge(scan, "template", &String::from_utf8_lossy(&bytes)),
+                _ => config::yaml(scan, &bytes),
+            },
+            // Big trees of numbers are JSON too; only what could be configuration has to be read.
+            Err(_) if kind == Kind::Json && ending(name) != "json" => {}
+            Err(stop) => scan.stopped(stop, 0),
+        }
+    } else if is_pickled(name) && ending(name) != "model" && !view.bytes(0, 4).unwrap_or_default().starts_with(b"tree") {
+        scan.find(&rule::UNRECOGNISED, Verdict::Unknown, 0, "format", "is text, and its name is a pickle's".to_owned());
+    }
+    "text".to_owned()
+}
+
+/// TorchScript's programs: a closed language, but for the operators it calls.
+pub(crate) fn torchscript(scan: &mut Scan<'_>, text: &[u8]) {
+    let text = String::from_utf8_lossy(text);
+    const FILES: [&str; 9] = [
+        "aten.from_file", "aten::from_file", "torch.from_file", "torch.save", "torch.load", "aten.save", "aten::save", "torch.ops.", "prim.PythonOp",
+    ];
+    for (line, code) in text.lines().enumerate() {
+        let word = FILES.iter().find(|word| code.contains(**word));
+        if let Some(word) = word.filter(|word| **word != "torch.ops.") {
+            let what = format!("line {}: `{word}` reads or writes files", line + 1);
+            scan.find(&rule::SCRIPT, Verdict::Malicious, line as u64, word, what);
+        }
+        let own = ["prim.", "aten.", "quantized.", "inductor.", "_caffe2.", "profiler.", "sparse."];
+        if let Some((_, called)) = code.split_once("ops.")
+            && !own.iter().any(|known| called.starts_with(known))
+            && called.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_')
+        {
+            let name: String = called.chars().take_while(|letter| letter.is_alphanumeric() || "._".contains(*letter)).collect();
+            let what = format!("line {}: `ops.{name}` is an operator of a library that is not in the file", line + 1);
+            scan.find(&rule::SCRIPT, Verdict::Unknown, line as u64, &name, what);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! GGUF: keys and values, descriptions of tensors, numbers. Its chat templates are Jinja; its lengths can lie.
+
+use crate::{
+    feed::{Feed, Stop},
+    finding::Verdict,
+    rule,
+    scan::Scan,
+    source::View,
+    template,
+};
+
+/// Arrays in arrays.
+const NESTED: u32 = 4;
+/// Bytes of a key.
+const KEY: u64 = 1 << 16;
+
+/// Looks at the header. Returns what it is.
+pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>) -> String {
+    let mut feed = Feed::view(view);
+    if let Err(stop) = header(scan, &mut feed, view.size()) {
+        let at = feed.offset();
+        match stop {
+            Stop::End | Stop::Corrupt => lies(scan, at, "header", "a length or type in the header can't be true"),
+            other => scan.stopped(other, at),
+        }
+    }
+    "gguf".to_owned()
+}
+
+fn lies(scan: &mut Scan<'_>, at: u64, subject: &str, what: &str) {
+    scan.find(&rule::GGUF_HEADER, Verdict::Suspicious, at, subject, what.to_owned());
+}
+
+fn header(scan: &mut Scan<'_>, feed: &mut Feed<'_>, size: u64) -> Result<(), Stop> {
+    let magic: [u8; 4] = feed.array()?;
+    let version = u32::from_le_bytes(feed.array()?);
+    if &magic != b"GGUF" {
+        lies(scan, 0, "magic", "does not begin as GGUF does");
+        return Ok(());
+    }
+    if !(2..=3).contains(&version) {
+        let what = format!("is of version {version}, or of the other byte order, and is not looked into");
+        scan.find(&rule::GGUF_HEADER, Verdict::Unknown, 4, "version", what);
+        return Ok(());
+    }
+    let tensors = u64::from_le_bytes(feed.array()?);
+    let keys = u64::from_le_bytes(feed.array()?);
+    if tensors > size / 24 || keys > size / 12 {
+        return Err(Stop::Corrupt);
+    }
+    let mut alignment = 32_u64;
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..keys {
+        let at = feed.offset();
+        let key = string(feed, KEY)?;
+        let key = String::from_utf8_lossy(&key).into_owned();
+        let kind = u32::from_le_bytes(feed.array()?);
+        if key == "general.alignment" && kind == 4 {
+            alignment = u64::from(u32::from_le_bytes(feed.array()?));
+        } else if kind == 8 && key.contains("template") {
+            let text = string(feed, scan.limits.document_bytes as u64)?;
+            template::judge(scan, &key, &String::from_utf8_lossy(&text));
+        } else {
+            let is_template = key.contains("template");
+            value(scan, feed, kind, 0, is_template.then_some(key.as_str()))?;
+        }
+        if !seen.insert(key) {
+            lies(scan, at, "key", "a key is there twice; readers take either");
+        }
+    }
+    if alignment == 0 || alignment > 1 << 20 || !alignment.is_multiple_of(8) {
+        lies(scan, 0, "alignment", "the alignment is none");
+        return Ok(());
+    }
+    let mut furthest = 0_u64;
+    for _ in 0..tensors {
+        string(feed, KEY)?;
+        let sides = u32::from_le_bytes(feed.array()?);
+        if sides > 8 {
+            return Err(Stop::Corrupt);
+        }
+        let mut count = 1_u64;
+        for _ in 0..sides {
+            count = count.checked_mul(u64::from_le_bytes(feed.array()?)).ok_or(Stop::Corrupt)?;
+        }
+        let _kind: [u8; 4] = feed.array()?;
+        let offset = u64::from_le_bytes(feed.array()?);
+        // The densest types give an element little more than a bit.
+        furthest = furthest.max(offset.checked_add(count / 8).ok_or(Stop::Corrupt)?);
+    }
+    let start = feed.offset().next_multiple_of(alignment);
+    if start.checked_add(furthest).is_none_or(|end| end > size.max(start)) {
+        lies(scan, start, "tensors", "a tensor lies past the end of the file");
+    }
+    Ok(())
+}
+
+fn string(feed: &mut Feed<'_>, most: u64) -> Result<Vec<u8>, Stop> {
+    let length = u64::from_le_bytes(feed.array()?);
+    if length > most {
+        return Err(Stop::Corrupt);
+    }
+    let end = feed.offset().checked_add(length).filter(|end| *end <= feed.end()).ok_or(Stop::End)?;
+    let outer = feed.end_at(end);
+    let text = feed.rest(usize::try_from(most).unwrap_or(usize::MAX));
+    feed.end_at(outer);
+    text
+}
+
+fn value(scan: &mut Scan<'_>, feed: &mut Feed<'_>, kind: u32, depth: u32, subject: Option<&str>) -> Result<(), Stop> {
+    let size = match kind {
+        0 | 1 | 7 => 1,
+        2 | 3 => 2,
+        4..=6 => 4,
+        10..=12 => 8,
+        8 => {
+            if let Some(subject) = subject {
+                let text = string(feed, scan.limits.document_bytes as u64)?;
+                template::judge(scan, subject, &String::from_utf8_lossy(&text));
+                return Ok(());
+            }
+            let length = u64::from_le_bytes(feed.array()?);
+            return feed.skip(length);
+        }
+        9 if depth < NESTED => {
+            let inner = u32::from_le_bytes(feed.array()?);
+            let count = u64::from_le_bytes(feed.array()?);
+            let fixed = match inner {
+                0 | 1 | 7 => 1,
+                2 | 3 => 2,
+                4..=6 => 4,
+                10..=12 => 8,
+                _ => 0,
+            };
+            if fixed > 0 {
+                return feed.skip(count.checked_mul(fixed).ok_or(Stop::Corrupt)?);
+            }
+            for _ in 0..count {
+                value(scan, feed, inner, depth + 1, subject)?;
+            }
+            return Ok(());
+        }
+        _ => return Err(Stop::Corrupt),
+    };
+    feed.skip(size)
+}

@@ -1,0 +1,315 @@
+//! HDF5, as far as Keras needs it: from the root along groups and attributes, bounded, each object once.
+//!
+//! Data sets are not read. Links and data sets that lead to other files are findings; so is what can't be followed.
+
+use std::collections::{HashSet, VecDeque};
+
+use crate::{
+    feed::Stop,
+    finding::Verdict,
+    keras, pickle, rule,
+    scan::Scan,
+    source::View,
+};
+
+/// Objects that are followed.
+const OBJECTS: usize = 1 << 18;
+/// Messages of one object.
+const MESSAGES: usize = 1 << 16;
+/// Bytes of one block.
+const BLOCK: usize = 32 << 20;
+const NOWHERE: u64 = u64::MAX;
+
+/// Why following stopped.
+type Followed<T = ()> = Result<T, Lost>;
+
+enum Lost {
+    Read(Stop),
+    Odd(u64, &'static str),
+}
+
+impl From<std::io::Error> for Lost {
+    fn from(fault: std::io::Error) -> Self {
+        Self::Read(fault.into())
+    }
+}
+
+/// Looks into a file. Returns what it is.
+pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>) -> String {
+    let mut walk = Walk {
+        view,
+        queue: VecDeque::new(),
+        seen: HashSet::new(),
+        keras: false,
+    };
+    match walk.all(scan) {
+        Ok(()) => {}
+        Err(Lost::Read(stop)) => scan.stopped(stop, 0),
+        Err(Lost::Odd(at, why)) => {
+            let what = format!("can't be followed: {why}");
+            scan.find(&rule::HDF5_BROKEN, Verdict::Unknown, at, "structure", what);
+        }
+    }
+    if walk.keras { "keras h5" } else { "hdf5" }.to_owned()
+}
+
+struct Walk<'a> {
+    view: View<'a>,
+    queue: VecDeque<u64>,
+    seen: HashSet<u64>,
+    keras: bool,
+}
+
+fn number(bytes: &[u8], at: usize, size: usize) -> u64 {
+    let part = bytes.get(at..at.saturating_add(size)).unwrap_or_default();
+    part.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}
+
+impl Walk<'_> {
+    fn all(&mut self, scan: &mut Scan<'_>) -> Followed {
+        let head = self.view.bytes(0, 128)?;
+        if !head.starts_with(b"\x89HDF\r\n\x1a\n") {
+            return Err(Lost::Odd(0, "the signature is not there"));
+        }
+        let (sizes, base, root) = match head.get(8) {
+            Some(0) => (13, 24, 64),
+            Some(1) => (13, 28, 68),
+            Some(2 | 3) => (9, 12, 36),
+            _ => return Err(Lost::Odd(8, "a version that is not known")),
+        };
+        if number(&head, sizes, 2) != 0x0808 || number(&head, base, 8) != 0 {
+            return Err(Lost::Odd(sizes as u64, "addresses of an unusual size"));
+        }
+        self.queue.push_back(number(&head, root, 8));
+        while let Some(at) = self.queue.pop_front() {
+            if !self.seen.insert(at) {
+                continue;
+            }
+            if self.seen.len() > OBJECTS {
+                return Err(Lost::Read(Stop::TooMuch));
+            }
+            self.object(scan, at)?;
+        }
+        Ok(())
+    }
+
+    fn block(&self, at: u64, length: u64) -> Followed<Vec<u8>> {
+        let length = usize::try_from(length).ok().filter(|length| *length <= BLOCK);
+        let length = length.ok_or(Lost::Odd(at, "a block that is too large"))?;
+        let bytes = self.view.bytes(at, length)?;
+        if bytes.len() < length {
+            return Err(Lost::Odd(at, "a block that ends past the file"));
+        }
+        Ok(bytes)
+    }
+
+    fn object(&mut self, scan: &mut Scan<'_>, at: u64) -> Followed {
+        let head = self.block(at, 16)?;
+        let mut blocks = VecDeque::new();
+        let mut order = 0;
+        let new = head.starts_with(b"OHDR");
+        if new {
+            let flags = number(&head, 5, 1);
+            let width = 1 << (flags & 3);
+            let start = 6 + if flags & 0x20 != 0 { 16 } else { 0 } + if flags & 0x10 != 0 { 4 } else { 0 };
+            let prefix = self.block(at, start + width)?;
+            let length = number(&prefix, start as usize, width as usize);
+            order = if flags & 4 != 0 { 2 } else { 0 };
+            blocks.push_back((at + start + width, length));
+        } else if head.first() == Some(&1) {
+            blocks.push_back((at + 16, number(&head, 8, 4)));
+        } else {
+            return Err(Lost::Odd(at, "an object without a header"));
+        }
+        let mut messages = 0;
+        let mut read = HashSet::new();
+        while let Some((start, length)) = blocks.pop_front() {
+            if !read.insert(start) {
+                return Err(Lost::Odd(start, "a header that continues in itself"));
+            }
+            let block = self.block(start, length)?;
+            let mut place = 0;
+            let prefix = if new { 4 + order } else { 8 };
+            while place + prefix <= block.len() {
+                messages += 1;
+                if messages > MESSAGES {
+                    return Err(Lost::Read(Stop::TooMuch));
+                }
+                let (kind, size) = match new {
+                    true => (number(&block, place, 1), number(&block, place + 1, 2) as usize),
+                    false => (number(&block, place, 2), number(&block, place + 2, 2) as usize),
+                };
+                let from = place + prefix;
+                let Some(body) = block.get(from..from + size) else {
+                    return Err(Lost::Odd(start, "a message that ends past its block"));
+                };
+                if kind == 0x10 {
+                    let (next, length) = (number(body, 0, 8), number(body, 8, 8));
+                    let (next, length) = if new {
+                        (next.saturating_add(4), length.saturating_sub(8))
+                    } else {
+                        (next, length)
+                    };
+                    blocks.push_back((next, length));
+                } else {
+                    self.message(scan, kind, body, start + from as u64)?;
+                }
+                place = from + size;
+            }
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, scan: &mut Scan<'_>, kind: u64, body: &[u8], at: u64) -> Followed {
+        match kind {
+            0x0c => self.attribute(scan, body, at),
+            0x11 => self.symbols(scan, number(body, 0, 8), number(body, 8, 8)),
+            0x06 => self.link(scan, body, at),
+            0x02 => {
+                let start = 2 + if number(body, 1, 1) & 1 != 0 { 8 } else { 0 };
+                if number(body, start, 8) != NOWHERE {
+                    return Err(Lost::Odd(at, "a group whose links are packed densely"));
+                }
+                Ok(())
+            }
+            0x15 => {
+                let start = 2 + if number(body, 1, 1) & 1 != 0 { 2 } else { 0 };
+                if number(body, start, 8) != NOWHERE {
+                    return Err(Lost::Odd(at, "attributes that are packed densely"));
+                }
+                Ok(())
+            }
+            0x07 => {
+                let what = "a data set keeps its data in another file".to_owned();
+                scan.find(&rule::HDF5_EXTERNAL, Verdict::Malicious, at, "external data", what);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn link(&mut self, scan: &mut Scan<'_>, body: &[u8], at: u64) -> Followed {
+        let flags = number(body, 1, 1);
+        let mut place = 2;
+        let kind = if flags & 8 != 0 {
+            place += 1;
+            number(body, place - 1, 1)
+        } else {
+            0
+        };
+        place += if flags & 4 != 0 { 8 } else { 0 } + if flags & 16 != 0 { 1 } else { 0 };
+        let width = 1 << (flags & 3);
+        let length = number(body, place, width) as usize;
+        place = place.saturating_add(width).saturating_add(length);
+        match kind {
+            0 => self.queue.push_back(number(body, place, 8)),
+            1 => {}
+            _ => {
+                let target = body.get(place..).unwrap_or_default();
+                let what = format!("a link leads to another file: `{}`", crate::finding::shown(target, 100));
+                scan.find(&rule::HDF5_EXTERNAL, Verdict::Malicious, at, "external link", what);
+            }
+        }
+        Ok(())
+    }
+
+    /// The groups of old: a tree of nodes of entries.
+    fn symbols(&mut self, _scan: &mut Scan<'_>, tree: u64, _heap: u64) -> Followed {
+        let mut trees = VecDeque::from([tree]);
+        let mut seen = HashSet::new();
+        while let Some(at) = trees.pop_front() {
+            if !seen.insert(at) || seen.len() > OBJECTS {
+                return Err(Lost::Odd(at, "a tree that leads back to itself"));
+            }
+            let head = self.block(at, 24)?;
+            if head.starts_with(b"SNOD") {
+                let count = number(&head, 6, 2);
+                let entries = self.block(at + 8, count * 40)?;
+                for entry in entries.chunks_exact(40) {
+                    // Symbolic links lead to names within the file.
+                    if number(entry, 16, 4) != 2 {
+                        self.queue.push_back(number(entry, 8, 8));
+                    }
+                }
+            } else if head.starts_with(b"TREE") {
+                let count = number(&head, 6, 2);
+                let children = self.block(at + 24, count * 16 + 8)?;
+                for child in 0..count as usize {
+                    trees.push_back(number(&children, child * 16 + 8, 8));
+                }
+            } else {
+                return Err(Lost::Odd(at, "a group without a tree"));
+            }
+            if self.queue.len() > OBJECTS {
+                return Err(Lost::Read(Stop::TooMuch));
+            }
+        }
+        Ok(())
+    }
+
+    fn attribute(&mut self, scan: &mut Scan<'_>, body: &[u8], at: u64) -> Followed {
+        let version = number(body, 0, 1);
+        let padded = version == 1;
+        let (name, kind, space) = (number(body, 2, 2) as usize, number(body, 4, 2) as usize, number(body, 6, 2) as usize);
+        let round = |size: usize| if padded { size.next_multiple_of(8) } else { size };
+        let start = if version == 3 { 9 } else { 8 };
+        let name_end = start + round(name);
+        let kind_end = name_end + round(kind);
+        let data = body.get(kind_end + round(space)..).unwrap_or_default();
+        let name = body.get(start..start + name).unwrap_or_default();
+        let name = String::from_utf8_lossy(name).trim_end_matches('\0').to_owned();
+        let kind = body.get(name_end..kind_end).unwrap_or_default();
+        if number(body, 1, 1) & 3 != 0 && version > 1 {
+            return Err(Lost::Odd(at, "an attribute whose type is kept elsewhere"));
+        }
+        let text = match number(kind, 0, 1) & 15 {
+            3 => data.to_vec(),
+            9 if number(kind, 1, 1) & 15 == 1 || number(kind, 4, 4) == 16 => self.heap(data)?,
+            _ => Vec::new(),
+        };
+        let end = text.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let text = text.get(..end).unwrap_or_default();
+        match name.as_str() {
+            "model_config" | "training_config" | "layer_config" | "config" => {
+                self.keras = true;
+                if !text.is_empty() {
+                    scan.inside(&format!("@{name}"), |scan| keras::config(scan, text));
+                }
+            }
+            _ if matches!(text, [0x80, 0..=5, ..] | [b'c' | b'(' | b'd' | b'l' | b'}' | b']', ..]) && text.len() > 2 => {
+                // PyTables and pandas keep Python objects in attributes as pickles.
+                let held = text.to_vec();
+                scan.inside(&format!("@{name}"), |scan| pickle::guess(scan, View::all(&held)));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The first text of variable length that `data` refers to.
+    fn heap(&self, data: &[u8]) -> Followed<Vec<u8>> {
+        let (length, at, index) = (number(data, 0, 4), number(data, 4, 8), number(data, 12, 4));
+        if data.len() < 16 || length == 0 || at == 0 {
+            return Ok(Vec::new());
+        }
+        let head = self.block(at, 16)?;
+        if !head.starts_with(b"GCOL") {
+            return Err(Lost::Odd(at, "a text that is not in its heap"));
+        }
+        let collection = self.block(at, number(&head, 8, 8))?;
+        let mut place = 16_usize;
+        while place + 16 <= collection.len() {
+            let (there, size) = (number(&collection, place, 2), number(&collection, place + 8, 8));
+            let size = usize::try_from(size).map_err(|_| Lost::Odd(at, "a heap entry that is too large"))?;
+            if there == index {
+                let whole = collection.get(place + 16..(place + 16).saturating_add(size.min(length as usize)));
+                return Ok(whole.unwrap_or_default().to_vec());
+            }
+            if there == 0 {
+                break;
+            }
+            place = place.saturating_add(16).saturating_add(size.next_multiple_of(8));
+        }
+        Err(Lost::Odd(at, "a text that is not in its heap"))
+    }
+}

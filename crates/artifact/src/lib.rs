@@ -1,0 +1,35 @@
+//! Judges artifacts before they are loaded: model files now. Every file is an attacker's program, so it is parsed and
+//! never run, within bytes, members and steps. What can't be read to its end is never clean.
+//!
+//! This crate sees bytes through [`Source`] and gives back a [`Report`]. It opens nothing and knows no clock.
+
+mod config;
+mod cover;
+mod feed;
+mod finding;
+mod format;
+mod gguf;
+mod hdf5;
+mod json;
+mod keras;
+mod npy;
+mod onnx;
+pub mod output;
+mod pack;
+mod pickle;
+mod protobuf;
+pub mod rule;
+mod safetensors;
+mod scan;
+mod skops;
+mod source;
+mod tar;
+mod template;
+mod tensorflow;
+mod xml;
+mod zip;
+
+pub use cover::{Baseline, Suppression, cover};
+pub use finding::{Finding, Place, Report, Verdict, shown};
+pub use scan::{Limits, model, settle};
+pub use source::Source;

@@ -1,0 +1,150 @@
+//! Findings as others read them: JSON, SARIF 2.1.0, JUnit, HTML. Every text of a file is escaped: it is an attacker's.
+
+mod html;
+mod junit;
+mod sarif;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+pub use html::html;
+pub use junit::junit;
+pub use sarif::sarif;
+
+use crate::finding::{Finding, Report, Verdict};
+
+/// The worst verdict of several files.
+#[must_use]
+pub fn worst(reports: &[Report]) -> Verdict {
+    reports.iter().map(|report| report.verdict).max().unwrap_or(Verdict::Clean)
+}
+
+/// One value: verdict, files, findings with their rule's ids.
+#[must_use]
+pub fn json(reports: &[Report]) -> Value {
+    let files: Vec<Value> = reports
+        .iter()
+        .map(|report| {
+            let findings: Vec<Value> = report.findings.iter().map(finding).collect();
+            json!({
+                "file": report.file, "bytes": report.bytes, "format": report.format, "verdict": report.verdict,
+                "members": report.members, "opcodes": report.opcodes, "findings": findings,
+            })
+        })
+        .collect();
+    json!({ "version": 1, "verdict": worst(reports), "files": files })
+}
+
+fn finding(finding: &Finding) -> Value {
+    #[derive(Serialize)]
+    struct Whole<'f> {
+        #[serde(flatten)]
+        finding: &'f Finding,
+        title: &'f str,
+        remedy: &'f str,
+        cve: &'f [&'static str],
+        cwe: Vec<String>,
+        atlas: &'f [&'static str],
+        fingerprint: String,
+    }
+    let whole = Whole {
+        finding,
+        title: finding.rule.title,
+        remedy: finding.rule.remedy,
+        cve: finding.rule.cve,
+        cwe: weaknesses(finding),
+        atlas: finding.rule.atlas,
+        fingerprint: finding.fingerprint(),
+    };
+    serde_json::to_value(whole).unwrap_or(Value::Null)
+}
+
+fn weaknesses(finding: &Finding) -> Vec<String> {
+    finding.rule.cwe.iter().map(|number| format!("CWE-{number}")).collect()
+}
+
+/// Text for XML and HTML. What neither can hold becomes a mark.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '\n' | '\t' => out.push(' '),
+            letter if letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+                out.push('\u{fffd}');
+            }
+            letter => out.push(letter),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Baseline, Limits, Suppression, cover, model};
+
+    fn reports() -> Vec<Report> {
+        let evil = b"\x80\x04cos\nsystem\n(X\x1b\x00\x00\x00<script>alert(\"&\")</script>tR.".to_vec();
+        vec![
+            model("dir/<b>.pkl", &evil, &Limits::default()),
+            model("good.pkl", &b"\x80\x04N.".to_vec(), &Limits::default()),
+        ]
+    }
+
+    #[test]
+    fn no_output_holds_markup_of_the_file() {
+        let reports = reports();
+        for text in [html(&reports), junit(&reports)] {
+            assert!(!text.contains("<script>alert") && !text.contains("<b>.pkl"), "{text}");
+            assert!(text.contains("&lt;b&gt;.pkl"));
+        }
+    }
+
+    #[test]
+    fn outputs_say_rule_place_and_taxonomy() {
+        let reports = reports();
+        let value = json(&reports);
+        let finding = &value["files"][0]["findings"][0];
+        assert_eq!(finding["rule"], "pickle/dangerous-import");
+        assert_eq!(finding["at"]["offset"], 2);
+        assert_eq!(finding["cwe"][0], "CWE-502");
+        assert_eq!(value["verdict"], "malicious");
+        assert_eq!(value["files"][1]["verdict"], "clean");
+        let log = sarif(&reports);
+        let result = &log["runs"][0]["results"][0];
+        assert_eq!(result["ruleId"], "pickle/dangerous-import");
+        assert_eq!(result["level"], "error");
+        assert_eq!(result["locations"][0]["physicalLocation"]["region"]["byteOffset"], 2);
+        assert!(junit(&reports).contains("tests=\"2\" failures=\"1\""));
+    }
+
+    #[test]
+    fn what_is_covered_counts_for_nothing_until_it_ends() {
+        let mut known = reports();
+        let baseline = Baseline::of(&known);
+        cover(&mut known, &baseline, &[], "2026-01-01");
+        assert_eq!(worst(&known), Verdict::Clean);
+        assert!(!known.iter().all(|report| report.findings.is_empty()));
+        let suppression = Suppression {
+            rule: "pickle/dangerous-import".to_owned(),
+            subject: Some("os.system".to_owned()),
+            file: Some("<b>.pkl".to_owned()),
+            reason: "a sample of the training course".to_owned(),
+            until: "2026-06-30".to_owned(),
+        };
+        assert_eq!(suppression.fault(), None);
+        let mut live = reports();
+        assert!(cover(&mut live, &Baseline::default(), std::slice::from_ref(&suppression), "2026-06-30").is_empty());
+        assert_eq!(worst(&live), Verdict::Clean);
+        let mut ended = reports();
+        assert_eq!(cover(&mut ended, &Baseline::default(), std::slice::from_ref(&suppression), "2026-07-01").len(), 1);
+        assert_eq!(worst(&ended), Verdict::Malicious);
+        let lazy = Suppression { reason: "ok".to_owned(), ..suppression };
+        assert!(lazy.fault().is_some());
+    }
+}

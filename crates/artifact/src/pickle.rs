@@ -1,0 +1,203 @@
+//! Pickles, in every wrapping that hides one within bytes: streams of several, torch's legacy format, pickles in pickles.
+
+mod allow;
+mod call;
+mod escape;
+mod joblib;
+mod machine;
+mod memo;
+mod nested;
+pub(crate) mod opcode;
+mod text;
+mod value;
+
+
+use machine::Machine;
+use value::Value;
+
+pub(crate) use allow::{Use, look_up};
+
+use crate::{
+    feed::{Feed, Stop},
+    finding::Verdict,
+    rule,
+    scan::Scan,
+    source::View,
+};
+
+/// The first pickle of torch's legacy format, as LONG1 has it.
+pub(crate) const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+
+/// What the loader of a pickle does beyond the plain one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Context {
+    /// It knows persistent ids.
+    pub(crate) persistent: bool,
+    /// It turns `torch.…Storage` into a type by name and imports nothing.
+    pub(crate) storages: bool,
+    /// Bytes that are not meant as a pickle are followed on suspicion: start anywhere, forgive an empty stack.
+    probing: bool,
+}
+
+impl Context {
+    /// torch's loader.
+    pub(crate) const TORCH: Self = Self {
+        persistent: true,
+        storages: true,
+        probing: false,
+    };
+}
+
+/// How one pickle ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// At STOP, with this value.
+    Stopped(Value),
+    /// At this offset, for this reason; all before it would have run.
+    Broke(u64, String),
+    /// At this offset, because a limit was reached.
+    Limit(u64),
+    /// Because reading failed.
+    Unread(Stop),
+}
+
+impl Ending {
+    /// Whether STOP was reached.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self, Self::Stopped(_))
+    }
+}
+
+/// Follows one pickle and says nothing of how it ended.
+fn one(feed: &mut Feed<'_>, scan: &mut Scan<'_>, context: &Context, depth: u32) -> Ending {
+    one_noting(feed, scan, context, depth).0
+}
+
+fn one_noting(feed: &mut Feed<'_>, scan: &mut Scan<'_>, context: &Context, depth: u32) -> (Ending, bool) {
+    if depth > scan.limits.depth {
+        return (Ending::Limit(feed.offset()), false);
+    }
+    let mut machine = Machine::new(feed, scan, context, depth);
+    let ending = machine.run();
+    (ending, machine.legacy)
+}
+
+/// Says how a pickle ended, unless it was at STOP.
+fn tell(scan: &mut Scan<'_>, ending: &Ending) {
+    match ending {
+        Ending::Stopped(_) => {}
+        Ending::Broke(at, why) => scan.find(&rule::BREAKS, Verdict::Unknown, *at, "break", format!("breaks: {why}")),
+        Ending::Limit(at) => scan.find(
+            &rule::LIMIT,
+            Verdict::Unknown,
+            *at,
+            "pickle",
+            "holds more values, or deeper pickles, than are followed".to_owned(),
+        ),
+        Ending::Unread(stop) => scan.stopped(*stop, 0),
+    }
+}
+
+/// Follows all pickles of a feed to its end. Returns what it is.
+pub(crate) fn stream(feed: &mut Feed<'_>, scan: &mut Scan<'_>, context: &Context) -> &'static str {
+    let (first, legacy) = one_noting(feed, scan, context, 0);
+    tell(scan, &first);
+    if !first.is_whole() {
+        return "pickle";
+    }
+    if legacy {
+        return legacy_torch(feed, scan);
+    }
+    let mut several = false;
+    loop {
+        let at = feed.offset();
+        let next = match feed.peek(2) {
+            Ok([]) => break,
+            Ok(next) => next.to_vec(),
+            Err(stop) => {
+                scan.stopped(stop, at);
+                break;
+            }
+        };
+        let mark = scan.mark();
+        let ending = one(feed, scan, context, 0);
+        if !ending.is_whole() {
+            let pickle = matches!(next.as_slice(), [0x80, 0..=5]);
+            if !pickle && scan.worst_since(mark) < Verdict::Suspicious {
+                scan.forget(mark);
+                scan.find(
+                    &rule::TRAILING,
+                    Verdict::Unknown,
+                    at,
+                    "trailing",
+                    "bytes that are no pickle follow; a loader may read on".to_owned(),
+                );
+            } else {
+                tell(scan, &ending);
+            }
+            break;
+        }
+        several = true;
+    }
+    if several { "pickles" } else { "pickle" }
+}
+
+/// Magic number, protocol, system, object, keys of storages; then the storages, which are numbers.
+fn legacy_torch(feed: &mut Feed<'_>, scan: &mut Scan<'_>) -> &'static str {
+    for _ in 0..4 {
+        let ending = one(feed, scan, &Context::TORCH, 0);
+        tell(scan, &ending);
+        if !ending.is_whole() {
+            break;
+        }
+    }
+    "torch legacy"
+}
+
+/// Follows a single pickle that something else contains; says how it ended. Returns whether it ended at STOP.
+pub(crate) fn single(feed: &mut Feed<'_>, scan: &mut Scan<'_>, context: &Context) -> bool {
+    let ending = one(feed, scan, context, 0);
+    tell(scan, &ending);
+    ending.is_whole()
+}
+
+/// Follows bytes as opcodes on suspicion and leaves no finding; the worst that it met.
+pub(crate) fn probe(scan: &mut Scan<'_>, view: View<'_>) -> Verdict {
+    let context = Context {
+        persistent: true,
+        storages: true,
+        probing: true,
+    };
+    let mark = scan.mark();
+    let before = scan.opcodes;
+    let mut feed = Feed::view(view);
+    one(&mut feed, scan, &context, 1);
+    scan.opcodes = before;
+    let worst = scan.worst_since(mark);
+    let limits: Vec<_> = scan
+        .forget(mark)
+        .into_iter()
+        .filter(|finding| finding.rule == &rule::LIMIT)
+        .collect();
+    for limit in limits {
+        scan.find(limit.rule, limit.severity, limit.place.offset, &limit.subject, limit.what);
+    }
+    worst
+}
+
+/// Whether bytes of no known format are a pickle of protocol 0 or 1, or the beginning of one. Its findings stay if so.
+pub(crate) fn guess(scan: &mut Scan<'_>, view: View<'_>) -> bool {
+    let mark = scan.mark();
+    let mut feed = Feed::view(view);
+    let before = scan.opcodes;
+    let ending = one(&mut feed, scan, &Context::default(), 0);
+    let plausible = match ending {
+        Ending::Stopped(_) => feed.offset() == view.size() || scan.opcodes - before > 2,
+        _ => scan.worst_since(mark) >= Verdict::Malicious,
+    };
+    if !plausible {
+        scan.forget(mark);
+        scan.opcodes = before;
+    }
+    plausible
+}

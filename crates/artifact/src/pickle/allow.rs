@@ -1,0 +1,225 @@
+//! The list of harmless imports, and what is known of harmful ones.
+//!
+//! What is on no list is not harmless. The list of harmful names only makes a finding say more.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use crate::finding::Verdict;
+
+/// How an import may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Referred to, never called.
+    Value,
+    /// Made by `cls.__new__(cls)`.
+    New,
+    /// Called with so many arguments, at least and at most.
+    Call(u8, u8),
+    /// Called as the check allows; never handed on.
+    Check(Check),
+    /// On no list.
+    Unlisted(Verdict),
+}
+
+/// A check of a call's arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Check {
+    /// `getattr(import, name)`: the result is an import of the dotted name.
+    Getattr,
+    /// `copyreg._reconstructor(class, base, state)`.
+    Reconstructor,
+    /// `copyreg.__newobj__(class, ...)` and its sibling with keywords.
+    Newobj,
+    /// `codecs.encode(text, codec)`.
+    Encode,
+    /// `functools.partial(callable, ...)`.
+    Partial,
+    /// `numpy.dtype(...)`.
+    Dtype,
+    /// `numpy._ufunc_reconstruct(module, name)`.
+    Ufunc,
+    /// joblib's stand-in for an array.
+    Wrapper,
+    /// `torch._tensor._rebuild_from_type_v2(callable, ...)`.
+    Rebuild,
+    /// `torch.storage._load_from_bytes(bytes)`.
+    Bytes,
+}
+
+struct Lists {
+    exact: HashMap<(&'static str, &'static str), Use>,
+    /// Modules under which every name may be used so.
+    under: Vec<(&'static str, Use)>,
+}
+
+static LISTS: LazyLock<Lists> = LazyLock::new(|| {
+    let mut lists = Lists {
+        exact: HashMap::new(),
+        under: Vec::new(),
+    };
+    for text in [include_str!("lists/allow.txt"), include_str!("lists/sklearn.txt")] {
+        for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+            let Some((names, uses)) = line.split_once(" : ") else { continue };
+            let mut names = names.split(' ');
+            let (Some(module), Some(uses)) = (names.next(), use_of(uses)) else { continue };
+            for name in names {
+                match module.strip_suffix(".*") {
+                    Some(under) => lists.under.push((under, uses)),
+                    None => _ = lists.exact.entry((module, name)).or_insert(uses),
+                }
+            }
+        }
+    }
+    lists
+});
+
+fn use_of(text: &str) -> Option<Use> {
+    let words: Vec<&str> = text.split(' ').collect();
+    Some(match words.as_slice() {
+        ["value"] => Use::Value,
+        ["new"] => Use::New,
+        ["call", least, most] => Use::Call(least.parse().ok()?, most.parse().ok()?),
+        ["check", check] => Use::Check(match *check {
+            "getattr" => Check::Getattr,
+            "reconstructor" => Check::Reconstructor,
+            "newobj" => Check::Newobj,
+            "encode" => Check::Encode,
+            "partial" => Check::Partial,
+            "dtype" => Check::Dtype,
+            "ufunc" => Check::Ufunc,
+            "wrapper" => Check::Wrapper,
+            "rebuild" => Check::Rebuild,
+            "bytes" => Check::Bytes,
+            _ => return None,
+        }),
+        _ => return None,
+    })
+}
+
+/// How `module.name` may be used. Python 2's names are read as their Python 3 ones.
+pub(crate) fn look_up(module: &str, name: &str) -> Use {
+    let lists = &*LISTS;
+    let module = match module {
+        "__builtin__" | "exceptions" => "builtins",
+        other => other,
+    };
+    if let Some(uses) = lists.exact.get(&(module, name)) {
+        return *uses;
+    }
+    for (under, uses) in &lists.under {
+        let rest = module.strip_prefix(under);
+        if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) && !name.contains("__") {
+            return *uses;
+        }
+    }
+    Use::Unlisted(harm(module, name))
+}
+
+struct Harm {
+    modules: Vec<&'static str>,
+    builtins: Vec<&'static str>,
+    names: Vec<&'static str>,
+}
+
+static HARM: LazyLock<Harm> = LazyLock::new(|| {
+    let line = |key: &str| {
+        let text = include_str!("lists/danger.txt");
+        let line = text.lines().find_map(|line| line.strip_prefix(key));
+        line.unwrap_or_default().split_whitespace().collect()
+    };
+    Harm {
+        modules: line("modules:"),
+        builtins: line("builtins:"),
+        names: line("names:"),
+    }
+});
+
+/// How bad an unlisted import is: harmful names are known, other functions are odd, other classes unknown.
+fn harm(module: &str, name: &str) -> Verdict {
+    let harm = &*HARM;
+    if module == "builtins" {
+        let first = name.split('.').next().unwrap_or_default();
+        let known = harm.builtins.contains(&first) || name.contains("__");
+        return if known { Verdict::Malicious } else { Verdict::Suspicious };
+    }
+    let under = |known: &&&str| {
+        module
+            .strip_prefix(**known)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let last = name.rsplit('.').next().unwrap_or_default();
+    if harm.names.contains(&last) || name.contains("__globals__") || name.contains("__builtins__") {
+        return Verdict::Malicious;
+    }
+    let a_class = last.starts_with(|first: char| first.is_ascii_uppercase());
+    match harm.modules.iter().find(under) {
+        Some(known) if a_class && known.contains('.') => Verdict::Suspicious,
+        Some(_) => Verdict::Malicious,
+        // A dotted name walks through attributes: `numpy` has `os` somewhere below it.
+        None if name.contains('.') || module.is_empty() => {
+            let hops = name.split('.').any(|hop| harm.modules.contains(&hop));
+            if hops { Verdict::Malicious } else { Verdict::Suspicious }
+        }
+        None if a_class => Verdict::Unknown,
+        None => Verdict::Suspicious,
+    }
+}
+
+/// numpy's and scipy's universal functions, which `_ufunc_reconstruct` may look up.
+pub(crate) fn is_ufunc(module: &str, name: &str) -> bool {
+    let plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let known = matches!(
+        module,
+        "numpy" | "numpy.core._multiarray_umath" | "numpy._core._multiarray_umath" | "scipy.special._ufuncs" | "scipy.special"
+    );
+    known && plain && !name.starts_with('_') && look_up("numpy", name) == Use::Value
+        || known && module.starts_with("scipy") && matches!(name, "expit" | "logit" | "erf" | "gammaln" | "xlogy")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_lists_is_understood() {
+        for text in [include_str!("lists/allow.txt"), include_str!("lists/sklearn.txt")] {
+            for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+                let (names, uses) = line.split_once(" : ").expect(line);
+                assert!(names.split(' ').count() >= 2 && use_of(uses).is_some(), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_listed_as_harmless_is_known_to_run_code() {
+        let runs = ["eval", "exec", "system", "__import__", "load", "loads", "open", "import_module", "run"];
+        for ((module, name), uses) in &LISTS.exact {
+            let last = name.rsplit('.').next().unwrap_or_default();
+            assert!(!runs.contains(&last), "{module}.{name} {uses:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_harmless_only_whole() {
+        let cases = [
+            ("os", "system", Verdict::Malicious),
+            ("posix", "system", Verdict::Malicious),
+            ("collections", "OrderedDict.__init__.__globals__", Verdict::Malicious),
+            ("collections", "OrderedDict2", Verdict::Unknown),
+            ("collections.abc", "OrderedDict", Verdict::Unknown),
+            ("numpy", "f2py.os.system", Verdict::Malicious),
+            ("torch.hub", "load", Verdict::Malicious),
+            ("builtins", "eval", Verdict::Malicious),
+            ("__builtin__", "eval", Verdict::Malicious),
+            ("os.path", "join", Verdict::Malicious),
+            ("osx", "Thing", Verdict::Unknown),
+            ("", "x", Verdict::Suspicious),
+            ("__torch__", "a.__class__", Verdict::Suspicious),
+        ];
+        for (module, name, verdict) in cases {
+            assert_eq!(look_up(module, name), Use::Unlisted(verdict), "{module}.{name}");
+        }
+        assert_eq!(look_up("__builtin__", "set"), Use::Call(0, 3));
+        assert_eq!(look_up("__torch__.a.b", "Net"), Use::New);
+    }
+}

@@ -1,0 +1,449 @@
+//! What imports, calls and state changes mean: where the machine's steps become findings.
+
+use super::{
+    allow::{self, Check, Use},
+    joblib::Dtype,
+    machine::{ELEMENTS, Halt, Machine, Step, TUPLE_RING},
+    value::{Kind, MANY, PAYLOAD, TUPLES, Value},
+};
+use crate::{
+    finding::{Verdict, shown},
+    rule,
+};
+
+/// Imports kept.
+const IMPORTS: usize = 1 << 16;
+/// Numpy types kept.
+const DTYPES: usize = 1 << 16;
+
+/// An import.
+#[derive(Debug)]
+pub(super) struct Import {
+    module: String,
+    name: String,
+    uses: Use,
+}
+
+impl Import {
+    fn dotted(&self) -> String {
+        format!("{}.{}", self.module, self.name)
+    }
+}
+
+/// How something is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// `callable(*arguments)`.
+    Call,
+    /// `class.__new__(class, *arguments)`.
+    New,
+    /// The same with keywords.
+    NewWith,
+}
+
+/// The elements of a tuple, as far as they are remembered.
+struct Arguments {
+    /// How many; `None`: not known.
+    count: Option<usize>,
+    values: [Value; ELEMENTS],
+}
+
+impl Machine<'_, '_, '_, '_> {
+    /// The bytes of a text, if they are still there.
+    pub(super) fn text_of(&self, value: Value) -> Option<&[u8]> {
+        match value.kind() {
+            Kind::Text(id) => self.texts.text(id),
+            Kind::Recent(sequence) => self.texts.recent(sequence),
+            _ => None,
+        }
+    }
+
+    fn word_of(&self, value: Value) -> Option<String> {
+        let text = self.text_of(value)?;
+        String::from_utf8(text.to_vec()).ok()
+    }
+
+    fn arguments(&self, value: Value) -> Arguments {
+        let mut arguments = Arguments {
+            count: None,
+            values: [Value::DATA; ELEMENTS],
+        };
+        let Kind::Tuple(sequence, count) = value.kind() else { return arguments };
+        if sequence == TUPLES && count == 0 {
+            arguments.count = Some(0);
+        } else if let Some((there, length, values)) = self.tuples.get(sequence as usize % TUPLE_RING)
+            && *there == sequence
+            && sequence != TUPLES
+        {
+            arguments.count = Some(usize::from(*length));
+            arguments.values = *values;
+        } else if count < MANY {
+            arguments.count = Some(count as usize);
+        }
+        arguments
+    }
+
+    /// A tuple's elements, when all of them are remembered.
+    pub(super) fn elements(&self, value: Value) -> Option<Vec<Value>> {
+        let arguments = self.arguments(value);
+        let remembered = match value.kind() {
+            Kind::Tuple(_, 0) => true,
+            Kind::Tuple(sequence, _) => {
+                sequence != TUPLES
+                    && self
+                        .tuples
+                        .get(sequence as usize % TUPLE_RING)
+                        .is_some_and(|(there, ..)| *there == sequence)
+            }
+            _ => false,
+        };
+        let count = arguments.count.filter(|count| remembered && *count <= ELEMENTS)?;
+        arguments.values.get(..count).map(<[Value]>::to_vec)
+    }
+
+    /// An import whose names come from the stack.
+    pub(super) fn import_values(&mut self, module: Value, name: Value) -> Step<Value> {
+        let names = self.text_of(module).zip(self.text_of(name));
+        let Some((module, name)) = names.map(|(module, name)| (module.to_vec(), name.to_vec())) else {
+            if self.context.probing {
+                return Ok(Value::TAINTED);
+            }
+            self.scan.find(
+                &rule::COMPUTED_IMPORT,
+                Verdict::Malicious,
+                self.at,
+                "stack global",
+                "imports a name that is not a text of the file, so nobody can tell what".to_owned(),
+            );
+            return Ok(Value::TAINTED);
+        };
+        self.import(&module, &name)
+    }
+
+    /// An import of `module.name`.
+    pub(super) fn import(&mut self, module: &[u8], name: &[u8]) -> Step<Value> {
+        let plain = |text: &[u8]| {
+            !text.is_empty()
+                && text.len() <= 400
+                && text
+                    .iter()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'<' | b'>'))
+        };
+        if self.context.probing && !(plain(module) && plain(name)) {
+            return Err(Halt::State("no names"));
+        }
+        let (module, name) = (shown(module, 400), shown(name, 400));
+        let key = format!("{module}\n{name}");
+        if let Some(at) = self.import_of.get(&key) {
+            return Ok(Value::global(*at));
+        }
+        let mut uses = allow::look_up(&module, &name);
+        if self.context.storages && module == "torch" && name.ends_with("Storage") {
+            uses = Use::Value;
+        }
+        if let Use::Unlisted(verdict) = uses {
+            let dotted = format!("{module}.{name}");
+            let rule = match verdict {
+                Verdict::Malicious => &rule::DANGEROUS_IMPORT,
+                _ => &rule::UNLISTED_IMPORT,
+            };
+            self.scan
+                .find(rule, verdict, self.at, &dotted, format!("imports `{dotted}` when it is loaded"));
+        }
+        self.watching |= matches!(uses, Use::Check(Check::Dtype | Check::Wrapper));
+        if self.imports.len() >= IMPORTS {
+            return Err(Halt::Limit);
+        }
+        let at = self.imports.len() as u32;
+        self.import_of.insert(key, at);
+        self.imports.push(Import { module, name, uses });
+        Ok(Value::global(at))
+    }
+
+    /// EXT1, EXT2, EXT4.
+    pub(super) fn extension(&mut self, number: i64) -> Step {
+        self.scan.find(
+            &rule::EXTENSION_REGISTRY,
+            Verdict::Suspicious,
+            self.at,
+            &number.to_string(),
+            format!("imports whatever the loading process registered as extension {number}"),
+        );
+        self.push(Value::TAINTED)
+    }
+
+    /// PERSID, BINPERSID.
+    pub(super) fn persistent(&mut self) -> Step {
+        if !self.context.persistent {
+            self.scan.find(
+                &rule::PERSISTENT_ID,
+                Verdict::Unknown,
+                self.at,
+                "persistent id",
+                "asks the loader for an object by id, and this is no format in which that has a meaning".to_owned(),
+            );
+        }
+        self.push(Value::PERSISTENT)
+    }
+
+    /// A value goes into a container, a call or a state. What may only be called under a check may not.
+    pub(super) fn handed_on(&mut self, value: Value) {
+        let Kind::Global(at) = value.kind() else { return };
+        let Some(import) = self.imports.get(at as usize) else { return };
+        if let Use::Check(check) = import.uses
+            && !matches!(check, Check::Dtype | Check::Wrapper)
+        {
+            let dotted = import.dotted();
+            let what = format!("hands `{dotted}` on, to be called where its arguments can't be seen");
+            self.scan
+                .find(&rule::RESOLVER, Verdict::Malicious, self.at, &dotted, what);
+        }
+    }
+
+    /// REDUCE, NEWOBJ, NEWOBJ_EX, OBJ, INST.
+    pub(super) fn call(&mut self, function: Value, arguments: Value, how: How) -> Step<Value> {
+        let at = match function.kind() {
+            Kind::Global(at) => at,
+            Kind::Tainted => return Ok(Value::TAINTED),
+            _ if self.context.probing => return Ok(Value::DATA),
+            _ => {
+                self.scan.find(
+                    &rule::CALLS_OBJECT,
+                    Verdict::Suspicious,
+                    self.at,
+                    "call",
+                    "calls a value that is not an import".to_owned(),
+                );
+                return Ok(Value::TAINTED);
+            }
+        };
+        let given = self.arguments(arguments);
+        let Some(import) = self.imports.get(at as usize) else { return Ok(Value::TAINTED) };
+        let fits = match (import.uses, how) {
+            (Use::Unlisted(_), _) => return Ok(self.called_unlisted(at, &given)),
+            (Use::Check(check), _) => return self.checked(check, at, &given, how),
+            (Use::Value, _) => false,
+            (Use::New, How::New | How::NewWith) => given.count == Some(0),
+            (Use::New, How::Call) => false,
+            (Use::Call(least, most), How::Call) => given
+                .count
+                .is_some_and(|count| (usize::from(least)..=usize::from(most)).contains(&count)),
+            (Use::Call(_, most), How::New | How::NewWith) => {
+                given.count.is_some_and(|count| count <= usize::from(most))
+            }
+        };
+        if !fits {
+            self.misused(at, &given);
+        }
+        Ok(Value::object(at))
+    }
+
+    fn called_unlisted(&mut self, at: u32, given: &Arguments) -> Value {
+        let Some(import) = self.imports.get(at as usize) else { return Value::TAINTED };
+        let Use::Unlisted(verdict) = import.uses else { return Value::TAINTED };
+        let dotted = import.dotted();
+        let mut words = Vec::new();
+        for value in given.values.iter().take(given.count.unwrap_or(0).min(4)) {
+            words.push(match value.kind() {
+                Kind::Global(other) => self
+                    .imports
+                    .get(other as usize)
+                    .map_or_else(|| "...".to_owned(), Import::dotted),
+                _ => self
+                    .text_of(*value)
+                    .map_or_else(|| "...".to_owned(), |text| format!("'{}'", shown(text, 120))),
+            });
+        }
+        let rule = match verdict {
+            Verdict::Malicious => &rule::DANGEROUS_IMPORT,
+            _ => &rule::UNLISTED_IMPORT,
+        };
+        // A call says more than the import that it belongs to, and a called function is worse than a named one.
+        let worse = verdict.max(Verdict::Unknown);
+        let what = format!("calls `{dotted}({})` when it is loaded", words.join(", "));
+        self.scan.restate(rule, worse, &dotted, what);
+        Value::TAINTED
+    }
+
+    fn misused(&mut self, at: u32, given: &Arguments) {
+        let Some(import) = self.imports.get(at as usize) else { return };
+        let dotted = import.dotted();
+        let count = given
+            .count
+            .map_or_else(|| "an unknown number of".to_owned(), |count| count.to_string());
+        let what = format!("calls `{dotted}` with {count} arguments, which no pickler writes");
+        self.scan
+            .find(&rule::ARITY, Verdict::Suspicious, self.at, &dotted, what);
+    }
+
+    fn checked(&mut self, check: Check, at: u32, given: &Arguments, how: How) -> Step<Value> {
+        let [first, second, third, ..] = given.values;
+        let count = given.count.unwrap_or(usize::MAX);
+        let harmless = match check {
+            Check::Getattr => return self.attribute(given),
+            Check::Encode => count == 2 && self.is_codec(second),
+            Check::Partial => (1..=ELEMENTS).contains(&count) && self.may_call(first),
+            Check::Reconstructor => count == 3 && self.may_call(first) && second.is_global(),
+            Check::Newobj => {
+                (1..=ELEMENTS).contains(&count) && self.may_make(first, count.saturating_sub(1))
+            }
+            Check::Rebuild => count == 4 && self.may_call(first) && second.is_global() && {
+                let third = self.arguments(third);
+                third.count.is_some()
+            },
+            Check::Ufunc => {
+                let names = self.word_of(first).zip(self.word_of(second));
+                count == 2 && names.is_some_and(|(module, name)| allow::is_ufunc(&module, &name))
+            }
+            Check::Dtype => return self.dtype(at, given),
+            Check::Wrapper => {
+                if how != How::Call && count == 0 {
+                    return Ok(Value::WRAPPER);
+                }
+                false
+            }
+            Check::Bytes => {
+                let followed = matches!(first.kind(), Kind::Bytes(number) if number < PAYLOAD && self.followed.contains(&number));
+                if count == 1 && followed {
+                    return Ok(Value::object(at));
+                }
+                return Ok(self.nested_unread(at));
+            }
+        };
+        if harmless {
+            // What a reconstructor makes is an object of the class that it is given.
+            let made = match first.kind() {
+                Kind::Global(class) if matches!(check, Check::Reconstructor | Check::Newobj) => class,
+                _ => at,
+            };
+            return Ok(Value::object(made));
+        }
+        let dotted = self.imports.get(at as usize).map_or_else(String::new, Import::dotted);
+        let what = format!("calls `{dotted}` to reach something that is not on the list of harmless names");
+        self.scan
+            .find(&rule::RESOLVER, Verdict::Malicious, self.at, &dotted, what);
+        Ok(Value::TAINTED)
+    }
+
+    fn nested_unread(&mut self, at: u32) -> Value {
+        let dotted = self.imports.get(at as usize).map_or_else(String::new, Import::dotted);
+        self.scan.find(
+            &rule::NESTED_PICKLE,
+            Verdict::Suspicious,
+            self.at,
+            &dotted,
+            format!("calls `{dotted}` on bytes that could not be followed"),
+        );
+        Value::TAINTED
+    }
+
+    /// `getattr(import, 'name')` is an import of the longer name; on anything else it can't be judged.
+    fn attribute(&mut self, given: &Arguments) -> Step<Value> {
+        let [object, name, ..] = given.values;
+        let owner = match object.kind() {
+            Kind::Global(at) => self.imports.get(at as usize),
+            _ => None,
+        };
+        let word = self.word_of(name);
+        if given.count == Some(2)
+            && let (Some(owner), Some(word)) = (owner, word)
+        {
+            let (module, name) = (owner.module.clone(), format!("{}.{word}", owner.name));
+            return self.import(module.as_bytes(), name.as_bytes());
+        }
+        let what = "takes an attribute of something that is not an import, or by a name that can't be read";
+        self.scan
+            .find(&rule::RESOLVER, Verdict::Malicious, self.at, "getattr", what.to_owned());
+        Ok(Value::TAINTED)
+    }
+
+    fn is_codec(&self, value: Value) -> bool {
+        let word = self.word_of(value).unwrap_or_default();
+        matches!(
+            word.as_str(),
+            "latin1" | "latin-1" | "iso-8859-1" | "utf-8" | "utf8" | "ascii" | "raw_unicode_escape"
+        )
+    }
+
+    fn use_of(&self, value: Value) -> Option<Use> {
+        match value.kind() {
+            Kind::Global(at) => self.imports.get(at as usize).map(|import| import.uses),
+            _ => None,
+        }
+    }
+
+    /// Whether a value is an import that may be called with anything.
+    fn may_call(&self, value: Value) -> bool {
+        matches!(self.use_of(value), Some(Use::New | Use::Call(..) | Use::Value))
+    }
+
+    fn may_make(&self, value: Value, count: usize) -> bool {
+        match self.use_of(value) {
+            Some(Use::New) => count == 0,
+            Some(Use::Call(_, most)) => count <= usize::from(most),
+            _ => false,
+        }
+    }
+
+    fn dtype(&mut self, at: u32, given: &Arguments) -> Step<Value> {
+        if self.dtypes.len() >= DTYPES {
+            return Err(Halt::Limit);
+        }
+        let [first, ..] = given.values;
+        let dtype = match self.text_of(first) {
+            Some(text) if given.count.is_some_and(|count| (1..=3).contains(&count)) => Dtype::of(text),
+            // `dtype(numpy.float64)` and the classes of `numpy.dtypes`.
+            _ if given.count.is_some_and(|count| count <= 3) => {
+                let class = self.imports.get(at as usize);
+                Dtype::unknown(class.is_some_and(|class| class.name == "ObjectDType"))
+            }
+            _ => {
+                self.misused(at, given);
+                Dtype::unknown(true)
+            }
+        };
+        self.dtypes.push(dtype);
+        Ok(Value::dtype(self.dtypes.len() as u32 - 1))
+    }
+
+    /// BUILD.
+    pub(super) fn build(&mut self, target: Value, state: Value) -> Step<Value> {
+        self.handed_on(state);
+        match target.kind() {
+            Kind::Object(_) | Kind::Tainted => Ok(target),
+            Kind::Dtype(at) => {
+                self.dtype_state(at, state);
+                Ok(target)
+            }
+            Kind::Wrapper => self.wrapped_array(state),
+            _ if self.context.probing => Ok(target),
+            _ => {
+                self.changes_import(target, "sets attributes of");
+                Ok(Value::TAINTED)
+            }
+        }
+    }
+
+    /// Items are added to `target`.
+    pub(super) fn changes(&mut self, target: Value) -> Step {
+        match target.kind() {
+            Kind::Container(_) | Kind::Object(_) | Kind::Tainted => {}
+            _ if self.context.probing => {}
+            _ => self.changes_import(target, "adds items to"),
+        }
+        Ok(())
+    }
+
+    fn changes_import(&mut self, target: Value, does: &str) {
+        let (severity, dotted) = match target.kind() {
+            Kind::Global(at) => (
+                Verdict::Malicious,
+                self.imports.get(at as usize).map_or_else(String::new, Import::dotted),
+            ),
+            _ => (Verdict::Suspicious, "a value that has none".to_owned()),
+        };
+        let what = format!("{does} `{dotted}`, for everyone in the loading process");
+        self.scan
+            .find(&rule::PATCHES_IMPORT, severity, self.at, &dotted, what);
+    }
+}

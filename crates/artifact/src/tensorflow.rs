@@ -1,0 +1,140 @@
+//! TensorFlow's graphs: operators that run Python or touch files while the graph runs.
+
+use crate::{
+    feed::{Feed, Stop},
+    finding::Verdict,
+    keras,
+    protobuf::{Field, next, pass, text},
+    rule,
+    scan::Scan,
+    source::View,
+};
+
+/// Operators that run Python or native code that the graph names.
+const CODE: [&str; 9] = [
+    "PyFunc", "PyFuncStateless", "EagerPyFunc", "PyCall", "OpaquePyFunc", "DatasetFromGraph", "XlaCustomCallV2", "TPUPartitionedCall", "LoadLibrary",
+];
+/// Operators that read or write files that the graph names.
+const FILES: [&str; 22] = [
+    "ReadFile", "WriteFile", "MatchingFiles", "WholeFileReader", "WholeFileReaderV2", "TextLineReader", "TextLineReaderV2",
+    "FixedLengthRecordReader", "FixedLengthRecordReaderV2", "TFRecordReader", "TFRecordReaderV2", "LMDBReader", "TextLineDataset",
+    "TFRecordDataset", "FixedLengthRecordDataset", "SaveDataset", "SaveDatasetV2", "SnapshotDataset", "WriteSummary",
+    "CreateSummaryFileWriter", "ImportEvent", "DebugIdentityV2",
+];
+const DEPTH: u32 = 16;
+
+/// A message, as far as it is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Message {
+    SavedModel,
+    MetaGraph,
+    Graph,
+    Library,
+    Function,
+    Node,
+}
+
+impl Message {
+    fn inner(self, number: u32) -> Option<Self> {
+        Some(match (self, number) {
+            (Self::SavedModel, 2) => Self::MetaGraph,
+            (Self::MetaGraph, 2) => Self::Graph,
+            (Self::Graph, 1) | (Self::Function, 3) => Self::Node,
+            (Self::Graph, 2) => Self::Library,
+            (Self::Library, 1) => Self::Function,
+            _ => return None,
+        })
+    }
+}
+
+/// `saved_model.pb`.
+pub(crate) fn saved_model(scan: &mut Scan<'_>, view: View<'_>) -> String {
+    walk(scan, view, Message::SavedModel);
+    "tensorflow saved model".to_owned()
+}
+
+/// A frozen graph, or something else under its ending.
+pub(crate) fn graph(scan: &mut Scan<'_>, view: View<'_>) -> String {
+    let head = view.bytes(0, 8).unwrap_or_default();
+    let kind = if head.first() == Some(&8) { Message::SavedModel } else { Message::Graph };
+    walk(scan, view, kind);
+    "tensorflow graph".to_owned()
+}
+
+fn walk(scan: &mut Scan<'_>, view: View<'_>, kind: Message) {
+    let mut feed = Feed::view(view);
+    let mut nodes = 0;
+    let done = message(scan, &mut feed, view.size(), kind, 0, &mut nodes);
+    let at = feed.offset();
+    match done {
+        Ok(()) if nodes > 0 => {}
+        Ok(()) => scan.find(&rule::PROTOBUF, Verdict::Unknown, 0, "graph", "is no graph: it has no nodes".to_owned()),
+        Err(stop @ (Stop::Cancelled | Stop::Broken)) => scan.stopped(stop, at),
+        Err(_) => scan.find(&rule::PROTOBUF, Verdict::Unknown, at, "message", "is no well formed message".to_owned()),
+    }
+}
+
+fn message(scan: &mut Scan<'_>, feed: &mut Feed<'_>, end: u64, kind: Message, depth: u32, nodes: &mut u64) -> Result<(), Stop> {
+    if depth > DEPTH {
+        return Err(Stop::TooMuch);
+    }
+    let start = feed.offset();
+    *nodes += u64::from(kind == Message::Node);
+    while let Some(field) = next(feed, end)? {
+        let Field::Bytes(number, to) = field else { continue };
+        match (kind, number) {
+            (Message::Node, 2) => {
+                let operator = text(feed, to, 256)?;
+                judge(scan, start, &operator);
+            }
+            _ => match kind.inner(number) {
+                Some(inner) => message(scan, feed, to, inner, depth + 1, nodes)?,
+                None => pass(feed, to)?,
+            },
+        }
+    }
+    Ok(())
+}
+
+fn judge(scan: &mut Scan<'_>, at: u64, operator: &str) {
+    if CODE.contains(&operator) {
+        let what = format!("`{operator}` runs code of the loading process");
+        scan.find(&rule::TF_OPERATOR, Verdict::Malicious, at, operator, what);
+    } else if FILES.contains(&operator) {
+        let what = format!("`{operator}` reads or writes files while the graph runs");
+        scan.find(&rule::TF_OPERATOR, Verdict::Malicious, at, operator, what);
+    }
+}
+
+/// `keras_metadata.pb`: a configuration in JSON for each object.
+pub(crate) fn keras_metadata(scan: &mut Scan<'_>, view: View<'_>) -> String {
+    let mut feed = Feed::view(view);
+    if let Err(stop) = metadata(scan, &mut feed, view.size()) {
+        scan.stopped(stop, feed.offset());
+    }
+    "keras metadata".to_owned()
+}
+
+fn metadata(scan: &mut Scan<'_>, feed: &mut Feed<'_>, end: u64) -> Result<(), Stop> {
+    while let Some(field) = next(feed, end)? {
+        match field {
+            Field::Bytes(1, to) => {
+                while let Some(inner) = next(feed, to)? {
+                    match inner {
+                        Field::Bytes(5, to) => {
+                            let outer = feed.end_at(to);
+                            let json = feed.rest(scan.limits.document_bytes);
+                            feed.end_at(outer);
+                            keras::config(scan, &json?);
+                        }
+                        Field::Bytes(_, to) => pass(feed, to)?,
+                        _ => {}
+                    }
+                }
+            }
+            Field::Bytes(_, to) => pass(feed, to)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,263 @@
+//! `scan model`: opens files, hands their bytes to the scanner a piece at a time, prints what it found. Judges nothing.
+
+use std::{
+    cell::Cell,
+    fs::File,
+    io::{self, Write},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use anstyle::{AnsiColor, Style};
+use bartizan_artifact::{
+    Baseline, Limits, Report, Source, Suppression, Verdict, cover, model,
+    output::{html, json, junit, sarif, worst},
+    settle, shown,
+};
+use bartizan_types::Timestamp;
+use indicatif::ProgressBar;
+use serde::Deserialize;
+
+use crate::{
+    cli::{FailOn, ScanFormat, ScanModel},
+    exit::Exit,
+    failure::{Failure, file},
+    output::Output,
+};
+
+/// Files of one scan.
+const FILES_MAX: usize = 1_000_000;
+/// Folders within folders.
+const DEPTH_MAX: usize = 64;
+/// Bytes of a baseline or a file of suppressions.
+const LIST_BYTES_MAX: u64 = 64 << 20;
+
+/// A file, read where the scanner asks. Reading moves the bar to the furthest byte.
+struct OpenFile<'b> {
+    file: File,
+    size: u64,
+    furthest: Cell<u64>,
+    bar: &'b ProgressBar,
+}
+
+impl Source for OpenFile<'_> {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize> {
+        let read = loop {
+            match self.file.read_at(into, at) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        let end = at.saturating_add(read as u64);
+        if let Some(new) = end.checked_sub(self.furthest.get()) {
+            self.bar.inc(new);
+            self.furthest.set(end);
+        }
+        Ok(read)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Suppressions {
+    #[serde(default)]
+    suppress: Vec<Suppression>,
+}
+
+/// Scans what the command line names.
+fn model_files(scan: &ScanModel, out: Output) -> Result<Vec<Report>, Failure> {
+    let mut files = Vec::new();
+    for path in &scan.paths {
+        let there = std::fs::metadata(path).map_err(file("reading", path))?;
+        if there.is_dir() {
+            walk(path, 0, &mut files)?;
+        } else {
+            files.push(path.clone());
+        }
+    }
+    files.sort();
+    files.dedup();
+    let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |there| there.len());
+    let bar = out.progress(files.iter().map(size).sum(), "scanning");
+    let limits = Limits::default();
+    let mut reports = Vec::with_capacity(files.len());
+    for path in &files {
+        let there = std::fs::metadata(path).map_err(file("reading", path))?;
+        if !there.is_file() {
+            let message = format!("`{}` is no plain file", path.display());
+            return Err(Failure::new(Exit::Files, message));
+        }
+        let open = OpenFile {
+            file: File::open(path).map_err(file("opening", path))?,
+            size: there.len(),
+            furthest: Cell::new(0),
+            bar: &bar,
+        };
+        let name = path.to_string_lossy();
+        reports.push(model(&name, &open, &limits));
+        bar.inc(open.size.saturating_sub(open.furthest.get()));
+    }
+    bar.finish_and_clear();
+    settle(&mut reports);
+    Ok(reports)
+}
+
+/// Plain files below a folder. Links are not followed: they could lead anywhere.
+fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    if depth > DEPTH_MAX || files.len() > FILES_MAX {
+        let message = format!("`{}` holds more folders or files than one scan takes", folder.display());
+        return Err(Failure::new(Exit::Files, message));
+    }
+    for entry in std::fs::read_dir(folder).map_err(file("reading", folder))? {
+        let entry = entry.map_err(file("reading", folder))?;
+        let kind = entry.file_type().map_err(file("reading", folder))?;
+        if kind.is_dir() && entry.file_name() != ".git" {
+            walk(&entry.path(), depth + 1, files)?;
+        } else if kind.is_file() {
+            files.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Runs the verb.
+pub(crate) fn model_verb(out: Output, scan: &ScanModel) -> Result<Exit, Failure> {
+    let baseline = match &scan.baseline {
+        Some(path) => read_baseline(path)?,
+        None => Baseline::default(),
+    };
+    let suppressions = match &scan.suppress {
+        Some(path) => read_suppressions(path)?,
+        None => Vec::new(),
+    };
+    let mut reports = model_files(scan, out)?;
+    for ended in cover(&mut reports, &baseline, &suppressions, &today()) {
+        out.remark(&format!(
+            "the suppression of `{}` ended on {} and covers nothing",
+            ended.rule, ended.until
+        ));
+    }
+    if let Some(path) = &scan.write_baseline {
+        let text = serde_json::to_vec_pretty(&Baseline::of(&reports))
+            .map_err(|error| Failure::new(Exit::Bug, "the baseline can't be written as JSON").because(error))?;
+        std::fs::write(path, text).map_err(file("writing", path))?;
+    }
+    print(out, scan, &reports)?;
+    let limit = match scan.fail_on {
+        FailOn::Unknown => Verdict::Unknown,
+        FailOn::Suspicious => Verdict::Suspicious,
+        FailOn::Malicious => Verdict::Malicious,
+    };
+    Ok(if worst(&reports) >= limit { Exit::Refused } else { Exit::Done })
+}
+
+/// The day in UTC.
+fn today() -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let text = Timestamp::from_unix_seconds(now.map_or(0, |since| since.as_secs())).to_string();
+    text.get(..10).unwrap_or_default().to_owned()
+}
+
+fn read_list(path: &Path) -> Result<String, Failure> {
+    let size = std::fs::metadata(path).map_err(file("reading", path))?.len();
+    if size > LIST_BYTES_MAX {
+        let message = format!("`{}` has {size} bytes, the limit is {LIST_BYTES_MAX}", path.display());
+        return Err(Failure::new(Exit::Files, message));
+    }
+    std::fs::read_to_string(path).map_err(file("reading", path))
+}
+
+fn read_baseline(path: &Path) -> Result<Baseline, Failure> {
+    let wrong = || Failure::new(Exit::Config, format!("`{}` is no baseline", path.display()));
+    let baseline: Baseline = serde_json::from_str(&read_list(path)?).map_err(|error| wrong().because(error))?;
+    if baseline.version == 1 { Ok(baseline) } else { Err(wrong()) }
+}
+
+fn read_suppressions(path: &Path) -> Result<Vec<Suppression>, Failure> {
+    let wrong = || Failure::new(Exit::Config, format!("`{}` holds no suppressions", path.display()));
+    let read: Suppressions = toml::from_str(&read_list(path)?).map_err(|error| wrong().because(error))?;
+    for suppression in &read.suppress {
+        if let Some(fault) = suppression.fault() {
+            let message = format!("suppression of `{}` in `{}`: {fault}", suppression.rule, path.display());
+            return Err(Failure::new(Exit::Config, message));
+        }
+    }
+    Ok(read.suppress)
+}
+
+fn print(out: Output, scan: &ScanModel, reports: &[Report]) -> Result<(), Failure> {
+    let format = match scan.format {
+        ScanFormat::Text if out.json => ScanFormat::Json,
+        other => other,
+    };
+    let text = match format {
+        ScanFormat::Json => format!("{}\n", json(reports)),
+        ScanFormat::Sarif => format!("{}\n", sarif(reports)),
+        ScanFormat::Junit => junit(reports),
+        ScanFormat::Html => html(reports),
+        ScanFormat::Text if scan.out.is_none() => {
+            let lines = Output { json: false, ..out };
+            return lines.emit(&(), |to| people(to, scan.all, reports));
+        }
+        ScanFormat::Text => {
+            let mut plain = anstream::StripStream::new(Vec::new());
+            people(&mut plain, scan.all, reports)
+                .map_err(|error| Failure::new(Exit::Bug, "the answer can't be written").because(error))?;
+            String::from_utf8_lossy(&plain.into_inner()).into_owned()
+        }
+    };
+    match &scan.out {
+        Some(path) => std::fs::write(path, text).map_err(file("writing", path)),
+        None => out.raw(text.as_bytes()),
+    }
+}
+
+fn people(to: &mut dyn Write, all: bool, reports: &[Report]) -> io::Result<()> {
+    for report in reports {
+        if report.verdict == Verdict::Clean && report.findings.is_empty() && !all {
+            continue;
+        }
+        let name = shown(report.file.as_bytes(), 4096);
+        writeln!(to, "{} {name} ({})", verdict(report.verdict), report.format)?;
+        for finding in &report.findings {
+            let member = match finding.place.member.as_str() {
+                "" => String::new(),
+                member => format!("{member} "),
+            };
+            let times = if finding.count > 1 { format!(", {} times", finding.count) } else { String::new() };
+            let what = shown(finding.what.as_bytes(), 400);
+            writeln!(to, "  {} {member}@{}{times}: {what}", verdict(finding.severity), finding.place.offset)?;
+            let known: Vec<&str> = finding.rule.cve.iter().chain(finding.rule.atlas).copied().collect();
+            writeln!(to, "    {}: {}; {}. {}", finding.rule.id, finding.rule.title, finding.rule.remedy, known.join(" "))?;
+            if let Some(why) = &finding.covered {
+                writeln!(to, "    covered: {}", shown(why.as_bytes(), 400))?;
+            }
+        }
+    }
+    let count = |wanted: Verdict| reports.iter().filter(|report| report.verdict == wanted).count();
+    writeln!(
+        to,
+        "{} files: {} malicious, {} suspicious, {} unknown, {} clean",
+        reports.len(),
+        count(Verdict::Malicious),
+        count(Verdict::Suspicious),
+        count(Verdict::Unknown),
+        count(Verdict::Clean)
+    )
+}
+
+fn verdict(verdict: Verdict) -> String {
+    let colour = match verdict {
+        Verdict::Clean => AnsiColor::Green,
+        Verdict::Unknown => AnsiColor::Cyan,
+        Verdict::Suspicious => AnsiColor::Yellow,
+        Verdict::Malicious => AnsiColor::Red,
+    };
+    let style = Style::new().bold().fg_color(Some(colour.into()));
+    format!("{style}{}{style:#}", verdict.word())
+}
