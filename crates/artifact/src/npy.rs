@@ -58,7 +58,9 @@ fn array(scan: &mut Scan<'_>, feed: &mut Feed<'_>) -> Result<bool, Stop> {
     }
     let header = feed.need(length)?.to_vec();
     let Some(header) = Header::of(&header) else {
-        return Ok(odd(scan, at, "has a header that numpy does not write".to_owned()));
+        let what = "has a header that is not the literal that numpy writes".to_owned();
+        scan.find(&rule::NUMPY_HEADER, Verdict::Suspicious, at, "literal", what);
+        return Ok(false);
     };
     if header.object {
         return Ok(pickle::single(feed, scan, &pickle::Context::default()));

@@ -472,6 +472,9 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
             op::STRING if whole => match super::escape::string(&line) {
                 Some(text) => {
                     let value = self.texts.push(&text);
+                    if super::nested::may_hold(&text) {
+                        self.look_inside_short(&text);
+                    }
                     self.push(value)
                 }
                 None => Err(Halt::State("a string without its quotes")),
@@ -521,6 +524,10 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
         }
         let bytes = self.feed.need(length as usize)?;
         let value = self.texts.push(bytes);
+        if super::nested::may_hold(bytes) {
+            let held = bytes.to_vec();
+            self.look_inside_short(&held);
+        }
         self.push(value)
     }
 

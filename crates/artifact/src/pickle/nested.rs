@@ -58,7 +58,9 @@ impl Machine<'_, '_, '_, '_> {
             .unwrap_or(Ending::Limit(0));
         self.feed.end_at(outer);
         let whole = ending.is_whole();
-        if !whole && self.scan.worst_since(mark) < Verdict::Malicious {
+        if matches!(ending, Ending::Limit(_)) {
+            super::tell(self.scan, &ending);
+        } else if !whole && self.scan.worst_since(mark) < Verdict::Malicious {
             self.scan.forget(mark);
         }
         Ok(whole)
@@ -93,18 +95,42 @@ impl Machine<'_, '_, '_, '_> {
     fn follow_decoded(&mut self, length: u64) -> Step {
         let most = usize::try_from(length).unwrap_or(usize::MAX).min(BUFFER);
         let decoded = decode(self.feed.peek(most)?);
-        let member = format!("text@{}", self.feed.offset());
+        self.follow_held(&decoded);
+        Ok(())
+    }
+
+    /// The same for a text short enough to have been read already.
+    pub(super) fn look_inside_short(&mut self, text: &[u8]) {
+        if self.context.probing {
+            return;
+        }
+        if encoded(text) {
+            let decoded = decode(text);
+            self.follow_held(&decoded);
+        } else if text.contains(&b'\n') {
+            self.follow_held(text);
+        }
+    }
+
+    /// Follows bytes that are at hand, and keeps what is found only if it runs code.
+    fn follow_held(&mut self, bytes: &[u8]) {
+        let held = bytes.to_vec();
+        let member = format!("text@{}", self.at);
         let depth = self.depth + 1;
         let mark = self.scan.mark();
         self.scan.inside(&member, |scan| {
-            let mut feed = Feed::view(View::all(&decoded));
+            let mut feed = Feed::view(View::all(&held));
             super::one(&mut feed, scan, &super::Context::default(), depth);
         });
         if self.scan.worst_since(mark) < Verdict::Malicious {
             self.scan.forget(mark);
         }
-        Ok(())
     }
+}
+
+/// Whether a text's first byte is one that an encoded pickle, or one of protocol 0, begins with.
+pub(super) fn may_hold(text: &[u8]) -> bool {
+    text.len() >= 16 && matches!(text, [b'g' | b'Y' | b'K' | b'8' | b'6' | b'2' | b'c' | b'(' | b']' | b'}', ..])
 }
 
 /// Whether it begins as an encoded pickle does.
