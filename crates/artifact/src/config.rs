@@ -52,7 +52,11 @@ pub(crate) fn yaml(scan: &mut Scan<'_>, bytes: &[u8]) {
             }
         }
         // A quoted key may spell anything.
-        if text.contains("\\x5f") || text.contains("\\u005f") || text.contains("\\x5F") || text.contains("\\x74") {
+        if text.contains("\\x5f")
+            || text.contains("\\u005f")
+            || text.contains("\\x5F")
+            || text.contains("\\x74")
+        {
             let what = "spells letters by number where a key could be".to_owned();
             scan.find(&rule::HYDRA_TARGET, Verdict::Suspicious, at, "escapes", what);
         }
@@ -62,9 +66,19 @@ pub(crate) fn yaml(scan: &mut Scan<'_>, bytes: &[u8]) {
 
 fn judge(scan: &mut Scan<'_>, at: u64, target: &str) {
     let (module, name) = target.rsplit_once('.').unwrap_or(("", target));
-    let own = ["nemo.", "torch.nn.", "torch.optim.", "torchvision.transforms.", "pytorch_lightning.", "lightning.", "omegaconf."];
+    let own = [
+        "nemo.",
+        "torch.nn.",
+        "torch.optim.",
+        "torchvision.transforms.",
+        "pytorch_lightning.",
+        "lightning.",
+        "omegaconf.",
+    ];
     let a_class = name.starts_with(|first: char| first.is_ascii_uppercase());
-    let plain = target.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
+    let plain = target
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
     if plain && a_class && own.iter().any(|own| target.starts_with(own)) && !target.contains("__") {
         return;
     }

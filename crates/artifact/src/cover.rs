@@ -65,7 +65,10 @@ impl Suppression {
 
     fn covers(&self, finding: &crate::Finding) -> bool {
         finding.rule.id == self.rule
-            && self.subject.as_ref().is_none_or(|subject| *subject == finding.subject)
+            && self
+                .subject
+                .as_ref()
+                .is_none_or(|subject| *subject == finding.subject)
             && self.file.as_ref().is_none_or(|file| {
                 finding.place.file == *file || finding.place.file.ends_with(&format!("/{file}"))
             })
@@ -85,7 +88,11 @@ pub fn cover<'s>(
     for report in reports {
         for finding in &mut report.findings {
             if let Some(suppression) = live.iter().find(|suppression| suppression.covers(finding)) {
-                finding.covered = Some(format!("{} (until {})", suppression.reason.trim(), suppression.until));
+                finding.covered = Some(format!(
+                    "{} (until {})",
+                    suppression.reason.trim(),
+                    suppression.until
+                ));
             } else if baseline.findings.contains(&finding.fingerprint()) {
                 finding.covered = Some("in the baseline".to_owned());
             }

@@ -118,7 +118,9 @@ impl<'a> Feed<'a> {
         self.position = 0;
         self.bound();
         while self.filled < count {
-            let Some(space) = self.buffer.get_mut(self.filled..) else { break };
+            let Some(space) = self.buffer.get_mut(self.filled..) else {
+                break;
+            };
             let read = match &mut self.origin {
                 Origin::View(view) => view.read_at(self.next, space)?,
                 Origin::Stream(stream) => stream.read(space)?,
@@ -271,7 +273,10 @@ mod tests {
         for step in [1_u64, 70_000, 3, 65_536, 9] {
             assert_eq!(view.skip(step), stream.skip(step));
             assert_eq!(view.offset(), stream.offset());
-            assert_eq!(view.need(5).map(<[u8]>::to_vec), stream.need(5).map(<[u8]>::to_vec));
+            assert_eq!(
+                view.need(5).map(<[u8]>::to_vec),
+                stream.need(5).map(<[u8]>::to_vec)
+            );
         }
         assert_eq!(view.skip(1 << 20), Err(Stop::End));
         assert_eq!(stream.skip(1 << 20), Err(Stop::End));

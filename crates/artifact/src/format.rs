@@ -45,13 +45,16 @@ enum Kind {
 /// The ending of a name, in lower case.
 fn ending(name: &str) -> String {
     let last = name.rsplit(['/', '!']).next().unwrap_or_default();
-    last.rsplit_once('.').map_or_else(String::new, |(_, end)| end.to_lowercase())
+    last.rsplit_once('.')
+        .map_or_else(String::new, |(_, end)| end.to_lowercase())
 }
 
 /// A name without the ending of its packing.
 pub(crate) fn strip(name: &str) -> &str {
     match ending(name).as_str() {
-        "gz" | "bz2" | "xz" | "lzma" | "lz4" | "z" | "zlib" | "zst" => name.rsplit_once('.').map_or(name, |(front, _)| front),
+        "gz" | "bz2" | "xz" | "lzma" | "lz4" | "z" | "zlib" | "zst" => {
+            name.rsplit_once('.').map_or(name, |(front, _)| front)
+        }
         _ => name,
     }
 }
@@ -60,7 +63,8 @@ pub(crate) fn strip(name: &str) -> &str {
 pub(crate) fn leads_out(path: &str) -> bool {
     let path = path.replace('\\', "/");
     let mut letters = path.chars();
-    let drive = letters.next().is_some_and(|letter| letter.is_ascii_alphabetic()) && letters.next() == Some(':');
+    let drive =
+        letters.next().is_some_and(|letter| letter.is_ascii_alphabetic()) && letters.next() == Some(':');
     path.starts_with('/') || path.starts_with('~') || drive || path.split('/').any(|part| part == "..")
 }
 
@@ -79,7 +83,9 @@ fn sniff(head: &[u8], name: &str) -> Kind {
         [b'R', b'a', b'r', b'!', ..] => return Kind::Closed("rar"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => return Kind::Closed("zstd"),
         [b'Z', b'F', b'0', b'x', ..] => return Kind::Closed("zfile"),
-        [0x7f, b'E', b'L', b'F', ..] | [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] => return Kind::Program("native library"),
+        [0x7f, b'E', b'L', b'F', ..] | [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] => {
+            return Kind::Program("native library");
+        }
         [b'M', b'Z', 0x90 | 0x78 | 0x50, 0, ..] => return Kind::Program("native library"),
         [0x89, b'P', b'N', b'G', ..] => return Kind::Inert("png"),
         [0xff, 0xd8, 0xff, ..] => return Kind::Inert("jpeg"),
@@ -109,7 +115,9 @@ fn by_name(head: &[u8], name: &str) -> Kind {
         (_, "gguf") => return Kind::Gguf,
         (_, "h5" | "hdf5" | "keras") => return Kind::Hdf5,
         (_, "tar") => return Kind::Tar,
-        (_, "py" | "sh" | "ps1" | "bat" | "pyc" | "so" | "dll" | "dylib" | "exe" | "pth2") => return Kind::Program("program"),
+        (_, "py" | "sh" | "ps1" | "bat" | "pyc" | "so" | "dll" | "dylib" | "exe" | "pth2") => {
+            return Kind::Program("program");
+        }
         _ => {}
     }
     let trimmed = head.trim_ascii_start();
@@ -143,7 +151,21 @@ fn by_name(head: &[u8], name: &str) -> Kind {
 fn is_pickled(name: &str) -> bool {
     matches!(
         ending(name).as_str(),
-        "pkl" | "pickle" | "pt" | "pth" | "bin" | "ckpt" | "joblib" | "dill" | "p" | "pk" | "dat" | "data" | "mar" | "sav" | "model"
+        "pkl"
+            | "pickle"
+            | "pt"
+            | "pth"
+            | "bin"
+            | "ckpt"
+            | "joblib"
+            | "dill"
+            | "p"
+            | "pk"
+            | "dat"
+            | "data"
+            | "mar"
+            | "sav"
+            | "model"
     )
 }
 
@@ -161,7 +183,13 @@ pub(crate) fn whole(scan: &mut Scan<'_>, view: View<'_>, name: &str) -> String {
     // A ZIP is read from its end: whatever is before it, some loader takes the file for one.
     if kind != Kind::Zip && view.size() > 22 && zip::has_end(view) {
         let what = format!("it begins as {found} and ends as a ZIP");
-        scan.find(&rule::TWO_READINGS, Verdict::Suspicious, 0, "zip at the end", what);
+        scan.find(
+            &rule::TWO_READINGS,
+            Verdict::Suspicious,
+            0,
+            "zip at the end",
+            what,
+        );
         let inner = zip::read(scan, view);
         found = format!("{found} and {inner}");
     }
@@ -173,9 +201,25 @@ pub(crate) fn whole(scan: &mut Scan<'_>, view: View<'_>, name: &str) -> String {
 fn disguised(scan: &mut Scan<'_>, kind: Kind, name: &str, found: &str) {
     let harmless = matches!(
         ending(name).as_str(),
-        "safetensors" | "gguf" | "onnx" | "json" | "txt" | "md" | "png" | "jpg" | "jpeg" | "gif" | "h5" | "hdf5" | "csv" | "yaml" | "yml"
+        "safetensors"
+            | "gguf"
+            | "onnx"
+            | "json"
+            | "txt"
+            | "md"
+            | "png"
+            | "jpg"
+            | "jpeg"
+            | "gif"
+            | "h5"
+            | "hdf5"
+            | "csv"
+            | "yaml"
+            | "yml"
     );
-    if harmless && (kind == Kind::Pickle || kind == Kind::Zip || matches!(kind, Kind::Packed(_) | Kind::Closed(_))) {
+    if harmless
+        && (kind == Kind::Pickle || kind == Kind::Zip || matches!(kind, Kind::Packed(_) | Kind::Closed(_)))
+    {
         let what = format!("is {found}, and its name says otherwise");
         scan.find(&rule::DISGUISED, Verdict::Suspicious, 0, "name", what);
     }
@@ -183,7 +227,9 @@ fn disguised(scan: &mut Scan<'_>, kind: Kind, name: &str, found: &str) {
 
 fn by_kind(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Kind, head: &[u8]) -> String {
     match kind {
-        Kind::Pickle | Kind::Numpy | Kind::Packed(_) | Kind::Tar => forward(scan, &mut Feed::view(view), name, kind),
+        Kind::Pickle | Kind::Numpy | Kind::Packed(_) | Kind::Tar => {
+            forward(scan, &mut Feed::view(view), name, kind)
+        }
         Kind::Zip => zip::read(scan, view),
         Kind::Hdf5 => hdf5::read(scan, view),
         Kind::Gguf => gguf::read(scan, view),
@@ -196,18 +242,32 @@ fn by_kind(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Kind, head: &[
         Kind::Inert(word) => word.to_owned(),
         Kind::Closed(word) => {
             let what = format!("is packed as {word}, which is not looked into");
-            let severity = if is_pickled(name) { Verdict::Suspicious } else { Verdict::Unknown };
+            let severity = if is_pickled(name) {
+                Verdict::Suspicious
+            } else {
+                Verdict::Unknown
+            };
             scan.find(&rule::ARCHIVE_UNSUPPORTED, severity, 0, word, what);
             word.to_owned()
         }
         Kind::Program(word) => {
-            let severity = if word == "program" { Verdict::Unknown } else { Verdict::Suspicious };
+            let severity = if word == "program" {
+                Verdict::Unknown
+            } else {
+                Verdict::Suspicious
+            };
             scan.find(&rule::SOURCE_CODE, severity, 0, name, format!("is a {word}"));
             word.to_owned()
         }
         Kind::Empty => {
             if is_pickled(name) {
-                scan.find(&rule::UNREADABLE, Verdict::Unknown, 0, "empty", "is empty".to_owned());
+                scan.find(
+                    &rule::UNREADABLE,
+                    Verdict::Unknown,
+                    0,
+                    "empty",
+                    "is empty".to_owned(),
+                );
             }
             "empty".to_owned()
         }
@@ -225,7 +285,13 @@ fn forward(scan: &mut Scan<'_>, feed: &mut Feed<'_>, name: &str, kind: Kind) -> 
             // Two letters announce zlib, and five bytes lzma: short enough to be met by chance.
             if found.ends_with("unreadable") && scan.opcodes == opcodes && !is_pickled(name) {
                 scan.forget(mark);
-                scan.find(&rule::UNRECOGNISED, Verdict::Unknown, 0, "format", "is no known format".to_owned());
+                scan.find(
+                    &rule::UNRECOGNISED,
+                    Verdict::Unknown,
+                    0,
+                    "format",
+                    "is no known format".to_owned(),
+                );
             }
             found
         }
@@ -289,15 +355,26 @@ fn text(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Kind) -> String {
             Ok(bytes) => match kind {
                 Kind::Json => return json::file(scan, &bytes, name),
                 Kind::Xml => return xml::read(scan, &bytes),
-                _ if template::is_one(name) => return template::judge(scan, "template", &String::from_utf8_lossy(&bytes)),
+                _ if template::is_one(name) => {
+                    return template::judge(scan, "template", &String::from_utf8_lossy(&bytes));
+                }
                 _ => config::yaml(scan, &bytes),
             },
             // Big trees of numbers are JSON too; only what could be configuration has to be read.
             Err(_) if kind == Kind::Json && ending(name) != "json" => {}
             Err(stop) => scan.stopped(stop, 0),
         }
-    } else if is_pickled(name) && ending(name) != "model" && !view.bytes(0, 4).unwrap_or_default().starts_with(b"tree") {
-        scan.find(&rule::UNRECOGNISED, Verdict::Unknown, 0, "format", "is text, and its name is a pickle's".to_owned());
+    } else if is_pickled(name)
+        && ending(name) != "model"
+        && !view.bytes(0, 4).unwrap_or_default().starts_with(b"tree")
+    {
+        scan.find(
+            &rule::UNRECOGNISED,
+            Verdict::Unknown,
+            0,
+            "format",
+            "is text, and its name is a pickle's".to_owned(),
+        );
     }
     "text".to_owned()
 }
@@ -306,7 +383,15 @@ fn text(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Kind) -> String {
 pub(crate) fn torchscript(scan: &mut Scan<'_>, text: &[u8]) {
     let text = String::from_utf8_lossy(text);
     const FILES: [&str; 9] = [
-        "aten.from_file", "aten::from_file", "torch.from_file", "torch.save", "torch.load", "aten.save", "aten::save", "torch.ops.", "prim.PythonOp",
+        "aten.from_file",
+        "aten::from_file",
+        "torch.from_file",
+        "torch.save",
+        "torch.load",
+        "aten.save",
+        "aten::save",
+        "torch.ops.",
+        "prim.PythonOp",
     ];
     for (line, code) in text.lines().enumerate() {
         let word = FILES.iter().find(|word| code.contains(**word));
@@ -314,13 +399,27 @@ pub(crate) fn torchscript(scan: &mut Scan<'_>, text: &[u8]) {
             let what = format!("line {}: `{word}` reads or writes files", line + 1);
             scan.find(&rule::SCRIPT, Verdict::Malicious, line as u64, word, what);
         }
-        let own = ["prim.", "aten.", "quantized.", "inductor.", "_caffe2.", "profiler.", "sparse."];
+        let own = [
+            "prim.",
+            "aten.",
+            "quantized.",
+            "inductor.",
+            "_caffe2.",
+            "profiler.",
+            "sparse.",
+        ];
         if let Some((_, called)) = code.split_once("ops.")
             && !own.iter().any(|known| called.starts_with(known))
             && called.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_')
         {
-            let name: String = called.chars().take_while(|letter| letter.is_alphanumeric() || "._".contains(*letter)).collect();
-            let what = format!("line {}: `ops.{name}` is an operator of a library that is not in the file", line + 1);
+            let name: String = called
+                .chars()
+                .take_while(|letter| letter.is_alphanumeric() || "._".contains(*letter))
+                .collect();
+            let what = format!(
+                "line {}: `ops.{name}` is an operator of a library that is not in the file",
+                line + 1
+            );
             scan.find(&rule::SCRIPT, Verdict::Unknown, line as u64, &name, what);
         }
     }

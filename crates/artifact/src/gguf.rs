@@ -20,7 +20,9 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>) -> String {
     if let Err(stop) = header(scan, &mut feed, view.size()) {
         let at = feed.offset();
         match stop {
-            Stop::End | Stop::Corrupt => lies(scan, at, "header", "a length or type in the header can't be true"),
+            Stop::End | Stop::Corrupt => {
+                lies(scan, at, "header", "a length or type in the header can't be true")
+            }
             other => scan.stopped(other, at),
         }
     }
@@ -28,7 +30,13 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>) -> String {
 }
 
 fn lies(scan: &mut Scan<'_>, at: u64, subject: &str, what: &str) {
-    scan.find(&rule::GGUF_HEADER, Verdict::Suspicious, at, subject, what.to_owned());
+    scan.find(
+        &rule::GGUF_HEADER,
+        Verdict::Suspicious,
+        at,
+        subject,
+        what.to_owned(),
+    );
 }
 
 fn header(scan: &mut Scan<'_>, feed: &mut Feed<'_>, size: u64) -> Result<(), Stop> {
@@ -81,7 +89,9 @@ fn header(scan: &mut Scan<'_>, feed: &mut Feed<'_>, size: u64) -> Result<(), Sto
         }
         let mut count = 1_u64;
         for _ in 0..sides {
-            count = count.checked_mul(u64::from_le_bytes(feed.array()?)).ok_or(Stop::Corrupt)?;
+            count = count
+                .checked_mul(u64::from_le_bytes(feed.array()?))
+                .ok_or(Stop::Corrupt)?;
         }
         let _kind: [u8; 4] = feed.array()?;
         let offset = u64::from_le_bytes(feed.array()?);
@@ -89,7 +99,10 @@ fn header(scan: &mut Scan<'_>, feed: &mut Feed<'_>, size: u64) -> Result<(), Sto
         furthest = furthest.max(offset.checked_add(count / 8).ok_or(Stop::Corrupt)?);
     }
     let start = feed.offset().next_multiple_of(alignment);
-    if start.checked_add(furthest).is_none_or(|end| end > size.max(start)) {
+    if start
+        .checked_add(furthest)
+        .is_none_or(|end| end > size.max(start))
+    {
         lies(scan, start, "tensors", "a tensor lies past the end of the file");
     }
     Ok(())
@@ -100,14 +113,24 @@ fn string(feed: &mut Feed<'_>, most: u64) -> Result<Vec<u8>, Stop> {
     if length > most {
         return Err(Stop::Corrupt);
     }
-    let end = feed.offset().checked_add(length).filter(|end| *end <= feed.end()).ok_or(Stop::End)?;
+    let end = feed
+        .offset()
+        .checked_add(length)
+        .filter(|end| *end <= feed.end())
+        .ok_or(Stop::End)?;
     let outer = feed.end_at(end);
     let text = feed.rest(usize::try_from(most).unwrap_or(usize::MAX));
     feed.end_at(outer);
     text
 }
 
-fn value(scan: &mut Scan<'_>, feed: &mut Feed<'_>, kind: u32, depth: u32, subject: Option<&str>) -> Result<(), Stop> {
+fn value(
+    scan: &mut Scan<'_>,
+    feed: &mut Feed<'_>,
+    kind: u32,
+    depth: u32,
+    subject: Option<&str>,
+) -> Result<(), Stop> {
     let size = match kind {
         0 | 1 | 7 => 1,
         2 | 3 => 2,

@@ -4,13 +4,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use crate::{
-    feed::Stop,
-    finding::Verdict,
-    keras, pickle, rule,
-    scan::Scan,
-    source::View,
-};
+use crate::{feed::Stop, finding::Verdict, keras, pickle, rule, scan::Scan, source::View};
 
 /// Objects that are followed.
 const OBJECTS: usize = 1 << 18;
@@ -181,7 +175,13 @@ impl Walk<'_> {
             }
             0x07 => {
                 let what = "a data set keeps its data in another file".to_owned();
-                scan.find(&rule::HDF5_EXTERNAL, Verdict::Malicious, at, "external data", what);
+                scan.find(
+                    &rule::HDF5_EXTERNAL,
+                    Verdict::Malicious,
+                    at,
+                    "external data",
+                    what,
+                );
                 Ok(())
             }
             _ => Ok(()),
@@ -206,8 +206,17 @@ impl Walk<'_> {
             1 => {}
             _ => {
                 let target = body.get(place..).unwrap_or_default();
-                let what = format!("a link leads to another file: `{}`", crate::finding::shown(target, 100));
-                scan.find(&rule::HDF5_EXTERNAL, Verdict::Malicious, at, "external link", what);
+                let what = format!(
+                    "a link leads to another file: `{}`",
+                    crate::finding::shown(target, 100)
+                );
+                scan.find(
+                    &rule::HDF5_EXTERNAL,
+                    Verdict::Malicious,
+                    at,
+                    "external link",
+                    what,
+                );
             }
         }
         Ok(())
@@ -250,7 +259,11 @@ impl Walk<'_> {
     fn attribute(&mut self, scan: &mut Scan<'_>, body: &[u8], at: u64) -> Followed {
         let version = number(body, 0, 1);
         let padded = version == 1;
-        let (name, kind, space) = (number(body, 2, 2) as usize, number(body, 4, 2) as usize, number(body, 6, 2) as usize);
+        let (name, kind, space) = (
+            number(body, 2, 2) as usize,
+            number(body, 4, 2) as usize,
+            number(body, 6, 2) as usize,
+        );
         let round = |size: usize| if padded { size.next_multiple_of(8) } else { size };
         let start = if version == 3 { 9 } else { 8 };
         let name_end = start + round(name);
@@ -267,7 +280,10 @@ impl Walk<'_> {
             9 if number(kind, 1, 1) & 15 == 1 || number(kind, 4, 4) == 16 => self.heap(data)?,
             _ => Vec::new(),
         };
-        let end = text.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let end = text
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |last| last + 1);
         let text = text.get(..end).unwrap_or_default();
         match name.as_str() {
             "model_config" | "training_config" | "layer_config" | "config" => {
@@ -276,7 +292,11 @@ impl Walk<'_> {
                     scan.inside(&format!("@{name}"), |scan| keras::config(scan, text));
                 }
             }
-            _ if matches!(text, [0x80, 0..=5, ..] | [b'c' | b'(' | b'd' | b'l' | b'}' | b']', ..]) && text.len() > 2 => {
+            _ if matches!(
+                text,
+                [0x80, 0..=5, ..] | [b'c' | b'(' | b'd' | b'l' | b'}' | b']', ..]
+            ) && text.len() > 2 =>
+            {
                 // PyTables and pandas keep Python objects in attributes as pickles.
                 let held = text.to_vec();
                 scan.inside(&format!("@{name}"), |scan| pickle::guess(scan, View::all(&held)));
@@ -302,7 +322,8 @@ impl Walk<'_> {
             let (there, size) = (number(&collection, place, 2), number(&collection, place + 8, 8));
             let size = usize::try_from(size).map_err(|_| Lost::Odd(at, "a heap entry that is too large"))?;
             if there == index {
-                let whole = collection.get(place + 16..(place + 16).saturating_add(size.min(length as usize)));
+                let whole =
+                    collection.get(place + 16..(place + 16).saturating_add(size.min(length as usize)));
                 return Ok(whole.unwrap_or_default().to_vec());
             }
             if there == 0 {

@@ -36,7 +36,9 @@ impl Json {
     /// A number without a fraction, from nought on.
     pub(crate) fn whole(&self) -> Option<u64> {
         match self {
-            Self::Number(number) if *number >= 0.0 && number.fract() == 0.0 && *number < 9e15 => Some(*number as u64),
+            Self::Number(number) if *number >= 0.0 && number.fract() == 0.0 && *number < 9e15 => {
+                Some(*number as u64)
+            }
             _ => None,
         }
     }
@@ -118,12 +120,21 @@ pub(crate) fn parse(scan: &mut Scan<'_>, bytes: &[u8]) -> Option<Json> {
         Ok(json) => Some(json),
         Err(fault) => {
             let twice = fault.to_string().contains("twice");
-            let severity = if twice { Verdict::Suspicious } else { Verdict::Unknown };
-            let what = format!("line {}, column {}: {}", fault.line(), fault.column(), if twice {
-                "a key is there twice; readers take either"
+            let severity = if twice {
+                Verdict::Suspicious
             } else {
-                "not JSON, or nested too deep"
-            });
+                Verdict::Unknown
+            };
+            let what = format!(
+                "line {}, column {}: {}",
+                fault.line(),
+                fault.column(),
+                if twice {
+                    "a key is there twice; readers take either"
+                } else {
+                    "not JSON, or nested too deep"
+                }
+            );
             scan.find(&rule::JSON_BROKEN, severity, 0, "document", what);
             None
         }
@@ -137,7 +148,9 @@ pub(crate) fn file(scan: &mut Scan<'_>, bytes: &[u8], name: &str) -> String {
         // JSON lines, or text that begins with a brace.
         return "text".to_owned();
     }
-    let Some(json) = parse(scan, bytes) else { return "json".to_owned() };
+    let Some(json) = parse(scan, bytes) else {
+        return "json".to_owned();
+    };
     let mut templates = Vec::new();
     json.walk("", &mut |key, value| {
         let text = match value {
@@ -150,7 +163,8 @@ pub(crate) fn file(scan: &mut Scan<'_>, bytes: &[u8], name: &str) -> String {
         template::judge(scan, "chat_template", text);
     }
     if json.get("auto_map").is_some() {
-        let what = "`auto_map` makes loaders that trust remote code import Python files of this folder".to_owned();
+        let what =
+            "`auto_map` makes loaders that trust remote code import Python files of this folder".to_owned();
         scan.find(&rule::REMOTE_CODE, Verdict::Unknown, 0, "auto_map", what);
     }
     let keras = json.get("class_name").is_some() && json.get("config").is_some();

@@ -9,15 +9,42 @@ use crate::{
 
 /// Modules whose classes are Keras' own.
 const OWN: [&str; 16] = [
-    "layers", "initializers", "optimizers", "losses", "metrics", "regularizers", "constraints", "activations", "models",
-    "dtype_policies", "random", "quantizers", "engine", "legacy", "backend", "distribution",
+    "layers",
+    "initializers",
+    "optimizers",
+    "losses",
+    "metrics",
+    "regularizers",
+    "constraints",
+    "activations",
+    "models",
+    "dtype_policies",
+    "random",
+    "quantizers",
+    "engine",
+    "legacy",
+    "backend",
+    "distribution",
 ];
 /// Classes that hold code or load it from somewhere.
 const CODE: [&str; 8] = [
-    "Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer", "FunctionLayer", "TFOpLambda", "ExternalLayer",
+    "Lambda",
+    "TorchModuleWrapper",
+    "TFSMLayer",
+    "JaxLayer",
+    "FlaxLayer",
+    "FunctionLayer",
+    "TFOpLambda",
+    "ExternalLayer",
 ];
 /// Keys under which layers keep a path or an address that they read when they are made.
-const PATHS: [&str; 5] = ["vocabulary", "filepath", "vocabulary_file", "vocab_file", "file_path"];
+const PATHS: [&str; 5] = [
+    "vocabulary",
+    "filepath",
+    "vocabulary_file",
+    "vocab_file",
+    "file_path",
+];
 
 /// `config.json` of an archive, or the attribute of an H5 file.
 pub(crate) fn config(scan: &mut Scan<'_>, text: &[u8]) {
@@ -39,13 +66,22 @@ fn object(scan: &mut Scan<'_>, value: &Json) {
     let class = value.get("class_name").and_then(Json::text);
     let module = value.get("module").and_then(Json::text);
     for key in PATHS {
-        if let Some(path) = value.get(key).and_then(Json::text).filter(|path| !path.is_empty()) {
+        if let Some(path) = value
+            .get(key)
+            .and_then(Json::text)
+            .filter(|path| !path.is_empty())
+        {
             let what = format!("reads `{path}` when it is loaded");
             scan.find(&rule::KERAS_PATH, Verdict::Suspicious, 0, key, what);
         }
     }
     let Some(class) = class else { return };
-    if CODE.contains(&class) || class.rsplit(['.', '>']).next().is_some_and(|last| CODE.contains(&last)) {
+    if CODE.contains(&class)
+        || class
+            .rsplit(['.', '>'])
+            .next()
+            .is_some_and(|last| CODE.contains(&last))
+    {
         let what = match class {
             "TFSMLayer" => "a `TFSMLayer` loads another model, from anywhere".to_owned(),
             _ => format!("a `{class}` layer holds code that runs with the model"),
@@ -73,8 +109,12 @@ fn object(scan: &mut Scan<'_>, value: &Json) {
         }
         None => {
             // Older files name no module; a registered class of somebody else has its package before a `>`.
-            let registered = value.get("registered_name").and_then(Json::text).unwrap_or_default();
-            if class.contains(['>', '.', '/']) || registered.contains('>') && !registered.starts_with("keras") {
+            let registered = value
+                .get("registered_name")
+                .and_then(Json::text)
+                .unwrap_or_default();
+            if class.contains(['>', '.', '/']) || registered.contains('>') && !registered.starts_with("keras")
+            {
                 custom(scan, class);
             }
         }
@@ -84,17 +124,26 @@ fn object(scan: &mut Scan<'_>, value: &Json) {
 fn is_own(module: &str) -> bool {
     let mut parts = module.split('.');
     let first = parts.next().unwrap_or_default();
-    let rest: Vec<&str> = parts.filter(|part| !matches!(*part, "src" | "_tf_keras" | "keras" | "api")).collect();
-    let keras = matches!(first, "keras" | "tf_keras") || first == "tensorflow" && module.starts_with("tensorflow.keras");
-    keras && (rest.is_empty() || rest.first().is_some_and(|part| OWN.contains(part)))
-        && !module.contains("utils") && !module.contains("saving") && !module.contains("config")
+    let rest: Vec<&str> = parts
+        .filter(|part| !matches!(*part, "src" | "_tf_keras" | "keras" | "api"))
+        .collect();
+    let keras = matches!(first, "keras" | "tf_keras")
+        || first == "tensorflow" && module.starts_with("tensorflow.keras");
+    keras
+        && (rest.is_empty() || rest.first().is_some_and(|part| OWN.contains(part)))
+        && !module.contains("utils")
+        && !module.contains("saving")
+        && !module.contains("config")
 }
 
 fn own(scan: &mut Scan<'_>, module: &str, class: &str) {
-    let plain = class.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let plain = class
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let a_class = class.starts_with(|first: char| first.is_ascii_uppercase());
     // Activations and losses are functions; they take numbers and give numbers.
-    let a_function = module.contains("activations") || module.contains("losses") || module.contains("metrics");
+    let a_function =
+        module.contains("activations") || module.contains("losses") || module.contains("metrics");
     if !plain || class.starts_with('_') || !(a_class || a_function) {
         let dotted = format!("{module}.{class}");
         let what = format!("calls `{dotted}` when it is loaded, which is no class of a model");
@@ -106,16 +155,40 @@ fn own(scan: &mut Scan<'_>, module: &str, class: &str) {
 fn builtin(scan: &mut Scan<'_>, class: &str, value: &Json) {
     let name = value.get("config").and_then(Json::text).unwrap_or_default();
     if class != "function" {
-        if !matches!(class, "NoneType" | "slice" | "bool" | "int" | "float" | "str" | "tuple" | "list" | "dict") {
+        if !matches!(
+            class,
+            "NoneType" | "slice" | "bool" | "int" | "float" | "str" | "tuple" | "list" | "dict"
+        ) {
             let what = format!("calls the built-in `{class}` when it is loaded");
             scan.find(&rule::KERAS_MODULE, Verdict::Malicious, 0, class, what);
         }
         return;
     }
     const KNOWN: [&str; 24] = [
-        "relu", "relu6", "gelu", "silu", "swish", "sigmoid", "hard_sigmoid", "tanh", "softmax", "log_softmax", "softplus", "softsign",
-        "selu", "elu", "celu", "linear", "exponential", "leaky_relu", "mish", "hard_silu", "mean_squared_error",
-        "binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy",
+        "relu",
+        "relu6",
+        "gelu",
+        "silu",
+        "swish",
+        "sigmoid",
+        "hard_sigmoid",
+        "tanh",
+        "softmax",
+        "log_softmax",
+        "softplus",
+        "softsign",
+        "selu",
+        "elu",
+        "celu",
+        "linear",
+        "exponential",
+        "leaky_relu",
+        "mish",
+        "hard_silu",
+        "mean_squared_error",
+        "binary_crossentropy",
+        "categorical_crossentropy",
+        "sparse_categorical_crossentropy",
     ];
     if KNOWN.contains(&name) {
         return;

@@ -67,7 +67,11 @@ fn array(scan: &mut Scan<'_>, feed: &mut Feed<'_>) -> Result<bool, Stop> {
     }
     match header.bytes {
         Some(bytes) => feed.skip(bytes).map(|()| true),
-        None => Ok(odd(scan, at, "has elements of a size that can't be told".to_owned())),
+        None => Ok(odd(
+            scan,
+            at,
+            "has elements of a size that can't be told".to_owned(),
+        )),
     }
 }
 
@@ -116,10 +120,16 @@ impl Header {
             count = count.checked_mul(side.trim_end_matches('L').parse().ok()?)?;
         }
         let keys = ["descr", "fortran_order", "shape"];
-        if keys.iter().any(|key| strings.iter().filter(|string| string == key).count() != 1) {
+        if keys
+            .iter()
+            .any(|key| strings.iter().filter(|string| string == key).count() != 1)
+        {
             return None;
         }
-        let codes: Vec<&String> = strings.iter().filter(|string| !keys.contains(&string.as_str())).collect();
+        let codes: Vec<&String> = strings
+            .iter()
+            .filter(|string| !keys.contains(&string.as_str()))
+            .collect();
         let object = codes.iter().any(|code| is_object(code));
         let bytes = match codes.as_slice() {
             [code] => size_of(code).and_then(|size| size.checked_mul(count)),
@@ -127,11 +137,14 @@ impl Header {
             fields if !plain.contains("$, [") && !plain.contains("(($") => {
                 let mut size = Some(0_u64);
                 for code in fields.iter().skip(1).step_by(2) {
-                    size = size.zip(size_of(code)).and_then(|(sum, size)| sum.checked_add(size));
+                    size = size
+                        .zip(size_of(code))
+                        .and_then(|(sum, size)| sum.checked_add(size));
                 }
                 // One bracket for each field, one for the shape of the whole; more are shapes of fields.
                 let subarrays = plain.matches('(').count() > fields.len() / 2 + 1 || fields.len() % 2 != 0;
-                size.filter(|_| !subarrays).and_then(|size| size.checked_mul(count))
+                size.filter(|_| !subarrays)
+                    .and_then(|size| size.checked_mul(count))
             }
             _ => None,
         };
@@ -149,7 +162,10 @@ fn is_object(code: &str) -> bool {
 fn size_of(code: &str) -> Option<u64> {
     let code = code.trim_start_matches(['<', '>', '|', '=']);
     let (kind, rest) = code.split_at_checked(1)?;
-    let number = rest.split('[').next().and_then(|digits| digits.parse::<u64>().ok());
+    let number = rest
+        .split('[')
+        .next()
+        .and_then(|digits| digits.parse::<u64>().ok());
     match kind {
         "b" | "i" | "u" | "f" | "c" | "V" | "S" | "a" | "M" | "m" => number,
         "U" => number?.checked_mul(4),

@@ -12,8 +12,16 @@ use crate::{
 
 /// Operators' domains that runtimes bring with them.
 const DOMAINS: [&str; 10] = [
-    "", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview", "ai.onnx.preview.training", "com.microsoft",
-    "com.microsoft.nchwc", "com.ms.internal.nhwc", "org.pytorch.aten",
+    "",
+    "ai.onnx",
+    "ai.onnx.ml",
+    "ai.onnx.training",
+    "ai.onnx.preview",
+    "ai.onnx.preview.training",
+    "com.microsoft",
+    "com.microsoft.nchwc",
+    "com.ms.internal.nhwc",
+    "org.pytorch.aten",
 ];
 /// Graphs within nodes within graphs.
 const DEPTH: u32 = 32;
@@ -57,22 +65,48 @@ impl Message {
 /// Looks into a model. Returns what it is.
 pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>) -> String {
     let mut feed = Feed::view(view);
-    let mut state = State { graphs: 0, own: Vec::new(), used: Vec::new() };
+    let mut state = State {
+        graphs: 0,
+        own: Vec::new(),
+        used: Vec::new(),
+    };
     if let Err(stop) = message(scan, &mut feed, view.size(), Message::Model, 0, &mut state) {
         let at = feed.offset();
         match stop {
             Stop::Cancelled | Stop::Broken => scan.stopped(stop, at),
-            _ => scan.find(&rule::PROTOBUF, Verdict::Unknown, at, "message", "is no well formed message, or nested too deep".to_owned()),
+            _ => scan.find(
+                &rule::PROTOBUF,
+                Verdict::Unknown,
+                at,
+                "message",
+                "is no well formed message, or nested too deep".to_owned(),
+            ),
         }
     } else if state.graphs == 0 {
-        scan.find(&rule::PROTOBUF, Verdict::Unknown, 0, "graph", "is no model: it has no graph".to_owned());
+        scan.find(
+            &rule::PROTOBUF,
+            Verdict::Unknown,
+            0,
+            "graph",
+            "is no model: it has no graph".to_owned(),
+        );
     }
     for (at, domain, kind) in state.used {
         // A domain of functions that the model brings along needs nobody's library.
         if !state.own.contains(&domain) {
-            let severity = if domain.contains("contrib") || kind.starts_with("Py") { Verdict::Suspicious } else { Verdict::Unknown };
+            let severity = if domain.contains("contrib") || kind.starts_with("Py") {
+                Verdict::Suspicious
+            } else {
+                Verdict::Unknown
+            };
             let what = format!("`{domain}.{kind}` runs native code that is not in the file");
-            scan.find(&rule::ONNX_CUSTOM, severity, at, &format!("{domain}.{kind}"), what);
+            scan.find(
+                &rule::ONNX_CUSTOM,
+                severity,
+                at,
+                &format!("{domain}.{kind}"),
+                what,
+            );
         }
     }
     "onnx".to_owned()
@@ -86,7 +120,14 @@ struct State {
     used: Vec<(u64, String, String)>,
 }
 
-fn message(scan: &mut Scan<'_>, feed: &mut Feed<'_>, end: u64, kind: Message, depth: u32, state: &mut State) -> Result<(), Stop> {
+fn message(
+    scan: &mut Scan<'_>,
+    feed: &mut Feed<'_>,
+    end: u64,
+    kind: Message,
+    depth: u32,
+    state: &mut State,
+) -> Result<(), Stop> {
     if depth > DEPTH {
         return Err(Stop::TooMuch);
     }
@@ -117,7 +158,11 @@ fn message(scan: &mut Scan<'_>, feed: &mut Feed<'_>, end: u64, kind: Message, de
         let known = DOMAINS.contains(&domain.as_str());
         if !known && state.used.len() < 1000 {
             state.used.push((start, domain, operator));
-        } else if operator == "EPContext" || operator == "PyOp" || operator == "PythonOp" || operator == "ATen" {
+        } else if operator == "EPContext"
+            || operator == "PyOp"
+            || operator == "PythonOp"
+            || operator == "ATen"
+        {
             let what = format!("`{operator}` runs code or loads a file that is not in the model");
             scan.find(&rule::ONNX_CUSTOM, Verdict::Suspicious, start, &operator, what);
         }
@@ -137,14 +182,19 @@ fn external(scan: &mut Scan<'_>, feed: &mut Feed<'_>, end: u64) -> Result<(), St
             _ => {}
         }
     }
-    if key == "location" && (format::leads_out(&value) || value.contains("://") || value.contains('\0') || value.is_empty()) {
+    if key == "location"
+        && (format::leads_out(&value) || value.contains("://") || value.contains('\0') || value.is_empty())
+    {
         let what = format!("reads tensor data from `{value}`");
         scan.find(&rule::ONNX_EXTERNAL, Verdict::Malicious, at, &value, what);
     } else if key == "location" {
         if scan.refers.len() < 1000 && !scan.refers.contains(&value) {
             scan.refers.push(value);
         }
-    } else if !matches!(key.as_str(), "location" | "offset" | "length" | "checksum" | "basepath") {
+    } else if !matches!(
+        key.as_str(),
+        "location" | "offset" | "length" | "checksum" | "basepath"
+    ) {
         // The Python loader once set any attribute that a key named.
         let what = format!("describes external data by `{key}`, which the format does not know");
         scan.find(&rule::ONNX_EXTERNAL, Verdict::Suspicious, at, &key, what);

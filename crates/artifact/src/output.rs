@@ -16,7 +16,11 @@ use crate::finding::{Finding, Report, Verdict};
 /// The worst verdict of several files.
 #[must_use]
 pub fn worst(reports: &[Report]) -> Verdict {
-    reports.iter().map(|report| report.verdict).max().unwrap_or(Verdict::Clean)
+    reports
+        .iter()
+        .map(|report| report.verdict)
+        .max()
+        .unwrap_or(Verdict::Clean)
 }
 
 /// One value: verdict, files, findings with their rule's ids.
@@ -60,7 +64,12 @@ fn finding(finding: &Finding) -> Value {
 }
 
 fn weaknesses(finding: &Finding) -> Vec<String> {
-    finding.rule.cwe.iter().map(|number| format!("CWE-{number}")).collect()
+    finding
+        .rule
+        .cwe
+        .iter()
+        .map(|number| format!("CWE-{number}"))
+        .collect()
 }
 
 /// Text for XML and HTML. What neither can hold becomes a mark.
@@ -74,7 +83,10 @@ fn escaped(text: &str) -> String {
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
             '\n' | '\t' => out.push(' '),
-            letter if letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+            letter
+                if letter.is_control()
+                    || matches!(letter, '\u{fffe}' | '\u{ffff}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
+            {
                 out.push('\u{fffd}');
             }
             letter => out.push(letter),
@@ -100,7 +112,10 @@ mod tests {
     fn no_output_holds_markup_of_the_file() {
         let reports = reports();
         for text in [html(&reports), junit(&reports)] {
-            assert!(!text.contains("<script>alert") && !text.contains("<b>.pkl"), "{text}");
+            assert!(
+                !text.contains("<script>alert") && !text.contains("<b>.pkl"),
+                "{text}"
+            );
             assert!(text.contains("&lt;b&gt;.pkl"));
         }
     }
@@ -119,7 +134,10 @@ mod tests {
         let result = &log["runs"][0]["results"][0];
         assert_eq!(result["ruleId"], "pickle/dangerous-import");
         assert_eq!(result["level"], "error");
-        assert_eq!(result["locations"][0]["physicalLocation"]["region"]["byteOffset"], 2);
+        assert_eq!(
+            result["locations"][0]["physicalLocation"]["region"]["byteOffset"],
+            2
+        );
         assert!(junit(&reports).contains("tests=\"2\" failures=\"1\""));
     }
 
@@ -139,12 +157,32 @@ mod tests {
         };
         assert_eq!(suppression.fault(), None);
         let mut live = reports();
-        assert!(cover(&mut live, &Baseline::default(), std::slice::from_ref(&suppression), "2026-06-30").is_empty());
+        assert!(
+            cover(
+                &mut live,
+                &Baseline::default(),
+                std::slice::from_ref(&suppression),
+                "2026-06-30"
+            )
+            .is_empty()
+        );
         assert_eq!(worst(&live), Verdict::Clean);
         let mut ended = reports();
-        assert_eq!(cover(&mut ended, &Baseline::default(), std::slice::from_ref(&suppression), "2026-07-01").len(), 1);
+        assert_eq!(
+            cover(
+                &mut ended,
+                &Baseline::default(),
+                std::slice::from_ref(&suppression),
+                "2026-07-01"
+            )
+            .len(),
+            1
+        );
         assert_eq!(worst(&ended), Verdict::Malicious);
-        let lazy = Suppression { reason: "ok".to_owned(), ..suppression };
+        let lazy = Suppression {
+            reason: "ok".to_owned(),
+            ..suppression
+        };
         assert!(lazy.fault().is_some());
     }
 }

@@ -4,12 +4,7 @@ use std::io::{self, Read};
 
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
-use crate::{
-    feed::Feed,
-    finding::Verdict,
-    format, rule,
-    scan::Scan,
-};
+use crate::{feed::Feed, finding::Verdict, format, rule, scan::Scan};
 
 /// The dictionary that xz and lzma may ask for, in bytes.
 const DICTIONARY: u32 = 128 << 20;
@@ -38,9 +33,8 @@ impl Packing {
     pub(crate) fn of(head: &[u8]) -> Option<Self> {
         Some(match head {
             [0x1f, 0x8b, 8, ..] => Self::Gzip,
-            [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, ..] | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, ..] => {
-                Self::Bzip2
-            }
+            [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, ..]
+            | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, ..] => Self::Bzip2,
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
             [0x5d, 0, 0, ..] => Self::Lzma,
             [0x04, 0x22, 0x4d, 0x18, ..] => Self::Lz4,
@@ -70,7 +64,11 @@ impl Packing {
             Self::Zlib => Box::new(ZlibDecoder::new(inner)),
             Self::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(inner)),
             Self::Xz => Box::new(Xz::new(inner)?),
-            Self::Lzma => Box::new(lzma_rust2::LzmaReader::new_mem_limit(inner, DICTIONARY >> 10, None)?),
+            Self::Lzma => Box::new(lzma_rust2::LzmaReader::new_mem_limit(
+                inner,
+                DICTIONARY >> 10,
+                None,
+            )?),
             Self::Lz4 => Box::new(lz4_flex::frame::FrameDecoder::new(inner)),
         })
     }
@@ -112,7 +110,11 @@ pub(crate) fn read(scan: &mut Scan<'_>, feed: &mut Feed<'_>, packing: Packing, n
         let at = feed.offset();
         scan.find(&rule::TRAILING, Verdict::Unknown, at, "after packed", what);
     }
-    format!("{} of {}", packing.word(), found.unwrap_or_else(|| "unread".to_owned()))
+    format!(
+        "{} of {}",
+        packing.word(),
+        found.unwrap_or_else(|| "unread".to_owned())
+    )
 }
 
 /// A feed as a reader.
@@ -143,7 +145,7 @@ struct Xz<R: Read> {
 
 enum State<R: Read> {
     Between(R),
-    Block(lzma_rust2::Lzma2Reader<Counted<R>>),
+    Block(Box<lzma_rust2::Lzma2Reader<Counted<R>>>),
     Done,
 }
 
@@ -176,7 +178,10 @@ impl<R: Read> Xz<R> {
             },
             _ => return Err(io::ErrorKind::InvalidData.into()),
         };
-        Ok(Self { state: State::Between(inner), check })
+        Ok(Self {
+            state: State::Between(inner),
+            check,
+        })
     }
 
     /// Begins the next block; `false` at the index.
@@ -188,7 +193,11 @@ impl<R: Read> Xz<R> {
             // The index and the footer; another stream after them is not followed.
             let mut rest = Vec::new();
             inner.by_ref().take(1 << 20).read_to_end(&mut rest)?;
-            if rest.windows(6).any(|part| part == [0xfd, b'7', b'z', b'X', b'Z', 0]) || !rest.ends_with(b"YZ") {
+            if rest
+                .windows(6)
+                .any(|part| part == [0xfd, b'7', b'z', b'X', b'Z', 0])
+                || !rest.ends_with(b"YZ")
+            {
                 return Err(bad());
             }
             return Ok(false);
@@ -207,12 +216,16 @@ impl<R: Read> Xz<R> {
             return Err(bad());
         }
         let bits = u32::from(rest.next().ok_or_else(bad)?);
-        let dictionary = (2 | (bits & 1)).checked_shl(bits / 2 + 11).filter(|_| bits < 40).ok_or_else(bad)?;
+        let dictionary = (2 | (bits & 1))
+            .checked_shl(bits / 2 + 11)
+            .filter(|_| bits < 40)
+            .ok_or_else(bad)?;
         if dictionary > DICTIONARY {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         let counted = Counted { inner, count: 0 };
-        self.state = State::Block(lzma_rust2::Lzma2Reader::new(counted, dictionary, None));
+        let block = lzma_rust2::Lzma2Reader::new(counted, dictionary, None);
+        self.state = State::Block(Box::new(block));
         Ok(true)
     }
 }

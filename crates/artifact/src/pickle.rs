@@ -11,7 +11,6 @@ pub(crate) mod opcode;
 mod text;
 mod value;
 
-
 use machine::Machine;
 use value::Value;
 
@@ -86,7 +85,13 @@ fn one_noting(feed: &mut Feed<'_>, scan: &mut Scan<'_>, context: &Context, depth
 fn tell(scan: &mut Scan<'_>, ending: &Ending) {
     match ending {
         Ending::Stopped(_) => {}
-        Ending::Broke(at, why) => scan.find(&rule::BREAKS, Verdict::Unknown, *at, "break", format!("breaks: {why}")),
+        Ending::Broke(at, why) => scan.find(
+            &rule::BREAKS,
+            Verdict::Unknown,
+            *at,
+            "break",
+            format!("breaks: {why}"),
+        ),
         Ending::Limit(at) => scan.find(
             &rule::LIMIT,
             Verdict::Unknown,
@@ -180,7 +185,13 @@ pub(crate) fn probe(scan: &mut Scan<'_>, view: View<'_>) -> Verdict {
         .filter(|finding| finding.rule == &rule::LIMIT)
         .collect();
     for limit in limits {
-        scan.find(limit.rule, limit.severity, limit.place.offset, &limit.subject, limit.what);
+        scan.find(
+            limit.rule,
+            limit.severity,
+            limit.place.offset,
+            &limit.subject,
+            limit.what,
+        );
     }
     worst
 }

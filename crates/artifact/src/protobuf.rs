@@ -16,7 +16,11 @@ pub(crate) enum Field {
 /// Reads the next field before `end`; `None` at the end.
 pub(crate) fn next(feed: &mut Feed<'_>, end: u64) -> Result<Option<Field>, Stop> {
     if feed.offset() >= end {
-        return if feed.offset() == end { Ok(None) } else { Err(Stop::Corrupt) };
+        return if feed.offset() == end {
+            Ok(None)
+        } else {
+            Err(Stop::Corrupt)
+        };
     }
     let key = varint(feed)?;
     let number = u32::try_from(key >> 3).map_err(|_| Stop::Corrupt)?;

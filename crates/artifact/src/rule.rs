@@ -30,7 +30,8 @@ impl fmt::Debug for Rule {
 
 const REFUSE: &str = "do not load it; get the weights from a source you trust, as safetensors";
 const RENEW: &str = "get the file again from its maker and compare digests; do not load this copy";
-const REVIEW: &str = "read what it names; if it is yours, suppress this finding with a reason and an end date";
+const REVIEW: &str =
+    "read what it names; if it is yours, suppress this finding with a reason and an end date";
 const UNSAFE_ARTIFACT: &[&str] = &["AML.T0011.000", "AML.T0010.003"];
 const EVADES: &[&str] = &["AML.T0011.000", "AML.T0015"];
 

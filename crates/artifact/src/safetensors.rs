@@ -20,53 +20,109 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>) -> String {
     let found = "safetensors".to_owned();
     let start = view.bytes(0, 8).unwrap_or_default();
     let Ok(length) = <[u8; 8]>::try_from(start.as_slice()).map(u64::from_le_bytes) else {
-        lies(scan, Verdict::Unknown, 0, "length", "is shorter than a header".to_owned());
+        lies(
+            scan,
+            Verdict::Unknown,
+            0,
+            "length",
+            "is shorter than a header".to_owned(),
+        );
         return found;
     };
     if length > LONGEST || length > view.size().saturating_sub(8) {
-        lies(scan, Verdict::Suspicious, 0, "length", format!("claims a header of {length} bytes"));
+        lies(
+            scan,
+            Verdict::Suspicious,
+            0,
+            "length",
+            format!("claims a header of {length} bytes"),
+        );
         return found;
     }
     if length > scan.limits.document_bytes as u64 {
         scan.stopped(crate::feed::Stop::TooMuch, 8);
         return found;
     }
-    let header = view.bytes(8, usize::try_from(length).unwrap_or(0)).unwrap_or_default();
+    let header = view
+        .bytes(8, usize::try_from(length).unwrap_or(0))
+        .unwrap_or_default();
     if header.first() != Some(&b'{') {
-        lies(scan, Verdict::Suspicious, 8, "start", "the header does not begin with a brace".to_owned());
+        lies(
+            scan,
+            Verdict::Suspicious,
+            8,
+            "start",
+            "the header does not begin with a brace".to_owned(),
+        );
     }
-    let Some(Json::Object(items)) = json::parse(scan, &header) else { return found };
-    let data = view.size() - 8 - length;
+    let Some(Json::Object(items)) = json::parse(scan, &header) else {
+        return found;
+    };
+    items_of(scan, &items, length, view.size() - 8 - length);
+    found
+}
+
+/// Every tensor has to have the size of its type and shape, and all of them have to fill the file.
+fn items_of(scan: &mut Scan<'_>, items: &[(String, Json)], length: u64, data: u64) {
     let mut spans = Vec::new();
-    for (name, value) in &items {
+    for (name, value) in items {
         if name == "__metadata__" {
             let Json::Object(pairs) = value else {
-                lies(scan, Verdict::Suspicious, 8, "metadata", "the metadata is no map".to_owned());
+                lies(
+                    scan,
+                    Verdict::Suspicious,
+                    8,
+                    "metadata",
+                    "the metadata is no map".to_owned(),
+                );
                 continue;
             };
             if pairs.iter().any(|(_, value)| value.text().is_none()) {
-                lies(scan, Verdict::Suspicious, 8, "metadata", "the metadata holds more than text".to_owned());
+                lies(
+                    scan,
+                    Verdict::Suspicious,
+                    8,
+                    "metadata",
+                    "the metadata holds more than text".to_owned(),
+                );
             }
             continue;
         }
         match tensor(value) {
             Some(span) => spans.push(span),
-            None => lies(scan, Verdict::Suspicious, 8, name, format!("tensor `{name}` has no honest type, shape and place")),
+            None => lies(
+                scan,
+                Verdict::Suspicious,
+                8,
+                name,
+                format!("tensor `{name}` has no honest type, shape and place"),
+            ),
         }
     }
     spans.sort_unstable();
     let mut next = 0;
     for (from, to) in spans {
         if from != next {
-            lies(scan, Verdict::Suspicious, 8 + length + next, "gap", "tensors overlap, or leave bytes between".to_owned());
+            lies(
+                scan,
+                Verdict::Suspicious,
+                8 + length + next,
+                "gap",
+                "tensors overlap, or leave bytes between".to_owned(),
+            );
         }
         next = to;
     }
     if next != data {
         let what = format!("tensors take {next} bytes of {data}");
-        lies(scan, Verdict::Suspicious, 8 + length + next.min(data), "size", what);
+        lies(
+            scan,
+            Verdict::Suspicious,
+            8 + length + next.min(data),
+            "size",
+            what,
+        );
     }
-    found
 }
 
 /// Where a tensor lies, if its size is that of its type and shape.

@@ -65,7 +65,11 @@ pub fn settle(reports: &mut [Report]) {
         }
     }
     for report in reports {
-        let key = format!("{}/{}", folder(&report.file), report.file.rsplit('/').next().unwrap_or_default());
+        let key = format!(
+            "{}/{}",
+            folder(&report.file),
+            report.file.rsplit('/').next().unwrap_or_default()
+        );
         let Some(owner) = known.get(&key) else { continue };
         for finding in &mut report.findings {
             if finding.rule == &rule::UNRECOGNISED {
@@ -112,7 +116,14 @@ impl<'l> Scan<'l> {
     }
 
     /// Adds a finding; the same rule and subject in the same member are counted.
-    pub(crate) fn find(&mut self, rule: &'static Rule, severity: Verdict, offset: u64, subject: &str, what: String) {
+    pub(crate) fn find(
+        &mut self,
+        rule: &'static Rule,
+        severity: Verdict,
+        offset: u64,
+        subject: &str,
+        what: String,
+    ) {
         let member = self.path.join("!");
         let subject: String = subject.chars().take(300).collect();
         let key = (rule.id, member.clone(), subject.clone());
@@ -223,7 +234,12 @@ impl<'l> Scan<'l> {
 
     /// The worst of the findings made since `mark`.
     pub(crate) fn worst_since(&self, mark: usize) -> Verdict {
-        let found = self.findings.iter().skip(mark).map(|finding| finding.severity).max();
+        let found = self
+            .findings
+            .iter()
+            .skip(mark)
+            .map(|finding| finding.severity)
+            .max();
         found.unwrap_or(Verdict::Clean)
     }
 
@@ -239,14 +255,21 @@ impl<'l> Scan<'l> {
             self.findings.push(Finding {
                 rule: &rule::LIMIT,
                 severity,
-                place: Place { file: self.file.clone(), member: String::new(), offset: 0, length: None, row: None },
+                place: Place {
+                    file: self.file.clone(),
+                    member: String::new(),
+                    offset: 0,
+                    length: None,
+                    row: None,
+                },
                 subject: "findings".to_owned(),
                 what: "holds more findings than are kept".to_owned(),
                 count: 1,
                 covered: None,
             });
         }
-        self.findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.place.cmp(&b.place)));
+        self.findings
+            .sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.place.cmp(&b.place)));
         let mut report = Report {
             file: self.file,
             bytes,

@@ -10,13 +10,25 @@ use crate::{
 
 /// Loaders that make data and nothing else.
 const DATA: [&str; 12] = [
-    "DictNode", "ListNode", "SetNode", "TupleNode", "JsonNode", "BytesNode", "BytearrayNode", "SliceNode", "NdArrayNode",
-    "MaskedArrayNode", "SparseMatrixNode", "CachedNode",
+    "DictNode",
+    "ListNode",
+    "SetNode",
+    "TupleNode",
+    "JsonNode",
+    "BytesNode",
+    "BytearrayNode",
+    "SliceNode",
+    "NdArrayNode",
+    "MaskedArrayNode",
+    "SparseMatrixNode",
+    "CachedNode",
 ];
 
 /// `schema.json`.
 pub(crate) fn schema(scan: &mut Scan<'_>, text: &[u8]) {
-    let Some(json) = json::parse(scan, text) else { return };
+    let Some(json) = json::parse(scan, text) else {
+        return;
+    };
     json.walk("", &mut |_, value| {
         if let Json::Object(_) = value {
             node(scan, value);
@@ -27,12 +39,21 @@ pub(crate) fn schema(scan: &mut Scan<'_>, text: &[u8]) {
 fn node(scan: &mut Scan<'_>, node: &Json) {
     let text = |key: &str| node.get(key).and_then(Json::text);
     let Some(loader) = text("__loader__") else { return };
-    let (module, class) = (text("__module__").unwrap_or_default(), text("__class__").unwrap_or_default());
+    let (module, class) = (
+        text("__module__").unwrap_or_default(),
+        text("__class__").unwrap_or_default(),
+    );
     match loader {
         // Methods and operators are resolved by name, past the check of their type.
         "MethodNode" | "OperatorFuncNode" => {
             let what = format!("a `{loader}` resolves `{module}.{class}` past the check of trusted types");
-            scan.find(&rule::SKOPS_TYPE, Verdict::Malicious, 0, &format!("{module}.{class}"), what);
+            scan.find(
+                &rule::SKOPS_TYPE,
+                Verdict::Malicious,
+                0,
+                &format!("{module}.{class}"),
+                what,
+            );
             return;
         }
         "FunctionNode" | "PartialNode" | "UfuncNode" => {
@@ -51,11 +72,20 @@ fn node(scan: &mut Scan<'_>, node: &Json) {
 
 fn named(scan: &mut Scan<'_>, module: &str, name: &str) {
     // skops writes `function` of `types` and the like for what its node resolves itself.
-    if matches!((module, name), ("builtins", "function" | "type" | "NoneType") | ("numpy", "ufunc") | ("functools", "partial")) {
+    if matches!(
+        (module, name),
+        ("builtins", "function" | "type" | "NoneType") | ("numpy", "ufunc") | ("functools", "partial")
+    ) {
         return;
     }
     if let Use::Unlisted(severity) = pickle::look_up(module, name) {
         let dotted = format!("{module}.{name}");
-        scan.find(&rule::SKOPS_TYPE, severity, 0, &dotted, format!("makes `{dotted}` when it is loaded"));
+        scan.find(
+            &rule::SKOPS_TYPE,
+            severity,
+            0,
+            &dotted,
+            format!("makes `{dotted}` when it is loaded"),
+        );
     }
 }

@@ -22,7 +22,9 @@ impl Source for [u8] {
 
     fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize> {
         let from = usize::try_from(at).unwrap_or(usize::MAX);
-        let Some(rest) = self.get(from..) else { return Ok(0) };
+        let Some(rest) = self.get(from..) else {
+            return Ok(0);
+        };
         let count = rest.len().min(into.len());
         if let (Some(target), Some(source)) = (into.get_mut(..count), rest.get(..count)) {
             target.copy_from_slice(source);
@@ -78,7 +80,9 @@ impl<'a> View<'a> {
     pub(crate) fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize> {
         let left = self.size.saturating_sub(at);
         let most = usize::try_from(left).unwrap_or(usize::MAX).min(into.len());
-        let Some(into) = into.get_mut(..most) else { return Ok(0) };
+        let Some(into) = into.get_mut(..most) else {
+            return Ok(0);
+        };
         if into.is_empty() {
             return Ok(0);
         }

@@ -15,8 +15,12 @@ const HEADER: u64 = 1 << 20;
 
 /// Whether a block is a tar header.
 pub(crate) fn is_header(block: &[u8]) -> bool {
-    let Some(block) = block.get(..512) else { return false };
-    let Some(stored) = octal(block.get(148..156).unwrap_or_default()) else { return false };
+    let Some(block) = block.get(..512) else {
+        return false;
+    };
+    let Some(stored) = octal(block.get(148..156).unwrap_or_default()) else {
+        return false;
+    };
     let sum = |signed: bool| -> i64 {
         block
             .iter()
@@ -34,7 +38,9 @@ pub(crate) fn is_header(block: &[u8]) -> bool {
 
 fn octal(field: &[u8]) -> Option<u64> {
     if let [0x80, rest @ ..] = field {
-        return rest.iter().try_fold(0_u64, |sum, byte| sum.checked_mul(256)?.checked_add(u64::from(*byte)));
+        return rest.iter().try_fold(0_u64, |sum, byte| {
+            sum.checked_mul(256)?.checked_add(u64::from(*byte))
+        });
     }
     let text: Vec<u8> = field
         .iter()
@@ -83,7 +89,13 @@ pub(crate) fn read(scan: &mut Scan<'_>, feed: &mut Feed<'_>) -> String {
             break;
         }
         if !is_header(&block) {
-            scan.find(&rule::ARCHIVE_HIDDEN, Verdict::Suspicious, at, "header", "a header has a wrong checksum".to_owned());
+            scan.find(
+                &rule::ARCHIVE_HIDDEN,
+                Verdict::Suspicious,
+                at,
+                "header",
+                "a header has a wrong checksum".to_owned(),
+            );
             break;
         }
         let member = match header(&block, &mut ahead) {
@@ -98,7 +110,11 @@ pub(crate) fn read(scan: &mut Scan<'_>, feed: &mut Feed<'_>) -> String {
             break;
         }
     }
-    let has = |end: &str| names.iter().any(|name: &String| name == end || name.ends_with(&format!("/{end}")));
+    let has = |end: &str| {
+        names
+            .iter()
+            .any(|name: &String| name == end || name.ends_with(&format!("/{end}")))
+    };
     if has("model_config.yaml") {
         "nemo tar"
     } else if has("storages") && has("pickle") {
@@ -169,9 +185,15 @@ fn one(
     names: &mut Vec<String>,
 ) -> Result<(), Stop> {
     let start = feed.offset();
-    let data = if matches!(member.kind, b'1'..=b'6') { 0 } else { member.size };
+    let data = if matches!(member.kind, b'1'..=b'6') {
+        0
+    } else {
+        member.size
+    };
     let end = start.checked_add(data).ok_or(Stop::Corrupt)?;
-    let next = end.checked_add((BLOCK - data % BLOCK) % BLOCK).ok_or(Stop::Corrupt)?;
+    let next = end
+        .checked_add((BLOCK - data % BLOCK) % BLOCK)
+        .ok_or(Stop::Corrupt)?;
     match member.kind {
         b'L' | b'K' | b'x' | b'g' => {
             if data > HEADER {
@@ -193,7 +215,11 @@ fn one(
         b'1' | b'2' => {
             name_of(scan, &member.name, start);
             let out = format::leads_out(&member.link);
-            let severity = if out { Verdict::Malicious } else { Verdict::Suspicious };
+            let severity = if out {
+                Verdict::Malicious
+            } else {
+                Verdict::Suspicious
+            };
             let what = format!("`{}` is a link to `{}`", member.name, member.link);
             scan.find(&rule::LINK, severity, start, &member.name, what);
         }
@@ -225,11 +251,20 @@ fn note(ahead: &mut Ahead, kind: u8, text: &[u8]) {
             // Records of the form `LENGTH KEY=VALUE\n`, the length counting the whole record.
             let mut rest = text;
             while let Some(space) = rest.iter().position(|byte| *byte == b' ') {
-                let length = rest.get(..space).and_then(|digits| std::str::from_utf8(digits).ok());
-                let Some(length) = length.and_then(|digits| digits.parse::<usize>().ok()) else { return };
-                let Some(record) = rest.get(space + 1..length) else { return };
+                let length = rest
+                    .get(..space)
+                    .and_then(|digits| std::str::from_utf8(digits).ok());
+                let Some(length) = length.and_then(|digits| digits.parse::<usize>().ok()) else {
+                    return;
+                };
+                let Some(record) = rest.get(space + 1..length) else {
+                    return;
+                };
                 let record = record.strip_suffix(b"\n").unwrap_or(record);
-                let equals = record.iter().position(|byte| *byte == b'=').unwrap_or(record.len());
+                let equals = record
+                    .iter()
+                    .position(|byte| *byte == b'=')
+                    .unwrap_or(record.len());
                 let value = record.get(equals + 1..).unwrap_or_default();
                 match record.get(..equals) {
                     Some(b"path") => ahead.name = Some(plain(value)),
@@ -279,7 +314,8 @@ fn contents(scan: &mut Scan<'_>, feed: &mut Feed<'_>, member: &Member, end: u64)
 fn torch_storages(scan: &mut Scan<'_>, part: View<'_>) -> String {
     let mut feed = Feed::view(part);
     pickle::single(&mut feed, scan, &pickle::Context::TORCH);
-    if !feed.peek(1).is_ok_and(<[u8]>::is_empty) && !pickle::single(&mut feed, scan, &pickle::Context::TORCH) {
+    if !feed.peek(1).is_ok_and(<[u8]>::is_empty) && !pickle::single(&mut feed, scan, &pickle::Context::TORCH)
+    {
         return "torch storages".to_owned();
     }
     // After the first storage's pickle come its numbers, whose length only the type tells: nothing after them is followed.

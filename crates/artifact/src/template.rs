@@ -8,8 +8,20 @@ use crate::{
 
 /// Names of Jinja and of Flask through which escapes begin.
 const ESCAPES: [&str; 14] = [
-    "lipsum", "cycler", "joiner", "url_for", "get_flashed_messages", "popen", "subprocess", "importlib", "sys.modules",
-    "builtins", "_TemplateReference", "os.system", "mro(", "gi_frame",
+    "lipsum",
+    "cycler",
+    "joiner",
+    "url_for",
+    "get_flashed_messages",
+    "popen",
+    "subprocess",
+    "importlib",
+    "sys.modules",
+    "builtins",
+    "_TemplateReference",
+    "os.system",
+    "mro(",
+    "gi_frame",
 ];
 /// Bytes of a template.
 const LONGEST: usize = 1 << 20;
@@ -38,7 +50,11 @@ pub(crate) fn judge(scan: &mut Scan<'_>, subject: &str, text: &str) -> String {
 fn blocks(text: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     let mut from = 0;
-    while let Some(open) = text.get(from..).and_then(|rest| rest.find('{')).map(|at| from + at) {
+    while let Some(open) = text
+        .get(from..)
+        .and_then(|rest| rest.find('{'))
+        .map(|at| from + at)
+    {
         let close = match text.get(open + 1..open + 2) {
             Some("{") => "}}",
             Some("%") => "%}",
@@ -73,12 +89,28 @@ fn block(scan: &mut Scan<'_>, subject: &str, at: usize, part: &str) {
     if let Some(word) = ESCAPES.iter().find(|word| squeezed.contains(**word)) {
         escape(&format!("reaches for `{word}`"));
     }
-    if squeezed.contains("|attr(") || squeezed.contains("attribute=") && squeezed.contains("_") && squeezed.contains("map(attribute='_") {
+    if squeezed.contains("|attr(")
+        || squeezed.contains("attribute=") && squeezed.contains("_") && squeezed.contains("map(attribute='_")
+    {
         escape("takes an attribute by a computed name");
     }
     // `'\x5f\x5f'`, `'_' ~ '_'`, `'_' * 2`, `['_','_']|join`: spellings of two underscores.
-    let spelled = part.contains("\\x5f") || part.contains("\\x5F") || part.contains("\\u005f") || part.contains("\\137");
-    let joined = ["'_'~", "\"_\"~", "'_'+", "\"_\"+", "'_'*", "\"_\"*", "'_',", "\"_\",", "%c", "format(95"];
+    let spelled = part.contains("\\x5f")
+        || part.contains("\\x5F")
+        || part.contains("\\u005f")
+        || part.contains("\\137");
+    let joined = [
+        "'_'~",
+        "\"_\"~",
+        "'_'+",
+        "\"_\"+",
+        "'_'*",
+        "\"_\"*",
+        "'_',",
+        "\"_\",",
+        "%c",
+        "format(95",
+    ];
     if spelled || joined.iter().any(|word| squeezed.contains(word)) {
         escape("spells a private attribute");
     }
@@ -92,7 +124,10 @@ fn block(scan: &mut Scan<'_>, subject: &str, at: usize, part: &str) {
         odd("loads another template");
     }
     if let Some((_, rest)) = squeezed.split_once("range(") {
-        let number: String = rest.chars().take_while(|letter| letter.is_ascii_digit() || *letter == '*').collect();
+        let number: String = rest
+            .chars()
+            .take_while(|letter| letter.is_ascii_digit() || *letter == '*')
+            .collect();
         if number.len() > 6 || number.contains("**") {
             odd("goes round for very long");
         }

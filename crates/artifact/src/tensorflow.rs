@@ -12,14 +12,40 @@ use crate::{
 
 /// Operators that run Python or native code that the graph names.
 const CODE: [&str; 9] = [
-    "PyFunc", "PyFuncStateless", "EagerPyFunc", "PyCall", "OpaquePyFunc", "DatasetFromGraph", "XlaCustomCallV2", "TPUPartitionedCall", "LoadLibrary",
+    "PyFunc",
+    "PyFuncStateless",
+    "EagerPyFunc",
+    "PyCall",
+    "OpaquePyFunc",
+    "DatasetFromGraph",
+    "XlaCustomCallV2",
+    "TPUPartitionedCall",
+    "LoadLibrary",
 ];
 /// Operators that read or write files that the graph names.
 const FILES: [&str; 22] = [
-    "ReadFile", "WriteFile", "MatchingFiles", "WholeFileReader", "WholeFileReaderV2", "TextLineReader", "TextLineReaderV2",
-    "FixedLengthRecordReader", "FixedLengthRecordReaderV2", "TFRecordReader", "TFRecordReaderV2", "LMDBReader", "TextLineDataset",
-    "TFRecordDataset", "FixedLengthRecordDataset", "SaveDataset", "SaveDatasetV2", "SnapshotDataset", "WriteSummary",
-    "CreateSummaryFileWriter", "ImportEvent", "DebugIdentityV2",
+    "ReadFile",
+    "WriteFile",
+    "MatchingFiles",
+    "WholeFileReader",
+    "WholeFileReaderV2",
+    "TextLineReader",
+    "TextLineReaderV2",
+    "FixedLengthRecordReader",
+    "FixedLengthRecordReaderV2",
+    "TFRecordReader",
+    "TFRecordReaderV2",
+    "LMDBReader",
+    "TextLineDataset",
+    "TFRecordDataset",
+    "FixedLengthRecordDataset",
+    "SaveDataset",
+    "SaveDatasetV2",
+    "SnapshotDataset",
+    "WriteSummary",
+    "CreateSummaryFileWriter",
+    "ImportEvent",
+    "DebugIdentityV2",
 ];
 const DEPTH: u32 = 16;
 
@@ -56,7 +82,11 @@ pub(crate) fn saved_model(scan: &mut Scan<'_>, view: View<'_>) -> String {
 /// A frozen graph, or something else under its ending.
 pub(crate) fn graph(scan: &mut Scan<'_>, view: View<'_>) -> String {
     let head = view.bytes(0, 8).unwrap_or_default();
-    let kind = if head.first() == Some(&8) { Message::SavedModel } else { Message::Graph };
+    let kind = if head.first() == Some(&8) {
+        Message::SavedModel
+    } else {
+        Message::Graph
+    };
     walk(scan, view, kind);
     "tensorflow graph".to_owned()
 }
@@ -68,13 +98,32 @@ fn walk(scan: &mut Scan<'_>, view: View<'_>, kind: Message) {
     let at = feed.offset();
     match done {
         Ok(()) if nodes > 0 => {}
-        Ok(()) => scan.find(&rule::PROTOBUF, Verdict::Unknown, 0, "graph", "is no graph: it has no nodes".to_owned()),
+        Ok(()) => scan.find(
+            &rule::PROTOBUF,
+            Verdict::Unknown,
+            0,
+            "graph",
+            "is no graph: it has no nodes".to_owned(),
+        ),
         Err(stop @ (Stop::Cancelled | Stop::Broken)) => scan.stopped(stop, at),
-        Err(_) => scan.find(&rule::PROTOBUF, Verdict::Unknown, at, "message", "is no well formed message".to_owned()),
+        Err(_) => scan.find(
+            &rule::PROTOBUF,
+            Verdict::Unknown,
+            at,
+            "message",
+            "is no well formed message".to_owned(),
+        ),
     }
 }
 
-fn message(scan: &mut Scan<'_>, feed: &mut Feed<'_>, end: u64, kind: Message, depth: u32, nodes: &mut u64) -> Result<(), Stop> {
+fn message(
+    scan: &mut Scan<'_>,
+    feed: &mut Feed<'_>,
+    end: u64,
+    kind: Message,
+    depth: u32,
+    nodes: &mut u64,
+) -> Result<(), Stop> {
     if depth > DEPTH {
         return Err(Stop::TooMuch);
     }

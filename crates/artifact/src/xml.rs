@@ -8,7 +8,10 @@ pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) -> String {
     let mut kind = "xml";
     for (at, tag) in tags(&text) {
         let place = at as u64;
-        let name: String = tag.chars().take_while(|letter| !letter.is_whitespace() && *letter != '/').collect();
+        let name: String = tag
+            .chars()
+            .take_while(|letter| !letter.is_whitespace() && *letter != '/')
+            .collect();
         match name.rsplit(':').next().unwrap_or_default() {
             "net" => kind = "openvino",
             "PMML" => kind = "pmml",
@@ -25,7 +28,8 @@ pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) -> String {
         if kind == "openvino" && name == "layer" {
             let version = attribute(tag, "version").unwrap_or_default();
             let operator = attribute(tag, "type").unwrap_or_default();
-            let known = version.starts_with("opset") || matches!(version.as_str(), "experimental" | "ie_internal_opset" | "");
+            let known = version.starts_with("opset")
+                || matches!(version.as_str(), "experimental" | "ie_internal_opset" | "");
             if !known || operator.eq_ignore_ascii_case("extension") {
                 let what = format!("layer `{operator}` of `{version}` needs a native library");
                 scan.find(&rule::XML_EXTENSION, Verdict::Unknown, place, &operator, what);
@@ -35,10 +39,25 @@ pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) -> String {
             let what = format!("`{name}` names a program for the device");
             scan.find(&rule::XML_EXTENSION, Verdict::Suspicious, place, &name, what);
         }
-        let reaches = ["file://", "javascript:", "java.lang", "jar:", "xsi:schemalocation=\"file", "xi:include", "Runtime.getRuntime"];
+        let reaches = [
+            "file://",
+            "javascript:",
+            "java.lang",
+            "jar:",
+            "xsi:schemalocation=\"file",
+            "xi:include",
+            "Runtime.getRuntime",
+        ];
         let foreign = tag.contains("Extension") && (tag.contains("script") || tag.contains("java"));
-        if reaches.iter().any(|word| tag.contains(word)) || name.ends_with(":include") || foreign || name.eq_ignore_ascii_case("script") {
-            let what = format!("`{}` reaches for code or files", crate::finding::shown(tag.as_bytes(), 120));
+        if reaches.iter().any(|word| tag.contains(word))
+            || name.ends_with(":include")
+            || foreign
+            || name.eq_ignore_ascii_case("script")
+        {
+            let what = format!(
+                "`{}` reaches for code or files",
+                crate::finding::shown(tag.as_bytes(), 120)
+            );
             scan.find(&rule::XML_EXTENSION, Verdict::Suspicious, place, &name, what);
         }
     }
@@ -53,7 +72,9 @@ fn decoded(bytes: &[u8]) -> String {
             [a, b] => u16::from_le_bytes([*a, *b]),
             _ => 0,
         });
-        char::decode_utf16(words).map(|letter| letter.unwrap_or('?')).collect()
+        char::decode_utf16(words)
+            .map(|letter| letter.unwrap_or('?'))
+            .collect()
     };
     match bytes {
         [0xff, 0xfe, rest @ ..] => wide(false, rest),
@@ -68,9 +89,17 @@ fn decoded(bytes: &[u8]) -> String {
 fn tags(text: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     let mut from = 0;
-    while let Some(open) = text.get(from..).and_then(|rest| rest.find('<')).map(|at| from + at + 1) {
+    while let Some(open) = text
+        .get(from..)
+        .and_then(|rest| rest.find('<'))
+        .map(|at| from + at + 1)
+    {
         let rest = text.get(open..).unwrap_or_default();
-        let (close, is_comment) = if rest.starts_with("!--") { ("-->", true) } else { (">", false) };
+        let (close, is_comment) = if rest.starts_with("!--") {
+            ("-->", true)
+        } else {
+            (">", false)
+        };
         let end = rest.find(close).unwrap_or(rest.len());
         if !is_comment {
             found.push((open, rest.get(..end).unwrap_or_default()));

@@ -32,9 +32,13 @@ enum Use {
 impl Use {
     fn of(entries: &[Entry]) -> Self {
         let has = |end: &str| {
-            entries
-                .iter()
-                .any(|entry| entry.name == end || entry.name.strip_suffix(end).is_some_and(|rest| rest.ends_with('/')))
+            entries.iter().any(|entry| {
+                entry.name == end
+                    || entry
+                        .name
+                        .strip_suffix(end)
+                        .is_some_and(|rest| rest.ends_with('/'))
+            })
         };
         let all = |end: &str| !entries.is_empty() && entries.iter().all(|entry| entry.name.ends_with(end));
         if has("data.pkl") && has("constants.pkl") {
@@ -111,7 +115,11 @@ fn member(scan: &mut Scan<'_>, view: View<'_>, entry: &Entry, kind: Use) {
             stored(scan, part, &entry.name, kind);
         }
         8 | 12 => {
-            let packing = if entry.method == 8 { Packing::Deflate } else { Packing::Bzip2 };
+            let packing = if entry.method == 8 {
+                Packing::Deflate
+            } else {
+                Packing::Bzip2
+            };
             packed(scan, part, entry, packing, kind);
         }
         method => {
@@ -144,7 +152,10 @@ fn numbers(scan: &mut Scan<'_>, part: View<'_>) {
 }
 
 fn wrong_sum(scan: &mut Scan<'_>, entry: &Entry) {
-    let what = format!("`{}` does not have its checksum; some loaders do not look", entry.name);
+    let what = format!(
+        "`{}` does not have its checksum; some loaders do not look",
+        entry.name
+    );
     scan.find(&rule::CHECKSUM, Verdict::Suspicious, 0, &entry.name, what);
 }
 

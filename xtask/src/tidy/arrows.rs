@@ -11,11 +11,16 @@ use crate::workspace::{self, Package, Ring, place_of};
 const CORE_MAY_LINK: &[&str] = &[
     "aws-lc-rs",
     "base64",
+    // Decoders of the packings in which models come.
+    "bzip2",
     "cedar-policy",
     "crc32fast",
+    "flate2",
     "jiff",
     "jsonschema",
     "jsonwebtoken",
+    "lz4_flex",
+    "lzma-rust2",
     "memchr",
     // Only its trait, by which Cedar's errors tell where they are; the CLI draws them.
     "miette",

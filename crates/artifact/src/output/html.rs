@@ -43,8 +43,10 @@ pub fn html(reports: &[Report]) -> String {
     for finding in reports.iter().flat_map(|report| &report.findings) {
         *rules.entry(finding.rule.id).or_default() += finding.count;
     }
-    let mut rules: Vec<(String, u64, &str)> =
-        rules.into_iter().map(|(rule, count)| (rule.to_owned(), count, "#0969da")).collect();
+    let mut rules: Vec<(String, u64, &str)> = rules
+        .into_iter()
+        .map(|(rule, count)| (rule.to_owned(), count, "#0969da"))
+        .collect();
     rules.sort_by_key(|(_, count, _)| std::cmp::Reverse(*count));
     rules.truncate(20);
     if !rules.is_empty() {
@@ -61,7 +63,8 @@ pub fn html(reports: &[Report]) -> String {
 fn bars(rows: &[(String, u64, &str)]) -> String {
     let most = rows.iter().map(|(_, count, _)| *count).max().unwrap_or(0).max(1);
     let height = rows.len() * 24 + 4;
-    let mut out = format!("<svg role=\"img\" width=\"760\" height=\"{height}\" viewBox=\"0 0 760 {height}\">\n");
+    let mut out =
+        format!("<svg role=\"img\" width=\"760\" height=\"{height}\" viewBox=\"0 0 760 {height}\">\n");
     for (at, (name, count, colour)) in rows.iter().enumerate() {
         let (top, width) = (at * 24 + 2, count.saturating_mul(440) / most);
         let _ = writeln!(
@@ -111,7 +114,9 @@ fn findings(out: &mut String, reports: &[Report]) {
 }
 
 fn files(out: &mut String, reports: &[Report]) {
-    out.push_str("<h2>Files</h2>\n<table><tr><th>Verdict</th><th>File</th><th>Format</th><th>Bytes</th></tr>\n");
+    out.push_str(
+        "<h2>Files</h2>\n<table><tr><th>Verdict</th><th>File</th><th>Format</th><th>Bytes</th></tr>\n",
+    );
     for report in reports {
         let verdict = report.verdict.word();
         let _ = writeln!(

@@ -19,7 +19,11 @@ pub fn sarif(reports: &[Report]) -> Value {
                 .iter()
                 .map(|number| format!("external/cwe/cwe-{number}"))
                 .chain(rule.cve.iter().map(|cve| (*cve).to_owned()))
-                .chain(rule.atlas.iter().map(|technique| format!("external/atlas/{technique}")));
+                .chain(
+                    rule.atlas
+                        .iter()
+                        .map(|technique| format!("external/atlas/{technique}")),
+                );
             json!({
                 "id": rule.id,
                 "shortDescription": { "text": rule.title },
@@ -28,7 +32,11 @@ pub fn sarif(reports: &[Report]) -> Value {
             })
         })
         .collect();
-    let results: Vec<Value> = reports.iter().flat_map(|report| &report.findings).map(result).collect();
+    let results: Vec<Value> = reports
+        .iter()
+        .flat_map(|report| &report.findings)
+        .map(result)
+        .collect();
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -67,7 +75,10 @@ fn result(finding: &Finding) -> Value {
         "properties": { "severity": finding.severity, "subject": finding.subject, "cwe": weaknesses(finding) },
     });
     if let (Some(why), Some(value)) = (&finding.covered, value.as_object_mut()) {
-        value.insert("suppressions".to_owned(), json!([{ "kind": "external", "justification": why }]));
+        value.insert(
+            "suppressions".to_owned(),
+            json!([{ "kind": "external", "justification": why }]),
+        );
     }
     value
 }
@@ -77,7 +88,9 @@ fn uri(path: &str) -> String {
     let mut out = String::new();
     for byte in path.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' | b'~' => out.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' | b'~' => {
+                out.push(char::from(byte))
+            }
             _ => out.push_str(&format!("%{byte:02X}")),
         }
     }

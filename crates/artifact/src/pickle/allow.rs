@@ -58,10 +58,17 @@ static LISTS: LazyLock<Lists> = LazyLock::new(|| {
         under: Vec::new(),
     };
     for text in [include_str!("lists/allow.txt"), include_str!("lists/sklearn.txt")] {
-        for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
-            let Some((names, uses)) = line.split_once(" : ") else { continue };
+        for line in text
+            .lines()
+            .filter(|line| !line.starts_with('#') && !line.is_empty())
+        {
+            let Some((names, uses)) = line.split_once(" : ") else {
+                continue;
+            };
             let mut names = names.split(' ');
-            let (Some(module), Some(uses)) = (names.next(), use_of(uses)) else { continue };
+            let (Some(module), Some(uses)) = (names.next(), use_of(uses)) else {
+                continue;
+            };
             for name in names {
                 match module.strip_suffix(".*") {
                     Some(under) => lists.under.push((under, uses)),
@@ -140,7 +147,11 @@ fn harm(module: &str, name: &str) -> Verdict {
     if module == "builtins" {
         let first = name.split('.').next().unwrap_or_default();
         let known = harm.builtins.contains(&first) || name.contains("__");
-        return if known { Verdict::Malicious } else { Verdict::Suspicious };
+        return if known {
+            Verdict::Malicious
+        } else {
+            Verdict::Suspicious
+        };
     }
     let under = |known: &&&str| {
         module
@@ -158,7 +169,11 @@ fn harm(module: &str, name: &str) -> Verdict {
         // A dotted name walks through attributes: `numpy` has `os` somewhere below it.
         None if name.contains('.') || module.is_empty() => {
             let hops = name.split('.').any(|hop| harm.modules.contains(&hop));
-            if hops { Verdict::Malicious } else { Verdict::Suspicious }
+            if hops {
+                Verdict::Malicious
+            } else {
+                Verdict::Suspicious
+            }
         }
         None if a_class => Verdict::Unknown,
         None => Verdict::Suspicious,
@@ -167,13 +182,22 @@ fn harm(module: &str, name: &str) -> Verdict {
 
 /// numpy's and scipy's universal functions, which `_ufunc_reconstruct` may look up.
 pub(crate) fn is_ufunc(module: &str, name: &str) -> bool {
-    let plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let plain = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let known = matches!(
         module,
-        "numpy" | "numpy.core._multiarray_umath" | "numpy._core._multiarray_umath" | "scipy.special._ufuncs" | "scipy.special"
+        "numpy"
+            | "numpy.core._multiarray_umath"
+            | "numpy._core._multiarray_umath"
+            | "scipy.special._ufuncs"
+            | "scipy.special"
     );
     known && plain && !name.starts_with('_') && look_up("numpy", name) == Use::Value
-        || known && module.starts_with("scipy") && matches!(name, "expit" | "logit" | "erf" | "gammaln" | "xlogy")
+        || known
+            && module.starts_with("scipy")
+            && matches!(name, "expit" | "logit" | "erf" | "gammaln" | "xlogy")
 }
 
 #[cfg(test)]
@@ -183,7 +207,10 @@ mod tests {
     #[test]
     fn every_line_of_the_lists_is_understood() {
         for text in [include_str!("lists/allow.txt"), include_str!("lists/sklearn.txt")] {
-            for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+            for line in text
+                .lines()
+                .filter(|line| !line.starts_with('#') && !line.is_empty())
+            {
                 let (names, uses) = line.split_once(" : ").expect(line);
                 assert!(names.split(' ').count() >= 2 && use_of(uses).is_some(), "{line}");
             }
@@ -192,7 +219,17 @@ mod tests {
 
     #[test]
     fn nothing_that_is_listed_as_harmless_is_known_to_run_code() {
-        let runs = ["eval", "exec", "system", "__import__", "load", "loads", "open", "import_module", "run"];
+        let runs = [
+            "eval",
+            "exec",
+            "system",
+            "__import__",
+            "load",
+            "loads",
+            "open",
+            "import_module",
+            "run",
+        ];
         for ((module, name), uses) in &LISTS.exact {
             let last = name.rsplit('.').next().unwrap_or_default();
             assert!(!runs.contains(&last), "{module}.{name} {uses:?}");
@@ -204,7 +241,11 @@ mod tests {
         let cases = [
             ("os", "system", Verdict::Malicious),
             ("posix", "system", Verdict::Malicious),
-            ("collections", "OrderedDict.__init__.__globals__", Verdict::Malicious),
+            (
+                "collections",
+                "OrderedDict.__init__.__globals__",
+                Verdict::Malicious,
+            ),
             ("collections", "OrderedDict2", Verdict::Unknown),
             ("collections.abc", "OrderedDict", Verdict::Unknown),
             ("numpy", "f2py.os.system", Verdict::Malicious),

@@ -68,7 +68,9 @@ impl Machine<'_, '_, '_, '_> {
             count: None,
             values: [Value::DATA; ELEMENTS],
         };
-        let Kind::Tuple(sequence, count) = value.kind() else { return arguments };
+        let Kind::Tuple(sequence, count) = value.kind() else {
+            return arguments;
+        };
         if sequence == TUPLES && count == 0 {
             arguments.count = Some(0);
         } else if let Some((there, length, values)) = self.tuples.get(sequence as usize % TUPLE_RING)
@@ -147,8 +149,13 @@ impl Machine<'_, '_, '_, '_> {
                 Verdict::Malicious => &rule::DANGEROUS_IMPORT,
                 _ => &rule::UNLISTED_IMPORT,
             };
-            self.scan
-                .find(rule, verdict, self.at, &dotted, format!("imports `{dotted}` when it is loaded"));
+            self.scan.find(
+                rule,
+                verdict,
+                self.at,
+                &dotted,
+                format!("imports `{dotted}` when it is loaded"),
+            );
         }
         self.watching |= matches!(uses, Use::Check(Check::Dtype | Check::Wrapper));
         if self.imports.len() >= IMPORTS {
@@ -180,7 +187,8 @@ impl Machine<'_, '_, '_, '_> {
                 Verdict::Unknown,
                 self.at,
                 "persistent id",
-                "asks the loader for an object by id, and this is no format in which that has a meaning".to_owned(),
+                "asks the loader for an object by id, and this is no format in which that has a meaning"
+                    .to_owned(),
             );
         }
         self.push(Value::PERSISTENT)
@@ -189,7 +197,9 @@ impl Machine<'_, '_, '_, '_> {
     /// A value goes into a container, a call or a state. What may only be called under a check may not.
     pub(super) fn handed_on(&mut self, value: Value) {
         let Kind::Global(at) = value.kind() else { return };
-        let Some(import) = self.imports.get(at as usize) else { return };
+        let Some(import) = self.imports.get(at as usize) else {
+            return;
+        };
         if let Use::Check(check) = import.uses
             && !matches!(check, Check::Dtype | Check::Wrapper)
         {
@@ -218,7 +228,9 @@ impl Machine<'_, '_, '_, '_> {
             }
         };
         let given = self.arguments(arguments);
-        let Some(import) = self.imports.get(at as usize) else { return Ok(Value::TAINTED) };
+        let Some(import) = self.imports.get(at as usize) else {
+            return Ok(Value::TAINTED);
+        };
         let fits = match (import.uses, how) {
             (Use::Unlisted(_), _) => return Ok(self.called_unlisted(at, &given)),
             (Use::Check(check), _) => return self.checked(check, at, &given, how),
@@ -239,8 +251,12 @@ impl Machine<'_, '_, '_, '_> {
     }
 
     fn called_unlisted(&mut self, at: u32, given: &Arguments) -> Value {
-        let Some(import) = self.imports.get(at as usize) else { return Value::TAINTED };
-        let Use::Unlisted(verdict) = import.uses else { return Value::TAINTED };
+        let Some(import) = self.imports.get(at as usize) else {
+            return Value::TAINTED;
+        };
+        let Use::Unlisted(verdict) = import.uses else {
+            return Value::TAINTED;
+        };
         let dotted = import.dotted();
         let mut words = Vec::new();
         for value in given.values.iter().take(given.count.unwrap_or(0).min(4)) {
@@ -266,7 +282,9 @@ impl Machine<'_, '_, '_, '_> {
     }
 
     fn misused(&mut self, at: u32, given: &Arguments) {
-        let Some(import) = self.imports.get(at as usize) else { return };
+        let Some(import) = self.imports.get(at as usize) else {
+            return;
+        };
         let dotted = import.dotted();
         let count = given
             .count
@@ -284,13 +302,13 @@ impl Machine<'_, '_, '_, '_> {
             Check::Encode => count == 2 && self.is_codec(second),
             Check::Partial => (1..=ELEMENTS).contains(&count) && self.may_call(first),
             Check::Reconstructor => count == 3 && self.may_call(first) && second.is_global(),
-            Check::Newobj => {
-                (1..=ELEMENTS).contains(&count) && self.may_make(first, count.saturating_sub(1))
+            Check::Newobj => (1..=ELEMENTS).contains(&count) && self.may_make(first, count.saturating_sub(1)),
+            Check::Rebuild => {
+                count == 4 && self.may_call(first) && second.is_global() && {
+                    let third = self.arguments(third);
+                    third.count.is_some()
+                }
             }
-            Check::Rebuild => count == 4 && self.may_call(first) && second.is_global() && {
-                let third = self.arguments(third);
-                third.count.is_some()
-            },
             Check::Ufunc => {
                 let names = self.word_of(first).zip(self.word_of(second));
                 count == 2 && names.is_some_and(|(module, name)| allow::is_ufunc(&module, &name))
@@ -318,7 +336,10 @@ impl Machine<'_, '_, '_, '_> {
             };
             return Ok(Value::object(made));
         }
-        let dotted = self.imports.get(at as usize).map_or_else(String::new, Import::dotted);
+        let dotted = self
+            .imports
+            .get(at as usize)
+            .map_or_else(String::new, Import::dotted);
         let what = format!("calls `{dotted}` to reach something that is not on the list of harmless names");
         self.scan
             .find(&rule::RESOLVER, Verdict::Malicious, self.at, &dotted, what);
@@ -326,7 +347,10 @@ impl Machine<'_, '_, '_, '_> {
     }
 
     fn nested_unread(&mut self, at: u32) -> Value {
-        let dotted = self.imports.get(at as usize).map_or_else(String::new, Import::dotted);
+        let dotted = self
+            .imports
+            .get(at as usize)
+            .map_or_else(String::new, Import::dotted);
         self.scan.find(
             &rule::NESTED_PICKLE,
             Verdict::Suspicious,
@@ -352,8 +376,13 @@ impl Machine<'_, '_, '_, '_> {
             return self.import(module.as_bytes(), name.as_bytes());
         }
         let what = "takes an attribute of something that is not an import, or by a name that can't be read";
-        self.scan
-            .find(&rule::RESOLVER, Verdict::Malicious, self.at, "getattr", what.to_owned());
+        self.scan.find(
+            &rule::RESOLVER,
+            Verdict::Malicious,
+            self.at,
+            "getattr",
+            what.to_owned(),
+        );
         Ok(Value::TAINTED)
     }
 
@@ -438,7 +467,9 @@ impl Machine<'_, '_, '_, '_> {
         let (severity, dotted) = match target.kind() {
             Kind::Global(at) => (
                 Verdict::Malicious,
-                self.imports.get(at as usize).map_or_else(String::new, Import::dotted),
+                self.imports
+                    .get(at as usize)
+                    .map_or_else(String::new, Import::dotted),
             ),
             _ => (Verdict::Suspicious, "a value that has none".to_owned()),
         };

@@ -34,7 +34,9 @@ impl Dtype {
             [] => return Self::unknown(true),
         };
         let digits: &[u8] = rest.split(|byte| *byte == b'[').next().unwrap_or_default();
-        let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok());
+        let number = std::str::from_utf8(digits)
+            .ok()
+            .and_then(|digits| digits.parse::<u64>().ok());
         let size = match kind {
             b'b' | b'i' | b'u' | b'f' | b'c' | b'V' | b'S' | b'a' | b'M' | b'm' => number,
             b'U' => number.and_then(|number| number.checked_mul(4)),
@@ -58,7 +60,9 @@ impl Machine<'_, '_, '_, '_> {
                 // Only tuples that hold types or containers matter, and those are looked at at once.
                 let there = self.tuples.get(sequence as usize % super::machine::TUPLE_RING);
                 there.is_none_or(|(there, _, values)| {
-                    sequence == TUPLES || *there != sequence || values.iter().any(|value| self.has_object_flat(*value))
+                    sequence == TUPLES
+                        || *there != sequence
+                        || values.iter().any(|value| self.has_object_flat(*value))
                 })
             }
             _ => false,
@@ -99,8 +103,12 @@ impl Machine<'_, '_, '_, '_> {
     /// Passes over the bytes of the array that a wrapper with this state stands for.
     pub(super) fn wrapped_array(&mut self, state: Value) -> Step<Value> {
         let unread = Halt::State("an array whose size can't be told");
-        let Kind::Container(number) = state.kind() else { return Err(unread) };
-        let Some(items) = self.watched.remove(&number) else { return Err(unread) };
+        let Kind::Container(number) = state.kind() else {
+            return Err(unread);
+        };
+        let Some(items) = self.watched.remove(&number) else {
+            return Err(unread);
+        };
         let mut shape = None;
         let mut dtype = None;
         let mut aligned = false;
@@ -118,7 +126,9 @@ impl Machine<'_, '_, '_, '_> {
                 _ => return Err(unread),
             }
         }
-        let (Some(shape), Some(dtype)) = (shape, dtype) else { return Err(unread) };
+        let (Some(shape), Some(dtype)) = (shape, dtype) else {
+            return Err(unread);
+        };
         self.leave_frame();
         self.probe_as_opcodes();
         if dtype.object {
@@ -132,7 +142,9 @@ impl Machine<'_, '_, '_, '_> {
         }
         let mut bytes = dtype.size.ok_or(unread)?;
         for side in shape {
-            let Kind::Int(side) = side.kind() else { return Err(unread) };
+            let Kind::Int(side) = side.kind() else {
+                return Err(unread);
+            };
             bytes = bytes.checked_mul(u64::from(side)).ok_or(unread)?;
         }
         if aligned {

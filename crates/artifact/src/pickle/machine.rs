@@ -83,7 +83,12 @@ pub(super) struct Machine<'m, 'f, 's, 'l> {
 }
 
 impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
-    pub(super) fn new(feed: &'m mut Feed<'f>, scan: &'m mut Scan<'l>, context: &'s Context, depth: u32) -> Self {
+    pub(super) fn new(
+        feed: &'m mut Feed<'f>,
+        scan: &'m mut Scan<'l>,
+        context: &'s Context,
+        depth: u32,
+    ) -> Self {
         Self {
             feed,
             scan,
@@ -186,16 +191,27 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
     #[inline]
     pub(super) fn pop(&mut self) -> Step<Value> {
         if self.stack.len() <= self.floor() {
-            return if self.context.probing { Ok(Value::DATA) } else { Err(Halt::State("nothing on the stack")) };
+            return if self.context.probing {
+                Ok(Value::DATA)
+            } else {
+                Err(Halt::State("nothing on the stack"))
+            };
         }
         self.stack.pop().ok_or(Halt::State("nothing on the stack"))
     }
 
     fn top(&self) -> Step<Value> {
         if self.stack.len() <= self.floor() {
-            return if self.context.probing { Ok(Value::DATA) } else { Err(Halt::State("nothing on the stack")) };
+            return if self.context.probing {
+                Ok(Value::DATA)
+            } else {
+                Err(Halt::State("nothing on the stack"))
+            };
         }
-        self.stack.last().copied().ok_or(Halt::State("nothing on the stack"))
+        self.stack
+            .last()
+            .copied()
+            .ok_or(Halt::State("nothing on the stack"))
     }
 
     /// Where the values since the last mark begin; the mark is gone.
@@ -289,7 +305,11 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
     }
 
     fn probed(&mut self, why: &'static str) -> Step {
-        if self.context.probing { Ok(()) } else { Err(Halt::State(why)) }
+        if self.context.probing {
+            Ok(())
+        } else {
+            Err(Halt::State(why))
+        }
     }
 
     fn step_rarer(&mut self, code: u8) -> Step {
@@ -447,7 +467,10 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
 
     /// Opcodes of protocol 0, whose arguments are lines.
     fn step_line(&mut self, code: u8) -> Step {
-        if !matches!(code, op::INT | op::LONG | op::FLOAT | op::STRING | op::UNICODE | op::GET | op::PUT) {
+        if !matches!(
+            code,
+            op::INT | op::LONG | op::FLOAT | op::STRING | op::UNICODE | op::GET | op::PUT
+        ) {
             return Err(Halt::Opcode(code));
         }
         let mut line = std::mem::take(&mut self.lines[0]);
@@ -513,7 +536,11 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
 
     fn put(&mut self, index: u64) -> Step {
         let value = self.top()?;
-        if self.memo.put(index, value) { Ok(()) } else { Err(Halt::Limit) }
+        if self.memo.put(index, value) {
+            Ok(())
+        } else {
+            Err(Halt::Limit)
+        }
     }
 
     /// Reads a text of `length` bytes.
@@ -563,7 +590,11 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
             }
         }
         let negative = bytes.last().is_some_and(|last| *last >= 0x80);
-        self.push(if small && !negative { Value::int(number) } else { Value::DATA })
+        self.push(if small && !negative {
+            Value::int(number)
+        } else {
+            Value::DATA
+        })
     }
 
     fn note_magic(&mut self, line: &[u8]) {

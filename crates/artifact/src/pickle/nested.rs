@@ -17,7 +17,11 @@ const DECODED: usize = 1 << 15;
 impl Machine<'_, '_, '_, '_> {
     /// Passes over `length` bytes, and follows them where they look like a pickle. `true`: they were followed to STOP.
     pub(super) fn look_inside(&mut self, length: u64, text: bool) -> Step<bool> {
-        let end = self.feed.offset().checked_add(length).ok_or(crate::feed::Stop::End)?;
+        let end = self
+            .feed
+            .offset()
+            .checked_add(length)
+            .ok_or(crate::feed::Stop::End)?;
         if end > self.feed.end() {
             return Err(crate::feed::Stop::End.into());
         }
@@ -68,7 +72,10 @@ impl Machine<'_, '_, '_, '_> {
 
     fn follow_archive(&mut self, length: u64) -> Step<bool> {
         let member = format!("bytes@{}", self.feed.offset());
-        let view = self.feed.seekable().map(|view| view.part(self.feed.offset(), length));
+        let view = self
+            .feed
+            .seekable()
+            .map(|view| view.part(self.feed.offset(), length));
         let held;
         let view = match view {
             Some(view) => view,
@@ -130,16 +137,26 @@ impl Machine<'_, '_, '_, '_> {
 
 /// Whether a text's first byte is one that an encoded pickle, or one of protocol 0, begins with.
 pub(super) fn may_hold(text: &[u8]) -> bool {
-    text.len() >= 16 && matches!(text, [b'g' | b'Y' | b'K' | b'8' | b'6' | b'2' | b'c' | b'(' | b']' | b'}', ..])
+    text.len() >= 16
+        && matches!(
+            text,
+            [
+                b'g' | b'Y' | b'K' | b'8' | b'6' | b'2' | b'c' | b'(' | b']' | b'}',
+                ..
+            ]
+        )
 }
 
 /// Whether it begins as an encoded pickle does.
 fn encoded(head: &[u8]) -> bool {
     let base64 = head.len() >= 12
-        && (head.starts_with(b"gA") || head.starts_with(b"Y2") || head.starts_with(b"KG") || head.starts_with(b"Y3"))
-        && head
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=' | b'\n' | b'\r'));
+        && (head.starts_with(b"gA")
+            || head.starts_with(b"Y2")
+            || head.starts_with(b"KG")
+            || head.starts_with(b"Y3"))
+        && head.iter().all(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=' | b'\n' | b'\r')
+        });
     let hex = head.len() >= 12
         && (head.starts_with(b"800") || head.starts_with(b"63") || head.starts_with(b"28"))
         && head.iter().all(u8::is_ascii_hexdigit);

@@ -85,11 +85,18 @@ fn end(scan: &mut Scan<'_>, view: View<'_>) -> Result<Option<End>, Stop> {
     let from = view.size().saturating_sub(TAIL);
     let tail = view.bytes(from, TAIL as usize)?;
     let found = all_ends(&tail);
-    let Some(last) = found.last().copied() else { return Ok(None) };
+    let Some(last) = found.last().copied() else {
+        return Ok(None);
+    };
     let at = from + last as u64;
     let comment = u64::from(le16(&tail, last + 20));
     if at + 22 + comment != view.size() {
-        hidden(scan, at, "after the end", "bytes follow the end record, or its comment is cut off".to_owned());
+        hidden(
+            scan,
+            at,
+            "after the end",
+            "bytes follow the end record, or its comment is cut off".to_owned(),
+        );
     }
     let mut end = End {
         entries: u64::from(le16(&tail, last + 10)),
@@ -97,7 +104,10 @@ fn end(scan: &mut Scan<'_>, view: View<'_>) -> Result<Option<End>, Stop> {
         offset: u64::from(le32(&tail, last + 16)),
         at,
     };
-    if le16(&tail, last + 4) != 0 || le16(&tail, last + 6) != 0 || le16(&tail, last + 8) != le16(&tail, last + 10) {
+    if le16(&tail, last + 4) != 0
+        || le16(&tail, last + 6) != 0
+        || le16(&tail, last + 8) != le16(&tail, last + 10)
+    {
         disagrees(scan, at, "disks", "claims to be one of several disks".to_owned());
     }
     if let Some(locator) = at.checked_sub(20) {
@@ -107,7 +117,10 @@ fn end(scan: &mut Scan<'_>, view: View<'_>) -> Result<Option<End>, Stop> {
         }
     }
     let earlier = found.iter().rev().skip(1).map(|position| from + *position as u64);
-    if earlier.into_iter().any(|position| position >= end.at.saturating_sub(4)) {
+    if earlier
+        .into_iter()
+        .any(|position| position >= end.at.saturating_sub(4))
+    {
         hidden(scan, at, "end records", "has more than one end record".to_owned());
     }
     Ok(Some(end))
@@ -115,7 +128,9 @@ fn end(scan: &mut Scan<'_>, view: View<'_>) -> Result<Option<End>, Stop> {
 
 fn all_ends(tail: &[u8]) -> Vec<usize> {
     let fits = tail.len().saturating_sub(21);
-    (0..fits).filter(|at| tail.get(*at..at + 4) == Some(b"PK\x05\x06")).collect()
+    (0..fits)
+        .filter(|at| tail.get(*at..at + 4) == Some(b"PK\x05\x06"))
+        .collect()
 }
 
 /// The end record of ZIP64.
@@ -123,7 +138,12 @@ fn wide(scan: &mut Scan<'_>, view: View<'_>, locator: &[u8], end: &mut End) -> R
     let at = le64(locator, 8);
     let record = view.bytes(at, 56)?;
     if !record.starts_with(b"PK\x06\x06") || record.len() < 56 {
-        disagrees(scan, at, "zip64", "the ZIP64 end record is not where its locator says".to_owned());
+        disagrees(
+            scan,
+            at,
+            "zip64",
+            "the ZIP64 end record is not where its locator says".to_owned(),
+        );
         return Ok(());
     }
     let (entries, size, offset) = (le64(&record, 32), le64(&record, 40), le64(&record, 48));
@@ -132,24 +152,49 @@ fn wide(scan: &mut Scan<'_>, view: View<'_>, locator: &[u8], end: &mut End) -> R
         || differs(end.size, size, 0xffff_ffff)
         || differs(end.offset, offset, 0xffff_ffff)
     {
-        disagrees(scan, at, "zip64", "the two end records tell different stories".to_owned());
+        disagrees(
+            scan,
+            at,
+            "zip64",
+            "the two end records tell different stories".to_owned(),
+        );
     }
-    if at.checked_add(12).and_then(|start| start.checked_add(le64(&record, 4))) != Some(end.at - 20) {
+    if at
+        .checked_add(12)
+        .and_then(|start| start.checked_add(le64(&record, 4)))
+        != Some(end.at - 20)
+    {
         hidden(scan, at, "zip64", "bytes lie between the end records".to_owned());
     }
-    *end = End { entries, size, offset, at };
+    *end = End {
+        entries,
+        size,
+        offset,
+        at,
+    };
     Ok(())
 }
 
 /// Reads both stories. Everything that differs is a finding.
 pub(super) fn read(scan: &mut Scan<'_>, view: View<'_>) -> Result<Vec<Entry>, Stop> {
     let Some(end) = end(scan, view)? else {
-        scan.find(&rule::UNREADABLE, Verdict::Unknown, 0, "end record", "has no end record".to_owned());
+        scan.find(
+            &rule::UNREADABLE,
+            Verdict::Unknown,
+            0,
+            "end record",
+            "has no end record".to_owned(),
+        );
         return Ok(Vec::new());
     };
     let start = end.at.saturating_sub(end.size);
     if end.size > end.at || start != end.offset {
-        hidden(scan, 0, "directory", "the directory is not where the end record says".to_owned());
+        hidden(
+            scan,
+            0,
+            "directory",
+            "the directory is not where the end record says".to_owned(),
+        );
     }
     // Readers that go by the offset, and readers that go back from the end: followed is the second, as Python does.
     let shift = start.saturating_sub(end.offset);
@@ -157,7 +202,13 @@ pub(super) fn read(scan: &mut Scan<'_>, view: View<'_>) -> Result<Vec<Entry>, St
     let mut entries = Vec::new();
     while !feed.peek(1)?.is_empty() {
         if entries.len() as u64 >= scan.limits.members {
-            scan.find(&rule::LIMIT, Verdict::Unknown, 0, "members", "holds more members than are looked into".to_owned());
+            scan.find(
+                &rule::LIMIT,
+                Verdict::Unknown,
+                0,
+                "members",
+                "holds more members than are looked into".to_owned(),
+            );
             break;
         }
         match central(scan, &mut feed, shift, start)? {
@@ -166,7 +217,11 @@ pub(super) fn read(scan: &mut Scan<'_>, view: View<'_>) -> Result<Vec<Entry>, St
         }
     }
     if entries.len() as u64 != end.entries {
-        let what = format!("the end record counts {}, the directory {}", end.entries, entries.len());
+        let what = format!(
+            "the end record counts {}, the directory {}",
+            end.entries,
+            entries.len()
+        );
         disagrees(scan, end.at, "count", what);
     }
     let mut seen = HashSet::new();
@@ -174,7 +229,12 @@ pub(super) fn read(scan: &mut Scan<'_>, view: View<'_>) -> Result<Vec<Entry>, St
         local(scan, view, entry)?;
         let plain = entry.name.replace('\\', "/").to_lowercase();
         if !seen.insert(plain.trim_start_matches("./").to_owned()) {
-            disagrees(scan, entry.local, &entry.name, format!("`{}` is there twice; loaders pick either", entry.name));
+            disagrees(
+                scan,
+                entry.local,
+                &entry.name,
+                format!("`{}` is there twice; loaders pick either", entry.name),
+            );
         }
     }
     spans(scan, view, &entries, start)?;
@@ -186,13 +246,23 @@ fn central(scan: &mut Scan<'_>, feed: &mut Feed<'_>, shift: u64, start: u64) -> 
     let fixed: [u8; 46] = match feed.array() {
         Ok(fixed) => fixed,
         Err(Stop::End) => {
-            hidden(scan, at, "directory", "the directory ends in the middle of an entry".to_owned());
+            hidden(
+                scan,
+                at,
+                "directory",
+                "the directory ends in the middle of an entry".to_owned(),
+            );
             return Ok(None);
         }
         Err(stop) => return Err(stop),
     };
     if !fixed.starts_with(b"PK\x01\x02") {
-        hidden(scan, at, "directory", "the directory holds bytes that are no entry".to_owned());
+        hidden(
+            scan,
+            at,
+            "directory",
+            "the directory holds bytes that are no entry".to_owned(),
+        );
         return Ok(None);
     }
     let raw = feed.need(usize::from(le16(&fixed, 28)))?.to_vec();
@@ -238,7 +308,12 @@ fn widen(scan: &mut Scan<'_>, at: u64, extra: &[u8], entry: &mut Entry) {
     };
     let whole = take(&mut entry.size) && take(&mut entry.packed) && take(&mut entry.local);
     if !whole && !field(extra, 1).is_empty() {
-        disagrees(scan, at, &entry.name, format!("`{}` has sizes that are cut off", entry.name));
+        disagrees(
+            scan,
+            at,
+            &entry.name,
+            format!("`{}` has sizes that are cut off", entry.name),
+        );
     }
 }
 
@@ -247,7 +322,9 @@ fn field(extra: &[u8], id: u16) -> Vec<u8> {
     let mut rest = extra;
     while rest.len() >= 4 {
         let length = usize::from(le16(rest, 2));
-        let Some(body) = rest.get(4..4 + length) else { break };
+        let Some(body) = rest.get(4..4 + length) else {
+            break;
+        };
         if le16(rest, 0) == id {
             return body.to_vec();
         }
@@ -263,7 +340,11 @@ fn names(scan: &mut Scan<'_>, at: u64, extra: &[u8], entry: &Entry) {
     }
     let other = field(extra, 0x7075);
     if other.get(5..).is_some_and(|name| name != entry.raw) {
-        let what = format!("`{}` has a second name, `{}`", entry.name, shown(other.get(5..).unwrap_or_default(), 200));
+        let what = format!(
+            "`{}` has a second name, `{}`",
+            entry.name,
+            shown(other.get(5..).unwrap_or_default(), 200)
+        );
         disagrees(scan, at, &entry.name, what);
     }
     if format::leads_out(&String::from_utf8_lossy(&entry.raw)) {
@@ -297,7 +378,11 @@ fn local(scan: &mut Scan<'_>, view: View<'_>, entry: &mut Entry) -> Result<(), S
         told.push(format!("name `{}`", shown(&name, 200)));
     }
     if le16(&fixed, 6) != entry.flags {
-        told.push(format!("flags {:#06x} and not {:#06x}", le16(&fixed, 6), entry.flags));
+        told.push(format!(
+            "flags {:#06x} and not {:#06x}",
+            le16(&fixed, 6),
+            entry.flags
+        ));
     }
     if le16(&fixed, 8) != entry.method {
         told.push(format!("method {} and not {}", le16(&fixed, 8), entry.method));
@@ -332,17 +417,31 @@ fn spans(scan: &mut Scan<'_>, view: View<'_>, entries: &[Entry], directory: u64)
     spans.sort_unstable();
     let mut next = 0_u64;
     let mut described = false;
-    for (start, end, describes, name) in spans.into_iter().chain([(directory, directory, false, "directory")]) {
+    for (start, end, describes, name) in spans
+        .into_iter()
+        .chain([(directory, directory, false, "directory")])
+    {
         if start < next {
-            hidden(scan, start, name, format!("`{name}` lies over the member before it"));
+            hidden(
+                scan,
+                start,
+                name,
+                format!("`{name}` lies over the member before it"),
+            );
         } else {
             let gap = start - next;
-            let fits = gap == 0 || described && (matches!(gap, 12 | 16 | 20 | 24)) && {
-                let bytes = view.bytes(next, 4)?;
-                matches!(gap, 12 | 20) || bytes == b"PK\x07\x08"
-            };
+            let fits = gap == 0
+                || described && (matches!(gap, 12 | 16 | 20 | 24)) && {
+                    let bytes = view.bytes(next, 4)?;
+                    matches!(gap, 12 | 20) || bytes == b"PK\x07\x08"
+                };
             if !fits {
-                hidden(scan, next, name, format!("{gap} bytes before `{name}` belong to no member"));
+                hidden(
+                    scan,
+                    next,
+                    name,
+                    format!("{gap} bytes before `{name}` belong to no member"),
+                );
                 let part = view.part(next, gap);
                 scan.inside("hidden bytes", |scan| format::whole(scan, part, ""));
             }

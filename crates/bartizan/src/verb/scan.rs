@@ -110,7 +110,10 @@ fn model_files(scan: &ScanModel, out: Output) -> Result<Vec<Report>, Failure> {
 /// Plain files below a folder. Links are not followed: they could lead anywhere.
 fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     if depth > DEPTH_MAX || files.len() > FILES_MAX {
-        let message = format!("`{}` holds more folders or files than one scan takes", folder.display());
+        let message = format!(
+            "`{}` holds more folders or files than one scan takes",
+            folder.display()
+        );
         return Err(Failure::new(Exit::Files, message));
     }
     for entry in std::fs::read_dir(folder).map_err(file("reading", folder))? {
@@ -143,8 +146,9 @@ pub(crate) fn model_verb(out: Output, scan: &ScanModel) -> Result<Exit, Failure>
         ));
     }
     if let Some(path) = &scan.write_baseline {
-        let text = serde_json::to_vec_pretty(&Baseline::of(&reports))
-            .map_err(|error| Failure::new(Exit::Bug, "the baseline can't be written as JSON").because(error))?;
+        let text = serde_json::to_vec_pretty(&Baseline::of(&reports)).map_err(|error| {
+            Failure::new(Exit::Bug, "the baseline can't be written as JSON").because(error)
+        })?;
         std::fs::write(path, text).map_err(file("writing", path))?;
     }
     print(out, scan, &reports)?;
@@ -153,7 +157,11 @@ pub(crate) fn model_verb(out: Output, scan: &ScanModel) -> Result<Exit, Failure>
         FailOn::Suspicious => Verdict::Suspicious,
         FailOn::Malicious => Verdict::Malicious,
     };
-    Ok(if worst(&reports) >= limit { Exit::Refused } else { Exit::Done })
+    Ok(if worst(&reports) >= limit {
+        Exit::Refused
+    } else {
+        Exit::Done
+    })
 }
 
 /// The day in UTC.
@@ -166,7 +174,10 @@ fn today() -> String {
 fn read_list(path: &Path) -> Result<String, Failure> {
     let size = std::fs::metadata(path).map_err(file("reading", path))?.len();
     if size > LIST_BYTES_MAX {
-        let message = format!("`{}` has {size} bytes, the limit is {LIST_BYTES_MAX}", path.display());
+        let message = format!(
+            "`{}` has {size} bytes, the limit is {LIST_BYTES_MAX}",
+            path.display()
+        );
         return Err(Failure::new(Exit::Files, message));
     }
     std::fs::read_to_string(path).map_err(file("reading", path))
@@ -174,16 +185,30 @@ fn read_list(path: &Path) -> Result<String, Failure> {
 
 fn read_baseline(path: &Path) -> Result<Baseline, Failure> {
     let wrong = || Failure::new(Exit::Config, format!("`{}` is no baseline", path.display()));
-    let baseline: Baseline = serde_json::from_str(&read_list(path)?).map_err(|error| wrong().because(error))?;
-    if baseline.version == 1 { Ok(baseline) } else { Err(wrong()) }
+    let baseline: Baseline =
+        serde_json::from_str(&read_list(path)?).map_err(|error| wrong().because(error))?;
+    if baseline.version == 1 {
+        Ok(baseline)
+    } else {
+        Err(wrong())
+    }
 }
 
 fn read_suppressions(path: &Path) -> Result<Vec<Suppression>, Failure> {
-    let wrong = || Failure::new(Exit::Config, format!("`{}` holds no suppressions", path.display()));
+    let wrong = || {
+        Failure::new(
+            Exit::Config,
+            format!("`{}` holds no suppressions", path.display()),
+        )
+    };
     let read: Suppressions = toml::from_str(&read_list(path)?).map_err(|error| wrong().because(error))?;
     for suppression in &read.suppress {
         if let Some(fault) = suppression.fault() {
-            let message = format!("suppression of `{}` in `{}`: {fault}", suppression.rule, path.display());
+            let message = format!(
+                "suppression of `{}` in `{}`: {fault}",
+                suppression.rule,
+                path.display()
+            );
             return Err(Failure::new(Exit::Config, message));
         }
     }
@@ -229,11 +254,33 @@ fn people(to: &mut dyn Write, all: bool, reports: &[Report]) -> io::Result<()> {
                 "" => String::new(),
                 member => format!("{member} "),
             };
-            let times = if finding.count > 1 { format!(", {} times", finding.count) } else { String::new() };
+            let times = if finding.count > 1 {
+                format!(", {} times", finding.count)
+            } else {
+                String::new()
+            };
             let what = shown(finding.what.as_bytes(), 400);
-            writeln!(to, "  {} {member}@{}{times}: {what}", verdict(finding.severity), finding.place.offset)?;
-            let known: Vec<&str> = finding.rule.cve.iter().chain(finding.rule.atlas).copied().collect();
-            writeln!(to, "    {}: {}; {}. {}", finding.rule.id, finding.rule.title, finding.rule.remedy, known.join(" "))?;
+            writeln!(
+                to,
+                "  {} {member}@{}{times}: {what}",
+                verdict(finding.severity),
+                finding.place.offset
+            )?;
+            let known: Vec<&str> = finding
+                .rule
+                .cve
+                .iter()
+                .chain(finding.rule.atlas)
+                .copied()
+                .collect();
+            writeln!(
+                to,
+                "    {}: {}; {}. {}",
+                finding.rule.id,
+                finding.rule.title,
+                finding.rule.remedy,
+                known.join(" ")
+            )?;
             if let Some(why) = &finding.covered {
                 writeln!(to, "    covered: {}", shown(why.as_bytes(), 400))?;
             }
