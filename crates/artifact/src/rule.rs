@@ -101,3 +101,25 @@ rules! {
 pub fn of(id: &str) -> Option<&'static Rule> {
     ALL.iter().find(|rule| rule.id == id).copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_is_on_the_page_and_has_one_id() {
+        let page = include_str!("../../../docs/reference/scan-rules.md");
+        let mut ids = std::collections::HashSet::new();
+        for rule in ALL {
+            assert!(ids.insert(rule.id), "{rule:?} is there twice");
+            let known = rule.cve.iter().map(|cve| (*cve).to_owned());
+            let known = known.chain(rule.cwe.iter().map(|number| format!("CWE-{number}")));
+            let known: Vec<String> = known
+                .chain(rule.atlas.iter().map(|id| (*id).to_owned()))
+                .collect();
+            let row = format!("| `{}` | {} | {} |", rule.id, rule.title, known.join(" "));
+            assert!(page.contains(&row), "missing: {row}");
+        }
+        assert_eq!(page.matches("\n| `").count(), ALL.len());
+    }
+}

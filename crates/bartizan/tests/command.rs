@@ -671,3 +671,51 @@ fn the_tail_shows_what_happens() {
     tail.wait().unwrap();
     assert_eq!(up.stop(), 0);
 }
+
+#[test]
+fn a_scan_answers_no_to_anything_but_clean() {
+    let home = Home::new();
+    let good = home.file("models/good.pkl", "N.");
+    let evil = home.file("models/evil.pkl", "cos\nsystem\n(S'true'\ntR.");
+    let scan = |arguments: &[&str]| home.command(arguments).output().unwrap();
+    let folder = good.parent().unwrap().to_str().unwrap();
+    assert_eq!(
+        scan(&["scan", "model", good.to_str().unwrap()]).status.code(),
+        Some(0)
+    );
+    let answer = scan(&["scan", "model", folder, "--json"]);
+    assert_eq!(answer.status.code(), Some(1));
+    let value: Value = serde_json::from_slice(&answer.stdout).unwrap();
+    assert_eq!(value["verdict"], "malicious");
+    assert_eq!(value["files"][0]["findings"][0]["subject"], "os.system");
+    let text = String::from_utf8(scan(&["scan", "model", folder]).stdout).unwrap();
+    assert!(
+        text.contains("os.system('true')") && text.contains("1 malicious"),
+        "{text}"
+    );
+    assert_eq!(scan(&["scan", "model", "/nowhere/x.pkl"]).status.code(), Some(7));
+    // A baseline covers what is known; a suppression that has ended covers nothing.
+    let known = home.file("known.json", "");
+    let written = scan(&[
+        "scan",
+        "model",
+        folder,
+        "--write-baseline",
+        known.to_str().unwrap(),
+    ]);
+    assert_eq!(written.status.code(), Some(1));
+    let covered = scan(&["scan", "model", folder, "--baseline", known.to_str().unwrap()]);
+    assert_eq!(covered.status.code(), Some(0));
+    let ended = "[[suppress]]\nrule = \"pickle/dangerous-import\"\nreason = \"a sample for tests\"\nuntil = \"2020-01-01\"\n";
+    let ended = home.file("ended.toml", ended);
+    let answer = scan(&[
+        "scan",
+        "model",
+        evil.to_str().unwrap(),
+        "--suppress",
+        ended.to_str().unwrap(),
+    ]);
+    assert_eq!(answer.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&answer.stderr).contains("ended on 2020-01-01"));
+    assert!(!home.state().exists(), "a scan keeps no state");
+}

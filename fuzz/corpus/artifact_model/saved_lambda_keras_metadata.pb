@@ -1,0 +1,2 @@
+
++x*&{"class_name": "Lambda", "config": {}}
