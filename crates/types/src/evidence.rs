@@ -61,6 +61,22 @@ pub enum FindingKind {
     HostedTool,
     /// The request relies on history that the provider keeps.
     ServerHistory,
+    /// Text that instructs whoever reads it, where no instruction belongs.
+    Injection,
+    /// Text written so that people do not see it.
+    HiddenText,
+    /// A key, a token or a password.
+    Secret,
+    /// Personal data.
+    PersonalData,
+    /// An address that would carry data away.
+    ExfiltrationAddress,
+    /// A tool's description that instructs its reader.
+    PoisonedDescription,
+    /// A tool's name that looks like another's.
+    LookAlikeName,
+    /// A planted value surfaced.
+    Canary,
 }
 
 impl FindingKind {
@@ -75,6 +91,14 @@ impl FindingKind {
             Self::ResultMismatch => "result_mismatch",
             Self::HostedTool => "hosted_tool",
             Self::ServerHistory => "server_history",
+            Self::Injection => "injection",
+            Self::HiddenText => "hidden_text",
+            Self::Secret => "secret",
+            Self::PersonalData => "personal_data",
+            Self::ExfiltrationAddress => "exfiltration_address",
+            Self::PoisonedDescription => "poisoned_description",
+            Self::LookAlikeName => "look_alike_name",
+            Self::Canary => "canary",
         }
     }
 }

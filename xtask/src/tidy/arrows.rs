@@ -9,12 +9,14 @@ use crate::workspace::{self, Package, Ring, place_of};
 /// Crates from outside that the core ring may name. All are computation only as we configure them; whatever
 /// opens a socket, a file, a clock or a thread stays out, and a new one is added here on purpose.
 const CORE_MAY_LINK: &[&str] = &[
+    "aho-corasick",
     "aws-lc-rs",
     "base64",
     // Decoders of the packings in which models come.
     "bzip2",
     "cedar-policy",
     "crc32fast",
+    // Its decoders over slices; nothing else of it is used.
     "flate2",
     "jiff",
     "jsonschema",
@@ -24,6 +26,8 @@ const CORE_MAY_LINK: &[&str] = &[
     "memchr",
     // Only its trait, by which Cedar's errors tell where they are; the CLI draws them.
     "miette",
+    // Automata only: linear in the text, whatever the pattern.
+    "regex-automata",
     "serde",
     "serde_json",
     "thiserror",

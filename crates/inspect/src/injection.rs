@@ -1,0 +1,91 @@
+//! Instructions where none should be: a small trained network over n-grams, and beside it a few phrases as cheap,
+//! explainable evidence.
+
+pub mod features;
+pub mod generate;
+pub mod linear;
+pub mod model;
+pub mod number;
+mod phrases;
+pub mod train;
+
+use std::sync::LazyLock;
+
+use bartizan_types::{FindingKind, Severity};
+
+use crate::view::Form;
+use crate::{Channel, Local};
+use model::{Model, Scored, Threshold};
+
+/// The model in the binary, made by [`train::train`] from the seed that docs/reference/injection-model.md names.
+static EMBEDDED: LazyLock<Option<Model>> =
+    LazyLock::new(|| Model::from_bytes(include_bytes!("injection/model.bin")).ok());
+
+/// Tokens that a finding names as its reasons.
+const REASONS: usize = 5;
+
+/// The model in the binary. `None` if its bytes are broken, which a test rules out.
+#[must_use]
+pub fn embedded() -> Option<&'static Model> {
+    EMBEDDED.as_ref()
+}
+
+/// Adds what is above the channel's threshold in one layer, and returns the highest score and the threshold.
+pub(crate) fn find(
+    channel: Channel,
+    text: &str,
+    form: Form,
+    most: usize,
+    add: &mut impl FnMut(Local),
+) -> (f32, f32) {
+    for (range, what) in phrases::find(text) {
+        add(Local::new(
+            range,
+            FindingKind::Injection,
+            what,
+            Severity::Low,
+            600,
+        ));
+    }
+    let Some(model) = embedded() else {
+        return (f32::MIN, 0.0);
+    };
+    let threshold = model.threshold(channel);
+    let scores = model.score(channel, text);
+    let highest = scores.iter().fold(f32::MIN, |most, one| most.max(one.score));
+    if highest <= threshold.low {
+        return (highest, threshold.low);
+    }
+    let mut above: Vec<&Scored> = scores
+        .iter()
+        .filter(|scored| scored.score > threshold.low)
+        .collect();
+    above.sort_by(|one, two| two.score.total_cmp(&one.score).then(one.start.cmp(&two.start)));
+    for scored in above.into_iter().take(most) {
+        let (severity, score) = grade(scored.score, threshold, form);
+        let mut seen = Local::new(
+            scored.start..scored.end,
+            FindingKind::Injection,
+            "classifier",
+            severity,
+            score,
+        );
+        seen.because = model.explain(text, scored, REASONS);
+        seen.above = Some(scored.score - threshold.low);
+        add(seen);
+    }
+    (highest, threshold.low)
+}
+
+/// Above the low threshold is suspicious, above the high one surely so; what had to be decoded first weighs more.
+fn grade(score: f32, threshold: Threshold, form: Form) -> (Severity, u16) {
+    let range = (threshold.high - threshold.low).max(0.1);
+    let share = ((score - threshold.low) / range).clamp(0.0, 2.0);
+    let score = 500 + (share * 245.0) as u16;
+    let severity = match (share >= 1.0, matches!(form, Form::Plain | Form::Markup)) {
+        (true, _) => Severity::High,
+        (false, false) => Severity::High,
+        (false, true) => Severity::Medium,
+    };
+    (severity, score)
+}

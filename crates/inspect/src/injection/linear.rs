@@ -1,0 +1,228 @@
+//! The linear part: one weight per hashed n-gram of words and of characters, over a stretch of text.
+//!
+//! It sees what a unit alone does not: the vocabulary of a whole page. Weights are bytes; how rare an n-gram was in
+//! training scales it.
+
+use super::features::Token;
+use super::number::{ln, sigmoid};
+
+/// Buckets of word n-grams, and as many of character n-grams.
+pub const SIDE: usize = 1 << 16;
+/// Bytes of a stretch that is scored at once.
+pub const STRETCH: usize = 4096;
+
+/// A trained linear part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Linear {
+    weights: Vec<i8>,
+    rarity: Vec<u8>,
+    step: f32,
+    bias: f32,
+}
+
+/// The n-grams of a stretch: bucket and how often, in order of bucket.
+pub type Bag = Vec<(u32, f32)>;
+
+/// Counts a stretch's n-grams.
+#[must_use]
+pub fn bag(text: &str, tokens: &[Token]) -> Bag {
+    let mut all: Vec<u32> = Vec::with_capacity(text.len() * 3 + tokens.len() * 4);
+    all.extend(
+        tokens
+            .iter()
+            .flat_map(|token| token.grams().iter().take(2).copied()),
+    );
+    let bytes = text.as_bytes();
+    let mut word = [b' '; 5];
+    let mut length = 0_usize;
+    for byte in bytes {
+        let byte = match byte {
+            b'A'..=b'Z' => byte | 0x20,
+            b'0'..=b'9' => b'0',
+            b'\t' | b'\n' | b'\r' => b' ',
+            other => *other,
+        };
+        if byte == b' ' && word[4] == b' ' {
+            continue;
+        }
+        word = [word[1], word[2], word[3], word[4], byte];
+        length = if byte == b' ' { length } else { length + 1 };
+        for count in 3..=5 {
+            // An n-gram that crosses a space inside says little more than its halves.
+            let gram = &word[5 - count..];
+            if gram[1..count - 1].contains(&b' ') {
+                break;
+            }
+            let hash = gram
+                .iter()
+                .fold(0xcbf2_9ce4_8422_2325_u64 ^ count as u64, |hash, byte| {
+                    (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+                });
+            all.push((SIDE as u64 + (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48)) as u32);
+        }
+    }
+    all.sort_unstable();
+    let mut bag: Bag = Vec::with_capacity(all.len() / 2);
+    for bucket in all {
+        match bag.last_mut() {
+            Some((last, count)) if *last == bucket => *count += 1.0,
+            _ => bag.push((bucket, 1.0)),
+        }
+    }
+    bag
+}
+
+impl Linear {
+    /// All zeros.
+    #[must_use]
+    pub fn zero() -> Self {
+        Self {
+            weights: vec![0; 2 * SIDE],
+            rarity: vec![0; 2 * SIDE],
+            step: 0.0,
+            bias: 0.0,
+        }
+    }
+
+    /// Log odds of a stretch.
+    #[must_use]
+    pub fn score(&self, bag: &Bag) -> f32 {
+        let (mut sum, mut norm) = (0.0_f32, 1e-6_f32);
+        for (bucket, count) in bag {
+            let at = *bucket as usize;
+            let (Some(weight), Some(rarity)) = (self.weights.get(at), self.rarity.get(at)) else {
+                continue;
+            };
+            let value = (1.0 + ln(*count)) * f32::from(*rarity);
+            sum += value * f32::from(*weight);
+            norm += value * value;
+        }
+        sum * self.step / norm.sqrt() + self.bias
+    }
+
+    /// As bytes.
+    pub(super) fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.step.to_le_bytes());
+        bytes.extend(self.bias.to_le_bytes());
+        bytes.extend(self.weights.iter().map(|weight| weight.cast_unsigned()));
+        bytes.extend(&self.rarity);
+    }
+
+    /// From bytes, and what follows them.
+    pub(super) fn read(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (step, bytes) = bytes.split_first_chunk::<4>()?;
+        let (bias, bytes) = bytes.split_first_chunk::<4>()?;
+        let (weights, bytes) = bytes.split_at_checked(2 * SIDE)?;
+        let (rarity, bytes) = bytes.split_at_checked(2 * SIDE)?;
+        let (step, bias) = (f32::from_le_bytes(*step), f32::from_le_bytes(*bias));
+        let weights = weights.iter().map(|byte| byte.cast_signed()).collect();
+        (step.is_finite() && bias.is_finite()).then(|| {
+            (
+                Self {
+                    weights,
+                    rarity: rarity.to_vec(),
+                    step,
+                    bias,
+                },
+                bytes,
+            )
+        })
+    }
+}
+
+/// Learns a linear part: logistic loss, steps that shrink with what a weight has seen, averaged over the last half.
+pub struct LinearTrainer {
+    rarity: Vec<u8>,
+    weights: Vec<f32>,
+    seen: Vec<f32>,
+    sum: Vec<f32>,
+    bias: f32,
+    bias_sum: f32,
+    averaged: u32,
+}
+
+impl LinearTrainer {
+    /// From the bags of a sample of the data, by which rarity is told.
+    #[must_use]
+    pub fn new(sample: &[Bag]) -> Self {
+        let mut counts = vec![0_u32; 2 * SIDE];
+        for (bucket, _) in sample.iter().flatten() {
+            counts[*bucket as usize] += 1;
+        }
+        let all = sample.len() as f32;
+        let rarity = counts
+            .iter()
+            .map(|count| ((1.0 + ln((1.0 + all) / (1.0 + *count as f32))) * 20.0).clamp(1.0, 255.0) as u8)
+            .collect();
+        let zero = vec![0.0; 2 * SIDE];
+        Self {
+            rarity,
+            weights: zero.clone(),
+            seen: zero.clone(),
+            sum: zero,
+            bias: 0.0,
+            bias_sum: 0.0,
+            averaged: 0,
+        }
+    }
+
+    /// Learns from one stretch.
+    pub fn learn(&mut self, bag: &Bag, attack: bool, weight: f32) {
+        let values: Vec<(usize, f32)> = bag
+            .iter()
+            .map(|(bucket, count)| {
+                (
+                    *bucket as usize,
+                    (1.0 + ln(*count)) * f32::from(self.rarity[*bucket as usize]),
+                )
+            })
+            .collect();
+        let norm = values
+            .iter()
+            .map(|(_, value)| value * value)
+            .sum::<f32>()
+            .sqrt()
+            .max(1e-3);
+        let logit = values
+            .iter()
+            .map(|(at, value)| self.weights[*at] * value)
+            .sum::<f32>()
+            / norm
+            + self.bias;
+        let slope = (sigmoid(logit) - f32::from(u8::from(attack))) * weight;
+        for (at, value) in values {
+            let gradient = slope * value / norm + 1e-7 * self.weights[at];
+            self.seen[at] += gradient * gradient;
+            self.weights[at] -= 0.25 * gradient / (self.seen[at].sqrt() + 1e-3);
+        }
+        self.bias -= 0.02 * slope;
+    }
+
+    /// Adds the weights as they are now to the average.
+    pub fn average(&mut self) {
+        self.averaged += 1;
+        self.bias_sum += self.bias;
+        for (sum, weight) in self.sum.iter_mut().zip(&self.weights) {
+            *sum += weight;
+        }
+    }
+
+    /// The trained part.
+    #[must_use]
+    pub fn finish(&self) -> Linear {
+        let count = self.averaged.max(1) as f32;
+        let most = self.sum.iter().fold(1e-6_f32, |most, sum| most.max(sum.abs())) / count;
+        let step = most / 127.0;
+        let weights = self
+            .sum
+            .iter()
+            .map(|sum| (sum / count / step).round() as i8)
+            .collect();
+        Linear {
+            weights,
+            rarity: self.rarity.clone(),
+            step,
+            bias: self.bias_sum / count,
+        }
+    }
+}

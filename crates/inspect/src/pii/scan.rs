@@ -1,0 +1,775 @@
+//! The walk over a text.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
+use super::ids::{self, Needs};
+use super::{Kind, Personal, money, names, phone};
+
+/// Longest run of digits and separators that is looked at.
+const RUN_MOST: usize = 48;
+/// How far before a number a word may announce it.
+const ANNOUNCE: usize = 40;
+/// Most findings of one text.
+const FOUND_MOST: usize = 5000;
+
+/// Finds personal data. Of overlapping findings the surer stays, and of equally sure ones the longer.
+#[must_use]
+pub fn find(text: &str) -> Vec<Personal> {
+    let mut found = Vec::new();
+    mails(text, &mut found);
+    numbers(text, &mut found);
+    colons(text, &mut found);
+    words(text, &mut found);
+    let mut people = Vec::new();
+    names::people(text, &mut people);
+    let name = |(range, score)| Personal {
+        kind: Kind::Name,
+        what: Kind::Name.as_str(),
+        range,
+        score,
+    };
+    found.extend(people.into_iter().map(name));
+    settle(found)
+}
+
+fn settle(mut found: Vec<Personal>) -> Vec<Personal> {
+    if found.len() > 1 {
+        found.sort_by(|one, two| {
+            let length = two.range.len().cmp(&one.range.len());
+            two.score
+                .cmp(&one.score)
+                .then(length)
+                .then(one.range.start.cmp(&two.range.start))
+        });
+    }
+    let mut kept = std::collections::BTreeMap::<usize, Personal>::new();
+    for personal in found.into_iter().take(4 * FOUND_MOST) {
+        let before = kept.range(..personal.range.end).next_back();
+        if before.is_none_or(|(_, before)| before.range.end <= personal.range.start) {
+            kept.insert(personal.range.start, personal);
+        }
+    }
+    kept.into_values().take(FOUND_MOST).collect()
+}
+
+static PHONES: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| automaton(phone::WORDS));
+static CARDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    automaton(&[
+        "card",
+        "visa",
+        "mastercard",
+        "amex",
+        "credit",
+        "debit",
+        "karte",
+        "tarjeta",
+        "carte",
+    ])
+});
+
+fn automaton(words: &[&str]) -> Option<AhoCorasick> {
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .build(words)
+        .ok()
+}
+
+/// Whether one of an automaton's words stands shortly before a place; a short one only as a whole word.
+fn speaks(words: &LazyLock<Option<AhoCorasick>>, text: &str, at: usize) -> bool {
+    let from = text.ceil_char_boundary(at.saturating_sub(ANNOUNCE));
+    let (Some(words), Some(before)) = (words.as_ref(), text.get(from..at)) else {
+        return false;
+    };
+    words.find_iter(before).any(|hit| {
+        let letter = |at: Option<usize>| {
+            at.and_then(|at| before.as_bytes().get(at))
+                .is_some_and(u8::is_ascii_alphabetic)
+        };
+        hit.len() > 4 || !(letter(hit.start().checked_sub(1)) || (hit.len() < 4 && letter(Some(hit.end()))))
+    })
+}
+
+fn plain(kind: Kind, range: Range<usize>, score: u16) -> Personal {
+    Personal {
+        kind,
+        what: kind.as_str(),
+        range,
+        score,
+    }
+}
+
+/// Whether one of the words stands shortly before a place. A word matches at its start only.
+fn announced(text: &str, at: usize, words: &[&str]) -> bool {
+    let from = text.ceil_char_boundary(at.saturating_sub(ANNOUNCE));
+    let Some(before) = text.get(from..at) else {
+        return false;
+    };
+    let before = before.to_lowercase();
+    words.iter().any(|word| {
+        before.match_indices(word).any(|(at, _)| {
+            let left = before.get(..at).and_then(|head| head.chars().next_back());
+            let right = before.get(at + word.len()..).and_then(|tail| tail.chars().next());
+            // Short words only whole, longer ones also as a part: "steuer" in "Steuernummer".
+            let whole = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+            !left.is_some_and(|c| c.is_ascii_alphabetic() && word.len() < 5)
+                && (word.len() >= 4 || whole(right))
+        })
+    })
+}
+
+/// E-mail addresses (RFC 5321, dot-atoms; and internationalised ones).
+fn mails(text: &str, found: &mut Vec<Personal>) {
+    let bytes = text.as_bytes();
+    for at in memchr::memchr_iter(b'@', bytes) {
+        let local = |byte: &u8| {
+            byte.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(byte) || *byte >= 0x80
+        };
+        let mut start = at;
+        while start > 0 && at - start < 64 && local(&bytes[start - 1]) {
+            start -= 1;
+        }
+        start = text.ceil_char_boundary(start);
+        // What stands before an address without a gap.
+        while start < at
+            && matches!(
+                bytes[start],
+                b'.' | b'\'' | b'/' | b'=' | b'|' | b'{' | b'*' | b'`' | b'?' | b'&' | b'%'
+            )
+        {
+            start += 1;
+        }
+        if let Some(sign) = bytes[start..at]
+            .iter()
+            .rposition(|byte| matches!(byte, b'/' | b'=' | b'|' | b'`' | b'{' | b'?'))
+        {
+            start += sign + 1;
+        }
+        let host = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-') || *byte >= 0x80;
+        let mut end = at + 1;
+        while end < bytes.len() && end - at < 254 && host(&bytes[end]) {
+            end += 1;
+        }
+        end = text.floor_char_boundary(end);
+        while end > at + 1 && matches!(bytes[end - 1], b'.' | b'-') {
+            end -= 1;
+        }
+        let Some(domain) = text.get(at + 1..end) else {
+            continue;
+        };
+        let top = domain.rsplit('.').next().unwrap_or_default();
+        let labels = domain.split('.').all(|label| {
+            !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && !label.ends_with('-')
+        });
+        let named =
+            top.chars().count() >= 2 && (top.chars().all(char::is_alphabetic) || top.starts_with("xn--"));
+        // A name and a password in front of a host are no mailbox.
+        let login = start > 0 && matches!(bytes[start - 1], b':' | b'/') && {
+            let from = text.ceil_char_boundary(start.saturating_sub(80));
+            let before = text.get(from..start).unwrap_or_default();
+            before.rfind("://").is_some_and(|at| {
+                before
+                    .get(at..)
+                    .is_some_and(|part| !part.contains(char::is_whitespace))
+            })
+        };
+        if !login && start < at && labels && named && domain.contains('.') && bytes[at - 1] != b'.' {
+            found.push(plain(Kind::Email, start..end, 1000));
+        }
+    }
+}
+
+/// A run of digits and what stands between them.
+struct Run<'a> {
+    text: &'a str,
+    range: Range<usize>,
+}
+
+impl<'a> Run<'a> {
+    fn spelt(&self) -> &'a str {
+        self.text.get(self.range.clone()).unwrap_or_default()
+    }
+}
+
+fn numbers(text: &str, found: &mut Vec<Personal>) {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        if !bytes[at].is_ascii_digit() {
+            at += 1;
+            continue;
+        }
+        let mut end = at + 1;
+        let (mut digits, mut gap) = (1, 0);
+        let mut last = at + 1;
+        // Digits go on over single separators, and over a bracket or a dash with a space.
+        while end < bytes.len() && end - at < RUN_MOST {
+            match bytes[end] {
+                b'0'..=b'9' => {
+                    digits += 1;
+                    gap = 0;
+                    last = end + 1;
+                }
+                b' ' | b'-' | b'.' | b'/' | b'(' | b')' | b':' if gap < 2 => gap += 1,
+                _ => break,
+            }
+            end += 1;
+        }
+        let range = at..last;
+        if lettered(text, at, found) {
+            // It was a part of something with letters.
+        } else if digits >= 3 {
+            number(text, range.clone(), digits, found);
+        } else if let Some(street) = names::street(text, range.clone()) {
+            found.push(plain(Kind::Address, street, 600));
+        }
+        at = last;
+    }
+}
+
+/// Accounts and identity numbers whose letters stand before their first digit.
+fn lettered(text: &str, start: usize, found: &mut Vec<Personal>) -> bool {
+    let bytes = text.as_bytes();
+    let before = |back: usize| start.checked_sub(back).and_then(|at| bytes.get(at));
+    if !before(1).is_some_and(|byte| byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'-')) {
+        return false;
+    }
+    if before(1).is_some_and(u8::is_ascii_alphabetic)
+        && before(2).is_some_and(u8::is_ascii_alphabetic)
+        && !before(3).is_some_and(u8::is_ascii_alphanumeric)
+        && let Some(length) = text.get(start - 2..).and_then(money::iban)
+    {
+        found.push(plain(Kind::Iban, start - 2..start - 2 + length, 1000));
+        return true;
+    }
+    let count = found.len();
+    if before(1).is_some_and(|byte| !byte.is_ascii_lowercase()) {
+        shaped_from(text, start, true, found);
+    }
+    found.len() > count
+}
+
+/// Everything a run of digits may be.
+fn number(text: &str, range: Range<usize>, digits: usize, found: &mut Vec<Personal>) {
+    let bytes = text.as_bytes();
+    let start = range.start;
+    let before = start.checked_sub(1).and_then(|at| bytes.get(at)).copied();
+    let run = Run {
+        text,
+        range: range.clone(),
+    };
+    shaped(text, start, found);
+    let glued = before.is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    let goes_on = bytes
+        .get(range.end)
+        .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    if glued || goes_on {
+        return;
+    }
+    if digits <= 5
+        && let Some(street) = names::street(
+            text,
+            start..start + run.spelt().bytes().take_while(u8::is_ascii_digit).count(),
+        )
+    {
+        found.push(plain(Kind::Address, street, 600));
+    }
+    if !coordinates(text, &run, before, found) && !ip4(&run, found) && digits >= 5 {
+        birth(&run, found);
+        cards(&run, found);
+        phones(text, &run, before, digits, found);
+    }
+}
+
+/// Card numbers: the whole run, or its first digits where something else follows after a gap.
+fn cards(run: &Run<'_>, found: &mut Vec<Personal>) {
+    let spelt = run.spelt();
+    let mut ends: Vec<usize> = vec![spelt.len()];
+    ends.extend(
+        spelt
+            .char_indices()
+            .filter(|(_, c)| *c == ' ')
+            .map(|(at, _)| at)
+            .rev(),
+    );
+    for end in ends {
+        let part = spelt.get(..end).unwrap_or_default();
+        let digits: Vec<u8> = part.bytes().filter(u8::is_ascii_digit).collect();
+        if !(12..=19).contains(&digits.len())
+            || !part
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b'-'))
+        {
+            continue;
+        }
+        let groups: Vec<usize> = part.split([' ', '-']).map(str::len).collect();
+        if money::card_groups(&groups) && money::card(&digits) {
+            // A bare run of digits may be an id; what announces a card settles it.
+            let said = speaks(&CARDS, run.text, run.range.start);
+            if !said && groups.len() == 1 && digits.len() <= 13 {
+                // One in ten ids of this length passes the check.
+                continue;
+            }
+            let score = if groups.len() > 1 || said { 980 } else { 850 };
+            found.push(plain(Kind::Card, run.range.start..run.range.start + end, score));
+            return;
+        }
+    }
+}
+
+fn phones(text: &str, run: &Run<'_>, before: Option<u8>, digits: usize, found: &mut Vec<Personal>) {
+    if !(6..=17).contains(&digits) || looks_like_time(run.spelt()) {
+        return;
+    }
+    let start = match before {
+        Some(b'+' | b'(') => run.range.start - 1,
+        _ => run.range.start,
+    };
+    let start = if start > 0 && before == Some(b'(') && text.as_bytes()[start - 1] == b'+' {
+        start - 1
+    } else {
+        start
+    };
+    let sign = start
+        .checked_sub(1)
+        .and_then(|at| text.as_bytes().get(at))
+        .copied();
+    if matches!(sign, Some(b'.' | b'-' | b'/' | b'#' | b'$' | b',' | b'=' | b'_')) && sign != Some(b'=') {
+        return;
+    }
+    let Some(spelt) = text.get(start..run.range.end) else {
+        return;
+    };
+    if spelt.contains([':']) {
+        return;
+    }
+    // The words before it are read only where they would settle it.
+    if phone::judge(spelt, true) < 400 {
+        return;
+    }
+    let score = phone::judge(spelt, speaks(&PHONES, text, start));
+    if score >= 400 {
+        let kind = plain(Kind::Phone, start..extension(text, run.range.end), score);
+        found.push(kind);
+    }
+}
+
+/// An extension that follows a telephone number belongs to it.
+fn extension(text: &str, end: usize) -> usize {
+    let rest = text.get(end..).unwrap_or_default();
+    let tail = rest.trim_start_matches(' ');
+    let after = ["ext. ", "ext ", "ext.", "ext", "x"]
+        .iter()
+        .find_map(|word| tail.strip_prefix(word));
+    let digits = after.map_or(0, |after| after.bytes().take_while(u8::is_ascii_digit).count());
+    match after {
+        Some(after) if (1..=6).contains(&digits) => end + (rest.len() - after.len()) + digits,
+        _ => end,
+    }
+}
+
+/// A date or a time of day, in one of the usual spellings.
+fn looks_like_time(spelt: &str) -> bool {
+    let groups: Vec<&str> = spelt
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|group| !group.is_empty())
+        .collect();
+    let number = |at: usize| {
+        groups
+            .get(at)
+            .and_then(|group| group.parse::<u32>().ok())
+            .unwrap_or(u32::MAX)
+    };
+    match groups.as_slice() {
+        [year, ..] if year.len() == 4 && groups.len() >= 3 => {
+            matches!(number(0), 1800..=2200) && matches!(number(1), 1..=12) && matches!(number(2), 1..=31)
+        }
+        [_, _, year, ..] if year.len() == 4 => {
+            matches!(number(2), 1800..=2200) && number(0) <= 31 && number(1) <= 31
+        }
+        _ => false,
+    }
+}
+
+/// National numbers whose first sign is this digit.
+fn shaped(text: &str, digit: usize, found: &mut Vec<Personal>) {
+    shaped_from(text, digit, false, found);
+}
+
+/// National numbers with this first digit, and with letters before it or none.
+fn shaped_from(text: &str, digit: usize, letters: bool, found: &mut Vec<Personal>) {
+    let bytes = text.as_bytes();
+    let mut start = digit;
+    if letters {
+        // One space or hyphen may stand between the letters and the digits.
+        if start > 1 && matches!(bytes[start - 1], b' ' | b'-') {
+            start -= 1;
+        }
+        while start > 0 && digit - start < 7 && bytes[start - 1].is_ascii_uppercase() {
+            start -= 1;
+        }
+        if !bytes[start].is_ascii_uppercase() {
+            return;
+        }
+    }
+    if start > 0
+        && (bytes[start - 1].is_ascii_alphanumeric()
+            || matches!(bytes[start - 1], b'_' | b'+' | b'.' | b'-' | b'$'))
+    {
+        return;
+    }
+    for id in ids::IDS.iter().filter(|id| id.shape.starts_with('A') == letters) {
+        let styled = !id.style.is_empty();
+        let hit = if styled {
+            fit(bytes, start, id.style).map(|end| (end, true))
+        } else {
+            None
+        };
+        let Some((end, in_style)) = hit.or_else(|| fit(bytes, start, id.shape).map(|end| (end, false)))
+        else {
+            continue;
+        };
+        let mut dense: Vec<u8> = bytes[start..end]
+            .iter()
+            .filter(|byte| byte.is_ascii_alphanumeric())
+            .map(u8::to_ascii_uppercase)
+            .collect();
+        if id.name == "fi_hetu" {
+            // Here the sign tells the century and counts as one.
+            dense = bytes[start..end].to_ascii_uppercase();
+        }
+        if dense.len() != id.shape.len() || !(id.check)(&dense) {
+            continue;
+        }
+        // Digits alone are in style only with their signs.
+        let signs = (in_style && end - start > dense.len()) || id.shape.contains(['A', '*']);
+        let said = announced(text, start, id.words);
+        let score = match (id.needs, signs, said) {
+            (_, _, true) => 950,
+            (Needs::Nothing, true, _) => 800,
+            (Needs::Nothing, false, _) => 550,
+            (Needs::Style, true, _) => 700,
+            _ => continue,
+        };
+        found.push(Personal {
+            kind: Kind::NationalId,
+            what: id.name,
+            range: start..end,
+            score,
+        });
+    }
+}
+
+/// Where a shape that starts here ends: `0` a digit, `A` a letter, `*` either, other signs themselves.
+fn fit(bytes: &[u8], start: usize, shape: &str) -> Option<usize> {
+    let mut at = start;
+    for sign in shape.bytes() {
+        let byte = *bytes.get(at)?;
+        let fits = match sign {
+            b'0' => byte.is_ascii_digit(),
+            b'A' => byte.is_ascii_uppercase(),
+            b'*' => {
+                byte.is_ascii_digit()
+                    || byte.is_ascii_uppercase()
+                    || matches!(byte, b'-' | b'+' | b'x' | b'k')
+            }
+            b'-' => {
+                // A hyphen is often left out, or a space.
+                if matches!(byte, b'-' | b' ') {
+                    true
+                } else if byte.is_ascii_alphanumeric() {
+                    continue;
+                } else {
+                    false
+                }
+            }
+            other => byte == other,
+        };
+        if !fits {
+            return None;
+        }
+        at += 1;
+    }
+    let next = bytes.get(at);
+    let digits_follow =
+        matches!(next, Some(b'-' | b'.')) && bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
+    (!next.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_') && !digits_follow).then_some(at)
+}
+
+fn ip4(run: &Run<'_>, found: &mut Vec<Personal>) -> bool {
+    let spelt = run.spelt();
+    let length = spelt
+        .bytes()
+        .take_while(|byte| byte.is_ascii_digit() || *byte == b'.')
+        .count();
+    let part = spelt.get(..length).unwrap_or_default().trim_end_matches('.');
+    if part.bytes().filter(|byte| *byte == b'.').count() != 3 {
+        return false;
+    }
+    let bytes = run.text.as_bytes();
+    let dotted = run.range.start > 0 && matches!(bytes[run.range.start - 1], b'.' | b'v' | b'-');
+    if !dotted && let Ok(address) = part.parse::<Ipv4Addr>() {
+        let dull = address.is_unspecified()
+            || address.is_broadcast()
+            || address.octets()[3] == 0 && address.octets()[2] == 0 && address.octets()[1] == 0;
+        // Four small numbers are as often a version.
+        let version = announced(run.text, run.range.start, &["version", "release", "ver."]);
+        if !version && !dull {
+            found.push(plain(
+                Kind::Ip,
+                run.range.start..run.range.start + part.len(),
+                900,
+            ));
+        } else if !version {
+            found.push(plain(
+                Kind::Ip,
+                run.range.start..run.range.start + part.len(),
+                500,
+            ));
+        }
+        return true;
+    }
+    false
+}
+
+/// Words that announce a date of birth.
+const BIRTHS: &[&str] = &[
+    "born",
+    "birth",
+    "dob",
+    "d.o.b",
+    "birthday",
+    "geboren",
+    "geburtsdatum",
+    "geb.",
+    "né le",
+    "née le",
+    "naissance",
+    "nacido",
+    "nacida",
+    "nacimiento",
+    "nascimento",
+    "nato il",
+    "nata il",
+    "nascita",
+    "geboortedatum",
+    "urodzon",
+    "data urodzenia",
+    "född",
+    "født",
+    "syntynyt",
+    "рожд",
+    "родил",
+    "生年月日",
+    "出生",
+    "생년월일",
+    "doğum",
+];
+
+/// A date with a word about birth before it.
+fn birth(run: &Run<'_>, found: &mut Vec<Personal>) {
+    let spelt = run.spelt();
+    let date = spelt
+        .get(..spelt.find(' ').unwrap_or(spelt.len()))
+        .unwrap_or(spelt);
+    let groups: Vec<&str> = date.split(['-', '/', '.']).collect();
+    let number = |at: usize| {
+        groups
+            .get(at)
+            .and_then(|group| group.parse::<u32>().ok())
+            .unwrap_or(u32::MAX)
+    };
+    let date_like = match groups.as_slice() {
+        [year, _, _] if year.len() == 4 => {
+            matches!(number(0), 1890..=2030) && matches!(number(1), 1..=12) && matches!(number(2), 1..=31)
+        }
+        [_, _, year] => {
+            matches!(year.len(), 2 | 4)
+                && matches!(number(0), 1..=31)
+                && matches!(number(1), 1..=31)
+                && (number(0) <= 12 || number(1) <= 12)
+                && (year.len() == 2 || matches!(number(2), 1890..=2030))
+        }
+        _ => false,
+    };
+    // A number in between belongs to something else.
+    let before = run
+        .text
+        .as_bytes()
+        .iter()
+        .take(run.range.start)
+        .rev()
+        .take(ANNOUNCE);
+    let near = before.take_while(|byte| !byte.is_ascii_digit()).count();
+    let from = run.text.ceil_char_boundary(run.range.start - near);
+    let words = run.text.get(from..run.range.end).unwrap_or_default();
+    if date_like && announced(words, run.range.start - from, BIRTHS) {
+        found.push(plain(
+            Kind::BirthDate,
+            run.range.start..run.range.start + date.len(),
+            900,
+        ));
+    }
+}
+
+/// Two decimal numbers in range with at least four digits behind the point, or two fields named so.
+fn coordinates(text: &str, run: &Run<'_>, before: Option<u8>, found: &mut Vec<Personal>) -> bool {
+    let start = if before == Some(b'-') {
+        run.range.start - 1
+    } else {
+        run.range.start
+    };
+    let decimal = |from: usize| -> Option<(f64, usize)> {
+        let rest = text.get(from..text.floor_char_boundary(from.saturating_add(16)))?;
+        let length = rest
+            .bytes()
+            .enumerate()
+            .take_while(|(at, byte)| {
+                byte.is_ascii_digit() || *byte == b'.' || (*at == 0 && matches!(byte, b'-' | b'+'))
+            })
+            .count();
+        let part = rest.get(..length)?;
+        let (_, fraction) = part.split_once('.')?;
+        let fine = fraction.len() >= 4 && fraction.bytes().all(|byte| byte.is_ascii_digit());
+        fine.then(|| part.parse().ok().map(|value| (value, from + length)))
+            .flatten()
+    };
+    let Some((latitude, end)) = decimal(start).filter(|(value, _)| value.abs() <= 90.0) else {
+        return false;
+    };
+    let rest = text
+        .get(end..text.floor_char_boundary(end.saturating_add(40)))
+        .unwrap_or_default();
+    let gap = rest
+        .bytes()
+        .take(32)
+        .take_while(|byte| !byte.is_ascii_digit() && !matches!(byte, b'-' | b'+'))
+        .count();
+    let between = rest.get(..gap).unwrap_or_default().to_ascii_lowercase();
+    let tight = matches!(between.trim(), "," | ";")
+        || between.trim_matches(['°', ' ', ',']).eq_ignore_ascii_case("n");
+    let named = between.contains("lon") || between.contains("lng");
+    if !(tight || named) {
+        return false;
+    }
+    match decimal(end + gap).filter(|(value, _)| value.abs() <= 180.0) {
+        Some((_, last))
+            if latitude != 0.0
+                && (named
+                    || announced(
+                        text,
+                        start,
+                        &["lat", "coord", "gps", "location", "position", "at "],
+                    )
+                    || tight) =>
+        {
+            found.push(plain(
+                Kind::Coordinates,
+                start..last,
+                if named { 900 } else { 700 },
+            ));
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Hardware addresses and IPv6, both of hexadecimal digits and colons.
+fn colons(text: &str, found: &mut Vec<Personal>) {
+    let bytes = text.as_bytes();
+    let part = |byte: &u8| byte.is_ascii_hexdigit() || *byte == b':';
+    let mut done = 0;
+    for at in memchr::memchr_iter(b':', bytes) {
+        let near = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(part);
+        if at < done || !near(at.checked_sub(1)) && !near(Some(at + 1)) {
+            continue;
+        }
+        let mut start = at;
+        while start > done && at - start < 5 && part(&bytes[start - 1]) {
+            start -= 1;
+        }
+        let mut end = at + 1;
+        while end < bytes.len()
+            && end - start < 46
+            && (part(&bytes[end])
+                || (bytes[end] == b'.' && bytes.get(end + 1).is_some_and(u8::is_ascii_digit)))
+        {
+            end += 1;
+        }
+        done = end;
+        let word = |at: Option<&u8>| at.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+        if word(start.checked_sub(1).and_then(|at| bytes.get(at))) || word(bytes.get(end)) {
+            continue;
+        }
+        let Some(spelt) = text.get(start..end) else {
+            continue;
+        };
+        if mac(spelt, ':') {
+            found.push(plain(Kind::Mac, start..end, 950));
+        } else if spelt.bytes().filter(|byte| *byte == b':').count() >= 2
+            && let Ok(address) = spelt.trim_end_matches(':').parse::<Ipv6Addr>()
+            && spelt.len() > 4
+            && !spelt.ends_with(':')
+        {
+            let dull = address.is_unspecified();
+            found.push(plain(Kind::Ip, start..end, if dull { 400 } else { 950 }));
+        } else if let Ok(address) = spelt.parse::<Ipv6Addr>()
+            && spelt.len() >= 3
+            && (address.is_loopback() || spelt.ends_with("::"))
+            && spelt != "::"
+        {
+            found.push(plain(Kind::Ip, start..end, 600));
+        }
+    }
+}
+
+fn mac(spelt: &str, sign: char) -> bool {
+    let mut count = 0;
+    let fine = spelt.split(sign).all(|pair| {
+        count += 1;
+        pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_hexdigit())
+    });
+    let zero = spelt.bytes().all(|byte| matches!(byte, b'0' | b':' | b'-'));
+    fine && count == 6 && !zero
+}
+
+/// Words that carry their kind in their characters: wallets, hardware addresses with hyphens, identity numbers that
+/// start with many letters.
+fn words(text: &str, found: &mut Vec<Personal>) {
+    let bytes = text.as_bytes();
+    // Every word of at least 16 signs has one of these steps inside.
+    let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+    let mut at = 15;
+    while at < bytes.len() {
+        if !word(&bytes[at]) {
+            at += 16;
+            continue;
+        }
+        let mut start = at;
+        while start > 0 && at - start < 130 && word(&bytes[start - 1]) {
+            start -= 1;
+        }
+        let mut end = at + 1;
+        while end < bytes.len() && end - start < 130 && word(&bytes[end]) {
+            end += 1;
+        }
+        if (16..=125).contains(&(end - start))
+            && let Some(spelt) = text.get(start..end)
+        {
+            if spelt.len() == 17 && mac(spelt, '-') {
+                found.push(plain(Kind::Mac, start..end, 950));
+            } else if let Some(chain) = money::wallet(spelt) {
+                found.push(Personal {
+                    kind: Kind::Wallet,
+                    what: chain,
+                    range: start..end,
+                    score: 950,
+                });
+            }
+        }
+        at = end + 15;
+    }
+}

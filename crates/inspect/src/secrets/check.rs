@@ -1,0 +1,192 @@
+//! What the characters of a secret must satisfy beyond their shape.
+
+/// A check of a format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// None.
+    None,
+    /// The last six characters are the CRC-32 of the rest after the prefix, in base 62.
+    Crc62,
+    /// The last eight are the CRC-32 of what precedes the last `=`, in hexadecimal.
+    CrcHex,
+    /// The last eight are the CRC-32 of what precedes the last `_`, in hexadecimal.
+    GrafanaCrc,
+    /// The first part is a JSON object that names an algorithm.
+    Jwt,
+    /// Base64 of a name, a colon and a password.
+    Basic,
+    /// A password and no placeholder.
+    Password,
+    /// A token: digits and letters, and no word, path or call.
+    Token,
+}
+
+/// How sure a value is, in thousandths, or `None` where it is no secret.
+pub(super) fn judge(check: Check, value: &str) -> Option<u16> {
+    match check {
+        Check::None => Some(950),
+        Check::Crc62 => Some(sure(crc62(value))),
+        Check::CrcHex => Some(sure(crc_hex(value, '='))),
+        Check::GrafanaCrc => Some(sure(crc_hex(value, '_'))),
+        Check::Jwt => jwt(value).then_some(900),
+        Check::Basic => basic(value).then_some(900),
+        Check::Password => (!placeholder(value) && !code(value)).then_some(700),
+        Check::Token => token(value).then_some(750),
+    }
+}
+
+/// A wrong check sum lowers how sure it is and no more: a typing error does not make a key harmless.
+const fn sure(right: bool) -> u16 {
+    if right { 1000 } else { 600 }
+}
+
+fn crc62(value: &str) -> bool {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let Some((_, rest)) = value.split_once('_') else {
+        return false;
+    };
+    let Some((body, sum)) = rest.len().checked_sub(6).and_then(|at| rest.split_at_checked(at)) else {
+        return false;
+    };
+    let mut number = crc32fast::hash(body.as_bytes());
+    let mut digits = [b'0'; 6];
+    for digit in digits.iter_mut().rev() {
+        *digit = DIGITS[(number % 62) as usize];
+        number /= 62;
+    }
+    sum.as_bytes() == digits
+}
+
+fn crc_hex(value: &str, sign: char) -> bool {
+    value.rsplit_once(sign).is_some_and(|(body, sum)| {
+        u32::from_str_radix(sum, 16).is_ok_and(|sum| sum == crc32fast::hash(body.as_bytes()))
+    })
+}
+
+fn jwt(value: &str) -> bool {
+    let header = value.split('.').next().unwrap_or_default();
+    let header = decode(header);
+    header.starts_with(b"{") && memchr::memmem::find(&header, b"\"alg\"").is_some()
+}
+
+fn basic(value: &str) -> bool {
+    let bytes = decode(value);
+    str::from_utf8(&bytes).is_ok_and(|text| {
+        text.split_once(':')
+            .is_some_and(|(_, password)| !password.is_empty() && !placeholder(password))
+            && !text.contains(char::is_control)
+    })
+}
+
+fn decode(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let (mut bits, mut count) = (0_u32, 0);
+    for digit in text.bytes() {
+        let value = match digit {
+            b'A'..=b'Z' => digit - b'A',
+            b'a'..=b'z' => digit - b'a' + 26,
+            b'0'..=b'9' => digit - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => break,
+        };
+        bits = (bits << 6 | u32::from(value)) & 0xffff;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+        }
+    }
+    bytes
+}
+
+/// Stand-ins of manuals and templates.
+pub(super) fn placeholder(value: &str) -> bool {
+    let lower = value.to_ascii_lowercase();
+    let word = [
+        "example",
+        "xxxx",
+        "your",
+        "changeme",
+        "change_me",
+        "placeholder",
+        "redacted",
+        "dummy",
+        "sample",
+        "insert",
+        "replace",
+        "todo",
+        "<",
+        "${",
+        "{{",
+        "****",
+        "....",
+        "____",
+        "----",
+        "1234567890",
+        "abcdefgh",
+        "foobar",
+        "password",
+        "passwd",
+        "secret",
+        "process.env",
+        "os.environ",
+        "getenv",
+        "not_set",
+        "undefined",
+        "none",
+        "null",
+        "true",
+        "false",
+        "string",
+        "required",
+        "optional",
+        "disabled",
+        "enabled",
+    ];
+    if word.iter().any(|word| lower.contains(word)) {
+        // A long one that merely holds such a word may be real.
+        return value.len() < 24
+            || lower.contains("example")
+            || lower.contains("your")
+            || lower.contains("xxxx");
+    }
+    matches!(
+        lower.as_str(),
+        "admin" | "root" | "user" | "test" | "pass" | "token" | "key" | "value" | "hidden"
+    )
+}
+
+/// Source code rather than a value: calls, members, paths.
+fn code(value: &str) -> bool {
+    value.contains("()")
+        || value.contains("->")
+        || value.contains("::")
+        || value.starts_with(['/', '.', '$', '@', '%', '&', '<', '*'])
+        || value.starts_with("http")
+        || value.ends_with([':', ';']) && value.len() < 12
+        || (value.contains('.')
+            && value.split('.').all(|part| {
+                !part.is_empty()
+                    && part
+                        .bytes()
+                        .all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+            }))
+        || words(value)
+}
+
+/// Words joined by signs, or one word.
+fn words(value: &str) -> bool {
+    value.split(['-', '_', '.', '/', ':']).all(|part| {
+        let inner = part.get(1..).unwrap_or_default();
+        part.bytes().all(|byte| byte.is_ascii_alphabetic())
+            && (inner.bytes().all(|byte| byte.is_ascii_lowercase())
+                || part.bytes().all(|byte| byte.is_ascii_uppercase()))
+    })
+}
+
+fn token(value: &str) -> bool {
+    let digits = value.bytes().filter(u8::is_ascii_digit).count();
+    let letters = value.bytes().filter(u8::is_ascii_alphabetic).count();
+    value.len() >= 12 && digits >= 2 && letters >= 3 && !placeholder(value) && !code(value)
+}

@@ -1,0 +1,125 @@
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+
+use super::*;
+
+fn ids(text: &str) -> Vec<&'static str> {
+    find(text).into_iter().map(|secret| secret.format.id).collect()
+}
+
+/// A text that a format should be found in, made from its own pattern.
+fn sample(format: &Format, runner: &mut TestRunner) -> String {
+    let pattern = format
+        .pattern
+        .replace("(?i:", "(?:")
+        .replace("(?s:", "(?:")
+        .replace("(?P<s>", "(")
+        .replace("}?", "}")
+        .replace(r"\s", " ")
+        .replace('.', "[.]")
+        .replace(r"\[.]", "[.]")
+        .replace("[A-Za-z0-9+/_[.]-]", "[A-Za-z0-9]");
+    let strategy = proptest::string::string_regex(&pattern).expect(format.id);
+    strategy.new_tree(runner).expect(format.id).current()
+}
+
+#[test]
+fn every_format_is_found_in_what_its_pattern_makes() {
+    let mut runner = TestRunner::deterministic();
+    for format in FORMATS {
+        if !matches!(
+            format.check,
+            Check::None | Check::Crc62 | Check::CrcHex | Check::GrafanaCrc
+        ) || format.pattern.contains('.')
+        {
+            continue;
+        }
+        let mut hits = 0;
+        for _ in 0..20 {
+            let value = sample(format, &mut runner);
+            let text = match format.rule {
+                Rule::Named => format!("x\n{}_x: \"{value}\"\n", format.words[0]),
+                _ => format!("key = \"{value}\"\n"),
+            };
+            hits += usize::from(!find(&text).is_empty());
+        }
+        assert!(hits >= 15, "{}: {hits} of 20", format.id);
+    }
+}
+
+#[test]
+fn keys_with_check_sums_are_sure_and_wrong_sums_are_not() {
+    let body = "0123456789abcdefghijABCDEFGHIJ";
+    let mut number = crc32fast::hash(body.as_bytes());
+    let digits = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut sum = [0; 6];
+    for digit in sum.iter_mut().rev() {
+        *digit = digits[(number % 62) as usize];
+        number /= 62;
+    }
+    let token = format!("ghp_{body}{}", str::from_utf8(&sum).expect("ASCII"));
+    let right = find(&token);
+    assert_eq!(
+        (right[0].format.id, right[0].score, right[0].range.clone()),
+        ("github_token", 1000, 0..40)
+    );
+    let wrong = format!("ghp_{body}abcdef");
+    assert_eq!(find(&wrong)[0].score, 600);
+}
+
+#[test]
+fn generic_assignments_are_found_and_code_is_not() {
+    assert_eq!(ids("DB_PASSWORD=hunter7!Zq9"), ["password"]);
+    assert_eq!(ids("\"api_key\": \"f83jd92kd0sl2mfk39d\""), ["secret"]);
+    assert_eq!(ids("postgres://app:s3cr3tPw9@db.example.org/x"), ["url_password"]);
+    assert_eq!(
+        ids("Authorization: Basic YWRtaW46aHVudGVyNyFacTk="),
+        ["basic_authorization"]
+    );
+    for text in [
+        "password = get_password()",
+        "password: ********",
+        "api_key = os.environ['API_KEY']",
+        "secret = \"<your secret>\"",
+        "token = request.headers.get(\"token\")",
+        "password=changeme",
+        "the password must be changed every year",
+        "if (password == null)",
+        "password: String",
+        "AKIAIOSFODNN7EXAMPLE",
+        "https://user@host/x",
+        "secret santa: everybody brings a present",
+        "const token = useToken();",
+        "\"password\": \"password\"",
+        "api_key: ${API_KEY}",
+        "access_token: string",
+    ] {
+        assert_eq!(ids(text), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn keys_in_blocks_and_tokens_in_parts() {
+    let body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7\nVJTUt9Us8cKjMzEfYyjiWA4R4/M2bS1GB4t7NXp98C3SC6dVMvDu\n";
+    let text = format!("-----BEGIN PRIVATE KEY-----\n{body}-----END PRIVATE KEY-----");
+    assert_eq!(ids(&text), ["private_key"]);
+    let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U";
+    assert_eq!(ids(jwt), ["json_web_token"]);
+    assert_eq!(
+        ids("eyJoZWxsbyI6IndvcmxkIn0.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3"),
+        [""; 0]
+    );
+}
+
+proptest! {
+    #[test]
+    fn nothing_panics_and_places_are_whole(text in "([ -~]|password=|AKIA|sk-|eyJ|://|é|\n){0,80}") {
+        let mut last = 0;
+        for secret in find(&text) {
+            prop_assert!(secret.range.start >= last);
+            last = secret.range.end;
+            prop_assert!(text.get(secret.range).is_some_and(|part| !part.is_empty()));
+        }
+    }
+}

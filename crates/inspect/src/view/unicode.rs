@@ -1,0 +1,389 @@
+//! Characters that people do not see, or see as others.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::canonical_combining_class;
+
+use super::map::Map;
+use super::{Disguise, Mark};
+
+/// Most combining marks kept on one letter.
+const COMBINING_MOST: usize = 3;
+/// A run of variation selectors this long spells something.
+const SELECTORS_LEAST: usize = 3;
+/// A run of zero-width characters this long spells something.
+const ZERO_WIDTH_LEAST: usize = 16;
+
+/// The text without disguises, where it came from, and what was disguised. Borrowed, with an empty map, where nothing
+/// had to change.
+pub(super) fn plain(bytes: &[u8]) -> (Cow<'_, str>, Map, Vec<Mark>) {
+    let odd = |byte: &u8| {
+        !byte.is_ascii() || (*byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r')) || *byte == 0x7f
+    };
+    // Blocks first: without an early end the compiler makes this wide.
+    let clean = bytes
+        .chunks(256)
+        .all(|block| block.iter().fold(true, |clean, byte| clean & !odd(byte)));
+    if clean && let Ok(text) = str::from_utf8(bytes) {
+        return (Cow::Borrowed(text), Map::default(), Vec::new());
+    }
+    let mut cleaner = Cleaner {
+        out: String::with_capacity(bytes.len()),
+        map: Map::default(),
+        marks: Vec::new(),
+    };
+    let mut at = 0;
+    for chunk in bytes.utf8_chunks() {
+        cleaner.text(chunk.valid(), at);
+        at += chunk.valid().len();
+        if !chunk.invalid().is_empty() {
+            cleaner.make("\u{fffd}", at..at + chunk.invalid().len());
+            at += chunk.invalid().len();
+        }
+    }
+    let Cleaner { out, map, marks } = cleaner;
+    (Cow::Owned(out), map, marks)
+}
+
+struct Cleaner {
+    out: String,
+    map: Map,
+    marks: Vec<Mark>,
+}
+
+impl Cleaner {
+    fn copy(&mut self, text: &str, from: usize) {
+        self.map.copied(self.out.len(), from, text.len());
+        self.out.push_str(text);
+    }
+
+    fn make(&mut self, text: &str, from: Range<usize>) {
+        if !text.is_empty() {
+            self.map.made(self.out.len(), from);
+            self.out.push_str(text);
+        }
+    }
+
+    fn mark(&mut self, disguise: Disguise, origin: Range<usize>) {
+        if let Some(last) = self.marks.last_mut()
+            && last.disguise == disguise
+            && last.origin.end + 8 >= origin.start
+        {
+            last.origin.end = origin.end;
+            return;
+        }
+        self.marks.push(Mark { disguise, origin });
+    }
+
+    /// One valid stretch, `base` bytes into the input.
+    fn text(&mut self, text: &str, base: usize) {
+        let mut at = 0;
+        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+            let ascii = rest
+                .bytes()
+                .take_while(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e))
+                .count();
+            if ascii > 0 {
+                // A word of look-alikes may end in plain letters, so the last word waits for what follows it.
+                let whole = ascii == rest.len();
+                let word = rest.as_bytes()[..ascii]
+                    .iter()
+                    .rev()
+                    .take_while(|byte| byte.is_ascii_alphanumeric())
+                    .count();
+                let safe = if whole { ascii } else { ascii - word };
+                if safe > 0 {
+                    self.copy(&rest[..safe], base + at);
+                    at += safe;
+                    continue;
+                }
+            }
+            at += self.odd(rest, base + at);
+        }
+    }
+
+    /// Takes at least one character of `rest`, which starts with something that is not plain, or with the start of a
+    /// word that has such in it. Returns how many bytes it took.
+    fn odd(&mut self, rest: &str, base: usize) -> usize {
+        let Some(first) = rest.chars().next() else {
+            return 1;
+        };
+        let run = |is: fn(char) -> bool| rest.find(|c| !is(c)).unwrap_or(rest.len());
+        if is_tag(first) {
+            let length = run(is_tag);
+            self.tags(&rest[..length], base);
+            return length;
+        }
+        if is_selector(first) {
+            let length = run(is_selector);
+            self.selectors(&rest[..length], base);
+            return length;
+        }
+        if is_zero_width(first) {
+            let length = run(is_zero_width);
+            self.zero_width(&rest[..length], base);
+            return length;
+        }
+        if is_direction(first) {
+            let length = run(is_direction);
+            if rest[..length]
+                .chars()
+                .any(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+            {
+                self.mark(Disguise::Direction, base..base + length);
+            }
+            return length;
+        }
+        if first == '\u{1b}' {
+            let length = escape(rest);
+            self.mark(Disguise::Control, base..base + length);
+            return length;
+        }
+        if first.is_control() && !matches!(first, '\t' | '\n' | '\r') {
+            // Next line and others that are only space.
+            if first == '\u{85}' || first == '\u{b}' || first == '\u{c}' {
+                self.make("\n", base..base + first.len_utf8());
+            } else {
+                self.mark(Disguise::Control, base..base + first.len_utf8());
+            }
+            return first.len_utf8();
+        }
+        self.word(rest, base)
+    }
+
+    fn tags(&mut self, run: &str, base: usize) {
+        let spelt: String = run
+            .chars()
+            .filter_map(|c| char::from_u32((c as u32).wrapping_sub(0xe0000)))
+            .filter(|c| matches!(c, ' '..='~'))
+            .collect();
+        // The flags of England, Scotland and Wales, and of regions, are spelt so.
+        let flag = self.out.ends_with('\u{1f3f4}') && spelt.len() <= 6 && run.ends_with('\u{e007f}');
+        if !flag {
+            self.mark(Disguise::Tags, base..base + run.len());
+            self.make(&spelt, base..base + run.len());
+        }
+    }
+
+    fn selectors(&mut self, run: &str, base: usize) {
+        let bytes: Vec<u8> = run
+            .chars()
+            .map(|c| match c as u32 {
+                code @ 0xfe00..=0xfe0f => (code - 0xfe00) as u8,
+                code => (code.wrapping_sub(0xe0100) as u8).wrapping_add(16),
+            })
+            .collect();
+        if bytes.len() >= SELECTORS_LEAST {
+            self.mark(Disguise::Selectors, base..base + run.len());
+            if let Some(text) = readable(&bytes) {
+                self.make(text, base..base + run.len());
+            }
+        }
+    }
+
+    fn zero_width(&mut self, run: &str, base: usize) {
+        let origin = base..base + run.len();
+        let count = run.chars().count();
+        if count >= ZERO_WIDTH_LEAST {
+            self.mark(Disguise::ZeroWidth, origin.clone());
+            if let Some(text) = bits(run) {
+                self.make(&text, origin);
+            }
+            return;
+        }
+        // Between letters of scripts that need it a joiner is spelling; a mark at the start of a text is ordinary.
+        if self.out.ends_with(|c: char| c.is_ascii_alphanumeric()) || count > 2 {
+            self.mark(Disguise::ZeroWidth, origin);
+        }
+    }
+
+    /// A word with at least one character outside ASCII, or a single sign.
+    fn word(&mut self, rest: &str, base: usize) -> usize {
+        let mut end = 0;
+        for c in rest.chars() {
+            let part = c.is_alphanumeric() || canonical_combining_class(c) != 0 || is_letter_sign(c);
+            if !part {
+                break;
+            }
+            end += c.len_utf8();
+            if end >= 256 {
+                break;
+            }
+        }
+        if end == 0 {
+            let sign = rest.chars().next().map_or(1, char::len_utf8);
+            let text = rest.get(..sign).unwrap_or_default();
+            let normal: String = text.nfkc().collect();
+            if normal == text {
+                self.copy(text, base);
+            } else {
+                self.make(&normal, base..base + sign);
+            }
+            return sign;
+        }
+        let word = rest.get(..end).unwrap_or_default();
+        let normal = normal(word);
+        let folded = fold(&normal, self.out.chars().rev().find(|c| c.is_alphanumeric()));
+        if let Some(folded) = folded {
+            self.mark(Disguise::LookAlike, base..base + end);
+            self.make(&folded, base..base + end);
+        } else if normal == word {
+            self.copy(word, base);
+        } else {
+            self.make(&normal, base..base + end);
+        }
+        end
+    }
+}
+
+const fn is_tag(c: char) -> bool {
+    matches!(c, '\u{e0000}'..='\u{e007f}')
+}
+
+const fn is_selector(c: char) -> bool {
+    matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
+}
+
+const fn is_zero_width(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{1d173}'..='\u{1d17a}')
+}
+
+const fn is_direction(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Signs that stand for letters: enclosed ones and regional indicators.
+const fn is_letter_sign(c: char) -> bool {
+    matches!(c, '\u{24b6}'..='\u{24e9}' | '\u{1f110}'..='\u{1f189}' | '\u{1f1e6}'..='\u{1f1ff}')
+}
+
+/// Length of a terminal escape sequence at the start of `rest`.
+fn escape(rest: &str) -> usize {
+    let bytes = rest.as_bytes();
+    match bytes.get(1) {
+        Some(b'[') => {
+            let body = bytes
+                .iter()
+                .skip(2)
+                .take(32)
+                .take_while(|byte| matches!(byte, 0x20..=0x3f))
+                .count();
+            let last = bytes
+                .get(2 + body)
+                .is_some_and(|byte| matches!(byte, 0x40..=0x7e));
+            2 + body + usize::from(last)
+        }
+        Some(0x40..=0x5f) => 2,
+        _ => 1,
+    }
+}
+
+/// Bytes as text, where that is what they are.
+fn readable(bytes: &[u8]) -> Option<&str> {
+    let text = str::from_utf8(bytes).ok()?;
+    let fine = text
+        .chars()
+        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t' | '\r'))
+        .count();
+    (fine * 10 >= text.chars().count() * 9).then_some(text)
+}
+
+/// Two zero-width characters used as bits, the earlier one in code order first taken as 0, then as 1.
+fn bits(run: &str) -> Option<String> {
+    let mut kinds: Vec<char> = run.chars().collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let [zero, one] = kinds.get(..2).and_then(|two| <[char; 2]>::try_from(two).ok())?;
+    [(zero, one), (one, zero)].into_iter().find_map(|(zero, one)| {
+        let bits: Vec<u8> = run
+            .chars()
+            .filter(|c| *c == zero || *c == one)
+            .map(|c| u8::from(c == one))
+            .collect();
+        let bytes: Vec<u8> = bits
+            .chunks_exact(8)
+            .map(|eight| eight.iter().fold(0, |byte, bit| byte << 1 | bit))
+            .collect();
+        readable(&bytes).filter(|text| text.len() >= 2).map(str::to_owned)
+    })
+}
+
+/// NFKC, with the letters that it leaves alone, and with no towers of marks.
+fn normal(word: &str) -> String {
+    let flags = word.chars().all(|c| matches!(c, '\u{1f1e6}'..='\u{1f1ff}')) && word.chars().count() <= 2;
+    let mut marks = 0;
+    word.nfkc()
+        .filter(|c| {
+            marks = if canonical_combining_class(*c) == 0 {
+                0
+            } else {
+                marks + 1
+            };
+            marks <= COMBINING_MOST
+        })
+        .map(|c| {
+            let code = c as u32;
+            let letter = match code {
+                0x1f150..=0x1f169 => code - 0x1f150,
+                0x1f170..=0x1f189 => code - 0x1f170,
+                0x1f1e6..=0x1f1ff if !flags => code - 0x1f1e6,
+                _ => return small_capital(c),
+            };
+            char::from_u32(u32::from(b'A') + letter).unwrap_or(c)
+        })
+        .collect()
+}
+
+/// Small capitals, which normalization keeps.
+fn small_capital(c: char) -> char {
+    const SMALL: &str = "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡxʏᴢ";
+    if (c as u32) < 0x250 {
+        return c;
+    }
+    match SMALL.chars().position(|small| small == c) {
+        Some(at) => char::from(b'a' + at as u8),
+        None => c,
+    }
+}
+
+/// The plain letters that a word of look-alikes is read as. `None` where the word is an ordinary one: all of one
+/// script, unless it stands in Latin text and every letter of it looks Latin.
+fn fold(word: &str, before: Option<char>) -> Option<String> {
+    let letters = || word.chars().filter(|c| c.is_alphabetic());
+    let foreign = letters().filter(|c| !c.is_ascii() && !is_latin(*c)).count();
+    if foreign == 0 {
+        return None;
+    }
+    let ascii = letters().filter(char::is_ascii).count();
+    let mut folded = String::with_capacity(word.len());
+    let mut buffer = [0; 4];
+    for c in word.chars() {
+        if c.is_ascii() || is_latin(c) {
+            folded.push(c);
+            continue;
+        }
+        let mut skeleton = unicode_security::skeleton(c.encode_utf8(&mut buffer));
+        match (skeleton.next(), skeleton.next()) {
+            // The skeleton of a letter that looks like `m` is `rn`.
+            (Some('r'), Some('n')) => folded.push('m'),
+            (Some(one), None) if one.is_ascii_alphanumeric() => {
+                folded.push(if c.is_lowercase() {
+                    one.to_ascii_lowercase()
+                } else {
+                    one
+                });
+            }
+            _ => return None,
+        }
+    }
+    let latin_before = before.is_some_and(|c| c.is_ascii_alphabetic());
+    (ascii > 0 || (latin_before && foreign >= 2)).then_some(folded)
+}
+
+const fn is_latin(c: char) -> bool {
+    matches!(c, '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' | '\u{2c60}'..='\u{2c7f}' | '\u{a720}'..='\u{a7ff}')
+}
