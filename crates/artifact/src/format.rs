@@ -179,6 +179,16 @@ pub(crate) fn whole(scan: &mut Scan<'_>, view: View<'_>, name: &str) -> String {
         }
     };
     let kind = sniff(&head, name);
+    // Protocol 0 has no first bytes: a tar whose first name is opcodes is a pickle too. (`PK` is a persistent id, at which
+    // the plain loader stops.)
+    let other = !matches!(
+        kind,
+        Kind::Pickle | Kind::Zip | Kind::Text | Kind::Json | Kind::Xml | Kind::Other | Kind::Empty
+    );
+    if other && pickle::poses(scan, view) {
+        let what = "`pickle.load` takes the same bytes for opcodes, and they run code".to_owned();
+        scan.find(&rule::TWO_READINGS, Verdict::Malicious, 0, "opcodes", what);
+    }
     let mut found = by_kind(scan, view, name, kind, &head);
     // A ZIP is read from its end: whatever is before it, some loader takes the file for one.
     if kind != Kind::Zip && view.size() > 22 && zip::has_end(view) {

@@ -153,8 +153,14 @@ fn legacy_torch(feed: &mut Feed<'_>, scan: &mut Scan<'_>) -> &'static str {
         let ending = one(feed, scan, &Context::TORCH, 0);
         tell(scan, &ending);
         if !ending.is_whole() {
-            break;
+            return "torch legacy";
         }
+    }
+    // Storages begin with a count. Another pickle is for a loader that reads on.
+    let mark = scan.mark();
+    one(feed, scan, &Context::TORCH, 0);
+    if scan.worst_since(mark) < Verdict::Malicious {
+        scan.forget(mark);
     }
     "torch legacy"
 }
@@ -194,6 +200,17 @@ pub(crate) fn probe(scan: &mut Scan<'_>, view: View<'_>) -> Verdict {
         );
     }
     worst
+}
+
+/// Whether a file of another format runs code when it is taken for a pickle. Leaves no finding.
+pub(crate) fn poses(scan: &mut Scan<'_>, view: View<'_>) -> bool {
+    let mark = scan.mark();
+    let before = scan.opcodes;
+    one(&mut Feed::view(view), scan, &Context::default(), 1);
+    scan.opcodes = before;
+    let harmful = scan.worst_since(mark) >= Verdict::Malicious;
+    scan.forget(mark);
+    harmful
 }
 
 /// Whether bytes of no known format are a pickle of protocol 0 or 1, or the beginning of one. Its findings stay if so.

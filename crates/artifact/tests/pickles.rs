@@ -300,6 +300,24 @@ fn pickles_within_and_behind_are_followed() {
 }
 
 #[test]
+fn a_tar_whose_first_name_is_opcodes_is_a_pickle_too() {
+    let tar = |name: &[u8]| {
+        let mut block = vec![0_u8; 512];
+        block[..name.len()].copy_from_slice(name);
+        block[124..135].copy_from_slice(b"00000000000");
+        block[148..156].copy_from_slice(b"        ");
+        block[156] = b'0';
+        let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+        block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        block.extend(vec![0; 1024]);
+        block
+    };
+    let evil = tar(b"cos\nsystem\n(S'true'\ntR.");
+    check("tar", &evil, Verdict::Malicious, "file/two-readings");
+    clean("an honest tar", &tar(b"cos/model"));
+}
+
+#[test]
 fn arrays_in_joblib_files_are_stepped_over_exactly() {
     let dtype = |kind: &str| call(&import("numpy", "dtype"), &[&text(kind), b"\x89", b"\x88"]);
     let array = |kind: &str, size: u8, bytes: &[u8]| {
