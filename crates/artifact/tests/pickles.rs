@@ -405,3 +405,12 @@ proptest! {
         prop_assert_eq!(scan("x.pkl", &bytes).verdict, Verdict::Malicious);
     }
 }
+
+#[test]
+fn a_bzip2_stream_whose_lengths_wrap_is_judged_and_not_fatal() {
+    let seed = include_bytes!("../../../fuzz/corpus/artifact_model/bzip2_wraps");
+    assert_ne!(
+        scan("x.pkl", seed.get(1..).unwrap_or_default()).verdict,
+        Verdict::Clean
+    );
+}
