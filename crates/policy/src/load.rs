@@ -155,7 +155,7 @@ impl Policy {
         let request_id = PolicyId::new(REQUEST_ID)
             .map_err(|fault| vec![Diagnostic::error("", 0..0, fault.to_string())])?;
         Ok(Self {
-            index: Index::new(rules.iter().map(|rule| &rule.scope)),
+            index: Index::new(rules.iter().map(|rule| (&rule.scope, rule.reads.arguments()))),
             rules,
             request_id,
             statements,
@@ -192,8 +192,7 @@ impl Policy {
     /// Whether any policy for this action reads arguments; where none does, they need not be decoded.
     #[must_use]
     pub fn needs_arguments(&self, action: Action) -> bool {
-        let rules = self.index.of_action(action).filter_map(|at| self.rules.get(at));
-        rules.into_iter().any(|rule| rule.reads.arguments())
+        self.index.reads_arguments(action)
     }
 
     /// The arguments a record of this call keeps so that its ruling can be recomputed: the leaves that policies in
@@ -517,7 +516,7 @@ impl Policy {
             .map(|(rule, _)| rule)
             .collect();
         Self {
-            index: Index::new(rules.iter().map(|rule| &rule.scope)),
+            index: Index::new(rules.iter().map(|rule| (&rule.scope, rule.reads.arguments()))),
             rules,
             request_id: PolicyId::new(REQUEST_ID).unwrap(),
             statements: Vec::new(),

@@ -113,21 +113,25 @@ pub(crate) struct Index {
 
 #[derive(Debug, Default)]
 struct ByResource {
+    /// Whether any of these policies reads arguments.
+    arguments: bool,
     general: Vec<usize>,
     named: BTreeMap<Box<str>, Vec<usize>>,
 }
 
 impl Index {
-    pub(crate) fn new<'s>(scopes: impl Iterator<Item = &'s Scope>) -> Self {
+    /// Of policies by their scope, and whether they read arguments.
+    pub(crate) fn new<'s>(policies: impl Iterator<Item = (&'s Scope, bool)>) -> Self {
         let mut index = Self::default();
-        for (at, scope) in scopes.enumerate() {
+        for (at, (scope, arguments)) in policies.enumerate() {
             for action in Action::ALL.into_iter().filter(|action| scope.speaks_of(*action)) {
                 let by_resource = index.actions.entry(action).or_default();
                 match &scope.resource {
                     Target::Equal(_, id) => by_resource.named.entry(id.clone()).or_default().push(at),
-                    Target::Never => {}
+                    Target::Never => continue,
                     _ => by_resource.general.push(at),
                 }
+                by_resource.arguments |= arguments;
             }
         }
         index
@@ -145,9 +149,8 @@ impl Index {
             .copied()
     }
 
-    /// Positions of every policy that speaks of an action.
-    pub(crate) fn of_action(&self, action: Action) -> impl Iterator<Item = usize> {
-        let by_resource = self.actions.get(&action).into_iter();
-        by_resource.flat_map(|by| by.general.iter().chain(by.named.values().flatten()).copied())
+    /// Whether any policy that speaks of an action reads arguments.
+    pub(crate) fn reads_arguments(&self, action: Action) -> bool {
+        self.actions.get(&action).is_some_and(|by| by.arguments)
     }
 }
