@@ -510,14 +510,16 @@ fn tools(server: &file::Server, wrong: &mut Wrong<'_>) -> BTreeMap<ToolName, gat
 /// Longest pattern, with room for the `.**` that covers what lies below.
 const PATTERN_BYTES: usize = 253;
 
-/// The most specific pattern first: fewest `**`, then fewest `*`, then most parts, then by name.
+/// The most specific pattern first: fewest `**`, then fewest parts that are only `*`, then fewest with one, then most
+/// parts, then by name. `*number` says more than `*`, whatever else it is less than.
 fn specific_first<A: Copy, B>(lines: &BTreeMap<String, A>, turn: fn(A) -> B) -> Vec<(PathPattern, B)> {
     let mut sorted: Vec<_> = lines.iter().collect();
     sorted.sort_by_key(|(pattern, _)| {
         let parts = || pattern.split('.');
         let deep = parts().filter(|part| *part == "**").count();
         let wide = parts().filter(|part| part.contains('*')).count();
-        (deep, wide, std::cmp::Reverse(parts().count()))
+        let bare = parts().filter(|part| *part == "*").count();
+        (deep, bare, wide, std::cmp::Reverse(parts().count()))
     });
     sorted
         .into_iter()
@@ -692,5 +694,18 @@ fn limits(limits: &file::Limits, wrong: &mut Wrong<'_>) -> gateway::Limits {
         upstream_timeout: Duration::from_millis(limits.upstream_timeout_ms),
         drain_timeout: Duration::from_millis(limits.drain_timeout_ms),
         rejections_per_minute: limits.rejections_per_minute,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_names_more_comes_first() {
+        let lines = ["*", "*number", "id", "a.*", "a.**", "**"].map(|line| (line.to_owned(), ()));
+        let order = specific_first(&BTreeMap::from(lines), |()| ());
+        let order: Vec<&str> = order.iter().map(|(pattern, ())| pattern.as_str()).collect();
+        assert_eq!(order, ["id", "*number", "a.*", "*", "a.**", "**"]);
     }
 }
