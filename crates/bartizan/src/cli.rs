@@ -70,6 +70,9 @@ pub(crate) enum Verb {
     Wrap(Wrap),
     /// Turn an MCP client's configuration into ours; rewrites nothing
     Import(Import),
+    /// Rule on what coding agents run, edit and fetch by themselves
+    #[command(subcommand)]
+    Hook(Hook),
     /// Show the running gateway, or the state at rest
     Status,
     /// Who may call
@@ -200,6 +203,75 @@ pub(crate) struct Import {
     /// Write the configuration here instead of standard output; must not exist
     #[arg(long, value_name = "OUT")]
     pub(crate) write: Option<PathBuf>,
+}
+
+/// `hook`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Hook {
+    /// Answer one event of an agent, on stdin and stdout; the agent runs this
+    Run(HookRun),
+    /// Put the hooks into an agent's settings, beside what is there; the old file is kept
+    Install(HookInstall),
+    /// Look whether hooks are installed, and whether the gateway answers them
+    Doctor(HookReach),
+}
+
+/// How a hook reaches the gateway.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct HookReach {
+    /// The gateway's address for agents; it must be loopback
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4480")]
+    pub(crate) gateway: SocketAddr,
+    /// The file with the agent's key, for its owner only; the default is `bartizan/hook.key` in the XDG config home
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+}
+
+/// `hook run`.
+#[derive(Debug, Args)]
+pub(crate) struct HookRun {
+    /// Whose protocol to speak
+    #[arg(long, value_enum, value_name = "AGENT")]
+    pub(crate) agent_kind: HookAgent,
+    /// How the gateway is reached
+    #[command(flatten)]
+    pub(crate) reach: HookReach,
+    /// Milliseconds until the answer is no
+    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u64).range(100..=60_000))]
+    pub(crate) timeout_ms: u64,
+}
+
+/// `hook install`.
+#[derive(Debug, Args)]
+pub(crate) struct HookInstall {
+    /// Which agent
+    #[arg(value_enum)]
+    pub(crate) agent: HookAgent,
+    /// Into the settings of this project instead of the user's
+    #[arg(long)]
+    pub(crate) project: bool,
+    /// Into the user's settings; the default
+    #[arg(long, conflicts_with = "project")]
+    pub(crate) user: bool,
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// How the gateway is reached
+    #[command(flatten)]
+    pub(crate) reach: HookReach,
+}
+
+/// A coding agent with hooks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HookAgent {
+    /// Claude Code
+    Claude,
+    /// Cursor
+    Cursor,
+    /// Gemini CLI
+    Gemini,
+    /// Codex
+    Codex,
 }
 
 /// `agent`.

@@ -5,6 +5,7 @@ mod approvals;
 mod audit;
 mod config;
 pub(crate) mod explain;
+mod hook;
 mod import;
 mod keep;
 mod ocsf;
@@ -32,6 +33,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Verb::Up(up) => crate::up::run(global, up).await,
         Verb::Wrap(wrap) => wrap::run(global, wrap).await,
         Verb::Import(import) => import::run(out, import),
+        Verb::Hook(hook) => hook::run(global, out, hook).await,
         Verb::Status => status::run(global, out).await,
         Verb::Agent(agent) => agent::run(global, out, agent).await,
         Verb::Policy(policy) => policy::run(global, out, policy).await,

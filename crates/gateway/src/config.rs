@@ -32,6 +32,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// How humans are asked.
     pub approvals: Approvals,
+    /// What coding agents ask by their hooks.
+    pub hooks: Hooks,
 }
 
 /// How humans are asked.
@@ -285,6 +287,24 @@ impl Default for Sessions {
             prompt: Prompt::None,
             agents: BTreeMap::new(),
             domains: Vec::new(),
+        }
+    }
+}
+
+/// What coding agents ask by their hooks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hooks {
+    /// Programs that agents may run unasked, as `cargo` or `npm test`.
+    pub may_run: Vec<String>,
+    /// Names under which agents know this gateway as an MCP server: what they call there crosses by itself.
+    pub through: Vec<String>,
+}
+
+impl Default for Hooks {
+    fn default() -> Self {
+        Self {
+            may_run: Vec::new(),
+            through: vec!["bartizan".to_owned()],
         }
     }
 }

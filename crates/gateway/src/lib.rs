@@ -10,6 +10,7 @@ mod clock;
 mod directory;
 mod edge;
 mod gate;
+mod hook;
 mod listener;
 mod mcp;
 mod model;
@@ -144,6 +145,7 @@ pub struct Shared {
     answers: Rooms,
     routes: model::Routes,
     mcp: mcp::Hub,
+    hooks: hook::Hooks,
     spans: Option<telemetry::Outlet>,
     stop: watch::Sender<bool>,
 }
@@ -239,6 +241,7 @@ impl Gateway {
             answers: Rooms::new(config.limits.answer_bytes),
             routes,
             mcp,
+            hooks: hook::Hooks::new(&config),
             spans: parts.spans,
             stop,
             config,

@@ -34,6 +34,7 @@ enum Route {
     Model(Api, Endpoint),
     Models(Api),
     Mcp(Option<ServerName>),
+    Hook,
 }
 
 /// Serves one request.
@@ -89,6 +90,7 @@ async fn routed(
             model::call(shared, &caller, api, endpoint, &head, bytes).await
         }
         Route::Mcp(server) => crate::mcp::serve(shared, caller, server, head, body).await,
+        Route::Hook => crate::hook::serve(shared, &caller, &head, body).await,
     }
 }
 
@@ -162,6 +164,7 @@ fn route(head: &Parts) -> Result<Route, Code> {
                 Api::OpenaiChat
             }))
         }
+        "/v1/hook" => post(Route::Hook),
         "/mcp" => Ok(Route::Mcp(None)),
         _ => match path.strip_prefix("/mcp/") {
             Some(name) => Ok(Route::Mcp(Some(

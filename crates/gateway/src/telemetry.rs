@@ -37,11 +37,12 @@ pub(crate) const BOUNDS_MICROS: [u64; 12] = [
     120_000_000,
 ];
 /// Every surface, in the order of declaration.
-pub(crate) const SURFACES: [Surface; 4] = [
+pub(crate) const SURFACES: [Surface; 5] = [
     Surface::OpenaiChat,
     Surface::OpenaiResponses,
     Surface::AnthropicMessages,
     Surface::Mcp,
+    Surface::Hook,
 ];
 
 /// The word of a ruling in metrics, spans and explanations.

@@ -217,6 +217,8 @@ pub enum Surface {
     AnthropicMessages,
     /// MCP.
     Mcp,
+    /// A hook of a coding agent: a tool that the agent runs itself.
+    Hook,
 }
 
 impl Surface {
@@ -228,6 +230,7 @@ impl Surface {
             Self::OpenaiResponses => "openai_responses",
             Self::AnthropicMessages => "anthropic_messages",
             Self::Mcp => "mcp",
+            Self::Hook => "hook",
         }
     }
 }

@@ -64,6 +64,9 @@ pub struct HookEvent {
     /// The folder of the project, where the protocol tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
+    /// The address of the MCP server whose tool it is, where the protocol tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
     /// What happens.
     pub event: Happening,
 }

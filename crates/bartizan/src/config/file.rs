@@ -34,6 +34,8 @@ pub(crate) struct ConfigFile {
     pub(crate) session: Session,
     /// How humans are asked.
     pub(crate) approvals: Approvals,
+    /// What coding agents ask by their hooks.
+    pub(crate) hook: Hook,
     /// Every bound.
     pub(crate) limits: Limits,
     /// Where metrics and traces go.
@@ -433,6 +435,28 @@ impl Default for Approvals {
             waiters: built_in.waiters,
             life_seconds: built_in.life.as_secs(),
             two_person: Vec::new(),
+        }
+    }
+}
+
+/// What coding agents ask by their hooks.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Hook {
+    /// Programs that agents may run unasked, by their first words: `cargo`, `npm test`. What such a program runs in turn is
+    /// not seen.
+    pub(crate) may_run: Vec<String>,
+    /// Names under which agents know this gateway as an MCP server. Calls of tools there cross by themselves, so their
+    /// hooks have no opinion.
+    pub(crate) through: Vec<String>,
+}
+
+impl Default for Hook {
+    fn default() -> Self {
+        let default = bartizan_gateway::config::Hooks::default();
+        Self {
+            may_run: default.may_run,
+            through: default.through,
         }
     }
 }

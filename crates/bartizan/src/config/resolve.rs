@@ -110,6 +110,10 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
             servers,
             sessions,
             approvals,
+            hooks: gateway::Hooks {
+                may_run: file.hook.may_run.clone(),
+                through: file.hook.through.clone(),
+            },
         },
         state,
         pack: pack(file.policy.pack),

@@ -101,7 +101,7 @@ fn describe(call: &CallSpan, attributes: &mut Vec<(&'static str, Value)>) -> Str
     let (kind, id) = (call.resource.0, call.resource.1.as_str());
     // `server/tool`, `upstream/model`: the operator's name first, and it may not hold a slash of its own.
     let (owner, target) = id.split_once('/').unwrap_or((id, ""));
-    if call.surface == Surface::Mcp {
+    if matches!(call.surface, Surface::Mcp | Surface::Hook) {
         let method = method(call.action);
         attributes.push(("mcp.method.name", json!(method)));
         attributes.push(("bartizan.mcp.server", json!(owner)));
@@ -223,7 +223,7 @@ pub(crate) fn metrics(projection: &Projection, start: Timestamp, now: Timestamp)
     let (mut requests, mut operations, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
     for ((surface, action), durations) in &counts.durations {
         match (surface, action) {
-            (Surface::Mcp, action) => {
+            (Surface::Mcp | Surface::Hook, action) => {
                 let label = ("mcp.method.name", method(*action));
                 operations.push(histogram_point(&[label], durations, start, now));
             }

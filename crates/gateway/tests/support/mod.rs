@@ -15,7 +15,7 @@ use std::{
 
 use bartizan_gateway::{
     Config, Directory, Gateway, Parts, Running,
-    config::{Approvals, Credential, Family, Limits, Listen, Sessions, Upstream},
+    config::{Approvals, Credential, Family, Hooks, Limits, Listen, Sessions, Upstream},
 };
 use bartizan_identity::{Pepper, mint_key};
 use bartizan_policy::{Pack, Policy, Source};
@@ -257,6 +257,7 @@ pub(crate) fn config(upstreams: Vec<Upstream>) -> Config {
         servers: Vec::new(),
         sessions: Sessions::default(),
         approvals: Approvals::default(),
+        hooks: Hooks::default(),
     }
 }
 

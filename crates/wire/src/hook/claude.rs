@@ -22,6 +22,7 @@ pub(super) fn decode(kind: AgentKind, fields: &Fields) -> Result<HookEvent, Faul
         session_hint: fields.text("session_id"),
         cwd: fields.text("cwd"),
         root: None,
+        server: None,
         name,
         event,
     })

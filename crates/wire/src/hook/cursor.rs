@@ -60,6 +60,7 @@ pub(super) fn decode(fields: &Fields) -> Result<HookEvent, Fault> {
             .filter(|cwd| !cwd.is_empty())
             .or_else(|| root.clone()),
         root,
+        server: fields.text("url"),
         name,
         event,
     })

@@ -24,6 +24,7 @@ pub(super) fn decode(fields: &Fields) -> Result<HookEvent, Fault> {
         session_hint: fields.text("session_id"),
         cwd: fields.text("cwd"),
         root: None,
+        server: None,
         name,
         event,
     })

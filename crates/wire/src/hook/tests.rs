@@ -122,6 +122,7 @@ fn a_refusal_is_never_without_a_reason() {
             session_hint: None,
             cwd: None,
             root: None,
+            server: None,
             event: Happening::Before {
                 tool: "Bash".into(),
                 arguments: json!({}),
@@ -149,6 +150,7 @@ proptest! {
                 session_hint: None,
                 cwd: None,
                 root: None,
+                server: None,
                 event: Happening::Before { tool: "Bash".into(), arguments: json!({}) },
             };
             let out = printed(&event, &HookAnswer::Deny(reason.clone())).to_string();
