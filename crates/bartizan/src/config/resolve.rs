@@ -110,10 +110,7 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
             servers,
             sessions,
             approvals,
-            hooks: gateway::Hooks {
-                may_run: file.hook.may_run.clone(),
-                through: file.hook.through.clone(),
-            },
+            hooks: hooks(&file.hook),
         },
         state,
         pack: pack(file.policy.pack),
@@ -128,6 +125,14 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
         witness: file.ledger.witness.as_ref().map(|path| base.join(path)),
         default_upstreams: file.upstream.is_empty(),
     })
+}
+
+/// What coding agents ask by their hooks.
+fn hooks(hook: &file::Hook) -> gateway::Hooks {
+    gateway::Hooks {
+        may_run: hook.may_run.clone(),
+        through: hook.through.clone(),
+    }
 }
 
 /// How calls are joined, and whose words are prompt.
