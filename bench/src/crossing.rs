@@ -56,7 +56,8 @@ impl Bench {
         }
     }
 
-    fn wants(&self, names: &[&str]) -> bool {
+    /// Whether a figure of these is asked for.
+    pub(crate) fn wants(&self, names: &[&str]) -> bool {
         self.only
             .as_ref()
             .is_none_or(|part| names.iter().any(|name| name.contains(part.as_str())))

@@ -15,7 +15,8 @@ pub(crate) struct Figure {
     pub(crate) name: String,
     /// The value, or `None` when it could not be measured.
     pub(crate) value: Option<f64>,
-    /// The unit: `ratio`, `us`, `ms`, `mib`, `per_s`, `count`.
+    /// The unit: `ratio`, `us`, `ms`, `mib`, `per_s`, `count`, `pairs`, `tasks`, `per_task`,
+    /// `fraction`, `bool` (1 or 0).
     pub(crate) unit: String,
     /// How many samples the value stands on (runs for medians of runs, events for quantiles).
     pub(crate) n: u64,

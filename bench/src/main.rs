@@ -4,6 +4,7 @@ mod backend;
 mod crossing;
 mod decision;
 mod figure;
+mod flow;
 mod ledger;
 mod load;
 mod peer;
@@ -19,8 +20,9 @@ use std::process::ExitCode;
 use figure::{Figure, Report};
 
 const USAGE: &str = "\
-bartizan-bench crossing --bin PATH [--commit ID] [--quick] [--json] [--only PART] [--cache FOLDER]
+bartizan-bench crossing|flow --bin PATH [--commit ID] [--quick] [--json] [--only PART] [--cache FOLDER]
 bartizan-bench backend PORT
+bartizan-bench session SHAPE
 ";
 
 /// What is asked for.
@@ -36,12 +38,19 @@ fn main() -> ExitCode {
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let machine = process::machine();
     let outcome = match words.as_slice() {
         ["backend", port] => port
             .parse()
             .map_err(|_| format!("`{port}` is no port"))
             .and_then(backend_forever),
-        ["crossing", rest @ ..] => asked(rest).and_then(|asked| measure(&asked)),
+        ["session", shape] => flow::session_child(shape),
+        [name @ "crossing", rest @ ..] => {
+            asked(rest).and_then(|asked| report(name, machine, &asked, crossing(&asked)?))
+        }
+        [name @ "flow", rest @ ..] => {
+            asked(rest).and_then(|asked| report(name, machine, &asked, flow::run(&asked.bench)))
+        }
         _ => Err(USAGE.to_owned()),
     };
     match outcome {
@@ -103,16 +112,8 @@ fn backend_forever(port: u16) -> Result<(), String> {
         .map_err(|fault| format!("backend: {fault}"))
 }
 
-fn measure(asked: &Asked) -> Result<(), String> {
-    let machine = process::machine();
+fn crossing(asked: &Asked) -> Result<Vec<Figure>, String> {
     process::raise_file_limit();
-    let wants = |figure: &Figure| {
-        asked
-            .bench
-            .only
-            .as_ref()
-            .is_none_or(|part| figure.name.contains(part.as_str()))
-    };
     let mut figures = Vec::new();
     // In-process figures come first: the next step pins us to one core.
     if asked.bench.wants_module(&["decision_"]) {
@@ -124,12 +125,17 @@ fn measure(asked: &Asked) -> Result<(), String> {
     let (runtime, tasks) = runtime()?;
     figures.extend(tasks.block_on(&runtime, asked.bench.run()));
     figures.extend(proofs::run());
-    figures.retain(wants);
+    Ok(figures)
+}
+
+/// Prints what was measured, as far as it was asked for.
+fn report(name: &str, machine: String, asked: &Asked, mut figures: Vec<Figure>) -> Result<(), String> {
+    figures.retain(|figure| asked.bench.wants(&[figure.name.as_str()]));
     for figure in &mut figures {
         figure.quick = asked.bench.quick;
     }
     let report = Report {
-        bench: "crossing".to_owned(),
+        bench: name.to_owned(),
         commit: asked.commit.clone(),
         machine,
         figures,

@@ -162,7 +162,7 @@ fn bartizan_config(folder: &Path, backend: &str) -> String {
 /// Starts LiteLLM's proxy with one worker, from a pinned environment under `cache`, installed on first use.
 pub(crate) fn litellm(folder: &Path, cores: Cores, backend: &str, cache: &Path) -> Result<Peer, String> {
     let environment = cache.join("litellm");
-    install(&environment)?;
+    install(&environment, LITELLM_LOCK)?;
     let port = free_port()?;
     let address = format!("127.0.0.1:{port}");
     let config = json!({
@@ -216,13 +216,14 @@ fn version() -> String {
         .to_owned()
 }
 
-fn install(environment: &Path) -> Result<(), String> {
+/// A Python environment that holds what `lock_file` pins, made anew when the lock changes.
+pub(crate) fn install(environment: &Path, lock_file: &str) -> Result<(), String> {
     let stamp = environment.join("installed");
-    let lock = std::fs::read_to_string(LITELLM_LOCK).map_err(|fault| format!("{LITELLM_LOCK}: {fault}"))?;
+    let lock = std::fs::read_to_string(lock_file).map_err(|fault| format!("{lock_file}: {fault}"))?;
     if std::fs::read_to_string(&stamp).is_ok_and(|there| there == lock) {
         return Ok(());
     }
-    eprintln!("installing LiteLLM under {}", environment.display());
+    eprintln!("installing {lock_file} under {}", environment.display());
     finish(
         "python3 -m venv",
         Command::new("python3")
@@ -239,7 +240,7 @@ fn install(environment: &Path) -> Result<(), String> {
         "--require-hashes",
         "-r",
     ]);
-    finish("pip install", pip.arg(LITELLM_LOCK))?;
+    finish("pip install", pip.arg(lock_file))?;
     std::fs::write(&stamp, lock).map_err(|fault| format!("{}: {fault}", stamp.display()))
 }
 

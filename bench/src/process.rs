@@ -125,12 +125,7 @@ impl Running {
     pub(crate) fn rss_mib(&self) -> Result<f64, String> {
         let mut total = 0.0;
         for id in family(self.id()) {
-            let status = read(&format!("/proc/{id}/status"))?;
-            for field in ["RssAnon:", "RssShmem:"] {
-                let line = status.lines().find_map(|line| line.strip_prefix(field));
-                let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-                total += kib.ok_or_else(|| format!("/proc/{id}/status has no {field}"))? / 1024.0;
-            }
+            total += resident_mib(id)?;
         }
         Ok(total)
     }
@@ -152,6 +147,18 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Anonymous and shared resident memory of one process, in MiB.
+pub(crate) fn resident_mib(id: u32) -> Result<f64, String> {
+    let status = read(&format!("/proc/{id}/status"))?;
+    let mut total = 0.0;
+    for field in ["RssAnon:", "RssShmem:"] {
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+        total += kib.ok_or_else(|| format!("/proc/{id}/status has no {field}"))? / 1024.0;
+    }
+    Ok(total)
 }
 
 fn read(path: &str) -> Result<String, String> {

@@ -22,7 +22,7 @@ cargo xtask TASK
   tidy                         arrows, sizes, names, egress, invariants, links, fragments
   codegen [--check]            write generated files, or fail when they have drifted
   test [--quick]               everything CI runs; --quick leaves out the slow end-to-end part
-  bench NAME [--quick] [--json]   measure against peers; NAME is `crossing`
+  bench NAME [--quick] [--json]   measure against peers; NAME is `crossing` or `flow`
   sbom [--out FILE]            CycloneDX 1.6 of what the `bartizan` binary links
   dist                         release build, SBOM, man pages, completions and checksums under target/dist
   changelog VERSION DATE       fold changelog.d/ into CHANGELOG.md

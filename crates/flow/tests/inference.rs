@@ -15,7 +15,7 @@ fn show(report: &Report) {
 
 #[test]
 fn inference_meets_its_bar_on_what_it_was_tuned_on() {
-    let report = Report::of(TUNED);
+    let report = Report::of(TUNED).unwrap();
     show(&report);
     assert!(report.effects.all >= 150);
     assert!(report.effects.meets(95), "{}", report.says());
@@ -30,7 +30,7 @@ fn inference_meets_its_bar_on_what_it_was_tuned_on() {
 
 #[test]
 fn inference_meets_its_bar_on_what_it_has_never_seen() {
-    let report = Report::of(HELD_OUT);
+    let report = Report::of(HELD_OUT).unwrap();
     show(&report);
     assert!(report.effects.all >= 53);
     assert!(report.effects.meets(90), "{}", report.says());

@@ -1,10 +1,10 @@
-//! Scores the inference against labelled schemas (`vectors/*.txt`, whose head tells the format).
+//! Scores the inference against labelled schemas. The format of the vectors is at the head of `vectors/tools.txt`.
 
 use bartizan_flow::{Effect, Role, ToolFacts, infer};
 use bartizan_types::Effects;
 use serde_json::{Map, Value, json};
 
-fn schema(kind: &str, says: &str) -> Value {
+fn schema(kind: &str, says: &str) -> Result<Value, String> {
     let mut schema = match kind.trim_start_matches('?') {
         "s" => json!({"type": "string"}),
         "n" => json!({"type": "number"}),
@@ -19,7 +19,7 @@ fn schema(kind: &str, says: &str) -> Value {
         "m" => json!({"type": "string", "format": "email"}),
         "r" => json!({"$ref": "#/$defs/a"}),
         "x" => json!({}),
-        other => panic!("no type `{other}`"),
+        other => return Err(format!("no type `{other}`")),
     };
     if kind.starts_with('?') {
         schema = json!({"anyOf": [schema, {"type": "null"}]});
@@ -27,7 +27,7 @@ fn schema(kind: &str, says: &str) -> Value {
     if !says.is_empty() {
         schema["description"] = Value::from(says);
     }
-    schema
+    Ok(schema)
 }
 
 fn hints(text: &str) -> Effects {
@@ -42,9 +42,9 @@ fn hints(text: &str) -> Effects {
     }
 }
 
-fn labels<T: serde::de::DeserializeOwned>(text: &str) -> Vec<T> {
+fn labels<T: serde::de::DeserializeOwned>(text: &str) -> Result<Vec<T>, String> {
     text.split('/')
-        .map(|label| serde_json::from_value(Value::from(label)).unwrap())
+        .map(|label| serde_json::from_value(Value::from(label)).map_err(|_| format!("no label `{label}`")))
         .collect()
 }
 
@@ -66,7 +66,9 @@ fn gated(role: Role) -> bool {
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Score {
+    /// Counted.
     pub(crate) all: u32,
+    /// As labelled.
     pub(crate) right: u32,
     /// Wrong, and a call would pass that should not: the miss that matters.
     pub(crate) milder: u32,
@@ -78,6 +80,7 @@ impl Score {
         self.right += u32::from(right);
         self.milder += u32::from(!right && milder);
     }
+    /// Whether at least this share is right.
     pub(crate) fn meets(self, percent: u32) -> bool {
         self.right * 100 >= self.all * percent
     }
@@ -94,26 +97,35 @@ impl Score {
 
 #[derive(Debug, Default)]
 pub(crate) struct Report {
+    /// What tools do.
     pub(crate) effects: Score,
+    /// What arguments are.
     pub(crate) roles: Score,
     /// Roles of arguments of tools that change or reveal something: where a role decides.
     pub(crate) deciding: Score,
+    /// Every miss, in words.
     pub(crate) misses: Vec<String>,
 }
 
 impl Report {
-    pub(crate) fn of(text: &str) -> Self {
+    /// Infers each line's tool.
+    ///
+    /// # Errors
+    /// A line that can't be read.
+    pub(crate) fn of(text: &str) -> Result<Self, String> {
         let mut report = Self::default();
         for line in text
             .lines()
             .filter(|line| !line.starts_with('#') && !line.trim().is_empty())
         {
-            report.tool(line);
+            report
+                .tool(line)
+                .map_err(|fault| format!("{fault} in `{line}`"))?;
         }
-        report
+        Ok(report)
     }
 
-    fn tool(&mut self, line: &str) {
+    fn tool(&mut self, line: &str) -> Result<(), String> {
         let mut parts = line.split('|').map(str::trim);
         let mut next = || parts.next().unwrap_or_default();
         let (name, effect, arguments, hinted, description, says) =
@@ -127,15 +139,16 @@ impl Report {
         let labelled: Vec<(&str, &str, &str)> = arguments
             .split_whitespace()
             .map(|argument| {
-                let (path, rest) = argument.split_once(':').unwrap();
-                let (kind, role) = rest.split_once('=').unwrap();
-                (path, kind, role)
+                let (path, rest) = argument.split_once(':')?;
+                let (kind, role) = rest.split_once('=')?;
+                Some((path, kind, role))
             })
-            .collect();
+            .collect::<Option<_>>()
+            .ok_or("an argument without type or role")?;
         let properties: Map<String, Value> = labelled
             .iter()
-            .map(|(path, kind, _)| ((*path).to_owned(), schema(kind, said(path))))
-            .collect();
+            .map(|(path, kind, _)| Ok(((*path).to_owned(), schema(kind, said(path))?)))
+            .collect::<Result<_, String>>()?;
         let input = json!({"type": "object", "properties": properties});
         let got = infer(&ToolFacts {
             name,
@@ -144,9 +157,9 @@ impl Report {
             hints: hints(hinted),
         })
         .manifest;
-        let truth: Vec<Effect> = labels(effect);
-        let right = truth.contains(&got.effect);
-        let milder = truth
+        let truth_of_effect: Vec<Effect> = labels(effect)?;
+        let right = truth_of_effect.contains(&got.effect);
+        let milder = truth_of_effect
             .iter()
             .all(|truth| strictness(got.effect) < strictness(*truth));
         self.effects.count(right, milder);
@@ -157,15 +170,12 @@ impl Report {
                 .push(format!("{name}: effect {got} wants {effect}{}", mark(milder)));
         }
         for (path, _, role) in labelled {
-            let truth: Vec<Role> = labels(role);
+            let truth: Vec<Role> = labels(role)?;
             let inferred = got.role(&[path]);
             let right = truth.contains(&inferred);
             let milder = !gated(inferred) && truth.iter().all(|truth| gated(*truth));
             self.roles.count(right, milder);
-            if labels::<Effect>(effect)
-                .iter()
-                .any(|effect| *effect != Effect::Read)
-            {
+            if truth_of_effect.iter().any(|effect| *effect != Effect::Read) {
                 self.deciding.count(right, milder);
             }
             if !right {
@@ -174,8 +184,10 @@ impl Report {
                     .push(format!("{name}.{path}: role {got} wants {role}{}", mark(milder)));
             }
         }
+        Ok(())
     }
 
+    /// Every count, and every miss.
     pub(crate) fn says(&self) -> String {
         format!(
             "{}\n{}\n{}\n{}",
@@ -187,5 +199,7 @@ impl Report {
     }
 }
 
+/// What the inference was tuned on.
 pub(crate) const TUNED: &str = include_str!("../../vectors/tools.txt");
+/// What it has never seen.
 pub(crate) const HELD_OUT: &str = include_str!("../../vectors/held-out.txt");
