@@ -207,7 +207,11 @@ fn core_lints() -> Verdict {
         .into_iter()
         .partition(|said| OWED.iter().any(|folder| said.contains(folder)));
     if !owed.is_empty() {
-        println!("      {} places are still to be made safe in {}", owed.len(), OWED.join(", "));
+        println!(
+            "      {} places are still to be made safe in {}",
+            owed.len(),
+            OWED.join(", ")
+        );
     }
     let core = PLACES.iter().filter(|place| place.ring == Ring::Core);
     let unread: Vec<String> = core
