@@ -83,6 +83,7 @@ def begin(suite, ut, injections):
 
 def why(gateway, refused):
     """What a question is about, for putting like questions together."""
+    if not refused["call"]: return refused["text"], {}
     records = json.loads(gateway.command("explain", refused["call"], "--json"))["records"]
     flow = (records[0]["record"].get("facts") or {}).get("flow") or {}
     loose = sorted({a["role"] for a in flow.get("arguments", []) if a["source"] in ("structured", "free_text", "nowhere")})

@@ -181,7 +181,7 @@ class Agent:
 def refusal(error):
     text, whole = error.get("message") or json.dumps(error), json.dumps(error)
     code = error.get("code") if isinstance(error.get("code"), str) and "." in error["code"] else None
-    found = re.search(r"\[([a-z_]+\.[a-z_]+), call ([0-9A-Z]+)\]", text + " " + whole)
+    found = re.search(r"\[([a-z_]+\.[a-z_]+), call ([0-9A-Z]{26})", text + " " + whole)
     question = re.search(r"approvals (?:show|allow) ([0-9A-Z]{26})", whole)
     return {"code": code or (found.group(1) if found else "?"), "call": error.get("call") or (found.group(2) if found else None), "text": text,
             "question": question.group(1) if question else (error.get("approval") or "")}
