@@ -155,17 +155,18 @@ impl Memory {
     /// A new session of an identity that has read something already: it begins with the taint of what was read, and
     /// with none of what was vouched for. A fresh handle sheds nothing.
     pub fn inherit(&mut self, earlier: &Self) {
+        let before = self.strictness();
         self.writers = self.writers.join(earlier.writers);
         self.readers = self.readers.join(&earlier.readers);
         self.tainted |= earlier.tainted;
         self.secret |= earlier.secret;
-        self.epoch = self.epoch.saturating_add(1);
+        self.epoch = self.epoch.saturating_add(u64::from(before != self.strictness()));
     }
 
     /// The gateway found a secret in what was read (see `inspect`).
     pub fn hold_secret(&mut self) {
+        self.epoch = self.epoch.saturating_add(u64::from(!self.secret));
         self.secret = true;
-        self.epoch = self.epoch.saturating_add(1);
     }
 
     /// Counts the reads that tightened this session.
@@ -206,6 +207,25 @@ impl Memory {
     /// Takes in a result. `call` is what was assessed before the call went out: what a result echoes is no better than
     /// the argument it echoes.
     pub fn result(&mut self, manifest: &Manifest, call: Option<&Assessment>, content: Content<'_>) {
+        let before = self.strictness();
+        self.take_in(manifest, call, content);
+        self.epoch = self.epoch.saturating_add(u64::from(before != self.strictness()));
+    }
+
+    /// All that can make a later ruling stricter than an earlier one: who wrote, who may read, whether a secret was
+    /// read, and which records are picked no longer. New facts only vouch for more.
+    fn strictness(&self) -> (bool, bool, Writers, Readers, usize) {
+        let withdrawn = self.extremes.values().filter(|id| id.is_empty()).count();
+        (
+            self.tainted,
+            self.secret,
+            self.writers,
+            self.readers.clone(),
+            withdrawn,
+        )
+    }
+
+    fn take_in(&mut self, manifest: &Manifest, call: Option<&Assessment>, content: Content<'_>) {
         let echoes: BTreeMap<&str, Source> = call.map(Assessment::echoes).unwrap_or_default();
         let mut leaves = Leaves {
             out: Vec::new(),
@@ -297,7 +317,6 @@ impl Memory {
     fn taint(&mut self, writers: Writers) {
         self.tainted = true;
         self.writers = self.writers.join(writers);
-        self.epoch = self.epoch.saturating_add(1);
     }
 
     /// Which record of a list holds the most and the least of each trusted number. Only a list that is the whole

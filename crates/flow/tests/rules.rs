@@ -350,3 +350,26 @@ fn a_hostile_schema_makes_a_bounded_manifest() {
         assert!(manifest.arguments.len() <= 512 && bytes <= 512 * 253);
     }
 }
+
+#[test]
+fn the_epoch_moves_with_what_tightens_and_with_nothing_else() {
+    let mut memory = Memory::new();
+    let text = |memory: &mut Memory, text: &str| {
+        memory.result(&Manifest::unknown(), None, Content::Text(text));
+        memory.epoch()
+    };
+    let first = text(&mut memory, "from outside");
+    assert_eq!(first, 1);
+    assert_eq!(
+        text(&mut memory, "more of it"),
+        first,
+        "nothing that was not so before"
+    );
+    memory.hold_secret();
+    assert_eq!(memory.epoch(), first + 1);
+    memory.hold_secret();
+    assert_eq!(memory.epoch(), first + 1);
+    let mut fresh = Memory::new();
+    fresh.inherit(&memory);
+    assert!(fresh.epoch() > 0 && fresh.tainted() && fresh.secret());
+}
