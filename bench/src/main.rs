@@ -5,6 +5,7 @@ mod crossing;
 mod decision;
 mod figure;
 mod flow;
+mod inspect;
 mod ledger;
 mod load;
 mod peer;
@@ -21,6 +22,7 @@ use figure::{Figure, Report};
 
 const USAGE: &str = "\
 bartizan-bench crossing|flow --bin PATH [--commit ID] [--quick] [--json] [--only PART] [--cache FOLDER]
+bartizan-bench inspect [--commit ID] [--quick] [--json] [--only PART] [--cache FOLDER]
 bartizan-bench backend PORT
 bartizan-bench session SHAPE
 ";
@@ -51,6 +53,11 @@ fn main() -> ExitCode {
         [name @ "flow", rest @ ..] => {
             asked(rest).and_then(|asked| report(name, machine, &asked, flow::run(&asked.bench)))
         }
+        [name @ "inspect", rest @ ..] => asked(rest).and_then(|asked| {
+            let wants = |part: &str| asked.bench.wants(&[part]);
+            let figures = inspect::run(&asked.bench.cache, asked.bench.quick, &wants);
+            report(name, machine, &asked, figures)
+        }),
         _ => Err(USAGE.to_owned()),
     };
     match outcome {

@@ -168,8 +168,8 @@ fn of_cargo(name: &str, arguments: &[&str]) -> Verdict {
     }
 }
 
-/// Folders of core crates that nothing links yet and whose indexing is still to be made safe. A crate leaves this list
-/// before anything depends on it.
+/// Folders of core crates that nothing on the data path links yet and whose indexing is still to be made safe. A crate
+/// leaves this list before the gateway depends on it.
 const OWED: &[&str] = &["crates/inspect/src/"];
 
 /// What hostile input could end a process with is denied in the core ring's code; in tests it is the point.

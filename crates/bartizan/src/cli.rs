@@ -117,6 +117,8 @@ pub(crate) enum Verb {
         /// The backup
         from: PathBuf,
     },
+    /// Look into content: injected instructions, secrets, personal data, hidden text
+    Inspect(Inspect),
     /// The configuration file
     #[command(subcommand)]
     Config(Config),
@@ -134,6 +136,81 @@ pub(crate) enum Verb {
     /// The demo's MCP server, on stdin and stdout
     #[command(hide = true)]
     DemoServer,
+}
+
+/// `inspect`.
+#[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Inspect {
+    /// What to look into; `-` is standard input
+    #[arg(required = true)]
+    pub(crate) file: Option<PathBuf>,
+    /// Where the content comes from; thresholds differ
+    #[arg(long, value_enum, default_value_t = ChannelName::Document, value_name = "CHANNEL")]
+    pub(crate) channel: ChannelName,
+    /// Least severity that makes the exit code 1
+    #[arg(long, value_enum, default_value_t = Grade::Medium, value_name = "SEVERITY")]
+    pub(crate) fail_on: Grade,
+    /// Answer as SARIF 2.1.0
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) sarif: bool,
+    /// Train the model instead
+    #[command(subcommand)]
+    pub(crate) verb: Option<InspectVerb>,
+}
+
+/// `inspect train`.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum InspectVerb {
+    /// Train the injection model from labelled text; equal data and seed give equal bytes
+    Train {
+        /// Folder with `injection/train.jsonl.gz`
+        #[arg(
+            long,
+            env = "BARTIZAN_DATA",
+            default_value = "../shared/data",
+            value_name = "DIR"
+        )]
+        data: PathBuf,
+        /// Where the model goes
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Everything random follows from it
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+}
+
+/// Where content comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ChannelName {
+    /// What a person typed to an agent
+    User,
+    /// What a tool answered
+    Tool,
+    /// A document or a web page
+    Document,
+    /// A mail or a message
+    Mail,
+    /// A tool's description of itself
+    Description,
+    /// An operator's or a project's instructions
+    System,
+}
+
+/// A severity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Grade {
+    /// Worth a note
+    Info,
+    /// Suspicious in company
+    Low,
+    /// Suspicious alone
+    Medium,
+    /// Harmful if right
+    High,
+    /// Harmful, and surely right
+    Critical,
 }
 
 /// `up`.

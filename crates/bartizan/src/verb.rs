@@ -7,6 +7,7 @@ mod config;
 pub(crate) mod explain;
 mod hook;
 mod import;
+mod inspect;
 mod keep;
 mod ocsf;
 mod policy;
@@ -46,6 +47,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Verb::Key(crate::cli::Key::Rotate) => keep::rotate(global, out).await,
         Verb::Backup { out: path, with_key } => keep::backup(global, out, path, *with_key).await,
         Verb::Restore { from } => keep::restore(global, out, from),
+        Verb::Inspect(inspect) => inspect::run(out, inspect),
         Verb::Config(config) => config::run(global, out, config),
         Verb::Completions { shell } => {
             let mut text = Vec::new();
