@@ -398,11 +398,11 @@ impl Memory {
             return;
         }
         for line in text.lines().take(512) {
-            self.fact(line, source, echoes, readers);
+            self.fact(line.trim(), source, echoes, readers);
             for part in line.split([',', ';']).take(64) {
-                self.fact(part, source, echoes, readers);
+                self.fact(part.trim(), source, echoes, readers);
                 if let Some((_, value)) = part.split_once(": ") {
-                    self.fact(value, source, echoes, readers);
+                    self.fact(value.trim(), source, echoes, readers);
                 }
             }
         }
@@ -423,8 +423,8 @@ impl Memory {
                 _ => {}
             }
         }
-        let trimmed = text.trim();
-        let spelling: Option<Box<str>> = (value.key.get(2..) != Some(trimmed)).then(|| trimmed.into());
+        // As it stands, spaces around it included: what goes out is what the service knows.
+        let spelling: Option<Box<str>> = (value.key.get(2..) != Some(text)).then(|| text.into());
         let cost = OVERHEAD + 2 * value.key.len() + spelling.as_ref().map_or(0, |s| s.len());
         if let Some(known) = self.facts.get_mut(&value.key) {
             if known.readers != *readers {

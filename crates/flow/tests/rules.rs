@@ -373,3 +373,16 @@ fn the_epoch_moves_with_what_tightens_and_with_nothing_else() {
     fresh.inherit(&memory);
     assert!(fresh.epoch() > 0 && fresh.tainted() && fresh.secret());
 }
+
+#[test]
+fn a_trusted_value_goes_out_with_the_spaces_it_has() {
+    let mut memory = Memory::new();
+    let list = manifest(json!({"effect": "read", "reviewed": true, "results": [["*", "trusted"]]}));
+    memory.result(&list, None, Content::Json(&json!(["Team  room\n\n", "Plain"])));
+    assert_eq!(memory.find("Team  room\n\n").spelling, None);
+    assert_eq!(
+        memory.find("team room").spelling.as_deref(),
+        Some("Team  room\n\n")
+    );
+    assert_eq!(memory.find(" Plain").spelling.as_deref(), Some("Plain"));
+}
