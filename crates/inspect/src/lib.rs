@@ -12,6 +12,7 @@ pub mod canary;
 pub mod injection;
 pub mod pii;
 pub mod redact;
+mod safe;
 pub mod secrets;
 pub mod tools;
 pub mod urls;

@@ -10,6 +10,7 @@ mod formats;
 use std::ops::Range;
 use std::sync::{LazyLock, OnceLock};
 
+use crate::safe::part;
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex_automata::meta::Regex;
 use regex_automata::{Anchored, Input};
@@ -160,7 +161,7 @@ impl Engine {
             Rule::Named => (word.end, Anchored::Yes),
             Rule::Around if format.pattern.starts_with("(?P<s>") => {
                 // The word stands inside or behind the secret: start where its characters start.
-                let start = bytes[..word.start]
+                let start = part(bytes, ..word.start)
                     .iter()
                     .rev()
                     .take(80)
@@ -205,7 +206,11 @@ fn stand_in(format: &Format, value: &str) -> bool {
 #[must_use]
 pub fn entropy(value: &str) -> f32 {
     let mut counts = [0_u32; 256];
-    value.bytes().for_each(|byte| counts[usize::from(byte)] += 1);
+    for byte in value.bytes() {
+        if let Some(count) = counts.get_mut(usize::from(byte)) {
+            *count += 1;
+        }
+    }
     let all = value.len() as f32;
     counts
         .iter()

@@ -2,6 +2,7 @@
 //!
 //! It names shapes, not hosts: whether a host is trusted is the policy's to know.
 
+use crate::safe::part;
 use std::ops::Range;
 
 /// Longest address that is looked at.
@@ -17,7 +18,7 @@ pub fn find(text: &str) -> Vec<(Range<usize>, &'static str, u16)> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
     for at in memchr::memmem::find_iter(bytes, b"://").take(URLS_MOST) {
-        let scheme = bytes[..at]
+        let scheme = part(bytes, ..at)
             .iter()
             .rev()
             .take(12)
@@ -28,7 +29,7 @@ pub fn find(text: &str) -> Vec<(Range<usize>, &'static str, u16)> {
             byte.is_ascii_whitespace()
                 || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b')' | b'`' | b'\\' | b'|')
         };
-        let length = bytes[at..]
+        let length = part(bytes, at..)
             .iter()
             .take(URL_MOST)
             .take_while(|byte| !ends(byte))

@@ -113,7 +113,7 @@ fn place(draw: &mut Draw, host: &str) -> usize {
         if structured {
             matches!(two, [b' ' | b':', b'"' | b'\''])
         } else {
-            matches!(two, [b'.' | b'!' | b'?' | b'|', b' ' | b'\n']) || two[0] == b'\n'
+            matches!(two, [b'.' | b'!' | b'?' | b'|', b' ' | b'\n']) || two.first() == Some(&b'\n')
         }
     });
     match found {

@@ -5,6 +5,7 @@
 
 use super::features::Token;
 use super::number::{ln, sigmoid};
+use crate::safe::{item, part};
 
 /// Buckets of word n-grams, and as many of character n-grams.
 pub const SIDE: usize = 1 << 16;
@@ -49,8 +50,8 @@ pub fn bag(text: &str, tokens: &[Token]) -> Bag {
         length = if byte == b' ' { length } else { length + 1 };
         for count in 3..=5 {
             // An n-gram that crosses a space inside says little more than its halves.
-            let gram = &word[5 - count..];
-            if gram[1..count - 1].contains(&b' ') {
+            let gram = part(&word, 5 - count..);
+            if part(gram, 1..count - 1).contains(&b' ') {
                 break;
             }
             let hash = gram
@@ -147,7 +148,9 @@ impl LinearTrainer {
     pub fn new(sample: &[Bag]) -> Self {
         let mut counts = vec![0_u32; 2 * SIDE];
         for (bucket, _) in sample.iter().flatten() {
-            counts[*bucket as usize] += 1;
+            if let Some(count) = counts.get_mut(*bucket as usize) {
+                *count += 1;
+            }
         }
         let all = sample.len() as f32;
         let rarity = counts
@@ -173,7 +176,7 @@ impl LinearTrainer {
             .map(|(bucket, count)| {
                 (
                     *bucket as usize,
-                    (1.0 + ln(*count)) * f32::from(self.rarity[*bucket as usize]),
+                    (1.0 + ln(*count)) * f32::from(item(&self.rarity, *bucket as usize)),
                 )
             })
             .collect();
@@ -185,15 +188,18 @@ impl LinearTrainer {
             .max(1e-3);
         let logit = values
             .iter()
-            .map(|(at, value)| self.weights[*at] * value)
+            .map(|(at, value)| item(&self.weights, *at) * value)
             .sum::<f32>()
             / norm
             + self.bias;
         let slope = (sigmoid(logit) - f32::from(u8::from(attack))) * weight;
         for (at, value) in values {
-            let gradient = slope * value / norm + 1e-7 * self.weights[at];
-            self.seen[at] += gradient * gradient;
-            self.weights[at] -= 0.25 * gradient / (self.seen[at].sqrt() + 1e-3);
+            let (Some(weight), Some(seen)) = (self.weights.get_mut(at), self.seen.get_mut(at)) else {
+                continue;
+            };
+            let gradient = slope * value / norm + 1e-7 * *weight;
+            *seen += gradient * gradient;
+            *weight -= 0.25 * gradient / (seen.sqrt() + 1e-3);
         }
         self.bias -= 0.02 * slope;
     }

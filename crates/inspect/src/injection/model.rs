@@ -6,6 +6,7 @@
 use super::features::{self, BUCKETS, Token, Unit};
 use super::linear::{self, Linear};
 use crate::Channel;
+use crate::safe::item;
 
 /// Length of an n-gram's vector.
 pub const DIMS: usize = 32;
@@ -119,8 +120,8 @@ fn dot(one: &[f32], two: &[f32]) -> f32 {
         .map(|(a, b)| a * b)
         .sum();
     for (a, b) in ones.zip(twos) {
-        for lane in 0..8 {
-            lanes[lane] += a[lane] * b[lane];
+        for (lane, (a, b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
+            *lane += a * b;
         }
     }
     lanes.iter().sum::<f32>() + rest
@@ -151,15 +152,13 @@ impl Scene {
             sum.map(|value| value * scale)
         };
         let (unit, near, text) = (scaled(&self.unit), scaled(&self.near), scaled(&self.text));
-        let (vectors, rest) = input.split_at_mut(4 * DIMS);
-        for dim in 0..DIMS {
-            vectors[dim] = unit[dim];
-            vectors[DIMS + dim] = near[dim];
-            vectors[2 * DIMS + dim] = text[dim];
-            vectors[3 * DIMS + dim] = unit[dim] * text[dim];
+        let channel = Channel::ALL.map(|channel| f32::from(u8::from(channel == self.channel)));
+        let product = unit.iter().zip(&text).map(|(unit, text)| unit * text);
+        let values = unit.iter().chain(&near).chain(&text).copied().chain(product);
+        let values = values.chain(channel).chain(self.sizes);
+        for (out, value) in input.iter_mut().zip(values) {
+            *out = value;
         }
-        rest[self.channel.index()] = 1.0;
-        rest[Channel::COUNT..].copy_from_slice(&self.sizes);
         input
     }
 }
@@ -244,7 +243,7 @@ impl Model {
     /// A channel's thresholds.
     #[must_use]
     pub fn threshold(&self, channel: Channel) -> Threshold {
-        self.thresholds[channel.index()]
+        item(&self.thresholds, channel.index())
     }
 
     /// As bytes: magic, step, thresholds, head, table, all little-endian.
@@ -329,16 +328,16 @@ impl Model {
         let whole = self.float(&whole);
         let broad = self.broad(channel, text, &tokens);
         let mut scores = Vec::with_capacity(units.len());
-        for (at, unit) in units.iter().enumerate() {
+        for (at, (unit, sum)) in units.iter().zip(&sums).enumerate() {
             let mut near = ([0_i32; DIMS], 0_u32);
             let first = at.saturating_sub(NEAR);
-            for (other, sum) in sums.iter().enumerate().take(at + NEAR + 1).skip(first) {
+            for (other, beside) in sums.iter().enumerate().take(at + NEAR + 1).skip(first) {
                 if other != at {
-                    join(&mut near, sum, 1);
+                    join(&mut near, beside, 1);
                 }
             }
             let scene = Scene {
-                unit: self.float(&sums[at]),
+                unit: self.float(sum),
                 near: self.float(&near),
                 text: whole,
                 channel,
@@ -376,7 +375,7 @@ impl Model {
 
     /// What the linear part adds, for each stretch of the text.
     fn broad(&self, channel: Channel, text: &str, tokens: &[Token]) -> Vec<f32> {
-        let share = self.shares[channel.index()];
+        let share = item(&self.shares, channel.index());
         let mut rest = tokens;
         (0..text.len().div_ceil(linear::STRETCH))
             .map(|at| {

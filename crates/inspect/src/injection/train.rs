@@ -9,6 +9,7 @@ use super::linear::{self, Bag, LinearTrainer};
 use super::model::{DIMS, Head, Model, NEAR, Scene, Threshold, Trace, scale, sizes};
 use super::number::{Draw, sigmoid};
 use crate::Channel;
+use crate::safe::{item, part};
 
 /// A labelled text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,16 +180,20 @@ fn limit(sources: &[Vec<f32>], share: f32, hard: f32) -> f32 {
             .unwrap_or(0.0)
     };
     let worst = (0..sources.len()).max_by(|one, two| {
-        let tail = |at: usize| above(&mut sources[at].clone(), share);
+        let tail = |at: usize| above(&mut sources.get(at).cloned().unwrap_or_default(), share);
         tail(*one).total_cmp(&tail(*two))
     });
     let but = |at: &usize| sources.len() < 2 || Some(*at) != worst;
     let mut others: Vec<f32> = (0..sources.len())
         .filter(but)
-        .flat_map(|at| sources[at].iter().copied())
+        .filter_map(|at| sources.get(at))
+        .flatten()
+        .copied()
         .collect();
     let others = above(&mut others, share);
-    worst.map_or(0.0, |worst| others.max(above(&mut sources[worst].clone(), hard)))
+    worst.map_or(0.0, |worst| {
+        others.max(above(&mut sources.get(worst).cloned().unwrap_or_default(), hard))
+    })
 }
 
 /// Trains the model that ships: on everything, with thresholds from harmless sources that a sibling trained without
@@ -225,19 +230,19 @@ pub fn ship(rows: &[Row], options: &Options) -> (Model, Vec<Calibrated>) {
             for channel in Channel::ALL {
                 let texts = texts.iter().filter(|row| row.channel == channel);
                 let scored: Vec<f32> = texts.map(|row| sibling.highest(channel, &row.text)).collect();
-                if !scored.is_empty() {
-                    scores[channel.index()].push(scored);
+                if let Some(scores) = scores.get_mut(channel.index()).filter(|_| !scored.is_empty()) {
+                    scores.push(scored);
                 }
             }
         }
     }
     let calibrated: Vec<Calibrated> = Channel::ALL
         .into_iter()
-        .map(|channel| {
+        .zip(&scores)
+        .map(|(channel, sources)| {
             let at = channel.index();
-            let sources = &scores[at];
-            let low = limit(sources, LOW[at], HARD_LOW);
-            let high = limit(sources, HIGH[at], HARD_HIGH).max(low + 0.5);
+            let low = limit(sources, item(&LOW, at), HARD_LOW);
+            let high = limit(sources, item(&HIGH, at), HARD_HIGH).max(low + 0.5);
             Calibrated {
                 channel,
                 texts: sources.iter().map(Vec::len).sum(),
@@ -247,7 +252,9 @@ pub fn ship(rows: &[Row], options: &Options) -> (Model, Vec<Calibrated>) {
         .collect();
     let mut thresholds = [Threshold::default(); Channel::COUNT];
     for one in &calibrated {
-        thresholds[one.channel.index()] = one.threshold;
+        if let Some(threshold) = thresholds.get_mut(one.channel.index()) {
+            *threshold = one.threshold;
+        }
     }
     (train(rows, options).with_thresholds(thresholds), calibrated)
 }
@@ -334,31 +341,34 @@ impl<const I: usize, const A: usize, const B: usize> Learner<I, A, B> {
     fn backward(&mut self, input: &[f32; I], trace: &Trace<A, B>, slope: f32) -> [f32; I] {
         let mut second = [0.0; B];
         self.gradient.last_bias += slope;
-        for (at, value) in trace.second.iter().enumerate() {
-            self.gradient.last[at] += slope * value;
+        add(&mut self.gradient.last, &trace.second, slope);
+        let last = trace.second.iter().zip(&self.head.last);
+        for (out, (value, weight)) in second.iter_mut().zip(last) {
             if *value > 0.0 {
-                second[at] = slope * self.head.last[at];
+                *out = slope * weight;
             }
         }
         let mut first = [0.0; A];
-        for (at, slope) in second
-            .iter()
-            .copied()
-            .enumerate()
-            .filter(|(_, slope)| *slope != 0.0)
-        {
-            self.gradient.second_bias[at] += slope;
-            let row = at * A..(at + 1) * A;
-            add(&mut self.gradient.second[row.clone()], &trace.first, slope);
-            add(&mut first, &self.head.second[row], slope);
+        add(&mut self.gradient.second_bias, &second, 1.0);
+        let rows = self.gradient.second.chunks_exact_mut(A);
+        for ((row, weights), slope) in rows.zip(self.head.second.chunks_exact(A)).zip(&second) {
+            if *slope != 0.0 {
+                add(row, &trace.first, *slope);
+                add(&mut first, weights, *slope);
+            }
+        }
+        for (slope, value) in first.iter_mut().zip(&trace.first) {
+            if *value <= 0.0 {
+                *slope = 0.0;
+            }
         }
         let mut back = [0.0; I];
-        for (at, value) in trace.first.iter().enumerate() {
-            if *value > 0.0 {
-                self.gradient.first_bias[at] += first[at];
-                let row = at * I..(at + 1) * I;
-                add(&mut self.gradient.first[row.clone()], input, first[at]);
-                add(&mut back, &self.head.first[row], first[at]);
+        add(&mut self.gradient.first_bias, &first, 1.0);
+        let rows = self.gradient.first.chunks_exact_mut(I);
+        for ((row, weights), slope) in rows.zip(self.head.first.chunks_exact(I)).zip(&first) {
+            if *slope != 0.0 {
+                add(row, input, *slope);
+                add(&mut back, weights, *slope);
             }
         }
         self.gathered += 1;
@@ -376,13 +386,14 @@ impl<const I: usize, const A: usize, const B: usize> Learner<I, A, B> {
         let parts = self.head.parts_mut().into_iter().zip(self.gradient.parts_mut());
         let means = self.mean.parts_mut().into_iter().zip(self.square.parts_mut());
         for ((values, gradients), (means, squares)) in parts.zip(means) {
-            for at in 0..values.len() {
-                let gradient = gradients[at] / gathered;
-                gradients[at] = 0.0;
-                means[at] = 0.9 * means[at] + 0.1 * gradient;
-                squares[at] = 0.999 * squares[at] + 0.001 * gradient * gradient;
-                let step = rate * (means[at] / fix1) / ((squares[at] / fix2).sqrt() + 1e-8);
-                values[at] -= step + rate * 0.01 * values[at];
+            let values = values.iter_mut().zip(gradients);
+            for ((value, gradient), (mean, square)) in values.zip(means.iter_mut().zip(squares)) {
+                let now = *gradient / gathered;
+                *gradient = 0.0;
+                *mean = 0.9 * *mean + 0.1 * now;
+                *square = 0.999 * *square + 0.001 * now * now;
+                let step = rate * (*mean / fix1) / ((*square / fix2).sqrt() + 1e-8);
+                *value -= step + rate * 0.01 * *value;
             }
         }
         self.gathered = 0;
@@ -456,8 +467,7 @@ impl Trainer {
             .flat_map(|(token, _)| token.grams().iter().copied())
             .collect();
         for gram in &all {
-            let at = *gram as usize * DIMS;
-            add(&mut whole.0, &self.table[at..at + DIMS], 1.0);
+            add(&mut whole.0, self.row(*gram), 1.0);
             whole.1 += 1;
         }
         let mut lesson = Lesson {
@@ -468,8 +478,10 @@ impl Trainer {
             channel,
             back: [0.0; DIMS],
         };
-        let mut ranked: Vec<(f32, usize)> = (0..units.len())
-            .map(|at| (self.unit.head.run(&lesson.scene(at, sums[at]).input()).logit, at))
+        let mut ranked: Vec<(f32, usize)> = sums
+            .iter()
+            .enumerate()
+            .map(|(at, sum)| (self.unit.head.run(&lesson.scene(at, *sum).input()).logit, at))
             .collect();
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         for (at, target, weight) in self.lessons(&tokens, &units, &ranked, attack, draw) {
@@ -510,10 +522,12 @@ impl Trainer {
             Some(Some((start, end))) => {
                 let (inside, outside): (Vec<usize>, Vec<usize>) =
                     ranked.iter().map(|(_, at)| *at).partition(|at| {
-                        let unit = units[*at];
+                        let Some(unit) = units.get(*at) else {
+                            return false;
+                        };
                         let overlap =
                             |token: &Token| (token.start as usize) < end && (token.end as usize) > start;
-                        let hits = tokens[unit.first..unit.last]
+                        let hits = part(tokens, unit.first..unit.last)
                             .iter()
                             .filter(|token| overlap(token))
                             .count();
@@ -530,7 +544,10 @@ impl Trainer {
     /// One unit of a text.
     fn one(&mut self, lesson: &mut Lesson<'_>, at: usize, target: f32, weight: f32, draw: &mut Draw) {
         let (tokens, units) = (lesson.tokens, lesson.units);
-        let (unit, grams) = self.sum(tokens, units[at], Some((self.options.dropout, draw)));
+        let Some(own) = units.get(at).copied() else {
+            return;
+        };
+        let (unit, grams) = self.sum(tokens, own, Some((self.options.dropout, draw)));
         let scene = lesson.scene(at, unit);
         let input = scene.input();
         let trace = self.unit.head.run(&input);
@@ -541,15 +558,19 @@ impl Trainer {
         self.unit.step(self.options.head_rate * self.slow);
         let (unit_scale, text_scale) = (scale(unit.1), scale(lesson.whole.1));
         let mut gradient = [0.0; DIMS];
-        for dim in 0..DIMS {
-            gradient[dim] =
-                (back[dim] + back[3 * DIMS + dim] * lesson.whole.0[dim] * text_scale) * unit_scale;
-            lesson.back[dim] += back[2 * DIMS + dim] + back[3 * DIMS + dim] * unit.0[dim] * unit_scale;
+        let of = |block: usize| part(&back, block * DIMS..(block + 1) * DIMS);
+        let terms = of(0).iter().zip(of(3)).zip(&lesson.whole.0);
+        for (out, ((own, product), text)) in gradient.iter_mut().zip(terms) {
+            *out = (own + product * text * text_scale) * unit_scale;
+        }
+        let terms = of(2).iter().zip(of(3)).zip(&unit.0);
+        for (out, ((text, product), own)) in lesson.back.iter_mut().zip(terms) {
+            *out += text + product * own * unit_scale;
         }
         self.table_step(&grams, &gradient);
         let near_scale = scale(scene.near.1);
-        for dim in 0..DIMS {
-            gradient[dim] = back[DIMS + dim] * near_scale;
+        for (out, near) in gradient.iter_mut().zip(of(1)) {
+            *out = near * near_scale;
         }
         let mut grams = Vec::new();
         let around = units
@@ -560,7 +581,7 @@ impl Trainer {
         for (other, unit) in around {
             if other != at {
                 grams.extend(
-                    tokens[unit.first..unit.last]
+                    part(tokens, unit.first..unit.last)
                         .iter()
                         .flat_map(|token| token.grams().iter().copied()),
                 );
@@ -571,7 +592,7 @@ impl Trainer {
 
     /// Sum of a unit's vectors, and the n-grams in it that were not left out.
     fn sum(&self, tokens: &[Token], unit: Unit, dropout: Option<(f32, &mut Draw)>) -> (Sum, Vec<u32>) {
-        let all = tokens[unit.first..unit.last]
+        let all = part(tokens, unit.first..unit.last)
             .iter()
             .flat_map(|token| token.grams().iter().copied());
         let grams: Vec<u32> = match dropout {
@@ -580,11 +601,16 @@ impl Trainer {
         };
         let mut sum = ([0.0; DIMS], 0);
         for gram in &grams {
-            let at = *gram as usize * DIMS;
-            add(&mut sum.0, &self.table[at..at + DIMS], 1.0);
+            add(&mut sum.0, self.row(*gram), 1.0);
             sum.1 += 1;
         }
         (sum, grams)
+    }
+
+    /// An n-gram's vector.
+    fn row(&self, gram: u32) -> &[f32] {
+        let at = gram as usize * DIMS;
+        part(&self.table, at..at + DIMS)
     }
 
     fn table_step(&mut self, grams: &[u32], gradient: &[f32; DIMS]) {
@@ -593,11 +619,15 @@ impl Trainer {
             return;
         }
         for gram in grams {
-            let seen = &mut self.seen[*gram as usize];
+            let Some(seen) = self.seen.get_mut(*gram as usize) else {
+                continue;
+            };
             *seen += square;
             let rate = self.options.table_rate * self.slow / (seen.sqrt() + 1e-4);
             let at = *gram as usize * DIMS;
-            add(&mut self.table[at..at + DIMS], gradient, -rate);
+            if let Some(row) = self.table.get_mut(at..at + DIMS) {
+                add(row, gradient, -rate);
+            }
         }
     }
 }
@@ -609,7 +639,10 @@ impl Lesson<'_> {
             near: near(self.sums, at),
             text: self.whole,
             channel: self.channel,
-            sizes: sizes(self.units[at], at, self.units.len()),
+            sizes: self
+                .units
+                .get(at)
+                .map_or([0.0; 3], |unit| sizes(*unit, at, self.units.len())),
         }
     }
 }

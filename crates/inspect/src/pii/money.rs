@@ -19,7 +19,9 @@ pub(super) fn card(digits: &[u8]) -> bool {
         [b'8' | b'9', ..] => matches!(digits.len(), 16 | 19),
         _ => false,
     };
-    let repeated = digits.windows(2).all(|two| two[0] == two[1]);
+    let repeated = digits
+        .windows(2)
+        .all(|two| matches!(two, [one, other] if one == other));
     issued && !repeated && luhn(digits)
 }
 
@@ -216,7 +218,9 @@ fn base58check(word: &str, length: usize) -> Option<u8> {
     let (body, sum) = bytes.split_at_checked(length - 4)?;
     let once = digest::digest(&digest::SHA256, body);
     let twice = digest::digest(&digest::SHA256, once.as_ref());
-    (twice.as_ref().get(..4) == Some(sum)).then(|| body[0])
+    (twice.as_ref().get(..4) == Some(sum))
+        .then(|| body.first().copied())
+        .flatten()
 }
 
 /// Bech32 and Bech32m (BIP 173 and 350).

@@ -3,6 +3,7 @@
 //! Names of people are an open set: this finds a listed given name with a capitalised word behind it, or a title with
 //! one, and street lines of a known build. It misses most names of most cultures, and says so in the documentation.
 
+use crate::safe::{item, prior};
 use std::ops::Range;
 
 /// Given names that are common somewhere and seldom an ordinary word.
@@ -390,11 +391,11 @@ fn capitalised(text: &str) -> Vec<Range<usize>> {
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
-        let byte = bytes[at];
+        let byte = item(bytes, at);
         let boundary = at == 0
-            || !(bytes[at - 1].is_ascii_alphanumeric()
-                || bytes[at - 1] >= 0x80
-                || matches!(bytes[at - 1], b'_' | b'/' | b'@' | b'.'));
+            || !(prior(bytes, at).is_ascii_alphanumeric()
+                || prior(bytes, at) >= 0x80
+                || matches!(prior(bytes, at), b'_' | b'/' | b'@' | b'.'));
         if !byte.is_ascii_uppercase() || !boundary {
             at += 1;
             continue;

@@ -1,5 +1,7 @@
 //! Telephone numbers: international ones by calling code, national ones by their country's plan.
 
+use crate::safe::part;
+
 /// A country's plan, as far as telling its numbers from other digits needs it (ITU-T E.164 and the national plans).
 struct Plan {
     /// Calling code.
@@ -148,7 +150,8 @@ pub(super) fn judge(text: &str, announced: bool) -> u16 {
         return international(rest, &digits, announced);
     }
     if digits.starts_with("00") && groups.len() >= 2 && digits.len() >= 11 {
-        return international(&digits[2..], &digits[2..], announced).saturating_sub(150);
+        let rest = digits.get(2..).unwrap_or_default();
+        return international(rest, rest, announced).saturating_sub(150);
     }
     let groups_like_a_number = groups.len() >= 2
         && groups.len() <= 6
@@ -181,7 +184,7 @@ pub(super) fn judge(text: &str, announced: bool) -> u16 {
             if groups.len() >= 3
                 && uniform
                 && digits.len() == 9
-                && matches!(digits.as_bytes()[0], b'2'..=b'9')
+                && matches!(digits.as_bytes().first(), Some(b'2'..=b'9'))
                 && groups.iter().all(|group| *group >= 2 && *group <= 3) =>
         {
             450
@@ -248,14 +251,14 @@ fn international(rest: &str, digits: &str, announced: bool) -> u16 {
 /// Ten digits as North America writes them: area and exchange do not start with 0 or 1.
 fn north_american(text: &str, digits: &str, groups: &[usize]) -> bool {
     let (digits, groups) = match digits.strip_prefix('1') {
-        Some(rest) if rest.len() == 10 && groups.first() == Some(&1) => (rest, &groups[1..]),
+        Some(rest) if rest.len() == 10 && groups.first() == Some(&1) => (rest, part(groups, 1..)),
         _ => (digits, groups),
     };
     let bytes = digits.as_bytes();
     digits.len() == 10
         && (groups == [3, 3, 4] || (groups == [3, 7] && text.starts_with('(')))
-        && matches!(bytes[0], b'2'..=b'9')
-        && matches!(bytes[3], b'2'..=b'9')
+        && matches!(bytes.first(), Some(b'2'..=b'9'))
+        && matches!(bytes.get(3), Some(b'2'..=b'9'))
         && (uniform_separators(text) || text.starts_with('('))
 }
 

@@ -8,6 +8,7 @@ use aho_corasick::AhoCorasick;
 
 use super::ids::{self, Needs};
 use super::{Kind, Personal, money, names, phone};
+use crate::safe::{item, part, prior};
 
 /// Longest run of digits and separators that is looked at.
 const RUN_MOST: usize = 48;
@@ -129,20 +130,20 @@ fn mails(text: &str, found: &mut Vec<Personal>) {
             byte.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(byte) || *byte >= 0x80
         };
         let mut start = at;
-        while start > 0 && at - start < 64 && local(&bytes[start - 1]) {
+        while start > 0 && at - start < 64 && local(&prior(bytes, start)) {
             start -= 1;
         }
         start = text.ceil_char_boundary(start);
         // What stands before an address without a gap.
         while start < at
             && matches!(
-                bytes[start],
+                item(bytes, start),
                 b'.' | b'\'' | b'/' | b'=' | b'|' | b'{' | b'*' | b'`' | b'?' | b'&' | b'%'
             )
         {
             start += 1;
         }
-        if let Some(sign) = bytes[start..at]
+        if let Some(sign) = part(bytes, start..at)
             .iter()
             .rposition(|byte| matches!(byte, b'/' | b'=' | b'|' | b'`' | b'{' | b'?'))
         {
@@ -150,11 +151,11 @@ fn mails(text: &str, found: &mut Vec<Personal>) {
         }
         let host = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-') || *byte >= 0x80;
         let mut end = at + 1;
-        while end < bytes.len() && end - at < 254 && host(&bytes[end]) {
+        while end < bytes.len() && end - at < 254 && host(&item(bytes, end)) {
             end += 1;
         }
         end = text.floor_char_boundary(end);
-        while end > at + 1 && matches!(bytes[end - 1], b'.' | b'-') {
+        while end > at + 1 && matches!(prior(bytes, end), b'.' | b'-') {
             end -= 1;
         }
         let Some(domain) = text.get(at + 1..end) else {
@@ -167,7 +168,7 @@ fn mails(text: &str, found: &mut Vec<Personal>) {
         let named =
             top.chars().count() >= 2 && (top.chars().all(char::is_alphabetic) || top.starts_with("xn--"));
         // A name and a password in front of a host are no mailbox.
-        let login = start > 0 && matches!(bytes[start - 1], b':' | b'/') && {
+        let login = start > 0 && matches!(prior(bytes, start), b':' | b'/') && {
             let from = text.ceil_char_boundary(start.saturating_sub(80));
             let before = text.get(from..start).unwrap_or_default();
             before.rfind("://").is_some_and(|at| {
@@ -176,7 +177,7 @@ fn mails(text: &str, found: &mut Vec<Personal>) {
                     .is_some_and(|part| !part.contains(char::is_whitespace))
             })
         };
-        if !login && start < at && labels && named && domain.contains('.') && bytes[at - 1] != b'.' {
+        if !login && start < at && labels && named && domain.contains('.') && prior(bytes, at) != b'.' {
             found.push(plain(Kind::Email, start..end, 1000));
         }
     }
@@ -198,7 +199,7 @@ fn numbers(text: &str, found: &mut Vec<Personal>) {
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
-        if !bytes[at].is_ascii_digit() {
+        if !item(bytes, at).is_ascii_digit() {
             at += 1;
             continue;
         }
@@ -207,7 +208,7 @@ fn numbers(text: &str, found: &mut Vec<Personal>) {
         let mut last = at + 1;
         // Digits go on over single separators, and over a bracket or a dash with a space.
         while end < bytes.len() && end - at < RUN_MOST {
-            match bytes[end] {
+            match item(bytes, end) {
                 b'0'..=b'9' => {
                     digits += 1;
                     gap = 0;
@@ -328,7 +329,7 @@ fn phones(text: &str, run: &Run<'_>, before: Option<u8>, digits: usize, found: &
         Some(b'+' | b'(') => run.range.start - 1,
         _ => run.range.start,
     };
-    let start = if start > 0 && before == Some(b'(') && text.as_bytes()[start - 1] == b'+' {
+    let start = if start > 0 && before == Some(b'(') && prior(text.as_bytes(), start) == b'+' {
         start - 1
     } else {
         start
@@ -405,19 +406,19 @@ fn shaped_from(text: &str, digit: usize, letters: bool, found: &mut Vec<Personal
     let mut start = digit;
     if letters {
         // One space or hyphen may stand between the letters and the digits.
-        if start > 1 && matches!(bytes[start - 1], b' ' | b'-') {
+        if start > 1 && matches!(prior(bytes, start), b' ' | b'-') {
             start -= 1;
         }
-        while start > 0 && digit - start < 7 && bytes[start - 1].is_ascii_uppercase() {
+        while start > 0 && digit - start < 7 && prior(bytes, start).is_ascii_uppercase() {
             start -= 1;
         }
-        if !bytes[start].is_ascii_uppercase() {
+        if !item(bytes, start).is_ascii_uppercase() {
             return;
         }
     }
     if start > 0
-        && (bytes[start - 1].is_ascii_alphanumeric()
-            || matches!(bytes[start - 1], b'_' | b'+' | b'.' | b'-' | b'$'))
+        && (prior(bytes, start).is_ascii_alphanumeric()
+            || matches!(prior(bytes, start), b'_' | b'+' | b'.' | b'-' | b'$'))
     {
         return;
     }
@@ -432,14 +433,14 @@ fn shaped_from(text: &str, digit: usize, letters: bool, found: &mut Vec<Personal
         else {
             continue;
         };
-        let mut dense: Vec<u8> = bytes[start..end]
+        let mut dense: Vec<u8> = part(bytes, start..end)
             .iter()
             .filter(|byte| byte.is_ascii_alphanumeric())
             .map(u8::to_ascii_uppercase)
             .collect();
         if id.name == "fi_hetu" {
             // Here the sign tells the century and counts as one.
-            dense = bytes[start..end].to_ascii_uppercase();
+            dense = part(bytes, start..end).to_ascii_uppercase();
         }
         if dense.len() != id.shape.len() || !(id.check)(&dense) {
             continue;
@@ -510,7 +511,7 @@ fn ip4(run: &Run<'_>, found: &mut Vec<Personal>) -> bool {
         return false;
     }
     let bytes = run.text.as_bytes();
-    let dotted = run.range.start > 0 && matches!(bytes[run.range.start - 1], b'.' | b'v' | b'-');
+    let dotted = run.range.start > 0 && matches!(prior(bytes, run.range.start), b'.' | b'v' | b'-');
     if !dotted && let Ok(address) = part.parse::<Ipv4Addr>() {
         let dull = address.is_unspecified()
             || address.is_broadcast()
@@ -688,14 +689,14 @@ fn colons(text: &str, found: &mut Vec<Personal>) {
             continue;
         }
         let mut start = at;
-        while start > done && at - start < 5 && part(&bytes[start - 1]) {
+        while start > done && at - start < 5 && part(&prior(bytes, start)) {
             start -= 1;
         }
         let mut end = at + 1;
         while end < bytes.len()
             && end - start < 46
-            && (part(&bytes[end])
-                || (bytes[end] == b'.' && bytes.get(end + 1).is_some_and(u8::is_ascii_digit)))
+            && (part(&item(bytes, end))
+                || (item(bytes, end) == b'.' && bytes.get(end + 1).is_some_and(u8::is_ascii_digit)))
         {
             end += 1;
         }
@@ -744,16 +745,16 @@ fn words(text: &str, found: &mut Vec<Personal>) {
     let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
     let mut at = 15;
     while at < bytes.len() {
-        if !word(&bytes[at]) {
+        if !word(&item(bytes, at)) {
             at += 16;
             continue;
         }
         let mut start = at;
-        while start > 0 && at - start < 130 && word(&bytes[start - 1]) {
+        while start > 0 && at - start < 130 && word(&prior(bytes, start)) {
             start -= 1;
         }
         let mut end = at + 1;
-        while end < bytes.len() && end - start < 130 && word(&bytes[end]) {
+        while end < bytes.len() && end - start < 130 && word(&item(bytes, end)) {
             end += 1;
         }
         if (16..=125).contains(&(end - start))

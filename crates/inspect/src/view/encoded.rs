@@ -32,21 +32,11 @@ const fn is_base64(byte: u8) -> bool {
     matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' | b'-' | b'_')
 }
 
-const BASE64: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut at = 0;
-    while at < 256 {
-        table[at] = is_base64(at as u8);
-        at += 1;
-    }
-    table
-};
-
 /// Long runs of characters that encodings are made of. Steps over the text: a long run has a byte at every step.
 fn runs(text: &str, found: &mut Vec<Found>, already: usize) {
     let bytes = text.as_bytes();
     let step = BASE64_LEAST - 1;
-    let is = |at: usize| bytes.get(at).is_some_and(|byte| BASE64[usize::from(*byte)]);
+    let is = |at: usize| bytes.get(at).is_some_and(|byte| is_base64(*byte));
     let mut tried = 0;
     let mut at = step;
     while at < bytes.len() && tried < RUNS_MOST && found.len() < already + FOUND_MOST {

@@ -82,7 +82,7 @@ fn is_tag(rest: &[u8]) -> bool {
         .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b':' | b'_'))
         .count();
     name > 0
-        && rest[0].is_ascii_alphabetic()
+        && rest.first().is_some_and(u8::is_ascii_alphabetic)
         && matches!(rest.get(name), Some(b'>' | b'/' | b' ' | b'\t' | b'\n' | b'\r'))
 }
 

@@ -8,6 +8,7 @@ use unicode_normalization::char::canonical_combining_class;
 
 use super::map::Map;
 use super::{Disguise, Mark};
+use crate::safe::part;
 
 /// Most combining marks kept on one letter.
 const COMBINING_MOST: usize = 3;
@@ -88,14 +89,14 @@ impl Cleaner {
             if ascii > 0 {
                 // A word of look-alikes may end in plain letters, so the last word waits for what follows it.
                 let whole = ascii == rest.len();
-                let word = rest.as_bytes()[..ascii]
+                let word = part(rest.as_bytes(), ..ascii)
                     .iter()
                     .rev()
                     .take_while(|byte| byte.is_ascii_alphanumeric())
                     .count();
                 let safe = if whole { ascii } else { ascii - word };
                 if safe > 0 {
-                    self.copy(&rest[..safe], base + at);
+                    self.copy(rest.get(..safe).unwrap_or_default(), base + at);
                     at += safe;
                     continue;
                 }
@@ -113,22 +114,24 @@ impl Cleaner {
         let run = |is: fn(char) -> bool| rest.find(|c| !is(c)).unwrap_or(rest.len());
         if is_tag(first) {
             let length = run(is_tag);
-            self.tags(&rest[..length], base);
+            self.tags(rest.get(..length).unwrap_or_default(), base);
             return length;
         }
         if is_selector(first) {
             let length = run(is_selector);
-            self.selectors(&rest[..length], base);
+            self.selectors(rest.get(..length).unwrap_or_default(), base);
             return length;
         }
         if is_zero_width(first) {
             let length = run(is_zero_width);
-            self.zero_width(&rest[..length], base);
+            self.zero_width(rest.get(..length).unwrap_or_default(), base);
             return length;
         }
         if is_direction(first) {
             let length = run(is_direction);
-            if rest[..length]
+            if rest
+                .get(..length)
+                .unwrap_or_default()
                 .chars()
                 .any(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
             {

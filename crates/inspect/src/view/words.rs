@@ -7,6 +7,7 @@ use aho_corasick::AhoCorasick;
 
 use super::map::Map;
 use super::{Form, Found};
+use crate::safe::{item, part, prior};
 
 /// Words whose disguise makes a text worth a second reading.
 const TELLING: &[&str] = &[
@@ -113,10 +114,10 @@ fn reversed(text: &str) -> Found {
 /// The letters kept apart from `start` on: their places, with `usize::MAX` for a space between words; how many; the end.
 fn run_of(bytes: &[u8], start: usize) -> (Vec<usize>, usize, usize) {
     let letter = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphabetic);
-    let sign = bytes[start + 1];
+    let sign = item(bytes, start + 1);
     let (mut end, mut letters, mut word) = (start + 1, 1, vec![start]);
     loop {
-        let gap = bytes[end..]
+        let gap = part(bytes, end..)
             .iter()
             .take(4)
             .take_while(|byte| **byte == sign)
@@ -160,7 +161,7 @@ fn spaced(text: &str, found: &mut Vec<Found>) {
                 && separator(start + 1)
                 && letter(start + 2)
                 && separator(start + 3)
-                && (*start == 0 || !bytes[start - 1].is_ascii_alphanumeric())
+                && (*start == 0 || !prior(bytes, *start).is_ascii_alphanumeric())
         }) else {
             at = probe + 1;
             continue;
@@ -177,7 +178,7 @@ fn spaced(text: &str, found: &mut Vec<Found>) {
                     out.push(' ');
                 } else {
                     map.copied(out.len(), place, 1);
-                    out.push(char::from(bytes[place]));
+                    out.push(char::from(item(bytes, place)));
                     before = place;
                 }
             }
@@ -201,14 +202,14 @@ fn leet(text: &str, found: &mut Vec<Found>) {
     let bytes = text.as_bytes();
     let mut telling = 0;
     for at in memchr::memchr3_iter(b'0', b'3', b'1', bytes).take(4096) {
-        let before = at > 0 && bytes[at - 1].is_ascii_alphabetic();
+        let before = at > 0 && prior(bytes, at).is_ascii_alphabetic();
         let after = bytes.get(at + 1).is_some_and(u8::is_ascii_alphabetic);
         if before && after {
             let start = (at.saturating_sub(12)..at)
                 .rev()
-                .find(|at| bytes[*at].is_ascii_whitespace())
+                .find(|at| item(bytes, *at).is_ascii_whitespace())
                 .map_or(at.saturating_sub(12), |at| at + 1);
-            let word: String = bytes[start..]
+            let word: String = part(bytes, start..)
                 .iter()
                 .take(20)
                 .take_while(|byte| !byte.is_ascii_whitespace())

@@ -1,5 +1,7 @@
 //! The arithmetic of each kind of number, over its digits and letters alone.
 
+use crate::safe::{item, part};
+
 /// Value of a digit.
 pub(in crate::pii) fn d(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at).map_or(0, |byte| u32::from(byte.wrapping_sub(b'0')))
@@ -15,9 +17,11 @@ pub(in crate::pii) fn sum(bytes: &[u8], weights: &[u32]) -> u32 {
 }
 
 pub(in crate::pii) fn number(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0, |number, byte| number * 10 + u64::from(byte.wrapping_sub(b'0')))
+    bytes.iter().fold(0_u64, |number, byte| {
+        number
+            .wrapping_mul(10)
+            .wrapping_add(u64::from(byte.wrapping_sub(b'0')))
+    })
 }
 
 /// The check of ISO/IEC 7812.
@@ -39,7 +43,9 @@ pub(in crate::pii) fn luhn(bytes: &[u8]) -> bool {
 }
 
 pub(in crate::pii) fn same(bytes: &[u8]) -> bool {
-    bytes.windows(2).all(|two| two[0] == two[1])
+    bytes
+        .windows(2)
+        .all(|two| matches!(two, [one, other] if one == other))
 }
 
 /// A month and a day, two digits each.
@@ -48,15 +54,15 @@ pub(in crate::pii) fn month_day(month: u64, day: u64) -> bool {
 }
 
 pub(in crate::pii) fn yymmdd(bytes: &[u8]) -> bool {
-    month_day(number(&bytes[2..4]), number(&bytes[4..6]))
+    month_day(number(part(bytes, 2..4)), number(part(bytes, 4..6)))
 }
 
 pub(in crate::pii) fn ddmmyy(bytes: &[u8]) -> bool {
-    month_day(number(&bytes[2..4]), number(&bytes[..2]))
+    month_day(number(part(bytes, 2..4)), number(part(bytes, ..2)))
 }
 
 pub(in crate::pii) fn us_ssn(b: &[u8]) -> bool {
-    let (area, group, serial) = (number(&b[..3]), number(&b[3..5]), number(&b[5..]));
+    let (area, group, serial) = (number(part(b, ..3)), number(part(b, 3..5)), number(part(b, 5..)));
     area != 0
         && area != 666
         && area < 900
@@ -68,7 +74,7 @@ pub(in crate::pii) fn us_ssn(b: &[u8]) -> bool {
 }
 
 pub(in crate::pii) fn us_itin(b: &[u8]) -> bool {
-    b[0] == b'9' && matches!(number(&b[3..5]), 50..=65 | 70..=88 | 90..=92 | 94..=99)
+    item(b, 0) == b'9' && matches!(number(part(b, 3..5)), 50..=65 | 70..=88 | 90..=92 | 94..=99)
 }
 
 pub(in crate::pii) fn gb_nhs(b: &[u8]) -> bool {
@@ -78,11 +84,14 @@ pub(in crate::pii) fn gb_nhs(b: &[u8]) -> bool {
 
 pub(in crate::pii) fn gb_nino(b: &[u8]) -> bool {
     let bad = |byte: &u8| b"DFIQUV".contains(byte);
-    !bad(&b[0])
-        && !bad(&b[1])
-        && b[1] != b'O'
-        && !matches!(&b[..2], b"BG" | b"GB" | b"NK" | b"KN" | b"TN" | b"NT" | b"ZZ")
-        && matches!(b[8], b'A'..=b'D')
+    !bad(&item(b, 0))
+        && !bad(&item(b, 1))
+        && item(b, 1) != b'O'
+        && !matches!(
+            part(b, ..2),
+            b"BG" | b"GB" | b"NK" | b"KN" | b"TN" | b"NT" | b"ZZ"
+        )
+        && matches!(item(b, 8), b'A'..=b'D')
 }
 
 /// ISO 7064, MOD 11,10.
@@ -91,31 +100,33 @@ pub(in crate::pii) fn iso7064_11_10(b: &[u8]) -> bool {
         return false;
     };
     let product = digits.iter().fold(10, |product, byte| {
-        let sum = (u32::from(byte - b'0') + product) % 10;
+        let sum = (u32::from(byte.wrapping_sub(b'0')) + product) % 10;
         (if sum == 0 { 10 } else { sum }) * 2 % 11
     });
-    (11 - product) % 10 == u32::from(last - b'0') && !same(b)
+    (11 - product) % 10 == u32::from(last.wrapping_sub(b'0')) && !same(b)
 }
 
 pub(in crate::pii) fn de_tax(b: &[u8]) -> bool {
     let mut counts = [0; 10];
-    b[..10]
-        .iter()
-        .for_each(|byte| counts[usize::from(byte - b'0')] += 1);
-    b[0] != b'0'
+    for byte in part(b, ..10) {
+        if let Some(count) = counts.get_mut(usize::from(byte.wrapping_sub(b'0'))) {
+            *count += 1;
+        }
+    }
+    item(b, 0) != b'0'
         && counts.iter().any(|count| matches!(count, 2 | 3))
         && counts.iter().all(|count| *count <= 3)
         && iso7064_11_10(b)
 }
 
 pub(in crate::pii) fn de_pension(b: &[u8]) -> bool {
-    let letter = u32::from(b[8].wrapping_sub(b'A')) + 1;
-    let mut digits = b[..8].to_vec();
+    let letter = u32::from(item(b, 8).wrapping_sub(b'A')) + 1;
+    let mut digits = part(b, ..8).to_vec();
     digits.extend([
         b'0' + (letter / 10) as u8,
         b'0' + (letter % 10) as u8,
-        b[9],
-        b[10],
+        item(b, 9),
+        item(b, 10),
     ]);
     let weights = [2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1];
     let sum: u32 = weights
@@ -124,43 +135,45 @@ pub(in crate::pii) fn de_pension(b: &[u8]) -> bool {
         .map(|(at, weight)| d(&digits, at) * weight)
         .map(|part| part / 10 + part % 10)
         .sum();
-    let day = number(&b[2..4]);
+    let day = number(part(b, 2..4));
     let plausible = (1..=31).contains(&day) || (51..=81).contains(&day);
-    plausible && (1..=12).contains(&number(&b[4..6])) && sum % 10 == d(b, 11)
+    plausible && (1..=12).contains(&number(part(b, 4..6))) && sum % 10 == d(b, 11)
 }
 
 pub(in crate::pii) fn fr_nir(b: &[u8]) -> bool {
-    let month = number(&b[3..5]);
-    let fits =
-        matches!(b[0], b'1' | b'2' | b'3' | b'4' | b'7' | b'8') && (matches!(month, 1..=12 | 20..=42 | 50..));
+    let month = number(part(b, 3..5));
+    let fits = matches!(item(b, 0), b'1' | b'2' | b'3' | b'4' | b'7' | b'8')
+        && (matches!(month, 1..=12 | 20..=42 | 50..));
     // The departments of Corsica have a letter.
-    let mut digits = b[..13].to_vec();
-    let less = match digits[6] {
+    let mut digits = part(b, ..13).to_vec();
+    let less = match item(b, 6) {
         b'A' => 1_000_000,
         b'B' => 2_000_000,
         byte if byte.is_ascii_digit() => 0,
         _ => return false,
     };
-    if less > 0 {
-        digits[6] = b'0';
+    if less > 0
+        && let Some(letter) = digits.get_mut(6)
+    {
+        *letter = b'0';
     }
-    fits && 97 - (number(&digits).wrapping_sub(less)) % 97 == number(&b[13..])
+    fits && 97 - (number(&digits).wrapping_sub(less)) % 97 == number(part(b, 13..))
 }
 
 const DNI: &[u8; 23] = b"TRWAGMYFPDXBNJZSQVHLCKE";
 
 pub(in crate::pii) fn es_dni(b: &[u8]) -> bool {
-    DNI[(number(&b[..8]) % 23) as usize] == b[8] && !same(&b[..8])
+    item(DNI, (number(part(b, ..8)) % 23) as usize) == item(b, 8) && !same(part(b, ..8))
 }
 
 pub(in crate::pii) fn es_nie(b: &[u8]) -> bool {
-    let first = match b[0] {
+    let first = match item(b, 0) {
         b'X' => 0,
         b'Y' => 10_000_000,
         b'Z' => 20_000_000,
         _ => return false,
     };
-    DNI[((first + number(&b[1..8])) % 23) as usize] == b[8]
+    item(DNI, ((first + number(part(b, 1..8))) % 23) as usize) == item(b, 8)
 }
 
 pub(in crate::pii) fn it_fiscal(b: &[u8]) -> bool {
@@ -174,7 +187,7 @@ pub(in crate::pii) fn it_fiscal(b: &[u8]) -> bool {
             byte.wrapping_sub(b'A')
         })
     };
-    let sum: u32 = b[..15]
+    let sum: u32 = part(b, ..15)
         .iter()
         .enumerate()
         .map(|(at, byte)| {
@@ -185,8 +198,10 @@ pub(in crate::pii) fn it_fiscal(b: &[u8]) -> bool {
             }
         })
         .sum();
-    let day = number(&b[9..11]);
-    b"ABCDEHLMPRST".contains(&b[8]) && (matches!(day, 1..=31 | 41..=71)) && (sum % 26) as u8 + b'A' == b[15]
+    let day = number(part(b, 9..11));
+    b"ABCDEHLMPRST".contains(&item(b, 8))
+        && (matches!(day, 1..=31 | 41..=71))
+        && (sum % 26) as u8 + b'A' == item(b, 15)
 }
 
 pub(in crate::pii) fn mod11(b: &[u8], weights: &[u32]) -> u32 {
@@ -195,7 +210,7 @@ pub(in crate::pii) fn mod11(b: &[u8], weights: &[u32]) -> u32 {
 
 pub(in crate::pii) fn pt_nif(b: &[u8]) -> bool {
     let rest = mod11(b, &[9, 8, 7, 6, 5, 4, 3, 2]);
-    matches!(b[0], b'1'..=b'3' | b'5' | b'6' | b'8' | b'9')
+    matches!(item(b, 0), b'1'..=b'3' | b'5' | b'6' | b'8' | b'9')
         && (if rest < 2 { 0 } else { 11 - rest }) == d(b, 8)
 }
 
@@ -205,34 +220,35 @@ pub(in crate::pii) fn nl_bsn(b: &[u8]) -> bool {
 }
 
 pub(in crate::pii) fn be_national(b: &[u8]) -> bool {
-    let check = number(&b[9..]);
-    let base = number(&b[..9]);
+    let check = number(part(b, 9..));
+    let base = number(part(b, ..9));
     yymmdd_loose(b) && (97 - base % 97 == check || 97 - (base + 2_000_000_000) % 97 == check)
 }
 
 pub(in crate::pii) fn yymmdd_loose(b: &[u8]) -> bool {
-    number(&b[2..4]) <= 12 && number(&b[4..6]) <= 31
+    number(part(b, 2..4)) <= 12 && number(part(b, 4..6)) <= 31
 }
 
 pub(in crate::pii) fn pl_pesel(b: &[u8]) -> bool {
-    let month = number(&b[2..4]) % 20;
-    month_day(month, number(&b[4..6])) && (10 - sum(b, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3]) % 10) % 10 == d(b, 10)
+    let month = number(part(b, 2..4)) % 20;
+    month_day(month, number(part(b, 4..6)))
+        && (10 - sum(b, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3]) % 10) % 10 == d(b, 10)
 }
 
 pub(in crate::pii) fn se_person(b: &[u8]) -> bool {
-    let day = number(&b[4..6]);
-    month_day(number(&b[2..4]), if day > 60 { day - 60 } else { day }) && luhn(b)
+    let day = number(part(b, 4..6));
+    month_day(number(part(b, 2..4)), if day > 60 { day - 60 } else { day }) && luhn(b)
 }
 
 pub(in crate::pii) fn se_person_long(b: &[u8]) -> bool {
-    matches!(&b[..2], b"18" | b"19" | b"20") && se_person(&b[2..])
+    matches!(part(b, ..2), b"18" | b"19" | b"20") && se_person(part(b, 2..))
 }
 
 pub(in crate::pii) fn no_birth(b: &[u8]) -> bool {
-    let day = number(&b[..2]);
+    let day = number(part(b, ..2));
     let first = (11 - mod11(b, &[3, 7, 6, 1, 8, 9, 4, 5, 2])) % 11;
     let second = (11 - mod11(b, &[5, 4, 3, 2, 7, 6, 5, 4, 3, 2])) % 11;
-    month_day(number(&b[2..4]) % 40, if day > 40 { day - 40 } else { day })
+    month_day(number(part(b, 2..4)) % 40, if day > 40 { day - 40 } else { day })
         && first == d(b, 9)
         && second == d(b, 10)
 }
@@ -244,8 +260,10 @@ pub(in crate::pii) fn dk_cpr(b: &[u8]) -> bool {
 
 pub(in crate::pii) fn fi_hetu(b: &[u8]) -> bool {
     const SIGNS: &[u8; 31] = b"0123456789ABCDEFHJKLMNPRSTUVWXY";
-    let digits = [&b[..6], &b[7..10]].concat();
-    ddmmyy(b) && digits.iter().all(u8::is_ascii_digit) && SIGNS[(number(&digits) % 31) as usize] == b[10]
+    let digits = [part(b, ..6), part(b, 7..10)].concat();
+    ddmmyy(b)
+        && digits.iter().all(u8::is_ascii_digit)
+        && item(SIGNS, (number(&digits) % 31) as usize) == item(b, 10)
 }
 
 pub(in crate::pii) fn baltic(b: &[u8]) -> bool {
@@ -255,7 +273,9 @@ pub(in crate::pii) fn baltic(b: &[u8]) -> bool {
     } else {
         first
     };
-    matches!(b[0], b'1'..=b'6') && month_day(number(&b[3..5]), number(&b[5..7])) && check == d(b, 10)
+    matches!(item(b, 0), b'1'..=b'6')
+        && month_day(number(part(b, 3..5)), number(part(b, 5..7)))
+        && check == d(b, 10)
 }
 
 pub(in crate::pii) fn lv_code(b: &[u8]) -> bool {
@@ -264,32 +284,32 @@ pub(in crate::pii) fn lv_code(b: &[u8]) -> bool {
 }
 
 pub(in crate::pii) fn cz_birth(b: &[u8]) -> bool {
-    let month = number(&b[2..4]);
+    let month = number(part(b, 2..4));
     let month = [0, 20, 50, 70]
         .into_iter()
         .filter_map(|more| month.checked_sub(more))
         .any(|month| (1..=12).contains(&month));
     month
-        && (1..=31).contains(&number(&b[4..6]))
-        && (number(b).is_multiple_of(11) || number(&b[..9]) % 11 == 10 && b[9] == b'0')
+        && (1..=31).contains(&number(part(b, 4..6)))
+        && (number(b).is_multiple_of(11) || number(part(b, ..9)) % 11 == 10 && item(b, 9) == b'0')
 }
 
 pub(in crate::pii) fn bg_egn(b: &[u8]) -> bool {
-    month_day(number(&b[2..4]) % 20, number(&b[4..6]))
+    month_day(number(part(b, 2..4)) % 20, number(part(b, 4..6)))
         && mod11(b, &[2, 4, 8, 5, 10, 9, 7, 3, 6]) % 10 == d(b, 9)
 }
 
 pub(in crate::pii) fn ro_cnp(b: &[u8]) -> bool {
     let rest = mod11(b, &[2, 7, 9, 1, 4, 6, 3, 5, 8, 2, 7, 9]);
-    matches!(b[0], b'1'..=b'9')
-        && month_day(number(&b[3..5]), number(&b[5..7]))
-        && number(&b[7..9]) <= 52
+    matches!(item(b, 0), b'1'..=b'9')
+        && month_day(number(part(b, 3..5)), number(part(b, 5..7)))
+        && number(part(b, 7..9)) <= 52
         && (if rest == 10 { 1 } else { rest }) == d(b, 12)
 }
 
 pub(in crate::pii) fn si_emso(b: &[u8]) -> bool {
     let check = (11 - mod11(b, &[7, 6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2])) % 11;
-    ddmmyy(b) && matches!(b[4], b'9' | b'0') && check == d(b, 12)
+    ddmmyy(b) && matches!(item(b, 4), b'9' | b'0') && check == d(b, 12)
 }
 
 pub(in crate::pii) fn hu_taj(b: &[u8]) -> bool {
@@ -301,8 +321,8 @@ pub(in crate::pii) fn gr_afm(b: &[u8]) -> bool {
 }
 
 pub(in crate::pii) fn at_social(b: &[u8]) -> bool {
-    let check = (d(b, 0) * 3 + d(b, 1) * 7 + d(b, 2) * 9 + sum(&b[4..], &[5, 8, 4, 2, 1, 6])) % 11;
-    b[0] != b'0' && ddmmyy(&b[4..]) && check == d(b, 3)
+    let check = (d(b, 0) * 3 + d(b, 1) * 7 + d(b, 2) * 9 + sum(part(b, 4..), &[5, 8, 4, 2, 1, 6])) % 11;
+    item(b, 0) != b'0' && ddmmyy(part(b, 4..)) && check == d(b, 3)
 }
 
 pub(in crate::pii) fn ch_ahv(b: &[u8]) -> bool {
@@ -312,7 +332,7 @@ pub(in crate::pii) fn ch_ahv(b: &[u8]) -> bool {
 pub(in crate::pii) fn ie_pps(b: &[u8]) -> bool {
     let second = b.get(8).map_or(0, |byte| u32::from(byte.wrapping_sub(b'A')) + 1);
     let rest = (sum(b, &[8, 7, 6, 5, 4, 3, 2]) + second * 9) % 23;
-    b[7] == if rest == 0 { b'W' } else { b'A' + rest as u8 - 1 }
+    item(b, 7) == if rest == 0 { b'W' } else { b'A' + rest as u8 - 1 }
 }
 
 pub(in crate::pii) fn tr_id(b: &[u8]) -> bool {
@@ -320,12 +340,12 @@ pub(in crate::pii) fn tr_id(b: &[u8]) -> bool {
     let even: u32 = (1..8).step_by(2).map(|at| d(b, at)).sum();
     let first = (odd * 7 + 10 * 9 - even) % 10;
     let all: u32 = (0..10).map(|at| d(b, at)).sum();
-    b[0] != b'0' && first == d(b, 9) && all % 10 == d(b, 10) && !same(&b[..9])
+    item(b, 0) != b'0' && first == d(b, 9) && all % 10 == d(b, 10) && !same(part(b, ..9))
 }
 
 pub(in crate::pii) fn ru_snils(b: &[u8]) -> bool {
     let check = sum(b, &[9, 8, 7, 6, 5, 4, 3, 2, 1]) % 101;
-    u64::from(if check == 100 { 0 } else { check }) == number(&b[9..])
+    u64::from(if check == 100 { 0 } else { check }) == number(part(b, 9..))
 }
 
 pub(in crate::pii) fn ru_inn(b: &[u8]) -> bool {
@@ -344,7 +364,7 @@ pub(in crate::pii) fn il_id(b: &[u8]) -> bool {
 }
 
 pub(in crate::pii) fn za_id(b: &[u8]) -> bool {
-    yymmdd(b) && matches!(b[10], b'0' | b'1') && luhn(b)
+    yymmdd(b) && matches!(item(b, 10), b'0' | b'1') && luhn(b)
 }
 
 /// Verhoeff's check.
@@ -372,48 +392,51 @@ pub(in crate::pii) fn in_aadhaar(b: &[u8]) -> bool {
         [7, 0, 4, 6, 9, 1, 3, 2, 5, 8],
     ];
     let check = b.iter().rev().enumerate().fold(0_u8, |check, (at, byte)| {
-        D[usize::from(check)][usize::from(P[at % 8][usize::from(byte - b'0')])]
+        item(
+            &item(&D, usize::from(check)),
+            usize::from(item(&item(&P, at % 8), usize::from(byte.wrapping_sub(b'0')))),
+        )
     });
-    check == 0 && b[0] > b'1'
+    check == 0 && item(b, 0) > b'1'
 }
 
 pub(in crate::pii) fn in_pan(b: &[u8]) -> bool {
-    b"ABCFGHLJPTK".contains(&b[3])
+    b"ABCFGHLJPTK".contains(&item(b, 3))
 }
 
 pub(in crate::pii) fn cn_resident(b: &[u8]) -> bool {
     const SIGNS: &[u8; 11] = b"10X98765432";
     let weights = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
-    matches!(&b[6..8], b"18" | b"19" | b"20")
-        && month_day(number(&b[10..12]), number(&b[12..14]))
-        && SIGNS[mod11(b, &weights) as usize] == b[17]
+    matches!(part(b, 6..8), b"18" | b"19" | b"20")
+        && month_day(number(part(b, 10..12)), number(part(b, 12..14)))
+        && item(SIGNS, mod11(b, &weights) as usize) == item(b, 17)
 }
 
 pub(in crate::pii) fn tw_id(b: &[u8]) -> bool {
     const LETTERS: &[u8; 26] = b"ABCDEFGHJKLMNPQRSTUVXYWZIO";
-    let Some(at) = LETTERS.iter().position(|letter| *letter == b[0]) else {
+    let Some(at) = LETTERS.iter().position(|letter| *letter == item(b, 0)) else {
         return false;
     };
     let code = at as u32 + 10;
-    let sum = code / 10 + code % 10 * 9 + sum(&b[1..], &[8, 7, 6, 5, 4, 3, 2, 1, 1]);
-    matches!(b[1], b'1' | b'2' | b'8' | b'9') && sum.is_multiple_of(10)
+    let sum = code / 10 + code % 10 * 9 + sum(part(b, 1..), &[8, 7, 6, 5, 4, 3, 2, 1, 1]);
+    matches!(item(b, 1), b'1' | b'2' | b'8' | b'9') && sum.is_multiple_of(10)
 }
 
 pub(in crate::pii) fn hk_id(b: &[u8]) -> bool {
-    let letter = u32::from(b[0].wrapping_sub(b'A')) + 10;
-    let last = if b[7] == b'A' {
+    let letter = u32::from(item(b, 0).wrapping_sub(b'A')) + 10;
+    let last = if item(b, 7) == b'A' {
         10
-    } else if b[7].is_ascii_digit() {
+    } else if item(b, 7).is_ascii_digit() {
         d(b, 7)
     } else {
         return false;
     };
-    (36 * 9 + letter * 8 + sum(&b[1..], &[7, 6, 5, 4, 3, 2]) + last).is_multiple_of(11)
+    (36 * 9 + letter * 8 + sum(part(b, 1..), &[7, 6, 5, 4, 3, 2]) + last).is_multiple_of(11)
 }
 
 pub(in crate::pii) fn kr_rrn(b: &[u8]) -> bool {
     let check = (11 - mod11(b, &[2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5])) % 10;
-    yymmdd(b) && b[6].is_ascii_digit() && check == d(b, 12)
+    yymmdd(b) && item(b, 6).is_ascii_digit() && check == d(b, 12)
 }
 
 pub(in crate::pii) fn jp_my_number(b: &[u8]) -> bool {
@@ -422,22 +445,22 @@ pub(in crate::pii) fn jp_my_number(b: &[u8]) -> bool {
 }
 
 pub(in crate::pii) fn sg_nric(b: &[u8]) -> bool {
-    let sum = sum(&b[1..], &[2, 7, 6, 5, 4, 3, 2]) as usize;
-    match b[0] {
-        b'S' => b"JZIHGFEDCBA"[sum % 11] == b[8],
-        b'T' => b"JZIHGFEDCBA"[(sum + 4) % 11] == b[8],
-        b'F' => b"XWUTRQPNMLK"[sum % 11] == b[8],
-        b'G' => b"XWUTRQPNMLK"[(sum + 4) % 11] == b[8],
+    let sum = sum(part(b, 1..), &[2, 7, 6, 5, 4, 3, 2]) as usize;
+    match item(b, 0) {
+        b'S' => item(b"JZIHGFEDCBA", sum % 11) == item(b, 8),
+        b'T' => item(b"JZIHGFEDCBA", (sum + 4) % 11) == item(b, 8),
+        b'F' => item(b"XWUTRQPNMLK", sum % 11) == item(b, 8),
+        b'G' => item(b"XWUTRQPNMLK", (sum + 4) % 11) == item(b, 8),
         _ => false,
     }
 }
 
 pub(in crate::pii) fn th_id(b: &[u8]) -> bool {
-    b[0] != b'0' && (11 - sum(b, &[13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2]) % 11) % 10 == d(b, 12)
+    item(b, 0) != b'0' && (11 - sum(b, &[13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2]) % 11) % 10 == d(b, 12)
 }
 
 pub(in crate::pii) fn my_nric(b: &[u8]) -> bool {
-    yymmdd(b) && number(&b[6..8]) != 0
+    yymmdd(b) && number(part(b, 6..8)) != 0
 }
 
 pub(in crate::pii) fn au_tfn(b: &[u8]) -> bool {
@@ -445,7 +468,7 @@ pub(in crate::pii) fn au_tfn(b: &[u8]) -> bool {
 }
 
 pub(in crate::pii) fn au_medicare(b: &[u8]) -> bool {
-    matches!(b[0], b'2'..=b'6') && sum(b, &[1, 3, 7, 9, 1, 3, 7, 9]) % 10 == d(b, 8)
+    matches!(item(b, 0), b'2'..=b'6') && sum(b, &[1, 3, 7, 9, 1, 3, 7, 9]) % 10 == d(b, 8)
 }
 
 pub(in crate::pii) fn nz_ird(b: &[u8]) -> bool {
@@ -459,7 +482,7 @@ pub(in crate::pii) fn nz_ird(b: &[u8]) -> bool {
 }
 
 pub(in crate::pii) fn ca_sin(b: &[u8]) -> bool {
-    !matches!(b[0], b'0' | b'8') && luhn(b)
+    !matches!(item(b, 0), b'0' | b'8') && luhn(b)
 }
 
 pub(in crate::pii) fn two_checks(b: &[u8], first: &[u32], second: &[u32]) -> bool {
@@ -488,17 +511,18 @@ pub(in crate::pii) fn br_cnpj(b: &[u8]) -> bool {
 
 pub(in crate::pii) fn cl_rut(b: &[u8]) -> bool {
     let check = 11 - mod11(b, &[3, 2, 7, 6, 5, 4, 3, 2]);
-    b[8] == match check {
-        11 => b'0',
-        10 => b'K',
-        digit => b'0' + digit as u8,
-    }
+    item(b, 8)
+        == match check {
+            11 => b'0',
+            10 => b'K',
+            digit => b'0' + digit as u8,
+        }
 }
 
 pub(in crate::pii) fn ar_cuit(b: &[u8]) -> bool {
     let check = 11 - mod11(b, &[5, 4, 3, 2, 7, 6, 5, 4, 3, 2]);
     matches!(
-        &b[..2],
+        part(b, ..2),
         b"20" | b"23" | b"24" | b"25" | b"26" | b"27" | b"30" | b"33" | b"34"
     ) && check % 11 == d(b, 10)
 }
@@ -509,12 +533,12 @@ pub(in crate::pii) fn mx_curp(b: &[u8]) -> bool {
         b'A'..=b'N' => u32::from(byte - b'A') + 10,
         _ => u32::from(byte.wrapping_sub(b'A')) + 11,
     };
-    let sum: u32 = b[..17]
+    let sum: u32 = part(b, ..17)
         .iter()
         .enumerate()
         .map(|(at, byte)| value(*byte) * (18 - at as u32))
         .sum();
-    yymmdd(&b[4..]) && matches!(b[10], b'H' | b'M' | b'X') && (10 - sum % 10) % 10 == d(b, 17)
+    yymmdd(part(b, 4..)) && matches!(item(b, 10), b'H' | b'M' | b'X') && (10 - sum % 10) % 10 == d(b, 17)
 }
 
 pub(in crate::pii) fn co_nit(b: &[u8]) -> bool {
