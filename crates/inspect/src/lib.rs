@@ -14,6 +14,7 @@ pub mod pii;
 pub mod redact;
 mod safe;
 pub mod secrets;
+pub mod stream;
 pub mod tools;
 pub mod urls;
 pub mod view;
@@ -175,22 +176,46 @@ pub struct Report {
 /// Most injections reported of one layer.
 const INJECTIONS_MOST: usize = 16;
 
-/// Inspects a text.
+/// Inspects a text. A long one is read in windows, as [`stream::Inspector`] reads it.
 #[must_use]
 pub fn inspect(channel: Channel, bytes: &[u8], wanted: Wanted, canaries: &Canaries) -> Report {
+    if bytes.len() > stream::BLOCK + stream::AFTER {
+        let mut inspector = stream::Inspector::new(channel, wanted, canaries.clone());
+        inspector.push(bytes);
+        return inspector.finish();
+    }
+    let mut report = Report::default();
+    window(channel, bytes, wanted, canaries, 0, 0..usize::MAX, &mut report);
+    settle(&mut report.seen);
+    report
+}
+
+/// Adds what is seen in a window of a text, which starts `base` bytes into it. Findings that start outside of `keep`
+/// are another window's.
+fn window(
+    channel: Channel,
+    bytes: &[u8],
+    wanted: Wanted,
+    canaries: &Canaries,
+    base: usize,
+    keep: Range<usize>,
+    report: &mut Report,
+) {
     let view = View::new(bytes);
-    let mut report = Report {
-        cut: view.cut,
-        ..Report::default()
-    };
+    report.cut |= view.cut;
+    let within = |span: &Range<usize>| keep.contains(&span.start);
+    let moved = |span: Range<usize>| span.start + base..span.end + base;
     for (index, layer) in view.layers().iter().enumerate() {
         let text: &str = &layer.text;
         let mut add = |seen: Local| {
             let span = view.origin(index, seen.range);
+            if !within(&span) {
+                return;
+            }
             let because = seen
                 .because
                 .into_iter()
-                .map(|(range, weight)| (view.origin(index, range), weight))
+                .map(|(range, weight)| (moved(view.origin(index, range)), weight))
                 .collect();
             let Judged {
                 kind,
@@ -203,7 +228,7 @@ pub fn inspect(channel: Channel, bytes: &[u8], wanted: Wanted, canaries: &Canari
                 what,
                 severity,
                 score,
-                span,
+                span: moved(span),
                 form: layer.form,
                 because,
                 above: seen.above,
@@ -235,10 +260,15 @@ pub fn inspect(channel: Channel, bytes: &[u8], wanted: Wanted, canaries: &Canari
         }
     }
     if wanted.has(Wanted::HIDDEN) {
-        report.seen.extend(view.marks.iter().map(hidden));
+        let marks = view.marks.iter().filter(|mark| within(&mark.origin));
+        report.seen.extend(marks.map(|mark| {
+            let seen = hidden(mark);
+            Seen {
+                span: moved(seen.span.clone()),
+                ..seen
+            }
+        }));
     }
-    settle(&mut report.seen);
-    report
 }
 
 /// What a detector judged, without a place.
