@@ -234,25 +234,7 @@ fn window(
                 above: seen.above,
             });
         };
-        // A layer that rewrites all of its parent repeats what was seen there; `settle` drops the repetitions.
-        if wanted.has(Wanted::SECRETS) {
-            secret(text, &mut add);
-        }
-        if wanted.has(Wanted::PERSONAL) {
-            personal(text, &mut add);
-        }
-        if wanted.has(Wanted::ADDRESSES) {
-            addresses(text, &mut add);
-        }
-        canaries.find(text).into_iter().for_each(|range| {
-            add(Local::new(
-                range,
-                FindingKind::Canary,
-                "canary",
-                Severity::Critical,
-                1000,
-            ));
-        });
+        data(text, wanted, canaries, &mut add);
         if wanted.has(Wanted::INJECTION) {
             let (highest, threshold) = injection::find(channel, text, layer.form, INJECTIONS_MOST, &mut add);
             let before = report.injection.map_or(f32::MIN, |(before, _)| before);
@@ -268,6 +250,29 @@ fn window(
                 ..seen
             }
         }));
+    }
+}
+
+/// What is seen in a layer besides injections. A layer that rewrites all of its parent repeats what was seen there;
+/// `settle` drops the repetitions.
+fn data(text: &str, wanted: Wanted, canaries: &Canaries, add: &mut impl FnMut(Local)) {
+    if wanted.has(Wanted::SECRETS) {
+        secret(text, add);
+    }
+    if wanted.has(Wanted::PERSONAL) {
+        personal(text, add);
+    }
+    if wanted.has(Wanted::ADDRESSES) {
+        addresses(text, add);
+    }
+    for range in canaries.find(text) {
+        add(Local::new(
+            range,
+            FindingKind::Canary,
+            "canary",
+            Severity::Critical,
+            1000,
+        ));
     }
 }
 
