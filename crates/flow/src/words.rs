@@ -44,6 +44,13 @@ pub(crate) const VERBS: &[Verb] = &[
         ],
     },
     Verb {
+        names: &["ask", "consult"],
+        effect: Effect::Send,
+        said: &[
+            "ask", "consult", "tell", "message", "write", "send", "instruct", "request", "check",
+        ],
+    },
+    Verb {
         names: &["invite", "grant", "authorize"],
         effect: Effect::Send,
         said: &["invite", "onboard", "grant", "authorize"],

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bartizan_flow::{Class, Effect, PathPattern, Role};
-use bartizan_types::{AgentId, ModelName, ServerName, ToolName, UpstreamName};
+use bartizan_types::{AgentId, ModelName, PeerName, ServerName, ToolName, UpstreamName};
 use bartizan_wire::model::Api;
 use http::Uri;
 
@@ -28,6 +28,8 @@ pub struct Config {
     pub models: Vec<ModelRoute>,
     /// MCP servers.
     pub servers: Vec<Server>,
+    /// Other agents, over A2A.
+    pub peers: Vec<Peer>,
     /// What agents are told to call the endpoint, for printing only.
     pub sessions: Sessions,
     /// How humans are asked.
@@ -160,6 +162,27 @@ pub struct Server {
     pub timeout: Duration,
     /// What the operator says of its tools.
     pub tools: BTreeMap<ToolName, ToolOverride>,
+}
+
+/// Another agent, reached over A2A 1.0.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its name in policy and records, and in the path at which agents reach it.
+    pub name: PeerName,
+    /// Where its JSON-RPC interface is.
+    pub url: Uri,
+    /// Where its card is; none is the well-known place at the interface's origin.
+    pub card: Option<Uri>,
+    /// Headers to send, its credential among them.
+    pub headers: BTreeMap<String, EnvValue>,
+    /// A JSON Web Key Set: its card must be signed by a key in it.
+    pub card_keys: Option<PathBuf>,
+    /// Hosts (with their port where it is not 443) that agents may have it call when a task moves.
+    pub push_hosts: Vec<String>,
+    /// A PEM file of roots to trust instead of the built-in ones.
+    pub roots: Option<PathBuf>,
+    /// How long a request may take to its first byte.
+    pub timeout: Duration,
 }
 
 /// What the operator says of one tool, in the place of what would be inferred.

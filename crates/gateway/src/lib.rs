@@ -4,6 +4,7 @@
 //! Entry points: [`Gateway::start`] and the [`Running`] it gives. The way of one call is in `gate`; the only way out
 //! is `upstream`.
 
+mod a2a;
 mod answer;
 mod approvals;
 mod clock;
@@ -39,6 +40,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
+pub use a2a::PeerStatus;
 pub use approvals::{ApprovalFault, Approvals};
 pub use config::Config;
 pub use directory::{Directory, IssuerSource, KeysAt, ReloadFault};
@@ -105,6 +107,20 @@ pub enum StartFault {
     /// Questions and answers that were kept can't be taken up.
     #[error("what was kept of approvals can't be taken up")]
     Approvals(#[from] ApprovalFault),
+    /// The keys that a peer's card must be signed with can't be used.
+    #[error("the key set `{path}` can't be used: {reason}")]
+    CardKeys {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A peer's address has no place for a card.
+    #[error("the address of the peer `{peer}` leads to no card; name it with `card`")]
+    PeerAddress {
+        /// Which.
+        peer: String,
+    },
     /// A name in the configuration points nowhere.
     #[error("`{from}` names the upstream `{to}`, which is not configured")]
     UnknownUpstream {
@@ -145,6 +161,7 @@ pub struct Shared {
     answers: Rooms,
     routes: model::Routes,
     mcp: mcp::Hub,
+    peers: a2a::Peers,
     hooks: hook::Hooks,
     spans: Option<telemetry::Outlet>,
     stop: watch::Sender<bool>,
@@ -173,6 +190,12 @@ impl Shared {
     #[must_use]
     pub fn upstreams(&self) -> Vec<UpstreamStatus> {
         self.routes.status()
+    }
+
+    /// Peers by name, with how their cards stand and the last failure of each.
+    #[must_use]
+    pub fn peers(&self) -> Vec<PeerStatus> {
+        self.peers.status()
     }
 
     fn authenticate(&self, credential: &Credential<'_>, now: Timestamp) -> Result<Arc<Principal>, Code> {
@@ -209,6 +232,7 @@ impl Gateway {
         let tls = config.listen.tls.as_ref().map(acceptor).transpose()?;
         let routes = model::Routes::new(&config)?;
         let mcp = mcp::Hub::new(&config, &parts.state, Signer::new(&parts.manifest_seed))?;
+        let peers = a2a::Peers::new(&config)?;
         let listen = |source| StartFault::Listen {
             address: wanted,
             source,
@@ -241,6 +265,7 @@ impl Gateway {
             answers: Rooms::new(config.limits.answer_bytes),
             routes,
             mcp,
+            peers,
             hooks: hook::Hooks::new(&config),
             spans: parts.spans,
             stop,

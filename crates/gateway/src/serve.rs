@@ -9,7 +9,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::
 use hyper::body::{Body as _, Incoming};
 
 use crate::{
-    Shared,
+    Shared, a2a,
     answer::AgentBody,
     clock,
     edge::{self, BodyBounds},
@@ -26,6 +26,8 @@ pub(crate) enum Shape {
     Model(Api),
     /// JSON-RPC, with no id known.
     Mcp,
+    /// A2A's, with no id known.
+    A2a,
     /// Plain JSON of ours.
     Plain,
 }
@@ -35,6 +37,7 @@ enum Route {
     Models(Api),
     Mcp(Option<ServerName>),
     Hook,
+    A2a(a2a::Target),
 }
 
 /// Serves one request.
@@ -90,6 +93,7 @@ async fn routed(
             model::call(shared, &caller, api, endpoint, &head, bytes).await
         }
         Route::Mcp(server) => crate::mcp::serve(shared, caller, server, head, body).await,
+        Route::A2a(target) => a2a::serve(shared, &caller, target, &head, body).await,
         Route::Hook => crate::hook::serve(shared, &caller, &head, body).await,
     }
 }
@@ -126,6 +130,7 @@ fn shape(path: &str) -> Shape {
         "/v1/chat/completions" => Shape::Model(Api::OpenaiChat),
         "/v1/responses" => Shape::Model(Api::OpenaiResponses),
         "/v1/messages" | "/v1/messages/count_tokens" => Shape::Model(Api::AnthropicMessages),
+        other if other.starts_with("/a2a/") => Shape::A2a,
         other if other == "/mcp" || other.starts_with("/mcp/") => Shape::Mcp,
         _ => Shape::Plain,
     }
@@ -166,6 +171,7 @@ fn route(head: &Parts) -> Result<Route, Code> {
         }
         "/v1/hook" => post(Route::Hook),
         "/mcp" => Ok(Route::Mcp(None)),
+        _ if let Some(rest) = path.strip_prefix("/a2a/") => a2a::target(rest, &head.method).map(Route::A2a),
         _ => match path.strip_prefix("/mcp/") {
             Some(name) => Ok(Route::Mcp(Some(
                 ServerName::new(name).map_err(|_| Code::ServerUnknown)?,
@@ -184,6 +190,7 @@ pub(crate) fn refusal(shape: &Shape, refusal: &Refusal) -> Response<AgentBody> {
     let body = match shape {
         Shape::Model(api) => wire_model::refusal_body(*api, refusal),
         Shape::Mcp => bartizan_wire::jsonrpc::refusal_error(None, refusal),
+        Shape::A2a => bartizan_wire::a2a::refusal_error(None, refusal),
         Shape::Plain => plain(refusal),
     };
     let mut response = Response::new(AgentBody::ours(body));

@@ -76,6 +76,15 @@ impl Session {
         }
     }
 
+    /// Takes in what somebody answered, and tells how that moved the session; `None` where it is several.
+    pub(crate) fn read_from(&self, manifest: &Manifest, content: Content<'_>) -> Option<Moved> {
+        if let [task] = &*self.tasks {
+            return Some(task.read_from(manifest, content));
+        }
+        self.read(manifest, None, content);
+        None
+    }
+
     /// Takes in text from outside that no manifest speaks of.
     pub(crate) fn taint(&self, text: &str) {
         self.read(&Manifest::unknown(), None, Content::Text(text));
@@ -101,6 +110,17 @@ impl Session {
     }
 }
 
+/// How one reading moved a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moved {
+    /// The epoch before.
+    pub before: u64,
+    /// The epoch after.
+    pub after: u64,
+    /// Something from outside had been read before.
+    pub tainted: bool,
+}
+
 /// The facts of flow of a call that was traced, to be traced again when the session read something in between.
 #[derive(Clone)]
 pub(crate) struct Traced {
@@ -116,6 +136,8 @@ pub(crate) struct Traced {
     pub crosses: bool,
     /// The arguments go out as they are: nothing can be spelled otherwise on the way.
     pub fixed: bool,
+    /// Whether whom it goes to may see all that was read, where that is no argument of the call.
+    pub readable: Option<bool>,
     /// What was found.
     pub found: Arc<Assessment>,
 }
@@ -131,6 +153,7 @@ impl Traced {
             arguments: Arc::new(arguments),
             crosses: false,
             fixed: false,
+            readable: None,
             found,
         }
     }
@@ -149,6 +172,7 @@ impl Traced {
     fn facts(&self, found: &Assessment) -> Flow {
         let mut flow = found.flow(self.session.joined);
         flow.crosses = self.crosses;
+        flow.readable = self.readable.unwrap_or(flow.readable);
         flow.whole &= !self.fixed || found.rewritten(&self.arguments).is_none();
         flow
     }
@@ -159,6 +183,8 @@ impl Traced {
         let mut now = self.session.assess(&self.tool, &self.manifest, &self.arguments);
         endorse(&mut now);
         let mut flow = self.facts(&now);
+        // Something was read in between, and by whom it was written is not known.
+        flow.readable &= self.readable.is_none();
         flow.whole &= now.rewritten(&self.arguments) == self.found.rewritten(&self.arguments);
         call.flow = Some(Box::new(flow));
     }

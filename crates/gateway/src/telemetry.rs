@@ -37,12 +37,13 @@ pub(crate) const BOUNDS_MICROS: [u64; 12] = [
     120_000_000,
 ];
 /// Every surface, in the order of declaration.
-pub(crate) const SURFACES: [Surface; 5] = [
+pub(crate) const SURFACES: [Surface; 6] = [
     Surface::OpenaiChat,
     Surface::OpenaiResponses,
     Surface::AnthropicMessages,
     Surface::Mcp,
     Surface::Hook,
+    Surface::A2a,
 ];
 
 /// The word of a ruling in metrics, spans and explanations.

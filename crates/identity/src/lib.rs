@@ -13,6 +13,7 @@
 
 mod base62;
 mod cache;
+mod card;
 mod claims;
 mod credential;
 mod fault;
@@ -25,6 +26,7 @@ mod token;
 
 pub use bartizan_types::Secret;
 pub use cache::TokenCache;
+pub use card::verify_card;
 pub use credential::Credential;
 pub use fault::{Fault, Reason};
 pub use issuer::{Algorithm, ConfigFault, IssuerConfig, IssuerKeys};

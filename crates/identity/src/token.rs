@@ -127,11 +127,11 @@ impl<'a> Parts<'a> {
 }
 
 /// Refuses padding, foreign alphabets and non-zero trailing bits, so that a token has one spelling.
-fn decode(part: &str) -> Result<Vec<u8>, Reason> {
+pub(crate) fn decode(part: &str) -> Result<Vec<u8>, Reason> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| Reason::Base64)
 }
 
-fn read_header(header: &Map<String, Value>) -> Result<(Algorithm, Option<&str>), Reason> {
+pub(crate) fn read_header(header: &Map<String, Value>) -> Result<(Algorithm, Option<&str>), Reason> {
     let algorithm = header
         .get("alg")
         .and_then(Value::as_str)

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bartizan_types::{
     Action, Actor, AgentId, Arguments, AuthMethod, CallFacts, CallId, Digest, Effects, Evidence, Finding,
-    FindingKind, Flow, Issuer, KeyId, ModelName, PinState, Principal, Resource, ServerName, SessionId,
-    Severity, Surface, Timestamp, ToolName, UpstreamName, UserId,
+    FindingKind, Flow, Issuer, KeyId, ModelName, PeerName, PinState, Principal, Resource, ServerName,
+    SessionId, Severity, Surface, Timestamp, ToolName, UpstreamName, UserId,
     flow::{Called, Effect, Joined, Role, Source},
 };
 
@@ -122,6 +122,9 @@ pub(crate) fn resources(server: &str, name: &str) -> Vec<Resource> {
         Resource::Prompt {
             server: at,
             prompt: named,
+        },
+        Resource::Peer {
+            peer: PeerName::new(name).unwrap(),
         },
     ]
 }

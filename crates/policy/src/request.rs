@@ -489,6 +489,7 @@ pub(crate) fn parts(resource: &Resource) -> (Kind, &str, Option<Entity<'_>>) {
         Resource::Server { server } => (Kind::Server, server.as_str(), None),
         Resource::McpResource { server: at, uri } => (Kind::McpResource, uri, server(at.as_str())),
         Resource::Prompt { server: at, prompt } => (Kind::Prompt, prompt.as_str(), server(at.as_str())),
+        Resource::Peer { peer } => (Kind::Peer, peer.as_str(), None),
     }
 }
 
@@ -513,6 +514,9 @@ pub(crate) const fn applies(action: Action, kind: Kind) -> bool {
         | Action::Elicit
         | Action::ListRoots => matches!(kind, Kind::Server),
         Action::Notify | Action::Other => matches!(kind, Kind::Server | Kind::Upstream),
+        Action::SendMessage | Action::ReadTask | Action::CancelTask | Action::SetPush | Action::ReadCard => {
+            matches!(kind, Kind::Peer)
+        }
     }
 }
 

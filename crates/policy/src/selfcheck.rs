@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use bartizan_types::{
     Action, AgentId, Arguments, AuthMethod, CallFacts, CallId, Digest, Effects, Evidence, Finding,
-    FindingKind, Flow, Issuer, KeyId, ModelName, PinState, Principal, Resource, ServerName, SessionId,
-    Severity, Surface, Timestamp, ToolName, UpstreamName, UserId,
+    FindingKind, Flow, Issuer, KeyId, ModelName, PeerName, PinState, Principal, Resource, ServerName,
+    SessionId, Severity, Surface, Timestamp, ToolName, UpstreamName, UserId,
     flow::{Called, Effect, Joined, Role, Source},
 };
 use cedar_policy::PolicySet;
@@ -279,6 +279,9 @@ fn resource(target: &Target, turn: usize) -> Option<(Resource, Kind)> {
         Kind::Prompt => Resource::Prompt {
             server: server?,
             prompt: tool?,
+        },
+        Kind::Peer => Resource::Peer {
+            peer: PeerName::new(&id).ok()?,
         },
         _ => return None,
     };

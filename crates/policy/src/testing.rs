@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bartizan_types::{
     Action, Actor, AgentId, ApprovalId, Arguments, AuthMethod, CallFacts, CallId, Digest, Effects, Evidence,
-    Finding, FindingKind, Flow, Issuer, KeyId, ModelName, PinState, PolicyId, Principal, Resource,
+    Finding, FindingKind, Flow, Issuer, KeyId, ModelName, PeerName, PinState, PolicyId, Principal, Resource,
     RulingWord, ServerName, SessionId, Severity, Surface, Timestamp, ToolName, UpstreamName, UserId,
 };
 use serde::Deserialize;
@@ -314,6 +314,9 @@ fn resource(text: &str) -> Result<Resource, String> {
                 prompt: tool(name)?,
             }
         }
+        "Peer" => Resource::Peer {
+            peer: PeerName::new(id).map_err(|_| wrong())?,
+        },
         _ => return Err(wrong()),
     })
 }

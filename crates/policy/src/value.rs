@@ -14,13 +14,14 @@ pub(crate) enum Kind {
     Server,
     McpResource,
     Prompt,
+    Peer,
     Arguments,
     Quantities,
     Action,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Agent,
         Self::User,
         Self::Group,
@@ -32,6 +33,7 @@ impl Kind {
         Self::Server,
         Self::McpResource,
         Self::Prompt,
+        Self::Peer,
         Self::Arguments,
         Self::Quantities,
         Self::Action,
@@ -51,6 +53,7 @@ impl Kind {
             Self::Server => "Bartizan::Server",
             Self::McpResource => "Bartizan::McpResource",
             Self::Prompt => "Bartizan::Prompt",
+            Self::Peer => "Bartizan::Peer",
             Self::Arguments => "Bartizan::Arguments",
             Self::Quantities => "Bartizan::Quantities",
             Self::Action => "Bartizan::Action",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallId, Digest, Flow, ModelName, ServerName, ToolName, UpstreamName};
+use crate::{CallId, Digest, Flow, ModelName, PeerName, ServerName, ToolName, UpstreamName};
 
 /// What a call does. Each is a Cedar action of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -50,11 +50,21 @@ pub enum Action {
     Notify,
     /// A message of a method we do not know.
     Other,
+    /// A message to another agent (A2A).
+    SendMessage,
+    /// Read or follow a task at another agent, or the list of them.
+    ReadTask,
+    /// Cancel a task at another agent.
+    CancelTask,
+    /// Have another agent call an address when a task moves, or stop it.
+    SetPush,
+    /// Read another agent's card.
+    ReadCard,
 }
 
 impl Action {
     /// Every action, in the order of declaration.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 25] = [
         Self::Generate,
         Self::ListModels,
         Self::ProposeTool,
@@ -75,6 +85,11 @@ impl Action {
         Self::ListRoots,
         Self::Notify,
         Self::Other,
+        Self::SendMessage,
+        Self::ReadTask,
+        Self::CancelTask,
+        Self::SetPush,
+        Self::ReadCard,
     ];
 
     /// The Cedar action id, and the word in records.
@@ -101,6 +116,11 @@ impl Action {
             Self::ListRoots => "list_roots",
             Self::Notify => "notify",
             Self::Other => "other",
+            Self::SendMessage => "send_message",
+            Self::ReadTask => "read_task",
+            Self::CancelTask => "cancel_task",
+            Self::SetPush => "set_push",
+            Self::ReadCard => "read_card",
         }
     }
 }
@@ -159,6 +179,11 @@ pub enum Resource {
         /// The prompt.
         prompt: ToolName,
     },
+    /// Another agent.
+    Peer {
+        /// As the operator named it.
+        peer: PeerName,
+    },
 }
 
 impl Resource {
@@ -174,6 +199,7 @@ impl Resource {
             Self::Server { .. } => "Server",
             Self::McpResource { .. } => "McpResource",
             Self::Prompt { .. } => "Prompt",
+            Self::Peer { .. } => "Peer",
         }
     }
 
@@ -189,6 +215,7 @@ impl Resource {
             Self::Server { server } => server.to_string(),
             Self::McpResource { server, uri } => format!("{server}/{uri}"),
             Self::Prompt { server, prompt } => format!("{server}/{prompt}"),
+            Self::Peer { peer } => peer.to_string(),
         }
     }
 
@@ -219,6 +246,8 @@ pub enum Surface {
     Mcp,
     /// A hook of a coding agent: a tool that the agent runs itself.
     Hook,
+    /// A2A: another agent.
+    A2a,
 }
 
 impl Surface {
@@ -231,6 +260,7 @@ impl Surface {
             Self::AnthropicMessages => "anthropic_messages",
             Self::Mcp => "mcp",
             Self::Hook => "hook",
+            Self::A2a => "a2a",
         }
     }
 }

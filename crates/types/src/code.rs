@@ -4,6 +4,7 @@
 
 use std::{fmt, str::FromStr};
 
+mod a2a;
 mod crossing;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -171,6 +172,12 @@ pub enum Code {
     LedgerCorrupt,
     /// `bug`: the gateway made a mistake, so the call is refused.
     Bug,
+    /// `a2a.peer_unknown`: no peer of that name is configured.
+    PeerUnknown,
+    /// `a2a.card`: the peer's card can't be read, or is not signed as it must be.
+    PeerCard,
+    /// `a2a.push_host`: the peer may not call that address.
+    PushHost,
 }
 
 struct Row {
@@ -184,7 +191,7 @@ struct Row {
 
 // INVARIANT: one after the other, the groups are in the order of declaration, so that a code is its own place;
 // `rows_stand_in_order` holds it.
-const GROUPS: &[&[Row]] = &[crossing::ROWS];
+const GROUPS: &[&[Row]] = &[crossing::ROWS, a2a::ROWS];
 
 fn rows() -> impl Iterator<Item = &'static Row> {
     GROUPS.iter().flat_map(|group| group.iter())

@@ -315,6 +315,9 @@ pub mod kind {
     /// A tool, within its server.
     #[derive(Debug)]
     pub enum Tool {}
+    /// Another agent, reached over A2A.
+    #[derive(Debug)]
+    pub enum Peer {}
     /// A policy.
     #[derive(Debug)]
     pub enum Policy {}
@@ -347,6 +350,8 @@ pub type UpstreamName = Name<kind::Upstream>;
 pub type ServerName = Name<kind::Server>;
 /// A tool, resource template or prompt name within its server.
 pub type ToolName = Name<kind::Tool>;
+/// Another agent that is reached over A2A, as the operator named it.
+pub type PeerName = Name<kind::Peer>;
 /// A policy's id.
 pub type PolicyId = Name<kind::Policy>;
 /// A credential issuer: a JWT `iss`, or `bartizan` for our own keys.

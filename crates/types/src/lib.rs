@@ -22,8 +22,8 @@ pub use evidence::{
 pub use flow::Flow;
 pub use id::kind;
 pub use id::{
-    AgentId, ApprovalId, CallId, Digest, IdFault, Issuer, KeyId, ModelName, Name, PolicyId, ServerName,
-    SessionId, ToolName, Ulid, UpstreamName, UserId,
+    AgentId, ApprovalId, CallId, Digest, IdFault, Issuer, KeyId, ModelName, Name, PeerName, PolicyId,
+    ServerName, SessionId, ToolName, Ulid, UpstreamName, UserId,
 };
 pub use principal::{Actor, AuthMethod, Principal};
 pub use record::{Answer, Ending, Record, RecordKind, RulingWord};

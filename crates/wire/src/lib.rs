@@ -4,6 +4,7 @@
 //! else. A body that two readers could read differently is refused there, so what was checked may be forwarded
 //! byte for byte.
 
+pub mod a2a;
 pub mod hook;
 pub mod json;
 pub mod jsonrpc;

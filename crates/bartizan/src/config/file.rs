@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::peer::Peer;
 use crate::cli::PackName;
 
 /// Everything one file configures. Every table may be left out.
@@ -28,6 +29,8 @@ pub(crate) struct ConfigFile {
     pub(crate) model: Vec<Model>,
     /// MCP servers behind the gateway.
     pub(crate) server: Vec<Server>,
+    /// Other agents, over A2A.
+    pub(crate) peer: Vec<Peer>,
     /// Issuers whose JWTs name agents.
     pub(crate) jwt: Vec<Jwt>,
     /// How calls are joined to sessions.

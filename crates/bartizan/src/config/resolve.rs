@@ -16,6 +16,7 @@ use http::Uri;
 use super::{
     Loaded, diagnose,
     file::{self, ConfigFile},
+    peer,
 };
 use crate::{
     cli::{Global, PackName},
@@ -67,6 +68,7 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
     let upstreams = upstreams(file, &base, &mut wrong);
     let models = models(file, &upstreams, &mut wrong);
     let servers = servers(file, &base, &mut wrong);
+    let peers = peer::peers(file, &base, &mut wrong);
     let issuers = issuers(file, &base, &mut wrong);
     let limits = limits(&file.limits, &mut wrong);
     let otlp = file
@@ -108,6 +110,7 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
             upstreams,
             models,
             servers,
+            peers,
             sessions,
             approvals,
             hooks: hooks(&file.hook),
@@ -225,14 +228,14 @@ pub(crate) const fn pack(name: PackName) -> Option<bartizan_policy::Pack> {
 }
 
 /// Collects what is wrong.
-struct Wrong<'a> {
+pub(super) struct Wrong<'a> {
     loaded: &'a Loaded,
     reports: Vec<miette::Report>,
 }
 
 impl Wrong<'_> {
     /// `near` is looked for in the text, so that the report points at it.
-    fn add(&mut self, key: &str, near: &str, message: String, help: &str) {
+    pub(super) fn add(&mut self, key: &str, near: &str, message: String, help: &str) {
         let text = &self.loaded.text;
         let span = text
             .find(near)
@@ -251,7 +254,7 @@ impl Wrong<'_> {
         ));
     }
 
-    fn name<K>(&mut self, key: &str, text: &str) -> Option<Name<K>> {
+    pub(super) fn name<K>(&mut self, key: &str, text: &str) -> Option<Name<K>> {
         match Name::new(text) {
             Ok(name) => Some(name),
             Err(fault) => {
@@ -261,7 +264,7 @@ impl Wrong<'_> {
         }
     }
 
-    fn url(&mut self, key: &str, text: &str, schemes: &[&str]) -> Option<Uri> {
+    pub(super) fn url(&mut self, key: &str, text: &str, schemes: &[&str]) -> Option<Uri> {
         let uri = text.parse::<Uri>().ok().filter(|uri| {
             uri.authority()
                 .is_some_and(|authority| !authority.as_str().contains('@'))
@@ -588,7 +591,7 @@ fn program(server: &file::Server, base: &Path) -> gateway::Reach {
 }
 
 /// `secret:NAME` names a secret; `secret::` begins a value that starts with `secret:`.
-fn values(from: &BTreeMap<String, String>) -> BTreeMap<String, gateway::EnvValue> {
+pub(super) fn values(from: &BTreeMap<String, String>) -> BTreeMap<String, gateway::EnvValue> {
     let value = |text: &String| match text.strip_prefix("secret:") {
         Some(rest) => match rest.strip_prefix(':') {
             Some(rest) => gateway::EnvValue::Plain(format!("secret:{rest}")),

@@ -31,6 +31,14 @@ pub(crate) async fn run(global: &Global, out: Output) -> Result<Exit, Failure> {
             for server in status["servers"].as_array().into_iter().flatten() {
                 writeln!(out, "server    {}", text(&server["name"]))?;
             }
+            for peer in status["peers"].as_array().into_iter().flatten() {
+                write!(out, "peer      {} {}, card {}", text(&peer["name"]), text(&peer["url"]), text(&peer["pin"]))?;
+                let failure = &peer["last_failure"];
+                if failure.is_object() {
+                    write!(out, ", last failed {}: {}", time(&failure["time"]), text(&failure["what"]))?;
+                }
+                writeln!(out)?;
+            }
             for upstream in status["upstreams"].as_array().into_iter().flatten() {
                 write!(out, "upstream  {} {}", text(&upstream["name"]), text(&upstream["url"]))?;
                 let failure = &upstream["last_failure"];

@@ -63,6 +63,15 @@ impl Desk {
             });
             status["upstreams"] = json!(upstreams);
             status["servers"] = json!(servers);
+            let peers = shared.peers().into_iter().map(|peer| {
+                let failure = peer
+                    .last_failure
+                    .map(|(time, what)| json!({ "time": time, "what": what }));
+                json!({
+                    "name": peer.name, "url": peer.url, "card": peer.card, "pin": peer.pin, "last_failure": failure,
+                })
+            });
+            status["peers"] = json!(peers.collect::<Vec<_>>());
             status["alarms"] = json!(alarms);
         }
         Ok(status)

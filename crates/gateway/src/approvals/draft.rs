@@ -47,6 +47,10 @@ impl<'a> Wire<'a> {
     pub(crate) fn tool(&self) -> Option<(ServerName, ToolName)> {
         match &self.call.resource {
             Resource::Tool { server, tool } => Some((server.clone(), tool.clone())),
+            Resource::Peer { peer } => {
+                let server = ServerName::new(&format!("peer/{peer}")).ok()?;
+                Some((server, ToolName::new(self.call.action.as_str()).ok()?))
+            }
             Resource::AgentTool { tool } => Some((ServerName::new(OWN).ok()?, tool.clone())),
             _ => None,
         }

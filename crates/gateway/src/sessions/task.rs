@@ -15,6 +15,7 @@ use bartizan_types::{Digest, Principal, SessionId, Timestamp};
 use serde_json::Value;
 
 use super::{
+    Moved,
     heard::{self, Heard, Local, Proposed},
     mint,
 };
@@ -161,6 +162,17 @@ impl Task {
         self.settle(&mut self.state(), |state| {
             state.memory.result(manifest, call, content)
         });
+    }
+
+    pub(super) fn read_from(&self, manifest: &Manifest, content: Content<'_>) -> Moved {
+        let mut state = self.state();
+        let (before, tainted) = (state.memory.epoch(), state.memory.tainted());
+        self.settle(&mut state, |state| state.memory.result(manifest, None, content));
+        Moved {
+            before,
+            after: state.memory.epoch(),
+            tainted,
+        }
     }
 
     pub(super) fn know(&self, text: &str) {

@@ -255,6 +255,7 @@ pub(crate) fn config(upstreams: Vec<Upstream>) -> Config {
         upstreams,
         models: Vec::new(),
         servers: Vec::new(),
+        peers: Vec::new(),
         sessions: Sessions::default(),
         approvals: Approvals::default(),
         hooks: Hooks::default(),
