@@ -78,18 +78,7 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
         .and_then(|url| wrong.url("telemetry.otlp_url", url, &["http", "https"]));
     listen_rules(&file.listen, &mut wrong);
     let approvals = approvals(&file.approvals, &mut wrong);
-    if file
-        .runtime
-        .worker_threads
-        .is_some_and(|threads| threads == 0 || threads > 1024)
-    {
-        wrong.add(
-            "runtime.worker_threads",
-            "worker_threads",
-            "`worker_threads` must be 1 to 1024".to_owned(),
-            "",
-        );
-    }
+    runtime_rules(&file.runtime, &mut wrong);
     let sessions = sessions(&file.session, &mut wrong);
     let state = state_dir(global, Some(file), &base)?;
     wrong.finish()?;
@@ -128,6 +117,14 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
         witness: file.ledger.witness.as_ref().map(|path| base.join(path)),
         default_upstreams: file.upstream.is_empty(),
     })
+}
+
+fn runtime_rules(runtime: &file::Runtime, wrong: &mut Wrong<'_>) {
+    let fits = |threads: usize| (1..=1024).contains(&threads);
+    if runtime.worker_threads.is_some_and(|threads| !fits(threads)) {
+        let message = "`worker_threads` must be 1 to 1024".to_owned();
+        wrong.add("runtime.worker_threads", "worker_threads", message, "");
+    }
 }
 
 /// What coding agents ask by their hooks.
