@@ -1,6 +1,9 @@
 """Writes labelled texts: values of known types put into sentences, tool answers, mails and code. Standard library only;
 check digits are computed here, apart from the detector's own arithmetic. Same seed, same texts.
 
+The second such set. The detectors were tuned on the first; this one was written, with other sentences, other ways of
+writing a value and other harmless numbers, before any detector ran on it, and no detector is tuned on it.
+
 Usage: labelled.py OUT.jsonl
 Each line: {"text", "values": [[type, first byte, last byte], ...]}
 """
@@ -12,7 +15,7 @@ import string
 import sys
 import zlib
 
-R = random.Random(20250711)
+R = random.Random(16180)
 
 
 def digits(count):
@@ -37,7 +40,7 @@ def card():
 
 
 def iban():
-    country, shape = R.choice([("DE", "n" * 18), ("FR", "n" * 10 + "c" * 11 + "nn"), ("GB", "aaaa" + "n" * 14), ("ES", "n" * 20), ("NL", "aaaa" + "n" * 10), ("CH", "n" * 5 + "c" * 12), ("PL", "n" * 24), ("NO", "n" * 11)])
+    country, shape = R.choice([("AT", "n" * 16), ("BE", "n" * 12), ("DK", "n" * 14), ("FI", "n" * 14), ("IT", "a" + "n" * 10 + "c" * 12), ("PT", "n" * 21), ("SE", "n" * 20), ("IE", "aaaa" + "n" * 14), ("LU", "nnn" + "c" * 13), ("DE", "n" * 18), ("FR", "n" * 10 + "c" * 11 + "nn"), ("GB", "aaaa" + "n" * 14), ("ES", "n" * 20)])
     bban = "".join({"n": lambda: R.choice(string.digits), "a": lambda: R.choice(string.ascii_uppercase), "c": lambda: R.choice(string.digits + string.ascii_uppercase)}[sign]() for sign in shape)
     number = "".join(str(int(sign, 36)) for sign in bban + country + "00")
     text = f"{country}{98 - int(number) % 97:02}{bban}"
@@ -45,32 +48,43 @@ def iban():
 
 
 def email():
-    user = R.choice(["ana", "j.doe", "kim_lee", "sales+eu", "m.o-neil", "x9", "first.last", "info"]) + R.choice(["", digits(2)])
-    return f"{user}@{R.choice(['example.com', 'mail.example.org', 'firm.example.co.uk', 'sub.a-b.example.net', 'uni.example.de'])}"
+    user = R.choice(["marta", "t.okafor", "li-wei", "billing+q3", "a_b", "zoe99", "no.reply", "hr", "d'arcy", "rené.dupont"]) + R.choice(["", digits(3)])
+    return f"{user}@{R.choice(['example.org', 'post.example.net', 'shop.example.com.au', 'a1.example.io', 'dept.uni.example.ac.uk', 'my-firm.example.fr'])}"
 
 
 def phone():
     return R.choice([
-        lambda: f"+1 {R.randint(201, 989)}-{R.randint(200, 999)}-{digits(4)}",
+        lambda: f"+1-{R.randint(201, 989)}-{R.randint(200, 999)}-{digits(4)}",
+        lambda: f"+1 ({R.randint(201, 989)}) {R.randint(200, 999)}-{digits(4)}",
         lambda: f"({R.randint(201, 989)}) {R.randint(200, 999)}-{digits(4)}",
-        lambda: f"{R.randint(201, 989)}-{R.randint(200, 999)}-{digits(4)}",
-        lambda: f"+44 20 7{digits(3)} {digits(4)}",
-        lambda: f"+49 30 {R.randint(2, 9)}{digits(6)}",
-        lambda: f"+33 6 {digits(2)} {digits(2)} {digits(2)} {digits(2)}",
-        lambda: f"0{R.randint(1, 7)} {digits(2)} {digits(2)} {digits(2)} {digits(2)}",
-        lambda: f"+91 98{digits(3)} {digits(5)}",
-        lambda: f"+55 11 9{digits(4)}-{digits(4)}",
-        lambda: f"+34 6{digits(2)} {digits(3)} {digits(3)}",
-        lambda: f"020 7{digits(3)} {digits(4)}",
-        lambda: f"+61 4{digits(2)} {digits(3)} {digits(3)}",
-        lambda: f"+81 90-{R.randint(1, 9)}{digits(3)}-{digits(4)}",
+        lambda: f"{R.randint(201, 989)}.{R.randint(200, 999)}.{digits(4)}",
+        lambda: f"1-{R.choice(['800', '888', '877'])}-{R.randint(200, 999)}-{digits(4)}",
+        lambda: f"+4479{digits(8)}",
+        lambda: f"+44 161 {R.randint(200, 999)} {digits(4)}",
+        lambda: f"07{R.randint(400, 999)} {digits(6)}",
+        lambda: f"+49 (0)89 {R.randint(2, 9)}{digits(6)}",
+        lambda: f"+49 171 {digits(7)}",
+        lambda: f"+331{digits(8)}",
+        lambda: f"+39 02 {R.randint(2, 9)}{digits(3)} {digits(4)}",
+        lambda: f"+31 6 {R.randint(1, 5)}{digits(7)}",
+        lambda: f"+41 44 {R.randint(200, 999)} {digits(2)} {digits(2)}",
+        lambda: f"+48 {R.choice(['501', '602', '790'])} {digits(3)} {digits(3)}",
+        lambda: f"+46 70 {R.randint(100, 999)} {digits(2)} {digits(2)}",
+        lambda: f"+7 916 {digits(3)}-{digits(2)}-{digits(2)}",
+        lambda: f"+86 139 {digits(4)} {digits(4)}",
+        lambda: f"+52 55 {R.randint(1000, 9999)} {digits(4)}",
+        lambda: f"+27 82 {digits(3)} {digits(4)}",
+        lambda: f"+65 {R.choice('689')}{digits(3)} {digits(4)}",
     ])()
 
 
 def ip():
-    if R.random() < 0.25:
-        return f"2001:db8:{R.randrange(1, 65535):x}::{R.randrange(1, 65535):x}"
-    return f"{R.randint(11, 223)}.{R.randint(0, 255)}.{R.randint(0, 255)}.{R.randint(1, 254)}"
+    kind = R.random()
+    if kind < 0.15:
+        return f"fe80::{R.randrange(1, 65535):x}:{R.randrange(1, 65535):x}:{R.randrange(1, 65535):x}:{R.randrange(1, 65535):x}"
+    if kind < 0.3:
+        return ":".join(f"{R.randrange(4096, 65535):x}" for _ in range(8))
+    return f"{R.choice([10, 172, 192, 203, 81, 45])}.{R.randint(0, 255)}.{R.randint(0, 255)}.{R.randint(1, 254)}"
 
 
 def mac():
@@ -157,54 +171,60 @@ def secret():
             number, rest = divmod(number, 62)
             text = digits62[rest] + text
         return f"ghp_{body}{text}"
+    hexes = "0123456789abcdef"
     key, frame = R.choice([
-        (lambda: R.choice(["AKIA", "ASIA"]) + any_of(string.ascii_uppercase + "234567", 16), "aws_access_key_id = {}"),
-        (lambda: any_of(ALNUM + "/+", 40), 'aws_secret_access_key = "{}"'),
-        (github, "GITHUB_TOKEN={}"),
-        (lambda: "glpat-" + any_of(ALNUM, 20), "git clone with {}"),
-        (lambda: "sk_live_" + any_of(ALNUM, 24), 'stripe.api_key = "{}"'),
-        (lambda: f"xoxb-{digits(12)}-{digits(12)}-{any_of(ALNUM, 24)}", "SLACK={}"),
-        (lambda: "SG." + any_of(ALNUM, 22) + "." + any_of(ALNUM, 43), "sendgrid {}"),
-        (lambda: "AIza" + any_of(ALNUM + "-_", 35), "key: {}"),
-        (lambda: "npm_" + any_of(ALNUM, 36), "//registry.npmjs.org/:_authToken={}"),
-        (lambda: "SK" + any_of("0123456789abcdef", 32), "TWILIO_KEY={}"),
-        (lambda: base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').decode().rstrip("=") + "." + base64.urlsafe_b64encode(json.dumps({"sub": digits(10)}).encode()).decode().rstrip("=") + "." + any_of(ALNUM, 43), "jwt {}"),
-        (lambda: any_of(ALNUM, 9) + R.choice("!#%") + digits(2), 'password = "{}"'),
-        (lambda: any_of(ALNUM, 32) + digits(2), 'api_key = "{}"'),
-        (lambda: "hvs." + any_of(ALNUM, 90), "VAULT_TOKEN={}"),
-        (lambda: any_of(ALNUM, 12) + digits(2), "postgres://app:{}@db.example.org/x"),
+        (lambda: R.choice(["AKIA", "ASIA"]) + any_of(string.ascii_uppercase + "234567", 16), '  "AccessKeyId": "{}",'),
+        (lambda: any_of(ALNUM + "/+", 40), "export AWS_SECRET_ACCESS_KEY={}"),
+        (github, 'headers = {{"Authorization": "token {}"}}'),
+        (lambda: "glpat-" + any_of(ALNUM, 20), "gitlab_token: {}"),
+        (lambda: "sk_live_" + any_of(ALNUM, 24), "STRIPE_SECRET={}"),
+        (lambda: f"xoxp-{digits(12)}-{digits(12)}-{digits(12)}-{any_of(hexes, 32)}", "slack token {} was posted"),
+        (lambda: "SG." + any_of(ALNUM, 22) + "." + any_of(ALNUM, 43), 'sg = new SendGrid("{}")'),
+        (lambda: "npm_" + any_of(ALNUM, 36), "echo {} > .npmrc"),
+        (lambda: base64.urlsafe_b64encode(b'{"alg":"RS256","typ":"JWT"}').decode().rstrip("=") + "." + base64.urlsafe_b64encode(json.dumps({"iss": "a", "sub": digits(6)}).encode()).decode().rstrip("=") + "." + any_of(ALNUM + "-_", 86), "Authorization: Bearer {}"),
+        (lambda: any_of(ALNUM, 10) + R.choice("!@#%") + digits(3), "db_password: '{}'"),
+        (lambda: any_of(ALNUM, 30) + digits(3), "API_KEY = '{}'"),
+        (lambda: any_of(hexes, 40), 'secret_key="{}"'),
+        (lambda: any_of(ALNUM, 14) + digits(2), "mysql://root:{}@db.internal:3306/app"),
+        (lambda: "-----BEGIN RSA PRIVATE KEY-----\n" + "\n".join(any_of(ALNUM + "+/", 64) for _ in range(6)) + "\n-----END RSA PRIVATE KEY-----", "{}"),
     ])
     return key(), frame
 
 
 CONTEXT = {
-    "card": ["Please charge card {}.", '{{"card_number": "{}", "amount": 12.5}}', "Visa {} exp 11/29"],
-    "iban": ["Transfer it to IBAN {} today.", '{{"iban": "{}"}}', "Konto: {}"],
-    "email": ["Write to {} for details.", '{{"email": "{}"}}', "From: Someone <{}>"],
-    "phone": ["Call me at {} after six.", '{{"phone": "{}"}}', "Tel. {}"],
-    "ip": ["Connection from {} refused", '{{"client_ip": "{}"}}', "ssh root@{}"],
-    "mac": ["device {} joined", '{{"hw": "{}"}}'],
-    "wallet": ["send it to {}", '{{"wallet": "{}"}}'],
-    "us_ssn": ["His SSN is {}.", "social security number: {}"],
-    "gb_nhs": ["NHS number {}", "The patient's NHS no. is {}."],
-    "es_dni": ["DNI {}", "con documento {}"],
-    "it_codice_fiscale": ["codice fiscale {}", "Il contribuente {}"],
-    "pl_pesel": ["PESEL {}", "numer PESEL: {}"],
-    "sg_nric": ["NRIC {}", "holder of NRIC {}"],
-    "in_pan": ["PAN {}", "permanent account number {}"],
-    "au_tfn": ["TFN {}", "tax file number: {}"],
+    "card": ["paid with {} on Monday", 'pan: "{}"', "INSERT INTO payments VALUES (17, '{}', 'EUR');", "<td>{}</td>", "Card no.: {}"],
+    "iban": ["Our account is {}, please use it from now on.", "iban;{};EUR", "beneficiary_iban: {}", "<p>Bank: {}</p>"],
+    "email": ["cc {} please", "mailto:{}", "user={};role=admin", "* {} joined the channel", "Contact: {}, office hours 9-5", '"author": "{}",'],
+    "phone": ["You can reach her on {}.", "phone,{},home", "WhatsApp: {}", "Mobile {}", "contact_number: '{}'", "<a>Call {}</a>"],
+    "ip": ["host {} is down", "bind {} port 8080", "remote_addr={} status=200", "[client {}] denied", "nameserver {}"],
+    "mac": ["link/ether {} brd", "MAC address: {}", "dhcp lease for {}"],
+    "wallet": ["Donations: {}", "txout address={}", "btc wallet {} received funds"],
+    "us_ssn": ["SSN: {}", "employee ssn {} on file", "Social Security No. {}", '"ssn": "{}"'],
+    "gb_nhs": ["nhs_number: {}", "NHS No: {}", "registered under NHS {}"],
+    "es_dni": ["NIF: {}", "titular con DNI {} y domicilio", '"dni": "{}"'],
+    "it_codice_fiscale": ["C.F. {}", "nato a Roma, {}", '"codiceFiscale": "{}"'],
+    "pl_pesel": ["nr PESEL {}", '"pesel": "{}"', "PESEL: {}"],
+    "sg_nric": ["NRIC No. {}", "identity {} issued", '"nric": "{}"'],
+    "in_pan": ["PAN card {}", '"pan_number": "{}"', "PAN: {}"],
+    "au_tfn": ["TFN: {}", "tax file number {} provided", '"tfn": "{}"'],
 }
 PLAIN = [
-    lambda: f"Order {digits(10)} was shipped on 2024-{R.randint(1, 12):02}-{R.randint(1, 28):02} at {R.randint(10, 23)}:{R.randint(10, 59)}.",
-    lambda: f'{{"id": {digits(12)}, "timestamp": {R.randint(1600000000, 1760000000)}, "price": {R.randint(1, 999)}.{digits(2)}}}',
-    lambda: f"Version {R.randint(1, 9)}.{R.randint(0, 40)}.{R.randint(0, 9)} fixes issue {digits(5)}; see build {any_of('0123456789abcdef', 40)}.",
-    lambda: f"total {digits(4)} of {digits(7)} bytes, {digits(3)} files, ratio 0.{digits(6)}",
-    lambda: f"The product number is {digits(4)}-{digits(4)}-{digits(2)} and the page {digits(3)}.",
-    lambda: "The meeting is on Thursday, and the password policy will be discussed there.",
-    lambda: f"uuid {any_of('0123456789abcdef', 8)}-{any_of('0123456789abcdef', 4)}-4{any_of('0123456789abcdef', 3)}-a{any_of('0123456789abcdef', 3)}-{any_of('0123456789abcdef', 12)}",
-    lambda: "def get_token(request):\n    token = request.headers.get('X-Token')\n    return token or settings.DEFAULT_TOKEN\n",
-    lambda: f"tracking number {R.choice(['1Z', 'RR'])}{digits(9)}, weight {R.randint(1, 90)} kg",
-    lambda: f"ISBN 978-{R.randint(0, 9)}-{digits(2)}-{digits(6)}-{R.randint(0, 9)}",
+    lambda: f"Invoice {digits(8)} is due on {R.randint(1, 28)}.{R.randint(1, 12)}.2026, amount {R.randint(10, 9999)},{digits(2)} EUR.",
+    lambda: f'{{"order": "{digits(9)}", "qty": {R.randint(1, 40)}, "sku": "{any_of(string.ascii_uppercase, 3)}-{digits(5)}", "at": "2025-{R.randint(1, 12):02}-{R.randint(1, 28):02}T{R.randint(10, 23)}:{R.randint(10, 59)}:{R.randint(10, 59)}Z"}}',
+    lambda: f"commit {any_of('0123456789abcdef', 40)} touched {R.randint(2, 90)} files (+{digits(3)} -{digits(2)})",
+    lambda: f"{R.randint(100, 999)} {R.randint(100, 999)} {R.randint(1000, 9999)} rows were read in {R.randint(2, 9)}.{digits(3)} s",
+    lambda: f"GET /v{R.randint(1, 4)}/items/{digits(6)}?page={R.randint(1, 99)} 200 {digits(5)}",
+    lambda: f"flight {any_of(string.ascii_uppercase, 2)}{digits(4)} gate {R.choice('ABC')}{R.randint(1, 40)} at {R.randint(10, 23)}:{R.randint(10, 59)}",
+    lambda: f"sensor;{R.randint(-20, 40)}.{digits(1)};{R.randint(900, 1100)}.{digits(2)};{digits(10)}",
+    lambda: f"ISBN 978{digits(10)}, {R.randint(80, 900)} pages",
+    lambda: f"sha256:{any_of('0123456789abcdef', 64)}",
+    lambda: f"request id {any_of('0123456789abcdef', 8)}-{any_of('0123456789abcdef', 4)}-4{any_of('0123456789abcdef', 3)}-b{any_of('0123456789abcdef', 3)}-{any_of('0123456789abcdef', 12)}",
+    lambda: "Tokens are counted before the request is sent; the secret sauce is caching.",
+    lambda: "if not user.password:\n    raise ValueError('password is required')\n",
+    lambda: f"serial {any_of(string.ascii_uppercase + string.digits, 12)}, batch {digits(7)}, made 2024-{R.randint(1, 12):02}",
+    lambda: f"Part no. {digits(3)}-{digits(3)}-{digits(3)} fits models {digits(4)} to {digits(4)}.",
+    lambda: f"epoch={R.randint(1500000000, 1780000000)} seq={digits(13)} crc={any_of('0123456789abcdef', 8)}",
+    lambda: f"The {R.randint(11, 99)}-{digits(7)} series replaced the older one in {R.randint(1970, 2020)}.",
 ]
 MAKERS = {name: globals()[name] for name in CONTEXT}
 
@@ -219,7 +239,8 @@ def line():
             if name == "secret":
                 value, frame = secret()
             else:
-                value, frame = MAKERS[name](), R.choice(CONTEXT[name]).replace("{{", "\1").replace("}}", "\2")
+                value, frame = MAKERS[name](), R.choice(CONTEXT[name])
+            frame = frame.replace("{{", "\1").replace("}}", "\2")
             before, after = frame.split("{}")
             before = before.replace("\1", "{").replace("\2", "}")
             after = after.replace("\1", "{").replace("\2", "}")

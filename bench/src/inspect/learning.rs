@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bartizan_inspect::Channel;
 use bartizan_inspect::injection::model::Model;
 use bartizan_inspect::injection::number::Draw;
-use bartizan_inspect::injection::train::{HIGH, LOW, Options, Row, train};
+use bartizan_inspect::injection::train::{HARD_LOW, HIGH, LOW, Options, Row, train};
 
 use super::Text;
 use crate::figure::Figure;
@@ -46,8 +46,8 @@ pub(super) fn run(texts: &[Text], quick: bool) -> Vec<Figure> {
     }
     let mut tally = Tally::default();
     let seeds = if quick { 1 } else { 3 };
-    for (family, _) in families.into_iter().filter(|(_, count)| *count >= FAMILY_LEAST) {
-        for seed in 1..=seeds {
+    for seed in 1..=seeds {
+        for (family, _) in families.iter().filter(|(_, count)| **count >= FAMILY_LEAST) {
             one(texts, family, seed, &mut tally);
         }
     }
@@ -80,17 +80,16 @@ fn one(texts: &[Text], family: &str, seed: u64, tally: &mut Tally) {
             ..Options::default()
         },
     );
-    // Thresholds come from ordinary sources; of the system channel there are only hard ones. Half of the unseen texts, by their near-duplicate group, set the thresholds; the other half measures.
-    let half = |text: &Text| {
-        text.row.group.bytes().fold(seed, |sum, byte| {
-            sum.wrapping_mul(31).wrapping_add(u64::from(byte))
-        }) % 2
-            == 0
-    };
-    let thresholds = calibrated(&model, |channel| {
+    // Half of the unseen texts, by their near-duplicate group, set the thresholds; the other half measures.
+    let half = |text: &Text| in_first_half(text, seed);
+    let thresholds = calibrated(&model, |channel, source| {
         sample(texts, 4000, seed, |text| {
-            let ordinary = channel == Channel::System || !HARD.contains(&text.row.source.as_str());
-            is_unseen(text) && text.row.channel == channel && half(text) && ordinary
+            let wanted = match source {
+                Some(source) => text.row.source == source,
+                // Of the system channel there are only hard ones.
+                None => channel == Channel::System || !HARD.contains(&text.row.source.as_str()),
+            };
+            is_unseen(text) && text.row.channel == channel && half(text) && wanted
         })
     });
     let attacks = sample(texts, SCORED_MOST, seed, |text| {
@@ -125,16 +124,35 @@ fn one(texts: &[Text], family: &str, seed: u64, tally: &mut Tally) {
     );
 }
 
-/// Thresholds of the channels that have enough texts.
-fn calibrated<'a>(model: &Model, texts: impl Fn(Channel) -> Vec<&'a Text>) -> BTreeMap<Channel, (f32, f32)> {
-    let of = |channel| (channel, texts(channel));
-    let enough = Channel::ALL
-        .into_iter()
-        .map(of)
-        .filter(|(_, texts)| texts.len() >= 50);
-    enough
-        .map(|(channel, texts)| (channel, threshold(model, channel, &texts)))
-        .collect()
+/// Texts of one near-duplicate group lie on the same side.
+fn in_first_half(text: &Text, seed: u64) -> bool {
+    let step = |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte));
+    text.row.group.bytes().fold(seed, step).is_multiple_of(2)
+}
+
+/// Thresholds of the channels that have enough texts, by the rule of the model that ships: a share of the ordinary
+/// texts, and for the low one no more than another of any one source that looks like attacks.
+fn calibrated<'a>(
+    model: &Model,
+    texts: impl Fn(Channel, Option<&str>) -> Vec<&'a Text>,
+) -> BTreeMap<Channel, (f32, f32)> {
+    let mut thresholds = BTreeMap::new();
+    for channel in Channel::ALL {
+        let ordinary = texts(channel, None);
+        if ordinary.len() < 50 {
+            continue;
+        }
+        let at = channel.index();
+        let mut both = above(model, &ordinary, (LOW[at], HIGH[at]));
+        for source in HARD {
+            let hard = texts(channel, Some(source));
+            if hard.len() >= 20 {
+                both.0 = both.0.max(above(model, &hard, (HARD_LOW[at], 0.0)).0);
+            }
+        }
+        thresholds.insert(channel, (both.0, both.1.max(both.0)));
+    }
+    thresholds
 }
 
 /// Flags harmless texts, hard ones by source and tools' answers, and returns the latter's counts.
@@ -210,7 +228,8 @@ fn scored(model: &Model, texts: &[&Text]) -> Vec<f32> {
         .collect()
 }
 
-fn threshold(model: &Model, channel: Channel, texts: &[&Text]) -> (f32, f32) {
+/// The scores that these shares of the texts lie above.
+fn above(model: &Model, texts: &[&Text], shares: (f32, f32)) -> (f32, f32) {
     let mut scores = scored(model, texts);
     scores.sort_by(|one, two| two.total_cmp(one));
     let above = |share: f32| {
@@ -219,7 +238,7 @@ fn threshold(model: &Model, channel: Channel, texts: &[&Text]) -> (f32, f32) {
             .copied()
             .unwrap_or(f32::MAX)
     };
-    (above(LOW[channel.index()]), above(HIGH[channel.index()]))
+    (above(shares.0), above(shares.1))
 }
 
 /// Area under the curve: the chance that an attack scores above a harmless text.

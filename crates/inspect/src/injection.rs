@@ -3,6 +3,7 @@
 
 pub mod features;
 pub mod generate;
+mod lexicon;
 pub mod linear;
 pub mod model;
 pub mod number;

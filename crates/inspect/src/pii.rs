@@ -6,6 +6,7 @@
 mod ids;
 mod money;
 mod names;
+mod near;
 mod phone;
 mod scan;
 

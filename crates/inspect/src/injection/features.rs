@@ -3,10 +3,12 @@
 //! A token is a word, one sign of a script without spaces, or a run of punctuation. Each token brings the buckets of
 //! the n-grams that end in it, so the sum over a unit is a difference of two prefix sums.
 
+use super::lexicon::{Kind, Look, START};
+
 /// Buckets of the embedding table.
 pub const BUCKETS: usize = 1 << 16;
 /// Most n-grams that end in one token.
-pub const GRAMS: usize = 8;
+pub const GRAMS: usize = 11;
 /// A word longer than this is an id or an encoding, and stands as its shape.
 const LONG: usize = 28;
 /// A unit has at least this many tokens, unless the text has fewer.
@@ -24,6 +26,8 @@ pub struct Token {
     /// Buckets, of which `count` are set.
     grams: [u32; GRAMS],
     count: u8,
+    /// How many of them, the last ones, are of kinds of words.
+    kinds: u8,
     ends_unit: bool,
 }
 
@@ -32,6 +36,15 @@ impl Token {
     #[must_use]
     pub fn grams(&self) -> &[u32] {
         self.grams.get(..usize::from(self.count)).unwrap_or(&[])
+    }
+
+    /// The buckets of the word, of it and the one before, and of kinds of words.
+    pub(super) fn telling(&self) -> impl Iterator<Item = u32> {
+        let (words, kinds) = self
+            .grams()
+            .split_at_checked(usize::from(self.count - self.kinds))
+            .unwrap_or_default();
+        words.iter().take(2).chain(kinds).copied()
     }
 
     fn add(&mut self, hash: u64) {
@@ -44,6 +57,18 @@ impl Token {
 }
 
 impl Token {
+    /// Without n-grams.
+    const fn at(start: usize, end: usize) -> Self {
+        Self {
+            start: start as u32,
+            end: end as u32,
+            grams: [0; GRAMS],
+            count: 0,
+            kinds: 0,
+            ends_unit: false,
+        }
+    }
+
     /// The n-grams that end in this word, after the two words before it.
     fn add_all(&mut self, hashed: &Hashed, before: u64, before2: u64) {
         self.add(seal(1, hashed.whole));
@@ -62,6 +87,42 @@ impl Token {
     }
 }
 
+/// The kinds of the last words that have one, and how far back they are.
+#[derive(Clone, Copy, Default)]
+struct Kinds {
+    last: u64,
+    before: u64,
+    since: u32,
+}
+
+/// Words between two that speak to each other.
+const REACH: u32 = 6;
+
+impl Kinds {
+    /// Adds the n-grams of kinds that end in this word.
+    fn step(&mut self, token: &mut Token, kind: Option<Kind>, first: bool) {
+        self.since += 1;
+        if self.since > REACH {
+            (self.last, self.before) = (0, 0);
+        }
+        let Some(kind) = kind else { return };
+        let kind = kind as u64;
+        let count = token.count;
+        token.add(seal(8, kind));
+        if first {
+            token.add(seal(9, kind));
+        }
+        if self.last != 0 {
+            token.add(seal(10, self.last << 8 | kind));
+        }
+        if self.before != 0 {
+            token.add(seal(11, self.before << 16 | self.last << 8 | kind));
+        }
+        token.kinds = token.count - count;
+        (self.before, self.last, self.since) = (self.last, kind, 0);
+    }
+}
+
 /// Tokens `first..last` of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unit {
@@ -71,7 +132,7 @@ pub struct Unit {
     pub last: usize,
 }
 
-const fn mix(hash: u64, value: u64) -> u64 {
+pub(super) const fn mix(hash: u64, value: u64) -> u64 {
     let mixed = (hash ^ value).wrapping_mul(0x9fb2_1c65_1e98_df25);
     mixed ^ (mixed >> 29)
 }
@@ -124,18 +185,21 @@ struct Hashed {
     prefix: Option<u64>,
     suffix: Option<u64>,
     shout: bool,
+    kind: Option<Kind>,
 }
 
 fn hash_word(word: &str) -> Hashed {
-    let mut whole = 0xcbf2_9ce4_8422_2325_u64;
+    let mut whole = START;
     if word.len() > LONG {
         return Hashed {
             whole: mix(whole, 1),
             prefix: None,
             suffix: None,
             shout: false,
+            kind: None,
         };
     }
+    let mut look = Look::new();
     let (mut count, mut prefix, mut digits) = (0_usize, None, false);
     let mut tail = [0_u64; 3];
     let (mut upper, mut lower) = (0_usize, 0_usize);
@@ -145,6 +209,7 @@ fn hash_word(word: &str) -> Hashed {
         if count == 4 {
             *prefix = Some(*whole);
         }
+        look.step(count, *whole);
         tail = [tail[1], tail[2], c];
     };
     for c in word.chars() {
@@ -172,6 +237,7 @@ fn hash_word(word: &str) -> Hashed {
         prefix: prefix.filter(|_| long),
         suffix: long.then(|| tail.iter().fold(7, |hash, c| mix(hash, *c))),
         shout: upper >= 3 && lower == 0,
+        kind: look.end(whole),
     }
 }
 
@@ -181,11 +247,14 @@ pub fn tokenize(text: &str) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::with_capacity(text.len() / 4 + 1);
     let (mut before, mut before2) = (1_u64, 2_u64);
     let mut chars = text.char_indices().peekable();
-    let mut newline = false;
+    let (mut newline, mut fresh, mut alone) = (false, true, None);
+    let mut kinds = Kinds::default();
     while let Some((start, c)) = chars.next() {
         let kind = class(c);
         if kind == Class::Space {
+            alone = None;
             if c == '\n' {
+                fresh = true;
                 if newline && let Some(last) = tokens.last_mut() {
                     last.ends_unit = true;
                 }
@@ -217,18 +286,19 @@ pub fn tokenize(text: &str) -> Vec<Token> {
                     prefix: None,
                     suffix: None,
                     shout: false,
+                    kind: None,
                 }
             }
             _ => hash_word(word),
         };
-        let mut token = Token {
-            start: start as u32,
-            end: end as u32,
-            grams: [0; GRAMS],
-            count: 0,
-            ends_unit: false,
-        };
+        let mut token = Token::at(start, end);
         token.add_all(&hashed, before, before2);
+        let pair = alone
+            .filter(|_| kind == Class::Alone)
+            .and_then(|alone| Look::pair(alone, c));
+        kinds.step(&mut token, pair.or(hashed.kind), fresh);
+        alone = (kind == Class::Alone).then_some(c);
+        fresh = kind == Class::Sign && !matches!(c, ',' | '-' | '\'' | '(' | '/' | '@' | '_');
         token.ends_unit = kind == Class::Sign
             && matches!(
                 c,

@@ -1,6 +1,7 @@
 //! Attack data of our own making, drawn anew from a seed: what the public sets lack most is instructions inside
 //! documents, mail and tool answers, poisoned descriptions, other languages, and harmless text that looks like an attack.
 
+mod more;
 mod phrases;
 
 use super::number::Draw;
@@ -33,10 +34,10 @@ const HOST_MOST: usize = 2500;
 #[must_use]
 pub fn make(draw: &mut Draw, stock: &Stock<'_>) -> Made {
     match draw.below(100) {
-        0..=61 => inside(draw, stock),
-        62..=73 => role(draw),
-        74..=81 => direct(draw, stock),
-        82..=91 => harmless(draw, stock),
+        0..=51 => inside(draw, stock),
+        52..=61 => role(draw),
+        62..=69 => direct(draw, stock),
+        70..=90 => harmless(draw, stock),
         _ => good_role(draw),
     }
 }
@@ -55,7 +56,12 @@ fn inside(draw: &mut Draw, stock: &Stock<'_>) -> Made {
     };
     let payload = if channel == Channel::Description {
         let inner = upper(&instruction(draw, stock));
-        let frame = draw.pick(phrases::DESCRIPTIONS).copied().unwrap_or("{}");
+        let list = if draw.chance(0.5) {
+            more::DESCRIPTIONS
+        } else {
+            phrases::DESCRIPTIONS
+        };
+        let frame = draw.pick(list).copied().unwrap_or("{}");
         fill(draw, &frame.replacen("{}", &inner, 1))
     } else {
         wrapped(draw, stock)
@@ -139,15 +145,19 @@ fn wrapped(draw: &mut Draw, stock: &Stock<'_>) -> String {
         let code = draw_phrase(draw, phrases::CODE);
         return fill(draw, code);
     }
+    if draw.chance(0.08) {
+        let whole = draw_phrase(draw, more::ABROAD);
+        return fill(draw, whole);
+    }
     let inner = instruction(draw, stock);
-    if draw.chance(0.45) {
+    if draw.chance(0.42) {
         // Bare: nothing but the instruction gives it away.
         return upper(&inner);
     }
-    let list = if draw.chance(0.12) {
-        phrases::FOREIGN
-    } else {
-        phrases::WRAPPERS
+    let list = match draw.below(20) {
+        0..=1 => phrases::FOREIGN,
+        2..=7 => more::VOICES,
+        _ => phrases::WRAPPERS,
     };
     let frame = draw.pick(list).copied().unwrap_or("{}");
     let frame = if draw.chance(0.12) {
@@ -307,11 +317,26 @@ fn good_role(draw: &mut Draw) -> Made {
 
 /// Ordinary text with the words of attacks.
 fn harmless(draw: &mut Draw, stock: &Stock<'_>) -> Made {
-    let sentence = draw_phrase(draw, phrases::TRIGGERS);
-    let sentence = fill(draw, sentence);
+    let list = match draw.below(10) {
+        0..=4 => phrases::TRIGGERS,
+        5..=6 => more::ABROAD_HARMLESS,
+        _ => more::ABOUT,
+    };
+    let sentence = draw_phrase(draw, list);
+    let mut sentence = fill(draw, sentence);
+    if draw.chance(0.3) {
+        let more = draw_phrase(draw, list);
+        sentence = format!("{sentence} {}", fill(draw, more));
+    }
     if draw.chance(0.5) {
         let channel = *draw
-            .pick(&[Channel::User, Channel::Document, Channel::Mail])
+            .pick(&[
+                Channel::User,
+                Channel::Document,
+                Channel::Mail,
+                Channel::System,
+                Channel::Description,
+            ])
             .unwrap_or(&Channel::User);
         return Made {
             text: sentence,

@@ -28,11 +28,7 @@ pub type Bag = Vec<(u32, f32)>;
 #[must_use]
 pub fn bag(text: &str, tokens: &[Token]) -> Bag {
     let mut all: Vec<u32> = Vec::with_capacity(text.len() * 3 + tokens.len() * 4);
-    all.extend(
-        tokens
-            .iter()
-            .flat_map(|token| token.grams().iter().take(2).copied()),
-    );
+    all.extend(tokens.iter().flat_map(Token::telling));
     let bytes = text.as_bytes();
     let mut word = [b' '; 5];
     let mut length = 0_usize;

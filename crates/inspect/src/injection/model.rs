@@ -20,7 +20,7 @@ const SIZES: usize = 3;
 /// How much the linear part counts, by channel: an instruction in a document is a small part of its vocabulary.
 pub const SHARES: [f32; Channel::COUNT] = [3.0, 2.0, 0.25, 0.25, 1.0, 1.0];
 /// First bytes of a stored model.
-const MAGIC: &[u8; 8] = b"BZINJ\x00\x00\x01";
+const MAGIC: &[u8; 8] = b"BZINJ\x00\x00\x02";
 
 /// A dense network of `I` inputs, `A` and `B` neurons and one output, row by row.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,17 +112,14 @@ impl<const I: usize, const A: usize, const B: usize> Head<I, A, B> {
 /// Sum of products in eight lanes: always in the same order, so equal on every machine.
 fn dot(one: &[f32], two: &[f32]) -> f32 {
     let mut lanes = [0.0_f32; 8];
-    let (ones, twos) = (one.chunks_exact(8), two.chunks_exact(8));
-    let rest: f32 = ones
-        .remainder()
-        .iter()
-        .zip(twos.remainder())
-        .map(|(a, b)| a * b)
-        .sum();
-    for (a, b) in ones.zip(twos) {
-        for (lane, (a, b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
-            *lane += a * b;
+    let ((ones, rest1), (twos, rest2)) = (one.as_chunks::<8>(), two.as_chunks::<8>());
+    let rest: f32 = rest1.iter().zip(rest2).map(|(a, b)| a * b).sum();
+    for (a, b) in ones.iter().zip(twos) {
+        let mut sums = lanes;
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += a * b;
         }
+        lanes = sums;
     }
     lanes.iter().sum::<f32>() + rest
 }
@@ -152,12 +149,18 @@ impl Scene {
             sum.map(|value| value * scale)
         };
         let (unit, near, text) = (scaled(&self.unit), scaled(&self.near), scaled(&self.text));
+        let mut product = unit;
+        for (out, text) in product.iter_mut().zip(&text) {
+            *out *= text;
+        }
         let channel = Channel::ALL.map(|channel| f32::from(u8::from(channel == self.channel)));
-        let product = unit.iter().zip(&text).map(|(unit, text)| unit * text);
-        let values = unit.iter().chain(&near).chain(&text).copied().chain(product);
-        let values = values.chain(channel).chain(self.sizes);
-        for (out, value) in input.iter_mut().zip(values) {
-            *out = value;
+        let mut rest = input.as_mut_slice();
+        for values in [&unit[..], &near, &text, &product, &channel, &self.sizes] {
+            let Some((here, after)) = rest.split_at_mut_checked(values.len()) else {
+                break;
+            };
+            here.copy_from_slice(values);
+            rest = after;
         }
         input
     }
@@ -439,7 +442,7 @@ impl Model {
                 let at = *gram as usize * DIMS;
                 if let Some(row) = self.table.get(at..at + DIMS) {
                     for (out, value) in sum.iter_mut().zip(row) {
-                        *out += i32::from(*value);
+                        *out = out.wrapping_add(i32::from(*value));
                     }
                 }
                 count += 1;
@@ -465,7 +468,7 @@ pub fn sizes(unit: Unit, at: usize, units: usize) -> [f32; SIZES] {
 
 fn join(sum: &mut ([i32; DIMS], u32), other: &([i32; DIMS], u32), sign: i32) {
     for (out, value) in sum.0.iter_mut().zip(&other.0) {
-        *out += value * sign;
+        *out = out.wrapping_add(value.wrapping_mul(sign));
     }
     if sign > 0 {
         sum.1 += other.1;

@@ -60,7 +60,7 @@ impl Default for Options {
             linear_epochs: 4,
             seed: 1,
             source_most: 700,
-            made: 7000,
+            made: 10_000,
             dropout: 0.25,
             text_dropout: 0.3,
             text_rate: 0.0,
@@ -157,16 +157,17 @@ pub struct Calibrated {
 }
 
 /// Parts that the harmless sources are dealt into for calibration.
-const FOLDS: usize = 2;
+const FOLDS: usize = 4;
 /// Most texts of one source that calibrate, so that one source does not set a channel's threshold alone.
 const CALIBRATE_MOST: usize = 600;
 /// Share of harmless texts above the low threshold, by channel. Tools answer often, so theirs is the lowest.
-pub const LOW: [f32; Channel::COUNT] = [0.01, 0.003, 0.01, 0.01, 0.01, 0.01];
+pub const LOW: [f32; Channel::COUNT] = [0.01, 0.002, 0.01, 0.01, 0.01, 0.01];
 /// And above the high one.
 pub const HIGH: [f32; Channel::COUNT] = [0.001, 0.0005, 0.001, 0.001, 0.001, 0.001];
 
-/// Share of one source's texts that may lie above the low threshold: a source may be about attacks.
-const HARD_LOW: f32 = 0.05;
+/// Share of one source's texts that may lie above the low threshold, by channel: a source may be about attacks. A document
+/// that quotes attacks holds attacks, so there it is more.
+pub const HARD_LOW: [f32; Channel::COUNT] = [0.04, 0.05, 0.08, 0.08, 0.08, 0.05];
 /// And above the high one.
 const HARD_HIGH: f32 = 0.02;
 
@@ -241,7 +242,7 @@ pub fn ship(rows: &[Row], options: &Options) -> (Model, Vec<Calibrated>) {
         .zip(&scores)
         .map(|(channel, sources)| {
             let at = channel.index();
-            let low = limit(sources, item(&LOW, at), HARD_LOW);
+            let low = limit(sources, item(&LOW, at), item(&HARD_LOW, at));
             let high = limit(sources, item(&HIGH, at), HARD_HIGH).max(low + 0.5);
             Calibrated {
                 channel,

@@ -5,6 +5,8 @@
 
 mod check;
 
+use std::sync::LazyLock;
+
 pub(super) use check::luhn;
 use check::{
     ar_cuit, at_social, au_medicare, au_tfn, baltic, be_national, bg_egn, br_cnpj, br_cpf, ca_sin, ch_ahv,
@@ -59,6 +61,59 @@ const fn id(
         check,
         needs,
     }
+}
+
+/// Most digits in a row that are told apart.
+const LEAD: usize = 20;
+
+/// Which kinds a number may be by how many digits it starts with.
+struct Starts {
+    /// Nothing goes on behind them.
+    closed: Vec<Vec<&'static Id>>,
+    /// A sign or a letter does.
+    open: Vec<Vec<&'static Id>>,
+    /// Kinds that start with a letter.
+    lettered: Vec<&'static Id>,
+}
+
+static STARTS: LazyLock<Starts> = LazyLock::new(|| {
+    let (lettered, digits): (Vec<&Id>, Vec<&Id>) = IDS.iter().partition(|id| id.shape.starts_with('A'));
+    let lead = |shape: &str| shape.bytes().take_while(|sign| *sign == b'0').count();
+    let dense = |shape: &str| {
+        shape
+            .bytes()
+            .filter(|sign| matches!(sign, b'0' | b'A' | b'*'))
+            .count()
+    };
+    let of = |fits: &dyn Fn(usize, &str) -> bool| {
+        let of_lead = |count| {
+            let may = |id: &&Id| fits(count, id.shape) || (!id.style.is_empty() && fits(count, id.style));
+            digits.iter().copied().filter(may).collect()
+        };
+        (0..=LEAD).map(of_lead).collect()
+    };
+    Starts {
+        closed: of(&|count, shape| count == dense(shape)),
+        open: of(&|count, shape| lead(shape) <= count && count <= dense(shape)),
+        lettered,
+    }
+});
+
+/// The kinds that what starts here may be, in the order of [`IDS`].
+pub(super) fn may(rest: &[u8], letters: bool) -> &'static [&'static Id] {
+    if letters {
+        return &STARTS.lettered;
+    }
+    let count = rest
+        .iter()
+        .take(LEAD)
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let goes_on = rest
+        .get(count)
+        .is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'-' | b'+' | b'.' | b'/'));
+    let list = if goes_on { &STARTS.open } else { &STARTS.closed };
+    list.get(count).map_or(&[], Vec::as_slice)
 }
 
 /// All kinds. Sources are the issuing offices' publications and ISO 7064; each is named after its country.

@@ -3,8 +3,11 @@
 //! Names of people are an open set: this finds a listed given name with a capitalised word behind it, or a title with
 //! one, and street lines of a known build. It misses most names of most cultures, and says so in the documentation.
 
-use crate::safe::{item, prior};
+use crate::safe::{item, next, prior};
 use std::ops::Range;
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
 
 /// Given names that are common somewhere and seldom an ordinary word.
 const GIVEN: &[&str] = &[
@@ -348,12 +351,44 @@ const STREETS_BEFORE: &[&str] = &[
     "viale",
 ];
 
+/// First letters and lengths of listed names and titles: a bit for each length, by letter. Most words have neither.
+struct May([u32; 26]);
+
+impl May {
+    fn of(word: &str) -> (usize, u32) {
+        let first = word.bytes().next().unwrap_or_default().wrapping_sub(b'A');
+        (usize::from(first), 1 << word.len().min(31))
+    }
+
+    fn has(&self, word: &str) -> bool {
+        let (first, length) = Self::of(word);
+        item(&self.0, first) & length != 0
+    }
+}
+
+static MAY: LazyLock<May> = LazyLock::new(|| {
+    let mut may = May([0; 26]);
+    for word in GIVEN.iter().chain(TITLES) {
+        let (first, length) = May::of(word);
+        if let Some(lengths) = may.0.get_mut(first) {
+            *lengths |= length;
+        }
+    }
+    may
+});
+
 /// Finds names: where, and how sure in thousandths.
 pub(super) fn people(text: &str, found: &mut Vec<(Range<usize>, u16)>) {
     let words = capitalised(text);
     let mut at = 0;
     while let Some(range) = words.get(at) {
+        // A name alone is no finding, so what stands alone needs no look into the list.
+        let beside = words.get(at + 1).is_some_and(|next| next.start - range.end <= 5);
         let word = text.get(range.clone()).unwrap_or_default();
+        if !beside || !MAY.has(word) {
+            at += 1;
+            continue;
+        }
         let title = TITLES.contains(&word);
         let given = !title && GIVEN.binary_search_by(|name| name.cmp(&word)).is_ok();
         if !title && !given {
@@ -391,12 +426,12 @@ fn capitalised(text: &str) -> Vec<Range<usize>> {
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
-        let byte = item(bytes, at);
+        at = next(bytes, at, |byte| byte.is_ascii_uppercase());
         let boundary = at == 0
             || !(prior(bytes, at).is_ascii_alphanumeric()
                 || prior(bytes, at) >= 0x80
                 || matches!(prior(bytes, at), b'_' | b'/' | b'@' | b'.'));
-        if !byte.is_ascii_uppercase() || !boundary {
+        if at >= bytes.len() || !boundary {
             at += 1;
             continue;
         }
@@ -418,6 +453,14 @@ fn capitalised(text: &str) -> Vec<Range<usize>> {
     }
     words
 }
+
+/// Every word that makes a line one of a street, so that most lines cost one look.
+static LINES: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .build(STREETS_OTHER.iter().chain(STREETS_BEFORE))
+        .ok()
+});
 
 /// A street line that holds the house number at `number`: its range.
 pub(super) fn street(text: &str, number: Range<usize>) -> Option<Range<usize>> {
@@ -446,6 +489,11 @@ pub(super) fn street(text: &str, number: Range<usize>) -> Option<Range<usize>> {
         }
     }
     // Lange Straße 12, and Rue du Nom 12
+    if !matches!(before.as_bytes(), [.., last, b' '] if last.is_ascii_alphabetic() || *last == b'.' || *last >= 0x80)
+        || !LINES.as_ref().is_some_and(|lines| lines.is_match(before))
+    {
+        return None;
+    }
     let line = before.rsplit(['\n', ',', '"', ';', '.']).next().unwrap_or(before);
     let name = line.trim_end();
     let lower = name.to_lowercase();

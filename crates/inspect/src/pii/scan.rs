@@ -7,13 +7,12 @@ use std::sync::LazyLock;
 use aho_corasick::AhoCorasick;
 
 use super::ids::{self, Needs};
+use super::near::{ANNOUNCE, announced, automaton, speaks, spoken};
 use super::{Kind, Personal, money, names, phone};
-use crate::safe::{item, part, prior};
+use crate::safe::{item, next, part, prior};
 
 /// Longest run of digits and separators that is looked at.
 const RUN_MOST: usize = 48;
-/// How far before a number a word may announce it.
-const ANNOUNCE: usize = 40;
 /// Most findings of one text.
 const FOUND_MOST: usize = 5000;
 
@@ -72,28 +71,6 @@ static CARDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     ])
 });
 
-fn automaton(words: &[&str]) -> Option<AhoCorasick> {
-    AhoCorasick::builder()
-        .ascii_case_insensitive(true)
-        .build(words)
-        .ok()
-}
-
-/// Whether one of an automaton's words stands shortly before a place; a short one only as a whole word.
-fn speaks(words: &LazyLock<Option<AhoCorasick>>, text: &str, at: usize) -> bool {
-    let from = text.ceil_char_boundary(at.saturating_sub(ANNOUNCE));
-    let (Some(words), Some(before)) = (words.as_ref(), text.get(from..at)) else {
-        return false;
-    };
-    words.find_iter(before).any(|hit| {
-        let letter = |at: Option<usize>| {
-            at.and_then(|at| before.as_bytes().get(at))
-                .is_some_and(u8::is_ascii_alphabetic)
-        };
-        hit.len() > 4 || !(letter(hit.start().checked_sub(1)) || (hit.len() < 4 && letter(Some(hit.end()))))
-    })
-}
-
 fn plain(kind: Kind, range: Range<usize>, score: u16) -> Personal {
     Personal {
         kind,
@@ -101,25 +78,6 @@ fn plain(kind: Kind, range: Range<usize>, score: u16) -> Personal {
         range,
         score,
     }
-}
-
-/// Whether one of the words stands shortly before a place. A word matches at its start only.
-fn announced(text: &str, at: usize, words: &[&str]) -> bool {
-    let from = text.ceil_char_boundary(at.saturating_sub(ANNOUNCE));
-    let Some(before) = text.get(from..at) else {
-        return false;
-    };
-    let before = before.to_lowercase();
-    words.iter().any(|word| {
-        before.match_indices(word).any(|(at, _)| {
-            let left = before.get(..at).and_then(|head| head.chars().next_back());
-            let right = before.get(at + word.len()..).and_then(|tail| tail.chars().next());
-            // Short words only whole, longer ones also as a part: "steuer" in "Steuernummer".
-            let whole = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
-            !left.is_some_and(|c| c.is_ascii_alphabetic() && word.len() < 5)
-                && (word.len() >= 4 || whole(right))
-        })
-    })
 }
 
 /// E-mail addresses (RFC 5321, dot-atoms; and internationalised ones).
@@ -198,10 +156,10 @@ impl<'a> Run<'a> {
 fn numbers(text: &str, found: &mut Vec<Personal>) {
     let bytes = text.as_bytes();
     let mut at = 0;
-    while at < bytes.len() {
-        if !item(bytes, at).is_ascii_digit() {
-            at += 1;
-            continue;
+    loop {
+        at = next(bytes, at, |byte| byte.is_ascii_digit());
+        if at >= bytes.len() {
+            break;
         }
         let mut end = at + 1;
         let (mut digits, mut gap) = (1, 0);
@@ -278,7 +236,10 @@ fn number(text: &str, range: Range<usize>, digits: usize, found: &mut Vec<Person
     {
         found.push(plain(Kind::Address, street, 600));
     }
-    if !coordinates(text, &run, before, found) && !ip4(&run, found) && digits >= 5 {
+    let dots = run.spelt().bytes().filter(|byte| *byte == b'.').count();
+    if (dots == 0 || !coordinates(text, &run, before, found) && (dots < 3 || !ip4(&run, found)))
+        && digits >= 5
+    {
         birth(&run, found);
         cards(&run, found);
         phones(text, &run, before, digits, found);
@@ -338,7 +299,11 @@ fn phones(text: &str, run: &Run<'_>, before: Option<u8>, digits: usize, found: &
         .checked_sub(1)
         .and_then(|at| text.as_bytes().get(at))
         .copied();
-    if matches!(sign, Some(b'.' | b'-' | b'/' | b'#' | b'$' | b',' | b'=' | b'_')) && sign != Some(b'=') {
+    // A comma stands between fields, unless digits before it make it a part of one number.
+    let goes_on = sign == Some(b',')
+        && before != Some(b'+')
+        && prior(text.as_bytes(), start.saturating_sub(1)).is_ascii_digit();
+    if goes_on || matches!(sign, Some(b'.' | b'-' | b'/' | b'#' | b'$' | b'_')) {
         return;
     }
     let Some(spelt) = text.get(start..run.range.end) else {
@@ -422,7 +387,8 @@ fn shaped_from(text: &str, digit: usize, letters: bool, found: &mut Vec<Personal
     {
         return;
     }
-    for id in ids::IDS.iter().filter(|id| id.shape.starts_with('A') == letters) {
+    let (from, near) = spoken(text, start);
+    for id in ids::may(part(bytes, start..), letters) {
         let styled = !id.style.is_empty();
         let hit = if styled {
             fit(bytes, start, id.style).map(|end| (end, true))
@@ -447,7 +413,7 @@ fn shaped_from(text: &str, digit: usize, letters: bool, found: &mut Vec<Personal
         }
         // Digits alone are in style only with their signs.
         let signs = (in_style && end - start > dense.len()) || id.shape.contains(['A', '*']);
-        let said = announced(text, start, id.words);
+        let said = announced(near, start - from, id.words);
         let score = match (id.needs, signs, said) {
             (_, _, true) => 950,
             (Needs::Nothing, true, _) => 800,

@@ -200,6 +200,24 @@ fn phones_in_text() {
 }
 
 #[test]
+fn a_word_announces_the_next_number_alone() {
+    let text = "SSN: 310-62-3271\n{\"order\": \"836733911\"}";
+    let found: Vec<&str> = find(text)
+        .iter()
+        .filter(|one| one.what == "us_ssn")
+        .filter_map(|one| text.get(one.range.clone()))
+        .collect();
+    assert_eq!(found, ["310-62-3271"]);
+}
+
+#[test]
+fn fields_between_commas_are_read() {
+    check("phone,+65 6671 4092,home", Kind::Phone, &["+65 6671 4092"]);
+    check("phone,970.705.0293,home", Kind::Phone, &["970.705.0293"]);
+    check("sum 1,234,567 and 12,212 736 5000", Kind::Phone, &[]);
+}
+
+#[test]
 fn births_places_and_names() {
     check(
         "Born 1980-05-17 in Lyon; meeting 2024-05-17",

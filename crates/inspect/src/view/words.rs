@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::map::Map;
 use super::{Form, Found};
@@ -46,6 +46,8 @@ static DISGUISED: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
         .collect();
     AhoCorasick::builder()
         .ascii_case_insensitive(true)
+        .kind(Some(AhoCorasickKind::DFA))
+        .prefilter(false)
         .build(rot.into_iter().chain(back))
         .ok()
 });

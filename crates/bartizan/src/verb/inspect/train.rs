@@ -28,7 +28,7 @@ struct Line {
 pub(super) fn run(out: Output, data: &Path, path: &Path, seed: u64) -> Result<Exit, Failure> {
     let rows = rows(&data.join("injection").join("train.jsonl.gz"))?;
     out.remark(&format!(
-        "{} texts; three models are trained, which takes minutes",
+        "{} texts; five models are trained, which takes minutes",
         rows.len()
     ));
     let (model, calibrated) = ship(
