@@ -259,7 +259,11 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
                 Ok(())
             }
             op::EMPTY_DICT | op::EMPTY_LIST | op::EMPTY_SET => self.container(),
-            op::SHORT_BINUNICODE | op::SHORT_BINSTRING => {
+            op::SHORT_BINUNICODE => {
+                let length = u64::from(self.feed.byte()?);
+                self.unicode(length)
+            }
+            op::SHORT_BINSTRING => {
                 let length = u64::from(self.feed.byte()?);
                 self.text(length)
             }
@@ -345,13 +349,17 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
                 let value = self.top()?;
                 self.push(value)
             }
-            op::BINUNICODE | op::BINSTRING => {
+            op::BINUNICODE => {
+                let length = u32::from_le_bytes(self.feed.array()?);
+                self.unicode(u64::from(length))
+            }
+            op::BINSTRING => {
                 let length = u32::from_le_bytes(self.feed.array()?);
                 self.text(u64::from(length))
             }
             op::BINUNICODE8 => {
                 let length = u64::from_le_bytes(self.feed.array()?);
-                self.text(length)
+                self.unicode(length)
             }
             op::SHORT_BINBYTES => {
                 let length = u64::from(self.feed.byte()?);
@@ -487,11 +495,19 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
             },
             op::INT | op::LONG => {
                 self.note_magic(&line);
+                if whole && !super::escape::integer(&line) {
+                    self.malformed("a number that is none");
+                }
                 let number = super::escape::index(line.strip_suffix(b"L").unwrap_or(&line), whole);
                 self.last_int = number;
                 self.push(number.map_or(Value::DATA, Value::int))
             }
-            op::FLOAT => self.push(Value::DATA),
+            op::FLOAT => {
+                if whole && !super::escape::float(&line) {
+                    self.malformed("a number that is none");
+                }
+                self.push(Value::DATA)
+            }
             op::STRING if whole => match super::escape::string(&line) {
                 Some(text) => {
                     let value = self.texts.push(&text);
@@ -503,6 +519,9 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
                 None => Err(Halt::State("a string without its quotes")),
             },
             op::UNICODE if whole => {
+                if !super::escape::unescapes(&line) {
+                    self.malformed("a text with a broken escape");
+                }
                 let value = match super::escape::unicode(&line) {
                     Some(text) => self.texts.push(&text),
                     None => Value::DATA,
@@ -541,6 +560,26 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
         } else {
             Err(Halt::Limit)
         }
+    }
+
+    /// An argument that CPython can't read: it stops here. Looser readers go on, and so do we.
+    fn malformed(&mut self, what: &'static str) {
+        if !self.context.probing {
+            let why = format!("CPython stops at {what}; what follows was looked at all the same");
+            self.scan
+                .find(&rule::BREAKS, Verdict::Unknown, self.at, "argument", why);
+        }
+    }
+
+    /// Reads a text of `length` bytes in UTF-8. A text beyond what the feed holds at once is not checked for it.
+    #[inline]
+    fn unicode(&mut self, length: u64) -> Step {
+        let count = usize::try_from(length).unwrap_or(usize::MAX);
+        let ahead = self.feed.peek(count)?;
+        if ahead.len() == count && !super::escape::decodes(ahead) {
+            self.malformed("a text that is not UTF-8");
+        }
+        self.text(length)
     }
 
     /// Reads a text of `length` bytes.
