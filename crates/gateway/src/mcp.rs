@@ -410,8 +410,11 @@ async fn stream(
     let () = permit.spend();
     let release = passage.answered(AnswerFacts::default())?;
     let messages = session.listen();
-    passage.finish();
-    Ok(answer(Reply::Stream { release, messages }))
+    Ok(answer(Reply::Stream {
+        release,
+        messages,
+        open: Some(flow::Open::new(passage, None)),
+    }))
 }
 
 fn answer(reply: Reply) -> Response<AgentBody> {
@@ -448,11 +451,22 @@ fn answer(reply: Reply) -> Response<AgentBody> {
             }
             response
         }
-        Reply::Stream { release, messages } => {
+        Reply::Stream {
+            release,
+            messages,
+            open,
+        } => {
             let mut ticks = tokio::time::interval(KEEP_ALIVE);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             ticks.reset();
-            let mut response = Response::new(AgentBody::stream(release, Events { messages, ticks }));
+            let mut response = Response::new(AgentBody::stream(
+                release,
+                Events {
+                    messages,
+                    ticks,
+                    open,
+                },
+            ));
             let headers = response.headers_mut();
             headers.insert(
                 header::CONTENT_TYPE,
@@ -490,6 +504,7 @@ fn told(
 struct Events {
     messages: mpsc::Receiver<Message>,
     ticks: Interval,
+    open: Option<flow::Open>,
 }
 
 impl http_body::Body for Events {
@@ -503,6 +518,9 @@ impl http_body::Body for Events {
         match self.messages.poll_recv(context) {
             Poll::Ready(Some(message)) => {
                 self.ticks.reset();
+                if let Some(open) = &mut self.open {
+                    open.released(&message.bytes);
+                }
                 return Poll::Ready(Some(Ok(Frame::data(flow::event(&message.bytes)))));
             }
             Poll::Ready(None) => return Poll::Ready(None),

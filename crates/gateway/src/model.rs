@@ -2,6 +2,7 @@
 //! on first. Unary here, streamed in `stream`.
 
 mod proposals;
+mod retries;
 mod routes;
 mod stream;
 
@@ -126,7 +127,7 @@ pub(crate) async fn call(
             .outbound(
                 &target.upstream,
                 (Method::POST, endpoint.path(api)),
-                head,
+                (head, &caller.principal),
                 sent,
                 &shared.secrets,
             )
@@ -454,7 +455,7 @@ pub(crate) async fn list(
         .outbound(
             &upstream,
             (Method::GET, "/v1/models"),
-            head,
+            (head, &caller.principal),
             Bytes::new(),
             &shared.secrets,
         )

@@ -14,7 +14,7 @@ use std::{
 };
 
 use bartizan_gateway::config::{Reach, Server};
-use bartizan_types::{Code, ServerName};
+use bartizan_types::{Action, Code, RecordKind, ServerName};
 use http::Method;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -316,6 +316,15 @@ async fn a_stream_that_a_server_leaves_open_after_its_answer_is_closed() {
 
 /// Notices that come by an open stream, up to this many.
 async fn notices(answer: http::Response<hyper::body::Incoming>, wanted: usize) -> Vec<Value> {
+    let heard = heard(answer, wanted).await;
+    heard
+        .iter()
+        .map(|data| serde_json::from_str(data).unwrap())
+        .collect()
+}
+
+/// The same, byte for byte.
+async fn heard(answer: http::Response<hyper::body::Incoming>, wanted: usize) -> Vec<String> {
     let mut body = answer.into_body();
     let (mut text, mut found) = (String::new(), Vec::new());
     while found.len() < wanted {
@@ -324,11 +333,46 @@ async fn notices(answer: http::Response<hyper::body::Incoming>, wanted: usize) -
         text.push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
         while let Some((one, rest)) = text.split_once("\n\n") {
             let data = one.lines().find_map(|line| line.strip_prefix("data: "));
-            found.extend(data.map(|data| serde_json::from_str(data).unwrap()));
+            found.extend(data.map(str::to_owned));
             text = rest.to_owned();
         }
     }
     found
+}
+
+/// Waits for the closing record that says exactly what was heard on a stream of this kind.
+async fn closed_with(gate: &Gated, action: Action, heard: &[String]) {
+    let all = heard.concat();
+    let transcript = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, all.as_bytes());
+    let mut answers = Vec::new();
+    for _ in 0..250 {
+        let stored = gate.records().await;
+        let records: Vec<_> = stored
+            .iter()
+            .filter_map(|stored| stored.record.as_ref())
+            .collect();
+        let opened: Vec<_> = records
+            .iter()
+            .filter(|record| record.facts.as_ref().is_some_and(|facts| facts.action == action))
+            .filter_map(|record| record.call)
+            .collect();
+        answers = records
+            .iter()
+            .filter(|record| {
+                record.kind == RecordKind::Closing && record.call.is_some_and(|id| opened.contains(&id))
+            })
+            .filter_map(|record| record.answer.clone())
+            .collect();
+        let said = answers.iter().filter(|answer| {
+            let hash = answer.transcript.as_ref().map(|hash| &hash.0[..]);
+            answer.bytes == all.len() as u64 && hash == Some(transcript.as_ref())
+        });
+        if said.count() == 1 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("no closing record of {action:?} says what was heard, {heard:?}: {answers:?}");
 }
 
 fn listening(message: &Value, later: Duration) -> Answer {
@@ -373,9 +417,10 @@ async fn an_agent_with_a_session_subscribes_at_a_server_without() {
         .ask("resources/subscribe", json!({"uri":"file:///a"}))
         .await;
     assert_eq!(done["result"], json!({}), "{done}");
-    let updates = notices(stream, 1).await;
+    let updates = heard(stream, 1).await;
+    closed_with(&gate, Action::Notify, &updates).await;
     assert_eq!(
-        updates[0],
+        serde_json::from_str::<Value>(&updates[0]).unwrap(),
         json!({"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"file:///a"}}),
         "the stream of ours behind it is nothing that the agent knows"
     );
@@ -405,7 +450,11 @@ async fn a_stream_of_notices_outlives_the_time_that_a_request_may_take() {
     let began = std::time::Instant::now();
     let stream = gate.open("/mcp", body.to_string(), &headers).await;
     assert_eq!(stream.status(), 200);
-    let got = notices(stream, 2).await;
+    let said = heard(stream, 2).await;
+    let got: Vec<Value> = said
+        .iter()
+        .map(|data| serde_json::from_str(data).unwrap())
+        .collect();
     assert!(
         began.elapsed() > Duration::from_secs(2),
         "the notice came after the timeout"
@@ -416,6 +465,7 @@ async fn a_stream_of_notices_outlives_the_time_that_a_request_may_take() {
         got[1]["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"],
         "l"
     );
+    closed_with(&gate, Action::SubscribeResource, &said).await;
 }
 
 /// As `gated`, with answers of at most this many bytes.

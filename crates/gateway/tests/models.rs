@@ -100,6 +100,38 @@ async fn the_provider_sees_its_own_key_and_never_the_agents() {
 }
 
 #[tokio::test]
+async fn a_retrys_key_is_the_agents_own_at_a_provider_that_all_share() {
+    let (gate, provider) = gated((0..5).map(|_| json(SAID)).collect(), OPEN).await;
+    let [own, other] = [&gate.key, &gate.others[0]].map(|key| format!("Bearer {key}"));
+    for (bearer, said) in [
+        (&own, "retry-1"),
+        (&own, "retry-1"),
+        (&other, "retry-1"),
+        (&own, "retry-2"),
+    ] {
+        let headers = [("authorization", bearer.as_str()), ("idempotency-key", said)];
+        assert_eq!(gate.send(CHAT, ASK, &headers).await.0, 200);
+    }
+    // Whoever learns what the provider was shown still can't say it.
+    let keys = || -> Vec<String> {
+        let seen = provider.seen.lock().unwrap();
+        let one = |name: &http::HeaderMap| name["idempotency-key"].to_str().unwrap().to_owned();
+        seen.iter().map(|seen| one(&seen.headers)).collect()
+    };
+    let learnt = keys()[0].clone();
+    let headers = [
+        ("authorization", other.as_str()),
+        ("idempotency-key", learnt.as_str()),
+    ];
+    assert_eq!(gate.send(CHAT, ASK, &headers).await.0, 200);
+    let keys = keys();
+    assert_eq!(keys[0], keys[1], "a retry is to be known as one");
+    let apart: std::collections::BTreeSet<_> = keys[1..].iter().collect();
+    assert_eq!(apart.len(), 4, "{keys:?}");
+    assert!(keys.iter().all(|key| !key.contains("retry")), "{keys:?}");
+}
+
+#[tokio::test]
 async fn an_empty_policy_forwards_nothing() {
     let (gate, provider) = gated(vec![json(SAID)], "").await;
     let (status, _, body) = gate.post(CHAT, ASK).await;

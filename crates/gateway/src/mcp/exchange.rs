@@ -110,6 +110,8 @@ pub(crate) enum Reply {
     Stream {
         release: Release,
         messages: mpsc::Receiver<Message>,
+        /// The passage of a stream that has no answer, only notices until somebody goes. Other streams close their own.
+        open: Option<Open>,
     },
     /// Taken, with nothing to say.
     Accepted,
@@ -125,6 +127,49 @@ impl Reply {
             session: None,
             room: None,
         }
+    }
+}
+
+/// The passage of a stream of notices, for as long as the stream lasts. Dropped, it is finished: such a stream ends when
+/// somebody goes, and its closing record then says what was handed to the agent until that moment.
+pub(crate) struct Open {
+    passage: Option<Passage<()>>,
+    transcript: digest::Context,
+    /// Keeps the stream from ending with the last of its servers.
+    _sender: Option<mpsc::Sender<Message>>,
+}
+
+impl Open {
+    /// Of a stream that has been released.
+    pub(super) fn new(passage: Passage<()>, sender: Option<mpsc::Sender<Message>>) -> Self {
+        Self {
+            passage: Some(passage),
+            transcript: digest::Context::new(&digest::SHA256),
+            _sender: sender,
+        }
+    }
+
+    /// One more message is handed to the agent's transport.
+    pub(super) fn released(&mut self, message: &[u8]) {
+        if let Some(passage) = &mut self.passage {
+            self.transcript.update(message);
+            let bytes = u64::try_from(message.len()).unwrap_or(u64::MAX);
+            passage.released.bytes = passage.released.bytes.saturating_add(bytes);
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let Some(mut passage) = self.passage.take() else {
+            return;
+        };
+        if passage.released.bytes > 0 {
+            let mut transcript = [0_u8; 32];
+            transcript.copy_from_slice(self.transcript.clone().finish().as_ref());
+            passage.released.transcript = Some(Digest(transcript));
+        }
+        passage.finish();
     }
 }
 

@@ -33,7 +33,7 @@ use crate::{
     },
 };
 
-pub(crate) use super::exchange::{Agent, Ctx, Message, Passed, Refused, Reply};
+pub(crate) use super::exchange::{Agent, Ctx, Message, Open, Passed, Refused, Reply};
 
 /// Rounds of questions one request may take (the SDKs stop at ten, too).
 const ROUNDS: u8 = 10;
@@ -433,7 +433,11 @@ impl Flight {
                     let release = passed.answered(AnswerFacts::default())?;
                     let (sender, messages) = mpsc::channel(OUTGOING);
                     tokio::spawn(self.stream(passed, first, sender));
-                    return Ok(Reply::Stream { release, messages });
+                    return Ok(Reply::Stream {
+                        release,
+                        messages,
+                        open: None,
+                    });
                 }
             }
         }

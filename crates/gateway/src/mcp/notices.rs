@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use super::{
     calls::{Asked, ask_server, facts, on_server, own_request, released, whose},
     conn::{Conn, Way},
-    flow::{Ctx, Flight, Message, Refused, Reply},
+    flow::{Ctx, Flight, Message, Open, Refused, Reply},
     open,
 };
 use crate::upstream;
@@ -160,11 +160,11 @@ pub(crate) async fn listen(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused
     let _first = sender.try_send(Message::with(acknowledged(&filter, &agreed), None));
     let release = passage.answered(AnswerFacts::default())?;
     // The passage lives as long as the stream: its end is recorded when the agent goes.
-    tokio::spawn(async move {
-        sender.closed().await;
-        passage.finish();
-    });
-    Ok(Reply::Stream { release, messages })
+    Ok(Reply::Stream {
+        release,
+        messages,
+        open: Some(Open::new(passage, Some(sender))),
+    })
 }
 
 /// Listens at one server. Gives the resources that it agreed to watch.

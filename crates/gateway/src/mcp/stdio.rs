@@ -264,9 +264,13 @@ impl Pipe {
             Ok(Reply::Stream {
                 release,
                 mut messages,
+                mut open,
             }) => {
                 tracing::trace!(call = %release.spend(), "released on a pipe as it comes");
                 while let Some(message) = messages.recv().await {
+                    if let Some(open) = &mut open {
+                        open.released(&message.bytes);
+                    }
                     self.send(message.bytes).await;
                 }
             }

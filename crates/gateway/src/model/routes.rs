@@ -6,11 +6,12 @@ use std::{
 };
 
 use bartizan_store::Secrets;
-use bartizan_types::{Code, ModelName, Secret, Timestamp, UpstreamName};
+use bartizan_types::{Code, ModelName, Principal, Secret, Timestamp, UpstreamName};
 use bartizan_wire::model::Api;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts};
 
+use super::retries;
 use crate::{
     StartFault, clock,
     config::{self, Config, Credential, Family},
@@ -22,7 +23,6 @@ use crate::{
 const FORWARDED: &[&str] = &[
     "accept",
     "user-agent",
-    "idempotency-key",
     "traceparent",
     "tracestate",
     "x-request-id",
@@ -163,7 +163,7 @@ impl Routes {
         &self,
         name: &UpstreamName,
         (method, path): (Method, &str),
-        head: &Parts,
+        (head, caller): (&Parts, &Principal),
         body: Bytes,
         secrets: &Secrets,
     ) -> Result<Outbound, Code> {
@@ -181,6 +181,9 @@ impl Routes {
             if own || harmless {
                 headers.append(name, value.clone());
             }
+        }
+        for said in head.headers.get_all(&retries::HEADER) {
+            headers.append(retries::HEADER, retries::of(caller, said).ok_or(Code::Bug)?);
         }
         if !body.is_empty() {
             // Without what the agent said beside it: in another charset the same bytes are another body.
