@@ -413,7 +413,7 @@ async fn stream(
     Ok(answer(Reply::Stream {
         release,
         messages,
-        open: Some(flow::Open::new(passage, None)),
+        open: Some(Box::new(flow::Open::new(passage, None))),
     }))
 }
 
@@ -504,7 +504,7 @@ fn told(
 struct Events {
     messages: mpsc::Receiver<Message>,
     ticks: Interval,
-    open: Option<flow::Open>,
+    open: Option<Box<flow::Open>>,
 }
 
 impl http_body::Body for Events {

@@ -111,7 +111,7 @@ pub(crate) enum Reply {
         release: Release,
         messages: mpsc::Receiver<Message>,
         /// The passage of a stream that has no answer, only notices until somebody goes. Other streams close their own.
-        open: Option<Open>,
+        open: Option<Box<Open>>,
     },
     /// Taken, with nothing to say.
     Accepted,

@@ -163,7 +163,7 @@ pub(crate) async fn listen(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused
     Ok(Reply::Stream {
         release,
         messages,
-        open: Some(Open::new(passage, Some(sender))),
+        open: Some(Box::new(Open::new(passage, Some(sender)))),
     })
 }
 
