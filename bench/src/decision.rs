@@ -25,7 +25,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::figure::{Figure, median};
 
-const NOW: Timestamp = Timestamp::from_unix_seconds(1_790_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_unix_seconds(1_790_000_000);
 const ROUNDS: usize = 5;
 
 /// Takes the figures; `quick` takes a tenth of the samples.
@@ -95,7 +95,7 @@ fn figures(samples: usize) -> Result<Vec<Figure>, String> {
 }
 
 /// 60 policies that match the benched call by scope, 40 that do not. Two permit it, and every condition is read.
-fn policies() -> String {
+pub(crate) fn policies() -> String {
     let mut text = String::new();
     for at in 0..60 {
         let scope =
@@ -149,7 +149,7 @@ fn name_fault(fault: bartizan_types::IdFault) -> String {
 }
 
 /// An agent's call as decoded, every one different.
-fn evidence(at: usize) -> Result<Evidence, String> {
+pub(crate) fn evidence(at: usize) -> Result<Evidence, String> {
     let number = u64::try_from(at).unwrap_or(0);
     let time = NOW.plus_micros(number);
     let mut arguments = Arguments {
@@ -333,7 +333,7 @@ impl Cedar {
 }
 
 /// Quantiles in microseconds: the median over rounds, and each round's p99.
-struct Measured {
+pub(crate) struct Measured {
     p50: f64,
     p50s: Vec<f64>,
     p99s: Vec<f64>,
@@ -341,11 +341,11 @@ struct Measured {
 }
 
 impl Measured {
-    fn p99(&self, name: &str) -> Figure {
+    pub(crate) fn p99(&self, name: &str) -> Figure {
         self.figure(name, &self.p99s)
     }
 
-    fn p50(&self, name: &str) -> Figure {
+    pub(crate) fn p50(&self, name: &str) -> Figure {
         self.figure(name, &self.p50s)
     }
 
@@ -358,7 +358,7 @@ impl Measured {
 }
 
 /// Times `measured` on what `prepare` makes, one by one; preparing and dropping the result stay outside.
-fn rounds<T>(
+pub(crate) fn rounds<T>(
     samples: usize,
     mut prepare: impl FnMut(usize) -> Result<T, String>,
     mut measured: impl FnMut(T) -> Result<(), String>,

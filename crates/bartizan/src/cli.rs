@@ -1,8 +1,12 @@
 //! The command line: what can be asked. Nothing here does anything.
 
+pub(crate) mod identity;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::styling};
+
+pub(crate) use identity::Identity;
 
 const STYLES: styling::Styles = styling::Styles::styled()
     .header(styling::AnsiColor::Green.on_default().bold())
@@ -78,6 +82,9 @@ pub(crate) enum Verb {
     /// Who may call
     #[command(subcommand)]
     Agent(Agent),
+    /// Certificates of workloads, by our own authority
+    #[command(subcommand)]
+    Identity(Identity),
     /// What is allowed
     #[command(subcommand)]
     Policy(Policy),
@@ -370,6 +377,8 @@ pub(crate) enum Agent {
     },
     /// List keys, without their secrets
     List,
+    /// Hand on part of what an agent may; whoever gets it can hand on less, offline
+    Delegate(identity::Delegate),
     /// End a key, at once
     Revoke {
         /// The key's prefix (`bz_…`), or an agent's name for all its keys

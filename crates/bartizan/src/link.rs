@@ -67,9 +67,10 @@ impl Link {
             Ok(opened) => {
                 let mut desk = opened.desk;
                 // What is at rest can be read beside a configuration that does not resolve.
-                desk.servers = resolve::resolve(&loaded, global)
-                    .map(|settings| settings.gateway.servers)
-                    .unwrap_or_default();
+                if let Ok(settings) = resolve::resolve(&loaded, global) {
+                    desk.servers = settings.gateway.servers;
+                    desk.domain = settings.domains.own;
+                }
                 Ok(Self::Rest(Box::new(desk)))
             }
             Err(OpenFault::State(Fault::Locked { .. })) => Ok(Self::Live(path.join(admin::socket::NAME))),
@@ -265,6 +266,7 @@ pub(crate) fn open(path: &Path, options: LedgerOptions) -> Result<Opened, OpenFa
         state: state.into(),
         secrets: secrets.into(),
         servers: Vec::new(),
+        domain: bartizan_identity::TrustDomain::default(),
         live: None,
     };
     Ok(Opened {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use bartizan_gateway::{
-    Directory, Gateway, IssuerSource, KeysAt, Parts, Running,
+    Directory, DirectoryKeys, Gateway, IssuerSource, KeysAt, Parts, Running,
     admin::{self, Desk, Live},
     telemetry::{Outlet, Projection, otlp},
 };
@@ -157,6 +157,7 @@ pub(crate) async fn stand(
     let policy = Arc::new(policy_files::load(settings.pack, &texts)?);
     let opened = link::open(&settings.state, options)?;
     let mut desk = opened.desk;
+    desk.domain = settings.domains.own.clone();
     let mut warnings = warnings(&settings, &desk, &policy);
     warnings.extend(master_key_note(&desk, opened.key_from));
     recover(&desk, &opened.recovered, &mut warnings).await?;
@@ -226,10 +227,7 @@ async fn serving(
 ) -> Result<Running, Failure> {
     let parts = Parts {
         policy,
-        directory: Directory::new(
-            desk.keyring.derive(Purpose::ApiKeys).map_err(link::state)?,
-            issuers(settings),
-        ),
+        directory: directory(settings, desk)?,
         ledger: desk.ledger.clone(),
         secrets: Arc::clone(&desk.secrets),
         state: Arc::clone(&desk.state),
@@ -247,6 +245,17 @@ async fn serving(
                 ))
                 .because(fault)
         })
+}
+
+fn directory(settings: &Settings, desk: &Desk) -> Result<Directory, Failure> {
+    let derive = |purpose| desk.keyring.derive(purpose).map_err(link::state);
+    let keys = DirectoryKeys {
+        pepper: derive(Purpose::ApiKeys)?,
+        authority: derive(Purpose::Authority)?,
+        delegations: derive(Purpose::Delegations)?,
+    };
+    Directory::new(keys, issuers(settings), settings.domains.clone())
+        .map_err(|fault| Failure::new(Exit::Bug, "no key for delegations can be made").because(fault))
 }
 
 /// What to do about a master key that was made just now.

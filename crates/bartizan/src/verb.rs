@@ -4,8 +4,10 @@ mod agent;
 mod approvals;
 mod audit;
 mod config;
+mod delegate;
 pub(crate) mod explain;
 mod hook;
+mod identity;
 mod import;
 mod inspect;
 mod keep;
@@ -36,6 +38,8 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Verb::Import(import) => import::run(out, import),
         Verb::Hook(hook) => hook::run(global, out, hook).await,
         Verb::Status => status::run(global, out).await,
+        Verb::Agent(crate::cli::Agent::Delegate(delegate)) => delegate::run(global, out, delegate).await,
+        Verb::Identity(identity) => identity::run(global, out, identity).await,
         Verb::Agent(agent) => agent::run(global, out, agent).await,
         Verb::Policy(policy) => policy::run(global, out, policy).await,
         Verb::Tools(tools) => tools::run(global, out, tools).await,

@@ -8,6 +8,7 @@
 mod agents;
 mod approvals;
 mod backup;
+mod identities;
 mod manifests;
 mod records;
 pub mod socket;
@@ -16,6 +17,7 @@ mod tools;
 
 use std::sync::Arc;
 
+use bartizan_identity::TrustDomain;
 use bartizan_store::{Fault, Keyring, Ledger, LedgerFault, SecretExists, Secrets, State, StateDir};
 use bartizan_types::{Code, Record, RecordKind, Secret, Timestamp};
 use http::{Method, StatusCode};
@@ -39,6 +41,8 @@ pub struct Desk {
     pub state: Arc<State>,
     /// Sealed credentials.
     pub secrets: Arc<Secrets>,
+    /// The trust domain of our own authority.
+    pub domain: TrustDomain,
     /// Servers of the configuration, where it reads: what tools are labelled by where no gateway runs.
     pub servers: Vec<Server>,
     /// The gateway, where it runs in this process.
@@ -221,6 +225,10 @@ impl Desk {
             ("GET", ["agents"]) => self.agents(),
             ("POST", ["agents"]) => self.add_agent(ask).await,
             ("DELETE", ["agents", key]) => self.revoke_agent(key, ask).await,
+            ("POST", ["agents", which, "delegate"]) => self.delegate(which, ask).await,
+            ("GET", ["identities"]) => self.identities(),
+            ("POST", ["identities"]) => self.issue_identity(ask).await,
+            ("POST", ["identities", "rotate"]) => self.rotate_identities(ask).await,
             ("GET", ["records"]) => self.search(ask),
             ("GET", ["records", index]) => self.record(index),
             ("POST", ["records", index, "erase"]) => self.erase(index, ask).await,

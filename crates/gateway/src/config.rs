@@ -11,6 +11,7 @@ use std::{
 };
 
 use bartizan_flow::{Class, Effect, PathPattern, Role};
+use bartizan_identity::TrustDomain;
 use bartizan_types::{AgentId, ModelName, PeerName, ServerName, ToolName, UpstreamName};
 use bartizan_wire::model::Api;
 use http::Uri;
@@ -72,18 +73,54 @@ pub struct Listen {
     /// `Origin` values accepted. Empty refuses every request that has one.
     pub origins: Vec<String>,
     /// Certificate and key. Required off loopback.
-    pub tls: Option<TlsFiles>,
+    pub tls: Option<TlsListen>,
     /// Plaintext off loopback all the same: something else in front must do TLS.
     pub danger_plaintext: bool,
 }
 
-/// PEM files of a TLS listener.
+/// TLS of a listener.
 #[derive(Debug, Clone)]
-pub struct TlsFiles {
-    /// Certificate chain, leaf first.
-    pub certificates: PathBuf,
-    /// Private key, PKCS#8 or SEC1.
-    pub key: PathBuf,
+pub struct TlsListen {
+    /// Its certificate and key.
+    pub key: TlsKey,
+    /// Whether clients show certificates.
+    pub clients: ClientCertificates,
+}
+
+/// Where a listener's certificate comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TlsKey {
+    /// PEM files, read again when they change.
+    Files {
+        /// Certificate chain, leaf first.
+        certificates: PathBuf,
+        /// Private key, PKCS#8 or SEC1.
+        key: PathBuf,
+    },
+    /// Our own authority, which renews it.
+    Issued,
+}
+
+/// Whether clients show certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// They are not asked to.
+    None,
+    /// They may.
+    Optional,
+    /// Without one there is no connection.
+    Required,
+}
+
+/// A trust domain that is not ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    /// Its name.
+    pub domain: TrustDomain,
+    /// Put before its agents' names.
+    pub namespace: String,
+    /// Its roots, PEM; read again when it changes.
+    pub bundle: PathBuf,
 }
 
 /// A model provider.

@@ -13,9 +13,10 @@ use std::{
 
 use bartizan_guard::AnswerFacts;
 use bartizan_identity::{
-    ApiKeyRecord, ConfigFault, IssuerConfig, IssuerKeys, KeySet, Pepper, RESERVED_AGENT, Registry,
-    local_principal,
+    BundleFault, ConfigFault, DelegationFault, DelegationKey, IssuerConfig, IssuerKeys, KeySet, Naming,
+    Pepper, RESERVED_AGENT, Registry, TrustBundle, TrustDomain, local_principal,
 };
+use bartizan_store::State;
 use bartizan_types::{
     Action, AgentId, CallFacts, Code, Digest, Effects, Issuer, KeyId, PinState, Resource, Secret, ServerName,
     Surface, Timestamp, UpstreamName,
@@ -25,10 +26,14 @@ use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    Shared, clock,
+    Shared,
+    authority::Authority,
+    clock,
+    config::Foreign,
     edge::{self, BodyBounds},
     gate::Caller,
     model::sha256,
+    tls,
     upstream::{self, Outbound, Pool},
 };
 
@@ -72,35 +77,134 @@ pub struct Directory {
     held: Mutex<Vec<Option<Held>>>,
     epoch: AtomicU64,
     wanted: Notify,
+    authority: Authority,
+    /// Begins chains of delegation.
+    delegations: DelegationKey,
+    foreign: Vec<Foreign>,
+    /// Foreign bundles as last read.
+    bundles: Mutex<Vec<Option<TrustBundle>>>,
+}
+
+/// What a directory derives its keys from.
+pub struct DirectoryKeys {
+    /// [`bartizan_store::Purpose::ApiKeys`].
+    pub pepper: Secret<[u8; 32]>,
+    /// [`bartizan_store::Purpose::Authority`].
+    pub authority: Secret<[u8; 32]>,
+    /// [`bartizan_store::Purpose::Delegations`].
+    pub delegations: Secret<[u8; 32]>,
+}
+
+/// Trust domains: our own and others'.
+#[derive(Debug, Clone)]
+pub struct Domains {
+    /// Ours, for which we issue certificates.
+    pub own: TrustDomain,
+    /// Others'.
+    pub foreign: Vec<Foreign>,
 }
 
 impl Directory {
     /// A directory of these issuers; no key set is read yet, so their tokens are refused until one is.
-    #[must_use]
-    pub fn new(pepper: Secret<[u8; 32]>, issuers: Vec<IssuerSource>) -> Self {
+    ///
+    /// # Errors
+    /// [`DelegationFault`] where a seed makes no key, which none is known to.
+    pub fn new(
+        keys: DirectoryKeys,
+        issuers: Vec<IssuerSource>,
+        domains: Domains,
+    ) -> Result<Self, DelegationFault> {
         let held = Mutex::new(issuers.iter().map(|_| None).collect());
-        Self {
-            pepper,
+        let bundles = Mutex::new(domains.foreign.iter().map(|_| None).collect());
+        Ok(Self {
+            authority: Authority::new(domains.own, &keys.authority),
+            delegations: DelegationKey::new(keys.delegations)?,
+            pepper: keys.pepper,
             issuers,
             held,
             epoch: AtomicU64::new(0),
             wanted: Notify::new(),
-        }
+            foreign: domains.foreign,
+            bundles,
+        })
     }
 
-    /// A registry of these keys and the key sets held now, with an epoch above every earlier one.
+    /// Issues certificates.
+    pub(crate) const fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Begins chains of delegation.
+    pub(crate) const fn delegations(&self) -> &DelegationKey {
+        &self.delegations
+    }
+
+    /// Whether tokens of issuers are taken at all, and whose.
+    pub(crate) fn issuer_names(&self) -> impl Iterator<Item = &str> {
+        self.issuers.iter().map(|source| source.config.issuer.as_str())
+    }
+
+    /// A registry of what the state has and the key sets held now, with an epoch above every earlier one.
     ///
     /// # Errors
-    /// [`ConfigFault`] for issuers or keys that contradict each other.
-    pub fn registry(&self, keys: Vec<ApiKeyRecord>) -> Result<Registry, ConfigFault> {
+    /// [`ReloadFault`] for issuers, keys or bundles that contradict each other, or a state that can't be read.
+    pub fn registry(&self, state: &State) -> Result<Registry, ReloadFault> {
+        let keys = state
+            .keys()
+            .map_err(|fault| ReloadFault::State(fault.to_string()))?;
         let epoch = self.epoch.fetch_add(1, Relaxed) + 1;
+        let bundles = self.bundles(state)?;
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let issuer = |(source, held): (&IssuerSource, &Option<Held>)| IssuerKeys {
             config: source.config.clone(),
             keys: held.as_ref().map(|held| Arc::clone(&held.keys)),
         };
         let issuers = self.issuers.iter().zip(held.iter()).map(issuer).collect();
-        Registry::new(epoch, keys, Pepper::new(&self.pepper), issuers)
+        Ok(Registry::new(epoch, keys, Pepper::new(&self.pepper), issuers)?
+            .with_bundles(bundles)?
+            .with_delegations(&self.delegations.public())?)
+    }
+
+    /// Our own roots, and others' as their files say. A file that can't be read leaves the bundle before in force.
+    fn bundles(&self, state: &State) -> Result<Vec<TrustBundle>, ReloadFault> {
+        let roots = self
+            .authority
+            .bundle(state, clock::now())
+            .map_err(|fault| ReloadFault::State(fault.to_string()))?;
+        let mut all = Vec::new();
+        if !roots.is_empty() {
+            all.push(TrustBundle::new(
+                self.authority.domain().clone(),
+                Naming::Own,
+                &roots,
+            )?);
+        }
+        let mut held = self.bundles.lock().unwrap_or_else(PoisonError::into_inner);
+        for (foreign, slot) in self.foreign.iter().zip(held.iter_mut()) {
+            let naming = Naming::Under(foreign.namespace.clone());
+            let read = tls::read_bundle(&foreign.bundle).and_then(|roots| {
+                TrustBundle::new(foreign.domain.clone(), naming, &roots).map_err(|fault| fault.to_string())
+            });
+            match read {
+                Ok(bundle) => *slot = Some(bundle),
+                Err(reason) => {
+                    tracing::error!(domain = %foreign.domain, %reason, "the trust bundle can't be read");
+                }
+            }
+            all.extend(slot.clone());
+        }
+        Ok(all)
+    }
+
+    /// Changes whenever a trust bundle may have.
+    pub(crate) fn bundle_stamp(&self, state: &State, now: Timestamp) -> Vec<String> {
+        let own = self.authority.roots(state, now).unwrap_or_default();
+        let own = own.iter().map(|root| format!("{} {}", root.number, root.until));
+        let file = |foreign: &Foreign| {
+            let data = std::fs::metadata(&foreign.bundle);
+            format!("{:?}", data.map(|data| (data.len(), data.modified().ok())).ok())
+        };
+        own.chain(self.foreign.iter().map(file)).collect()
     }
 
     /// Reads the key sets that are files, so that tokens work from the first call on.
@@ -190,11 +294,7 @@ impl Shared {
     /// # Errors
     /// The reason; the registry in force stays.
     pub fn reload_registry(&self) -> Result<(), ReloadFault> {
-        let keys = self
-            .state
-            .keys()
-            .map_err(|fault| ReloadFault::State(fault.to_string()))?;
-        let registry = self.directory.registry(keys)?;
+        let registry = self.directory.registry(&self.state)?;
         self.registry.store(Arc::new(registry));
         Ok(())
     }
@@ -209,6 +309,9 @@ pub enum ReloadFault {
     /// Issuers or keys contradict each other.
     #[error(transparent)]
     Config(#[from] ConfigFault),
+    /// Our own roots are no bundle.
+    #[error(transparent)]
+    Bundle(#[from] BundleFault),
 }
 
 /// Reads key sets at the start, every few minutes, and when a token names a key nobody knows, until `stop`.

@@ -1,6 +1,6 @@
 //! What is checked of every request before anything of it is believed: host, origin, credential, type, size, time.
 
-use bartizan_identity::Credential;
+use bartizan_identity::{Credential, Presented, ProofOf};
 use bartizan_types::Code;
 use bytes::{Bytes, BytesMut};
 use flate2::{Decompress, FlushDecompress, Status};
@@ -11,6 +11,7 @@ use http_body_util::BodyExt as _;
 use crate::{
     config::{Limits, Listen},
     room::Taken,
+    tls::Shown,
 };
 
 /// Our own credential header, for agents whose `Authorization` belongs to the provider.
@@ -106,7 +107,11 @@ pub(crate) fn credential(headers: &HeaderMap) -> Credential<'_> {
         (Some(value), None, None, None) => {
             let text = value.to_str().unwrap_or_default();
             match text.split_once(' ') {
-                Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+                Some((scheme, token))
+                    if ["bearer", "dpop"]
+                        .iter()
+                        .any(|one| scheme.eq_ignore_ascii_case(one)) =>
+                {
                     Credential::Bearer(token.trim())
                 }
                 _ => Credential::Ambiguous,
@@ -114,6 +119,56 @@ pub(crate) fn credential(headers: &HeaderMap) -> Credential<'_> {
         }
         _ => Credential::Ambiguous,
     }
+}
+
+/// Everything a request shows of its sender. A proof counts only where the credential says that it has one: `DPoP` in
+/// front of the token (RFC 9449 section 7.1), and no credential of ours beside it.
+pub(crate) fn presented<'a>(
+    listen: &Listen,
+    head: &'a http::request::Parts,
+    authority: &'a str,
+) -> Presented<'a> {
+    const PROOF: HeaderName = HeaderName::from_static("dpop");
+    let authorization = head.headers.get(header::AUTHORIZATION);
+    let scheme = authorization.map(|value| value.as_bytes().split(|byte| *byte == b' ').next());
+    let is_bound = scheme
+        .flatten()
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"dpop"))
+        && !head.headers.contains_key(&OWN_KEY);
+    let proof = is_bound.then(|| {
+        let mut proofs = head.headers.get_all(&PROOF).iter();
+        let one = match (proofs.next(), proofs.next()) {
+            (Some(proof), None) => proof.to_str().unwrap_or_default(),
+            _ => "",
+        };
+        ProofOf {
+            proof: one,
+            method: head.method.as_str(),
+            authority,
+            path: head.uri.path(),
+            schemes: match (&listen.tls, listen.danger_plaintext) {
+                (Some(_), _) => &["https"],
+                // Something in front may do TLS, and clients then name its scheme.
+                (None, true) => &["https", "http"],
+                (None, false) => &["http"],
+            },
+        }
+    });
+    Presented {
+        credential: credential(&head.headers),
+        certificate: head.extensions.get::<Shown>().map(|shown| &*shown.0),
+        proof,
+    }
+}
+
+/// Whom a request names as its host; checked before this is used.
+pub(crate) fn authority(head: &http::request::Parts) -> &str {
+    let host = || head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    head.uri
+        .authority()
+        .map(http::uri::Authority::as_str)
+        .or_else(host)
+        .unwrap_or_default()
 }
 
 /// Whether the content type is JSON (with or without parameters).

@@ -11,17 +11,21 @@ mod clock;
 mod directory;
 mod edge;
 mod gate;
+mod handing;
 mod hook;
 mod listener;
 mod mcp;
 mod model;
 mod rejections;
+mod resource;
 mod room;
 mod serve;
 mod sessions;
+mod tls;
 mod upstream;
 
 pub mod admin;
+pub mod authority;
 pub mod config;
 pub mod meters;
 pub mod telemetry;
@@ -29,7 +33,7 @@ pub mod telemetry;
 use std::{net::SocketAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
-use bartizan_identity::{Credential, Registry, TokenCache};
+use bartizan_identity::{Presented, Registry, Replays, TokenCache};
 use bartizan_policy::Policy;
 use bartizan_store::{ApprovalStore, Ledger, Secrets, State};
 use bartizan_types::{Code, Principal, Record, RecordKind, Secret, Timestamp};
@@ -38,12 +42,11 @@ use tokio::{
     sync::{Semaphore, watch},
     task::JoinHandle,
 };
-use tokio_rustls::TlsAcceptor;
 
 pub use a2a::PeerStatus;
 pub use approvals::{ApprovalFault, Approvals};
 pub use config::Config;
-pub use directory::{Directory, IssuerSource, KeysAt, ReloadFault};
+pub use directory::{Directory, DirectoryKeys, Domains, IssuerSource, KeysAt, ReloadFault};
 pub use gate::CallSpan;
 pub use mcp::{Labelled, Looked, Manifests, ReviewFault, Standing, StdioFault, pins};
 pub use meters::Meters;
@@ -54,6 +57,8 @@ use crate::{mcp::Signer, rejections::Rejections, room::Rooms, sessions::Sessions
 
 /// Verified tokens remembered.
 const TOKENS: usize = 16_384;
+/// DPoP proofs remembered, about 100 bytes each: 1,000 calls/s of one proof each for the time that one is good.
+const PROOFS: usize = 262_144;
 
 /// What the gateway is given to work with.
 pub struct Parts {
@@ -152,6 +157,8 @@ pub struct Shared {
     pub meters: Arc<Meters>,
     address: SocketAddr,
     tokens: TokenCache,
+    /// DPoP proofs that were used.
+    replays: Replays,
     sessions: Sessions,
     rejections: Rejections,
     slots: Arc<Semaphore>,
@@ -198,8 +205,10 @@ impl Shared {
         self.peers.status()
     }
 
-    fn authenticate(&self, credential: &Credential<'_>, now: Timestamp) -> Result<Arc<Principal>, Code> {
-        let judged = self.tokens.authenticate(&self.registry.load(), credential, now);
+    fn authenticate(&self, presented: &Presented<'_>, now: Timestamp) -> Result<Arc<Principal>, Code> {
+        let judged = self
+            .tokens
+            .judge(&self.registry.load(), presented, &self.replays, now);
         judged.map_err(|fault| {
             if fault.code() == Code::TokenKey {
                 self.directory.want();
@@ -229,7 +238,11 @@ impl Gateway {
         if !wanted.ip().is_loopback() && config.listen.tls.is_none() && !config.listen.danger_plaintext {
             return Err(StartFault::Plaintext { address: wanted });
         }
-        let tls = config.listen.tls.as_ref().map(acceptor).transpose()?;
+        let issuing = tls::Issuing {
+            authority: parts.directory.authority(),
+            state: &parts.state,
+        };
+        let (listener_key, tls) = tls::open(&config.listen, &issuing)?.unzip();
         let routes = model::Routes::new(&config)?;
         let mcp = mcp::Hub::new(&config, &parts.state, Signer::new(&parts.manifest_seed))?;
         let peers = a2a::Peers::new(&config)?;
@@ -240,11 +253,7 @@ impl Gateway {
         let listener = TcpListener::bind(wanted).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         parts.directory.read_files(clock::now());
-        let keys = parts
-            .state
-            .keys()
-            .map_err(|fault| ReloadFault::State(fault.to_string()))?;
-        let registry = parts.directory.registry(keys).map_err(ReloadFault::from)?;
+        let registry = parts.directory.registry(&parts.state)?;
         let approvals = Approvals::open(config.approvals.clone(), parts.approvals, parts.ledger.clone())?;
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared {
@@ -258,6 +267,7 @@ impl Gateway {
             meters: Arc::new(Meters::default()),
             address,
             tokens: TokenCache::new(TOKENS),
+            replays: Replays::new(PROOFS),
             sessions: Sessions::new(&config.sessions),
             rejections: Rejections::new(config.limits.rejections_per_minute),
             slots: Arc::new(Semaphore::new(config.limits.concurrent_calls)),
@@ -275,6 +285,7 @@ impl Gateway {
         let tasks = vec![
             tokio::spawn(rejections::summarise(Arc::clone(&shared), stopped.clone())),
             tokio::spawn(directory::keep(Arc::clone(&shared), stopped.clone())),
+            tokio::spawn(tls::keep(Arc::clone(&shared), listener_key, stopped.clone())),
         ];
         let serving = tokio::spawn(listener::run(listener, tls, Arc::clone(&shared), stopped));
         Ok(Running {
@@ -321,20 +332,4 @@ impl Running {
         self.shared.mcp.close();
         self.shared.summarise_rejections();
     }
-}
-
-fn acceptor(files: &config::TlsFiles) -> Result<TlsAcceptor, StartFault> {
-    use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
-    let bad = |reason: String| StartFault::Tls { reason };
-    let chain = CertificateDer::pem_file_iter(&files.certificates)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|fault| bad(format!("`{}`: {fault}", files.certificates.display())))?;
-    let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|fault| bad(format!("`{}`: {fault}", files.key.display())))?;
-    let mut config = rustls::ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|fault| bad(fault.to_string()))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -24,7 +24,10 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{Shared, answer::AgentBody, meters::Gauge, serve};
+use bartizan_identity::PeerCertificate;
+use rustls_pki_types::CertificateDer;
+
+use crate::{Shared, answer::AgentBody, meters::Gauge, serve, tls::Shown};
 
 /// Said to connections past the limit, before any of their bytes are read.
 const SATURATED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 80\r\n\r\n{\"error\":{\"code\":\"limit.saturated\",\"message\":\"too many connections, try later\"}}";
@@ -91,9 +94,14 @@ async fn connection(
     }
     let limits = &shared.config.limits;
     let stream = Watched::new(stream, limits.write_timeout);
-    let service = {
+    let service = |shown: Option<Shown>| {
         let shared = Arc::clone(&shared);
-        service_fn(move |request: Request<Incoming>| one(Arc::clone(&shared), request))
+        service_fn(move |mut request: Request<Incoming>| {
+            if let Some(shown) = &shown {
+                request.extensions_mut().insert(shown.clone());
+            }
+            one(Arc::clone(&shared), request)
+        })
     };
     let ended = match tls {
         None => {
@@ -103,7 +111,7 @@ async fn connection(
                 .header_read_timeout(limits.header_timeout)
                 .max_headers(limits.headers)
                 .max_buf_size(limits.header_bytes.max(8192));
-            let serving = watcher.watch(builder.serve_connection(TokioIo::new(stream), service));
+            let serving = watcher.watch(builder.serve_connection(TokioIo::new(stream), service(None)));
             serving.await.map_err(|fault| fault.to_string())
         }
         Some(acceptor) => {
@@ -113,6 +121,11 @@ async fn connection(
                 Ok(Err(fault)) => return tracing::debug!(error = %fault, "TLS handshake failed"),
                 Err(_) => return tracing::debug!("TLS handshake took too long"),
             };
+            let shown = stream.get_ref().1.peer_certificates();
+            let chain = shown.map(|chain| chain.iter().cloned().map(CertificateDer::into_owned).collect());
+            let shown = chain
+                .and_then(PeerCertificate::new)
+                .map(|peer| Shown(Arc::new(peer)));
             let mut builder = auto::Builder::new(TokioExecutor::new());
             builder
                 .http1()
@@ -128,7 +141,7 @@ async fn connection(
                 .keep_alive_interval(Duration::from_secs(20));
             let serving = watcher.watch(
                 builder
-                    .serve_connection(TokioIo::new(stream), service)
+                    .serve_connection(TokioIo::new(stream), service(shown))
                     .into_owned(),
             );
             serving.await.map_err(|fault| fault.to_string())

@@ -16,6 +16,7 @@ use crate::{
     gate::Caller,
     meters::Gauge,
     model::{self, Endpoint},
+    resource,
     room::Taken,
 };
 
@@ -38,19 +39,25 @@ enum Route {
     Mcp(Option<ServerName>),
     Hook,
     A2a(a2a::Target),
+    Delegations,
 }
 
 /// Serves one request.
 pub(crate) async fn request(shared: Arc<Shared>, request: Request<Incoming>) -> Response<AgentBody> {
     let (head, body) = request.into_parts();
     let shape = shape(head.uri.path());
+    let metadata = resource::challenge(&shared, &head);
     let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() else {
         return refusal(&shape, &shared.shed(Code::Saturated));
     };
     let busy = Gauge::raise(Arc::clone(&shared.meters), |meters| &meters.in_progress);
     let answer = match routed(&shared, head, body, &shape).await {
         Ok(answer) => answer,
-        Err(said) => refusal(&shape, &said),
+        Err(said) => {
+            let mut answer = refusal(&shape, &said);
+            resource::dress(&mut answer, &said, metadata.as_deref());
+            answer
+        }
     };
     answer.map(|body| body.holding((slot, busy)))
 }
@@ -64,9 +71,15 @@ async fn routed(
     let early = |code| shared.reject(code, None);
     edge::check_host_and_origin(&shared.config.listen, shared.address, &head.uri, &head.headers)
         .map_err(early)?;
+    if let Some(answer) = resource::metadata(shared, &head) {
+        return answer.map_err(early);
+    }
     let now = clock::now();
     let principal = shared
-        .authenticate(&edge::credential(&head.headers), now)
+        .authenticate(
+            &edge::presented(&shared.config.listen, &head, edge::authority(&head)),
+            now,
+        )
         .map_err(early)?;
     if shared.is_draining() {
         return Err(shared.shed(Code::Draining));
@@ -94,6 +107,7 @@ async fn routed(
         }
         Route::Mcp(server) => crate::mcp::serve(shared, caller, server, head, body).await,
         Route::A2a(target) => a2a::serve(shared, &caller, target, &head, body).await,
+        Route::Delegations => crate::handing::serve(shared, &caller, &head, body).await,
         Route::Hook => crate::hook::serve(shared, &caller, &head, body).await,
     }
 }
@@ -170,6 +184,7 @@ fn route(head: &Parts) -> Result<Route, Code> {
             }))
         }
         "/v1/hook" => post(Route::Hook),
+        "/v1/delegations" => post(Route::Delegations),
         "/mcp" => Ok(Route::Mcp(None)),
         _ if let Some(rest) = path.strip_prefix("/a2a/") => a2a::target(rest, &head.method).map(Route::A2a),
         _ => match path.strip_prefix("/mcp/") {

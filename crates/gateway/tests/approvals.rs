@@ -66,6 +66,7 @@ impl Asking {
         let shared = gate.running.shared();
         let (reload, _) = tokio::sync::mpsc::channel(1);
         let desk = Desk {
+            domain: bartizan_identity::TrustDomain::default(),
             dir: gate.state().clone(),
             secrets: Arc::new(Secrets::open(gate.state(), &keyring).unwrap()),
             keyring,

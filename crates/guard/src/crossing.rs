@@ -368,9 +368,15 @@ impl<R> Crossing<R> {
         reassessments: u8,
         out: &mut Vec<Effect<R>>,
     ) -> State<R> {
-        let decision = self.policy.evaluate(&evidence);
+        let mut decision = self.policy.evaluate(&evidence);
         let (call, session) = (evidence.call.id, evidence.session);
+        // What was handed on bounds a call before any policy, one that only observes as well.
+        let within = evidence.principal.admits(&evidence.call, session, evidence.now);
+        if !within {
+            decision.ruling = RulingWord::Deny;
+        }
         let refusal = match decision.ruling {
+            _ if !within => Some(Refusal::new(call, Code::DelegationExceeded)),
             RulingWord::Allow => None,
             RulingWord::Ask | RulingWord::Deny => Some(refusal(&evidence, &decision)),
         };

@@ -4,7 +4,7 @@
 //! policy the recomputed decision equals the recorded one.
 
 use bartizan_policy::{Decision, Policy};
-use bartizan_types::{Evidence, Record, RecordKind};
+use bartizan_types::{Code, Evidence, Record, RecordKind, RulingWord};
 
 /// A recomputed ruling.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,8 +48,13 @@ pub fn replay(policy: &Policy, record: &Record) -> Result<Replay, ReplayFault> {
         approved: record.approved,
     };
     let own = record.policy == Some(policy.digest());
+    let mut decision = policy.evaluate(&evidence);
+    // What was handed on refused it, whatever a policy says; that stands in the record, arguments or not.
+    if record.code == Some(Code::DelegationExceeded) {
+        decision.ruling = RulingWord::Deny;
+    }
     Ok(Replay {
-        decision: policy.evaluate(&evidence),
+        decision,
         exact: own || !record.pruned || !policy.may_miss(&evidence),
     })
 }

@@ -15,9 +15,11 @@ use std::{
 use bartizan_types::{Digest, Principal, Timestamp};
 
 use crate::{
-    Credential, Fault, Reason, Registry, is_api_key,
+    Credential, Fault, PeerCertificate, Presented, Reason, Registry, Replays,
+    binding::Binding,
+    dpop, is_api_key,
     registry::present,
-    token::{self, TOKEN_BYTES_MAX},
+    token::{self, TOKEN_BYTES_MAX, Verified},
 };
 
 const SHARDS: usize = 16;
@@ -35,8 +37,11 @@ struct Shard {
     order: VecDeque<Digest>,
 }
 
+/// Whom a credential names, and what must be shown beside it.
+type Known = (Arc<Principal>, Option<Arc<Binding>>);
+
 struct Entry {
-    principal: Arc<Principal>,
+    known: Known,
     since: Timestamp,
     until: Timestamp,
     used: bool,
@@ -58,7 +63,7 @@ impl TokenCache {
         }
     }
 
-    /// Judges a credential, with what is remembered of tokens under `registry`.
+    /// Judges a credential alone, with what is remembered of tokens under `registry`.
     ///
     /// # Errors
     /// As [`Registry::authenticate`]: the answer is the same with and without the cache.
@@ -68,32 +73,100 @@ impl TokenCache {
         credential: &Credential<'_>,
         now: Timestamp,
     ) -> Result<Arc<Principal>, Fault> {
-        let text = present(credential)?;
+        self.judge(registry, &Presented::bare(*credential), &Replays::new(0), now)
+    }
+
+    /// Judges everything a request shows.
+    ///
+    /// A certificate alone names the caller. Beside a credential it must be the one the token is bound to, or be of
+    /// the same agent. A proof must come with a token that is bound to its key, and is used up last.
+    ///
+    /// # Errors
+    /// [`Fault`] with the code for the caller and the reason for the record.
+    pub fn judge(
+        &self,
+        registry: &Registry,
+        presented: &Presented<'_>,
+        replays: &Replays,
+        now: Timestamp,
+    ) -> Result<Arc<Principal>, Fault> {
+        if let (Credential::None, Some(peer)) = (presented.credential, presented.certificate) {
+            if presented.proof.is_some() {
+                return Err(Reason::ProofUnbound.into());
+            }
+            return Ok(self.certificate(registry, peer, now)?);
+        }
+        let text = present(&presented.credential)?;
+        let (principal, binding) = self.credential(registry, text, now)?;
+        let bound = binding.as_deref();
+        if let Some(binding) = bound {
+            binding.check_certificate(presented.certificate)?;
+        }
+        if let Some(peer) = presented.certificate
+            && !bound.is_some_and(|binding| binding.is_of(peer))
+            && !is_shown_by(&principal, &*self.certificate(registry, peer, now)?)
+        {
+            return Err(Reason::BindingAgent.into());
+        }
+        match (bound.and_then(Binding::key), &presented.proof) {
+            (None, None) => {}
+            (Some(_), None) => return Err(Reason::BindingKey.into()),
+            (None, Some(_)) => return Err(Reason::ProofUnbound.into()),
+            (Some(key), Some(proof)) => {
+                let seen = dpop::verify(proof, text, key, now)?;
+                replays.take(&seen, now)?;
+            }
+        }
+        Ok(principal)
+    }
+
+    fn credential(&self, registry: &Registry, text: &str, now: Timestamp) -> Result<Known, Fault> {
         if is_api_key(text) {
-            return registry.key(text, now);
+            return Ok((registry.key(text, now)?, None));
         }
         if text.len() > TOKEN_BYTES_MAX {
             return Err(Reason::TooLong.into());
         }
-        let digest = token::fingerprint(text);
-        if let Some(principal) = self
+        self.remembered(token::fingerprint(text), registry, now, || {
+            registry.token(text, now)
+        })
+    }
+
+    fn certificate(
+        &self,
+        registry: &Registry,
+        peer: &PeerCertificate,
+        now: Timestamp,
+    ) -> Result<Arc<Principal>, Fault> {
+        let check = || registry.certificate(peer, now);
+        Ok(self.remembered(*peer.whole(), registry, now, check)?.0)
+    }
+
+    fn remembered(
+        &self,
+        digest: Digest,
+        registry: &Registry,
+        now: Timestamp,
+        check: impl FnOnce() -> Result<Verified, Fault>,
+    ) -> Result<Known, Fault> {
+        if let Some(known) = self
             .shard(&digest)
             .and_then(|mut shard| shard.find(&digest, registry.epoch(), now))
         {
-            return Ok(principal);
+            return Ok(known);
         }
-        let verified = registry.token(text, now)?;
-        let principal = Arc::new(verified.principal);
+        let verified = check()?;
+        let known = (Arc::new(verified.principal), verified.binding.map(Arc::new));
         if let Some(mut shard) = self.shard(&digest) {
             let entry = Entry {
-                principal: Arc::clone(&principal),
+                known: known.clone(),
                 since: now,
                 until: verified.until,
                 used: false,
             };
             shard.keep(digest, registry.epoch(), entry);
         }
-        Ok(principal)
+        Ok(known)
     }
 
     /// Tokens remembered now.
@@ -114,13 +187,19 @@ impl TokenCache {
     }
 }
 
+/// Whether a certificate is that of whom a credential names: the agent, or whom it was handed to last.
+fn is_shown_by(principal: &Principal, shown: &Principal) -> bool {
+    let last = principal.act.first().filter(|actor| actor.bounds.is_some());
+    shown.agent == principal.agent || last.is_some_and(|actor| actor.sub == shown.agent.as_str())
+}
+
 /// A thread that panicked inside left at worst an entry without its place in the queue; entries are whole values.
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shard {
-    fn find(&mut self, digest: &Digest, epoch: u64, now: Timestamp) -> Option<Arc<Principal>> {
+    fn find(&mut self, digest: &Digest, epoch: u64, now: Timestamp) -> Option<Known> {
         if self.epoch != epoch {
             return None;
         }
@@ -129,7 +208,7 @@ impl Shard {
             return None;
         }
         entry.used = true;
-        Some(Arc::clone(&entry.principal))
+        Some(entry.known.clone())
     }
 
     fn keep(&mut self, digest: Digest, epoch: u64, entry: Entry) {

@@ -213,6 +213,7 @@ fn actors(mut next: Option<&Value>) -> Result<Vec<Actor>, Fault> {
         chain.push(Actor {
             sub: text("sub")?.ok_or(Reason::ActorShape)?,
             iss: text("iss")?,
+            bounds: None,
         });
         next = link.get("act");
     }

@@ -164,4 +164,60 @@ reasons! {
     ActorShape => TokenClaims, "`act` is not an object with a text `sub` of 1 to 256 bytes";
     /// `act` nests too deep.
     ActorDepth => TokenClaims, "`act` nests deeper than 8";
+    /// `cnf` is of a kind that can't be confirmed here.
+    BindingShape => TokenBinding, "`cnf` is no object of texts `jkt` and `x5t#S256`";
+    /// The token is bound to a certificate, and another or none was shown.
+    BindingCertificate => TokenBinding, "the token is bound to a certificate that was not shown";
+    /// The token is bound to a key, and no proof by it was sent.
+    BindingKey => TokenBinding, "the token is bound to a key, and no proof by that key was sent";
+    /// Token and certificate name different agents.
+    BindingAgent => TokenBinding, "the credential and the client certificate name different agents";
+    /// A proof came with a credential that is bound to no key.
+    ProofUnbound => ProofInvalid, "a DPoP proof came with a credential that is bound to no key";
+    /// More than one proof, or one that can't be read.
+    ProofShape => ProofInvalid, "the DPoP proof is not one JWT of the type `dpop+jwt` with a public `jwk`";
+    /// Its signature does not verify.
+    ProofSignature => ProofInvalid, "the DPoP proof's signature does not verify";
+    /// `htm` is not the request's method.
+    ProofMethod => ProofInvalid, "`htm` is not the method of the request";
+    /// `htu` is not the request's address.
+    ProofAddress => ProofInvalid, "`htu` is not the address of the request";
+    /// `ath` is not the token's hash.
+    ProofToken => ProofInvalid, "`ath` is not the hash of the token";
+    /// `iat` is too far away.
+    ProofTime => ProofInvalid, "`iat` of the DPoP proof is more than 60 s away";
+    /// `jti` was seen.
+    ProofSeen => ProofReplayed, "`jti` of the DPoP proof was used before";
+    /// No room to remember it.
+    ProofRoom => Saturated, "there is no room to remember another DPoP proof";
+    /// Not a certificate, or a chain out of bounds.
+    CertificateShape => CertificateInvalid, "the client certificate or its chain can't be read";
+    /// Not exactly one URI name.
+    CertificateName => CertificateInvalid, "the client certificate does not have exactly one URI name";
+    /// The name is no SPIFFE id.
+    CertificateId => CertificateInvalid, "the client certificate's URI name is no SPIFFE id of a workload";
+    /// CA bit, missing key usage, or the wrong one.
+    CertificateUsage => CertificateInvalid, "the client certificate is a CA's, or its key usage does not fit";
+    /// Nobody vouches for the trust domain here.
+    CertificateDomain => CertificateUntrusted, "the client certificate's trust domain is not known here";
+    /// No path to the bundle.
+    CertificatePath => CertificateUntrusted, "the client certificate does not lead to its domain's trust bundle";
+    /// Past its end.
+    CertificateOver => CertificateExpired, "the client certificate, or one above it, has expired";
+    /// Before its begin.
+    CertificateBefore => CertificateEarly, "the client certificate, or one above it, is not valid yet";
+    /// Its path names no agent.
+    CertificateAgent => CertificateInvalid, "the SPIFFE id's path names no agent";
+    /// Not the form of a delegation.
+    DelegationShape => DelegationInvalid, "the delegation's form or a link of it can't be read";
+    /// A signature does not verify.
+    DelegationSignature => DelegationInvalid, "a link of the delegation is not signed by the link before it";
+    /// The last link's key was not proven.
+    DelegationProof => DelegationInvalid, "the delegation's end does not prove the last link's key";
+    /// More than 8 links.
+    DelegationLong => DelegationDepth, "the delegation has more than 8 links";
+    /// A link's time is over.
+    DelegationOver => DelegationExpired, "a link of the delegation has expired";
+    /// What it rests on has ended.
+    DelegationRoot => DelegationExpired, "the credential that the delegation rests on is revoked, expired or gone";
 }

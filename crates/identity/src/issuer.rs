@@ -229,4 +229,10 @@ pub enum ConfigFault {
     /// Two API keys have the same prefix.
     #[error("two API keys have the same prefix")]
     PrefixTwice,
+    /// Two trust bundles clash.
+    #[error("two trust bundles are of one domain, or could name the same agent")]
+    Bundles,
+    /// Not a public key.
+    #[error("the key that begins delegations is not 32 bytes in base64url")]
+    Delegations,
 }

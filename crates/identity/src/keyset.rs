@@ -216,7 +216,7 @@ fn prepare(key: &Map<String, Value>) -> Result<Vec<Key>, SkipReason> {
         .collect()
 }
 
-fn public(key: &Map<String, Value>, algorithm: Algorithm) -> Result<ParsedPublicKey, SkipReason> {
+pub(crate) fn public(key: &Map<String, Value>, algorithm: Algorithm) -> Result<ParsedPublicKey, SkipReason> {
     if let Some(parameters) = rsa(algorithm) {
         let (n, e) = (bytes(key, "n")?, bytes(key, "e")?);
         let bits = n.len().saturating_mul(8) - n.first().map_or(0, |byte| byte.leading_zeros() as usize);

@@ -8,9 +8,11 @@ use std::{
 };
 
 use bartizan_types::{AgentId, AuthMethod, Issuer, KeyId, Principal, Timestamp, UserId};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
-    ApiKeyRecord, ConfigFault, Credential, Fault, IssuerKeys, Pepper, Reason, is_api_key, key,
+    ApiKeyRecord, ConfigFault, Credential, Fault, IssuerKeys, PeerCertificate, Pepper, Presented, Reason,
+    Replays, TokenCache, TrustBundle, delegation, is_delegation, key, svid,
     token::{self, Verified},
 };
 
@@ -20,6 +22,9 @@ pub struct Registry {
     keys: BTreeMap<KeyId, Known>,
     issuers: BTreeMap<String, IssuerKeys>,
     pepper: Pepper,
+    bundles: BTreeMap<String, TrustBundle>,
+    /// The public half of the key that begins chains of delegation; without it there are none.
+    delegations: Option<Vec<u8>>,
 }
 
 struct Known {
@@ -43,6 +48,8 @@ impl Registry {
             keys: BTreeMap::new(),
             issuers: BTreeMap::new(),
             pepper,
+            bundles: BTreeMap::new(),
+            delegations: None,
         };
         let several = issuers.len() > 1;
         let mut namespaces = BTreeSet::new();
@@ -87,22 +94,40 @@ impl Registry {
         Ok(registry)
     }
 
+    /// With these trust bundles for client certificates.
+    ///
+    /// # Errors
+    /// [`ConfigFault::Bundles`] for two of one domain, or two that could name the same agent.
+    pub fn with_bundles(mut self, bundles: Vec<TrustBundle>) -> Result<Self, ConfigFault> {
+        self.bundles = svid::by_domain(bundles).ok_or(ConfigFault::Bundles)?;
+        Ok(self)
+    }
+
+    /// With delegations that begin with this public key ([`DelegationKey::public`](crate::DelegationKey::public)).
+    ///
+    /// # Errors
+    /// [`ConfigFault::Delegations`] where it is no such key.
+    pub fn with_delegations(mut self, public: &str) -> Result<Self, ConfigFault> {
+        let key = URL_SAFE_NO_PAD.decode(public).ok().filter(|key| key.len() == 32);
+        self.delegations = Some(key.ok_or(ConfigFault::Delegations)?);
+        Ok(self)
+    }
+
     /// This snapshot's number.
     #[must_use]
     pub const fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// Judges a credential without any cache.
+    /// Judges a credential alone, without any cache.
     ///
     /// # Errors
     /// [`Fault`] with the code for the caller and the reason for the record.
     pub fn authenticate(&self, credential: &Credential<'_>, now: Timestamp) -> Result<Principal, Fault> {
-        let text = present(credential)?;
-        if is_api_key(text) {
-            return self.key(text, now).map(|principal| (*principal).clone());
-        }
-        self.token(text, now).map(|verified| verified.principal)
+        let cache = TokenCache::new(0);
+        let presented = Presented::bare(*credential);
+        let judged = cache.judge(self, &presented, &Replays::new(0), now)?;
+        Ok((*judged).clone())
     }
 
     pub(crate) fn key(&self, text: &str, now: Timestamp) -> Result<Arc<Principal>, Fault> {
@@ -113,8 +138,22 @@ impl Registry {
         Ok(Arc::clone(&known.principal))
     }
 
+    /// A token or a delegation.
     pub(crate) fn token(&self, text: &str, now: Timestamp) -> Result<Verified, Fault> {
-        token::verify(text, |iss| self.issuers.get(iss), now)
+        if !is_delegation(text) {
+            return token::verify(text, |iss| self.issuers.get(iss), now);
+        }
+        let ours = self.delegations.as_ref().ok_or(Reason::DelegationSignature)?;
+        let rests = |prefix: &KeyId| {
+            let known = self.keys.get(prefix)?;
+            let ended = known.record.expires.is_some_and(|expires| now >= expires);
+            (known.record.revoked.is_none() && !ended).then(|| Principal::clone(&known.principal))
+        };
+        delegation::verify(text, ours, rests, now)
+    }
+
+    pub(crate) fn certificate(&self, peer: &PeerCertificate, now: Timestamp) -> Result<Verified, Fault> {
+        svid::verify(&self.bundles, peer, now)
     }
 }
 

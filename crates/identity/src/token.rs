@@ -9,7 +9,7 @@ use bartizan_types::{AuthMethod, Digest, KeyId, Principal, Timestamp};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use crate::{Algorithm, Fault, IssuerKeys, Reason, claims, keyset::KID_BYTES_MAX, strict};
+use crate::{Algorithm, Fault, IssuerKeys, Reason, binding::Binding, claims, keyset::KID_BYTES_MAX, strict};
 
 /// Longest token, in bytes.
 pub(crate) const TOKEN_BYTES_MAX: usize = 16 << 10;
@@ -22,6 +22,8 @@ pub(crate) struct Verified {
     pub(crate) principal: Principal,
     /// First moment at which it must be refused.
     pub(crate) until: Timestamp,
+    /// What must be shown beside it.
+    pub(crate) binding: Option<Binding>,
 }
 
 /// SHA-256 of the whole token: the cache's key, and the token's public name where it has no `jti`.
@@ -80,6 +82,7 @@ pub(crate) fn verify<'a>(
     claims::audience(&claims, &config.audience).map_err(blame)?;
     let window = claims::within(&claims, config, now).map_err(blame)?;
     let named = claims::named(&claims, config).map_err(blame)?;
+    let binding = Binding::read(&claims).map_err(refuse)?;
     let credential = match claims.get("jti").and_then(Value::as_str).map(KeyId::new) {
         Some(Ok(jti)) => jti,
         // No `jti`, or one that is no id: the token's digest names it.
@@ -99,19 +102,20 @@ pub(crate) fn verify<'a>(
             expires: Some(window.expires),
         },
         until: window.until,
+        binding,
     })
 }
 
-struct Parts<'a> {
-    header: &'a str,
-    claims: &'a str,
-    signature: &'a str,
+pub(crate) struct Parts<'a> {
+    pub(crate) header: &'a str,
+    pub(crate) claims: &'a str,
+    pub(crate) signature: &'a str,
     /// Header and claims with the dot between them: what is signed (RFC 7515 section 5.2).
-    signed: &'a str,
+    pub(crate) signed: &'a str,
 }
 
 impl<'a> Parts<'a> {
-    fn split(token: &'a str) -> Result<Self, Reason> {
+    pub(crate) fn split(token: &'a str) -> Result<Self, Reason> {
         let (signed, signature) = token.rsplit_once('.').ok_or(Reason::Unrecognised)?;
         let (header, claims) = signed.split_once('.').ok_or(Reason::Unrecognised)?;
         if claims.contains('.') || [header, claims].contains(&"") {

@@ -1,5 +1,9 @@
 //! API keys, the registry's own refusals, the token cache, key sets, and that nothing shows a secret.
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "test keys are made from the system's randomness"
+)]
 mod forge;
 
 use std::{collections::BTreeSet, sync::Arc};

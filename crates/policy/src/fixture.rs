@@ -158,7 +158,13 @@ pub(crate) fn random_evidence(random: &mut Seeded) -> Evidence {
     evidence.principal.agent = AgentId::new(random.pick(&["a", "b", "bartizan"])).unwrap();
     evidence.principal.user =
         (!random.one_in(3)).then(|| UserId::new(random.pick(&["alice", "bob"])).unwrap());
-    evidence.principal.method = random.pick(&[AuthMethod::ApiKey, AuthMethod::Jwt, AuthMethod::Local]);
+    evidence.principal.method = random.pick(&[
+        AuthMethod::ApiKey,
+        AuthMethod::Jwt,
+        AuthMethod::Local,
+        AuthMethod::Certificate,
+        AuthMethod::Delegated,
+    ]);
     for group in ["g1", "g2"] {
         if random.one_in(2) {
             evidence.principal.groups.insert(group.to_owned());
@@ -168,6 +174,7 @@ pub(crate) fn random_evidence(random: &mut Seeded) -> Evidence {
         evidence.principal.act.push(Actor {
             sub: "x".to_owned(),
             iss: None,
+            bounds: None,
         });
     }
     let all = resources(random.pick(&["s1", "s2"]), random.pick(&["t1", "t2/x"]));

@@ -525,6 +525,8 @@ pub(crate) const fn method(method: AuthMethod) -> &'static str {
     match method {
         AuthMethod::ApiKey => "api_key",
         AuthMethod::Jwt => "jwt",
+        AuthMethod::Certificate => "certificate",
+        AuthMethod::Delegated => "delegated",
         AuthMethod::Local => "local",
     }
 }

@@ -215,6 +215,7 @@ fn principal(case: &Case) -> Result<Principal, bartizan_types::IdFault> {
     let actor = Actor {
         sub: "actor".to_owned(),
         iss: None,
+        bounds: None,
     };
     let agent = match &case.agent {
         Some(agent) => agent.clone(),

@@ -42,6 +42,10 @@ pub enum Purpose {
     Manifests,
     /// Seals questions to humans and what they answered.
     Approvals,
+    /// The seed that the keys of our own certificate authority are derived from, one for each root.
+    Authority,
+    /// The seed of the key that begins chains of delegation.
+    Delegations,
 }
 
 impl Purpose {
@@ -57,6 +61,8 @@ impl Purpose {
             Self::Admin => "admin",
             Self::Manifests => "tool manifests",
             Self::Approvals => "approvals",
+            Self::Authority => "certificate authority",
+            Self::Delegations => "delegations",
         }
     }
 }

@@ -6,6 +6,7 @@ use std::{fmt, str::FromStr};
 
 mod a2a;
 mod crossing;
+mod workload;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -178,6 +179,28 @@ pub enum Code {
     PeerCard,
     /// `a2a.push_host`: the peer may not call that address.
     PushHost,
+    /// `identity.certificate`: the client certificate is no X.509-SVID.
+    CertificateInvalid,
+    /// `identity.certificate_untrusted`: no trust bundle here leads to the client certificate.
+    CertificateUntrusted,
+    /// `identity.certificate_expired`: the client certificate has expired.
+    CertificateExpired,
+    /// `identity.certificate_early`: the client certificate is not valid yet.
+    CertificateEarly,
+    /// `identity.token_binding`: the token is bound to another key or certificate, or to one that was not shown.
+    TokenBinding,
+    /// `identity.proof`: the proof of possession is wrong or missing.
+    ProofInvalid,
+    /// `identity.proof_replayed`: the proof of possession was used before.
+    ProofReplayed,
+    /// `identity.delegation`: the delegation is malformed, or a link of it is not signed by the link before.
+    DelegationInvalid,
+    /// `identity.delegation_expired`: the delegation has expired, or the credential it rests on has ended.
+    DelegationExpired,
+    /// `identity.delegation_depth`: the delegation has more links than are allowed.
+    DelegationDepth,
+    /// `policy.delegation`: the call is outside of what was delegated.
+    DelegationExceeded,
 }
 
 struct Row {
@@ -191,7 +214,7 @@ struct Row {
 
 // INVARIANT: one after the other, the groups are in the order of declaration, so that a code is its own place;
 // `rows_stand_in_order` holds it.
-const GROUPS: &[&[Row]] = &[crossing::ROWS, a2a::ROWS];
+const GROUPS: &[&[Row]] = &[crossing::ROWS, a2a::ROWS, workload::ROWS];
 
 fn rows() -> impl Iterator<Item = &'static Row> {
     GROUPS.iter().flat_map(|group| group.iter())

@@ -3,6 +3,7 @@
 //! Plain data only. Nothing here decides, reads a clock, or touches the outside. Every id is a newtype, parsed
 //! once at the edge; a value of one of these types is already within its bounds.
 
+mod bounds;
 mod call;
 mod code;
 mod evidence;
@@ -14,6 +15,7 @@ mod refusal;
 mod secret;
 mod time;
 
+pub use bounds::{BOUND_BYTES_MAX, BOUND_ENTRIES_MAX, Bounds};
 pub use call::{Action, Arguments, CallFacts, Effects, PinState, Resource, Surface};
 pub use code::{Code, Fault};
 pub use evidence::{

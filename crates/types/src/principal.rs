@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AgentId, Issuer, KeyId, Timestamp, UserId};
+use crate::{AgentId, Bounds, CallFacts, Issuer, KeyId, SessionId, Timestamp, UserId};
 
 /// How a credential was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -14,6 +14,10 @@ pub enum AuthMethod {
     ApiKey,
     /// A JWT checked against a configured issuer's key set.
     Jwt,
+    /// A client certificate with a SPIFFE id (X.509-SVID), its key proven in the TLS handshake.
+    Certificate,
+    /// What an agent handed on: a chain of links that begins with one of ours.
+    Delegated,
     /// The peer credentials of an owner-only unix socket or the pipe of a wrapped server.
     Local,
 }
@@ -26,6 +30,20 @@ pub struct Actor {
     /// The actor's `iss`, where the token names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iss: Option<String>,
+    /// What the actor was handed, where it was handed something narrower.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<Box<Bounds>>,
+}
+
+impl Principal {
+    /// Whether every link of the chain admits the call.
+    #[must_use]
+    pub fn admits(&self, call: &CallFacts, session: SessionId, now: Timestamp) -> bool {
+        self.act
+            .iter()
+            .filter_map(|actor| actor.bounds.as_deref())
+            .all(|bounds| bounds.admit(call, session, now))
+    }
 }
 
 /// An authenticated caller. Built by `identity` alone; everyone else only reads it.

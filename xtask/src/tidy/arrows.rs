@@ -28,6 +28,9 @@ const CORE_MAY_LINK: &[&str] = &[
     "miette",
     // Automata only: linear in the text, whatever the pattern.
     "regex-automata",
+    // Certificates as bytes and paths over them, at a time that is given.
+    "rustls-pki-types",
+    "rustls-webpki",
     "serde",
     "serde_json",
     "thiserror",

@@ -33,6 +33,10 @@ pub(crate) struct ConfigFile {
     pub(crate) peer: Vec<Peer>,
     /// Issuers whose JWTs name agents.
     pub(crate) jwt: Vec<Jwt>,
+    /// Workload identity.
+    pub(crate) identity: Identity,
+    /// Trust domains of others, whose client certificates name agents.
+    pub(crate) spiffe: Vec<Spiffe>,
     /// How calls are joined to sessions.
     pub(crate) session: Session,
     /// How humans are asked.
@@ -59,7 +63,7 @@ pub(crate) struct Listen {
     pub(crate) hosts: Vec<String>,
     /// `Origin` values accepted. Empty: every request from a web page is refused.
     pub(crate) origins: Vec<String>,
-    /// Certificate and key; required off loopback.
+    /// TLS; required off loopback.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tls: Option<Tls>,
     /// Listen off loopback without TLS: keys and content cross the network in clear, unless a proxy in front does TLS.
@@ -78,14 +82,60 @@ impl Default for Listen {
     }
 }
 
-/// PEM files of the listener.
+/// TLS of the listener. Without files its certificate is issued, and renewed, by our own authority.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Tls {
+    /// Certificate chain, leaf first, PEM; read again when it changes. None: one of our own authority.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) certificates: Option<PathBuf>,
+    /// Private key, PKCS#8 or SEC1, PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<PathBuf>,
+    /// Whether clients show certificates.
+    pub(crate) clients: ClientCertificates,
+}
+
+/// Whether clients show certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ClientCertificates {
+    /// They are not asked to.
+    #[default]
+    None,
+    /// They may; one that does not needs another credential.
+    Optional,
+    /// Without one there is no connection.
+    Required,
+}
+
+/// Workload identity.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Identity {
+    /// The trust domain of our own authority: its certificates are of `spiffe://DOMAIN/agent/NAME`.
+    pub(crate) trust_domain: String,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self {
+            trust_domain: bartizan_identity::TrustDomain::default().to_string(),
+        }
+    }
+}
+
+/// Another's trust domain.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Tls {
-    /// Certificate chain, leaf first.
-    pub(crate) certificates: PathBuf,
-    /// Private key, PKCS#8 or SEC1.
-    pub(crate) key: PathBuf,
+pub(crate) struct Spiffe {
+    /// Its name, without `spiffe://`.
+    pub(crate) trust_domain: String,
+    /// Its root certificates, a PEM file; read again when it changes.
+    pub(crate) bundle: PathBuf,
+    /// Put before its agents' names: `NAMESPACE/ns/prod/sa/mail`. None: the trust domain's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) namespace: Option<String>,
 }
 
 /// Where state is kept.

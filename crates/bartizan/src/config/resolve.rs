@@ -1,5 +1,7 @@
 //! From the file to what the gateway runs with: newtypes, absolute paths, no leftover options.
 
+mod domains;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -37,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) policy_files: Vec<PathBuf>,
     /// Issuers and where their key sets are.
     pub(crate) issuers: Vec<(IssuerConfig, KeySource)>,
+    /// Trust domains.
+    pub(crate) domains: bartizan_gateway::Domains,
     /// The collector.
     pub(crate) otlp: Option<Uri>,
     /// Where heads are kept.
@@ -80,8 +84,11 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
     let approvals = approvals(&file.approvals, &mut wrong);
     runtime_rules(&file.runtime, &mut wrong);
     let sessions = sessions(&file.session, &mut wrong);
+    let tls = domains::tls(file, &base, &mut wrong);
+    let domains = domains::domains(file, &base, &mut wrong);
     let state = state_dir(global, Some(file), &base)?;
     wrong.finish()?;
+    let domains = domains.ok_or_else(|| Failure::new(Exit::Bug, "a trust domain is missing"))?;
     let listen = &file.listen;
     Ok(Settings {
         gateway: gateway::Config {
@@ -89,10 +96,7 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
                 address: listen.address,
                 hosts: listen.hosts.clone(),
                 origins: listen.origins.clone(),
-                tls: listen.tls.as_ref().map(|tls| gateway::TlsFiles {
-                    certificates: base.join(&tls.certificates),
-                    key: base.join(&tls.key),
-                }),
+                tls,
                 danger_plaintext: listen.danger_listen_without_tls_off_loopback,
             },
             limits,
@@ -113,6 +117,7 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
             .map(|pattern| base.join(pattern))
             .collect(),
         issuers,
+        domains,
         otlp,
         witness: file.ledger.witness.as_ref().map(|path| base.join(path)),
         default_upstreams: file.upstream.is_empty(),
@@ -192,7 +197,7 @@ fn listen_rules(listen: &file::Listen, wrong: &mut Wrong<'_>) {
             "listen.address",
             &listen.address.to_string(),
             format!("`{}` is not loopback, so it needs TLS", listen.address),
-            "set `[listen.tls] certificates` and `key`",
+            "set `[listen.tls]`; without files the certificate is our own authority's",
         );
     }
 }

@@ -171,8 +171,11 @@ fn paths_are_relative_to_the_file() {
     let settings = resolve(&loaded(text).unwrap(), &global(&[])).unwrap();
     assert_eq!(settings.policy_files, [Path::new("/etc/bartizan/p/*.cedar")]);
     let tls = settings.gateway.listen.tls.unwrap();
+    let bartizan_gateway::config::TlsKey::Files { certificates, key } = &tls.key else {
+        panic!("{tls:?}")
+    };
     assert_eq!(
-        (tls.certificates.as_path(), tls.key.as_path()),
+        (certificates.as_path(), key.as_path()),
         (Path::new("/etc/bartizan/c.pem"), Path::new("/k.pem"))
     );
 }

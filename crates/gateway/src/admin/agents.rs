@@ -91,7 +91,7 @@ impl Desk {
     }
 
     /// A running gateway takes the change at once.
-    fn refresh(&self) -> Result<(), No> {
+    pub(super) fn refresh(&self) -> Result<(), No> {
         match &self.live {
             Some(live) => live
                 .shared

@@ -64,6 +64,7 @@ mod tests {
                 .map(|(sub, iss)| Actor {
                     sub: (*sub).to_owned(),
                     iss: iss.map(str::to_owned),
+                    bounds: None,
                 })
                 .collect(),
             groups: BTreeSet::new(),

@@ -14,10 +14,10 @@ use std::{
 };
 
 use bartizan_gateway::{
-    Config, Directory, Gateway, Parts, Running,
+    Config, Directory, DirectoryKeys, Domains, Gateway, IssuerSource, Parts, Running,
     config::{Approvals, Credential, Family, Hooks, Limits, Listen, Sessions, Upstream},
 };
-use bartizan_identity::{Pepper, mint_key};
+use bartizan_identity::{Pepper, TrustDomain, mint_key};
 use bartizan_policy::{Pack, Policy, Source};
 use bartizan_store::{
     ApprovalStore, Keyring, Ledger, LedgerOptions, MasterKey, Medium, Purpose, Query, Secret, Secrets, State,
@@ -222,6 +222,7 @@ pub(crate) struct Gated {
     pub(crate) others: Vec<String>,
     pub(crate) ledger: Ledger,
     pub(crate) provider_key: &'static str,
+    pub(crate) keyring: Keyring,
     _directory: tempfile::TempDir,
     _state: StateDir,
 }
@@ -279,6 +280,17 @@ impl Gated {
         policy: &str,
         medium: Option<Arc<dyn Medium>>,
     ) -> Self {
+        Self::start_whole(config, pack, policy, medium, Vec::new()).await
+    }
+
+    /// With issuers of tokens as well.
+    pub(crate) async fn start_whole(
+        config: Config,
+        pack: Option<Pack>,
+        policy: &str,
+        medium: Option<Arc<dyn Medium>>,
+        issuers: Vec<IssuerSource>,
+    ) -> Self {
         let temporary = tempfile::tempdir().unwrap();
         let state_dir = StateDir::open(&temporary.path().join("state")).unwrap();
         let (master, _) = MasterKey::load(&state_dir).unwrap();
@@ -320,7 +332,19 @@ impl Gated {
         .unwrap();
         let parts = Parts {
             policy: Arc::new(policy),
-            directory: Directory::new(pepper, Vec::new()),
+            directory: Directory::new(
+                DirectoryKeys {
+                    pepper,
+                    authority: keyring.derive(Purpose::Authority).unwrap(),
+                    delegations: keyring.derive(Purpose::Delegations).unwrap(),
+                },
+                issuers,
+                Domains {
+                    own: TrustDomain::default(),
+                    foreign: Vec::new(),
+                },
+            )
+            .unwrap(),
             ledger: ledger.clone(),
             secrets,
             approvals: ApprovalStore::open(Arc::clone(&state), &keyring).unwrap(),
@@ -335,6 +359,7 @@ impl Gated {
             others: keys,
             ledger,
             provider_key,
+            keyring,
             _directory: temporary,
             _state: state_dir,
         }

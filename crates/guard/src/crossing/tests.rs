@@ -551,3 +551,37 @@ fn only_whole_rulings_replay() {
         Err(ReplayFault::Missing { field: "principal" })
     );
 }
+
+#[test]
+fn what_was_handed_on_bounds_a_call_whatever_policy_says() {
+    let handed = |on: &str| {
+        let mut evidence = evidence();
+        evidence.principal.act = vec![bartizan_types::Actor {
+            sub: "child".to_owned(),
+            iss: None,
+            bounds: Some(Box::new(bartizan_types::Bounds {
+                on: Some(BTreeSet::from([on.to_owned()])),
+                ..bartizan_types::Bounds::default()
+            })),
+        }];
+        evidence
+    };
+    let (_, out) = begin(balanced(), handed("Tool::s/t"));
+    assert!(!shape(&out).contains("refuse"), "{}", shape(&out));
+    let observe = Arc::new(Policy::load(Some(Pack::Observe), &[]).unwrap());
+    for policy in [balanced(), deferred(), observe] {
+        let (crossing, out) = begin(Arc::clone(&policy), handed("Tool::s/other"));
+        assert!(crossing.ended());
+        let [
+            Effect::Append { record, wait: false },
+            Effect::Refuse(refusal),
+            Effect::Done,
+        ] = out.as_slice()
+        else {
+            panic!("{}", shape(&out))
+        };
+        assert_eq!(refusal.code, Code::DelegationExceeded);
+        assert_eq!(record.ruling, Some(RulingWord::Deny));
+        assert_eq!(replay(&policy, record).unwrap().decision.ruling, RulingWord::Deny);
+    }
+}

@@ -1,10 +1,5 @@
 //! Test keys, key sets and tokens. Keys are made when a test starts; none is committed.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "test keys are made from the system's randomness"
-)]
-
 use aws_lc_rs::{
     encoding::AsDer as _,
     hmac,

@@ -31,6 +31,7 @@ fn ruling(word: RulingWord) -> Record {
         act: vec![Actor {
             sub: "planner".to_owned(),
             iss: None,
+            bounds: None,
         }],
         groups: std::collections::BTreeSet::new(),
         issuer: Issuer::new("https://id.example").unwrap(),

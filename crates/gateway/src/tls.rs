@@ -1,0 +1,280 @@
+//! TLS of the agents' listener: a certificate that changes while serving, and clients' certificates.
+//!
+//! The handshake proves that a client holds its certificate's key. Whom the certificate names and who vouches is judged
+//! by `identity` on every request, so that a rotated bundle or an expired leaf counts on the next call of a connection
+//! that is already open, and a refusal has its code instead of a broken handshake.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use bartizan_identity::PeerCertificate;
+use bartizan_types::Timestamp;
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
+    client::danger::HandshakeSignatureValid,
+    crypto::{
+        CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
+    },
+    server::{
+        ClientHello, ResolvesServerCert,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
+    sign::CertifiedKey,
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject as _};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use crate::{
+    Shared, StartFault,
+    authority::Authority,
+    clock,
+    config::{ClientCertificates, TlsKey, TlsListen},
+};
+
+/// How often files and times are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long the listener's own certificate lasts; it is renewed at half of that.
+const OWN_HOURS: u32 = 24;
+
+/// The certificate a connection showed, put beside its requests.
+#[derive(Clone)]
+pub(crate) struct Shown(pub(crate) Arc<PeerCertificate>);
+
+/// The listener's certificate, as long as it serves.
+pub(crate) struct ListenerKey {
+    from: TlsKey,
+    hosts: Vec<String>,
+    held: ArcSwap<CertifiedKey>,
+    /// When the files were last changed, or when the certificate must be renewed.
+    due: Mutex<Due>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    Changed(Option<SystemTime>, Option<SystemTime>),
+    At(Timestamp),
+}
+
+impl std::fmt::Debug for ListenerKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ListenerKey")
+            .field("from", &self.from)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ResolvesServerCert for ListenerKey {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.held.load_full())
+    }
+}
+
+/// What makes certificates: where they are issued by us.
+pub(crate) struct Issuing<'a> {
+    /// The authority.
+    pub(crate) authority: &'a Authority,
+    /// Its state.
+    pub(crate) state: &'a bartizan_store::State,
+}
+
+impl ListenerKey {
+    pub(crate) fn open(
+        listen: &TlsListen,
+        hosts: Vec<String>,
+        issuing: &Issuing<'_>,
+    ) -> Result<Arc<Self>, String> {
+        let (key, due) = load(&listen.key, &hosts, issuing)?;
+        Ok(Arc::new(Self {
+            from: listen.key.clone(),
+            hosts,
+            held: ArcSwap::from_pointee(key),
+            due: Mutex::new(due),
+        }))
+    }
+
+    /// Takes up changed files, or renews what is half over. True where it did.
+    fn look(&self, issuing: &Issuing<'_>) -> Result<bool, String> {
+        let due = *self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        let stays = match (due, &self.from) {
+            (Due::At(at), _) => clock::now() < at,
+            (due, TlsKey::Files { certificates, key }) => stamp(certificates, key) == due,
+            (_, TlsKey::Issued) => false,
+        };
+        if stays {
+            return Ok(false);
+        }
+        let (key, next) = load(&self.from, &self.hosts, issuing)?;
+        self.held.store(Arc::new(key));
+        *self.due.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        Ok(true)
+    }
+}
+
+fn stamp(certificates: &PathBuf, key: &PathBuf) -> Due {
+    let changed = |path: &PathBuf| std::fs::metadata(path).and_then(|data| data.modified()).ok();
+    Due::Changed(changed(certificates), changed(key))
+}
+
+fn load(from: &TlsKey, hosts: &[String], issuing: &Issuing<'_>) -> Result<(CertifiedKey, Due), String> {
+    let (chain, key, due) = match from {
+        TlsKey::Files { certificates, key } => {
+            // Stamped before reading: what changes meanwhile is read again.
+            let due = stamp(certificates, key);
+            let chain = CertificateDer::pem_file_iter(certificates)
+                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+                .map_err(|fault| format!("`{}`: {fault}", certificates.display()))?;
+            let key =
+                PrivateKeyDer::from_pem_file(key).map_err(|fault| format!("`{}`: {fault}", key.display()))?;
+            (chain, key, due)
+        }
+        TlsKey::Issued => {
+            let now = clock::now();
+            let issued = issuing
+                .authority
+                .issue_listener(issuing.state, hosts, OWN_HOURS, now)
+                .map_err(|fault| fault.to_string())?;
+            let half = now.plus_micros(issued.until.micros_since(now) / 2);
+            (issued.chain.clone(), issued.private_key(), Due::At(half))
+        }
+    };
+    // Also compares the key with the leaf's, so that half of a change is not served.
+    let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
+        .map_err(|fault| fault.to_string())?;
+    Ok((key, due))
+}
+
+/// What the listener speaks TLS with.
+pub(crate) fn acceptor(key: Arc<ListenerKey>, clients: ClientCertificates) -> TlsAcceptor {
+    let builder = ServerConfig::builder();
+    let mut config = match clients {
+        ClientCertificates::None => builder.with_no_client_auth().with_cert_resolver(key),
+        ClientCertificates::Optional | ClientCertificates::Required => builder
+            .with_client_cert_verifier(Arc::new(KeyProven {
+                algorithms: CryptoProvider::get_default().map_or_else(
+                    || aws_lc_rs::default_provider().signature_verification_algorithms,
+                    |provider| provider.signature_verification_algorithms,
+                ),
+                required: clients == ClientCertificates::Required,
+            }))
+            .with_cert_resolver(key),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// Takes any certificate whose key the client proves; `identity` judges it on every request.
+#[derive(Debug)]
+struct KeyProven {
+    algorithms: WebPkiSupportedAlgorithms,
+    required: bool,
+}
+
+impl ClientCertVerifier for KeyProven {
+    fn client_auth_mandatory(&self) -> bool {
+        self.required
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        // Bundles change while serving; without hints a client shows the certificate it has.
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// Bundles of other trust domains, from files, each with a stamp of what was read.
+pub(crate) fn read_bundle(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, String> {
+    CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|fault| format!("`{}`: {fault}", path.display()))
+}
+
+/// Looks after the listener's certificate and the trust bundles until `stop`.
+pub(crate) async fn keep(
+    shared: Arc<Shared>,
+    key: Option<Arc<ListenerKey>>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut seen = shared.directory.bundle_stamp(&shared.state, clock::now());
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        let issuing = Issuing {
+            authority: shared.directory.authority(),
+            state: &shared.state,
+        };
+        match key.as_ref().map(|key| key.look(&issuing)) {
+            Some(Ok(true)) => tracing::info!("the listener's certificate was renewed"),
+            Some(Err(reason)) => tracing::error!(%reason, "the listener's certificate in use stays"),
+            Some(Ok(false)) | None => {}
+        }
+        let now = shared.directory.bundle_stamp(&shared.state, clock::now());
+        if now != seen {
+            match shared.reload_registry() {
+                Ok(()) => tracing::info!("trust bundles were read again"),
+                Err(fault) => tracing::error!(error = %fault, "the registry in force stays"),
+            }
+            seen = now;
+        }
+    }
+}
+
+/// A listener without TLS keeps no key; one whose key can't be read does not start.
+pub(crate) fn open(
+    listen: &crate::config::Listen,
+    issuing: &Issuing<'_>,
+) -> Result<Option<(Arc<ListenerKey>, TlsAcceptor)>, StartFault> {
+    let Some(tls) = &listen.tls else {
+        return Ok(None);
+    };
+    let mut hosts: Vec<String> = vec!["localhost".to_owned(), listen.address.ip().to_string()];
+    let bare = |host: &String| {
+        let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
+        let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+        (if is_port { name } else { host })
+            .trim_matches(['[', ']'])
+            .to_owned()
+    };
+    hosts.extend(listen.hosts.iter().map(bare));
+    hosts.sort();
+    hosts.dedup();
+    let key = ListenerKey::open(tls, hosts, issuing).map_err(|reason| StartFault::Tls { reason })?;
+    let acceptor = acceptor(Arc::clone(&key), tls.clients);
+    Ok(Some((key, acceptor)))
+}

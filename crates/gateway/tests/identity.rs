@@ -1,0 +1,386 @@
+//! Workload identity through a real gateway: client certificates, delegations, tokens bound to a key, and what an MCP
+//! client is told when it has none.
+
+#[expect(dead_code, reason = "the MCP tests use more of it")]
+mod support;
+
+use std::{sync::Arc, time::Duration};
+
+use aws_lc_rs::{
+    digest,
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
+};
+use bartizan_gateway::{
+    Config, IssuerSource, KeysAt,
+    authority::Authority,
+    config::{ClientCertificates, Family, TlsKey, TlsListen},
+};
+use bartizan_identity::{DelegationKey, IssuerConfig, TrustDomain, narrow};
+use bartizan_store::Purpose;
+use bartizan_types::{AgentId, AuthMethod, Bounds, Issuer, RecordKind, Secret, Timestamp};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as B64};
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::SendRequest;
+use hyper_util::rt::TokioIo;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use serde_json::{Value, json};
+use support::{Answer, Gated, OPEN, Upstreamed, config, upstream};
+use tokio_rustls::TlsConnector;
+
+const CHAT: &str = "/v1/chat/completions";
+const ASK: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+const SAID: &str = r#"{"id":"c1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"h"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":5,"total_tokens":8}}"#;
+
+fn answers(count: usize) -> Vec<Answer> {
+    (0..count)
+        .map(|_| Answer::Whole(200, "application/json", SAID.as_bytes().to_vec()))
+        .collect()
+}
+
+async fn started(
+    clients: Option<(TlsKey, ClientCertificates)>,
+    issuers: Vec<IssuerSource>,
+) -> (Gated, Upstreamed) {
+    let provider = Upstreamed::start(answers(8)).await;
+    let mut config: Config = config(vec![upstream("openai", Family::Openai, provider.address)]);
+    config.listen.tls = clients.map(|(key, clients)| TlsListen { key, clients });
+    let gate = Gated::start_whole(config, None, OPEN, None, issuers).await;
+    (gate, provider)
+}
+
+fn authority(gate: &Gated) -> Authority {
+    let seed = gate.keyring.derive(Purpose::Authority).unwrap();
+    Authority::new(TrustDomain::default(), &seed)
+}
+
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    Timestamp::from_unix_micros(u64::try_from(since.as_micros()).unwrap())
+}
+
+type Own = Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>;
+
+/// A connection that trusts these roots and shows this certificate.
+async fn connect(
+    gate: &Gated,
+    roots: &[CertificateDer<'static>],
+    own: Own,
+) -> Result<SendRequest<Full<Bytes>>, String> {
+    let mut store = RootCertStore::empty();
+    for root in roots {
+        store.add(root.clone()).unwrap();
+    }
+    let builder = ClientConfig::builder().with_root_certificates(store);
+    let tls = match own {
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key).unwrap(),
+        None => builder.with_no_client_auth(),
+    };
+    let stream = tokio::net::TcpStream::connect(gate.address()).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = TlsConnector::from(Arc::new(tls))
+        .connect(name, stream)
+        .await
+        .map_err(|fault| fault.to_string())?;
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|fault| fault.to_string())?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+async fn ask(gate: &Gated, sender: &mut SendRequest<Full<Bytes>>) -> Result<(StatusCode, String), String> {
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(CHAT)
+        .header("host", format!("localhost:{}", gate.address().port()))
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from_static(ASK.as_bytes())))
+        .unwrap();
+    let said = |fault: hyper::Error| fault.to_string();
+    sender.ready().await.map_err(said)?;
+    let response = sender.send_request(request).await.map_err(said)?;
+    let status = response.status();
+    let body = response.into_body().collect().await.map_err(said)?.to_bytes();
+    Ok((status, code(&body)))
+}
+
+fn code(body: &[u8]) -> String {
+    let value: Value = serde_json::from_slice(body).unwrap();
+    value["error"]["code"].as_str().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn a_certificate_of_ours_names_its_agent_until_its_root_goes() {
+    let tls = (TlsKey::Issued, ClientCertificates::Optional);
+    let (gate, _provider) = started(Some(tls), Vec::new()).await;
+    let (authority, state) = (authority(&gate), Arc::clone(&gate.running.shared().state));
+    let bundle = authority.bundle(&state, now()).unwrap();
+    let agent = AgentId::new("worker").unwrap();
+    let issued = authority.issue(&state, &agent, 1, now()).unwrap();
+    let own = || Some((issued.chain.clone(), issued.private_key()));
+    let mut sender = connect(&gate, &bundle, own()).await.unwrap();
+    assert_eq!(ask(&gate, &mut sender).await.unwrap().0, 200);
+    let records = gate.records().await;
+    let ruling = records
+        .iter()
+        .filter_map(|stored| stored.record.as_ref())
+        .find(|record| record.kind == RecordKind::Ruling)
+        .unwrap();
+    let principal = ruling.principal.as_ref().unwrap();
+    assert_eq!(principal.agent.as_str(), "worker");
+    assert_eq!(principal.method, AuthMethod::Certificate);
+    assert_eq!(principal.issuer.as_str(), "spiffe://bartizan.internal");
+
+    // Nothing shown, and a stranger's.
+    let mut bare = connect(&gate, &bundle, None).await.unwrap();
+    let refused = ask(&gate, &mut bare).await.unwrap();
+    assert_eq!(
+        (refused.0.as_u16(), refused.1.as_str()),
+        (401, "identity.credential_missing")
+    );
+    let other = Authority::new(TrustDomain::default(), &Secret::new([5; 32]));
+    let elsewhere = bartizan_store::State::open(
+        &bartizan_store::StateDir::open(&tempfile::tempdir().unwrap().path().join("s")).unwrap(),
+    )
+    .unwrap();
+    let forged = other.issue(&elsewhere, &agent, 1, now()).unwrap();
+    let shown = Some((forged.chain.clone(), forged.private_key()));
+    let mut stranger = connect(&gate, &bundle, shown).await.unwrap();
+    let refused = ask(&gate, &mut stranger).await.unwrap();
+    assert_eq!(refused.1, "identity.certificate_untrusted");
+
+    // A rotation with overlap leaves it in force; one at once ends it on the next call of the same connection.
+    authority.rotate(&state, now(), false).unwrap();
+    gate.running.shared().reload_registry().unwrap();
+    assert_eq!(authority.bundle(&state, now()).unwrap().len(), 2);
+    assert_eq!(ask(&gate, &mut sender).await.unwrap().0, 200);
+    authority.rotate(&state, now(), true).unwrap();
+    gate.running.shared().reload_registry().unwrap();
+    assert_eq!(authority.bundle(&state, now()).unwrap().len(), 1);
+    let refused = ask(&gate, &mut sender).await.unwrap();
+    assert_eq!(refused.1, "identity.certificate_untrusted");
+    // What the new root signs is good at once.
+    let again = authority.issue(&state, &agent, 1, now()).unwrap();
+    let shown = Some((again.chain.clone(), again.private_key()));
+    let mut sender = connect(&gate, &bundle, shown).await.unwrap();
+    assert_eq!(ask(&gate, &mut sender).await.unwrap().0, 200);
+}
+
+#[tokio::test]
+async fn where_certificates_are_required_nobody_comes_without() {
+    let tls = (TlsKey::Issued, ClientCertificates::Required);
+    let (gate, provider) = started(Some(tls), Vec::new()).await;
+    let state = Arc::clone(&gate.running.shared().state);
+    let bundle = authority(&gate).bundle(&state, now()).unwrap();
+    // TLS 1.3 tells the client with the first thing that it reads.
+    let outcome = match connect(&gate, &bundle, None).await {
+        Ok(mut sender) => ask(&gate, &mut sender).await.map(|_| ()),
+        Err(fault) => Err(fault),
+    };
+    assert!(outcome.is_err());
+    assert!(provider.seen.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_changed_certificate_is_served_without_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let (chain, key) = (folder.path().join("c.pem"), folder.path().join("k.pem"));
+    let mut roots = Vec::new();
+    let mut put = || {
+        let made = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let der = params.self_signed(&made).unwrap().der().clone();
+        let pem = bartizan_gateway::authority::pem;
+        std::fs::write(&key, pem("PRIVATE KEY", made.serialized_der())).unwrap();
+        std::fs::write(&chain, pem("CERTIFICATE", &der)).unwrap();
+        roots.push(der);
+        roots.clone()
+    };
+    let first = put();
+    let files = TlsKey::Files {
+        certificates: chain.clone(),
+        key: key.clone(),
+    };
+    let (gate, _provider) = started(Some((files, ClientCertificates::None)), Vec::new()).await;
+    assert!(connect(&gate, &first, None).await.is_ok());
+    let both = put();
+    for _ in 0..120 {
+        if connect(&gate, &both[1..], None).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    panic!("the old certificate is still served");
+}
+
+#[tokio::test]
+async fn an_agent_hands_on_less_and_its_child_less_again() {
+    let (gate, provider) = started(None, Vec::new()).await;
+    let wanted = json!({"to": "child", "bounds": {"on": ["Model::openai/*"]}, "minutes": 5});
+    let (status, _, body) = gate.post("/v1/delegations", wanted.to_string()).await;
+    assert_eq!(status, 200, "{body:?}");
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    let first = answer["delegation"].as_str().unwrap().to_owned();
+    let send = |text: String| {
+        let gate = &gate;
+        async move {
+            let bearer = format!("Bearer {text}");
+            gate.send(CHAT, ASK, &[("authorization", &bearer)]).await
+        }
+    };
+    assert_eq!(send(first.clone()).await.0, 200);
+    let next = DelegationKey::new(Secret::new([3; 32])).unwrap();
+    let bounds: Bounds = serde_json::from_value(json!({"on": ["Tool::mail/*"]})).unwrap();
+    let narrower = narrow(&first, "grandchild", bounds, &next).unwrap();
+    let seen = provider.seen.lock().unwrap().len();
+    let (status, _, body) = send(narrower.expose().clone()).await;
+    assert_eq!(
+        (status.as_u16(), code(&body).as_str()),
+        (403, "policy.delegation")
+    );
+    assert_eq!(provider.seen.lock().unwrap().len(), seen);
+    // Only who has a key begins a chain.
+    let bearer = format!("Bearer {first}");
+    let again = gate
+        .send(
+            "/v1/delegations",
+            wanted.to_string(),
+            &[("authorization", &bearer)],
+        )
+        .await;
+    assert_eq!(again.0, 403);
+    let records = gate.records().await;
+    let refused = records
+        .iter()
+        .filter_map(|stored| stored.record.as_ref())
+        .find(|record| {
+            record
+                .code
+                .is_some_and(|code| code.as_str() == "policy.delegation")
+        })
+        .unwrap();
+    let chain: Vec<_> = refused.principal.iter().flat_map(|one| &one.act).collect();
+    assert_eq!(
+        chain.iter().map(|one| one.sub.as_str()).collect::<Vec<_>>(),
+        ["grandchild", "child"]
+    );
+}
+
+struct Signing {
+    pair: EcdsaKeyPair,
+    jwk: Value,
+}
+
+impl Signing {
+    fn new() -> Self {
+        let pkcs8 =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref()).unwrap();
+        let point = &pair.public_key().as_ref()[1..];
+        let jwk = json!({"crv": "P-256", "kty": "EC", "x": B64.encode(&point[..32]), "y": B64.encode(&point[32..])});
+        Self { pair, jwk }
+    }
+
+    fn thumbprint(&self) -> String {
+        let text = format!(
+            r#"{{"crv":"P-256","kty":"EC","x":{},"y":{}}}"#,
+            self.jwk["x"], self.jwk["y"]
+        );
+        B64.encode(digest::digest(&digest::SHA256, text.as_bytes()))
+    }
+
+    fn token(&self, header: &Value, claims: &Value) -> String {
+        let signed = format!(
+            "{}.{}",
+            B64.encode(header.to_string()),
+            B64.encode(claims.to_string())
+        );
+        let signature = self.pair.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+        format!("{signed}.{}", B64.encode(signature))
+    }
+}
+
+#[tokio::test]
+async fn a_token_bound_to_a_key_is_good_with_a_proof_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (issuer, client) = (Signing::new(), Signing::new());
+    let keys = folder.path().join("jwks.json");
+    std::fs::write(&keys, json!({"keys": [issuer.jwk]}).to_string()).unwrap();
+    let name = "https://issuer.example";
+    let source = IssuerSource {
+        config: IssuerConfig::new(Issuer::new(name).unwrap(), vec!["us".to_owned()]),
+        keys: KeysAt::File(keys),
+    };
+    let (gate, _provider) = started(None, vec![source]).await;
+    let seconds = now().unix_seconds();
+    let token = issuer.token(
+        &json!({"alg": "ES256"}),
+        &json!({"iss": name, "aud": "us", "sub": "app", "exp": seconds + 60, "cnf": {"jkt": client.thumbprint()}}),
+    );
+    let proof = |jti: &str| {
+        client.token(
+            &json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": client.jwk}),
+            &json!({
+                "htm": "POST", "htu": format!("http://{}{CHAT}", gate.address()), "iat": seconds, "jti": jti,
+                "ath": B64.encode(digest::digest(&digest::SHA256, token.as_bytes())),
+            }),
+        )
+    };
+    let (bound, plain) = (format!("DPoP {token}"), format!("Bearer {token}"));
+    let first = proof("1");
+    let sent = gate
+        .send(CHAT, ASK, &[("authorization", &bound), ("dpop", &first)])
+        .await;
+    assert_eq!(sent.0, 200, "{:?}", sent.2);
+    let cases = [
+        (bound.as_str(), Some(first.clone()), "identity.proof_replayed"),
+        (bound.as_str(), None, "identity.proof"),
+        (plain.as_str(), Some(proof("2")), "identity.token_binding"),
+    ];
+    for (authorization, proof, expected) in cases {
+        let mut headers = vec![("authorization", authorization)];
+        headers.extend(proof.as_deref().map(|proof| ("dpop", proof)));
+        let (status, headers, body) = gate.send(CHAT, ASK, &headers).await;
+        assert_eq!((status.as_u16(), code(&body).as_str()), (401, expected));
+        let challenges = headers.get_all("www-authenticate").iter();
+        assert!(
+            challenges
+                .into_iter()
+                .any(|one| one.as_bytes().starts_with(b"DPoP ")),
+            "{expected}"
+        );
+    }
+    let twice = [
+        ("authorization", bound.as_str()),
+        ("dpop", &first),
+        ("dpop", &first),
+    ];
+    assert_eq!(code(&gate.send(CHAT, ASK, &twice).await.2), "identity.proof");
+
+    // What an MCP client is told: where tokens come from.
+    let (status, headers, _) = gate.send("/mcp", "{}", &[]).await;
+    assert_eq!(status, 401);
+    let challenge = headers["www-authenticate"].to_str().unwrap();
+    let place = format!(
+        "http://{}/.well-known/oauth-protected-resource/mcp",
+        gate.address()
+    );
+    assert_eq!(challenge, format!("Bearer resource_metadata=\"{place}\""));
+    let path = "/.well-known/oauth-protected-resource/mcp";
+    let response = gate.request(Method::GET, path, "", &[]).await;
+    assert_eq!(response.status(), 200);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let told: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(told["resource"], format!("http://{}/mcp", gate.address()));
+    assert_eq!(told["authorization_servers"], json!([name]));
+    let response = gate
+        .request(Method::GET, "/.well-known/oauth-protected-resource/v1", "", &[])
+        .await;
+    assert_eq!(response.status(), 404);
+}

@@ -1,0 +1,231 @@
+//! Proofs of possession (DPoP, RFC 9449 section 4.3): one JWT for each request, by the key that the token names.
+//!
+//! Checked in the order form, key, signature, request, token, time, and last that it was not seen before; so only who
+//! holds a bound token and its key can take room in [`Replays`]. No nonces: a proof is good for 60 s around its `iat`
+//! and once in them, which is what a nonce would add for a server that remembers.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Mutex, PoisonError},
+};
+
+use aws_lc_rs::digest;
+use bartizan_types::{Digest, Timestamp};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Map, Value, json};
+
+use crate::{Reason, binding::equal, keyset, strict, svid::hashed, token::Parts};
+
+/// Longest proof, in bytes.
+const PROOF_BYTES_MAX: usize = 8 << 10;
+/// How far `iat` may be from now, in microseconds.
+const WINDOW_MICROS: u64 = 60_000_000;
+/// Longest `jti`, in bytes.
+const JTI_BYTES_MAX: usize = 256;
+const SHARDS: usize = 16;
+
+/// A proof, and the request it must be of.
+#[derive(Clone, Copy)]
+pub struct ProofOf<'a> {
+    /// The one `DPoP` header; empty where there were several, or one that is no text.
+    pub proof: &'a str,
+    /// The request's method.
+    pub method: &'a str,
+    /// The request's address without query: authority as the client sent it, and path.
+    pub authority: &'a str,
+    /// The path.
+    pub path: &'a str,
+    /// Schemes by which we can be reached: `https`, and `http` where the listener is in clear.
+    pub schemes: &'a [&'a str],
+}
+
+impl fmt::Debug for ProofOf<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProofOf({} {}{})", self.method, self.authority, self.path)
+    }
+}
+
+/// Checks a proof for this token, by the key of this thumbprint. What is returned must still be unseen.
+pub(crate) fn verify(
+    of: &ProofOf<'_>,
+    token: &str,
+    thumbprint: &Digest,
+    now: Timestamp,
+) -> Result<Seen, Reason> {
+    let shape = Reason::ProofShape;
+    if of.proof.len() > PROOF_BYTES_MAX {
+        return Err(shape);
+    }
+    let parts = Parts::split(of.proof).map_err(|_| shape)?;
+    let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| shape);
+    let header = strict::object(&decode(parts.header)?).map_err(|_| shape)?;
+    let claims = strict::object(&decode(parts.claims)?).map_err(|_| shape)?;
+    let signature = decode(parts.signature)?;
+    if header.get("typ").and_then(Value::as_str) != Some("dpop+jwt")
+        || header
+            .keys()
+            .any(|key| !["typ", "alg", "jwk"].contains(&key.as_str()))
+    {
+        return Err(shape);
+    }
+    let algorithm = header.get("alg").and_then(Value::as_str);
+    let algorithm = algorithm.and_then(|text| text.parse().ok()).ok_or(shape)?;
+    let jwk = header.get("jwk").and_then(Value::as_object).ok_or(shape)?;
+    // A private or symmetric key in a proof gives away what it should prove.
+    if ["d", "k"].iter().any(|member| jwk.contains_key(*member)) {
+        return Err(shape);
+    }
+    let key = keyset::public(jwk, algorithm).map_err(|_| shape)?;
+    if !equal(&jwk_thumbprint(jwk).ok_or(shape)?, thumbprint) {
+        return Err(Reason::BindingKey);
+    }
+    key.verify_sig(parts.signed.as_bytes(), &signature)
+        .map_err(|_| Reason::ProofSignature)?;
+
+    let text = |claim: &str| claims.get(claim).and_then(Value::as_str);
+    if text("htm") != Some(of.method) {
+        return Err(Reason::ProofMethod);
+    }
+    if !text("htu").is_some_and(|htu| is_address(htu, of)) {
+        return Err(Reason::ProofAddress);
+    }
+    let hash = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, token.as_bytes()));
+    if text("ath") != Some(hash.as_str()) {
+        return Err(Reason::ProofToken);
+    }
+    let issued = claims
+        .get("iat")
+        .and_then(Value::as_u64)
+        .ok_or(Reason::ProofTime)?;
+    if issued > 253_402_300_799 {
+        return Err(Reason::ProofTime);
+    }
+    let issued = Timestamp::from_unix_seconds(issued);
+    if now.micros_since(issued) > WINDOW_MICROS || issued.micros_since(now) > WINDOW_MICROS {
+        return Err(Reason::ProofTime);
+    }
+    let jti = text("jti").filter(|jti| (1..=JTI_BYTES_MAX).contains(&jti.len()));
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(&thumbprint.0);
+    context.update(jti.ok_or(shape)?.as_bytes());
+    Ok(Seen {
+        id: hashed(context.finish()),
+        until: issued.plus_micros(WINDOW_MICROS + 1),
+    })
+}
+
+/// A proof as it is remembered.
+pub(crate) struct Seen {
+    id: Digest,
+    /// First moment at which its `iat` alone refuses it.
+    until: Timestamp,
+}
+
+/// The SHA-256 thumbprint of a public key (RFC 7638): its required members alone, in order.
+pub(crate) fn jwk_thumbprint(jwk: &Map<String, Value>) -> Option<Digest> {
+    let text = |member: &str| jwk.get(member).and_then(Value::as_str);
+    // `json!` keeps the order of keys, which is that of the alphabet either way.
+    let required = match text("kty")? {
+        "EC" => json!({"crv": text("crv")?, "kty": "EC", "x": text("x")?, "y": text("y")?}),
+        "OKP" => json!({"crv": text("crv")?, "kty": "OKP", "x": text("x")?}),
+        "RSA" => json!({"e": text("e")?, "kty": "RSA", "n": text("n")?}),
+        _ => return None,
+    };
+    Some(hashed(digest::digest(
+        &digest::SHA256,
+        required.to_string().as_bytes(),
+    )))
+}
+
+/// `htu` without query and fragment, scheme and host without case, and no default port.
+fn is_address(htu: &str, of: &ProofOf<'_>) -> bool {
+    let htu = htu.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = htu.split_once("://") else {
+        return false;
+    };
+    let scheme = scheme.to_ascii_lowercase();
+    if !of.schemes.contains(&scheme.as_str()) {
+        return false;
+    }
+    let (authority, path) = match rest.find('/') {
+        Some(at) => rest.split_at_checked(at).unwrap_or((rest, "/")),
+        None => (rest, "/"),
+    };
+    let port = if scheme == "https" { ":443" } else { ":80" };
+    let plain = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        text.strip_suffix(port).map_or(text.clone(), str::to_owned)
+    };
+    plain(authority) == plain(of.authority) && path == of.path
+}
+
+/// Proofs that were used, each until its time is over. Bounded: a full shard refuses, it never forgets early.
+pub struct Replays {
+    shards: Vec<Mutex<Shard>>,
+    /// Most proofs of one shard.
+    limit: usize,
+}
+
+#[derive(Default)]
+struct Shard {
+    seen: BTreeMap<Digest, Timestamp>,
+    by_end: BTreeMap<(Timestamp, Digest), ()>,
+}
+
+impl Replays {
+    /// Room for this many, rounded up to a multiple of 16.
+    #[must_use]
+    pub fn new(entries: usize) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            limit: entries.div_ceil(SHARDS),
+        }
+    }
+
+    pub(crate) fn take(&self, seen: &Seen, now: Timestamp) -> Result<(), Reason> {
+        let [first, ..] = seen.id.0;
+        let shard = self
+            .shards
+            .get(usize::from(first) % SHARDS)
+            .ok_or(Reason::ProofRoom)?;
+        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        // A clock that jumps back finds proofs that were dropped after their end: their `iat` is then in the future
+        // by less than the window, so that they could come again. Ends are therefore kept one window longer.
+        while let Some(((end, id), ())) = shard.by_end.pop_first() {
+            if now < end.plus_micros(WINDOW_MICROS) {
+                shard.by_end.insert((end, id), ());
+                break;
+            }
+            shard.seen.remove(&id);
+        }
+        if shard.seen.contains_key(&seen.id) {
+            return Err(Reason::ProofSeen);
+        }
+        if shard.seen.len() >= self.limit {
+            return Err(Reason::ProofRoom);
+        }
+        shard.seen.insert(seen.id, seen.until);
+        shard.by_end.insert((seen.until, seen.id), ());
+        Ok(())
+    }
+
+    /// Proofs remembered now.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let count = |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).seen.len();
+        self.shards.iter().map(count).sum()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl fmt::Debug for Replays {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replays").field("entries", &self.len()).finish()
+    }
+}

@@ -1,0 +1,202 @@
+//! What an agent handed on to another: bounds on calls, each link of a chain with its own.
+//!
+//! INVARIANT: bounds only refuse. A call has to be admitted by the bounds of every link and by policy as well, so a
+//! link that says less than the one before gains nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CallFacts, Resource, SessionId, Timestamp};
+
+/// Most patterns, arguments or values of one link.
+pub const BOUND_ENTRIES_MAX: usize = 64;
+/// Longest pattern, path or value, in bytes.
+pub const BOUND_BYTES_MAX: usize = 512;
+
+/// What one link of a chain may do. Nothing said: all that the link before it may.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bounds {
+    /// Resources by Cedar type and id (`Tool::mail/send`, `Model::openai/*`); `*` at the end stands for any rest.
+    /// What is on a server brings the server itself, so that it can be connected to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<BTreeSet<String>>,
+    /// Arguments by dotted path, each with the values it may have; `*` at the end stands for any rest. A call with
+    /// arguments that lacks one of these, or is not known whole, is refused.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub arguments: BTreeMap<String, BTreeSet<String>>,
+    /// First moment at which it no longer holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// The one session it holds in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+}
+
+impl Bounds {
+    /// Whether a call is within.
+    #[must_use]
+    pub fn admit(&self, call: &CallFacts, session: SessionId, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
+            && self.session.is_none_or(|only| only == session)
+            && self.on.as_ref().is_none_or(|on| is_on(on, &call.resource))
+            && self.admits_arguments(call)
+    }
+
+    /// Whether the lists are as short as they must be, so that judging a call is bounded.
+    #[must_use]
+    pub fn is_small(&self) -> bool {
+        let short = |text: &String| (1..=BOUND_BYTES_MAX).contains(&text.len());
+        let few = |set: &BTreeSet<String>| set.len() <= BOUND_ENTRIES_MAX && set.iter().all(short);
+        self.on.as_ref().is_none_or(few)
+            && self.arguments.len() <= BOUND_ENTRIES_MAX
+            && self
+                .arguments
+                .iter()
+                .all(|(path, values)| short(path) && values.len() <= BOUND_ENTRIES_MAX)
+            && self
+                .arguments
+                .values()
+                .flatten()
+                .all(|value| value.len() <= BOUND_BYTES_MAX)
+    }
+
+    fn admits_arguments(&self, call: &CallFacts) -> bool {
+        if self.arguments.is_empty() {
+            return true;
+        }
+        // Connecting, listing and asking a model have no arguments to bound; whatever else shows none is refused.
+        let takes = !matches!(
+            call.resource,
+            Resource::Server { .. } | Resource::Upstream { .. } | Resource::Model { .. }
+        );
+        let Some(seen) = &call.arguments else {
+            return !takes;
+        };
+        let one = |(path, values): (&String, &BTreeSet<String>)| {
+            let number = seen.numbers.get(path).map(i64::to_string);
+            let found = seen.texts.get(path).map(String::as_str).or(number.as_deref());
+            found.is_some_and(|found| values.iter().any(|value| fits(value, found)))
+        };
+        seen.complete && self.arguments.iter().all(one)
+    }
+}
+
+fn fits(pattern: &str, text: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => text.starts_with(start),
+        None => pattern == text,
+    }
+}
+
+fn is_on(patterns: &BTreeSet<String>, resource: &Resource) -> bool {
+    let whole = format!("{}::{}", resource.type_name(), resource.entity_id());
+    let server = match resource {
+        Resource::Server { server } => Some(format!("{server}/")),
+        _ => None,
+    };
+    patterns
+        .iter()
+        .any(|pattern| fits(pattern, &whole) || server.as_ref().is_some_and(|server| is_of(pattern, server)))
+}
+
+/// Whether a pattern names something on this server, given as `NAME/`.
+fn is_of(pattern: &str, server: &str) -> bool {
+    let Some((kind, id)) = pattern.split_once("::") else {
+        return false;
+    };
+    let whole = id.starts_with(server);
+    let any = id
+        .strip_suffix('*')
+        .is_some_and(|start| server.starts_with(start));
+    matches!(kind, "Tool" | "Prompt" | "McpResource") && (whole || any)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Action, Arguments, CallId, ServerName, Surface, ToolName};
+
+    fn call(resource: Resource, arguments: &[(&str, &str)]) -> CallFacts {
+        let mut call = CallFacts::new(
+            CallId::mint(Timestamp::from_unix_seconds(1), 0),
+            Action::CallTool,
+            resource,
+            Surface::Mcp,
+        );
+        call.arguments = Some(Arguments {
+            texts: arguments
+                .iter()
+                .map(|(path, value)| ((*path).to_owned(), (*value).to_owned()))
+                .collect(),
+            numbers: BTreeMap::from([("count".to_owned(), 3)]),
+            complete: true,
+        });
+        call
+    }
+
+    fn tool(server: &str, tool: &str) -> Resource {
+        Resource::Tool {
+            server: ServerName::new(server).unwrap(),
+            tool: ToolName::new(tool).unwrap(),
+        }
+    }
+
+    fn check(bounds: &str, call: &CallFacts, expected: bool) {
+        let read: Bounds = serde_json::from_str(bounds).unwrap();
+        let session = SessionId::mint(Timestamp::from_unix_seconds(1), 1);
+        let now = Timestamp::from_unix_seconds(100);
+        assert_eq!(read.admit(call, session, now), expected, "{bounds}");
+    }
+
+    #[test]
+    fn resources_are_named_whole_or_by_their_start() {
+        let send = call(tool("mail", "send"), &[]);
+        check("{}", &send, true);
+        check(r#"{"on":["Tool::mail/send"]}"#, &send, true);
+        check(r#"{"on":["Tool::mail/*"]}"#, &send, true);
+        check(r#"{"on":["Tool::mail/sen"]}"#, &send, false);
+        check(r#"{"on":["Tool::mail2/*","Model::*"]}"#, &send, false);
+        check(r#"{"on":[]}"#, &send, false);
+        let server = |name: &str| {
+            let server = ServerName::new(name).unwrap();
+            call(Resource::Server { server }, &[])
+        };
+        check(r#"{"on":["Tool::mail/send"]}"#, &server("mail"), true);
+        check(r#"{"on":["Tool::mail/send"]}"#, &server("mai"), false);
+        check(r#"{"on":["Tool::m*"]}"#, &server("mail"), true);
+        check(r#"{"on":["Model::mail/gpt"]}"#, &server("mail"), false);
+    }
+
+    #[test]
+    fn arguments_must_be_seen_and_listed() {
+        let send = call(tool("mail", "send"), &[("to", "ann@example.com")]);
+        check(r#"{"arguments":{"to":["ann@example.com"]}}"#, &send, true);
+        check(r#"{"arguments":{"to":["ann@*"]}}"#, &send, true);
+        check(r#"{"arguments":{"count":["3"]}}"#, &send, true);
+        check(r#"{"arguments":{"to":["bob@example.com"]}}"#, &send, false);
+        check(r#"{"arguments":{"cc":["*"]}}"#, &send, false);
+        check(r#"{"arguments":{"to":[]}}"#, &send, false);
+        let mut cut = send.clone();
+        cut.arguments.as_mut().unwrap().complete = false;
+        check(r#"{"arguments":{"to":["*"]}}"#, &cut, false);
+        let bare = CallFacts {
+            arguments: None,
+            ..send.clone()
+        };
+        check(r#"{"arguments":{"to":["*"]}}"#, &bare, false);
+    }
+
+    #[test]
+    fn time_and_session_end_it() {
+        let send = call(tool("mail", "send"), &[]);
+        check(r#"{"until":101000000}"#, &send, true);
+        check(r#"{"until":100000000}"#, &send, false);
+        let own = SessionId::mint(Timestamp::from_unix_seconds(1), 1);
+        let other = SessionId::mint(Timestamp::from_unix_seconds(1), 2);
+        check(&format!(r#"{{"session":"{own}"}}"#), &send, true);
+        check(&format!(r#"{{"session":"{other}"}}"#), &send, false);
+        assert!(serde_json::from_str::<Bounds>(r#"{"more":1}"#).is_err());
+    }
+}
