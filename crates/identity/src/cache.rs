@@ -94,7 +94,7 @@ impl TokenCache {
             if presented.proof.is_some() {
                 return Err(Reason::ProofUnbound.into());
             }
-            return Ok(self.certificate(registry, peer, now)?);
+            return self.certificate(registry, peer, now);
         }
         let text = present(&presented.credential)?;
         let (principal, binding) = self.credential(registry, text, now)?;
