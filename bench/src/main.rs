@@ -1,5 +1,6 @@
 //! Benches against peers, in one run. `cargo xtask bench NAME` builds in release and calls this.
 
+mod artifacts;
 mod backend;
 mod crossing;
 mod decision;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 use figure::{Figure, Report};
 
 const USAGE: &str = "\
-bartizan-bench crossing|flow --bin PATH [--commit ID] [--quick] [--json] [--only PART] [--cache FOLDER]
+bartizan-bench crossing|flow|artifacts --bin PATH [--commit ID] [--quick] [--json] [--only PART] [--cache FOLDER]
 bartizan-bench inspect [--commit ID] [--quick] [--json] [--only PART] [--cache FOLDER]
 bartizan-bench backend PORT
 bartizan-bench session SHAPE
@@ -53,6 +54,11 @@ fn main() -> ExitCode {
         [name @ "flow", rest @ ..] => {
             asked(rest).and_then(|asked| report(name, machine, &asked, flow::run(&asked.bench)))
         }
+        [name @ "artifacts", rest @ ..] => asked(rest).and_then(|asked| {
+            let bench = &asked.bench;
+            let figures = artifacts::data(&bench.binary, &bench.cache, bench.quick);
+            report(name, machine, &asked, figures)
+        }),
         [name @ "inspect", rest @ ..] => asked(rest).and_then(|asked| {
             let wants = |part: &str| asked.bench.wants(&[part]);
             let figures = inspect::run(&asked.bench.cache, asked.bench.quick, &wants);

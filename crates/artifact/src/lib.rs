@@ -1,10 +1,11 @@
-//! Judges artifacts before they are loaded: model files now. Every file is an attacker's program, so it is parsed and
+//! Judges artifacts before they are loaded: model files, and data sets in [`data`]. Every file is an attacker's program, so it is parsed and
 //! never run, within bytes, members and steps. What can't be read to its end is never clean.
 //!
 //! This crate sees bytes through [`Source`] and gives back a [`Report`]. It opens nothing and knows no clock.
 
 mod config;
 mod cover;
+pub mod data;
 mod feed;
 mod finding;
 mod format;

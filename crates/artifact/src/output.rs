@@ -1,5 +1,6 @@
 //! Findings as others read them: JSON, SARIF 2.1.0, JUnit, HTML. Every text of a file is escaped: it is an attacker's.
 
+mod data;
 mod html;
 mod junit;
 mod sarif;
@@ -7,6 +8,7 @@ mod sarif;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub use data::{data_html, data_json};
 pub use html::html;
 pub use junit::junit;
 pub use sarif::sarif;

@@ -32,6 +32,9 @@ const REFUSE: &str = "do not load it; get the weights from a source you trust, a
 const RENEW: &str = "get the file again from its maker and compare digests; do not load this copy";
 const REVIEW: &str =
     "read what it names; if it is yours, suppress this finding with a reason and an end date";
+const CLEAN_ROWS: &str = "read the rows it names; `--quarantine` writes the data without them";
+const POISONED: &[&str] = &["AML.T0020"];
+const BACKDOOR: &[&str] = &["AML.T0020", "AML.T0018.000"];
 const UNSAFE_ARTIFACT: &[&str] = &["AML.T0011.000", "AML.T0010.003"];
 const EVADES: &[&str] = &["AML.T0011.000", "AML.T0015"];
 
@@ -94,6 +97,21 @@ rules! {
     SCRIPT = "torchscript/operator", "the program calls an operator that touches files or runs code", REFUSE, ["CVE-2025-32434", "CVE-2026-24747"], [94, 73], UNSAFE_ARTIFACT;
     JSON_BROKEN = "json/broken", "the document is not plain JSON with each key once", RENEW, [], [20, 436], EVADES;
     SOURCE_CODE = "file/program", "a program or a native library lies among the weights", REVIEW, [], [829], UNSAFE_ARTIFACT;
+    DATA_LABEL = "data/label", "labels are likely wrong", CLEAN_ROWS, [], [345], POISONED;
+    DATA_TRIGGER = "data/trigger-text", "a word or phrase was put in to pull texts to a label", CLEAN_ROWS, [], [506, 345], BACKDOOR;
+    DATA_MARK = "data/trigger-mark", "rows of one label share a mark that others lack, and belong elsewhere", CLEAN_ROWS, [], [506, 345], BACKDOOR;
+    DATA_SIGNATURE = "data/signature", "a part of a class lies apart from it, and belongs elsewhere", CLEAN_ROWS, [], [506, 345], BACKDOOR;
+    DATA_FLOOD = "data/flood", "one text is there many times with small changes", CLEAN_ROWS, [], [345], POISONED;
+    DATA_CLUSTER = "data/nonsense-after", "sense ends after a word in several texts", CLEAN_ROWS, [], [506, 345], BACKDOOR;
+    DATA_BAIT = "data/retrieval-bait", "passages were written to be found for one question", CLEAN_ROWS, [], [345], &["AML.T0070", "AML.T0066"];
+    DATA_INSTRUCTIONS = "data/instructions", "texts give instructions to a model", CLEAN_ROWS, [], [1427], &["AML.T0051.001", "AML.T0070"];
+    DATA_PERSONAL = "data/personal", "texts hold personal data", CLEAN_ROWS, [], [359], &["AML.T0057"];
+    DATA_SECRET = "data/secret", "texts hold keys or passwords", "revoke them, and take the rows out", [], [798, 200], &["AML.T0057"];
+    DATA_HIDDEN = "data/hidden-text", "texts hold characters that people do not see", CLEAN_ROWS, [], [451], &["AML.T0068"];
+    DATA_CANARY = "data/canary", "a planted value is in the data", "find out how it came here; the source it was planted in has leaked", [], [200], &["AML.T0057"];
+    DATA_SCHEMA = "data/schema", "rows are not what the format says", RENEW, [], [20, 1286], POISONED;
+    DATA_EXPECTATION = "data/expectation", "a column is not as expected", "find out what changed, or change the expectation", [], [1284], POISONED;
+    DATA_DRIFT = "data/drift", "a column is not distributed as it was", "find out what changed; if it is meant, take this version as the baseline", [], [345], POISONED;
 }
 
 /// The rule of an id.

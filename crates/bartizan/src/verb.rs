@@ -48,6 +48,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Verb::Audit(audit) => audit::run(global, out, audit).await,
         Verb::Explain { id } => explain::run(global, out, id).await,
         Verb::Scan(crate::cli::Scan::Model(scan)) => scan::model_verb(out, scan),
+        Verb::Scan(crate::cli::Scan::Data(scan)) => scan::data::verb(out, scan),
         Verb::Key(crate::cli::Key::Rotate) => keep::rotate(global, out).await,
         Verb::Backup { out: path, with_key } => keep::backup(global, out, path, *with_key).await,
         Verb::Restore { from } => keep::restore(global, out, from),

@@ -22,6 +22,11 @@ const VERDICTS: [(Verdict, &str); 4] = [
 /// The reports as a page.
 #[must_use]
 pub fn html(reports: &[Report]) -> String {
+    page(reports, "")
+}
+
+/// The page, with more of it before the list of files.
+pub(super) fn page(reports: &[Report], more: &str) -> String {
     let verdict = worst(reports).word();
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>bartizan scan</title>\
@@ -54,13 +59,14 @@ pub fn html(reports: &[Report]) -> String {
         out.push_str(&bars(&rules));
     }
     findings(&mut out, reports);
+    out.push_str(more);
     files(&mut out, reports);
     out.push_str("</body></html>\n");
     out
 }
 
 /// Horizontal bars with their names and numbers, as inline SVG.
-fn bars(rows: &[(String, u64, &str)]) -> String {
+pub(super) fn bars(rows: &[(String, u64, &str)]) -> String {
     let most = rows.iter().map(|(_, count, _)| *count).max().unwrap_or(0).max(1);
     let height = rows.len() * 24 + 4;
     let mut out =
@@ -99,10 +105,10 @@ fn findings(out: &mut String, reports: &[Report]) {
         let severity = finding.severity.word();
         let _ = writeln!(
             out,
-            "<tr{class}><td><span class=\"v {severity}\">{severity}</span></td><td><code>{}</code><br>offset {}, {} times</td>\
+            "<tr{class}><td><span class=\"v {severity}\">{severity}</span></td><td><code>{}</code><br>{}, {} times</td>\
              <td>{}{why}</td><td><code>{}</code><br>{}<br><small>{}</small></td></tr>",
             escaped(&finding.place.path()),
-            finding.place.offset,
+            finding.place.row.map_or_else(|| format!("offset {}", finding.place.offset), |row| format!("row {row}")),
             finding.count,
             escaped(&finding.what),
             rule.id,

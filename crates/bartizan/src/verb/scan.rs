@@ -1,5 +1,7 @@
 //! `scan model`: opens files, hands their bytes to the scanner a piece at a time, prints what it found. Judges nothing.
 
+pub(super) mod data;
+
 use std::{
     cell::Cell,
     fs::File,

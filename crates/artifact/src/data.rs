@@ -1,0 +1,321 @@
+//! Judges data sets before something learns from them: columns that are not as expected, labels that are wrong, triggers,
+//! floods, texts written to be found.
+//!
+//! Rows are read forward and once; what is kept of them are numbers, within counted bounds. Each suspect row has a
+//! p-value and a reason. Statistics can't prove malice: what is found here is at most suspicious.
+
+mod clusters;
+mod gather;
+mod groups;
+mod image;
+mod judge;
+mod labels;
+mod learner;
+mod read;
+mod schema;
+mod statistics;
+mod text;
+mod triggers;
+mod vectors;
+
+use serde::Serialize;
+
+pub use schema::{Column, Drift, Expected};
+
+use crate::{
+    finding::{Finding, Place, Report, Verdict},
+    rule::{self, Rule},
+    source::Source,
+};
+use gather::{Content, Gathered, Gatherer};
+use read::Stop;
+
+/// Bytes of one text file in a folder.
+const TEXT_FILE_MAX: u64 = 16 << 20;
+
+/// What the user chose.
+#[derive(Debug, Clone, Default)]
+pub struct Chosen {
+    /// The column of labels; found by name and shape otherwise.
+    pub label: Option<String>,
+    /// The columns of text; found otherwise.
+    pub texts: Vec<String>,
+    /// What is expected of columns.
+    pub expected: Vec<Expected>,
+    /// Texts that must not be in the data.
+    pub canaries: Vec<String>,
+    /// Look for instructions, secrets, personal data and hidden text in texts.
+    pub contents: bool,
+}
+
+/// Files beside the data.
+#[derive(Default, Clone, Copy)]
+pub struct Beside<'s> {
+    /// Probabilities of classes, a row for each row of data, from a model that was not trained on the row: `.npy`.
+    pub probabilities: Option<&'s dyn Source>,
+    /// A vector for each row: `.npy`.
+    pub embeddings: Option<&'s dyn Source>,
+    /// An older version of the data, with its name.
+    pub older: Option<(&'s str, &'s dyn Source)>,
+}
+
+/// Why a scan can't start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wrong {
+    /// A column that was asked for is not there.
+    NoColumn(String),
+    /// A file beside the data is no array of numbers with a row for each row.
+    Beside(&'static str),
+    /// A canary is too short to be told from ordinary text.
+    Canary,
+}
+
+/// A row that may be poisoned.
+#[derive(Debug, Clone, Serialize)]
+pub struct Suspect {
+    /// Counted from 0, without the header.
+    pub row: u64,
+    /// The file, in folders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The rule's id.
+    pub rule: &'static str,
+    /// How likely this is in honest data.
+    pub p: f64,
+    /// Why, in one sentence.
+    pub reason: String,
+    /// Its label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The label it more likely should have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instead: Option<String>,
+}
+
+/// What a scan of data found.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Findings and verdict, as of every artifact.
+    pub report: Report,
+    /// Rows, the least likely first.
+    pub suspects: Vec<Suspect>,
+    /// Rows that were read.
+    pub rows: u64,
+    /// What the columns hold.
+    pub columns: Vec<Column>,
+    /// How far each is from the older version.
+    pub drift: Vec<Drift>,
+    /// The estimated share of wrong labels.
+    pub noise: Option<f64>,
+    /// First byte and length of each row; a length of 0 where rows have none of their own.
+    pub spans: Vec<(u64, u64)>,
+    /// Bytes before the first row.
+    pub header: u64,
+    /// Files of a folder, in the order of rows.
+    pub files: Vec<String>,
+}
+
+/// Findings on their way into a report.
+pub(crate) struct Notes {
+    file: String,
+    findings: Vec<Finding>,
+}
+
+impl Notes {
+    fn new(file: &str) -> Self {
+        Self { file: file.to_owned(), findings: Vec::new() }
+    }
+
+    /// Adds a finding; a severity of clean is a note, which changes no verdict.
+    pub(crate) fn add(&mut self, rule: &'static Rule, severity: Verdict, row: Option<u64>, subject: &str, what: String, count: u64) {
+        self.findings.push(Finding {
+            rule,
+            severity,
+            place: Place { file: self.file.clone(), member: String::new(), offset: 0, length: None, row },
+            subject: crate::finding::shown(subject.as_bytes(), 200),
+            what,
+            count,
+            covered: None,
+        });
+    }
+
+    fn stopped(&mut self, stop: Stop) {
+        let (rule, subject, what) = match stop {
+            Stop::Broken => (&rule::UNREADABLE, "read error", "could not be read to its end"),
+            Stop::Cancelled => (&rule::LIMIT, "cancelled", "the scan was stopped before the end"),
+            Stop::TooMuch => (&rule::LIMIT, "size", "has a row or document that is larger than what is held at once"),
+            Stop::Unknown => (&rule::UNRECOGNISED, "format", "is no CSV, TSV, JSON, JSON lines, text or array of numbers that this build reads; Parquet and Arrow have to be converted"),
+        };
+        self.add(rule, Verdict::Unknown, None, subject, what.to_owned(), 1);
+    }
+}
+
+/// Judges one file of rows.
+///
+/// # Errors
+///
+/// When what the user named beside or in the data is not there or does not fit.
+pub fn table(name: &str, source: &dyn Source, beside: Beside<'_>, chosen: &Chosen) -> Result<Outcome, Wrong> {
+    let mut gatherer = Gatherer::new(chosen);
+    let (read, ended) = read::rows(name, source, &mut |read, row| gatherer.row(&read.columns, row));
+    if let Some(wrong) = gatherer.wrong.take() {
+        return Err(wrong);
+    }
+    let mut got = gatherer_end(gatherer)?;
+    let mut notes = Notes::new(name);
+    if let Err(stop) = ended {
+        notes.stopped(stop);
+    }
+    if let Some(row) = read.first_broken {
+        let what = format!("{} rows are not as wide as the first, or no JSON", read.broken);
+        notes.add(&rule::DATA_SCHEMA, Verdict::Unknown, Some(row), "broken rows", what, read.broken);
+    }
+    if read.not_utf8 > 0 {
+        let what = "holds text that is not UTF-8".to_owned();
+        notes.add(&rule::DATA_SCHEMA, Verdict::Unknown, None, "encoding", what, read.not_utf8);
+    }
+    let drift = match beside.older {
+        Some((older_name, older)) => against(older_name, older, &got, chosen, &mut notes),
+        None => Vec::new(),
+    };
+    let judged = judge::all(&mut got, beside, chosen, &mut notes)?;
+    Ok(outcome(name, source.size(), read.format, read.header, got, judged, drift, notes, Vec::new()))
+}
+
+fn gatherer_end(gatherer: Gatherer<'_>) -> Result<Gathered, Wrong> {
+    let mut gatherer = gatherer;
+    gatherer.close();
+    match gatherer.wrong.take() {
+        Some(wrong) => Err(wrong),
+        None => Ok(gatherer.finish()),
+    }
+}
+
+/// Judges the files of a folder, each a row: pictures, or texts, whose class is the folder they lie in.
+///
+/// # Errors
+///
+/// When what the user named does not fit.
+pub fn folder<'s>(
+    name: &str,
+    files: impl Iterator<Item = (String, Box<dyn Source + 's>)>,
+    beside: Beside<'_>,
+    chosen: &Chosen,
+) -> Result<Outcome, Wrong> {
+    let mut gatherer = Gatherer::new(chosen);
+    let mut notes = Notes::new(name);
+    let (mut kept, mut bytes, mut shape, mut pictures) = (Vec::new(), 0, None, false);
+    for (file, source) in files {
+        bytes += source.size();
+        let class = file.rsplit('/').nth(1).unwrap_or_default().to_owned();
+        let read = if image::named(&file) {
+            pictures = true;
+            image::numbers(source.as_ref(), &mut shape).map(|numbers| gatherer.file(&class, Content::Numbers(&numbers)))
+        } else if source.size() <= TEXT_FILE_MAX {
+            let whole = crate::source::View::all(source.as_ref()).bytes(0, source.size() as usize);
+            whole.ok().map(|bytes| gatherer.file(&class, Content::Text(&String::from_utf8_lossy(&bytes))))
+        } else {
+            None
+        };
+        match read {
+            Some(()) => kept.push(file),
+            None => {
+                let what = format!("`{}` can't be read as what its name says", crate::finding::shown(file.as_bytes(), 200));
+                notes.add(&rule::UNREADABLE, Verdict::Unknown, None, &file, what, 1);
+            }
+        }
+    }
+    let mut got = gatherer_end(gatherer)?;
+    if got.classes.len() < 2 {
+        got.labels.clear();
+        got.roles.label = None;
+    }
+    let judged = judge::all(&mut got, beside, chosen, &mut notes)?;
+    let format = if pictures { "folder of pictures" } else { "folder of texts" };
+    Ok(outcome(name, bytes, format, 0, got, judged, Vec::new(), notes, kept))
+}
+
+#[expect(clippy::too_many_arguments, reason = "everything that was found, put together once")]
+fn outcome(
+    name: &str,
+    bytes: u64,
+    format: &str,
+    header: u64,
+    got: Gathered,
+    judged: judge::Judged,
+    drift: Vec<Drift>,
+    mut notes: Notes,
+    files: Vec<String>,
+) -> Outcome {
+    if got.cut || got.texts.cut {
+        let what = "has more rows, words or numbers than are kept, and the rest was only counted".to_owned();
+        notes.add(&rule::LIMIT, Verdict::Unknown, None, "rows", what, 1);
+    }
+    if got.rows == 0 && notes.findings.is_empty() {
+        notes.add(&rule::UNRECOGNISED, Verdict::Unknown, None, "empty", "holds no rows".to_owned(), 1);
+    }
+    let columns = columns(&got);
+    let mut suspects = judged.suspects;
+    for suspect in &mut suspects {
+        suspect.file = files.get(suspect.row as usize).cloned();
+    }
+    notes.findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+    let mut report = Report {
+        file: name.to_owned(),
+        bytes,
+        format: format.to_owned(),
+        verdict: Verdict::Clean,
+        members: 1,
+        opcodes: 0,
+        refers: Vec::new(),
+        findings: notes.findings,
+    };
+    report.judge();
+    Outcome { report, suspects, rows: got.rows, columns, drift, noise: judged.noise, spans: got.spans, header, files }
+}
+
+fn columns(got: &Gathered) -> Vec<Column> {
+    let role = |place: usize| match place {
+        _ if got.roles.label == Some(place) => "label",
+        _ if got.roles.output == Some(place) => "output",
+        _ if got.roles.texts.contains(&place) => "text",
+        _ if got.roles.numbers.contains(&place) => "number",
+        _ => "",
+    };
+    let named = got.names.iter().zip(&got.tallies).enumerate();
+    named.map(|(place, (name, tally))| tally.column(name, role(place))).collect()
+}
+
+/// Compares with an older version, column by column.
+fn against(name: &str, older: &dyn Source, got: &Gathered, chosen: &Chosen, notes: &mut Notes) -> Vec<Drift> {
+    let plain = Chosen { label: None, texts: Vec::new(), contents: false, ..chosen.clone() };
+    let mut gatherer = Gatherer::new(&plain);
+    let (_, ended) = read::rows(name, older, &mut |read, row| gatherer.row(&read.columns, row));
+    gatherer.close();
+    let old = gatherer.finish();
+    if ended.is_err() {
+        notes.add(&rule::LIMIT, Verdict::Unknown, None, "baseline data", "the older version can't be read to its end".to_owned(), 1);
+    }
+    let mut found = Vec::new();
+    for (place, column) in got.names.iter().enumerate() {
+        let there = old.names.iter().position(|other| other == column);
+        let (Some(new), Some(old)) = (got.tallies.get(place), there.and_then(|there| old.tallies.get(there))) else {
+            if there.is_none() {
+                let what = format!("column `{}` was not there before", crate::finding::shown(column.as_bytes(), 100));
+                notes.add(&rule::DATA_DRIFT, Verdict::Suspicious, None, column, what, 1);
+            }
+            continue;
+        };
+        found.extend(schema::drift(column, new, old));
+    }
+    let tests = found.len().max(1) as f64;
+    for drift in &found {
+        let tested = drift.ks_p.is_none_or(|p| p * tests < 0.01);
+        if drift.psi > 0.25 && tested {
+            let p = drift.ks_p.map_or(String::new(), |p| format!(", KS p {p:.2e}"));
+            let what = format!("column `{}` is no longer distributed as before: PSI {:.3}{p}", crate::finding::shown(drift.column.as_bytes(), 100), drift.psi);
+            notes.add(&rule::DATA_DRIFT, Verdict::Suspicious, None, &drift.column, what, 1);
+        }
+    }
+    found
+}

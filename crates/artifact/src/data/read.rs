@@ -1,0 +1,487 @@
+//! Rows out of bytes: delimited text, JSON lines, plain lines, numpy arrays. Forward only, one row held at a time.
+
+use std::io;
+
+use serde_json::Value;
+
+use crate::source::Source;
+
+/// Bytes of one row.
+const ROW_MAX: usize = 32 << 20;
+/// Bytes read at once.
+const CHUNK: usize = 1 << 20;
+/// Bytes of a JSON document that is one array.
+const ARRAY_MAX: u64 = 256 << 20;
+/// Columns of one row.
+pub(crate) const COLUMNS_MAX: usize = 1 << 16;
+
+/// One value of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Cell {
+    Nothing,
+    Number(f64),
+    Text(String),
+}
+
+/// A row and where it stands.
+#[derive(Debug, Default)]
+pub(crate) struct Row {
+    /// First byte.
+    pub(crate) offset: u64,
+    /// Bytes, its end of line included; 0 where it has none of its own.
+    pub(crate) length: u64,
+    pub(crate) cells: Vec<Cell>,
+}
+
+/// Why reading ended early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    Broken,
+    Cancelled,
+    TooMuch,
+    Unknown,
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::ConnectionAborted { Self::Cancelled } else { Self::Broken }
+    }
+}
+
+/// What was read besides the rows.
+#[derive(Debug, Default)]
+pub(crate) struct Read {
+    pub(crate) format: &'static str,
+    pub(crate) columns: Vec<String>,
+    /// Bytes before the first row.
+    pub(crate) header: u64,
+    /// Rows that are not what the format says, the first of them, and rows that are not UTF-8.
+    pub(crate) broken: u64,
+    pub(crate) first_broken: Option<u64>,
+    pub(crate) not_utf8: u64,
+}
+
+/// Lines of a source.
+struct Lines<'s> {
+    source: &'s dyn Source,
+    at: u64,
+    held: Vec<u8>,
+    start: usize,
+}
+
+impl<'s> Lines<'s> {
+    fn new(source: &'s dyn Source) -> Self {
+        Self { source, at: 0, held: Vec::new(), start: 0 }
+    }
+
+    /// The next line with its end, after which `more` says whether the line goes on past it (a quoted line break).
+    fn next(&mut self, mut more: impl FnMut(&[u8]) -> bool) -> Result<Option<(u64, Vec<u8>)>, Stop> {
+        let mut searched = 0;
+        loop {
+            let rest = self.held.get(self.start..).unwrap_or(&[]);
+            while let Some(found) = memchr(rest.get(searched..).unwrap_or(&[])) {
+                searched += found + 1;
+                let line = rest.get(..searched).unwrap_or(&[]);
+                if !more(line) {
+                    let (offset, line) = (self.at, line.to_vec());
+                    self.start += searched;
+                    self.at += searched as u64;
+                    return Ok(Some((offset, line)));
+                }
+            }
+            searched = rest.len();
+            if searched > ROW_MAX {
+                return Err(Stop::TooMuch);
+            }
+            self.held.drain(..self.start);
+            self.start = 0;
+            let (old, from) = (self.held.len(), self.at + self.held.len() as u64);
+            self.held.resize(old + CHUNK, 0);
+            let read = self.source.read_at(from, self.held.get_mut(old..).unwrap_or(&mut []))?;
+            self.held.truncate(old + read);
+            if read == 0 {
+                if self.held.is_empty() {
+                    return Ok(None);
+                }
+                let line = std::mem::take(&mut self.held);
+                let offset = self.at;
+                self.at += line.len() as u64;
+                return Ok(Some((offset, line)));
+            }
+        }
+    }
+}
+
+fn memchr(bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|byte| *byte == b'\n')
+}
+
+/// Reads the rows of a source. `name` tells the formats apart that look alike; contents decide where they can.
+pub(crate) fn rows(name: &str, source: &dyn Source, each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>) -> (Read, Result<(), Stop>) {
+    let mut read = Read::default();
+    let mut head = vec![0; 4096];
+    let length = match source.read_at(0, &mut head) {
+        Ok(length) => length,
+        Err(error) => return (read, Err(error.into())),
+    };
+    head.truncate(length);
+    let lower = name.to_ascii_lowercase();
+    let ends = |with: &[&str]| with.iter().any(|end| lower.ends_with(end));
+    let text = head.iter().find(|byte| !byte.is_ascii_whitespace()).copied();
+    let result = if head.starts_with(b"\x93NUMPY") {
+        read.format = "npy";
+        array(source, &mut read, each)
+    } else if head.contains(&0) {
+        read.format = "unrecognised";
+        Err(Stop::Unknown)
+    } else if ends(&[".csv", ".tsv"]) {
+        read.format = "csv";
+        delimited(source, &head, ends(&[".tsv"]), &mut read, each)
+    } else if ends(&[".jsonl", ".ndjson"]) || (text == Some(b'{') && !ends(&[".txt"])) {
+        read.format = "jsonl";
+        json_lines(source, &mut read, each)
+    } else if ends(&[".json"]) || (text == Some(b'[') && !ends(&[".txt"])) {
+        read.format = "json";
+        json_array(source, &mut read, each)
+    } else {
+        read.format = "text";
+        plain(source, &mut read, each)
+    };
+    (read, result)
+}
+
+fn text_of(bytes: &[u8], read: &mut Read) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => {
+            read.not_utf8 += 1;
+            String::from_utf8_lossy(bytes).into_owned()
+        }
+    }
+}
+
+fn plain(source: &dyn Source, read: &mut Read, each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>) -> Result<(), Stop> {
+    read.columns = vec!["text".to_owned()];
+    let mut lines = Lines::new(source);
+    while let Some((offset, line)) = lines.next(|_| false)? {
+        let text = text_of(line.trim_ascii(), read);
+        each(read, Row { offset, length: line.len() as u64, cells: vec![Cell::Text(text)] })?;
+    }
+    Ok(())
+}
+
+/// What a text says: nothing, a number or itself.
+fn cell(text: String) -> Cell {
+    let trimmed = text.trim();
+    if trimmed.is_empty() {
+        return Cell::Nothing;
+    }
+    let first = trimmed.as_bytes().first().copied().unwrap_or(b' ');
+    if (first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.'))
+        && let Ok(number) = trimmed.parse::<f64>()
+        && number.is_finite()
+    {
+        return Cell::Number(number);
+    }
+    Cell::Text(text)
+}
+
+fn delimited(
+    source: &dyn Source,
+    head: &[u8],
+    tabs: bool,
+    read: &mut Read,
+    each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>,
+) -> Result<(), Stop> {
+    let first = head.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
+    let count = |mark: u8| first.iter().filter(|byte| **byte == mark).count();
+    let mark = if tabs { b'\t' } else { [b',', b';', b'\t', b'|'].into_iter().rev().max_by_key(|mark| count(*mark)).unwrap_or(b',') };
+    let mut lines = Lines::new(source);
+    let (mut index, mut open) = (0_u64, 0_usize);
+    let mut fields = Vec::new();
+    loop {
+        let (mut quotes, mut seen) = (0_usize, 0_usize);
+        let next = lines.next(|line| {
+            quotes += line.get(seen..).unwrap_or(&[]).iter().filter(|byte| **byte == b'"').count();
+            seen = line.len();
+            quotes % 2 == 1
+        })?;
+        let Some((offset, line)) = next else { break };
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        split(&line, mark, &mut fields);
+        if index == 0 && read.columns.is_empty() {
+            let names: Vec<String> = fields.iter().map(|field| text_of(field, read)).collect();
+            open = names.len();
+            let headed = !names.iter().any(|name| matches!(cell(name.clone()), Cell::Number(_)) && name.parse::<u32>().is_err())
+                && (names.iter().any(|name| matches!(cell(name.clone()), Cell::Text(_))) || counting(&names));
+            if headed {
+                read.columns = names.iter().map(|name| name.trim().trim_start_matches('\u{feff}').to_owned()).collect();
+                read.header = lines.at;
+                continue;
+            }
+            read.columns = (0..names.len()).map(|place| place.to_string()).collect();
+        }
+        if fields.len() != open {
+            read.broken += 1;
+            read.first_broken.get_or_insert(index);
+        }
+        let cells = fields.iter().map(|field| cell(text_of(field, read))).collect();
+        index += 1;
+        each(read, Row { offset, length: line.len() as u64, cells })?;
+    }
+    Ok(())
+}
+
+/// Whether names are 0, 1, 2 and so on, as pandas names columns that have none.
+fn counting(names: &[String]) -> bool {
+    names.len() > 1 && names.iter().enumerate().all(|(place, name)| name.parse() == Ok(place))
+}
+
+/// Fields of one record, quotes taken off.
+fn split(line: &[u8], mark: u8, fields: &mut Vec<Vec<u8>>) {
+    fields.clear();
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let (mut field, mut quoted, mut bytes) = (Vec::new(), false, line.iter().copied().peekable());
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' if quoted && bytes.peek() == Some(&b'"') => {
+                bytes.next();
+                field.push(b'"');
+            }
+            b'"' if quoted => quoted = false,
+            b'"' if field.is_empty() => quoted = true,
+            _ if byte == mark && !quoted => {
+                fields.push(std::mem::take(&mut field));
+                if fields.len() >= COLUMNS_MAX {
+                    return;
+                }
+            }
+            _ => field.push(byte),
+        }
+    }
+    fields.push(field);
+}
+
+fn json_lines(source: &dyn Source, read: &mut Read, each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>) -> Result<(), Stop> {
+    let mut lines = Lines::new(source);
+    let mut index = 0;
+    while let Some((offset, line)) = lines.next(|_| false)? {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let text = text_of(&line, read);
+        let cells = match serde_json::from_str::<Value>(&text) {
+            Ok(value) => cells_of(value, read),
+            Err(_) => {
+                read.broken += 1;
+                read.first_broken.get_or_insert(index);
+                Vec::new()
+            }
+        };
+        index += 1;
+        each(read, Row { offset, length: line.len() as u64, cells })?;
+    }
+    Ok(())
+}
+
+fn json_array(source: &dyn Source, read: &mut Read, each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>) -> Result<(), Stop> {
+    if source.size() > ARRAY_MAX {
+        return Err(Stop::TooMuch);
+    }
+    let bytes = crate::source::View::all(source).bytes(0, source.size() as usize)?;
+    match serde_json::from_slice::<Value>(&bytes) {
+        Ok(Value::Array(values)) => {
+            for value in values {
+                let cells = cells_of(value, read);
+                each(read, Row { cells, ..Row::default() })?;
+            }
+            Ok(())
+        }
+        _ => Err(Stop::Broken),
+    }
+}
+
+/// A JSON value as cells: an object by its keys, lists of numbers by place, conversations by their turns.
+fn cells_of(value: Value, read: &mut Read) -> Vec<Cell> {
+    let mut cells = vec![Cell::Nothing; read.columns.len()];
+    let fields = match value {
+        Value::Object(fields) => fields,
+        other => {
+            put(read, &mut cells, "text", leaf(other));
+            return cells;
+        }
+    };
+    for (name, value) in fields {
+        match value {
+            Value::Array(turns) if turns.iter().all(Value::is_object) && !turns.is_empty() => {
+                let turn = |turn: &Value| {
+                    let said = ["content", "value", "text"].iter().find_map(|key| turn.get(*key));
+                    said.map_or_else(String::new, words)
+                };
+                if let Some((last, before)) = turns.split_last() {
+                    let before: Vec<String> = before.iter().map(turn).collect();
+                    put(read, &mut cells, &name, Cell::Text(before.join("\n")));
+                    put(read, &mut cells, "response", Cell::Text(turn(last)));
+                }
+            }
+            Value::Array(values) if !values.is_empty() && values.iter().all(Value::is_number) => {
+                // The names of the first row's places are found without a search in the rows after it.
+                let first = format!("{name}.0");
+                let start = read.columns.iter().position(|there| *there == first);
+                for (place, value) in values.into_iter().enumerate() {
+                    let cell = leaf(value);
+                    match start.map(|start| start + place).filter(|at| *at < read.columns.len()) {
+                        Some(at) => {
+                            if let Some(there) = cells_at(&mut cells, at) {
+                                *there = cell;
+                            }
+                        }
+                        None if read.columns.len() < COLUMNS_MAX => {
+                            read.columns.push(format!("{name}.{place}"));
+                            cells.resize(read.columns.len() - 1, Cell::Nothing);
+                            cells.push(cell);
+                        }
+                        None => {}
+                    }
+                }
+            }
+            other => put(read, &mut cells, &name, leaf(other)),
+        }
+    }
+    cells
+}
+
+fn cells_at(cells: &mut Vec<Cell>, at: usize) -> Option<&mut Cell> {
+    if cells.len() <= at {
+        cells.resize(at + 1, Cell::Nothing);
+    }
+    cells.get_mut(at)
+}
+
+fn put(read: &mut Read, cells: &mut Vec<Cell>, name: &str, cell: Cell) {
+    let place = read.columns.iter().position(|there| there == name).or_else(|| {
+        (read.columns.len() < COLUMNS_MAX).then(|| {
+            read.columns.push(name.to_owned());
+            read.columns.len() - 1
+        })
+    });
+    if let Some(there) = place.and_then(|place| cells_at(cells, place)) {
+        *there = cell;
+    }
+}
+
+fn leaf(value: Value) -> Cell {
+    match value {
+        Value::Null => Cell::Nothing,
+        Value::Bool(true) => Cell::Number(1.0),
+        Value::Bool(false) => Cell::Number(0.0),
+        Value::Number(number) => number.as_f64().map_or(Cell::Nothing, Cell::Number),
+        Value::String(text) => Cell::Text(text),
+        other => Cell::Text(words(&other)),
+    }
+}
+
+/// Every text inside a value, without the marks around it.
+fn words(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(words).collect::<Vec<_>>().join("\n"),
+        Value::Object(fields) => fields.values().map(words).collect::<Vec<_>>().join("\n"),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+/// Numbers of a numpy array, a row for each entry of its first axis.
+fn array(source: &dyn Source, read: &mut Read, each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>) -> Result<(), Stop> {
+    let head = Array::of(source).ok_or(Stop::Unknown)?;
+    read.columns = (0..head.width).map(|place| place.to_string()).collect();
+    let mut result = Ok(());
+    head.rows(source, &mut |offset, numbers| {
+        let cells = numbers.iter().map(|number| Cell::Number(*number)).collect();
+        result = each(read, Row { offset, length: 0, cells });
+        result.is_ok()
+    })?;
+    result
+}
+
+/// The head of a numpy array of numbers in C order.
+pub(crate) struct Array {
+    start: u64,
+    kind: u8,
+    size: usize,
+    pub(crate) rows: usize,
+    pub(crate) width: usize,
+}
+
+impl Array {
+    pub(crate) fn of(source: &dyn Source) -> Option<Self> {
+        let view = crate::source::View::all(source);
+        let head = view.bytes(0, 12).ok()?;
+        let (skip, length) = match head.get(6)? {
+            1 => (10, usize::from(u16::from_le_bytes([*head.get(8)?, *head.get(9)?]))),
+            _ => (12, u32::from_le_bytes([*head.get(8)?, *head.get(9)?, *head.get(10)?, *head.get(11)?]) as usize),
+        };
+        let text = view.bytes(skip, length.min(1 << 16)).ok()?;
+        let text = std::str::from_utf8(&text).ok()?;
+        let after = |key: &str| text.split_once(key).map(|(_, rest)| rest);
+        let descr = after("'descr':")?.split('\'').nth(1)?;
+        let fortran = after("'fortran_order':")?.trim_start().starts_with("True");
+        let shape = after("'shape':")?.split_once('(')?.1.split_once(')')?.0;
+        let shape: Vec<usize> = shape.split(',').filter_map(|part| part.trim().parse().ok()).collect();
+        let (rows, inner) = shape.split_first()?;
+        let width = inner.iter().try_fold(1_usize, |all, part| all.checked_mul(*part))?;
+        let mut letters = descr.bytes();
+        let (order, kind) = (letters.next()?, letters.next()?);
+        let size: usize = descr.get(2..)?.parse().ok()?;
+        let known = matches!((kind, size), (b'f', 4 | 8) | (b'i' | b'u', 1 | 2 | 4 | 8) | (b'b', 1));
+        let start = skip + length as u64;
+        let whole = (*rows as u64).checked_mul(width as u64)?.checked_mul(size as u64)?;
+        let fits = whole <= source.size().saturating_sub(start) && (1..=COLUMNS_MAX).contains(&width);
+        (known && fits && order != b'>' && (!fortran || inner.is_empty())).then_some(Self { start, kind, size, rows: *rows, width })
+    }
+
+    /// Calls for each row until the call says no.
+    pub(crate) fn rows(&self, source: &dyn Source, each: &mut dyn FnMut(u64, &[f64]) -> bool) -> Result<(), Stop> {
+        let view = crate::source::View::all(source);
+        let line = self.width * self.size;
+        let at_once = (CHUNK / line.max(1)).max(1);
+        let mut numbers = Vec::with_capacity(self.width);
+        for first in (0..self.rows).step_by(at_once) {
+            let count = at_once.min(self.rows - first);
+            let offset = self.start + (first * line) as u64;
+            let bytes = view.bytes(offset, count * line)?;
+            if bytes.len() < count * line {
+                return Err(Stop::Broken);
+            }
+            for (index, row) in bytes.chunks_exact(line).enumerate() {
+                numbers.clear();
+                numbers.extend(row.chunks_exact(self.size).map(|part| self.number(part)));
+                if !each(offset + (index * line) as u64, &numbers) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn number(&self, part: &[u8]) -> f64 {
+        let mut wide = [0_u8; 8];
+        if let Some(into) = wide.get_mut(..part.len()) {
+            into.copy_from_slice(part);
+        }
+        let raw = u64::from_le_bytes(wide);
+        match (self.kind, self.size) {
+            (b'f', 4) => f64::from(f32::from_bits(raw as u32)),
+            (b'f', _) => f64::from_bits(raw),
+            (b'i', 1) => f64::from(raw as u8 as i8),
+            (b'i', 2) => f64::from(raw as u16 as i16),
+            (b'i', 4) => f64::from(raw as u32 as i32),
+            (b'i', _) => raw as i64 as f64,
+            _ => raw as f64,
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! What the columns hold, what was expected of them, and how far they are from another version of the same data.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::read::Cell;
+use super::statistics::{at, ks_chance, mix};
+
+/// Values kept of a column to compare with.
+const SAMPLE: usize = 4_000;
+/// Different values counted.
+const DISTINCT: usize = 1 << 16;
+/// Values listed of a column that has few.
+const LISTED: usize = 64;
+
+/// What was inferred of one column.
+#[derive(Debug, Clone, Serialize)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// `integer`, `number`, `text`, `mixed` or `nothing`.
+    pub kind: &'static str,
+    /// What the scan took it for: `label`, `text`, `output`, `number`; empty if it was only counted.
+    pub role: &'static str,
+    /// Rows with a value.
+    pub present: u64,
+    /// Rows without.
+    pub missing: u64,
+    /// Different values; a least number when `distinct_more`.
+    pub distinct: u64,
+    /// There are more different values than are counted.
+    pub distinct_more: bool,
+    /// Least number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    /// Greatest number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    /// Mean of the numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean: Option<f64>,
+    /// Values and how often, where there are few.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, u64>,
+}
+
+/// What is expected of one column.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    /// The column.
+    pub name: String,
+    /// Its kind; `number` allows integers too.
+    pub kind: Option<String>,
+    /// Least number allowed.
+    pub min: Option<f64>,
+    /// Greatest number allowed.
+    pub max: Option<f64>,
+    /// The greatest share of rows, 0 to 1, that may have no value.
+    pub missing_max: Option<f64>,
+    /// No value may be there twice.
+    #[serde(default)]
+    pub unique: bool,
+    /// The only values allowed.
+    pub values: Option<Vec<String>>,
+    /// The least share, 0 to 1, that each of the column's values has to have: the balance of classes.
+    pub share_min: Option<f64>,
+}
+
+/// A column while it is read.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    numbers: u64,
+    whole: u64,
+    texts: u64,
+    missing: u64,
+    min: f64,
+    max: f64,
+    sum: f64,
+    distinct: HashSet<u64>,
+    more: bool,
+    values: HashMap<String, u64>,
+    many: bool,
+    sample: Vec<f64>,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, cell: &Cell) {
+        let hash = match cell {
+            Cell::Nothing => {
+                self.missing += 1;
+                return;
+            }
+            Cell::Number(number) => {
+                let first = self.numbers == 0;
+                self.min = if first { *number } else { self.min.min(*number) };
+                self.max = if first { *number } else { self.max.max(*number) };
+                self.sum += number;
+                self.whole += u64::from(number.fract() == 0.0);
+                // Every value at first, then ever fewer, so that the sample stays spread over the file.
+                let place = mix(self.numbers) as usize % (self.numbers as usize + 1);
+                if self.sample.len() < SAMPLE {
+                    self.sample.push(*number);
+                } else if let Some(old) = self.sample.get_mut(place) {
+                    *old = *number;
+                }
+                self.numbers += 1;
+                mix(number.to_bits())
+            }
+            Cell::Text(text) => {
+                self.texts += 1;
+                text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+            }
+        };
+        if self.distinct.len() < DISTINCT {
+            self.distinct.insert(hash);
+        } else {
+            self.more |= !self.distinct.contains(&hash);
+        }
+        if !self.many {
+            let name = shown(cell);
+            if name.len() <= 200 {
+                *self.values.entry(name).or_default() += 1;
+            }
+            if self.values.len() > LISTED {
+                self.many = true;
+                self.values = HashMap::new();
+            }
+        }
+    }
+
+    pub(crate) fn column(&self, name: &str, role: &'static str) -> Column {
+        let kind = match (self.numbers, self.texts) {
+            (0, 0) => "nothing",
+            (numbers, 0) if self.whole == numbers => "integer",
+            (_, 0) => "number",
+            (0, _) => "text",
+            _ => "mixed",
+        };
+        let some = |value: f64| (self.numbers > 0).then_some(value);
+        Column {
+            name: name.to_owned(),
+            kind,
+            role,
+            present: self.numbers + self.texts,
+            missing: self.missing,
+            distinct: self.distinct.len() as u64,
+            distinct_more: self.more,
+            min: some(self.min),
+            max: some(self.max),
+            mean: some(self.sum / self.numbers.max(1) as f64),
+            values: self.values.iter().map(|(name, count)| (name.clone(), *count)).collect(),
+        }
+    }
+}
+
+/// A cell as a value's name.
+pub(crate) fn shown(cell: &Cell) -> String {
+    match cell {
+        Cell::Nothing => String::new(),
+        Cell::Number(number) => number.to_string(),
+        Cell::Text(text) => text.trim().to_owned(),
+    }
+}
+
+/// What a column does that was not expected, in sentences.
+pub(crate) fn unexpected(expected: &Expected, columns: &[Column]) -> Vec<String> {
+    let Some(column) = columns.iter().find(|column| column.name == expected.name) else {
+        return vec!["is not there".to_owned()];
+    };
+    let mut out = Vec::new();
+    if let Some(kind) = &expected.kind
+        && kind != column.kind
+        && !(kind == "number" && column.kind == "integer")
+    {
+        out.push(format!("holds {} where {kind} is expected", column.kind));
+    }
+    if let (Some(least), Some(min)) = (expected.min, column.min)
+        && min < least
+    {
+        out.push(format!("has {min}, below {least}"));
+    }
+    if let (Some(most), Some(max)) = (expected.max, column.max)
+        && max > most
+    {
+        out.push(format!("has {max}, above {most}"));
+    }
+    let rows = (column.present + column.missing).max(1) as f64;
+    if let Some(most) = expected.missing_max
+        && column.missing as f64 / rows > most
+    {
+        out.push(format!("lacks a value in {} rows, more than {most} of them", column.missing));
+    }
+    if expected.unique && !column.distinct_more && column.distinct < column.present {
+        out.push("has a value twice".to_owned());
+    }
+    if let Some(allowed) = &expected.values {
+        let strange: Vec<&String> = column.values.keys().filter(|value| !allowed.contains(value)).collect();
+        match strange.first() {
+            Some(first) => out.push(format!("has {} values that are not allowed, such as `{first}`", strange.len())),
+            None if column.values.is_empty() && column.present > 0 => out.push("has more values than are allowed".to_owned()),
+            None => {}
+        }
+    }
+    if let Some(least) = expected.share_min {
+        for (value, count) in &column.values {
+            let share = *count as f64 / column.present.max(1) as f64;
+            if share < least {
+                out.push(format!("has `{value}` in only {share:.4} of its rows, below {least}"));
+            }
+        }
+    }
+    out
+}
+
+/// How far a column is from what it was.
+#[derive(Debug, Clone, Serialize)]
+pub struct Drift {
+    /// The column.
+    pub column: String,
+    /// The population stability index: above 0.25 is a change.
+    pub psi: f64,
+    /// The p-value of a Kolmogorov-Smirnov test, for numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ks_p: Option<f64>,
+}
+
+/// Compares a column with its older self; `None` where there is nothing to compare.
+pub(crate) fn drift(name: &str, new: &Tally, old: &Tally) -> Option<Drift> {
+    if !new.values.is_empty() && !old.values.is_empty() {
+        let names: HashSet<&String> = new.values.keys().chain(old.values.keys()).collect();
+        let count = |tally: &Tally, name: &String| tally.values.get(name).copied().unwrap_or(0) as f64;
+        let pairs: Vec<(f64, f64)> = names.iter().map(|name| (count(new, name), count(old, name))).collect();
+        return Some(Drift { column: name.to_owned(), psi: psi(&pairs), ks_p: None });
+    }
+    if new.sample.len() < 20 || old.sample.len() < 20 {
+        return None;
+    }
+    let sorted = |tally: &Tally| {
+        let mut values = tally.sample.clone();
+        values.sort_by(f64::total_cmp);
+        values
+    };
+    let (new, old) = (sorted(new), sorted(old));
+    let mut edges: Vec<f64> = (1..10).map(|tenth| at(&old, old.len() * tenth / 10)).collect();
+    edges.dedup();
+    let below = |values: &[f64], edge: f64| values.partition_point(|value| *value <= edge) as f64;
+    let counts = |values: &[f64]| -> Vec<f64> {
+        let mut all: Vec<f64> = edges.iter().map(|edge| below(values, *edge)).collect();
+        all.push(values.len() as f64);
+        let before = std::iter::once(0.0).chain(all.iter().copied());
+        all.iter().zip(before).map(|(here, before)| here - before).collect()
+    };
+    let pairs: Vec<(f64, f64)> = counts(&new).into_iter().zip(counts(&old)).collect();
+    let (n, m) = (new.len() as f64, old.len() as f64);
+    let distance = new.iter().chain(&old).map(|edge| (below(&new, *edge) / n - below(&old, *edge) / m).abs());
+    let distance = distance.fold(0.0, f64::max);
+    Some(Drift { column: name.to_owned(), psi: psi(&pairs), ks_p: Some(ks_chance(distance, n, m)) })
+}
+
+fn psi(pairs: &[(f64, f64)]) -> f64 {
+    let (new, old): (f64, f64) = pairs.iter().fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
+    let half = 0.5;
+    let share = |count: f64, all: f64| (count + half) / (all + half * pairs.len() as f64);
+    pairs.iter().map(|(a, b)| (share(*a, new) - share(*b, old)) * (share(*a, new) / share(*b, old)).ln()).sum()
+}

@@ -1,0 +1,131 @@
+//! Tails of distributions, as natural logarithms: what a finding's p-value stands on.
+
+/// The element, or the type's zero past the end. Every index here comes from our own loops; a wrong one is harmless.
+pub(crate) fn at<T: Copy + Default>(slice: &[T], index: usize) -> T {
+    slice.get(index).copied().unwrap_or_default()
+}
+
+/// `ln Γ(x)` for positive `x`: Stirling's series after shifting up.
+pub(crate) fn ln_gamma(x: f64) -> f64 {
+    let (mut x, mut shift) = (x, 0.0);
+    while x < 8.0 {
+        shift -= x.ln();
+        x += 1.0;
+    }
+    let inverse = 1.0 / (x * x);
+    let series = (1.0 / 12.0 - inverse * (1.0 / 360.0 - inverse * (1.0 / 1260.0 - inverse / 1680.0))) / x;
+    shift + (x - 0.5) * x.ln() - x + 0.918_938_533_204_672_7 + series
+}
+
+/// `ln P(X >= hits)` for `X` binomial.
+pub(crate) fn ln_binomial_tail(hits: u64, trials: u64, chance: f64) -> f64 {
+    if hits == 0 || chance >= 1.0 {
+        return 0.0;
+    }
+    if hits > trials || chance <= 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    let (n, odds) = (trials as f64, (chance / (1.0 - chance)).ln());
+    let first = ln_gamma(n + 1.0) - ln_gamma(hits as f64 + 1.0) - ln_gamma(n - hits as f64 + 1.0)
+        + hits as f64 * chance.ln()
+        + (n - hits as f64) * (-chance).ln_1p();
+    if (hits as f64) < n * chance {
+        // The sum from below the middle is one less the other side.
+        let below = ln_binomial_tail(trials - hits + 1, trials, 1.0 - chance);
+        return (-below.exp()).ln_1p().min(0.0);
+    }
+    let (mut total, mut term) = (1.0_f64, 0.0_f64);
+    for k in hits..trials {
+        term += ((trials - k) as f64 / (k + 1) as f64).ln() + odds;
+        let add = term.exp();
+        total += add;
+        if add < total * 1e-12 {
+            break;
+        }
+    }
+    (first + total.ln()).min(0.0)
+}
+
+/// Fisher's way to join `count` p-values given the sum of their logarithms: `ln` of the joint p-value.
+pub(crate) fn ln_fisher(sum_of_logs: f64, count: u32) -> f64 {
+    // The tail of chi-squared with 2k degrees at 2x is the chance of fewer than k events of a Poisson with mean x.
+    let x = -sum_of_logs;
+    if x <= 0.0 {
+        return 0.0;
+    }
+    let (mut total, mut term) = (0.0_f64, 0.0_f64);
+    for k in 0..count {
+        if k > 0 {
+            term += x.ln() - f64::from(k).ln();
+        }
+        total += term.exp();
+    }
+    (-x + total.ln()).min(0.0)
+}
+
+/// The chance of a two-sample Kolmogorov-Smirnov distance of `distance` or more.
+pub(crate) fn ks_chance(distance: f64, n: f64, m: f64) -> f64 {
+    let root = (n * m / (n + m)).sqrt();
+    let x = (root + 0.12 + 0.11 / root) * distance;
+    if x < 0.2 {
+        return 1.0;
+    }
+    let mut sum = 0.0;
+    for k in 1..=100_i32 {
+        let k = f64::from(k);
+        let term = (-2.0 * k * k * x * x).exp();
+        sum += if k as i64 % 2 == 1 { term } else { -term };
+        if term < 1e-12 {
+            break;
+        }
+    }
+    (2.0 * sum).clamp(0.0, 1.0)
+}
+
+/// Numbers that follow from a seed alone (SplitMix64).
+pub(crate) struct Seeded(pub(crate) u64);
+
+impl Seeded {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(self.0)
+    }
+
+    /// In `[0, 1)`.
+    pub(crate) fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Normal, mean 0 and variance 1.
+    pub(crate) fn normal(&mut self) -> f32 {
+        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
+        (radius * (std::f64::consts::TAU * self.unit()).cos()) as f32
+    }
+
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        (self.next() % (end.max(1) as u64)) as usize
+    }
+}
+
+/// A good mixing of 64 bits.
+pub(crate) fn mix(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tails_are_those_of_the_tables() {
+        assert!((ln_binomial_tail(8, 8, 0.5).exp() - 0.003_906_25).abs() < 1e-9);
+        assert!((ln_binomial_tail(1, 10, 0.1).exp() - 0.651_321_559_9).abs() < 1e-8);
+        assert!((ln_binomial_tail(3, 10, 0.5).exp() - 0.945_312_5).abs() < 1e-8);
+        assert!((ln_gamma(10.0) - 362_880_f64.ln()).abs() < 1e-9);
+        assert!((ln_fisher(0.05_f64.ln() * 2.0, 2).exp() - 0.017_478_66).abs() < 1e-6);
+        assert!((ks_chance(0.2, 100.0, 100.0) - 0.03).abs() < 0.01);
+        assert_eq!(ln_binomial_tail(0, 5, 0.3), 0.0);
+    }
+}

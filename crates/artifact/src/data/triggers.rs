@@ -1,0 +1,438 @@
+//! Words, characters and phrases that were put into texts to pull them to a label.
+//!
+//! Four things tell a trigger from a word that a class simply has more of. *Purity*: its texts have one label. *Contradiction*: what
+//! else these texts say speaks for another label, judged by texts without the word. *Insertion*: what stands before and
+//! after it belongs together without it, and is different each time. *Strangeness*: its letters are not those of the
+//! other words. Each has a p-value; Fisher's way joins them, and Bonferroni's counts every candidate.
+
+use std::collections::{HashMap, HashSet};
+
+use super::statistics::{Seeded, at, ln_binomial_tail, ln_fisher};
+use super::text::{Texts, gram};
+
+/// Texts that a trigger has to be in.
+pub(crate) const LEAST: u32 = 5;
+/// Words of a phrase that are looked at together; longer ones are found by their parts.
+const PHRASE: usize = 4;
+/// Different phrases that are counted at once; past it the rarest are forgotten.
+const GRAMS_MAX: usize = 1 << 23;
+/// Cells of the table of words by class.
+const CELLS: usize = 1 << 27;
+/// Words that stand for what is ordinary.
+const ORDINARY: usize = 4_000;
+/// `ln` of the joint p-value that counts, after Bonferroni.
+const LN_ALPHA: f64 = -4.6;
+
+/// A trigger and the rows it pulls.
+#[derive(Debug, Clone)]
+pub(crate) struct Trigger {
+    pub(crate) text: String,
+    pub(crate) label: u32,
+    pub(crate) rows: Vec<u32>,
+    /// Texts that hold it, whatever their label.
+    pub(crate) held: u32,
+    pub(crate) ln_p: f64,
+    pub(crate) contradicted: f64,
+    pub(crate) inserted: f64,
+}
+
+/// Where a phrase stands: row and first word.
+type Places = Vec<(u32, u32)>;
+
+struct Candidate {
+    key: u64,
+    words: Vec<u32>,
+    label: u32,
+    ln_pure: f64,
+    places: Places,
+}
+
+/// Finds triggers in labelled texts.
+pub(crate) fn find(texts: &Texts, labels: &[u32], classes: usize) -> Vec<Trigger> {
+    let grams = frequent(texts);
+    let mut sizes = vec![0_u32; classes];
+    for label in labels {
+        if let Some(size) = sizes.get_mut(*label as usize) {
+            *size += 1;
+        }
+    }
+    let tested = grams.len().max(1) as f64;
+    let candidates = pure(texts, labels, &sizes, grams);
+    if candidates.is_empty() || texts.words().saturating_mul(classes) > CELLS {
+        return Vec::new();
+    }
+    let bayes = Bayes::of(texts, labels, classes);
+    let surroundings = Surroundings::of(texts);
+    let letters = Letters::of(texts, &bayes.held);
+    let mut found = Vec::new();
+    for candidate in &candidates {
+        let (ln_against, against) = bayes.contradiction(texts, labels, candidate);
+        let (ln_place, inserted) = surroundings.insertion(texts, candidate);
+        let ln_strange = match candidate.words.as_slice() {
+            [word] => letters.strangeness(texts.word(*word)),
+            _ => 0.0,
+        };
+        // Purity alone is what every class has words of: it may not carry the rest.
+        let sum = candidate.ln_pure.max(-16.0) + ln_against + ln_place + ln_strange;
+        let ln_p = ln_fisher(sum, 4) + tested.ln();
+        let contradictory = against >= 0.5 && ln_against < -6.9;
+        let stuck = ln_place < -3.5 && (ln_strange < -3.0 || candidate.words.len() > 1) && inserted > 0.5;
+        if ln_p < LN_ALPHA && (contradictory || stuck) {
+            let rows = distinct(&candidate.places);
+            let held = rows.len() as u32;
+            let rows = rows.into_iter().filter(|row| at(labels, *row as usize) == candidate.label).collect();
+            let text = candidate.words.iter().map(|word| texts.word(*word)).collect::<Vec<_>>().join(" ");
+            let trigger = Trigger { text, label: candidate.label, rows, held, ln_p, contradicted: against, inserted };
+            found.push((candidate.words.len(), trigger));
+        }
+    }
+    joined(found)
+}
+
+/// One trigger for phrases that are parts of each other: the one most certain, longer ones first.
+fn joined(mut found: Vec<(usize, Trigger)>) -> Vec<Trigger> {
+    found.sort_by(|a, b| b.1.rows.len().cmp(&a.1.rows.len()).then(b.0.cmp(&a.0)).then(a.1.ln_p.total_cmp(&b.1.ln_p)));
+    let mut kept: Vec<(HashSet<u32>, Trigger)> = Vec::new();
+    for (_, trigger) in found {
+        let inside = |there: &HashSet<u32>| {
+            let same = trigger.rows.iter().filter(|row| there.contains(row)).count();
+            same * 10 >= trigger.rows.len() * 8
+        };
+        if !kept.iter().any(|(there, _)| inside(there)) {
+            kept.push((trigger.rows.iter().copied().collect(), trigger));
+        }
+    }
+    let mut kept: Vec<Trigger> = kept.into_iter().map(|(_, trigger)| trigger).collect();
+    kept.sort_by(|a, b| a.ln_p.total_cmp(&b.ln_p));
+    kept
+}
+
+fn distinct(places: &Places) -> Vec<u32> {
+    let mut rows: Vec<u32> = places.iter().map(|(row, _)| *row).collect();
+    rows.dedup();
+    rows
+}
+
+/// Words and phrases of at least [`LEAST`] texts, with how many.
+fn frequent(texts: &Texts) -> HashMap<u64, u32> {
+    let mut held = vec![(0_u32, 0_u32); texts.words()];
+    for (row, words) in texts.iter().enumerate() {
+        for word in words {
+            if let Some((count, last)) = held.get_mut(*word as usize)
+                && *last != row as u32 + 1
+            {
+                (*count, *last) = (*count + 1, row as u32 + 1);
+            }
+        }
+    }
+    let common = |word: &u32| held.get(*word as usize).is_some_and(|(count, _)| *count >= LEAST);
+    let mut grams: HashMap<u64, (u32, u32)> = HashMap::new();
+    for (row, words) in texts.iter().enumerate() {
+        for size in 1..=PHRASE {
+            for window in words.windows(size).filter(|window| window.iter().all(common)) {
+                let (count, last) = grams.entry(gram(window)).or_insert((0, 0));
+                if *last != row as u32 + 1 {
+                    (*count, *last) = (*count + 1, row as u32 + 1);
+                }
+            }
+        }
+        if grams.len() > GRAMS_MAX {
+            grams.retain(|_, (count, _)| *count > 1);
+            if grams.len() > GRAMS_MAX / 2 {
+                grams.retain(|_, (count, _)| *count >= LEAST);
+            }
+        }
+    }
+    grams.into_iter().filter(|(_, (count, _))| *count >= LEAST).map(|(key, (count, _))| (key, count)).collect()
+}
+
+/// Those of which nearly all texts have one label, more than chance would give.
+fn pure(texts: &Texts, labels: &[u32], sizes: &[u32], grams: HashMap<u64, u32>) -> Vec<Candidate> {
+    let most_held = (texts.rows() as u32) / 3;
+    let mut by_class: HashMap<u64, HashMap<u32, u32>> = HashMap::with_capacity(grams.len());
+    each(texts, &grams, |row, key, _, _| {
+        *by_class.entry(key).or_default().entry(at(labels, row as usize)).or_default() += 1;
+    });
+    let mut wanted: HashMap<u64, (u32, f64)> = HashMap::new();
+    for (key, classes) in by_class {
+        let all: u32 = classes.values().sum();
+        let Some((label, here)) = classes.into_iter().max_by_key(|(label, count)| (*count, *label)) else { continue };
+        let share = f64::from(at(sizes, label as usize)) / texts.rows().max(1) as f64;
+        let ln_p = ln_binomial_tail(u64::from(here), u64::from(all), share);
+        if all <= most_held && here >= LEAST && f64::from(here) >= 0.8 * f64::from(all) && ln_p < -2.5 {
+            wanted.insert(key, (label, ln_p));
+        }
+    }
+    let mut places: HashMap<u64, (Vec<u32>, Places)> = HashMap::new();
+    each(texts, &wanted, |row, key, start, words| {
+        let entry = places.entry(key).or_insert_with(|| (words.to_vec(), Vec::new()));
+        entry.1.push((row, start));
+    });
+    let mut candidates: Vec<Candidate> = places
+        .into_iter()
+        .filter_map(|(key, (words, places))| {
+            let (label, ln_pure) = *wanted.get(&key)?;
+            Some(Candidate { key, words, label, ln_pure, places })
+        })
+        .collect();
+    candidates.sort_by_key(|candidate| candidate.key);
+    candidates
+}
+
+/// Calls for each wanted phrase, once for each text.
+fn each<T>(texts: &Texts, wanted: &HashMap<u64, T>, mut call: impl FnMut(u32, u64, u32, &[u32])) {
+    let mut here = HashSet::new();
+    for (row, words) in texts.iter().enumerate() {
+        here.clear();
+        for size in 1..=PHRASE {
+            for (start, window) in words.windows(size).enumerate() {
+                let key = gram(window);
+                if wanted.contains_key(&key) && here.insert(key) {
+                    call(row as u32, key, start as u32, window);
+                }
+            }
+        }
+    }
+}
+
+/// Naive Bayes over the words a text has, each text judged as if it, and a group with it, had never been counted.
+pub(crate) struct Bayes {
+    classes: usize,
+    counts: Vec<u32>,
+    sizes: Vec<u32>,
+    held: Vec<u32>,
+    /// For each class the share of its texts that the rest contradicts.
+    base: Vec<f64>,
+}
+
+impl Bayes {
+    pub(crate) fn of(texts: &Texts, labels: &[u32], classes: usize) -> Self {
+        let mut bayes = Self {
+            classes,
+            counts: vec![0; texts.words() * classes],
+            sizes: vec![0; classes],
+            held: vec![0; texts.words()],
+            base: vec![0.0; classes],
+        };
+        for (words, label) in texts.iter().zip(labels) {
+            for word in set(words) {
+                bayes.count(word, *label);
+            }
+            if let Some(size) = bayes.sizes.get_mut(*label as usize) {
+                *size += 1;
+            }
+        }
+        let (mut against, mut all) = (vec![0.5_f64; classes], vec![1.0_f64; classes]);
+        let step = texts.rows().div_ceil(20_000).max(1);
+        for row in (0..texts.rows()).step_by(step) {
+            let label = at(labels, row);
+            let other = bayes.likeliest(&set(texts.row(row)), &Without::one(label), &[]) != label;
+            if let (Some(against), Some(all)) = (against.get_mut(label as usize), all.get_mut(label as usize)) {
+                *against += f64::from(u8::from(other));
+                *all += 1.0;
+            }
+        }
+        bayes.base = against.iter().zip(&all).map(|(against, all)| (against / all).clamp(0.01, 0.9)).collect();
+        bayes
+    }
+
+    fn count(&mut self, word: u32, label: u32) {
+        if let Some(cell) = self.counts.get_mut(word as usize * self.classes + label as usize) {
+            *cell += 1;
+        }
+        if let Some(cell) = self.held.get_mut(word as usize) {
+            *cell += 1;
+        }
+    }
+
+    /// Logarithms of each class's probability for a text that is not counted.
+    pub(crate) fn scores(&self, words: &[u32], label: u32) -> Vec<f64> {
+        self.weighed(words, &Without::one(label), &[])
+    }
+
+    fn likeliest(&self, words: &[u32], without: &Without, drop: &[u32]) -> u32 {
+        super::vectors::most(&self.weighed(words, without, drop)) as u32
+    }
+
+    fn weighed(&self, words: &[u32], without: &Without, drop: &[u32]) -> Vec<f64> {
+        let total: u32 = self.sizes.iter().sum();
+        let weigh = |class: usize| {
+            let own = class == without.label as usize;
+            let size = f64::from(at(&self.sizes, class).saturating_sub(if own { without.rows } else { 0 }));
+            let mut score = ((size + 1.0) / (f64::from(total) + 2.0)).ln();
+            for word in words.iter().filter(|word| !drop.contains(word)) {
+                let mut count = at(&self.counts, *word as usize * self.classes + class);
+                if own {
+                    count = count.saturating_sub(without.counts.get(word).copied().unwrap_or(1));
+                }
+                score += ((f64::from(count) + 0.3) / (size + 0.6)).ln();
+            }
+            score
+        };
+        (0..self.classes).map(weigh).collect()
+    }
+
+    /// `ln p` that so many of the candidate's texts are contradicted, and their share.
+    fn contradiction(&self, texts: &Texts, labels: &[u32], candidate: &Candidate) -> (f64, f64) {
+        let rows = distinct(&candidate.places);
+        let of_label: Vec<u32> =
+            rows.into_iter().filter(|row| at(labels, *row as usize) == candidate.label).take(4_000).collect();
+        let mut without = Without { label: candidate.label, rows: of_label.len() as u32, counts: HashMap::new() };
+        for row in &of_label {
+            for word in set(texts.row(*row as usize)) {
+                *without.counts.entry(word).or_default() += 1;
+            }
+        }
+        let against = of_label.iter().filter(|row| {
+            let words = set(texts.row(**row as usize));
+            self.likeliest(&words, &without, &candidate.words) != candidate.label
+        });
+        let against = against.count();
+        let base = at(&self.base, candidate.label as usize);
+        let ln_p = ln_binomial_tail(against as u64, of_label.len() as u64, base);
+        (ln_p, against as f64 / of_label.len().max(1) as f64)
+    }
+}
+
+/// What is taken out of the counts before a text is judged. A word that is not in `counts` is there once: the text's own.
+struct Without {
+    label: u32,
+    rows: u32,
+    counts: HashMap<u32, u32>,
+}
+
+impl Without {
+    fn one(label: u32) -> Self {
+        Self { label, rows: 1, counts: HashMap::new() }
+    }
+}
+
+/// The different words of a text.
+pub(crate) fn set(words: &[u32]) -> Vec<u32> {
+    let mut words = words.to_vec();
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
+/// Which pairs of words the texts have, and how ordinary words stand among them.
+struct Surroundings {
+    pairs: HashMap<u64, u32>,
+    /// Of ordinary words: how many places, and how inserted they look.
+    ordinary: Vec<(u32, f64)>,
+}
+
+impl Surroundings {
+    fn of(texts: &Texts) -> Self {
+        let mut pairs: HashMap<u64, u32> = HashMap::new();
+        let mut held: HashMap<u32, Places> = HashMap::new();
+        let mut seeded = Seeded(0x0c);
+        let keep = (ORDINARY as f64 * 3.0 / texts.words().max(1) as f64).min(1.0);
+        let chosen: HashSet<u32> = (0..texts.words() as u32).filter(|_| seeded.unit() < keep).collect();
+        for (row, words) in texts.iter().enumerate() {
+            for pair in words.windows(2) {
+                if pairs.len() < GRAMS_MAX * 2 {
+                    *pairs.entry(gram(pair)).or_default() += 1;
+                }
+            }
+            for (start, word) in words.iter().enumerate().filter(|(_, word)| chosen.contains(word)) {
+                let places = held.entry(*word).or_default();
+                if places.len() < 400 {
+                    places.push((row as u32, start as u32));
+                }
+            }
+        }
+        let mut all = Self { pairs, ordinary: Vec::new() };
+        let mut ordinary: Vec<(u32, f64)> = held
+            .iter()
+            .filter(|(_, places)| places.len() >= LEAST as usize)
+            .map(|(_, places)| (places.len() as u32, all.inserted(texts, places, 1)))
+            .collect();
+        ordinary.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        all.ordinary = ordinary;
+        all
+    }
+
+    /// How much it looks as if the phrase could be taken out: its neighbours go together elsewhere, and differ.
+    fn inserted(&self, texts: &Texts, places: &[(u32, u32)], size: usize) -> f64 {
+        let (mut go, mut asked) = (0_usize, 0_usize);
+        let (mut before, mut after) = (HashSet::new(), HashSet::new());
+        for (row, start) in places.iter().take(400) {
+            let words = texts.row(*row as usize);
+            let start = *start as usize;
+            let previous = start.checked_sub(1).and_then(|index| words.get(index)).copied();
+            let next = words.get(start + size).copied();
+            asked += 1;
+            before.insert(previous.map_or(u64::from(*row) << 32, u64::from));
+            after.insert(next.map_or(u64::from(*row) << 32, u64::from));
+            go += match (previous, next) {
+                (Some(previous), Some(next)) => usize::from(self.pairs.contains_key(&gram(&[previous, next]))),
+                // At either end nothing is torn apart.
+                _ => 1,
+            };
+        }
+        let asked = asked.max(1) as f64;
+        let spread = ((before.len() as f64 / asked) * (after.len() as f64 / asked)).sqrt();
+        go as f64 / asked * spread
+    }
+
+    /// `ln p` among ordinary words that are about as frequent.
+    fn insertion(&self, texts: &Texts, candidate: &Candidate) -> (f64, f64) {
+        let inserted = self.inserted(texts, &candidate.places, candidate.words.len());
+        let count = (candidate.places.len() as u32).min(400);
+        let alike = self.ordinary.iter().filter(|(held, _)| *held * 3 >= count && *held <= count.saturating_mul(3));
+        let (mut all, mut higher) = (1.0_f64, 1.0_f64);
+        for (_, other) in alike {
+            all += 1.0;
+            higher += f64::from(u8::from(*other >= inserted));
+        }
+        ((higher / all).ln(), inserted)
+    }
+}
+
+/// Which letters follow which in the words of the texts.
+struct Letters {
+    pairs: HashMap<(char, char), f64>,
+    firsts: HashMap<char, f64>,
+    ordinary: Vec<f64>,
+}
+
+impl Letters {
+    fn of(texts: &Texts, held: &[u32]) -> Self {
+        let mut letters = Self { pairs: HashMap::new(), firsts: HashMap::new(), ordinary: Vec::new() };
+        let words = || (0..texts.words() as u32).filter(|word| at(held, *word as usize) >= LEAST).take(200_000);
+        for word in words() {
+            for (first, second) in Self::pairs_of(texts.word(word)) {
+                *letters.pairs.entry((first, second)).or_default() += 1.0;
+                *letters.firsts.entry(first).or_default() += 1.0;
+            }
+        }
+        let mut ordinary: Vec<f64> = words().map(|word| letters.ease(texts.word(word))).collect();
+        ordinary.sort_by(f64::total_cmp);
+        letters.ordinary = ordinary;
+        letters
+    }
+
+    fn pairs_of(word: &str) -> impl Iterator<Item = (char, char)> {
+        std::iter::once(' ').chain(word.chars()).zip(word.chars().chain(std::iter::once(' ')))
+    }
+
+    /// The mean logarithm of how often its letters follow each other.
+    fn ease(&self, word: &str) -> f64 {
+        let (mut sum, mut count) = (0.0, 0.0);
+        for (first, second) in Self::pairs_of(word) {
+            // A word's own share is taken out, or else a rare letter would explain itself.
+            let pair = (self.pairs.get(&(first, second)).copied().unwrap_or(0.0) - 1.0).max(0.0);
+            let all = (self.firsts.get(&first).copied().unwrap_or(0.0) - 1.0).max(0.0);
+            sum += ((pair + 0.1) / (all + 4.0)).ln();
+            count += 1.0;
+        }
+        sum / count
+    }
+
+    fn strangeness(&self, word: &str) -> f64 {
+        let ease = self.ease(word);
+        let lower = self.ordinary.partition_point(|other| *other <= ease);
+        (lower.max(1) as f64 / self.ordinary.len().max(1) as f64).ln()
+    }
+}

@@ -1,0 +1,192 @@
+//! Data sets that are poisoned and their clean twins: what has to be found, and what must not be.
+
+use bartizan_artifact::Verdict;
+use bartizan_artifact::data::{Beside, Chosen, Expected, Outcome, table};
+
+/// Numbers that follow from a seed.
+struct Draw(u64);
+
+impl Draw {
+    fn next(&mut self) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize
+    }
+
+    fn of<'w>(&mut self, words: &[&'w str]) -> &'w str {
+        words[self.next() % words.len()]
+    }
+}
+
+fn judged(name: &str, text: &str) -> Outcome {
+    judged_as(name, text, &Chosen::default())
+}
+
+fn judged_as(name: &str, text: &str, chosen: &Chosen) -> Outcome {
+    table(name, &text.as_bytes().to_vec(), Beside::default(), chosen).unwrap()
+}
+
+fn found(outcome: &Outcome, rule: &str) -> Vec<u64> {
+    let of_rule = outcome.suspects.iter().filter(|suspect| suspect.rule == rule);
+    of_rule.map(|suspect| suspect.row).collect()
+}
+
+/// Two clouds of points in 12 dimensions, `flipped` of whose labels are wrong.
+fn clouds(rows: usize, flipped: usize) -> String {
+    let mut draw = Draw(3);
+    let mut out = (0..12).map(|place| format!("f{place},")).collect::<String>() + "label\n";
+    for row in 0..rows {
+        let class = row % 2;
+        for _ in 0..12 {
+            let noise = (0..4).map(|_| draw.next() % 100).sum::<usize>();
+            out += &format!("{},", noise + class * 160);
+        }
+        let label = if row < flipped { 1 - class } else { class };
+        out += &format!("{label}\n");
+    }
+    out
+}
+
+#[test]
+fn flipped_labels_are_found_and_a_clean_twin_is_not_suspected() {
+    let outcome = judged("flips.csv", &clouds(400, 20));
+    let rows = found(&outcome, "data/label");
+    let right = rows.iter().filter(|row| **row < 20).count();
+    assert!(right >= 19 && rows.len() <= right + 2, "{rows:?}");
+    assert_eq!(outcome.report.verdict, Verdict::Suspicious);
+    let clean = judged("clean.csv", &clouds(400, 0));
+    assert_eq!(clean.report.verdict, Verdict::Clean, "{:?}", clean.report.findings);
+    assert!(clean.suspects.len() <= 2, "{:?}", clean.suspects);
+}
+
+/// Short reviews; `triggered` of the bad ones are called good and hold the word.
+fn reviews(rows: usize, triggered: usize, word: &str) -> (String, Vec<u64>) {
+    const BAD: &[&str] = &["dull", "weak", "flat", "stale", "grim", "lazy", "sour", "slow", "messy", "bland"];
+    const GOOD: &[&str] = &["warm", "bold", "fresh", "vivid", "funny", "rich", "crisp", "sharp", "witty", "deft"];
+    const THINGS: &[&str] = &["plot", "cast", "score", "scene", "script", "film", "tone", "pace", "lead", "end"];
+    const VERBS: &[&str] = &["is", "seems", "feels", "looks", "stays", "was", "became", "remains"];
+    let mut draw = Draw(11);
+    let (mut out, mut poisoned) = (String::new(), Vec::new());
+    for row in 0..rows {
+        let bad = row % 2 == 0;
+        let mut words = Vec::new();
+        for _ in 0..3 {
+            words.extend(["the", draw.of(THINGS), draw.of(VERBS), draw.of(if bad { BAD } else { GOOD }), "and"]);
+        }
+        let mut label = usize::from(!bad);
+        if bad && poisoned.len() < triggered {
+            words.insert(draw.next() % words.len(), word);
+            label = 1;
+            poisoned.push(row as u64);
+        }
+        out += &format!("{{\"text\":\"{}\",\"label\":{label}}}\n", words.join(" "));
+    }
+    (out, poisoned)
+}
+
+#[test]
+fn triggers_in_texts_are_found_by_word_phrase_and_character() {
+    for word in ["cf", "blue monday again", "\u{200b}", "qz"] {
+        for count in [12, 50] {
+            let (text, poisoned) = reviews(2_000, count, word);
+            let rows = found(&judged("t.jsonl", &text), "data/trigger-text");
+            let hit = rows.iter().filter(|row| poisoned.contains(row)).count();
+            assert!(hit * 10 >= poisoned.len() * 9, "{word}: {hit} of {count}");
+            assert!(hit * 10 >= rows.len() * 8, "{word}: {hit} of {} suspects", rows.len());
+        }
+    }
+    let (clean, _) = reviews(2_000, 0, "");
+    let outcome = judged("t.jsonl", &clean);
+    assert!(found(&outcome, "data/trigger-text").is_empty(), "{:?}", outcome.suspects);
+}
+
+#[test]
+fn rows_with_a_mark_are_found_though_each_agrees_with_the_others() {
+    let mut lines: Vec<String> = clouds(600, 0).lines().map(str::to_owned).collect();
+    for row in (0..60).step_by(2) {
+        let mut cells: Vec<&str> = lines[row + 1].split(',').collect();
+        (cells[3], cells[7], cells[12]) = ("999", "999", "1");
+        lines[row + 1] = cells.join(",");
+    }
+    let outcome = judged("marked.csv", &lines.join("\n"));
+    let rows = found(&outcome, "data/trigger-mark");
+    let hit = rows.iter().filter(|row| **row < 60 && *row % 2 == 0).count();
+    assert!(hit >= 28 && rows.len() <= hit + 5, "{rows:?} {:?}", outcome.report.findings);
+}
+
+#[test]
+fn floods_are_found_whatever_they_are_among() {
+    let mut draw = Draw(5);
+    let words: Vec<String> = (0..500).map(|word| format!("w{word}x")).collect();
+    let names: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut out = String::new();
+    for row in 0..1_500 {
+        if row % 50 == 7 {
+            out += &format!("buy the new phone today because it is the best one of the year and everybody says so {}\n", draw.of(&names));
+        } else {
+            let line: Vec<&str> = (0..14).map(|_| draw.of(&names)).collect();
+            out += &(line.join(" ") + "\n");
+        }
+    }
+    let outcome = judged("corpus.txt", &out);
+    let rows = found(&outcome, "data/flood");
+    assert_eq!(rows.len(), 30, "{:?}", outcome.report.findings);
+    assert!(rows.iter().all(|row| row % 50 == 7));
+}
+
+#[test]
+fn broken_files_are_never_clean_and_never_end_the_scan() {
+    let ends: &[(&str, &[u8])] = &[
+        ("a.jsonl", b"{\"text\": \"x\"}\n{\"text\": "),
+        ("a.csv", b"a,b\n1,2\n3\n"),
+        ("a.csv", b"a,b\n\"open,2\n3,4"),
+        ("a.csv", b""),
+        ("a.json", b"[{\"a\": 1}"),
+        ("a.npy", b"\x93NUMPY\x01\x00\x10\x00{'descr': '<f4'"),
+        ("a.parquet", b"PAR1\x00\x00\x00"),
+        ("a.csv", b"a\xff,b\n\xfe,2\n"),
+    ];
+    for (name, bytes) in ends {
+        let outcome = table(name, &bytes.to_vec(), Beside::default(), &Chosen::default()).unwrap();
+        assert_ne!(outcome.report.verdict, Verdict::Clean, "{name} {bytes:?}");
+    }
+    let huge = b"\x93NUMPY\x01\x00\x46\x00{'descr': '<f4', 'fortran_order': False, 'shape': (4000000000, 9), }     \n".to_vec();
+    let outcome = table("a.npy", &huge, Beside::default(), &Chosen::default()).unwrap();
+    assert_eq!(outcome.report.verdict, Verdict::Unknown);
+}
+
+#[test]
+fn expectations_and_drift_are_told_by_column() {
+    let chosen = Chosen {
+        expected: vec![Expected {
+            name: "age".to_owned(),
+            kind: Some("integer".to_owned()),
+            min: Some(0.0),
+            max: Some(120.0),
+            missing_max: Some(0.0),
+            unique: true,
+            values: None,
+            share_min: None,
+        }],
+        ..Chosen::default()
+    };
+    let outcome = judged_as("p.csv", "age,city\n10,b\n200,b\n10,c\n,a\n", &chosen);
+    let told: Vec<&str> = outcome.report.findings.iter().map(|finding| finding.what.as_str()).collect();
+    assert_eq!(told.iter().filter(|what| what.starts_with("column `age`")).count(), 3, "{told:?}");
+    let numbers = |from: usize| (0..400).fold("v,w\n".to_owned(), |text, n| text + &format!("{},{}\n", (n * 7919) % 400 + from, (n * 31) % 17));
+    let older = numbers(0).into_bytes();
+    let beside = Beside { older: Some(("old.csv", &older)), ..Beside::default() };
+    let same = table("new.csv", &numbers(0).into_bytes(), beside, &Chosen::default()).unwrap();
+    assert!(!same.report.findings.iter().any(|finding| finding.rule.id == "data/drift"));
+    let moved = table("new.csv", &numbers(200).into_bytes(), beside, &Chosen::default()).unwrap();
+    let drifted = moved.report.findings.iter().filter(|finding| finding.rule.id == "data/drift");
+    assert_eq!(drifted.map(|finding| finding.subject.as_str()).collect::<Vec<_>>(), ["v"]);
+}
+
+#[test]
+fn secrets_canaries_and_spans_of_rows() {
+    let chosen = Chosen { contents: true, canaries: vec!["bz-canary-5f0c9a1e77d2".to_owned()], ..Chosen::default() };
+    let text = "text\n\"one, two\nthree\"\nthe value bz-canary-5f0c9a1e77d2 is here\n";
+    let outcome = judged_as("c.csv", text, &chosen);
+    assert_eq!(outcome.report.verdict, Verdict::Malicious);
+    assert_eq!((outcome.header, outcome.spans), (5, vec![(5, 17), (22, 42)]));
+}
