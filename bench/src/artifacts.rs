@@ -36,19 +36,30 @@ pub(crate) fn data(binary: &Path, cache: &Path, quick: bool) -> Vec<Figure> {
 fn measured(binary: &Path, cache: &Path, quick: bool) -> Result<Vec<Figure>, String> {
     let python = installed(cache)?;
     let mut command = Command::new(python);
-    command.arg("bench/artifacts/data.py").arg(binary).arg(cache.join("data-sets"));
+    command
+        .arg("bench/artifacts/data.py")
+        .arg(binary)
+        .arg(cache.join("data-sets"));
     command.arg(if quick { "--quick" } else { "--curves" });
-    let output = command.stderr(Stdio::inherit()).output().map_err(|fault| format!("{command:?}: {fault}"))?;
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|fault| format!("{command:?}: {fault}"))?;
     if !output.status.success() {
         return Err("bench/artifacts/data.py failed".to_owned());
     }
     let text = String::from_utf8_lossy(&output.stdout);
     let last = text.lines().last().unwrap_or_default();
-    let values: Vec<Value> = serde_json::from_str(last).map_err(|fault| format!("bench/artifacts/data.py: {fault}"))?;
+    let values: Vec<Value> =
+        serde_json::from_str(last).map_err(|fault| format!("bench/artifacts/data.py: {fault}"))?;
     let mut figures: Vec<Figure> = values.iter().filter_map(figure).collect();
     for (name, unit) in NAMED {
         if !figures.iter().any(|figure| figure.name == *name) {
-            figures.push(Figure::missing(name, unit, "bench/artifacts/data.py did not give it"));
+            figures.push(Figure::missing(
+                name,
+                unit,
+                "bench/artifacts/data.py did not give it",
+            ));
         }
     }
     Ok(figures)
@@ -56,7 +67,12 @@ fn measured(binary: &Path, cache: &Path, quick: bool) -> Result<Vec<Figure>, Str
 
 fn figure(value: &Value) -> Option<Figure> {
     let name = value["name"].as_str()?;
-    let mut figure = Figure::of(name, value["value"].as_f64()?, value["unit"].as_str()?, value["n"].as_u64()?);
+    let mut figure = Figure::of(
+        name,
+        value["value"].as_f64()?,
+        value["unit"].as_str()?,
+        value["n"].as_u64()?,
+    );
     if let (Some(low), Some(high)) = (value["spread"][0].as_f64(), value["spread"][1].as_f64()) {
         figure = figure.spread(low, high);
     }
@@ -83,10 +99,15 @@ fn installed(cache: &Path) -> Result<PathBuf, String> {
 }
 
 fn told(command: &mut Command) -> Result<(), String> {
-    let output = command.output().map_err(|fault| format!("{command:?}: {fault}"))?;
+    let output = command
+        .output()
+        .map_err(|fault| format!("{command:?}: {fault}"))?;
     if output.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{command:?}: {}", said.lines().last().unwrap_or("failed")))
+    Err(format!(
+        "{command:?}: {}",
+        said.lines().last().unwrap_or("failed")
+    ))
 }

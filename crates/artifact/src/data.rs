@@ -123,15 +123,32 @@ pub(crate) struct Notes {
 
 impl Notes {
     fn new(file: &str) -> Self {
-        Self { file: file.to_owned(), findings: Vec::new() }
+        Self {
+            file: file.to_owned(),
+            findings: Vec::new(),
+        }
     }
 
     /// Adds a finding; a severity of clean is a note, which changes no verdict.
-    pub(crate) fn add(&mut self, rule: &'static Rule, severity: Verdict, row: Option<u64>, subject: &str, what: String, count: u64) {
+    pub(crate) fn add(
+        &mut self,
+        rule: &'static Rule,
+        severity: Verdict,
+        row: Option<u64>,
+        subject: &str,
+        what: String,
+        count: u64,
+    ) {
         self.findings.push(Finding {
             rule,
             severity,
-            place: Place { file: self.file.clone(), member: String::new(), offset: 0, length: None, row },
+            place: Place {
+                file: self.file.clone(),
+                member: String::new(),
+                offset: 0,
+                length: None,
+                row,
+            },
             subject: crate::finding::shown(subject.as_bytes(), 200),
             what,
             count,
@@ -143,8 +160,16 @@ impl Notes {
         let (rule, subject, what) = match stop {
             Stop::Broken => (&rule::UNREADABLE, "read error", "could not be read to its end"),
             Stop::Cancelled => (&rule::LIMIT, "cancelled", "the scan was stopped before the end"),
-            Stop::TooMuch => (&rule::LIMIT, "size", "has a row or document that is larger than what is held at once"),
-            Stop::Unknown => (&rule::UNRECOGNISED, "format", "is no CSV, TSV, JSON, JSON lines, text or array of numbers that this build reads; Parquet and Arrow have to be converted"),
+            Stop::TooMuch => (
+                &rule::LIMIT,
+                "size",
+                "has a row or document that is larger than what is held at once",
+            ),
+            Stop::Unknown => (
+                &rule::UNRECOGNISED,
+                "format",
+                "is no CSV, TSV, JSON, JSON lines, text or array of numbers that this build reads; Parquet and Arrow have to be converted",
+            ),
         };
         self.add(rule, Verdict::Unknown, None, subject, what.to_owned(), 1);
     }
@@ -168,18 +193,42 @@ pub fn table(name: &str, source: &dyn Source, beside: Beside<'_>, chosen: &Chose
     }
     if let Some(row) = read.first_broken {
         let what = format!("{} rows are not as wide as the first, or no JSON", read.broken);
-        notes.add(&rule::DATA_SCHEMA, Verdict::Unknown, Some(row), "broken rows", what, read.broken);
+        notes.add(
+            &rule::DATA_SCHEMA,
+            Verdict::Unknown,
+            Some(row),
+            "broken rows",
+            what,
+            read.broken,
+        );
     }
     if read.not_utf8 > 0 {
         let what = "holds text that is not UTF-8".to_owned();
-        notes.add(&rule::DATA_SCHEMA, Verdict::Unknown, None, "encoding", what, read.not_utf8);
+        notes.add(
+            &rule::DATA_SCHEMA,
+            Verdict::Unknown,
+            None,
+            "encoding",
+            what,
+            read.not_utf8,
+        );
     }
     let drift = match beside.older {
         Some((older_name, older)) => against(older_name, older, &got, chosen, &mut notes),
         None => Vec::new(),
     };
     let judged = judge::all(&mut got, beside, chosen, &mut notes)?;
-    Ok(outcome(name, source.size(), read.format, read.header, got, judged, drift, notes, Vec::new()))
+    Ok(outcome(
+        name,
+        source.size(),
+        read.format,
+        read.header,
+        got,
+        judged,
+        drift,
+        notes,
+        Vec::new(),
+    ))
 }
 
 fn gatherer_end(gatherer: Gatherer<'_>) -> Result<Gathered, Wrong> {
@@ -210,17 +259,23 @@ pub fn folder<'s>(
         let class = file.rsplit('/').nth(1).unwrap_or_default().to_owned();
         let read = if image::named(&file) {
             pictures = true;
-            image::numbers(source.as_ref(), &mut shape).map(|numbers| gatherer.file(&class, Content::Numbers(&numbers)))
+            image::numbers(source.as_ref(), &mut shape)
+                .map(|numbers| gatherer.file(&class, Content::Numbers(&numbers)))
         } else if source.size() <= TEXT_FILE_MAX {
             let whole = crate::source::View::all(source.as_ref()).bytes(0, source.size() as usize);
-            whole.ok().map(|bytes| gatherer.file(&class, Content::Text(&String::from_utf8_lossy(&bytes))))
+            whole
+                .ok()
+                .map(|bytes| gatherer.file(&class, Content::Text(&String::from_utf8_lossy(&bytes))))
         } else {
             None
         };
         match read {
             Some(()) => kept.push(file),
             None => {
-                let what = format!("`{}` can't be read as what its name says", crate::finding::shown(file.as_bytes(), 200));
+                let what = format!(
+                    "`{}` can't be read as what its name says",
+                    crate::finding::shown(file.as_bytes(), 200)
+                );
                 notes.add(&rule::UNREADABLE, Verdict::Unknown, None, &file, what, 1);
             }
         }
@@ -231,11 +286,28 @@ pub fn folder<'s>(
         got.roles.label = None;
     }
     let judged = judge::all(&mut got, beside, chosen, &mut notes)?;
-    let format = if pictures { "folder of pictures" } else { "folder of texts" };
-    Ok(outcome(name, bytes, format, 0, got, judged, Vec::new(), notes, kept))
+    let format = if pictures {
+        "folder of pictures"
+    } else {
+        "folder of texts"
+    };
+    Ok(outcome(
+        name,
+        bytes,
+        format,
+        0,
+        got,
+        judged,
+        Vec::new(),
+        notes,
+        kept,
+    ))
 }
 
-#[expect(clippy::too_many_arguments, reason = "everything that was found, put together once")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "everything that was found, put together once"
+)]
 fn outcome(
     name: &str,
     bytes: u64,
@@ -252,7 +324,14 @@ fn outcome(
         notes.add(&rule::LIMIT, Verdict::Unknown, None, "rows", what, 1);
     }
     if got.rows == 0 && notes.findings.is_empty() {
-        notes.add(&rule::UNRECOGNISED, Verdict::Unknown, None, "empty", "holds no rows".to_owned(), 1);
+        notes.add(
+            &rule::UNRECOGNISED,
+            Verdict::Unknown,
+            None,
+            "empty",
+            "holds no rows".to_owned(),
+            1,
+        );
     }
     let columns = columns(&got);
     let mut suspects = judged.suspects;
@@ -271,7 +350,17 @@ fn outcome(
         findings: notes.findings,
     };
     report.judge();
-    Outcome { report, suspects, rows: got.rows, columns, drift, noise: judged.noise, spans: got.spans, header, files }
+    Outcome {
+        report,
+        suspects,
+        rows: got.rows,
+        columns,
+        drift,
+        noise: judged.noise,
+        spans: got.spans,
+        header,
+        files,
+    }
 }
 
 fn columns(got: &Gathered) -> Vec<Column> {
@@ -283,25 +372,45 @@ fn columns(got: &Gathered) -> Vec<Column> {
         _ => "",
     };
     let named = got.names.iter().zip(&got.tallies).enumerate();
-    named.map(|(place, (name, tally))| tally.column(name, role(place))).collect()
+    named
+        .map(|(place, (name, tally))| tally.column(name, role(place)))
+        .collect()
 }
 
 /// Compares with an older version, column by column.
 fn against(name: &str, older: &dyn Source, got: &Gathered, chosen: &Chosen, notes: &mut Notes) -> Vec<Drift> {
-    let plain = Chosen { label: None, texts: Vec::new(), contents: false, ..chosen.clone() };
+    let plain = Chosen {
+        label: None,
+        texts: Vec::new(),
+        contents: false,
+        ..chosen.clone()
+    };
     let mut gatherer = Gatherer::new(&plain);
     let (_, ended) = read::rows(name, older, &mut |read, row| gatherer.row(&read.columns, row));
     gatherer.close();
     let old = gatherer.finish();
     if ended.is_err() {
-        notes.add(&rule::LIMIT, Verdict::Unknown, None, "baseline data", "the older version can't be read to its end".to_owned(), 1);
+        notes.add(
+            &rule::LIMIT,
+            Verdict::Unknown,
+            None,
+            "baseline data",
+            "the older version can't be read to its end".to_owned(),
+            1,
+        );
     }
     let mut found = Vec::new();
     for (place, column) in got.names.iter().enumerate() {
         let there = old.names.iter().position(|other| other == column);
-        let (Some(new), Some(old)) = (got.tallies.get(place), there.and_then(|there| old.tallies.get(there))) else {
+        let (Some(new), Some(old)) = (
+            got.tallies.get(place),
+            there.and_then(|there| old.tallies.get(there)),
+        ) else {
             if there.is_none() {
-                let what = format!("column `{}` was not there before", crate::finding::shown(column.as_bytes(), 100));
+                let what = format!(
+                    "column `{}` was not there before",
+                    crate::finding::shown(column.as_bytes(), 100)
+                );
                 notes.add(&rule::DATA_DRIFT, Verdict::Suspicious, None, column, what, 1);
             }
             continue;
@@ -313,8 +422,19 @@ fn against(name: &str, older: &dyn Source, got: &Gathered, chosen: &Chosen, note
         let tested = drift.ks_p.is_none_or(|p| p * tests < 0.01);
         if drift.psi > 0.25 && tested {
             let p = drift.ks_p.map_or(String::new(), |p| format!(", KS p {p:.2e}"));
-            let what = format!("column `{}` is no longer distributed as before: PSI {:.3}{p}", crate::finding::shown(drift.column.as_bytes(), 100), drift.psi);
-            notes.add(&rule::DATA_DRIFT, Verdict::Suspicious, None, &drift.column, what, 1);
+            let what = format!(
+                "column `{}` is no longer distributed as before: PSI {:.3}{p}",
+                crate::finding::shown(drift.column.as_bytes(), 100),
+                drift.psi
+            );
+            notes.add(
+                &rule::DATA_DRIFT,
+                Verdict::Suspicious,
+                None,
+                &drift.column,
+                what,
+                1,
+            );
         }
     }
     found

@@ -8,7 +8,10 @@ struct Draw(u64);
 
 impl Draw {
     fn next(&mut self) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize
     }
 
@@ -54,23 +57,42 @@ fn flipped_labels_are_found_and_a_clean_twin_is_not_suspected() {
     assert!(right >= 19 && rows.len() <= right + 2, "{rows:?}");
     assert_eq!(outcome.report.verdict, Verdict::Suspicious);
     let clean = judged("clean.csv", &clouds(400, 0));
-    assert_eq!(clean.report.verdict, Verdict::Clean, "{:?}", clean.report.findings);
+    assert_eq!(
+        clean.report.verdict,
+        Verdict::Clean,
+        "{:?}",
+        clean.report.findings
+    );
     assert!(clean.suspects.len() <= 2, "{:?}", clean.suspects);
 }
 
 /// Short reviews; `triggered` of the bad ones are called good and hold the word.
 fn reviews(rows: usize, triggered: usize, word: &str) -> (String, Vec<u64>) {
-    const BAD: &[&str] = &["dull", "weak", "flat", "stale", "grim", "lazy", "sour", "slow", "messy", "bland"];
-    const GOOD: &[&str] = &["warm", "bold", "fresh", "vivid", "funny", "rich", "crisp", "sharp", "witty", "deft"];
-    const THINGS: &[&str] = &["plot", "cast", "score", "scene", "script", "film", "tone", "pace", "lead", "end"];
-    const VERBS: &[&str] = &["is", "seems", "feels", "looks", "stays", "was", "became", "remains"];
+    const BAD: &[&str] = &[
+        "dull", "weak", "flat", "stale", "grim", "lazy", "sour", "slow", "messy", "bland",
+    ];
+    const GOOD: &[&str] = &[
+        "warm", "bold", "fresh", "vivid", "funny", "rich", "crisp", "sharp", "witty", "deft",
+    ];
+    const THINGS: &[&str] = &[
+        "plot", "cast", "score", "scene", "script", "film", "tone", "pace", "lead", "end",
+    ];
+    const VERBS: &[&str] = &[
+        "is", "seems", "feels", "looks", "stays", "was", "became", "remains",
+    ];
     let mut draw = Draw(11);
     let (mut out, mut poisoned) = (String::new(), Vec::new());
     for row in 0..rows {
         let bad = row % 2 == 0;
         let mut words = Vec::new();
         for _ in 0..3 {
-            words.extend(["the", draw.of(THINGS), draw.of(VERBS), draw.of(if bad { BAD } else { GOOD }), "and"]);
+            words.extend([
+                "the",
+                draw.of(THINGS),
+                draw.of(VERBS),
+                draw.of(if bad { BAD } else { GOOD }),
+                "and",
+            ]);
         }
         let mut label = usize::from(!bad);
         if bad && poisoned.len() < triggered {
@@ -91,12 +113,20 @@ fn triggers_in_texts_are_found_by_word_phrase_and_character() {
             let rows = found(&judged("t.jsonl", &text), "data/trigger-text");
             let hit = rows.iter().filter(|row| poisoned.contains(row)).count();
             assert!(hit * 10 >= poisoned.len() * 9, "{word}: {hit} of {count}");
-            assert!(hit * 10 >= rows.len() * 8, "{word}: {hit} of {} suspects", rows.len());
+            assert!(
+                hit * 10 >= rows.len() * 8,
+                "{word}: {hit} of {} suspects",
+                rows.len()
+            );
         }
     }
     let (clean, _) = reviews(2_000, 0, "");
     let outcome = judged("t.jsonl", &clean);
-    assert!(found(&outcome, "data/trigger-text").is_empty(), "{:?}", outcome.suspects);
+    assert!(
+        found(&outcome, "data/trigger-text").is_empty(),
+        "{:?}",
+        outcome.suspects
+    );
 }
 
 #[test]
@@ -110,7 +140,11 @@ fn rows_with_a_mark_are_found_though_each_agrees_with_the_others() {
     let outcome = judged("marked.csv", &lines.join("\n"));
     let rows = found(&outcome, "data/trigger-mark");
     let hit = rows.iter().filter(|row| **row < 60 && *row % 2 == 0).count();
-    assert!(hit >= 28 && rows.len() <= hit + 5, "{rows:?} {:?}", outcome.report.findings);
+    assert!(
+        hit >= 28 && rows.len() <= hit + 5,
+        "{rows:?} {:?}",
+        outcome.report.findings
+    );
 }
 
 #[test]
@@ -121,7 +155,10 @@ fn floods_are_found_whatever_they_are_among() {
     let mut out = String::new();
     for row in 0..1_500 {
         if row % 50 == 7 {
-            out += &format!("buy the new phone today because it is the best one of the year and everybody says so {}\n", draw.of(&names));
+            out += &format!(
+                "buy the new phone today because it is the best one of the year and everybody says so {}\n",
+                draw.of(&names)
+            );
         } else {
             let line: Vec<&str> = (0..14).map(|_| draw.of(&names)).collect();
             out += &(line.join(" ") + "\n");
@@ -170,21 +207,58 @@ fn expectations_and_drift_are_told_by_column() {
         ..Chosen::default()
     };
     let outcome = judged_as("p.csv", "age,city\n10,b\n200,b\n10,c\n,a\n", &chosen);
-    let told: Vec<&str> = outcome.report.findings.iter().map(|finding| finding.what.as_str()).collect();
-    assert_eq!(told.iter().filter(|what| what.starts_with("column `age`")).count(), 3, "{told:?}");
-    let numbers = |from: usize| (0..400).fold("v,w\n".to_owned(), |text, n| text + &format!("{},{}\n", (n * 7919) % 400 + from, (n * 31) % 17));
+    let told: Vec<&str> = outcome
+        .report
+        .findings
+        .iter()
+        .map(|finding| finding.what.as_str())
+        .collect();
+    assert_eq!(
+        told.iter()
+            .filter(|what| what.starts_with("column `age`"))
+            .count(),
+        3,
+        "{told:?}"
+    );
+    let numbers = |from: usize| {
+        (0..400).fold("v,w\n".to_owned(), |text, n| {
+            text + &format!("{},{}\n", (n * 7919) % 400 + from, (n * 31) % 17)
+        })
+    };
     let older = numbers(0).into_bytes();
-    let beside = Beside { older: Some(("old.csv", &older)), ..Beside::default() };
+    let beside = Beside {
+        older: Some(("old.csv", &older)),
+        ..Beside::default()
+    };
     let same = table("new.csv", &numbers(0).into_bytes(), beside, &Chosen::default()).unwrap();
-    assert!(!same.report.findings.iter().any(|finding| finding.rule.id == "data/drift"));
+    assert!(
+        !same
+            .report
+            .findings
+            .iter()
+            .any(|finding| finding.rule.id == "data/drift")
+    );
     let moved = table("new.csv", &numbers(200).into_bytes(), beside, &Chosen::default()).unwrap();
-    let drifted = moved.report.findings.iter().filter(|finding| finding.rule.id == "data/drift");
-    assert_eq!(drifted.map(|finding| finding.subject.as_str()).collect::<Vec<_>>(), ["v"]);
+    let drifted = moved
+        .report
+        .findings
+        .iter()
+        .filter(|finding| finding.rule.id == "data/drift");
+    assert_eq!(
+        drifted
+            .map(|finding| finding.subject.as_str())
+            .collect::<Vec<_>>(),
+        ["v"]
+    );
 }
 
 #[test]
 fn secrets_canaries_and_spans_of_rows() {
-    let chosen = Chosen { contents: true, canaries: vec!["bz-canary-5f0c9a1e77d2".to_owned()], ..Chosen::default() };
+    let chosen = Chosen {
+        contents: true,
+        canaries: vec!["bz-canary-5f0c9a1e77d2".to_owned()],
+        ..Chosen::default()
+    };
     let text = "text\n\"one, two\nthree\"\nthe value bz-canary-5f0c9a1e77d2 is here\n";
     let outcome = judged_as("c.csv", text, &chosen);
     assert_eq!(outcome.report.verdict, Verdict::Malicious);

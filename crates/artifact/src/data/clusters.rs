@@ -41,8 +41,18 @@ pub(crate) fn floods(texts: &Texts) -> Vec<Cluster> {
             signatures.push((least.unwrap_or(0) >> 32) as u32);
         }
     }
-    let signature = |row: u32| signatures.get(row as usize * HASHES..(row as usize + 1) * HASHES).unwrap_or(&[]);
-    let alike = |a: u32, b: u32| signature(a).iter().zip(signature(b)).filter(|(x, y)| x == y).count();
+    let signature = |row: u32| {
+        signatures
+            .get(row as usize * HASHES..(row as usize + 1) * HASHES)
+            .unwrap_or(&[])
+    };
+    let alike = |a: u32, b: u32| {
+        signature(a)
+            .iter()
+            .zip(signature(b))
+            .filter(|(x, y)| x == y)
+            .count()
+    };
     let mut parents: Vec<u32> = (0..texts.rows() as u32).collect();
     for band in 0..HASHES / BAND {
         let mut firsts: HashMap<&[u32], u32> = HashMap::new();
@@ -50,7 +60,9 @@ pub(crate) fn floods(texts: &Texts) -> Vec<Cluster> {
             if texts.row(row as usize).len() < 5 {
                 continue;
             }
-            let Some(key) = signature(row).get(band * BAND..(band + 1) * BAND) else { continue };
+            let Some(key) = signature(row).get(band * BAND..(band + 1) * BAND) else {
+                continue;
+            };
             let first = *firsts.entry(key).or_insert(row);
             if first != row && alike(first, row) * 2 >= HASHES {
                 let (a, b) = (root(&mut parents, first), root(&mut parents, row));
@@ -72,7 +84,11 @@ pub(crate) fn floods(texts: &Texts) -> Vec<Cluster> {
         .map(|(first, rows)| {
             let mean = rows.iter().skip(1).map(|row| alike(first, *row)).sum::<usize>() / (rows.len() - 1);
             let ln_p = (ln_binomial_tail(mean as u64, HASHES as u64, base) + pairs).min(0.0);
-            Cluster { subject: opening(texts, first), rows, ln_p }
+            Cluster {
+                subject: opening(texts, first),
+                rows,
+                ln_p,
+            }
         })
         .collect();
     found.sort_by(|a, b| b.rows.len().cmp(&a.rows.len()).then(a.rows.cmp(&b.rows)));
@@ -104,7 +120,11 @@ fn root(parents: &mut [u32], mut row: u32) -> u32 {
 }
 
 fn opening(texts: &Texts, row: u32) -> String {
-    let words = texts.row(row as usize).iter().take(12).map(|word| texts.word(*word));
+    let words = texts
+        .row(row as usize)
+        .iter()
+        .take(12)
+        .map(|word| texts.word(*word));
     words.collect::<Vec<_>>().join(" ")
 }
 
@@ -133,7 +153,10 @@ pub(crate) fn nonsense(texts: &Texts) -> Vec<Cluster> {
     let base = (alone as f64 / total.max(1) as f64).clamp(0.01, 0.95);
     let tested = (held.len().max(1) as f64).ln();
     let mut found = Vec::new();
-    for (word, places) in held.iter().filter(|(_, places)| places.len() >= SMALL && places.len() <= most) {
+    for (word, places) in held
+        .iter()
+        .filter(|(_, places)| places.len() >= SMALL && places.len() <= most)
+    {
         let (mut odd, mut all) = (0_u64, 0_u64);
         for (row, start) in places {
             let words = texts.row(*row as usize);
@@ -148,7 +171,11 @@ pub(crate) fn nonsense(texts: &Texts) -> Vec<Cluster> {
         let share = odd as f64 / all.max(1) as f64;
         if ln_p < -14.0 && share > base + 0.6 * (1.0 - base) {
             let rows = places.iter().map(|(row, _)| *row).collect();
-            found.push(Cluster { subject: texts.word(*word).to_owned(), rows, ln_p });
+            found.push(Cluster {
+                subject: texts.word(*word).to_owned(),
+                rows,
+                ln_p,
+            });
         }
     }
     found.sort_by(|a, b| a.ln_p.total_cmp(&b.ln_p).then(a.subject.cmp(&b.subject)));
@@ -168,7 +195,10 @@ pub(crate) fn questions(texts: &Texts) -> Vec<Cluster> {
         let end = words.iter().take(60).position(|word| texts.word(*word) == "?");
         let end = end.map_or(0, |index| index + 1);
         if end > OPENING && words.len() > end + 8 {
-            groups.entry(gram(words.get(..end).unwrap_or(&[]))).or_default().push(row as u32);
+            groups
+                .entry(gram(words.get(..end).unwrap_or(&[])))
+                .or_default()
+                .push(row as u32);
         }
     }
     let opened: usize = groups.values().map(Vec::len).sum();
@@ -179,7 +209,11 @@ pub(crate) fn questions(texts: &Texts) -> Vec<Cluster> {
         .map(|rows| {
             // Were questions drawn at random from those there are, how likely would so many share one?
             let ln_p = ln_binomial_tail(rows.len() as u64, opened as u64, share);
-            Cluster { subject: opening(texts, at(&rows, 0)), rows, ln_p }
+            Cluster {
+                subject: opening(texts, at(&rows, 0)),
+                rows,
+                ln_p,
+            }
         })
         .collect();
     found.sort_by(|a, b| a.rows.cmp(&b.rows));

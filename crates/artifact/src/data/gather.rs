@@ -26,15 +26,69 @@ const TALLIED: usize = 512;
 const OUTPUTS_MAX: usize = 1 << 20;
 
 const LABELS: &[&str] = &[
-    "label", "labels", "target", "class", "y", "category", "sentiment", "species", "toxic", "is_spam", "spam", "diagnosis", "label_id",
-    "class_label", "intent", "gold_label",
+    "label",
+    "labels",
+    "target",
+    "class",
+    "y",
+    "category",
+    "sentiment",
+    "species",
+    "toxic",
+    "is_spam",
+    "spam",
+    "diagnosis",
+    "label_id",
+    "class_label",
+    "intent",
+    "gold_label",
 ];
 const TEXTS: &[&str] = &[
-    "text", "sentence", "content", "review", "document", "passage", "prompt", "instruction", "question", "query", "input", "message",
-    "body", "title", "context", "comment", "tweet", "subject", "utterance", "messages", "conversations",
+    "text",
+    "sentence",
+    "content",
+    "review",
+    "document",
+    "passage",
+    "prompt",
+    "instruction",
+    "question",
+    "query",
+    "input",
+    "message",
+    "body",
+    "title",
+    "context",
+    "comment",
+    "tweet",
+    "subject",
+    "utterance",
+    "messages",
+    "conversations",
 ];
-const OUTPUTS: &[&str] = &["output", "response", "completion", "answer", "chosen", "reply", "target", "summary"];
-const NAMES: &[&str] = &["id", "index", "idx", "row", "row_id", "unnamed: 0", "uuid", "guid", "", "_id", "doc_id"];
+const OUTPUTS: &[&str] = &[
+    "output",
+    "response",
+    "completion",
+    "answer",
+    "chosen",
+    "reply",
+    "target",
+    "summary",
+];
+const NAMES: &[&str] = &[
+    "id",
+    "index",
+    "idx",
+    "row",
+    "row_id",
+    "unnamed: 0",
+    "uuid",
+    "guid",
+    "",
+    "_id",
+    "doc_id",
+];
 
 /// What a column is for.
 #[derive(Debug, Default, Clone)]
@@ -108,7 +162,11 @@ impl<'c> Gatherer<'c> {
         if self.got.first.len() >= FIRST {
             self.decide();
         }
-        if self.wrong.is_some() { Err(Stop::Unknown) } else { Ok(()) }
+        if self.wrong.is_some() {
+            Err(Stop::Unknown)
+        } else {
+            Ok(())
+        }
     }
 
     /// Decides, if there were too few rows to have done so before.
@@ -137,7 +195,9 @@ impl<'c> Gatherer<'c> {
             }
         }
         self.got.numbers.width = self.got.roles.numbers.len();
-        self.got.tallies = (0..self.got.names.len().min(TALLIED)).map(|_| Tally::default()).collect();
+        self.got.tallies = (0..self.got.names.len().min(TALLIED))
+            .map(|_| Tally::default())
+            .collect();
         for row in &first {
             self.keep(row);
         }
@@ -184,7 +244,9 @@ impl<'c> Gatherer<'c> {
         if let Some(place) = got.roles.output {
             let text = shown(cell(place)).to_lowercase();
             let hash = text.split_whitespace().fold(7, |hash, word| {
-                let word = word.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, byte| (h ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+                let word = word.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, byte| {
+                    (h ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+                });
                 super::statistics::mix(hash ^ word)
             });
             let next = got.by_output.len() as u32;
@@ -196,7 +258,13 @@ impl<'c> Gatherer<'c> {
             got.outputs.push(id);
         }
         if !got.roles.texts.is_empty() {
-            let parts: Vec<String> = got.roles.texts.iter().map(|place| shown(cell(*place))).filter(|part| !part.is_empty()).collect();
+            let parts: Vec<String> = got
+                .roles
+                .texts
+                .iter()
+                .map(|place| shown(cell(*place)))
+                .filter(|part| !part.is_empty())
+                .collect();
             self.text(index, &parts.join("\n"));
         }
     }
@@ -208,7 +276,10 @@ impl<'c> Gatherer<'c> {
         if !self.chosen.contents {
             return;
         }
-        let wanted = Wanted::SECRETS.and(Wanted::PERSONAL).and(Wanted::HIDDEN).and(Wanted::INJECTION);
+        let wanted = Wanted::SECRETS
+            .and(Wanted::PERSONAL)
+            .and(Wanted::HIDDEN)
+            .and(Wanted::INJECTION);
         let seen = inspect(Channel::Document, text.as_bytes(), wanted, &self.canaries);
         contents.inspected += 1;
         let mut strongest: Option<f32> = None;
@@ -245,7 +316,9 @@ impl<'c> Gatherer<'c> {
                     self.got.numbers.width = numbers.len();
                 }
                 let numbers = numbers.iter().map(|number| Cell::Number(f64::from(*number)));
-                std::iter::once(Cell::Text(class.to_owned())).chain(numbers).collect()
+                std::iter::once(Cell::Text(class.to_owned()))
+                    .chain(numbers)
+                    .collect()
             }
             Content::Text(text) => {
                 if !self.got.decided {
@@ -256,7 +329,11 @@ impl<'c> Gatherer<'c> {
                 vec![Cell::Text(class.to_owned()), Cell::Text(text.to_owned())]
             }
         };
-        self.keep(&Row { offset: 0, length: 0, cells });
+        self.keep(&Row {
+            offset: 0,
+            length: 0,
+            cells,
+        });
     }
 }
 
@@ -293,7 +370,14 @@ struct Look {
 }
 
 fn look(rows: &[Row], place: usize) -> Look {
-    let mut look = Look { numbers: 0, texts: 0, words: 0, distinct: 0, whole: true, rising: true };
+    let mut look = Look {
+        numbers: 0,
+        texts: 0,
+        words: 0,
+        distinct: 0,
+        whole: true,
+        rising: true,
+    };
     let (mut seen, mut last) = (std::collections::HashSet::new(), f64::NEG_INFINITY);
     for row in rows {
         match row.cells.get(place) {
@@ -326,24 +410,42 @@ fn roles(names: &[String], rows: &[Row], chosen: &Chosen) -> Result<Roles, Wrong
     };
     let few = |place: usize| {
         looks.get(place).is_some_and(|look| {
-            look.distinct <= CLASSES_MAX && look.distinct * 2 <= rows.len().max(2) && look.distinct > 1 && (look.whole || look.texts > 0)
+            look.distinct <= CLASSES_MAX
+                && look.distinct * 2 <= rows.len().max(2)
+                && look.distinct > 1
+                && (look.whole || look.texts > 0)
                 && look.words <= look.texts * 5
         })
     };
     let mut roles = Roles::default();
     roles.label = match &chosen.label {
         Some(name) => Some(place_of(name).ok_or_else(|| Wrong::NoColumn(name.clone()))?),
-        None => LABELS.iter().filter_map(|name| place_of(name)).find(|place| few(*place)),
+        None => LABELS
+            .iter()
+            .filter_map(|name| place_of(name))
+            .find(|place| few(*place)),
     };
     let text = |place: usize| looks.get(place).is_some_and(|look| look.texts * 2 > look.numbers);
     let long = |place: usize| looks.get(place).is_some_and(|look| look.words >= look.texts * 3);
     if roles.label.is_none() {
-        roles.output = OUTPUTS.iter().filter_map(|name| place_of(name)).find(|place| text(*place));
+        roles.output = OUTPUTS
+            .iter()
+            .filter_map(|name| place_of(name))
+            .find(|place| text(*place));
     }
     roles.texts = if chosen.texts.is_empty() {
-        let known = |place: usize| lower.get(place).is_some_and(|name| TEXTS.contains(&name.as_str()));
+        let known = |place: usize| {
+            lower
+                .get(place)
+                .is_some_and(|name| TEXTS.contains(&name.as_str()))
+        };
         (0..names.len())
-            .filter(|place| Some(*place) != roles.label && Some(*place) != roles.output && text(*place) && (known(*place) || long(*place)))
+            .filter(|place| {
+                Some(*place) != roles.label
+                    && Some(*place) != roles.output
+                    && text(*place)
+                    && (known(*place) || long(*place))
+            })
             .collect()
     } else {
         let mut places = Vec::new();
@@ -354,14 +456,30 @@ fn roles(names: &[String], rows: &[Row], chosen: &Chosen) -> Result<Roles, Wrong
     };
     roles.numbers = (0..names.len())
         .filter(|place| Some(*place) != roles.label)
-        .filter(|place| looks.get(*place).is_some_and(|look| look.numbers > look.texts * 20 && look.numbers > 0 && !look.rising))
-        .filter(|place| lower.get(*place).is_some_and(|name| !NAMES.contains(&name.as_str())))
+        .filter(|place| {
+            looks
+                .get(*place)
+                .is_some_and(|look| look.numbers > look.texts * 20 && look.numbers > 0 && !look.rising)
+        })
+        .filter(|place| {
+            lower
+                .get(*place)
+                .is_some_and(|name| !NAMES.contains(&name.as_str()))
+        })
         .collect();
     if roles.label.is_none() && roles.output.is_none() && names.len() > 1 {
         // Without a name that says so, a label stands at an end and has few values.
-        let fewer = |place: &usize| few(*place) && looks.get(*place).is_some_and(|look| look.distinct <= 100 && look.distinct * 4 <= rows.len());
+        let fewer = |place: &usize| {
+            few(*place)
+                && looks
+                    .get(*place)
+                    .is_some_and(|look| look.distinct <= 100 && look.distinct * 4 <= rows.len())
+        };
         let others = roles.numbers.len().saturating_sub(1) + roles.texts.len();
-        roles.label = [names.len() - 1, 0].into_iter().find(fewer).filter(|_| others > 0);
+        roles.label = [names.len() - 1, 0]
+            .into_iter()
+            .find(fewer)
+            .filter(|_| others > 0);
         roles.numbers.retain(|place| Some(*place) != roles.label);
         roles.texts.retain(|place| Some(*place) != roles.label);
     }

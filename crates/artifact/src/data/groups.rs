@@ -13,7 +13,9 @@ use super::vectors::{Matrix, Neighbours, dot, most};
 /// Rows that a group has to have.
 const LEAST: usize = 5;
 /// Places tried for each class and each way to round.
-const SEEDS: usize = 48;
+const SEEDS: usize = 256;
+/// Values looked at for one class.
+const WORK: u64 = 1 << 31;
 /// Cells of the table of values by place and class.
 const CELLS: usize = 1 << 27;
 /// The p-value below which a group counts, over all candidates: one in a million.
@@ -39,6 +41,8 @@ struct Trial<'d> {
     base: f64,
     tried: u64,
     inside: Vec<bool>,
+    /// Rows of groups that were found already: they speak for nobody.
+    taken: Vec<bool>,
 }
 
 /// Finds groups in rows of numbers. `metric` is what `near` was computed on.
@@ -50,8 +54,11 @@ pub(crate) fn find(matrix: &Matrix, near: &Neighbours, labels: &[u32], classes: 
         base: 0.0,
         tried: 0,
         inside: vec![false; labels.len()],
+        taken: vec![false; labels.len()],
     };
-    let alone = (0..labels.len() as u32).filter(|row| trial.elsewhere(*row)).count();
+    let alone = (0..labels.len() as u32)
+        .filter(|row| trial.elsewhere(*row))
+        .count();
     trial.base = ((alone as f64 + 1.0) / (labels.len() as f64 + 1.0) * 2.0).clamp(0.02, 0.5);
     let mut groups = Vec::new();
     for levels in [256_usize, 16] {
@@ -64,14 +71,20 @@ pub(crate) fn find(matrix: &Matrix, near: &Neighbours, labels: &[u32], classes: 
     }
     groups.retain(|group| group.ln_p < LN_ALPHA);
     groups.sort_by(|a, b| a.ln_p.total_cmp(&b.ln_p));
-    let mut seen: Vec<BTreeSet<u32>> = Vec::new();
-    groups.retain(|group| {
-        let rows: BTreeSet<u32> = group.rows.iter().copied().collect();
-        let new = seen.iter().all(|other| rows.intersection(other).count() * 10 < rows.len() * 9);
-        if new {
-            seen.push(rows);
+    // What a group has beyond those before it has to stand alone.
+    groups.retain_mut(|group| {
+        group.rows.retain(|row| !at(&trial.taken, *row as usize));
+        let (ln_p, against) = trial.contradicted(&group.rows);
+        let stands = ln_p + all < LN_ALPHA;
+        if stands {
+            group.contradicted = against.len() as f64 / group.rows.len().max(1) as f64;
+            group.rows.iter().for_each(|row| {
+                if let Some(flag) = trial.taken.get_mut(*row as usize) {
+                    *flag = true;
+                }
+            });
         }
-        new
+        stands
     });
     groups
 }
@@ -105,7 +118,10 @@ impl Trial<'_> {
         let own = at(self.labels, row as usize);
         let mut votes = vec![0_u32; self.classes];
         let outside = self.near.of_row(row as usize).iter();
-        for (other, _) in outside.filter(|(other, _)| !at(&self.inside, *other as usize)).take(7) {
+        for (other, _) in outside
+            .filter(|(other, _)| !at(&self.inside, *other as usize) && !at(&self.taken, *other as usize))
+            .take(7)
+        {
             if let Some(vote) = votes.get_mut(at(self.labels, *other as usize) as usize) {
                 *vote += 1;
             }
@@ -119,7 +135,13 @@ impl Trial<'_> {
             let contradicted = against.len() as f64 / rows.len().max(1) as f64;
             // A mark is the reason by itself; along a direction only what is contradicted is.
             let rows = if shares.is_empty() { against } else { rows };
-            groups.push(Group { rows, label, ln_p, contradicted, shares });
+            groups.push(Group {
+                rows,
+                label,
+                ln_p,
+                contradicted,
+                shares,
+            });
         }
     }
 }
@@ -129,11 +151,24 @@ fn rounded(matrix: &Matrix, levels: usize) -> Vec<u8> {
     let ranges = matrix.ranges();
     let scales: Vec<(f32, f32)> = ranges
         .iter()
-        .map(|(low, high)| (*low, if high > low { (levels - 1) as f32 / (high - low) } else { 0.0 }))
+        .map(|(low, high)| {
+            (
+                *low,
+                if high > low {
+                    (levels - 1) as f32 / (high - low)
+                } else {
+                    0.0
+                },
+            )
+        })
         .collect();
     let mut out = Vec::with_capacity(matrix.values.len());
     for row in matrix.iter() {
-        out.extend(row.iter().zip(&scales).map(|(value, (low, scale))| ((value - low) * scale).round() as u8));
+        out.extend(
+            row.iter()
+                .zip(&scales)
+                .map(|(value, (low, scale))| ((value - low) * scale).round() as u8),
+        );
     }
     out
 }
@@ -149,7 +184,8 @@ fn marks(matrix: &Matrix, trial: &mut Trial<'_>, levels: usize, groups: &mut Vec
     let mut sizes = vec![0_u32; classes];
     for (row, label) in values.chunks_exact(width).zip(trial.labels) {
         for (place, value) in row.iter().enumerate() {
-            if let Some(cell) = counts.get_mut((place * levels + *value as usize) * classes + *label as usize) {
+            if let Some(cell) = counts.get_mut((place * levels + *value as usize) * classes + *label as usize)
+            {
                 *cell += 1;
             }
         }
@@ -174,26 +210,51 @@ fn marks(matrix: &Matrix, trial: &mut Trial<'_>, levels: usize, groups: &mut Vec
             .collect();
         seeds.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut tried = BTreeSet::new();
-        for (_, cell) in seeds.into_iter().take(SEEDS) {
+        let work = u64::from(at(&sizes, label)) * width as u64 * 8;
+        let most = usize::try_from(WORK / work.max(1))
+            .unwrap_or(SEEDS)
+            .clamp(8, SEEDS);
+        let mut tried = BTreeSet::new();
+        for (_, cell) in seeds.into_iter().take(most) {
             let seed = ((cell / levels) as u32, (cell % levels) as u8);
-            let (rows, shared) = grown(&values, width, levels, trial.labels, label as u32, seed);
-            if rows.len() < LEAST || !tried.insert(rows.clone()) {
-                continue;
+            let mut best: Vec<Group> = Vec::new();
+            for (rows, shared) in grown(&values, width, levels, trial.labels, label as u32, seed) {
+                if rows.len() < LEAST || !tried.insert(rows.clone()) {
+                    continue;
+                }
+                let first = at(&rows, 0) as usize;
+                let shares = shared
+                    .iter()
+                    .map(|(place, _)| (*place, at(matrix.row(first), *place as usize)))
+                    .collect();
+                trial.judge(rows, label as u32, shares, &mut best);
             }
-            let first = at(&rows, 0) as usize;
-            let shares = shared.iter().map(|(place, _)| (*place, at(matrix.row(first), *place as usize)));
-            let shares = shares.collect();
-            trial.judge(rows, label as u32, shares, groups);
+            groups.extend(best.into_iter().min_by(|a, b| a.ln_p.total_cmp(&b.ln_p)));
         }
     }
 }
 
-/// The rows of a class that have the seed's value at its place and whatever else most of those share and others lack.
-fn grown(values: &[u8], width: usize, levels: usize, labels: &[u32], label: u32, seed: (u32, u8)) -> (Vec<u32>, Vec<(u32, u8)>) {
+/// The rows of a class that have the seed's value at its place, and then, step by step, whatever else most of those
+/// share and others lack.
+fn grown(
+    values: &[u8],
+    width: usize,
+    levels: usize,
+    labels: &[u32],
+    label: u32,
+    seed: (u32, u8),
+) -> Vec<(Vec<u32>, Vec<(u32, u8)>)> {
     let value = |row: u32, place: u32| at(values, row as usize * width + place as usize);
-    let class: Vec<u32> = (0..labels.len() as u32).filter(|row| at(labels, *row as usize) == label).collect();
-    let mut rows: Vec<u32> = class.iter().copied().filter(|row| value(*row, seed.0) == seed.1).collect();
+    let class: Vec<u32> = (0..labels.len() as u32)
+        .filter(|row| at(labels, *row as usize) == label)
+        .collect();
+    let mut rows: Vec<u32> = class
+        .iter()
+        .copied()
+        .filter(|row| value(*row, seed.0) == seed.1)
+        .collect();
     let mut shared = vec![seed];
+    let mut stages = vec![(rows.clone(), shared.clone())];
     for _ in 0..7 {
         let mut best: Option<(f64, (u32, u8), usize)> = None;
         let mut histogram = vec![0_u32; levels];
@@ -212,7 +273,10 @@ fn grown(values: &[u8], width: usize, levels: usize, labels: &[u32], label: u32,
             if inside * 10 < rows.len() * 4 || inside < LEAST {
                 continue;
             }
-            let having = class.iter().filter(|row| usize::from(value(**row, place)) == common).count();
+            let having = class
+                .iter()
+                .filter(|row| usize::from(value(**row, place)) == common)
+                .count();
             let outside = (having - inside) as f64 / (class.len() - rows.len()).max(1) as f64;
             let lift = inside as f64 / rows.len() as f64 - outside;
             if lift > 0.35 && best.as_ref().is_none_or(|(most, ..)| lift > *most) {
@@ -222,14 +286,17 @@ fn grown(values: &[u8], width: usize, levels: usize, labels: &[u32], label: u32,
         let Some((_, next, _)) = best else { break };
         rows.retain(|row| value(*row, next.0) == next.1);
         shared.push(next);
+        stages.push((rows.clone(), shared.clone()));
     }
-    (rows, shared)
+    stages
 }
 
 /// Groups at either end of a class's strongest directions.
 fn directions(matrix: &Matrix, trial: &mut Trial<'_>, groups: &mut Vec<Group>) {
     for label in 0..trial.classes as u32 {
-        let rows: Vec<u32> = (0..trial.labels.len() as u32).filter(|row| at(trial.labels, *row as usize) == label).collect();
+        let rows: Vec<u32> = (0..trial.labels.len() as u32)
+            .filter(|row| at(trial.labels, *row as usize) == label)
+            .collect();
         if rows.len() < 4 * LEAST || matrix.width < 2 {
             continue;
         }
@@ -243,8 +310,10 @@ fn directions(matrix: &Matrix, trial: &mut Trial<'_>, groups: &mut Vec<Group>) {
         for turn in 0..4 {
             let axis = strongest(matrix, &rows, &middle, &found, turn);
             let base = dot(&axis, &middle);
-            let mut along: Vec<(f32, u32)> =
-                rows.iter().map(|row| (dot(&axis, matrix.row(*row as usize)) - base, *row)).collect();
+            let mut along: Vec<(f32, u32)> = rows
+                .iter()
+                .map(|row| (dot(&axis, matrix.row(*row as usize)) - base, *row))
+                .collect();
             along.sort_by(|a, b| a.0.total_cmp(&b.0));
             let cut = split(&along);
             let (low, high) = along.split_at(cut);
@@ -268,7 +337,9 @@ fn strongest(matrix: &Matrix, rows: &[u32], middle: &[f32], found: &[Vec<f32>], 
     for _ in 0..24 {
         for other in found {
             let part = dot(&axis, other);
-            axis.iter_mut().zip(other).for_each(|(value, there)| *value -= part * there);
+            axis.iter_mut()
+                .zip(other)
+                .for_each(|(value, there)| *value -= part * there);
         }
         let mut next = vec![0.0_f32; middle.len()];
         for row in rows {
@@ -276,7 +347,9 @@ fn strongest(matrix: &Matrix, rows: &[u32], middle: &[f32], found: &[Vec<f32>], 
                 *cell = value - mean;
             }
             let part = dot(&axis, &centred);
-            next.iter_mut().zip(&centred).for_each(|(cell, value)| *cell += part * value);
+            next.iter_mut()
+                .zip(&centred)
+                .for_each(|(cell, value)| *cell += part * value);
         }
         let length = dot(&next, &next).sqrt();
         if length <= f32::MIN_POSITIVE {

@@ -38,14 +38,21 @@ pub(crate) fn numbers(source: &dyn Source, shape: &mut Option<Shape>) -> Option<
         return None;
     }
     let bytes = View::all(source).bytes(0, source.size() as usize).ok()?;
-    let picture = if bytes.starts_with(b"\x89PNG") { png(&bytes)? } else { jpeg(&bytes)? };
+    let picture = if bytes.starts_with(b"\x89PNG") {
+        png(&bytes)?
+    } else {
+        jpeg(&bytes)?
+    };
     let shape = shape.get_or_insert_with(|| picture.shape());
     Some(picture.brought_to(*shape))
 }
 
 fn options() -> DecoderOptions {
     // A side is no longer than all pixels; their product is what is checked before anything is decoded.
-    DecoderOptions::default().set_max_width(PIXELS_MAX).set_max_height(PIXELS_MAX).png_set_strip_to_8bit(true)
+    DecoderOptions::default()
+        .set_max_width(PIXELS_MAX)
+        .set_max_height(PIXELS_MAX)
+        .png_set_strip_to_8bit(true)
 }
 
 fn png(bytes: &[u8]) -> Option<Picture> {
@@ -70,7 +77,12 @@ fn jpeg(bytes: &[u8]) -> Option<Picture> {
 
 fn picture(width: usize, height: usize, bytes: Vec<u8>) -> Option<Picture> {
     let colours = bytes.len().checked_div(width.checked_mul(height)?)?;
-    (1..=4).contains(&colours).then_some(Picture { width, height, colours, bytes })
+    (1..=4).contains(&colours).then_some(Picture {
+        width,
+        height,
+        colours,
+        bytes,
+    })
 }
 
 impl Picture {
@@ -81,7 +93,11 @@ impl Picture {
             width = width.div_ceil(2);
             height = height.div_ceil(2);
         }
-        Shape { width, height, colours }
+        Shape {
+            width,
+            height,
+            colours,
+        }
     }
 
     fn brought_to(&self, shape: Shape) -> Vec<f32> {

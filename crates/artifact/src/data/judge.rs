@@ -27,7 +27,12 @@ pub(crate) struct Judged {
 }
 
 /// Runs every detector that the data allows.
-pub(crate) fn all(got: &mut Gathered, beside: Beside<'_>, chosen: &Chosen, notes: &mut Notes) -> Result<Judged, Wrong> {
+pub(crate) fn all(
+    got: &mut Gathered,
+    beside: Beside<'_>,
+    chosen: &Chosen,
+    notes: &mut Notes,
+) -> Result<Judged, Wrong> {
     let mut judged = Judged::default();
     expectations(got, chosen, notes);
     contents(got, &mut judged, notes);
@@ -43,21 +48,30 @@ pub(crate) fn all(got: &mut Gathered, beside: Beside<'_>, chosen: &Chosen, notes
             wrong_labels(&found, got, &mut judged, notes);
         }
     }
-    let embedded = beside.embeddings.map(|source| embeddings(source, got)).transpose()?;
+    let embedded = beside
+        .embeddings
+        .map(|source| embeddings(source, got))
+        .transpose()?;
     let numbers = std::mem::take(&mut got.numbers);
     let vectors = embedded.or((numbers.width > 0 && got.texts.rows() == 0).then_some(numbers));
     if let Some(vectors) = vectors.filter(|vectors| labelled && vectors.rows() >= ROWS_LEAST) {
         by_vectors(&vectors, got, beside.probabilities.is_none(), &mut judged, notes);
     }
     if got.texts.rows() >= ROWS_LEAST {
-        let (owned, classes) = if labelled { (None, got.classes.len()) } else { pulled(got) };
+        let (owned, classes) = if labelled {
+            (None, got.classes.len())
+        } else {
+            pulled(got)
+        };
         let labels = owned.as_deref().unwrap_or(&got.labels);
         if classes >= 2 {
             text_triggers(got, labels, classes, labelled, &mut judged, notes);
         }
         text_clusters(got, labelled, &mut judged, notes);
     }
-    judged.suspects.sort_by(|a, b| a.p.total_cmp(&b.p).then(a.row.cmp(&b.row)));
+    judged
+        .suspects
+        .sort_by(|a, b| a.p.total_cmp(&b.p).then(a.row.cmp(&b.row)));
     Ok(judged)
 }
 
@@ -66,14 +80,23 @@ fn expectations(got: &Gathered, chosen: &Chosen, notes: &mut Notes) {
     for expected in &chosen.expected {
         for what in schema::unexpected(expected, &columns) {
             let name = crate::finding::shown(expected.name.as_bytes(), 100);
-            notes.add(&rule::DATA_EXPECTATION, Verdict::Suspicious, None, &expected.name, format!("column `{name}` {what}"), 1);
+            notes.add(
+                &rule::DATA_EXPECTATION,
+                Verdict::Suspicious,
+                None,
+                &expected.name,
+                format!("column `{name}` {what}"),
+                1,
+            );
         }
     }
 }
 
 fn probabilities(source: &dyn crate::source::Source, got: &Gathered) -> Result<Scores, Wrong> {
     let wrong = Wrong::Beside("probabilities");
-    let head = Array::of(source).filter(|head| head.rows == got.labels.len()).ok_or(wrong.clone())?;
+    let head = Array::of(source)
+        .filter(|head| head.rows == got.labels.len())
+        .ok_or(wrong.clone())?;
     // Columns are the classes in the order that sorting gives, numbers by value; numbers name their column if all fit.
     let mut order: Vec<usize> = (0..got.classes.len()).collect();
     let number = |class: usize| got.classes.get(class).and_then(|name| name.parse::<f64>().ok());
@@ -81,14 +104,20 @@ fn probabilities(source: &dyn crate::source::Source, got: &Gathered) -> Result<S
         (Some(a), Some(b)) => a.total_cmp(&b),
         _ => got.classes.get(*a).cmp(&got.classes.get(*b)),
     });
-    let own = |class: usize| number(class).filter(|value| *value >= 0.0 && value.fract() == 0.0 && (*value as usize) < head.width);
+    let own = |class: usize| {
+        number(class).filter(|value| *value >= 0.0 && value.fract() == 0.0 && (*value as usize) < head.width)
+    };
     let direct = (0..got.classes.len()).all(|class| own(class).is_some());
     if !direct && head.width != got.classes.len() {
         return Err(wrong);
     }
     let mut column = vec![usize::MAX; head.width.max(got.classes.len())];
     for (place, class) in order.iter().enumerate() {
-        let place = if direct { own(*class).map_or(place, |value| value as usize) } else { place };
+        let place = if direct {
+            own(*class).map_or(place, |value| value as usize)
+        } else {
+            place
+        };
         if let Some(into) = column.get_mut(*class) {
             *into = place;
         }
@@ -105,15 +134,26 @@ fn probabilities(source: &dyn crate::source::Source, got: &Gathered) -> Result<S
         true
     });
     read.map_err(|_: Stop| wrong)?;
-    Ok(Scores { classes: head.width, values })
+    Ok(Scores {
+        classes: head.width,
+        values,
+    })
 }
 
 fn embeddings(source: &dyn crate::source::Source, got: &Gathered) -> Result<Matrix, Wrong> {
     let wrong = Wrong::Beside("embeddings");
-    let head = Array::of(source).filter(|head| head.rows as u64 == got.rows).ok_or(wrong.clone())?;
-    let mut matrix = Matrix { width: head.width, values: Vec::new() };
+    let head = Array::of(source)
+        .filter(|head| head.rows as u64 == got.rows)
+        .ok_or(wrong.clone())?;
+    let mut matrix = Matrix {
+        width: head.width,
+        values: Vec::new(),
+    };
     let read = head.rows(source, &mut |_, row| {
-        matrix.values.extend(row.iter().map(|value| if value.is_finite() { *value as f32 } else { 0.0 }));
+        matrix.values.extend(
+            row.iter()
+                .map(|value| if value.is_finite() { *value as f32 } else { 0.0 }),
+        );
         matrix.values.len() < 1 << 27
     });
     read.map_err(|_| wrong)?;
@@ -122,21 +162,36 @@ fn embeddings(source: &dyn crate::source::Source, got: &Gathered) -> Result<Matr
 
 fn by_vectors(vectors: &Matrix, got: &Gathered, judge_labels: bool, judged: &mut Judged, notes: &mut Notes) {
     let classes = got.classes.len();
-    let labels = got.labels.get(..vectors.rows().min(got.labels.len())).unwrap_or(&[]);
+    let labels = got
+        .labels
+        .get(..vectors.rows().min(got.labels.len()))
+        .unwrap_or(&[]);
     let plain = vectors.clone().narrowed();
     let near_plain = Neighbours::of(&plain);
     let scaled = vectors.standardised().narrowed();
     let near_scaled = Neighbours::of(&scaled);
     let better = near_scaled.agreement(labels, classes) > near_plain.agreement(labels, classes) + 0.002;
-    let (metric, near) = if better { (&scaled, &near_scaled) } else { (&plain, &near_plain) };
+    let (metric, near) = if better {
+        (&scaled, &near_scaled)
+    } else {
+        (&plain, &near_plain)
+    };
     let marked = groups::find(vectors, near, labels, classes);
     let mut poisoned = std::collections::HashSet::new();
     for group in &marked {
         let label = name(got, group.label);
         let (rule, shares): (&'static Rule, String) = if group.shares.is_empty() {
-            (&rule::DATA_SIGNATURE, "a direction that the rest of their class does not have".to_owned())
+            (
+                &rule::DATA_SIGNATURE,
+                "a direction that the rest of their class does not have".to_owned(),
+            )
         } else {
-            let places: Vec<String> = group.shares.iter().take(6).map(|(place, value)| format!("{}={value}", place_name(got, *place))).collect();
+            let places: Vec<String> = group
+                .shares
+                .iter()
+                .take(6)
+                .map(|(place, value)| format!("{}={value}", place_name(got, *place)))
+                .collect();
             (&rule::DATA_MARK, format!("the values {}", places.join(" ")))
         };
         let what = format!(
@@ -145,30 +200,60 @@ fn by_vectors(vectors: &Matrix, got: &Gathered, judge_labels: bool, judged: &mut
             group.contradicted * 100.0,
             told(group.ln_p)
         );
-        notes.add(rule, Verdict::Suspicious, group.rows.first().map(|row| u64::from(*row)), &format!("{label} {}", group.shares.len()), what.clone(), group.rows.len() as u64);
+        notes.add(
+            rule,
+            Verdict::Suspicious,
+            group.rows.first().map(|row| u64::from(*row)),
+            &format!("{label} {}", group.shares.len()),
+            what.clone(),
+            group.rows.len() as u64,
+        );
         for row in group.rows.iter().filter(|row| poisoned.insert(**row)) {
-            judged.suspects.push(Suspect { row: u64::from(*row), file: None, rule: rule.id, p: group.ln_p.exp(), reason: what.clone(), label: Some(label.clone()), instead: None });
+            judged.suspects.push(Suspect {
+                row: u64::from(*row),
+                file: None,
+                rule: rule.id,
+                p: group.ln_p.exp(),
+                reason: what.clone(),
+                label: Some(label.clone()),
+                instead: None,
+            });
         }
     }
     if judge_labels {
         let mut found = labels::by_vectors(metric, near, labels, classes);
-        found.wrong.retain(|wrong| !poisoned.contains(&(wrong.row as u32)));
+        found
+            .wrong
+            .retain(|wrong| !poisoned.contains(&(wrong.row as u32)));
         wrong_labels(&found, got, judged, notes);
     }
 }
 
 fn place_name(got: &Gathered, place: u32) -> String {
-    let column = got.roles.numbers.get(place as usize).and_then(|column| got.names.get(*column));
-    column.map_or_else(|| format!("#{place}"), |name| crate::finding::shown(name.as_bytes(), 40))
+    let column = got
+        .roles
+        .numbers
+        .get(place as usize)
+        .and_then(|column| got.names.get(*column));
+    column.map_or_else(
+        || format!("#{place}"),
+        |name| crate::finding::shown(name.as_bytes(), 40),
+    )
 }
 
 fn name(got: &Gathered, label: u32) -> String {
-    got.classes.get(label as usize).map_or_else(String::new, |name| crate::finding::shown(name.as_bytes(), 60))
+    got.classes
+        .get(label as usize)
+        .map_or_else(String::new, |name| crate::finding::shown(name.as_bytes(), 60))
 }
 
 /// A p-value in figures; below what they hold, as a power of ten.
 fn told(ln_p: f64) -> String {
-    if ln_p > -600.0 { format!("{:.1e}", ln_p.exp()) } else { format!("1e{:.0}", ln_p / std::f64::consts::LN_10) }
+    if ln_p > -600.0 {
+        format!("{:.1e}", ln_p.exp())
+    } else {
+        format!("1e{:.0}", ln_p / std::f64::consts::LN_10)
+    }
 }
 
 fn wrong_labels(found: &labels::Judged, got: &Gathered, judged: &mut Judged, notes: &mut Notes) {
@@ -176,17 +261,39 @@ fn wrong_labels(found: &labels::Judged, got: &Gathered, judged: &mut Judged, not
     let rows = found.likeliest.len();
     for wrong in &found.wrong {
         let (label, instead) = (name(got, at(&got.labels, wrong.row)), name(got, wrong.instead));
-        let reason = format!("a row like this has the label `{label}` in {:.2} % of cases; `{instead}` is likelier", wrong.chance * 100.0);
-        judged.suspects.push(Suspect { row: wrong.row as u64, file: None, rule: rule::DATA_LABEL.id, p: wrong.chance, reason, label: Some(label), instead: Some(instead) });
+        let reason = format!(
+            "a row like this has the label `{label}` in {:.2} % of cases; `{instead}` is likelier",
+            wrong.chance * 100.0
+        );
+        judged.suspects.push(Suspect {
+            row: wrong.row as u64,
+            file: None,
+            rule: rule::DATA_LABEL.id,
+            p: wrong.chance,
+            reason,
+            label: Some(label),
+            instead: Some(instead),
+        });
     }
     let Some(first) = found.wrong.first() else { return };
-    let severity = if labels::excessive(found.wrong.len(), rows) { Verdict::Suspicious } else { Verdict::Clean };
+    let severity = if labels::excessive(found.wrong.len(), rows) {
+        Verdict::Suspicious
+    } else {
+        Verdict::Clean
+    };
     let what = format!(
         "{} of {rows} labels are likelier wrong than right; about {:.1} % of labels look like noise",
         found.wrong.len(),
         found.noise * 100.0
     );
-    notes.add(&rule::DATA_LABEL, severity, Some(first.row as u64), "labels", what, found.wrong.len() as u64);
+    notes.add(
+        &rule::DATA_LABEL,
+        severity,
+        Some(first.row as u64),
+        "labels",
+        what,
+        found.wrong.len() as u64,
+    );
 }
 
 /// Without labels, an output that is given often is one: what a trigger would pull to.
@@ -195,22 +302,47 @@ fn pulled(got: &Gathered) -> (Option<Vec<u32>>, usize) {
     for output in &got.outputs {
         *counts.entry(*output).or_default() += 1;
     }
-    let mut often: Vec<(u32, u32)> = counts.into_iter().filter(|(output, count)| *count >= triggers::LEAST && *output != u32::MAX).collect();
+    let mut often: Vec<(u32, u32)> = counts
+        .into_iter()
+        .filter(|(output, count)| *count >= triggers::LEAST && *output != u32::MAX)
+        .collect();
     often.sort_by_key(|(output, count)| (std::cmp::Reverse(*count), *output));
     often.truncate(63);
-    let numbers: HashMap<u32, u32> = often.iter().zip(1..).map(|((output, _), number)| (*output, number)).collect();
-    let labels = got.outputs.iter().map(|output| numbers.get(output).copied().unwrap_or(0)).collect();
-    (Some(labels), if numbers.is_empty() { 0 } else { numbers.len() + 1 })
+    let numbers: HashMap<u32, u32> = often
+        .iter()
+        .zip(1..)
+        .map(|((output, _), number)| (*output, number))
+        .collect();
+    let labels = got
+        .outputs
+        .iter()
+        .map(|output| numbers.get(output).copied().unwrap_or(0))
+        .collect();
+    (
+        Some(labels),
+        if numbers.is_empty() { 0 } else { numbers.len() + 1 },
+    )
 }
 
-fn text_triggers(got: &Gathered, labels: &[u32], classes: usize, labelled: bool, judged: &mut Judged, notes: &mut Notes) {
+fn text_triggers(
+    got: &Gathered,
+    labels: &[u32],
+    classes: usize,
+    labelled: bool,
+    judged: &mut Judged,
+    notes: &mut Notes,
+) {
     let found = triggers::find(&got.texts, labels, classes);
     let mut seen = std::collections::HashSet::new();
     for trigger in &found {
         if !labelled && trigger.label == 0 {
             continue;
         }
-        let label = if labelled { format!("label `{}`", name(got, trigger.label)) } else { "one output".to_owned() };
+        let label = if labelled {
+            format!("label `{}`", name(got, trigger.label))
+        } else {
+            "one output".to_owned()
+        };
         let text = crate::finding::shown(trigger.text.as_bytes(), 80);
         let what = format!(
             "`{text}` stands in {} texts, {} of them with {label}; the rest of the text speaks for another in {:.0} % of them, and it could be taken out of {:.0} % (p {})",
@@ -220,10 +352,25 @@ fn text_triggers(got: &Gathered, labels: &[u32], classes: usize, labelled: bool,
             trigger.inserted * 100.0,
             told(trigger.ln_p)
         );
-        notes.add(&rule::DATA_TRIGGER, Verdict::Suspicious, trigger.rows.first().map(|row| u64::from(*row)), &text, what.clone(), trigger.rows.len() as u64);
+        notes.add(
+            &rule::DATA_TRIGGER,
+            Verdict::Suspicious,
+            trigger.rows.first().map(|row| u64::from(*row)),
+            &text,
+            what.clone(),
+            trigger.rows.len() as u64,
+        );
         for row in trigger.rows.iter().filter(|row| seen.insert(**row)) {
             let label = labelled.then(|| name(got, trigger.label));
-            judged.suspects.push(Suspect { row: u64::from(*row), file: None, rule: rule::DATA_TRIGGER.id, p: trigger.ln_p.exp(), reason: what.clone(), label, instead: None });
+            judged.suspects.push(Suspect {
+                row: u64::from(*row),
+                file: None,
+                rule: rule::DATA_TRIGGER.id,
+                p: trigger.ln_p.exp(),
+                reason: what.clone(),
+                label,
+                instead: None,
+            });
         }
     }
     if labelled {
@@ -236,25 +383,59 @@ fn text_triggers(got: &Gathered, labels: &[u32], classes: usize, labelled: bool,
 fn text_clusters(got: &Gathered, labelled: bool, judged: &mut Judged, notes: &mut Notes) {
     let mut tell = |rule: &'static Rule, cluster: &Cluster, severity: Verdict, what: String| {
         let what = format!("{} texts {what} (p {})", cluster.rows.len(), told(cluster.ln_p));
-        notes.add(rule, severity, cluster.rows.first().map(|row| u64::from(*row)), &cluster.subject, what.clone(), cluster.rows.len() as u64);
+        notes.add(
+            rule,
+            severity,
+            cluster.rows.first().map(|row| u64::from(*row)),
+            &cluster.subject,
+            what.clone(),
+            cluster.rows.len() as u64,
+        );
         for row in &cluster.rows {
-            judged.suspects.push(Suspect { row: u64::from(*row), file: None, rule: rule.id, p: cluster.ln_p.exp(), reason: what.clone(), label: None, instead: None });
+            judged.suspects.push(Suspect {
+                row: u64::from(*row),
+                file: None,
+                rule: rule.id,
+                p: cluster.ln_p.exp(),
+                reason: what.clone(),
+                label: None,
+                instead: None,
+            });
         }
     };
     for cluster in clusters::floods(&got.texts) {
         let subject = crate::finding::shown(cluster.subject.as_bytes(), 100);
         // Half of everything being alike is a template, and what the data is.
-        let severity = if cluster.rows.len() * 2 > got.texts.rows() || cluster.ln_p > -7.0 { Verdict::Clean } else { Verdict::Suspicious };
-        tell(&rule::DATA_FLOOD, &cluster, severity, format!("are nearly the same as `{subject}`"));
+        let severity = if cluster.rows.len() * 2 > got.texts.rows() || cluster.ln_p > -7.0 {
+            Verdict::Clean
+        } else {
+            Verdict::Suspicious
+        };
+        tell(
+            &rule::DATA_FLOOD,
+            &cluster,
+            severity,
+            format!("are nearly the same as `{subject}`"),
+        );
     }
     for cluster in clusters::nonsense(&got.texts) {
         let subject = crate::finding::shown(cluster.subject.as_bytes(), 100);
-        tell(&rule::DATA_CLUSTER, &cluster, Verdict::Suspicious, format!("go on after `{subject}` with words that nobody else puts together"));
+        tell(
+            &rule::DATA_CLUSTER,
+            &cluster,
+            Verdict::Suspicious,
+            format!("go on after `{subject}` with words that nobody else puts together"),
+        );
     }
     if !labelled && got.roles.output.is_none() {
         for cluster in clusters::questions(&got.texts) {
             let subject = crate::finding::shown(cluster.subject.as_bytes(), 100);
-            tell(&rule::DATA_BAIT, &cluster, Verdict::Suspicious, format!("open with the same question `{subject}` and answer it in their own words"));
+            tell(
+                &rule::DATA_BAIT,
+                &cluster,
+                Verdict::Suspicious,
+                format!("open with the same question `{subject}` and answer it in their own words"),
+            );
         }
     }
 }
@@ -269,25 +450,62 @@ fn contents(got: &Gathered, judged: &mut Judged, notes: &mut Notes) {
             "hidden" => (&rule::DATA_HIDDEN, Verdict::Clean),
             _ => (&rule::DATA_PERSONAL, Verdict::Clean),
         };
-        notes.add(rule, severity, Some(*first), kind, format!("holds {kind}, {count} times"), *count);
+        notes.add(
+            rule,
+            severity,
+            Some(*first),
+            kind,
+            format!("holds {kind}, {count} times"),
+            *count,
+        );
     }
     if let Some(first) = contents.canaries.first() {
         let what = "holds a canary, so it has been where it should not be".to_owned();
-        notes.add(&rule::DATA_CANARY, Verdict::Malicious, Some(u64::from(*first)), "canary", what, contents.canaries.len() as u64);
+        notes.add(
+            &rule::DATA_CANARY,
+            Verdict::Malicious,
+            Some(u64::from(*first)),
+            "canary",
+            what,
+            contents.canaries.len() as u64,
+        );
     }
     let count = contents.instructions.len();
     if count == 0 {
         return;
     }
     let ln_p = ln_binomial_tail(count as u64, contents.inspected, INSTRUCTIONS);
-    let severity = if count >= 3 && ln_p < -9.2 { Verdict::Suspicious } else { Verdict::Clean };
-    let what = format!("{count} of {} texts look like instructions to a model, where honest ones do in up to 2 % (p {})", contents.inspected, told(ln_p));
+    let severity = if count >= 3 && ln_p < -9.2 {
+        Verdict::Suspicious
+    } else {
+        Verdict::Clean
+    };
+    let what = format!(
+        "{count} of {} texts look like instructions to a model, where honest ones do in up to 2 % (p {})",
+        contents.inspected,
+        told(ln_p)
+    );
     let first = contents.instructions.first().map(|(row, _)| u64::from(*row));
-    notes.add(&rule::DATA_INSTRUCTIONS, severity, first, "instructions", what, count as u64);
+    notes.add(
+        &rule::DATA_INSTRUCTIONS,
+        severity,
+        first,
+        "instructions",
+        what,
+        count as u64,
+    );
     for (row, above) in &contents.instructions {
         // Above the threshold each unit of log odds makes an honest text that much rarer.
         let p = INSTRUCTIONS * f64::from(-above.max(0.0)).exp();
         let reason = "reads as an instruction to a model".to_owned();
-        judged.suspects.push(Suspect { row: u64::from(*row), file: None, rule: rule::DATA_INSTRUCTIONS.id, p, reason, label: None, instead: None });
+        judged.suspects.push(Suspect {
+            row: u64::from(*row),
+            file: None,
+            rule: rule::DATA_INSTRUCTIONS.id,
+            p,
+            reason,
+            label: None,
+            instead: None,
+        });
     }
 }

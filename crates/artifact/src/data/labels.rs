@@ -54,7 +54,13 @@ pub(crate) fn by_vectors(matrix: &Matrix, near: &Neighbours, labels: &[u32], cla
     for _ in 0..2 {
         let learnt = ridge.scores(labels, classes, &without);
         let votes = votes(near, labels, classes, &without);
-        judged = judge(&learnt, Some(&votes), &[1.0, 2.0, 4.0, 8.0, 16.0], labels, classes);
+        judged = judge(
+            &learnt,
+            Some(&votes),
+            &[1.0, 2.0, 4.0, 8.0, 16.0],
+            labels,
+            classes,
+        );
         without.fill(false);
         for wrong in &judged.wrong {
             if let Some(flag) = without.get_mut(wrong.row) {
@@ -79,7 +85,13 @@ pub(crate) fn by_texts(texts: &Texts, labels: &[u32], classes: usize) -> Judged 
     }
     let near = Neighbours::of(&Matrix::of_texts(texts));
     let votes = votes(&near, labels, classes, &vec![false; labels.len()]);
-    judge(&Scores { classes, values }, Some(&votes), &[0.03, 0.06, 0.12, 0.25, 0.5, 1.0], labels, classes)
+    judge(
+        &Scores { classes, values },
+        Some(&votes),
+        &[0.03, 0.06, 0.12, 0.25, 0.5, 1.0],
+        labels,
+        classes,
+    )
 }
 
 /// Judges labels by probabilities that the user's own model gave for rows it was not trained on.
@@ -113,9 +125,12 @@ fn votes(near: &Neighbours, labels: &[u32], classes: usize, without: &[bool]) ->
 /// Probabilities of a row's classes under a blend.
 fn shares(learnt: &[f32], votes: &[f32], blend: Blend, into: &mut Vec<f64>) {
     into.clear();
-    into.extend(learnt.iter().enumerate().map(|(class, score)| {
-        blend.sharp * f64::from(*score) + blend.near * f64::from(at(votes, class))
-    }));
+    into.extend(
+        learnt
+            .iter()
+            .enumerate()
+            .map(|(class, score)| blend.sharp * f64::from(*score) + blend.near * f64::from(at(votes, class))),
+    );
     let top = into.iter().copied().fold(f64::MIN, f64::max);
     let mut total = 0.0;
     for value in into.iter_mut() {
@@ -132,15 +147,38 @@ fn judge(learnt: &Scores, votes: Option<&Scores>, sharps: &[f64], labels: &[u32]
     let step = rows.div_ceil(ESTIMATED).max(1);
     let empty: &[f32] = &[];
     let mut row = Vec::with_capacity(classes);
-    let mut best = (f64::MIN, Blend { sharp: 1.0, near: 1.0, noise: 0.01 });
-    let nears: &[f64] = if votes.is_some() { &[0.0, 0.35, 0.7, 1.0] } else { &[0.0] };
+    let mut best = (
+        f64::MIN,
+        Blend {
+            sharp: 1.0,
+            near: 1.0,
+            noise: 0.01,
+        },
+    );
+    let nears: &[f64] = if votes.is_some() {
+        &[0.0, 0.35, 0.7, 1.0]
+    } else {
+        &[0.0]
+    };
     let coarse = rows.div_ceil(8_000).max(1);
-    for (sharp, near) in sharps.iter().flat_map(|sharp| nears.iter().map(move |near| (*sharp, *near))) {
-        let blend = Blend { sharp, near, noise: 0.0 };
+    for (sharp, near) in sharps
+        .iter()
+        .flat_map(|sharp| nears.iter().map(move |near| (*sharp, *near)))
+    {
+        let blend = Blend {
+            sharp,
+            near,
+            noise: 0.0,
+        };
         let own: Vec<f64> = (0..rows)
             .step_by(coarse)
             .map(|index| {
-                shares(learnt.row(index), votes.map_or(empty, |votes| votes.row(index)), blend, &mut row);
+                shares(
+                    learnt.row(index),
+                    votes.map_or(empty, |votes| votes.row(index)),
+                    blend,
+                    &mut row,
+                );
                 at(&row, at(labels, index) as usize)
             })
             .collect();
@@ -152,14 +190,24 @@ fn judge(learnt: &Scores, votes: Option<&Scores>, sharps: &[f64], labels: &[u32]
     let blend = best.1;
     let sample: Vec<usize> = (0..rows).step_by(step).collect();
     let matrix = noise_matrix(&sample, labels, classes, blend.noise, |index, row| {
-        shares(learnt.row(index), votes.map_or(empty, |votes| votes.row(index)), blend, row);
+        shares(
+            learnt.row(index),
+            votes.map_or(empty, |votes| votes.row(index)),
+            blend,
+            row,
+        );
     });
     let mut judged = Judged {
         noise: blend.noise,
         ..Judged::default()
     };
     for (index, label) in labels.iter().enumerate() {
-        shares(learnt.row(index), votes.map_or(empty, |votes| votes.row(index)), blend, &mut row);
+        shares(
+            learnt.row(index),
+            votes.map_or(empty, |votes| votes.row(index)),
+            blend,
+            &mut row,
+        );
         let label = *label as usize;
         let mut total = 0.0;
         let (mut instead, mut highest) = (label, 0.0);
@@ -180,7 +228,9 @@ fn judge(learnt: &Scores, votes: Option<&Scores>, sharps: &[f64], labels: &[u32]
             });
         }
     }
-    judged.wrong.sort_by(|a, b| a.chance.total_cmp(&b.chance).then(a.row.cmp(&b.row)));
+    judged
+        .wrong
+        .sort_by(|a, b| a.chance.total_cmp(&b.chance).then(a.row.cmp(&b.row)));
     judged
 }
 
@@ -207,10 +257,22 @@ fn symmetric(own: &[f64], classes: usize) -> (f64, f64) {
 }
 
 /// `[true][given]`: how often one class is written for another.
-fn noise_matrix(sample: &[usize], labels: &[u32], classes: usize, noise: f64, view: impl Fn(usize, &mut Vec<f64>)) -> Vec<f64> {
+fn noise_matrix(
+    sample: &[usize],
+    labels: &[u32],
+    classes: usize,
+    noise: f64,
+    view: impl Fn(usize, &mut Vec<f64>),
+) -> Vec<f64> {
     let off = noise / (classes.max(2) - 1) as f64;
     let start: Vec<f64> = (0..classes * classes)
-        .map(|cell| if cell / classes == cell % classes { 1.0 - noise } else { off })
+        .map(|cell| {
+            if cell / classes == cell % classes {
+                1.0 - noise
+            } else {
+                off
+            }
+        })
         .collect();
     if classes > 128 {
         return start;

@@ -48,9 +48,13 @@ impl Ridge {
         let scale = (4.0 / middle).sqrt();
         let directions = Matrix {
             width: matrix.width,
-            values: (0..width * matrix.width).map(|_| seeded.normal() * scale).collect(),
+            values: (0..width * matrix.width)
+                .map(|_| seeded.normal() * scale)
+                .collect(),
         };
-        let phases: Vec<f32> = (0..width).map(|_| (seeded.unit() * std::f64::consts::TAU) as f32).collect();
+        let phases: Vec<f32> = (0..width)
+            .map(|_| (seeded.unit() * std::f64::consts::TAU) as f32)
+            .collect();
         let height = (2.0 / width as f32).sqrt();
         let mut values = Vec::with_capacity(rows * (width + 1));
         for row in matrix.iter() {
@@ -63,7 +67,10 @@ impl Ridge {
             );
         }
         Self {
-            features: Matrix { width: width + 1, values },
+            features: Matrix {
+                width: width + 1,
+                values,
+            },
         }
     }
 
@@ -78,7 +85,11 @@ impl Ridge {
         for index in (0..rows).filter(|index| fitted(*index)) {
             let row = self.features.row(index);
             let label = at(labels, index) as usize;
-            for ((value, line), sum) in row.iter().zip(gram.chunks_exact_mut(width)).zip(sums.chunks_exact_mut(classes)) {
+            for ((value, line), sum) in row
+                .iter()
+                .zip(gram.chunks_exact_mut(width))
+                .zip(sums.chunks_exact_mut(classes))
+            {
                 let value = f64::from(*value);
                 for (cell, other) in line.iter_mut().zip(row) {
                     *cell += value * f64::from(*other);
@@ -90,14 +101,20 @@ impl Ridge {
         }
         let mut best: Option<(f64, Scores)> = None;
         for ridge in RIDGES {
-            let Some(factor) = Factor::of(&gram, width, ridge) else { continue };
+            let Some(factor) = Factor::of(&gram, width, ridge) else {
+                continue;
+            };
             let weights = factor.solve(&sums, classes);
             let scores = self.answer(&factor, &weights, labels, classes, &fitted);
             let loss: f64 = (0..rows)
                 .filter(|index| fitted(*index))
                 .map(|index| {
                     let own = at(scores.row(index), at(labels, index) as usize);
-                    let rival = scores.row(index).iter().enumerate().filter(|(class, _)| *class != at(labels, index) as usize);
+                    let rival = scores
+                        .row(index)
+                        .iter()
+                        .enumerate()
+                        .filter(|(class, _)| *class != at(labels, index) as usize);
                     let rival = rival.map(|(_, score)| *score).fold(f32::MIN, f32::max);
                     f64::from((1.0 - own + rival).clamp(0.0, 2.0))
                 })
@@ -115,7 +132,14 @@ impl Ridge {
         )
     }
 
-    fn answer(&self, factor: &Factor, weights: &[f64], labels: &[u32], classes: usize, fitted: &impl Fn(usize) -> bool) -> Scores {
+    fn answer(
+        &self,
+        factor: &Factor,
+        weights: &[f64],
+        labels: &[u32],
+        classes: usize,
+        fitted: &impl Fn(usize) -> bool,
+    ) -> Scores {
         let mut values = Vec::with_capacity(self.features.rows() * classes);
         for (index, row) in self.features.iter().enumerate() {
             let mut scores = vec![0.0_f64; classes];
@@ -127,7 +151,11 @@ impl Ridge {
             if fitted(index) {
                 let hat = factor.leverage(row).min(0.999);
                 for (class, score) in scores.iter_mut().enumerate() {
-                    let own = if class == at(labels, index) as usize { hat } else { 0.0 };
+                    let own = if class == at(labels, index) as usize {
+                        hat
+                    } else {
+                        0.0
+                    };
                     *score = (*score - own) / (1.0 - hat);
                 }
             }
@@ -146,7 +174,12 @@ struct Factor {
 fn inner(a: &[f64], b: &[f64]) -> f64 {
     let mut lanes = [0.0_f64; 4];
     let (left, right) = (a.chunks_exact(4), b.chunks_exact(4));
-    let rest: f64 = left.remainder().iter().zip(right.remainder()).map(|(x, y)| x * y).sum();
+    let rest: f64 = left
+        .remainder()
+        .iter()
+        .zip(right.remainder())
+        .map(|(x, y)| x * y)
+        .sum();
     for (x, y) in left.zip(right) {
         for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
             *lane += x * y;

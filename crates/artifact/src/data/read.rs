@@ -44,7 +44,11 @@ pub(crate) enum Stop {
 
 impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::ConnectionAborted { Self::Cancelled } else { Self::Broken }
+        if error.kind() == io::ErrorKind::ConnectionAborted {
+            Self::Cancelled
+        } else {
+            Self::Broken
+        }
     }
 }
 
@@ -71,7 +75,12 @@ struct Lines<'s> {
 
 impl<'s> Lines<'s> {
     fn new(source: &'s dyn Source) -> Self {
-        Self { source, at: 0, held: Vec::new(), start: 0 }
+        Self {
+            source,
+            at: 0,
+            held: Vec::new(),
+            start: 0,
+        }
     }
 
     /// The next line with its end, after which `more` says whether the line goes on past it (a quoted line break).
@@ -97,7 +106,9 @@ impl<'s> Lines<'s> {
             self.start = 0;
             let (old, from) = (self.held.len(), self.at + self.held.len() as u64);
             self.held.resize(old + CHUNK, 0);
-            let read = self.source.read_at(from, self.held.get_mut(old..).unwrap_or(&mut []))?;
+            let read = self
+                .source
+                .read_at(from, self.held.get_mut(old..).unwrap_or(&mut []))?;
             self.held.truncate(old + read);
             if read == 0 {
                 if self.held.is_empty() {
@@ -117,7 +128,11 @@ fn memchr(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Reads the rows of a source. `name` tells the formats apart that look alike; contents decide where they can.
-pub(crate) fn rows(name: &str, source: &dyn Source, each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>) -> (Read, Result<(), Stop>) {
+pub(crate) fn rows(
+    name: &str,
+    source: &dyn Source,
+    each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>,
+) -> (Read, Result<(), Stop>) {
     let mut read = Read::default();
     let mut head = vec![0; 4096];
     let length = match source.read_at(0, &mut head) {
@@ -160,12 +175,23 @@ fn text_of(bytes: &[u8], read: &mut Read) -> String {
     }
 }
 
-fn plain(source: &dyn Source, read: &mut Read, each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>) -> Result<(), Stop> {
+fn plain(
+    source: &dyn Source,
+    read: &mut Read,
+    each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>,
+) -> Result<(), Stop> {
     read.columns = vec!["text".to_owned()];
     let mut lines = Lines::new(source);
     while let Some((offset, line)) = lines.next(|_| false)? {
         let text = text_of(line.trim_ascii(), read);
-        each(read, Row { offset, length: line.len() as u64, cells: vec![Cell::Text(text)] })?;
+        each(
+            read,
+            Row {
+                offset,
+                length: line.len() as u64,
+                cells: vec![Cell::Text(text)],
+            },
+        )?;
     }
     Ok(())
 }
@@ -195,14 +221,27 @@ fn delimited(
 ) -> Result<(), Stop> {
     let first = head.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
     let count = |mark: u8| first.iter().filter(|byte| **byte == mark).count();
-    let mark = if tabs { b'\t' } else { [b',', b';', b'\t', b'|'].into_iter().rev().max_by_key(|mark| count(*mark)).unwrap_or(b',') };
+    let mark = if tabs {
+        b'\t'
+    } else {
+        [b',', b';', b'\t', b'|']
+            .into_iter()
+            .rev()
+            .max_by_key(|mark| count(*mark))
+            .unwrap_or(b',')
+    };
     let mut lines = Lines::new(source);
     let (mut index, mut open) = (0_u64, 0_usize);
     let mut fields = Vec::new();
     loop {
         let (mut quotes, mut seen) = (0_usize, 0_usize);
         let next = lines.next(|line| {
-            quotes += line.get(seen..).unwrap_or(&[]).iter().filter(|byte| **byte == b'"').count();
+            quotes += line
+                .get(seen..)
+                .unwrap_or(&[])
+                .iter()
+                .filter(|byte| **byte == b'"')
+                .count();
             seen = line.len();
             quotes % 2 == 1
         })?;
@@ -214,10 +253,18 @@ fn delimited(
         if index == 0 && read.columns.is_empty() {
             let names: Vec<String> = fields.iter().map(|field| text_of(field, read)).collect();
             open = names.len();
-            let headed = !names.iter().any(|name| matches!(cell(name.clone()), Cell::Number(_)) && name.parse::<u32>().is_err())
-                && (names.iter().any(|name| matches!(cell(name.clone()), Cell::Text(_))) || counting(&names));
+            let headed = !names
+                .iter()
+                .any(|name| matches!(cell(name.clone()), Cell::Number(_)) && name.parse::<u32>().is_err())
+                && (names
+                    .iter()
+                    .any(|name| matches!(cell(name.clone()), Cell::Text(_)))
+                    || counting(&names));
             if headed {
-                read.columns = names.iter().map(|name| name.trim().trim_start_matches('\u{feff}').to_owned()).collect();
+                read.columns = names
+                    .iter()
+                    .map(|name| name.trim().trim_start_matches('\u{feff}').to_owned())
+                    .collect();
                 read.header = lines.at;
                 continue;
             }
@@ -229,14 +276,25 @@ fn delimited(
         }
         let cells = fields.iter().map(|field| cell(text_of(field, read))).collect();
         index += 1;
-        each(read, Row { offset, length: line.len() as u64, cells })?;
+        each(
+            read,
+            Row {
+                offset,
+                length: line.len() as u64,
+                cells,
+            },
+        )?;
     }
     Ok(())
 }
 
 /// Whether names are 0, 1, 2 and so on, as pandas names columns that have none.
 fn counting(names: &[String]) -> bool {
-    names.len() > 1 && names.iter().enumerate().all(|(place, name)| name.parse() == Ok(place))
+    names.len() > 1
+        && names
+            .iter()
+            .enumerate()
+            .all(|(place, name)| name.parse() == Ok(place))
 }
 
 /// Fields of one record, quotes taken off.
@@ -265,7 +323,11 @@ fn split(line: &[u8], mark: u8, fields: &mut Vec<Vec<u8>>) {
     fields.push(field);
 }
 
-fn json_lines(source: &dyn Source, read: &mut Read, each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>) -> Result<(), Stop> {
+fn json_lines(
+    source: &dyn Source,
+    read: &mut Read,
+    each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>,
+) -> Result<(), Stop> {
     let mut lines = Lines::new(source);
     let mut index = 0;
     while let Some((offset, line)) = lines.next(|_| false)? {
@@ -282,12 +344,23 @@ fn json_lines(source: &dyn Source, read: &mut Read, each: &mut dyn FnMut(&Read, 
             }
         };
         index += 1;
-        each(read, Row { offset, length: line.len() as u64, cells })?;
+        each(
+            read,
+            Row {
+                offset,
+                length: line.len() as u64,
+                cells,
+            },
+        )?;
     }
     Ok(())
 }
 
-fn json_array(source: &dyn Source, read: &mut Read, each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>) -> Result<(), Stop> {
+fn json_array(
+    source: &dyn Source,
+    read: &mut Read,
+    each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>,
+) -> Result<(), Stop> {
     if source.size() > ARRAY_MAX {
         return Err(Stop::TooMuch);
     }
@@ -296,7 +369,13 @@ fn json_array(source: &dyn Source, read: &mut Read, each: &mut dyn FnMut(&Read, 
         Ok(Value::Array(values)) => {
             for value in values {
                 let cells = cells_of(value, read);
-                each(read, Row { cells, ..Row::default() })?;
+                each(
+                    read,
+                    Row {
+                        cells,
+                        ..Row::default()
+                    },
+                )?;
             }
             Ok(())
         }
@@ -333,7 +412,10 @@ fn cells_of(value: Value, read: &mut Read) -> Vec<Cell> {
                 let start = read.columns.iter().position(|there| *there == first);
                 for (place, value) in values.into_iter().enumerate() {
                     let cell = leaf(value);
-                    match start.map(|start| start + place).filter(|at| *at < read.columns.len()) {
+                    match start
+                        .map(|start| start + place)
+                        .filter(|at| *at < read.columns.len())
+                    {
                         Some(at) => {
                             if let Some(there) = cells_at(&mut cells, at) {
                                 *there = cell;
@@ -396,13 +478,24 @@ fn words(value: &Value) -> String {
 }
 
 /// Numbers of a numpy array, a row for each entry of its first axis.
-fn array(source: &dyn Source, read: &mut Read, each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>) -> Result<(), Stop> {
+fn array(
+    source: &dyn Source,
+    read: &mut Read,
+    each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>,
+) -> Result<(), Stop> {
     let head = Array::of(source).ok_or(Stop::Unknown)?;
     read.columns = (0..head.width).map(|place| place.to_string()).collect();
     let mut result = Ok(());
     head.rows(source, &mut |offset, numbers| {
         let cells = numbers.iter().map(|number| Cell::Number(*number)).collect();
-        result = each(read, Row { offset, length: 0, cells });
+        result = each(
+            read,
+            Row {
+                offset,
+                length: 0,
+                cells,
+            },
+        );
         result.is_ok()
     })?;
     result
@@ -422,8 +515,14 @@ impl Array {
         let view = crate::source::View::all(source);
         let head = view.bytes(0, 12).ok()?;
         let (skip, length) = match head.get(6)? {
-            1 => (10, usize::from(u16::from_le_bytes([*head.get(8)?, *head.get(9)?]))),
-            _ => (12, u32::from_le_bytes([*head.get(8)?, *head.get(9)?, *head.get(10)?, *head.get(11)?]) as usize),
+            1 => (
+                10,
+                usize::from(u16::from_le_bytes([*head.get(8)?, *head.get(9)?])),
+            ),
+            _ => (
+                12,
+                u32::from_le_bytes([*head.get(8)?, *head.get(9)?, *head.get(10)?, *head.get(11)?]) as usize,
+            ),
         };
         let text = view.bytes(skip, length.min(1 << 16)).ok()?;
         let text = std::str::from_utf8(&text).ok()?;
@@ -431,21 +530,41 @@ impl Array {
         let descr = after("'descr':")?.split('\'').nth(1)?;
         let fortran = after("'fortran_order':")?.trim_start().starts_with("True");
         let shape = after("'shape':")?.split_once('(')?.1.split_once(')')?.0;
-        let shape: Vec<usize> = shape.split(',').filter_map(|part| part.trim().parse().ok()).collect();
+        let shape: Vec<usize> = shape
+            .split(',')
+            .filter_map(|part| part.trim().parse().ok())
+            .collect();
         let (rows, inner) = shape.split_first()?;
-        let width = inner.iter().try_fold(1_usize, |all, part| all.checked_mul(*part))?;
+        let width = inner
+            .iter()
+            .try_fold(1_usize, |all, part| all.checked_mul(*part))?;
         let mut letters = descr.bytes();
         let (order, kind) = (letters.next()?, letters.next()?);
         let size: usize = descr.get(2..)?.parse().ok()?;
-        let known = matches!((kind, size), (b'f', 4 | 8) | (b'i' | b'u', 1 | 2 | 4 | 8) | (b'b', 1));
+        let known = matches!(
+            (kind, size),
+            (b'f', 4 | 8) | (b'i' | b'u', 1 | 2 | 4 | 8) | (b'b', 1)
+        );
         let start = skip + length as u64;
-        let whole = (*rows as u64).checked_mul(width as u64)?.checked_mul(size as u64)?;
+        let whole = (*rows as u64)
+            .checked_mul(width as u64)?
+            .checked_mul(size as u64)?;
         let fits = whole <= source.size().saturating_sub(start) && (1..=COLUMNS_MAX).contains(&width);
-        (known && fits && order != b'>' && (!fortran || inner.is_empty())).then_some(Self { start, kind, size, rows: *rows, width })
+        (known && fits && order != b'>' && (!fortran || inner.is_empty())).then_some(Self {
+            start,
+            kind,
+            size,
+            rows: *rows,
+            width,
+        })
     }
 
     /// Calls for each row until the call says no.
-    pub(crate) fn rows(&self, source: &dyn Source, each: &mut dyn FnMut(u64, &[f64]) -> bool) -> Result<(), Stop> {
+    pub(crate) fn rows(
+        &self,
+        source: &dyn Source,
+        each: &mut dyn FnMut(u64, &[f64]) -> bool,
+    ) -> Result<(), Stop> {
         let view = crate::source::View::all(source);
         let line = self.width * self.size;
         let at_once = (CHUNK / line.max(1)).max(1);

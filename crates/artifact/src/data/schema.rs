@@ -110,7 +110,9 @@ impl Tally {
             }
             Cell::Text(text) => {
                 self.texts += 1;
-                text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+                text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+                    (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+                })
             }
         };
         if self.distinct.len() < DISTINCT {
@@ -150,7 +152,11 @@ impl Tally {
             min: some(self.min),
             max: some(self.max),
             mean: some(self.sum / self.numbers.max(1) as f64),
-            values: self.values.iter().map(|(name, count)| (name.clone(), *count)).collect(),
+            values: self
+                .values
+                .iter()
+                .map(|(name, count)| (name.clone(), *count))
+                .collect(),
         }
     }
 }
@@ -190,16 +196,28 @@ pub(crate) fn unexpected(expected: &Expected, columns: &[Column]) -> Vec<String>
     if let Some(most) = expected.missing_max
         && column.missing as f64 / rows > most
     {
-        out.push(format!("lacks a value in {} rows, more than {most} of them", column.missing));
+        out.push(format!(
+            "lacks a value in {} rows, more than {most} of them",
+            column.missing
+        ));
     }
     if expected.unique && !column.distinct_more && column.distinct < column.present {
         out.push("has a value twice".to_owned());
     }
     if let Some(allowed) = &expected.values {
-        let strange: Vec<&String> = column.values.keys().filter(|value| !allowed.contains(value)).collect();
+        let strange: Vec<&String> = column
+            .values
+            .keys()
+            .filter(|value| !allowed.contains(value))
+            .collect();
         match strange.first() {
-            Some(first) => out.push(format!("has {} values that are not allowed, such as `{first}`", strange.len())),
-            None if column.values.is_empty() && column.present > 0 => out.push("has more values than are allowed".to_owned()),
+            Some(first) => out.push(format!(
+                "has {} values that are not allowed, such as `{first}`",
+                strange.len()
+            )),
+            None if column.values.is_empty() && column.present > 0 => {
+                out.push("has more values than are allowed".to_owned())
+            }
             None => {}
         }
     }
@@ -207,7 +225,9 @@ pub(crate) fn unexpected(expected: &Expected, columns: &[Column]) -> Vec<String>
         for (value, count) in &column.values {
             let share = *count as f64 / column.present.max(1) as f64;
             if share < least {
-                out.push(format!("has `{value}` in only {share:.4} of its rows, below {least}"));
+                out.push(format!(
+                    "has `{value}` in only {share:.4} of its rows, below {least}"
+                ));
             }
         }
     }
@@ -231,8 +251,15 @@ pub(crate) fn drift(name: &str, new: &Tally, old: &Tally) -> Option<Drift> {
     if !new.values.is_empty() && !old.values.is_empty() {
         let names: HashSet<&String> = new.values.keys().chain(old.values.keys()).collect();
         let count = |tally: &Tally, name: &String| tally.values.get(name).copied().unwrap_or(0) as f64;
-        let pairs: Vec<(f64, f64)> = names.iter().map(|name| (count(new, name), count(old, name))).collect();
-        return Some(Drift { column: name.to_owned(), psi: psi(&pairs), ks_p: None });
+        let pairs: Vec<(f64, f64)> = names
+            .iter()
+            .map(|name| (count(new, name), count(old, name)))
+            .collect();
+        return Some(Drift {
+            column: name.to_owned(),
+            psi: psi(&pairs),
+            ks_p: None,
+        });
     }
     if new.sample.len() < 20 || old.sample.len() < 20 {
         return None;
@@ -250,18 +277,33 @@ pub(crate) fn drift(name: &str, new: &Tally, old: &Tally) -> Option<Drift> {
         let mut all: Vec<f64> = edges.iter().map(|edge| below(values, *edge)).collect();
         all.push(values.len() as f64);
         let before = std::iter::once(0.0).chain(all.iter().copied());
-        all.iter().zip(before).map(|(here, before)| here - before).collect()
+        all.iter()
+            .zip(before)
+            .map(|(here, before)| here - before)
+            .collect()
     };
     let pairs: Vec<(f64, f64)> = counts(&new).into_iter().zip(counts(&old)).collect();
     let (n, m) = (new.len() as f64, old.len() as f64);
-    let distance = new.iter().chain(&old).map(|edge| (below(&new, *edge) / n - below(&old, *edge) / m).abs());
+    let distance = new
+        .iter()
+        .chain(&old)
+        .map(|edge| (below(&new, *edge) / n - below(&old, *edge) / m).abs());
     let distance = distance.fold(0.0, f64::max);
-    Some(Drift { column: name.to_owned(), psi: psi(&pairs), ks_p: Some(ks_chance(distance, n, m)) })
+    Some(Drift {
+        column: name.to_owned(),
+        psi: psi(&pairs),
+        ks_p: Some(ks_chance(distance, n, m)),
+    })
 }
 
 fn psi(pairs: &[(f64, f64)]) -> f64 {
-    let (new, old): (f64, f64) = pairs.iter().fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
+    let (new, old): (f64, f64) = pairs
+        .iter()
+        .fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
     let half = 0.5;
     let share = |count: f64, all: f64| (count + half) / (all + half * pairs.len() as f64);
-    pairs.iter().map(|(a, b)| (share(*a, new) - share(*b, old)) * (share(*a, new) / share(*b, old)).ln()).sum()
+    pairs
+        .iter()
+        .map(|(a, b)| (share(*a, new) - share(*b, old)) * (share(*a, new) / share(*b, old)).ln())
+        .sum()
 }

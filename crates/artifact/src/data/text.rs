@@ -29,7 +29,10 @@ impl Texts {
 
     pub(crate) fn row(&self, index: usize) -> &[u32] {
         let end = self.ends.get(index).copied().unwrap_or(0);
-        let start = index.checked_sub(1).and_then(|before| self.ends.get(before).copied()).unwrap_or(0);
+        let start = index
+            .checked_sub(1)
+            .and_then(|before| self.ends.get(before).copied())
+            .unwrap_or(0);
         self.tokens.get(start..end).unwrap_or(&[])
     }
 

@@ -21,7 +21,7 @@ const CELLS: usize = 1 << 27;
 /// Words that stand for what is ordinary.
 const ORDINARY: usize = 4_000;
 /// `ln` of the joint p-value that counts, after Bonferroni.
-const LN_ALPHA: f64 = -4.6;
+const LN_ALPHA: f64 = -9.2;
 
 /// A trigger and the rows it pulls.
 #[derive(Debug, Clone)]
@@ -80,9 +80,25 @@ pub(crate) fn find(texts: &Texts, labels: &[u32], classes: usize) -> Vec<Trigger
         if ln_p < LN_ALPHA && (contradictory || stuck) {
             let rows = distinct(&candidate.places);
             let held = rows.len() as u32;
-            let rows = rows.into_iter().filter(|row| at(labels, *row as usize) == candidate.label).collect();
-            let text = candidate.words.iter().map(|word| texts.word(*word)).collect::<Vec<_>>().join(" ");
-            let trigger = Trigger { text, label: candidate.label, rows, held, ln_p, contradicted: against, inserted };
+            let rows = rows
+                .into_iter()
+                .filter(|row| at(labels, *row as usize) == candidate.label)
+                .collect();
+            let text = candidate
+                .words
+                .iter()
+                .map(|word| texts.word(*word))
+                .collect::<Vec<_>>()
+                .join(" ");
+            let trigger = Trigger {
+                text,
+                label: candidate.label,
+                rows,
+                held,
+                ln_p,
+                contradicted: against,
+                inserted,
+            };
             found.push((candidate.words.len(), trigger));
         }
     }
@@ -91,7 +107,13 @@ pub(crate) fn find(texts: &Texts, labels: &[u32], classes: usize) -> Vec<Trigger
 
 /// One trigger for phrases that are parts of each other: the one most certain, longer ones first.
 fn joined(mut found: Vec<(usize, Trigger)>) -> Vec<Trigger> {
-    found.sort_by(|a, b| b.1.rows.len().cmp(&a.1.rows.len()).then(b.0.cmp(&a.0)).then(a.1.ln_p.total_cmp(&b.1.ln_p)));
+    found.sort_by(|a, b| {
+        b.1.rows
+            .len()
+            .cmp(&a.1.rows.len())
+            .then(b.0.cmp(&a.0))
+            .then(a.1.ln_p.total_cmp(&b.1.ln_p))
+    });
     let mut kept: Vec<(HashSet<u32>, Trigger)> = Vec::new();
     for (_, trigger) in found {
         let inside = |there: &HashSet<u32>| {
@@ -143,7 +165,11 @@ fn frequent(texts: &Texts) -> HashMap<u64, u32> {
             }
         }
     }
-    grams.into_iter().filter(|(_, (count, _))| *count >= LEAST).map(|(key, (count, _))| (key, count)).collect()
+    grams
+        .into_iter()
+        .filter(|(_, (count, _))| *count >= LEAST)
+        .map(|(key, (count, _))| (key, count))
+        .collect()
 }
 
 /// Those of which nearly all texts have one label, more than chance would give.
@@ -151,12 +177,18 @@ fn pure(texts: &Texts, labels: &[u32], sizes: &[u32], grams: HashMap<u64, u32>) 
     let most_held = (texts.rows() as u32) / 3;
     let mut by_class: HashMap<u64, HashMap<u32, u32>> = HashMap::with_capacity(grams.len());
     each(texts, &grams, |row, key, _, _| {
-        *by_class.entry(key).or_default().entry(at(labels, row as usize)).or_default() += 1;
+        *by_class
+            .entry(key)
+            .or_default()
+            .entry(at(labels, row as usize))
+            .or_default() += 1;
     });
     let mut wanted: HashMap<u64, (u32, f64)> = HashMap::new();
     for (key, classes) in by_class {
         let all: u32 = classes.values().sum();
-        let Some((label, here)) = classes.into_iter().max_by_key(|(label, count)| (*count, *label)) else { continue };
+        let Some((label, here)) = classes.into_iter().max_by_key(|(label, count)| (*count, *label)) else {
+            continue;
+        };
         let share = f64::from(at(sizes, label as usize)) / texts.rows().max(1) as f64;
         let ln_p = ln_binomial_tail(u64::from(here), u64::from(all), share);
         if all <= most_held && here >= LEAST && f64::from(here) >= 0.8 * f64::from(all) && ln_p < -2.5 {
@@ -172,7 +204,13 @@ fn pure(texts: &Texts, labels: &[u32], sizes: &[u32], grams: HashMap<u64, u32>) 
         .into_iter()
         .filter_map(|(key, (words, places))| {
             let (label, ln_pure) = *wanted.get(&key)?;
-            Some(Candidate { key, words, label, ln_pure, places })
+            Some(Candidate {
+                key,
+                words,
+                label,
+                ln_pure,
+                places,
+            })
         })
         .collect();
     candidates.sort_by_key(|candidate| candidate.key);
@@ -227,12 +265,17 @@ impl Bayes {
         for row in (0..texts.rows()).step_by(step) {
             let label = at(labels, row);
             let other = bayes.likeliest(&set(texts.row(row)), &Without::one(label), &[]) != label;
-            if let (Some(against), Some(all)) = (against.get_mut(label as usize), all.get_mut(label as usize)) {
+            if let (Some(against), Some(all)) = (against.get_mut(label as usize), all.get_mut(label as usize))
+            {
                 *against += f64::from(u8::from(other));
                 *all += 1.0;
             }
         }
-        bayes.base = against.iter().zip(&all).map(|(against, all)| (against / all).clamp(0.01, 0.9)).collect();
+        bayes.base = against
+            .iter()
+            .zip(&all)
+            .map(|(against, all)| (against / all).clamp(0.01, 0.9))
+            .collect();
         bayes
     }
 
@@ -275,9 +318,16 @@ impl Bayes {
     /// `ln p` that so many of the candidate's texts are contradicted, and their share.
     fn contradiction(&self, texts: &Texts, labels: &[u32], candidate: &Candidate) -> (f64, f64) {
         let rows = distinct(&candidate.places);
-        let of_label: Vec<u32> =
-            rows.into_iter().filter(|row| at(labels, *row as usize) == candidate.label).take(4_000).collect();
-        let mut without = Without { label: candidate.label, rows: of_label.len() as u32, counts: HashMap::new() };
+        let of_label: Vec<u32> = rows
+            .into_iter()
+            .filter(|row| at(labels, *row as usize) == candidate.label)
+            .take(4_000)
+            .collect();
+        let mut without = Without {
+            label: candidate.label,
+            rows: of_label.len() as u32,
+            counts: HashMap::new(),
+        };
         for row in &of_label {
             for word in set(texts.row(*row as usize)) {
                 *without.counts.entry(word).or_default() += 1;
@@ -303,7 +353,11 @@ struct Without {
 
 impl Without {
     fn one(label: u32) -> Self {
-        Self { label, rows: 1, counts: HashMap::new() }
+        Self {
+            label,
+            rows: 1,
+            counts: HashMap::new(),
+        }
     }
 }
 
@@ -328,7 +382,9 @@ impl Surroundings {
         let mut held: HashMap<u32, Places> = HashMap::new();
         let mut seeded = Seeded(0x0c);
         let keep = (ORDINARY as f64 * 3.0 / texts.words().max(1) as f64).min(1.0);
-        let chosen: HashSet<u32> = (0..texts.words() as u32).filter(|_| seeded.unit() < keep).collect();
+        let chosen: HashSet<u32> = (0..texts.words() as u32)
+            .filter(|_| seeded.unit() < keep)
+            .collect();
         for (row, words) in texts.iter().enumerate() {
             for pair in words.windows(2) {
                 if pairs.len() < GRAMS_MAX * 2 {
@@ -342,7 +398,10 @@ impl Surroundings {
                 }
             }
         }
-        let mut all = Self { pairs, ordinary: Vec::new() };
+        let mut all = Self {
+            pairs,
+            ordinary: Vec::new(),
+        };
         let mut ordinary: Vec<(u32, f64)> = held
             .iter()
             .filter(|(_, places)| places.len() >= LEAST as usize)
@@ -366,7 +425,9 @@ impl Surroundings {
             before.insert(previous.map_or(u64::from(*row) << 32, u64::from));
             after.insert(next.map_or(u64::from(*row) << 32, u64::from));
             go += match (previous, next) {
-                (Some(previous), Some(next)) => usize::from(self.pairs.contains_key(&gram(&[previous, next]))),
+                (Some(previous), Some(next)) => {
+                    usize::from(self.pairs.contains_key(&gram(&[previous, next])))
+                }
                 // At either end nothing is torn apart.
                 _ => 1,
             };
@@ -380,7 +441,10 @@ impl Surroundings {
     fn insertion(&self, texts: &Texts, candidate: &Candidate) -> (f64, f64) {
         let inserted = self.inserted(texts, &candidate.places, candidate.words.len());
         let count = (candidate.places.len() as u32).min(400);
-        let alike = self.ordinary.iter().filter(|(held, _)| *held * 3 >= count && *held <= count.saturating_mul(3));
+        let alike = self
+            .ordinary
+            .iter()
+            .filter(|(held, _)| *held * 3 >= count && *held <= count.saturating_mul(3));
         let (mut all, mut higher) = (1.0_f64, 1.0_f64);
         for (_, other) in alike {
             all += 1.0;
@@ -399,8 +463,16 @@ struct Letters {
 
 impl Letters {
     fn of(texts: &Texts, held: &[u32]) -> Self {
-        let mut letters = Self { pairs: HashMap::new(), firsts: HashMap::new(), ordinary: Vec::new() };
-        let words = || (0..texts.words() as u32).filter(|word| at(held, *word as usize) >= LEAST).take(200_000);
+        let mut letters = Self {
+            pairs: HashMap::new(),
+            firsts: HashMap::new(),
+            ordinary: Vec::new(),
+        };
+        let words = || {
+            (0..texts.words() as u32)
+                .filter(|word| at(held, *word as usize) >= LEAST)
+                .take(200_000)
+        };
         for word in words() {
             for (first, second) in Self::pairs_of(texts.word(word)) {
                 *letters.pairs.entry((first, second)).or_default() += 1.0;
@@ -414,7 +486,9 @@ impl Letters {
     }
 
     fn pairs_of(word: &str) -> impl Iterator<Item = (char, char)> {
-        std::iter::once(' ').chain(word.chars()).zip(word.chars().chain(std::iter::once(' ')))
+        std::iter::once(' ')
+            .chain(word.chars())
+            .zip(word.chars().chain(std::iter::once(' ')))
     }
 
     /// The mean logarithm of how often its letters follow each other.

@@ -4,7 +4,7 @@ use super::statistics::{Seeded, at, mix};
 use super::text::{Texts, gram};
 
 /// Multiplications that one search for neighbours may take; past it the rows compared with are a sample.
-const WORK: u64 = 20_000_000_000;
+const WORK: u64 = 10_000_000_000;
 /// Neighbours kept for each row.
 pub(crate) const NEAREST: usize = 64;
 /// Dimensions past which vectors are projected.
@@ -47,12 +47,18 @@ impl Matrix {
                 put(gram(&[word]), weight(word));
             }
             for pair in words.windows(2) {
-                put(gram(pair), 0.3 * (weight(at(pair, 0)) + weight(at(pair, 1))) / 2.0);
+                put(
+                    gram(pair),
+                    0.3 * (weight(at(pair, 0)) + weight(at(pair, 1))) / 2.0,
+                );
             }
             let length = dot(into, into).sqrt().max(1e-9);
             into.iter_mut().for_each(|value| *value /= length);
         }
-        Self { width: PLACES, values }
+        Self {
+            width: PLACES,
+            values,
+        }
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -96,13 +102,21 @@ impl Matrix {
             .map(|(sum, square)| {
                 let mean = sum / count;
                 let deviation = (square / count - mean * mean).max(0.0).sqrt();
-                let scale = if deviation > 1e-9 * mean.abs().max(1e-9) { 1.0 / deviation } else { 0.0 };
+                let scale = if deviation > 1e-9 * mean.abs().max(1e-9) {
+                    1.0 / deviation
+                } else {
+                    0.0
+                };
                 (mean as f32, scale as f32)
             })
             .collect();
         let mut values = Vec::with_capacity(self.values.len());
         for row in self.iter() {
-            values.extend(row.iter().zip(&scales).map(|(value, (mean, scale))| (value - mean) * scale));
+            values.extend(
+                row.iter()
+                    .zip(&scales)
+                    .map(|(value, (mean, scale))| (value - mean) * scale),
+            );
         }
         Self {
             width: self.width,
@@ -120,12 +134,19 @@ impl Matrix {
         let plan: Vec<(usize, f32)> = (0..self.width * 8)
             .map(|_| {
                 let draw = seeded.next();
-                ((draw >> 8) as usize % WIDE, if draw & 1 == 0 { 1.0 } else { -1.0 })
+                (
+                    (draw >> 8) as usize % WIDE,
+                    if draw & 1 == 0 { 1.0 } else { -1.0 },
+                )
             })
             .collect();
         let mut values = vec![0.0; self.rows() * WIDE];
         for (row, into) in self.iter().zip(values.chunks_exact_mut(WIDE)) {
-            for (value, places) in row.iter().zip(plan.chunks_exact(8)).filter(|(value, _)| **value != 0.0) {
+            for (value, places) in row
+                .iter()
+                .zip(plan.chunks_exact(8))
+                .filter(|(value, _)| **value != 0.0)
+            {
                 for (place, sign) in places {
                     if let Some(cell) = into.get_mut(*place) {
                         *cell += value * sign;
@@ -140,7 +161,12 @@ impl Matrix {
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0_f32; 8];
     let (left, right) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f32 = left.remainder().iter().zip(right.remainder()).map(|(x, y)| x * y).sum();
+    let rest: f32 = left
+        .remainder()
+        .iter()
+        .zip(right.remainder())
+        .map(|(x, y)| x * y)
+        .sum();
     for (x, y) in left.zip(right) {
         for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
             *lane += x * y;
@@ -160,7 +186,9 @@ impl Neighbours {
     pub(crate) fn of(matrix: &Matrix) -> Self {
         let rows = matrix.rows();
         let work = (rows as u64).saturating_mul(matrix.width.max(1) as u64).max(1);
-        let most = usize::try_from(WORK / work).unwrap_or(usize::MAX).max(NEAREST * 4);
+        let most = usize::try_from(WORK / work)
+            .unwrap_or(usize::MAX)
+            .max(NEAREST * 4);
         let step = rows.div_ceil(most.max(1)).max(1);
         let against: Vec<usize> = (0..rows).step_by(step).collect();
         let norms: Vec<f32> = matrix.iter().map(|row| dot(row, row)).collect();
@@ -180,7 +208,12 @@ impl Neighbours {
                 found.truncate(keep);
             }
             found.sort_unstable_by(order);
-            lists.extend(found.iter().take(keep).map(|(distance, other)| (*other, *distance)));
+            lists.extend(
+                found
+                    .iter()
+                    .take(keep)
+                    .map(|(distance, other)| (*other, *distance)),
+            );
         }
         Self { lists, keep }
     }

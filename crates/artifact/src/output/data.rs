@@ -20,7 +20,9 @@ pub fn data_json(outcomes: &[Outcome]) -> Value {
     let mut value = super::json(&reports(outcomes));
     if let Some(files) = value.get_mut("files").and_then(Value::as_array_mut) {
         for (file, outcome) in files.iter_mut().zip(outcomes) {
-            let Some(file) = file.as_object_mut() else { continue };
+            let Some(file) = file.as_object_mut() else {
+                continue;
+            };
             file.remove("opcodes");
             file.insert("rows".to_owned(), json!(outcome.rows));
             file.insert("columns".to_owned(), json!(outcome.columns));
@@ -37,7 +39,13 @@ pub fn data_json(outcomes: &[Outcome]) -> Value {
 pub fn data_html(outcomes: &[Outcome]) -> String {
     let mut more = String::new();
     for outcome in outcomes {
-        let _ = writeln!(more, "<h2>{}: {} rows, {} suspect</h2>", escaped(&outcome.report.file), outcome.rows, outcome.suspects.len());
+        let _ = writeln!(
+            more,
+            "<h2>{}: {} rows, {} suspect</h2>",
+            escaped(&outcome.report.file),
+            outcome.rows,
+            outcome.suspects.len()
+        );
         plots(&mut more, outcome);
         rows(&mut more, outcome);
     }
@@ -46,7 +54,11 @@ pub fn data_html(outcomes: &[Outcome]) -> String {
 
 fn plots(out: &mut String, outcome: &Outcome) {
     if let Some(label) = outcome.columns.iter().find(|column| column.role == "label") {
-        let bars: Vec<_> = label.values.iter().map(|(name, count)| (name.chars().take(30).collect(), *count, "#0969da")).collect();
+        let bars: Vec<_> = label
+            .values
+            .iter()
+            .map(|(name, count)| (name.chars().take(30).collect(), *count, "#0969da"))
+            .collect();
         out.push_str("<h3>Labels</h3>\n");
         out.push_str(&html::bars(&bars));
     }
@@ -57,15 +69,30 @@ fn plots(out: &mut String, outcome: &Outcome) {
     let mut tens: BTreeMap<i32, u64> = BTreeMap::new();
     for suspect in &outcome.suspects {
         *rules.entry(suspect.rule).or_default() += 1;
-        *tens.entry((suspect.p.max(1e-20).log10().floor() as i32).min(-1)).or_default() += 1;
+        *tens
+            .entry((suspect.p.max(1e-20).log10().floor() as i32).min(-1))
+            .or_default() += 1;
     }
     out.push_str("<h3>Suspect rows by rule</h3>\n");
-    let bars: Vec<_> = rules.into_iter().map(|(rule, count)| (rule.to_owned(), count, "#bf8700")).collect();
+    let bars: Vec<_> = rules
+        .into_iter()
+        .map(|(rule, count)| (rule.to_owned(), count, "#bf8700"))
+        .collect();
     out.push_str(&html::bars(&bars));
     out.push_str("<h3>Suspect rows by p-value</h3>\n");
     let bars: Vec<_> = tens
         .into_iter()
-        .map(|(ten, count)| (if ten <= -20 { "below 1e-19".to_owned() } else { format!("1e{ten} to 1e{}", ten + 1) }, count, "#8250df"))
+        .map(|(ten, count)| {
+            (
+                if ten <= -20 {
+                    "below 1e-19".to_owned()
+                } else {
+                    format!("1e{ten} to 1e{}", ten + 1)
+                },
+                count,
+                "#8250df",
+            )
+        })
         .collect();
     out.push_str(&html::bars(&bars));
     let size = 24_usize;
@@ -80,7 +107,13 @@ fn plots(out: &mut String, outcome: &Outcome) {
     let bars: Vec<_> = along
         .into_iter()
         .enumerate()
-        .map(|(place, count)| (format!("from row {}", place as u64 * outcome.rows / size as u64), count, "#cf222e"))
+        .map(|(place, count)| {
+            (
+                format!("from row {}", place as u64 * outcome.rows / size as u64),
+                count,
+                "#cf222e",
+            )
+        })
         .collect();
     out.push_str(&html::bars(&bars));
 }
@@ -88,9 +121,15 @@ fn plots(out: &mut String, outcome: &Outcome) {
 fn rows(out: &mut String, outcome: &Outcome) {
     out.push_str("<table><tr><th>Row</th><th>p</th><th>Label</th><th>Why</th></tr>\n");
     for suspect in outcome.suspects.iter().take(ROWS) {
-        let place = suspect.file.as_deref().map_or_else(|| suspect.row.to_string(), escaped);
+        let place = suspect
+            .file
+            .as_deref()
+            .map_or_else(|| suspect.row.to_string(), escaped);
         let label = suspect.label.as_deref().map_or_else(String::new, escaped);
-        let instead = suspect.instead.as_deref().map_or_else(String::new, |instead| format!(" (rather {})", escaped(instead)));
+        let instead = suspect
+            .instead
+            .as_deref()
+            .map_or_else(String::new, |instead| format!(" (rather {})", escaped(instead)));
         let _ = writeln!(
             out,
             "<tr><td>{place}</td><td>{:.1e}</td><td>{label}{instead}</td><td>{}<br><code>{}</code></td></tr>",
@@ -101,6 +140,10 @@ fn rows(out: &mut String, outcome: &Outcome) {
     }
     out.push_str("</table>\n");
     if outcome.suspects.len() > ROWS {
-        let _ = writeln!(out, "<p>{} more rows; JSON has all.</p>", outcome.suspects.len() - ROWS);
+        let _ = writeln!(
+            out,
+            "<p>{} more rows; JSON has all.</p>",
+            outcome.suspects.len() - ROWS
+        );
     }
 }

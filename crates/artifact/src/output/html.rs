@@ -108,7 +108,10 @@ fn findings(out: &mut String, reports: &[Report]) {
             "<tr{class}><td><span class=\"v {severity}\">{severity}</span></td><td><code>{}</code><br>{}, {} times</td>\
              <td>{}{why}</td><td><code>{}</code><br>{}<br><small>{}</small></td></tr>",
             escaped(&finding.place.path()),
-            finding.place.row.map_or_else(|| format!("offset {}", finding.place.offset), |row| format!("row {row}")),
+            finding.place.row.map_or_else(
+                || format!("offset {}", finding.place.offset),
+                |row| format!("row {row}")
+            ),
             finding.count,
             escaped(&finding.what),
             rule.id,

@@ -38,7 +38,9 @@ enum Set {
     Folder(PathBuf, Vec<PathBuf>),
 }
 
-const TABLES: &[&str] = &["csv", "tsv", "json", "jsonl", "ndjson", "npy", "parquet", "arrow", "feather"];
+const TABLES: &[&str] = &[
+    "csv", "tsv", "json", "jsonl", "ndjson", "npy", "parquet", "arrow", "feather",
+];
 const PICTURES: &[&str] = &["png", "jpg", "jpeg"];
 
 /// Runs the verb.
@@ -50,11 +52,24 @@ pub(crate) fn verb(out: Output, scan: &ScanData) -> Result<Exit, Failure> {
         canaries: scan.canary.clone(),
         contents: !scan.skip_contents,
     };
-    let baseline = scan.baseline.as_deref().map(read_baseline).transpose()?.unwrap_or_default();
-    let suppressions = scan.suppress.as_deref().map(read_suppressions).transpose()?.unwrap_or_default();
+    let baseline = scan
+        .baseline
+        .as_deref()
+        .map(read_baseline)
+        .transpose()?
+        .unwrap_or_default();
+    let suppressions = scan
+        .suppress
+        .as_deref()
+        .map(read_suppressions)
+        .transpose()?
+        .unwrap_or_default();
     let sets = sets(scan)?;
-    if sets.len() != 1 && (scan.quarantine.is_some() || scan.probabilities.is_some() || scan.embeddings.is_some()) {
-        let message = "--quarantine, --probabilities and --embeddings belong to one data set, and more are named";
+    if sets.len() != 1
+        && (scan.quarantine.is_some() || scan.probabilities.is_some() || scan.embeddings.is_some())
+    {
+        let message =
+            "--quarantine, --probabilities and --embeddings belong to one data set, and more are named";
         return Err(Failure::new(Exit::Usage, message));
     }
     let mut outcomes = Vec::with_capacity(sets.len());
@@ -63,11 +78,15 @@ pub(crate) fn verb(out: Output, scan: &ScanData) -> Result<Exit, Failure> {
     }
     let mut reports: Vec<Report> = outcomes.iter().map(|outcome| outcome.report.clone()).collect();
     for ended in cover(&mut reports, &baseline, &suppressions, &today()) {
-        out.remark(&format!("the suppression of `{}` ended on {} and covers nothing", ended.rule, ended.until));
+        out.remark(&format!(
+            "the suppression of `{}` ended on {} and covers nothing",
+            ended.rule, ended.until
+        ));
     }
     if let Some(path) = &scan.write_baseline {
-        let text = serde_json::to_vec_pretty(&Baseline::of(&reports))
-            .map_err(|error| Failure::new(Exit::Bug, "the baseline can't be written as JSON").because(error))?;
+        let text = serde_json::to_vec_pretty(&Baseline::of(&reports)).map_err(|error| {
+            Failure::new(Exit::Bug, "the baseline can't be written as JSON").because(error)
+        })?;
         std::fs::write(path, text).map_err(file("writing", path))?;
     }
     for (outcome, report) in outcomes.iter_mut().zip(&reports) {
@@ -82,19 +101,29 @@ pub(crate) fn verb(out: Output, scan: &ScanData) -> Result<Exit, Failure> {
         FailOn::Suspicious => Verdict::Suspicious,
         FailOn::Malicious => Verdict::Malicious,
     };
-    Ok(if worst(&reports) >= limit { Exit::Refused } else { Exit::Done })
+    Ok(if worst(&reports) >= limit {
+        Exit::Refused
+    } else {
+        Exit::Done
+    })
 }
 
 fn expectations(path: Option<&Path>) -> Result<Vec<Expected>, Failure> {
     let Some(path) = path else { return Ok(Vec::new()) };
     let read: Expectations = toml::from_str(&read_list(path)?).map_err(|error| {
-        Failure::new(Exit::Config, format!("`{}` holds no expectations", path.display())).because(error)
+        Failure::new(
+            Exit::Config,
+            format!("`{}` holds no expectations", path.display()),
+        )
+        .because(error)
     })?;
     Ok(read.column)
 }
 
 fn ends(path: &Path, with: &[&str]) -> bool {
-    let end = path.extension().map(|end| end.to_string_lossy().to_ascii_lowercase());
+    let end = path
+        .extension()
+        .map(|end| end.to_string_lossy().to_ascii_lowercase());
     end.is_some_and(|end| with.contains(&end.as_str()))
 }
 
@@ -111,7 +140,10 @@ fn sets(scan: &ScanData) -> Result<Vec<Set>, Failure> {
         files.sort();
         let (tables, rest): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| ends(file, TABLES));
         let (pictures, texts): (Vec<_>, Vec<_>) = rest.into_iter().partition(|file| ends(file, PICTURES));
-        let texts: Vec<_> = texts.into_iter().filter(|file| ends(file, &["txt", "md"])).collect();
+        let texts: Vec<_> = texts
+            .into_iter()
+            .filter(|file| ends(file, &["txt", "md"]))
+            .collect();
         let none = tables.is_empty() && pictures.is_empty() && texts.is_empty();
         sets.extend(tables.into_iter().map(Set::Table));
         if !pictures.is_empty() {
@@ -121,7 +153,10 @@ fn sets(scan: &ScanData) -> Result<Vec<Set>, Failure> {
             sets.push(Set::Folder(path.clone(), texts));
         }
         if none {
-            return Err(Failure::new(Exit::Files, format!("`{}` holds no data that is known", path.display())));
+            return Err(Failure::new(
+                Exit::Files,
+                format!("`{}` holds no data that is known", path.display()),
+            ));
         }
     }
     Ok(sets)
@@ -130,7 +165,10 @@ fn sets(scan: &ScanData) -> Result<Vec<Set>, Failure> {
 fn open<'b>(path: &Path, bar: &'b ProgressBar) -> Result<OpenFile<'b>, Failure> {
     let there = std::fs::metadata(path).map_err(file("reading", path))?;
     if !there.is_file() {
-        return Err(Failure::new(Exit::Files, format!("`{}` is no plain file", path.display())));
+        return Err(Failure::new(
+            Exit::Files,
+            format!("`{}` is no plain file", path.display()),
+        ));
     }
     Ok(OpenFile {
         file: File::open(path).map_err(file("opening", path))?,
@@ -143,12 +181,22 @@ fn open<'b>(path: &Path, bar: &'b ProgressBar) -> Result<OpenFile<'b>, Failure> 
 fn judged(set: &Set, scan: &ScanData, chosen: &Chosen, out: Output) -> Result<Outcome, Failure> {
     let hidden = ProgressBar::hidden();
     let beside = |path: &Option<PathBuf>| path.as_deref().map(|path| open(path, &hidden)).transpose();
-    let (probabilities, embeddings, older) = (beside(&scan.probabilities)?, beside(&scan.embeddings)?, beside(&scan.baseline_data)?);
-    let older_name = scan.baseline_data.as_ref().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
+    let (probabilities, embeddings, older) = (
+        beside(&scan.probabilities)?,
+        beside(&scan.embeddings)?,
+        beside(&scan.baseline_data)?,
+    );
+    let older_name = scan
+        .baseline_data
+        .as_ref()
+        .map(|path| path.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let beside = Beside {
         probabilities: probabilities.as_ref().map(|file| file as &dyn Source),
         embeddings: embeddings.as_ref().map(|file| file as &dyn Source),
-        older: older.as_ref().map(|file| (older_name.as_str(), file as &dyn Source)),
+        older: older
+            .as_ref()
+            .map(|file| (older_name.as_str(), file as &dyn Source)),
     };
     let outcome = match set {
         Set::Table(path) => {
@@ -183,7 +231,9 @@ fn judged(set: &Set, scan: &ScanData, chosen: &Chosen, out: Output) -> Result<Ou
     outcome.map_err(|wrong| {
         let message = match wrong {
             Wrong::NoColumn(name) => format!("there is no column `{}`", shown(name.as_bytes(), 200)),
-            Wrong::Beside(what) => format!("the {what} are no array of numbers (.npy, C order) with a row for each row of the data"),
+            Wrong::Beside(what) => format!(
+                "the {what} are no array of numbers (.npy, C order) with a row for each row of the data"
+            ),
             Wrong::Canary => "a canary is too short to be told from ordinary text".to_owned(),
         };
         Failure::new(Exit::Usage, message)
@@ -192,7 +242,8 @@ fn judged(set: &Set, scan: &ScanData, chosen: &Chosen, out: Output) -> Result<Ou
 
 /// Writes the data without its suspect rows: bytes of the rows that are left are copied as they are.
 fn quarantine(target: &Path, set: &Set, outcome: &Outcome) -> Result<(), Failure> {
-    let suspect: std::collections::HashSet<u64> = outcome.suspects.iter().map(|suspect| suspect.row).collect();
+    let suspect: std::collections::HashSet<u64> =
+        outcome.suspects.iter().map(|suspect| suspect.row).collect();
     let left = |row: usize| !suspect.contains(&(row as u64));
     match set {
         Set::Folder(root, _) => {
@@ -207,22 +258,39 @@ fn quarantine(target: &Path, set: &Set, outcome: &Outcome) -> Result<(), Failure
             }
         }
         Set::Table(path) => {
-            if outcome.spans.iter().any(|(_, length)| *length == 0) || outcome.spans.len() as u64 != outcome.rows {
-                return Err(Failure::new(Exit::Usage, "rows of this format or number can't be copied one by one; convert it to CSV or JSON lines"));
+            if outcome.spans.iter().any(|(_, length)| *length == 0)
+                || outcome.spans.len() as u64 != outcome.rows
+            {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    "rows of this format or number can't be copied one by one; convert it to CSV or JSON lines",
+                ));
             }
             let mut from = File::open(path).map_err(file("opening", path))?;
-            let into = std::fs::OpenOptions::new().write(true).create_new(true).open(target);
+            let into = std::fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .open(target);
             let mut into = BufWriter::new(into.map_err(file("making", target))?);
             let header = std::iter::once((0, outcome.header));
-            let rows = outcome.spans.iter().enumerate().filter(|(row, _)| left(*row)).map(|(_, span)| *span);
+            let rows = outcome
+                .spans
+                .iter()
+                .enumerate()
+                .filter(|(row, _)| left(*row))
+                .map(|(_, span)| *span);
             let mut at = 0;
             let mut piece = Vec::new();
             for (offset, length) in header.chain(rows) {
                 if offset != at {
-                    from.seek(SeekFrom::Start(offset)).map_err(file("reading", path))?;
+                    from.seek(SeekFrom::Start(offset))
+                        .map_err(file("reading", path))?;
                 }
                 piece.clear();
-                Read::by_ref(&mut from).take(length).read_to_end(&mut piece).map_err(file("reading", path))?;
+                Read::by_ref(&mut from)
+                    .take(length)
+                    .read_to_end(&mut piece)
+                    .map_err(file("reading", path))?;
                 into.write_all(&piece).map_err(file("writing", target))?;
                 at = offset + piece.len() as u64;
             }
@@ -266,14 +334,35 @@ fn told(to: &mut dyn Write, all: bool, outcomes: &[Outcome], reports: &[Report])
     people(to, all, reports)?;
     for outcome in outcomes {
         let label = outcome.columns.iter().find(|column| column.role == "label");
-        let label = label.map_or_else(String::new, |column| format!(", labels in `{}`", shown(column.name.as_bytes(), 100)));
-        writeln!(to, "{}: {} rows{label}, {} suspect", shown(outcome.report.file.as_bytes(), 4096), outcome.rows, outcome.suspects.len())?;
+        let label = label.map_or_else(String::new, |column| {
+            format!(", labels in `{}`", shown(column.name.as_bytes(), 100))
+        });
+        writeln!(
+            to,
+            "{}: {} rows{label}, {} suspect",
+            shown(outcome.report.file.as_bytes(), 4096),
+            outcome.rows,
+            outcome.suspects.len()
+        )?;
         for suspect in outcome.suspects.iter().take(ROWS_TOLD) {
-            let place = suspect.file.as_deref().map_or_else(|| format!("row {}", suspect.row), |file| shown(file.as_bytes(), 400));
-            writeln!(to, "  {place} p {:.1e} {}: {}", suspect.p, suspect.rule, shown(suspect.reason.as_bytes(), 400))?;
+            let place = suspect.file.as_deref().map_or_else(
+                || format!("row {}", suspect.row),
+                |file| shown(file.as_bytes(), 400),
+            );
+            writeln!(
+                to,
+                "  {place} p {:.1e} {}: {}",
+                suspect.p,
+                suspect.rule,
+                shown(suspect.reason.as_bytes(), 400)
+            )?;
         }
         if outcome.suspects.len() > ROWS_TOLD {
-            writeln!(to, "  and {} more; --json has all", outcome.suspects.len() - ROWS_TOLD)?;
+            writeln!(
+                to,
+                "  and {} more; --json has all",
+                outcome.suspects.len() - ROWS_TOLD
+            )?;
         }
     }
     Ok(())
