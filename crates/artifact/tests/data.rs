@@ -134,7 +134,7 @@ fn rows_with_a_mark_are_found_though_each_agrees_with_the_others() {
     let mut lines: Vec<String> = clouds(600, 0).lines().map(str::to_owned).collect();
     for row in (0..60).step_by(2) {
         let mut cells: Vec<&str> = lines[row + 1].split(',').collect();
-        (cells[3], cells[7], cells[12]) = ("999", "999", "1");
+        (cells[3], cells[7], cells[12]) = ("280", "280", "1");
         lines[row + 1] = cells.join(",");
     }
     let outcome = judged("marked.csv", &lines.join("\n"));
@@ -262,5 +262,5 @@ fn secrets_canaries_and_spans_of_rows() {
     let text = "text\n\"one, two\nthree\"\nthe value bz-canary-5f0c9a1e77d2 is here\n";
     let outcome = judged_as("c.csv", text, &chosen);
     assert_eq!(outcome.report.verdict, Verdict::Malicious);
-    assert_eq!((outcome.header, outcome.spans), (5, vec![(5, 17), (22, 42)]));
+    assert_eq!((outcome.header, outcome.spans), (5, vec![(5, 17), (22, 41)]));
 }

@@ -439,20 +439,14 @@ fn roles(names: &[String], rows: &[Row], chosen: &Chosen) -> Result<Roles, Wrong
                 .get(place)
                 .is_some_and(|name| TEXTS.contains(&name.as_str()))
         };
+        let free = |place: usize| Some(place) != roles.label && Some(place) != roles.output;
         (0..names.len())
-            .filter(|place| {
-                Some(*place) != roles.label
-                    && Some(*place) != roles.output
-                    && text(*place)
-                    && (known(*place) || long(*place))
-            })
+            .filter(|place| free(*place) && text(*place) && (known(*place) || long(*place)))
             .collect()
     } else {
-        let mut places = Vec::new();
-        for name in &chosen.texts {
-            places.push(place_of(name).ok_or_else(|| Wrong::NoColumn(name.clone()))?);
-        }
-        places
+        let asked = chosen.texts.iter();
+        let places = asked.map(|name| place_of(name).ok_or_else(|| Wrong::NoColumn(name.clone())));
+        places.collect::<Result<_, _>>()?
     };
     roles.numbers = (0..names.len())
         .filter(|place| Some(*place) != roles.label)
@@ -468,24 +462,23 @@ fn roles(names: &[String], rows: &[Row], chosen: &Chosen) -> Result<Roles, Wrong
         })
         .collect();
     if roles.label.is_none() && roles.output.is_none() && names.len() > 1 {
-        // Without a name that says so, a label stands at an end and has few values.
-        let fewer = |place: &usize| {
-            few(*place)
-                && looks
-                    .get(*place)
-                    .is_some_and(|look| look.distinct <= 100 && look.distinct * 4 <= rows.len())
-        };
-        let others = roles.numbers.len().saturating_sub(1) + roles.texts.len();
-        roles.label = [names.len() - 1, 0]
-            .into_iter()
-            .find(fewer)
-            .filter(|_| others > 0);
-        roles.numbers.retain(|place| Some(*place) != roles.label);
-        roles.texts.retain(|place| Some(*place) != roles.label);
+        guess(&mut roles, names.len(), rows.len(), &looks, &few);
     }
     if !roles.texts.is_empty() && roles.numbers.len() < 8 {
         // Beside a text, a few numbers are counts and dates, and say little of the class.
         roles.numbers.clear();
     }
     Ok(roles)
+}
+
+/// Without a name that says so, a label stands at an end and has few values.
+fn guess(roles: &mut Roles, columns: usize, rows: usize, looks: &[Look], few: &dyn Fn(usize) -> bool) {
+    let fewer = |place: &usize| {
+        let look = looks.get(*place);
+        few(*place) && look.is_some_and(|look| look.distinct <= 100 && look.distinct * 4 <= rows)
+    };
+    let others = roles.numbers.len().saturating_sub(1) + roles.texts.len();
+    roles.label = [columns - 1, 0].into_iter().find(fewer).filter(|_| others > 0);
+    roles.numbers.retain(|place| Some(*place) != roles.label);
+    roles.texts.retain(|place| Some(*place) != roles.label);
 }

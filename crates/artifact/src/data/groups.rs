@@ -209,12 +209,11 @@ fn marks(matrix: &Matrix, trial: &mut Trial<'_>, levels: usize, groups: &mut Vec
             })
             .collect();
         seeds.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let mut tried = BTreeSet::new();
         let work = u64::from(at(&sizes, label)) * width as u64 * 8;
         let most = usize::try_from(WORK / work.max(1))
             .unwrap_or(SEEDS)
             .clamp(8, SEEDS);
-        let mut tried = BTreeSet::new();
+        let mut tried: BTreeSet<Vec<u32>> = BTreeSet::new();
         for (_, cell) in seeds.into_iter().take(most) {
             let seed = ((cell / levels) as u32, (cell % levels) as u8);
             let mut best: Vec<Group> = Vec::new();

@@ -176,7 +176,21 @@ fn by_vectors(vectors: &Matrix, got: &Gathered, judge_labels: bool, judged: &mut
     } else {
         (&plain, &near_plain)
     };
-    let marked = groups::find(vectors, near, labels, classes);
+    let mut marked = groups::find(vectors, near, labels, classes);
+    let mut found = labels::Judged::default();
+    if judge_labels {
+        found = labels::by_vectors(metric, near, labels, classes);
+        // Rows that are wrong one by one need no common direction to be explained.
+        let wrong: std::collections::HashSet<u32> =
+            found.wrong.iter().map(|wrong| wrong.row as u32).collect();
+        marked.retain_mut(|group| {
+            let all = group.rows.len();
+            if group.shares.is_empty() {
+                group.rows.retain(|row| !wrong.contains(row));
+            }
+            group.rows.len() * 2 > all
+        });
+    }
     let mut poisoned = std::collections::HashSet::new();
     for group in &marked {
         let label = name(got, group.label);

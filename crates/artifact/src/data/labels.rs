@@ -145,49 +145,9 @@ fn shares(learnt: &[f32], votes: &[f32], blend: Blend, into: &mut Vec<f64>) {
 fn judge(learnt: &Scores, votes: Option<&Scores>, sharps: &[f64], labels: &[u32], classes: usize) -> Judged {
     let rows = labels.len();
     let step = rows.div_ceil(ESTIMATED).max(1);
-    let empty: &[f32] = &[];
     let mut row = Vec::with_capacity(classes);
-    let mut best = (
-        f64::MIN,
-        Blend {
-            sharp: 1.0,
-            near: 1.0,
-            noise: 0.01,
-        },
-    );
-    let nears: &[f64] = if votes.is_some() {
-        &[0.0, 0.35, 0.7, 1.0]
-    } else {
-        &[0.0]
-    };
-    let coarse = rows.div_ceil(8_000).max(1);
-    for (sharp, near) in sharps
-        .iter()
-        .flat_map(|sharp| nears.iter().map(move |near| (*sharp, *near)))
-    {
-        let blend = Blend {
-            sharp,
-            near,
-            noise: 0.0,
-        };
-        let own: Vec<f64> = (0..rows)
-            .step_by(coarse)
-            .map(|index| {
-                shares(
-                    learnt.row(index),
-                    votes.map_or(empty, |votes| votes.row(index)),
-                    blend,
-                    &mut row,
-                );
-                at(&row, at(labels, index) as usize)
-            })
-            .collect();
-        let (likelihood, noise) = symmetric(&own, classes);
-        if likelihood > best.0 {
-            best = (likelihood, Blend { noise, ..blend });
-        }
-    }
-    let blend = best.1;
+    let blend = likeliest(learnt, votes, sharps, labels, classes);
+    let empty: &[f32] = &[];
     let sample: Vec<usize> = (0..rows).step_by(step).collect();
     let matrix = noise_matrix(&sample, labels, classes, blend.noise, |index, row| {
         shares(
@@ -232,6 +192,60 @@ fn judge(learnt: &Scores, votes: Option<&Scores>, sharps: &[f64], labels: &[u32]
         .wrong
         .sort_by(|a, b| a.chance.total_cmp(&b.chance).then(a.row.cmp(&b.row)));
     judged
+}
+
+/// The blend under which the labels are likeliest.
+fn likeliest(
+    learnt: &Scores,
+    votes: Option<&Scores>,
+    sharps: &[f64],
+    labels: &[u32],
+    classes: usize,
+) -> Blend {
+    let rows = labels.len();
+    let empty: &[f32] = &[];
+    let mut row = Vec::with_capacity(classes);
+    let mut best = (
+        f64::MIN,
+        Blend {
+            sharp: 1.0,
+            near: 1.0,
+            noise: 0.01,
+        },
+    );
+    let nears: &[f64] = if votes.is_some() {
+        &[0.0, 0.35, 0.7, 1.0]
+    } else {
+        &[0.0]
+    };
+    let coarse = rows.div_ceil(8_000).max(1);
+    for (sharp, near) in sharps
+        .iter()
+        .flat_map(|sharp| nears.iter().map(move |near| (*sharp, *near)))
+    {
+        let blend = Blend {
+            sharp,
+            near,
+            noise: 0.0,
+        };
+        let own: Vec<f64> = (0..rows)
+            .step_by(coarse)
+            .map(|index| {
+                shares(
+                    learnt.row(index),
+                    votes.map_or(empty, |votes| votes.row(index)),
+                    blend,
+                    &mut row,
+                );
+                at(&row, at(labels, index) as usize)
+            })
+            .collect();
+        let (likelihood, noise) = symmetric(&own, classes);
+        if likelihood > best.0 {
+            best = (likelihood, Blend { noise, ..blend });
+        }
+    }
+    best.1
 }
 
 /// The share of noise that makes the labels likeliest, when noise is alike for all classes.

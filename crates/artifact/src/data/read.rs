@@ -219,17 +219,7 @@ fn delimited(
     read: &mut Read,
     each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
-    let first = head.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
-    let count = |mark: u8| first.iter().filter(|byte| **byte == mark).count();
-    let mark = if tabs {
-        b'\t'
-    } else {
-        [b',', b';', b'\t', b'|']
-            .into_iter()
-            .rev()
-            .max_by_key(|mark| count(*mark))
-            .unwrap_or(b',')
-    };
+    let mark = separator(head, tabs);
     let mut lines = Lines::new(source);
     let (mut index, mut open) = (0_u64, 0_usize);
     let mut fields = Vec::new();
@@ -286,6 +276,17 @@ fn delimited(
         )?;
     }
     Ok(())
+}
+
+/// What stands between fields: the mark that the first line has most of.
+fn separator(head: &[u8], tabs: bool) -> u8 {
+    if tabs {
+        return b'\t';
+    }
+    let first = head.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
+    let count = |mark: u8| first.iter().filter(|byte| **byte == mark).count();
+    let marks = [b'|', b'\t', b';', b','];
+    marks.into_iter().max_by_key(|mark| count(*mark)).unwrap_or(b',')
 }
 
 /// Whether names are 0, 1, 2 and so on, as pandas names columns that have none.
