@@ -338,7 +338,9 @@ fn outcome(
     for suspect in &mut suspects {
         suspect.file = files.get(suspect.row as usize).cloned();
     }
-    notes.findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+    notes
+        .findings
+        .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let mut report = Report {
         file: name.to_owned(),
         bytes,

@@ -417,13 +417,16 @@ fn roles(names: &[String], rows: &[Row], chosen: &Chosen) -> Result<Roles, Wrong
                 && look.words <= look.texts * 5
         })
     };
-    let mut roles = Roles::default();
-    roles.label = match &chosen.label {
+    let label = match &chosen.label {
         Some(name) => Some(place_of(name).ok_or_else(|| Wrong::NoColumn(name.clone()))?),
         None => LABELS
             .iter()
             .filter_map(|name| place_of(name))
             .find(|place| few(*place)),
+    };
+    let mut roles = Roles {
+        label,
+        ..Roles::default()
     };
     let text = |place: usize| looks.get(place).is_some_and(|look| look.texts * 2 > look.numbers);
     let long = |place: usize| looks.get(place).is_some_and(|look| look.words >= look.texts * 3);

@@ -233,6 +233,9 @@ fn marks(matrix: &Matrix, trial: &mut Trial<'_>, levels: usize, groups: &mut Vec
     }
 }
 
+/// Rows, and the places and rounded values that they share.
+type Stage = (Vec<u32>, Vec<(u32, u8)>);
+
 /// The rows of a class that have the seed's value at its place, and then, step by step, whatever else most of those
 /// share and others lack.
 fn grown(
@@ -242,7 +245,7 @@ fn grown(
     labels: &[u32],
     label: u32,
     seed: (u32, u8),
-) -> Vec<(Vec<u32>, Vec<(u32, u8)>)> {
+) -> Vec<Stage> {
     let value = |row: u32, place: u32| at(values, row as usize * width + place as usize);
     let class: Vec<u32> = (0..labels.len() as u32)
         .filter(|row| at(labels, *row as usize) == label)

@@ -177,12 +177,12 @@ fn by_vectors(vectors: &Matrix, got: &Gathered, judge_labels: bool, judged: &mut
         (&plain, &near_plain)
     };
     let mut marked = groups::find(vectors, near, labels, classes);
-    let mut found = labels::Judged::default();
+    let mut found = None;
     if judge_labels {
-        found = labels::by_vectors(metric, near, labels, classes);
+        let judged = labels::by_vectors(metric, near, labels, classes);
         // Rows that are wrong one by one need no common direction to be explained.
-        let wrong: std::collections::HashSet<u32> =
-            found.wrong.iter().map(|wrong| wrong.row as u32).collect();
+        let wrong = judged.wrong.iter().map(|wrong| wrong.row as u32);
+        let wrong: std::collections::HashSet<u32> = wrong.collect();
         marked.retain_mut(|group| {
             let all = group.rows.len();
             if group.shares.is_empty() {
@@ -190,6 +190,7 @@ fn by_vectors(vectors: &Matrix, got: &Gathered, judge_labels: bool, judged: &mut
             }
             group.rows.len() * 2 > all
         });
+        found = Some(judged);
     }
     let mut poisoned = std::collections::HashSet::new();
     for group in &marked {
