@@ -192,8 +192,24 @@ fn by_vectors(vectors: &Matrix, got: &Gathered, judge_labels: bool, judged: &mut
         });
         found = Some(judged);
     }
+    let poisoned = told_groups(&marked, got, judged, notes);
+    if let Some(mut found) = found {
+        found
+            .wrong
+            .retain(|wrong| !poisoned.contains(&(wrong.row as u32)));
+        wrong_labels(&found, got, judged, notes);
+    }
+}
+
+/// Tells of groups; which rows they have.
+fn told_groups(
+    marked: &[groups::Group],
+    got: &Gathered,
+    judged: &mut Judged,
+    notes: &mut Notes,
+) -> std::collections::HashSet<u32> {
     let mut poisoned = std::collections::HashSet::new();
-    for group in &marked {
+    for group in marked {
         let label = name(got, group.label);
         let (rule, shares): (&'static Rule, String) = if group.shares.is_empty() {
             (
@@ -235,13 +251,7 @@ fn by_vectors(vectors: &Matrix, got: &Gathered, judge_labels: bool, judged: &mut
             });
         }
     }
-    if judge_labels {
-        let mut found = labels::by_vectors(metric, near, labels, classes);
-        found
-            .wrong
-            .retain(|wrong| !poisoned.contains(&(wrong.row as u32)));
-        wrong_labels(&found, got, judged, notes);
-    }
+    poisoned
 }
 
 fn place_name(got: &Gathered, place: u32) -> String {
