@@ -38,6 +38,10 @@ const CORE_MAY_LINK: &[&str] = &[
     "unicode-normalization",
     "unicode-security",
     "zeroize",
+    // Pictures of data sets, decoded from bytes to bytes.
+    "zune-core",
+    "zune-jpeg",
+    "zune-png",
 ];
 
 /// Checks every workspace package.

@@ -404,10 +404,7 @@ fn look(rows: &[Row], place: usize) -> Look {
 fn roles(names: &[String], rows: &[Row], chosen: &Chosen) -> Result<Roles, Wrong> {
     let looks: Vec<Look> = (0..names.len()).map(|place| look(rows, place)).collect();
     let lower: Vec<String> = names.iter().map(|name| name.trim().to_lowercase()).collect();
-    let place_of = |name: &str| {
-        let exact = names.iter().position(|there| there == name);
-        exact.or_else(|| lower.iter().position(|there| *there == name.to_lowercase()))
-    };
+    let place_of = |name: &str| place_of(names, &lower, name);
     let few = |place: usize| {
         looks.get(place).is_some_and(|look| {
             look.distinct <= CLASSES_MAX
@@ -424,13 +421,13 @@ fn roles(names: &[String], rows: &[Row], chosen: &Chosen) -> Result<Roles, Wrong
             .filter_map(|name| place_of(name))
             .find(|place| few(*place)),
     };
+    let text = |place: usize| looks.get(place).is_some_and(|look| look.texts * 2 > look.numbers);
+    let long = |place: usize| looks.get(place).is_some_and(|look| look.words >= look.texts * 3);
     let mut roles = Roles {
         label,
         ..Roles::default()
     };
-    let text = |place: usize| looks.get(place).is_some_and(|look| look.texts * 2 > look.numbers);
-    let long = |place: usize| looks.get(place).is_some_and(|look| look.words >= look.texts * 3);
-    if roles.label.is_none() {
+    if label.is_none() {
         roles.output = OUTPUTS
             .iter()
             .filter_map(|name| place_of(name))
@@ -484,4 +481,10 @@ fn guess(roles: &mut Roles, columns: usize, rows: usize, looks: &[Look], few: &d
     roles.label = [columns - 1, 0].into_iter().find(fewer).filter(|_| others > 0);
     roles.numbers.retain(|place| Some(*place) != roles.label);
     roles.texts.retain(|place| Some(*place) != roles.label);
+}
+
+/// A column by its name, whatever the case if that fails.
+fn place_of(names: &[String], lower: &[String], name: &str) -> Option<usize> {
+    let exact = names.iter().position(|there| there == name);
+    exact.or_else(|| lower.iter().position(|there| *there == name.to_lowercase()))
 }
