@@ -1,0 +1,266 @@
+//! Masking and restoring of text that comes in pieces.
+//!
+//! Both decide at places that the text alone determines, and hold back what is not decided yet; so the bytes they give
+//! do not depend on how the text was cut. A restorer holds back less than one token. A masker works on stretches that
+//! end at a line or a space, and looks at each with its neighbour, so that a value over their border is still found; a
+//! value longer than a stretch and the part of the next that is looked at is found only if its detector finds a part.
+
+use std::ops::Range;
+
+use bartizan_types::Timestamp;
+
+use crate::{
+    Kind, Shape, Vault,
+    token::{Look, look},
+};
+
+/// A value that a detector found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its bytes in the text.
+    pub range: Range<usize>,
+    /// Its kind.
+    pub kind: Kind,
+    /// What it is to be stood in for by.
+    pub shape: Shape,
+}
+
+/// A text with each value that was found replaced by what `replace` gives for it. Ranges that overlap are taken as one,
+/// under the kind of the first; what is out of bounds or cuts a character is widened to whole characters.
+pub fn mask(text: &str, found: &[Found], mut replace: impl FnMut(&Found, &str) -> String) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for found in joined(text, found) {
+        out.push_str(text.get(at..found.range.start).unwrap_or_default());
+        out.push_str(&replace(&found, text.get(found.range.clone()).unwrap_or_default()));
+        at = found.range.end;
+    }
+    out.push_str(text.get(at..).unwrap_or_default());
+    out
+}
+
+fn joined(text: &str, found: &[Found]) -> Vec<Found> {
+    let mut all: Vec<Found> = found
+        .iter()
+        .filter_map(|found| {
+            let start = text.floor_char_boundary(found.range.start.min(text.len()));
+            let end = text.ceil_char_boundary(found.range.end.clamp(start, text.len()));
+            (start < end).then(|| Found {
+                range: start..end,
+                ..found.clone()
+            })
+        })
+        .collect();
+    all.sort_by_key(|found| (found.range.start, std::cmp::Reverse(found.range.end)));
+    let mut out: Vec<Found> = Vec::with_capacity(all.len());
+    for next in all {
+        match out.last_mut() {
+            Some(last) if next.range.start < last.range.end => {
+                last.range.end = last.range.end.max(next.range.end);
+            }
+            _ => out.push(next),
+        }
+    }
+    out
+}
+
+/// Restores tokens in text that comes in pieces.
+#[derive(Debug, Default)]
+pub struct Restorer {
+    held: String,
+    before: Option<char>,
+}
+
+impl Restorer {
+    /// Takes the next piece, and appends to `out` what is decided. `may` rules on each token's kind; one that it refuses
+    /// stays as it is.
+    pub fn push(
+        &mut self,
+        vault: &Vault,
+        piece: &str,
+        now: Timestamp,
+        may: &mut dyn FnMut(&Kind) -> bool,
+        out: &mut String,
+    ) {
+        self.held.push_str(piece);
+        self.run(vault, now, may, out, false);
+    }
+
+    /// Nothing follows: gives what is left.
+    pub fn finish(
+        &mut self,
+        vault: &Vault,
+        now: Timestamp,
+        may: &mut dyn FnMut(&Kind) -> bool,
+        out: &mut String,
+    ) {
+        self.run(vault, now, may, out, true);
+        self.before = None;
+    }
+
+    /// Bytes held back.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    fn run(
+        &mut self,
+        vault: &Vault,
+        now: Timestamp,
+        may: &mut dyn FnMut(&Kind) -> bool,
+        out: &mut String,
+        last: bool,
+    ) {
+        let held = std::mem::take(&mut self.held);
+        let (mut copied, mut skip) = (0, 0);
+        for (at, c) in held.char_indices() {
+            if at < skip {
+                self.before = Some(c);
+                continue;
+            }
+            let rest = held.as_bytes().get(at..).unwrap_or_default();
+            match look(rest, self.before, last) {
+                Look::No => {}
+                Look::More => {
+                    out.push_str(held.get(copied..at).unwrap_or_default());
+                    self.held = held.get(at..).unwrap_or_default().to_owned();
+                    return;
+                }
+                Look::Token { core, whole } => {
+                    skip = at + whole;
+                    let name = held.get(at..at + core).unwrap_or_default();
+                    if let Some(found) = vault.named(name, now).filter(|found| may(found.kind)) {
+                        out.push_str(held.get(copied..at).unwrap_or_default());
+                        out.push_str(found.value);
+                        copied = skip;
+                    }
+                }
+            }
+            self.before = Some(c);
+        }
+        out.push_str(held.get(copied..).unwrap_or_default());
+    }
+}
+
+/// A stretch ends at the first line end behind so many bytes, or the first space behind more.
+const LINE: usize = 64;
+const SPACE: usize = 256;
+/// Where neither comes, it ends here all the same.
+const HARD: usize = 4096;
+/// A key block is not cut before so many bytes.
+const BLOCK: usize = 16 << 10;
+
+/// Masks values in text that comes in pieces.
+#[derive(Debug, Default)]
+pub struct Masker {
+    /// What is not given yet: the stretch in question, and what follows it.
+    held: String,
+    /// Where the first stretch in `held` ends, once that is known.
+    first: Option<usize>,
+}
+
+impl Masker {
+    /// Takes the next piece, and appends to `out` what is decided. `detect` finds values in a text; `replace` gives what
+    /// stands in for one.
+    pub fn push(
+        &mut self,
+        piece: &str,
+        detect: &mut dyn FnMut(&str) -> Vec<Found>,
+        replace: &mut dyn FnMut(&Found, &str) -> String,
+        out: &mut String,
+    ) {
+        self.held.push_str(piece);
+        loop {
+            let from = self.first.unwrap_or(0);
+            let Some(end) = self.held.get(from..).and_then(cut).map(|length| from + length) else {
+                return;
+            };
+            match self.first {
+                None => self.first = Some(end),
+                Some(first) => {
+                    // Two stretches are whole: the first can be given, with whatever reaches over its end.
+                    let window = self.held.get(..end).unwrap_or_default();
+                    let found = joined(window, &detect(window));
+                    let upto = give(window, first, &found, replace, out);
+                    self.held.drain(..upto);
+                    self.first = (end > upto).then_some(end - upto);
+                }
+            }
+        }
+    }
+
+    /// Nothing follows: gives what is left.
+    pub fn finish(
+        &mut self,
+        detect: &mut dyn FnMut(&str) -> Vec<Found>,
+        replace: &mut dyn FnMut(&Found, &str) -> String,
+        out: &mut String,
+    ) {
+        let held = std::mem::take(&mut self.held);
+        self.first = None;
+        out.push_str(&mask(&held, &detect(&held), |found, value| replace(found, value)));
+    }
+
+    /// Bytes held back.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+}
+
+/// Gives a window's text up to `first`, or up to the end of a value that reaches over it. Gives where that is.
+fn give(
+    window: &str,
+    first: usize,
+    found: &[Found],
+    replace: &mut dyn FnMut(&Found, &str) -> String,
+    out: &mut String,
+) -> usize {
+    let mut at = 0;
+    for found in found.iter().filter(|found| found.range.start < first) {
+        out.push_str(window.get(at..found.range.start).unwrap_or_default());
+        out.push_str(&replace(found, window.get(found.range.clone()).unwrap_or_default()));
+        at = found.range.end;
+    }
+    if at < first {
+        out.push_str(window.get(at..first).unwrap_or_default());
+        at = first;
+    }
+    at
+}
+
+/// Where the stretch at the start of a text ends, if the text shows that already. It depends on no byte behind.
+fn cut(text: &str) -> Option<usize> {
+    let block = block(text);
+    for (at, c) in text.char_indices() {
+        let end = at + c.len_utf8();
+        let ends = match c {
+            '\n' => end >= LINE,
+            ' ' | '\t' => end >= SPACE,
+            _ => end >= HARD,
+        };
+        if ends && !block.as_ref().is_some_and(|block| end > block.start && end < block.end) {
+            return Some(end);
+        }
+    }
+    None
+}
+
+/// The key block that begins in a text's first stretch, as far as it goes.
+fn block(text: &str) -> Option<Range<usize>> {
+    const FIRST: &str = "-----BEGIN ";
+    let start = text
+        .get(..text.floor_char_boundary(HARD))
+        .and_then(|head| head.find(FIRST))?;
+    let most = start + BLOCK;
+    let rest = text.get(start..).unwrap_or_default();
+    let end = rest
+        .find("-----END ")
+        .and_then(|last| Some(last + rest.get(last..)?.find('\n')?))
+        .map_or(most, |line| start + line + 1);
+    Some(start..end.min(most))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+use bartizan_types::Secret;
+use proptest::prelude::*;
+
+use super::*;
+use crate::Bounds;
+
+fn vault() -> Vault {
+    Vault::new("session", Secret::new([7; 32]), Bounds::default())
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_unix_micros(1_000)
+}
+
+/// Cuts a text at character boundaries after the given lengths, in turn.
+fn pieces<'t>(text: &'t str, lengths: &[usize]) -> Vec<&'t str> {
+    let mut rest = text;
+    let mut out = Vec::new();
+    for length in lengths.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let at = rest.ceil_char_boundary((*length).max(1).min(rest.len()));
+        let (piece, left) = rest.split_at(at);
+        out.push(piece);
+        rest = left;
+    }
+    out
+}
+
+fn restored(vault: &Vault, pieces: &[&str], may: bool) -> String {
+    let mut restorer = Restorer::default();
+    let mut out = String::new();
+    for piece in pieces {
+        restorer.push(vault, piece, now(), &mut |_| may, &mut out);
+        assert!(restorer.held() <= crate::token::LONGEST + 1, "it holds back no more than a token");
+    }
+    restorer.finish(vault, now(), &mut |_| may, &mut out);
+    out
+}
+
+/// Finds `<…>` and runs of digits, so that values of any length and of two kinds that overlap are tried.
+fn detect(text: &str) -> Vec<Found> {
+    let mut found = Vec::new();
+    let mut open = None;
+    let mut digits: Option<usize> = None;
+    for (at, c) in text.char_indices().chain([(text.len(), ' ')]) {
+        match (c, open) {
+            ('<', _) => open = Some(at),
+            ('>', Some(start)) => {
+                found.push((start..at + 1, "secret"));
+                open = None;
+            }
+            _ => {}
+        }
+        match (c.is_ascii_digit(), digits) {
+            (true, None) => digits = Some(at),
+            (false, Some(start)) => {
+                if at - start >= 4 {
+                    found.push((start..at, "card"));
+                }
+                digits = None;
+            }
+            _ => {}
+        }
+    }
+    found
+        .into_iter()
+        .map(|(range, kind)| Found {
+            range,
+            kind: Kind::new(kind).unwrap(),
+            shape: Shape::Token,
+        })
+        .collect()
+}
+
+fn masked(pieces: &[&str]) -> String {
+    let mut masker = Masker::default();
+    let mut out = String::new();
+    let mut replace = |found: &Found, value: &str| format!("[{}:{}]", found.kind, value.len());
+    for piece in pieces {
+        masker.push(piece, &mut detect, &mut replace, &mut out);
+    }
+    masker.finish(&mut detect, &mut replace, &mut out);
+    out
+}
+
+#[test]
+fn a_value_over_a_stretch_s_end_is_masked_whole() {
+    let line = "word ".repeat(12);
+    let text = format!("{line}\n{line}<first\nsecond>{line}\n{line}12345\n");
+    let out = masked(&[&text]);
+    assert!(out.contains("[secret:14]") && out.contains("[card:5]"), "{out}");
+    assert!(!out.contains("second") && !out.contains("12345"));
+    // A key block is one stretch, however many lines it has.
+    let block = format!("-----BEGIN PRIVATE KEY-----\n{}-----END PRIVATE KEY-----\n", "abcdefgh\n".repeat(300));
+    assert_eq!(cut(&block), Some(block.len()));
+    assert_eq!(cut(&block[..block.len() - 1]), None);
+}
+
+#[test]
+fn a_masker_streams() {
+    let mut masker = Masker::default();
+    let mut out = String::new();
+    let line = format!("{}\n", "word ".repeat(15));
+    for at in 0..50 {
+        masker.push(&line, &mut detect, &mut |_, _| String::new(), &mut out);
+        assert!(masker.held() <= 2 * line.len(), "line {at}: {} are held", masker.held());
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_split_of_tokens_restores_the_same(
+        values in prop::collection::vec("[a-zA-Z0-9@. é]{1,20}", 1..4),
+        between in prop::collection::vec("[ -~é\n]{0,30}", 4),
+        lengths in prop::collection::vec(1_usize..40, 1..6),
+        mail in any::<bool>(), may in any::<bool>(),
+    ) {
+        let mut vault = vault();
+        let shape = if mail { Shape::Email } else { Shape::Token };
+        let kind = Kind::new("email").unwrap();
+        let mut text = String::new();
+        for (value, between) in values.iter().zip(&between) {
+            text.push_str(between);
+            text.push_str(&vault.token(&kind, shape, value, now()).unwrap());
+        }
+        text.push_str(&between[3]);
+        let whole = restored(&vault, &[&text], may);
+        prop_assert_eq!(&restored(&vault, &pieces(&text, &lengths), may), &whole);
+        if !may {
+            prop_assert_eq!(whole, text);
+        }
+    }
+
+    #[test]
+    fn a_token_split_anywhere_is_restored(value in "[a-z@.]{1,30}", at in 1_usize..40, iban in any::<bool>()) {
+        let mut vault = vault();
+        let shape = if iban { Shape::Iban } else { Shape::Email };
+        let token = vault.token(&Kind::new("email").unwrap(), shape, &value, now()).unwrap();
+        let text = format!("to {token}, now");
+        let (one, two) = text.split_at(at.min(text.len()));
+        prop_assert_eq!(restored(&vault, &[one, two], true), format!("to {value}, now"));
+    }
+
+    #[test]
+    fn any_split_of_values_masks_the_same(
+        text in "([ -~é\n]{0,60}(<[a-z \n]{1,90}>|[0-9]{4,30}|-----BEGIN K-----\n|-----END K-----\n)?){0,12}",
+        lengths in prop::collection::vec(1_usize..90, 1..6),
+    ) {
+        prop_assert_eq!(masked(&pieces(&text, &lengths)), masked(&[&text]));
+    }
+}
