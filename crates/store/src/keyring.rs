@@ -46,6 +46,8 @@ pub enum Purpose {
     Authority,
     /// The seed of the key that begins chains of delegation.
     Delegations,
+    /// Seals vaults of values behind tokens.
+    Vaults,
 }
 
 impl Purpose {
@@ -63,6 +65,7 @@ impl Purpose {
             Self::Approvals => "approvals",
             Self::Authority => "certificate authority",
             Self::Delegations => "delegations",
+            Self::Vaults => "vaults",
         }
     }
 }

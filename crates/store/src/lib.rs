@@ -19,6 +19,7 @@ mod master;
 mod seal;
 mod secrets;
 mod state;
+mod vaults;
 
 pub use approvals::{ApprovalRows, ApprovalStore};
 pub use backup::{BackedUp, KeepKey, LedgerFiles, Manifest, restore};
@@ -29,6 +30,7 @@ pub use keyring::{Keyring, Purpose};
 pub use master::{MasterKey, MasterKeySource};
 pub use secrets::{SecretInfo, Secrets};
 pub use state::State;
+pub use vaults::VaultStore;
 
 pub use ledger::{
     Damage, Disk, Journal, Ledger, LedgerFault, LedgerOptions, LedgerStats, Medium, MediumFile, OpenCall,
