@@ -88,6 +88,9 @@ pub(crate) enum Verb {
     /// Certificates of workloads, by our own authority
     #[command(subcommand)]
     Identity(Identity),
+    /// Values behind tokens
+    #[command(subcommand)]
+    Vault(Vault),
     /// What is allowed
     #[command(subcommand)]
     Policy(Policy),
@@ -386,6 +389,17 @@ pub(crate) enum Agent {
     Revoke {
         /// The key's prefix (`bz_…`), or an agent's name for all its keys
         key: String,
+    },
+}
+
+/// `vault`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Vault {
+    /// Erase values behind tokens: their tokens stay tokens from then on
+    Erase {
+        /// Those of one agent; without it, all
+        #[arg(long)]
+        agent: Option<String>,
     },
 }
 

@@ -18,7 +18,9 @@ use bartizan_gateway::{
 };
 use bartizan_identity::ApiKeyRecord;
 use bartizan_policy::Policy;
-use bartizan_store::{ApprovalStore, LedgerOptions, MasterKeySource, Purpose, Recovered, StateDir};
+use bartizan_store::{
+    ApprovalStore, LedgerOptions, MasterKeySource, Purpose, Recovered, StateDir, VaultStore,
+};
 use bartizan_types::{Code, Ending, Record, RecordKind, Secret, Timestamp};
 use http::Method;
 use serde_json::json;
@@ -233,6 +235,12 @@ async fn serving(
         state: Arc::clone(&desk.state),
         manifest_seed: desk.keyring.derive(Purpose::Manifests).map_err(link::state)?,
         approvals: ApprovalStore::open(Arc::clone(&desk.state), &desk.keyring).map_err(link::state)?,
+        vaults: settings
+            .gateway
+            .privacy
+            .per_identity
+            .then(|| VaultStore::open(&desk.dir, &desk.keyring).map_err(link::state))
+            .transpose()?,
         spans: Some(spans),
     };
     let address = settings.gateway.listen.address;

@@ -17,6 +17,7 @@ mod scan;
 mod secret;
 mod status;
 mod tools;
+mod vault;
 mod wrap;
 
 use clap::CommandFactory;
@@ -41,6 +42,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Verb::Agent(crate::cli::Agent::Delegate(delegate)) => delegate::run(global, out, delegate).await,
         Verb::Identity(identity) => identity::run(global, out, identity).await,
         Verb::Agent(agent) => agent::run(global, out, agent).await,
+        Verb::Vault(vault) => vault::run(global, out, vault).await,
         Verb::Policy(policy) => policy::run(global, out, policy).await,
         Verb::Tools(tools) => tools::run(global, out, tools).await,
         Verb::Approvals(approvals) => approvals::run(global, out, approvals).await,

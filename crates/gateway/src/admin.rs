@@ -259,6 +259,7 @@ impl Desk {
             }
             ("GET", ["policy"]) => self.policy(),
             ("POST", ["policy", "reload"]) => self.reload().await,
+            ("DELETE", ["vaults"]) => self.erase_vaults(ask).await,
             ("POST", ["backup"]) => self.backup(ask).await,
             ("POST", ["key", "rotate"]) => self.rotate_key(ask).await,
             _ => Err(No::not_found(
@@ -286,6 +287,21 @@ impl Desk {
         let index = self.operation(format!("{what}: `{name}`"), ask).await?;
         act(&self.secrets, name, &value)?;
         Ok(json!({ "name": name, "record": index }))
+    }
+
+    /// Erases values behind tokens: an agent's, or all. What is kept is erased by its owner, so a gateway must run.
+    async fn erase_vaults(&self, ask: &Ask<'_>) -> Answer {
+        let Some(live) = &self.live else {
+            return Err(No::refused("no gateway runs on this state"));
+        };
+        let Some(privacy) = &live.shared.privacy else {
+            return Err(No::not_found("`[privacy]` has no rules, so there are no vaults"));
+        };
+        let agent = ask.value("agent");
+        let whose = agent.map_or_else(|| "all agents".to_owned(), |agent| format!("agent `{agent}`"));
+        let index = self.operation(format!("vaults of {whose} erased"), ask).await?;
+        let (values, kept) = privacy.erase(agent)?;
+        Ok(json!({ "values": values, "kept": kept, "record": index }))
     }
 
     async fn rotate_key(&self, ask: &Ask<'_>) -> Answer {

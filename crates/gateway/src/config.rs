@@ -37,6 +37,97 @@ pub struct Config {
     pub approvals: Approvals,
     /// What coding agents ask by their hooks.
     pub hooks: Hooks,
+    /// What is looked for in content.
+    pub inspect: Inspect,
+    /// What nobody on the way may see.
+    pub privacy: Privacy,
+}
+
+/// What is looked for in content. It all ends in findings; what follows from them, policy says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspect {
+    /// Whether anything is looked at.
+    pub enabled: bool,
+    /// Look for instructions that do not belong, and for hidden text.
+    pub instructions: bool,
+    /// Look for personal data.
+    pub personal: bool,
+    /// Bytes of new text that are looked at in one call.
+    pub bytes_per_call: usize,
+    /// Secrets of the store whose values are planted: nobody has a reason to say one.
+    pub canaries: Vec<String>,
+    /// Domains, with all below them, that addresses may lead to.
+    pub allowed_domains: Vec<String>,
+    /// Files that list domains, IP addresses and hashes of what is known to be a threat.
+    pub threat_lists: Vec<PathBuf>,
+}
+
+impl Default for Inspect {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            instructions: true,
+            personal: true,
+            bytes_per_call: 1 << 20,
+            canaries: Vec::new(),
+            allowed_domains: Vec::new(),
+            threat_lists: Vec::new(),
+        }
+    }
+}
+
+/// What nobody on the way may see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Privacy {
+    /// What is masked on which way; the first rule that fits a value holds.
+    pub rules: Vec<MaskRule>,
+    /// One vault for each identity, kept over restarts, in the place of one for each session.
+    pub per_identity: bool,
+    /// How long a value is held after it was last masked.
+    pub life: Duration,
+    /// Restore tokens in what models answer to agents, where policy permits it.
+    pub answers: bool,
+}
+
+impl Default for Privacy {
+    fn default() -> Self {
+        Self {
+            rules: Vec::new(),
+            per_identity: false,
+            life: Duration::from_secs(24 * 60 * 60),
+            answers: true,
+        }
+    }
+}
+
+/// What is done to values of some kinds on some ways.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaskRule {
+    /// Kinds of values, as findings name them; `secrets` and `personal` are all of their sort.
+    pub kinds: BTreeSet<String>,
+    /// What is done.
+    pub act: MaskAct,
+    /// Models, as `upstream/model`, in requests to which it is done; `*` stands for anything.
+    pub models: Vec<String>,
+    /// Tools, as `server/tool`, in arguments to which it is done.
+    pub tools: Vec<String>,
+    /// It is done in what tools answer to agents.
+    pub results: bool,
+}
+
+/// What is done to a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaskAct {
+    /// A token that can be restored.
+    Tokenise,
+    /// Its kind stands in its place.
+    Redact,
+    /// Stars, but for the last of a long one.
+    Mask,
+    /// A keyed hash.
+    Hash,
+    /// Less exact.
+    Generalise,
 }
 
 /// How humans are asked.

@@ -13,9 +13,11 @@ mod edge;
 mod gate;
 mod handing;
 mod hook;
+mod inspect;
 mod listener;
 mod mcp;
 mod model;
+mod privacy;
 mod rejections;
 mod resource;
 mod room;
@@ -35,7 +37,7 @@ use std::{net::SocketAddr, sync::Arc};
 use arc_swap::ArcSwap;
 use bartizan_identity::{Presented, Registry, Replays, TokenCache};
 use bartizan_policy::Policy;
-use bartizan_store::{ApprovalStore, Ledger, Secrets, State};
+use bartizan_store::{ApprovalStore, Ledger, Secrets, State, VaultStore};
 use bartizan_types::{Code, Principal, Record, RecordKind, Secret, Timestamp};
 use tokio::{
     net::TcpListener,
@@ -48,6 +50,7 @@ pub use approvals::{ApprovalFault, Approvals};
 pub use config::Config;
 pub use directory::{Directory, DirectoryKeys, Domains, IssuerSource, KeysAt, ReloadFault};
 pub use gate::CallSpan;
+pub use inspect::InspectFault;
 pub use mcp::{Labelled, Looked, Manifests, ReviewFault, Standing, StdioFault, pins};
 pub use meters::Meters;
 pub use model::UpstreamStatus;
@@ -76,6 +79,8 @@ pub struct Parts {
     pub manifest_seed: Secret<[u8; 32]>,
     /// Questions to humans, sealed.
     pub approvals: ApprovalStore,
+    /// Vaults of identities, sealed; needed where `[privacy]` keeps them.
+    pub vaults: Option<VaultStore>,
     /// Where finished calls are reported, if anywhere. Full queue: the span is dropped and counted by its reader.
     pub spans: Option<telemetry::Outlet>,
 }
@@ -126,6 +131,9 @@ pub enum StartFault {
         /// Which.
         peer: String,
     },
+    /// Inspection can't start.
+    #[error(transparent)]
+    Inspect(#[from] inspect::InspectFault),
     /// A name in the configuration points nowhere.
     #[error("`{from}` names the upstream `{to}`, which is not configured")]
     UnknownUpstream {
@@ -170,6 +178,8 @@ pub struct Shared {
     mcp: mcp::Hub,
     peers: a2a::Peers,
     hooks: hook::Hooks,
+    inspector: Option<Arc<inspect::Inspector>>,
+    privacy: Option<privacy::Privacy>,
     spans: Option<telemetry::Outlet>,
     stop: watch::Sender<bool>,
 }
@@ -255,6 +265,9 @@ impl Gateway {
         parts.directory.read_files(clock::now());
         let registry = parts.directory.registry(&parts.state)?;
         let approvals = Approvals::open(config.approvals.clone(), parts.approvals, parts.ledger.clone())?;
+        let inspector = inspector(&config.inspect, &parts.secrets)?;
+        let privacy =
+            (!config.privacy.rules.is_empty()).then(|| privacy::Privacy::new(&config.privacy, parts.vaults));
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared {
             policy: ArcSwap::new(parts.policy),
@@ -277,6 +290,8 @@ impl Gateway {
             mcp,
             peers,
             hooks: hook::Hooks::new(&config),
+            inspector,
+            privacy,
             spans: parts.spans,
             stop,
             config,
@@ -294,6 +309,25 @@ impl Gateway {
             tasks,
         })
     }
+}
+
+/// The inspector, with the planted values revealed.
+fn inspector(
+    config: &config::Inspect,
+    secrets: &Secrets,
+) -> Result<Option<Arc<inspect::Inspector>>, StartFault> {
+    if !config.enabled {
+        return Ok(None);
+    }
+    let mut planted = Vec::new();
+    for name in &config.canaries {
+        let missing = || inspect::InspectFault::Missing(name.clone());
+        let value = secrets.reveal(name).ok().flatten().ok_or_else(missing)?;
+        let text = String::from_utf8(value.expose().clone()).map_err(|_| missing())?;
+        planted.push(Secret::new(text));
+    }
+    let values = planted.iter().map(|value| value.expose().as_str());
+    Ok(Some(Arc::new(inspect::Inspector::new(config, values)?)))
 }
 
 /// Records what is wrong with the state it starts from.

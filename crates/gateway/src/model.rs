@@ -11,8 +11,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use aws_lc_rs::digest;
 use bartizan_guard::AnswerFacts;
 use bartizan_types::{
-    Action, Arguments, CallFacts, Code, Digest, Finding, FindingKind, ModelName, Refusal, Resource, Severity,
-    ToolName, UpstreamName,
+    Action, Arguments, CallFacts, CallId, Code, Digest, Finding, FindingKind, ModelName, Refusal, Resource,
+    Severity, ToolName, UpstreamName,
 };
 use bartizan_wire::{
     json::{self, Bounds},
@@ -31,6 +31,8 @@ use crate::{
     clock,
     edge::{self, BodyBounds},
     gate::{Caller, Passage},
+    inspect::{Expected, Looked, Piece, of_answer},
+    privacy::{Change, Towards},
     sessions::{Heard, Traced},
     upstream::{self, Outbound},
 };
@@ -66,6 +68,10 @@ pub(super) struct Asked {
     api: Api,
     /// Who was asked, for calls in the answer that it ran itself.
     upstream: Option<UpstreamName>,
+    /// The model that was asked.
+    resource: Option<Resource>,
+    /// What its answer is held against.
+    expected: Arc<Expected>,
 }
 
 impl Asked {
@@ -104,6 +110,8 @@ pub(crate) async fn call(
         caller: caller.clone(),
         api,
         upstream: None,
+        resource: None,
+        expected: Arc::default(),
     };
     let scanned = json::scan(&body, &asked.bounds(shared.config.limits.body_bytes))
         .map_err(|fault| asked.early(fault.code))?;
@@ -116,12 +124,16 @@ pub(crate) async fn call(
     let heard = Heard::new(scanned.text(), &request);
     asked.caller.session = shared.sessions.converse(&caller.principal, clock::now(), &heard);
     let digest = sha256(&body);
+    let pieces = shared.pieces(scanned);
+    let looked = shared.look(&asked.caller, None, &pieces).await;
+    asked.expected = Arc::new(shared.expected(scanned, &pieces));
     let mut unreachable = None;
     for target in targets {
         asked.upstream = Some(target.upstream.clone());
         side_calls(&asked, &request, &target.upstream, digest).await?;
         let to = target.model.as_ref().unwrap_or(&model).clone();
-        let sent = renamed(&body, &request, target.model.as_ref());
+        let (changes, findings) = masks(&asked, (&target.upstream, &to), &pieces, &looked)?;
+        let sent = changed(&body, &request, changes, target.model.as_ref());
         let outbound = shared
             .routes
             .outbound(
@@ -136,13 +148,14 @@ pub(crate) async fn call(
             model: to,
             upstream: target.upstream.clone(),
         };
+        asked.resource = Some(resource.clone());
         let facts = CallFacts {
-            streaming: request.stream,
             bytes: u64::try_from(body.len()).unwrap_or(u64::MAX),
+            streaming: request.stream,
             digest,
             ..asked.facts(Action::Generate, resource)
         };
-        let evidence = shared.evidence(&asked.caller, facts, Vec::new());
+        let evidence = shared.evidence(&asked.caller, facts, findings);
         let (permit, passage) = shared.enter(evidence, outbound).await?;
         match upstream::send(permit, shared.config.limits.upstream_timeout).await {
             Ok(response) => return come_back(&asked, endpoint, passage, response).await,
@@ -159,12 +172,49 @@ pub(crate) async fn call(
     Err(unreachable.unwrap_or_else(|| asked.early(Code::ModelUnknown)))
 }
 
-/// The body as it came, or with the model's name that the upstream knows.
-fn renamed(body: &Bytes, request: &wire::Request<'_>, alias: Option<&ModelName>) -> Bytes {
-    match alias {
-        None => body.clone(),
-        Some(alias) => Bytes::from(wire::with_model(body, request.model_span.clone(), alias.as_str())),
+/// What changes because this model may not see it, and all that was seen.
+///
+/// # Errors
+/// The refusal, where what has to be masked was not looked at.
+fn masks(
+    asked: &Asked,
+    (upstream, model): (&UpstreamName, &ModelName),
+    pieces: &[Piece<'_>],
+    looked: &Looked,
+) -> Result<(Vec<Change>, Vec<Finding>), Refusal> {
+    let mut findings = looked.findings.clone();
+    let Some(privacy) = &asked.shared.privacy else {
+        return Ok((Vec::new(), findings));
+    };
+    let name = format!("{upstream}/{model}");
+    let edits = privacy
+        .edits(&asked.caller, Towards::Model(&name), pieces, looked)
+        .map_err(|code| asked.early(code))?;
+    findings.extend(edits.findings);
+    Ok((edits.changes, findings))
+}
+
+/// The body as it came, or with what changes: masked values, and the model's name that the upstream knows.
+fn changed(
+    body: &Bytes,
+    request: &wire::Request<'_>,
+    mut changes: Vec<Change>,
+    alias: Option<&ModelName>,
+) -> Bytes {
+    match (changes.as_slice(), alias) {
+        ([], None) => return body.clone(),
+        ([], Some(alias)) => {
+            return Bytes::from(wire::with_model(body, request.model_span.clone(), alias.as_str()));
+        }
+        (_, None) => {}
+        (_, Some(alias)) => {
+            let name = serde_json::Value::from(alias.as_str()).to_string();
+            changes.push((request.model_span.clone(), name));
+        }
     }
+    changes.sort_by_key(|(span, _)| span.start);
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    Bytes::from(json::replace(text, &changes))
 }
 
 /// Something that the request would have the provider do or remember by itself.
@@ -298,7 +348,7 @@ async fn come_back(
         if !plain || endpoint != Endpoint::Generate || !edge::is_event_stream(&head.headers) {
             return Err(passage.failed(Code::UpstreamMalformed));
         }
-        return stream::release(asked.clone(), passage, head, body);
+        return stream::release(asked.clone(), passage, head, body).await;
     }
     let mut room = asked.shared.answers.of(&asked.caller.principal).nothing();
     let read = edge::read(&head.headers, body, BodyBounds::answer(limits), Some(&mut room));
@@ -306,6 +356,8 @@ async fn come_back(
         Ok(read) => read,
         Err(code) => return Err(passage.failed(code)),
     };
+    let mut findings = Vec::new();
+    let mut bytes = bytes;
     if endpoint == Endpoint::Generate {
         let decoded = json::scan(&bytes, &asked.bounds(limits.answer_bytes))
             .and_then(|scanned| wire::decode_answer(asked.api, scanned));
@@ -323,16 +375,42 @@ async fn come_back(
         }
         passage.released.input_tokens = answered.usage.input_tokens;
         passage.released.output_tokens = answered.usage.output_tokens;
+        findings = read_answer(asked, passage.call(), &mut bytes).await;
     }
     let release = passage.answered(AnswerFacts {
         status: Some(head.status.as_u16()),
-        findings: Vec::new(),
+        findings,
     })?;
     passage.released.bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     passage.released.transcript = Some(sha256(&bytes));
     let answer = dressed(&head, &passage, AgentBody::whole(release, bytes).holding(room));
     passage.finish();
     Ok(answer)
+}
+
+/// Looks into a whole answer, and restores in it what policy permits. Gives what was seen.
+async fn read_answer(asked: &Asked, call: CallId, bytes: &mut Bytes) -> Vec<Finding> {
+    let whole = bytes.clone();
+    if asked.shared.inspector.is_none() {
+        return Vec::new();
+    }
+    let Ok(scanned) = json::scan(&whole, &asked.bounds(whole.len())) else {
+        return Vec::new();
+    };
+    let pieces = of_answer(scanned);
+    let mut looked = asked.shared.look(&asked.caller, Some(call), &pieces).await;
+    looked.findings.extend(asked.expected.findings(&pieces));
+    if let Some(resource) = &asked.resource {
+        let surface = asked.api.surface();
+        let edits = asked
+            .shared
+            .restore_answer(&asked.caller, resource, surface, &pieces)
+            .await;
+        if !edits.is_empty() {
+            *bytes = Bytes::from(json::replace(scanned.text(), &edits));
+        }
+    }
+    looked.findings
 }
 
 /// Whether a client could take the body of an error for an answer that we could not read.
@@ -417,6 +495,8 @@ pub(crate) async fn list(
         caller: caller.clone(),
         api,
         upstream: None,
+        resource: None,
+        expected: Arc::default(),
     };
     let upstream = shared
         .routes

@@ -14,6 +14,7 @@ use crate::{
     clock,
     edge::{self, BodyBounds},
     gate::Caller,
+    inspect,
     meters::Gauge,
     model::{self, Endpoint},
     resource,
@@ -40,6 +41,7 @@ enum Route {
     Hook,
     A2a(a2a::Target),
     Delegations,
+    Inspect(inspect::Shape),
 }
 
 /// Serves one request.
@@ -109,6 +111,16 @@ async fn routed(
         Route::A2a(target) => a2a::serve(shared, &caller, target, &head, body).await,
         Route::Delegations => crate::handing::serve(shared, &caller, &head, body).await,
         Route::Hook => crate::hook::serve(shared, &caller, &head, body).await,
+        Route::Inspect(asked) => {
+            if !edge::is_json(&head.headers) {
+                return Err(late(Code::ContentType));
+            }
+            let bounds = BodyBounds::request(&shared.config.limits);
+            let (bytes, _) = edge::read(&head.headers, body, bounds, None)
+                .await
+                .map_err(late)?;
+            inspect::serve(shared, &caller, asked, bytes).await
+        }
     }
 }
 
@@ -185,6 +197,8 @@ fn route(head: &Parts) -> Result<Route, Code> {
         }
         "/v1/hook" => post(Route::Hook),
         "/v1/delegations" => post(Route::Delegations),
+        "/v1/inspect" => post(Route::Inspect(inspect::Shape::Inspect)),
+        "/v1/moderations" | "/openai/v1/moderations" => post(Route::Inspect(inspect::Shape::Moderations)),
         "/mcp" => Ok(Route::Mcp(None)),
         _ if let Some(rest) = path.strip_prefix("/a2a/") => a2a::target(rest, &head.method).map(Route::A2a),
         _ => match path.strip_prefix("/mcp/") {

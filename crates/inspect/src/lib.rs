@@ -10,6 +10,7 @@
 
 pub mod canary;
 pub mod injection;
+pub mod output;
 pub mod pii;
 pub mod redact;
 mod safe;

@@ -283,6 +283,16 @@ impl Catalog {
         self.entries.get(*self.by_name.get(name)?)
     }
 
+    /// Has each thing looked at; what is found goes into the evidence of its calls.
+    pub fn examine(&mut self, look: &mut dyn FnMut(&Listed) -> Vec<Finding>) {
+        for entry in &mut self.entries {
+            let found = look(entry);
+            if !found.is_empty() {
+                Arc::make_mut(entry).findings.extend(found);
+            }
+        }
+    }
+
     /// Everything, in the server's order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Listed>> {
         self.entries.iter()

@@ -502,6 +502,7 @@ pub(crate) const fn applies(action: Action, kind: Kind) -> bool {
         Action::ProposeTool => matches!(kind, Kind::AgentTool | Kind::Tool),
         Action::UseHostedTool => matches!(kind, Kind::HostedTool | Kind::Upstream),
         Action::CallTool => matches!(kind, Kind::Tool),
+        Action::Restore => matches!(kind, Kind::Tool | Kind::Model),
         Action::ReadResource | Action::SubscribeResource => matches!(kind, Kind::McpResource | Kind::Server),
         Action::GetPrompt => matches!(kind, Kind::Prompt),
         Action::Complete => matches!(kind, Kind::Prompt | Kind::McpResource | Kind::Server),

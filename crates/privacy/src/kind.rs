@@ -51,7 +51,16 @@ mod tests {
     #[test]
     fn words_that_are_kinds_and_words_that_are_none() {
         assert_eq!(Kind::new("national_id").unwrap().as_str(), "national-id");
-        for bad in ["", "Email", "a b", "-a", "a-", "9a", "abcdefghijklmnopqrstuvwxyz", "é"] {
+        for bad in [
+            "",
+            "Email",
+            "a b",
+            "-a",
+            "a-",
+            "9a",
+            "abcdefghijklmnopqrstuvwxyz",
+            "é",
+        ] {
             assert!(Kind::new(bad).is_err(), "{bad}");
         }
     }

@@ -19,5 +19,5 @@ mod vault;
 pub use kind::{Kind, KindFault};
 pub use shape::Shape;
 pub use stream::{Found, Masker, Restorer, mask};
-pub use token::{escape, is_token};
+pub use token::{escape, is_token, tokens};
 pub use vault::{Bounds, Full, Revealed, Vault, VaultFault};

@@ -124,9 +124,9 @@ fn card(hash: &[u8; 32]) -> String {
         .rev()
         .filter_map(|c| c.to_digit(10))
         .enumerate()
-        .map(|(at, digit)| match (at % 2, digit * 2) {
-            (0, double) if double > 9 => double - 9,
-            (0, double) => double,
+        .map(|(at, digit)| match (at.is_multiple_of(2), digit * 2) {
+            (true, double) if double > 9 => double - 9,
+            (true, double) => double,
             _ => digit,
         })
         .sum();
@@ -177,7 +177,7 @@ mod tests {
                 digit / 10 + digit % 10
             })
             .sum();
-        sum % 10 == 0
+        sum.is_multiple_of(10)
     }
 
     fn mod97(iban: &str) -> u32 {

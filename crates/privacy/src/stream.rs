@@ -32,7 +32,10 @@ pub fn mask(text: &str, found: &[Found], mut replace: impl FnMut(&Found, &str) -
     let mut at = 0;
     for found in joined(text, found) {
         out.push_str(text.get(at..found.range.start).unwrap_or_default());
-        out.push_str(&replace(&found, text.get(found.range.clone()).unwrap_or_default()));
+        out.push_str(&replace(
+            &found,
+            text.get(found.range.clone()).unwrap_or_default(),
+        ));
         at = found.range.end;
     }
     out.push_str(text.get(at..).unwrap_or_default());
@@ -220,7 +223,10 @@ fn give(
     let mut at = 0;
     for found in found.iter().filter(|found| found.range.start < first) {
         out.push_str(window.get(at..found.range.start).unwrap_or_default());
-        out.push_str(&replace(found, window.get(found.range.clone()).unwrap_or_default()));
+        out.push_str(&replace(
+            found,
+            window.get(found.range.clone()).unwrap_or_default(),
+        ));
         at = found.range.end;
     }
     if at < first {
@@ -240,7 +246,11 @@ fn cut(text: &str) -> Option<usize> {
             ' ' | '\t' => end >= SPACE,
             _ => end >= HARD,
         };
-        if ends && !block.as_ref().is_some_and(|block| end > block.start && end < block.end) {
+        if ends
+            && !block
+                .as_ref()
+                .is_some_and(|block| end > block.start && end < block.end)
+        {
             return Some(end);
         }
     }

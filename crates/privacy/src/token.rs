@@ -114,7 +114,11 @@ fn marked(text: &[u8], last: bool) -> Look {
         }
         return Look::Token { core, whole: core };
     }
-    if open && run == rest.len() { Look::More } else { Look::No }
+    if open && run == rest.len() {
+        Look::More
+    } else {
+        Look::No
+    }
 }
 
 fn account(text: &[u8], last: bool) -> Look {
@@ -144,26 +148,36 @@ pub fn is_token(text: &str) -> bool {
     matches!(look(text.as_bytes(), None, true), Look::Token { whole, .. } if whole == text.len())
 }
 
+/// Where a text holds what is written like a token.
+#[must_use]
+pub fn tokens(text: &str) -> Vec<std::ops::Range<usize>> {
+    let mut found = Vec::new();
+    let (mut before, mut skip) = (None, 0);
+    for (at, c) in text.char_indices() {
+        if at >= skip
+            && let Some(rest) = text.as_bytes().get(at..)
+            && let Look::Token { whole, .. } = look(rest, before, true)
+        {
+            skip = at + whole;
+            found.push(at..skip);
+        }
+        before = Some(c);
+    }
+    found
+}
+
 /// Takes from whatever is written like a token what makes it one, so that nothing from outside is ever restored: a
 /// tilde stands in it. What was escaped is not escaped again.
 #[must_use]
 pub fn escape(text: &str) -> Cow<'_, str> {
     let mut out = String::new();
     let mut copied = 0;
-    let mut before = None;
-    let mut skip = 0;
-    for (at, c) in text.char_indices() {
-        if at >= skip
-            && let Some(rest) = text.as_bytes().get(at..)
-            && let Look::Token { whole, .. } = look(rest, before, true)
-        {
-            // Behind the first two characters: `bz~-card-…`, `ZZ~…`.
-            out.push_str(text.get(copied..at + 2).unwrap_or_default());
-            out.push('~');
-            copied = at + 2;
-            skip = at + whole;
-        }
-        before = Some(c);
+    for found in tokens(text) {
+        // Behind the first two characters: `bz~-card-…`, `ZZ~…`.
+        let at = found.start + 2;
+        out.push_str(text.get(copied..at).unwrap_or_default());
+        out.push('~');
+        copied = at;
     }
     if copied == 0 {
         return Cow::Borrowed(text);

@@ -85,7 +85,9 @@ pub struct Revealed<'a> {
 
 impl fmt::Debug for Revealed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Revealed").field("kind", self.kind).finish_non_exhaustive()
+        f.debug_struct("Revealed")
+            .field("kind", self.kind)
+            .finish_non_exhaustive()
     }
 }
 
@@ -214,8 +216,7 @@ impl Vault {
     }
 
     fn crowded(&self, value: &str) -> bool {
-        self.entries.len() >= self.bounds.values
-            || self.bytes.saturating_add(value.len()) > self.bounds.bytes
+        self.entries.len() >= self.bounds.values || self.bytes.saturating_add(value.len()) > self.bounds.bytes
     }
 
     fn lives(&self, entry: &Entry, now: Timestamp) -> bool {
@@ -276,7 +277,11 @@ impl Vault {
         let mut out = String::new();
         restorer.push(self, text, now, &mut may, &mut out);
         restorer.finish(self, now, &mut may, &mut out);
-        if out == text { Cow::Borrowed(text) } else { Cow::Owned(out) }
+        if out == text {
+            Cow::Borrowed(text)
+        } else {
+            Cow::Owned(out)
+        }
     }
 
     /// Every value that is held, with its kind and shape, as something to look for. The longest first.

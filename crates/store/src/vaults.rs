@@ -21,8 +21,6 @@ const FOLDER: &str = "vaults";
 const SUFFIX: &str = ".sealed";
 /// Largest vault, in bytes.
 const BYTES_MAX: usize = 16 << 20;
-/// Most vaults that are kept.
-const COUNT_MAX: usize = 65_536;
 
 /// The sealed vaults.
 pub struct VaultStore {
@@ -59,12 +57,18 @@ impl VaultStore {
         })
     }
 
-    /// Puts a scope's vault in the place of the one before; synced on return.
+    /// Puts a scope's vault in the place of the one before; synced on return. A group's vaults are erased together.
     ///
     /// # Errors
     /// [`Fault::TooLarge`], [`Fault::Crypto`], [`Fault::Io`].
-    pub fn put(&self, scope: &str, vault: &Secret<Vec<u8>>, expires: Timestamp) -> Result<(), Fault> {
-        let name = name(scope);
+    pub fn put(
+        &self,
+        group: &str,
+        scope: &str,
+        vault: &Secret<Vec<u8>>,
+        expires: Timestamp,
+    ) -> Result<(), Fault> {
+        let name = name(group, scope);
         if vault.expose().len() > BYTES_MAX {
             return Err(Fault::TooLarge {
                 path: self.folder.join(name),
@@ -80,8 +84,8 @@ impl VaultStore {
     ///
     /// # Errors
     /// [`Fault::Damaged`]: it was altered, or is another scope's or keyring's. [`Fault::Io`].
-    pub fn get(&self, scope: &str, now: Timestamp) -> Result<Option<Secret<Vec<u8>>>, Fault> {
-        let path = self.folder.join(name(scope));
+    pub fn get(&self, group: &str, scope: &str, now: Timestamp) -> Result<Option<Secret<Vec<u8>>>, Fault> {
+        let path = self.folder.join(name(group, scope));
         let most = u64::try_from(BYTES_MAX).unwrap_or(u64::MAX).saturating_add(64);
         let Some(bytes) = files::read(&path, most)? else {
             return Ok(None);
@@ -101,13 +105,20 @@ impl VaultStore {
         Ok(Some(plain))
     }
 
-    /// Erases a scope's vault; synced on return. One that is not there is no fault.
+    /// Erases a group's vaults, or all; synced on return. Gives how many went.
     ///
     /// # Errors
     /// [`Fault::Io`].
-    pub fn erase(&self, scope: &str) -> Result<(), Fault> {
-        files::remove(&self.folder.join(name(scope)))?;
-        files::sync_directory(&self.folder)
+    pub fn erase(&self, group: Option<&str>) -> Result<usize, Fault> {
+        let front = group.map(|group| hash(group, 16) + "-");
+        self.remove(|path| {
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
+            let meant = front.as_ref().is_none_or(|front| name.starts_with(front));
+            Ok(meant && name.ends_with(SUFFIX))
+        })
     }
 
     /// Removes what has expired. Gives how many went.
@@ -115,11 +126,15 @@ impl VaultStore {
     /// # Errors
     /// [`Fault::Io`].
     pub fn expire(&self, now: Timestamp) -> Result<usize, Fault> {
+        self.remove(|path| expired(path, now))
+    }
+
+    fn remove(&self, which: impl Fn(&Path) -> Result<bool, Fault>) -> Result<usize, Fault> {
         let entries = std::fs::read_dir(&self.folder).map_err(files::io("list", &self.folder))?;
         let mut gone = 0;
-        for entry in entries.take(COUNT_MAX) {
+        for entry in entries {
             let path = entry.map_err(files::io("list", &self.folder))?.path();
-            if expired(&path, now)? {
+            if which(&path)? {
                 files::remove(&path)?;
                 gone += 1;
             }
@@ -144,10 +159,18 @@ fn expired(path: &Path, now: Timestamp) -> Result<bool, Fault> {
     }
 }
 
-fn name(scope: &str) -> String {
-    let hash = digest::digest(&digest::SHA256, scope.as_bytes());
-    let hex: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    hex + SUFFIX
+fn name(group: &str, scope: &str) -> String {
+    format!("{}-{}{SUFFIX}", hash(group, 16), hash(scope, 32))
+}
+
+/// The first bytes of a name's SHA-256, in hexadecimal.
+fn hash(name: &str, bytes: usize) -> String {
+    let hash = digest::digest(&digest::SHA256, name.as_bytes());
+    hash.as_ref()
+        .iter()
+        .take(bytes)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn about(scope: &str, expires: Timestamp) -> Vec<u8> {
@@ -177,16 +200,22 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let directory = StateDir::open(&temporary.path().join("state")).unwrap();
         let store = open(&directory);
-        store.put("agent/ana", &plain(), at(100)).unwrap();
-        assert_eq!(store.get("agent/ana", at(99)).unwrap().unwrap().expose(), plain().expose());
-        assert!(store.get("agent/bob", at(99)).unwrap().is_none());
-        let file = directory.path().join(FOLDER).join(name("agent/ana"));
+        store.put("g", "agent/ana", &plain(), at(100)).unwrap();
+        assert_eq!(
+            store.get("g", "agent/ana", at(99)).unwrap().unwrap().expose(),
+            plain().expose()
+        );
+        assert!(store.get("g", "agent/bob", at(99)).unwrap().is_none());
+        let file = directory.path().join(FOLDER).join(name("g", "agent/ana"));
         let bytes = std::fs::read(&file).unwrap();
         assert!(!bytes.windows(7).any(|window| window == b"planted"));
         assert!(!file.to_string_lossy().contains("ana"));
         // Put under another scope's name it opens for nobody.
-        std::fs::copy(&file, directory.path().join(FOLDER).join(name("agent/bob"))).unwrap();
-        assert!(matches!(store.get("agent/bob", at(99)), Err(Fault::Damaged { .. })));
+        std::fs::copy(&file, directory.path().join(FOLDER).join(name("g", "agent/bob"))).unwrap();
+        assert!(matches!(
+            store.get("g", "agent/bob", at(99)),
+            Err(Fault::Damaged { .. })
+        ));
     }
 
     #[test]
@@ -195,17 +224,20 @@ mod tests {
         let directory = StateDir::open(&temporary.path().join("state")).unwrap();
         let store = open(&directory);
         for scope in ["one", "two"] {
-            store.put(scope, &plain(), at(100)).unwrap();
+            store.put("g", scope, &plain(), at(100)).unwrap();
         }
-        store.put("three", &plain(), at(1000)).unwrap();
-        assert!(store.get("one", at(100)).unwrap().is_none());
+        store.put("g", "three", &plain(), at(1000)).unwrap();
+        assert!(store.get("g", "one", at(100)).unwrap().is_none());
         assert_eq!(store.expire(at(100)).unwrap(), 1);
-        assert!(store.get("three", at(100)).unwrap().is_some());
-        let file = directory.path().join(FOLDER).join(name("three"));
+        assert!(store.get("g", "three", at(100)).unwrap().is_some());
+        let file = directory.path().join(FOLDER).join(name("g", "three"));
         let mut bytes = std::fs::read(&file).unwrap();
         bytes[0] = 0x7F;
         std::fs::write(&file, bytes).unwrap();
-        assert!(matches!(store.get("three", at(2000)), Err(Fault::Damaged { .. })));
+        assert!(matches!(
+            store.get("g", "three", at(2000)),
+            Err(Fault::Damaged { .. })
+        ));
     }
 
     #[test]
@@ -213,10 +245,15 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let directory = StateDir::open(&temporary.path().join("state")).unwrap();
         let store = open(&directory);
-        store.put("one", &plain(), at(100)).unwrap();
-        store.erase("one").unwrap();
-        store.erase("one").unwrap();
-        assert!(store.get("one", at(1)).unwrap().is_none());
-        assert_eq!(std::fs::read_dir(directory.path().join(FOLDER)).unwrap().count(), 0);
+        store.put("g", "one", &plain(), at(100)).unwrap();
+        store.put("h", "two", &plain(), at(100)).unwrap();
+        assert_eq!(store.erase(Some("g")).unwrap(), 1);
+        assert!(store.get("g", "one", at(1)).unwrap().is_none());
+        assert!(store.get("h", "two", at(1)).unwrap().is_some());
+        assert_eq!(store.erase(None).unwrap(), 1);
+        assert_eq!(
+            std::fs::read_dir(directory.path().join(FOLDER)).unwrap().count(),
+            0
+        );
     }
 }

@@ -60,11 +60,13 @@ pub enum Action {
     SetPush,
     /// Read another agent's card.
     ReadCard,
+    /// A token becomes the value it stands for, on its way to a tool or in what a model answers.
+    Restore,
 }
 
 impl Action {
     /// Every action, in the order of declaration.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Generate,
         Self::ListModels,
         Self::ProposeTool,
@@ -90,6 +92,7 @@ impl Action {
         Self::CancelTask,
         Self::SetPush,
         Self::ReadCard,
+        Self::Restore,
     ];
 
     /// The Cedar action id, and the word in records.
@@ -121,6 +124,7 @@ impl Action {
             Self::CancelTask => "cancel_task",
             Self::SetPush => "set_push",
             Self::ReadCard => "read_card",
+            Self::Restore => "restore",
         }
     }
 }

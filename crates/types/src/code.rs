@@ -6,6 +6,7 @@ use std::{fmt, str::FromStr};
 
 mod a2a;
 mod crossing;
+mod privacy;
 mod workload;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -201,6 +202,8 @@ pub enum Code {
     DelegationDepth,
     /// `policy.delegation`: the call is outside of what was delegated.
     DelegationExceeded,
+    /// `privacy.unseen`: what has to be masked is larger than what is looked at.
+    PrivacyUnseen,
 }
 
 struct Row {
@@ -214,7 +217,7 @@ struct Row {
 
 // INVARIANT: one after the other, the groups are in the order of declaration, so that a code is its own place;
 // `rows_stand_in_order` holds it.
-const GROUPS: &[&[Row]] = &[crossing::ROWS, a2a::ROWS, workload::ROWS];
+const GROUPS: &[&[Row]] = &[crossing::ROWS, a2a::ROWS, workload::ROWS, privacy::ROWS];
 
 fn rows() -> impl Iterator<Item = &'static Row> {
     GROUPS.iter().flat_map(|group| group.iter())

@@ -77,6 +77,18 @@ pub enum FindingKind {
     LookAlikeName,
     /// A planted value surfaced.
     Canary,
+    /// An address, a domain or content that a threat list names.
+    KnownThreat,
+    /// What a model was told stands word for word in its answer.
+    PromptLeak,
+    /// Code in an answer that is dangerous to run.
+    DangerousCode,
+    /// An answer does not fit the schema that the request gave for it.
+    OutputMismatch,
+    /// Something was too large to be looked at whole.
+    Unseen,
+    /// Values were replaced by tokens before it went on.
+    Masked,
 }
 
 impl FindingKind {
@@ -99,6 +111,12 @@ impl FindingKind {
             Self::PoisonedDescription => "poisoned_description",
             Self::LookAlikeName => "look_alike_name",
             Self::Canary => "canary",
+            Self::KnownThreat => "known_threat",
+            Self::PromptLeak => "prompt_leak",
+            Self::DangerousCode => "dangerous_code",
+            Self::OutputMismatch => "output_mismatch",
+            Self::Unseen => "unseen",
+            Self::Masked => "masked",
         }
     }
 }

@@ -14,6 +14,7 @@ mod object;
 mod pointer;
 mod scanner;
 mod string;
+mod strings;
 #[cfg(test)]
 mod tests;
 mod twins;
@@ -26,6 +27,7 @@ pub use leaves::arguments;
 pub(crate) use object::{Object, Text, poses_as};
 pub use pointer::pointer;
 pub(crate) use pointer::span_of;
+pub use strings::{Step, pointer_of, replace, strings, text_of};
 pub use twins::{folded, twins};
 
 /// Lengths and offsets are kept in 31 bits while scanning.

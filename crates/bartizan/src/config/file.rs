@@ -43,6 +43,10 @@ pub(crate) struct ConfigFile {
     pub(crate) approvals: Approvals,
     /// What coding agents ask by their hooks.
     pub(crate) hook: Hook,
+    /// What is looked for in content.
+    pub(crate) inspect: Inspect,
+    /// What models, agents and tools may not see.
+    pub(crate) privacy: Privacy,
     /// Every bound.
     pub(crate) limits: Limits,
     /// Where metrics and traces go.
@@ -512,6 +516,120 @@ impl Default for Hook {
             through: default.through,
         }
     }
+}
+
+/// What is looked for in content: prompts, results of tools, arguments, answers, descriptions of tools. It ends in findings
+/// alone; what follows from them, policy says.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Inspect {
+    /// Look at content at all.
+    pub(crate) enabled: bool,
+    /// Look for instructions that do not belong, and for hidden text.
+    pub(crate) instructions: bool,
+    /// Look for personal data.
+    pub(crate) personal: bool,
+    /// Bytes of text not seen before that are looked at in one call, newest first. What is beyond is a finding, `unseen`.
+    pub(crate) bytes_per_call: usize,
+    /// Names of secrets whose values are planted where nobody has a reason to say them: `bartizan secret set NAME`. One
+    /// that surfaces is a critical finding, and recorded as an incident.
+    pub(crate) canaries: Vec<String>,
+    /// Domains, with all below them, to which addresses in content may lead.
+    pub(crate) allowed_domains: Vec<String>,
+    /// Text files of known threats: a domain, an IP address or a SHA-256 of content on each line. Relative to this file.
+    pub(crate) threat_lists: Vec<PathBuf>,
+}
+
+impl Default for Inspect {
+    fn default() -> Self {
+        let built_in = bartizan_gateway::config::Inspect::default();
+        Self {
+            enabled: built_in.enabled,
+            instructions: built_in.instructions,
+            personal: built_in.personal,
+            bytes_per_call: built_in.bytes_per_call,
+            canaries: built_in.canaries,
+            allowed_domains: built_in.allowed_domains,
+            threat_lists: built_in.threat_lists,
+        }
+    }
+}
+
+/// What models, agents and tools may not see. Values become tokens on the way there; a policy that permits `restore` on a
+/// tool lets it have them back.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Privacy {
+    /// What is masked on which way. The first rule that fits a value holds.
+    pub(crate) rule: Vec<MaskRule>,
+    /// One vault for each session, in memory, or one for each identity, sealed and kept over restarts.
+    pub(crate) scope: VaultScope,
+    /// How long a value is held after it was last masked, 60 to 31536000.
+    pub(crate) life_seconds: u64,
+    /// Restore tokens in what models answer to agents, where a policy permits `restore` on the model.
+    pub(crate) restore_answers: bool,
+}
+
+impl Default for Privacy {
+    fn default() -> Self {
+        let built_in = bartizan_gateway::config::Privacy::default();
+        Self {
+            rule: Vec::new(),
+            scope: VaultScope::Session,
+            life_seconds: built_in.life.as_secs(),
+            restore_answers: built_in.answers,
+        }
+    }
+}
+
+/// Whose tokens a vault holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum VaultScope {
+    /// One session's, until the gateway stops.
+    #[default]
+    Session,
+    /// One identity's, sealed on disk.
+    Identity,
+}
+
+/// What is done to values of some kinds on some ways.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MaskRule {
+    /// Kinds of values: `email`, `phone`, `iban`, `card`, `national_id`, `ip_address`, `mac_address`, `crypto_address`,
+    /// `birth_date`, `coordinates`, `person_name`, `postal_address`, a secret's format, or `personal` and `secrets` for all
+    /// of their sort.
+    pub(crate) kinds: Vec<String>,
+    /// What is done to them.
+    #[serde(default, rename = "do")]
+    pub(crate) act: MaskAct,
+    /// Models, as `upstream/model`, in requests to which it is done; `*` stands for anything.
+    #[serde(default)]
+    pub(crate) models: Vec<String>,
+    /// Tools, as `server/tool`, in arguments to which it is done.
+    #[serde(default)]
+    pub(crate) tools: Vec<String>,
+    /// It is done in what tools answer, before the agent sees it.
+    #[serde(default)]
+    pub(crate) results: bool,
+}
+
+/// What is done to a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum MaskAct {
+    /// A token takes its place, which can be restored.
+    #[default]
+    Tokenise,
+    /// Its kind takes its place.
+    Redact,
+    /// Stars, but for the last four of a long one.
+    Mask,
+    /// A keyed hash, the same for equal values until the gateway stops.
+    Hash,
+    /// Less exact: the year of a date, the domain of a mail address.
+    Generalise,
 }
 
 /// Every bound. Reaching one is answered with the code named beside it.

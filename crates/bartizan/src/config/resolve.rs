@@ -1,5 +1,6 @@
 //! From the file to what the gateway runs with: newtypes, absolute paths, no leftover options.
 
+mod content;
 mod domains;
 
 use std::{
@@ -86,6 +87,8 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
     let sessions = sessions(&file.session, &mut wrong);
     let tls = domains::tls(file, &base, &mut wrong);
     let domains = domains::domains(file, &base, &mut wrong);
+    let inspect = content::inspect(&file.inspect, &base, &mut wrong);
+    let privacy = content::privacy(&file.privacy, &inspect, &mut wrong);
     let state = state_dir(global, Some(file), &base)?;
     wrong.finish()?;
     let domains = domains.ok_or_else(|| Failure::new(Exit::Bug, "a trust domain is missing"))?;
@@ -107,6 +110,8 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
             sessions,
             approvals,
             hooks: hooks(&file.hook),
+            inspect,
+            privacy,
         },
         state,
         pack: pack(file.policy.pack),

@@ -223,23 +223,20 @@ async fn call_tool(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
     let (mirrored, labelled) = if listed.withheld {
         (Vec::new(), labels::Call::untraced(ctx))
     } else {
-        let (value, mirrored) = checked(ctx, &listed, arguments)?;
         let called = asked.params.text("name").ok().flatten().unwrap_or_default();
         let names = labels::Names {
             asked: &called,
             server,
             tool: &tool,
         };
-        let labelled = labels::Call::trace(ctx, &names, value, asked.raw);
-        // In another spelling it is still to fit, and what headers repeat is repeated anew.
-        let mirrored = match &labelled.respelled {
-            None => mirrored,
-            Some(respelled) => respelled.check(&listed).map_err(|code| ctx.early(code))?,
-        };
-        (mirrored, labelled)
+        prepared(ctx, &names, &listed, arguments, asked.raw).await?
     };
     let mut findings = conn.findings();
     findings.extend(listed.findings.iter().cloned());
+    if let Some(arguments) = arguments {
+        let caller = &labelled.ctx.caller;
+        findings.extend(ctx.shared.look_at_arguments(caller, &call, arguments).await);
+    }
     let request = Request {
         own: Some(tool.as_str().to_owned()),
         keep_input: true,
@@ -253,6 +250,44 @@ async fn call_tool(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
     fly(&labelled.ctx, conn, request, asked).await
 }
 
+/// A call as it goes out: joined to its session, tokens in its arguments restored where that is permitted, checked,
+/// traced, and what the tool may not read masked. With the headers that must repeat some of it.
+///
+/// # Errors
+/// The refusal to tell.
+async fn prepared(
+    ctx: &Ctx,
+    names: &labels::Names<'_>,
+    listed: &Listed,
+    arguments: Option<&RawValue>,
+    params: Option<&RawValue>,
+) -> Result<(Vec<(String, String)>, labels::Call), Refused> {
+    let given = arguments.and_then(|given| serde_json::from_str::<Value>(given.get()).ok());
+    let given = given.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    let mut ctx = ctx.clone();
+    ctx.caller.session = labels::session(&ctx, names, &given);
+    let shared = Arc::clone(&ctx.shared);
+    let caller = ctx.caller.clone();
+    let arrived = shared.arrive(&caller, names.server, names.tool, &given).await;
+    // A token need not fit the schema where the value that it becomes does.
+    let outgoing = arrived
+        .as_ref()
+        .and_then(|arrived| serde_json::value::to_raw_value(&arrived.outgoing).ok());
+    let (value, mirrored) = checked(&ctx, listed, outgoing.as_deref().or(arguments), arguments)?;
+    let mut labelled = labels::Call::trace(ctx, names, value, arrived.as_ref(), params);
+    let leaving = labelled.outgoing().unwrap_or(&given);
+    let departed = shared.depart(&caller, names.server, names.tool, leaving).await?;
+    if let Some(departed) = departed {
+        labelled.replace(departed, params);
+    }
+    // In another spelling it is still to fit, and what headers repeat is repeated anew.
+    let mirrored = match &labelled.respelled {
+        None => mirrored,
+        Some(respelled) => respelled.check(listed).map_err(|code| labelled.ctx.early(code))?,
+    };
+    Ok((mirrored, labelled))
+}
+
 /// Checks arguments against the tool's pinned schema. Gives them, and the headers that must repeat some of them.
 ///
 /// # Errors
@@ -261,6 +296,7 @@ fn checked(
     ctx: &Ctx,
     listed: &Listed,
     arguments: Option<&RawValue>,
+    asked: Option<&RawValue>,
 ) -> Result<(Value, Vec<(String, String)>), Refused> {
     let early = |code| ctx.early(code);
     let schema = listed.input.as_ref().ok_or_else(|| early(Code::ToolWithheld))?;
@@ -273,9 +309,13 @@ fn checked(
     }
     if let Some(headers) = &ctx.headers {
         let required = ctx.revision().stateless();
+        // Headers repeat what the agent wrote, tokens and all.
+        let written = asked.and_then(|asked| serde_json::from_str(asked.get()).ok());
         schema
             .headers()
-            .check(&value, required, |name| one(headers, name))
+            .check(written.as_ref().unwrap_or(&value), required, |name| {
+                one(headers, name)
+            })
             .map_err(early)?;
     }
     let mirrored = schema.headers().emit(&value);

@@ -514,7 +514,7 @@ impl Flight {
                 self.ctx.caller.session.taint("");
                 Ok(Step::Notice(bytes))
             }
-            Delivery::Answer(outcome) => self.answer(&outcome),
+            Delivery::Answer(outcome) => self.answer(&outcome).await,
             Delivery::Gone(code) => Err(Stop::Code(code)),
             Delivery::Withdrawn => Err(Stop::Withdrawn),
             Delivery::Ask { ask, method, params } => {
@@ -543,7 +543,7 @@ impl Flight {
         }
     }
 
-    fn answer(&self, outcome: &Outcome) -> Result<Step, Stop> {
+    async fn answer(&self, outcome: &Outcome) -> Result<Step, Stop> {
         let Some(id) = &self.id else {
             return Err(Stop::Code(Code::Bug));
         };
@@ -559,13 +559,32 @@ impl Flight {
                     findings.extend(unfit(output, result));
                 }
                 labels::read(&self.ctx, self.request.traced.as_ref(), result);
+                let (seen, masked) = labels::inspected(&self.ctx, self.request.facts.id, result)
+                    .await
+                    .map_err(Stop::Code)?;
+                findings.extend(seen);
+                let result = masked.as_deref().unwrap_or(result);
                 let result =
                     message::result_for(result, self.ctx.revision(), self.method()).map_err(Stop::Code)?;
                 refusal::result(id, &result)
             }
-            Outcome::Error { message, .. } => {
+            Outcome::Error { message, code, .. } => {
                 self.ctx.caller.session.taint(message);
-                outcome.encode(id)
+                let error = message::raw(serde_json::Value::from(message.as_str()).to_string())
+                    .map_err(Stop::Code)?;
+                let (seen, masked) = labels::inspected(&self.ctx, self.request.facts.id, &error)
+                    .await
+                    .map_err(Stop::Code)?;
+                findings.extend(seen);
+                match masked.and_then(|masked| serde_json::from_str(masked.get()).ok()) {
+                    Some(message) => Outcome::Error {
+                        code: *code,
+                        message,
+                        data: None,
+                    }
+                    .encode(id),
+                    None => outcome.encode(id),
+                }
             }
         };
         Ok(Step::Answer(bytes, findings))

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use bartizan_flow::{Content, Manifest};
 use bartizan_mcp::{Listed, message};
-use bartizan_types::{Code, ServerName, ToolName};
+use bartizan_types::{CallId, Code, Finding, ServerName, ToolName};
 use bartizan_wire::json;
 use serde_json::{Value, value::RawValue};
 
 use super::exchange::Ctx;
 use crate::{
     clock,
+    inspect::{self, Source},
     model::sha256,
+    privacy::Arrived,
     sessions::{Session, Traced},
 };
 
@@ -49,16 +51,29 @@ impl Call {
     }
 
     /// Joins a call to its session, and traces its arguments there.
-    pub(super) fn trace(ctx: &Ctx, names: &Names<'_>, arguments: Value, params: Option<&RawValue>) -> Self {
-        let mut ctx = ctx.clone();
-        ctx.caller.session = session(&ctx, names, &arguments);
+    /// `arrived`: the arguments had tokens.
+    pub(super) fn trace(
+        ctx: Ctx,
+        names: &Names<'_>,
+        arguments: Value,
+        arrived: Option<&Arrived>,
+        params: Option<&RawValue>,
+    ) -> Self {
         let manifest = ctx.shared.mcp.manifests.of(names.server, names.tool);
-        let mut traced = Traced::new(&ctx.caller.session, names.tool.as_str(), manifest, arguments);
-        let respelled = traced.found.rewritten(&traced.arguments);
+        let known = arrived.map_or(arguments, |arrived| arrived.known.clone());
+        let mut traced = Traced::new(&ctx.caller.session, names.tool.as_str(), manifest, known);
+        // A token that stays one has no other spelling: the trusted one is what it hides.
+        traced.fixed = arrived.is_some_and(|arrived| arrived.outgoing != arrived.known);
+        let spelled = if traced.fixed {
+            None
+        } else {
+            traced.found.rewritten(&traced.arguments)
+        };
+        let respelled = spelled.or_else(|| arrived.map(|arrived| arrived.outgoing.clone()));
         let respelled = respelled.and_then(|value| {
             let params = respell(params?, &value);
             // What can't be put in another spelling goes as it is, or not at all.
-            traced.fixed = params.is_none();
+            traced.fixed |= params.is_none();
             Some(Respelled {
                 params: params?,
                 value,
@@ -69,6 +84,21 @@ impl Call {
             traced: Some(traced),
             respelled,
         }
+    }
+
+    /// Puts other arguments in the place of those that go out.
+    pub(super) fn replace(&mut self, value: Value, params: Option<&RawValue>) {
+        if let Some(params) = params.and_then(|params| respell(params, &value)) {
+            if let Some(traced) = &mut self.traced {
+                traced.fixed = true;
+            }
+            self.respelled = Some(Respelled { value, params });
+        }
+    }
+
+    /// The arguments as they go out, where they differ from what the agent wrote.
+    pub(super) fn outgoing(&self) -> Option<&Value> {
+        self.respelled.as_ref().map(|respelled| &respelled.value)
     }
 
     /// The params as they go out.
@@ -92,8 +122,37 @@ impl Respelled {
     }
 }
 
+/// Looks into an answer. Gives what was seen, and the answer as the agent may see it where that differs.
+///
+/// # Errors
+/// [`Code::PrivacyUnseen`]: what has to be masked is too large to be looked at.
+pub(super) async fn inspected(
+    ctx: &Ctx,
+    call: CallId,
+    result: &RawValue,
+) -> Result<(Vec<Finding>, Option<Box<RawValue>>), Code> {
+    if ctx.shared.inspector.is_none() {
+        return Ok((Vec::new(), None));
+    }
+    let pieces = inspect::of_value(result.get(), Source::Tool, "");
+    let looked = ctx.shared.look(&ctx.caller, Some(call), &pieces).await;
+    let masked = ctx.shared.mask_result(&ctx.caller, result, &pieces, &looked)?;
+    let mut findings = looked.findings;
+    let Some((masked, seen)) = masked else {
+        return Ok((findings, None));
+    };
+    findings.extend(seen);
+    // The agent shows its model what it was given, and that has been read.
+    let whole: Value = serde_json::from_str(masked.get()).unwrap_or_default();
+    let structured = message::Members::read(&masked)
+        .ok()
+        .and_then(|members| members.find("structuredContent"));
+    remember(ctx, &texts(&whole), structured);
+    Ok((findings, Some(masked)))
+}
+
 /// The session of this call: the conversation whose model proposed it, under whatever name the agent gave the tool.
-fn session(ctx: &Ctx, names: &Names<'_>, arguments: &Value) -> Session {
+pub(super) fn session(ctx: &Ctx, names: &Names<'_>, arguments: &Value) -> Session {
     let (server, tool) = (names.server, names.tool);
     let long = [format!("{server}__{tool}"), format!("mcp__{server}__{tool}")];
     let all = [names.asked, tool.as_str(), &long[0], &long[1]];

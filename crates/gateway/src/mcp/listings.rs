@@ -170,6 +170,12 @@ pub(crate) async fn catalog(
             reader.finish(pins, earlier.as_deref(), clock::now())
         })
         .map_err(|code| ctx.early(code))?;
+    let mut judged = judged;
+    if let Some(inspector) = ctx.shared.inspector.as_ref().filter(|_| kind == ListKind::Tools) {
+        judged.examine(&mut |listed| {
+            inspector.description(name.as_str(), &listed.name, listed.definition.get())
+        });
+    }
     let judged = Arc::new(judged);
     conn.served.keep_catalog(kind, &judged);
     conn.keep_catalog(kind, Some(Arc::clone(&judged)));

@@ -64,7 +64,11 @@ async fn propose(asked: &Asked, proposal: &Proposal) -> Result<Option<Proposed>,
     };
     let traced = agents.then(|| trace(asked, proposal));
     let crosses = traced.as_ref().is_some_and(|traced| traced.crosses);
-    pass(asked, facts, Vec::new(), traced).await?;
+    let findings = asked
+        .shared
+        .look_at_arguments(&asked.caller, &facts, &proposal.arguments)
+        .await;
+    pass(asked, facts, findings, traced).await?;
     let canonical = json::canonical(&proposal.arguments).ok().filter(|_| agents);
     Ok(canonical.map(|canonical| Proposed {
         id: proposal.id.clone(),
@@ -90,6 +94,8 @@ fn trace(asked: &Asked, proposal: &Proposal) -> Traced {
         .as_ref()
         .map_or(proposal.name.as_str(), |(_, tool)| tool.as_str());
     let arguments: Value = serde_json::from_str(proposal.arguments.get()).unwrap_or_default();
+    // A token came from where its value did.
+    let arguments = asked.shared.known(&asked.caller, arguments);
     let mut traced = Traced::new(session, named, manifest, arguments);
     traced.crosses = crossing.is_some();
     traced.fixed = !traced.crosses;

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::digest;
 use bartizan_guard::AnswerFacts;
-use bartizan_types::{Code, Digest, Refusal};
+use bartizan_types::{Code, Digest, Finding, Refusal};
 use bartizan_wire::model::{self as wire, Proposal, Step, StreamBounds, Usage};
 use bytes::{Bytes, BytesMut};
 use http::{Response, response};
@@ -19,7 +19,9 @@ use super::{Asked, dressed, proposals::rule_on};
 use crate::{
     answer::{AgentBody, Cut, Pulled},
     gate::Passage,
+    inspect::Listener,
     meters::Gauge,
+    privacy::Rewriter,
     room::Taken,
     upstream::Outbound,
 };
@@ -41,6 +43,10 @@ struct Flow {
     given: Instant,
     /// Room for what the decoder holds back.
     room: Taken,
+    /// Gathers the answer's text, where content is looked at.
+    listener: Option<Listener>,
+    /// Restores tokens, where some may be.
+    rewriter: Option<Rewriter>,
 }
 
 /// What one turn of the decoder gave.
@@ -66,7 +72,7 @@ impl Turn {
 ///
 /// # Errors
 /// The refusal to tell instead, while nothing has gone out yet.
-pub(super) fn release(
+pub(super) async fn release(
     asked: Asked,
     mut passage: Passage<Outbound>,
     head: response::Parts,
@@ -79,6 +85,18 @@ pub(super) fn release(
         ..StreamBounds::default()
     };
     let decoder = wire::Stream::new(asked.api, bounds);
+    let listener = asked
+        .shared
+        .inspector
+        .as_ref()
+        .map(|_| Listener::new(limits.event_bytes));
+    let rewriter = match &asked.resource {
+        Some(resource) => {
+            let surface = asked.api.surface();
+            asked.shared.rewriter(&asked.caller, resource, surface).await
+        }
+        None => None,
+    };
     let release = passage.answered(AnswerFacts {
         status: Some(head.status.as_u16()),
         findings: Vec::new(),
@@ -100,6 +118,8 @@ pub(super) fn release(
         silence: Duration::ZERO,
         given: Instant::now(),
         room,
+        listener,
+        rewriter,
     };
     let stream = Pulled::new(Box::new(flow), |flow| Box::pin(next(flow)));
     let mut response = Response::new(AgentBody::stream(release, stream).holding(open));
@@ -143,7 +163,9 @@ async fn next(mut flow: Box<Flow>) -> Option<(Box<Flow>, Result<Bytes, Cut>)> {
         if let Err(fault) = decoder.push(&chunk, &mut |step| turn.take(step)) {
             return flow.cut_off(fault.of_upstream().code, turn.out);
         }
-        match flow.settle(&mut turn).await.and_then(|()| flow.keep()) {
+        let settled = flow.settle(&mut turn).await.and_then(|()| flow.keep());
+        let settled = settled.and_then(|()| flow.read(&mut turn.out));
+        match settled {
             Ok(()) if turn.out.is_empty() => {}
             // Most chunks go as they came: no copy is kept of those.
             Ok(()) if turn.out.len() == chunk.len() && turn.out == chunk => return Some(flow.give(chunk)),
@@ -177,6 +199,31 @@ impl Flow {
         Ok(())
     }
 
+    /// Looks into what is about to go out, and restores in it.
+    fn read(&mut self, out: &mut BytesMut) -> Result<(), Stop> {
+        if out.is_empty() {
+            return Ok(());
+        }
+        if let Some(listener) = &mut self.listener {
+            listener.hear(out);
+        }
+        if let Some(rewriter) = &mut self.rewriter {
+            let rewritten = rewriter.push(out).map_err(Stop::Malformed)?;
+            *out = BytesMut::from(rewritten);
+        }
+        Ok(())
+    }
+
+    /// What the text holds that has gone out, for the closing record.
+    fn seen(&mut self) -> Vec<Finding> {
+        let Some(listener) = self.listener.take() else {
+            return Vec::new();
+        };
+        let shared = Arc::clone(&self.asked.shared);
+        let call = self.passage.as_ref().map(Passage::call);
+        shared.heard(&self.asked.caller, call, listener, &self.asked.expected)
+    }
+
     /// Counts what is held back.
     fn keep(&mut self) -> Result<(), Stop> {
         let kept = self.decoder.as_ref().map_or(0, wire::Stream::kept_bytes);
@@ -200,7 +247,9 @@ impl Flow {
 
     /// The passage, knowing what was released.
     fn sealed(&mut self) -> Option<Passage<Outbound>> {
+        let findings = self.seen();
         let mut passage = self.passage.take()?;
+        passage.found(findings);
         let mut transcript = [0_u8; 32];
         transcript.copy_from_slice(self.hash.clone().finish().as_ref());
         passage.released.bytes = self.bytes;
@@ -215,6 +264,12 @@ impl Flow {
         match ended {
             Err(fault) => self.cut_off(fault.of_upstream().code, turn.out),
             Ok(usage) => {
+                if let Err(Stop::Malformed(code)) = self.read(&mut turn.out) {
+                    return self.cut_off(code, BytesMut::new());
+                }
+                if let Some(rewriter) = &mut self.rewriter {
+                    turn.out.extend_from_slice(&rewriter.finish());
+                }
                 self.account(&turn.out);
                 let mut passage = self.sealed()?;
                 passage.released.input_tokens = usage.input_tokens;

@@ -15,7 +15,7 @@ use std::{
 
 use bartizan_gateway::{
     Config, Directory, DirectoryKeys, Domains, Gateway, IssuerSource, Parts, Running,
-    config::{Approvals, Credential, Family, Hooks, Limits, Listen, Sessions, Upstream},
+    config::{Approvals, Credential, Family, Hooks, Inspect, Limits, Listen, Privacy, Sessions, Upstream},
 };
 use bartizan_identity::{Pepper, TrustDomain, mint_key};
 use bartizan_policy::{Pack, Policy, Source};
@@ -260,6 +260,8 @@ pub(crate) fn config(upstreams: Vec<Upstream>) -> Config {
         sessions: Sessions::default(),
         approvals: Approvals::default(),
         hooks: Hooks::default(),
+        inspect: Inspect::default(),
+        privacy: Privacy::default(),
     }
 }
 
@@ -350,6 +352,7 @@ impl Gated {
             approvals: ApprovalStore::open(Arc::clone(&state), &keyring).unwrap(),
             state,
             manifest_seed: keyring.derive(Purpose::Manifests).unwrap(),
+            vaults: Some(bartizan_store::VaultStore::open(&state_dir, &keyring).unwrap()),
             spans: None,
         };
         let running = Gateway::start(config, parts).await.unwrap();

@@ -33,7 +33,10 @@ fn restored(vault: &Vault, pieces: &[&str], may: bool) -> String {
     let mut out = String::new();
     for piece in pieces {
         restorer.push(vault, piece, now(), &mut |_| may, &mut out);
-        assert!(restorer.held() <= crate::token::LONGEST + 1, "it holds back no more than a token");
+        assert!(
+            restorer.held() <= crate::token::LONGEST + 1,
+            "it holds back no more than a token"
+        );
     }
     restorer.finish(vault, now(), &mut |_| may, &mut out);
     out
@@ -93,7 +96,10 @@ fn a_value_over_a_stretch_s_end_is_masked_whole() {
     assert!(out.contains("[secret:14]") && out.contains("[card:5]"), "{out}");
     assert!(!out.contains("second") && !out.contains("12345"));
     // A key block is one stretch, however many lines it has.
-    let block = format!("-----BEGIN PRIVATE KEY-----\n{}-----END PRIVATE KEY-----\n", "abcdefgh\n".repeat(300));
+    let block = format!(
+        "-----BEGIN PRIVATE KEY-----\n{}-----END PRIVATE KEY-----\n",
+        "abcdefgh\n".repeat(300)
+    );
     assert_eq!(cut(&block), Some(block.len()));
     assert_eq!(cut(&block[..block.len() - 1]), None);
 }
@@ -105,7 +111,11 @@ fn a_masker_streams() {
     let line = format!("{}\n", "word ".repeat(15));
     for at in 0..50 {
         masker.push(&line, &mut detect, &mut |_, _| String::new(), &mut out);
-        assert!(masker.held() <= 2 * line.len(), "line {at}: {} are held", masker.held());
+        assert!(
+            masker.held() <= 2 * line.len(),
+            "line {at}: {} are held",
+            masker.held()
+        );
     }
 }
 

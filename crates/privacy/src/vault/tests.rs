@@ -36,12 +36,20 @@ const SHAPES: [Shape; 8] = [
 fn a_token_is_stable_and_comes_back() {
     let mut vault = vault("s1", 1);
     for shape in SHAPES {
-        let token = vault.token(&kind("email"), shape, "ana@example.com", at(1)).unwrap();
+        let token = vault
+            .token(&kind("email"), shape, "ana@example.com", at(1))
+            .unwrap();
         assert_eq!(
-            vault.token(&kind("email"), shape, "ana@example.com", at(2)).unwrap(),
+            vault
+                .token(&kind("email"), shape, "ana@example.com", at(2))
+                .unwrap(),
             token
         );
-        assert_eq!(vault.restore(&token, at(3), |_| true), "ana@example.com", "{shape:?}");
+        assert_eq!(
+            vault.restore(&token, at(3), |_| true),
+            "ana@example.com",
+            "{shape:?}"
+        );
         assert_eq!(vault.restore(&token, at(3), |_| false), token.as_str());
         let text = format!("write to {token}!");
         let expected = if shape.is_unguessable() {
@@ -56,18 +64,23 @@ fn a_token_is_stable_and_comes_back() {
 #[test]
 fn no_token_restores_in_another_vault() {
     let mut one = vault("s1", 1);
-    let token = one.token(&kind("card"), Shape::Token, "4111111111111111", at(1)).unwrap();
+    let token = one
+        .token(&kind("card"), Shape::Token, "4111111111111111", at(1))
+        .unwrap();
     // Another scope under the same key, another key under the same scope, and both.
     for (scope, byte) in [("s2", 1), ("s1", 2), ("s2", 2)] {
         let mut other = vault(scope, byte);
-        let theirs = other.token(&kind("card"), Shape::Token, "4111111111111111", at(1)).unwrap();
+        let theirs = other
+            .token(&kind("card"), Shape::Token, "4111111111111111", at(1))
+            .unwrap();
         assert_ne!(theirs, token);
         assert_eq!(other.restore(&token, at(1), |_| true), token.as_str());
         assert_eq!(one.restore(&theirs, at(1), |_| true), theirs.as_str());
     }
     // The same value of another kind is another token.
     assert_ne!(
-        one.token(&kind("phone"), Shape::Token, "4111111111111111", at(1)).unwrap(),
+        one.token(&kind("phone"), Shape::Token, "4111111111111111", at(1))
+            .unwrap(),
         token
     );
 }
@@ -79,13 +92,19 @@ fn what_expired_or_was_erased_stays_a_token() {
         ..Bounds::default()
     };
     let mut vault = Vault::new("s", seed(1), bounds);
-    let token = vault.token(&kind("email"), Shape::Token, "a@b.example", at(100)).unwrap();
+    let token = vault
+        .token(&kind("email"), Shape::Token, "a@b.example", at(100))
+        .unwrap();
     assert_eq!(vault.restore(&token, at(110), |_| true), "a@b.example");
     assert_eq!(vault.restore(&token, at(111), |_| true), token.as_str());
     // Masked again it lives on.
-    vault.token(&kind("email"), Shape::Token, "a@b.example", at(111)).unwrap();
+    vault
+        .token(&kind("email"), Shape::Token, "a@b.example", at(111))
+        .unwrap();
     assert_eq!(vault.restore(&token, at(121), |_| true), "a@b.example");
-    let other = vault.token(&kind("phone"), Shape::Token, "+442071838750", at(121)).unwrap();
+    let other = vault
+        .token(&kind("phone"), Shape::Token, "+442071838750", at(121))
+        .unwrap();
     assert_eq!(vault.erase_kind(&kind("email")), 1);
     assert_eq!(vault.restore(&token, at(121), |_| true), token.as_str());
     assert_eq!(vault.restore(&other, at(121), |_| true), "+442071838750");
@@ -103,8 +122,14 @@ fn a_full_vault_makes_no_token_and_forgets_none() {
     };
     let mut vault = Vault::new("s", seed(1), bounds);
     let first = vault.token(&kind("a"), Shape::Token, "12345678", at(1)).unwrap();
-    assert_eq!(vault.token(&kind("a"), Shape::Token, "12345678901", at(1)), Err(Full));
-    assert_eq!(vault.token(&kind("a"), Shape::Token, "123456789", at(1)), Err(Full));
+    assert_eq!(
+        vault.token(&kind("a"), Shape::Token, "12345678901", at(1)),
+        Err(Full)
+    );
+    assert_eq!(
+        vault.token(&kind("a"), Shape::Token, "123456789", at(1)),
+        Err(Full)
+    );
     vault.token(&kind("a"), Shape::Token, "1", at(1)).unwrap();
     assert_eq!(vault.token(&kind("a"), Shape::Token, "2", at(1)), Err(Full));
     assert_eq!(vault.restore(&first, at(1), |_| true), "12345678");
@@ -129,10 +154,14 @@ fn stand_ins_of_few_bits_never_meet() {
 #[test]
 fn nothing_shows_a_value() {
     let mut vault = vault("s", 1);
-    vault.token(&kind("secret"), Shape::Token, "hunter2hunter2", at(1)).unwrap();
+    vault
+        .token(&kind("secret"), Shape::Token, "hunter2hunter2", at(1))
+        .unwrap();
     let shown = format!("{vault:?} {:?}", vault.known(at(1)).len());
     assert!(!shown.contains("hunter2"));
-    let token = vault.token(&kind("secret"), Shape::Token, "hunter2hunter2", at(1)).unwrap();
+    let token = vault
+        .token(&kind("secret"), Shape::Token, "hunter2hunter2", at(1))
+        .unwrap();
     assert!(!format!("{:?}", vault.whole(&token, at(1))).contains("hunter2"));
 }
 
@@ -140,7 +169,9 @@ fn nothing_shows_a_value() {
 fn a_kept_vault_comes_back_as_it_was_and_to_nobody_else() {
     let mut vault = vault("tenant", 3);
     let mut tokens = Vec::new();
-    let shapes = SHAPES.into_iter().chain([Shape::Integer { least: 0, most: 3 }; 4]);
+    let shapes = SHAPES
+        .into_iter()
+        .chain([Shape::Integer { least: 0, most: 3 }; 4]);
     for (number, shape) in shapes.enumerate() {
         let value = format!("value {number}");
         if let Ok(token) = vault.token(&kind("thing"), shape, &value, at(5)) {
@@ -162,7 +193,11 @@ fn a_kept_vault_comes_back_as_it_was_and_to_nobody_else() {
         Some(VaultFault::Malformed)
     );
     let late = at(5 + Bounds::default().life + 1);
-    assert!(Vault::from_kept("tenant", &kept, Bounds::default(), late).unwrap().is_empty());
+    assert!(
+        Vault::from_kept("tenant", &kept, Bounds::default(), late)
+            .unwrap()
+            .is_empty()
+    );
 }
 
 proptest! {

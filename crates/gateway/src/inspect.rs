@@ -1,0 +1,381 @@
+//! Looks into what crosses: prompts, results of tools, arguments, answers. What is seen is evidence, and goes into the
+//! ruling and the record; nothing here refuses anything.
+//!
+//! A text that was looked at before is not looked at again: what was seen in it is kept under a keyed hash of the
+//! identity, the channel and the text, so that a long history costs what is new in it, and nobody learns from the time
+//! it takes what another identity has sent. How much is looked at in one call is bounded in bytes; what is beyond is a
+//! finding (`unseen`), newest text first.
+
+mod cache;
+mod listen;
+mod lists;
+mod output;
+mod pieces;
+mod service;
+
+use std::{ops::Range, sync::Arc};
+
+use bartizan_inspect::{
+    Seen, Wanted,
+    canary::{Canaries, Unplantable},
+    taxonomy,
+};
+use bartizan_types::{
+    CallFacts, CallId, Finding, FindingKind, Principal, Record, RecordKind, Severity, Span,
+};
+
+pub(crate) use listen::Listener;
+pub(crate) use lists::ListFault;
+pub(crate) use output::Expected;
+use pieces::of_request;
+pub(crate) use pieces::{Piece, Source, of_answer, of_value};
+pub(crate) use service::{Shape, serve};
+
+use bartizan_wire::json::Scanned;
+
+use crate::{Shared, clock, config, gate::Caller, mcp::Owner};
+use cache::Cache;
+use lists::Lists;
+
+/// Most findings that one call's evidence carries; the worst are kept.
+const FINDINGS: usize = 48;
+/// Most places remembered of one text.
+const MARKS: usize = 256;
+
+/// One thing seen in a text.
+#[derive(Debug, Clone)]
+pub(crate) struct Mark {
+    /// The kind policy reads.
+    pub kind: FindingKind,
+    /// More exactly.
+    pub what: &'static str,
+    severity: Severity,
+    score: u16,
+    /// Bytes of the text.
+    pub range: Range<usize>,
+}
+
+impl Mark {
+    fn of(seen: &Seen) -> Self {
+        Self {
+            kind: seen.kind,
+            what: seen.what,
+            severity: seen.severity,
+            score: seen.score.min(1000),
+            range: seen.span.clone(),
+        }
+    }
+
+    fn finding(&self, pointer: &str) -> Finding {
+        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        Finding {
+            kind: self.kind,
+            severity: self.severity,
+            score: self.score,
+            span: Some(Span {
+                start: place(self.range.start),
+                end: place(self.range.end),
+            }),
+            pointer: pointer.to_owned(),
+            taxonomy: taxonomy(self.kind).iter().map(|id| (*id).to_owned()).collect(),
+        }
+    }
+}
+
+/// What was seen in the texts of one call.
+#[derive(Debug, Default)]
+pub(crate) struct Looked {
+    /// For evidence and record.
+    pub findings: Vec<Finding>,
+    /// What was seen in each piece, in their order; `None`: it was not looked at.
+    pub marks: Vec<Option<Arc<[Mark]>>>,
+    /// Something was not looked at.
+    pub unseen: bool,
+    /// A planted value surfaced where it had not been seen before.
+    pub incident: bool,
+}
+
+/// The inspector.
+pub(crate) struct Inspector {
+    config: config::Inspect,
+    canaries: Canaries,
+    lists: Lists,
+    cache: Cache,
+}
+
+impl Inspector {
+    /// With the values that are planted.
+    ///
+    /// # Errors
+    /// What can't be planted, or a list that does not read.
+    pub(crate) fn new<'a>(
+        config: &config::Inspect,
+        planted: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, InspectFault> {
+        Ok(Self {
+            canaries: Canaries::new(planted).map_err(InspectFault::Canary)?,
+            lists: Lists::read(config)?,
+            cache: Cache::new(),
+            config: config.clone(),
+        })
+    }
+
+    /// Looks at the pieces of one call, the last first.
+    pub(crate) fn look(&self, owner: &Owner, pieces: &[Piece<'_>]) -> Looked {
+        let mut left = self.config.bytes_per_call;
+        let mut looked = Looked::default();
+        let mut unseen = None;
+        for piece in pieces.iter().rev() {
+            let (seen, fresh) = self.piece(owner, piece, &mut left);
+            looked.incident |= fresh
+                && seen
+                    .as_ref()
+                    .is_some_and(|marks| marks.iter().any(|mark| mark.kind == FindingKind::Canary));
+            if seen.is_none() {
+                unseen = Some(&piece.pointer);
+            }
+            looked.marks.push(seen);
+        }
+        looked.marks.reverse();
+        for (piece, marks) in pieces.iter().zip(&looked.marks) {
+            let marks = marks.iter().flat_map(|marks| marks.iter());
+            looked
+                .findings
+                .extend(marks.map(|mark| mark.finding(&piece.pointer)));
+        }
+        if let Some(pointer) = unseen {
+            looked.unseen = true;
+            looked.findings.push(unseen_at(pointer));
+        }
+        worst(&mut looked.findings);
+        looked
+    }
+
+    fn piece(&self, owner: &Owner, piece: &Piece<'_>, left: &mut usize) -> (Option<Arc<[Mark]>>, bool) {
+        let key = self.cache.key(owner, piece.source, &piece.text);
+        if let Some(known) = self.cache.get(&key) {
+            return (Some(known), false);
+        }
+        if piece.text.len() > *left {
+            return (None, false);
+        }
+        *left -= piece.text.len();
+        let marks: Arc<[Mark]> = self.examine(piece.source, &piece.text).into();
+        self.cache.put(key, Arc::clone(&marks));
+        (Some(marks), true)
+    }
+
+    /// Everything seen in one text.
+    pub(crate) fn examine(&self, source: Source, text: &str) -> Vec<Mark> {
+        let report = bartizan_inspect::inspect(
+            source.channel(),
+            text.as_bytes(),
+            self.wanted(source),
+            &self.canaries,
+        );
+        let mut marks: Vec<Mark> = report
+            .seen
+            .iter()
+            .filter(|seen| {
+                seen.kind != FindingKind::ExfiltrationAddress || !self.lists.allows(text, &seen.span)
+            })
+            .take(MARKS)
+            .map(Mark::of)
+            .collect();
+        marks.extend(self.lists.threats(text).into_iter().map(|(range, what)| Mark {
+            kind: FindingKind::KnownThreat,
+            what,
+            severity: Severity::High,
+            score: 1000,
+            range,
+        }));
+        if source == Source::Model {
+            marks.extend(output::code(text));
+        }
+        if report.cut || report.seen.len() > MARKS {
+            marks.push(Mark {
+                kind: FindingKind::Unseen,
+                what: "decoded",
+                severity: Severity::Info,
+                score: 1000,
+                range: 0..text.len(),
+            });
+        }
+        marks
+    }
+
+    fn wanted(&self, source: Source) -> Wanted {
+        let mut wanted = Wanted::SECRETS.and(Wanted::ADDRESSES);
+        if self.config.personal {
+            wanted = wanted.and(Wanted::PERSONAL);
+        }
+        // What a model wrote, and what an agent passes on, instructs nobody here.
+        if self.config.instructions && source.is_read() {
+            wanted = wanted.and(Wanted::INJECTION).and(Wanted::HIDDEN);
+        }
+        wanted
+    }
+
+    /// What a server says of a tool, looked at when it is listed and when it changed.
+    pub(crate) fn description(&self, server: &str, name: &str, definition: &str) -> Vec<Finding> {
+        let tool = bartizan_inspect::tools::Tool {
+            server,
+            name,
+            definition,
+        };
+        let mut found: Vec<Finding> = bartizan_inspect::tools::describe(&tool)
+            .iter()
+            .map(|seen| Mark::of(seen).finding(""))
+            .collect();
+        let planted = self.examine(Source::Data, definition);
+        let planted = planted
+            .iter()
+            .filter(|mark| matches!(mark.kind, FindingKind::Canary | FindingKind::KnownThreat));
+        found.extend(planted.map(|mark| mark.finding("")));
+        worst(&mut found);
+        found
+    }
+}
+
+/// Why inspection can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectFault {
+    /// A planted value is too short, or there are too many.
+    #[error("a planted value has fewer than 12 bytes, or there are more than 10000")]
+    Canary(Unplantable),
+    /// A planted value's secret is not there.
+    #[error("`{0}` of `[inspect] canaries` is no secret of the store; `bartizan secret set {0}` sets it")]
+    Missing(String),
+    /// A list does not read.
+    #[error(transparent)]
+    List(#[from] ListFault),
+}
+
+fn unseen_at(pointer: &str) -> Finding {
+    Finding {
+        kind: FindingKind::Unseen,
+        severity: Severity::Low,
+        score: 1000,
+        span: None,
+        pointer: pointer.to_owned(),
+        taxonomy: Vec::new(),
+    }
+}
+
+/// Keeps the worst, in order of place.
+fn worst(findings: &mut Vec<Finding>) {
+    if findings.len() > FINDINGS {
+        findings.sort_by_key(|finding| std::cmp::Reverse((finding.severity, finding.score)));
+        findings.truncate(FINDINGS);
+    }
+    findings.sort_by(|one, two| (&one.pointer, one.span).cmp(&(&two.pointer, two.span)));
+}
+
+impl Shared {
+    /// Looks at the pieces of a call, off the async threads where there is much of it. A planted value that surfaces is
+    /// an incident, and recorded as one at once.
+    pub(crate) async fn look(
+        self: &Arc<Self>,
+        caller: &Caller,
+        call: Option<CallId>,
+        pieces: &[Piece<'_>],
+    ) -> Looked {
+        const MUCH: usize = 128 << 10;
+        let Some(inspector) = &self.inspector else {
+            return Looked::default();
+        };
+        let owner = Owner::of(&caller.principal);
+        let bytes: usize = pieces.iter().map(|piece| piece.text.len()).sum();
+        let looked = if bytes < MUCH {
+            inspector.look(&owner, pieces)
+        } else {
+            let owned: Vec<Piece<'static>> = pieces.iter().map(Piece::owned).collect();
+            let inspector = Arc::clone(inspector);
+            let work = tokio::task::spawn_blocking(move || inspector.look(&owner, &owned));
+            work.await.unwrap_or_else(|fault| {
+                tracing::error!(%fault, "an inspection ended badly");
+                Looked {
+                    findings: vec![unseen_at("")],
+                    marks: vec![None; pieces.len()],
+                    unseen: true,
+                    incident: false,
+                }
+            })
+        };
+        if looked.incident {
+            self.incident(caller, call);
+        }
+        looked
+    }
+
+    /// The texts of a request to a model. Off, nothing is read out of it.
+    pub(crate) fn pieces<'a>(&self, body: Scanned<'a>) -> Vec<Piece<'a>> {
+        if self.inspector.is_some() {
+            of_request(body)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// What the answer to a request is held against.
+    pub(crate) fn expected(&self, body: Scanned<'_>, pieces: &[Piece<'_>]) -> Expected {
+        if self.inspector.is_some() {
+            Expected::new(body.text(), pieces)
+        } else {
+            Expected::default()
+        }
+    }
+
+    /// What is seen in the text of a streamed answer.
+    pub(crate) fn heard(
+        &self,
+        caller: &Caller,
+        call: Option<CallId>,
+        listener: Listener,
+        expected: &Expected,
+    ) -> Vec<Finding> {
+        let Some(inspector) = &self.inspector else {
+            return Vec::new();
+        };
+        let (pieces, over) = listener.heard();
+        let mut looked = inspector.look(&Owner::of(&caller.principal), &pieces);
+        if over {
+            looked.findings.push(unseen_at("/stream"));
+        }
+        if looked.incident {
+            self.incident(caller, call);
+        }
+        looked.findings.extend(expected.findings(&pieces));
+        looked.findings
+    }
+
+    /// Records that a planted value surfaced.
+    pub(crate) fn incident(&self, caller: &Caller, call: Option<CallId>) {
+        let mut record = Record::new(RecordKind::Operation, clock::now());
+        record.call = call;
+        record.session = Some(caller.session.id);
+        record.principal = Some(Principal::clone(&caller.principal));
+        record.note = Some("incident: a planted value surfaced".to_owned());
+        tracing::warn!(agent = %caller.principal.agent, session = %caller.session.id, "a planted value surfaced");
+        if let Err(error) = self.ledger.append_deferred(&record) {
+            tracing::error!(%error, "an incident was not recorded");
+        }
+    }
+
+    /// What is seen in the arguments of a call or a proposal.
+    pub(crate) async fn look_at_arguments(
+        self: &Arc<Self>,
+        caller: &Caller,
+        facts: &CallFacts,
+        arguments: &serde_json::value::RawValue,
+    ) -> Vec<Finding> {
+        if self.inspector.is_none() {
+            return Vec::new();
+        }
+        let pieces = of_value(arguments.get(), Source::Data, "/arguments");
+        self.look(caller, Some(facts.id), &pieces).await.findings
+    }
+}
+
+#[cfg(test)]
+mod tests;

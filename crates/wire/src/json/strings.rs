@@ -1,0 +1,223 @@
+//! Every string of a scanned value, with where it stands, and a value with some of them replaced.
+//!
+//! The scan has proven the text, so nothing is checked here again: one pass over the bytes, no tree.
+
+use std::{borrow::Cow, fmt::Write as _, ops::Range};
+
+use super::Scanned;
+
+/// One step from the root to a string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// Into a member; its key as it is written, without the quotes.
+    Key(&'a str),
+    /// Into an item.
+    Item(usize),
+}
+
+/// Gives every string value (keys are none) with the steps to it and its bytes, quotes included, in order.
+pub fn strings<'a>(body: Scanned<'a>, each: &mut dyn FnMut(&[Step<'a>], Range<usize>)) {
+    let text = body.text();
+    let bytes = text.as_bytes();
+    let mut steps: Vec<Step<'a>> = Vec::new();
+    let mut key_next = false;
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'{' => {
+                steps.push(Step::Key(""));
+                key_next = true;
+            }
+            b'[' => {
+                steps.push(Step::Item(0));
+                key_next = false;
+            }
+            b'}' | b']' => {
+                steps.pop();
+                key_next = false;
+            }
+            b',' => match steps.last_mut() {
+                Some(Step::Item(item)) => *item += 1,
+                _ => key_next = true,
+            },
+            b'"' => {
+                let end = end_of(bytes, at);
+                if key_next {
+                    let key = text.get(at + 1..end - 1).unwrap_or_default();
+                    if let Some(last) = steps.last_mut() {
+                        *last = Step::Key(key);
+                    }
+                    key_next = false;
+                } else {
+                    each(&steps, at..end);
+                }
+                at = end;
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+}
+
+/// One past the closing quote of the string that begins at `at`.
+fn end_of(bytes: &[u8], at: usize) -> usize {
+    let mut end = at + 1;
+    loop {
+        match bytes.get(end) {
+            Some(b'\\') => end += 2,
+            Some(b'"') | None => return (end + 1).min(bytes.len()),
+            Some(_) => end += 1,
+        }
+    }
+}
+
+/// The RFC 6901 pointer of some steps, at most `most` bytes; cut before a step, so that it is still a pointer.
+#[must_use]
+pub fn pointer_of(steps: &[Step<'_>], most: usize) -> String {
+    let mut out = String::new();
+    for step in steps {
+        let before = out.len();
+        match step {
+            Step::Item(item) => {
+                // Writing to a String never fails.
+                let _written = write!(out, "/{item}");
+            }
+            Step::Key(key) => {
+                let key = unescaped(key);
+                out.push('/');
+                out.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+        }
+        if out.len() > most {
+            out.truncate(before);
+            break;
+        }
+    }
+    out
+}
+
+/// The text of a string value, from its bytes with quotes.
+#[must_use]
+pub fn text_of<'a>(body: Scanned<'a>, span: &Range<usize>) -> Cow<'a, str> {
+    let inner = body.text().get(span.start + 1..span.end.saturating_sub(1));
+    unescaped(inner.unwrap_or_default())
+}
+
+fn unescaped(inner: &str) -> Cow<'_, str> {
+    if !inner.contains('\\') {
+        return Cow::Borrowed(inner);
+    }
+    // The scan has passed the text, so this reads.
+    serde_json::from_str(&format!("\"{inner}\"")).map_or(Cow::Borrowed(inner), Cow::Owned)
+}
+
+/// A text with spans replaced by other JSON. Spans are in order and apart; what is not is left out.
+#[must_use]
+pub fn replace(text: &str, edits: &[(Range<usize>, String)]) -> String {
+    let grown: usize = edits.iter().map(|(_, new)| new.len()).sum();
+    let mut out = String::with_capacity(text.len() + grown);
+    let mut at = 0;
+    for (span, new) in edits {
+        if span.start < at {
+            continue;
+        }
+        out.push_str(text.get(at..span.start).unwrap_or_default());
+        out.push_str(new);
+        at = span.end;
+    }
+    out.push_str(text.get(at..).unwrap_or_default());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::json::{Bounds, pointer, scan};
+
+    fn all(text: &str) -> Vec<(String, String)> {
+        let scanned = scan(text.as_bytes(), &Bounds::default()).unwrap();
+        let mut out = Vec::new();
+        strings(scanned, &mut |steps, span| {
+            out.push((pointer_of(steps, 256), text_of(scanned, &span).into_owned()));
+        });
+        out
+    }
+
+    #[test]
+    fn every_string_has_its_place() {
+        let text =
+            r#"{"a":"x","b":[1,"y",{"c/d":"z","e":{}},[],["w"]],"f\"":"\u0041\n","g":null,"h":["",true]}"#;
+        let expected = [
+            ("/a", "x"),
+            ("/b/1", "y"),
+            ("/b/2/c~1d", "z"),
+            ("/b/4/0", "w"),
+            ("/f\"", "A\n"),
+            ("/h/0", ""),
+        ];
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(place, value)| ((*place).to_owned(), (*value).to_owned()))
+            .collect();
+        assert_eq!(all(text), expected);
+        assert_eq!(all("\"root\""), [(String::new(), "root".to_owned())]);
+    }
+
+    #[test]
+    fn a_pointer_is_cut_between_steps() {
+        let steps = [Step::Key("abcdef"), Step::Item(3), Step::Key("ghijkl")];
+        assert_eq!(pointer_of(&steps, 10), "/abcdef/3");
+        assert_eq!(pointer_of(&steps, 4), "");
+    }
+
+    #[test]
+    fn edits_leave_the_rest_as_it_was() {
+        let text = r#"{"a": "x" ,"b":"y"}"#;
+        let edits = [(6..9, "\"long\"".to_owned()), (15..18, "1".to_owned())];
+        assert_eq!(replace(text, &edits), r#"{"a": "long" ,"b":1}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn each_pointer_names_the_string_it_was_given_with(value in tree()) {
+            let text = value.to_string();
+            let scanned = scan(text.as_bytes(), &Bounds::default()).unwrap();
+            let mut count = 0;
+            strings(scanned, &mut |steps, span| {
+                count += 1;
+                let (found, place) = pointer(scanned, &pointer_of(steps, 4096)).unwrap();
+                assert_eq!(place, span.clone());
+                assert_eq!(serde_json::from_str::<String>(found.get()).unwrap(), text_of(scanned, &span));
+            });
+            prop_assert_eq!(count, count_of(&value));
+        }
+    }
+
+    fn tree() -> impl Strategy<Value = serde_json::Value> {
+        use serde_json::Value;
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<i32>().prop_map(Value::from),
+            ".{0,6}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::Array),
+                prop::collection::btree_map(".{0,4}", inner, 0..5)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn count_of(value: &serde_json::Value) -> usize {
+        match value {
+            serde_json::Value::String(_) => 1,
+            serde_json::Value::Array(items) => items.iter().map(count_of).sum(),
+            serde_json::Value::Object(members) => members.values().map(count_of).sum(),
+            _ => 0,
+        }
+    }
+}
