@@ -251,6 +251,9 @@ impl Privacy {
 /// Bytes of a body, and the JSON that takes their place.
 pub(crate) type Change = (Range<usize>, String);
 
+/// A result as an agent may see it, and the findings that say so.
+pub(crate) type MaskedResult = (Box<RawValue>, Vec<Finding>);
+
 /// Changes to a body.
 #[derive(Debug, Default)]
 pub(crate) struct Edits {
@@ -427,7 +430,7 @@ impl Shared {
         result: &RawValue,
         pieces: &[Piece<'_>],
         looked: &Looked,
-    ) -> Result<Option<(Box<RawValue>, Vec<Finding>)>, Code> {
+    ) -> Result<Option<MaskedResult>, Code> {
         let Some(privacy) = &self.privacy else {
             return Ok(None);
         };

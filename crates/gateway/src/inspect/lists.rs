@@ -81,7 +81,8 @@ impl Lists {
 
     fn add(&mut self, entry: &str) -> bool {
         if let Ok(address) = entry.parse::<IpAddr>() {
-            return self.addresses.insert(address) || true;
+            self.addresses.insert(address);
+            return true;
         }
         if entry.len() == 64 && entry.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             let mut hash = [0; 32];

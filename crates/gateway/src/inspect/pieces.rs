@@ -118,10 +118,13 @@ fn in_arguments(steps: &[Step<'_>]) -> bool {
         .any(|step| matches!(step, Step::Key("input" | "arguments" | "structuredContent")))
 }
 
+/// A text whose role is not known yet: which message and part it is in, the way to it, and its bytes.
+type Spot<'a> = (Source, (usize, usize), Vec<Step<'a>>, Range<usize>);
+
 /// The texts of a request to a model.
 pub(crate) fn of_request(body: Scanned<'_>) -> Vec<Piece<'_>> {
     let mut roles: BTreeMap<(usize, usize), Source> = BTreeMap::new();
-    let mut found: Vec<(Source, (usize, usize), Vec<Step<'_>>, Range<usize>)> = Vec::new();
+    let mut found: Vec<Spot<'_>> = Vec::new();
     json::strings(body, &mut |steps, span| {
         let raw = body.text().get(span.clone()).unwrap_or_default();
         let Some(Step::Key(top)) = steps.first() else {

@@ -101,8 +101,10 @@ fn a_finding_points_at_its_text_and_holds_none_of_it() {
 
 #[test]
 fn history_costs_nothing_and_keeps_its_findings() {
-    let mut config = config::Inspect::default();
-    config.bytes_per_call = 4096;
+    let config = config::Inspect {
+        bytes_per_call: 4096,
+        ..config::Inspect::default()
+    };
     let inspector = inspector(config);
     let body = |turns: usize, last: &str| {
         let turn = "word ".repeat(400);

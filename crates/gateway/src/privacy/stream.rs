@@ -234,9 +234,8 @@ fn closes(event: &Value) -> Vec<Option<u64>> {
             .filter(|choice| choice.get("finish_reason").is_some_and(Value::is_string))
             // The last piece of text may come with the reason: then it is given first, below.
             .filter(|choice| {
-                !choice
-                    .pointer("/delta/content")
-                    .is_some_and(|text| text.as_str().is_some_and(|text| !text.is_empty()))
+                let text = choice.pointer("/delta/content").and_then(Value::as_str);
+                text.is_none_or(str::is_empty)
             })
             .map(|choice| Some(number(choice, "index")))
             .collect();
