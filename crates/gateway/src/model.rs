@@ -15,7 +15,7 @@ use bartizan_types::{
     Severity, ToolName, UpstreamName,
 };
 use bartizan_wire::{
-    json::{self, Bounds},
+    json::{self, Bounds, Scanned},
     model::{self as wire, Answered, Api, Fetch},
 };
 use bytes::Bytes;
@@ -80,6 +80,24 @@ impl Asked {
         CallFacts::new(clock::mint(clock::now()), action, resource, self.api.surface())
     }
 
+    /// The request's texts, and what is seen in them.
+    async fn look<'b>(&mut self, body: Scanned<'b>) -> (Vec<Piece<'b>>, Looked) {
+        let pieces = self.shared.pieces(body);
+        let looked = self.shared.look(&self.caller, None, &pieces).await;
+        self.expected = Arc::new(self.shared.expected(body, &pieces));
+        (pieces, looked)
+    }
+
+    /// Facts of the request as a whole.
+    fn outgoing(facts: CallFacts, request: &wire::Request<'_>, body: &Bytes, digest: Digest) -> CallFacts {
+        CallFacts {
+            bytes: u64::try_from(body.len()).unwrap_or(u64::MAX),
+            streaming: request.stream,
+            digest,
+            ..facts
+        }
+    }
+
     fn early(&self, code: Code) -> Refusal {
         self.shared.reject(code, Some(&self.caller.principal))
     }
@@ -124,9 +142,7 @@ pub(crate) async fn call(
     let heard = Heard::new(scanned.text(), &request);
     asked.caller.session = shared.sessions.converse(&caller.principal, clock::now(), &heard);
     let digest = sha256(&body);
-    let pieces = shared.pieces(scanned);
-    let looked = shared.look(&asked.caller, None, &pieces).await;
-    asked.expected = Arc::new(shared.expected(scanned, &pieces));
+    let (pieces, looked) = asked.look(scanned).await;
     let mut unreachable = None;
     for target in targets {
         asked.upstream = Some(target.upstream.clone());
@@ -149,12 +165,7 @@ pub(crate) async fn call(
             upstream: target.upstream.clone(),
         };
         asked.resource = Some(resource.clone());
-        let facts = CallFacts {
-            bytes: u64::try_from(body.len()).unwrap_or(u64::MAX),
-            streaming: request.stream,
-            digest,
-            ..asked.facts(Action::Generate, resource)
-        };
+        let facts = Asked::outgoing(asked.facts(Action::Generate, resource), &request, &body, digest);
         let evidence = shared.evidence(&asked.caller, facts, findings);
         let (permit, passage) = shared.enter(evidence, outbound).await?;
         match upstream::send(permit, shared.config.limits.upstream_timeout).await {

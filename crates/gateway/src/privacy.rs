@@ -126,6 +126,35 @@ impl Privacy {
         marks: &[Mark],
         now: Timestamp,
     ) -> Option<String> {
+        let found = self.values(vault, towards, text, marks, now);
+        if found.is_empty() {
+            return None;
+        }
+        let ranges: Vec<Found> = found.iter().map(|(found, _)| found.clone()).collect();
+        Some(bartizan_privacy::mask(text, &ranges, |one, value| {
+            let act = found
+                .iter()
+                .find(|(found, _)| found.range.start == one.range.start && found.kind == one.kind)
+                .and_then(|(_, act)| *act);
+            match act {
+                None => bartizan_privacy::escape(value).into_owned(),
+                Some(MaskAct::Tokenise) => vault
+                    .token(&one.kind, one.shape, value, now)
+                    .unwrap_or_else(|_| format!("[{}]", one.kind)),
+                Some(act) => self.transformed(value, &one.kind, act),
+            }
+        }))
+    }
+
+    /// What is replaced in a text, and how; `None` is escaped.
+    fn values(
+        &self,
+        vault: &Vault,
+        towards: Towards<'_>,
+        text: &str,
+        marks: &[Mark],
+        now: Timestamp,
+    ) -> Vec<(Found, Option<MaskAct>)> {
         // What is written like a token is no value: ours stays, and from outside it is made none.
         let tokens = bartizan_privacy::tokens(text);
         let apart = |range: &Range<usize>| {
@@ -163,36 +192,19 @@ impl Privacy {
             }
         }
         if matches!(towards, Towards::Agent) {
-            let look_alike = Kind::new("look-alike").ok()?;
-            found.extend(tokens.iter().map(|range| {
-                let (range, kind) = (range.clone(), look_alike.clone());
-                (
+            found.extend(tokens.iter().filter_map(|range| {
+                let (range, kind) = (range.clone(), Kind::new("look-alike").ok()?);
+                Some((
                     Found {
                         range,
                         kind,
                         shape: Shape::Token,
                     },
                     None,
-                )
+                ))
             }));
         }
-        if found.is_empty() {
-            return None;
-        }
-        let ranges: Vec<Found> = found.iter().map(|(found, _)| found.clone()).collect();
-        Some(bartizan_privacy::mask(text, &ranges, |one, value| {
-            let act = found
-                .iter()
-                .find(|(found, _)| found.range.start == one.range.start && found.kind == one.kind)
-                .and_then(|(_, act)| *act);
-            match act {
-                None => bartizan_privacy::escape(value).into_owned(),
-                Some(MaskAct::Tokenise) => vault
-                    .token(&one.kind, one.shape, value, now)
-                    .unwrap_or_else(|_| format!("[{}]", one.kind)),
-                Some(act) => self.transformed(value, &one.kind, act),
-            }
-        }))
+        found
     }
 
     fn transformed(&self, value: &str, kind: &Kind, act: MaskAct) -> String {

@@ -113,35 +113,16 @@ fn one(
             }
         }
     }
-    let mut changed = false;
     let places = places(&value);
-    for place in &places {
-        let Some(slot) = slot(&mut value, *place) else {
-            continue;
-        };
-        let Some(piece) = slot.as_str().map(str::to_owned) else {
-            continue;
-        };
-        if !texts.contains_key(place) && texts.len() >= TEXTS {
-            continue;
-        }
-        let text = texts.entry(*place).or_insert_with(|| Text {
-            restorer: Restorer::default(),
-            name: None,
-            event: Value::Null,
-        });
-        let mut given = String::new();
-        text.restorer
-            .push(vault, &piece, now, &mut |kind| may.contains(kind), &mut given);
-        changed |= given != piece;
-        *slot = Value::String(given);
-    }
-    for place in &places {
-        if let Some(text) = texts.get_mut(place) {
-            text.name = event.name.map(str::to_owned);
-            text.event = value.clone();
-        }
-    }
+    let changed = deltas(
+        texts,
+        &places,
+        &mut value,
+        event.name,
+        vault,
+        &mut |kind| may.contains(kind),
+        now,
+    );
     if changed {
         out.extend_from_slice(&sse::encode(event.name, &value.to_string()));
         return;
@@ -157,6 +138,46 @@ fn one(
         return;
     }
     out.extend_from_slice(event.raw);
+}
+
+/// Restores in an event's deltas. Gives whether it changed.
+fn deltas(
+    texts: &mut BTreeMap<Place, Text>,
+    places: &[Place],
+    value: &mut Value,
+    name: Option<&str>,
+    vault: &Vault,
+    may: &mut dyn FnMut(&Kind) -> bool,
+    now: Timestamp,
+) -> bool {
+    let mut changed = false;
+    for place in places {
+        let Some(slot) = slot(value, *place) else {
+            continue;
+        };
+        let Some(piece) = slot.as_str().map(str::to_owned) else {
+            continue;
+        };
+        if !texts.contains_key(place) && texts.len() >= TEXTS {
+            continue;
+        }
+        let text = texts.entry(*place).or_insert_with(|| Text {
+            restorer: Restorer::default(),
+            name: None,
+            event: Value::Null,
+        });
+        let mut given = String::new();
+        text.restorer.push(vault, &piece, now, may, &mut given);
+        changed |= given != piece;
+        *slot = Value::String(given);
+    }
+    for place in places {
+        if let Some(text) = texts.get_mut(place) {
+            text.name = name.map(str::to_owned);
+            text.event = value.clone();
+        }
+    }
+    changed
 }
 
 /// Gives what a text holds back, as one more event of its shape.
