@@ -113,7 +113,7 @@ impl World {
             bundle(
                 "second.example",
                 Naming::Under("second".to_owned()),
-                &[second.der.clone()],
+                std::slice::from_ref(&second.der),
             ),
         ];
         let ours = delegation_key(9);
