@@ -195,6 +195,8 @@ pub(crate) fn evidence(at: usize) -> Result<Evidence, String> {
             effects: Effects::default(),
             arguments: Some(arguments),
             flow: None,
+            spending: None,
+            bar: None,
         },
         findings: Vec::new(),
         approved: None,

@@ -117,6 +117,14 @@ impl Connection {
         })
     }
 
+    /// One that is open already.
+    pub(crate) fn of(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            buffer: Vec::with_capacity(1024),
+        }
+    }
+
     /// Writes a request.
     pub(crate) async fn send(&mut self, request: &[u8]) -> Result<(), String> {
         self.stream

@@ -6,6 +6,7 @@ mod crossing;
 mod decision;
 mod figure;
 mod flow;
+mod identity;
 mod inspect;
 mod ledger;
 mod load;
@@ -22,7 +23,10 @@ use std::process::ExitCode;
 use figure::{Figure, Report};
 
 const USAGE: &str = "\
+<<<<<<< HEAD
 bartizan-bench crossing|flow|artifacts --bin PATH [--commit ID] [--quick] [--json] [--only PART] [--cache FOLDER]
+=======
+bartizan-bench crossing|flow|identity --bin PATH [--commit ID] [--quick] [--json] [--only PART] [--cache FOLDER]
 bartizan-bench inspect [--commit ID] [--quick] [--json] [--only PART] [--cache FOLDER]
 bartizan-bench backend PORT
 bartizan-bench session SHAPE
@@ -57,6 +61,11 @@ fn main() -> ExitCode {
         [name @ "artifacts", rest @ ..] => asked(rest).and_then(|asked| {
             let bench = &asked.bench;
             let figures = artifacts::data(&bench.binary, &bench.cache, bench.quick);
+            report(name, machine, &asked, figures)
+        }),
+        [name @ "identity", rest @ ..] => asked(rest).and_then(|asked| {
+            let (runtime, tasks) = runtime()?;
+            let figures = tasks.block_on(&runtime, identity::run(&asked.bench));
             report(name, machine, &asked, figures)
         }),
         [name @ "inspect", rest @ ..] => asked(rest).and_then(|asked| {

@@ -2,6 +2,7 @@
 
 pub(crate) mod identity;
 mod scan;
+mod spending;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -10,6 +11,7 @@ pub(crate) use scan::ScanData;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::styling};
 
 pub(crate) use identity::Identity;
+pub(crate) use spending::{Budget, Revoke, RevokeVerb};
 
 const STYLES: styling::Styles = styling::Styles::styled()
     .header(styling::AnsiColor::Green.on_default().bold())
@@ -100,6 +102,11 @@ pub(crate) enum Verb {
     /// What humans are asked, and what they answered
     #[command(subcommand)]
     Approvals(Approvals),
+    /// What may be spent, and what is
+    #[command(subcommand)]
+    Budget(Budget),
+    /// End a credential, an agent, a tool or anything else, at once
+    Revoke(Revoke),
     /// Credentials of upstreams and servers, sealed
     #[command(subcommand)]
     Secret(Secret),

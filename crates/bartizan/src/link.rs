@@ -69,6 +69,7 @@ impl Link {
                 // What is at rest can be read beside a configuration that does not resolve.
                 if let Ok(settings) = resolve::resolve(&loaded, global) {
                     desk.servers = settings.gateway.servers;
+                    desk.budgets = settings.gateway.budgets;
                     desk.domain = settings.domains.own;
                 }
                 Ok(Self::Rest(Box::new(desk)))
@@ -266,6 +267,7 @@ pub(crate) fn open(path: &Path, options: LedgerOptions) -> Result<Opened, OpenFa
         state: state.into(),
         secrets: secrets.into(),
         servers: Vec::new(),
+        budgets: Default::default(),
         domain: bartizan_identity::TrustDomain::default(),
         live: None,
     };

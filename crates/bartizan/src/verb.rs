@@ -3,6 +3,7 @@
 mod agent;
 mod approvals;
 mod audit;
+mod budget;
 mod config;
 mod delegate;
 pub(crate) mod explain;
@@ -13,6 +14,7 @@ mod inspect;
 mod keep;
 mod ocsf;
 mod policy;
+mod revoke;
 mod scan;
 mod secret;
 mod status;
@@ -46,6 +48,8 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Verb::Policy(policy) => policy::run(global, out, policy).await,
         Verb::Tools(tools) => tools::run(global, out, tools).await,
         Verb::Approvals(approvals) => approvals::run(global, out, approvals).await,
+        Verb::Budget(budget) => budget::run(global, out, budget).await,
+        Verb::Revoke(revoke) => revoke::run(global, out, revoke).await,
         Verb::Secret(secret) => secret::run(global, out, secret).await,
         Verb::Audit(audit) => audit::run(global, out, audit).await,
         Verb::Explain { id } => explain::run(global, out, id).await,

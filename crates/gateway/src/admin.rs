@@ -12,6 +12,7 @@ mod identities;
 mod manifests;
 mod records;
 pub mod socket;
+mod spending;
 mod status;
 mod tools;
 
@@ -45,6 +46,8 @@ pub struct Desk {
     pub domain: TrustDomain,
     /// Servers of the configuration, where it reads: what tools are labelled by where no gateway runs.
     pub servers: Vec<Server>,
+    /// Budgets of the configuration, where it reads: what is counted where no gateway runs.
+    pub budgets: crate::config::Budgets,
     /// The gateway, where it runs in this process.
     pub live: Option<Live>,
 }
@@ -246,6 +249,12 @@ impl Desk {
             ("POST", ["approvals", id, "allow"]) => self.allow(id, ask).await,
             ("POST", ["approvals", id, "deny"]) => self.deny(id, ask).await,
             ("DELETE", ["endorsements", id]) => self.revoke_endorsement(id, ask).await,
+            ("GET", ["budgets"]) => self.budgets(),
+            ("GET", ["budgets", name]) => self.budget(name),
+            ("POST", ["budgets", name, "reset"]) => self.reset_budget(name, ask).await,
+            ("GET", ["revocations"]) => self.revocations(),
+            ("POST", ["revocations"]) => self.revoke(ask).await,
+            ("DELETE", ["revocations", id]) => self.lift(id, ask).await,
             ("GET", ["secrets"]) => Ok(json!({ "secrets": self.secrets.list() })),
             ("PUT", ["secrets", name]) => self.secret(name, "secret set", ask, Secrets::set).await,
             ("POST", ["secrets", name, "rotate"]) => {

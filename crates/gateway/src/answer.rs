@@ -4,6 +4,7 @@
 use std::{
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -11,10 +12,20 @@ use bartizan_guard::Release;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use crate::reins::{Ending, Reins};
+
 /// The body of an answer to an agent.
 pub(crate) struct AgentBody {
     kind: Kind,
     hold: Option<Box<dyn Send>>,
+    reined: Option<Reined>,
+}
+
+/// What may end an answer before it is whole.
+struct Reined {
+    reins: Arc<Reins>,
+    cut: Ending,
+    bytes: u64,
 }
 
 enum Kind {
@@ -34,6 +45,7 @@ impl AgentBody {
         Self {
             kind: Kind::Whole(Some(bytes)),
             hold: None,
+            reined: None,
         }
     }
 
@@ -46,6 +58,7 @@ impl AgentBody {
         Self {
             kind: Kind::Stream(Box::pin(stream)),
             hold: None,
+            reined: None,
         }
     }
 
@@ -54,7 +67,28 @@ impl AgentBody {
         Self {
             kind: Kind::Whole(Some(Bytes::from(bytes))),
             hold: None,
+            reined: None,
         }
+    }
+
+    /// Ends the answer where the request has to end: what streams is cut off, so that nobody takes it for whole.
+    pub(crate) fn reined(mut self, reins: Arc<Reins>, cut: Ending) -> Self {
+        if matches!(self.kind, Kind::Stream(_)) {
+            self.reined = Some(Reined { reins, cut, bytes: 0 });
+        }
+        self
+    }
+
+    /// Whether it has to end now.
+    fn ends(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(reined) = &mut self.reined else {
+            return false;
+        };
+        let over = reined.bytes > reined.reins.most_bytes();
+        if over {
+            reined.reins.spent();
+        }
+        over || reined.cut.as_mut().poll(context).is_ready()
     }
 
     /// Keeps `hold` until the body has been sent or dropped.
@@ -84,7 +118,13 @@ impl Body for AgentBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        match &mut self.kind {
+        if self.ends(context) {
+            // Dropping the stream closes its passage, which knows what ended it.
+            self.kind = Kind::Whole(None);
+            self.reined = None;
+            return Poll::Ready(Some(Err(Cut)));
+        }
+        let polled = match &mut self.kind {
             Kind::Whole(bytes) => Poll::Ready(
                 bytes
                     .take()
@@ -92,7 +132,14 @@ impl Body for AgentBody {
                     .map(|bytes| Ok(Frame::data(bytes))),
             ),
             Kind::Stream(stream) => stream.as_mut().poll_frame(context),
+        };
+        if let (Some(reined), Poll::Ready(Some(Ok(frame)))) = (&mut self.reined, &polled) {
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            reined.bytes = reined
+                .bytes
+                .saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

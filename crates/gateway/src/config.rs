@@ -41,6 +41,8 @@ pub struct Config {
     pub inspect: Inspect,
     /// What nobody on the way may see.
     pub privacy: Privacy,
+    /// What may be spent.
+    pub budgets: Budgets,
 }
 
 /// What is looked for in content. It all ends in findings; what follows from them, policy says.
@@ -128,6 +130,27 @@ pub enum MaskAct {
     Hash,
     /// Less exact.
     Generalise,
+}
+
+/// What may be spent.
+#[derive(Debug, Clone)]
+pub struct Budgets {
+    /// Every budget.
+    pub all: Vec<bartizan_guard::budget::Budget>,
+    /// What models cost, and what they take and give at most.
+    pub prices: bartizan_guard::budget::Prices,
+    /// How long a call may take at most where a budget counts its time, in milliseconds: it is set aside, and cut there.
+    pub most_millis: u64,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Self {
+            all: Vec::new(),
+            prices: bartizan_guard::budget::Prices::default(),
+            most_millis: 600_000,
+        }
+    }
 }
 
 /// How humans are asked.
@@ -467,6 +490,8 @@ pub struct Limits {
     pub connections: usize,
     /// Calls in progress (`limit.saturated`).
     pub concurrent_calls: usize,
+    /// Calls of one identity in progress or waiting for their turn (`limit.share`).
+    pub calls_per_identity: usize,
     /// A request's header block, bytes, at least 8192 (`limit.headers`).
     pub header_bytes: usize,
     /// Number of headers (`limit.headers`).
@@ -502,6 +527,7 @@ impl Default for Limits {
         Self {
             connections: 8192,
             concurrent_calls: 4096,
+            calls_per_identity: 2048,
             header_bytes: 32 << 10,
             headers: 100,
             body_bytes: 32 << 20,

@@ -33,8 +33,9 @@ use crate::{
     edge::{self, BodyBounds},
     gate::Caller,
     model::sha256,
+    reins::Reins,
     tls,
-    upstream::{self, Outbound, Pool},
+    upstream::{self, Outbound, Pool, Reach},
 };
 
 /// How often key sets are read again.
@@ -285,7 +286,12 @@ pub(crate) fn housekeeper(shared: &Shared) -> Result<Caller, Code> {
     let credential = KeyId::new("gateway").map_err(|_| Code::Bug)?;
     let principal = Arc::new(local_principal(agent, None, issuer, credential));
     let session = shared.sessions.join(&principal, clock::now());
-    Ok(Caller { principal, session })
+    let reins = Reins::new(&shared.revoked, &principal, session.id, None);
+    Ok(Caller {
+        principal,
+        session,
+        reins,
+    })
 }
 
 impl Shared {
@@ -319,7 +325,7 @@ pub(crate) async fn keep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     if shared.directory.issuers.is_empty() {
         return;
     }
-    let pool = match Pool::new(None, shared.config.limits.connect_timeout) {
+    let pool = match Pool::within(Reach::Named, None, shared.config.limits.connect_timeout) {
         Ok(pool) => Arc::new(pool),
         Err(fault) => return tracing::error!(error = %fault, "no connections for key sets"),
     };
@@ -366,6 +372,8 @@ async fn fetch(shared: &Arc<Shared>, pool: &Arc<Pool>, at: usize, uri: &Uri) -> 
         effects: Effects::default(),
         arguments: None,
         flow: None,
+        spending: None,
+        bar: None,
     };
     let mut headers = HeaderMap::new();
     headers.insert(

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bartizan_flow::Assessment;
-use bartizan_guard::{AnswerFacts, Crossing, Effect, Input, Permit, Release};
+use bartizan_guard::{AnswerFacts, Crossing, Effect, Input, Permit, Release, budget::Bound};
 use bartizan_types::{
     Action, Answer, ApprovalId, CallFacts, CallId, Code, Evidence, Finding, Principal, Record, Refusal,
     RulingWord, Surface, Timestamp,
@@ -16,7 +16,9 @@ use crate::{
     Shared,
     approvals::Held,
     clock,
+    reins::Reins,
     sessions::{Session, Traced},
+    spending::{End, Reserved},
 };
 
 /// Who calls, as checked at the edge.
@@ -26,6 +28,8 @@ pub(crate) struct Caller {
     pub principal: Arc<Principal>,
     /// Its session.
     pub session: Session,
+    /// What may end its request early.
+    pub reins: Arc<Reins>,
 }
 
 /// A call as the guard is asked about it, with what is needed to ask again.
@@ -33,9 +37,18 @@ pub(crate) struct Asking {
     evidence: Evidence,
     session: Session,
     traced: Option<Traced>,
+    bound: Bound,
+    reins: Arc<Reins>,
 }
 
 impl Asking {
+    /// With the most that it may come to.
+    #[must_use]
+    pub(crate) const fn bounded(mut self, bound: Bound) -> Self {
+        self.bound = bound;
+        self
+    }
+
     /// What the guard is asked about.
     pub(crate) const fn evidence(&self) -> &Evidence {
         &self.evidence
@@ -99,6 +112,13 @@ pub(crate) struct Passage<R> {
     /// What has been released so far; kept up to date by whoever releases.
     pub released: Answer,
     open: bool,
+    reins: Arc<Reins>,
+    /// What is set aside for it.
+    reserved: Option<Reserved>,
+    /// Nothing of it left.
+    unsent: bool,
+    /// Tokens in as they are paid for, where that is more than what the provider calls so.
+    pub billed_input: Option<u64>,
 }
 
 impl Shared {
@@ -117,6 +137,8 @@ impl Shared {
             evidence,
             session: caller.session.clone(),
             traced: None,
+            bound: Bound::NO_MODEL,
+            reins: Arc::clone(&caller.reins),
         }
     }
 
@@ -134,10 +156,13 @@ impl Shared {
         let mut held = self.approvals.consult(&mut asking);
         let mut asked = None;
         let Asking {
-            evidence,
+            mut evidence,
             session,
             traced,
+            bound,
+            reins,
         } = asking;
+        let (seen, reserved) = self.admit(&mut evidence, bound, &reins);
         let span = span_of(&evidence);
         let mut effects = Vec::with_capacity(3);
         let crossing = Crossing::begin(self.policy.load_full(), evidence, outbound, &mut effects);
@@ -147,6 +172,10 @@ impl Shared {
             span,
             released: Answer::default(),
             open: false,
+            reins,
+            reserved,
+            unsent: false,
+            billed_input: None,
         };
         loop {
             let mut next = None;
@@ -155,10 +184,14 @@ impl Shared {
                 match effect {
                     Effect::Append { record, wait } => {
                         passage.note(&record);
+                        passage.reins.yields();
                         match self.put(&record, wait, &mut held).await {
                             Ok(Some(receipt)) => {
                                 let epoch = session.epoch();
-                                next = Some(Input::Durable { receipt, epoch });
+                                next = Some(match self.revoked.bar_since(seen, &passage.reins) {
+                                    Some(bar) => Input::Barred(bar),
+                                    None => Input::Durable { receipt, epoch },
+                                });
                             }
                             Ok(None) => {}
                             Err(code) => {
@@ -171,6 +204,7 @@ impl Shared {
                     Effect::Reassess(mut evidence) => {
                         evidence.now = clock::now();
                         evidence.epoch = session.epoch();
+                        evidence.call.bar = self.revoked.bar(&evidence).map(Box::new);
                         if let Some(traced) = &traced {
                             self.approvals.again(traced, &mut evidence);
                         }
@@ -185,8 +219,7 @@ impl Shared {
                 }
             }
             if let Some(permit) = permit {
-                passage.open = true;
-                return Ok((permit, passage));
+                return passage.leaves(seen).map(|passage| (permit, passage));
             }
             let Some(input) = next else {
                 return Err(passage.refused(Refusal::new(passage.span.call, Code::Bug)));
@@ -195,6 +228,18 @@ impl Shared {
                 tracing::error!(call = %passage.span.call, %misuse, "the guard was driven wrongly");
             }
         }
+    }
+
+    /// What stands in a call's way, and what budgets set aside for it. Gives the revocations' version that it saw.
+    fn admit(&self, evidence: &mut Evidence, bound: Bound, reins: &Reins) -> (u64, Option<Reserved>) {
+        reins.touch(evidence);
+        let seen = self.revoked.version();
+        evidence.call.bar = self.revoked.bar(evidence).map(Box::new);
+        let reserved = match evidence.call.bar {
+            None => self.budgets.reserve(evidence, bound),
+            Some(_) => None,
+        };
+        (seen, reserved)
     }
 
     /// Appends a record, and with one that allows uses up the yes it rests on: before the session's epoch is compared, so
@@ -277,22 +322,57 @@ impl<R> Passage<R> {
         }
     }
 
+    /// It has its permit, and goes unless it was revoked meanwhile: a record that was not waited for leaves no time for
+    /// more than this look.
+    fn leaves(mut self, seen: u64) -> Result<Self, Refusal> {
+        self.open = true;
+        if let Some(bar) = self.shared.revoked.bar_since(seen, &self.reins) {
+            self.unsent = true;
+            let call = self.span.call;
+            self.withheld(bar.code);
+            return Err(Refusal::new(call, bar.code));
+        }
+        if let Some(reserved) = &self.reserved {
+            self.reins.bound(reserved.millis, reserved.bytes);
+        }
+        Ok(self)
+    }
+
+    /// The upstream was not reached, so nothing of it was spent.
+    pub(crate) const fn unsent(&mut self) {
+        self.unsent = true;
+    }
+
+    /// Settles what was set aside, and notes it for the closing record.
+    fn settle(&mut self, end: End) -> Answer {
+        if let Some(reserved) = self.reserved.take() {
+            let end = if self.unsent { End::Unsent } else { end };
+            let answer = Answer {
+                input_tokens: self.billed_input.or(self.released.input_tokens),
+                ..self.released.clone()
+            };
+            let settled = self.shared.budgets.settle(&reserved, end, &answer);
+            self.released.settled = Some(settled);
+        }
+        self.released.clone()
+    }
+
     /// The whole answer went back.
     pub(crate) fn finish(mut self) {
-        let answer = self.released.clone();
+        let answer = self.settle(End::Whole);
         self.end(Input::Finished(answer), None);
     }
 
     /// The upstream failed. Gives what to tell the caller, if it can still be told.
     pub(crate) fn failed(mut self, code: Code) -> Refusal {
-        let answer = self.released.clone();
+        let answer = self.settle(End::Cut);
         self.end(Input::Failed(code, answer), Some(code));
         Refusal::new(self.span.call, code)
     }
 
     /// The answer, or the rest of it, is withheld.
     pub(crate) fn withheld(mut self, code: Code) {
-        let answer = self.released.clone();
+        let answer = self.settle(End::Cut);
         self.end(Input::Withheld(code, answer), Some(code));
     }
 
@@ -336,6 +416,9 @@ impl<R> Passage<R> {
 
     fn refused(&mut self, refusal: Refusal) -> Refusal {
         self.open = false;
+        if let Some(reserved) = self.reserved.take() {
+            self.shared.budgets.cancel(&reserved);
+        }
         self.shared.meters.refused(refusal.code);
         self.span.code = Some(refusal.code);
         self.report();
@@ -358,7 +441,15 @@ impl<R> Passage<R> {
 
 impl<R> Drop for Passage<R> {
     fn drop(&mut self) {
-        let answer = self.released.clone();
-        self.end(Input::Abandoned(answer), None);
+        if !self.open {
+            // Refused, or left while the record was on its way: nothing of it reached anybody.
+            self.unsent = true;
+        }
+        let answer = self.settle(End::Cut);
+        match self.reins.ended() {
+            // The agent did not go away: its request was ended.
+            Some(code) if self.open => self.end(Input::Withheld(code, answer), Some(code)),
+            _ => self.end(Input::Abandoned(answer), None),
+        }
     }
 }

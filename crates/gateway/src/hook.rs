@@ -203,6 +203,7 @@ pub(crate) async fn serve(
     let (bytes, _) = edge::read(&head.headers, body, bounds, None)
         .await
         .map_err(early)?;
+    caller.reins.takes_turn(bytes.len()).await;
     let limits = json::Bounds {
         depth: shared.config.limits.json_depth,
         bytes: shared.config.limits.body_bytes,
@@ -265,6 +266,8 @@ impl Asked<'_> {
             effects: Effects::default(),
             arguments: None,
             flow: None,
+            spending: None,
+            bar: None,
         }
     }
 

@@ -18,12 +18,15 @@ mod listener;
 mod mcp;
 mod model;
 mod privacy;
+mod reins;
 mod rejections;
 mod resource;
 mod room;
 mod serve;
 mod sessions;
+mod spending;
 mod tls;
+mod turns;
 mod upstream;
 
 pub mod admin;
@@ -54,9 +57,11 @@ pub use inspect::InspectFault;
 pub use mcp::{Labelled, Looked, Manifests, ReviewFault, Standing, StdioFault, pins};
 pub use meters::Meters;
 pub use model::UpstreamStatus;
+pub use reins::Revoked;
+pub use spending::{BooksFault, Budgets};
 pub use upstream::RootsFault;
 
-use crate::{mcp::Signer, rejections::Rejections, room::Rooms, sessions::Sessions};
+use crate::{mcp::Signer, rejections::Rejections, room::Rooms, sessions::Sessions, turns::Turns};
 
 /// Verified tokens remembered.
 const TOKENS: usize = 16_384;
@@ -134,6 +139,12 @@ pub enum StartFault {
     /// Inspection can't start.
     #[error(transparent)]
     Inspect(#[from] inspect::InspectFault),
+    /// What budgets used can't be taken up.
+    #[error(transparent)]
+    Budgets(#[from] BooksFault),
+    /// Revocations that were kept can't be taken up.
+    #[error("the revocations that were kept can't be read")]
+    Revocations(#[source] bartizan_store::Fault),
     /// A name in the configuration points nowhere.
     #[error("`{from}` names the upstream `{to}`, which is not configured")]
     UnknownUpstream {
@@ -163,6 +174,10 @@ pub struct Shared {
     pub approvals: Arc<Approvals>,
     /// Counters.
     pub meters: Arc<Meters>,
+    /// What may be spent, and what is.
+    pub budgets: Budgets,
+    /// What is revoked.
+    pub revoked: Arc<Revoked>,
     address: SocketAddr,
     tokens: TokenCache,
     /// DPoP proofs that were used.
@@ -170,6 +185,8 @@ pub struct Shared {
     sessions: Sessions,
     rejections: Rejections,
     slots: Arc<Semaphore>,
+    /// Whose work is done next.
+    turns: Arc<Turns>,
     /// What request bodies may take in memory.
     bodies: Rooms,
     /// What answers, and what waits for agents, may take in memory.
@@ -268,6 +285,8 @@ impl Gateway {
         let inspector = inspector(&config.inspect, &parts.secrets)?;
         let privacy =
             (!config.privacy.rules.is_empty()).then(|| privacy::Privacy::new(&config.privacy, parts.vaults));
+        let budgets = Budgets::open(&config.budgets, &config.limits, &parts.state, &parts.ledger)?;
+        let revoked = Arc::new(Revoked::open(&parts.state).map_err(StartFault::Revocations)?);
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared {
             policy: ArcSwap::new(parts.policy),
@@ -278,12 +297,15 @@ impl Gateway {
             state: parts.state,
             approvals,
             meters: Arc::new(Meters::default()),
+            budgets,
+            revoked,
             address,
             tokens: TokenCache::new(TOKENS),
             replays: Replays::new(PROOFS),
             sessions: Sessions::new(&config.sessions),
             rejections: Rejections::new(config.limits.rejections_per_minute),
             slots: Arc::new(Semaphore::new(config.limits.concurrent_calls)),
+            turns: Turns::new(config.limits.calls_per_identity, turns_at_once()),
             bodies: Rooms::new(config.limits.body_bytes),
             answers: Rooms::new(config.limits.answer_bytes),
             routes,
@@ -300,6 +322,7 @@ impl Gateway {
         let tasks = vec![
             tokio::spawn(rejections::summarise(Arc::clone(&shared), stopped.clone())),
             tokio::spawn(directory::keep(Arc::clone(&shared), stopped.clone())),
+            tokio::spawn(spending::keep(Arc::clone(&shared), stopped.clone())),
             tokio::spawn(tls::keep(Arc::clone(&shared), listener_key, stopped.clone())),
         ];
         let serving = tokio::spawn(listener::run(listener, tls, Arc::clone(&shared), stopped));
@@ -328,6 +351,11 @@ fn inspector(
     }
     let values = planted.iter().map(|value| value.expose().as_str());
     Ok(Some(Arc::new(inspect::Inspector::new(config, values)?)))
+}
+
+/// Turns at one time: enough to keep every core at work, few enough that nobody waits long behind them.
+fn turns_at_once() -> usize {
+    std::thread::available_parallelism().map_or(8, |cores| cores.get().saturating_mul(4).max(8))
 }
 
 /// Records what is wrong with the state it starts from.
@@ -365,5 +393,8 @@ impl Running {
         }
         self.shared.mcp.close();
         self.shared.summarise_rejections();
+        if let Err(error) = self.shared.budgets.keep(&self.shared.state, &self.shared.ledger) {
+            tracing::error!(%error, "what budgets used was not kept; the log has it");
+        }
     }
 }

@@ -159,6 +159,7 @@ async fn post(
     let (bytes, _) = edge::read(&head.headers, body, bounds, None)
         .await
         .map_err(early)?;
+    caller.reins.takes_turn(bytes.len()).await;
     let limits = json::Bounds {
         depth: shared.config.limits.json_depth,
         bytes: shared.config.limits.body_bytes,

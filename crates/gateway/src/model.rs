@@ -9,7 +9,10 @@ mod stream;
 use std::{collections::BTreeSet, sync::Arc};
 
 use aws_lc_rs::digest;
-use bartizan_guard::AnswerFacts;
+use bartizan_guard::{
+    AnswerFacts,
+    budget::{Asked as Size, Bound},
+};
 use bartizan_types::{
     Action, Arguments, CallFacts, CallId, Code, Digest, Finding, FindingKind, ModelName, Refusal, Resource,
     Severity, ToolName, UpstreamName,
@@ -72,6 +75,8 @@ pub(super) struct Asked {
     resource: Option<Resource>,
     /// What its answer is held against.
     expected: Arc<Expected>,
+    /// A streamed answer says its usage because we asked for it.
+    strips_usage: bool,
 }
 
 impl Asked {
@@ -130,6 +135,7 @@ pub(crate) async fn call(
         upstream: None,
         resource: None,
         expected: Arc::default(),
+        strips_usage: false,
     };
     let scanned = json::scan(&body, &asked.bounds(shared.config.limits.body_bytes))
         .map_err(|fault| asked.early(fault.code))?;
@@ -144,12 +150,27 @@ pub(crate) async fn call(
     let digest = sha256(&body);
     let (pieces, looked) = asked.look(scanned).await;
     let mut unreachable = None;
+    let mut open = None;
     for target in targets {
+        if let Err(seconds) = shared.routes.admit(&target.upstream) {
+            open = Some(seconds);
+            continue;
+        }
         asked.upstream = Some(target.upstream.clone());
         side_calls(&asked, &request, &target.upstream, digest).await?;
         let to = target.model.as_ref().unwrap_or(&model).clone();
+        let counts = endpoint == Endpoint::Generate && shared.budgets.counts_tokens();
         let (changes, findings) = masks(&asked, (&target.upstream, &to), &pieces, &looked)?;
-        let sent = changed(&body, &request, changes, target.model.as_ref());
+        let sent = changed(&body, &request, changes, target.model.as_ref(), counts);
+        asked.strips_usage = counts && request.usage_unasked.is_some();
+        let bound = match endpoint {
+            Endpoint::Generate => shared.budgets.of_model(
+                target.upstream.as_str(),
+                to.as_str(),
+                size_of(&request, body.len()),
+            ),
+            Endpoint::CountTokens => Bound::NO_MODEL,
+        };
         let outbound = shared
             .routes
             .outbound(
@@ -166,12 +187,18 @@ pub(crate) async fn call(
         };
         asked.resource = Some(resource.clone());
         let facts = Asked::outgoing(asked.facts(Action::Generate, resource), &request, &body, digest);
-        let evidence = shared.evidence(&asked.caller, facts, findings);
-        let (permit, passage) = shared.enter(evidence, outbound).await?;
+        let evidence = shared.evidence(&asked.caller, facts, findings).bounded(bound);
+        let (permit, mut passage) = shared.enter(evidence, outbound).await?;
         match upstream::send(permit, shared.config.limits.upstream_timeout).await {
-            Ok(response) => return come_back(&asked, endpoint, passage, response).await,
+            Ok(response) => {
+                shared.routes.answered(&target.upstream, response.status());
+                return come_back(&asked, endpoint, passage, response).await;
+            }
             Err(fault) => {
                 shared.routes.failed(&target.upstream, &fault);
+                if fault.sent_nothing() {
+                    passage.unsent();
+                }
                 let refusal = passage.failed(fault.code());
                 if !fault.sent_nothing() {
                     return Err(refusal);
@@ -180,7 +207,28 @@ pub(crate) async fn call(
             }
         }
     }
-    Err(unreachable.unwrap_or_else(|| asked.early(Code::ModelUnknown)))
+    Err(match (unreachable, open) {
+        (Some(refusal), _) => refusal,
+        (None, Some(seconds)) => {
+            let mut refusal = asked.early(Code::CircuitOpen);
+            refusal.retry_after_seconds = Some(seconds);
+            refusal
+        }
+        (None, None) => asked.early(Code::ModelUnknown),
+    })
+}
+
+/// How large a request is, as far as tokens go. What only points at content elsewhere has no bound in its bytes.
+fn size_of(request: &wire::Request<'_>, bytes: usize) -> Size {
+    let elsewhere = request.images
+        || !request.fetches.is_empty()
+        || !request.history.is_empty()
+        || !request.hosted.is_empty();
+    Size {
+        bytes: (!elsewhere).then(|| u64::try_from(bytes).unwrap_or(u64::MAX)),
+        most_output_tokens: request.max_tokens,
+        choices: request.choices,
+    }
 }
 
 /// What changes because this model may not see it, and all that was seen.
@@ -205,23 +253,30 @@ fn masks(
     Ok((edits.changes, findings))
 }
 
-/// The body as it came, or with what changes: masked values, and the model's name that the upstream knows.
+/// The body as it came, or with what changes: masked values, the model's name that the upstream knows, and asking for
+/// usage where that has to be known.
 fn changed(
     body: &Bytes,
     request: &wire::Request<'_>,
     mut changes: Vec<Change>,
     alias: Option<&ModelName>,
+    counts: bool,
 ) -> Bytes {
-    match (changes.as_slice(), alias) {
-        ([], None) => return body.clone(),
-        ([], Some(alias)) => {
+    let usage = request.usage_unasked.as_ref().filter(|_| counts);
+    match (changes.as_slice(), alias, usage) {
+        ([], None, None) => return body.clone(),
+        ([], Some(alias), None) => {
             return Bytes::from(wire::with_model(body, request.model_span.clone(), alias.as_str()));
         }
-        (_, None) => {}
-        (_, Some(alias)) => {
-            let name = serde_json::Value::from(alias.as_str()).to_string();
-            changes.push((request.model_span.clone(), name));
-        }
+        _ => {}
+    }
+    if let Some(alias) = alias {
+        let name = serde_json::Value::from(alias.as_str()).to_string();
+        changes.push((request.model_span.clone(), name));
+    }
+    if let Some(usage) = usage {
+        let text = String::from_utf8_lossy(&usage.bytes).into_owned();
+        changes.push((usage.span.clone(), text));
     }
     changes.sort_by_key(|(span, _)| span.start);
     let text = std::str::from_utf8(body).unwrap_or_default();
@@ -380,12 +435,11 @@ async fn come_back(
             }
             Err(fault) => return Err(passage.failed(fault.of_upstream().code)),
         };
+        used(asked.api, &mut passage, answered.usage);
         if let Err(refusal) = proposals::rule_on(asked, &answered.proposals).await {
             passage.withheld(refusal.code);
             return Err(refusal);
         }
-        passage.released.input_tokens = answered.usage.input_tokens;
-        passage.released.output_tokens = answered.usage.output_tokens;
         findings = read_answer(asked, passage.call(), &mut bytes).await;
     }
     let release = passage.answered(AnswerFacts {
@@ -422,6 +476,21 @@ async fn read_answer(asked: &Asked, call: CallId, bytes: &mut Bytes) -> Vec<Find
         }
     }
     looked.findings
+}
+
+/// Notes what an answer used. Anthropic counts what it reads from its cache and writes to it beside the tokens in.
+fn used<R>(api: Api, passage: &mut Passage<R>, usage: wire::Usage) {
+    passage.released.input_tokens = usage.input_tokens;
+    passage.released.output_tokens = usage.output_tokens;
+    passage.billed_input = match api {
+        Api::AnthropicMessages => usage.input_tokens.map(|tokens| {
+            let cached = usage.cached_tokens.unwrap_or(0);
+            tokens
+                .saturating_add(cached)
+                .saturating_add(usage.cache_written_tokens.unwrap_or(0))
+        }),
+        Api::OpenaiChat | Api::OpenaiResponses => None,
+    };
 }
 
 /// Whether a client could take the body of an error for an answer that we could not read.
@@ -508,6 +577,7 @@ pub(crate) async fn list(
         upstream: None,
         resource: None,
         expected: Arc::default(),
+        strips_usage: false,
     };
     let upstream = shared
         .routes

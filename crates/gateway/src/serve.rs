@@ -17,6 +17,7 @@ use crate::{
     inspect,
     meters::Gauge,
     model::{self, Endpoint},
+    reins::{Ending, Reins},
     resource,
     room::Taken,
 };
@@ -53,15 +54,19 @@ pub(crate) async fn request(shared: Arc<Shared>, request: Request<Incoming>) -> 
         return refusal(&shape, &shared.shed(Code::Saturated));
     };
     let busy = Gauge::raise(Arc::clone(&shared.meters), |meters| &meters.in_progress);
-    let answer = match routed(&shared, head, body, &shape).await {
-        Ok(answer) => answer,
+    let mut who = None;
+    match routed(&shared, head, body, &shape, &mut who).await {
+        Ok(answer) => answer.map(|body| body.holding((slot, busy))),
         Err(said) => {
+            drop((slot, busy));
+            if let Some(late) = shared.turns.late(who.as_deref()) {
+                tokio::time::sleep(late).await;
+            }
             let mut answer = refusal(&shape, &said);
             resource::dress(&mut answer, &said, metadata.as_deref());
             answer
         }
-    };
-    answer.map(|body| body.holding((slot, busy)))
+    }
 }
 
 async fn routed(
@@ -69,6 +74,7 @@ async fn routed(
     head: Parts,
     body: Incoming,
     shape: &Shape,
+    who: &mut Option<Arc<Principal>>,
 ) -> Result<Response<AgentBody>, Refusal> {
     let early = |code| shared.reject(code, None);
     edge::check_host_and_origin(&shared.config.listen, shared.address, &head.uri, &head.headers)
@@ -83,17 +89,48 @@ async fn routed(
             now,
         )
         .map_err(early)?;
+    *who = Some(Arc::clone(&principal));
     if shared.is_draining() {
         return Err(shared.shed(Code::Draining));
     }
     let late = |code| shared.reject(code, Some(&principal));
     let route = route(&head).map_err(late)?;
-    let _room = room(shared, &principal, &head, &body).map_err(late)?;
+    let place = shared.turns.place(&principal).map_err(|_| {
+        let mut refusal = late(Code::ShareFull);
+        refusal.retry_after_seconds = Some(1);
+        refusal
+    })?;
     let session = shared.sessions.join(&principal, now);
+    // Listens before it looks, so that no revocation falls in between.
+    let reins = Reins::new(&shared.revoked, &principal, session.id, Some(place));
+    if let Some(bar) = shared.revoked.of_caller(&principal, session.id) {
+        return Err(late(bar.code));
+    }
     let caller = Caller {
         principal: Arc::clone(&principal),
         session,
+        reins: Arc::clone(&reins),
     };
+    let mut cut: Ending = Box::pin(Arc::clone(&reins).cut(Arc::clone(&shared.revoked)));
+    let served = served(shared, caller, route, (head, body), shape);
+    let answered = tokio::select! {
+        biased;
+        code = &mut cut => return Err(late(code)),
+        answered = served => answered?,
+    };
+    Ok(answered.map(|body| body.reined(reins, cut)))
+}
+
+/// Hands a request to its API.
+async fn served(
+    shared: &Arc<Shared>,
+    caller: Caller,
+    route: Route,
+    (head, body): (Parts, Incoming),
+    shape: &Shape,
+) -> Result<Response<AgentBody>, Refusal> {
+    let late = |code| shared.reject(code, Some(&caller.principal));
+    let _room = room(shared, &caller.principal, &head, &body).map_err(late)?;
     match route {
         Route::Models(api) => model::list(shared, &caller, api, &head).await,
         Route::Model(api, endpoint) => {
@@ -105,6 +142,7 @@ async fn routed(
                 .await
                 .map_err(late)?;
             debug_assert_eq!(*shape, Shape::Model(api));
+            caller.reins.takes_turn(bytes.len()).await;
             model::call(shared, &caller, api, endpoint, &head, bytes).await
         }
         Route::Mcp(server) => crate::mcp::serve(shared, caller, server, head, body).await,

@@ -14,7 +14,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Client as PooledClient, connect::HttpConnector},
+    client::legacy::Client as PooledClient,
     rt::{TokioExecutor, TokioTimer},
 };
 use rustls::RootCertStore;
@@ -22,6 +22,10 @@ use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 pub(crate) mod child;
 pub(crate) mod confine;
+pub(crate) mod reach;
+
+use reach::Fenced;
+pub(crate) use reach::Reach;
 
 /// A request ready to go to one place.
 #[derive(Debug)]
@@ -91,7 +95,7 @@ impl Fault {
 /// Pooled connections to one upstream.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    client: PooledClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: PooledClient<HttpsConnector<Fenced>, Full<Bytes>>,
 }
 
 /// The trust roots of an upstream can't be used.
@@ -122,15 +126,22 @@ pub enum RootsFault {
 }
 
 impl Pool {
-    /// Connections that trust the built-in roots, or those in a PEM file instead.
+    /// Connections that trust the built-in roots, or those in a PEM file instead, to wherever the operator's address
+    /// leads.
     pub(crate) fn new(
         roots: Option<&std::path::Path>,
         connect_timeout: Duration,
     ) -> Result<Self, RootsFault> {
-        let mut tcp = HttpConnector::new();
-        tcp.set_nodelay(true);
-        tcp.enforce_http(false);
-        tcp.set_connect_timeout(Some(connect_timeout));
+        Self::within(Reach::Anywhere, roots, connect_timeout)
+    }
+
+    /// Connections within a reach: what everything goes through whose address the operator did not write himself.
+    pub(crate) fn within(
+        reach: Reach,
+        roots: Option<&std::path::Path>,
+        connect_timeout: Duration,
+    ) -> Result<Self, RootsFault> {
+        let tcp = Fenced::new(reach, connect_timeout);
         let tls = match roots {
             None => rustls::ClientConfig::builder()
                 .with_webpki_roots()

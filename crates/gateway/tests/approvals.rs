@@ -73,6 +73,7 @@ impl Asking {
             ledger: gate.ledger.clone(),
             state: Arc::clone(&shared.state),
             servers: Vec::new(),
+            budgets: Default::default(),
             live: Some(Live {
                 shared: Arc::clone(shared),
                 projection: None,

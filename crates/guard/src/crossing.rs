@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use bartizan_policy::{Decision, Policy};
 use bartizan_types::{
-    Action, Answer, Arguments, CallFacts, CallId, Code, Ending, Evidence, Finding, PinState, Record,
-    RecordKind, Refusal, RulingWord, SessionId, Timestamp,
+    Action, Amounts, Answer, Arguments, Bar, CallFacts, CallId, Code, Ending, Evidence, Finding, PinState,
+    Record, RecordKind, Refusal, RulingWord, SessionId, Timestamp,
 };
 
 use crate::{Permit, Release};
@@ -44,6 +44,8 @@ pub enum Input {
         /// The session's label epoch, read after the record became durable and with forwarding as the next step.
         epoch: u64,
     },
+    /// The last `Append` with `wait` is durable, and meanwhile something came to stand in the call's way.
+    Barred(Bar),
     /// An `Append` failed, or could not be queued.
     LedgerFailed(Code),
     /// Answer to [`Effect::Reassess`]: its evidence as it is now, of the same call.
@@ -66,6 +68,7 @@ impl Input {
     const fn name(&self) -> &'static str {
         match self {
             Self::Durable { .. } => "durable",
+            Self::Barred(_) => "barred",
             Self::LedgerFailed(_) => "ledger_failed",
             Self::Reassessed(_) => "reassessed",
             Self::Answered(_) => "answered",
@@ -198,6 +201,19 @@ impl<R> Crossing<R> {
         match (std::mem::replace(&mut self.state, State::Ended), input) {
             (State::Recording(at), Input::Durable { receipt, epoch }) => {
                 self.durable(now, at, receipt, epoch, out)
+            }
+            // The record says "allow"; the closing one says that nothing came of it.
+            (State::Recording(at), Input::Barred(bar)) => {
+                let (call, session) = (at.evidence.call.id, at.evidence.session);
+                let mut refusal = Refusal::new(call, bar.code);
+                refusal.retry_after_seconds = bar.retry_after_seconds;
+                out.push(Effect::Refuse(refusal));
+                let answer = Answer {
+                    settled: at.evidence.call.spending.as_ref().map(|_| Amounts::default()),
+                    ..Answer::default()
+                };
+                let (ending, findings) = (Ending::Withheld, Vec::new());
+                close(now, call, session, ending, Some(bar.code), answer, findings, out);
             }
             (State::Recording(at), Input::LedgerFailed(code)) => refuse(at.evidence.call.id, code, out),
             // The agent left before anything was forwarded; the ruling stands on record, and this closes it.
@@ -368,7 +384,7 @@ impl<R> Crossing<R> {
         reassessments: u8,
         out: &mut Vec<Effect<R>>,
     ) -> State<R> {
-        let mut decision = self.policy.evaluate(&evidence);
+        let mut decision = crate::decide(&self.policy, &evidence);
         let (call, session) = (evidence.call.id, evidence.session);
         // What was handed on bounds a call before any policy, one that only observes as well.
         let within = evidence.principal.admits(&evidence.call, session, evidence.now);
@@ -381,7 +397,9 @@ impl<R> Crossing<R> {
             RulingWord::Ask | RulingWord::Deny => Some(refusal(&evidence, &decision)),
         };
         // A superseding ruling is always awaited: the record it replaces says "allow" and is durable already.
-        let wait = refusal.is_none() && (decision.durable || reassessments > 0);
+        // And a reservation has to outlive a crash, whatever policy says of the call.
+        let reserved = evidence.call.spending.is_some();
+        let wait = refusal.is_none() && (decision.durable || reassessments > 0 || reserved);
         let record = record(&self.policy, &evidence, decision, refusal.as_ref());
         out.push(Effect::Append {
             record: Box::new(record),
@@ -506,11 +524,18 @@ fn facts(call: &CallFacts, arguments: Option<Arguments>) -> CallFacts {
         effects: call.effects,
         arguments,
         flow: call.flow.clone(),
+        spending: call.spending.clone(),
+        bar: call.bar.clone(),
     }
 }
 
 /// What the caller is told: a code by cause, and the operator's `@reason` where one policy alone gave it.
 fn refusal(evidence: &Evidence, decision: &Decision) -> Refusal {
+    if let Some(code) = decision.because.barred {
+        let mut refusal = Refusal::new(evidence.call.id, code);
+        refusal.retry_after_seconds = evidence.call.barred().and_then(|(_, seconds)| seconds);
+        return refusal;
+    }
     let because = &decision.because;
     let withheld = matches!(evidence.call.pin, PinState::Changed | PinState::Unlisted);
     let code = match (decision.ruling, evidence.call.action) {

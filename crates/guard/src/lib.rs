@@ -4,11 +4,16 @@
 //! whose record is not durable where policy calls it consequential.
 
 pub mod approval;
+pub mod breaker;
+pub mod budget;
 mod crossing;
+mod decide;
 mod permit;
 mod replay;
+pub mod revoke;
 
 pub use crossing::{AnswerFacts, Crossing, Effect, Input, Misuse};
+pub use decide::decide;
 pub use permit::{Permit, Release};
 pub use replay::{Replay, ReplayFault, replay};
 

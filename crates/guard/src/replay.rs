@@ -48,7 +48,7 @@ pub fn replay(policy: &Policy, record: &Record) -> Result<Replay, ReplayFault> {
         approved: record.approved,
     };
     let own = record.policy == Some(policy.digest());
-    let mut decision = policy.evaluate(&evidence);
+    let mut decision = crate::decide(policy, &evidence);
     // What was handed on refused it, whatever a policy says; that stands in the record, arguments or not.
     if record.code == Some(Code::DelegationExceeded) {
         decision.ruling = RulingWord::Deny;

@@ -40,6 +40,8 @@ fn evidence() -> Evidence {
             effects: Effects::default(),
             arguments: None,
             flow: None,
+            spending: None,
+            bar: None,
         },
         findings: Vec::new(),
         approved: None,

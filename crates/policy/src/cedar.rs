@@ -8,7 +8,7 @@ use cedar_policy::{
     RestrictedExpression as Expr,
 };
 
-use crate::request::{ARGUMENTS_ID, Request, flow, method, unvouched};
+use crate::request::{ARGUMENTS_ID, Request, budget_left, budget_used, flow, method, unvouched};
 use crate::value::{self, Kind};
 
 /// Evidence that Cedar can't be given; the call is denied.
@@ -118,6 +118,7 @@ fn context(request: &Request<'_>) -> Result<Vec<(String, Expr)>, Unbuildable> {
         ("issuer", text(evidence.principal.issuer.as_str())),
         ("method", text(method(evidence.principal.method))),
         ("now", Expr::new_datetime(now)),
+        ("budget_used", Expr::new_long(budget_used(call))),
     ];
     let hints = [
         ("read_only", call.effects.read_only),
@@ -130,6 +131,9 @@ fn context(request: &Request<'_>) -> Result<Vec<(String, Expr)>, Unbuildable> {
             .filter_map(|(name, hint)| Some((name, Expr::new_bool(hint?)))),
     );
     pairs.extend(of_flow(flow(call)));
+    if let Some(left) = budget_left(call) {
+        pairs.push(("budget_left", Expr::new_long(left)));
+    }
     if let Some(user) = &evidence.principal.user {
         pairs.push(("user", text(user.as_str())));
     }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bartizan_types::{
-    Action, Actor, AgentId, Arguments, AuthMethod, CallFacts, CallId, Digest, Effects, Evidence, Finding,
-    FindingKind, Flow, Issuer, KeyId, ModelName, PeerName, PinState, Principal, Resource, ServerName,
-    SessionId, Severity, Surface, Timestamp, ToolName, UpstreamName, UserId,
+    Action, Actor, AgentId, Arguments, AuthMethod, BudgetName, CallFacts, CallId, Digest, Effects, Evidence,
+    Finding, FindingKind, Flow, Issuer, KeyId, Meter, ModelName, PeerName, PinState, Principal, Resource,
+    ServerName, SessionId, Severity, Share, Spending, Surface, Timestamp, ToolName, UpstreamName, UserId,
     flow::{Called, Effect, Joined, Role, Source},
 };
 
@@ -62,6 +62,8 @@ pub(crate) fn evidence() -> Evidence {
             effects: Effects::default(),
             arguments: None,
             flow: Some(Box::new(asked_for())),
+            spending: None,
+            bar: None,
         },
         findings: Vec::new(),
         approved: None,
@@ -223,6 +225,9 @@ pub(crate) fn random_evidence(random: &mut Seeded) -> Evidence {
     if !random.one_in(4) {
         evidence.call.flow = Some(Box::new(random_flow(random)));
     }
+    if random.one_in(2) {
+        evidence.call.spending = Some(Box::new(random_spending(random)));
+    }
     for _ in 0..random.below(3) {
         let mut found = finding(random.pick(&[Severity::Info, Severity::Medium, Severity::High]));
         found.kind = random.pick(&[FindingKind::PinChanged, FindingKind::SchemaMismatch]);
@@ -230,6 +235,25 @@ pub(crate) fn random_evidence(random: &mut Seeded) -> Evidence {
     }
     evidence.now = evidence.now.plus_micros(random.below(1 << 40));
     evidence
+}
+
+fn random_spending(random: &mut Seeded) -> Spending {
+    let share = |meter, limit, used| Share {
+        budget: BudgetName::new("b").unwrap(),
+        of: String::new(),
+        meter,
+        limit,
+        used,
+    };
+    let meter = random.pick(&[Meter::Calls, Meter::MicroUsd]);
+    let limit = random.pick(&[0, 1, 100, u64::MAX]);
+    Spending {
+        shares: vec![
+            share(meter, limit, random.pick(&[0, 1, 50, u64::MAX])),
+            share(Meter::Tokens, 1000, random.below(1001)),
+        ],
+        ..Spending::default()
+    }
 }
 
 fn random_flow(random: &mut Seeded) -> Flow {
@@ -453,6 +477,8 @@ pub(crate) fn random_expression(random: &mut Seeded, kind: char, depth: u32) -> 
                 "9223372036854775807",
                 "context.bytes",
                 "context.worst",
+                "context.budget_used",
+                "context.budget_left",
                 "context.act_depth",
                 "context.foreign_tokens",
                 "context.numbers.getTag(\"amount\")",

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use bartizan_types::{
-    Action, Arguments, AuthMethod, CallFacts, Evidence, Flow, Resource, Timestamp, flow::Role,
+    Action, Arguments, AuthMethod, CallFacts, Evidence, Flow, Meter, Resource, Timestamp, flow::Role,
 };
 
 use crate::value::{Entity, Kind, Value};
@@ -62,10 +62,12 @@ pub(crate) enum Slot {
     Issuer,
     Method,
     Now,
+    BudgetUsed,
+    BudgetLeft,
 }
 
 impl Slot {
-    pub(crate) const ALL: [Self; 40] = [
+    pub(crate) const ALL: [Self; 42] = [
         Self::PrincipalName,
         Self::PrincipalIssuer,
         Self::PrincipalMethod,
@@ -106,6 +108,8 @@ impl Slot {
         Self::Issuer,
         Self::Method,
         Self::Now,
+        Self::BudgetUsed,
+        Self::BudgetLeft,
     ];
 
     pub(crate) const fn bit(self) -> u64 {
@@ -148,6 +152,8 @@ impl Slot {
             "issuer" => Self::Issuer,
             "method" => Self::Method,
             "now" => Self::Now,
+            "budget_used" => Self::BudgetUsed,
+            "budget_left" => Self::BudgetLeft,
             _ => return None,
         })
     }
@@ -195,13 +201,15 @@ impl Slot {
             Self::Issuer => "context.issuer",
             Self::Method => "context.method",
             Self::Now => "context.now",
+            Self::BudgetUsed => "context.budget_used",
+            Self::BudgetLeft => "context.budget_left",
         }
     }
 
     const fn is_optional(self) -> bool {
         matches!(
             self,
-            Self::ReadOnly | Self::Destructive | Self::OpenWorld | Self::User
+            Self::ReadOnly | Self::Destructive | Self::OpenWorld | Self::User | Self::BudgetLeft
         )
     }
 }
@@ -352,6 +360,8 @@ impl<'e> Request<'e> {
             Slot::Issuer | Slot::PrincipalIssuer => Value::Text(self.evidence.principal.issuer.as_str()),
             Slot::Method | Slot::PrincipalMethod => Value::Text(method(self.evidence.principal.method)),
             Slot::Now => Value::Time(millis(self.evidence.now)),
+            Slot::BudgetUsed => Value::Long(budget_used(call)),
+            Slot::BudgetLeft => return budget_left(call).map(Value::Long),
             Slot::PrincipalName => Value::Text(self.principal.id),
             Slot::PrincipalUser => return self.user.map(|id| Value::Entity(Entity { kind: Kind::User, id })),
             Slot::PrincipalGroups => {
@@ -437,6 +447,21 @@ impl<'e> Request<'e> {
             _ => Err(()),
         }
     }
+}
+
+/// Thousandths used of the budget that is used most.
+pub(crate) fn budget_used(call: &CallFacts) -> i64 {
+    let used = call
+        .spending
+        .as_ref()
+        .map_or(0, |spending| spending.used_permille());
+    i64::try_from(used).unwrap_or(i64::MAX)
+}
+
+/// Millionths of a dollar left in the budget of money that has least; `None` where none counts the call.
+pub(crate) fn budget_left(call: &CallFacts) -> Option<i64> {
+    let left = call.spending.as_ref()?.left(Meter::MicroUsd)?;
+    Some(i64::try_from(left).unwrap_or(i64::MAX))
 }
 
 /// What flow knows of a call; the strictest where it was not looked at.

@@ -122,6 +122,8 @@ fn sample(rule: &Rule, seed: u64) -> Option<Evidence> {
             },
             arguments: Some(arguments(rule, draw)),
             flow: flow(draw).map(Box::new),
+            spending: None,
+            bar: None,
         },
         findings: finding(draw).into_iter().collect(),
         approved: None,

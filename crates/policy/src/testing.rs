@@ -14,9 +14,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bartizan_types::{
-    Action, Actor, AgentId, ApprovalId, Arguments, AuthMethod, CallFacts, CallId, Digest, Effects, Evidence,
-    Finding, FindingKind, Flow, Issuer, KeyId, ModelName, PeerName, PinState, PolicyId, Principal, Resource,
-    RulingWord, ServerName, SessionId, Severity, Surface, Timestamp, ToolName, UpstreamName, UserId,
+    Action, Actor, AgentId, ApprovalId, Arguments, AuthMethod, BudgetName, CallFacts, CallId, Digest,
+    Effects, Evidence, Finding, FindingKind, Flow, Issuer, KeyId, Meter, ModelName, PeerName, PinState,
+    PolicyId, Principal, Resource, RulingWord, ServerName, SessionId, Severity, Share, Spending, Surface,
+    Timestamp, ToolName, UpstreamName, UserId,
 };
 use serde::Deserialize;
 
@@ -77,6 +78,10 @@ struct Case {
     numbers: BTreeMap<String, i64>,
     #[serde(default = "yes")]
     args_complete: bool,
+    /// Thousandths used of the budget that is used most.
+    budget_used: Option<u64>,
+    /// Millionths of a dollar left in the budget of money that has least.
+    budget_left: Option<u64>,
     /// What information flow knows; what is not said reads as the strictest.
     flow: Option<Flow>,
     #[serde(default)]
@@ -205,9 +210,32 @@ fn evidence(case: &Case) -> Result<Evidence, String> {
             effects: case.hints,
             arguments: (!empty).then_some(arguments),
             flow: case.flow.clone().map(Box::new),
+            spending: spending(case).map(Box::new),
+            bar: None,
         },
         findings: case.findings.iter().map(finding).collect(),
         approved: case.approved.then(|| ApprovalId::mint(now, 0)),
+    })
+}
+
+/// Budgets that read as the case says.
+fn spending(case: &Case) -> Option<Spending> {
+    let share = |meter, limit, used| {
+        let budget = BudgetName::new("test").ok()?;
+        Some(Share {
+            budget,
+            of: String::new(),
+            meter,
+            limit,
+            used,
+        })
+    };
+    let used = case.budget_used.and_then(|used| share(Meter::Calls, 1000, used));
+    let left = case.budget_left.and_then(|left| share(Meter::MicroUsd, left, 0));
+    let shares: Vec<Share> = used.into_iter().chain(left).collect();
+    (!shares.is_empty()).then(|| Spending {
+        shares,
+        ..Spending::default()
     })
 }
 

@@ -147,6 +147,7 @@ fn from_0_to_1(directory: &Path) -> Result<(), Fault> {
             manifests: Vec::new(),
             settings: BTreeMap::new(),
             approvals: BTreeMap::new(),
+            kept: BTreeMap::new(),
             keys_epoch: 1,
         },
     )

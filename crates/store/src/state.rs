@@ -20,6 +20,7 @@ const SETTINGS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("setting
 const MANIFESTS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("manifests");
 const APPROVALS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("approvals");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+const KEPT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("kept");
 const KEYS_EPOCH: &str = "keys_epoch";
 
 const FILE: &str = "state.redb";
@@ -27,6 +28,8 @@ const FILE: &str = "state.redb";
 const CACHE_BYTES: usize = 2 << 20;
 /// Largest API key record or setting, in bytes.
 const VALUE_BYTES_MAX: usize = 64 << 10;
+/// Largest row of what the gateway keeps over a restart.
+const KEPT_BYTES_MAX: usize = 64 << 20;
 /// Largest pin, in bytes: a tool definition with its schemas.
 const PIN_BYTES_MAX: usize = 1 << 20;
 /// Version of a value's form; an older one is read, a newer one refused.
@@ -77,6 +80,7 @@ impl State {
             transaction.open_table(MANIFESTS)?;
             transaction.open_table(APPROVALS)?;
             transaction.open_table(META)?;
+            transaction.open_table(KEPT)?;
             Ok(())
         })?;
         Ok(state)
@@ -305,6 +309,62 @@ impl State {
         })
     }
 
+    /// A row of what the gateway keeps over a restart, if there is one.
+    ///
+    /// # Errors
+    /// [`Fault::Value`], [`Fault::Database`].
+    pub fn kept<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Fault> {
+        let transaction = self.database.begin_read().map_err(db("read"))?;
+        let table = transaction.open_table(KEPT).map_err(db("read"))?;
+        table
+            .get(name)
+            .map_err(db("read"))?
+            .map(|bytes| load("kept", name, bytes.value()))
+            .transpose()
+    }
+
+    /// Every row whose name begins so, in order of name.
+    ///
+    /// # Errors
+    /// [`Fault::Value`] for one that does not read: it is never skipped. [`Fault::Database`].
+    pub fn kept_under<T: DeserializeOwned>(&self, prefix: &str) -> Result<Vec<T>, Fault> {
+        let transaction = self.database.begin_read().map_err(db("read"))?;
+        let table = transaction.open_table(KEPT).map_err(db("read"))?;
+        let mut rows = Vec::new();
+        for entry in table.range(prefix..).map_err(db("read"))? {
+            let (name, bytes) = entry.map_err(db("read"))?;
+            if !name.value().starts_with(prefix) {
+                break;
+            }
+            rows.push(load("kept", name.value(), bytes.value())?);
+        }
+        Ok(rows)
+    }
+
+    /// Puts a row, synced on return.
+    ///
+    /// # Errors
+    /// [`Fault::ValueTooLarge`], [`Fault::Database`].
+    pub fn keep<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Fault> {
+        let bytes = store("kept", name, value, KEPT_BYTES_MAX)?;
+        self.write(|transaction| {
+            transaction.open_table(KEPT)?.insert(name, bytes.as_slice())?;
+            Ok(())
+        })
+    }
+
+    /// Removes a row; tells whether there was one.
+    ///
+    /// # Errors
+    /// [`Fault::Database`].
+    pub fn drop_kept(&self, name: &str) -> Result<bool, Fault> {
+        self.write(|transaction| {
+            let mut table = transaction.open_table(KEPT)?;
+            let dropped = table.remove(name)?.is_some();
+            Ok(dropped)
+        })
+    }
+
     /// Every sealed row of approvals, by name.
     pub(crate) fn approvals(&self) -> Result<Vec<(String, Vec<u8>)>, Fault> {
         let transaction = self.database.begin_read().map_err(db("read"))?;
@@ -359,6 +419,12 @@ impl State {
                 });
             }
         }
+        let table = transaction.open_table(KEPT).map_err(db("read"))?;
+        for entry in table.iter().map_err(db("read"))? {
+            let (name, bytes) = entry.map_err(db("read"))?;
+            let value = load("kept", name.value(), bytes.value())?;
+            all.kept.insert(name.value().to_owned(), value);
+        }
         all.approvals = self.approvals()?.into_iter().collect();
         let meta = transaction.open_table(META).map_err(db("read"))?;
         all.keys_epoch = epoch(&meta)?;
@@ -403,6 +469,9 @@ pub(crate) struct Exported {
     /// Sealed rows; a backup of an earlier release has none.
     #[serde(default)]
     pub(crate) approvals: BTreeMap<String, Vec<u8>>,
+    /// What the gateway keeps over a restart; a backup of an earlier release has none.
+    #[serde(default)]
+    pub(crate) kept: BTreeMap<String, Value>,
     pub(crate) keys_epoch: u64,
 }
 
@@ -441,6 +510,13 @@ pub(crate) fn import(directory: &Path, all: &Exported) -> Result<(), Fault> {
         }
         let mut table = transaction.open_table(APPROVALS).map_err(db("write"))?;
         for (name, bytes) in &all.approvals {
+            table
+                .insert(name.as_str(), bytes.as_slice())
+                .map_err(db("write"))?;
+        }
+        let mut table = transaction.open_table(KEPT).map_err(db("write"))?;
+        for (name, value) in &all.kept {
+            let bytes = store("kept", name, value, KEPT_BYTES_MAX)?;
             table
                 .insert(name.as_str(), bytes.as_slice())
                 .map_err(db("write"))?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallId, Digest, Flow, ModelName, PeerName, ServerName, ToolName, UpstreamName};
+use crate::{CallId, Code, Digest, Flow, ModelName, PeerName, ServerName, Spending, ToolName, UpstreamName};
 
 /// What a call does. Each is a Cedar action of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -355,6 +355,24 @@ pub struct CallFacts {
     /// reads [`Flow::UNKNOWN`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flow: Option<Box<Flow>>,
+    /// What budgets know of it. `None` where none counts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spending: Option<Box<Spending>>,
+    /// What stands in its way whatever policy says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bar: Option<Box<Bar>>,
+}
+
+/// What stands in a call's way whatever policy says: a revocation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Bar {
+    /// What the caller is told.
+    pub code: Code,
+    /// What it is, in words of ours: `revocation ID of agent NAME`. For records, never for the caller.
+    pub what: String,
+    /// When trying again may help.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<u32>,
 }
 
 impl CallFacts {
@@ -373,6 +391,16 @@ impl CallFacts {
             effects: Effects::default(),
             arguments: None,
             flow: None,
+            spending: None,
+            bar: None,
         }
+    }
+
+    /// What refuses it whatever policy says, and when trying again may help: a bar, else a budget that it would cross.
+    #[must_use]
+    pub fn barred(&self) -> Option<(Code, Option<u32>)> {
+        let bar = self.bar.as_ref().map(|bar| (bar.code, bar.retry_after_seconds));
+        let over = self.spending.as_ref().and_then(|spending| spending.over.as_ref());
+        bar.or_else(|| over.map(|over| (over.code, over.retry_after_seconds)))
     }
 }

@@ -7,6 +7,7 @@ use std::{fmt, str::FromStr};
 mod a2a;
 mod crossing;
 mod privacy;
+mod spending;
 mod workload;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -204,6 +205,16 @@ pub enum Code {
     DelegationExceeded,
     /// `privacy.unseen`: what has to be masked is larger than what is looked at.
     PrivacyUnseen,
+    /// `budget.exceeded`: this call would cross a budget.
+    BudgetExceeded,
+    /// `budget.unbounded`: nobody can say what this call may come to, and a budget counts it.
+    BudgetUnbounded,
+    /// `revoked`: an operator revoked this.
+    Revoked,
+    /// `upstream.circuit_open`: the upstream failed several times, so it is left alone for a while.
+    CircuitOpen,
+    /// `limit.share`: this identity has as many calls in progress and waiting as it may.
+    ShareFull,
 }
 
 struct Row {
@@ -217,7 +228,7 @@ struct Row {
 
 // INVARIANT: one after the other, the groups are in the order of declaration, so that a code is its own place;
 // `rows_stand_in_order` holds it.
-const GROUPS: &[&[Row]] = &[crossing::ROWS, a2a::ROWS, workload::ROWS, privacy::ROWS];
+const GROUPS: &[&[Row]] = &[crossing::ROWS, a2a::ROWS, workload::ROWS, privacy::ROWS, spending::ROWS];
 
 fn rows() -> impl Iterator<Item = &'static Row> {
     GROUPS.iter().flat_map(|group| group.iter())

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ApprovalId, CallFacts, PolicyId, Principal, SessionId, Timestamp};
+use crate::{ApprovalId, CallFacts, Code, PolicyId, Principal, SessionId, Timestamp};
 
 /// A byte range of the inspected text, end exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -210,4 +210,7 @@ pub struct Because {
     /// An observing policy set let through what it would have denied.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub would_deny: bool,
+    /// No policy decided: a revocation or a budget stood in the way. The call's facts say which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub barred: Option<Code>,
 }

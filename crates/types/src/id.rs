@@ -336,6 +336,12 @@ pub mod kind {
     /// An approval.
     #[derive(Debug)]
     pub enum Approval {}
+    /// A budget.
+    #[derive(Debug)]
+    pub enum Budget {}
+    /// A revocation.
+    #[derive(Debug)]
+    pub enum Revocation {}
 }
 
 /// An agent's name or SPIFFE id.
@@ -364,6 +370,10 @@ pub type CallId = Ulid<kind::Call>;
 pub type SessionId = Ulid<kind::Session>;
 /// A human's recorded yes.
 pub type ApprovalId = Ulid<kind::Approval>;
+/// A budget of the configuration.
+pub type BudgetName = Name<kind::Budget>;
+/// A revocation.
+pub type RevocationId = Ulid<kind::Revocation>;
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@
 //! once at the edge; a value of one of these types is already within its bounds.
 
 mod bounds;
+mod budget;
 mod call;
 mod code;
 mod evidence;
@@ -16,7 +17,8 @@ mod secret;
 mod time;
 
 pub use bounds::{BOUND_BYTES_MAX, BOUND_ENTRIES_MAX, Bounds};
-pub use call::{Action, Arguments, CallFacts, Effects, PinState, Resource, Surface};
+pub use budget::{Amounts, Meter, Over, Share, Spending};
+pub use call::{Action, Arguments, Bar, CallFacts, Effects, PinState, Resource, Surface};
 pub use code::{Code, Fault};
 pub use evidence::{
     Because, Evidence, Fact, Finding, FindingKind, MatchedPolicy, PolicyEffect, Severity, Span,
@@ -24,8 +26,8 @@ pub use evidence::{
 pub use flow::Flow;
 pub use id::kind;
 pub use id::{
-    AgentId, ApprovalId, CallId, Digest, IdFault, Issuer, KeyId, ModelName, Name, PeerName, PolicyId,
-    ServerName, SessionId, ToolName, Ulid, UpstreamName, UserId,
+    AgentId, ApprovalId, BudgetName, CallId, Digest, IdFault, Issuer, KeyId, ModelName, Name, PeerName,
+    PolicyId, RevocationId, ServerName, SessionId, ToolName, Ulid, UpstreamName, UserId,
 };
 pub use principal::{Actor, AuthMethod, Principal};
 pub use record::{Answer, Ending, Record, RecordKind, RulingWord};

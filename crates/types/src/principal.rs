@@ -70,3 +70,29 @@ pub struct Principal {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
 }
+
+impl Principal {
+    /// Whose agents it belongs to: what stands before the first `/` of the agent's name, which the configuration of its
+    /// issuer puts there (`namespace`); without one, the issuer itself. Nothing that a client chooses.
+    #[must_use]
+    pub fn tenant(&self) -> &str {
+        let namespace = self
+            .agent
+            .as_str()
+            .split_once('/')
+            .map(|(namespace, _)| namespace);
+        match namespace {
+            // A SPIFFE id has its trust domain after the scheme.
+            Some(scheme) if scheme.ends_with(':') => {
+                let rest = self
+                    .agent
+                    .as_str()
+                    .trim_start_matches(scheme)
+                    .trim_start_matches('/');
+                rest.split('/').next().unwrap_or(rest)
+            }
+            Some(namespace) => namespace,
+            None => self.issuer.as_str(),
+        }
+    }
+}

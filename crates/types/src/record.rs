@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ApprovalId, Because, CallFacts, CallId, Code, Digest, Finding, Principal, SessionId, Timestamp};
+use crate::{
+    Amounts, ApprovalId, Because, CallFacts, CallId, Code, Digest, Finding, Principal, SessionId, Timestamp,
+};
 
 /// What sort of entry this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -100,6 +102,9 @@ pub struct Answer {
     /// Tokens out, as the provider counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<u64>,
+    /// What budgets were settled at, where one counts the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Amounts>,
 }
 
 /// One ledger entry's payload. Serialized as JSON; sealed at rest; erasable without breaking a proof.

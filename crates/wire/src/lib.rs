@@ -9,6 +9,7 @@ pub mod hook;
 pub mod json;
 pub mod jsonrpc;
 pub mod model;
+pub mod place;
 pub mod sse;
 
 mod fault;

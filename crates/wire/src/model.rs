@@ -15,6 +15,7 @@ mod responses;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::ops::Range;
 
@@ -24,7 +25,7 @@ pub use crate::Fault;
 pub use answer::{Answered, Usage, decode_answer, poses_as_answer};
 pub use proposal::{Proposal, ProposalKind};
 pub use refusal::{refusal_body, refusal_event};
-pub use request::{Fetch, History, HostedTool, Reach, Request, Said, ToolResult, decode_request};
+pub use request::{Fetch, History, HostedTool, Reach, Request, Said, Splice, ToolResult, decode_request};
 pub use stream::{Step, Stream, StreamBounds};
 
 /// Which API a body belongs to.
@@ -67,6 +68,28 @@ pub fn with_model(body: &[u8], span: Range<usize>, model: &str) -> Vec<u8> {
     };
     let name = serde_json::Value::from(model).to_string();
     [before, name.as_bytes(), after].concat()
+}
+
+/// The body with these changes, whose spans do not overlap; every other byte stays. ADR 0002.
+///
+/// A span outside the body leaves the body without that change.
+#[must_use]
+pub fn spliced(body: &[u8], mut splices: Vec<(Range<usize>, Vec<u8>)>) -> Vec<u8> {
+    splices.sort_by_key(|(span, _)| span.start);
+    let mut out = Vec::with_capacity(body.len() + 64);
+    let mut at = 0;
+    for (span, bytes) in splices {
+        if let (Some(before), true) = (
+            body.get(at..span.start),
+            span.start <= span.end && span.end <= body.len(),
+        ) {
+            out.extend_from_slice(before);
+            out.extend_from_slice(&bytes);
+            at = span.end;
+        }
+    }
+    out.extend_from_slice(body.get(at..).unwrap_or_default());
+    out
 }
 
 /// Where in `text` serde_json met its error. It counts lines from 1 and columns in bytes.

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::peer::Peer;
 use crate::cli::PackName;
 
+pub(crate) mod spending;
+
 /// Everything one file configures. Every table may be left out.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -47,6 +49,10 @@ pub(crate) struct ConfigFile {
     pub(crate) inspect: Inspect,
     /// What models, agents and tools may not see.
     pub(crate) privacy: Privacy,
+    /// What may be spent.
+    pub(crate) budget: Vec<spending::Budget>,
+    /// What models cost.
+    pub(crate) price: Vec<spending::Price>,
     /// Every bound.
     pub(crate) limits: Limits,
     /// Where metrics and traces go.
@@ -640,6 +646,8 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     /// Calls in progress (`limit.saturated`).
     pub(crate) concurrent_calls: usize,
+    /// Calls of one identity (agent, user and issuer) in progress or waiting for their turn (`limit.share`).
+    pub(crate) calls_per_identity: usize,
     /// A request's header block, at least 8192 (`limit.headers`).
     pub(crate) header_bytes: usize,
     /// Number of headers (`limit.headers`).
@@ -666,6 +674,8 @@ pub(crate) struct Limits {
     pub(crate) upstream_timeout_ms: u64,
     /// SIGTERM to the end of draining.
     pub(crate) drain_timeout_ms: u64,
+    /// How long a call may take where a `[[budget]]` of `millis` counts it: this is set aside, and the call cut off there.
+    pub(crate) metered_call_ms: u64,
     /// Rejections recorded one by one per minute; beyond, one summary a minute.
     pub(crate) rejections_per_minute: u32,
 }
@@ -677,6 +687,7 @@ impl Default for Limits {
         Self {
             connections: limits.connections,
             concurrent_calls: limits.concurrent_calls,
+            calls_per_identity: limits.calls_per_identity,
             header_bytes: limits.header_bytes,
             headers: limits.headers,
             body_bytes: limits.body_bytes,
@@ -690,6 +701,7 @@ impl Default for Limits {
             connect_timeout_ms: millis(limits.connect_timeout),
             upstream_timeout_ms: millis(limits.upstream_timeout),
             drain_timeout_ms: millis(limits.drain_timeout),
+            metered_call_ms: bartizan_gateway::config::Budgets::default().most_millis,
             rejections_per_minute: limits.rejections_per_minute,
         }
     }

@@ -16,6 +16,8 @@ use bartizan_store::StateDir;
 use bartizan_types::{Issuer, ModelName, Name, ServerName, ToolName, UpstreamName};
 use http::Uri;
 
+mod spending;
+
 use super::{
     Loaded, diagnose,
     file::{self, ConfigFile},
@@ -76,6 +78,7 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
     let peers = peer::peers(file, &base, &mut wrong);
     let issuers = issuers(file, &base, &mut wrong);
     let limits = limits(&file.limits, &mut wrong);
+    let budgets = spending::budgets(file, &mut wrong);
     let otlp = file
         .telemetry
         .otlp_url
@@ -112,6 +115,7 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
             hooks: hooks(&file.hook),
             inspect,
             privacy,
+            budgets,
         },
         state,
         pack: pack(file.policy.pack),
@@ -660,6 +664,7 @@ fn limits(limits: &file::Limits, wrong: &mut Wrong<'_>) -> gateway::Limits {
     let bounds = [
         ("connections", limits.connections, 1),
         ("concurrent_calls", limits.concurrent_calls, 1),
+        ("calls_per_identity", limits.calls_per_identity, 1),
         ("header_bytes", limits.header_bytes, 8192),
         ("headers", limits.headers, 16),
         ("body_bytes", limits.body_bytes, 1024),
@@ -699,6 +704,7 @@ fn limits(limits: &file::Limits, wrong: &mut Wrong<'_>) -> gateway::Limits {
     gateway::Limits {
         connections: limits.connections,
         concurrent_calls: limits.concurrent_calls,
+        calls_per_identity: limits.calls_per_identity,
         header_bytes: limits.header_bytes,
         headers: limits.headers,
         body_bytes: limits.body_bytes,

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use bartizan_gateway::telemetry::{ending_word, ruling_word};
 use bartizan_types::{
-    Flow, MatchedPolicy, PolicyEffect, Principal, Record, RecordKind, RulingWord,
+    Amounts, CallFacts, Flow, MatchedPolicy, PolicyEffect, Principal, Record, RecordKind, RulingWord,
     flow::{Called, Joined, Source},
 };
 use serde::Deserialize;
@@ -69,6 +69,63 @@ pub(crate) fn render(out: &mut dyn Write, records: &[Stored]) -> io::Result<()> 
     Ok(())
 }
 
+/// What budgets knew of a call, and what stood in its way.
+fn spent(out: &mut dyn Write, facts: &CallFacts) -> io::Result<()> {
+    if let Some(bar) = &facts.bar {
+        writeln!(out, "  barred    {}", shown(&bar.what))?;
+    }
+    let Some(spending) = &facts.spending else {
+        return Ok(());
+    };
+    for share in &spending.shares {
+        let of = if share.of.is_empty() {
+            String::new()
+        } else {
+            format!(" of {}", shown(&share.of))
+        };
+        let over = spending.over.as_ref();
+        let over = over.filter(|over| over.budget == share.budget && over.of == share.of);
+        let word = match over {
+            Some(_) => "over",
+            None => "budget",
+        };
+        writeln!(
+            out,
+            "  {word:<9} `{}`{of}: {} of {} {}",
+            share.budget,
+            share.used,
+            share.limit,
+            share.meter.as_str()
+        )?;
+    }
+    let amounts = spending.reserved;
+    if spending.over.is_none() {
+        writeln!(out, "  set aside {}", amount(&amounts))?;
+    }
+    Ok(())
+}
+
+fn amount(amounts: &Amounts) -> String {
+    let said = [
+        (amounts.calls, "call"),
+        (amounts.input_tokens, "tokens in"),
+        (amounts.output_tokens, "tokens out"),
+        (amounts.micro_usd, "micro-USD"),
+        (amounts.bytes, "bytes"),
+        (amounts.millis, "ms"),
+    ];
+    let said: Vec<String> = said
+        .into_iter()
+        .filter(|(amount, _)| *amount > 0)
+        .map(|(amount, what)| format!("{amount} {what}"))
+        .collect();
+    if said.is_empty() {
+        "nothing".to_owned()
+    } else {
+        said.join(", ")
+    }
+}
+
 fn ruling(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
     let bold = Style::new().bold();
     let word = record.ruling.map_or("?", ruling_word);
@@ -106,6 +163,9 @@ fn ruling(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
         writeln!(out, "  told      {} [{code}]", code.sentence())?;
     }
     because(out, record)?;
+    if let Some(facts) = &record.facts {
+        spent(out, facts)?;
+    }
     if let Some(flow) = record.facts.as_ref().and_then(|facts| facts.flow.as_deref()) {
         flowed(out, flow)?;
     }
@@ -284,6 +344,9 @@ fn closing(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
         }
         if let (Some(input), Some(output)) = (answer.input_tokens, answer.output_tokens) {
             writeln!(out, "  tokens    {input} in, {output} out")?;
+        }
+        if let Some(settled) = &answer.settled {
+            writeln!(out, "  settled   {}", amount(settled))?;
         }
     }
     writeln!(out, "  record    {index}")

@@ -101,7 +101,8 @@ impl Desk {
             Some(live) => {
                 let shared = &live.shared;
                 let text =
-                    prometheus::render(&shared.meters, &self.ledger.stats(), live.projection.as_deref());
+                    prometheus::render(&shared.meters, &self.ledger.stats(), live.projection.as_deref())
+                        + &prometheus::budgets(&shared.budgets, &shared.revoked);
                 Reply {
                     status: StatusCode::OK,
                     body: Body::Text(prometheus::CONTENT_TYPE, text),

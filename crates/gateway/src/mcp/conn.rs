@@ -419,6 +419,8 @@ impl Conn {
             effects: Effects::default(),
             arguments: None,
             flow: None,
+            spending: None,
+            bar: None,
         }
     }
 

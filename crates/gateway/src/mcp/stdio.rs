@@ -20,7 +20,7 @@ use super::{
     flow::{Agent, Ctx, Refused, Reply},
     hub::{AgentSession, Owner},
 };
-use crate::{Shared, clock, gate::Caller, model::sha256, upstream::child::bounded_line};
+use crate::{Shared, clock, gate::Caller, model::sha256, reins::Reins, upstream::child::bounded_line};
 
 /// Messages served at once; past it the pipe is not read, which is all the backpressure a pipe has.
 const AT_ONCE: usize = 64;
@@ -63,9 +63,12 @@ impl Shared {
             None => StdioFault::Pipe(code),
         })?;
         let session = self.sessions.join(&principal, clock::now());
+        let principal = Arc::new(principal);
+        let reins = Reins::new(&self.revoked, &principal, session.id, None);
         let caller = Caller {
-            principal: Arc::new(principal),
+            principal,
             session,
+            reins,
         };
         let (lines, mut outgoing) = mpsc::channel::<Vec<u8>>(AT_ONCE);
         let writer = tokio::spawn(async move {
@@ -124,7 +127,13 @@ impl Pipe {
                 }
                 continue;
             }
-            let (pipe, session) = (self.clone(), session.clone());
+            let (mut pipe, session) = (self.clone(), session.clone());
+            pipe.caller.reins = Reins::new(
+                &self.shared.revoked,
+                &self.caller.principal,
+                self.caller.session.id,
+                None,
+            );
             running.spawn(async move {
                 pipe.one(&line, session).await;
                 drop(slot);
@@ -253,7 +262,13 @@ impl Pipe {
             Some(session) => super::hub::lock(&session.state).revision(),
             None => Revision::LATEST,
         };
-        match self.serve(line, message, session).await {
+        let cut = Arc::clone(&self.caller.reins).cut(Arc::clone(&self.shared.revoked));
+        let served = tokio::select! {
+            biased;
+            code = cut => Err(self.early(code)),
+            served = self.serve(line, message, session) => served,
+        };
+        match served {
             Ok(Reply::Accepted) => {}
             Ok(Reply::Whole { bytes, release, .. }) => {
                 if let Some(release) = release {

@@ -2,14 +2,15 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use bartizan_guard::breaker::Breaker;
 use bartizan_store::Secrets;
 use bartizan_types::{Code, ModelName, Principal, Secret, Timestamp, UpstreamName};
 use bartizan_wire::model::Api;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 
 use super::retries;
 use crate::{
@@ -55,6 +56,7 @@ struct Upstream {
     credential: Credential,
     pool: Arc<Pool>,
     last_failure: Mutex<Option<(Timestamp, String)>>,
+    breaker: Mutex<Breaker>,
 }
 
 /// An upstream, as status shows it.
@@ -205,11 +207,39 @@ impl Routes {
         })
     }
 
-    /// Remembers a failure for status.
+    /// Whether a call may go to an upstream, or after how many seconds it may be tried again.
+    ///
+    /// # Errors
+    /// The seconds.
+    pub(crate) fn admit(&self, name: &UpstreamName) -> Result<(), u32> {
+        self.breaker(name)
+            .map_or(Ok(()), |mut breaker| breaker.admit(clock::now()))
+    }
+
+    /// An upstream answered. One that says that it can't serve has failed all the same.
+    pub(crate) fn answered(&self, name: &UpstreamName, status: StatusCode) {
+        if let Some(mut breaker) = self.breaker(name) {
+            if matches!(status.as_u16(), 502..=504) {
+                breaker.failed(clock::now());
+            } else {
+                breaker.answered();
+            }
+        }
+    }
+
+    fn breaker(&self, name: &UpstreamName) -> Option<MutexGuard<'_, Breaker>> {
+        let upstream = self.upstreams.get(name)?;
+        Some(upstream.breaker.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Remembers a failure, for status and for the circuit breaker.
     pub(crate) fn failed(&self, name: &UpstreamName, reason: &dyn std::error::Error) {
         let Some(upstream) = self.upstreams.get(name) else {
             return;
         };
+        if let Some(mut breaker) = self.breaker(name) {
+            breaker.failed(clock::now());
+        }
         let mut text = reason.to_string();
         let mut source = reason.source();
         while let Some(deeper) = source {
@@ -273,6 +303,7 @@ impl Upstream {
                 config.limits.connect_timeout,
             )?),
             last_failure: Mutex::new(None),
+            breaker: Mutex::default(),
         })
     }
 }

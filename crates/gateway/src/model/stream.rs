@@ -15,7 +15,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::{Asked, dressed, proposals::rule_on};
+use super::{Asked, dressed, proposals::rule_on, used};
 use crate::{
     answer::{AgentBody, Cut, Pulled},
     gate::Passage,
@@ -85,6 +85,11 @@ pub(super) async fn release(
         ..StreamBounds::default()
     };
     let decoder = wire::Stream::new(asked.api, bounds);
+    let decoder = if asked.strips_usage {
+        decoder.stripping_usage()
+    } else {
+        decoder
+    };
     let listener = asked
         .shared
         .inspector
@@ -193,8 +198,7 @@ impl Flow {
                 .map_err(|fault| Stop::Malformed(fault.of_upstream().code))?;
         }
         if let (Some(usage), Some(passage)) = (turn.usage.take(), self.passage.as_mut()) {
-            passage.released.input_tokens = usage.input_tokens;
-            passage.released.output_tokens = usage.output_tokens;
+            used(self.asked.api, passage, usage);
         }
         Ok(())
     }
@@ -272,8 +276,7 @@ impl Flow {
                 }
                 self.account(&turn.out);
                 let mut passage = self.sealed()?;
-                passage.released.input_tokens = usage.input_tokens;
-                passage.released.output_tokens = usage.output_tokens;
+                used(self.asked.api, &mut passage, usage);
                 passage.finish();
                 if turn.out.is_empty() {
                     None

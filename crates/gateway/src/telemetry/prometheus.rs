@@ -2,10 +2,14 @@
 
 use std::{fmt::Write, sync::atomic::Ordering::Relaxed};
 
+use bartizan_guard::budget::{Budget, Line};
 use bartizan_store::LedgerStats;
 
 use super::{BOUNDS_MICROS, Projection, SURFACES, ruling_word, seconds};
-use crate::meters::{LATENCY_BUCKETS_US, Meters};
+use crate::{
+    Budgets, Revoked,
+    meters::{LATENCY_BUCKETS_US, Meters},
+};
 
 /// The content type of the text.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -129,6 +133,67 @@ pub fn render(meters: &Meters, ledger: &LedgerStats, projection: Option<&Project
     if let Some(projection) = projection {
         projected(&mut out, projection);
     }
+    out
+}
+
+/// Metrics of budgets and revocations. Whose counter is used most is told by the number alone: names of agents and
+/// sessions are for `bartizan budget show`, and would be as many series.
+#[must_use]
+pub fn budgets(budgets: &Budgets, revoked: &Revoked) -> String {
+    let mut out = String::new();
+    let (all, lines) = budgets.show(crate::clock::now());
+    if !all.is_empty() {
+        type Of = fn(&Budget, &[&Line]) -> u64;
+        let series: [(&str, &str, Of); 3] = [
+            (
+                "bartizan_budget_limit",
+                "The limit, in what the budget counts.",
+                |budget, _| budget.limit,
+            ),
+            (
+                "bartizan_budget_used_most",
+                "Used of the counter that is used most, settled and set aside.",
+                |_, own| own.iter().map(|line| line.used).max().unwrap_or(0),
+            ),
+            (
+                "bartizan_budget_reserved",
+                "Set aside for calls in progress, of all counters.",
+                |_, own| own.iter().map(|line| line.reserved).sum(),
+            ),
+        ];
+        for (name, help, of) in series {
+            head(&mut out, name, "gauge", help);
+            for budget in &all {
+                let own: Vec<&Line> = lines.iter().filter(|line| line.budget == budget.name).collect();
+                let labels = [("budget", budget.name.as_str()), ("meter", budget.meter.as_str())];
+                line(&mut out, name, &labels, of(budget, &own));
+            }
+        }
+    }
+    let (refused, overruns) = budgets.counts();
+    for (name, help, value) in [
+        (
+            "bartizan_budget_refusals_total",
+            "Calls that would have crossed a budget.",
+            refused,
+        ),
+        (
+            "bartizan_budget_overruns_total",
+            "Calls that came to more than was set aside.",
+            overruns,
+        ),
+    ] {
+        head(&mut out, name, "counter", help);
+        line(&mut out, name, &[], value);
+    }
+    head(
+        &mut out,
+        "bartizan_revocations",
+        "gauge",
+        "Revocations kept, those that ran out included.",
+    );
+    let count = u64::try_from(revoked.all().len()).unwrap_or(u64::MAX);
+    line(&mut out, "bartizan_revocations", &[], count);
     out
 }
 

@@ -15,7 +15,7 @@ use std::{
 
 use bartizan_gateway::{
     Config, Directory, DirectoryKeys, Domains, Gateway, IssuerSource, Parts, Running,
-    config::{Approvals, Credential, Family, Hooks, Inspect, Limits, Listen, Privacy, Sessions, Upstream},
+    config::{Approvals, Budgets, Credential, Family, Hooks, Inspect, Limits, Listen, Privacy, Sessions, Upstream},
 };
 use bartizan_identity::{Pepper, TrustDomain, mint_key};
 use bartizan_policy::{Pack, Policy, Source};
@@ -262,6 +262,7 @@ pub(crate) fn config(upstreams: Vec<Upstream>) -> Config {
         hooks: Hooks::default(),
         inspect: Inspect::default(),
         privacy: Privacy::default(),
+        budgets: Budgets::default(),
     }
 }
 

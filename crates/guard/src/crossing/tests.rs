@@ -50,6 +50,8 @@ fn evidence() -> Evidence {
                 whole: true,
                 ..Flow::UNKNOWN
             })),
+            spending: None,
+            bar: None,
         },
         findings: Vec::new(),
         approved: None,

@@ -18,6 +18,8 @@ pub struct Usage {
     pub output_tokens: Option<u64>,
     /// Tokens read from the provider's cache.
     pub cached_tokens: Option<u64>,
+    /// Tokens written to the provider's cache, where that is counted apart from tokens in (Anthropic).
+    pub cache_written_tokens: Option<u64>,
 }
 
 impl Usage {
@@ -26,6 +28,7 @@ impl Usage {
         self.input_tokens = later.input_tokens.or(self.input_tokens);
         self.output_tokens = later.output_tokens.or(self.output_tokens);
         self.cached_tokens = later.cached_tokens.or(self.cached_tokens);
+        self.cache_written_tokens = later.cache_written_tokens.or(self.cache_written_tokens);
     }
 }
 

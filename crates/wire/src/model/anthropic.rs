@@ -25,6 +25,7 @@ struct Counts {
     input_tokens: Option<u64>,
     output_tokens: Option<u64>,
     cache_read_input_tokens: Option<u64>,
+    cache_creation_input_tokens: Option<u64>,
 }
 
 impl Counts {
@@ -33,6 +34,7 @@ impl Counts {
             input_tokens: self.input_tokens,
             output_tokens: self.output_tokens,
             cached_tokens: self.cache_read_input_tokens,
+            cache_written_tokens: self.cache_creation_input_tokens,
         }
     }
 }

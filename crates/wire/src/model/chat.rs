@@ -94,6 +94,7 @@ impl Counts {
         Usage {
             input_tokens: self.prompt_tokens,
             output_tokens: self.completion_tokens,
+            cache_written_tokens: None,
             cached_tokens: self
                 .prompt_tokens_details
                 .and_then(|Object(details)| details.cached_tokens),

@@ -86,8 +86,11 @@ pub struct Request<'a> {
     pub said: Vec<Said>,
     /// The bytes of the list of declared tools in the body. Empty where there is none.
     pub tools_span: Range<usize>,
-    /// Bound on the answer, in tokens.
+    /// Bound on the answer, in tokens: of the fields that this API reads, the largest.
     pub max_tokens: Option<u64>,
+    /// Where and how a streamed answer is to be asked for its usage; `None` where the request asks for it already, or
+    /// the API says it unasked.
+    pub usage_unasked: Option<Splice>,
     /// There are image parts.
     pub images: bool,
     /// Places that the provider would fetch content from by itself, sorted, each once.
@@ -119,6 +122,8 @@ struct Body<'a> {
     max_tokens: Option<u64>,
     max_completion_tokens: Option<u64>,
     max_output_tokens: Option<u64>,
+    #[serde(borrow)]
+    stream_options: Option<&'a RawValue>,
     #[serde(borrow)]
     messages: Option<Vec<Object<Message<'a>>>>,
     #[serde(borrow)]
@@ -175,7 +180,8 @@ impl<'a> Body<'a> {
             tool_results: Vec::new(),
             said: Vec::new(),
             tools_span: 0..0,
-            max_tokens: self.most_tokens(),
+            max_tokens: self.most_tokens(api),
+            usage_unasked: None,
             images: false,
             fetches: Vec::new(),
             choices: self.n.unwrap_or(1),
@@ -184,10 +190,13 @@ impl<'a> Body<'a> {
         }
     }
 
-    fn most_tokens(&self) -> Option<u64> {
-        self.max_output_tokens
-            .or(self.max_completion_tokens)
-            .or(self.max_tokens)
+    /// A field of another API bounds nothing: who put it there may know that.
+    fn most_tokens(&self, api: Api) -> Option<u64> {
+        match api {
+            Api::OpenaiChat => self.max_completion_tokens.max(self.max_tokens),
+            Api::OpenaiResponses => self.max_output_tokens,
+            Api::AnthropicMessages => self.max_tokens,
+        }
     }
 
     /// The fields that have the provider search or fetch by itself.
@@ -239,6 +248,7 @@ pub fn decode_request<'a>(api: Api, body: Scanned<'a>) -> Result<Request<'a>, Fa
     let switched_on = read.switched_on();
     let model_span = span_of(body, read.model.get()).ok_or(Fault::new(Code::Bug, 0))?;
     let mut request = read.begun(api, model, model_span);
+    request.usage_unasked = usage_unasked(body, &request, read.stream_options)?;
     if let Some(tools) = read.tools.filter(|tools| tools.get() != "null") {
         request.tools_span = span_of(body, tools.get()).unwrap_or_default();
         for Object(tool) in shaped::<Vec<Object<Tool<'a>>>>(body, tools.get())? {
@@ -293,6 +303,61 @@ pub fn decode_request<'a>(api: Api, body: Scanned<'a>) -> Result<Request<'a>, Fa
     request.fetches.sort_unstable();
     request.fetches.dedup();
     Ok(request)
+}
+
+/// Bytes to put in place of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Splice {
+    /// Of the body; empty where nothing is replaced.
+    pub span: Range<usize>,
+    /// What stands there instead.
+    pub bytes: &'static [u8],
+}
+
+#[derive(Deserialize)]
+struct StreamOptions<'a> {
+    #[serde(borrow)]
+    include_usage: Option<&'a RawValue>,
+}
+
+/// Only chat completions have to be asked.
+fn usage_unasked(
+    body: Scanned<'_>,
+    request: &Request<'_>,
+    options: Option<&RawValue>,
+) -> Result<Option<Splice>, Fault> {
+    if request.api != Api::OpenaiChat || !request.stream {
+        return Ok(None);
+    }
+    let splice = |span: Range<usize>, bytes| Ok(Some(Splice { span, bytes }));
+    let misplaced = Fault::new(Code::Bug, 0);
+    let Some(options) = options else {
+        let brace = body.text().find('{').ok_or(misplaced)? + 1;
+        return splice(brace..brace, b"\"stream_options\":{\"include_usage\":true},");
+    };
+    let span = span_of(body, options.get()).ok_or(misplaced)?;
+    if options.get() == "null" {
+        return splice(span, b"{\"include_usage\":true}");
+    }
+    let Object(read) = shaped::<Object<StreamOptions<'_>>>(body, options.get())?;
+    match read.include_usage {
+        Some(asked) if asked.get() == "true" => Ok(None),
+        Some(asked) => splice(span_of(body, asked.get()).ok_or(misplaced)?, b"true"),
+        None => {
+            let empty = options
+                .get()
+                .trim_start_matches('{')
+                .trim_start()
+                .starts_with('}');
+            let inside = span.start + 1;
+            let bytes: &[u8] = if empty {
+                b"\"include_usage\":true"
+            } else {
+                b"\"include_usage\":true,"
+            };
+            splice(inside..inside, bytes)
+        }
+    }
 }
 
 #[derive(Deserialize)]

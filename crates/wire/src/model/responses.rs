@@ -42,6 +42,7 @@ impl Counts {
         Usage {
             input_tokens: self.input_tokens,
             output_tokens: self.output_tokens,
+            cache_written_tokens: None,
             cached_tokens: self
                 .input_tokens_details
                 .and_then(|Object(details)| details.cached_tokens),

@@ -6,7 +6,7 @@
 //! INVARIANT: no byte of an event that belongs to a call, nor any byte after it, is released before
 //! `settle(true)`; after a fault or `settle(false)` nothing is released at all.
 
-use std::collections::VecDeque;
+use std::{borrow::Cow, collections::VecDeque};
 
 use bartizan_types::Code;
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use super::{
     answer::shaped,
     anthropic, chat,
     proposal::{Whole, malformed},
-    responses,
+    responses, usage,
 };
 use crate::{
     json::{self, Bounds},
@@ -149,6 +149,8 @@ pub struct Stream {
 #[derive(Debug)]
 struct Core {
     tracker: Tracker,
+    /// Usage was asked for by us alone, and is kept from the agent.
+    strips_usage: bool,
     limits: Limits,
     held_bytes: usize,
     state: State,
@@ -178,6 +180,7 @@ impl Stream {
             splitter: Splitter::new(bounds.event_bytes),
             core: Core {
                 tracker,
+                strips_usage: false,
                 limits: Limits {
                     argument_bytes: bounds.argument_bytes,
                     calls_left: bounds.proposals,
@@ -195,6 +198,13 @@ impl Stream {
                 told: false,
             },
         }
+    }
+
+    /// Keeps from the agent the usage that a chat stream says because we asked for it. Every other byte stays.
+    #[must_use]
+    pub fn stripping_usage(mut self) -> Self {
+        self.core.strips_usage = matches!(self.core.tracker, Tracker::Chat(_));
+        self
     }
 
     /// Takes the next chunk from the upstream. May be called while a ruling is owed: nothing is released then.
@@ -289,8 +299,16 @@ impl Core {
         if found.ended && open {
             return Err(malformed());
         }
+        let seen = if self.strips_usage {
+            usage::without(event.raw, event.data.as_deref())
+        } else {
+            Some(Cow::Borrowed(event.raw))
+        };
+        let seen = seen.unwrap_or_default();
         if self.state == State::Flowing && !touched && found.ready.is_empty() {
-            each(Step::Release(event.raw));
+            if !seen.is_empty() {
+                each(Step::Release(&seen));
+            }
             if self.ended {
                 self.tell_end(each);
             }
@@ -300,7 +318,7 @@ impl Core {
             self.state = State::Holding;
             each(Step::Hold);
         }
-        self.held.extend_from_slice(event.raw);
+        self.held.extend_from_slice(&seen);
         self.within_bound()?;
         for call in found.ready {
             let proposal = call.propose(self.proposed, self.limits.argument_bytes)?;

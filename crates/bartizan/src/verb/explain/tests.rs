@@ -54,6 +54,8 @@ fn ruling(word: RulingWord) -> Record {
         effects: Effects::default(),
         arguments: None,
         flow: None,
+        spending: None,
+        bar: None,
     });
     record.ruling = Some(word);
     record.policy = Some(Digest([1; 32]));
@@ -158,6 +160,7 @@ fn an_allowed_call_tells_how_it_ended_and_an_error_is_shown() {
         transcript: Some(Digest([2; 32])),
         input_tokens: Some(10),
         output_tokens: Some(4),
+        settled: None,
     });
     let erased = Stored {
         index: 3,

@@ -5,7 +5,9 @@
 //! some parser mends (userinfo, backslashes, short forms of IPv4, other scripts) is [`Reach::Unknown`]. A name may lead
 //! anywhere whatever it is called; only the provider resolves it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use crate::place::{inside_v4, inside_v6};
 
 /// Where an address leads, by its own word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -170,33 +172,6 @@ fn spells_inside(labels: &[&str]) -> bool {
             let parts: Vec<&str> = label.split('-').collect();
             parts.windows(4).any(inside)
         })
-}
-
-fn inside_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_documentation()
-        || a == 0
-        || a >= 224
-        || (a == 100 && (64..128).contains(&b))
-        || (a == 192 && b == 0 && c == 0)
-        || (a == 198 && (18..20).contains(&b))
-        // The address of Azure's own services in every virtual network.
-        || address == Ipv4Addr::new(168, 63, 129, 16)
-}
-
-fn inside_v6(address: Ipv6Addr) -> bool {
-    let [a, b, ..] = address.segments();
-    if let Some(mapped) = address.to_ipv4_mapped() {
-        return inside_v4(mapped);
-    }
-    // Outside 2000::/3 nothing is global unicast; inside it these lead to an IPv4 address, or nowhere.
-    (a & 0xE000) != 0x2000
-        || a == 0x2002
-        || (a == 0x2001 && (b == 0 || b == 0xDB8 || (0x10..0x30).contains(&b)))
-        || IpAddr::V6(address).is_multicast()
 }
 
 #[cfg(test)]

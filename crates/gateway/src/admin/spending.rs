@@ -1,0 +1,203 @@
+//! Budgets and revocations, as operators ask for them.
+
+use bartizan_guard::{
+    budget::{Budget, Line, Window},
+    revoke::{Revocation, Subject},
+};
+use bartizan_types::{BudgetName, RevocationId, Timestamp};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Answer, Ask, Desk, No, chain};
+use crate::{Budgets, Revoked, clock};
+
+/// Longest reason, in characters.
+const REASON_MAX: usize = 200;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reset {
+    #[serde(default)]
+    of: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revoke {
+    what: String,
+    #[serde(default)]
+    until: Option<String>,
+    #[serde(default)]
+    reason: String,
+}
+
+impl Desk {
+    /// The books: the running gateway's, or what is kept.
+    fn with_budgets<T>(&self, work: impl FnOnce(&Budgets) -> Result<T, No>) -> Result<T, No> {
+        match &self.live {
+            Some(live) => work(&live.shared.budgets),
+            None => {
+                let limits = crate::config::Limits::default();
+                let budgets = Budgets::open(&self.budgets, &limits, &self.state, &self.ledger)
+                    .map_err(|fault| No::state(chain(&fault)))?;
+                work(&budgets)
+            }
+        }
+    }
+
+    fn with_revoked<T>(&self, work: impl FnOnce(&Revoked) -> Result<T, No>) -> Result<T, No> {
+        match &self.live {
+            Some(live) => work(&live.shared.revoked),
+            None => work(&Revoked::open(&self.state)?),
+        }
+    }
+
+    pub(super) fn budgets(&self) -> Answer {
+        self.with_budgets(|budgets| {
+            let (all, lines) = budgets.show(clock::now());
+            let all: Vec<Value> = all.iter().map(|budget| view(budget, &lines)).collect();
+            let (refused, overruns) = budgets.counts();
+            Ok(json!({ "budgets": all, "refused": refused, "overruns": overruns }))
+        })
+    }
+
+    pub(super) fn budget(&self, name: &str) -> Answer {
+        self.with_budgets(|budgets| {
+            let (all, lines) = budgets.show(clock::now());
+            let budget = all.iter().find(|budget| budget.name.as_str() == name);
+            let budget = budget.ok_or_else(|| No::not_found(format!("there is no budget `{name}`")))?;
+            let mut answer = view(budget, &lines);
+            let own: Vec<&Line> = lines.iter().filter(|line| line.budget == budget.name).collect();
+            answer["counters"] = json!(own);
+            Ok(answer)
+        })
+    }
+
+    pub(super) async fn reset_budget(&self, name: &str, ask: &Ask<'_>) -> Answer {
+        let reset: Reset = ask.json()?;
+        let name: BudgetName = name.parse().map_err(|_| No::usage("this is no budget's name"))?;
+        let known = self.with_budgets(|budgets| {
+            let (all, _) = budgets.show(clock::now());
+            Ok(all.iter().any(|budget| budget.name == name))
+        })?;
+        if !known {
+            return Err(No::not_found(format!("there is no budget `{name}`")));
+        }
+        let whose = reset.of.as_deref().unwrap_or("all counters");
+        // The record goes first: a reset that nobody remembers is worse than a record of one that failed.
+        let index = self
+            .operation(format!("budget `{name}` reset: {whose}"), ask)
+            .await?;
+        let count = self.with_budgets(|budgets| {
+            Ok(budgets.reset(&name, reset.of.as_deref(), &self.state, &self.ledger)?)
+        })?;
+        Ok(json!({ "budget": name, "reset": count, "record": index }))
+    }
+
+    pub(super) fn revocations(&self) -> Answer {
+        let now = clock::now();
+        let all = self.with_revoked(|revoked| Ok(revoked.all()))?;
+        let all: Vec<Value> = all.iter().map(|one| shown(one, now)).collect();
+        Ok(json!({ "revocations": all }))
+    }
+
+    /// Revokes. The answer goes out when it is durable, recorded, and in force for the next call.
+    pub(super) async fn revoke(&self, ask: &Ask<'_>) -> Answer {
+        let asked: Revoke = ask.json()?;
+        let subject = Subject::parse(&asked.what).ok_or_else(|| {
+            No::usage("say what: `everything`, `agent:NAME`, `tool:SERVER/TOOL` and the like")
+        })?;
+        let now = clock::now();
+        let until = match asked.until.as_deref().map(Timestamp::parse) {
+            None => None,
+            Some(Some(until)) if until > now => Some(until),
+            Some(_) => return Err(No::usage("`until` is a date or a time (RFC 3339) to come")),
+        };
+        if asked.reason.chars().count() > REASON_MAX || asked.reason.chars().any(char::is_control) {
+            return Err(No::usage(format!(
+                "a reason is one line of at most {REASON_MAX} characters"
+            )));
+        }
+        let one = Revocation {
+            id: clock::mint(now),
+            subject,
+            since: now,
+            until,
+            reason: asked.reason,
+            by: ask.by.to_owned(),
+        };
+        let answer = shown(&one, now);
+        let note = format!("revoked {} as {}: {}", asked.what, one.id, one.reason);
+        // In force first: a log that can't be written must not keep a stolen key alive.
+        self.with_revoked(|revoked| Ok(revoked.add(&self.state, one)?))?;
+        let index = self.operation(note, ask).await?;
+        let mut answer = answer;
+        answer["record"] = json!(index);
+        Ok(answer)
+    }
+
+    pub(super) async fn lift(&self, id: &str, ask: &Ask<'_>) -> Answer {
+        let id: RevocationId = id
+            .parse()
+            .map_err(|_| No::usage("a revocation's id is 26 characters of Crockford base 32"))?;
+        let unknown = || No::not_found("there is no revocation of this id");
+        let known = self.with_revoked(|revoked| Ok(revoked.all().iter().any(|one| one.id == id)))?;
+        if !known {
+            return Err(unknown());
+        }
+        let index = self.operation(format!("revocation {id} lifted"), ask).await?;
+        let lifted = self.with_revoked(|revoked| Ok(revoked.lift(&self.state, id)?))?;
+        let mut answer = shown(&lifted.ok_or_else(unknown)?, clock::now());
+        answer["record"] = json!(index);
+        Ok(answer)
+    }
+}
+
+fn shown(one: &Revocation, now: Timestamp) -> Value {
+    let (kind, name) = one.subject.parts();
+    let what = if name.is_empty() {
+        kind.to_owned()
+    } else {
+        format!("{kind}:{name}")
+    };
+    let state = if one.until.is_some_and(|until| until <= now) {
+        "over"
+    } else {
+        "in force"
+    };
+    json!({
+        "id": one.id, "what": what, "state": state, "since": one.since, "until": one.until,
+        "reason": one.reason, "by": one.by,
+    })
+}
+
+fn view(budget: &Budget, lines: &[Line]) -> Value {
+    let (window, seconds) = match budget.window {
+        Window::Total => ("total", None),
+        Window::Hour => ("hour", None),
+        Window::Day => ("day", None),
+        Window::Month => ("month", None),
+        Window::Sliding { seconds } => ("sliding", Some(seconds)),
+        Window::Bucket { seconds } => ("bucket", Some(seconds)),
+        Window::Now => ("now", None),
+    };
+    let per: Vec<&str> = budget.per.iter().map(|dimension| dimension.as_str()).collect();
+    let only: Vec<String> = budget
+        .only
+        .iter()
+        .flat_map(|(dimension, values)| {
+            values
+                .iter()
+                .map(|value| format!("{}={value}", dimension.as_str()))
+        })
+        .collect();
+    let own = lines.iter().filter(|line| line.budget == budget.name);
+    let (counters, used_most) = own.fold((0_usize, 0), |(count, most), line| {
+        (count + 1, line.used.max(most))
+    });
+    json!({
+        "name": budget.name, "meter": budget.meter.as_str(), "limit": budget.limit, "window": window,
+        "window_seconds": seconds, "per": per, "only": only, "enforce": budget.enforce,
+        "counters": counters, "used_most": used_most,
+    })
+}

@@ -1,0 +1,282 @@
+//! What may end a request early: a revocation of anything that it touches, and budgets of time and bytes.
+//!
+//! Each request has one [`Reins`]. Whatever it enters is registered there before it is checked against the revocations in
+//! force, and the reins listen to revocations since before that: so a call either sees a revocation when it is ruled on,
+//! or is cut off by it, and an acknowledged revocation has no gap.
+
+use std::{
+    collections::BTreeSet,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use bartizan_guard::revoke::{self, Revocation, Revocations};
+use bartizan_store::{Fault, State};
+use bartizan_types::{Bar, Code, Evidence, Principal, Resource, RevocationId, SessionId};
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    clock,
+    turns::{Place, Turn},
+};
+
+/// Where revocations are kept, one row each.
+const KEPT: &str = "revocation/";
+
+/// The revocations in force, and the word of each change to all that is in progress.
+pub struct Revoked {
+    now: ArcSwap<Revocations>,
+    version: watch::Sender<u64>,
+    /// The same, to compare with on the path of every call.
+    count: AtomicU64,
+    /// One change at a time, so that none is lost.
+    changing: Mutex<()>,
+}
+
+impl Revoked {
+    /// Those that were kept.
+    ///
+    /// # Errors
+    /// The state's: a revocation that can't be read must not look like none.
+    pub fn open(state: &State) -> Result<Self, Fault> {
+        let all = state.kept_under::<Revocation>(KEPT)?;
+        Ok(Self {
+            now: ArcSwap::from_pointee(Revocations::new(all)),
+            version: watch::Sender::new(0),
+            count: AtomicU64::new(0),
+            changing: Mutex::new(()),
+        })
+    }
+
+    /// Every revocation, those that have run out too.
+    #[must_use]
+    pub fn all(&self) -> Vec<Revocation> {
+        self.now.load().iter().cloned().collect()
+    }
+
+    /// Revokes. On return it is durable, the next call is refused, and calls in progress are being cut off.
+    ///
+    /// # Errors
+    /// The state's; nothing is revoked then.
+    pub fn add(&self, state: &State, one: Revocation) -> Result<(), Fault> {
+        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        state.keep(&format!("{KEPT}{}", one.id), &one)?;
+        let mut all = self.all();
+        all.push(one);
+        self.publish(all);
+        Ok(())
+    }
+
+    /// Lifts a revocation. Tells whether there was one.
+    ///
+    /// # Errors
+    /// The state's.
+    pub fn lift(&self, state: &State, id: RevocationId) -> Result<Option<Revocation>, Fault> {
+        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all();
+        let Some(at) = all.iter().position(|one| one.id == id) else {
+            return Ok(None);
+        };
+        state.drop_kept(&format!("{KEPT}{id}"))?;
+        let lifted = all.swap_remove(at);
+        self.publish(all);
+        Ok(Some(lifted))
+    }
+
+    fn publish(&self, all: Vec<Revocation>) {
+        self.now.store(Arc::new(Revocations::new(all)));
+        let count = self.count.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
+        self.version.send_modify(|version| *version = count);
+    }
+
+    /// What stands in a call's way.
+    pub(crate) fn bar(&self, evidence: &Evidence) -> Option<Bar> {
+        self.now.load().bar(evidence)
+    }
+
+    /// How often revocations changed.
+    pub(crate) fn version(&self) -> u64 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// What came to stand in a request's way since the revocations were at this version.
+    pub(crate) fn bar_since(&self, seen: u64, reins: &Reins) -> Option<Bar> {
+        (self.version() != seen && reins.is_revoked(self)).then(|| Bar {
+            code: Code::Revoked,
+            what: "a revocation made while the record was written".to_owned(),
+            retry_after_seconds: None,
+        })
+    }
+
+    /// What stands in a caller's way, whatever it does.
+    pub(crate) fn of_caller(&self, principal: &Principal, session: SessionId) -> Option<Bar> {
+        let now = self.now.load();
+        now.of_caller(principal, session, clock::now()).map(revoke::bar)
+    }
+}
+
+/// What one request touches, and what has ended it.
+#[derive(Debug)]
+pub(crate) struct Reins {
+    principal: Arc<Principal>,
+    touched: Mutex<Touched>,
+    /// Something was added that may end it sooner.
+    moved: Notify,
+    most_bytes: AtomicU64,
+    revoked: AtomicBool,
+    spent: AtomicBool,
+    heard: watch::Receiver<u64>,
+    turn: Mutex<Option<Turn>>,
+    /// Its place in the identity's share of calls in progress; housekeeping and pipes have none.
+    place: Option<Place>,
+}
+
+#[derive(Debug, Default)]
+struct Touched {
+    sessions: BTreeSet<SessionId>,
+    resources: BTreeSet<Resource>,
+    until: Option<Instant>,
+}
+
+/// Resources of one request that are remembered; a request that enters more ends with a revocation of any.
+const MOST: usize = 256;
+
+impl Reins {
+    /// Of a request by this principal. Listens to revocations from now on.
+    pub(crate) fn new(
+        revoked: &Revoked,
+        principal: &Arc<Principal>,
+        session: SessionId,
+        place: Option<Place>,
+    ) -> Arc<Self> {
+        let mut heard = revoked.version.subscribe();
+        heard.mark_unchanged();
+        Arc::new(Self {
+            principal: Arc::clone(principal),
+            touched: Mutex::new(Touched {
+                sessions: BTreeSet::from([session]),
+                ..Touched::default()
+            }),
+            moved: Notify::new(),
+            most_bytes: AtomicU64::new(u64::MAX),
+            revoked: AtomicBool::new(false),
+            spent: AtomicBool::new(false),
+            heard,
+            turn: Mutex::default(),
+            place,
+        })
+    }
+
+    fn touched(&self) -> MutexGuard<'_, Touched> {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call begins: from here on a revocation of what it touches ends the request.
+    pub(crate) fn touch(&self, evidence: &Evidence) {
+        let mut touched = self.touched();
+        touched.sessions.insert(evidence.session);
+        if touched.resources.len() < MOST {
+            touched.resources.insert(evidence.call.resource.clone());
+        }
+    }
+
+    /// Waits for its turn, once its body of so many bytes is here.
+    pub(crate) async fn takes_turn(&self, bytes: usize) {
+        let Some(place) = &self.place else { return };
+        let turn = place.turn(bytes).await;
+        *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = Some(turn);
+    }
+
+    /// What is waited for from here on is somebody else's work: the turn is given on.
+    pub(crate) fn yields(&self) {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(turn);
+    }
+
+    /// Its answer may take this much and no more.
+    pub(crate) fn bound(&self, millis: Option<u64>, bytes: Option<u64>) {
+        if let Some(bytes) = bytes {
+            self.most_bytes.fetch_min(bytes, Ordering::Relaxed);
+        }
+        if let Some(millis) = millis {
+            let until = Instant::now() + std::time::Duration::from_millis(millis);
+            let mut touched = self.touched();
+            touched.until = Some(touched.until.map_or(until, |before| before.min(until)));
+            drop(touched);
+            self.moved.notify_one();
+        }
+    }
+
+    /// The most bytes that its answer may have.
+    pub(crate) fn most_bytes(&self) -> u64 {
+        self.most_bytes.load(Ordering::Relaxed)
+    }
+
+    /// A budget of bytes ended it.
+    pub(crate) fn spent(&self) {
+        self.spent.store(true, Ordering::Relaxed);
+    }
+
+    /// What ended it, if anything did.
+    pub(crate) fn ended(&self) -> Option<Code> {
+        if self.revoked.load(Ordering::Relaxed) {
+            return Some(Code::Revoked);
+        }
+        self.spent.load(Ordering::Relaxed).then_some(Code::BudgetExceeded)
+    }
+
+    fn is_revoked(&self, revoked: &Revoked) -> bool {
+        let (all, now) = (revoked.now.load(), clock::now());
+        if all.is_empty() {
+            return false;
+        }
+        let touched = self.touched();
+        let caller = |session: &SessionId| all.of_caller(&self.principal, *session, now).is_some();
+        touched.sessions.iter().any(caller)
+            || touched.resources.len() >= MOST
+            || touched
+                .resources
+                .iter()
+                .any(|resource| all.of_resource(resource, now).is_some())
+    }
+
+    /// Resolves when the request has to end.
+    pub(crate) async fn cut(self: Arc<Self>, revoked: Arc<Revoked>) -> Code {
+        let mut heard = self.heard.clone();
+        loop {
+            let until = self.touched().until;
+            let late = async {
+                match until {
+                    Some(until) => sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                changed = heard.changed() => {
+                    if changed.is_err() {
+                        // Nobody revokes any more; what is bounded by time still ends.
+                        self.moved.notified().await;
+                    } else if self.is_revoked(&revoked) {
+                        self.revoked.store(true, Ordering::Relaxed);
+                        return Code::Revoked;
+                    }
+                }
+                () = self.moved.notified() => {}
+                () = late => {
+                    self.spent();
+                    return Code::BudgetExceeded;
+                }
+            }
+        }
+    }
+}
+
+/// A request's end, waited for beside its answer.
+pub(crate) type Ending = Pin<Box<dyn Future<Output = Code> + Send>>;

@@ -1,0 +1,619 @@
+//! Budgets that stop: what a call may come to is set aside before it leaves, and settled when it is known what it came to.
+//!
+//! A call that would cross a limit is refused, so no call ever completes past one. What is set aside is an upper bound;
+//! where none is known the call is refused. What stays unknown at the end is settled at what was set aside, and so is
+//! what a crash leaves open.
+//!
+//! INVARIANT: settled and reserved together never exceed a limit that is enforced, under any interleaving, as long as
+//! what is settled is not more than what was reserved; `no_interleaving_crosses_a_limit` holds it.
+
+mod price;
+mod window;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bartizan_types::{
+    Action, Amounts, BudgetName, CallId, Code, Evidence, Meter, Over, Record, RecordKind, Resource,
+    RulingWord, Share, Spending, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+pub use price::{Asked, Price, Prices};
+use window::Counter;
+pub use window::Window;
+
+/// Counters kept at most. Those that no longer hold anything make room first.
+const MOST_COUNTERS: usize = 65_536;
+/// Version of what is kept of the books.
+const VERSION: u32 = 1;
+
+/// What a budget may be kept per, or restricted to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dimension {
+    /// The agent.
+    Agent,
+    /// The user whom it acts for.
+    User,
+    /// What stands before the first `/` of the agent's name, which is its issuer's namespace; without one, the issuer.
+    Tenant,
+    /// The session.
+    Session,
+    /// The tool, as `server/tool`.
+    Tool,
+    /// The MCP server.
+    Server,
+    /// The model, as `upstream/model`.
+    Model,
+    /// The model provider.
+    Upstream,
+}
+
+impl Dimension {
+    /// The word in the configuration and in [`Share::of`].
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::User => "user",
+            Self::Tenant => "tenant",
+            Self::Session => "session",
+            Self::Tool => "tool",
+            Self::Server => "server",
+            Self::Model => "model",
+            Self::Upstream => "upstream",
+        }
+    }
+
+    /// Its value in a call; `None` where the call has none.
+    #[must_use]
+    pub fn of(self, evidence: &Evidence) -> Option<String> {
+        let (principal, resource) = (&evidence.principal, &evidence.call.resource);
+        match (self, resource) {
+            (Self::Agent, _) => Some(principal.agent.to_string()),
+            (Self::User, _) => principal.user.as_ref().map(ToString::to_string),
+            (Self::Tenant, _) => Some(principal.tenant().to_owned()),
+            (Self::Session, _) => Some(evidence.session.to_string()),
+            (
+                Self::Tool,
+                Resource::Tool { .. } | Resource::HostedTool { .. } | Resource::AgentTool { .. },
+            )
+            | (Self::Model, Resource::Model { .. }) => Some(resource.entity_id()),
+            (Self::Server, _) => resource.server().map(ToString::to_string),
+            (
+                Self::Upstream,
+                Resource::Model { upstream, .. }
+                | Resource::Upstream { upstream }
+                | Resource::HostedTool { upstream, .. },
+            ) => Some(upstream.to_string()),
+            _ => None,
+        }
+    }
+}
+
+/// One budget.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budget {
+    /// Its name.
+    pub name: BudgetName,
+    /// What it counts.
+    pub meter: Meter,
+    /// How much of it.
+    pub limit: u64,
+    /// Over which time.
+    pub window: Window,
+    /// Kept apart for every combination of these. A call without one of them counts among those without.
+    pub per: BTreeSet<Dimension>,
+    /// Only calls whose value is one of these; a dimension that is not named takes any.
+    pub only: BTreeMap<Dimension, BTreeSet<String>>,
+    /// Whether it refuses; one that does not counts and is seen by policy.
+    pub enforce: bool,
+}
+
+/// Actions that budgets count: what reaches a model, a server or a provider's tool on an agent's behalf.
+const COUNTED: [Action; 8] = [
+    Action::Generate,
+    Action::SendMessage,
+    Action::UseHostedTool,
+    Action::CallTool,
+    Action::ReadResource,
+    Action::GetPrompt,
+    Action::Complete,
+    Action::SubscribeResource,
+];
+
+impl Budget {
+    /// Whose counter a call goes on; `None` where this budget does not count it.
+    fn counts(&self, evidence: &Evidence) -> Option<String> {
+        if !COUNTED.contains(&evidence.call.action) {
+            return None;
+        }
+        for (dimension, values) in &self.only {
+            if !dimension
+                .of(evidence)
+                .is_some_and(|value| values.contains(&value))
+            {
+                return None;
+            }
+        }
+        // Without what it is about, a budget of models would count tools among those without a model.
+        let about = |dimension: &Dimension| {
+            matches!(
+                dimension,
+                Dimension::Tool | Dimension::Server | Dimension::Model | Dimension::Upstream
+            )
+        };
+        let mut of = String::new();
+        for dimension in &self.per {
+            let value = dimension.of(evidence);
+            if value.is_none() && about(dimension) {
+                return None;
+            }
+            if !of.is_empty() {
+                of.push(' ');
+            }
+            of.push_str(dimension.as_str());
+            of.push('=');
+            of.push_str(value.as_deref().unwrap_or("-"));
+        }
+        Some(of)
+    }
+}
+
+/// The most that a call may come to. `None`: nobody knows, so a budget that counts it refuses the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bound {
+    /// Tokens in.
+    pub input_tokens: Option<u64>,
+    /// Tokens out.
+    pub output_tokens: Option<u64>,
+    /// Millionths of a US dollar.
+    pub micro_usd: Option<u64>,
+    /// Bytes of request and answer.
+    pub bytes: Option<u64>,
+    /// Milliseconds.
+    pub millis: Option<u64>,
+}
+
+impl Bound {
+    /// Of a call that asks no model: no tokens and no cost.
+    pub const NO_MODEL: Self = Self {
+        input_tokens: Some(0),
+        output_tokens: Some(0),
+        micro_usd: Some(0),
+        bytes: None,
+        millis: None,
+    };
+
+    fn of(self, meter: Meter) -> Option<u64> {
+        match meter {
+            Meter::Calls | Meter::Concurrent => Some(1),
+            Meter::InputTokens => self.input_tokens,
+            Meter::OutputTokens => self.output_tokens,
+            Meter::Tokens => self.input_tokens?.checked_add(self.output_tokens?),
+            Meter::MicroUsd => self.micro_usd,
+            Meter::Bytes => self.bytes,
+            Meter::Millis => self.millis,
+        }
+    }
+
+    fn amounts(self) -> Amounts {
+        Amounts {
+            calls: 1,
+            input_tokens: self.input_tokens.unwrap_or(0),
+            output_tokens: self.output_tokens.unwrap_or(0),
+            micro_usd: self.micro_usd.unwrap_or(0),
+            bytes: self.bytes.unwrap_or(0),
+            millis: self.millis.unwrap_or(0),
+        }
+    }
+}
+
+/// Where a reservation was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Taken {
+    budget: BudgetName,
+    of: String,
+    cell: u64,
+}
+
+/// A reservation that is not settled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Open {
+    reserved: Amounts,
+    since: Timestamp,
+    taken: Vec<Taken>,
+}
+
+/// How a call's reservation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    /// What had been set aside.
+    pub reserved: Amounts,
+    /// What it came to.
+    pub settled: Amounts,
+    /// It came to more than was set aside: the bound was wrong, or the provider did not keep to it.
+    pub overrun: bool,
+}
+
+/// One counter, to show.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// The budget.
+    pub budget: BudgetName,
+    /// Whose.
+    pub of: String,
+    /// What it counts.
+    pub meter: Meter,
+    /// The limit.
+    pub limit: u64,
+    /// Settled and reserved.
+    pub used: u64,
+    /// Of that, what is set aside for calls in progress.
+    pub reserved: u64,
+}
+
+/// What is kept of the books over a restart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    version: u32,
+    /// Records before this one are in it.
+    upto: u64,
+    counters: Vec<(BudgetName, String, Window, Counter)>,
+    open: Vec<(CallId, Open)>,
+}
+
+impl Kept {
+    /// The first record that is not in it.
+    #[must_use]
+    pub const fn upto(&self) -> u64 {
+        self.upto
+    }
+}
+
+/// All budgets and what is used of them.
+#[derive(Debug, Clone, Default)]
+pub struct Books {
+    budgets: BTreeMap<BudgetName, Budget>,
+    counters: BTreeMap<(BudgetName, String), Counter>,
+    open: BTreeMap<CallId, Open>,
+    purged: Timestamp,
+}
+
+impl Books {
+    /// Books of these budgets with nothing used.
+    #[must_use]
+    pub fn new(budgets: Vec<Budget>) -> Self {
+        Self {
+            budgets: budgets.into_iter().map(|one| (one.name.clone(), one)).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether there is no budget, so that nothing has to be kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.budgets.is_empty()
+    }
+
+    /// The budgets.
+    pub fn budgets(&self) -> impl Iterator<Item = &Budget> {
+        self.budgets.values()
+    }
+
+    /// Sets aside what a call may come to, on every budget that counts it, or on none: then [`Spending::over`] says which
+    /// refused it. `None` where no budget counts it. A call whose reservation is open keeps it.
+    pub fn reserve(&mut self, now: Timestamp, evidence: &Evidence, bound: Bound) -> Option<Spending> {
+        let call = evidence.call.id;
+        if self.open.contains_key(&call) {
+            return evidence.call.spending.as_deref().cloned();
+        }
+        let counting: Vec<(BudgetName, String)> = self
+            .budgets
+            .values()
+            .filter_map(|budget| Some((budget.name.clone(), budget.counts(evidence)?)))
+            .collect();
+        if counting.is_empty() {
+            return None;
+        }
+        let mut spending = Spending {
+            reserved: Amounts::default(),
+            shares: Vec::with_capacity(counting.len()),
+            over: None,
+        };
+        for key in &counting {
+            self.room(now, key);
+            if let Some((share, over)) = self.weigh(now, key, bound) {
+                spending.shares.push(share);
+                spending.over = spending.over.or(over);
+            }
+        }
+        if spending.over.is_some() {
+            return Some(spending);
+        }
+        spending.reserved = bound.amounts();
+        let taken = self.take(now, &counting, &mut spending);
+        self.open.insert(
+            call,
+            Open {
+                reserved: spending.reserved,
+                since: now,
+                taken,
+            },
+        );
+        Some(spending)
+    }
+
+    /// How one budget stands to a call that would take this much.
+    fn weigh(
+        &self,
+        now: Timestamp,
+        key: &(BudgetName, String),
+        bound: Bound,
+    ) -> Option<(Share, Option<Over>)> {
+        let budget = self.budgets.get(&key.0)?;
+        let empty = Counter::default();
+        let counter = self.counters.get(key).unwrap_or(&empty);
+        let used = counter.used(budget.window, budget.limit, now);
+        let over = |code, retry_after_seconds| {
+            budget.enforce.then(|| Over {
+                budget: key.0.clone(),
+                of: key.1.clone(),
+                code,
+                retry_after_seconds,
+            })
+        };
+        let said = match bound.of(budget.meter) {
+            None => over(Code::BudgetUnbounded, None),
+            Some(amount) if used.checked_add(amount).is_none_or(|then| then > budget.limit) => over(
+                Code::BudgetExceeded,
+                counter.wait(budget.window, budget.limit, now, amount),
+            ),
+            Some(_) if !self.counters.contains_key(key) && self.counters.len() >= MOST_COUNTERS => {
+                over(Code::Saturated, Some(1))
+            }
+            Some(_) => None,
+        };
+        let share = Share {
+            budget: key.0.clone(),
+            of: key.1.clone(),
+            meter: budget.meter,
+            limit: budget.limit,
+            used,
+        };
+        Some((share, said))
+    }
+
+    fn take(
+        &mut self,
+        now: Timestamp,
+        counting: &[(BudgetName, String)],
+        spending: &mut Spending,
+    ) -> Vec<Taken> {
+        let mut taken = Vec::with_capacity(counting.len());
+        for (key, share) in counting.iter().zip(&mut spending.shares) {
+            let Some(budget) = self.budgets.get(&key.0) else {
+                continue;
+            };
+            let counter = self.counters.entry(key.clone()).or_default();
+            let amount = spending.reserved.of(budget.meter);
+            let cell = counter.take(budget.window, budget.limit, now, amount);
+            share.used = counter.used(budget.window, budget.limit, now);
+            taken.push(Taken {
+                budget: key.0.clone(),
+                of: key.1.clone(),
+                cell,
+            });
+        }
+        taken
+    }
+
+    /// Makes room for a new counter where there are too many, at most once a second.
+    fn room(&mut self, now: Timestamp, key: &(BudgetName, String)) {
+        let full = self.counters.len() >= MOST_COUNTERS && !self.counters.contains_key(key);
+        if !full || now.micros_since(self.purged) < 1_000_000 {
+            return;
+        }
+        self.purged = now;
+        let budgets = &self.budgets;
+        self.counters.retain(|(name, _), counter| {
+            budgets
+                .get(name)
+                .is_some_and(|budget| !counter.is_empty(budget.window, budget.limit, now))
+        });
+    }
+
+    /// Settles a call at what it came to. What is given is the whole: what stayed unknown is to be what was reserved.
+    pub fn settle(&mut self, now: Timestamp, call: CallId, settled: Amounts) -> Option<Settled> {
+        let open = self.open.remove(&call)?;
+        let mut overrun = false;
+        for taken in &open.taken {
+            let Some(budget) = self.budgets.get(&taken.budget) else {
+                continue;
+            };
+            let key = (taken.budget.clone(), taken.of.clone());
+            let counter = self.counters.entry(key).or_default();
+            let reserved = open.reserved.of(budget.meter);
+            // What is in progress ends with the call, whatever it came to.
+            let came_to = match budget.meter {
+                Meter::Concurrent => 0,
+                meter => settled.of(meter),
+            };
+            let (window, limit) = (budget.window, budget.limit);
+            if came_to > reserved {
+                overrun = true;
+                counter.take(window, limit, now, came_to - reserved);
+            } else {
+                let place = (taken.cell, open.since);
+                counter.give(window, limit, place, now, reserved - came_to);
+            }
+        }
+        Some(Settled {
+            reserved: open.reserved,
+            settled,
+            overrun,
+        })
+    }
+
+    /// Gives back everything: the call was refused, or nothing of it left.
+    pub fn cancel(&mut self, now: Timestamp, call: CallId) {
+        self.settle(now, call, Amounts::default());
+    }
+
+    /// What was set aside for a call that is open.
+    #[must_use]
+    pub fn reserved(&self, call: CallId) -> Option<Amounts> {
+        self.open.get(&call).map(|open| open.reserved)
+    }
+
+    /// Forgets what is used, of one budget or one counter of it; what is set aside for calls in progress stays. Gives how
+    /// many counters it was.
+    pub fn reset(&mut self, now: Timestamp, budget: &BudgetName, of: Option<&str>) -> usize {
+        let meant = |key: &(BudgetName, String)| key.0 == *budget && of.is_none_or(|of| key.1 == of);
+        let before = self.counters.len();
+        self.counters.retain(|key, _| !meant(key));
+        let count = before - self.counters.len();
+        for open in self.open.values_mut() {
+            for taken in &mut open.taken {
+                let key = (taken.budget.clone(), taken.of.clone());
+                if let (true, Some(budget)) = (meant(&key), self.budgets.get(&key.0)) {
+                    let counter = self.counters.entry(key).or_default();
+                    let amount = open.reserved.of(budget.meter);
+                    taken.cell = counter.take(budget.window, budget.limit, now, amount);
+                    open.since = now;
+                }
+            }
+        }
+        count
+    }
+
+    /// Every counter that holds something.
+    #[must_use]
+    pub fn lines(&self, now: Timestamp) -> Vec<Line> {
+        let mut reserved: BTreeMap<(&BudgetName, &str), u64> = BTreeMap::new();
+        for open in self.open.values() {
+            for taken in &open.taken {
+                if let Some(budget) = self.budgets.get(&taken.budget) {
+                    let sum = reserved.entry((&taken.budget, &taken.of)).or_default();
+                    *sum = sum.saturating_add(open.reserved.of(budget.meter));
+                }
+            }
+        }
+        let line = |((name, of), counter): (&(BudgetName, String), &Counter)| {
+            let budget = self.budgets.get(name)?;
+            let used = counter.used(budget.window, budget.limit, now);
+            (used > 0).then(|| Line {
+                budget: name.clone(),
+                of: of.clone(),
+                meter: budget.meter,
+                limit: budget.limit,
+                used,
+                reserved: reserved.get(&(name, of.as_str())).copied().unwrap_or(0),
+            })
+        };
+        self.counters.iter().filter_map(line).collect()
+    }
+
+    /// What to keep over a restart. Every record before `upto` must have been seen by these books.
+    #[must_use]
+    pub fn keep(&self, now: Timestamp, upto: u64) -> Kept {
+        let lasting = |((name, of), counter): (&(BudgetName, String), &Counter)| {
+            let budget = self.budgets.get(name)?;
+            let kept = budget.window != Window::Now && !counter.is_empty(budget.window, budget.limit, now);
+            kept.then(|| (name.clone(), of.clone(), budget.window, counter.clone()))
+        };
+        Kept {
+            version: VERSION,
+            upto,
+            counters: self.counters.iter().filter_map(lasting).collect(),
+            open: self
+                .open
+                .iter()
+                .map(|(call, open)| (*call, open.clone()))
+                .collect(),
+        }
+    }
+
+    /// Takes up what was kept. A counter of another window than its budget has now begins anew.
+    ///
+    /// # Errors
+    /// [`Newer`], where another release wrote it.
+    pub fn restore(&mut self, kept: Kept) -> Result<(), Newer> {
+        if kept.version > VERSION {
+            return Err(Newer);
+        }
+        for (name, of, window, counter) in kept.counters {
+            if self
+                .budgets
+                .get(&name)
+                .is_some_and(|budget| budget.window == window)
+            {
+                self.counters.insert((name, of), counter);
+            }
+        }
+        self.open = kept.open.into_iter().collect();
+        Ok(())
+    }
+
+    /// Takes in a record that came after what was kept, oldest first: what it says was set aside or settled.
+    pub fn recover(&mut self, record: &Record) {
+        let now = record.time;
+        let Some(call) = record.call else { return };
+        let spending = record.facts.as_ref().and_then(|facts| facts.spending.as_deref());
+        match (record.kind, record.ruling, spending) {
+            (RecordKind::Ruling, Some(RulingWord::Allow), Some(spending)) if spending.over.is_none() => {
+                self.retake(now, call, spending);
+            }
+            // It took the place of one that allowed.
+            (RecordKind::Ruling, Some(_), _) => self.cancel(now, call),
+            (RecordKind::Closing, ..) => {
+                let said = record.answer.as_ref().and_then(|answer| answer.settled);
+                if let Some(settled) = said.or_else(|| self.reserved(call)) {
+                    self.settle(now, call, settled);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Sets aside what a record says was; once, however often the call was ruled on.
+    fn retake(&mut self, now: Timestamp, call: CallId, spending: &Spending) {
+        if self.open.contains_key(&call) {
+            return;
+        }
+        let keys: Vec<(BudgetName, String)> = spending
+            .shares
+            .iter()
+            .map(|share| (share.budget.clone(), share.of.clone()))
+            .collect();
+        let mut again = spending.clone();
+        let taken = self.take(now, &keys, &mut again);
+        let open = Open {
+            reserved: spending.reserved,
+            since: now,
+            taken,
+        };
+        self.open.insert(call, open);
+    }
+
+    /// After the last record: what is open was cut off by a crash, and is settled at what was set aside. Gives how many.
+    pub fn close_open(&mut self, now: Timestamp) -> usize {
+        let calls: Vec<(CallId, Amounts)> = self
+            .open
+            .iter()
+            .map(|(call, open)| (*call, open.reserved))
+            .collect();
+        for (call, reserved) in &calls {
+            self.settle(now, *call, *reserved);
+        }
+        calls.len()
+    }
+}
+
+/// What was kept is of a newer release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("what is kept of the budgets was written by a newer release")]
+pub struct Newer;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,240 @@
+//! Revocations: what an operator ended, and whether it ends a call. Effective on the next call and on those in progress.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bartizan_types::{Bar, Code, Evidence, Principal, Resource, RevocationId, SessionId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// What is revoked.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// Every call of everybody.
+    Everything,
+    /// A token, by its `jti`; an API key, by its prefix; a certificate, by its fingerprint: the credential as records
+    /// name it.
+    Credential(String),
+    /// An agent.
+    Agent(String),
+    /// A user, whoever acts for it.
+    User(String),
+    /// A tenant: the agents of one namespace, or of one issuer.
+    Tenant(String),
+    /// A session.
+    Session(String),
+    /// A tool, as `server/tool`.
+    Tool(String),
+    /// An MCP server, with all that it offers.
+    Server(String),
+    /// A model, as `upstream/model`.
+    Model(String),
+    /// A model provider, with all its models.
+    Upstream(String),
+    /// Another agent that ours speak to, by its name in the configuration.
+    Peer(String),
+    /// Whoever acts in the chain of actors under this name.
+    Actor(String),
+}
+
+impl Subject {
+    /// The word of its kind and its name.
+    #[must_use]
+    pub fn parts(&self) -> (&'static str, &str) {
+        match self {
+            Self::Everything => ("everything", ""),
+            Self::Credential(name) => ("credential", name),
+            Self::Agent(name) => ("agent", name),
+            Self::User(name) => ("user", name),
+            Self::Tenant(name) => ("tenant", name),
+            Self::Session(name) => ("session", name),
+            Self::Tool(name) => ("tool", name),
+            Self::Server(name) => ("server", name),
+            Self::Model(name) => ("model", name),
+            Self::Upstream(name) => ("upstream", name),
+            Self::Peer(name) => ("peer", name),
+            Self::Actor(name) => ("actor", name),
+        }
+    }
+
+    /// Reads `agent:NAME`, `everything` and the like. `token`, `key` and `certificate` are credentials.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "everything" {
+            return Some(Self::Everything);
+        }
+        let (kind, name) = text.split_once(':')?;
+        let plain = |char: char| char.is_ascii_graphic();
+        if name.is_empty() || name.len() > 2304 || !name.chars().all(plain) {
+            return None;
+        }
+        let name = name.to_owned();
+        Some(match kind {
+            "credential" | "token" | "key" | "certificate" => Self::Credential(name),
+            "agent" => Self::Agent(name),
+            "user" => Self::User(name),
+            "tenant" => Self::Tenant(name),
+            "session" => Self::Session(name.to_ascii_uppercase()),
+            "tool" if name.contains('/') => Self::Tool(name),
+            "server" => Self::Server(name),
+            "model" if name.contains('/') => Self::Model(name),
+            "upstream" => Self::Upstream(name),
+            "peer" => Self::Peer(name),
+            "actor" => Self::Actor(name),
+            _ => return None,
+        })
+    }
+}
+
+/// One revocation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revocation {
+    /// Its id.
+    pub id: RevocationId,
+    /// What.
+    pub subject: Subject,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when; `None` is until it is lifted.
+    pub until: Option<Timestamp>,
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// Who did it.
+    pub by: String,
+}
+
+/// All revocations in force, to look up.
+#[derive(Debug, Clone, Default)]
+pub struct Revocations {
+    all: BTreeMap<RevocationId, Revocation>,
+    by_subject: HashMap<Subject, Vec<RevocationId>>,
+}
+
+impl Revocations {
+    /// These revocations.
+    #[must_use]
+    pub fn new(all: impl IntoIterator<Item = Revocation>) -> Self {
+        let mut revocations = Self::default();
+        for one in all {
+            revocations
+                .by_subject
+                .entry(one.subject.clone())
+                .or_default()
+                .push(one.id);
+            revocations.all.insert(one.id, one);
+        }
+        revocations
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Every one, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Revocation> {
+        self.all.values()
+    }
+
+    /// What stands in a call's way.
+    #[must_use]
+    pub fn bar(&self, evidence: &Evidence) -> Option<Bar> {
+        if self.all.is_empty() {
+            return None;
+        }
+        let found = self
+            .of_caller(&evidence.principal, evidence.session, evidence.now)
+            .or_else(|| self.of_resource(&evidence.call.resource, evidence.now))?;
+        Some(bar(found))
+    }
+
+    /// What stands in the way of everything that a caller does in a session.
+    #[must_use]
+    pub fn of_caller(
+        &self,
+        principal: &Principal,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Option<&Revocation> {
+        if self.all.is_empty() {
+            return None;
+        }
+        let user = principal
+            .user
+            .as_ref()
+            .map(|user| Subject::User(user.to_string()));
+        let fixed = [
+            Some(Subject::Everything),
+            Some(Subject::Credential(principal.credential.to_string())),
+            Some(Subject::Agent(principal.agent.to_string())),
+            user,
+            Some(Subject::Tenant(principal.tenant().to_owned())),
+            Some(Subject::Session(session.to_string())),
+        ];
+        let actors = principal
+            .act
+            .iter()
+            .map(|actor| Subject::Actor(actor.sub.clone()));
+        // Who only acts is an agent, too.
+        let agents = principal
+            .act
+            .iter()
+            .map(|actor| Subject::Agent(actor.sub.clone()));
+        fixed
+            .into_iter()
+            .flatten()
+            .chain(actors)
+            .chain(agents)
+            .find_map(|subject| self.live(&subject, now))
+    }
+
+    /// What stands in the way of a resource, whoever asks for it.
+    #[must_use]
+    pub fn of_resource(&self, resource: &Resource, now: Timestamp) -> Option<&Revocation> {
+        if self.all.is_empty() {
+            return None;
+        }
+        let server = resource
+            .server()
+            .map(|server| Subject::Server(server.to_string()));
+        let (upstream, own) = match resource {
+            Resource::Model { upstream, .. } => (Some(upstream), Some(Subject::Model(resource.entity_id()))),
+            Resource::Tool { .. } => (None, Some(Subject::Tool(resource.entity_id()))),
+            Resource::HostedTool { upstream, .. } => {
+                (Some(upstream), Some(Subject::Tool(resource.entity_id())))
+            }
+            Resource::Upstream { upstream } => (Some(upstream), None),
+            Resource::Peer { peer } => (None, Some(Subject::Peer(peer.to_string()))),
+            _ => (None, None),
+        };
+        let upstream = upstream.map(|name| Subject::Upstream(name.to_string()));
+        [server, upstream, own]
+            .into_iter()
+            .flatten()
+            .find_map(|subject| self.live(&subject, now))
+    }
+
+    fn live(&self, subject: &Subject, now: Timestamp) -> Option<&Revocation> {
+        let ids = self.by_subject.get(subject)?;
+        let found = ids.iter().filter_map(|id| self.all.get(id));
+        found
+            .into_iter()
+            .find(|one| one.until.is_none_or(|until| now < until))
+    }
+}
+
+/// A revocation as what stands in a call's way.
+#[must_use]
+pub fn bar(revocation: &Revocation) -> Bar {
+    let (kind, name) = revocation.subject.parts();
+    Bar {
+        code: Code::Revoked,
+        what: format!("revocation {} of {kind} {name}", revocation.id)
+            .trim_end()
+            .to_owned(),
+        retry_after_seconds: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+use std::collections::BTreeSet;
+
+use bartizan_types::{
+    Action, Actor, AgentId, AuthMethod, CallFacts, CallId, Issuer, KeyId, ModelName, Principal, ServerName,
+    Surface, ToolName, UpstreamName, UserId,
+};
+
+use super::*;
+
+fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_unix_seconds(1_790_000_000 + seconds)
+}
+
+fn evidence(resource: Resource) -> Evidence {
+    Evidence {
+        now: at(0),
+        principal: Principal {
+            agent: AgentId::new("acme/mailer").unwrap(),
+            user: Some(UserId::new("emma").unwrap()),
+            act: vec![Actor {
+                sub: "planner".to_owned(),
+                iss: None,
+            }],
+            groups: BTreeSet::new(),
+            issuer: Issuer::new("https://idp.example").unwrap(),
+            credential: KeyId::new("jti-1").unwrap(),
+            method: AuthMethod::Jwt,
+            expires: None,
+        },
+        session: SessionId::mint(at(0), 7),
+        epoch: 0,
+        call: CallFacts::new(CallId::mint(at(0), 1), Action::CallTool, resource, Surface::Mcp),
+        findings: Vec::new(),
+        approved: None,
+    }
+}
+
+fn tool() -> Evidence {
+    evidence(Resource::Tool {
+        server: ServerName::new("mail").unwrap(),
+        tool: ToolName::new("send").unwrap(),
+    })
+}
+
+fn model() -> Evidence {
+    evidence(Resource::Model {
+        model: ModelName::new("gpt").unwrap(),
+        upstream: UpstreamName::new("openai").unwrap(),
+    })
+}
+
+fn revoked(text: &str, until: Option<Timestamp>) -> Revocations {
+    Revocations::new([Revocation {
+        id: RevocationId::mint(at(0), 3),
+        subject: Subject::parse(text).unwrap_or_else(|| panic!("{text}")),
+        since: at(0),
+        until,
+        reason: "stolen".to_owned(),
+        by: "uid 0".to_owned(),
+    }])
+}
+
+#[test]
+fn every_subject_ends_its_own_calls_and_no_other() {
+    let session = SessionId::mint(at(0), 7).to_string();
+    for (text, tools, models) in [
+        ("everything".to_owned(), true, true),
+        ("token:jti-1".to_owned(), true, true),
+        ("key:jti-1".to_owned(), true, true),
+        ("certificate:jti-1".to_owned(), true, true),
+        ("agent:acme/mailer".to_owned(), true, true),
+        ("agent:planner".to_owned(), true, true),
+        ("actor:planner".to_owned(), true, true),
+        ("user:emma".to_owned(), true, true),
+        ("tenant:acme".to_owned(), true, true),
+        (format!("session:{}", session.to_lowercase()), true, true),
+        ("tool:mail/send".to_owned(), true, false),
+        ("server:mail".to_owned(), true, false),
+        ("model:openai/gpt".to_owned(), false, true),
+        ("upstream:openai".to_owned(), false, true),
+        ("agent:mailer".to_owned(), false, false),
+        ("token:jti-2".to_owned(), false, false),
+        ("tool:mail/read".to_owned(), false, false),
+        ("model:openai/gpt-2".to_owned(), false, false),
+        ("tenant:https://idp.example".to_owned(), false, false),
+    ] {
+        let revocations = revoked(&text, None);
+        assert_eq!(revocations.bar(&tool()).is_some(), tools, "{text} and a tool");
+        assert_eq!(revocations.bar(&model()).is_some(), models, "{text} and a model");
+    }
+}
+
+#[test]
+fn what_is_no_subject_is_none() {
+    for text in [
+        "",
+        "agent",
+        "agent:",
+        "all",
+        "tool:send",
+        "model:gpt",
+        "user:a b",
+        "colour:red",
+    ] {
+        assert_eq!(Subject::parse(text), None, "{text}");
+    }
+}
+
+#[test]
+fn a_revocation_ends_when_it_says() {
+    let revocations = revoked("agent:acme/mailer", Some(at(10)));
+    let mut call = tool();
+    assert_eq!(revocations.bar(&call).unwrap().code, Code::Revoked);
+    call.now = at(9);
+    assert!(revocations.bar(&call).is_some());
+    call.now = at(10);
+    assert_eq!(revocations.bar(&call), None);
+}
