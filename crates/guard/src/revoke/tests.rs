@@ -20,6 +20,7 @@ fn evidence(resource: Resource) -> Evidence {
             act: vec![Actor {
                 sub: "planner".to_owned(),
                 iss: None,
+                bounds: None,
             }],
             groups: BTreeSet::new(),
             issuer: Issuer::new("https://idp.example").unwrap(),
