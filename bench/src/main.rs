@@ -23,9 +23,7 @@ use std::process::ExitCode;
 use figure::{Figure, Report};
 
 const USAGE: &str = "\
-<<<<<<< HEAD
 bartizan-bench crossing|flow|artifacts --bin PATH [--commit ID] [--quick] [--json] [--only PART] [--cache FOLDER]
-=======
 bartizan-bench crossing|flow|identity --bin PATH [--commit ID] [--quick] [--json] [--only PART] [--cache FOLDER]
 bartizan-bench inspect [--commit ID] [--quick] [--json] [--only PART] [--cache FOLDER]
 bartizan-bench backend PORT
