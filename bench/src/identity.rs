@@ -1,6 +1,8 @@
 //! The identity bench: who may call, what may be spent, what is ended. Each part takes its own figures; what is not
 //! measured is listed with its reason.
 
+mod corpus;
+mod decision;
 mod desk;
 mod flood;
 mod spending;
@@ -31,6 +33,13 @@ const FIGURES: [(&str, &str); 12] = [
 pub(crate) async fn run(bench: &Bench) -> Vec<Figure> {
     process::raise_file_limit();
     let mut taken = Vec::new();
+    // In-process figures come first: what follows pins us to one core.
+    if bench.wants_module(&["decision_", "dpop_"]) {
+        taken.extend(decision::run(bench.quick));
+    }
+    if bench.wants_module(&["negative_", "positive_"]) {
+        taken.extend(corpus::run());
+    }
     let spent = [
         "budget_overshoot_calls",
         "admitted_after_revocation",

@@ -87,10 +87,8 @@ async fn measured(bench: &Bench, cores: Cores) -> Result<Vec<Figure>, String> {
         (Ok(()), Ok(panics)) => *panics,
         _ => 1.0,
     };
-    let (quiet_p99, loud_p99) = match (quiet.quantile(0.99), loud.quantile(0.99)) {
-        (Some(before), Some(during)) => (before, during),
-        _ => return Err("the victim completed no call".to_owned()),
-    };
+    let p99 = |of: &load::Outcome| of.quantile(0.99).ok_or("the victim completed no call");
+    let (quiet_p99, loud_p99) = (p99(&quiet)?, p99(&loud)?);
     let quiet_n = quiet.completed;
     Ok(vec![
         Figure::of(

@@ -186,13 +186,7 @@ impl Shared {
                         passage.note(&record);
                         passage.reins.yields();
                         match self.put(&record, wait, &mut held).await {
-                            Ok(Some(receipt)) => {
-                                let epoch = session.epoch();
-                                next = Some(match self.revoked.bar_since(seen, &passage.reins) {
-                                    Some(bar) => Input::Barred(bar),
-                                    None => Input::Durable { receipt, epoch },
-                                });
-                            }
+                            Ok(Some(receipt)) => next = Some(passage.durable(receipt, &session, seen)),
                             Ok(None) => {}
                             Err(code) => {
                                 next = Some(Input::LedgerFailed(code));
@@ -202,12 +196,7 @@ impl Shared {
                         asked = Some(record);
                     }
                     Effect::Reassess(mut evidence) => {
-                        evidence.now = clock::now();
-                        evidence.epoch = session.epoch();
-                        evidence.call.bar = self.revoked.bar(&evidence).map(Box::new);
-                        if let Some(traced) = &traced {
-                            self.approvals.again(traced, &mut evidence);
-                        }
+                        self.look_again(&mut evidence, &session, traced.as_ref());
                         next = Some(Input::Reassessed(evidence));
                     }
                     Effect::Forward(minted) => permit = Some(minted),
@@ -227,6 +216,16 @@ impl Shared {
             if let Err(misuse) = passage.crossing.step(clock::now(), input, &mut effects) {
                 tracing::error!(call = %passage.span.call, %misuse, "the guard was driven wrongly");
             }
+        }
+    }
+
+    /// The evidence as it is now.
+    fn look_again(&self, evidence: &mut Evidence, session: &Session, traced: Option<&Traced>) {
+        evidence.now = clock::now();
+        evidence.epoch = session.epoch();
+        evidence.call.bar = self.revoked.bar(evidence).map(Box::new);
+        if let Some(traced) = traced {
+            self.approvals.again(traced, evidence);
         }
     }
 
@@ -287,6 +286,15 @@ fn span_of(evidence: &Evidence) -> CallSpan {
 }
 
 impl<R> Passage<R> {
+    /// The record is safe: the permit may be minted, unless something that the call rests on was revoked meanwhile.
+    fn durable(&self, receipt: u64, session: &Session, seen: u64) -> Input {
+        let epoch = session.epoch();
+        match self.shared.revoked.bar_since(seen, &self.reins) {
+            Some(bar) => Input::Barred(bar),
+            None => Input::Durable { receipt, epoch },
+        }
+    }
+
     /// The call.
     pub(crate) fn call(&self) -> CallId {
         self.span.call

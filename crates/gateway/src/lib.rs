@@ -261,10 +261,7 @@ impl Gateway {
     /// # Errors
     /// [`StartFault`], before anything is served.
     pub async fn start(config: Config, parts: Parts) -> Result<Running, StartFault> {
-        let wanted = config.listen.address;
-        if !wanted.ip().is_loopback() && config.listen.tls.is_none() && !config.listen.danger_plaintext {
-            return Err(StartFault::Plaintext { address: wanted });
-        }
+        let wanted = secured(&config.listen)?;
         let issuing = tls::Issuing {
             authority: parts.directory.authority(),
             state: &parts.state,
@@ -332,6 +329,15 @@ impl Gateway {
             tasks,
         })
     }
+}
+
+/// The address to listen on, if what crosses there is kept from others.
+fn secured(listen: &config::Listen) -> Result<SocketAddr, StartFault> {
+    let address = listen.address;
+    if !address.ip().is_loopback() && listen.tls.is_none() && !listen.danger_plaintext {
+        return Err(StartFault::Plaintext { address });
+    }
+    Ok(address)
 }
 
 /// The inspector, with the planted values revealed.

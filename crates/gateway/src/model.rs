@@ -80,6 +80,51 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    fn new(shared: &Arc<Shared>, caller: &Caller, api: Api) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            caller: caller.clone(),
+            api,
+            upstream: None,
+            resource: None,
+            expected: Arc::default(),
+            strips_usage: false,
+        }
+    }
+
+    /// The most that the call may come to at this model.
+    fn bound(&self, endpoint: Endpoint, (upstream, model): (&UpstreamName, &ModelName), size: Size) -> Bound {
+        match endpoint {
+            Endpoint::Generate => self
+                .shared
+                .budgets
+                .of_model(upstream.as_str(), model.as_str(), size),
+            Endpoint::CountTokens => Bound::NO_MODEL,
+        }
+    }
+
+    /// Nobody answered: what was last told, or how long they are left alone.
+    fn nobody(&self, unreachable: Option<Refusal>, open: Option<u32>) -> Refusal {
+        match (unreachable, open) {
+            (Some(refusal), _) => refusal,
+            (None, Some(seconds)) => {
+                let mut refusal = self.early(Code::CircuitOpen);
+                refusal.retry_after_seconds = Some(seconds);
+                refusal
+            }
+            (None, None) => self.early(Code::ModelUnknown),
+        }
+    }
+
+    /// The upstream failed: what is told, and whether another may be tried.
+    fn lost(&self, mut passage: Passage<Outbound>, name: &UpstreamName, fault: &upstream::Fault) -> Refusal {
+        self.shared.routes.failed(name, fault);
+        if fault.sent_nothing() {
+            passage.unsent();
+        }
+        passage.failed(fault.code())
+    }
+
     /// Facts of a call by this request.
     fn facts(&self, action: Action, resource: Resource) -> CallFacts {
         CallFacts::new(clock::mint(clock::now()), action, resource, self.api.surface())
@@ -128,15 +173,7 @@ pub(crate) async fn call(
     head: &Parts,
     body: Bytes,
 ) -> Result<Response<AgentBody>, Refusal> {
-    let mut asked = Asked {
-        shared: Arc::clone(shared),
-        caller: caller.clone(),
-        api,
-        upstream: None,
-        resource: None,
-        expected: Arc::default(),
-        strips_usage: false,
-    };
+    let mut asked = Asked::new(shared, caller, api);
     let scanned = json::scan(&body, &asked.bounds(shared.config.limits.body_bytes))
         .map_err(|fault| asked.early(fault.code))?;
     let request = wire::decode_request(api, scanned).map_err(|fault| asked.early(fault.code))?;
@@ -163,14 +200,8 @@ pub(crate) async fn call(
         let (changes, findings) = masks(&asked, (&target.upstream, &to), &pieces, &looked)?;
         let sent = changed(&body, &request, changes, target.model.as_ref(), counts);
         asked.strips_usage = counts && request.usage_unasked.is_some();
-        let bound = match endpoint {
-            Endpoint::Generate => shared.budgets.of_model(
-                target.upstream.as_str(),
-                to.as_str(),
-                size_of(&request, body.len()),
-            ),
-            Endpoint::CountTokens => Bound::NO_MODEL,
-        };
+        let size = size_of(&request, body.len());
+        let bound = asked.bound(endpoint, (&target.upstream, &to), size);
         let outbound = shared
             .routes
             .outbound(
@@ -188,18 +219,14 @@ pub(crate) async fn call(
         asked.resource = Some(resource.clone());
         let facts = Asked::outgoing(asked.facts(Action::Generate, resource), &request, &body, digest);
         let evidence = shared.evidence(&asked.caller, facts, findings).bounded(bound);
-        let (permit, mut passage) = shared.enter(evidence, outbound).await?;
+        let (permit, passage) = shared.enter(evidence, outbound).await?;
         match upstream::send(permit, shared.config.limits.upstream_timeout).await {
             Ok(response) => {
                 shared.routes.answered(&target.upstream, response.status());
                 return come_back(&asked, endpoint, passage, response).await;
             }
             Err(fault) => {
-                shared.routes.failed(&target.upstream, &fault);
-                if fault.sent_nothing() {
-                    passage.unsent();
-                }
-                let refusal = passage.failed(fault.code());
+                let refusal = asked.lost(passage, &target.upstream, &fault);
                 if !fault.sent_nothing() {
                     return Err(refusal);
                 }
@@ -207,15 +234,7 @@ pub(crate) async fn call(
             }
         }
     }
-    Err(match (unreachable, open) {
-        (Some(refusal), _) => refusal,
-        (None, Some(seconds)) => {
-            let mut refusal = asked.early(Code::CircuitOpen);
-            refusal.retry_after_seconds = Some(seconds);
-            refusal
-        }
-        (None, None) => asked.early(Code::ModelUnknown),
-    })
+    Err(asked.nobody(unreachable, open))
 }
 
 /// How large a request is, as far as tokens go. What only points at content elsewhere has no bound in its bytes.
@@ -570,15 +589,7 @@ pub(crate) async fn list(
     api: Api,
     head: &Parts,
 ) -> Result<Response<AgentBody>, Refusal> {
-    let asked = Asked {
-        shared: Arc::clone(shared),
-        caller: caller.clone(),
-        api,
-        upstream: None,
-        resource: None,
-        expected: Arc::default(),
-        strips_usage: false,
-    };
+    let asked = Asked::new(shared, caller, api);
     let upstream = shared
         .routes
         .first(api)

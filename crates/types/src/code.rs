@@ -228,7 +228,13 @@ struct Row {
 
 // INVARIANT: one after the other, the groups are in the order of declaration, so that a code is its own place;
 // `rows_stand_in_order` holds it.
-const GROUPS: &[&[Row]] = &[crossing::ROWS, a2a::ROWS, workload::ROWS, privacy::ROWS, spending::ROWS];
+const GROUPS: &[&[Row]] = &[
+    crossing::ROWS,
+    a2a::ROWS,
+    workload::ROWS,
+    privacy::ROWS,
+    spending::ROWS,
+];
 
 fn rows() -> impl Iterator<Item = &'static Row> {
     GROUPS.iter().flat_map(|group| group.iter())

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use bartizan_gateway::telemetry::{ending_word, ruling_word};
 use bartizan_types::{
-    Amounts, CallFacts, Flow, MatchedPolicy, PolicyEffect, Principal, Record, RecordKind, RulingWord,
+    Amounts, CallFacts, Finding, Flow, MatchedPolicy, PolicyEffect, Principal, Record, RecordKind,
+    RulingWord,
     flow::{Called, Joined, Source},
 };
 use serde::Deserialize;
@@ -170,26 +171,7 @@ fn ruling(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
         flowed(out, flow)?;
     }
     for finding in &record.findings {
-        let span = finding.span.map_or_else(String::new, |span| {
-            format!(" at bytes {}..{}", span.start, span.end)
-        });
-        let place = if finding.pointer.is_empty() {
-            String::new()
-        } else {
-            format!(" at {}", shown(&finding.pointer))
-        };
-        let taxonomy = if finding.taxonomy.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", finding.taxonomy.join(", "))
-        };
-        writeln!(
-            out,
-            "  finding   {} severity {} score {}{span}{place}{taxonomy}",
-            finding.kind.as_str(),
-            finding.severity.rank(),
-            finding.score
-        )?;
+        found(out, finding)?;
     }
     if let Some(policy) = record.policy {
         writeln!(out, "  policy    {policy}")?;
@@ -197,6 +179,30 @@ fn ruling(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
     writeln!(
         out,
         "  record    {index}; `bartizan audit prove {index}` proves it"
+    )
+}
+
+/// One thing that an inspector saw.
+fn found(out: &mut dyn Write, finding: &Finding) -> io::Result<()> {
+    let span = finding.span.map_or_else(String::new, |span| {
+        format!(" at bytes {}..{}", span.start, span.end)
+    });
+    let place = if finding.pointer.is_empty() {
+        String::new()
+    } else {
+        format!(" at {}", shown(&finding.pointer))
+    };
+    let taxonomy = if finding.taxonomy.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", finding.taxonomy.join(", "))
+    };
+    writeln!(
+        out,
+        "  finding   {} severity {} score {}{span}{place}{taxonomy}",
+        finding.kind.as_str(),
+        finding.severity.rank(),
+        finding.score
     )
 }
 

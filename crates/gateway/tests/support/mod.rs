@@ -15,7 +15,9 @@ use std::{
 
 use bartizan_gateway::{
     Config, Directory, DirectoryKeys, Domains, Gateway, IssuerSource, Parts, Running,
-    config::{Approvals, Budgets, Credential, Family, Hooks, Inspect, Limits, Listen, Privacy, Sessions, Upstream},
+    config::{
+        Approvals, Budgets, Credential, Family, Hooks, Inspect, Limits, Listen, Privacy, Sessions, Upstream,
+    },
 };
 use bartizan_identity::{Pepper, TrustDomain, mint_key};
 use bartizan_policy::{Pack, Policy, Source};
