@@ -17,7 +17,9 @@ use bartizan_policy::{Policy, Source};
 use bartizan_types::{AgentId, Bounds, Evidence, Issuer};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType,
+};
 use time::OffsetDateTime;
 
 use crate::decision::{NOW, evidence, policies, rounds};
@@ -72,7 +74,14 @@ fn figures(samples: usize) -> Result<Vec<Figure>, String> {
             certificate: None,
             proof: Some(of(&proof)),
         };
-        pass(&policy, &world.registry, &warm_cache, &replays, &presented, evidence)
+        pass(
+            &policy,
+            &world.registry,
+            &warm_cache,
+            &replays,
+            &presented,
+            evidence,
+        )
     })?;
     let signature = rounds(samples / 5, |_| Ok(()), |()| world.check_signature())?;
     Ok(vec![
@@ -95,9 +104,7 @@ fn pass(
     presented: &Presented<'_>,
     mut evidence: Evidence,
 ) -> Result<(), String> {
-    let principal = cache
-        .judge(registry, presented, replays, NOW)
-        .map_err(shown)?;
+    let principal = cache.judge(registry, presented, replays, NOW).map_err(shown)?;
     evidence.principal = (*principal).clone();
     let (now, epoch) = (evidence.now, evidence.epoch);
     let mut out = Vec::with_capacity(4);
@@ -148,9 +155,13 @@ impl World {
         };
         let ours = seed(1)?;
         let mut chain = delegate(&ours, &key.record, "one", bounds("*"), &seed(2)?).map_err(shown)?;
-        for (at, (to, on)) in [("two", "Tool::*"), ("three", "Tool::bank/*"), ("four", "Tool::bank/pay*")]
-            .into_iter()
-            .enumerate()
+        for (at, (to, on)) in [
+            ("two", "Tool::*"),
+            ("three", "Tool::bank/*"),
+            ("four", "Tool::bank/pay*"),
+        ]
+        .into_iter()
+        .enumerate()
         {
             let next = seed(u8::try_from(at).map_err(shown)? + 3)?;
             chain = narrow(chain.expose(), to, bounds(on), &next).map_err(shown)?;
@@ -166,7 +177,10 @@ impl World {
             config,
             keys: Some(Arc::new(keys)),
         }];
-        let thumb = format!(r#"{{"crv":"P-256","kty":"EC","x":{},"y":{}}}"#, jwk["x"], jwk["y"]);
+        let thumb = format!(
+            r#"{{"crv":"P-256","kty":"EC","x":{},"y":{}}}"#,
+            jwk["x"], jwk["y"]
+        );
         let jkt = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, thumb.as_bytes()));
         let now = NOW.unix_seconds();
         let claims = serde_json::json!({

@@ -89,7 +89,6 @@ async fn measured(bench: &Bench, cores: Cores) -> Result<Vec<Figure>, String> {
     };
     let p99 = |of: &load::Outcome| of.quantile(0.99).ok_or("the victim completed no call");
     let (quiet_p99, loud_p99) = (p99(&quiet)?, p99(&loud)?);
-    let quiet_n = quiet.completed;
     Ok(vec![
         Figure::of(
             "flood_victim_p99_ratio",
@@ -99,7 +98,7 @@ async fn measured(bench: &Bench, cores: Cores) -> Result<Vec<Figure>, String> {
         )
         .peer("the same calls without the flood"),
         Figure::of("flood_crashes", crashes, "count", connections as u64),
-        Figure::of("flood_victim_quiet_p99_us", quiet_p99, "us", quiet_n),
+        Figure::of("flood_victim_quiet_p99_us", quiet_p99, "us", quiet.completed),
         Figure::of("flood_victim_p99_us", loud_p99, "us", loud.completed),
         Figure::of("flood_offered_per_s", offered, "per_s", 1),
         Figure::of("flood_rss_mib", mib.unwrap_or(f64::NAN), "mib", 1),

@@ -200,8 +200,7 @@ pub(crate) async fn call(
         let (changes, findings) = masks(&asked, (&target.upstream, &to), &pieces, &looked)?;
         let sent = changed(&body, &request, changes, target.model.as_ref(), counts);
         asked.strips_usage = counts && request.usage_unasked.is_some();
-        let size = size_of(&request, body.len());
-        let bound = asked.bound(endpoint, (&target.upstream, &to), size);
+        let bound = asked.bound(endpoint, (&target.upstream, &to), size_of(&request, body.len()));
         let outbound = shared
             .routes
             .outbound(
