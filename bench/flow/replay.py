@@ -17,6 +17,7 @@ ap.add_argument("--zero", action="store_true")
 ap.add_argument("--clean", action="store_true")
 ap.add_argument("--tenant", default="")
 ap.add_argument("--show", action="store_true")
+ap.add_argument("--suite", default="")
 A = ap.parse_args()
 os.environ.setdefault("PYTHONWARNINGS", "ignore")
 source = open(os.path.join(A.gen, "gen.py")).read().rsplit("\nmain()", 1)[0]
@@ -52,9 +53,10 @@ def go(call, rt, env, stack):
     stack.append(call)
     return verdict, text
 
-tally = collections.Counter(); by = collections.Counter(); landed = []; asked = []
+tally = collections.Counter(); by = collections.Counter(); landed = []; asked = []; human = collections.Counter()
 start = time.time()
 for name, suite in G["get_suites"](G["VERSION"]).items():
+    if A.suite and A.suite != name: continue
     for ut in suite.user_tasks.values():
         # Unattended: the user's own calls without attack. A human says yes to what is asked, so the run goes on.
         env = G["make_env"](suite, ut, {}); pre = env.model_copy(deep=True); rt = G["FunctionsRuntime"](suite.tools); stack = []
@@ -103,7 +105,9 @@ for name, suite in G["get_suites"](G["VERSION"]).items():
             tally["not_reached"] += not hijacked
             tally["side_effects"] += bool(harm) and not won
             refused = [v["decision"] for v in calls if v["decision"] != "allow"]
-            tally["reach_a_human"] += any("ask" in d for d in refused if isinstance(d, dict))
+            reached = next(((f, v["called"], v["decision"]["ask"]) for f, v in attacker if v["effect"] != "read" and isinstance(v["decision"], dict) and "ask" in v["decision"]), None)
+            tally["reach_a_human"] += reached is not None
+            if reached: human[(name,) + reached] += 1
             useful = G["check"](suite, ut, out, pre.model_copy(deep=True), env, stack) is True
             tally["utility_under_attack"] += not won and user_ok and useful
             if done and not verdicts and not won and not (user_ok and useful) and A.show:
@@ -113,5 +117,6 @@ stats = ask(stats={})
 if A.show:
     for row in asked: print("ASK ", *row)
     for row in landed: print("LAND", *row)
+    for key, count in human.most_common(): print("HUMAN", count, *key)
 print(json.dumps({"mode": "zero" if A.zero else "operator", "attack": A.attack, **tally, "approvals_per_task": round(tally["batched"] / tally["tasks"], 3),
     **{f"{k[0]}_{k[1]}": v for k, v in sorted(by.items())}, **stats, "seconds": round(time.time() - start)}))

@@ -1,6 +1,6 @@
 //! One call against what the session has read: a source for every argument, and the few facts that rules ask for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bartizan_types::flow::{Called, Effect, Flow, Joined, Role, Source, Traced};
 use serde::{Deserialize, Serialize};
@@ -254,6 +254,7 @@ pub fn assess(
         seen.push(argument(memory, path, manifest.role(path), text));
     }
     derive_times(memory, &leaves, &mut seen);
+    name_targets(memory, manifest.effect, &leaves, &mut seen);
     let bounded = seen
         .iter()
         .filter(|a| a.role == Role::Amount)
@@ -283,7 +284,7 @@ pub fn assess(
     Assessment {
         effect: manifest.effect,
         reviewed: manifest.reviewed,
-        called: intent.calls(tool),
+        called: called(memory, manifest.effect, intent.calls(tool), &seen),
         arguments: seen,
         whole,
         tainted: memory.tainted(),
@@ -329,13 +330,73 @@ fn argument(memory: &Memory, path: &[&str], role: Role, text: &str) -> Argument 
     }
 }
 
-fn near_known(memory: &Memory, argument: &Argument) -> bool {
-    let amount = argument
+/// The human asks for this tool, but not for this call of it, after outsiders' text was read: she wrote out where it
+/// should go, and it would go to another address of that type, which nobody vouches for; or it would destroy what none of
+/// the services that tell ids has told of. Only ever tightens.
+fn called(memory: &Memory, effect: Effect, called: Called, seen: &[Argument]) -> Called {
+    let made_up = |a: &Argument| {
+        effect == Effect::Delete
+            && memory.ids
+            && a.role == Role::Selector
+            && matches!(a.source, Source::FreeText | Source::Nowhere)
+    };
+    let elsewhere = |a: &Argument| {
+        a.role == Role::Target
+            && !a.source.vouched()
+            && a.key.as_deref().is_some_and(|key| memory.prompt.aims_at(key))
+    };
+    if called == Called::Yes && memory.tainted() && seen.iter().any(|a| elsewhere(a) || made_up(a)) {
+        Called::No
+    } else {
+        called
+    }
+}
+
+/// Targets that the human's words name without writing them out (see [`crate::named`]).
+fn name_targets(memory: &Memory, effect: Effect, leaves: &Leaves<'_>, seen: &mut [Argument]) {
+    if !seen.iter().any(|a| a.role == Role::Target && !a.source.vouched()) {
+        return;
+    }
+    let sums: Vec<Amount> = seen
+        .iter()
+        .filter(|a| a.role == Role::Amount)
+        .filter_map(sum)
+        .collect();
+    let targets: BTreeSet<&str> = seen
+        .iter()
+        .zip(&leaves.out)
+        .filter_map(|(a, (_, leaf))| match leaf {
+            Leaf::Text(text) if a.role == Role::Target => Some(*text),
+            _ => None,
+        })
+        .collect();
+    let field = matches!(effect, Effect::Send | Effect::Write) && memory.named.field(&targets, memory.own());
+    for (argument, (_, leaf)) in seen.iter_mut().zip(&leaves.out) {
+        let Leaf::Text(text) = leaf else { continue };
+        if argument.role != Role::Target || argument.source.vouched() {
+            continue;
+        }
+        let named = match effect {
+            Effect::Fetch => memory.named.link(text),
+            Effect::Pay => memory.named.origin(text, &sums),
+            _ => field,
+        };
+        if named {
+            argument.source = Source::Named;
+        }
+    }
+}
+
+fn sum(argument: &Argument) -> Option<Amount> {
+    argument
         .key
         .as_deref()
         .and_then(|key| key.get(2..))
-        .and_then(Amount::parse);
-    amount.is_some_and(|amount| {
+        .and_then(Amount::parse)
+}
+
+fn near_known(memory: &Memory, argument: &Argument) -> bool {
+    sum(argument).is_some_and(|amount| {
         memory
             .numbers
             .iter()

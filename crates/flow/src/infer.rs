@@ -128,6 +128,10 @@ pub fn infer(tool: &ToolFacts<'_>) -> Inferred {
         effect = Effect::Write;
         because = Because::Hint;
     }
+    if effect == Effect::Read && changes(tool.description) {
+        effect = Effect::Write;
+        because = Because::Description;
+    }
     if effect == Effect::Write && tool.hints.destructive == Some(true) && words::verb(tool.name).0.is_none() {
         effect = Effect::Delete;
         because = Because::Hint;
@@ -157,6 +161,30 @@ pub fn infer(tool: &ToolFacts<'_>) -> Inferred {
         arguments: reasons,
         results: classed,
     }
+}
+
+/// Whether a tool that is named as a read says that it changes what it reads.
+fn changes(description: &str) -> bool {
+    const SAID: [&str; 12] = [
+        "marked as",
+        "marks as",
+        "mark as read",
+        "marks them",
+        "marks it",
+        "marks all",
+        "are then deleted",
+        "deletes them",
+        "removes them from",
+        "resets the",
+        "and clears",
+        "will be consumed",
+    ];
+    let folded: String = description
+        .chars()
+        .take(2048)
+        .flat_map(char::to_lowercase)
+        .collect();
+    SAID.iter().any(|said| folded.contains(said))
 }
 
 fn effect(tool: &ToolFacts<'_>) -> (Effect, Because) {

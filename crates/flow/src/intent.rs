@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use bartizan_types::flow::Called;
+use bartizan_types::flow::{Called, Effect};
 use serde::{Deserialize, Serialize};
 
 use crate::{memory::Memory, prompt, words};
@@ -129,6 +129,10 @@ fn calls_for(tool: &str, said: &BTreeSet<&str>, nouns: &BTreeSet<&str>) -> bool 
         .filter(|word| said.contains(word))
         .collect();
     let rest: Vec<&str> = rest.iter().map(|word| words::singular(word)).collect();
+    // What reads and changes something by it, as mail that is read no longer is unread, is called for by its whole name.
+    if verb.effect == Effect::Read {
+        return !rest.is_empty() && rest.iter().all(|word| nouns.contains(word));
+    }
     // Moving money is paid, refunded or transferred, whatever the tool's verb is.
     let money = rest
         .iter()
@@ -137,16 +141,21 @@ fn calls_for(tool: &str, said: &BTreeSet<&str>, nouns: &BTreeSet<&str>) -> bool 
         && ["pay", "refund", "transfer", "wire", "reimburse"]
             .iter()
             .any(|word| said.contains(word));
-    if hits.is_empty() && !paid {
+    let particular = words::split(tool)
+        .iter()
+        .any(|word| words::PARTICULAR.contains(&word.as_str()) && said.contains(word.as_str()));
+    if hits.is_empty() && !paid && !particular {
         return false;
     }
-    paid || rest.iter().any(|word| {
-        nouns.contains(word)
-            || words::NOUNS
-                .iter()
-                .filter(|kind| kind.contains(word))
-                .any(|kind| kind.iter().any(|n| nouns.contains(n)))
-    }) || rest.is_empty()
+    paid || particular
+        || rest.iter().any(|word| {
+            nouns.contains(word)
+                || words::NOUNS
+                    .iter()
+                    .filter(|kind| kind.contains(word))
+                    .any(|kind| kind.iter().any(|n| nouns.contains(n)))
+        })
+        || rest.is_empty()
         || hits.iter().any(|word| words::WHOLE.contains(word))
 }
 

@@ -20,6 +20,7 @@ mod label;
 mod leaves;
 mod manifest;
 mod memory;
+mod named;
 mod prompt;
 pub mod reference;
 mod roles;

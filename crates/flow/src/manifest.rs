@@ -17,6 +17,9 @@ pub enum Class {
     Directory,
     /// One typed field that an outsider can set: a sender, a participant.
     Structured,
+    /// Text that a member of the directory wrote, as the service authenticated her. It vouches for nothing, but for its
+    /// links to be fetched where the human said to look there.
+    Member,
     /// Anything an outsider can write.
     FreeText,
     /// As free text, and the session now holds a secret.
@@ -124,6 +127,7 @@ impl Manifest {
             .map_or(Class::FreeText, |(_, class)| *class);
         match class {
             Class::Trusted | Class::Directory if !self.reviewed => Class::Structured,
+            Class::Member if !self.reviewed => Class::FreeText,
             other => other,
         }
     }

@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use bartizan_types::flow::Source;
+use bartizan_types::flow::{Role, Source};
 use serde_json::Value;
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     canon::{self, Canonical, Kind},
     label::{Capacity, Label, Readers, Writers},
     manifest::{Class, Manifest},
+    named::Named,
     prompt::{self, Prompt},
     when::{self, When},
     words,
@@ -72,6 +73,7 @@ pub struct Memory {
     pub(crate) spans: BTreeSet<u32>,
     pub(crate) numbers: VecDeque<Amount>,
     extremes: BTreeMap<(Box<str>, bool), Box<str>>,
+    pub(crate) named: Named,
     tenants: BTreeSet<Box<str>>,
     readers: Readers,
     writers: Writers,
@@ -81,6 +83,8 @@ pub struct Memory {
     read: usize,
     bytes: usize,
     owner: Option<Box<str>>,
+    /// A trusted result told what its records' ids are.
+    pub(crate) ids: bool,
 }
 
 impl Default for Memory {
@@ -95,6 +99,7 @@ impl Default for Memory {
             spans: BTreeSet::new(),
             numbers: VecDeque::new(),
             extremes: BTreeMap::new(),
+            named: Named::default(),
             tenants: BTreeSet::new(),
             readers: Readers::Everyone,
             writers: Writers::USER,
@@ -104,6 +109,7 @@ impl Default for Memory {
             read: 0,
             bytes: 0,
             owner: None,
+            ids: false,
         }
     }
 }
@@ -196,7 +202,7 @@ impl Memory {
     /// Bytes this memory accounts for.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes + self.prompt.raw.len() * 2
+        self.bytes + self.named.bytes() + self.prompt.raw.len() * 2
     }
     /// Bytes read so far.
     #[must_use]
@@ -221,7 +227,7 @@ impl Memory {
             self.secret,
             self.writers,
             self.readers.clone(),
-            withdrawn,
+            withdrawn + self.named.withdrawn(),
         )
     }
 
@@ -246,6 +252,11 @@ impl Memory {
             Readers::only(self.owner.clone())
         };
         let readers = Arc::new(readers);
+        // The human named the place that this was read from.
+        let looked_for = call.is_some_and(|call| {
+            let at = call.worst(Role::Selector).max(call.worst(Role::Target));
+            at == Source::Prompt
+        });
         let mut record: BTreeMap<Vec<&str>, Vec<When>> = BTreeMap::new();
         if !leaves.whole {
             self.taint(Writers::UNKNOWN);
@@ -261,10 +272,16 @@ impl Memory {
                 }
             };
             self.read = self.read.saturating_add(text.len());
+            if class == Class::Member && looked_for {
+                self.named.links(text);
+            }
             if let Some(when) = self.leaf(class, path, text, &echoes, &readers) {
                 let parent = path.split_last().map_or(Vec::new(), |(_, rest)| rest.to_vec());
                 record.entry(parent).or_default().push(when);
             }
+        }
+        if let Content::Json(value) = content {
+            self.named.read(&self.prompt, manifest, value);
         }
         if let Content::Json(Value::Array(list)) = content {
             self.extreme(manifest, list);
@@ -293,13 +310,17 @@ impl Memory {
                 self.taint(Writers::PARTY);
                 return None;
             }
-            Class::FreeText | Class::Secret => {
+            Class::Member | Class::FreeText | Class::Secret => {
                 self.secret |= class == Class::Secret;
                 self.taint(Writers::UNKNOWN);
                 return None;
             }
         };
         self.vouch(text, source, echoes, readers);
+        self.ids |= class == Class::Trusted
+            && path
+                .last()
+                .is_some_and(|key| matches!(*key, "id" | "id_" | "uuid") || key.ends_with("_id"));
         // What a trusted answer is keyed by, such as a name, is the service's own word too.
         if let Some(key) = path
             .last()
@@ -593,6 +614,11 @@ impl Memory {
             label,
             spelling: None,
         }
+    }
+
+    /// The authenticated human's own address, as a key.
+    pub(crate) fn own(&self) -> Option<&str> {
+        self.owner.as_deref()
     }
 
     pub(crate) fn prompt_text(&self) -> &str {

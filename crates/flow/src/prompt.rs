@@ -31,6 +31,8 @@ pub(crate) struct Prompt {
     pub(crate) numbers: BTreeSet<Amount>,
     pub(crate) percents: BTreeSet<Amount>,
     pub(crate) days_from_today: BTreeSet<u8>,
+    /// First letters of the keys of typed values that something may go to: not those that she says it comes from.
+    aims: BTreeSet<u8>,
 }
 
 impl Prompt {
@@ -53,8 +55,21 @@ impl Prompt {
         self.folded.push_str(" \u{1}");
         self.raw.push_str(text);
         self.raw.push_str("\n\u{1}\n");
+        let mut before = "";
         for (word, plain) in words.iter().zip(&folded) {
             self.typed(trim(word));
+            if !["from", "by", "of"].contains(&before) {
+                self.aim(trim(word));
+            }
+            before = trim(plain);
+            // `our.example.They` is a full stop that no space follows.
+            if let Some((before, next)) = word.rsplit_once('.')
+                && next.starts_with(char::is_uppercase)
+                && next.chars().skip(1).all(char::is_lowercase)
+                && before.ends_with(char::is_lowercase)
+            {
+                self.typed(trim(before));
+            }
             // `a@x.org,b@y.org` and `key=value` hold more than one.
             for part in word.split([',', ';', '=', '(', ')', '<', '>', '"', '\'']) {
                 self.typed(trim(part));
@@ -117,6 +132,16 @@ impl Prompt {
         }
     }
 
+    fn aim(&mut self, word: &str) {
+        self.aims
+            .extend(canon::canonical(word).ok().and_then(|value| shape(&value.key)));
+    }
+
+    /// Does the human write out an address or account of this one's type, as what something may go to?
+    pub(crate) fn aims_at(&self, key: &str) -> bool {
+        shape(key).is_some_and(|letter| self.aims.contains(&letter))
+    }
+
     /// A short number is an id only after a word that says so, or in quotes: `1.` may be a list's first entry.
     fn marks(&mut self, words: &[&str], bare: &[&str]) {
         const MARKS: [&str; 9] = ["id", "ids", "number", "no", "nr", "issue", "pr", "pull", "ticket"];
@@ -146,6 +171,20 @@ impl Prompt {
         self.ids.contains(folded)
     }
 
+    /// Does the human put this in quotes?
+    pub(crate) fn quotes(&self, folded: &str) -> bool {
+        [
+            ('\'', '\''),
+            ('"', '"'),
+            ('`', '`'),
+            ('“', '”'),
+            ('‘', '’'),
+            ('«', '»'),
+        ]
+        .iter()
+        .any(|(open, close)| self.folded.contains(&format!("{open}{folded}{close}")))
+    }
+
     /// Does the prompt hold exactly these bytes as whole words?
     pub(crate) fn holds_raw(&self, text: &str) -> bool {
         whole_word(&self.raw, text)
@@ -154,6 +193,19 @@ impl Prompt {
     /// Does the prompt hold this folded text as whole words?
     pub(crate) fn holds(&self, folded: &str) -> bool {
         whole_word(&self.folded, folded)
+    }
+}
+
+/// The type of an address or account by its key. What looks like an account number and fails the check of one (not all
+/// the world's have one) is of their type, since what follows from it only tightens.
+fn shape(key: &str) -> Option<u8> {
+    let (letter, rest) = (key.as_bytes().first().copied()?, key.get(2..)?);
+    let digits = rest.bytes().filter(u8::is_ascii_digit).count();
+    let account = rest.len() >= 12 && digits >= 8 && rest.bytes().all(|b| b.is_ascii_alphanumeric());
+    match letter {
+        b'e' | b'u' | b'b' | b'p' => Some(letter),
+        b'w' if account => Some(b'b'),
+        _ => None,
     }
 }
 

@@ -70,7 +70,7 @@ impl Log {
             Class::Trusted => Source::Trusted,
             Class::Directory => Source::Directory,
             Class::Structured => Source::Structured,
-            Class::FreeText | Class::Secret => Source::FreeText,
+            Class::Member | Class::FreeText | Class::Secret => Source::FreeText,
         };
         self.tainted |= !source.vouched();
         let mut parts = vec![text.to_owned()];

@@ -57,6 +57,11 @@ fn targets() {
     ] {
         assert_eq!(
             check("Email ann@example.com", hostile),
+            Decision::Deny(Reason::Target),
+            "{hostile}: she wrote out whom she means"
+        );
+        assert_eq!(
+            check("Email my boss", hostile),
             Decision::Ask(Reason::Target),
             "{hostile}"
         );

@@ -70,13 +70,14 @@ fn worlds() -> Vec<Flow> {
         Role::Amount,
         Role::Unknown,
     ];
-    const SOURCES: [Source; 10] = [
+    const SOURCES: [Source; 11] = [
         Source::Empty,
         Source::Prompt,
         Source::Picked,
         Source::Trusted,
         Source::Directory,
         Source::Derived,
+        Source::Named,
         Source::Endorsed,
         Source::Structured,
         Source::FreeText,

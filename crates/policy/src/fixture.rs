@@ -261,6 +261,7 @@ fn random_flow(random: &mut Seeded) -> Flow {
         Source::Prompt,
         Source::Picked,
         Source::Trusted,
+        Source::Named,
         Source::Endorsed,
         Source::Structured,
         Source::FreeText,

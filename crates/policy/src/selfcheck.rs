@@ -145,6 +145,7 @@ fn flow(draw: Draw) -> Option<Flow> {
     let sources = [
         Source::Prompt,
         Source::Trusted,
+        Source::Named,
         Source::Endorsed,
         Source::Structured,
         Source::FreeText,

@@ -102,6 +102,9 @@ pub enum Source {
     Directory,
     /// Computed from trusted values within bounds.
     Derived,
+    /// Not in the human's words, but what they name: a whole field of the one record she names, or a link that a member
+    /// of the directory wrote where she said to look.
+    Named,
     /// A human endorsed this value in this role.
     Endorsed,
     /// A field that outsiders can set is equal to it.
@@ -123,6 +126,7 @@ impl Source {
             Self::Trusted => "trusted",
             Self::Directory => "directory",
             Self::Derived => "derived",
+            Self::Named => "named",
             Self::Endorsed => "endorsed",
             Self::Structured => "structured",
             Self::FreeText => "free_text",
@@ -140,6 +144,7 @@ impl Source {
                 | Self::Trusted
                 | Self::Directory
                 | Self::Derived
+                | Self::Named
                 | Self::Endorsed
         )
     }
@@ -279,6 +284,17 @@ impl Flow {
             None if self.whole => Source::Empty,
             None => Source::Nowhere,
         }
+    }
+
+    /// What it is aimed at, or which thing is meant, is the human's own word, or what she endorsed.
+    #[must_use]
+    pub fn hers(&self) -> bool {
+        [Role::Target, Role::Selector].into_iter().any(|role| {
+            matches!(
+                self.worst(role),
+                Source::Prompt | Source::Picked | Source::Named | Source::Endorsed
+            )
+        })
     }
 }
 

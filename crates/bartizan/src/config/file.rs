@@ -367,6 +367,9 @@ pub(crate) enum Class {
     Directory,
     /// One typed field that an outsider can set: a sender, a participant.
     Structured,
+    /// Text that a member of the directory wrote, as the service authenticated her: its links may be fetched where the
+    /// human said to look there.
+    Member,
     /// Anything an outsider can write.
     FreeText,
     /// As free text, and a secret.

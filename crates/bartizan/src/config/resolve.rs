@@ -580,6 +580,7 @@ const fn class(said: file::Class) -> Class {
         file::Class::Trusted => Class::Trusted,
         file::Class::Directory => Class::Directory,
         file::Class::Structured => Class::Structured,
+        file::Class::Member => Class::Member,
         file::Class::FreeText => Class::FreeText,
         file::Class::Secret => Class::Secret,
     }

@@ -273,6 +273,7 @@ const fn from(source: Source) -> &'static str {
         Source::Trusted => "a trusted field of a result",
         Source::Directory => "the organisation's directory",
         Source::Derived => "follows from trusted values",
+        Source::Named => "a field or link that the human's words name",
         Source::Endorsed => "a human endorsed it",
         Source::Structured => "a field that outsiders can set",
         Source::FreeText => "made up from text that was read",

@@ -1,0 +1,307 @@
+//! What the human names without writing it out: a field of a record that she names, a link in a place that she names.
+//!
+//! `The same participants as 'Kick-off'` and `refund that 12.50` say whose value it is as plainly as the value would.
+//! What such words cover is as narrow as they are: the *whole* field of the *only* record read that has that name, in the
+//! bytes the service gave, and of a refund no other sum. A link is covered only where a member of the organisation's own
+//! directory wrote it, only in a place that the human named, and only to be fetched.
+//!
+//! INVARIANT: a read in which no trusted writer had a hand adds nothing here, so it can't loosen. Nothing here vouches for
+//! a value in another argument, of another record, or in part. Two records of one
+//! name vouch for nothing. Who may write a record that the human names can change what the name stands for: the source
+//! is kept apart ([`Source::Named`](bartizan_types::flow::Source::Named)), so that policy may rank it.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::{
+    amount::Amount,
+    canon::{self, Kind},
+    manifest::{Class, Manifest},
+    prompt::{self, Prompt},
+    words,
+};
+
+/// Most links, and most records, that one session keeps.
+const LINKS: usize = 256;
+const RECORDS: usize = 64;
+/// Most values of one field, and most bytes of one.
+const VALUES: usize = 64;
+const BYTES: usize = 512;
+/// How deep into a result records are looked for.
+const DEPTH: usize = 6;
+
+/// Keys by which people name a record.
+const NAMES: [&str; 8] = [
+    "title",
+    "name",
+    "subject",
+    "filename",
+    "file_name",
+    "summary",
+    "label",
+    "topic",
+];
+/// Keys that say from whom a record came.
+const ORIGINS: [&str; 6] = ["sender", "from", "payer", "customer", "debtor", "paid_by"];
+/// Words that send something back where it came from.
+const BACK: [&str; 6] = ["refund", "reimburse", "repay", "pay back", "send back", "return"];
+
+/// One record that the human names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Record {
+    /// Fields she asks for, whole, as the service spells them.
+    fields: BTreeSet<Vec<String>>,
+    /// From whom it came, where she asks to give something back.
+    origins: BTreeSet<String>,
+    /// Its trusted numbers.
+    numbers: BTreeSet<Amount>,
+    /// What it is named by.
+    names: BTreeSet<Box<str>>,
+}
+
+/// Records and links of one session.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Named {
+    records: Vec<Record>,
+    links: BTreeSet<Box<str>>,
+    /// More was named than is kept: nothing is the only one.
+    full: bool,
+    bytes: usize,
+}
+
+impl Named {
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Names that were the only one's and are so no longer: a later ruling may be stricter.
+    pub(crate) fn withdrawn(&self) -> usize {
+        let doubled = |at: usize, record: &Record| {
+            self.records
+                .iter()
+                .enumerate()
+                .any(|(other, r)| other != at && !r.names.is_disjoint(&record.names))
+        };
+        let doubles = self.records.iter().enumerate().filter(|(at, r)| doubled(*at, r));
+        doubles.count() + usize::from(self.full)
+    }
+
+    /// Takes in the records of a result whose manifest was reviewed.
+    pub(crate) fn read(&mut self, prompt: &Prompt, manifest: &Manifest, value: &Value) {
+        if manifest.reviewed && !prompt.folded.is_empty() {
+            self.walk(prompt, manifest, value, &mut Vec::new());
+        }
+    }
+
+    fn walk<'a>(&mut self, prompt: &Prompt, manifest: &Manifest, value: &'a Value, path: &mut Vec<&'a str>) {
+        if path.len() >= DEPTH {
+            return;
+        }
+        match value {
+            Value::Object(map) => {
+                self.record(prompt, manifest, map, path);
+                for (key, inner) in map {
+                    path.push(key);
+                    self.walk(prompt, manifest, inner, path);
+                    path.pop();
+                }
+            }
+            Value::Array(list) => {
+                for inner in list {
+                    path.push("0");
+                    self.walk(prompt, manifest, inner, path);
+                    path.pop();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn record<'a>(
+        &mut self,
+        prompt: &Prompt,
+        manifest: &Manifest,
+        map: &'a Map<String, Value>,
+        path: &mut Vec<&'a str>,
+    ) {
+        let back = BACK.iter().any(|word| prompt.holds(word));
+        let mut record = Record {
+            fields: BTreeSet::new(),
+            origins: BTreeSet::new(),
+            numbers: BTreeSet::new(),
+            names: BTreeSet::new(),
+        };
+        let mut sums: BTreeSet<Box<str>> = BTreeSet::new();
+        let mut listed = false;
+        for (key, inner) in map {
+            path.push(key);
+            let class = manifest.class(path);
+            listed |= !inner.is_null() && matches!(class, Class::Trusted | Class::Directory);
+            match inner {
+                Value::String(text) if NAMES.contains(&key.as_str()) && by_name(prompt, text) => {
+                    record
+                        .names
+                        .extend(canon::canonical(text).ok().map(|name| name.key));
+                }
+                Value::Number(number) if class == Class::Trusted => {
+                    if let Some(sum) = Amount::parse(&number.to_string()) {
+                        record.numbers.insert(sum);
+                        if back && prompt.numbers.contains(&sum) {
+                            sums.insert(format!("n:{number}").into());
+                        }
+                    }
+                }
+                Value::String(text)
+                    if back && class == Class::Structured && ORIGINS.contains(&key.as_str()) =>
+                {
+                    record.origins.extend(short(text).map(str::to_owned));
+                }
+                _ => {}
+            }
+            if asked(prompt, key)
+                && let Some(values) = whole(manifest, inner, path)
+            {
+                record.fields.insert(values);
+            }
+            path.pop();
+        }
+        // A sum names what is given back; what is not the human's own money came from somebody.
+        if record.origins.is_empty() {
+            sums.clear();
+        }
+        record.names.append(&mut sums);
+        // A record that no trusted leaf stands in is text of somebody's, and not one of the service's records.
+        if listed && !record.names.is_empty() {
+            self.keep(record);
+        }
+    }
+
+    fn keep(&mut self, record: Record) {
+        if self.records.contains(&record) {
+            return;
+        }
+        if self.records.len() >= RECORDS {
+            self.full = true;
+            return;
+        }
+        let texts = record.fields.iter().flatten().chain(&record.origins);
+        self.bytes += 256 + texts.map(|text| text.len() + 48).sum::<usize>();
+        self.records.push(record);
+    }
+
+    /// The records of a name that no other record has.
+    fn only(&self) -> impl Iterator<Item = &Record> {
+        let alone = |record: &Record| {
+            let shares = |other: &&Record| !other.names.is_disjoint(&record.names);
+            self.records.iter().filter(shares).count() == 1
+        };
+        self.records
+            .iter()
+            .filter(move |record| !self.full && alone(record))
+    }
+
+    /// These are, whole, a field that the human asked for by its record's name. `owner` may be left out of it.
+    pub(crate) fn field(&self, values: &BTreeSet<&str>, owner: Option<&str>) -> bool {
+        let own = |text: &str| {
+            owner.is_some_and(|owner| canon::canonical(text).is_ok_and(|value| *value.key == *owner))
+        };
+        !values.is_empty()
+            && self.only().flat_map(|record| &record.fields).any(|field| {
+                values.iter().all(|value| field.iter().any(|text| text == value))
+                    && field
+                        .iter()
+                        .all(|text| values.contains(text.as_str()) || own(text))
+            })
+    }
+
+    /// This is from whom the record came that the human wants given back, and these are sums of that record.
+    pub(crate) fn origin(&self, value: &str, sums: &[Amount]) -> bool {
+        !sums.is_empty()
+            && self
+                .only()
+                .filter(|record| record.names.iter().any(|name| name.starts_with("n:")))
+                .any(|record| {
+                    record.origins.len() == 1
+                        && record.origins.contains(value)
+                        && sums.iter().all(|sum| record.numbers.contains(sum))
+                })
+    }
+
+    /// Takes in links that a member of the directory wrote where the human said to look.
+    pub(crate) fn links(&mut self, text: &str) {
+        for word in text.split(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '|' | '(' | ')'))
+        {
+            let link = prompt::trim(word);
+            if self.links.len() >= LINKS || link.len() > BYTES {
+                continue;
+            }
+            let is = canon::canonical(link).is_ok_and(|value| value.kind == Kind::Url);
+            if is && !link.contains(['@', '?', '#']) && self.links.insert(link.into()) {
+                self.bytes += 64 + link.len();
+            }
+        }
+    }
+
+    /// This is, byte for byte, such a link.
+    pub(crate) fn link(&self, text: &str) -> bool {
+        self.links.contains(text)
+    }
+}
+
+/// Does the human name a record by this? A word of a sentence is no name: it is one in quotes, or is of several words, or
+/// is spelled as no plain word is.
+fn by_name(prompt: &Prompt, text: &str) -> bool {
+    let Some(folded) = short(text).and_then(|text| canon::fold(text).ok()) else {
+        return false;
+    };
+    let several = folded.contains(' ') && folded.len() >= 8;
+    let odd = folded.len() >= 5 && folded.contains(['.', '_', '-', '/']);
+    (several || odd || prompt.is_id(&folded) || prompt.quotes(&folded)) && prompt.holds(&folded)
+}
+
+/// Do the human's words ask for this field: `the same guests`, `the attendees of`, `whoever the participants are`?
+fn asked(prompt: &Prompt, field: &str) -> bool {
+    let split = words::split(field);
+    let Some(noun) = split.last().map(|word| words::singular(word)) else {
+        return false;
+    };
+    let like = words::NOUNS
+        .iter()
+        .filter(|kind| kind.contains(&noun) && noun.len() > 3)
+        .flat_map(|kind| kind.iter().copied());
+    like.chain([noun]).any(|noun| {
+        [noun.to_owned(), format!("{noun}s")].iter().any(|word| {
+            ["of", "from", "as"]
+                .iter()
+                .any(|of| prompt.holds(&format!("{word} {of}")))
+                || prompt.holds(&format!("same {word}"))
+        })
+    })
+}
+
+/// A field's values, if they are all such that outsiders can set them, and short.
+fn whole<'a>(manifest: &Manifest, value: &'a Value, path: &mut Vec<&'a str>) -> Option<Vec<String>> {
+    let list = match value {
+        Value::Array(list) => {
+            path.push("0");
+            let class = manifest.class(path);
+            path.pop();
+            (class == Class::Structured).then_some(list.as_slice())?
+        }
+        Value::String(_) => {
+            (manifest.class(path) == Class::Structured).then_some(std::slice::from_ref(value))?
+        }
+        _ => return None,
+    };
+    if list.is_empty() || list.len() > VALUES {
+        return None;
+    }
+    list.iter()
+        .map(|value| value.as_str().and_then(short).map(str::to_owned))
+        .collect()
+}
+
+fn short(text: &str) -> Option<&str> {
+    (!text.trim().is_empty() && text.len() <= BYTES).then_some(text)
+}
