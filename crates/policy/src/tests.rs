@@ -82,7 +82,7 @@ fn an_erring_policy_denies_an_approved_call_too() {
 fn an_added_forbid_or_erring_policy_never_allows() {
     let mut random = Seeded(77);
     let (mut pairs, mut denied) = (0, 0);
-    while pairs < 4_000 {
+    while pairs < 8_000 {
         let base: String = (0..4).map(|at| random_policy(&mut random, at)).collect();
         let forbid = random_policy(&mut random, 9).replace("permit (", "forbid (");
         let errs = "@id(\"e\") permit (principal, action, resource) when { context.gone };";
