@@ -1,18 +1,18 @@
 //! Wrong answers over the negative corpus, which is the one the tests of `identity` judge: certificates, bindings,
 //! proofs of possession and delegations, each with a twin that must pass.
 
-#[path = "../../../crates/identity/tests/corpus/mod.rs"]
-mod corpus;
 #[path = "../../../crates/identity/tests/forge/mod.rs"]
 pub(crate) mod forge;
+#[path = "../../../crates/identity/tests/corpus/mod.rs"]
+mod vectors;
 
 use crate::figure::Figure;
 
 /// Judges every entry.
 pub(crate) fn run() -> Vec<Figure> {
-    let vectors = corpus::vectors();
-    let world = corpus::World::new();
-    let (accepted, misread, refused) = corpus::wrong_answers(&world, &vectors);
+    let vectors = vectors::vectors();
+    let world = vectors::World::new();
+    let (accepted, misread, refused) = vectors::wrong_answers(&world, &vectors);
     for name in accepted.iter().chain(&misread).chain(&refused) {
         eprintln!("negative corpus: {name}");
     }

@@ -293,7 +293,7 @@ fn changed(
         changes.push((request.model_span.clone(), name));
     }
     if let Some(usage) = usage {
-        let text = String::from_utf8_lossy(&usage.bytes).into_owned();
+        let text = String::from_utf8_lossy(usage.bytes).into_owned();
         changes.push((usage.span.clone(), text));
     }
     changes.sort_by_key(|(span, _)| span.start);
