@@ -155,7 +155,7 @@ def hijacked(gateway, name, suite, ut, it, vectors, tally, landed):
 def main():
     manifests = {name: {} if A.zero else MANIFESTS[name] for name in SUITES}
     gateway = Gateway(A.bin, Backend(tools, call), manifests, [A.domain] if A.domain else [])
-    if A.zero: gateway.command("tools", "review", "--accept-all")
+    if A.zero: gateway.command("tools", "review", "--accept-all", "--yes")
     tally, asked, landed, start, turn = collections.Counter(), [], [], time.time(), 0
     try:
         for name, suite in SUITES.items():
