@@ -56,11 +56,9 @@ fn main() -> ExitCode {
         [name @ "flow", rest @ ..] => {
             asked(rest).and_then(|asked| report(name, machine, &asked, flow::run(&asked.bench)))
         }
-        [name @ "artifacts", rest @ ..] => asked(rest).and_then(|asked| {
-            let bench = &asked.bench;
-            let figures = artifacts::data(&bench.binary, &bench.cache, bench.quick);
-            report(name, machine, &asked, figures)
-        }),
+        [name @ "artifacts", rest @ ..] => {
+            asked(rest).and_then(|asked| report(name, machine, &asked, artifacts::run(&asked.bench)))
+        }
         [name @ "identity", rest @ ..] => asked(rest).and_then(|asked| {
             let (runtime, tasks) = runtime()?;
             let figures = tasks.block_on(&runtime, identity::run(&asked.bench));
