@@ -145,10 +145,12 @@ pub(crate) fn bartizan(folder: &Path, cores: Cores, backend: &str, binary: &Path
     })
 }
 
+/// Everything on but the inspection of content, whose cost depends on the content and is a figure of its own.
 fn bartizan_config(folder: &Path, backend: &str) -> String {
     let folder = folder.display();
     format!(
         "[policy]\npack = \"balanced\"\nfiles = [\"{folder}/bench.cedar\"]\n\n\
+         [inspect]\nenabled = false\n\n\
          [[upstream]]\nname = \"bench\"\napi = \"openai\"\ncredential = \"none\"\nurl = \"http://{backend}\"\n\n\
          [[server]]\nname = \"parcels\"\ntransport = \"streamable_http\"\nurl = \"http://{backend}/mcp\"\n\n\
          [[jwt]]\nissuer = \"{}\"\naudience = [\"{}\"]\njwks = \"{folder}/keys.json\"\n\
