@@ -130,29 +130,41 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Fai
     Ok(())
 }
 
-/// Runs the verb.
-pub(crate) fn model_verb(out: Output, scan: &ScanModel) -> Result<Exit, Failure> {
-    let baseline = match &scan.baseline {
-        Some(path) => read_baseline(path)?,
-        None => Baseline::default(),
-    };
-    let suppressions = match &scan.suppress {
-        Some(path) => read_suppressions(path)?,
-        None => Vec::new(),
-    };
-    let mut reports = model_files(scan, out)?;
-    for ended in cover(&mut reports, &baseline, &suppressions, &today()) {
-        out.remark(&format!(
-            "the suppression of `{}` ended on {} and covers nothing",
-            ended.rule, ended.until
-        ));
+/// What earlier scans and people have said of findings.
+struct Known {
+    baseline: Baseline,
+    suppressions: Vec<Suppression>,
+}
+
+impl Known {
+    fn read(baseline: Option<&Path>, suppress: Option<&Path>) -> Result<Self, Failure> {
+        Ok(Self {
+            baseline: baseline.map(read_baseline).transpose()?.unwrap_or_default(),
+            suppressions: suppress.map(read_suppressions).transpose()?.unwrap_or_default(),
+        })
     }
-    if let Some(path) = &scan.write_baseline {
-        let text = serde_json::to_vec_pretty(&Baseline::of(&reports)).map_err(|error| {
+
+    /// Covers what is known, says which suppressions have ended, and writes the baseline of this scan where one is wanted.
+    fn cover(&self, reports: &mut [Report], write: Option<&Path>, out: Output) -> Result<(), Failure> {
+        for ended in cover(reports, &self.baseline, &self.suppressions, &today()) {
+            out.remark(&format!(
+                "the suppression of `{}` ended on {} and covers nothing",
+                ended.rule, ended.until
+            ));
+        }
+        let Some(path) = write else { return Ok(()) };
+        let text = serde_json::to_vec_pretty(&Baseline::of(reports)).map_err(|error| {
             Failure::new(Exit::Bug, "the baseline can't be written as JSON").because(error)
         })?;
-        std::fs::write(path, text).map_err(file("writing", path))?;
+        std::fs::write(path, text).map_err(file("writing", path))
     }
+}
+
+/// Runs the verb.
+pub(crate) fn model_verb(out: Output, scan: &ScanModel) -> Result<Exit, Failure> {
+    let known = Known::read(scan.baseline.as_deref(), scan.suppress.as_deref())?;
+    let mut reports = model_files(scan, out)?;
+    known.cover(&mut reports, scan.write_baseline.as_deref(), out)?;
     print(out, scan, &reports)?;
     let limit = match scan.fail_on {
         FailOn::Unknown => Verdict::Unknown,

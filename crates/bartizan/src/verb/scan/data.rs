@@ -9,7 +9,7 @@ use std::{
 };
 
 use bartizan_artifact::{
-    Baseline, Report, Source, Verdict, cover,
+    Report, Source, Verdict,
     data::{Beside, Chosen, Expected, Outcome, Wrong, folder, table},
     output::{data_html, data_json, junit, sarif, worst},
     shown,
@@ -17,7 +17,7 @@ use bartizan_artifact::{
 use indicatif::ProgressBar;
 use serde::Deserialize;
 
-use super::{OpenFile, people, read_baseline, read_list, read_suppressions, today, walk};
+use super::{Known, OpenFile, people, read_list, walk};
 use crate::{
     cli::{FailOn, ScanData, ScanFormat},
     exit::Exit,
@@ -52,18 +52,7 @@ pub(crate) fn verb(out: Output, scan: &ScanData) -> Result<Exit, Failure> {
         canaries: scan.canary.clone(),
         contents: !scan.skip_contents,
     };
-    let baseline = scan
-        .baseline
-        .as_deref()
-        .map(read_baseline)
-        .transpose()?
-        .unwrap_or_default();
-    let suppressions = scan
-        .suppress
-        .as_deref()
-        .map(read_suppressions)
-        .transpose()?
-        .unwrap_or_default();
+    let known = Known::read(scan.baseline.as_deref(), scan.suppress.as_deref())?;
     let sets = sets(scan)?;
     if sets.len() != 1
         && (scan.quarantine.is_some() || scan.probabilities.is_some() || scan.embeddings.is_some())
@@ -77,18 +66,7 @@ pub(crate) fn verb(out: Output, scan: &ScanData) -> Result<Exit, Failure> {
         outcomes.push(judged(set, scan, &chosen, out)?);
     }
     let mut reports: Vec<Report> = outcomes.iter().map(|outcome| outcome.report.clone()).collect();
-    for ended in cover(&mut reports, &baseline, &suppressions, &today()) {
-        out.remark(&format!(
-            "the suppression of `{}` ended on {} and covers nothing",
-            ended.rule, ended.until
-        ));
-    }
-    if let Some(path) = &scan.write_baseline {
-        let text = serde_json::to_vec_pretty(&Baseline::of(&reports)).map_err(|error| {
-            Failure::new(Exit::Bug, "the baseline can't be written as JSON").because(error)
-        })?;
-        std::fs::write(path, text).map_err(file("writing", path))?;
-    }
+    known.cover(&mut reports, scan.write_baseline.as_deref(), out)?;
     for (outcome, report) in outcomes.iter_mut().zip(&reports) {
         outcome.report = report.clone();
     }
