@@ -3,7 +3,10 @@
 //! INVARIANT 2: a permit comes out of here only after the guard minted it, and the guard mints it only once the
 //! record is durable where policy asks for that.
 
-use std::sync::Arc;
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
 
 use bartizan_flow::Assessment;
 use bartizan_guard::{AnswerFacts, Crossing, Effect, Input, Permit, Release, budget::Bound};
@@ -32,7 +35,7 @@ pub(crate) struct Caller {
     pub reins: Arc<Reins>,
 }
 
-/// A call as the guard is asked about it, with what is needed to ask again.
+/// A call as the guard is asked about it, with what is needed to ask again. On the heap, as a [`Passage`] is.
 pub(crate) struct Asking {
     evidence: Evidence,
     session: Session,
@@ -44,7 +47,7 @@ pub(crate) struct Asking {
 impl Asking {
     /// With the most that it may come to.
     #[must_use]
-    pub(crate) const fn bounded(mut self, bound: Bound) -> Self {
+    pub(crate) fn bounded(mut self: Box<Self>, bound: Bound) -> Box<Self> {
         self.bound = bound;
         self
     }
@@ -70,7 +73,7 @@ impl Asking {
 
     /// With where its arguments came from.
     #[must_use]
-    pub(crate) fn traced(mut self, traced: Option<Traced>) -> Self {
+    pub(crate) fn traced(mut self: Box<Self>, traced: Option<Traced>) -> Box<Self> {
         if let Some(traced) = &traced {
             traced.mark(&mut self.evidence.call);
         }
@@ -105,7 +108,12 @@ pub struct CallSpan {
 }
 
 /// A call that has its permit, until its answer has gone back. Dropped unfinished, it is recorded as abandoned.
-pub(crate) struct Passage<R> {
+///
+/// Kept on the heap: it is handed on many times on its way, and each time only its address moves.
+pub(crate) struct Passage<R>(Box<Passing<R>>);
+
+/// What a [`Passage`] holds.
+pub(crate) struct Passing<R> {
     shared: Arc<Shared>,
     crossing: Crossing<R>,
     span: CallSpan,
@@ -121,9 +129,23 @@ pub(crate) struct Passage<R> {
     pub billed_input: Option<u64>,
 }
 
+impl<R> Deref for Passage<R> {
+    type Target = Passing<R>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<R> DerefMut for Passage<R> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
 impl Shared {
     /// The evidence of a call by this caller.
-    pub(crate) fn evidence(&self, caller: &Caller, call: CallFacts, findings: Vec<Finding>) -> Asking {
+    pub(crate) fn evidence(&self, caller: &Caller, call: CallFacts, findings: Vec<Finding>) -> Box<Asking> {
         let evidence = Evidence {
             now: clock::now(),
             principal: Principal::clone(&caller.principal),
@@ -133,13 +155,13 @@ impl Shared {
             findings,
             approved: None,
         };
-        Asking {
+        Box::new(Asking {
             evidence,
             session: caller.session.clone(),
             traced: None,
             bound: Bound::NO_MODEL,
             reins: Arc::clone(&caller.reins),
-        }
+        })
     }
 
     /// Rules on a call and records the ruling. The permit it gives forwards the call, the passage brings the
@@ -150,7 +172,7 @@ impl Shared {
     /// The refusal to tell the caller. It is already recorded, or the ledger is what failed.
     pub(crate) async fn enter<R>(
         self: &Arc<Self>,
-        mut asking: Asking,
+        mut asking: Box<Asking>,
         outbound: R,
     ) -> Result<(Permit<R>, Passage<R>), Refusal> {
         let mut held = self.approvals.consult(&mut asking);
@@ -161,12 +183,12 @@ impl Shared {
             traced,
             bound,
             reins,
-        } = asking;
+        } = *asking;
         let (seen, reserved) = self.admit(&mut evidence, bound, &reins);
         let span = span_of(&evidence);
         let mut effects = Vec::with_capacity(3);
         let crossing = Crossing::begin(self.policy.load_full(), evidence, outbound, &mut effects);
-        let mut passage = Passage {
+        let mut passage = Passage(Box::new(Passing {
             shared: Arc::clone(self),
             crossing,
             span,
@@ -176,7 +198,7 @@ impl Shared {
             reserved,
             unsent: false,
             billed_input: None,
-        };
+        }));
         loop {
             let mut next = None;
             let mut permit = None;
@@ -201,7 +223,8 @@ impl Shared {
                     }
                     Effect::Forward(minted) => permit = Some(minted),
                     Effect::Refuse(mut refusal) => {
-                        refusal.approval = self.approvals.question_of(asked, traced.as_ref()).await;
+                        let question = self.approvals.question_of(asked, traced.as_ref());
+                        refusal.approval = Box::pin(question).await;
                         return Err(passage.refused(refusal));
                     }
                     Effect::Release(_) | Effect::Done => {}
@@ -347,7 +370,7 @@ impl<R> Passage<R> {
     }
 
     /// The upstream was not reached, so nothing of it was spent.
-    pub(crate) const fn unsent(&mut self) {
+    pub(crate) fn unsent(&mut self) {
         self.unsent = true;
     }
 

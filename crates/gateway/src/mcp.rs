@@ -91,7 +91,7 @@ pub(crate) async fn serve(
     shared: &Arc<Shared>,
     caller: Caller,
     server: Option<ServerName>,
-    head: Parts,
+    head: &Arc<Parts>,
     body: Incoming,
 ) -> Result<Response<AgentBody>, Refusal> {
     let early = |code| shared.reject(code, Some(&caller.principal));
@@ -102,8 +102,8 @@ pub(crate) async fn serve(
         }
     }
     match head.method {
-        Verb::POST => post(shared, &caller, names, &head, body).await,
-        Verb::GET => stream(shared, &caller, names, &head).await,
+        Verb::POST => post(shared, &caller, names, head, body).await,
+        Verb::GET => Box::pin(stream(shared, &caller, names, head)).await,
         Verb::DELETE => {
             let session = held(shared, &caller, &head.headers).map_err(early)?;
             shared.mcp.close_session(&session);
@@ -148,7 +148,7 @@ async fn post(
     shared: &Arc<Shared>,
     caller: &Caller,
     names: Arc<Names>,
-    head: &Parts,
+    head: &Arc<Parts>,
     body: Incoming,
 ) -> Result<Response<AgentBody>, Refusal> {
     let early = |code| shared.reject(code, Some(&caller.principal));
@@ -172,7 +172,7 @@ async fn post(
         caller,
         names,
         streams: accepts(&head.headers, "text/event-stream"),
-        headers: Some(Arc::new(head.headers.clone())),
+        head: Some(Arc::clone(head)),
         body: (u64::try_from(bytes.len()).unwrap_or(u64::MAX), sha256(&bytes)),
     };
     let (id, name) = match &message {
@@ -195,7 +195,7 @@ struct Base<'a> {
     caller: &'a Caller,
     names: Arc<Names>,
     streams: bool,
-    headers: Option<Arc<HeaderMap>>,
+    head: Option<Arc<Parts>>,
     body: (u64, Digest),
 }
 
@@ -207,7 +207,7 @@ impl Base<'_> {
             names: Arc::clone(&self.names),
             agent,
             streams: self.streams,
-            headers: self.headers.clone(),
+            head: self.head.clone(),
             body: self.body,
         }
     }
@@ -284,7 +284,7 @@ async fn message_of(
         .map_err(told);
     }
     if let (Some("initialize"), Rpc::Request { id, .. }) = (name, &message) {
-        return initialize(base, &params, id)
+        return Box::pin(initialize(base, &params, id))
             .await
             .map_err(|refused| (refused, oldest));
     }
@@ -360,15 +360,19 @@ async fn in_session(ctx: &Ctx, message: Rpc<'_>, params: Params<'_>) -> Result<R
             )
             .await
         }
-        Rpc::Notification { method, params } => replies::notification(ctx, &method, params).await,
-        Rpc::Response { id, result } => replies::answer(ctx, &id, Outcome::Result(result.to_owned())).await,
+        Rpc::Notification { method, params } => {
+            Box::pin(replies::notification(ctx, &method, params)).await
+        }
+        Rpc::Response { id, result } => {
+            Box::pin(replies::answer(ctx, &id, Outcome::Result(result.to_owned()))).await
+        }
         Rpc::Failure { id: Some(id), error } => {
             let outcome = Outcome::Error {
                 code: error.code,
                 message: error.message.into_owned(),
                 data: error.data.map(ToOwned::to_owned),
             };
-            replies::answer(ctx, &id, outcome).await
+            Box::pin(replies::answer(ctx, &id, outcome)).await
         }
         Rpc::Failure { id: None, .. } => Err(ctx.early(Code::MessageInvalid).into()),
     }
@@ -394,7 +398,7 @@ async fn stream(
         caller,
         names,
         streams: true,
-        headers: None,
+        head: None,
         body: (0, sha256(b"")),
     };
     let ctx = base.ctx(Agent::Session(Arc::clone(&session)));

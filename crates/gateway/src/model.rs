@@ -194,7 +194,9 @@ pub(crate) async fn call(
             continue;
         }
         asked.upstream = Some(target.upstream.clone());
-        side_calls(&asked, &request, &target.upstream, digest).await?;
+        if !request.hosted.is_empty() || !request.fetches.is_empty() || keeps_history(&request) {
+            Box::pin(side_calls(&asked, &request, &target.upstream, digest)).await?;
+        }
         let to = target.model.as_ref().unwrap_or(&model).clone();
         let counts = endpoint == Endpoint::Generate && shared.budgets.counts_tokens();
         let (changes, findings) = masks(&asked, (&target.upstream, &to), &pieces, &looked)?;
@@ -222,7 +224,7 @@ pub(crate) async fn call(
         match upstream::send(permit, shared.config.limits.upstream_timeout).await {
             Ok(response) => {
                 shared.routes.answered(&target.upstream, response.status());
-                return come_back(&asked, endpoint, passage, response).await;
+                return Box::pin(come_back(&asked, endpoint, passage, response)).await;
             }
             Err(fault) => {
                 let refusal = asked.lost(passage, &target.upstream, &fault);
@@ -326,7 +328,7 @@ async fn side_calls(
     if kinds.len() + request.fetches.len() > SIDE_CALLS {
         return Err(asked.early(Code::RequestShape));
     }
-    let keeps = !request.history.is_empty() || request.background;
+    let keeps = keeps_history(request);
     let hosted = kinds.into_iter().map(Side::Hosted);
     let sides = hosted
         .chain(request.fetches.iter().map(Side::Fetch))
@@ -350,6 +352,11 @@ async fn side_calls(
         pass(asked, facts, vec![finding], None).await?;
     }
     Ok(())
+}
+
+/// Whether the provider would keep or continue a conversation by itself.
+fn keeps_history(request: &wire::Request<'_>) -> bool {
+    !request.history.is_empty() || request.background
 }
 
 type SideCall = (FindingKind, Action, Resource, Option<Arguments>);
@@ -432,7 +439,7 @@ async fn come_back(
         if !plain || endpoint != Endpoint::Generate || !edge::is_event_stream(&head.headers) {
             return Err(passage.failed(Code::UpstreamMalformed));
         }
-        return stream::release(asked.clone(), passage, head, body).await;
+        return Box::pin(stream::release(asked.clone(), passage, head, body)).await;
     }
     let mut room = asked.shared.answers.of(&asked.caller.principal).nothing();
     let read = edge::read(&head.headers, body, BodyBounds::answer(limits), Some(&mut room));
@@ -454,11 +461,15 @@ async fn come_back(
             Err(fault) => return Err(passage.failed(fault.of_upstream().code)),
         };
         used(asked.api, &mut passage, answered.usage);
-        if let Err(refusal) = proposals::rule_on(asked, &answered.proposals).await {
+        if !answered.proposals.is_empty()
+            && let Err(refusal) = Box::pin(proposals::rule_on(asked, &answered.proposals)).await
+        {
             passage.withheld(refusal.code);
             return Err(refusal);
         }
-        findings = read_answer(asked, passage.call(), &mut bytes).await;
+        if asked.shared.inspector.is_some() {
+            findings = Box::pin(read_answer(asked, passage.call(), &mut bytes)).await;
+        }
     }
     let release = passage.answered(AnswerFacts {
         status: Some(head.status.as_u16()),
@@ -474,9 +485,6 @@ async fn come_back(
 /// Looks into a whole answer, and restores in it what policy permits. Gives what was seen.
 async fn read_answer(asked: &Asked, call: CallId, bytes: &mut Bytes) -> Vec<Finding> {
     let whole = bytes.clone();
-    if asked.shared.inspector.is_none() {
-        return Vec::new();
-    }
     let Ok(scanned) = json::scan(&whole, &asked.bounds(whole.len())) else {
         return Vec::new();
     };

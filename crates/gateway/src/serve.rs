@@ -48,14 +48,14 @@ enum Route {
 /// Serves one request.
 pub(crate) async fn request(shared: Arc<Shared>, request: Request<Incoming>) -> Response<AgentBody> {
     let (head, body) = request.into_parts();
+    let head = Arc::new(head);
     let shape = shape(head.uri.path());
-    let metadata = resource::challenge(&shared, &head);
     let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() else {
         return refusal(&shape, &shared.shed(Code::Saturated));
     };
     let busy = Gauge::raise(Arc::clone(&shared.meters), |meters| &meters.in_progress);
     let mut who = None;
-    match routed(&shared, head, body, &shape, &mut who).await {
+    match routed(&shared, &head, body, &shape, &mut who).await {
         Ok(answer) => answer.map(|body| body.holding((slot, busy))),
         Err(said) => {
             drop((slot, busy));
@@ -63,7 +63,7 @@ pub(crate) async fn request(shared: Arc<Shared>, request: Request<Incoming>) -> 
                 tokio::time::sleep(late).await;
             }
             let mut answer = refusal(&shape, &said);
-            resource::dress(&mut answer, &said, metadata.as_deref());
+            resource::dress(&mut answer, &said, resource::challenge(&shared, &head).as_deref());
             answer
         }
     }
@@ -71,7 +71,7 @@ pub(crate) async fn request(shared: Arc<Shared>, request: Request<Incoming>) -> 
 
 async fn routed(
     shared: &Arc<Shared>,
-    head: Parts,
+    head: &Arc<Parts>,
     body: Incoming,
     shape: &Shape,
     who: &mut Option<Arc<Principal>>,
@@ -79,13 +79,13 @@ async fn routed(
     let early = |code| shared.reject(code, None);
     edge::check_host_and_origin(&shared.config.listen, shared.address, &head.uri, &head.headers)
         .map_err(early)?;
-    if let Some(answer) = resource::metadata(shared, &head) {
+    if let Some(answer) = resource::metadata(shared, head) {
         return answer.map_err(early);
     }
     let now = clock::now();
     let principal = shared
         .authenticate(
-            &edge::presented(&shared.config.listen, &head, edge::authority(&head)),
+            &edge::presented(&shared.config.listen, head, edge::authority(head)),
             now,
         )
         .map_err(early)?;
@@ -94,7 +94,7 @@ async fn routed(
         return Err(shared.shed(Code::Draining));
     }
     let late = |code| shared.reject(code, Some(&principal));
-    let route = route(&head).map_err(late)?;
+    let route = route(head).map_err(late)?;
     let place = shared.turns.place(&principal).map_err(|_| {
         let mut refusal = late(Code::ShareFull);
         refusal.retry_after_seconds = Some(1);
@@ -126,13 +126,13 @@ async fn served(
     shared: &Arc<Shared>,
     caller: Caller,
     route: Route,
-    (head, body): (Parts, Incoming),
+    (head, body): (&Arc<Parts>, Incoming),
     shape: &Shape,
 ) -> Result<Response<AgentBody>, Refusal> {
     let late = |code| shared.reject(code, Some(&caller.principal));
-    let _room = room(shared, &caller.principal, &head, &body).map_err(late)?;
+    let _room = room(shared, &caller.principal, head, &body).map_err(late)?;
     match route {
-        Route::Models(api) => model::list(shared, &caller, api, &head).await,
+        Route::Models(api) => Box::pin(model::list(shared, &caller, api, head)).await,
         Route::Model(api, endpoint) => {
             if !edge::is_json(&head.headers) {
                 return Err(late(Code::ContentType));
@@ -143,12 +143,12 @@ async fn served(
                 .map_err(late)?;
             debug_assert_eq!(*shape, Shape::Model(api));
             caller.reins.takes_turn(bytes.len()).await;
-            model::call(shared, &caller, api, endpoint, &head, bytes).await
+            Box::pin(model::call(shared, &caller, api, endpoint, head, bytes)).await
         }
         Route::Mcp(server) => crate::mcp::serve(shared, caller, server, head, body).await,
-        Route::A2a(target) => a2a::serve(shared, &caller, target, &head, body).await,
-        Route::Delegations => crate::handing::serve(shared, &caller, &head, body).await,
-        Route::Hook => crate::hook::serve(shared, &caller, &head, body).await,
+        Route::A2a(target) => Box::pin(a2a::serve(shared, &caller, target, head, body)).await,
+        Route::Delegations => Box::pin(crate::handing::serve(shared, &caller, head, body)).await,
+        Route::Hook => Box::pin(crate::hook::serve(shared, &caller, head, body)).await,
         Route::Inspect(asked) => {
             if !edge::is_json(&head.headers) {
                 return Err(late(Code::ContentType));
@@ -157,7 +157,7 @@ async fn served(
             let (bytes, _) = edge::read(&head.headers, body, bounds, None)
                 .await
                 .map_err(late)?;
-            inspect::serve(shared, &caller, asked, bytes).await
+            Box::pin(inspect::serve(shared, &caller, asked, bytes)).await
         }
     }
 }

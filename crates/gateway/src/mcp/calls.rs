@@ -119,29 +119,31 @@ pub(crate) async fn request(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refuse
             room: None,
         });
     }
+    // A future is moved with all that it may come to hold, at each level above it: those of a call are kept apart.
     match method {
         Method::Ping => Ok(Reply::ours(refusal::result(&asked.id, "{}"))),
         Method::Discover => {
-            let bytes = refusal::result(&asked.id, &introduce(ctx).await?);
+            let bytes = refusal::result(&asked.id, &Box::pin(introduce(ctx)).await?);
             let server = ctx
                 .names
                 .servers()
                 .first()
                 .ok_or_else(|| ctx.early(Code::ServerUnknown))?;
-            Ok(released(ctx, facts(ctx, Action::Connect, on_server(server)), bytes).await?)
+            let facts = facts(ctx, Action::Connect, on_server(server));
+            Ok(Box::pin(released(ctx, facts, bytes)).await?)
         }
         Method::ToolsList | Method::PromptsList | Method::ResourcesList | Method::TemplatesList => {
-            list(ctx, method, &asked).await
+            Box::pin(list(ctx, method, &asked)).await
         }
-        Method::ToolsCall => call_tool(ctx, asked).await,
-        Method::PromptsGet => get_prompt(ctx, asked).await,
+        Method::ToolsCall => Box::pin(call_tool(ctx, asked)).await,
+        Method::PromptsGet => Box::pin(get_prompt(ctx, asked)).await,
         Method::ResourcesRead | Method::Subscribe | Method::Unsubscribe => {
-            on_resource(ctx, method, asked).await
+            Box::pin(on_resource(ctx, method, asked)).await
         }
-        Method::Complete => complete(ctx, asked).await,
-        Method::SetLevel => set_level(ctx, asked).await,
-        Method::Listen => listen(ctx, asked).await,
-        _ => unknown(ctx, asked).await,
+        Method::Complete => Box::pin(complete(ctx, asked)).await,
+        Method::SetLevel => Box::pin(set_level(ctx, asked)).await,
+        Method::Listen => Box::pin(listen(ctx, asked)).await,
+        _ => Box::pin(unknown(ctx, asked)).await,
     }
 }
 
@@ -192,7 +194,7 @@ async fn call_tool(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
     let listed = match known(ctx, &conn, ListKind::Tools).await?.find(tool.as_str()) {
         Some(listed) => Some(Arc::clone(listed)),
         // It may have appeared since.
-        None => catalog(ctx, &conn, ListKind::Tools)
+        None => Box::pin(catalog(ctx, &conn, ListKind::Tools))
             .await?
             .unwrap_or_default()
             .find(tool.as_str())
@@ -307,14 +309,14 @@ fn checked(
     if schema.headers().is_empty() {
         return Ok((value, Vec::new()));
     }
-    if let Some(headers) = &ctx.headers {
+    if let Some(head) = &ctx.head {
         let required = ctx.revision().stateless();
         // Headers repeat what the agent wrote, tokens and all.
         let written = asked.and_then(|asked| serde_json::from_str(asked.get()).ok());
         schema
             .headers()
             .check(written.as_ref().unwrap_or(&value), required, |name| {
-                one(headers, name)
+                one(&head.headers, name)
             })
             .map_err(early)?;
     }
@@ -347,9 +349,9 @@ async fn fly(ctx: &Ctx, conn: Arc<Conn>, request: Request, asked: Asked<'_>) -> 
             .map_err(|code| ctx.early(code))?;
         let empty = message::raw("{}".to_owned()).map_err(|code| ctx.early(code))?;
         let responses = asked.params.find("inputResponses").unwrap_or(&empty);
-        return parked.flight.resume(ctx, id, parked.asks, responses).await;
+        return Box::pin(parked.flight.resume(ctx, id, parked.asks, responses)).await;
     }
-    Flight::new(ctx, &conn, request, Some(id))?.run().await
+    Box::new(Flight::new(ctx, &conn, request, Some(id))?).run().await
 }
 
 async fn get_prompt(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {

@@ -99,6 +99,10 @@ impl Delivery {
     }
 }
 
+/// A delivery, with the room that it takes. On the heap, since a queue sets aside places for many before the first is
+/// used.
+pub(crate) type Delivered = Box<(Delivery, Taken)>;
+
 /// How bytes go.
 pub(crate) enum Way {
     /// A pipe.
@@ -112,7 +116,7 @@ type KeptCatalog = (Arc<Catalog>, Taken);
 
 /// A request that waits for its answer.
 struct Waiting {
-    to: mpsc::Sender<(Delivery, Taken)>,
+    to: mpsc::Sender<Delivered>,
     /// A stream of notices: open for as long as anybody listens, and no call in progress.
     held: bool,
 }
@@ -285,7 +289,7 @@ impl Conn {
         outcome.unwrap_or(Err(Code::ServerFailed))
     }
 
-    pub(crate) fn register(&self, caller: Caller) -> mpsc::Receiver<(Delivery, Taken)> {
+    pub(crate) fn register(&self, caller: Caller) -> mpsc::Receiver<Delivered> {
         *lock(&self.used) = Instant::now();
         let (to, receiver) = mpsc::channel(WAITING);
         lock(&self.waiting).insert(caller, Waiting { to, held: false });
@@ -346,7 +350,7 @@ impl Conn {
         lock(&self.link).close();
         for (_, waiting) in lock(&self.waiting).drain() {
             // A reader that has gone, or is full, finds its channel closed.
-            let _told = waiting.to.try_send((Delivery::Gone(code), self.room.nothing()));
+            let _told = waiting.to.try_send(Box::new((Delivery::Gone(code), self.room.nothing())));
         }
         lock(&self.listeners).clear();
         *self.watched() = Watched::default();
@@ -539,7 +543,7 @@ impl Conn {
             Ok(room) => (delivery, room),
             Err(Full) => (Delivery::Gone(Code::QueueFull), self.room.nothing()),
         };
-        if let Err(fault) = to.try_send(delivery) {
+        if let Err(fault) = to.try_send(Box::new(delivery)) {
             tracing::debug!(server = %self.served.config.name, %fault, "nobody takes an answer");
         }
     }

@@ -6,7 +6,7 @@ use aws_lc_rs::digest;
 use bartizan_guard::{AnswerFacts, Release};
 use bartizan_mcp::{Revision, message::Face};
 use bartizan_types::{Code, Digest, Finding, Refusal};
-use http::HeaderMap;
+use http::request::Parts;
 use tokio::sync::mpsc;
 
 use super::hub::{AgentSession, Owner, lock};
@@ -26,8 +26,8 @@ pub(crate) struct Ctx {
     pub agent: Agent,
     /// Whether the agent takes a stream as an answer.
     pub streams: bool,
-    /// Headers of the request, where it came over HTTP.
-    pub headers: Option<Arc<HeaderMap>>,
+    /// Head of the request, where it came over HTTP.
+    pub head: Option<Arc<Parts>>,
     /// Size and digest of the request's bytes.
     pub body: (u64, Digest),
 }
@@ -196,19 +196,19 @@ pub(crate) struct Passed {
 }
 
 enum By {
-    Pipe(Box<Passage<Line>>),
-    Http(Box<Passage<Outbound>>),
+    Pipe(Passage<Line>),
+    Http(Passage<Outbound>),
 }
 
 impl Passed {
     /// Of a call that went by a pipe.
     pub(super) fn by_pipe(passage: Passage<Line>) -> Self {
-        Self::new(By::Pipe(Box::new(passage)))
+        Self::new(By::Pipe(passage))
     }
 
     /// Of a call that went over HTTP.
     pub(super) fn by_http(passage: Passage<Outbound>) -> Self {
-        Self::new(By::Http(Box::new(passage)))
+        Self::new(By::Http(passage))
     }
 
     fn new(by: By) -> Self {

@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use super::{
-    conn::{Conn, Delivery, Way},
+    conn::{Conn, Delivered, Delivery, Way},
     hub::lock,
     labels,
 };
@@ -75,7 +75,7 @@ pub(crate) struct Flight {
     /// The agent's id for it; none for requests of our own.
     pub id: Option<Id<'static>>,
     me: Caller,
-    deliveries: mpsc::Receiver<(Delivery, Taken)>,
+    deliveries: mpsc::Receiver<Delivered>,
     /// Room for the request's params while it is kept, and for what was delivered last.
     _params: Taken,
     delivered: Option<Taken>,
@@ -209,7 +209,9 @@ impl Flight {
             Err(refusal) => refusal,
         };
         match refusal.approval {
-            Some(id) if shared.approvals.allowed(id).await => self.cross(bytes, headers, number).await,
+            Some(id) if Box::pin(shared.approvals.allowed(id)).await => {
+                self.cross(bytes, headers, number).await
+            }
             _ => Err(refusal),
         }
     }
@@ -311,7 +313,8 @@ impl Flight {
 
     async fn next(&mut self, patience: Duration) -> Result<Delivery, Code> {
         match tokio::time::timeout(patience, self.deliveries.recv()).await {
-            Ok(Some((delivery, room))) => {
+            Ok(Some(delivered)) => {
+                let (delivery, room) = *delivered;
                 self.delivered = Some(room);
                 Ok(delivery)
             }
@@ -356,7 +359,7 @@ impl Flight {
         self.conn.hold(self.me);
         let _call = passed.answered(AnswerFacts::default())?.spend();
         let ended = loop {
-            match self.deliveries.recv().await.map(|(delivery, _)| delivery) {
+            match self.deliveries.recv().await.map(|delivered| delivered.0) {
                 Some(Delivery::Answer(outcome)) => break Ok(outcome),
                 Some(Delivery::Ask { ask, .. }) => self.conn.refuse_ask(ask, Code::MessageInvalid).await,
                 Some(Delivery::Notice(_)) => {}
@@ -377,13 +380,13 @@ impl Flight {
     }
 
     /// Sends the request and brings the answer back.
-    pub(crate) async fn run(mut self) -> Result<Reply, Refused> {
+    pub(crate) async fn run(mut self: Box<Self>) -> Result<Reply, Refused> {
         let passed = self.send(None).await?;
         self.wait(passed).await
     }
 
     /// Waits for the answer of a request that was sent.
-    pub(crate) async fn wait(mut self, mut passed: Passed) -> Result<Reply, Refused> {
+    pub(crate) async fn wait(mut self: Box<Self>, mut passed: Passed) -> Result<Reply, Refused> {
         loop {
             let step = match self.step().await {
                 Ok(step) => step,
@@ -444,7 +447,7 @@ impl Flight {
     }
 
     /// Goes on as a stream. Ends by itself when the agent goes away: then the request is cancelled and recorded so.
-    async fn stream(mut self, mut passed: Passed, first: Vec<u8>, to: mpsc::Sender<Message>) {
+    async fn stream(mut self: Box<Self>, mut passed: Passed, first: Vec<u8>, to: mpsc::Sender<Message>) {
         passed.released(&first);
         let first = Message::with(first, self.delivered.take());
         if to.send(first).await.is_err() {
@@ -522,7 +525,8 @@ impl Flight {
                     .as_deref()
                     .map_or(&[][..], |params| params.get().as_bytes());
                 let facts = self.conn.facts(method.action(), bytes);
-                if let Err(refusal) = super::rule(&self.ctx.shared, &self.ctx.caller, facts).await {
+                let ruled = Box::pin(super::rule(&self.ctx.shared, &self.ctx.caller, facts)).await;
+                if let Err(refusal) = ruled {
                     self.conn.refuse_ask(ask, refusal.code).await;
                     return Box::pin(self.step()).await;
                 }
@@ -539,7 +543,7 @@ impl Flight {
                 inputs,
                 state,
                 result,
-            } => self.inputs(inputs, state, &result).await,
+            } => Box::pin(self.inputs(inputs, state, &result)).await,
         }
     }
 
@@ -649,7 +653,7 @@ impl Flight {
     }
 
     /// Leaves the request running, and gives the agent a handle to come back with.
-    fn park(mut self, (input, ask): (Input, bartizan_mcp::Ask)) -> Result<Vec<u8>, Refusal> {
+    fn park(mut self: Box<Self>, (input, ask): (Input, bartizan_mcp::Ask)) -> Result<Vec<u8>, Refusal> {
         let ctx = self.ctx.clone();
         let Some(id) = self.id.take() else {
             return Err(ctx.early(Code::Bug));
@@ -674,7 +678,7 @@ impl Flight {
 
     /// Answers the server's questions for a parked request that the agent came back to, and waits on.
     pub(crate) async fn resume(
-        mut self,
+        mut self: Box<Self>,
         ctx: &Ctx,
         id: Id<'static>,
         asks: Vec<(String, bartizan_mcp::Ask)>,

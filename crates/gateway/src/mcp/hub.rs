@@ -247,7 +247,7 @@ pub(crate) struct Parked {
     /// The questions of the server, by the key the agent knows them by.
     pub asks: Vec<(String, Ask)>,
     /// The call itself.
-    pub flight: Flight,
+    pub flight: Box<Flight>,
     since: Instant,
 }
 
@@ -604,7 +604,7 @@ impl Hub {
         owner: Owner,
         digest: bartizan_types::Digest,
         asks: Vec<(String, Ask)>,
-        flight: Flight,
+        flight: Box<Flight>,
     ) -> Result<String, Code> {
         self.sweep();
         let mut parked = lock(&self.parked);

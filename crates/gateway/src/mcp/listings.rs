@@ -190,7 +190,7 @@ pub(crate) async fn known(ctx: &Ctx, conn: &Arc<Conn>, kind: ListKind) -> Result
     if let Some(catalog) = conn.catalog(kind) {
         return Ok(catalog);
     }
-    Ok(catalog(ctx, conn, kind).await?.unwrap_or_default())
+    Ok(Box::pin(catalog(ctx, conn, kind)).await?.unwrap_or_default())
 }
 
 type Listing = Vec<(ServerName, Arc<Catalog>)>;

@@ -48,7 +48,7 @@ pub(crate) async fn conn(ctx: &Ctx, server: &ServerName) -> Result<Arc<Conn>, Re
     }
     *held = None;
     served.may_start().map_err(early)?;
-    let conn = open(ctx, served).await?;
+    let conn = Box::pin(open(ctx, served)).await?;
     if let Err(code) = settle(ctx, &conn) {
         conn.close(code);
         return Err(early(code));

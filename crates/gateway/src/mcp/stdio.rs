@@ -172,7 +172,7 @@ impl Pipe {
             names: Arc::clone(&self.names),
             agent,
             streams: true,
-            headers: None,
+            head: None,
             body: (u64::try_from(line.len()).unwrap_or(u64::MAX), sha256(line)),
         }
     }

@@ -223,10 +223,32 @@ impl Drop for Last<'_> {
     }
 }
 
+/// How the thread is scheduled: with weight, since waiting for a processor, not for the disk, is what makes an
+/// acknowledgement late; but never in front of the producer that woke it. On a busy processor it then runs when the
+/// producers wait for it, or at the next tick: with many records to sync at once instead of two, and without a switch
+/// for each. An idle processor runs it at once either way. What isn't allowed is left as it was.
+fn scheduled() {
+    #[cfg(target_os = "linux")]
+    {
+        use thread_priority::unix::{
+            NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy,
+            thread_native_id,
+        };
+        // A niceness of -10 on the library's scale of 0 to 99.
+        let weight = thread_priority::ThreadPriorityValue::try_from(73_u8);
+        if let Ok(weight) = weight {
+            let _ = set_thread_priority_and_policy(
+                thread_native_id(),
+                thread_priority::ThreadPriority::Crossplatform(weight),
+                ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch),
+            );
+        }
+    }
+}
+
 /// The thread's life.
 pub(super) fn run(mut journal: Journal, queue: &Queue, size: &watch::Sender<u64>, heads: &Heads) {
-    // Waiting for a processor, not for the disk, is what makes an acknowledgement late. May not be allowed.
-    let _ = rustix::process::setpriority_process(None, -10);
+    scheduled();
     let shared = Arc::clone(&journal.shared);
     let _last = Last(queue, &shared);
     let mut batch = Vec::new();
