@@ -188,17 +188,7 @@ impl Shared {
         let span = span_of(&evidence);
         let mut effects = Vec::with_capacity(3);
         let crossing = Crossing::begin(self.policy.load_full(), evidence, outbound, &mut effects);
-        let mut passage = Passage(Box::new(Passing {
-            shared: Arc::clone(self),
-            crossing,
-            span,
-            released: Answer::default(),
-            open: false,
-            reins,
-            reserved,
-            unsent: false,
-            billed_input: None,
-        }));
+        let mut passage = Passage::new(Arc::clone(self), crossing, span, reins, reserved);
         loop {
             let mut next = None;
             let mut permit = None;
@@ -309,6 +299,26 @@ fn span_of(evidence: &Evidence) -> CallSpan {
 }
 
 impl<R> Passage<R> {
+    fn new(
+        shared: Arc<Shared>,
+        crossing: Crossing<R>,
+        span: CallSpan,
+        reins: Arc<Reins>,
+        reserved: Option<Reserved>,
+    ) -> Self {
+        Self(Box::new(Passing {
+            shared,
+            crossing,
+            span,
+            released: Answer::default(),
+            open: false,
+            reins,
+            reserved,
+            unsent: false,
+            billed_input: None,
+        }))
+    }
+
     /// The record is safe: the permit may be minted, unless something that the call rests on was revoked meanwhile.
     fn durable(&self, receipt: u64, session: &Session, seen: u64) -> Input {
         let epoch = session.epoch();

@@ -360,9 +360,7 @@ async fn in_session(ctx: &Ctx, message: Rpc<'_>, params: Params<'_>) -> Result<R
             )
             .await
         }
-        Rpc::Notification { method, params } => {
-            Box::pin(replies::notification(ctx, &method, params)).await
-        }
+        Rpc::Notification { method, params } => Box::pin(replies::notification(ctx, &method, params)).await,
         Rpc::Response { id, result } => {
             Box::pin(replies::answer(ctx, &id, Outcome::Result(result.to_owned()))).await
         }

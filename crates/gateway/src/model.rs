@@ -194,9 +194,7 @@ pub(crate) async fn call(
             continue;
         }
         asked.upstream = Some(target.upstream.clone());
-        if !request.hosted.is_empty() || !request.fetches.is_empty() || keeps_history(&request) {
-            Box::pin(side_calls(&asked, &request, &target.upstream, digest)).await?;
-        }
+        side_calls(&asked, &request, &target.upstream, digest).await?;
         let to = target.model.as_ref().unwrap_or(&model).clone();
         let counts = endpoint == Endpoint::Generate && shared.budgets.counts_tokens();
         let (changes, findings) = masks(&asked, (&target.upstream, &to), &pieces, &looked)?;
@@ -316,9 +314,21 @@ enum Side<'a> {
 /// What a fetch by the provider goes by among the tools that it runs.
 const FETCH: &str = "fetch_url";
 
-/// Rules on what the request would have the provider do or remember by itself. Each is a call; one refused refuses
-/// the request.
+/// Rules on what the request would have the provider do or remember by itself, if anything.
 async fn side_calls(
+    asked: &Asked,
+    request: &wire::Request<'_>,
+    upstream: &UpstreamName,
+    digest: Digest,
+) -> Result<(), Refusal> {
+    if request.hosted.is_empty() && request.fetches.is_empty() && !keeps_history(request) {
+        return Ok(());
+    }
+    Box::pin(each_side_call(asked, request, upstream, digest)).await
+}
+
+/// Each is a call; one refused refuses the request.
+async fn each_side_call(
     asked: &Asked,
     request: &wire::Request<'_>,
     upstream: &UpstreamName,

@@ -350,7 +350,9 @@ impl Conn {
         lock(&self.link).close();
         for (_, waiting) in lock(&self.waiting).drain() {
             // A reader that has gone, or is full, finds its channel closed.
-            let _told = waiting.to.try_send(Box::new((Delivery::Gone(code), self.room.nothing())));
+            let _told = waiting
+                .to
+                .try_send(Box::new((Delivery::Gone(code), self.room.nothing())));
         }
         lock(&self.listeners).clear();
         *self.watched() = Watched::default();
