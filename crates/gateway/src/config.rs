@@ -520,6 +520,9 @@ pub struct Limits {
     pub drain_timeout: Duration,
     /// Rejections recorded one by one per minute; beyond, one summary a minute.
     pub rejections_per_minute: u32,
+    /// Denials of one identity recorded one by one per minute, and a tenth of it for each action on each resource;
+    /// beyond, the summary counts them.
+    pub denials_per_minute: u32,
 }
 
 impl Default for Limits {
@@ -542,6 +545,7 @@ impl Default for Limits {
             upstream_timeout: Duration::from_secs(300),
             drain_timeout: Duration::from_secs(30),
             rejections_per_minute: 120,
+            denials_per_minute: 600,
         }
     }
 }

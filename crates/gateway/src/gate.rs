@@ -176,7 +176,7 @@ impl Shared {
         outbound: R,
     ) -> Result<(Permit<R>, Passage<R>), Refusal> {
         let mut held = self.approvals.consult(&mut asking);
-        let mut asked = None;
+        let (mut asked, mut counted) = (None, None);
         let Asking {
             mut evidence,
             session,
@@ -197,6 +197,13 @@ impl Shared {
                     Effect::Append { record, wait } => {
                         passage.note(&record);
                         passage.reins.yields();
+                        // What takes back an allowance that is on record is on record as well.
+                        if asked.is_none()
+                            && let Some(summary) = self.rejections.deny(&record, clock::now())
+                        {
+                            counted = Some(summary);
+                            continue;
+                        }
                         match self.put(&record, wait, &mut held).await {
                             Ok(Some(receipt)) => next = Some(passage.durable(receipt, &session, seen)),
                             Ok(None) => {}
@@ -213,6 +220,7 @@ impl Shared {
                     }
                     Effect::Forward(minted) => permit = Some(minted),
                     Effect::Refuse(mut refusal) => {
+                        refusal.call = counted.unwrap_or(refusal.call);
                         let question = self.approvals.question_of(asked, traced.as_ref());
                         refusal.approval = Box::pin(question).await;
                         return Err(passage.refused(refusal));

@@ -300,7 +300,7 @@ impl Gateway {
             tokens: TokenCache::new(TOKENS),
             replays: Replays::new(PROOFS),
             sessions: Sessions::new(&config.sessions),
-            rejections: Rejections::new(config.limits.rejections_per_minute),
+            rejections: Rejections::new(&config.limits),
             slots: Arc::new(Semaphore::new(config.limits.concurrent_calls)),
             turns: Turns::new(config.limits.calls_per_identity, turns_at_once()),
             bodies: Rooms::new(config.limits.body_bytes),

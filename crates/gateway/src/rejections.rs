@@ -1,24 +1,34 @@
-//! Records of what was refused before it was a call: one by one up to a quota, then one summary a minute, so that
-//! a flood of bad requests can't fill the log.
+//! Records of what was refused, before it was a call or by policy: one by one up to a quota, then one summary a minute,
+//! so that a flood of bad requests can't fill the log.
+//!
+//! Denials have a quota for each identity, and of that a share for each thing it is denied: who floods one tool with
+//! calls to hide a denial of another has both in the log.
 //!
 //! INVARIANT: the id in a refusal is that of a record. Refusals that are only counted are told the id of the summary
 //! that will count them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use bartizan_types::{CallId, Code, Principal, Record, RecordKind, Refusal, Timestamp};
+use bartizan_types::{
+    Action, CallId, Code, Principal, Record, RecordKind, Refusal, Resource, RulingWord, Timestamp,
+};
 use tokio::sync::watch;
 
-use crate::{Shared, clock};
+use crate::{Shared, clock, config::Limits, mcp::Owner};
+
+/// Kinds of denials told apart in one minute, and named in its summary; beyond, they share what is left.
+const KINDS: usize = 4096;
+const NAMED: usize = 64;
 
 /// The current minute's account.
 #[derive(Debug)]
 pub(crate) struct Rejections {
     per_minute: u32,
+    denials: u32,
     account: Mutex<Account>,
 }
 
@@ -26,8 +36,15 @@ pub(crate) struct Rejections {
 struct Account {
     minute: u64,
     recorded: u32,
+    /// Denials recorded, of each identity.
+    denied: HashMap<Owner, u32>,
+    /// And of each kind.
+    kinds: HashMap<Kind, u32>,
     counted: Counted,
 }
+
+/// What denials have in common: who, what, on what.
+type Kind = (Owner, Action, Resource);
 
 /// What waits for a summary.
 #[derive(Debug, Default)]
@@ -35,6 +52,8 @@ struct Counted {
     /// The summary's id, once there is anything to count.
     id: Option<CallId>,
     codes: BTreeMap<Code, u64>,
+    /// Denials among them, of whom and of what.
+    denials: BTreeMap<String, u64>,
 }
 
 /// What becomes of one refusal.
@@ -47,10 +66,11 @@ enum Kept {
 }
 
 impl Rejections {
-    /// At most `per_minute` records a minute.
-    pub(crate) fn new(per_minute: u32) -> Self {
+    /// At most as many records a minute as the limits say.
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self {
-            per_minute,
+            per_minute: limits.rejections_per_minute,
+            denials: limits.denials_per_minute,
             account: Mutex::new(Account::default()),
         }
     }
@@ -58,16 +78,40 @@ impl Rejections {
     /// Gives this one a record of its own while the minute's quota lasts, and counts it after that.
     fn admit(&self, code: Code, now: Timestamp) -> Kept {
         let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
-        let minute = now.unix_seconds() / 60;
-        if account.minute != minute {
-            account.minute = minute;
-            account.recorded = 0;
-        }
+        account.turn(now);
         if account.recorded < self.per_minute {
             account.recorded += 1;
             return Kept::Recorded(clock::mint(now));
         }
         Kept::Counted(account.counted.add(code, now))
+    }
+
+    /// Gives a denial the record it comes with while its quotas last: `None`. After that it is counted, under the id of
+    /// the summary that will.
+    pub(crate) fn deny(&self, record: &Record, now: Timestamp) -> Option<CallId> {
+        let (Some(principal), Some(facts), Some(RulingWord::Deny)) =
+            (&record.principal, &record.facts, record.ruling)
+        else {
+            return None;
+        };
+        let owner = Owner::of(principal);
+        let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
+        account.turn(now);
+        if account.may_record(&owner, (facts.action, &facts.resource), self.denials) {
+            return None;
+        }
+        let code = record.code.unwrap_or(Code::PolicyDenied);
+        let named = format!(
+            "{} {} {}",
+            principal.agent,
+            facts.action.as_str(),
+            facts.resource.entity_id()
+        );
+        let denials = &mut account.counted.denials;
+        if denials.len() < NAMED || denials.contains_key(&named) {
+            *denials.entry(named).or_default() += 1;
+        }
+        Some(account.counted.add(code, now))
     }
 
     /// Counts one that never gets a record of its own: what is refused because there is too much of it.
@@ -82,10 +126,41 @@ impl Rejections {
         account.counted.id == Some(id)
     }
 
-    fn take_counted(&self) -> Option<(CallId, BTreeMap<Code, u64>)> {
+    fn take_counted(&self) -> Option<(CallId, Counted)> {
         let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
         let counted = std::mem::take(&mut account.counted);
-        counted.id.map(|id| (id, counted.codes))
+        counted.id.map(|id| (id, counted))
+    }
+}
+
+impl Account {
+    /// Begins a new minute, if there is one.
+    fn turn(&mut self, now: Timestamp) {
+        let minute = now.unix_seconds() / 60;
+        if self.minute != minute {
+            self.minute = minute;
+            self.recorded = 0;
+            self.denied.clear();
+            self.kinds.clear();
+        }
+    }
+
+    /// Whether one more denial of this kind gets a record, of `most` that an identity has. A kind has a tenth.
+    fn may_record(&mut self, owner: &Owner, (action, resource): (Action, &Resource), most: u32) -> bool {
+        let crowded = self.denied.len() >= KINDS && !self.denied.contains_key(owner);
+        let kind = (owner.clone(), action, resource.clone());
+        let full = self.kinds.len() >= KINDS && !self.kinds.contains_key(&kind);
+        let so_far = self.denied.get(owner).copied().unwrap_or(0);
+        if crowded || full || so_far >= most {
+            return false;
+        }
+        let alike = self.kinds.entry(kind).or_default();
+        if *alike >= most.div_ceil(10) {
+            return false;
+        }
+        *alike += 1;
+        *self.denied.entry(owner.clone()).or_default() += 1;
+        true
     }
 }
 
@@ -133,8 +208,15 @@ impl Shared {
             return;
         };
         let parts: Vec<_> = counted
+            .codes
             .iter()
             .map(|(code, count)| format!("{code} {count}"))
+            .chain(
+                counted
+                    .denials
+                    .iter()
+                    .map(|(what, count)| format!("{what} {count}")),
+            )
             .collect();
         let mut record = Record::new(RecordKind::RejectionSummary, clock::now());
         record.call = Some(id);
@@ -168,11 +250,17 @@ pub(crate) async fn summarise(shared: Arc<Shared>, mut stop: watch::Receiver<boo
 
 #[cfg(test)]
 mod tests {
+    use bartizan_types::{CallFacts, Surface, ToolName};
+
     use super::*;
+    use crate::turns::tests::principal;
 
     #[test]
     fn a_flood_is_counted_not_recorded() {
-        let rejections = Rejections::new(3);
+        let rejections = Rejections::new(&Limits {
+            rejections_per_minute: 3,
+            ..Limits::default()
+        });
         let now = Timestamp::from_unix_seconds(600);
         let kept: Vec<_> = (0..1000)
             .map(|_| rejections.admit(Code::KeyUnknown, now))
@@ -180,14 +268,66 @@ mod tests {
         let recorded = kept.iter().filter(|kept| matches!(kept, Kept::Recorded(_)));
         assert_eq!(recorded.count(), 3);
         let (id, counted) = rejections.take_counted().unwrap();
-        assert_eq!(counted, BTreeMap::from([(Code::KeyUnknown, 997)]));
+        assert_eq!(counted.codes, BTreeMap::from([(Code::KeyUnknown, 997)]));
         // Every one of them was told the id of the summary that counts it.
         assert!(kept[3..].iter().all(|kept| *kept == Kept::Counted(id)));
         let next = rejections.admit(Code::KeyUnknown, Timestamp::from_unix_seconds(660));
         assert!(matches!(next, Kept::Recorded(_)));
-        assert_eq!(rejections.take_counted(), None);
+        assert!(rejections.take_counted().is_none());
         // The next summary is another one.
         let later = rejections.count(Code::Saturated, now);
         assert!(later != id && rejections.owes(later) && !rejections.owes(id));
+    }
+
+    fn denial(agent: &str, tool: &str) -> Record {
+        let mut record = Record::new(RecordKind::Ruling, Timestamp::from_unix_seconds(600));
+        record.ruling = Some(RulingWord::Deny);
+        record.code = Some(Code::PolicyDenied);
+        record.principal = Some(principal(agent));
+        let resource = Resource::AgentTool {
+            tool: ToolName::new(tool).unwrap(),
+        };
+        record.facts = Some(CallFacts::new(
+            clock::mint(record.time),
+            Action::ProposeTool,
+            resource,
+            Surface::Mcp,
+        ));
+        record
+    }
+
+    #[test]
+    fn a_flood_of_denials_is_counted_and_hides_nothing_else() {
+        let rejections = Rejections::new(&Limits {
+            denials_per_minute: 100,
+            ..Limits::default()
+        });
+        let now = Timestamp::from_unix_seconds(600);
+        let flood: Vec<_> = (0..500)
+            .map(|_| rejections.deny(&denial("loud", "ping"), now))
+            .collect();
+        assert_eq!(flood.iter().filter(|told| told.is_none()).count(), 10);
+        // What it is denied beside the flood is recorded, and so is what anybody else is denied.
+        assert_eq!(rejections.deny(&denial("loud", "pay"), now), None);
+        assert_eq!(rejections.deny(&denial("calm", "ping"), now), None);
+        // Many kinds of denials are a flood too.
+        let many = (0..500).filter(|at| {
+            rejections
+                .deny(&denial("loud", &format!("tool{at}")), now)
+                .is_none()
+        });
+        assert_eq!(many.count(), 89);
+        let (id, counted) = rejections.take_counted().unwrap();
+        assert_eq!(counted.codes, BTreeMap::from([(Code::PolicyDenied, 490 + 411)]));
+        assert!(flood[10..].iter().all(|told| *told == Some(id)));
+        assert_eq!(counted.denials.len(), NAMED);
+        assert_eq!(counted.denials.values().max(), Some(&490));
+        // An allowed call is never counted away, nor a question.
+        let mut asked = denial("loud", "ping");
+        asked.ruling = Some(RulingWord::Ask);
+        assert_eq!(rejections.deny(&asked, now), None);
+        // The next minute begins anew.
+        let later = Timestamp::from_unix_seconds(660);
+        assert_eq!(rejections.deny(&denial("loud", "ping"), later), None);
     }
 }

@@ -209,14 +209,15 @@ impl Drop for Turn {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeSet;
 
     use bartizan_types::{AgentId, AuthMethod, Issuer, KeyId};
 
     use super::*;
 
-    fn principal(agent: &str) -> Principal {
+    /// An agent with a key of ours.
+    pub(crate) fn principal(agent: &str) -> Principal {
         Principal {
             agent: AgentId::new(agent).unwrap(),
             user: None,

@@ -1,4 +1,4 @@
-//! Without a record there is no call: what the gateway does when its ledger's disk fails.
+//! Without a record there is no call: what the gateway does when its ledger's disk fails, and that nobody fills it.
 
 #[path = "../../store/tests/failing/mod.rs"]
 mod failing;
@@ -6,6 +6,7 @@ mod failing;
 mod support;
 
 use bartizan_gateway::config::Family;
+use bartizan_types::{RecordKind, RulingWord};
 use failing::{Failing, Fails};
 use support::{Answer, Gated, OPEN, Upstreamed, config, upstream};
 
@@ -46,4 +47,50 @@ async fn a_failed_write_stops_every_call() {
 #[tokio::test]
 async fn a_failed_sync_stops_every_call() {
     a_failing_disk_stops_every_call(Fails::Sync).await;
+}
+
+/// Denials of an agent that does not stop: past its quota one summary counts them, and every id it was told is known.
+#[tokio::test]
+async fn a_flood_of_denied_calls_does_not_fill_the_log() {
+    let provider = Upstreamed::start(Vec::new()).await;
+    let mut config = config(vec![upstream("openai", Family::Openai, provider.address)]);
+    config.limits.denials_per_minute = 50;
+    let gate = Gated::start(config, "forbid (principal, action, resource);").await;
+    let mut told = Vec::new();
+    for _ in 0..200 {
+        let (status, headers, _) = gate.post(CHAT, ASK).await;
+        assert_eq!(status.as_u16(), 403);
+        told.push(headers["x-bartizan-call"].to_str().unwrap().to_owned());
+    }
+    let ledger = gate.ledger.clone();
+    gate.running.drain().await;
+    ledger.close().await.unwrap();
+    let all = ledger
+        .search(&bartizan_store::Query {
+            limit: 1000,
+            ..Default::default()
+        })
+        .unwrap();
+    let records: Vec<_> = all.iter().filter_map(|stored| stored.record.as_ref()).collect();
+    let denied = records
+        .iter()
+        .filter(|record| record.ruling == Some(RulingWord::Deny))
+        .count();
+    // Two minutes of the clock, if one ended meanwhile.
+    assert!(denied == 5 || denied == 10, "{denied}");
+    let summaries = records
+        .iter()
+        .filter(|record| record.kind == RecordKind::RejectionSummary);
+    let notes: Vec<_> = summaries.filter_map(|record| record.note.as_deref()).collect();
+    assert!(
+        notes
+            .iter()
+            .all(|note| note.contains("m@openai") || note.contains("openai/m")),
+        "{notes:?}"
+    );
+    for id in told {
+        let id = id.parse().unwrap();
+        assert!(records.iter().any(|record| record.call == Some(id)), "{id}");
+    }
+    assert_eq!(provider.count(), 0);
 }

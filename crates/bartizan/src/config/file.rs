@@ -681,6 +681,9 @@ pub(crate) struct Limits {
     pub(crate) metered_call_ms: u64,
     /// Rejections recorded one by one per minute; beyond, one summary a minute.
     pub(crate) rejections_per_minute: u32,
+    /// Denials of one identity recorded one by one per minute, and a tenth of it for each action on each resource; beyond,
+    /// the summary counts them.
+    pub(crate) denials_per_minute: u32,
 }
 
 impl Default for Limits {
@@ -706,6 +709,7 @@ impl Default for Limits {
             drain_timeout_ms: millis(limits.drain_timeout),
             metered_call_ms: bartizan_gateway::config::Budgets::default().most_millis,
             rejections_per_minute: limits.rejections_per_minute,
+            denials_per_minute: limits.denials_per_minute,
         }
     }
 }

@@ -720,6 +720,7 @@ fn limits(limits: &file::Limits, wrong: &mut Wrong<'_>) -> gateway::Limits {
         upstream_timeout: Duration::from_millis(limits.upstream_timeout_ms),
         drain_timeout: Duration::from_millis(limits.drain_timeout_ms),
         rejections_per_minute: limits.rejections_per_minute,
+        denials_per_minute: limits.denials_per_minute,
     }
 }
 
