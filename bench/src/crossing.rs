@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::figure::{Figure, median};
 use crate::load::{self, Connection, Target};
-use crate::peer::{self, Peer};
+use crate::peer::{self, Peer, With};
 use crate::process::Cores;
 use crate::stream;
 
@@ -38,8 +38,10 @@ pub(crate) struct Bench {
 
 /// A benched call.
 #[derive(Debug, Clone, Copy)]
-enum Call {
+pub(crate) enum Call {
+    /// A chat completion of 1 KiB.
     Chat,
+    /// A call of a tool.
     Mcp,
 }
 
@@ -84,12 +86,19 @@ impl Bench {
             Err(fault) => return self.all_missing(&fault),
         };
         let nginx = peer::nginx(folder.path(), cores, &backend.address);
-        let ours = peer::bartizan(folder.path(), cores, &backend.address, &self.binary);
+        let ours = peer::bartizan(
+            folder.path(),
+            cores,
+            &backend.address,
+            &self.binary,
+            With::Crossing,
+        );
         let mut figures = Vec::new();
         figures.extend(self.idle(&ours));
         for (name, call) in CPU {
             if self.wants(&[name]) {
-                figures.extend(self.cpu(name, call, &nginx, &ours).await);
+                let word = name.trim_start_matches("cpu_ratio_nginx_");
+                figures.extend(self.cpu((name, word), call, &nginx, &ours).await);
             }
         }
         figures.extend(self.latency(&nginx, &ours).await);
@@ -129,18 +138,15 @@ impl Bench {
         })
     }
 
-    /// CPU per call of both, alternated; the ratio of medians, and both in microseconds.
-    async fn cpu(
+    /// CPU per call of both, alternated; the ratio of medians, and both in microseconds. `name`: the ratio's; `word`: the
+    /// end of the others'.
+    pub(crate) async fn cpu(
         &self,
-        name: &str,
+        (name, word): (&str, &str),
         call: Call,
         nginx: &Result<Peer, String>,
         ours: &Result<Peer, String>,
     ) -> Vec<Figure> {
-        let word = match call {
-            Call::Chat => "chat_1k",
-            Call::Mcp => "mcp_call",
-        };
         let (mut theirs_us, mut ours_us, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         let mut reason = None;
         for _ in 0..self.runs() {
@@ -356,6 +362,12 @@ async fn latency_run(peer: &Result<Peer, String>) -> Result<f64, String> {
         .ok_or_else(|| "no event arrived".to_owned())
 }
 
+/// Ordinary prose of so many bytes.
+fn filler(bytes: usize) -> String {
+    const PROSE: &str = "The parcel left the depot this morning and will arrive on Thursday before noon, as the driver said. ";
+    PROSE.chars().cycle().take(bytes).collect()
+}
+
 /// A chat call of 1 KiB.
 fn chat(peer: &Peer, model: &str, streamed: bool) -> Target {
     let body = |padding: usize| {
@@ -364,7 +376,7 @@ fn chat(peer: &Peer, model: &str, streamed: bool) -> Target {
             "stream": streamed,
             "messages": [
                 { "role": "system", "content": "You are a careful assistant." },
-                { "role": "user", "content": "a".repeat(padding) },
+                { "role": "user", "content": filler(padding) },
             ],
         })
         .to_string()

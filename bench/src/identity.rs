@@ -5,6 +5,7 @@ mod corpus;
 mod decision;
 mod desk;
 mod flood;
+mod full;
 mod spending;
 
 use crate::{
@@ -14,10 +15,11 @@ use crate::{
 };
 
 /// Every figure of this bench and its unit, in the order in which it is printed.
-const FIGURES: [(&str, &str); 12] = [
+const FIGURES: [(&str, &str); 13] = [
     ("decision_warm_full_p99_us", "us"),
     ("decision_cold_full_p99_us", "us"),
     ("cpu_ratio_nginx_full", "ratio"),
+    ("cpu_us_inspect_1k", "us"),
     ("flood_victim_p99_ratio", "ratio"),
     ("flood_crashes", "count"),
     ("budget_overshoot_calls", "count"),
@@ -46,9 +48,10 @@ pub(crate) async fn run(bench: &Bench) -> Vec<Figure> {
         "inflight_cancel_p99_ms",
     ];
     let flooded = ["flood_victim_p99_ratio", "flood_crashes"];
-    if bench.wants(&spent) || bench.wants(&flooded) {
+    if bench.wants(&spent) || bench.wants(&flooded) || bench.wants(&full::NAMES) {
         match Cores::take() {
             Ok(cores) => {
+                taken.extend(full::run(bench, cores).await);
                 if bench.wants(&spent) {
                     taken.extend(spending::run(bench, cores).await);
                 }
@@ -57,7 +60,7 @@ pub(crate) async fn run(bench: &Bench) -> Vec<Figure> {
                 }
             }
             Err(fault) => {
-                let missing = spent.iter().chain(&flooded);
+                let missing = spent.iter().chain(&flooded).chain(&full::NAMES);
                 taken.extend(missing.map(|name| Figure::missing(name, unit(name), fault.clone())));
             }
         }

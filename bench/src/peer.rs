@@ -14,6 +14,51 @@ const LITELLM_LOCK: &str = "e2e/python/requirements-bench.lock";
 const START: Duration = Duration::from_secs(20);
 const START_PYTHON: Duration = Duration::from_secs(120);
 
+/// Budgets of every meter, none of which a run comes near.
+const BUDGETS: &str = r#"
+[[budget]]
+name = "calls"
+meter = "calls"
+limit = 1000000000000
+window = "day"
+per = ["agent"]
+
+[[budget]]
+name = "burst"
+meter = "calls"
+limit = 1000000000000
+window = "bucket"
+window_seconds = 60
+per = ["agent", "model"]
+
+[[budget]]
+name = "tokens"
+meter = "tokens"
+limit = 1000000000000
+window = "hour"
+per = ["user"]
+
+[[budget]]
+name = "money"
+meter = "micro_usd"
+limit = 1000000000000
+window = "month"
+per = ["tenant"]
+
+[[budget]]
+name = "at-once"
+meter = "concurrent"
+limit = 100000
+per = ["agent"]
+
+[[price]]
+model = "*"
+input_micro_usd_per_million_tokens = 1000000
+output_micro_usd_per_million_tokens = 5000000
+max_input_tokens = 200000
+max_output_tokens = 4096
+"#;
+
 /// A started peer.
 pub(crate) struct Peer {
     /// Its process.
@@ -97,19 +142,41 @@ fn nginx_config(folder: &Path, port: u16, backend: &str) -> String {
     )
 }
 
-/// Starts Bartizan with everything on: JWT, 100 policies, schema check, durable ledger.
-pub(crate) fn bartizan(folder: &Path, cores: Cores, backend: &str, binary: &Path) -> Result<Peer, String> {
+/// What is on beside JWT, 100 policies, schema check, information flow and durable ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum With {
+    /// Nothing more.
+    Crossing,
+    /// A chain of four acting agents, and budgets of every kind that a chat call draws on.
+    Budgets,
+    /// Inspection of content.
+    Inspection,
+}
+
+/// Starts Bartizan with everything on that `with` says.
+pub(crate) fn bartizan(
+    folder: &Path,
+    cores: Cores,
+    backend: &str,
+    binary: &Path,
+    with: With,
+) -> Result<Peer, String> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs();
-    let issued = token::issue(now)?;
+    let chain: &[&str] = if with == With::Budgets {
+        &["planner", "worker", "helper", "leaf"]
+    } else {
+        &[]
+    };
+    let issued = token::issue(now, chain)?;
     let write = |name: &str, text: &str| {
         std::fs::write(folder.join(name), text).map_err(|fault| format!("{name}: {fault}"))
     };
     write("keys.json", &issued.key_set)?;
     write("bench.cedar", &policies::text())?;
-    write("bartizan.toml", &bartizan_config(folder, backend))?;
+    write("bartizan.toml", &bartizan_config(folder, backend, with))?;
     let mut command = Command::new(binary);
     command
         .arg("up")
@@ -145,16 +212,18 @@ pub(crate) fn bartizan(folder: &Path, cores: Cores, backend: &str, binary: &Path
     })
 }
 
-/// Everything on but the inspection of content, whose cost depends on the content and is a figure of its own.
-fn bartizan_config(folder: &Path, backend: &str) -> String {
+/// Inspection of content is off where it is not asked for: its cost depends on the content and is a figure of its own.
+fn bartizan_config(folder: &Path, backend: &str, with: With) -> String {
     let folder = folder.display();
+    let inspects = with == With::Inspection;
+    let budgets = if with == With::Budgets { BUDGETS } else { "" };
     format!(
         "[policy]\npack = \"balanced\"\nfiles = [\"{folder}/bench.cedar\"]\n\n\
-         [inspect]\nenabled = false\n\n\
+         [inspect]\nenabled = {inspects}\n\n\
          [[upstream]]\nname = \"bench\"\napi = \"openai\"\ncredential = \"none\"\nurl = \"http://{backend}\"\n\n\
          [[server]]\nname = \"parcels\"\ntransport = \"streamable_http\"\nurl = \"http://{backend}/mcp\"\n\n\
          [[jwt]]\nissuer = \"{}\"\naudience = [\"{}\"]\njwks = \"{folder}/keys.json\"\n\
-         algorithms = [\"ES256\"]\nagent_claim = \"{}\"\n",
+         algorithms = [\"ES256\"]\nagent_claim = \"{}\"\n{budgets}",
         token::ISSUER,
         token::AUDIENCE,
         token::AGENT_CLAIM,

@@ -21,8 +21,9 @@ pub(crate) struct Issued {
     pub(crate) token: String,
 }
 
-/// Makes a key, its set, and a token valid from a minute before `now` (seconds since 1970).
-pub(crate) fn issue(now: u64) -> Result<Issued, String> {
+/// Makes a key, its set, and a token valid from a minute before `now` (seconds since 1970). `chain`: who acts for whom,
+/// as `act` (RFC 8693 section 4.1), the outermost first.
+pub(crate) fn issue(now: u64, chain: &[&str]) -> Result<Issued, String> {
     let key =
         EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| "no ES256 key could be made")?;
     // Uncompressed: 4, then the coordinates (SEC 1, 2.3.3).
@@ -35,10 +36,21 @@ pub(crate) fn issue(now: u64) -> Result<Issued, String> {
         "x": BASE64.encode(x), "y": BASE64.encode(y),
     }]});
     let head = part(&json!({ "alg": "ES256", "typ": "JWT", "kid": "bench-1" }));
-    let claims = part(&json!({
+    let mut claims = json!({
         "iss": ISSUER, "aud": AUDIENCE, "sub": "user-7", AGENT_CLAIM: "bench-agent",
         "iat": now.saturating_sub(60), "nbf": now.saturating_sub(60), "exp": now + 3540,
-    }));
+    });
+    let act = chain.iter().rev().fold(None, |inner: Option<Value>, name| {
+        let mut act = json!({ "sub": name });
+        if let Some(inner) = inner {
+            act["act"] = inner;
+        }
+        Some(act)
+    });
+    if let Some(act) = act {
+        claims["act"] = act;
+    }
+    let claims = part(&claims);
     let signed = format!("{head}.{claims}");
     let signature = key
         .sign(&SystemRandom::new(), signed.as_bytes())
@@ -60,7 +72,7 @@ mod tests {
 
     #[test]
     fn the_key_set_verifies_the_token() {
-        let issued = issue(1_700_000_000).expect("issues");
+        let issued = issue(1_700_000_000, &["a", "b"]).expect("issues");
         let set: Value = serde_json::from_str(&issued.key_set).expect("json");
         let mut point = vec![4];
         for coordinate in ["x", "y"] {

@@ -48,22 +48,24 @@ impl PathPattern {
         if self.0.len() > 256 {
             return false;
         }
-        let parts: Vec<&str> = if self.0.is_empty() {
-            Vec::new()
-        } else {
-            self.0.split('.').collect()
-        };
-        parts.iter().filter(|part| **part == "**").count() <= 2 && Self::fits(&parts, path)
+        self.0.split('.').filter(|part| *part == "**").count() <= 2
+            && Self::fits((!self.0.is_empty()).then_some(&self.0), path)
     }
 
-    fn fits(parts: &[&str], path: &[&str]) -> bool {
-        match (parts.split_first(), path.split_first()) {
-            (None, None) => true,
-            (None, Some(_)) => false,
-            (Some((&"**", rest)), None) => Self::fits(rest, path),
-            (Some((&"**", rest)), Some((_, tail))) => Self::fits(rest, path) || Self::fits(parts, tail),
-            (Some(_), None) => false,
-            (Some((part, rest)), Some((key, tail))) => Self::one(part, key) && Self::fits(rest, tail),
+    /// `pattern`: what is left of it, `None` at its end.
+    fn fits(pattern: Option<&str>, path: &[&str]) -> bool {
+        let Some(parts) = pattern else {
+            return path.is_empty();
+        };
+        let (part, rest) = match parts.split_once('.') {
+            Some((part, rest)) => (part, Some(rest)),
+            None => (parts, None),
+        };
+        match (part, path.split_first()) {
+            ("**", None) => Self::fits(rest, path),
+            ("**", Some((_, tail))) => Self::fits(rest, path) || Self::fits(pattern, tail),
+            (_, None) => false,
+            (_, Some((key, tail))) => Self::one(part, key) && Self::fits(rest, tail),
         }
     }
 
