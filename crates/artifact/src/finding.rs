@@ -2,76 +2,11 @@
 //!
 //! A finding is evidence. The verdict of a file is the worst severity among its findings that no suppression covers.
 
-use std::borrow::Cow;
-
+use bartizan_types::{Digest, ScanFinding, Scanned};
+pub use bartizan_types::{Place, Verdict};
 use serde::{Serialize, Serializer};
 
-use crate::rule::Rule;
-
-/// How bad a finding is, and what a file is because of it. Ordered: later is worse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// Everything was read, and nothing in it does more than hold data.
-    Clean,
-    /// Something could not be judged: an unlisted name, a broken or unreadable part. Not to be loaded unread.
-    Unknown,
-    /// It has a shape that honest files do not have.
-    Suspicious,
-    /// Loading it runs code, or reaches outside its folder.
-    Malicious,
-}
-
-impl Verdict {
-    /// The word in every output.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Clean => "clean",
-            Self::Unknown => "unknown",
-            Self::Suspicious => "suspicious",
-            Self::Malicious => "malicious",
-        }
-    }
-
-    /// The verdict of a word.
-    #[must_use]
-    pub fn of(word: &str) -> Option<Self> {
-        [Self::Clean, Self::Unknown, Self::Suspicious, Self::Malicious]
-            .into_iter()
-            .find(|verdict| verdict.word() == word)
-    }
-}
-
-/// Where something is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct Place {
-    /// The scanned file, as the caller named it.
-    pub file: String,
-    /// The members that lead to it, outermost first, joined with `!`; empty for the file itself.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub member: String,
-    /// First byte, counted in the innermost member once it is unpacked.
-    pub offset: u64,
-    /// How many bytes, where that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub length: Option<u64>,
-    /// The row, in data sets.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub row: Option<u64>,
-}
-
-impl Place {
-    /// `file!member`, without the offset.
-    #[must_use]
-    pub fn path(&self) -> Cow<'_, str> {
-        if self.member.is_empty() {
-            Cow::Borrowed(&self.file)
-        } else {
-            Cow::Owned(format!("{}!{}", self.file, self.member))
-        }
-    }
-}
+use crate::rule::{self, Rule};
 
 /// One thing that a scanner found.
 #[derive(Debug, Clone, Serialize)]
@@ -115,6 +50,44 @@ impl Finding {
             hash.add(&[0]);
         }
         format!("{:016x}", hash.0)
+    }
+
+    fn from_told(told: ScanFinding) -> Option<Self> {
+        Some(Self {
+            rule: rule::of(&told.rule)?,
+            severity: told.severity,
+            place: told.at,
+            subject: told.subject,
+            what: told.what,
+            count: told.count,
+            covered: told.covered,
+        })
+    }
+
+    /// The finding with what its rule says, as every output and record has it.
+    #[must_use]
+    pub fn told(&self) -> ScanFinding {
+        let owned = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect();
+        ScanFinding {
+            rule: self.rule.id.to_owned(),
+            severity: self.severity,
+            at: self.place.clone(),
+            subject: self.subject.clone(),
+            what: self.what.clone(),
+            count: self.count,
+            covered: self.covered.clone(),
+            title: self.rule.title.to_owned(),
+            remedy: self.rule.remedy.to_owned(),
+            cve: owned(self.rule.cve),
+            cwe: self
+                .rule
+                .cwe
+                .iter()
+                .map(|number| format!("CWE-{number}"))
+                .collect(),
+            atlas: owned(self.rule.atlas),
+            fingerprint: self.fingerprint(),
+        }
     }
 }
 
@@ -165,6 +138,72 @@ impl Report {
             .map(|finding| finding.severity)
             .max()
             .unwrap_or(Verdict::Clean);
+    }
+
+    /// What is said of a file that was not looked at: nobody knows what it does.
+    #[must_use]
+    pub fn unjudged(file: &str, cancelled: bool, what: &str) -> Self {
+        let (rule, subject) = if cancelled {
+            (&rule::LIMIT, "cancelled")
+        } else {
+            (&rule::UNREADABLE, "unread")
+        };
+        Self {
+            file: file.to_owned(),
+            bytes: 0,
+            format: "unread".to_owned(),
+            verdict: Verdict::Unknown,
+            members: 0,
+            opcodes: 0,
+            refers: Vec::new(),
+            findings: vec![Finding {
+                rule,
+                severity: Verdict::Unknown,
+                place: Place {
+                    file: file.to_owned(),
+                    member: String::new(),
+                    offset: 0,
+                    length: None,
+                    row: None,
+                },
+                subject: subject.to_owned(),
+                what: what.to_owned(),
+                count: 1,
+                covered: None,
+            }],
+        }
+    }
+
+    /// The report that [`Self::told`] gave with all its findings; `None` if a rule is not known or a finding was left out.
+    #[must_use]
+    pub fn from_told(told: Scanned, members: u64, opcodes: u64, refers: Vec<String>) -> Option<Self> {
+        let findings: Option<Vec<Finding>> = told.findings.into_iter().map(Finding::from_told).collect();
+        let mut report = Self {
+            file: told.file,
+            bytes: told.bytes,
+            format: told.format,
+            verdict: Verdict::Unknown,
+            members,
+            opcodes,
+            refers,
+            findings: findings.filter(|_| told.more == 0)?,
+        };
+        report.judge();
+        Some(report)
+    }
+
+    /// The report as a record keeps it: its worst `most` findings, and how many more there are.
+    #[must_use]
+    pub fn told(&self, digest: Option<Digest>, most: usize) -> Scanned {
+        Scanned {
+            file: self.file.clone(),
+            digest,
+            bytes: self.bytes,
+            format: self.format.clone(),
+            verdict: self.verdict,
+            findings: self.findings.iter().take(most).map(Finding::told).collect(),
+            more: self.findings.len().saturating_sub(most) as u64,
+        }
     }
 }
 

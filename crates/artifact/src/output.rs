@@ -5,7 +5,6 @@ mod html;
 mod junit;
 mod sarif;
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
 pub use data::{data_html, data_json};
@@ -42,36 +41,7 @@ pub fn json(reports: &[Report]) -> Value {
 }
 
 fn finding(finding: &Finding) -> Value {
-    #[derive(Serialize)]
-    struct Whole<'f> {
-        #[serde(flatten)]
-        finding: &'f Finding,
-        title: &'f str,
-        remedy: &'f str,
-        cve: &'f [&'static str],
-        cwe: Vec<String>,
-        atlas: &'f [&'static str],
-        fingerprint: String,
-    }
-    let whole = Whole {
-        finding,
-        title: finding.rule.title,
-        remedy: finding.rule.remedy,
-        cve: finding.rule.cve,
-        cwe: weaknesses(finding),
-        atlas: finding.rule.atlas,
-        fingerprint: finding.fingerprint(),
-    };
-    serde_json::to_value(whole).unwrap_or(Value::Null)
-}
-
-fn weaknesses(finding: &Finding) -> Vec<String> {
-    finding
-        .rule
-        .cwe
-        .iter()
-        .map(|number| format!("CWE-{number}"))
-        .collect()
+    serde_json::to_value(finding.told()).unwrap_or(Value::Null)
 }
 
 /// Text for XML and HTML. What neither can hold becomes a mark.

@@ -633,6 +633,8 @@ pub(crate) enum Audit {
         #[arg(long, default_value_t = 0)]
         from: u64,
     },
+    /// List scans of model files and data sets, newest first
+    Scans(Scans),
     /// Follow the log
     Tail,
     /// Erase a record's content; its place and proof stay
@@ -707,6 +709,29 @@ pub(crate) enum ExportFormat {
     Ocsf,
 }
 
+/// `audit scans`.
+#[derive(Debug, Args)]
+pub(crate) struct Scans {
+    /// Only `model` or `data`
+    #[arg(long, value_parser = ["model", "data"])]
+    pub(crate) scanner: Option<String>,
+    /// Only files of this verdict
+    #[arg(long, value_parser = ["clean", "unknown", "suspicious", "malicious"])]
+    pub(crate) verdict: Option<String>,
+    /// Only files of this SHA-256
+    #[arg(long, value_name = "HEX")]
+    pub(crate) digest: Option<String>,
+    /// Only this file: its name, or the end of its path
+    #[arg(long, value_name = "NAME")]
+    pub(crate) file: Option<String>,
+    /// Only below this index: the last one of the page before
+    #[arg(long)]
+    pub(crate) before: Option<u64>,
+    /// At most so many
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) limit: u32,
+}
+
 /// `scan`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Scan {
@@ -743,6 +768,9 @@ pub(crate) struct ScanModel {
     /// Name clean files too
     #[arg(long)]
     pub(crate) all: bool,
+    /// Keep in this file what is finished, and do not judge again what it has and has not changed since
+    #[arg(long, value_name = "FILE")]
+    pub(crate) resume: Option<PathBuf>,
 }
 
 /// Shape of a scan's answer.

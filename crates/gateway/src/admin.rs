@@ -11,6 +11,7 @@ mod backup;
 mod identities;
 mod manifests;
 mod records;
+mod scans;
 pub mod socket;
 mod spending;
 mod status;
@@ -255,6 +256,9 @@ impl Desk {
             ("GET", ["revocations"]) => self.revocations(),
             ("POST", ["revocations"]) => self.revoke(ask).await,
             ("DELETE", ["revocations", id]) => self.lift(id, ask).await,
+            ("GET", ["scans"]) => self.scans(ask),
+            ("GET", ["scans", id]) => self.scan(id),
+            ("POST", ["scans"]) => self.add_scan(ask).await,
             ("GET", ["secrets"]) => Ok(json!({ "secrets": self.secrets.list() })),
             ("PUT", ["secrets", name]) => self.secret(name, "secret set", ask, Secrets::set).await,
             ("POST", ["secrets", name, "rotate"]) => {

@@ -342,6 +342,9 @@ pub mod kind {
     /// A revocation.
     #[derive(Debug)]
     pub enum Revocation {}
+    /// A scan of artifacts.
+    #[derive(Debug)]
+    pub enum Scan {}
 }
 
 /// An agent's name or SPIFFE id.
@@ -374,6 +377,8 @@ pub type ApprovalId = Ulid<kind::Approval>;
 pub type BudgetName = Name<kind::Budget>;
 /// A revocation.
 pub type RevocationId = Ulid<kind::Revocation>;
+/// A scan of model files or data sets.
+pub type ScanId = Ulid<kind::Scan>;
 
 #[cfg(test)]
 mod tests {

@@ -13,6 +13,7 @@ mod id;
 mod principal;
 mod record;
 mod refusal;
+mod scan;
 mod secret;
 mod time;
 
@@ -27,10 +28,11 @@ pub use flow::Flow;
 pub use id::kind;
 pub use id::{
     AgentId, ApprovalId, BudgetName, CallId, Digest, IdFault, Issuer, KeyId, ModelName, Name, PeerName,
-    PolicyId, RevocationId, ServerName, SessionId, ToolName, Ulid, UpstreamName, UserId,
+    PolicyId, RevocationId, ScanId, ServerName, SessionId, ToolName, Ulid, UpstreamName, UserId,
 };
 pub use principal::{Actor, AuthMethod, Principal};
 pub use record::{Answer, Ending, Record, RecordKind, RulingWord};
 pub use refusal::Refusal;
+pub use scan::{Place, Scan, ScanFinding, Scanned, Scanner, Verdict};
 pub use secret::Secret;
 pub use time::Timestamp;

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Amounts, ApprovalId, Because, CallFacts, CallId, Code, Digest, Finding, Principal, SessionId, Timestamp,
+    Amounts, ApprovalId, Because, CallFacts, CallId, Code, Digest, Finding, Principal, Scan, SessionId,
+    Timestamp,
 };
 
 /// What sort of entry this is.
@@ -24,6 +25,8 @@ pub enum RecordKind {
     Tombstone,
     /// The gateway started, stopped, or recovered.
     Lifecycle,
+    /// Model files or data sets were scanned.
+    Scan,
 }
 
 impl RecordKind {
@@ -38,6 +41,7 @@ impl RecordKind {
             Self::Operation => 5,
             Self::Tombstone => 6,
             Self::Lifecycle => 7,
+            Self::Scan => 8,
         }
     }
 
@@ -52,6 +56,7 @@ impl RecordKind {
             5 => Self::Operation,
             6 => Self::Tombstone,
             7 => Self::Lifecycle,
+            8 => Self::Scan,
             _ => return None,
         })
     }
@@ -161,6 +166,9 @@ pub struct Record {
     /// What was answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Answer>,
+    /// What was scanned, and what was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan: Option<Box<Scan>>,
     /// For operations, lifecycle and summaries: what happened, in words and numbers of ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -188,6 +196,7 @@ impl Record {
             code: None,
             ending: None,
             answer: None,
+            scan: None,
             note: None,
         }
     }

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::weaknesses;
 use crate::{
     finding::{Finding, Report, Verdict},
     rule,
@@ -72,7 +71,7 @@ fn result(finding: &Finding) -> Value {
         }],
         "partialFingerprints": { "bartizan/v1": finding.fingerprint() },
         "occurrenceCount": finding.count,
-        "properties": { "severity": finding.severity, "subject": finding.subject, "cwe": weaknesses(finding) },
+        "properties": { "severity": finding.severity, "subject": finding.subject, "cwe": finding.told().cwe },
     });
     if let (Some(why), Some(value)) = (&finding.covered, value.as_object_mut()) {
         value.insert(

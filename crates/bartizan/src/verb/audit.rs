@@ -1,4 +1,4 @@
-//! `audit search|show|verify|prove|export|tail|erase|witness|replay`.
+//! `audit search|show|scans|verify|prove|export|tail|erase|witness|replay`.
 
 mod verify;
 
@@ -13,7 +13,7 @@ use http::Method;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
-use super::{explain, ocsf, policy, text, time};
+use super::{explain, ocsf, policy, scan, text, time};
 use crate::{
     cli::{Audit, ExportFormat, Global, Search},
     client::encode,
@@ -65,6 +65,7 @@ pub(crate) async fn run(global: &Global, out: Output, audit: &Audit) -> Result<E
             out: path,
             from,
         } => export(&link, out, *format, path.as_deref(), *from).await?,
+        Audit::Scans(wanted) => scan::list(&link, out, wanted).await?,
         Audit::Tail => tail(&link, out).await?,
         Audit::Erase { index, reason } => {
             let body = json!({ "reason": reason }).to_string().into_bytes();

@@ -371,6 +371,9 @@ fn other(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
     if let Some(note) = &record.note {
         writeln!(out, "  note      {}", shown(note))?;
     }
+    if let Some(scan) = &record.scan {
+        super::scan::told(out, scan)?;
+    }
     writeln!(out, "  record    {index}")
 }
 

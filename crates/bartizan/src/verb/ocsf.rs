@@ -1,6 +1,6 @@
 //! Records as OCSF 1.8 events: class 6003 API Activity of category 6, with the profiles `security_control` and
 //! `ai_operation` (<https://schema.ocsf.io>). One event per ruling and per rejection, and for operations class 6003 too,
-//! as an update by the operator. Closings and lifecycle entries are part of the ruling's story and export as JSON lines.
+//! as an update by the operator. Closings, lifecycle entries and scans export as JSON lines.
 
 use bartizan_types::{Action, Principal, Record, RecordKind, Resource, RulingWord, Severity};
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ pub(crate) fn event(stored: &Value) -> Result<Option<Value>, Failure> {
         RecordKind::Ruling | RecordKind::Rejection | RecordKind::RejectionSummary | RecordKind::Operation => {
             Some(build(stored.index, record))
         }
-        RecordKind::Closing | RecordKind::Tombstone | RecordKind::Lifecycle => None,
+        RecordKind::Closing | RecordKind::Tombstone | RecordKind::Lifecycle | RecordKind::Scan => None,
     })
 }
 

@@ -1,133 +1,42 @@
 //! `scan model`: opens files, hands their bytes to the scanner a piece at a time, prints what it found. Judges nothing.
 
 pub(super) mod data;
+mod files;
+mod ledger;
+mod resume;
 
 use std::{
-    cell::Cell,
-    fs::File,
     io::{self, Write},
-    os::unix::fs::FileExt,
-    path::{Path, PathBuf},
+    path::Path,
     time::SystemTime,
 };
 
 use anstyle::{AnsiColor, Style};
 use bartizan_artifact::{
-    Baseline, Limits, Report, Source, Suppression, Verdict, cover, model,
+    Baseline, Report, Suppression, Verdict, cover,
     output::{html, json, junit, sarif, worst},
-    settle, shown,
+    shown,
 };
-use bartizan_types::Timestamp;
-use indicatif::ProgressBar;
+use bartizan_types::{Scanner, Timestamp};
 use serde::Deserialize;
 
+pub(crate) use ledger::{list, told};
+
 use crate::{
-    cli::{FailOn, ScanFormat, ScanModel},
+    cli::{FailOn, Global, ScanFormat, ScanModel},
     exit::Exit,
     failure::{Failure, file},
     output::Output,
 };
 
-/// Files of one scan.
-const FILES_MAX: usize = 1_000_000;
-/// Folders within folders.
-const DEPTH_MAX: usize = 64;
 /// Bytes of a baseline or a file of suppressions.
 const LIST_BYTES_MAX: u64 = 64 << 20;
-
-/// A file, read where the scanner asks. Reading moves the bar to the furthest byte.
-struct OpenFile<'b> {
-    file: File,
-    size: u64,
-    furthest: Cell<u64>,
-    bar: &'b ProgressBar,
-}
-
-impl Source for OpenFile<'_> {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize> {
-        let read = loop {
-            match self.file.read_at(into, at) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => break other?,
-            }
-        };
-        let end = at.saturating_add(read as u64);
-        if let Some(new) = end.checked_sub(self.furthest.get()) {
-            self.bar.inc(new);
-            self.furthest.set(end);
-        }
-        Ok(read)
-    }
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Suppressions {
     #[serde(default)]
     suppress: Vec<Suppression>,
-}
-
-/// Scans what the command line names.
-fn model_files(scan: &ScanModel, out: Output) -> Result<Vec<Report>, Failure> {
-    let mut files = Vec::new();
-    for path in &scan.paths {
-        let there = std::fs::metadata(path).map_err(file("reading", path))?;
-        if there.is_dir() {
-            walk(path, 0, &mut files)?;
-        } else {
-            files.push(path.clone());
-        }
-    }
-    files.sort();
-    files.dedup();
-    let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |there| there.len());
-    let bar = out.progress(files.iter().map(size).sum(), "scanning");
-    let limits = Limits::default();
-    let mut reports = Vec::with_capacity(files.len());
-    for path in &files {
-        let there = std::fs::metadata(path).map_err(file("reading", path))?;
-        if !there.is_file() {
-            let message = format!("`{}` is no plain file", path.display());
-            return Err(Failure::new(Exit::Files, message));
-        }
-        let open = OpenFile {
-            file: File::open(path).map_err(file("opening", path))?,
-            size: there.len(),
-            furthest: Cell::new(0),
-            bar: &bar,
-        };
-        let name = path.to_string_lossy();
-        reports.push(model(&name, &open, &limits));
-        bar.inc(open.size.saturating_sub(open.furthest.get()));
-    }
-    bar.finish_and_clear();
-    settle(&mut reports);
-    Ok(reports)
-}
-
-/// Plain files below a folder. Links are not followed: they could lead anywhere.
-fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    if depth > DEPTH_MAX || files.len() > FILES_MAX {
-        let message = format!(
-            "`{}` holds more folders or files than one scan takes",
-            folder.display()
-        );
-        return Err(Failure::new(Exit::Files, message));
-    }
-    for entry in std::fs::read_dir(folder).map_err(file("reading", folder))? {
-        let entry = entry.map_err(file("reading", folder))?;
-        let kind = entry.file_type().map_err(file("reading", folder))?;
-        if kind.is_dir() && entry.file_name() != ".git" {
-            walk(&entry.path(), depth + 1, files)?;
-        } else if kind.is_file() {
-            files.push(entry.path());
-        }
-    }
-    Ok(())
 }
 
 /// What earlier scans and people have said of findings.
@@ -161,11 +70,28 @@ impl Known {
 }
 
 /// Runs the verb.
-pub(crate) fn model_verb(out: Output, scan: &ScanModel) -> Result<Exit, Failure> {
+pub(crate) async fn model_verb(global: &Global, out: Output, scan: &ScanModel) -> Result<Exit, Failure> {
     let known = Known::read(scan.baseline.as_deref(), scan.suppress.as_deref())?;
-    let mut reports = model_files(scan, out)?;
+    // The task watches; the scan itself keeps this thread busy.
+    let watch = tokio::spawn(files::stop_when_told());
+    let judged = files::models(scan, global.state.is_some(), out)?;
+    watch.abort();
+    let files::Judged {
+        mut reports,
+        digests,
+        cancelled,
+    } = judged;
     known.cover(&mut reports, scan.write_baseline.as_deref(), out)?;
     print(out, scan, &reports)?;
+    if global.state.is_some() {
+        let noted = ledger::Noted {
+            scanner: Scanner::Model,
+            cancelled,
+            reports: &reports,
+            digests: &digests,
+        };
+        ledger::note(global, out, &noted).await?;
+    }
     let limit = match scan.fail_on {
         FailOn::Unknown => Verdict::Unknown,
         FailOn::Suspicious => Verdict::Suspicious,

@@ -2,7 +2,6 @@
 //! that are left. Judges nothing.
 
 use std::{
-    cell::Cell,
     fs::File,
     io::{BufWriter, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -14,12 +13,17 @@ use bartizan_artifact::{
     output::{data_html, data_json, junit, sarif, worst},
     shown,
 };
+use bartizan_types::{Digest, Scanner};
 use indicatif::ProgressBar;
 use serde::Deserialize;
 
-use super::{Known, OpenFile, people, read_list, walk};
+use super::{
+    Known,
+    files::{Found, OpenFile, Stamp, hashed, walk},
+    ledger, people, read_list,
+};
 use crate::{
-    cli::{FailOn, ScanData, ScanFormat},
+    cli::{FailOn, Global, ScanData, ScanFormat},
     exit::Exit,
     failure::{Failure, file},
     output::Output,
@@ -44,7 +48,7 @@ const TABLES: &[&str] = &[
 const PICTURES: &[&str] = &["png", "jpg", "jpeg"];
 
 /// Runs the verb.
-pub(crate) fn verb(out: Output, scan: &ScanData) -> Result<Exit, Failure> {
+pub(crate) async fn verb(global: &Global, out: Output, scan: &ScanData) -> Result<Exit, Failure> {
     let chosen = Chosen {
         label: scan.label.clone(),
         texts: scan.text.clone(),
@@ -61,6 +65,7 @@ pub(crate) fn verb(out: Output, scan: &ScanData) -> Result<Exit, Failure> {
             "--quarantine, --probabilities and --embeddings belong to one data set, and more are named";
         return Err(Failure::new(Exit::Usage, message));
     }
+    let stamps: Vec<_> = sets.iter().map(stamp_of).collect();
     let mut outcomes = Vec::with_capacity(sets.len());
     for set in &sets {
         outcomes.push(judged(set, scan, &chosen, out)?);
@@ -74,6 +79,19 @@ pub(crate) fn verb(out: Output, scan: &ScanData) -> Result<Exit, Failure> {
         quarantine(target, set, outcome)?;
     }
     print(out, scan, &outcomes, &reports)?;
+    if global.state.is_some() {
+        let digests = sets.iter().zip(&stamps);
+        let digests: Vec<_> = digests
+            .map(|(set, stamp)| digest_of(set, stamp.as_ref()))
+            .collect();
+        let noted = ledger::Noted {
+            scanner: Scanner::Data,
+            cancelled: false,
+            reports: &reports,
+            digests: &digests,
+        };
+        ledger::note(global, out, &noted).await?;
+    }
     let limit = match scan.fail_on {
         FailOn::Unknown => Verdict::Unknown,
         FailOn::Suspicious => Verdict::Suspicious,
@@ -113,8 +131,9 @@ fn sets(scan: &ScanData) -> Result<Vec<Set>, Failure> {
             sets.push(Set::Table(path.clone()));
             continue;
         }
-        let mut files = Vec::new();
-        walk(path, 0, &mut files)?;
+        let mut found = Found::default();
+        walk(path, 0, &mut found)?;
+        let mut files = found.plain;
         files.sort();
         let (tables, rest): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| ends(file, TABLES));
         let (pictures, texts): (Vec<_>, Vec<_>) = rest.into_iter().partition(|file| ends(file, PICTURES));
@@ -140,25 +159,26 @@ fn sets(scan: &ScanData) -> Result<Vec<Set>, Failure> {
     Ok(sets)
 }
 
-fn open<'b>(path: &Path, bar: &'b ProgressBar) -> Result<OpenFile<'b>, Failure> {
-    let there = std::fs::metadata(path).map_err(file("reading", path))?;
-    if !there.is_file() {
-        return Err(Failure::new(
-            Exit::Files,
-            format!("`{}` is no plain file", path.display()),
-        ));
-    }
-    Ok(OpenFile {
-        file: File::open(path).map_err(file("opening", path))?,
-        size: there.len(),
-        furthest: Cell::new(0),
-        bar,
-    })
+/// What a table is now; a folder has no such thing.
+fn stamp_of(set: &Set) -> Option<Stamp> {
+    let Set::Table(path) = set else { return None };
+    std::fs::metadata(path).ok().map(|there| Stamp::of(&there))
+}
+
+/// SHA-256 of a table that has not changed since it had this stamp.
+fn digest_of(set: &Set, before: Option<&Stamp>) -> Option<Digest> {
+    let Set::Table(path) = set else { return None };
+    let digest = hashed(&OpenFile::open(path, &ProgressBar::hidden()).ok()?)?;
+    (stamp_of(set).as_ref() == before).then_some(digest)
 }
 
 fn judged(set: &Set, scan: &ScanData, chosen: &Chosen, out: Output) -> Result<Outcome, Failure> {
     let hidden = ProgressBar::hidden();
-    let beside = |path: &Option<PathBuf>| path.as_deref().map(|path| open(path, &hidden)).transpose();
+    let beside = |path: &Option<PathBuf>| {
+        path.as_deref()
+            .map(|path| OpenFile::open(path, &hidden))
+            .transpose()
+    };
     let (probabilities, embeddings, older) = (
         beside(&scan.probabilities)?,
         beside(&scan.embeddings)?,
@@ -180,24 +200,31 @@ fn judged(set: &Set, scan: &ScanData, chosen: &Chosen, out: Output) -> Result<Ou
         Set::Table(path) => {
             let size = std::fs::metadata(path).map_or(0, |there| there.len());
             let bar = out.progress(size, "scanning");
-            let outcome = table(&path.to_string_lossy(), &open(path, &bar)?, beside, chosen);
+            let outcome = table(
+                &path.to_string_lossy(),
+                &OpenFile::open(path, &bar)?,
+                beside,
+                chosen,
+            );
             bar.finish_and_clear();
             outcome
         }
         Set::Folder(path, files) => {
             let bar = out.progress(files.len() as u64, "scanning");
             let mut failed = None;
-            let sources = files.iter().map_while(|file| match open(file, &hidden) {
-                Ok(open) => {
-                    bar.inc(1);
-                    let boxed: Box<dyn Source> = Box::new(open);
-                    Some((file.to_string_lossy().into_owned(), boxed))
-                }
-                Err(failure) => {
-                    failed = Some(failure);
-                    None
-                }
-            });
+            let sources = files
+                .iter()
+                .map_while(|file| match OpenFile::open(file, &hidden) {
+                    Ok(open) => {
+                        bar.inc(1);
+                        let boxed: Box<dyn Source> = Box::new(open);
+                        Some((file.to_string_lossy().into_owned(), boxed))
+                    }
+                    Err(failure) => {
+                        failed = Some(failure);
+                        None
+                    }
+                });
             let outcome = folder(&path.to_string_lossy(), sources, beside, chosen);
             bar.finish_and_clear();
             if let Some(failure) = failed {
