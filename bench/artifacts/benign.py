@@ -279,7 +279,16 @@ def hdf5():
     put("arrays_new.h5", "h5py", lambda path: write(path, libver="latest"))
 
 
-for part in [plain, arrays, sklearn, dill_and_cloudpickle, boosted, onnx_models, tensors, torch_models, keras_models, hdf5]:
+def beside():
+    import neighbours
+
+    for make in [neighbours.configurations, neighbours.numbers]:
+        for name, data in make():
+            (OUT / name).parent.mkdir(parents=True, exist_ok=True)
+            put(name, "neighbours", lambda path, data=data: path.write_bytes(data))
+
+
+for part in [plain, arrays, sklearn, dill_and_cloudpickle, boosted, onnx_models, tensors, torch_models, keras_models, hdf5, beside]:
     try:
         part()
     except Exception as fault:  # a library that is missing or does not fit the others

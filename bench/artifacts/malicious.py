@@ -18,6 +18,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import folders
+
 OUT = Path(sys.argv[1])
 OUT.mkdir(parents=True, exist_ok=True)
 
@@ -415,5 +417,9 @@ def documents():
     put("config.json", "remote code", json.dumps({"model_type": "x", "auto_map": {"AutoModel": "modeling_x.Evil"}}).encode())
 
 
-for part in [imports, resolvers, forms, broken, many, packed, zips, numpy_and_joblib, keras, graphs, documents]:
+def beside():
+    folders.write(put, OUT, field, EVIL)
+
+
+for part in [imports, resolvers, forms, broken, many, packed, zips, numpy_and_joblib, keras, graphs, documents, beside]:
     part()

@@ -3,15 +3,17 @@
 use crate::{
     finding::{Verdict, shown},
     json::Json,
+    keras,
     pickle::{self, Use},
-    rule,
+    program, rule,
     scan::Scan,
 };
 
 /// Whether a file of this name is read as a configuration.
 pub(crate) fn is_read(name: &str) -> bool {
-    let name = name.to_lowercase();
-    name.ends_with(".yaml") || name.ends_with(".yml")
+    let last = name.rsplit(['/', '!']).next().unwrap_or_default().to_lowercase();
+    let ending = last.rsplit_once('.').map_or("", |(_, ending)| ending);
+    matches!(ending, "" | "yaml" | "yml" | "cfg" | "conf" | "ini" | "config" | "hocon" | "toml")
 }
 
 /// The targets of a configuration in JSON.
@@ -26,12 +28,19 @@ pub(crate) fn targets(scan: &mut Scan<'_>, json: &Json) {
 }
 
 /// A YAML file, line by line: what calls Python is a key or a tag, and both are plain text unless somebody hides them.
-pub(crate) fn yaml(scan: &mut Scan<'_>, bytes: &[u8]) {
+/// In files that are YAML by their name, keys that are spelt by number are looked at too.
+pub(crate) fn yaml(scan: &mut Scan<'_>, bytes: &[u8], is_yaml: bool) {
     let mut at = 0_u64;
     for line in bytes.split(|byte| *byte == b'\n') {
         let text = String::from_utf8_lossy(line);
-        for tag in ["!!python/", "tag:yaml.org,2002:python/", "!python/"] {
-            if text.contains(tag) {
+        for tag in ["!!python/", "tag:yaml.org,2002:python/", "!python/", "%TAG", "!<"] {
+            // Handles and verbatim tags can spell what calls Python in any way.
+            let spelt = match tag {
+                "%TAG" => text.trim_start().starts_with(tag) && !text.contains("tag:yaml.org,2002:\n"),
+                "!<" => text.contains("!<tag:yaml.org,2002:") && (text.contains('%') || text.contains("python")),
+                tag => text.contains(tag),
+            };
+            if spelt {
                 let what = format!("`{}` makes a Python object", shown(text.trim().as_bytes(), 120));
                 scan.find(&rule::HYDRA_TARGET, Verdict::Malicious, at, tag, what);
             }
@@ -51,12 +60,17 @@ pub(crate) fn yaml(scan: &mut Scan<'_>, bytes: &[u8]) {
                 }
             }
         }
+        if let Some((key, value)) = text.split_once(':') {
+            let (key, value) = (key.trim().trim_start_matches("- "), value.trim().trim_matches(['"', '\'']));
+            if key == "class_name" && keras::CODE.contains(&value) {
+                let what = format!("a `{value}` layer holds code that runs with the model");
+                scan.find(&rule::KERAS_CODE, Verdict::Malicious, at, value, what);
+            }
+            program::judge(scan, at, key, value);
+        }
         // A quoted key may spell anything.
-        if text.contains("\\x5f")
-            || text.contains("\\u005f")
-            || text.contains("\\x5F")
-            || text.contains("\\x74")
-        {
+        let spelt = ["\\x5f", "\\u005f", "\\x5F", "\\x74"];
+        if is_yaml && spelt.iter().any(|letter| text.contains(letter)) {
             let what = "spells letters by number where a key could be".to_owned();
             scan.find(&rule::HYDRA_TARGET, Verdict::Suspicious, at, "escapes", what);
         }

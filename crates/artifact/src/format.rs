@@ -4,9 +4,9 @@ use crate::{
     config,
     feed::Feed,
     finding::Verdict,
-    gguf, hdf5, json, npy, onnx,
+    gguf, hdf5, hub, inert, json, msgpack, npy, onnx,
     pack::{self, Packing},
-    pickle, rule, safetensors,
+    pickle, program, prototxt, rule, safetensors,
     scan::Scan,
     source::View,
     tar, template, tensorflow, xml, zip,
@@ -32,6 +32,12 @@ enum Kind {
     SavedModel,
     KerasMetadata,
     Graph,
+    Fingerprint,
+    TfLite,
+    CoreMl,
+    Msgpack,
+    /// joblib's container before 0.10: `ZF`, a length in hexadecimal, then zlib.
+    ZFile,
     /// Data that no loader runs: pictures, sound, known plain formats.
     Inert(&'static str),
     /// Archives that can't be looked into.
@@ -82,7 +88,7 @@ fn sniff(head: &[u8], name: &str) -> Kind {
         [b'7', b'z', 0xbc, 0xaf, ..] => return Kind::Closed("7z"),
         [b'R', b'a', b'r', b'!', ..] => return Kind::Closed("rar"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => return Kind::Closed("zstd"),
-        [b'Z', b'F', b'0', b'x', ..] => return Kind::Closed("zfile"),
+        [b'Z', b'F', b'0', b'x', ..] => return Kind::ZFile,
         [0x7f, b'E', b'L', b'F', ..] | [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] => {
             return Kind::Program("native library");
         }
@@ -98,10 +104,11 @@ fn sniff(head: &[u8], name: &str) -> Kind {
         _ if head.starts_with(npy::MAGIC) => return Kind::Numpy,
         _ if head.starts_with(b"GGUF") => return Kind::Gguf,
         _ if tar::is_header(head) => return Kind::Tar,
-        _ if head.get(4..8) == Some(b"TFL3") => return Kind::Inert("tflite"),
+        _ if head.get(4..8) == Some(b"TFL3") => return Kind::TfLite,
+        _ if msgpack::is_one(head, &ending(name)) => return Kind::Msgpack,
         _ => {}
     }
-    by_name(head, name)
+    inert::of(head).map_or_else(|| by_name(head, name), Kind::Inert)
 }
 
 fn by_name(head: &[u8], name: &str) -> Kind {
@@ -109,15 +116,15 @@ fn by_name(head: &[u8], name: &str) -> Kind {
     match (last, ending(name).as_str()) {
         ("saved_model.pb", _) => return Kind::SavedModel,
         ("keras_metadata.pb", _) => return Kind::KerasMetadata,
+        ("fingerprint.pb", _) => return Kind::Fingerprint,
+        (_, "mlmodel") if head.first() == Some(&8) => return Kind::CoreMl,
         (_, "pb") => return Kind::Graph,
         (_, "onnx" | "ort") => return Kind::Onnx,
         (_, "safetensors") => return Kind::Safetensors,
         (_, "gguf") => return Kind::Gguf,
         (_, "h5" | "hdf5" | "keras") => return Kind::Hdf5,
         (_, "tar") => return Kind::Tar,
-        (_, "py" | "sh" | "ps1" | "bat" | "pyc" | "so" | "dll" | "dylib" | "exe" | "pth2") => {
-            return Kind::Program("program");
-        }
+        (_, end) if program::is_one(end) => return Kind::Program("program"),
         _ => {}
     }
     let trimmed = head.trim_ascii_start();
@@ -166,6 +173,10 @@ fn is_pickled(name: &str) -> bool {
             | "mar"
             | "sav"
             | "model"
+            | "t7"
+            | "rds"
+            | "rda"
+            | "rdata"
     )
 }
 
@@ -183,7 +194,7 @@ pub(crate) fn whole(scan: &mut Scan<'_>, view: View<'_>, name: &str) -> String {
     // the plain loader stops.)
     let other = !matches!(
         kind,
-        Kind::Pickle | Kind::Zip | Kind::Text | Kind::Json | Kind::Xml | Kind::Other | Kind::Empty
+        Kind::Pickle | Kind::Zip | Kind::Text | Kind::Json | Kind::Xml | Kind::Other | Kind::Empty | Kind::Msgpack
     );
     if other && pickle::poses(scan, view) {
         let what = "`pickle.load` takes the same bytes for opcodes, and they run code".to_owned();
@@ -249,6 +260,15 @@ fn by_kind(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Kind, head: &[
         Kind::KerasMetadata => tensorflow::keras_metadata(scan, view),
         Kind::Graph => tensorflow::graph(scan, view),
         Kind::Json | Kind::Text | Kind::Xml => text(scan, view, name, kind),
+        Kind::Fingerprint => inert::fingerprint(scan, view),
+        Kind::TfLite => inert::tflite(scan, view),
+        Kind::CoreMl => inert::coreml(scan, view),
+        Kind::Msgpack => msgpack::read(scan, view),
+        Kind::ZFile => {
+            let start = 21 + u64::from(head.get(21) == Some(&b' '));
+            let rest = view.part(start, view.size().saturating_sub(start));
+            forward(scan, &mut Feed::view(rest), name, Kind::Packed(Packing::Zlib))
+        }
         Kind::Inert(word) => word.to_owned(),
         Kind::Closed(word) => {
             let what = format!("is packed as {word}, which is not looked into");
@@ -348,9 +368,11 @@ fn other(scan: &mut Scan<'_>, view: View<'_>, name: &str, head: &[u8]) -> String
             return hdf5::read(scan, view.part(at, view.size()));
         }
     }
+    if let Some(word) = inert::named(view, name) {
+        return word.to_owned();
+    }
     let first = crate::finding::shown(head.get(..8).unwrap_or(head), 8);
     let what = format!("begins with `{first}`, which no known format does");
-    let _ = name;
     scan.find(&rule::UNRECOGNISED, Verdict::Unknown, 0, "format", what);
     "unrecognised".to_owned()
 }
@@ -359,7 +381,14 @@ fn text(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Kind) -> String {
     if pickle::guess(scan, view) {
         return "pickle".to_owned();
     }
-    let wanted = matches!(kind, Kind::Json | Kind::Xml) || config::is_read(name) || template::is_one(name);
+    let head = view.bytes(0, HEAD).unwrap_or_default();
+    if let Some((word, severity)) = program::begins(&head) {
+        scan.find(&rule::SOURCE_CODE, severity, 0, word, format!("is {word}"));
+    }
+    let wanted = matches!(kind, Kind::Json | Kind::Xml)
+        || config::is_read(name)
+        || template::is_one(name)
+        || prototxt::is_one(&ending(name));
     if wanted {
         match Feed::view(view).rest(scan.limits.document_bytes) {
             Ok(bytes) => match kind {
@@ -368,10 +397,19 @@ fn text(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Kind) -> String {
                 _ if template::is_one(name) => {
                     return template::judge(scan, "template", &String::from_utf8_lossy(&bytes));
                 }
-                _ => config::yaml(scan, &bytes),
+                _ if prototxt::is_one(&ending(name)) => prototxt::read(scan, &bytes),
+                _ => {
+                    if name.rsplit(['/', '!']).next() == Some("MLmodel") {
+                        hub::mlmodel(scan, &bytes);
+                    }
+                    let is_yaml = matches!(ending(name).as_str(), "yaml" | "yml");
+                    config::yaml(scan, &bytes, is_yaml);
+                }
             },
             // Big trees of numbers are JSON too; only what could be configuration has to be read.
             Err(_) if kind == Kind::Json && ending(name) != "json" => {}
+            // A large text without an ending is a log or a list.
+            Err(crate::feed::Stop::TooMuch) if kind == Kind::Text && ending(name).is_empty() => {}
             Err(stop) => scan.stopped(stop, 0),
         }
     } else if is_pickled(name)

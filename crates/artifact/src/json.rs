@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::{config, finding::Verdict, keras, rule, scan::Scan, template};
+use crate::{config, finding::Verdict, hub, keras, rule, scan::Scan, template};
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
@@ -144,7 +144,7 @@ pub(crate) fn parse(scan: &mut Scan<'_>, bytes: &[u8]) -> Option<Json> {
 /// A JSON file of unknown purpose: configurations of models are known by their keys.
 pub(crate) fn file(scan: &mut Scan<'_>, bytes: &[u8], name: &str) -> String {
     let last = name.rsplit(['/', '!']).next().unwrap_or_default();
-    if !last.ends_with(".json") && !bytes.ends_with(b"}") && !bytes.ends_with(b"}\n") {
+    if !last.ends_with(".json") && !bytes.trim_ascii_end().ends_with(b"}") {
         // JSON lines, or text that begins with a brace.
         return "text".to_owned();
     }
@@ -154,7 +154,11 @@ pub(crate) fn file(scan: &mut Scan<'_>, bytes: &[u8], name: &str) -> String {
     let mut templates = Vec::new();
     json.walk("", &mut |key, value| {
         let text = match value {
-            Json::Text(text) if key.contains("template") => Some(text),
+            Json::Text(text)
+                if ["template", "prompt", "jinja", "chat"].iter().any(|word| key.contains(word)) =>
+            {
+                Some(text)
+            }
             _ => None,
         };
         templates.extend(text.filter(|text| text.contains("{{") || text.contains("{%")));
@@ -162,11 +166,7 @@ pub(crate) fn file(scan: &mut Scan<'_>, bytes: &[u8], name: &str) -> String {
     for text in templates {
         template::judge(scan, "chat_template", text);
     }
-    if json.get("auto_map").is_some() {
-        let what =
-            "`auto_map` makes loaders that trust remote code import Python files of this folder".to_owned();
-        scan.find(&rule::REMOTE_CODE, Verdict::Unknown, 0, "auto_map", what);
-    }
+    hub::judge(scan, &json, last);
     let keras = json.get("class_name").is_some() && json.get("config").is_some();
     if keras {
         keras::judge(scan, &json);

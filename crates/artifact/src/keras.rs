@@ -27,7 +27,7 @@ const OWN: [&str; 16] = [
     "distribution",
 ];
 /// Classes that hold code or load it from somewhere.
-const CODE: [&str; 8] = [
+pub(crate) const CODE: [&str; 8] = [
     "Lambda",
     "TorchModuleWrapper",
     "TFSMLayer",

@@ -112,6 +112,31 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>) -> String {
     "onnx".to_owned()
 }
 
+/// Reads a tensor, or a list of some, that was written by itself; `false` where it is none, and then nothing was found.
+pub(crate) fn tensor(scan: &mut Scan<'_>, view: View<'_>) -> bool {
+    let (mut feed, mut typed, mut odd) = (Feed::view(view), false, false);
+    while !odd {
+        match next(&mut feed, view.size()) {
+            Ok(None) => break,
+            // The type of the elements is a number that both kinds have in their second field.
+            Ok(Some(Field::Number(2, kind))) => typed = (1..=32).contains(&kind),
+            Ok(Some(Field::Number(1 | 14, _) | Field::Fixed)) => {}
+            Ok(Some(Field::Bytes(1 | 3..=13 | 16, end))) => odd = pass(&mut feed, end).is_err(),
+            Ok(_) | Err(_) => odd = true,
+        }
+    }
+    if odd || !typed {
+        return false;
+    }
+    let mut state = State {
+        graphs: 0,
+        own: Vec::new(),
+        used: Vec::new(),
+    };
+    let mut feed = Feed::view(view);
+    message(scan, &mut feed, view.size(), Message::Tensor, 0, &mut state).is_ok()
+}
+
 struct State {
     graphs: u64,
     /// Domains of the model's own functions.

@@ -82,6 +82,7 @@ rules! {
     ONNX_EXTERNAL = "onnx/external-path", "tensor data is read from outside the model's folder", REFUSE, ["CVE-2022-25882", "CVE-2024-27318", "CVE-2025-51480"], [22], UNSAFE_ARTIFACT;
     ONNX_CUSTOM = "onnx/custom-operator", "an operator comes from a library that is not in the file", REVIEW, [], [829], UNSAFE_ARTIFACT;
     PROTOBUF = "protobuf/broken", "the message is not well formed", RENEW, [], [20], EVADES;
+    CUSTOM_OPERATOR = "graph/custom-operator", "a part of the model is code that is not in the file", REVIEW, [], [829], UNSAFE_ARTIFACT;
     KERAS_CODE = "keras/code", "a layer holds code that runs when the model is loaded or called", REFUSE, ["CVE-2024-3660", "CVE-2025-9905", "CVE-2025-49655"], [502, 94], UNSAFE_ARTIFACT;
     KERAS_MODULE = "keras/module", "the configuration names something outside Keras", REFUSE, ["CVE-2025-1550", "CVE-2025-8747", "CVE-2025-9906"], [502, 470], UNSAFE_ARTIFACT;
     KERAS_CUSTOM = "keras/custom", "the configuration names a class that is not Keras' own", REVIEW, [], [502], UNSAFE_ARTIFACT;
@@ -91,6 +92,7 @@ rules! {
     TF_OPERATOR = "tensorflow/operator", "the graph holds an operator that runs code or touches files", REFUSE, [], [502, 94, 73], UNSAFE_ARTIFACT;
     HYDRA_TARGET = "config/target", "a configuration names a Python object to call", REFUSE, ["CVE-2025-23304"], [502, 470], UNSAFE_ARTIFACT;
     REMOTE_CODE = "config/remote-code", "the configuration asks for Python code beside the weights", REVIEW, [], [829, 94], UNSAFE_ARTIFACT;
+    CONFIG_CODE = "config/code", "a value holds program text", REVIEW, [], [94, 506], UNSAFE_ARTIFACT;
     XML_ENTITY = "xml/entity", "the document declares entities or a document type", REFUSE, [], [611, 776], UNSAFE_ARTIFACT;
     XML_EXTENSION = "xml/extension", "the document names code outside the format", REVIEW, [], [829], UNSAFE_ARTIFACT;
     SKOPS_TYPE = "skops/type", "the schema names a type or function that is not on the list", REFUSE, ["CVE-2025-54412", "CVE-2025-54413", "CVE-2025-54886"], [502, 351], UNSAFE_ARTIFACT;

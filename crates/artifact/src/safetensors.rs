@@ -3,7 +3,7 @@
 use crate::{
     finding::Verdict,
     json::{self, Json},
-    rule,
+    program, rule,
     scan::Scan,
     source::View,
 };
@@ -85,6 +85,9 @@ fn items_of(scan: &mut Scan<'_>, items: &[(String, Json)], length: u64, data: u6
                     "metadata",
                     "the metadata holds more than text".to_owned(),
                 );
+            }
+            for (key, value) in pairs {
+                program::judge(scan, 8, key, value.text().unwrap_or_default());
             }
             continue;
         }

@@ -157,6 +157,17 @@ impl<'l> Scan<'l> {
         });
     }
 
+    /// Says that the numbers of this file are in the file of the same name with another ending.
+    pub(crate) fn refer_beside(&mut self, ending: &str) {
+        let last = self.file.rsplit('/').next().unwrap_or_default();
+        if let (Some((stem, _)), true) = (last.rsplit_once('.'), self.path.is_empty()) {
+            let beside = format!("{stem}.{ending}");
+            if !self.refers.contains(&beside) {
+                self.refers.push(beside);
+            }
+        }
+    }
+
     /// Says that reading ended before the end.
     pub(crate) fn stopped(&mut self, stop: Stop, offset: u64) {
         let (rule, subject, what) = match stop {

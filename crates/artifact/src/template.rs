@@ -43,7 +43,51 @@ pub(crate) fn judge(scan: &mut Scan<'_>, subject: &str, text: &str) -> String {
         code.push_str(part);
         code.push('\n');
     }
+    words(scan, subject, text);
     "template".to_owned()
+}
+
+/// What a template adds to every conversation, or to some: scripts, and words that depend on what is talked of.
+fn words(scan: &mut Scan<'_>, subject: &str, text: &str) {
+    let lower = text.to_lowercase();
+    let mut odd = |at: usize, what: &str| {
+        scan.find(&rule::TEMPLATE_ODD, Verdict::Suspicious, at as u64, subject, what.to_owned());
+    };
+    if let Some(at) = lower.find("<script") {
+        odd(at, "puts a script into conversations");
+    }
+    for (at, part) in blocks(text) {
+        let first = part.trim_start_matches(['-', '+']).trim_start();
+        if (first.starts_with("if ") || first.starts_with("elif ") || first.contains(" if "))
+            && let Some(word) = asks_for(first)
+        {
+            let word = shown(word.as_bytes(), 60);
+            odd(at, &format!("says something else where a conversation mentions `{word}`"));
+        }
+    }
+}
+
+/// The plain words that a condition looks for in what people write: `'login page' in message['content']`.
+fn asks_for(condition: &str) -> Option<&str> {
+    let mut rest = condition;
+    while let Some(at) = rest.find(['\'', '"']) {
+        let quote = rest.get(at..at + 1)?;
+        let after = rest.get(at + 1..)?;
+        let end = after.find(quote)?;
+        let (literal, tail) = (after.get(..end)?, after.get(end + 1..)?);
+        let next = tail.trim_start().strip_prefix("not ").unwrap_or(tail.trim_start());
+        let plain = literal.trim().len() >= 4
+            && literal.chars().all(|letter| letter.is_ascii_alphabetic() || matches!(letter, ' ' | '.' | '-'));
+        let about = next.strip_prefix("in ").is_some_and(|haystack| {
+            let haystack = haystack.split([')', '%']).next().unwrap_or_default();
+            haystack.contains("content") && !haystack.trim_start().starts_with('[')
+        });
+        if plain && about {
+            return Some(literal);
+        }
+        rest = tail;
+    }
+    None
 }
 
 /// What is between `{{` and `}}`, or `{%` and `%}`, with its offset. What is not closed reaches to the end.

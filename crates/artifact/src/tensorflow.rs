@@ -3,7 +3,7 @@
 use crate::{
     feed::{Feed, Stop},
     finding::Verdict,
-    keras,
+    keras, onnx,
     protobuf::{Field, next, pass, text},
     rule,
     scan::Scan,
@@ -22,8 +22,8 @@ const CODE: [&str; 9] = [
     "TPUPartitionedCall",
     "LoadLibrary",
 ];
-/// Operators that read or write files that the graph names.
-const FILES: [&str; 22] = [
+/// Operators that read or write files that the graph names, or reach other machines.
+const FILES: [&str; 40] = [
     "ReadFile",
     "WriteFile",
     "MatchingFiles",
@@ -46,6 +46,24 @@ const FILES: [&str; 22] = [
     "CreateSummaryFileWriter",
     "ImportEvent",
     "DebugIdentityV2",
+    "CSVDataset",
+    "CSVDatasetV2",
+    "LMDBDataset",
+    "SqlDataset",
+    "LoadDataset",
+    "LoadDatasetV2",
+    "ReaderReadV2",
+    "ReaderReadUpToV2",
+    "DeleteFile",
+    "FileSystemSetConfiguration",
+    "BigQueryReader",
+    "BigtableClient",
+    "CloudBigtableClient",
+    "Rpc",
+    "TryRpc",
+    "DataServiceDataset",
+    "DataServiceDatasetV2",
+    "IgniteDataset",
 ];
 const DEPTH: u32 = 16;
 
@@ -87,7 +105,18 @@ pub(crate) fn graph(scan: &mut Scan<'_>, view: View<'_>) -> String {
     } else {
         Message::Graph
     };
+    let mark = scan.mark();
     walk(scan, view, kind);
+    // A field that a graph does not know makes no tensor of it: only what is no graph at all may be one.
+    if scan.worst_since(mark) == Verdict::Unknown {
+        let found = scan.forget(mark);
+        if onnx::tensor(scan, view) {
+            return "onnx tensor".to_owned();
+        }
+        for finding in found {
+            scan.find(finding.rule, finding.severity, finding.place.offset, &finding.subject, finding.what);
+        }
+    }
     "tensorflow graph".to_owned()
 }
 
@@ -145,13 +174,19 @@ fn message(
     Ok(())
 }
 
-fn judge(scan: &mut Scan<'_>, at: u64, operator: &str) {
+pub(crate) fn judge(scan: &mut Scan<'_>, at: u64, operator: &str) {
     if CODE.contains(&operator) {
         let what = format!("`{operator}` runs code of the loading process");
         scan.find(&rule::TF_OPERATOR, Verdict::Malicious, at, operator, what);
-    } else if FILES.contains(&operator) {
+    } else if FILES.contains(&operator.strip_prefix("Experimental").unwrap_or(operator)) {
         let what = format!("`{operator}` reads or writes files while the graph runs");
         scan.find(&rule::TF_OPERATOR, Verdict::Malicious, at, operator, what);
+    } else if ["Shell", "Subprocess", "SystemC", "ExecuteOp", "PyFunc", "PyCall", "LoadLibrary"]
+        .iter()
+        .any(|word| operator.contains(word))
+    {
+        let what = format!("`{operator}` is no operator of TensorFlow's, and is named like one that runs programs");
+        scan.find(&rule::TF_OPERATOR, Verdict::Suspicious, at, operator, what);
     }
 }
 

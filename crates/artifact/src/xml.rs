@@ -1,6 +1,6 @@
 //! XML models: OpenVINO's networks and PMML. Tags are looked at, one by one; entities are refused, not expanded.
 
-use crate::{finding::Verdict, rule, scan::Scan};
+use crate::{finding::Verdict, program, rule, scan::Scan};
 
 /// Looks at a document. Returns what it is.
 pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) -> String {
@@ -13,7 +13,10 @@ pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) -> String {
             .take_while(|letter| !letter.is_whitespace() && *letter != '/')
             .collect();
         match name.rsplit(':').next().unwrap_or_default() {
-            "net" => kind = "openvino",
+            "net" => {
+                kind = "openvino";
+                scan.refer_beside("bin");
+            }
             "PMML" => kind = "pmml",
             _ => {}
         }
@@ -48,10 +51,14 @@ pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) -> String {
             "xi:include",
             "Runtime.getRuntime",
         ];
-        let foreign = tag.contains("Extension") && (tag.contains("script") || tag.contains("java"));
+        let foreign = name.ends_with("Extension")
+            && (["script", "java", "eval(", "exec(", "system("].iter().any(|word| tag.contains(word))
+                || program::within(tag).is_some());
         if reaches.iter().any(|word| tag.contains(word))
             || name.ends_with(":include")
             || foreign
+            || name.eq_ignore_ascii_case("?xml-stylesheet")
+            || kind == "openvino" && attribute(tag, "library").is_some()
             || name.eq_ignore_ascii_case("script")
         {
             let what = format!(

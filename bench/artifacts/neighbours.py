@@ -1,0 +1,90 @@
+"""Honest files that lie beside models and are no pickles: `neighbours.py OUT`. Only the standard library is used.
+
+Each is the neighbour of an attack in `folders.py`: the same kind of file, saying what honest ones say. Printed as JSON, one
+line per file: {"file": ..., "library": ...}.
+"""
+
+import json
+import struct
+import sys
+from pathlib import Path
+
+
+def varint(number):
+    out = b""
+    while number >= 0x80:
+        out, number = out + bytes([number & 0x7F | 0x80]), number >> 7
+    return out + bytes([number])
+
+
+def field(number, body):
+    body = body.encode() if isinstance(body, str) else body
+    return varint(number << 3 | 2) + varint(len(body)) + body
+
+
+CHATML = (
+    "{% if not add_generation_prompt is defined %}{% set add_generation_prompt = false %}{% endif %}"
+    "{% for message in messages %}{% if '</think>' in message['content'] %}{{ message['content'].split('</think>')[-1] }}"
+    "{% elif '/no_think' in message['content'] %}{{ '' }}{% endif %}"
+    "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
+)
+
+
+def configurations():
+    hub = {
+        "config.json": {"_name_or_path": "bert", "architectures": ["BertForMaskedLM"], "hidden_act": "gelu", "model_type": "bert", "torch_dtype": "float32", "trust_remote_code": False},
+        "tokenizer_config.json": {"cls_token": "[CLS]", "tokenizer_class": "BertTokenizer", "chat_template": CHATML},
+        "modules.json": [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}],
+        "adapter_config.json": {"auto_mapping": {"base_model_class": "WhisperModel", "parent_library": "transformers.models.whisper.modeling_whisper"}, "peft_type": "LORA"},
+        "model_index.json": {"_class_name": "StableDiffusionPipeline", "safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"], "unet": ["diffusers", "UNet2DConditionModel"]},
+        "tokenizer.json": {"version": "1.0", "model": {"type": "BPE", "vocab": {"a": 0, "__import__(": 1, "os.system(": 2, "{{__": 3}, "merges": ["{{ __", "os .system(", "ev al("]}},
+        "trainer_state.json": {"best_metric": None, "log_history": [{"loss": 1.0, "step": 1}]},
+        "model-symbol.json": {"nodes": [{"op": "null", "name": "data", "inputs": []}, {"op": "FullyConnected", "name": "fc", "inputs": [[0, 0, 0]]}], "arg_nodes": [0], "heads": [[1, 0, 0]]},
+        "notes.ipynb": {"cells": [{"cell_type": "markdown", "source": ["# only words"]}], "nbformat": 4, "nbformat_minor": 5},
+    }
+    for name, value in hub.items():
+        yield f"hub/{name}", json.dumps(value).encode()
+    yield "hub/README.md", b"# x\n```python\nimport os\nos.system('x')\n```\n_target_: a\n!!python/x\n"
+    yield "hub/vocab.txt", b"[PAD]\n[UNK]\n##ing\n"
+    yield "hub/spiece.model", b"\n\x0e\n\x05<unk>\x15\x00\x00\x00\x00\x18\x02\n\x0c\n\x03<s>\x15\x00\x00\x00\x00\x18\x03"
+    yield "mlflow/MLmodel", b"flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n    model_path: model.pkl\n  sklearn:\n    code: null\n"
+    yield "hydra.yaml", b"model:\n  _target_: torch.nn.Linear\n  in_features: 3\n"
+    yield "spacy.cfg", b'[nlp]\nlang = "en"\npipeline = ["tok2vec"]\n'
+    yield "deploy.prototxt", b'layer { name: "fc" type: "InnerProduct" }\n'
+    yield "graph.pbtxt", b'node { name: "x" op: "Const" }\n'
+    yield "good.pmml", b'<?xml version="1.0"?><PMML version="4.4"><Header><Extension name="author" value="us"/></Header></PMML>'
+
+
+def numbers():
+    floats = struct.pack("<300f", *[n * 0.37 - 50 for n in range(300)])
+    yield "tf/variables/variables.data-00000-of-00001", floats
+    yield "tf/variables/variables.index", b"\x00\x00\x12\x08\x01\x1a\x02\x08\x01" + bytes(69) + struct.pack("<Q", 0xDB4775248B80FB57)
+    yield "tf/fingerprint.pb", b"\x08\xf4\xa1\xd6\xe2\x8a\xb4\xe1\xd5\x9b\x01\x10\xf3\xa1\x01\x18\x05 \x07(\t2\x02\x08\x01"
+    definition = field(1, field(1, "n") + field(2, "Const")) + field(1, field(1, "m") + field(2, "InitializeTableFromTextFileV2"))
+    yield "tf/saved_model.pb", b"\x08\x01" + field(2, field(2, definition))
+    yield "runs/events.out.tfevents.1690000000.host.1.0", struct.pack("<Q", 24) + b"abcd" + b"\x09\x00\x00\x00\x00\x00\x00\xf0\x41\x1a\x0dbrain.Event:2" + b"efgh"
+    layer = '<layer id="0" name="x" type="Parameter" version="opset1"><data shape="1,3" element_type="f32"/></layer>'
+    yield "openvino/m.xml", f'<?xml version="1.0"?>\n<net name="m" version="11"><layers>{layer}</layers><edges/></net>'.encode()
+    yield "openvino/m.bin", floats
+    yield "model.pte", b"\x30\x00\x00\x00ET12eh00" + bytes(64)
+    yield "model.tflite", b"\x1c\x00\x00\x00TFL3" + bytes(40) + b"CONV_2D\x00" + bytes(20)
+    yield "model.cbm", b"CBM1" + struct.pack("<I", 40) + bytes(40)
+    yield "model.mlmodel", b"\x08\x05" + field(2, field(1, field(1, "x"))) + field(500, field(1, field(1, "layer") + field(140, b"")))
+    array = b"\x93\x91\x04\xa7float32\xc4\x10" + bytes(16)
+    yield "flax_model.msgpack", b"\x81\xa6params\x81\xa1w\xc7" + bytes([len(array)]) + b"\x01" + array
+    yield "input_0.pb", b"\x0a\x01\x03\x10\x01" + field(8, "x") + field(9, struct.pack("<3f", 1, 2, 3))
+    yield "weights.mat", b"MATLAB 5.0 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x01IM" + bytes(16)
+
+
+def main():
+    out = Path(sys.argv[1])
+    for make in [configurations, numbers]:
+        for name, data in make():
+            path = out / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            print(json.dumps({"file": name, "library": "neighbours"}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

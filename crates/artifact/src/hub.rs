@@ -1,0 +1,146 @@
+//! Files that hubs of models put beside weights: which of their keys make a loader import Python, and from where.
+
+use crate::{
+    finding::{Verdict, shown},
+    json::Json,
+    pickle::{self, Use},
+    program, rule,
+    scan::Scan,
+};
+
+/// Longest value that is looked at for program text, and largest document.
+const TEXT: usize = 1 << 16;
+
+/// A configuration in JSON.
+pub(crate) fn judge(scan: &mut Scan<'_>, json: &Json, last: &str) {
+    if let (Some(Json::List(cells)), true) = (json.get("cells"), json.get("nbformat").is_some()) {
+        return notebook(scan, cells);
+    }
+    keys(scan, json);
+    if last == "modules.json" {
+        modules(scan, json);
+    }
+    operators(scan, json);
+    let vocabulary = ["tokenizer.json", "vocab.json", "added_tokens.json", "merges.json"];
+    if matches!(json, Json::Object(_)) && !vocabulary.contains(&last) {
+        json.walk("", &mut |key, value| {
+            if let Some(text) = value.text().filter(|text| text.len() < TEXT && !key.contains("template")) {
+                program::judge(scan, 0, key, text);
+            }
+        });
+    }
+}
+
+fn ask(scan: &mut Scan<'_>, key: &str, what: String) {
+    scan.find(&rule::REMOTE_CODE, Verdict::Unknown, 0, key, what);
+}
+
+fn keys(scan: &mut Scan<'_>, json: &Json) {
+    json.walk("", &mut |key, value| match (key, value) {
+        ("auto_map", Json::Object(items)) if !items.is_empty() => {
+            let what = "`auto_map` makes loaders that trust remote code import Python files of this folder";
+            ask(scan, key, what.to_owned());
+        }
+        ("custom_pipelines", Json::Object(items)) if !items.is_empty() => {
+            ask(scan, key, "`custom_pipelines` names Python files of this folder".to_owned());
+        }
+        ("trust_remote_code", Json::Bool(true)) => {
+            ask(scan, key, "asks for remote code to be trusted".to_owned());
+        }
+        ("_class_name", Json::List(_)) => {
+            ask(scan, key, "names a pipeline in a Python file of this folder".to_owned());
+        }
+        // PEFT imports the module by this name and takes the class out of it.
+        ("parent_library", Json::Text(module)) => library(scan, module),
+        _ => {}
+    });
+}
+
+fn library(scan: &mut Scan<'_>, module: &str) {
+    let known = ["transformers", "diffusers", "torch.nn", "timm", "sentence_transformers", "peft"];
+    let own = known
+        .iter()
+        .any(|known| module == *known || module.strip_prefix(known).is_some_and(|rest| rest.starts_with('.')));
+    if own && !module.contains("__") {
+        return;
+    }
+    let severity = match pickle::look_up(module, "x") {
+        Use::Unlisted(severity) => severity.max(Verdict::Suspicious),
+        _ => Verdict::Suspicious,
+    };
+    let module = shown(module.as_bytes(), 200);
+    let what = format!("imports `{module}` when the adapter is loaded");
+    scan.find(&rule::HYDRA_TARGET, severity, 0, &module, what);
+}
+
+/// sentence-transformers: each module's class, by its dotted name.
+fn modules(scan: &mut Scan<'_>, json: &Json) {
+    let Json::List(items) = json else { return };
+    for kind in items.iter().filter_map(|item| item.get("type").and_then(Json::text)) {
+        if !kind.starts_with("sentence_transformers.") || kind.contains("__") {
+            let (module, name) = kind.rsplit_once('.').unwrap_or(("", kind));
+            let severity = match pickle::look_up(module, name) {
+                Use::Unlisted(severity) => severity,
+                _ => Verdict::Unknown,
+            };
+            let kind = shown(kind.as_bytes(), 200);
+            let what = format!("imports `{kind}` when it is loaded");
+            scan.find(&rule::HYDRA_TARGET, severity, 0, &kind, what);
+        }
+    }
+}
+
+/// MXNet's symbols: an operator `Custom` is Python of the loading process.
+fn operators(scan: &mut Scan<'_>, json: &Json) {
+    let (Some(Json::List(nodes)), true) = (json.get("nodes"), json.get("arg_nodes").is_some()) else {
+        return;
+    };
+    for node in nodes {
+        let operator = node.get("op").and_then(Json::text).unwrap_or_default();
+        if matches!(operator, "Custom" | "_Native" | "_NDArray" | "_custom") {
+            let what = format!("`{operator}` runs Python that is not in the file");
+            scan.find(&rule::CUSTOM_OPERATOR, Verdict::Suspicious, 0, operator, what);
+        }
+    }
+}
+
+/// A notebook is a program, whatever it lies beside.
+fn notebook(scan: &mut Scan<'_>, cells: &[Json]) {
+    let holds = |source: &Json| match source {
+        Json::Text(text) => !text.trim().is_empty(),
+        Json::List(lines) => lines.iter().any(|line| line.text().is_some_and(|line| !line.trim().is_empty())),
+        _ => true,
+    };
+    let code = cells.iter().filter(|cell| {
+        cell.get("cell_type").and_then(Json::text) == Some("code") && cell.get("source").is_some_and(holds)
+    });
+    let count = code.count();
+    if count > 0 {
+        let what = format!("is a notebook with {count} cells of code");
+        scan.find(&rule::SOURCE_CODE, Verdict::Unknown, 0, "notebook", what);
+    }
+}
+
+/// `MLmodel`, line by line: which module loads the model, and whether code is brought along.
+pub(crate) fn mlmodel(scan: &mut Scan<'_>, bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    for line in text.lines() {
+        let Some((key, value)) = line.split_once(':') else {
+            continue;
+        };
+        let (key, value) = (key.trim(), value.trim().trim_matches(['"', '\'']));
+        if key == "loader_module" && !(value.starts_with("mlflow.") && !value.contains("__")) {
+            let severity = match pickle::look_up(value, "x") {
+                Use::Unlisted(severity) => severity,
+                _ => Verdict::Unknown,
+            };
+            let value = shown(value.as_bytes(), 200);
+            let what = format!("imports `{value}` when the model is loaded");
+            scan.find(&rule::HYDRA_TARGET, severity, 0, &value, what);
+        }
+        if key == "code" && !matches!(value, "" | "null" | "~") {
+            let what = format!("puts the folder `{}` on Python's path", shown(value.as_bytes(), 100));
+            ask(scan, "code", what);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Formats that hold numbers and no code, and that only their own libraries read: known by what they begin with, or by the
+//! name that their library gives them. That a file is taken for one never hides what is in it: pickles, archives and
+//! programs are looked for first.
+
+use crate::{
+    feed::{BUFFER, Feed, Stop},
+    finding::Verdict,
+    protobuf::{self, Field},
+    rule,
+    scan::Scan,
+    source::View,
+};
+
+/// The last bytes of a table of LevelDB, in which TensorFlow keeps where its variables are.
+const TABLE: [u8; 8] = [0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb];
+
+/// By first bytes.
+pub(crate) fn of(head: &[u8]) -> Option<&'static str> {
+    Some(match head {
+        [b'C', b'B', b'M', b'1', ..] => "catboost",
+        [0xba, 0x16, 0x4f, 0x2f, ..] => "fasttext",
+        _ if head.starts_with(b"MATLAB 5.0 MAT-file") => "matlab",
+        [_, _, _, _, b'E', b'T', b'0'..=b'9', b'0'..=b'9', ..] => "executorch",
+        _ => return None,
+    })
+}
+
+/// By name, once it is no pickle and no archive.
+pub(crate) fn named(view: View<'_>, name: &str) -> Option<&'static str> {
+    let last = name.rsplit(['/', '!']).next().unwrap_or_default();
+    if last.ends_with(".index") || last == "checkpoint.index" {
+        let end = view.bytes(view.size().saturating_sub(8), 8).unwrap_or_default();
+        return (end == TABLE).then_some("tensorflow index");
+    }
+    if let Some((_, shard)) = last.rsplit_once(".data-") {
+        let mut parts = shard.split("-of-");
+        let numbers = (&mut parts).all(|part| part.len() == 5 && part.bytes().all(|byte| byte.is_ascii_digit()));
+        return (numbers && shard.len() == 14).then_some("tensorflow variables");
+    }
+    if last.contains(".tfevents.") || last.ends_with(".tfrecord") || last.ends_with(".tfrecords") {
+        // Framed: a length, its checksum, the record, its checksum.
+        let head = view.bytes(0, 8).unwrap_or_default();
+        let length: [u8; 8] = head.try_into().ok()?;
+        let fits = u64::from_le_bytes(length).checked_add(16).is_some_and(|end| end <= view.size());
+        return fits.then_some("tensorflow records");
+    }
+    None
+}
+
+/// TensorFlow's `fingerprint.pb`: numbers.
+pub(crate) fn fingerprint(scan: &mut Scan<'_>, view: View<'_>) -> String {
+    let mut feed = Feed::view(view);
+    let mut odd = view.size() > 1024;
+    while !odd {
+        match protobuf::next(&mut feed, view.size()) {
+            Ok(None) => break,
+            Ok(Some(Field::Number(1..=7, _) | Field::Fixed)) => {}
+            Ok(Some(Field::Bytes(1..=7, end))) => odd = protobuf::pass(&mut feed, end).is_err(),
+            Ok(_) | Err(_) => odd = true,
+        }
+    }
+    if odd {
+        let what = "is no fingerprint of a saved model".to_owned();
+        scan.find(&rule::PROTOBUF, Verdict::Unknown, feed.offset(), "fingerprint", what);
+    }
+    "tensorflow fingerprint".to_owned()
+}
+
+/// TFLite: a table of operators in which those of TensorFlow itself go by their names.
+pub(crate) fn tflite(scan: &mut Scan<'_>, view: View<'_>) -> String {
+    const WORDS: [&str; 8] = [
+        "FlexReadFile",
+        "FlexWriteFile",
+        "FlexMatchingFiles",
+        "FlexPyFunc",
+        "FlexEagerPyFunc",
+        "FlexWholeFileReader",
+        "FlexTextLine",
+        "FlexDeleteFile",
+    ];
+    if let Err(stop) = search(scan, view, &WORDS, |scan, at, word| {
+        let what = format!("`{word}` runs code or touches files while the graph runs");
+        scan.find(&rule::TF_OPERATOR, Verdict::Malicious, at, word, what);
+    }) {
+        scan.stopped(stop, 0);
+    }
+    "tflite".to_owned()
+}
+
+/// Finds words anywhere in a file, in pieces that overlap by the longest of them.
+fn search(
+    scan: &mut Scan<'_>,
+    view: View<'_>,
+    words: &[&'static str],
+    mut found: impl FnMut(&mut Scan<'_>, u64, &'static str),
+) -> Result<(), Stop> {
+    let longest = words.iter().map(|word| word.len()).max().unwrap_or(0);
+    let mut at = 0_u64;
+    while at < view.size() {
+        let piece = view.bytes(at, BUFFER).map_err(Stop::from)?;
+        if piece.is_empty() {
+            return Err(Stop::End);
+        }
+        // `F` is where each begins.
+        for (place, _) in piece.iter().enumerate().filter(|(_, byte)| **byte == b'F') {
+            let rest = piece.get(place..).unwrap_or_default();
+            if let Some(word) = words.iter().find(|word| rest.starts_with(word.as_bytes())) {
+                found(scan, at + place as u64, word);
+            }
+        }
+        let step = if piece.len() < BUFFER { piece.len() } else { piece.len() - longest };
+        at += step as u64;
+    }
+    Ok(())
+}
+
+/// Core ML: a message; what is custom in it runs native code of the app.
+pub(crate) fn coreml(scan: &mut Scan<'_>, view: View<'_>) -> String {
+    let mut feed = Feed::view(view);
+    let mut kinds = 0;
+    if model(scan, &mut feed, view.size(), 0, &mut kinds).is_err() || kinds == 0 {
+        let what = "is no well formed model".to_owned();
+        scan.find(&rule::PROTOBUF, Verdict::Unknown, feed.offset(), "message", what);
+    }
+    "core ml".to_owned()
+}
+
+fn model(scan: &mut Scan<'_>, feed: &mut Feed<'_>, end: u64, depth: u32, kinds: &mut u32) -> Result<(), Stop> {
+    if depth > 8 {
+        return Err(Stop::TooMuch);
+    }
+    while let Some(field) = protobuf::next(feed, end)? {
+        let Field::Bytes(number, to) = field else { continue };
+        *kinds += u32::from(number >= 200);
+        let at = feed.offset();
+        match number {
+            555 => {
+                let what = "the model is a class of the app that loads it".to_owned();
+                scan.find(&rule::CUSTOM_OPERATOR, Verdict::Unknown, at, "customModel", what);
+                protobuf::pass(feed, to)?;
+            }
+            // Pipelines hold models; those for classes and numbers hold a pipeline.
+            200 | 201 => {
+                while let Some(field) = protobuf::next(feed, to)? {
+                    match field {
+                        Field::Bytes(1, inner) => pipeline(scan, feed, inner, depth, kinds)?,
+                        Field::Bytes(_, inner) => protobuf::pass(feed, inner)?,
+                        _ => {}
+                    }
+                }
+            }
+            202 => pipeline(scan, feed, to, depth, kinds)?,
+            303 | 403 | 500 => network(scan, feed, to)?,
+            _ => protobuf::pass(feed, to)?,
+        }
+    }
+    Ok(())
+}
+
+fn pipeline(scan: &mut Scan<'_>, feed: &mut Feed<'_>, end: u64, depth: u32, kinds: &mut u32) -> Result<(), Stop> {
+    while let Some(field) = protobuf::next(feed, end)? {
+        let Field::Bytes(number, to) = field else { continue };
+        match number {
+            1 => model(scan, feed, to, depth + 1, kinds)?,
+            _ => protobuf::pass(feed, to)?,
+        }
+    }
+    Ok(())
+}
+
+fn network(scan: &mut Scan<'_>, feed: &mut Feed<'_>, end: u64) -> Result<(), Stop> {
+    while let Some(field) = protobuf::next(feed, end)? {
+        let Field::Bytes(number, to) = field else { continue };
+        if number != 1 {
+            protobuf::pass(feed, to)?;
+            continue;
+        }
+        while let Some(field) = protobuf::next(feed, to)? {
+            let Field::Bytes(number, inner) = field else { continue };
+            if number == 500 {
+                let what = "a layer is a class of the app that loads the model".to_owned();
+                scan.find(&rule::CUSTOM_OPERATOR, Verdict::Unknown, feed.offset(), "custom layer", what);
+            }
+            protobuf::pass(feed, inner)?;
+        }
+    }
+    Ok(())
+}
