@@ -13,7 +13,10 @@ use crate::{
 pub(crate) fn is_read(name: &str) -> bool {
     let last = name.rsplit(['/', '!']).next().unwrap_or_default().to_lowercase();
     let ending = last.rsplit_once('.').map_or("", |(_, ending)| ending);
-    matches!(ending, "" | "yaml" | "yml" | "cfg" | "conf" | "ini" | "config" | "hocon" | "toml")
+    matches!(
+        ending,
+        "" | "yaml" | "yml" | "cfg" | "conf" | "ini" | "config" | "hocon" | "toml"
+    )
 }
 
 /// The targets of a configuration in JSON.
@@ -37,7 +40,9 @@ pub(crate) fn yaml(scan: &mut Scan<'_>, bytes: &[u8], is_yaml: bool) {
             // Handles and verbatim tags can spell what calls Python in any way.
             let spelt = match tag {
                 "%TAG" => text.trim_start().starts_with(tag) && !text.contains("tag:yaml.org,2002:\n"),
-                "!<" => text.contains("!<tag:yaml.org,2002:") && (text.contains('%') || text.contains("python")),
+                "!<" => {
+                    text.contains("!<tag:yaml.org,2002:") && (text.contains('%') || text.contains("python"))
+                }
                 tag => text.contains(tag),
             };
             if spelt {
@@ -61,7 +66,10 @@ pub(crate) fn yaml(scan: &mut Scan<'_>, bytes: &[u8], is_yaml: bool) {
             }
         }
         if let Some((key, value)) = text.split_once(':') {
-            let (key, value) = (key.trim().trim_start_matches("- "), value.trim().trim_matches(['"', '\'']));
+            let (key, value) = (
+                key.trim().trim_start_matches("- "),
+                value.trim().trim_matches(['"', '\'']),
+            );
             if key == "class_name" && keras::CODE.contains(&value) {
                 let what = format!("a `{value}` layer holds code that runs with the model");
                 scan.find(&rule::KERAS_CODE, Verdict::Malicious, at, value, what);

@@ -194,7 +194,14 @@ pub(crate) fn whole(scan: &mut Scan<'_>, view: View<'_>, name: &str) -> String {
     // the plain loader stops.)
     let other = !matches!(
         kind,
-        Kind::Pickle | Kind::Zip | Kind::Text | Kind::Json | Kind::Xml | Kind::Other | Kind::Empty | Kind::Msgpack
+        Kind::Pickle
+            | Kind::Zip
+            | Kind::Text
+            | Kind::Json
+            | Kind::Xml
+            | Kind::Other
+            | Kind::Empty
+            | Kind::Msgpack
     );
     if other && pickle::poses(scan, view) {
         let what = "`pickle.load` takes the same bytes for opcodes, and they run code".to_owned();

@@ -24,7 +24,10 @@ pub(crate) fn judge(scan: &mut Scan<'_>, json: &Json, last: &str) {
     let vocabulary = ["tokenizer.json", "vocab.json", "added_tokens.json", "merges.json"];
     if matches!(json, Json::Object(_)) && !vocabulary.contains(&last) {
         json.walk("", &mut |key, value| {
-            if let Some(text) = value.text().filter(|text| text.len() < TEXT && !key.contains("template")) {
+            if let Some(text) = value
+                .text()
+                .filter(|text| text.len() < TEXT && !key.contains("template"))
+            {
                 program::judge(scan, 0, key, text);
             }
         });
@@ -42,13 +45,21 @@ fn keys(scan: &mut Scan<'_>, json: &Json) {
             ask(scan, key, what.to_owned());
         }
         ("custom_pipelines", Json::Object(items)) if !items.is_empty() => {
-            ask(scan, key, "`custom_pipelines` names Python files of this folder".to_owned());
+            ask(
+                scan,
+                key,
+                "`custom_pipelines` names Python files of this folder".to_owned(),
+            );
         }
         ("trust_remote_code", Json::Bool(true)) => {
             ask(scan, key, "asks for remote code to be trusted".to_owned());
         }
         ("_class_name", Json::List(_)) => {
-            ask(scan, key, "names a pipeline in a Python file of this folder".to_owned());
+            ask(
+                scan,
+                key,
+                "names a pipeline in a Python file of this folder".to_owned(),
+            );
         }
         // PEFT imports the module by this name and takes the class out of it.
         ("parent_library", Json::Text(module)) => library(scan, module),
@@ -57,10 +68,20 @@ fn keys(scan: &mut Scan<'_>, json: &Json) {
 }
 
 fn library(scan: &mut Scan<'_>, module: &str) {
-    let known = ["transformers", "diffusers", "torch.nn", "timm", "sentence_transformers", "peft"];
-    let own = known
-        .iter()
-        .any(|known| module == *known || module.strip_prefix(known).is_some_and(|rest| rest.starts_with('.')));
+    let known = [
+        "transformers",
+        "diffusers",
+        "torch.nn",
+        "timm",
+        "sentence_transformers",
+        "peft",
+    ];
+    let own = known.iter().any(|known| {
+        module == *known
+            || module
+                .strip_prefix(known)
+                .is_some_and(|rest| rest.starts_with('.'))
+    });
     if own && !module.contains("__") {
         return;
     }
@@ -76,7 +97,10 @@ fn library(scan: &mut Scan<'_>, module: &str) {
 /// sentence-transformers: each module's class, by its dotted name.
 fn modules(scan: &mut Scan<'_>, json: &Json) {
     let Json::List(items) = json else { return };
-    for kind in items.iter().filter_map(|item| item.get("type").and_then(Json::text)) {
+    for kind in items
+        .iter()
+        .filter_map(|item| item.get("type").and_then(Json::text))
+    {
         if !kind.starts_with("sentence_transformers.") || kind.contains("__") {
             let (module, name) = kind.rsplit_once('.').unwrap_or(("", kind));
             let severity = match pickle::look_up(module, name) {
@@ -108,7 +132,9 @@ fn operators(scan: &mut Scan<'_>, json: &Json) {
 fn notebook(scan: &mut Scan<'_>, cells: &[Json]) {
     let holds = |source: &Json| match source {
         Json::Text(text) => !text.trim().is_empty(),
-        Json::List(lines) => lines.iter().any(|line| line.text().is_some_and(|line| !line.trim().is_empty())),
+        Json::List(lines) => lines
+            .iter()
+            .any(|line| line.text().is_some_and(|line| !line.trim().is_empty())),
         _ => true,
     };
     let code = cells.iter().filter(|cell| {
@@ -139,7 +165,10 @@ pub(crate) fn mlmodel(scan: &mut Scan<'_>, bytes: &[u8]) {
             scan.find(&rule::HYDRA_TARGET, severity, 0, &value, what);
         }
         if key == "code" && !matches!(value, "" | "null" | "~") {
-            let what = format!("puts the folder `{}` on Python's path", shown(value.as_bytes(), 100));
+            let what = format!(
+                "puts the folder `{}` on Python's path",
+                shown(value.as_bytes(), 100)
+            );
             ask(scan, "code", what);
         }
     }

@@ -34,14 +34,17 @@ pub(crate) fn named(view: View<'_>, name: &str) -> Option<&'static str> {
     }
     if let Some((_, shard)) = last.rsplit_once(".data-") {
         let mut parts = shard.split("-of-");
-        let numbers = (&mut parts).all(|part| part.len() == 5 && part.bytes().all(|byte| byte.is_ascii_digit()));
+        let numbers =
+            (&mut parts).all(|part| part.len() == 5 && part.bytes().all(|byte| byte.is_ascii_digit()));
         return (numbers && shard.len() == 14).then_some("tensorflow variables");
     }
     if last.contains(".tfevents.") || last.ends_with(".tfrecord") || last.ends_with(".tfrecords") {
         // Framed: a length, its checksum, the record, its checksum.
         let head = view.bytes(0, 8).unwrap_or_default();
         let length: [u8; 8] = head.try_into().ok()?;
-        let fits = u64::from_le_bytes(length).checked_add(16).is_some_and(|end| end <= view.size());
+        let fits = u64::from_le_bytes(length)
+            .checked_add(16)
+            .is_some_and(|end| end <= view.size());
         return fits.then_some("tensorflow records");
     }
     None
@@ -61,7 +64,13 @@ pub(crate) fn fingerprint(scan: &mut Scan<'_>, view: View<'_>) -> String {
     }
     if odd {
         let what = "is no fingerprint of a saved model".to_owned();
-        scan.find(&rule::PROTOBUF, Verdict::Unknown, feed.offset(), "fingerprint", what);
+        scan.find(
+            &rule::PROTOBUF,
+            Verdict::Unknown,
+            feed.offset(),
+            "fingerprint",
+            what,
+        );
     }
     "tensorflow fingerprint".to_owned()
 }
@@ -108,7 +117,11 @@ fn search(
                 found(scan, at + place as u64, word);
             }
         }
-        let step = if piece.len() < BUFFER { piece.len() } else { piece.len() - longest };
+        let step = if piece.len() < BUFFER {
+            piece.len()
+        } else {
+            piece.len() - longest
+        };
         at += step as u64;
     }
     Ok(())
@@ -125,7 +138,13 @@ pub(crate) fn coreml(scan: &mut Scan<'_>, view: View<'_>) -> String {
     "core ml".to_owned()
 }
 
-fn model(scan: &mut Scan<'_>, feed: &mut Feed<'_>, end: u64, depth: u32, kinds: &mut u32) -> Result<(), Stop> {
+fn model(
+    scan: &mut Scan<'_>,
+    feed: &mut Feed<'_>,
+    end: u64,
+    depth: u32,
+    kinds: &mut u32,
+) -> Result<(), Stop> {
     if depth > 8 {
         return Err(Stop::TooMuch);
     }
@@ -157,7 +176,13 @@ fn model(scan: &mut Scan<'_>, feed: &mut Feed<'_>, end: u64, depth: u32, kinds: 
     Ok(())
 }
 
-fn pipeline(scan: &mut Scan<'_>, feed: &mut Feed<'_>, end: u64, depth: u32, kinds: &mut u32) -> Result<(), Stop> {
+fn pipeline(
+    scan: &mut Scan<'_>,
+    feed: &mut Feed<'_>,
+    end: u64,
+    depth: u32,
+    kinds: &mut u32,
+) -> Result<(), Stop> {
     while let Some(field) = protobuf::next(feed, end)? {
         let Field::Bytes(number, to) = field else { continue };
         match number {
@@ -176,10 +201,18 @@ fn network(scan: &mut Scan<'_>, feed: &mut Feed<'_>, end: u64) -> Result<(), Sto
             continue;
         }
         while let Some(field) = protobuf::next(feed, to)? {
-            let Field::Bytes(number, inner) = field else { continue };
+            let Field::Bytes(number, inner) = field else {
+                continue;
+            };
             if number == 500 {
                 let what = "a layer is a class of the app that loads the model".to_owned();
-                scan.find(&rule::CUSTOM_OPERATOR, Verdict::Unknown, feed.offset(), "custom layer", what);
+                scan.find(
+                    &rule::CUSTOM_OPERATOR,
+                    Verdict::Unknown,
+                    feed.offset(),
+                    "custom layer",
+                    what,
+                );
             }
             protobuf::pass(feed, inner)?;
         }

@@ -155,7 +155,9 @@ pub(crate) fn file(scan: &mut Scan<'_>, bytes: &[u8], name: &str) -> String {
     json.walk("", &mut |key, value| {
         let text = match value {
             Json::Text(text)
-                if ["template", "prompt", "jinja", "chat"].iter().any(|word| key.contains(word)) =>
+                if ["template", "prompt", "jinja", "chat"]
+                    .iter()
+                    .any(|word| key.contains(word)) =>
             {
                 Some(text)
             }

@@ -101,7 +101,13 @@ fn extension(scan: &mut Scan<'_>, feed: &mut Feed<'_>, length: u64) -> Result<()
     let kind = feed.byte()?;
     if !matches!(kind, 1..=3 | 0xff) {
         let what = format!("holds a value of the private kind {kind}, which only its maker's code reads");
-        scan.find(&rule::CUSTOM_OPERATOR, Verdict::Unknown, at, &kind.to_string(), what);
+        scan.find(
+            &rule::CUSTOM_OPERATOR,
+            Verdict::Unknown,
+            at,
+            &kind.to_string(),
+            what,
+        );
     }
     feed.skip(length)
 }

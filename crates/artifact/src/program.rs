@@ -8,9 +8,9 @@ use crate::{
 
 /// Endings of files that something runs.
 const ENDINGS: &[&str] = &[
-    "py", "pyw", "pyc", "pyo", "pyd", "sh", "bash", "zsh", "fish", "ps1", "psm1", "bat", "cmd", "vbs", "wsf", "hta",
-    "js", "mjs", "cjs", "ts", "lua", "rb", "pl", "php", "r", "jl", "command", "desktop", "scpt", "so", "dll", "dylib",
-    "exe", "com", "msi", "apk", "class", "wasm", "lnk", "scr",
+    "py", "pyw", "pyc", "pyo", "pyd", "sh", "bash", "zsh", "fish", "ps1", "psm1", "bat", "cmd", "vbs", "wsf",
+    "hta", "js", "mjs", "cjs", "ts", "lua", "rb", "pl", "php", "r", "jl", "command", "desktop", "scpt", "so",
+    "dll", "dylib", "exe", "com", "msi", "apk", "class", "wasm", "lnk", "scr",
 ];
 
 /// What only programs hold, without spaces and in lower case.
@@ -56,14 +56,21 @@ pub(crate) fn begins(head: &[u8]) -> Option<(&'static str, Verdict)> {
         return Some(("the EICAR test file", Verdict::Malicious));
     }
     let shebang = trimmed.starts_with(b"#!")
-        && matches!(trimmed.get(2..).and_then(|rest| rest.trim_ascii_start().first()), Some(b'/'));
+        && matches!(
+            trimmed.get(2..).and_then(|rest| rest.trim_ascii_start().first()),
+            Some(b'/')
+        );
     let php = trimmed.starts_with(b"<?php");
     (shebang || php).then_some(("a script", Verdict::Unknown))
 }
 
 /// What in this text is program text, if anything is.
 pub(crate) fn within(text: &str) -> Option<&'static str> {
-    if text.len() < 6 || !text.bytes().any(|byte| matches!(byte, b'(' | b'_' | b'|' | b'/' | b'-')) {
+    if text.len() < 6
+        || !text
+            .bytes()
+            .any(|byte| matches!(byte, b'(' | b'_' | b'|' | b'/' | b'-'))
+    {
         return None;
     }
     let squeezed: String = text
@@ -72,7 +79,9 @@ pub(crate) fn within(text: &str) -> Option<&'static str> {
         .flat_map(char::to_lowercase)
         .collect();
     let piped = ["curl", "wget"].iter().any(|word| squeezed.contains(word))
-        && ["|sh", "|bash", "|python", "|sudo"].iter().any(|word| squeezed.contains(word));
+        && ["|sh", "|bash", "|python", "|sudo"]
+            .iter()
+            .any(|word| squeezed.contains(word));
     if piped {
         return Some("| sh");
     }
@@ -83,7 +92,10 @@ pub(crate) fn within(text: &str) -> Option<&'static str> {
 pub(crate) fn judge(scan: &mut Scan<'_>, at: u64, key: &str, text: &str) {
     if let Some(word) = within(text) {
         let key = shown(key.as_bytes(), 100);
-        let what = format!("`{key}` holds program text: `{}` ({word})", shown(text.trim().as_bytes(), 100));
+        let what = format!(
+            "`{key}` holds program text: `{}` ({word})",
+            shown(text.trim().as_bytes(), 100)
+        );
         scan.find(&rule::CONFIG_CODE, Verdict::Suspicious, at, &key, what);
     }
 }
@@ -102,7 +114,13 @@ mod tests {
         ] {
             assert!(within(text).is_some(), "{text}");
         }
-        for text in ["gelu", "a curl of hair", "model-00001-of-00002.safetensors", "evaluate(x)", "os.system"] {
+        for text in [
+            "gelu",
+            "a curl of hair",
+            "model-00001-of-00002.safetensors",
+            "evaluate(x)",
+            "os.system",
+        ] {
             assert_eq!(within(text), None, "{text}");
         }
     }

@@ -22,10 +22,21 @@ pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) {
             };
             let quote = value.chars().next().filter(|letter| matches!(letter, '"' | '\''));
             let Some(quote) = quote else { continue };
-            let name = value.get(1..).unwrap_or_default().split(quote).next().unwrap_or_default();
+            let name = value
+                .get(1..)
+                .unwrap_or_default()
+                .split(quote)
+                .next()
+                .unwrap_or_default();
             if name.contains('\\') {
                 let what = "spells an operator by number".to_owned();
-                scan.find(&rule::TF_OPERATOR, Verdict::Suspicious, at as u64, "escapes", what);
+                scan.find(
+                    &rule::TF_OPERATOR,
+                    Verdict::Suspicious,
+                    at as u64,
+                    "escapes",
+                    what,
+                );
             }
             if key == "op" {
                 tensorflow::judge(scan, at as u64, name);

@@ -51,7 +51,13 @@ pub(crate) fn judge(scan: &mut Scan<'_>, subject: &str, text: &str) -> String {
 fn words(scan: &mut Scan<'_>, subject: &str, text: &str) {
     let lower = text.to_lowercase();
     let mut odd = |at: usize, what: &str| {
-        scan.find(&rule::TEMPLATE_ODD, Verdict::Suspicious, at as u64, subject, what.to_owned());
+        scan.find(
+            &rule::TEMPLATE_ODD,
+            Verdict::Suspicious,
+            at as u64,
+            subject,
+            what.to_owned(),
+        );
     };
     if let Some(at) = lower.find("<script") {
         odd(at, "puts a script into conversations");
@@ -62,7 +68,10 @@ fn words(scan: &mut Scan<'_>, subject: &str, text: &str) {
             && let Some(word) = asks_for(first)
         {
             let word = shown(word.as_bytes(), 60);
-            odd(at, &format!("says something else where a conversation mentions `{word}`"));
+            odd(
+                at,
+                &format!("says something else where a conversation mentions `{word}`"),
+            );
         }
     }
 }
@@ -75,9 +84,14 @@ fn asks_for(condition: &str) -> Option<&str> {
         let after = rest.get(at + 1..)?;
         let end = after.find(quote)?;
         let (literal, tail) = (after.get(..end)?, after.get(end + 1..)?);
-        let next = tail.trim_start().strip_prefix("not ").unwrap_or(tail.trim_start());
+        let next = tail
+            .trim_start()
+            .strip_prefix("not ")
+            .unwrap_or(tail.trim_start());
         let plain = literal.trim().len() >= 4
-            && literal.chars().all(|letter| letter.is_ascii_alphabetic() || matches!(letter, ' ' | '.' | '-'));
+            && literal
+                .chars()
+                .all(|letter| letter.is_ascii_alphabetic() || matches!(letter, ' ' | '.' | '-'));
         let about = next.strip_prefix("in ").is_some_and(|haystack| {
             let haystack = haystack.split([')', '%']).next().unwrap_or_default();
             haystack.contains("content") && !haystack.trim_start().starts_with('[')

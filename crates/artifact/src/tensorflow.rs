@@ -114,7 +114,13 @@ pub(crate) fn graph(scan: &mut Scan<'_>, view: View<'_>) -> String {
             return "onnx tensor".to_owned();
         }
         for finding in found {
-            scan.find(finding.rule, finding.severity, finding.place.offset, &finding.subject, finding.what);
+            scan.find(
+                finding.rule,
+                finding.severity,
+                finding.place.offset,
+                &finding.subject,
+                finding.what,
+            );
         }
     }
     "tensorflow graph".to_owned()
@@ -181,11 +187,20 @@ pub(crate) fn judge(scan: &mut Scan<'_>, at: u64, operator: &str) {
     } else if FILES.contains(&operator.strip_prefix("Experimental").unwrap_or(operator)) {
         let what = format!("`{operator}` reads or writes files while the graph runs");
         scan.find(&rule::TF_OPERATOR, Verdict::Malicious, at, operator, what);
-    } else if ["Shell", "Subprocess", "SystemC", "ExecuteOp", "PyFunc", "PyCall", "LoadLibrary"]
-        .iter()
-        .any(|word| operator.contains(word))
+    } else if [
+        "Shell",
+        "Subprocess",
+        "SystemC",
+        "ExecuteOp",
+        "PyFunc",
+        "PyCall",
+        "LoadLibrary",
+    ]
+    .iter()
+    .any(|word| operator.contains(word))
     {
-        let what = format!("`{operator}` is no operator of TensorFlow's, and is named like one that runs programs");
+        let what =
+            format!("`{operator}` is no operator of TensorFlow's, and is named like one that runs programs");
         scan.find(&rule::TF_OPERATOR, Verdict::Suspicious, at, operator, what);
     }
 }

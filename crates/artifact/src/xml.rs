@@ -52,7 +52,9 @@ pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) -> String {
             "Runtime.getRuntime",
         ];
         let foreign = name.ends_with("Extension")
-            && (["script", "java", "eval(", "exec(", "system("].iter().any(|word| tag.contains(word))
+            && (["script", "java", "eval(", "exec(", "system("]
+                .iter()
+                .any(|word| tag.contains(word))
                 || program::within(tag).is_some());
         if reaches.iter().any(|word| tag.contains(word))
             || name.ends_with(":include")

@@ -683,7 +683,7 @@ pub(crate) struct Search {
     /// Ruled so: allow, ask, deny
     #[arg(long)]
     pub(crate) ruling: Option<String>,
-    /// Of this kind: ruling, closing, rejection, rejection_summary, operation, tombstone, lifecycle
+    /// Of this kind: ruling, closing, rejection, rejection_summary, operation, tombstone, lifecycle, scan
     #[arg(long)]
     pub(crate) kind: Option<String>,
     /// Refused with this code

@@ -276,9 +276,15 @@ fn one(path: &Path, hash: bool, bar: &ProgressBar) -> One {
     bar.inc(open.size.saturating_sub(open.furthest.get()));
     let stamp = Stamp::of(&before);
     let same = open.file.metadata().is_ok_and(|after| Stamp::of(&after) == stamp);
-    if !same {
-        let changed = Report::unjudged(&name, false, "changed while it was read");
-        report.findings.extend(changed.findings);
+    if !same || (hash && digest.is_none()) {
+        let why = if same {
+            "was not read to its end again for its digest"
+        } else {
+            "changed while it was read"
+        };
+        report
+            .findings
+            .extend(Report::unjudged(&name, same && stopped(), why).findings);
         report.judge();
     }
     let whole = same && !(hash && digest.is_none());
