@@ -155,7 +155,8 @@ pub(crate) fn mlmodel(scan: &mut Scan<'_>, bytes: &[u8]) {
             continue;
         };
         let (key, value) = (key.trim(), value.trim().trim_matches(['"', '\'']));
-        if key == "loader_module" && !(value.starts_with("mlflow.") && !value.contains("__")) {
+        let own = value.starts_with("mlflow.") && !value.contains("__");
+        if key == "loader_module" && !own {
             let severity = match pickle::look_up(value, "x") {
                 Use::Unlisted(severity) => severity,
                 _ => Verdict::Unknown,

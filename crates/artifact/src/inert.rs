@@ -34,8 +34,7 @@ pub(crate) fn named(view: View<'_>, name: &str) -> Option<&'static str> {
     }
     if let Some((_, shard)) = last.rsplit_once(".data-") {
         let mut parts = shard.split("-of-");
-        let numbers =
-            (&mut parts).all(|part| part.len() == 5 && part.bytes().all(|byte| byte.is_ascii_digit()));
+        let numbers = parts.all(|part| part.len() == 5 && part.bytes().all(|byte| byte.is_ascii_digit()));
         return (numbers && shard.len() == 14).then_some("tensorflow variables");
     }
     if last.contains(".tfevents.") || last.ends_with(".tfrecord") || last.ends_with(".tfrecords") {

@@ -57,7 +57,7 @@ fn value(scan: &mut Scan<'_>, view: View<'_>, feed: &mut Feed<'_>, depth: u32) -
         0x80..=0x8f => (u64::from(first & 15) * 2, 0),
         0x90..=0x9f => (u64::from(first & 15), 0),
         0xa0..=0xbf => (0, u64::from(first & 31)),
-        0xc4 | 0xc5 | 0xc6 => return binary(scan, view, feed, first - 0xc4),
+        0xc4..=0xc6 => return binary(scan, view, feed, first - 0xc4),
         0xc7..=0xc9 => {
             let length = wide(feed, 1 << (first - 0xc7))?;
             return extension(scan, feed, length);

@@ -66,7 +66,7 @@ pub(super) async fn note(global: &Global, out: Output, noted: &Noted<'_>) -> Res
 /// The worst first, so that what matters is in the first record.
 fn parts(noted: &Noted<'_>) -> Vec<Vec<Scanned>> {
     let mut order: Vec<_> = noted.reports.iter().zip(noted.digests).collect();
-    order.sort_by(|(one, _), (other, _)| other.verdict.cmp(&one.verdict));
+    order.sort_by_key(|(report, _)| std::cmp::Reverse(report.verdict));
     let mut parts: Vec<Vec<Scanned>> = vec![Vec::new()];
     let mut bytes = 0;
     for (report, digest) in order {
