@@ -4,17 +4,23 @@
 //! Rows are read forward and once; what is kept of them are numbers, within counted bounds. Each suspect row has a
 //! p-value and a reason. Statistics can't prove malice: what is found here is at most suspicious.
 
+mod arrow;
 mod clusters;
+mod encoded;
+mod flat;
 mod gather;
 mod groups;
 mod image;
 mod judge;
 mod labels;
 mod learner;
+mod parquet;
 mod read;
 mod schema;
+mod snappy;
 mod statistics;
 mod text;
+mod thrift;
 mod triggers;
 mod vectors;
 

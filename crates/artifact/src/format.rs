@@ -87,7 +87,6 @@ fn sniff(head: &[u8], name: &str) -> Kind {
         [0x89, b'H', b'D', b'F', b'\r', b'\n', 0x1a, b'\n', ..] => return Kind::Hdf5,
         [b'7', b'z', 0xbc, 0xaf, ..] => return Kind::Closed("7z"),
         [b'R', b'a', b'r', b'!', ..] => return Kind::Closed("rar"),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => return Kind::Closed("zstd"),
         [b'Z', b'F', b'0', b'x', ..] => return Kind::ZFile,
         [0x7f, b'E', b'L', b'F', ..] | [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] => {
             return Kind::Program("native library");

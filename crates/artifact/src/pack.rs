@@ -1,4 +1,4 @@
-//! Packed streams: gzip, zlib, bzip2, xz, lzma, lz4. Unpacked as they are read, within the scan's limit.
+//! Packed streams: gzip, zlib, bzip2, xz, lzma, lz4, zstd. Unpacked as they are read, within the scan's limit.
 
 use std::io::{self, Read};
 
@@ -26,6 +26,8 @@ pub(crate) enum Packing {
     Lzma,
     /// LZ4 frames.
     Lz4,
+    /// Zstandard.
+    Zstd,
 }
 
 impl Packing {
@@ -38,6 +40,7 @@ impl Packing {
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
             [0x5d, 0, 0, ..] => Self::Lzma,
             [0x04, 0x22, 0x4d, 0x18, ..] => Self::Lz4,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
             [0x78, second, ..] if (0x7800 | u16::from(*second)) % 31 == 0 && second & 0x20 == 0 => Self::Zlib,
             _ => return None,
         })
@@ -53,6 +56,7 @@ impl Packing {
             Self::Xz => "xz",
             Self::Lzma => "lzma",
             Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
         }
     }
 
@@ -70,6 +74,10 @@ impl Packing {
                 None,
             )?),
             Self::Lz4 => Box::new(lz4_flex::frame::FrameDecoder::new(inner)),
+            Self::Zstd => Box::new(
+                ruzstd::decoding::StreamingDecoder::new(inner)
+                    .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?,
+            ),
         })
     }
 }

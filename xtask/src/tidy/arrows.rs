@@ -28,6 +28,8 @@ const CORE_MAY_LINK: &[&str] = &[
     "miette",
     // Automata only: linear in the text, whatever the pattern.
     "regex-automata",
+    // zstd, of Parquet's pages and of packed models.
+    "ruzstd",
     // Certificates as bytes and paths over them, at a time that is given.
     "rustls-pki-types",
     "rustls-webpki",

@@ -4,6 +4,7 @@ use std::io;
 
 use serde_json::Value;
 
+use super::{arrow, parquet};
 use crate::source::Source;
 
 /// Bytes of one row.
@@ -146,6 +147,12 @@ pub(crate) fn rows(
     let result = if head.starts_with(b"\x93NUMPY") {
         read.format = "npy";
         array(source, &mut read, each)
+    } else if head.starts_with(b"PAR1") {
+        read.format = "parquet";
+        parquet::rows(source, &mut read, each)
+    } else if arrow::is_one(&head) {
+        read.format = "arrow";
+        arrow::rows(source, &mut read, each)
     } else if head.contains(&0) {
         read.format = "unrecognised";
         Err(Stop::Unknown)

@@ -233,16 +233,18 @@ fn judged(set: &Set, scan: &ScanData, chosen: &Chosen, out: Output) -> Result<Ou
             outcome
         }
     };
-    outcome.map_err(|wrong| {
-        let message = match wrong {
-            Wrong::NoColumn(name) => format!("there is no column `{}`", shown(name.as_bytes(), 200)),
-            Wrong::Beside(what) => format!(
-                "the {what} are no array of numbers (.npy, C order) with a row for each row of the data"
-            ),
-            Wrong::Canary => "a canary is too short to be told from ordinary text".to_owned(),
-        };
-        Failure::new(Exit::Usage, message)
-    })
+    outcome.map_err(wrong)
+}
+
+fn wrong(wrong: Wrong) -> Failure {
+    let message = match wrong {
+        Wrong::NoColumn(name) => format!("there is no column `{}`", shown(name.as_bytes(), 200)),
+        Wrong::Beside(what) => {
+            format!("the {what} are no array of numbers (.npy, C order) with a row for each row of the data")
+        }
+        Wrong::Canary => "a canary is too short to be told from ordinary text".to_owned(),
+    };
+    Failure::new(Exit::Usage, message)
 }
 
 /// Writes the data without its suspect rows: bytes of the rows that are left are copied as they are.
