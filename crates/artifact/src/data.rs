@@ -6,6 +6,7 @@
 
 mod arrow;
 mod clusters;
+mod drift;
 mod encoded;
 mod flat;
 mod gather;
@@ -425,6 +426,10 @@ fn against(name: &str, older: &dyn Source, got: &Gathered, chosen: &Chosen, note
         };
         found.extend(schema::drift(column, new, old));
     }
+    let same = got.numbered() == old.numbered();
+    found.extend(same.then(|| drift::numbers(&got.numbers, &old.numbers)).flatten());
+    found.extend(drift::words(&got.texts, &old.texts));
+    together(&found, notes);
     let tests = found.len().max(1) as f64;
     for drift in &found {
         let tested = drift.ks_p.is_none_or(|p| p * tests < 0.01);
@@ -446,4 +451,33 @@ fn against(name: &str, older: &dyn Source, got: &Gathered, chosen: &Chosen, note
         }
     }
     found
+}
+
+/// Whole rows that are no longer of one kind with the older ones: far beyond what shuffling gives, so that a large set is
+/// not suspected for what nobody would notice.
+fn together(found: &[Drift], notes: &mut Notes) {
+    for drift in found {
+        let (Some(mmd), Some(usual), Some(p)) = (drift.mmd, drift.mmd_usual, drift.mmd_p) else {
+            continue;
+        };
+        if p > 0.01 || mmd < 4.0 * usual {
+            continue;
+        }
+        let whose = if drift.column == drift::ALL_WORDS {
+            "the words of the texts"
+        } else {
+            "the numbers, taken together,"
+        };
+        let what = format!(
+            "{whose} are no longer distributed as before: MMD {mmd:.4}, {usual:.4} between shuffled rows, p {p:.3}"
+        );
+        notes.add(
+            &rule::DATA_DRIFT,
+            Verdict::Suspicious,
+            None,
+            &drift.column,
+            what,
+            1,
+        );
+    }
 }

@@ -130,6 +130,36 @@ fn triggers_in_texts_are_found_by_word_phrase_and_character() {
 }
 
 #[test]
+fn texts_that_changed_are_told_from_texts_that_only_were_drawn_again() {
+    let drift = |new: &str, old: &str| {
+        let (new, old) = (new.as_bytes().to_vec(), old.as_bytes().to_vec());
+        let beside = Beside {
+            older: Some(("old.jsonl", &old)),
+            ..Beside::default()
+        };
+        let outcome = table("new.jsonl", &new, beside, &Chosen::default()).unwrap();
+        let found = |one: &&bartizan_artifact::Finding| one.rule.id == "data/drift";
+        outcome
+            .report
+            .findings
+            .iter()
+            .find(found)
+            .map(|one| one.subject.clone())
+    };
+    let (old, _) = reviews(1_200, 0, "");
+    let again: String = old.lines().rev().map(|line| format!("{line}\n")).collect();
+    assert_eq!(drift(&again, &old), None);
+    let (half, rest) = old.split_at(old.len() / 2);
+    let half = format!("{}\n", half.trim_end_matches(|letter| letter != '\n').trim_end());
+    assert_eq!(drift(&half, rest.split_once('\n').unwrap().1), None);
+    let other = old
+        .replace("the film", "the invoice")
+        .replace("the plot", "our account")
+        .replace("seems", "requires");
+    assert_eq!(drift(&other, &old).as_deref(), Some("(words of texts)"));
+}
+
+#[test]
 fn rows_with_a_mark_are_found_though_each_agrees_with_the_others() {
     let mut lines: Vec<String> = clouds(600, 0).lines().map(str::to_owned).collect();
     for row in (0..60).step_by(2) {
@@ -145,6 +175,65 @@ fn rows_with_a_mark_are_found_though_each_agrees_with_the_others() {
         "{rows:?} {:?}",
         outcome.report.findings
     );
+}
+
+#[test]
+fn marks_far_out_of_range_hide_nothing() {
+    for (mark, count) in [("9999", 60), ("1000000000", 60), ("-5000", 24)] {
+        let mut lines: Vec<String> = clouds(600, 0).lines().map(str::to_owned).collect();
+        for row in (0..count).step_by(2) {
+            let mut cells: Vec<&str> = lines[row + 1].split(',').collect();
+            (cells[3], cells[7], cells[12]) = (mark, mark, "1");
+            lines[row + 1] = cells.join(",");
+        }
+        let outcome = judged("marked.csv", &lines.join("\n"));
+        let rows: std::collections::BTreeSet<u64> =
+            outcome.suspects.iter().map(|suspect| suspect.row).collect();
+        let hit = rows
+            .iter()
+            .filter(|row| **row < count as u64 && **row % 2 == 0)
+            .count();
+        assert!(
+            hit * 20 >= count / 2 * 19,
+            "{mark}: {hit} of {}, {rows:?}",
+            count / 2
+        );
+        assert!(rows.len() <= hit + 8, "{mark}: {rows:?}");
+    }
+}
+
+/// Honest data is suspected about as often as is stated: labels of 1 % at most by the estimate of noise, everything that
+/// is a backdoor never in a dozen draws (one in a million is what a group has to stand against).
+#[test]
+fn honest_data_is_suspected_as_seldom_as_stated() {
+    let (mut rows, mut labels) = (0, 0);
+    for seed in 0..12 {
+        let mut draw = Draw(seed * 977 + 1);
+        let mut out = (0..8).map(|place| format!("f{place},")).collect::<String>() + "label\n";
+        for row in 0..500 {
+            for _ in 0..8 {
+                let noise = (0..4).map(|_| draw.next() % 100).sum::<usize>();
+                out += &format!("{},", noise + (row % 3) * 110);
+            }
+            out += &format!("{}\n", ["a", "b", "c"][row % 3]);
+        }
+        let outcome = judged("honest.csv", &out);
+        rows += 500;
+        labels += found(&outcome, "data/label").len();
+        for rule in ["data/trigger-mark", "data/signature", "data/flood"] {
+            assert!(
+                found(&outcome, rule).is_empty(),
+                "{seed}: {rule} {:?}",
+                outcome.report.findings
+            );
+        }
+    }
+    assert!(labels * 100 <= rows, "{labels} of {rows} honest labels");
+    for seed in 0..6 {
+        let (text, _) = reviews(900 + seed * 50, 0, "");
+        let outcome = judged("honest.jsonl", &text);
+        assert!(found(&outcome, "data/trigger-text").is_empty(), "{seed}");
+    }
 }
 
 #[test]

@@ -139,6 +139,14 @@ pub(crate) struct Gatherer<'c> {
     pub(crate) wrong: Option<Wrong>,
 }
 
+impl Gathered {
+    /// Names of the columns whose numbers are kept.
+    pub(crate) fn numbered(&self) -> Vec<&String> {
+        let names = self.roles.numbers.iter().map(|place| self.names.get(*place));
+        names.flatten().collect()
+    }
+}
+
 impl<'c> Gatherer<'c> {
     pub(crate) fn new(chosen: &'c Chosen) -> Self {
         let canaries = Canaries::new(chosen.canaries.iter().map(String::as_str));

@@ -166,9 +166,14 @@ fn by_vectors(vectors: &Matrix, got: &Gathered, judge_labels: bool, judged: &mut
         .labels
         .get(..vectors.rows().min(got.labels.len()))
         .unwrap_or(&[]);
-    let plain = vectors.clone().narrowed();
+    let tamed = if got.texts.rows() == 0 {
+        vectors.tamed()
+    } else {
+        vectors.clone()
+    };
+    let scaled = tamed.standardised().narrowed();
+    let plain = tamed.narrowed();
     let near_plain = Neighbours::of(&plain);
-    let scaled = vectors.standardised().narrowed();
     let near_scaled = Neighbours::of(&scaled);
     let better = near_scaled.agreement(labels, classes) > near_plain.agreement(labels, classes) + 0.002;
     let (metric, near) = if better {

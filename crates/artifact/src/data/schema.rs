@@ -244,6 +244,15 @@ pub struct Drift {
     /// The p-value of a Kolmogorov-Smirnov test, for numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ks_p: Option<f64>,
+    /// The maximum mean discrepancy of whole rows, where the column stands for all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mmd: Option<f64>,
+    /// What it is between shuffled rows, on average.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mmd_usual: Option<f64>,
+    /// How often shuffled rows are as far apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mmd_p: Option<f64>,
 }
 
 /// Compares a column with its older self; `None` where there is nothing to compare.
@@ -259,6 +268,9 @@ pub(crate) fn drift(name: &str, new: &Tally, old: &Tally) -> Option<Drift> {
             column: name.to_owned(),
             psi: psi(&pairs),
             ks_p: None,
+            mmd: None,
+            mmd_usual: None,
+            mmd_p: None,
         });
     }
     if new.sample.len() < 20 || old.sample.len() < 20 {
@@ -293,6 +305,9 @@ pub(crate) fn drift(name: &str, new: &Tally, old: &Tally) -> Option<Drift> {
         column: name.to_owned(),
         psi: psi(&pairs),
         ks_p: Some(ks_chance(distance, n, m)),
+        mmd: None,
+        mmd_usual: None,
+        mmd_p: None,
     })
 }
 

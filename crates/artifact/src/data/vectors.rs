@@ -124,6 +124,36 @@ impl Matrix {
         }
     }
 
+    /// The same with what lies far out of a column's range drawn in to its edge: a mark of a million would else be all that
+    /// any distance sees, and every neighbour of a marked row another one.
+    pub(crate) fn tamed(&self) -> Self {
+        const SAMPLE: usize = 4_000;
+        let step = self.rows().div_ceil(SAMPLE).max(1);
+        let edges: Vec<(f32, f32)> = (0..self.width)
+            .map(|column| {
+                let every = self.iter().step_by(step);
+                let mut values: Vec<f32> = every.filter_map(|row| row.get(column).copied()).collect();
+                values.sort_by(f32::total_cmp);
+                let (low, high) = (at(&values, values.len() / 10), at(&values, values.len() * 9 / 10));
+                let room = (high - low) / 2.0;
+                // A column that nearly always has one value is known by the others.
+                if room > 0.0 && room.is_finite() {
+                    (low - room, high + room)
+                } else {
+                    (f32::MIN, f32::MAX)
+                }
+            })
+            .collect();
+        let drawn = self.iter().flat_map(|row| {
+            let pairs = row.iter().zip(&edges);
+            pairs.map(|(value, (low, high))| value.clamp(*low, *high))
+        });
+        Self {
+            width: self.width,
+            values: drawn.collect(),
+        }
+    }
+
     /// Wide rows as narrower ones with nearly the same distances.
     pub(crate) fn narrowed(self) -> Self {
         if self.width <= WIDE {

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 /// `scan data`.
 #[derive(Debug, Args)]
 pub(crate) struct ScanData {
-    /// CSV, TSV, JSON lines, JSON, text, numpy; or a folder of such files, or of pictures or texts in a folder for each class
+    /// CSV, TSV, JSON lines, JSON, Parquet, Arrow, text, numpy; or a folder of such files, or of pictures or texts in a folder for each class
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// The column of labels; otherwise found by its name and values
