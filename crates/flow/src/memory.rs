@@ -17,9 +17,10 @@ use crate::{
     amount::Amount,
     assess::Assessment,
     canon::{self, Canonical, Kind},
-    label::{Capacity, Label, Readers, Writers},
+    label::{self, Capacity, Label, Readers, Writers},
     manifest::{Class, Manifest},
     named::Named,
+    pointed::{Pointed, Pointing},
     prompt::{self, Prompt},
     when::{self, When},
     words,
@@ -74,6 +75,7 @@ pub struct Memory {
     pub(crate) numbers: VecDeque<Amount>,
     extremes: BTreeMap<(Box<str>, bool), Box<str>>,
     pub(crate) named: Named,
+    pub(crate) pointed: Pointed,
     tenants: BTreeSet<Box<str>>,
     readers: Readers,
     writers: Writers,
@@ -85,6 +87,8 @@ pub struct Memory {
     owner: Option<Box<str>>,
     /// A trusted result told what its records' ids are.
     pub(crate) ids: bool,
+    /// A directory told whom there is.
+    pub(crate) names: bool,
 }
 
 impl Default for Memory {
@@ -100,6 +104,7 @@ impl Default for Memory {
             numbers: VecDeque::new(),
             extremes: BTreeMap::new(),
             named: Named::default(),
+            pointed: Pointed::default(),
             tenants: BTreeSet::new(),
             readers: Readers::Everyone,
             writers: Writers::USER,
@@ -110,6 +115,7 @@ impl Default for Memory {
             bytes: 0,
             owner: None,
             ids: false,
+            names: false,
         }
     }
 }
@@ -136,6 +142,12 @@ impl Memory {
     /// Text that the authenticated human typed.
     pub fn prompt(&mut self, text: &str) {
         self.prompt.add(text);
+    }
+
+    /// Whoever keeps this memory can't tell what its reads look for: anything that is read may be what the human means,
+    /// so she is asked where she would be spared.
+    pub const fn anywhere(&mut self) {
+        self.pointed.anywhere();
     }
 
     /// What time the shell says it is, as a date, for `today` and `tomorrow`.
@@ -202,7 +214,7 @@ impl Memory {
     /// Bytes this memory accounts for.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes + self.named.bytes() + self.prompt.raw.len() * 2
+        self.bytes + self.named.bytes() + self.pointed.bytes() + self.prompt.raw.len() * 2
     }
     /// Bytes read so far.
     #[must_use]
@@ -257,6 +269,15 @@ impl Memory {
             let at = call.worst(Role::Selector).max(call.worst(Role::Target));
             at == Source::Prompt
         });
+        // What was looked for is not known where the call is not.
+        let pointing = call.map_or(Pointing::Place, |call| call.pointing);
+        self.pointed.begin(pointing);
+        // What is looked for by its kind alone tells addresses in its fields, where it has any.
+        let told = if pointing == Pointing::Kind {
+            shapes(manifest, &leaves)
+        } else {
+            BTreeSet::new()
+        };
         let mut record: BTreeMap<Vec<&str>, Vec<When>> = BTreeMap::new();
         if !leaves.whole {
             self.taint(Writers::UNKNOWN);
@@ -274,6 +295,18 @@ impl Memory {
             self.read = self.read.saturating_add(text.len());
             if class == Class::Member && looked_for {
                 self.named.links(text);
+            }
+            let theirs = matches!(class, Class::Member | Class::FreeText | Class::Secret);
+            if theirs && pointing != Pointing::Away {
+                self.pointed.text(text, &told);
+                // `{"ann@x.example": "may read"}`: what a map is keyed by is said as well.
+                if let Some(key) = path.last() {
+                    self.pointed.text(key, &told);
+                }
+            }
+            // Whoever may pick a name may say something with it.
+            if class == Class::Directory && !label::name(text) {
+                self.taint(Writers::UNKNOWN);
             }
             if let Some(when) = self.leaf(class, path, text, &echoes, &readers) {
                 let parent = path.split_last().map_or(Vec::new(), |(_, rest)| rest.to_vec());
@@ -317,6 +350,7 @@ impl Memory {
             }
         };
         self.vouch(text, source, echoes, readers);
+        self.names |= class == Class::Directory;
         self.ids |= class == Class::Trusted
             && path
                 .last()
@@ -385,6 +419,19 @@ impl Memory {
                 }
             }
         }
+    }
+
+    /// The human says which by the most or least of something and by nothing else, and lists tell which one that is.
+    pub(crate) fn picks(&self) -> bool {
+        self.named.none()
+            && words::EXTREMES.iter().any(|(said, most, fields)| {
+                said.iter().any(|word| self.prompt.holds(word))
+                    && fields.iter().any(|field| {
+                        self.extremes
+                            .get(&((*field).into(), *most))
+                            .is_some_and(|id| !id.is_empty())
+                    })
+            })
     }
 
     /// The human asked for the most or least of something, and this id is the record that is.
@@ -638,6 +685,15 @@ fn spelling_of(raw: &str, folded: &str) -> Option<String> {
         let bare = prompt::trim(&joined);
         (canon::fold(bare).as_deref() == Ok(folded)).then(|| bare.to_owned())
     })
+}
+
+/// The types of address that outsiders' fields of this answer hold.
+fn shapes(manifest: &Manifest, leaves: &Leaves<'_>) -> BTreeSet<u8> {
+    let told = leaves.out.iter().filter_map(|(path, leaf)| match leaf {
+        Leaf::Text(text) if manifest.class(path) == Class::Structured => canon::canonical(text).ok(),
+        _ => None,
+    });
+    told.filter_map(|value| prompt::shape(&value.key)).collect()
 }
 
 pub(crate) fn moment(when: &When) -> Option<i64> {

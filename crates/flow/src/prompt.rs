@@ -142,6 +142,20 @@ impl Prompt {
         shape(key).is_some_and(|letter| self.aims.contains(&letter))
     }
 
+    /// Does the human write out an address of this one's host?
+    pub(crate) fn same_host(&self, key: &str) -> bool {
+        let host = |key: &str| {
+            let rest = key.strip_prefix("u:")?;
+            let rest = rest.split_once("://").map_or(rest, |(_, rest)| rest);
+            rest.split(['/', '?', '#']).next().map(str::to_owned)
+        };
+        host(key).is_some_and(|host_of_key| {
+            self.keys
+                .keys()
+                .any(|known| host(known).as_ref() == Some(&host_of_key))
+        })
+    }
+
     /// A short number is an id only after a word that says so, or in quotes: `1.` may be a list's first entry.
     fn marks(&mut self, words: &[&str], bare: &[&str]) {
         const MARKS: [&str; 9] = ["id", "ids", "number", "no", "nr", "issue", "pr", "pull", "ticket"];
@@ -198,7 +212,7 @@ impl Prompt {
 
 /// The type of an address or account by its key. What looks like an account number and fails the check of one (not all
 /// the world's have one) is of their type, since what follows from it only tightens.
-fn shape(key: &str) -> Option<u8> {
+pub(crate) fn shape(key: &str) -> Option<u8> {
     let (letter, rest) = (key.as_bytes().first().copied()?, key.get(2..)?);
     let digits = rest.bytes().filter(u8::is_ascii_digit).count();
     let account = rest.len() >= 12 && digits >= 8 && rest.bytes().all(|b| b.is_ascii_alphanumeric());

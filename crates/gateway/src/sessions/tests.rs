@@ -73,6 +73,7 @@ fn proposed(id: &str, name: &str, arguments: &Value, crosses: bool) -> Proposed 
         name: name.to_owned(),
         arguments: sha256(arguments.to_string().as_bytes()),
         crosses,
+        found: None,
     }
 }
 
