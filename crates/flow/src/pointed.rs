@@ -128,7 +128,7 @@ impl Pointed {
         let Ok(value) = canon::canonical(spelling) else {
             return;
         };
-        if !prompt::shape(&value.key).is_some_and(|letter| !told.contains(&letter)) {
+        if prompt::shape(&value.key).is_none_or(|letter| told.contains(&letter)) {
             return;
         }
         if self.keys.len() >= KEYS {
