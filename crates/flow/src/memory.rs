@@ -269,15 +269,7 @@ impl Memory {
             let at = call.worst(Role::Selector).max(call.worst(Role::Target));
             at == Source::Prompt
         });
-        // What was looked for is not known where the call is not.
-        let pointing = call.map_or(Pointing::Place, |call| call.pointing);
-        self.pointed.begin(pointing);
-        // What is looked for by its kind alone tells addresses in its fields, where it has any.
-        let told = if pointing == Pointing::Kind {
-            shapes(manifest, &leaves)
-        } else {
-            BTreeSet::new()
-        };
+        self.point(manifest, call, &leaves);
         let mut record: BTreeMap<Vec<&str>, Vec<When>> = BTreeMap::new();
         if !leaves.whole {
             self.taint(Writers::UNKNOWN);
@@ -295,14 +287,6 @@ impl Memory {
             self.read = self.read.saturating_add(text.len());
             if class == Class::Member && looked_for {
                 self.named.links(text);
-            }
-            let theirs = matches!(class, Class::Member | Class::FreeText | Class::Secret);
-            if theirs && pointing != Pointing::Away {
-                self.pointed.text(text, &told);
-                // `{"ann@x.example": "may read"}`: what a map is keyed by is said as well.
-                if let Some(key) = path.last() {
-                    self.pointed.text(key, &told);
-                }
             }
             // Whoever may pick a name may say something with it.
             if class == Class::Directory && !label::name(text) {
@@ -324,6 +308,32 @@ impl Memory {
         }
         self.readers = self.readers.join(&readers);
         self.shrink();
+    }
+
+    /// Keeps what stands in text that the human's words point at.
+    fn point(&mut self, manifest: &Manifest, call: Option<&Assessment>, leaves: &Leaves<'_>) {
+        // What was looked for is not known where the call is not.
+        let pointing = call.map_or(Pointing::Place, |call| call.pointing);
+        self.pointed.begin(pointing);
+        // What is looked for by its kind alone tells addresses in its fields, where it has any.
+        let told = match pointing {
+            Pointing::Away => return,
+            Pointing::Kind => shapes(manifest, leaves),
+            Pointing::Place => BTreeSet::new(),
+        };
+        for (path, leaf) in &leaves.out {
+            let theirs = matches!(
+                manifest.class(path),
+                Class::Member | Class::FreeText | Class::Secret
+            );
+            if let (true, Leaf::Text(text)) = (theirs, leaf) {
+                self.pointed.text(text, &told);
+                // `{"ann@x.example": "may read"}`: what a map is keyed by is said as well.
+                if let Some(key) = path.last() {
+                    self.pointed.text(key, &told);
+                }
+            }
+        }
     }
 
     /// Takes in one leaf; inside is the moment it names, if a trusted writer wrote it.
