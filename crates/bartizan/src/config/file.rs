@@ -491,6 +491,13 @@ pub(crate) struct Approvals {
     pub(crate) life_seconds: u64,
     /// Effects for which two different people must say yes.
     pub(crate) two_person: Vec<Effect>,
+    /// Agents, by name, whose own MCP client may put the question to its user (`elicitation/create`, `input_required`)
+    /// and say yes for her, once. Weaker than the admin channel: whoever can change that client, or its machine, can
+    /// answer. List only clients that you ship or attest yourself.
+    pub(crate) danger_ask_in_client: Vec<String>,
+    /// Effects that may be allowed that way. Anything else, and what `two_person` lists, is asked on the admin channel
+    /// alone.
+    pub(crate) ask_in_client_effects: Vec<Effect>,
 }
 
 impl Default for Approvals {
@@ -501,6 +508,8 @@ impl Default for Approvals {
             waiters: built_in.waiters,
             life_seconds: built_in.life.as_secs(),
             two_person: Vec::new(),
+            danger_ask_in_client: Vec::new(),
+            ask_in_client_effects: vec![Effect::Fetch, Effect::Write, Effect::Send],
         }
     }
 }
