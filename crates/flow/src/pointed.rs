@@ -61,7 +61,10 @@ pub(crate) struct Pointed {
     /// Hashes of words, for names. Two words of one hash only make a question of a refusal.
     words: BTreeSet<u32>,
     read: bool,
+    /// More addresses were read than are kept, or anything may be meant.
     full: bool,
+    /// More words were read than are kept.
+    crowded: bool,
     bytes: usize,
 }
 
@@ -92,14 +95,22 @@ impl Pointed {
         let words: Vec<&str> = text.split_whitespace().take(WORDS + 1).collect();
         self.full |= words.len() > WORDS;
         for (at, word) in words.iter().take(WORDS).enumerate() {
-            for part in word.split(|c: char| "\"'`<>()[]{}|,;*\\=".contains(c)) {
-                self.keep(prompt::trim(part), told);
-            }
-            self.keep(prompt::trim(word), told);
             self.word(word);
+            let active = active(word);
+            if active {
+                self.keep(prompt::trim(word), told);
+            }
+            if active && word.contains(AROUND) {
+                for part in word.split(AROUND) {
+                    self.keep(prompt::trim(part), told);
+                }
+            }
             // An account or a phone number in groups.
-            let spaced = word.starts_with('+')
-                || word.len() == 4 && word.bytes().take(2).all(|byte| byte.is_ascii_alphabetic());
+            let account = |bytes: &[u8]| {
+                matches!(bytes, [a, b, c, d] if [a, b].iter().all(|b| b.is_ascii_alphabetic())
+                    && [c, d].iter().all(|b| b.is_ascii_digit()))
+            };
+            let spaced = word.starts_with('+') || account(word.as_bytes());
             if spaced {
                 for count in 2..=9 {
                     if let Some(group) = words.get(at..at + count) {
@@ -111,12 +122,10 @@ impl Pointed {
     }
 
     fn word(&mut self, word: &str) {
-        let Ok(folded) = canon::fold(prompt::trim(word)) else {
-            return;
-        };
+        let Some(hash) = hash(word) else { return };
         if self.words.len() >= DIFFERENT {
-            self.full = true;
-        } else if self.words.insert(hash(&folded)) {
+            self.crowded |= !self.words.contains(&hash);
+        } else if self.words.insert(hash) {
             self.bytes += 12;
         }
     }
@@ -148,17 +157,31 @@ impl Pointed {
 
     /// Does every word of this name stand there?
     pub(crate) fn says(&self, name: &str) -> bool {
-        let known =
-            |word: &str| canon::fold(prompt::trim(word)).is_ok_and(|word| self.words.contains(&hash(&word)));
-        self.full || name.split_whitespace().all(known)
+        let known = |word: &str| hash(word).is_some_and(|hash| self.words.contains(&hash));
+        self.full || self.crowded || name.split_whitespace().all(known)
     }
 }
 
-/// FNV-1a, 32 bits.
-fn hash(word: &str) -> u32 {
-    word.bytes().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
+/// What stands around addresses in text.
+const AROUND: &[char] = &[
+    '"', '\'', '`', '<', '>', '(', ')', '[', ']', '{', '}', '|', ',', ';', '*', '\\', '=',
+];
+
+/// May this hold an address or an account?
+fn active(word: &str) -> bool {
+    let digits = word.bytes().filter(u8::is_ascii_digit).count();
+    word.len() >= 4 && (digits >= 8 || !word.is_ascii() || word.contains(['@', '.', ':']))
+}
+
+/// FNV-1a of the folded word, 32 bits; none of what has no safe form.
+fn hash(word: &str) -> Option<u32> {
+    let word = prompt::trim(word);
+    let step = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    if word.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let lower = word.bytes().map(|byte| byte.to_ascii_lowercase());
+        return Some(lower.fold(0x811c_9dc5, step));
+    }
+    Some(canon::fold(word).ok()?.bytes().fold(0x811c_9dc5, step))
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ impl Flight {
 
     /// A refused call of a stateless agent whose client may put the question: it gets the question, and a handle to
     /// come back with. Everybody else gets the refusal.
-    pub(super) fn put_aside(mut self, refusal: Refusal) -> Result<Reply, Refused> {
+    pub(super) fn put_aside(mut self: Box<Self>, refusal: Refusal) -> Result<Reply, Refused> {
         let form = match (&self.ctx.agent, refusal.approval) {
             (Agent::Stateless(_), Some(question)) => self.form(question).map(|form| (question, form)),
             _ => None,
@@ -95,7 +95,7 @@ impl Flight {
 
     /// The agent came back with its user's answer to our question: the call is ruled on again.
     pub(super) async fn reconsidered(
-        mut self,
+        mut self: Box<Self>,
         ctx: &Ctx,
         id: Id<'static>,
         question: ApprovalId,
