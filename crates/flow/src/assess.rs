@@ -308,7 +308,11 @@ pub fn assess(
 
 fn argument(memory: &Memory, path: &[&str], role: Role, text: &str) -> Argument {
     let canonical = canon::canonical(text).ok();
-    let mut found = memory.find(text);
+    let mut found = if role == Role::Selector {
+        memory.find_id(text)
+    } else {
+        memory.find(text)
+    };
     if !found.source.vouched() {
         found = derived(
             memory,

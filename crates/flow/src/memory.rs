@@ -564,6 +564,17 @@ impl Memory {
     /// The best source of one whole value (tiers 0 to 2).
     #[must_use]
     pub fn find(&self, text: &str) -> Found {
+        self.find_in(text, true)
+    }
+
+    /// The best source of what says which thing is meant: the number of a list's point in the prompt does not.
+    pub(crate) fn find_id(&self, text: &str) -> Found {
+        let key = canon::canonical(text).ok().map(|value| value.key);
+        self.find_in(text, !key.is_some_and(|key| self.prompt.only_lists(&key)))
+    }
+
+    /// `prompt`: the human's words count.
+    fn find_in(&self, text: &str, prompt: bool) -> Found {
         if text.trim().is_empty() {
             return Found {
                 source: Source::Empty,
@@ -582,7 +593,7 @@ impl Memory {
             readers: readers.clone(),
             capacity,
         };
-        if let Some(spelling) = self.typed(&value, text) {
+        if let (true, Some(spelling)) = (prompt, self.typed(&value, text)) {
             return Found {
                 source: Source::Prompt,
                 label: label(Writers::USER),

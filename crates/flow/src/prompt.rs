@@ -26,6 +26,9 @@ pub(crate) struct Prompt {
     keys: BTreeMap<Box<str>, Box<str>>,
     /// Short numbers that are written as ids.
     ids: BTreeSet<Box<str>>,
+    /// Keys of numbers that stand before the points of a list, and of those that stand anywhere else.
+    listed: BTreeSet<Box<str>>,
+    plain: BTreeSet<Box<str>>,
     pub(crate) whens: BTreeSet<When>,
     pub(crate) durations: BTreeSet<u32>,
     pub(crate) numbers: BTreeSet<Amount>,
@@ -55,9 +58,14 @@ impl Prompt {
         self.folded.push_str(" \u{1}");
         self.raw.push_str(text);
         self.raw.push_str("\n\u{1}\n");
-        let mut before = "";
+        let mut first = text
+            .lines()
+            .flat_map(|line| line.split_whitespace().enumerate().map(|(at, _)| at == 0));
+        let (mut before, mut stop) = ("", true);
         for (word, plain) in words.iter().zip(&folded) {
             self.typed(trim(word));
+            self.number_of(word, first.next().unwrap_or_default() || stop);
+            stop = word.ends_with(['.', ':', ';', '!', '?']);
             if !["from", "by", "of"].contains(&before) {
                 self.aim(trim(word));
             }
@@ -112,6 +120,31 @@ impl Prompt {
                 self.typed(&joined);
             }
         }
+    }
+
+    /// Keeps apart what may be the number of a list's point: `1.` and `2)` where a line or a sentence begins.
+    fn number_of(&mut self, word: &str, begins: bool) {
+        let Ok(value) = canon::canonical(trim(word)) else {
+            return;
+        };
+        if value.kind != Kind::Number || self.plain.len() + self.listed.len() >= NUMBERS * 4 {
+            return;
+        }
+        let digits = word.trim_start_matches('(').trim_end_matches(['.', ')', ':']);
+        let point = begins
+            && digits.len() < word.len()
+            && digits.len() <= 2
+            && digits.bytes().all(|b| b.is_ascii_digit());
+        if point {
+            self.listed.insert(value.key);
+        } else {
+            self.plain.insert(value.key);
+        }
+    }
+
+    /// Does this number stand before points of a list and nowhere else? It is then the id of nothing.
+    pub(crate) fn only_lists(&self, key: &str) -> bool {
+        self.listed.contains(key) && !self.plain.contains(key)
     }
 
     fn typed(&mut self, spelling: &str) {

@@ -221,6 +221,32 @@ fn a_fetch_that_nobody_wanted_and_one_of_who_wants_to_know() {
 }
 
 #[test]
+fn the_number_of_a_lists_point_is_no_id() {
+    let list = json!([{"id": "1", "size": 9}, {"id": "2", "size": 70}, {"id": "17", "size": 7}]);
+    let prompt = "Do these in order: 1. Tell me what 'old plans' says. 2. Delete the document with id 17.";
+    let desk = Desk::new(prompt).read("find_documents", json!({"query": "old plans"}), list.clone());
+    assert_eq!(desk.rule("delete_document", json!({"id": "17"})), Decision::Allow);
+    for listed in ["1", "2"] {
+        assert_ne!(
+            desk.rule("delete_document", json!({"id": listed})),
+            Decision::Allow,
+            "{listed}"
+        );
+    }
+    for prompt in [
+        "1. Find 'old plans'. 2. Delete document 1.",
+        "Find 'old plans'\nand delete document 1.",
+    ] {
+        let desk = Desk::new(prompt).read("find_documents", json!({"query": "old plans"}), list.clone());
+        assert_eq!(
+            desk.rule("delete_document", json!({"id": "1"})),
+            Decision::Allow,
+            "{prompt}: she says so"
+        );
+    }
+}
+
+#[test]
 fn resetting_a_password_deletes_no_mail() {
     let mut memory = Memory::new();
     memory.prompt("Get me the link to reset my password, it is in a mail");

@@ -353,6 +353,8 @@ pub struct ToolOverride {
     pub results: Vec<(PathPattern, Class)>,
     /// Whether what it returns anybody may see.
     pub public: Option<bool>,
+    /// Whether its text results are JSON of the service's own.
+    pub json_text: Option<bool>,
     /// The operator vouches for the whole manifest, as a review would.
     pub reviewed: bool,
 }

@@ -311,6 +311,10 @@ pub(crate) struct Tool {
     /// What it returns anybody may see.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) public: Option<bool>,
+    /// Its text results are JSON that the service itself writes, so they are read leaf by leaf, by `results`. Say it only of
+    /// a service that builds that JSON with a serializer; it never holds for what fetches or is not reviewed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) json_text: Option<bool>,
     /// The whole manifest, inferred lines included, counts as reviewed for as long as the pinned definition stays.
     pub(crate) reviewed: bool,
 }

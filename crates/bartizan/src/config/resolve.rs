@@ -531,6 +531,7 @@ fn tools(server: &file::Server, wrong: &mut Wrong<'_>) -> BTreeMap<ToolName, gat
             arguments: specific_first(&tool.arguments, role),
             results: specific_first(&tool.results, class),
             public: tool.public,
+            json_text: tool.json_text,
             reviewed: tool.reviewed,
         };
         all.insert(name, own);
