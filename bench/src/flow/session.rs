@@ -166,6 +166,7 @@ fn manifest(effect: Effect, arguments: &[(&str, Role)], results: &[(&str, Class)
             .collect(),
         reviewed: true,
         public: false,
+        json_text: false,
     }
 }
 

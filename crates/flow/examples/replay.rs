@@ -57,6 +57,7 @@ fn manifest(line: &Value) -> Result<Manifest, Fault> {
         results,
         reviewed: true,
         public: false,
+        json_text: false,
     })
 }
 

@@ -13,7 +13,8 @@ use crate::{
     label::{Capacity, Label, Readers, Writers},
     manifest::Manifest,
     memory::{self, Found, Leaf, Leaves, Memory},
-    tokens,
+    pointed::Pointing,
+    prompt, tokens,
     when::{self, When},
 };
 
@@ -69,6 +70,13 @@ pub struct Assessment {
     pub bounded: bool,
     /// The session's label epoch this was assessed under.
     pub epoch: u64,
+    /// How the human's words point at what it reads.
+    #[serde(skip, default = "away")]
+    pub(crate) pointing: Pointing,
+}
+
+const fn away() -> Pointing {
+    Pointing::Away
 }
 
 impl Assessment {
@@ -125,6 +133,7 @@ impl Assessment {
         self.external |= other.external;
         self.readable &= other.readable;
         self.bounded &= other.bounded;
+        self.pointing = self.pointing.max(other.pointing);
         self
     }
 
@@ -284,7 +293,8 @@ pub fn assess(
     Assessment {
         effect: manifest.effect,
         reviewed: manifest.reviewed,
-        called: called(memory, manifest.effect, intent.calls(tool), &seen),
+        called: called(memory, intent, tool, manifest.effect, &seen),
+        pointing: Pointing::of(&seen, intent.speaks_of(tool)),
         arguments: seen,
         whole,
         tainted: memory.tainted(),
@@ -298,7 +308,11 @@ pub fn assess(
 
 fn argument(memory: &Memory, path: &[&str], role: Role, text: &str) -> Argument {
     let canonical = canon::canonical(text).ok();
-    let mut found = memory.find(text);
+    let mut found = if role == Role::Selector {
+        memory.find_id(text)
+    } else {
+        memory.find(text)
+    };
     if !found.source.vouched() {
         found = derived(
             memory,
@@ -330,26 +344,48 @@ fn argument(memory: &Memory, path: &[&str], role: Role, text: &str) -> Argument 
     }
 }
 
-/// The human asks for this tool, but not for this call of it, after outsiders' text was read: she wrote out where it
-/// should go, and it would go to another address of that type, which nobody vouches for; or it would destroy what none of
-/// the services that tell ids has told of. Only ever tightens.
-fn called(memory: &Memory, effect: Effect, called: Called, seen: &[Argument]) -> Called {
-    let made_up = |a: &Argument| {
-        effect == Effect::Delete
-            && memory.ids
-            && a.role == Role::Selector
-            && matches!(a.source, Source::FreeText | Source::Nowhere)
+/// Whether this call of the tool is called for. The human may ask for the tool and not for this call of it, once
+/// outsiders' text was read:
+/// - it would go to an address of the type that she wrote out, and to another one;
+/// - it would go to an address that nobody vouches for and that stands nowhere she pointed at; or to a name that stands
+///   there as little, and that the directory has not told;
+/// - what to do stands elsewhere, she said, and nothing that she pointed at was read yet;
+/// - it would destroy what none of the services that tell ids has told of, or another than the one she picks.
+///
+/// Only ever tightens, but for one: addresses to fetch are seldom spelled out by who wants something found out.
+fn called(memory: &Memory, intent: &Intent, tool: &str, effect: Effect, seen: &[Argument]) -> Called {
+    let called = match intent.calls(tool) {
+        Called::No if effect == Effect::Fetch && intent.looks_around() => Called::Elsewhere,
+        called => called,
     };
-    let elsewhere = |a: &Argument| {
-        a.role == Role::Target
-            && !a.source.vouched()
-            && a.key.as_deref().is_some_and(|key| memory.prompt.aims_at(key))
-    };
-    if called == Called::Yes && memory.tainted() && seen.iter().any(|a| elsewhere(a) || made_up(a)) {
-        Called::No
-    } else {
-        called
+    if !memory.tainted() || !matches!(called, Called::Yes | Called::Elsewhere) {
+        return called;
     }
+    let destroyed = |a: &Argument| {
+        effect == Effect::Delete
+            && a.role == Role::Selector
+            && match a.source {
+                Source::FreeText | Source::Nowhere => memory.ids,
+                Source::Trusted => memory.picks(),
+                _ => false,
+            }
+    };
+    let elsewhere = |a: &Argument, key: &str| {
+        let another =
+            memory.prompt.aims_at(key) && !(effect == Effect::Fetch && memory.prompt.same_host(key));
+        let found = match key.strip_prefix("w:").filter(|_| prompt::shape(key).is_none()) {
+            Some(name) => !memory.names || memory.pointed.says(name),
+            None => prompt::shape(key).is_none() || memory.pointed.holds(key),
+        };
+        let unseen = effect != Effect::Fetch && a.source != Source::Structured && !found;
+        // Where she left it to what she pointed at, that is where its addresses stand.
+        a.role == Role::Target && !a.source.vouched() && (another && called == Called::Yes || unseen)
+    };
+    let stray = seen.iter().any(|a| {
+        destroyed(a) && called == Called::Yes || a.key.as_deref().is_some_and(|key| elsewhere(a, key))
+    });
+    let early = called == Called::Elsewhere && intent.calls(tool) == called && !memory.pointed.reached();
+    if stray || early { Called::No } else { called }
 }
 
 /// Targets that the human's words name without writing them out (see [`crate::named`]).

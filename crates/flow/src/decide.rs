@@ -49,8 +49,8 @@ pub enum Decision {
 
 /// Rules in their order: intent, provenance, secrets, active tokens; else allow. Two independent grounds (nobody asked
 /// for the tool, and a value that decides where it goes is not vouched for) deny, so that no hijack becomes a question.
-/// So do two others: outsiders' text was read, and neither the tool nor what it is aimed at is in the human's words. She
-/// is in the conversation, and what she then types is her word.
+/// So do two others: outsiders' text was read, and neither the tool nor what it is aimed at is in the human's words, or
+/// it destroys. She is in the conversation, and what she then types is her word.
 #[must_use]
 pub fn decide(seen: &Flow) -> Decision {
     if !seen.whole {
@@ -61,11 +61,19 @@ pub fn decide(seen: &Flow) -> Decision {
     }
     let provenance = provenance(seen);
     if !seen.effect.consequential() {
-        return provenance.map_or(Decision::Allow, Decision::Ask);
+        return match provenance {
+            Some(ground) if seen.effect == Effect::Fetch && seen.called == Called::No && seen.tainted => {
+                Decision::Deny(ground)
+            }
+            Some(ground) => Decision::Ask(ground),
+            None => Decision::Allow,
+        };
     }
     match (seen.called, provenance) {
         (Called::No, Some(ground)) => Decision::Deny(ground),
-        (Called::No, None) if seen.tainted && !seen.hers() => Decision::Deny(Reason::NotCalledFor),
+        (Called::No, None) if seen.tainted && (!seen.hers() || seen.effect == Effect::Delete) => {
+            Decision::Deny(Reason::NotCalledFor)
+        }
         (Called::No | Called::Elsewhere | Called::Unknown, _) => Decision::Ask(Reason::NotCalledFor),
         (Called::Yes, Some(ground)) => Decision::Ask(ground),
         (Called::Yes, None) => Decision::Allow,

@@ -156,6 +156,7 @@ pub fn infer(tool: &ToolFacts<'_>) -> Inferred {
             results,
             reviewed: false,
             public: false,
+            json_text: false,
         },
         effect: because,
         arguments: reasons,

@@ -14,7 +14,13 @@ use crate::{memory::Memory, prompt, words};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Intent {
     called: BTreeSet<String>,
+    /// Tools whose kind of thing the human speaks of.
+    #[serde(default)]
+    spoken: BTreeSet<String>,
     delegated: bool,
+    /// She wants something found out, or speaks of what stands on pages.
+    #[serde(default)]
+    around: bool,
     known: bool,
 }
 
@@ -36,12 +42,20 @@ impl Intent {
             .chain(words.iter().copied())
             .map(words::singular)
             .collect();
+        let (mut called, mut spoken) = (BTreeSet::new(), BTreeSet::new());
+        for tool in tools {
+            if calls_for(tool, &said, &nouns) {
+                called.insert(tool.to_owned());
+            }
+            if words::verb(tool).1.iter().any(|word| names(word, &nouns)) {
+                spoken.insert(tool.to_owned());
+            }
+        }
         Self {
-            called: tools
-                .into_iter()
-                .filter(|tool| calls_for(tool, &said, &nouns))
-                .map(str::to_owned)
-                .collect(),
+            called,
+            spoken,
+            around: words::AROUND.iter().any(|word| nouns.contains(word))
+                || words::ASKS.iter().any(|phrase| text.contains(phrase)),
             delegated: words::DELEGATIONS.iter().any(|phrase| text.contains(phrase)),
             known: !words.iter().all(|word| *word == "\u{1}"),
         }
@@ -52,9 +66,23 @@ impl Intent {
     pub fn planned<'a, I: IntoIterator<Item = &'a str>>(tools: I) -> Self {
         Self {
             called: tools.into_iter().map(str::to_owned).collect(),
+            spoken: BTreeSet::new(),
             delegated: false,
+            around: false,
             known: true,
         }
+    }
+
+    /// Does the human speak of what this tool is about?
+    #[must_use]
+    pub(crate) fn speaks_of(&self, tool: &str) -> bool {
+        self.spoken.contains(tool)
+    }
+
+    /// Does she want something found out, or speak of what stands on pages?
+    #[must_use]
+    pub(crate) const fn looks_around(&self) -> bool {
+        self.around
     }
 
     /// Is this tool called for?
@@ -118,6 +146,13 @@ fn said<'a>(words: &[&'a str]) -> BTreeSet<&'a str> {
         .collect()
 }
 
+/// Is this kind of thing among what the human names, by this word or one like it?
+fn names(word: &str, nouns: &BTreeSet<&str>) -> bool {
+    let word = words::singular(word);
+    let like = words::NOUNS.iter().filter(|kind| kind.contains(&word));
+    nouns.contains(word) || like.flat_map(|kind| kind.iter()).any(|noun| nouns.contains(noun))
+}
+
 fn calls_for(tool: &str, said: &BTreeSet<&str>, nouns: &BTreeSet<&str>) -> bool {
     let (Some(verb), rest) = words::verb(tool) else {
         return false;
@@ -148,13 +183,7 @@ fn calls_for(tool: &str, said: &BTreeSet<&str>, nouns: &BTreeSet<&str>) -> bool 
         return false;
     }
     paid || particular
-        || rest.iter().any(|word| {
-            nouns.contains(word)
-                || words::NOUNS
-                    .iter()
-                    .filter(|kind| kind.contains(word))
-                    .any(|kind| kind.iter().any(|n| nouns.contains(n)))
-        })
+        || rest.iter().any(|word| names(word, nouns))
         || rest.is_empty()
         || hits.iter().any(|word| words::WHOLE.contains(word))
 }

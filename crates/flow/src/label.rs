@@ -161,3 +161,9 @@ impl Label {
         }
     }
 }
+/// No longer than names and addresses are, in each of its lines and parts. Longer ones can carry instructions.
+pub(crate) fn name(text: &str) -> bool {
+    text.lines()
+        .flat_map(|line| line.split([',', ';']))
+        .all(|part| part.trim().len() <= 96 && part.split_whitespace().count() <= 10)
+}

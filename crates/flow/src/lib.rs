@@ -21,6 +21,7 @@ mod leaves;
 mod manifest;
 mod memory;
 mod named;
+mod pointed;
 mod prompt;
 pub mod reference;
 mod roles;

@@ -97,6 +97,9 @@ pub struct Manifest {
     /// What it returns anybody may see.
     #[serde(default)]
     pub public: bool,
+    /// Its text results are JSON that the service itself writes: each is read leaf by leaf. Said by an operator alone.
+    #[serde(default)]
+    pub json_text: bool,
 }
 
 impl Manifest {
@@ -109,8 +112,16 @@ impl Manifest {
             results: Vec::new(),
             reviewed: false,
             public: false,
+            json_text: false,
         }
     }
+    /// Whether a text of it may be read as the JSON it is. Never of what anybody fetches: whoever wrote that page wrote
+    /// its leaves' paths as well.
+    #[must_use]
+    pub const fn reads_json(&self) -> bool {
+        self.json_text && self.reviewed && !matches!(self.effect, Effect::Fetch | Effect::Unknown)
+    }
+
     /// The role of the argument at this path.
     #[must_use]
     pub fn role(&self, path: &[&str]) -> Role {

@@ -17,9 +17,10 @@ use crate::{
     amount::Amount,
     assess::Assessment,
     canon::{self, Canonical, Kind},
-    label::{Capacity, Label, Readers, Writers},
+    label::{self, Capacity, Label, Readers, Writers},
     manifest::{Class, Manifest},
     named::Named,
+    pointed::{Pointed, Pointing},
     prompt::{self, Prompt},
     when::{self, When},
     words,
@@ -74,6 +75,7 @@ pub struct Memory {
     pub(crate) numbers: VecDeque<Amount>,
     extremes: BTreeMap<(Box<str>, bool), Box<str>>,
     pub(crate) named: Named,
+    pub(crate) pointed: Pointed,
     tenants: BTreeSet<Box<str>>,
     readers: Readers,
     writers: Writers,
@@ -85,6 +87,8 @@ pub struct Memory {
     owner: Option<Box<str>>,
     /// A trusted result told what its records' ids are.
     pub(crate) ids: bool,
+    /// A directory told whom there is.
+    pub(crate) names: bool,
 }
 
 impl Default for Memory {
@@ -100,6 +104,7 @@ impl Default for Memory {
             numbers: VecDeque::new(),
             extremes: BTreeMap::new(),
             named: Named::default(),
+            pointed: Pointed::default(),
             tenants: BTreeSet::new(),
             readers: Readers::Everyone,
             writers: Writers::USER,
@@ -110,6 +115,7 @@ impl Default for Memory {
             bytes: 0,
             owner: None,
             ids: false,
+            names: false,
         }
     }
 }
@@ -136,6 +142,12 @@ impl Memory {
     /// Text that the authenticated human typed.
     pub fn prompt(&mut self, text: &str) {
         self.prompt.add(text);
+    }
+
+    /// Whoever keeps this memory can't tell what its reads look for: anything that is read may be what the human means,
+    /// so she is asked where she would be spared.
+    pub const fn anywhere(&mut self) {
+        self.pointed.anywhere();
     }
 
     /// What time the shell says it is, as a date, for `today` and `tomorrow`.
@@ -202,7 +214,7 @@ impl Memory {
     /// Bytes this memory accounts for.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes + self.named.bytes() + self.prompt.raw.len() * 2
+        self.bytes + self.named.bytes() + self.pointed.bytes() + self.prompt.raw.len() * 2
     }
     /// Bytes read so far.
     #[must_use]
@@ -257,6 +269,7 @@ impl Memory {
             let at = call.worst(Role::Selector).max(call.worst(Role::Target));
             at == Source::Prompt
         });
+        self.point(manifest, call, &leaves);
         let mut record: BTreeMap<Vec<&str>, Vec<When>> = BTreeMap::new();
         if !leaves.whole {
             self.taint(Writers::UNKNOWN);
@@ -275,6 +288,10 @@ impl Memory {
             if class == Class::Member && looked_for {
                 self.named.links(text);
             }
+            // Whoever may pick a name may say something with it.
+            if class == Class::Directory && !label::name(text) {
+                self.taint(Writers::UNKNOWN);
+            }
             if let Some(when) = self.leaf(class, path, text, &echoes, &readers) {
                 let parent = path.split_last().map_or(Vec::new(), |(_, rest)| rest.to_vec());
                 record.entry(parent).or_default().push(when);
@@ -291,6 +308,32 @@ impl Memory {
         }
         self.readers = self.readers.join(&readers);
         self.shrink();
+    }
+
+    /// Keeps what stands in text that the human's words point at.
+    fn point(&mut self, manifest: &Manifest, call: Option<&Assessment>, leaves: &Leaves<'_>) {
+        // What was looked for is not known where the call is not.
+        let pointing = call.map_or(Pointing::Place, |call| call.pointing);
+        self.pointed.begin(pointing);
+        // What is looked for by its kind alone tells addresses in its fields, where it has any.
+        let told = match pointing {
+            Pointing::Away => return,
+            Pointing::Kind => shapes(manifest, leaves),
+            Pointing::Place => BTreeSet::new(),
+        };
+        for (path, leaf) in &leaves.out {
+            let theirs = matches!(
+                manifest.class(path),
+                Class::Member | Class::FreeText | Class::Secret
+            );
+            if let (true, Leaf::Text(text)) = (theirs, leaf) {
+                self.pointed.text(text, &told);
+                // `{"ann@x.example": "may read"}`: what a map is keyed by is said as well.
+                if let Some(key) = path.last() {
+                    self.pointed.text(key, &told);
+                }
+            }
+        }
     }
 
     /// Takes in one leaf; inside is the moment it names, if a trusted writer wrote it.
@@ -317,6 +360,7 @@ impl Memory {
             }
         };
         self.vouch(text, source, echoes, readers);
+        self.names |= class == Class::Directory;
         self.ids |= class == Class::Trusted
             && path
                 .last()
@@ -385,6 +429,19 @@ impl Memory {
                 }
             }
         }
+    }
+
+    /// The human says which by the most or least of something and by nothing else, and lists tell which one that is.
+    pub(crate) fn picks(&self) -> bool {
+        self.named.none()
+            && words::EXTREMES.iter().any(|(said, most, fields)| {
+                said.iter().any(|word| self.prompt.holds(word))
+                    && fields.iter().any(|field| {
+                        self.extremes
+                            .get(&((*field).into(), *most))
+                            .is_some_and(|id| !id.is_empty())
+                    })
+            })
     }
 
     /// The human asked for the most or least of something, and this id is the record that is.
@@ -507,6 +564,17 @@ impl Memory {
     /// The best source of one whole value (tiers 0 to 2).
     #[must_use]
     pub fn find(&self, text: &str) -> Found {
+        self.find_in(text, true)
+    }
+
+    /// The best source of what says which thing is meant: the number of a list's point in the prompt does not.
+    pub(crate) fn find_id(&self, text: &str) -> Found {
+        let key = canon::canonical(text).ok().map(|value| value.key);
+        self.find_in(text, !key.is_some_and(|key| self.prompt.only_lists(&key)))
+    }
+
+    /// `prompt`: the human's words count.
+    fn find_in(&self, text: &str, prompt: bool) -> Found {
         if text.trim().is_empty() {
             return Found {
                 source: Source::Empty,
@@ -525,7 +593,7 @@ impl Memory {
             readers: readers.clone(),
             capacity,
         };
-        if let Some(spelling) = self.typed(&value, text) {
+        if let (true, Some(spelling)) = (prompt, self.typed(&value, text)) {
             return Found {
                 source: Source::Prompt,
                 label: label(Writers::USER),
@@ -638,6 +706,15 @@ fn spelling_of(raw: &str, folded: &str) -> Option<String> {
         let bare = prompt::trim(&joined);
         (canon::fold(bare).as_deref() == Ok(folded)).then(|| bare.to_owned())
     })
+}
+
+/// The types of address that outsiders' fields of this answer hold.
+fn shapes(manifest: &Manifest, leaves: &Leaves<'_>) -> BTreeSet<u8> {
+    let told = leaves.out.iter().filter_map(|(path, leaf)| match leaf {
+        Leaf::Text(text) if manifest.class(path) == Class::Structured => canon::canonical(text).ok(),
+        _ => None,
+    });
+    told.filter_map(|value| prompt::shape(&value.key)).collect()
 }
 
 pub(crate) fn moment(when: &When) -> Option<i64> {

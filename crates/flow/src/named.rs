@@ -75,6 +75,11 @@ impl Named {
         self.bytes
     }
 
+    /// The human names no record.
+    pub(crate) const fn none(&self) -> bool {
+        self.records.is_empty()
+    }
+
     /// Names that were the only one's and are so no longer: a later ruling may be stricter.
     pub(crate) fn withdrawn(&self) -> usize {
         let doubled = |at: usize, record: &Record| {

@@ -26,6 +26,9 @@ pub(crate) struct Prompt {
     keys: BTreeMap<Box<str>, Box<str>>,
     /// Short numbers that are written as ids.
     ids: BTreeSet<Box<str>>,
+    /// Keys of numbers that stand before the points of a list, and of those that stand anywhere else.
+    listed: BTreeSet<Box<str>>,
+    plain: BTreeSet<Box<str>>,
     pub(crate) whens: BTreeSet<When>,
     pub(crate) durations: BTreeSet<u32>,
     pub(crate) numbers: BTreeSet<Amount>,
@@ -55,9 +58,14 @@ impl Prompt {
         self.folded.push_str(" \u{1}");
         self.raw.push_str(text);
         self.raw.push_str("\n\u{1}\n");
-        let mut before = "";
+        let mut first = text
+            .lines()
+            .flat_map(|line| line.split_whitespace().enumerate().map(|(at, _)| at == 0));
+        let (mut before, mut stop) = ("", true);
         for (word, plain) in words.iter().zip(&folded) {
             self.typed(trim(word));
+            self.number_of(word, first.next().unwrap_or_default() || stop);
+            stop = word.ends_with(['.', ':', ';', '!', '?']);
             if !["from", "by", "of"].contains(&before) {
                 self.aim(trim(word));
             }
@@ -114,6 +122,31 @@ impl Prompt {
         }
     }
 
+    /// Keeps apart what may be the number of a list's point: `1.` and `2)` where a line or a sentence begins.
+    fn number_of(&mut self, word: &str, begins: bool) {
+        let Ok(value) = canon::canonical(trim(word)) else {
+            return;
+        };
+        if value.kind != Kind::Number || self.plain.len() + self.listed.len() >= NUMBERS * 4 {
+            return;
+        }
+        let digits = word.trim_start_matches('(').trim_end_matches(['.', ')', ':']);
+        let point = begins
+            && digits.len() < word.len()
+            && digits.len() <= 2
+            && digits.bytes().all(|b| b.is_ascii_digit());
+        if point {
+            self.listed.insert(value.key);
+        } else {
+            self.plain.insert(value.key);
+        }
+    }
+
+    /// Does this number stand before points of a list and nowhere else? It is then the id of nothing.
+    pub(crate) fn only_lists(&self, key: &str) -> bool {
+        self.listed.contains(key) && !self.plain.contains(key)
+    }
+
     fn typed(&mut self, spelling: &str) {
         let Ok(value) = canon::canonical(spelling) else {
             return;
@@ -140,6 +173,20 @@ impl Prompt {
     /// Does the human write out an address or account of this one's type, as what something may go to?
     pub(crate) fn aims_at(&self, key: &str) -> bool {
         shape(key).is_some_and(|letter| self.aims.contains(&letter))
+    }
+
+    /// Does the human write out an address of this one's host?
+    pub(crate) fn same_host(&self, key: &str) -> bool {
+        let host = |key: &str| {
+            let rest = key.strip_prefix("u:")?;
+            let rest = rest.split_once("://").map_or(rest, |(_, rest)| rest);
+            rest.split(['/', '?', '#']).next().map(str::to_owned)
+        };
+        host(key).is_some_and(|host_of_key| {
+            self.keys
+                .keys()
+                .any(|known| host(known).as_ref() == Some(&host_of_key))
+        })
     }
 
     /// A short number is an id only after a word that says so, or in quotes: `1.` may be a list's first entry.
@@ -198,7 +245,7 @@ impl Prompt {
 
 /// The type of an address or account by its key. What looks like an account number and fails the check of one (not all
 /// the world's have one) is of their type, since what follows from it only tightens.
-fn shape(key: &str) -> Option<u8> {
+pub(crate) fn shape(key: &str) -> Option<u8> {
     let (letter, rest) = (key.as_bytes().first().copied()?, key.get(2..)?);
     let digits = rest.bytes().filter(u8::is_ascii_digit).count();
     let account = rest.len() >= 12 && digits >= 8 && rest.bytes().all(|b| b.is_ascii_alphanumeric());

@@ -98,7 +98,7 @@ impl Step {
             };
         }
         flow.secret |= secret;
-        if flow.effect == Effect::Execute && flow.called == Called::No {
+        if matches!(flow.effect, Effect::Execute | Effect::Fetch) && flow.called == Called::No {
             flow.called = Called::Elsewhere;
         }
         for argument in &mut flow.arguments {

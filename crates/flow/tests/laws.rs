@@ -86,6 +86,7 @@ fn manifest(effect: Effect) -> Manifest {
         ],
         reviewed: true,
         public: false,
+        json_text: false,
     }
 }
 

@@ -46,6 +46,7 @@ fn tools() -> Vec<(&'static str, Manifest)> {
         results: vec![(p("*.id"), Class::Trusted), (p("*.from"), Class::Structured)],
         reviewed: true,
         public: false,
+        json_text: false,
     };
     vec![
         ("send_email", of(Effect::Send)),
@@ -64,6 +65,7 @@ fn read(memory: &mut Memory, kind: Read, value: &str, honest: &mut BTreeSet<Stri
         results: Vec::new(),
         reviewed: true,
         public: false,
+        json_text: false,
     };
     match kind {
         Read::Directory => {

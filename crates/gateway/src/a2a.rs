@@ -163,6 +163,7 @@ fn manifest(method: Method) -> Manifest {
         results: Vec::new(),
         reviewed: true,
         public: false,
+        json_text: false,
     }
 }
 

@@ -4,6 +4,7 @@
 //! What it refuses: to take an answer from anybody but the admin channel, to let a yes be used before its record is
 //! durable or twice, to put a value into a record, and to hold more calls open than it was told.
 
+pub(crate) mod client;
 pub(crate) mod draft;
 
 use std::{
@@ -289,7 +290,11 @@ impl Approvals {
         let Ok(_place) = self.waiters.try_acquire() else {
             return false;
         };
-        let until = Instant::now() + self.settings.wait;
+        self.standing(id, Instant::now() + self.settings.wait).await
+    }
+
+    /// Waits until then for a question to be answered. `true`: with a yes.
+    async fn standing(&self, id: ApprovalId, until: Instant) -> bool {
         let mut news = self.news.subscribe();
         loop {
             match self.book().standing(id) {
@@ -443,6 +448,7 @@ fn limits(settings: &config::Approvals) -> Limits {
     Limits {
         life_micros: u64::try_from(settings.life.min(Duration::from_secs(86_400)).as_micros())
             .unwrap_or(u64::MAX),
+        elicited: settings.client_effects.clone(),
         ..Limits::default()
     }
 }

@@ -164,6 +164,10 @@ pub struct Approvals {
     pub life: Duration,
     /// Effects for which two different people must say yes.
     pub two_person: BTreeSet<Effect>,
+    /// Agents whose own client may put a question to its user and answer it.
+    pub client_agents: BTreeSet<AgentId>,
+    /// Effects that may be allowed that way.
+    pub client_effects: BTreeSet<Effect>,
 }
 
 impl Default for Approvals {
@@ -173,6 +177,8 @@ impl Default for Approvals {
             waiters: 64,
             life: Duration::from_secs(900),
             two_person: BTreeSet::new(),
+            client_agents: BTreeSet::new(),
+            client_effects: BTreeSet::from([Effect::Fetch, Effect::Write, Effect::Send]),
         }
     }
 }
@@ -347,6 +353,8 @@ pub struct ToolOverride {
     pub results: Vec<(PathPattern, Class)>,
     /// Whether what it returns anybody may see.
     pub public: Option<bool>,
+    /// Whether its text results are JSON of the service's own.
+    pub json_text: Option<bool>,
     /// The operator vouches for the whole manifest, as a review would.
     pub reviewed: bool,
 }

@@ -158,6 +158,7 @@ impl Hooks {
 impl Task {
     fn new(event: &HookEvent, stained: bool, now: Timestamp) -> Self {
         let mut memory = Memory::new();
+        memory.anywhere();
         memory.result(&Manifest::unknown(), None, Content::Error(""));
         if stained {
             memory.hold_secret();

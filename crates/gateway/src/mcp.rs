@@ -4,6 +4,7 @@
 //! request checked for itself, headers against body. Whatever it asks becomes a ruled call, an answer of ours, or a
 //! refusal. The protocol itself is `bartizan-mcp`; what lives here owns the sockets, pipes and tasks.
 
+mod asking;
 mod calls;
 mod conn;
 mod exchange;

@@ -311,6 +311,10 @@ pub(crate) struct Tool {
     /// What it returns anybody may see.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) public: Option<bool>,
+    /// Its text results are JSON that the service itself writes, so they are read leaf by leaf, by `results`. Say it only of
+    /// a service that builds that JSON with a serializer; it never holds for what fetches or is not reviewed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) json_text: Option<bool>,
     /// The whole manifest, inferred lines included, counts as reviewed for as long as the pinned definition stays.
     pub(crate) reviewed: bool,
 }
@@ -491,6 +495,13 @@ pub(crate) struct Approvals {
     pub(crate) life_seconds: u64,
     /// Effects for which two different people must say yes.
     pub(crate) two_person: Vec<Effect>,
+    /// Agents, by name, whose own MCP client may put the question to its user (`elicitation/create`, `input_required`)
+    /// and say yes for her, once. Weaker than the admin channel: whoever can change that client, or its machine, can
+    /// answer. List only clients that you ship or attest yourself.
+    pub(crate) danger_ask_in_client: Vec<String>,
+    /// Effects that may be allowed that way. Anything else, and what `two_person` lists, is asked on the admin channel
+    /// alone.
+    pub(crate) ask_in_client_effects: Vec<Effect>,
 }
 
 impl Default for Approvals {
@@ -501,6 +512,8 @@ impl Default for Approvals {
             waiters: built_in.waiters,
             life_seconds: built_in.life.as_secs(),
             two_person: Vec::new(),
+            danger_ask_in_client: Vec::new(),
+            ask_in_client_effects: vec![Effect::Fetch, Effect::Write, Effect::Send],
         }
     }
 }

@@ -188,11 +188,19 @@ fn approvals(file: &file::Approvals, wrong: &mut Wrong<'_>) -> gateway::Approval
         u64::try_from(file.waiters).unwrap_or(u64::MAX),
         0..=4096,
     );
+    let clients = file.danger_ask_in_client.iter();
+    let clients = clients.filter_map(|name| wrong.name("approvals.danger_ask_in_client", name));
     gateway::Approvals {
         wait: Duration::from_secs(file.wait_seconds),
         waiters: file.waiters,
         life: Duration::from_secs(file.life_seconds),
         two_person: file.two_person.iter().map(|one| effect(*one)).collect(),
+        client_agents: clients.collect(),
+        client_effects: file
+            .ask_in_client_effects
+            .iter()
+            .map(|one| effect(*one))
+            .collect(),
     }
 }
 
@@ -523,6 +531,7 @@ fn tools(server: &file::Server, wrong: &mut Wrong<'_>) -> BTreeMap<ToolName, gat
             arguments: specific_first(&tool.arguments, role),
             results: specific_first(&tool.results, class),
             public: tool.public,
+            json_text: tool.json_text,
             reviewed: tool.reviewed,
         };
         all.insert(name, own);

@@ -148,6 +148,7 @@ fn a_loosening_key_loosens_and_is_named_so() {
             .matches("\"danger_listen_without_tls_off_loopback\"")
             .count()
             + schema.matches("\"danger_unconfined\"").count()
+            + schema.matches("\"danger_ask_in_client\"").count()
     );
 }
 

@@ -81,6 +81,8 @@ pub(crate) struct Flight {
     delivered: Option<Taken>,
     reader: Option<tokio::task::AbortHandle>,
     rounds: u8,
+    /// The approval question that the agent went away with.
+    pub(super) question: Option<bartizan_types::ApprovalId>,
     done: bool,
 }
 
@@ -151,6 +153,7 @@ impl Flight {
             delivered: None,
             reader: None,
             rounds: 0,
+            question: None,
             done: false,
         })
     }
@@ -201,7 +204,8 @@ impl Flight {
         number: Option<u64>,
     ) -> Result<Passed, Refusal> {
         let shared = Arc::clone(&self.ctx.shared);
-        if self.request.traced.is_none() || !shared.approvals.waits() {
+        let asked = shared.approvals.waits() || shared.approvals.asks_clients();
+        if self.request.traced.is_none() || !asked || self.question.is_some() {
             return self.cross(bytes, headers, number).await;
         }
         let refusal = match self.cross(bytes.clone(), headers.clone(), number).await {
@@ -209,9 +213,7 @@ impl Flight {
             Err(refusal) => refusal,
         };
         match refusal.approval {
-            Some(id) if Box::pin(shared.approvals.allowed(id)).await => {
-                self.cross(bytes, headers, number).await
-            }
+            Some(id) if Box::pin(self.said_yes(id)).await => self.cross(bytes, headers, number).await,
             _ => Err(refusal),
         }
     }
@@ -381,8 +383,10 @@ impl Flight {
 
     /// Sends the request and brings the answer back.
     pub(crate) async fn run(mut self: Box<Self>) -> Result<Reply, Refused> {
-        let passed = self.send(None).await?;
-        self.wait(passed).await
+        match self.send(None).await {
+            Ok(passed) => self.wait(passed).await,
+            Err(refusal) => self.put_aside(refusal),
+        }
     }
 
     /// Waits for the answer of a request that was sent.
@@ -684,6 +688,9 @@ impl Flight {
         asks: Vec<(String, bartizan_mcp::Ask)>,
         responses: &RawValue,
     ) -> Result<Reply, Refused> {
+        if let Some(question) = self.question {
+            return self.reconsidered(ctx, id, question, responses).await;
+        }
         self.ctx = ctx.clone();
         self.id = Some(id);
         self.rounds = self.rounds.saturating_add(1);

@@ -208,7 +208,10 @@ pub(super) fn read(ctx: &Ctx, traced: Option<&Traced>, result: &RawValue) {
             })
         };
         match value {
-            None => session.read(manifest, call, Content::Text(text)),
+            None => match written(manifest, text) {
+                Some(value) => session.read(manifest, call, Content::Json(&value)),
+                None => session.read(manifest, call, Content::Text(text)),
+            },
             Some(_) if same() => {}
             Some(_) => session.taint(text),
         }
@@ -217,6 +220,18 @@ pub(super) fn read(ctx: &Ctx, traced: Option<&Traced>, result: &RawValue) {
         session.taint(result.get());
     }
     remember(ctx, &texts, structured);
+}
+
+/// A text as the JSON that the service wrote, where an operator says that it writes some. What repeats a key, or is cut,
+/// or goes on after its end, is text.
+fn written(manifest: &Manifest, text: &str) -> Option<Value> {
+    if !manifest.reads_json() {
+        return None;
+    }
+    json::scan(text.as_bytes(), &json::Bounds::default()).ok()?;
+    serde_json::from_str(text)
+        .ok()
+        .filter(|value: &Value| value.is_object() || value.is_array())
 }
 
 /// What a list is wrapped in where structured content must be an object.
@@ -270,4 +285,54 @@ fn remember(ctx: &Ctx, texts: &[String], structured: Option<&RawValue>) {
     ctx.shared
         .sessions
         .wrote(&ctx.caller.principal, clock::now(), wrote);
+}
+
+#[cfg(test)]
+mod tests {
+    use bartizan_flow::Effect;
+
+    use super::*;
+
+    #[test]
+    fn a_text_is_json_only_where_an_operator_says_so() {
+        let said = Manifest {
+            effect: Effect::Read,
+            reviewed: true,
+            json_text: true,
+            ..Manifest::unknown()
+        };
+        let text = r#"[{"id": "d9", "owner": "ann"}]"#;
+        assert!(written(&said, text).is_some_and(|value| value.is_array()));
+        for manifest in [
+            Manifest {
+                json_text: false,
+                ..said.clone()
+            },
+            Manifest {
+                reviewed: false,
+                ..said.clone()
+            },
+            Manifest {
+                effect: Effect::Fetch,
+                ..said.clone()
+            },
+            Manifest {
+                effect: Effect::Unknown,
+                ..said.clone()
+            },
+        ] {
+            assert_eq!(written(&manifest, text), None);
+        }
+        for hostile in [
+            r#"{"id": "d9", "id": "d1"}"#,
+            r#"{"a": {"id": "d9", "\u0069d": "d1"}}"#,
+            r#"[{"id": "d9"}] and more"#,
+            r#"[{"id": "d9""#,
+            r#""d9""#,
+            "17",
+            "",
+        ] {
+            assert_eq!(written(&said, hostile), None, "{hostile}");
+        }
+    }
 }

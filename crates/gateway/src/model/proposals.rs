@@ -64,6 +64,7 @@ async fn propose(asked: &Asked, proposal: &Proposal) -> Result<Option<Proposed>,
     };
     let traced = agents.then(|| trace(asked, proposal));
     let crosses = traced.as_ref().is_some_and(|traced| traced.crosses);
+    let found = traced.as_ref().map(|traced| traced.found.clone());
     let findings = asked
         .shared
         .look_at_arguments(&asked.caller, &facts, &proposal.arguments)
@@ -75,6 +76,7 @@ async fn propose(asked: &Asked, proposal: &Proposal) -> Result<Option<Proposed>,
         name: proposal.name.clone(),
         arguments: sha256(&canonical),
         crosses,
+        found,
     }))
 }
 

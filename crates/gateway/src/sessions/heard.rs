@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use bartizan_flow::{Manifest, ToolFacts, infer};
+use bartizan_flow::{Assessment, Manifest, ToolFacts, infer};
 use bartizan_types::{Digest, Effects};
 use bartizan_wire::model::Request;
 use serde::Deserialize;
@@ -30,6 +30,8 @@ pub(crate) struct Proposed {
     pub arguments: Digest,
     /// It will cross as a call over MCP.
     pub crosses: bool,
+    /// Where its arguments came from, with which its answer is read.
+    pub found: Option<Arc<Assessment>>,
 }
 
 /// Manifests of the agent's own tools, inferred from what the request declares; nobody reviewed them.

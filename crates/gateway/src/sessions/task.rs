@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use bartizan_flow::{Assessment, Called, Content, Echoes, Intent, Manifest, Memory, assess, typed};
+use bartizan_flow::{Assessment, Content, Echoes, Intent, Manifest, Memory, assess, typed};
 use bartizan_types::{Digest, Principal, SessionId, Timestamp};
 use serde_json::Value;
 
@@ -53,7 +53,7 @@ struct State {
     known: HashSet<u64>,
     pending: VecDeque<(Timestamp, Proposed)>,
     /// What the human's words were found to say of a tool.
-    called: BTreeMap<String, Called>,
+    intents: BTreeMap<String, Intent>,
     local: Local,
     /// Hash of the declaration that `local` was made from.
     declared: u64,
@@ -149,13 +149,11 @@ impl Task {
     pub(super) fn assess(&self, tool: &str, manifest: &Manifest, arguments: &Value) -> Assessment {
         let state = &mut *self.state();
         let memory = &state.memory;
-        let called = *state
-            .called
+        let intent = state
+            .intents
             .entry(tool.to_owned())
-            .or_insert_with(|| Intent::of(memory, [tool]).calls(tool));
-        let mut seen = assess(memory, &Intent::default(), tool, manifest, arguments);
-        seen.called = called;
-        seen
+            .or_insert_with(|| Intent::of(memory, [tool]));
+        assess(memory, intent, tool, manifest, arguments)
     }
 
     pub(super) fn read(&self, manifest: &Manifest, call: Option<&Assessment>, content: Content<'_>) {
@@ -261,7 +259,7 @@ impl State {
             if self.know(&text) {
                 let echoes = echoes.lock().unwrap_or_else(PoisonError::into_inner);
                 self.memory.prompt(&echoes.strip(&typed(&text)));
-                self.called.clear();
+                self.intents.clear();
             }
         }
     }
@@ -270,15 +268,18 @@ impl State {
     fn results(&mut self, heard: &Heard<'_>) -> Vec<String> {
         let mut new = Vec::new();
         for (id, name, content) in heard.results() {
-            self.pending
-                .retain(|(_, proposed)| id.is_empty() || proposed.id != id);
+            let asked = |proposed: &Proposed| !id.is_empty() && proposed.id == id;
+            let call = self.pending.iter().find(|(_, proposed)| asked(proposed));
+            let call = call.and_then(|(_, proposed)| proposed.found.clone());
+            self.pending.retain(|(_, proposed)| !asked(proposed));
             let unknown = Arc::new(Manifest::unknown());
             let manifest = name
                 .and_then(|name| self.local.get(name).cloned())
                 .unwrap_or(unknown);
             for text in heard::texts(content) {
                 if self.know(&text) {
-                    self.memory.result(&manifest, None, Content::Text(&text));
+                    self.memory
+                        .result(&manifest, call.as_deref(), Content::Text(&text));
                     new.push(Cow::into_owned(text));
                 }
             }
