@@ -8,6 +8,7 @@
 mod agents;
 mod approvals;
 mod backup;
+mod connections;
 mod identities;
 mod manifests;
 mod records;
@@ -255,6 +256,10 @@ impl Desk {
             ("GET", ["revocations"]) => self.revocations(),
             ("POST", ["revocations"]) => self.revoke(ask).await,
             ("DELETE", ["revocations", id]) => self.lift(id, ask).await,
+            ("GET", ["connections"]) => self.connections(),
+            ("POST", ["connections"]) => self.connect(ask).await,
+            ("POST", ["connections", "finish"]) => self.finish_connecting(ask).await,
+            ("POST", ["connections", "forget"]) => self.disconnect(ask).await,
             ("GET", ["secrets"]) => Ok(json!({ "secrets": self.secrets.list() })),
             ("PUT", ["secrets", name]) => self.secret(name, "secret set", ask, Secrets::set).await,
             ("POST", ["secrets", name, "rotate"]) => {

@@ -311,8 +311,33 @@ pub struct Server {
     pub reach: Reach,
     /// How long a request may take.
     pub timeout: Duration,
+    /// How users connect to it, where it wants that.
+    pub oauth: Oauth,
     /// What the operator says of its tools.
     pub tools: BTreeMap<ToolName, ToolOverride>,
+}
+
+/// How users connect to an MCP server that wants OAuth. Nothing of it is needed where the server says it all itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Oauth {
+    /// Our name at its authorization server, where we were registered by hand.
+    pub client_id: Option<String>,
+    /// The secret that goes with it, by its name in the store.
+    pub client_secret: Option<String>,
+    /// A P-256 key in PKCS#8 PEM that signs for it, by its name in the store.
+    pub client_key: Option<String>,
+    /// The address of a public document about us, which is our name where servers take such.
+    pub client_document: Option<String>,
+    /// The authorization server, where the MCP server names several.
+    pub issuer: Option<String>,
+    /// Scopes asked for beside those that the server wants.
+    pub scopes: Vec<String>,
+    /// Hosts of authorization servers that may lie inside.
+    pub hosts: Vec<String>,
+    /// The server knows the gateway as a machine; no user signs in.
+    pub machine: bool,
+    /// How long a call waits for its user to sign in; zero refuses it at once.
+    pub wait: Duration,
 }
 
 /// Another agent, reached over A2A 1.0.

@@ -42,6 +42,7 @@ fn far(server: &Upstreamed, timeout: Duration, old: bool) -> Server {
             Reach::Http { url, headers }
         },
         timeout,
+        oauth: Default::default(),
         tools: BTreeMap::new(),
     }
 }

@@ -216,8 +216,33 @@ impl Flight {
         }
     }
 
-    /// Rules on what goes to the server, and writes it. `number` is ours for it, where an answer is expected.
+    /// Rules on what goes to the server, and writes it; once more, where the server wanted another token and there is
+    /// one now.
     async fn cross(
+        &mut self,
+        bytes: Vec<u8>,
+        headers: HeaderMap,
+        number: Option<u64>,
+    ) -> Result<Passed, Refusal> {
+        let conn = Arc::clone(&self.conn);
+        let Way::Http(way) = &conn.way else {
+            return self.cross_once(bytes, headers, number).await;
+        };
+        if way.wallet.is_none() {
+            return self.cross_once(bytes, headers, number).await;
+        }
+        let shared = Arc::clone(&self.ctx.shared);
+        way.ready(&shared).await;
+        match self.cross_once(bytes.clone(), headers.clone(), number).await {
+            Err(refusal) if way.recovers(&shared, refusal.code).await => {
+                self.cross_once(bytes, headers, number).await
+            }
+            other => other,
+        }
+    }
+
+    /// As [`Self::cross`], once. `number` is ours for it, where an answer is expected.
+    async fn cross_once(
         &mut self,
         bytes: Vec<u8>,
         headers: HeaderMap,
@@ -252,6 +277,9 @@ impl Flight {
                     Err(fault) => return Err(passage.failed(fault.code())),
                 };
                 passage.released.status = Some(response.status().as_u16());
+                if let Some(code) = way.refused(&response) {
+                    return Err(passage.failed(code));
+                }
                 let related = number.map(|_| self.me);
                 if response.status().is_success() && edge::is_event_stream(response.headers()) {
                     let (conn, me) = (Arc::clone(&self.conn), self.me);
