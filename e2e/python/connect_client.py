@@ -123,14 +123,20 @@ def configuration(scenario: str, context: dict, url: str) -> tuple[dict, dict]:
     oauth, secrets = {}, {}
     if scenario == "auth/basic-cimd":
         oauth["client_document"] = "https://conformance-test.local/client-metadata.json"
-    if "client_id" in context and "idp_id_token" not in context:
+    if "client_id" in context:
         oauth["client_id"] = context["client_id"]
-    if "client_secret" in context and "idp_id_token" not in context:
+    if "client_secret" in context:
         secrets["fixture-secret"] = context["client_secret"]
         oauth["client_secret"] = "secret:fixture-secret"
     if "private_key_pem" in context:
         secrets["fixture-key"] = context["private_key_pem"]
         oauth["client_key"] = "secret:fixture-key"
+    if "idp_id_token" in context:
+        secrets["fixture-id-token"] = context["idp_id_token"]
+        oauth["exchange"] = {
+            "token_endpoint": context["idp_token_endpoint"], "subject": "secret:fixture-id-token", "kind": "id_token",
+            "client_id": context["idp_client_id"], "assertion": True,
+        }
     if scenario.startswith("auth/client-credentials"):
         oauth["machine"] = True
     return oauth, secrets

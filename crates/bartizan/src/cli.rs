@@ -1,7 +1,7 @@
 //! The command line: what can be asked. Nothing here does anything.
 
-pub(crate) mod identity;
 mod connect;
+pub(crate) mod identity;
 mod scan;
 mod spending;
 

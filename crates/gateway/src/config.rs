@@ -91,6 +91,21 @@ pub struct Privacy {
     pub answers: bool,
 }
 
+impl Oauth {
+    /// Whether tokens are fetched without a user.
+    #[must_use]
+    pub const fn is_automatic(&self) -> bool {
+        self.machine || self.exchange.is_some()
+    }
+
+    /// Whether one token serves every caller.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        let secret = |exchange: &Exchange| exchange.subject.is_some();
+        self.machine || self.exchange.as_ref().is_some_and(secret)
+    }
+}
+
 impl Default for Privacy {
     fn default() -> Self {
         Self {
@@ -336,8 +351,40 @@ pub struct Oauth {
     pub hosts: Vec<String>,
     /// The server knows the gateway as a machine; no user signs in.
     pub machine: bool,
+    /// Tokens are got in exchange for others.
+    pub exchange: Option<Exchange>,
     /// How long a call waits for its user to sign in; zero refuses it at once.
     pub wait: Duration,
+}
+
+/// An exchange of tokens (RFC 8693): a token that somebody else issued becomes one for this server alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// Where it is exchanged.
+    pub token_endpoint: Uri,
+    /// What is exchanged: the secret of this name, else what the caller itself showed.
+    pub subject: Option<String>,
+    /// What that is.
+    pub kind: Subject,
+    /// Our name there.
+    pub client_id: Option<String>,
+    /// The secret that goes with it, by its name in the store.
+    pub client_secret: Option<String>,
+    /// What comes back is an assertion for the server's own authorization server (identity assertion grant, SEP-990), and
+    /// not yet the token.
+    pub assertion: bool,
+}
+
+/// What is exchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Subject {
+    /// An access token.
+    #[default]
+    AccessToken,
+    /// An ID token.
+    IdToken,
+    /// Any JWT.
+    Jwt,
 }
 
 /// Another agent, reached over A2A 1.0.

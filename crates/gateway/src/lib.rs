@@ -323,12 +323,12 @@ impl Gateway {
             config,
         });
         alarm(&shared).await;
-        let tasks = vec![
-            tokio::spawn(rejections::summarise(Arc::clone(&shared), stopped.clone())),
-            tokio::spawn(directory::keep(Arc::clone(&shared), stopped.clone())),
-            tokio::spawn(spending::keep(Arc::clone(&shared), stopped.clone())),
-            tokio::spawn(tls::keep(Arc::clone(&shared), listener_key, stopped.clone())),
-        ];
+        let mut tasks = housekeeping(&shared, &stopped);
+        tasks.push(tokio::spawn(tls::keep(
+            Arc::clone(&shared),
+            listener_key,
+            stopped.clone(),
+        )));
         let serving = tokio::spawn(listener::run(listener, tls, Arc::clone(&shared), stopped));
         Ok(Running {
             shared,
@@ -336,6 +336,15 @@ impl Gateway {
             tasks,
         })
     }
+}
+
+/// What is done beside calls, until `stopped`.
+fn housekeeping(shared: &Arc<Shared>, stopped: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+    vec![
+        tokio::spawn(rejections::summarise(Arc::clone(shared), stopped.clone())),
+        tokio::spawn(directory::keep(Arc::clone(shared), stopped.clone())),
+        tokio::spawn(spending::keep(Arc::clone(shared), stopped.clone())),
+    ]
 }
 
 /// The address to listen on, if what crosses there is kept from others.

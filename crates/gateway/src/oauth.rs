@@ -9,6 +9,7 @@
 //! server names may lead to the public internet, to the server's own host, or to hosts that the operator listed.
 
 mod connect;
+mod exchange;
 mod grant;
 mod machine;
 mod wallet;
@@ -30,7 +31,8 @@ pub(crate) use connect::Wish;
 pub(crate) use wallet::Wallet;
 
 use crate::{
-    config::{Config, Oauth, Reach as ServerReach, Server},
+    config::{Config, Exchange, Oauth, Reach as ServerReach, Server},
+    gate::Caller,
     upstream::{Pool, Reach, RootsFault},
 };
 use connect::{Pending, Registrations};
@@ -81,23 +83,32 @@ pub(crate) enum ConnectFault {
         error: Option<String>,
     },
     /// No such server, or one that takes no grants.
-    #[error("there is no MCP server `{0}` that users can connect to: it must be reached by `url`, without `Authorization` in its `headers`")]
+    #[error(
+        "there is no MCP server `{0}` that users can connect to: it must be reached by `url`, without `Authorization` in its `headers`"
+    )]
     Server(String),
     /// There is no way to be a client there.
     #[error("`{0}` takes no registrations and no client documents: set `client_id` in the server's `oauth`")]
     NoClient(String),
     /// The server keeps refusing what was granted.
-    #[error("connecting again does not help: `{0}` was granted what it asked for twice within ten minutes, and still refuses")]
+    #[error(
+        "connecting again does not help: `{0}` was granted what it asked for twice within ten minutes, and still refuses"
+    )]
     InVain(String),
     /// A server without a page for users.
     #[error("`{0}` has no page where users sign in")]
     NoPage(String),
     /// Nobody waits under this state, or not any more.
-    #[error("no authorization waits for this answer: it was answered already, or began more than ten minutes ago")]
+    #[error(
+        "no authorization waits for this answer: it was answered already, or began more than ten minutes ago"
+    )]
     Unknown,
     /// Too many wait.
     #[error("too many authorizations wait for their users")]
     Full,
+    /// The caller showed nothing that can be exchanged.
+    #[error("the caller showed no token of its issuer, so there is nothing to exchange")]
+    NoSubject,
     /// A secret of the configuration is not there.
     #[error("the secret `{0}` is not in the store")]
     Secret(String),
@@ -167,22 +178,33 @@ impl Place {
     /// [`ConnectFault::Address`].
     pub(crate) fn reach(&self, address: &Address) -> Result<Reach, ConnectFault> {
         let own = address.host() == self.address.host();
-        let listed = || self.oauth.hosts.iter().any(|host| host.eq_ignore_ascii_case(address.host()));
-        let named = own || listed();
+        let listed = || {
+            self.oauth
+                .hosts
+                .iter()
+                .any(|host| host.eq_ignore_ascii_case(address.host()))
+        };
+        let exchanges = place_host(self.oauth.exchange.as_ref());
+        let named =
+            own || listed() || exchanges.is_some_and(|host| host.eq_ignore_ascii_case(address.host()));
         // In clear only on this machine, or where the operator reaches the server itself in clear.
         let clear = address.is_loopback() || (own && !self.address.is_https());
-        if !address.is_https() && !(named && clear) {
+        if !(address.is_https() || named && clear) {
             return Err(ConnectFault::Address(address.as_str().to_owned()));
         }
         Ok(if named { Reach::Named } else { Reach::Public })
     }
 
     fn of(server: &Server) -> Option<Self> {
-        let (ServerReach::Http { url, headers } | ServerReach::LegacySse { url, headers }) = &server.reach else {
+        let (ServerReach::Http { url, headers } | ServerReach::LegacySse { url, headers }) = &server.reach
+        else {
             return None;
         };
         // The operator's own credential stands for everyone.
-        if headers.keys().any(|name| name.eq_ignore_ascii_case("authorization")) {
+        if headers
+            .keys()
+            .any(|name| name.eq_ignore_ascii_case("authorization"))
+        {
             return None;
         }
         Some(Self {
@@ -191,6 +213,11 @@ impl Place {
             oauth: server.oauth.clone(),
         })
     }
+}
+
+/// The host at which tokens are exchanged: the operator named it.
+fn place_host(exchange: Option<&Exchange>) -> Option<&str> {
+    exchange.and_then(|exchange| exchange.token_endpoint.host())
 }
 
 /// Everything about grants.
@@ -220,7 +247,9 @@ impl Wallets {
         let places = config.servers.iter().filter_map(Place::of);
         let patience = config.limits.connect_timeout;
         Ok(Self {
-            places: places.map(|place| (place.name.clone(), Arc::new(place))).collect(),
+            places: places
+                .map(|place| (place.name.clone(), Arc::new(place)))
+                .collect(),
             store,
             open: Mutex::default(),
             pending: Mutex::default(),
@@ -232,15 +261,16 @@ impl Wallets {
     }
 
     /// The wallet that this caller's calls to a server go by; none where the server takes no grants.
-    pub(crate) fn of(&self, server: &ServerName, principal: &Principal) -> Option<Arc<Wallet>> {
+    pub(crate) fn of(&self, server: &ServerName, caller: &Caller) -> Option<Arc<Wallet>> {
+        let principal = &caller.principal;
         let place = self.places.get(server)?;
-        let holder = if place.oauth.machine {
+        let holder = if place.oauth.is_shared() {
             Holder::Gateway
         } else {
             Holder::of(principal)
         };
         let wallet = self.wallet(place, holder);
-        wallet.seen(&principal.agent);
+        wallet.seen(caller);
         Some(wallet)
     }
 
@@ -266,6 +296,13 @@ impl Wallets {
         wallet
     }
 
+    /// Whether what callers show is exchanged anywhere, so that it has to be kept for as long as their call lasts.
+    pub(crate) fn exchanges(&self) -> bool {
+        self.places
+            .values()
+            .any(|place| place.oauth.exchange.is_some() && !place.oauth.is_shared())
+    }
+
     /// Every server that takes grants.
     pub(crate) fn servers(&self) -> impl Iterator<Item = &ServerName> {
         self.places.keys()
@@ -279,7 +316,10 @@ impl Wallets {
 
     /// Whose calls wait for a grant at a server, or for more rights.
     pub(crate) fn waiting(&self) -> Vec<Value> {
-        let mut all: Vec<Value> = lock(&self.open).values().filter_map(|wallet| wallet.waits()).collect();
+        let mut all: Vec<Value> = lock(&self.open)
+            .values()
+            .filter_map(|wallet| wallet.waits())
+            .collect();
         all.sort_by_key(ToString::to_string);
         all
     }

@@ -14,11 +14,14 @@ use std::{
 };
 
 use bartizan_gateway::{
+    IssuerSource, KeysAt,
     admin::{Body, Desk, Live},
-    config::{Oauth, Reach, Server},
+    config::{Exchange, Oauth, Reach, Server, Subject},
 };
+use bartizan_identity::IssuerConfig;
 use bartizan_store::{Keyring, MasterKey, Secrets};
-use bartizan_types::{ServerName, Timestamp};
+use bartizan_types::{Issuer, ServerName, Timestamp};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use http::Method;
 use serde_json::{Value, json};
 use support::{Answer, Gated, OPEN, Seen, Upstreamed, config};
@@ -78,7 +81,10 @@ fn serve(world: &World, origin: &str, renewals: &AtomicUsize, seen: &Seen) -> An
         "/.well-known/oauth-protected-resource/mcp" => {
             let resource = world.resource.clone().unwrap_or_else(|| format!("{origin}/mcp"));
             let issuer = world.issuer.clone().unwrap_or_else(|| origin.to_owned());
-            answer(200, &json!({"resource": resource, "authorization_servers": [issuer]}))
+            answer(
+                200,
+                &json!({"resource": resource, "authorization_servers": [issuer]}),
+            )
         }
         "/.well-known/oauth-authorization-server" => answer(
             200,
@@ -88,7 +94,10 @@ fn serve(world: &World, origin: &str, renewals: &AtomicUsize, seen: &Seen) -> An
                 "token_endpoint_auth_methods_supported": ["none"],
                 "authorization_response_iss_parameter_supported": true}),
         ),
-        "/register" => answer(201, &json!({"client_id": "registered", "token_endpoint_auth_method": "none"})),
+        "/register" => answer(
+            201,
+            &json!({"client_id": "registered", "token_endpoint_auth_method": "none"}),
+        ),
         "/revoke" => answer(200, &json!({})),
         "/token" => token(world, renewals, &form(seen)),
         "/mcp" => mcp(world, origin, seen),
@@ -176,7 +185,10 @@ impl Connected {
 
     async fn admin(&self, path: &str, body: &Value) -> (u16, Value) {
         let text = body.to_string();
-        let reply = self.desk.handle(&Method::POST, path, text.as_bytes(), "test").await;
+        let reply = self
+            .desk
+            .handle(&Method::POST, path, text.as_bytes(), "test")
+            .await;
         match reply.body {
             Body::Json(value) => (reply.status.as_u16(), value),
             Body::Text(..) => panic!("text"),
@@ -209,7 +221,10 @@ impl Connected {
                 headers.push(("mcp-session-id", session));
             }
             let (_, headers, bytes) = self.gate.send("/mcp", body.to_string(), &headers).await;
-            (headers, serde_json::from_slice::<Value>(&bytes).unwrap_or_default())
+            (
+                headers,
+                serde_json::from_slice::<Value>(&bytes).unwrap_or_default(),
+            )
         };
         let opening = json!({"jsonrpc":"2.0","id":0,"method":"initialize","params":{
             "protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}});
@@ -218,8 +233,13 @@ impl Connected {
             return opened["error"]["data"]["code"].as_str().unwrap().to_owned();
         };
         let session = Some(session.to_str().unwrap().to_owned());
-        post(session.clone(), json!({"jsonrpc":"2.0","method":"notifications/initialized"})).await;
-        let call = json!({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","arguments":{}}});
+        post(
+            session.clone(),
+            json!({"jsonrpc":"2.0","method":"notifications/initialized"}),
+        )
+        .await;
+        let call =
+            json!({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","arguments":{}}});
         let (_, answered) = post(session, call).await;
         let result = &answered["result"];
         let code = result["_meta"]["bartizan/refusal"]["code"].as_str();
@@ -262,11 +282,18 @@ async fn each_users_calls_go_with_her_own_token_and_nobody_elses() {
     let world = Connected::start(World::default()).await;
     let (tester, other) = (world.gate.key.clone(), world.gate.others[0].clone());
     assert_eq!(world.whoami(&tester).await, "upstream.connect");
-    let reply = world.desk.handle(&Method::GET, "/v1/connections", b"", "test").await;
+    let reply = world
+        .desk
+        .handle(&Method::GET, "/v1/connections", b"", "test")
+        .await;
     let Body::Json(listed) = reply.body else { panic!() };
     assert_eq!(listed["waiting"][0]["holder"]["agent"], "tester", "{listed}");
     let (status, done) = world.connect("tester").await;
-    assert_eq!((status, done["for"].as_str()), (200, Some("agent `tester`")), "{done}");
+    assert_eq!(
+        (status, done["for"].as_str()),
+        (200, Some("agent `tester`")),
+        "{done}"
+    );
     assert_eq!(world.whoami(&tester).await, "token-of-tester");
     assert_eq!(world.whoami(&other).await, "upstream.connect");
     assert_eq!(world.connect("other").await.0, 200);
@@ -279,7 +306,10 @@ async fn each_users_calls_go_with_her_own_token_and_nobody_elses() {
         assert!(seen.path == "/mcp" || bearer(seen).is_none(), "{}", seen.path);
     }
     let (status, gone) = world
-        .admin("/v1/connections/forget", &json!({"server": "far", "agent": "tester"}))
+        .admin(
+            "/v1/connections/forget",
+            &json!({"server": "far", "agent": "tester"}),
+        )
         .await;
     assert_eq!((status, &gone["given_back"]), (200, &json!(true)), "{gone}");
     assert_eq!(world.whoami(&tester).await, "upstream.connect");
@@ -317,7 +347,10 @@ async fn a_grant_that_was_ended_elsewhere_is_told_of() {
     let world = Connected::start(ended).await;
     assert_eq!(world.connect("tester").await.0, 200);
     assert_eq!(world.whoami(&world.gate.key).await, "upstream.connect");
-    let reply = world.desk.handle(&Method::GET, "/v1/connections", b"", "test").await;
+    let reply = world
+        .desk
+        .handle(&Method::GET, "/v1/connections", b"", "test")
+        .await;
     let Body::Json(listed) = reply.body else { panic!() };
     assert_eq!(listed["granted"], json!([]), "{listed}");
 }
@@ -451,7 +484,10 @@ async fn no_token_shows_in_records_or_in_the_state() {
     assert_eq!(world.whoami(&world.gate.key).await, "token-of-tester");
     for record in world.gate.records().await {
         let text = serde_json::to_string(&record.record).unwrap();
-        assert!(!text.contains("token-of-") && !text.contains("refresh-of-"), "{text}");
+        assert!(
+            !text.contains("token-of-") && !text.contains("refresh-of-"),
+            "{text}"
+        );
     }
     let mut folders = vec![world.gate.state().path().to_owned()];
     while let Some(folder) = folders.pop() {
@@ -467,5 +503,152 @@ async fn no_token_shows_in_records_or_in_the_state() {
                 assert!(!found, "{}", path.display());
             }
         }
+    }
+}
+
+/// Signs tokens of an issuer that the gateway knows.
+struct Signing {
+    pair: aws_lc_rs::signature::EcdsaKeyPair,
+    _folder: tempfile::TempDir,
+    keys: std::path::PathBuf,
+}
+
+const IDP: &str = "https://issuer.example";
+
+impl Signing {
+    fn new() -> Self {
+        use aws_lc_rs::{
+            rand::SystemRandom,
+            signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
+        };
+        let signing = &ECDSA_P256_SHA256_FIXED_SIGNING;
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(signing, &SystemRandom::new()).unwrap();
+        let pair = EcdsaKeyPair::from_pkcs8(signing, pkcs8.as_ref()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let keys = folder.path().join("jwks.json");
+        let point = &pair.public_key().as_ref()[1..];
+        let jwk = json!({"crv": "P-256", "kty": "EC", "x": B64.encode(&point[..32]), "y": B64.encode(&point[32..])});
+        std::fs::write(&keys, json!({"keys": [jwk]}).to_string()).unwrap();
+        Self {
+            pair,
+            _folder: folder,
+            keys,
+        }
+    }
+
+    fn token(&self, user: &str) -> String {
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
+        let claims = json!({"iss": IDP, "aud": "us", "sub": user, "exp": now + 60});
+        let parts = [json!({"alg": "ES256"}), claims].map(|part| B64.encode(part.to_string()));
+        let body = parts.join(".");
+        let random = aws_lc_rs::rand::SystemRandom::new();
+        let signature = self.pair.sign(&random, body.as_bytes()).unwrap();
+        format!("{body}.{}", B64.encode(signature))
+    }
+}
+
+/// The user that a token names.
+fn subject(token: &str) -> String {
+    let claims = B64.decode(token.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    claims["sub"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn what_a_caller_showed_is_exchanged_for_a_token_of_this_server_alone() {
+    let signing = Signing::new();
+    let known = Arc::new(Mutex::new(String::new()));
+    let origin = Arc::clone(&known);
+    let far = Upstreamed::answering(move |seen| {
+        let origin = origin.lock().unwrap().clone();
+        if seen.path != "/exchange" {
+            return serve(&World::default(), &origin, &AtomicUsize::new(0), seen);
+        }
+        let form = form(seen);
+        let audience = format!("{origin}/mcp").replace(':', "%3A").replace('/', "%2F");
+        assert_eq!(
+            (form["audience"].as_str(), form["resource"].as_str()),
+            (&*audience, &*audience)
+        );
+        let user = subject(&form["subject_token"]);
+        // One user's is refused, and one is answered with something else than what was asked for.
+        match user.as_str() {
+            "eve" => answer(400, &json!({"error": "invalid_target"})),
+            "mallory" => answer(
+                200,
+                &json!({"access_token": "token-of-mallory", "token_type": "Bearer",
+                "issued_token_type": "urn:ietf:params:oauth:token-type:refresh_token"}),
+            ),
+            user => answer(
+                200,
+                &json!({"access_token": format!("token-of-{user}"), "token_type": "Bearer",
+                "expires_in": 300, "issued_token_type": "urn:ietf:params:oauth:token-type:access_token"}),
+            ),
+        }
+    })
+    .await;
+    *known.lock().unwrap() = format!("http://{}", far.address);
+    let mut config = config(Vec::new());
+    config.servers = vec![Server {
+        name: ServerName::new("far").unwrap(),
+        reach: Reach::Http {
+            url: format!("http://{}/mcp", far.address).parse().unwrap(),
+            headers: BTreeMap::new(),
+        },
+        timeout: Duration::from_secs(20),
+        oauth: Oauth {
+            exchange: Some(Exchange {
+                token_endpoint: format!("http://{}/exchange", far.address).parse().unwrap(),
+                subject: None,
+                kind: Subject::AccessToken,
+                client_id: Some("us".to_owned()),
+                client_secret: None,
+                assertion: false,
+            }),
+            ..Oauth::default()
+        },
+        tools: BTreeMap::new(),
+    }];
+    let source = IssuerSource {
+        config: IssuerConfig::new(Issuer::new(IDP).unwrap(), vec!["us".to_owned()]),
+        keys: KeysAt::File(signing.keys.clone()),
+    };
+    let gate = Gated::start_whole(config, None, OPEN, None, vec![source]).await;
+    let desk = desk(&gate);
+    let world = Connected {
+        gate,
+        desk,
+        far: Arc::new(far),
+        renewals: Arc::default(),
+    };
+    let (ada, bob) = (signing.token("ada"), signing.token("bob"));
+    assert_eq!(world.whoami(&ada).await, "token-of-ada");
+    assert_eq!(world.whoami(&bob).await, "token-of-bob");
+    assert_eq!(world.whoami(&ada).await, "token-of-ada");
+    for refused in ["eve", "mallory"] {
+        assert_eq!(
+            world.whoami(&signing.token(refused)).await,
+            "upstream.connect",
+            "{refused}"
+        );
+    }
+    // An agent with a key of ours has nothing to exchange.
+    assert_eq!(world.whoami(&world.gate.key).await, "upstream.connect");
+    for seen in world
+        .far
+        .seen
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|seen| seen.path == "/mcp")
+    {
+        let sent = bearer(seen).unwrap_or_default();
+        assert!(
+            sent.is_empty() || sent.starts_with("token-of-"),
+            "what was shown was passed on: {sent}"
+        );
     }
 }

@@ -17,14 +17,14 @@ mod metadata;
 mod request;
 
 pub use address::Address;
-pub use answer::{Callback, TokenAnswer, check_callback, token_answer, token_error};
+pub use answer::{Callback, TokenAnswer, check_callback, exchanged, token_answer, token_error};
 pub use challenge::{Challenge, bearer_challenge};
 pub use metadata::{
     AuthorizationServer, ResourceMetadata, Strictness, authorization_server, legacy_server,
     resource_metadata, resource_places, server_places,
 };
 pub use request::{
-    Client, ClientAuth, Method, Pkce, Registered, assertion, authenticate, authorization_url, form,
+    Client, ClientAuth, Method, Pkce, Registered, Sign, assertion, authenticate, authorization_url, form,
     method_for, registered, registration, scopes_for,
 };
 
@@ -74,10 +74,7 @@ pub enum OauthFault {
 
 /// A short word of theirs that may be shown: printable, bounded.
 fn shown(text: &str) -> String {
-    text.chars()
-        .filter(|one| !one.is_control())
-        .take(200)
-        .collect()
+    text.chars().filter(|one| !one.is_control()).take(200).collect()
 }
 
 #[cfg(test)]

@@ -166,7 +166,9 @@ mod tests {
     #[test]
     fn a_grant_comes_back_to_its_own_user_and_server_and_to_nobody_else() {
         let (_place, dir) = world();
-        open(&dir).put("ada github", &Secret::new(PLANTED.to_vec())).unwrap();
+        open(&dir)
+            .put("ada github", &Secret::new(PLANTED.to_vec()))
+            .unwrap();
         let grants = open(&dir);
         assert_eq!(grants.get("ada github").unwrap().unwrap().expose(), PLANTED);
         assert!(grants.get("ada jira").unwrap().is_none());

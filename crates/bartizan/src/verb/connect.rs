@@ -48,7 +48,11 @@ pub(crate) async fn run(global: &Global, out: Output, connect: &Connect) -> Resu
                 } else {
                     "; the server takes no tokens back, so end it in your account there, too"
                 };
-                writeln!(out, "{} is no longer connected to `{server}`{back}", text(&answer["for"]))
+                writeln!(
+                    out,
+                    "{} is no longer connected to `{server}`{back}",
+                    text(&answer["for"])
+                )
             })?;
         }
         Some(server) => sign_in(&link, out, connect, server).await?,
@@ -83,7 +87,11 @@ async fn list(link: &Link, out: Output) -> Result<(), Failure> {
     let answer = link.read("/v1/connections").await?;
     let mut rows = Vec::new();
     for one in answer["waiting"].as_array().into_iter().flatten() {
-        let state = if one["more"] == true { "wants more" } else { "waits" };
+        let state = if one["more"] == true {
+            "wants more"
+        } else {
+            "waits"
+        };
         rows.push(vec![
             text(&one["server"]),
             who(&one["holder"]),
@@ -123,7 +131,11 @@ fn who(holder: &Value) -> String {
 }
 
 async fn sign_in(link: &Link, out: Output, connect: &Connect, server: &str) -> Result<(), Failure> {
-    let door = if connect.paste { None } else { Some(door(connect.port).await?) };
+    let door = if connect.paste {
+        None
+    } else {
+        Some(door(connect.port).await?)
+    };
     let port = match &door {
         None => connect.port,
         Some(door) => door.local_addr().map_or(connect.port, |address| address.port()),
@@ -131,10 +143,16 @@ async fn sign_in(link: &Link, out: Output, connect: &Connect, server: &str) -> R
     let begun = post(link, "/v1/connections", &asked(connect, server, &redirect(port))).await?;
     let url = begun["url"].as_str().unwrap_or_default();
     // The page is the authorization server's choice: nothing but a web page is handed to a browser.
-    Address::parse(url).map_err(|fault| Failure::new(Exit::Refused, "the server's page is no web page").because(fault))?;
+    Address::parse(url)
+        .map_err(|fault| Failure::new(Exit::Refused, "the server's page is no web page").because(fault))?;
     let opened = !connect.no_browser && !connect.paste && open(url);
     out.emit(&begun, |out| {
-        writeln!(out, "{} signs in at {}", text(&begun["for"]), text(&begun["issuer"]))?;
+        writeln!(
+            out,
+            "{} signs in at {}",
+            text(&begun["for"]),
+            text(&begun["issuer"])
+        )?;
         if opened {
             writeln!(out, "a browser was opened; if none shows, open this address:")?;
         } else {
@@ -152,8 +170,11 @@ async fn sign_in(link: &Link, out: Output, connect: &Connect, server: &str) -> R
         Some(door) => {
             let patience = Duration::from_secs(connect.wait);
             timeout(patience, arrival(door, state)).await.map_err(|_| {
-                Failure::new(Exit::Refused, format!("nobody signed in within {} s", connect.wait))
-                    .hint("run it again; `--paste` serves a browser on another machine")
+                Failure::new(
+                    Exit::Refused,
+                    format!("nobody signed in within {} s", connect.wait),
+                )
+                .hint("run it again; `--paste` serves a browser on another machine")
             })??
         }
     };
@@ -164,7 +185,12 @@ async fn sign_in(link: &Link, out: Output, connect: &Connect, server: &str) -> R
     }
     let done = done?;
     out.emit(&done, |out| {
-        let scopes: Vec<String> = done["scopes"].as_array().into_iter().flatten().map(text).collect();
+        let scopes: Vec<String> = done["scopes"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(text)
+            .collect();
         let scopes = if scopes.is_empty() {
             String::new()
         } else {
@@ -176,15 +202,22 @@ async fn sign_in(link: &Link, out: Output, connect: &Connect, server: &str) -> R
 
 async fn door(port: u16) -> Result<TcpListener, Failure> {
     TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| {
-        Failure::new(Exit::Refused, format!("port {port} of this machine, where the browser would end, is taken"))
-            .hint("`--port 0` takes a free one; some servers then want to be told again who we are")
-            .because(error)
+        Failure::new(
+            Exit::Refused,
+            format!("port {port} of this machine, where the browser would end, is taken"),
+        )
+        .hint("`--port 0` takes a free one; some servers then want to be told again who we are")
+        .because(error)
     })
 }
 
 /// Opens the user's browser. No shell sees the address.
 fn open(url: &str) -> bool {
-    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let opener = if cfg!(target_os = "macos") {
+        "open"
+    } else {
+        "xdg-open"
+    };
     let graphical = cfg!(target_os = "macos")
         || std::env::var_os("DISPLAY").is_some()
         || std::env::var_os("WAYLAND_DISPLAY").is_some();
@@ -291,7 +324,8 @@ fn decode(text: &str) -> Option<String> {
 /// Reads the address that the browser ended at.
 fn pasted() -> Result<Arrived, Failure> {
     let mut line = String::new();
-    let fault = |error| Failure::new(Exit::Files, "the address can't be read from standard input").because(error);
+    let fault =
+        |error| Failure::new(Exit::Files, "the address can't be read from standard input").because(error);
     std::io::stdin().lock().read_line(&mut line).map_err(fault)?;
     let line = line.trim();
     let target = line.find(PATH).and_then(|at| line.get(at..)).and_then(query_of);
@@ -299,17 +333,17 @@ fn pasted() -> Result<Arrived, Failure> {
         Failure::new(Exit::Usage, "that is not the address that the browser ended at")
             .hint(format!("it begins with `http://127.0.0.1:` and holds `{PATH}?`"))
     })?;
-    Ok(Arrived {
-        query,
-        browser: None,
-    })
+    Ok(Arrived { query, browser: None })
 }
 
 async fn finish(link: &Link, state: &str, query: &[(String, String)]) -> Result<Value, Failure> {
     let brought = value(query, "state").unwrap_or_default();
     if brought != state {
-        return Err(Failure::new(Exit::Refused, "the browser's answer is of another sign-in than this one")
-            .hint("run `bartizan connect` again, and follow the address that it prints"));
+        return Err(Failure::new(
+            Exit::Refused,
+            "the browser's answer is of another sign-in than this one",
+        )
+        .hint("run `bartizan connect` again, and follow the address that it prints"));
     }
     let body = json!({
         "state": brought, "code": value(query, "code"), "iss": value(query, "iss"), "error": value(query, "error"),
@@ -374,7 +408,11 @@ mod tests {
             said
         };
         let browser = tokio::spawn(async move {
-            for strange in ["/favicon.ico", "/connected?code=evil&state=other", "/connected?code=evil"] {
+            for strange in [
+                "/favicon.ico",
+                "/connected?code=evil&state=other",
+                "/connected?code=evil",
+            ] {
                 assert!(knock(strange).await.starts_with("HTTP/1.1 404"));
             }
             knock("/connected?code=good&state=mine").await

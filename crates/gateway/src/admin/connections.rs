@@ -119,7 +119,10 @@ impl Desk {
         let said = holder.said();
         let (had, returned) = shared.wallets.disconnect(shared, &wanted.server, holder).await?;
         if !had {
-            return Err(No::not_found(format!("{said} is not connected to `{}`", wanted.server)));
+            return Err(No::not_found(format!(
+                "{said} is not connected to `{}`",
+                wanted.server
+            )));
         }
         Ok(json!({ "server": wanted.server, "for": said, "given_back": returned, "record": index }))
     }

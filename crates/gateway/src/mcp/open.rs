@@ -73,7 +73,7 @@ async fn open(ctx: &Ctx, served: &Arc<Served>) -> Result<Arc<Conn>, Refusal> {
     let headers = program::headers_of(headers, &ctx.shared.secrets).map_err(early)?;
     let pool = served.pool.clone().ok_or_else(|| early(Code::Bug))?;
     let upstream = UpstreamName::new(served.config.name.as_str()).map_err(|_| early(Code::Bug))?;
-    let wallet = ctx.shared.wallets.of(&served.config.name, &ctx.caller.principal);
+    let wallet = ctx.shared.wallets.of(&served.config.name, &ctx.caller);
     let way = HttpWay::new(pool, url.clone(), headers, wallet, upstream, legacy);
     let stateless = ctx.is_stateless() && !legacy;
     let opening = (!legacy).then(|| link.open(stateless));
@@ -215,12 +215,18 @@ async fn knock(
         Some(opening) => way.outbound(http::Method::POST, opening, extra),
         None => way.outbound(http::Method::GET, Vec::new(), extra),
     };
+    let served = &conn.served;
+    ctx.spared(served)?;
     let evidence = ctx.shared.evidence(&ctx.caller, facts, Vec::new());
     let (permit, mut passage) = ctx.shared.enter(evidence, outbound).await?;
-    let response = match upstream::send(permit, conn.served.config.timeout).await {
+    let response = match upstream::send(permit, served.config.timeout).await {
         Ok(response) => response,
-        Err(fault) => return Err(passage.failed(fault.code())),
+        Err(fault) => {
+            served.broke();
+            return Err(passage.failed(fault.code()));
+        }
     };
+    served.answered(response.status());
     passage.released.status = Some(response.status().as_u16());
     match way.refused(&response) {
         Some(code) => Err(passage.failed(code)),

@@ -160,7 +160,7 @@ impl Wallets {
     /// All of them, when there are several or none.
     pub(crate) fn meant(&self, server: &str, known: Vec<Holder>) -> Result<Holder, Vec<Holder>> {
         let mut candidates = match self.place(server) {
-            Ok(place) if place.oauth.machine => return Ok(Holder::Gateway),
+            Ok(place) if place.oauth.is_shared() => return Ok(Holder::Gateway),
             Ok(place) => self.waiting_for(&place.name),
             Err(_) => Vec::new(),
         };
@@ -272,7 +272,12 @@ impl Wallets {
         if let Some(client) = self.configured(shared, place, server)? {
             return Ok(client);
         }
-        if let Some(document) = place.oauth.client_document.as_ref().filter(|_| server.client_documents) {
+        if let Some(document) = place
+            .oauth
+            .client_document
+            .as_ref()
+            .filter(|_| server.client_documents)
+        {
             return Ok(Client {
                 id: document.clone(),
                 secret: None,

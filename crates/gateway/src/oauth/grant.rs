@@ -38,7 +38,8 @@ pub(super) struct Grant {
 impl Grant {
     /// Whether its token ends soon.
     pub(super) fn is_ending(&self, now: Timestamp) -> bool {
-        self.expires.is_some_and(|expires| expires <= now.plus_micros(EARLY_MICROS))
+        self.expires
+            .is_some_and(|expires| expires <= now.plus_micros(EARLY_MICROS))
     }
 
     /// The bytes to seal. The one place where a token stands beside what it is for.
@@ -72,7 +73,10 @@ impl Grant {
             return None;
         }
         let client = all.get("client")?;
-        let time = |key: &str| all.get(key).and_then(|value| serde_json::from_value(value.clone()).ok());
+        let time = |key: &str| {
+            all.get(key)
+                .and_then(|value| serde_json::from_value(value.clone()).ok())
+        };
         Some(Self {
             issuer: text("issuer")?.to_owned(),
             token_endpoint: Address::parse(text("token_endpoint")?).ok()?,

@@ -13,6 +13,9 @@ impl Wallet {
         if self.in_vain() {
             return Ok(false);
         }
+        if let Some(exchange) = &self.place.oauth.exchange {
+            return self.exchange(shared, exchange).await;
+        }
         let (wallets, place) = (&shared.wallets, &self.place);
         let challenge = self.wanted().map(|(challenge, _)| challenge);
         let resource = wallets.resource(shared, place, challenge.as_ref()).await?;
@@ -22,9 +25,10 @@ impl Wallet {
         let client = wallets
             .configured(shared, place, &server)?
             .ok_or_else(|| ConnectFault::NoClient(server.issuer.clone()))?;
-        let name = resource
-            .as_ref()
-            .map_or_else(|| place.address.as_str().to_owned(), |resource| resource.resource.clone());
+        let name = resource.as_ref().map_or_else(
+            || place.address.as_str().to_owned(),
+            |resource| resource.resource.clone(),
+        );
         let scopes = scopes_for(
             challenge.as_ref(),
             resource.as_ref(),
@@ -33,7 +37,10 @@ impl Wallet {
             &place.oauth.scopes,
         );
         // There is nobody who could be offline.
-        let scopes: Vec<String> = scopes.into_iter().filter(|scope| scope != "offline_access").collect();
+        let scopes: Vec<String> = scopes
+            .into_iter()
+            .filter(|scope| scope != "offline_access")
+            .collect();
         let scope = scopes.join(" ");
         let mut pairs = vec![("grant_type", "client_credentials"), ("resource", name.as_str())];
         if !scope.is_empty() {

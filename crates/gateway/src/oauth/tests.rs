@@ -71,7 +71,10 @@ fn a_grant_is_good_for_its_holder_at_its_address_alone() {
     let back = Grant::read(&bytes, &here, &ada).unwrap();
     assert_eq!(back.access.expose(), "planted-access");
     assert_eq!(back.client.secret.unwrap().expose(), "planted-client-secret");
-    assert_eq!((back.expires, back.scopes.as_slice()), (grant.expires, grant.scopes.as_slice()));
+    assert_eq!(
+        (back.expires, back.scopes.as_slice()),
+        (grant.expires, grant.scopes.as_slice())
+    );
     // A token meant for another upstream, or for somebody else.
     assert!(Grant::read(&bytes, &place("https://mcp.example/other", &[]), &ada).is_none());
     assert!(Grant::read(&bytes, &place("https://evil.example/mcp", &[]), &ada).is_none());
@@ -82,7 +85,10 @@ fn a_grant_is_good_for_its_holder_at_its_address_alone() {
     assert!(Grant::read(&bytes, &renamed, &ada).is_none());
     // What is shown of it.
     let shown = grant::shown(&bytes).unwrap().to_string();
-    assert!(shown.contains("mcp.example") && !shown.contains("planted"), "{shown}");
+    assert!(
+        shown.contains("mcp.example") && !shown.contains("planted"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -91,7 +97,14 @@ fn one_users_agents_share_her_grant_and_nobody_elses_is_theirs() {
     let key = |holder: &Holder| holder.key(&server);
     let agent = |name: &str| Holder::Agent(Issuer::new("idp").unwrap(), AgentId::new(name).unwrap());
     let other = Holder::User(Issuer::new("other").unwrap(), UserId::new("ada").unwrap());
-    let all = [holder("ada"), holder("bob"), agent("ada"), agent("bob"), other, Holder::Gateway];
+    let all = [
+        holder("ada"),
+        holder("bob"),
+        agent("ada"),
+        agent("bob"),
+        other,
+        Holder::Gateway,
+    ];
     let mut keys: Vec<String> = all.iter().map(key).collect();
     keys.sort();
     keys.dedup();

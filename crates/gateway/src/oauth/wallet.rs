@@ -11,13 +11,8 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex as AsyncMutex, watch};
 
-use super::{
-    ConnectFault, Holder, Place, Wallets,
-    grant::Grant,
-    is_stale, lock,
-    wire::challenge_of,
-};
-use crate::{Shared, clock};
+use super::{ConnectFault, Holder, Place, Wallets, grant::Grant, is_stale, lock, wire::challenge_of};
+use crate::{Shared, clock, gate::Caller};
 
 /// Grants for the same wish within [`VAIN_FOR`] after which another one is not asked for.
 const VAIN: u8 = 2;
@@ -45,6 +40,8 @@ struct Held {
     /// A wish that was granted, how often, and when last.
     granted: Option<(Option<String>, u8, Instant)>,
     rested: Option<Instant>,
+    /// What the last caller showed of itself, where that is exchanged.
+    shown: Option<Arc<Secret<String>>>,
 }
 
 impl Wallet {
@@ -63,11 +60,21 @@ impl Wallet {
         }
     }
 
-    pub(super) fn seen(&self, agent: &AgentId) {
+    /// A caller is about to use it.
+    pub(crate) fn seen(&self, caller: &Caller) {
+        let agent = &caller.principal.agent;
         let mut held = lock(&self.held);
         if held.agent.as_ref() != Some(agent) {
             held.agent = Some(agent.clone());
         }
+        if let Some(shown) = &caller.shown {
+            held.shown = Some(Arc::clone(shown));
+        }
+    }
+
+    /// What the last caller showed of itself.
+    pub(super) fn shown(&self) -> Option<Arc<Secret<String>>> {
+        lock(&self.held).shown.clone()
     }
 
     /// The token for the next request, as a header.
@@ -94,9 +101,16 @@ impl Wallet {
             _ => return None,
         };
         let mut held = lock(&self.held);
-        let since = held.wanted.as_ref().map_or_else(clock::now, |(_, since, _)| *since);
+        let since = held
+            .wanted
+            .as_ref()
+            .map_or_else(clock::now, |(_, since, _)| *since);
         held.wanted = Some((challenge, since, more));
-        Some(if more { Code::ScopeMissing } else { Code::ConnectFirst })
+        Some(if more {
+            Code::ScopeMissing
+        } else {
+            Code::ConnectFirst
+        })
     }
 
     /// What the server wants, and whether it is more than was granted.
@@ -158,7 +172,9 @@ impl Wallet {
         };
         let wish = challenge.scope;
         let times = match &held.granted {
-            Some((what, times, last)) if *what == wish && !is_stale(*last, VAIN_FOR) => times.saturating_add(1),
+            Some((what, times, last)) if *what == wish && !is_stale(*last, VAIN_FOR) => {
+                times.saturating_add(1)
+            }
             _ => 1,
         };
         held.granted = Some((wish, times, Instant::now()));
@@ -182,7 +198,7 @@ impl Wallet {
         if !ending || self.rests() {
             return;
         }
-        let renewed = if self.place.oauth.machine {
+        let renewed = if self.place.oauth.is_automatic() {
             self.obtain(shared).await
         } else {
             self.renew(shared, None).await
@@ -193,7 +209,9 @@ impl Wallet {
     }
 
     fn rests(&self) -> bool {
-        lock(&self.held).rested.is_some_and(|since| !is_stale(since, REST))
+        lock(&self.held)
+            .rested
+            .is_some_and(|since| !is_stale(since, REST))
     }
 
     /// After a refusal: whether the request should be sent once more, because the token was renewed, a machine fetched
@@ -204,7 +222,7 @@ impl Wallet {
         }
         let mut changes = self.changed.subscribe();
         let refused = self.grant().map(|grant| grant.since);
-        let helped = if self.place.oauth.machine {
+        let helped = if self.place.oauth.is_automatic() {
             let _one = self.renewing.lock().await;
             // Whoever held it before may have fetched one.
             match self.grant() {
@@ -224,7 +242,7 @@ impl Wallet {
             }
         }
         let wait = self.place.oauth.wait;
-        if wait.is_zero() || self.place.oauth.machine {
+        if wait.is_zero() || self.place.oauth.is_automatic() {
             return false;
         }
         let Ok(_place) = shared.wallets.waiters.try_acquire() else {
@@ -302,7 +320,8 @@ impl Wallet {
     /// A renewal that the server will never grant ends the grant; another failure is tried again later.
     fn not_renewed(&self, wallets: &Wallets, fault: &ConnectFault) {
         lock(&self.held).rested = Some(Instant::now());
-        let ended = matches!(fault, ConnectFault::Refused { error: Some(error), .. } if error == "invalid_grant");
+        let ended =
+            matches!(fault, ConnectFault::Refused { error: Some(error), .. } if error == "invalid_grant");
         if ended && let Err(fault) = self.forget(wallets) {
             tracing::warn!(server = %self.place.name, error = %fault, "an ended grant is still kept");
         }

@@ -2,6 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
+};
 use bartizan_guard::AnswerFacts;
 use bartizan_identity::oauth::{
     Address, AuthorizationServer, Challenge, ClientAuth, OauthFault, ResourceMetadata, Strictness,
@@ -11,6 +15,7 @@ use bartizan_identity::oauth::{
 use bartizan_types::{Action, CallFacts, Code, Resource, Secret, ServerName, Surface, UpstreamName};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
 
 use super::{ConnectFault, Place, Wallets};
 use crate::{
@@ -44,17 +49,16 @@ pub(super) struct Fetched {
 
 impl Wallets {
     /// Fetches. Redirects are answers like any other.
-    pub(super) async fn fetch(&self, shared: &Arc<Shared>, fetch: Fetch<'_>) -> Result<Fetched, ConnectFault> {
-        let pool = match fetch.place.reach(fetch.address)? {
-            Reach::Public => &self.public,
-            Reach::Named | Reach::Anywhere => &self.named,
-        };
+    pub(super) async fn fetch(
+        &self,
+        shared: &Arc<Shared>,
+        fetch: Fetch<'_>,
+    ) -> Result<Fetched, ConnectFault> {
         let address = fetch.address;
         let failed = |code| ConnectFault::Fetch {
             address: address.origin(),
             code,
         };
-        let uri: Uri = address.as_str().parse().map_err(|_| failed(Code::UpstreamMalformed))?;
         let server = ServerName::new(&format!("oauth:{}", address.host())).map_err(|_| failed(Code::Bug))?;
         let facts = CallFacts {
             digest: sha256(address.as_str().as_bytes()),
@@ -65,17 +69,7 @@ impl Wallets {
                 Surface::Mcp,
             )
         };
-        let mut headers = fetch.headers;
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let outbound = Outbound {
-            upstream: UpstreamName::new("oauth").map_err(|_| failed(Code::Bug))?,
-            pool: Arc::clone(pool),
-            method: fetch.method,
-            uri,
-            headers,
-            body: fetch.body,
-        };
+        let outbound = self.outbound(fetch)?;
         let caller = housekeeper(shared).map_err(failed)?;
         let evidence = shared.evidence(&caller, facts, Vec::new());
         let (permit, mut passage) = shared
@@ -112,6 +106,27 @@ impl Wallets {
                 })
             }
         }
+    }
+
+    /// The request, within the reach that its address has.
+    fn outbound(&self, fetch: Fetch<'_>) -> Result<Outbound, ConnectFault> {
+        let pool = match fetch.place.reach(fetch.address)? {
+            Reach::Public => &self.public,
+            Reach::Named | Reach::Anywhere => &self.named,
+        };
+        let unfit = || ConnectFault::Address(fetch.address.as_str().to_owned());
+        let uri: Uri = fetch.address.as_str().parse().map_err(|_| unfit())?;
+        let mut headers = fetch.headers;
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        Ok(Outbound {
+            upstream: UpstreamName::new("oauth").map_err(|_| unfit())?,
+            pool: Arc::clone(pool),
+            method: fetch.method,
+            uri,
+            headers,
+            body: fetch.body,
+        })
     }
 
     pub(super) async fn get(
@@ -208,7 +223,11 @@ impl Wallets {
         for at in server_places(&origin) {
             let answer = self.get(shared, place, &Address::parse(&at)?).await?;
             if answer.status.is_success() {
-                return Ok(authorization_server(&answer.body, &origin, Strictness::SameOrigin)?);
+                return Ok(authorization_server(
+                    &answer.body,
+                    &origin,
+                    Strictness::SameOrigin,
+                )?);
             }
         }
         Ok(legacy_server(&origin)?)
@@ -224,7 +243,9 @@ impl Wallets {
         pairs: &[(&str, &str)],
     ) -> Result<Secret<Vec<u8>>, ConnectFault> {
         let jti = hex(&clock::random::<16>());
-        let shown = authenticate(client, audience, &jti, clock::now())?;
+        let key = client.secret.as_ref();
+        let sign = |body: &[u8]| sign(key, body);
+        let shown = authenticate(client, audience, &jti, clock::now(), &sign)?;
         let mut headers = HeaderMap::new();
         headers.insert(
             header::CONTENT_TYPE,
@@ -259,6 +280,18 @@ impl Wallets {
         }
         Ok(Secret::new(answer.body.to_vec()))
     }
+}
+
+/// Signs by ES256 with a key in PKCS#8 PEM.
+fn sign(key: Option<&Secret<String>>, body: &[u8]) -> Result<Vec<u8>, OauthFault> {
+    let pem = key.ok_or(OauthFault::Key)?;
+    let key = PrivatePkcs8KeyDer::from_pem_slice(pem.expose().as_bytes()).map_err(|_| OauthFault::Key)?;
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.secret_pkcs8_der())
+        .map_err(|_| OauthFault::Key)?;
+    let signature = pair
+        .sign(&SystemRandom::new(), body)
+        .map_err(|_| OauthFault::Key)?;
+    Ok(signature.as_ref().to_vec())
 }
 
 /// The `Bearer` challenge of an answer.

@@ -43,7 +43,9 @@ impl Address {
         let standard = if https { 443 } else { 80 };
         let (host, port) = match authority.rsplit_once(':') {
             // The colons of an IPv6 address stand before its bracket.
-            Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok().filter(|port| *port != 0)?),
+            Some((host, port)) if !port.ends_with(']') => {
+                (host, port.parse().ok().filter(|port| *port != 0)?)
+            }
             _ => (authority, standard),
         };
         let name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);

@@ -79,9 +79,14 @@ pub fn token_answer(bytes: &[u8], now: Timestamp) -> Result<TokenAnswer, OauthFa
     let access = required(&object, "access_token", WHAT)?;
     let refresh = object.get("refresh_token").and_then(Value::as_str);
     let refresh = refresh.filter(|token| !token.is_empty()).map(str::to_owned);
-    let fits = |token: &String| token.len() <= TOKEN_BYTES_MAX && token.bytes().all(|byte| (0x21..0x7F).contains(&byte));
+    let fits = |token: &String| {
+        token.len() <= TOKEN_BYTES_MAX && token.bytes().all(|byte| (0x21..0x7F).contains(&byte))
+    };
     if !fits(&access) || !refresh.as_ref().is_none_or(fits) {
-        return Err(malformed(WHAT, "a token of it is too long or has bytes that no token has"));
+        return Err(malformed(
+            WHAT,
+            "a token of it is too long or has bytes that no token has",
+        ));
     }
     // Some servers write the number as text.
     let seconds = object.get("expires_in").and_then(|value| {
@@ -100,6 +105,29 @@ pub fn token_answer(bytes: &[u8], now: Timestamp) -> Result<TokenAnswer, OauthFa
         expires,
         scopes: scopes.map(|text| text.split_ascii_whitespace().map(str::to_owned).collect()),
     })
+}
+
+/// Reads the answer to an exchange (RFC 8693 section 2.2): what was issued must be what was asked for.
+///
+/// # Errors
+/// [`OauthFault::Malformed`].
+pub fn exchanged(bytes: &[u8], wanted: &str) -> Result<Secret<String>, OauthFault> {
+    const WHAT: &str = "the answer to the exchange";
+    let object = read(bytes, WHAT)?;
+    if required(&object, "issued_token_type", WHAT)? != wanted {
+        return Err(malformed(
+            WHAT,
+            "what was issued is of another type than was asked for",
+        ));
+    }
+    let token = required(&object, "access_token", WHAT)?;
+    if token.len() > TOKEN_BYTES_MAX || !token.bytes().all(|byte| (0x21..0x7F).contains(&byte)) {
+        return Err(malformed(
+            WHAT,
+            "its token is too long or has bytes that no token has",
+        ));
+    }
+    Ok(Secret::new(token))
 }
 
 /// The `error` of a token endpoint's refusal.

@@ -181,7 +181,8 @@ pub(super) const fn malformed(what: &'static str, why: &'static str) -> OauthFau
 }
 
 pub(super) fn read(bytes: &[u8], what: &'static str) -> Result<Map<String, Value>, OauthFault> {
-    strict::object(bytes).map_err(|_| malformed(what, "it is no JSON object, or one that can be read in two ways"))
+    strict::object(bytes)
+        .map_err(|_| malformed(what, "it is no JSON object, or one that can be read in two ways"))
 }
 
 pub(super) fn required(
@@ -189,7 +190,10 @@ pub(super) fn required(
     key: &str,
     what: &'static str,
 ) -> Result<String, OauthFault> {
-    let text = object.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let text = object
+        .get(key)
+        .and_then(Value::as_str)
+        .filter(|text| !text.is_empty());
     text.map(str::to_owned)
         .ok_or_else(|| malformed(what, "a member that it must have is missing or no text"))
 }
@@ -207,7 +211,10 @@ fn list(
         Some(Value::Array(items)) if items.len() <= LIST_MAX => items,
         Some(_) => return Err(malformed(what, "a list is none, or too long")),
     };
-    let texts: Option<Vec<String>> = items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
+    let texts: Option<Vec<String>> = items
+        .iter()
+        .map(|item| item.as_str().map(str::to_owned))
+        .collect();
     texts
         .map(Some)
         .ok_or_else(|| malformed(what, "a list holds what is no text"))

@@ -1,16 +1,11 @@
 //! What is said to an authorization server: registration, the authorization request, requests for tokens.
 
-use aws_lc_rs::{
-    digest,
-    rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
-};
+use aws_lc_rs::digest;
+use bartizan_types::{Secret, Timestamp};
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use bartizan_types::{Secret, Timestamp};
-use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
 use serde_json::{Value, json};
 
 use super::{
@@ -142,7 +137,11 @@ pub fn scopes_for(
     };
     all.extend(granted.iter().chain(added).cloned());
     let renew = "offline_access";
-    if server.scopes.as_ref().is_some_and(|scopes| scopes.iter().any(|scope| scope == renew)) {
+    if server
+        .scopes
+        .as_ref()
+        .is_some_and(|scopes| scopes.iter().any(|scope| scope == renew))
+    {
         all.push(renew.to_owned());
     }
     let letters = |byte: u8| (0x21..0x7F).contains(&byte) && byte != b'"' && byte != b'\\';
@@ -221,7 +220,9 @@ pub fn registered(bytes: &[u8], server: &AuthorizationServer) -> Result<Register
         None => method_for(server, secret.is_some(), false),
     };
     let ends = object.get("client_secret_expires_at").and_then(Value::as_u64);
-    let until = ends.filter(|seconds| *seconds > 0).map(Timestamp::from_unix_seconds);
+    let until = ends
+        .filter(|seconds| *seconds > 0)
+        .map(Timestamp::from_unix_seconds);
     let secret = secret.map(Secret::new);
     Ok(Registered {
         client: Client { id, secret, method },
@@ -251,7 +252,7 @@ pub fn method_for(server: &AuthorizationServer, has_secret: bool, has_key: bool)
         .unwrap_or(Method::None)
 }
 
-/// What shows who we are in a request for a token. `jti` is random; `now` is when.
+/// What shows who we are in a request for a token. `jti` is random; `now` is when; `sign` signs with the client's key.
 ///
 /// # Errors
 /// [`OauthFault::Key`].
@@ -260,10 +261,13 @@ pub fn authenticate(
     audience: &str,
     jti: &str,
     now: Timestamp,
+    sign: &Sign<'_>,
 ) -> Result<ClientAuth, OauthFault> {
     let id = || ("client_id", Secret::new(client.id.clone()));
     let secret = client.secret.as_ref().map_or("", |secret| secret.expose());
     Ok(match client.method {
+        // One that has no name there says none.
+        Method::None if client.id.is_empty() => ClientAuth::Form(Vec::new()),
         Method::None => ClientAuth::Form(vec![id()]),
         Method::Post => ClientAuth::Form(vec![id(), ("client_secret", Secret::new(secret.to_owned()))]),
         Method::Basic => {
@@ -276,7 +280,7 @@ pub fn authenticate(
         }
         Method::Jwt => {
             const KIND: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-            let signed = assertion(&client.id, secret, audience, jti, now)?;
+            let signed = assertion(&client.id, audience, jti, now, sign)?;
             ClientAuth::Form(vec![
                 id(),
                 ("client_assertion_type", Secret::new(KIND.to_owned())),
@@ -289,29 +293,34 @@ pub fn authenticate(
 /// How long an assertion holds, in seconds.
 const ASSERTION_SECONDS: u64 = 60;
 
-/// A client's JWT about itself, by ES256 (RFC 7523 section 3).
+/// What signs bytes by ES256: whoever has randomness.
+pub type Sign<'a> = dyn Fn(&[u8]) -> Result<Vec<u8>, OauthFault> + Sync + 'a;
+
+/// A client's JWT about itself (RFC 7523 section 3).
 ///
 /// # Errors
-/// [`OauthFault::Key`].
+/// What `sign` gives.
 pub fn assertion(
     id: &str,
-    key: &str,
     audience: &str,
     jti: &str,
     now: Timestamp,
+    sign: &Sign<'_>,
 ) -> Result<Secret<String>, OauthFault> {
-    let key = PrivatePkcs8KeyDer::from_pem_slice(key.as_bytes()).map_err(|_| OauthFault::Key)?;
-    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.secret_pkcs8_der())
-        .map_err(|_| OauthFault::Key)?;
-    let at = now.unix_micros() / 1_000_000;
+    let at = now.unix_seconds();
     let claims = json!({
         "iss": id, "sub": id, "aud": audience, "jti": jti, "iat": at,
         "exp": at.saturating_add(ASSERTION_SECONDS),
     });
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let body = format!("{}.{}", part(&json!({ "alg": "ES256", "typ": "JWT" })), part(&claims));
-    let signature = pair
-        .sign(&SystemRandom::new(), body.as_bytes())
-        .map_err(|_| OauthFault::Key)?;
-    Ok(Secret::new(format!("{body}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()))))
+    let body = format!(
+        "{}.{}",
+        part(&json!({ "alg": "ES256", "typ": "JWT" })),
+        part(&claims)
+    );
+    let signature = sign(body.as_bytes())?;
+    Ok(Secret::new(format!(
+        "{body}.{}",
+        URL_SAFE_NO_PAD.encode(signature)
+    )))
 }

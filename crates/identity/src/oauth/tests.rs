@@ -1,8 +1,7 @@
 //! Tests of OAuth's reading and writing. Each thing refused has a twin beside it that passes.
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, KeyPair as _, UnparsedPublicKey};
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bartizan_types::{Secret, Timestamp};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 
 use super::*;
@@ -89,8 +88,18 @@ fn challenges_are_read_as_they_are_written_in_the_wild() {
         Some("x"),
         Some("insufficient_scope"),
     );
-    check(r#"Basic realm="x", Bearer error=invalid_token"#, None, None, Some("invalid_token"));
-    check(r#"Bearer scope="a", DPoP error="use_dpop_nonce", scope="evil""#, None, Some("a"), None);
+    check(
+        r#"Basic realm="x", Bearer error=invalid_token"#,
+        None,
+        None,
+        Some("invalid_token"),
+    );
+    check(
+        r#"Bearer scope="a", DPoP error="use_dpop_nonce", scope="evil""#,
+        None,
+        Some("a"),
+        None,
+    );
     check(r#"Bearer scope = "a" ,error = "e""#, None, Some("a"), Some("e"));
     check(r#"Bearer scope="a", scope="b""#, None, Some("a"), None);
     for none in [
@@ -120,7 +129,10 @@ fn metadata_is_of_who_was_asked() {
         "http://mcp.example/one",
         "mcp.example",
     ] {
-        assert!(matches!(of(foreign), Err(OauthFault::Resource { .. })), "{foreign}");
+        assert!(
+            matches!(of(foreign), Err(OauthFault::Resource { .. })),
+            "{foreign}"
+        );
     }
     let read = |text: &str| resource_metadata(text.as_bytes(), &server);
     for bad in [
@@ -163,9 +175,15 @@ fn an_issuer_is_itself_and_promises_pkce() {
     ] {
         let text = described(PKCE).replace(r#""https://as.example/t","auth"#, &format!(r#""{other}","auth"#));
         let fault = read(&text, strictness);
-        assert!(matches!(fault, Err(OauthFault::Issuer { .. })), "{other} {fault:?}");
+        assert!(
+            matches!(fault, Err(OauthFault::Issuer { .. })),
+            "{other} {fault:?}"
+        );
     }
-    let moved = described(PKCE).replace(r#""https://as.example/t","auth"#, r#""https://as.example/oauth","auth"#);
+    let moved = described(PKCE).replace(
+        r#""https://as.example/t","auth"#,
+        r#""https://as.example/oauth","auth"#,
+    );
     assert!(read(&moved, Strictness::SameOrigin).is_ok());
 }
 
@@ -181,7 +199,10 @@ fn where_metadata_is_looked_for() {
         resource_metadata: Some("https://mcp.example/here".to_owned()),
         ..Challenge::default()
     };
-    assert_eq!(resource_places(&server, Some(&told)), ["https://mcp.example/here"]);
+    assert_eq!(
+        resource_places(&server, Some(&told)),
+        ["https://mcp.example/here"]
+    );
     assert_eq!(
         server_places(&address("https://as.example/t")),
         [
@@ -194,7 +215,12 @@ fn where_metadata_is_looked_for() {
 
 fn server(extra: &str) -> AuthorizationServer {
     let text = described(&format!("{PKCE}{extra}"));
-    authorization_server(text.as_bytes(), &address("https://as.example/t"), Strictness::Exact).unwrap()
+    authorization_server(
+        text.as_bytes(),
+        &address("https://as.example/t"),
+        Strictness::Exact,
+    )
+    .unwrap()
 }
 
 #[test]
@@ -218,7 +244,10 @@ fn an_answer_of_another_issuer_is_not_believed() {
             assert!(matches!(fault, Err(OauthFault::Issuer { .. })), "{other}");
         }
         // Who answers is looked at first: an error of another issuer says nothing.
-        let fault = check_callback(server, &brought(Some("https://evil.example"), Some("access_denied")));
+        let fault = check_callback(
+            server,
+            &brought(Some("https://evil.example"), Some("access_denied")),
+        );
         assert!(matches!(fault, Err(OauthFault::Issuer { .. })));
     }
     assert!(matches!(
@@ -236,13 +265,18 @@ fn an_answer_of_another_issuer_is_not_believed() {
 fn tokens_are_bearer_tokens_that_fit_a_header() {
     let now = Timestamp::from_unix_seconds(1000);
     let read = |text: &str| token_answer(text.as_bytes(), now);
-    let good = read(r#"{"access_token":"abc","token_type":"bearer","expires_in":"60","scope":"a b","refresh_token":"r"}"#);
+    let good = read(
+        r#"{"access_token":"abc","token_type":"bearer","expires_in":"60","scope":"a b","refresh_token":"r"}"#,
+    );
     let good = good.unwrap_or_else(|fault| panic!("{fault}"));
     assert_eq!(good.access.expose(), "abc");
     assert_eq!(good.expires, Some(Timestamp::from_unix_seconds(1060)));
     assert_eq!(good.scopes.unwrap(), ["a", "b"]);
     assert_eq!(good.refresh.unwrap().expose(), "r");
-    let forever = read(&format!(r#"{{"access_token":"a","token_type":"Bearer","expires_in":{}}}"#, u64::MAX));
+    let forever = read(&format!(
+        r#"{{"access_token":"a","token_type":"Bearer","expires_in":{}}}"#,
+        u64::MAX
+    ));
     assert!(forever.unwrap_or_else(|fault| panic!("{fault}")).expires.unwrap() > now);
     for bad in [
         r#"{"access_token":"abc"}"#,
@@ -255,7 +289,10 @@ fn tokens_are_bearer_tokens_that_fit_a_header() {
     ] {
         assert!(read(bad).is_err(), "{bad}");
     }
-    assert_eq!(token_error(br#"{"error":"invalid_grant"}"#).as_deref(), Some("invalid_grant"));
+    assert_eq!(
+        token_error(br#"{"error":"invalid_grant"}"#).as_deref(),
+        Some("invalid_grant")
+    );
 }
 
 #[test]
@@ -279,7 +316,10 @@ fn scopes_are_what_is_wanted_and_what_was_granted() {
     assert_eq!(ask(None, Some(&resource), &[]), "all");
     assert_eq!(ask(None, None, &[]), "");
     assert_eq!(ask(Some(&wants("a\"b c\\ d")), None, &[]), "d");
-    assert_eq!(scopes_for(None, None, &renewing, &[], &["x".to_owned()]), ["x", "offline_access"]);
+    assert_eq!(
+        scopes_for(None, None, &renewing, &[], &["x".to_owned()]),
+        ["x", "offline_access"]
+    );
 }
 
 #[test]
@@ -290,54 +330,65 @@ fn a_client_shows_itself_as_the_server_takes_it() {
         method: Method::Basic,
     };
     let now = Timestamp::from_unix_seconds(1000);
-    let Ok(ClientAuth::Header(header)) = authenticate(&basic, "aud", "jti", now) else {
+    let Ok(ClientAuth::Header(header)) = authenticate(&basic, "aud", "jti", now, &unsigned) else {
         panic!("no header");
     };
     // `a%3Ab:c%20d%25`
     assert_eq!(header.expose(), "Basic YSUzQWI6YyUyMGQlMjU=");
     let methods = |list: &str| server(&format!(r#","token_endpoint_auth_methods_supported":[{list}]"#));
     assert_eq!(method_for(&methods(r#""none""#), true, false), Method::None);
-    assert_eq!(method_for(&methods(r#""client_secret_post""#), true, false), Method::Post);
+    assert_eq!(
+        method_for(&methods(r#""client_secret_post""#), true, false),
+        Method::Post
+    );
     assert_eq!(method_for(&server(""), true, false), Method::Basic);
     assert_eq!(method_for(&server(""), false, false), Method::None);
 }
 
 #[test]
-fn an_assertion_is_signed_by_the_clients_key_and_short_lived() {
-    let key = rcgen::KeyPair::generate().unwrap();
+fn an_assertion_is_what_was_signed_and_short_lived() {
     let now = Timestamp::from_unix_seconds(1000);
-    let der = base64::engine::general_purpose::STANDARD.encode(key.serialize_der());
-    let pem = format!("-----BEGIN PRIVATE KEY-----\n{der}\n-----END PRIVATE KEY-----\n");
-    let signed = assertion("me", &pem, "https://as.example", "one", now).unwrap();
-    let parts: Vec<&str> = signed.expose().split('.').collect();
-    let claims: serde_json::Value =
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(parts[1]).unwrap()).unwrap();
-    assert_eq!((claims["iss"].as_str(), claims["aud"].as_str()), (Some("me"), Some("https://as.example")));
-    assert_eq!(claims["exp"], 1060);
-    let pair = aws_lc_rs::signature::EcdsaKeyPair::from_pkcs8(
-        &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING,
-        &key.serialize_der(),
-    )
-    .unwrap();
-    let body = format!("{}.{}", parts[0], parts[1]);
-    UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref())
-        .verify(body.as_bytes(), &URL_SAFE_NO_PAD.decode(parts[2]).unwrap())
-        .unwrap();
-    assert_eq!(
-        assertion("me", "no key", "https://as.example", "one", now).err(),
-        Some(OauthFault::Key)
+    let seen = std::sync::Mutex::new(Vec::new());
+    let sign = |body: &[u8]| {
+        *seen.lock().unwrap() = body.to_vec();
+        Ok(b"signature".to_vec())
+    };
+    let signed = assertion("me", "https://as.example", "one", now, &sign).unwrap();
+    let (body, signature) = signed.expose().rsplit_once('.').unwrap();
+    assert_eq!(body.as_bytes(), seen.lock().unwrap().as_slice());
+    assert_eq!(URL_SAFE_NO_PAD.decode(signature).unwrap(), b"signature");
+    let claims = URL_SAFE_NO_PAD.decode(body.split_once('.').unwrap().1).unwrap();
+    let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+    let said = (
+        claims["iss"].as_str(),
+        claims["sub"].as_str(),
+        claims["aud"].as_str(),
     );
+    assert_eq!(said, (Some("me"), Some("me"), Some("https://as.example")));
+    assert_eq!(
+        (claims["exp"].as_u64(), claims["jti"].as_str()),
+        (Some(1060), Some("one"))
+    );
+    let refused = assertion("me", "https://as.example", "one", now, &unsigned);
+    assert_eq!(refused.err(), Some(OauthFault::Key));
+}
+
+fn unsigned(_: &[u8]) -> Result<Vec<u8>, OauthFault> {
+    Err(OauthFault::Key)
 }
 
 #[test]
 fn pkce_is_that_of_the_rfc() {
     // RFC 7636 appendix B.
     let octets = [
-        116, 24, 223, 180, 151, 153, 224, 37, 79, 250, 96, 125, 216, 173, 187, 186, 22, 212, 37, 77, 105, 214, 191,
-        240, 91, 88, 5, 88, 83, 132, 141, 121,
+        116, 24, 223, 180, 151, 153, 224, 37, 79, 250, 96, 125, 216, 173, 187, 186, 22, 212, 37, 77, 105,
+        214, 191, 240, 91, 88, 5, 88, 83, 132, 141, 121,
     ];
     let pkce = Pkce::new(&Secret::new(octets));
-    assert_eq!(pkce.verifier.expose(), "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+    assert_eq!(
+        pkce.verifier.expose(),
+        "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+    );
     assert_eq!(pkce.challenge, "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
 }
 
