@@ -65,6 +65,7 @@ pub(crate) async fn run(bench: &Bench) -> Vec<Figure> {
             }
         }
     }
+    taken.extend(crate::proofs::run(crate::proofs::IDENTITY));
     in_order(taken)
 }
 

@@ -142,7 +142,7 @@ fn crossing(asked: &Asked) -> Result<Vec<Figure>, String> {
     }
     let (runtime, tasks) = runtime()?;
     figures.extend(tasks.block_on(&runtime, asked.bench.run()));
-    figures.extend(proofs::run());
+    figures.extend(proofs::run(proofs::CROSSING));
     Ok(figures)
 }
 

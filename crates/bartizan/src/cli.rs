@@ -1,5 +1,6 @@
 //! The command line: what can be asked. Nothing here does anything.
 
+mod connect;
 pub(crate) mod identity;
 mod scan;
 mod spending;
@@ -10,6 +11,7 @@ pub(crate) use scan::{FailOn, Scan, ScanData, ScanFormat, ScanModel, Scans};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::styling};
 
+pub(crate) use connect::Connect;
 pub(crate) use identity::Identity;
 pub(crate) use spending::{Budget, Revoke, RevokeVerb};
 
@@ -110,6 +112,8 @@ pub(crate) enum Verb {
     /// Credentials of upstreams and servers, sealed
     #[command(subcommand)]
     Secret(Secret),
+    /// Sign in at an MCP server, so that calls there go with a token of one's own
+    Connect(Connect),
     /// What happened, and the proof that it was not altered
     #[command(subcommand)]
     Audit(Audit),

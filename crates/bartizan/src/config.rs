@@ -6,6 +6,7 @@
 
 pub(crate) mod diagnose;
 pub(crate) mod file;
+pub(crate) mod oauth;
 pub(crate) mod peer;
 pub(crate) mod reference;
 pub(crate) mod resolve;

@@ -116,6 +116,7 @@ fn office() -> Result<Server, Failure> {
             grants: Grants::default(),
         },
         timeout: Duration::from_secs(10),
+        oauth: Default::default(),
         tools: BTreeMap::new(),
     })
 }

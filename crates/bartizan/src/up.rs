@@ -19,7 +19,7 @@ use bartizan_gateway::{
 use bartizan_identity::ApiKeyRecord;
 use bartizan_policy::Policy;
 use bartizan_store::{
-    ApprovalStore, LedgerOptions, MasterKeySource, Purpose, Recovered, StateDir, VaultStore,
+    ApprovalStore, GrantStore, LedgerOptions, MasterKeySource, Purpose, Recovered, StateDir, VaultStore,
 };
 use bartizan_types::{Code, Ending, Record, RecordKind, Secret, Timestamp};
 use http::Method;
@@ -234,6 +234,7 @@ async fn serving(
         secrets: Arc::clone(&desk.secrets),
         state: Arc::clone(&desk.state),
         manifest_seed: desk.keyring.derive(Purpose::Manifests).map_err(link::state)?,
+        grants: GrantStore::open(&desk.dir, &desk.keyring).map_err(link::state)?,
         approvals: ApprovalStore::open(Arc::clone(&desk.state), &desk.keyring).map_err(link::state)?,
         vaults: settings
             .gateway

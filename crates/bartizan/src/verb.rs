@@ -5,6 +5,7 @@ mod approvals;
 mod audit;
 mod budget;
 mod config;
+mod connect;
 mod delegate;
 pub(crate) mod explain;
 mod hook;
@@ -51,6 +52,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Verb::Budget(budget) => budget::run(global, out, budget).await,
         Verb::Revoke(revoke) => revoke::run(global, out, revoke).await,
         Verb::Secret(secret) => secret::run(global, out, secret).await,
+        Verb::Connect(connect) => connect::run(global, out, connect).await,
         Verb::Audit(audit) => audit::run(global, out, audit).await,
         Verb::Explain { id } => explain::run(global, out, id).await,
         Verb::Scan(crate::cli::Scan::Model(scan)) => scan::model_verb(global, out, scan).await,

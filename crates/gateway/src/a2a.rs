@@ -104,6 +104,7 @@ pub(crate) async fn serve(
     let (bytes, _) = edge::read(&head.headers, body, bounds, None)
         .await
         .map_err(early)?;
+    caller.reins.takes_turn(bytes.len()).await;
     let scanned = json::scan(&bytes, &strict(shared, bytes.len())).map_err(|fault| early(fault.code))?;
     let request = wire::decode_request(scanned).map_err(|fault| early(fault.code))?;
     let asked = Asked {

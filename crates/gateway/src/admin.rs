@@ -8,6 +8,7 @@
 mod agents;
 mod approvals;
 mod backup;
+mod connections;
 mod identities;
 mod manifests;
 mod records;
@@ -259,6 +260,10 @@ impl Desk {
             ("GET", ["scans"]) => self.scans(ask),
             ("GET", ["scans", id]) => self.scan(id),
             ("POST", ["scans"]) => self.add_scan(ask).await,
+            ("GET", ["connections"]) => self.connections(),
+            ("POST", ["connections"]) => self.connect(ask).await,
+            ("POST", ["connections", "finish"]) => self.finish_connecting(ask).await,
+            ("POST", ["connections", "forget"]) => self.disconnect(ask).await,
             ("GET", ["secrets"]) => Ok(json!({ "secrets": self.secrets.list() })),
             ("PUT", ["secrets", name]) => self.secret(name, "secret set", ask, Secrets::set).await,
             ("POST", ["secrets", name, "rotate"]) => {

@@ -91,6 +91,21 @@ pub struct Privacy {
     pub answers: bool,
 }
 
+impl Oauth {
+    /// Whether tokens are fetched without a user.
+    #[must_use]
+    pub const fn is_automatic(&self) -> bool {
+        self.machine || self.exchange.is_some()
+    }
+
+    /// Whether one token serves every caller.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        let secret = |exchange: &Exchange| exchange.subject.is_some();
+        self.machine || self.exchange.as_ref().is_some_and(secret)
+    }
+}
+
 impl Default for Privacy {
     fn default() -> Self {
         Self {
@@ -317,8 +332,65 @@ pub struct Server {
     pub reach: Reach,
     /// How long a request may take.
     pub timeout: Duration,
+    /// How users connect to it, where it wants that.
+    pub oauth: Oauth,
     /// What the operator says of its tools.
     pub tools: BTreeMap<ToolName, ToolOverride>,
+}
+
+/// How users connect to an MCP server that wants OAuth. Nothing of it is needed where the server says it all itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Oauth {
+    /// Our name at its authorization server, where we were registered by hand.
+    pub client_id: Option<String>,
+    /// The secret that goes with it, by its name in the store.
+    pub client_secret: Option<String>,
+    /// A P-256 key in PKCS#8 PEM that signs for it, by its name in the store.
+    pub client_key: Option<String>,
+    /// The address of a public document about us, which is our name where servers take such.
+    pub client_document: Option<String>,
+    /// The authorization server, where the MCP server names several.
+    pub issuer: Option<String>,
+    /// Scopes asked for beside those that the server wants.
+    pub scopes: Vec<String>,
+    /// Hosts of authorization servers that may lie inside.
+    pub hosts: Vec<String>,
+    /// The server knows the gateway as a machine; no user signs in.
+    pub machine: bool,
+    /// Tokens are got in exchange for others.
+    pub exchange: Option<Exchange>,
+    /// How long a call waits for its user to sign in; zero refuses it at once.
+    pub wait: Duration,
+}
+
+/// An exchange of tokens (RFC 8693): a token that somebody else issued becomes one for this server alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// Where it is exchanged.
+    pub token_endpoint: Uri,
+    /// What is exchanged: the secret of this name, else what the caller itself showed.
+    pub subject: Option<String>,
+    /// What that is.
+    pub kind: Subject,
+    /// Our name there.
+    pub client_id: Option<String>,
+    /// The secret that goes with it, by its name in the store.
+    pub client_secret: Option<String>,
+    /// What comes back is an assertion for the server's own authorization server (identity assertion grant, SEP-990), and
+    /// not yet the token.
+    pub assertion: bool,
+}
+
+/// What is exchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Subject {
+    /// An access token.
+    #[default]
+    AccessToken,
+    /// An ID token.
+    IdToken,
+    /// Any JWT.
+    Jwt,
 }
 
 /// Another agent, reached over A2A 1.0.

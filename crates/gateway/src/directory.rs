@@ -291,6 +291,7 @@ pub(crate) fn housekeeper(shared: &Shared) -> Result<Caller, Code> {
         principal,
         session,
         reins,
+        shown: None,
     })
 }
 

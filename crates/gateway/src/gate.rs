@@ -33,6 +33,8 @@ pub(crate) struct Caller {
     pub session: Session,
     /// What may end its request early.
     pub reins: Arc<Reins>,
+    /// The token that it showed, where tokens are exchanged; never passed on.
+    pub shown: Option<Arc<bartizan_types::Secret<String>>>,
 }
 
 /// A call as the guard is asked about it, with what is needed to ask again. On the heap, as a [`Passage`] is.

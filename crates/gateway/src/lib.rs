@@ -17,6 +17,7 @@ mod inspect;
 mod listener;
 mod mcp;
 mod model;
+mod oauth;
 mod privacy;
 mod reins;
 mod rejections;
@@ -40,7 +41,7 @@ use std::{net::SocketAddr, sync::Arc};
 use arc_swap::ArcSwap;
 use bartizan_identity::{Presented, Registry, Replays, TokenCache};
 use bartizan_policy::Policy;
-use bartizan_store::{ApprovalStore, Ledger, Secrets, State, VaultStore};
+use bartizan_store::{ApprovalStore, GrantStore, Ledger, Secrets, State, VaultStore};
 use bartizan_types::{Code, Principal, Record, RecordKind, Secret, Timestamp};
 use tokio::{
     net::TcpListener,
@@ -84,6 +85,8 @@ pub struct Parts {
     pub manifest_seed: Secret<[u8; 32]>,
     /// Questions to humans, sealed.
     pub approvals: ApprovalStore,
+    /// What users granted us at MCP servers, sealed.
+    pub grants: GrantStore,
     /// Vaults of identities, sealed; needed where `[privacy]` keeps them.
     pub vaults: Option<VaultStore>,
     /// Where finished calls are reported, if anywhere. Full queue: the span is dropped and counted by its reader.
@@ -193,6 +196,8 @@ pub struct Shared {
     answers: Rooms,
     routes: model::Routes,
     mcp: mcp::Hub,
+    /// What users granted us at MCP servers.
+    wallets: oauth::Wallets,
     peers: a2a::Peers,
     hooks: hook::Hooks,
     inspector: Option<Arc<inspect::Inspector>>,
@@ -269,6 +274,7 @@ impl Gateway {
         let (listener_key, tls) = tls::open(&config.listen, &issuing)?.unzip();
         let routes = model::Routes::new(&config)?;
         let mcp = mcp::Hub::new(&config, &parts.state, Signer::new(&parts.manifest_seed))?;
+        let wallets = oauth::Wallets::new(&config, parts.grants)?;
         let peers = a2a::Peers::new(&config)?;
         let listen = |source| StartFault::Listen {
             address: wanted,
@@ -307,6 +313,7 @@ impl Gateway {
             answers: Rooms::new(config.limits.answer_bytes),
             routes,
             mcp,
+            wallets,
             peers,
             hooks: hook::Hooks::new(&config),
             inspector,
@@ -316,12 +323,12 @@ impl Gateway {
             config,
         });
         alarm(&shared).await;
-        let tasks = vec![
-            tokio::spawn(rejections::summarise(Arc::clone(&shared), stopped.clone())),
-            tokio::spawn(directory::keep(Arc::clone(&shared), stopped.clone())),
-            tokio::spawn(spending::keep(Arc::clone(&shared), stopped.clone())),
-            tokio::spawn(tls::keep(Arc::clone(&shared), listener_key, stopped.clone())),
-        ];
+        let mut tasks = housekeeping(&shared, &stopped);
+        tasks.push(tokio::spawn(tls::keep(
+            Arc::clone(&shared),
+            listener_key,
+            stopped.clone(),
+        )));
         let serving = tokio::spawn(listener::run(listener, tls, Arc::clone(&shared), stopped));
         Ok(Running {
             shared,
@@ -329,6 +336,15 @@ impl Gateway {
             tasks,
         })
     }
+}
+
+/// What is done beside calls, until `stopped`.
+fn housekeeping(shared: &Arc<Shared>, stopped: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+    vec![
+        tokio::spawn(rejections::summarise(Arc::clone(shared), stopped.clone())),
+        tokio::spawn(directory::keep(Arc::clone(shared), stopped.clone())),
+        tokio::spawn(spending::keep(Arc::clone(shared), stopped.clone())),
+    ]
 }
 
 /// The address to listen on, if what crosses there is kept from others.

@@ -3,7 +3,8 @@
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
-use bartizan_types::{Code, Principal, Refusal, ServerName};
+use bartizan_identity::Credential;
+use bartizan_types::{AuthMethod, Code, Principal, Refusal, Secret, ServerName};
 use bartizan_wire::model::{self as wire_model, Api};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use hyper::body::{Body as _, Incoming};
@@ -106,10 +107,12 @@ async fn routed(
     if let Some(bar) = shared.revoked.of_caller(&principal, session.id) {
         return Err(late(bar.code));
     }
+    let shown = shown(shared, &principal, head);
     let caller = Caller {
         principal: Arc::clone(&principal),
         session,
         reins: Arc::clone(&reins),
+        shown,
     };
     let mut cut: Ending = Box::pin(Arc::clone(&reins).cut(Arc::clone(&shared.revoked)));
     let served = served(shared, caller, route, (head, body), shape);
@@ -119,6 +122,17 @@ async fn routed(
         answered = served => answered?,
     };
     Ok(answered.map(|body| body.reined(reins, cut)))
+}
+
+/// The token that a caller showed, where some server's tokens are got in exchange for it.
+fn shown(shared: &Shared, principal: &Principal, head: &Parts) -> Option<Arc<Secret<String>>> {
+    if principal.method != AuthMethod::Jwt || !shared.wallets.exchanges() {
+        return None;
+    }
+    match edge::credential(&head.headers) {
+        Credential::Bearer(token) => Some(Arc::new(Secret::new(token.to_owned()))),
+        Credential::None | Credential::Ambiguous => None,
+    }
 }
 
 /// Hands a request to its API.

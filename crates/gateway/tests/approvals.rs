@@ -57,6 +57,7 @@ impl Asking {
                 grants: Grants::default(),
             },
             timeout: Duration::from_secs(20),
+            oauth: Default::default(),
             tools: BTreeMap::from([(ToolName::new("echo").unwrap(), echo)]),
         }];
         config.approvals = approvals;

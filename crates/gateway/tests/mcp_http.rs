@@ -42,6 +42,7 @@ fn far(server: &Upstreamed, timeout: Duration, old: bool) -> Server {
             Reach::Http { url, headers }
         },
         timeout,
+        oauth: Default::default(),
         tools: BTreeMap::new(),
     }
 }
@@ -557,4 +558,22 @@ async fn notices_for_an_agent_that_reads_slowly_are_dropped_and_its_answer_is_no
     assert!(String::from_utf8_lossy(&bytes).contains("the answer"));
     // What fits into the conversation, and what the sockets in between hold.
     assert!(bytes.len() < 16 << 20, "{}", bytes.len());
+}
+
+#[tokio::test]
+async fn a_server_that_fails_again_and_again_is_left_alone() {
+    let server = Upstreamed::answering(|seen| old(seen, |_| failing(503, &json!({})))).await;
+    let gate = gated(&server, OPEN, PATIENT, false).await;
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    let mut said = Vec::new();
+    for _ in 0..8 {
+        said.push(refused_with(&client.call("echo", json!({"word":"a"})).await).to_owned());
+    }
+    assert_eq!(said[..5], vec![Code::ServerFailed.as_str(); 5]);
+    assert_eq!(said[5..], vec![Code::CircuitOpen.as_str(); 3]);
+    let calls = server.seen.lock().unwrap();
+    let calls = calls
+        .iter()
+        .filter(|seen| seen.body.windows(10).any(|part| part == b"tools/call"));
+    assert_eq!(calls.count(), 5);
 }

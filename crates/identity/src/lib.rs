@@ -31,6 +31,8 @@ mod strict;
 mod svid;
 mod token;
 
+pub mod oauth;
+
 pub use bartizan_types::Secret;
 pub use binding::Presented;
 pub use cache::TokenCache;

@@ -48,6 +48,8 @@ pub enum Purpose {
     Delegations,
     /// Seals vaults of values behind tokens.
     Vaults,
+    /// Seals what users granted us at upstream servers.
+    Grants,
 }
 
 impl Purpose {
@@ -66,6 +68,7 @@ impl Purpose {
             Self::Authority => "certificate authority",
             Self::Delegations => "delegations",
             Self::Vaults => "vaults",
+            Self::Grants => "upstream grants",
         }
     }
 }

@@ -5,6 +5,7 @@
 use std::{fmt, str::FromStr};
 
 mod a2a;
+mod connect;
 mod crossing;
 mod privacy;
 mod spending;
@@ -215,6 +216,10 @@ pub enum Code {
     CircuitOpen,
     /// `limit.share`: this identity has as many calls in progress and waiting as it may.
     ShareFull,
+    /// `upstream.connect`: the MCP server wants its user to sign in first.
+    ConnectFirst,
+    /// `upstream.scope`: the MCP server wants more rights than its user granted.
+    ScopeMissing,
 }
 
 struct Row {
@@ -234,6 +239,7 @@ const GROUPS: &[&[Row]] = &[
     workload::ROWS,
     privacy::ROWS,
     spending::ROWS,
+    connect::ROWS,
 ];
 
 fn rows() -> impl Iterator<Item = &'static Row> {

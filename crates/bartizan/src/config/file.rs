@@ -290,6 +290,9 @@ pub(crate) struct Server {
     /// How long a request may take.
     #[serde(default = "default_server_timeout_ms")]
     pub(crate) timeout_ms: u64,
+    /// How users connect to a server at `url` that wants OAuth. Nothing of it is needed where the server says it all itself.
+    #[serde(default)]
+    pub(crate) oauth: super::oauth::Oauth,
     /// What its tools do, by their own names, where the names and descriptions that they give themselves mislead.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) tools: BTreeMap<String, Tool>,

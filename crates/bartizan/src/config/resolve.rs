@@ -507,6 +507,7 @@ fn servers(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> Vec<gateway
             name,
             reach,
             timeout: Duration::from_millis(server.timeout_ms),
+            oauth: super::oauth::oauth(server, wrong),
             tools: tools(server, wrong),
         });
     }

@@ -262,12 +262,16 @@ impl Conn {
                 passage.finish();
             }
             Way::Http(way) => {
+                way.ready(shared).await;
                 let outbound = way.outbound(http::Method::POST, bytes, self.version_header());
                 let (permit, mut passage) = shared.enter(evidence, outbound).await?;
                 let response = match upstream::send(permit, self.served.config.timeout).await {
                     Ok(response) => response,
                     Err(fault) => return Err(passage.failed(fault.code())),
                 };
+                if let Some(code) = way.refused(&response) {
+                    return Err(passage.failed(code));
+                }
                 if let Err(code) = self.absorb(response, None).await {
                     return Err(passage.failed(code));
                 }

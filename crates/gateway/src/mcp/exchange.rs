@@ -9,7 +9,7 @@ use bartizan_types::{Code, Digest, Finding, Refusal};
 use http::request::Parts;
 use tokio::sync::mpsc;
 
-use super::hub::{AgentSession, Owner, lock};
+use super::hub::{AgentSession, Owner, Served, lock};
 use crate::{
     Shared,
     gate::{self, Passage},
@@ -67,6 +67,17 @@ impl Ctx {
 
     pub(crate) fn early(&self, code: Code) -> Refusal {
         self.shared.reject(code, Some(&self.caller.principal))
+    }
+
+    /// Refuses while a server is left alone after failing again and again.
+    ///
+    /// # Errors
+    /// [`Code::CircuitOpen`], with when trying again may help.
+    pub(crate) fn spared(&self, served: &Served) -> Result<(), Refusal> {
+        served.admit().map_err(|seconds| Refusal {
+            retry_after_seconds: Some(seconds),
+            ..self.early(Code::CircuitOpen)
+        })
     }
 }
 

@@ -13,9 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bartizan_guard::breaker::Breaker;
 use bartizan_mcp::{Ask, Caller, Catalog, ListKind, Names, Outcome, ServerPins, session::Session};
 use bartizan_store::State;
 use bartizan_types::{AgentId, Code, Issuer, Principal, ServerName, ToolName, UserId};
+use http::StatusCode;
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 
 use super::{
@@ -81,6 +83,7 @@ pub(crate) struct Served {
     pins: Mutex<Option<ServerPins>>,
     catalogs: Mutex<[Option<Arc<Catalog>>; 4]>,
     backoff: Mutex<Backoff>,
+    breaker: Mutex<Breaker>,
     manifests: Arc<Manifests>,
     /// The program that ran last.
     pub(super) program: Known,
@@ -102,6 +105,29 @@ impl Served {
             Some(until) if until > Instant::now() => Err(Code::ServerFailed),
             _ => Ok(()),
         }
+    }
+
+    /// Whether a request may go to it over HTTP; else after how many seconds trying again may help.
+    ///
+    /// # Errors
+    /// The seconds.
+    pub(crate) fn admit(&self) -> Result<(), u32> {
+        lock(&self.breaker).admit(clock::now())
+    }
+
+    /// It answered a request. One that says that it can't serve has failed all the same.
+    pub(crate) fn answered(&self, status: StatusCode) {
+        let mut breaker = lock(&self.breaker);
+        if matches!(status.as_u16(), 502..=504) {
+            breaker.failed(clock::now());
+        } else {
+            breaker.answered();
+        }
+    }
+
+    /// A request to it failed on the way.
+    pub(crate) fn broke(&self) {
+        lock(&self.breaker).failed(clock::now());
     }
 
     /// It ended, after this long. Ending early counts as a failure, and the rest doubles with each up to a minute.
@@ -289,6 +315,7 @@ impl Hub {
                 pins: Mutex::new(None),
                 catalogs: Mutex::new(Default::default()),
                 backoff: Mutex::new(Backoff::default()),
+                breaker: Mutex::default(),
                 manifests: Arc::clone(&manifests),
                 program: Known::default(),
             }));

@@ -363,6 +363,7 @@ pub(crate) fn follow(ctx: &Ctx, conn: &Arc<Conn>) {
 /// One such stream, to its end. Says whether another makes sense.
 async fn follow_once(ctx: &Ctx, conn: &Arc<Conn>) -> bool {
     let Way::Http(way) = &conn.way else { return false };
+    way.ready(&ctx.shared).await;
     let outbound = way.outbound(http::Method::GET, Vec::new(), conn.version_header());
     let evidence = ctx
         .shared
@@ -382,8 +383,9 @@ async fn follow_once(ctx: &Ctx, conn: &Arc<Conn>) -> bool {
             passage.finish();
             true
         }
-        // Most servers have none and say 405.
-        Ok(_) => {
+        // Most servers have none and say 405; one that wants another token says so to the next call, too.
+        Ok(response) => {
+            let _wanted = way.refused(&response);
             passage.finish();
             false
         }

@@ -21,8 +21,9 @@ use super::{
 use crate::{
     clock,
     config::Reach,
+    gate::Passage,
     model::sha256,
-    upstream::{self, child},
+    upstream::{self, Outbound, child},
 };
 
 /// How long a server may take to say which era it speaks before the other is tried.
@@ -72,7 +73,8 @@ async fn open(ctx: &Ctx, served: &Arc<Served>) -> Result<Arc<Conn>, Refusal> {
     let headers = program::headers_of(headers, &ctx.shared.secrets).map_err(early)?;
     let pool = served.pool.clone().ok_or_else(|| early(Code::Bug))?;
     let upstream = UpstreamName::new(served.config.name.as_str()).map_err(|_| early(Code::Bug))?;
-    let way = HttpWay::new(pool, url.clone(), headers, upstream, legacy);
+    let wallet = ctx.shared.wallets.of(&served.config.name, &ctx.caller);
+    let way = HttpWay::new(pool, url.clone(), headers, wallet, upstream, legacy);
     let stateless = ctx.is_stateless() && !legacy;
     let opening = (!legacy).then(|| link.open(stateless));
     let conn = begin(ctx, served, link, Way::Http(Box::new(way)));
@@ -160,18 +162,18 @@ async fn over_http(
         );
     }
     let legacy = opening.is_none();
-    let outbound = match opening {
-        Some(opening) => way.outbound(http::Method::POST, opening, extra),
-        None => way.outbound(http::Method::GET, Vec::new(), extra),
+    way.ready(shared).await;
+    let opened = knock(ctx, &conn, way, (opening.clone(), extra.clone()), facts.clone()).await;
+    let (response, mut passage) = match opened {
+        Err(refusal) if way.recovers(shared, refusal.code).await => {
+            let facts = CallFacts {
+                id: clock::mint(clock::now()),
+                ..facts
+            };
+            knock(ctx, &conn, way, (opening, extra), facts).await?
+        }
+        opened => opened?,
     };
-    let (permit, mut passage) = shared
-        .enter(shared.evidence(&ctx.caller, facts, Vec::new()), outbound)
-        .await?;
-    let response = match upstream::send(permit, conn.served.config.timeout).await {
-        Ok(response) => response,
-        Err(fault) => return Err(passage.failed(fault.code())),
-    };
-    passage.released.status = Some(response.status().as_u16());
     if legacy {
         let reader = Arc::clone(&conn);
         tokio::spawn(async move {
@@ -198,6 +200,37 @@ async fn over_http(
             conn.close(code);
             Err(passage.failed(code))
         }
+    }
+}
+
+/// Sends the opening; an answer that wants another token is a refusal.
+async fn knock(
+    ctx: &Ctx,
+    conn: &Arc<Conn>,
+    way: &HttpWay,
+    (opening, extra): (Option<Vec<u8>>, HeaderMap),
+    facts: CallFacts,
+) -> Result<(Response<Incoming>, Passage<Outbound>), Refusal> {
+    let outbound = match opening {
+        Some(opening) => way.outbound(http::Method::POST, opening, extra),
+        None => way.outbound(http::Method::GET, Vec::new(), extra),
+    };
+    let served = &conn.served;
+    ctx.spared(served)?;
+    let evidence = ctx.shared.evidence(&ctx.caller, facts, Vec::new());
+    let (permit, mut passage) = ctx.shared.enter(evidence, outbound).await?;
+    let response = match upstream::send(permit, served.config.timeout).await {
+        Ok(response) => response,
+        Err(fault) => {
+            served.broke();
+            return Err(passage.failed(fault.code()));
+        }
+    };
+    served.answered(response.status());
+    passage.released.status = Some(response.status().as_u16());
+    match way.refused(&response) {
+        Some(code) => Err(passage.failed(code)),
+        None => Ok((response, passage)),
     }
 }
 

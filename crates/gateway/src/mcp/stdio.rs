@@ -69,6 +69,7 @@ impl Shared {
             principal,
             session,
             reins,
+            shown: None,
         };
         let (lines, mut outgoing) = mpsc::channel::<Vec<u8>>(AT_ONCE);
         let writer = tokio::spawn(async move {

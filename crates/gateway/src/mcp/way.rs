@@ -23,7 +23,9 @@ use super::{
     hub::lock,
 };
 use crate::{
+    Shared,
     edge::{self, BodyBounds},
+    oauth::Wallet,
     room::Full,
     upstream::{self, Outbound, Pool},
 };
@@ -33,6 +35,8 @@ pub(crate) struct HttpWay {
     pub(crate) pool: Arc<Pool>,
     pub(crate) uri: Mutex<Uri>,
     pub(crate) headers: HeaderMap,
+    /// What the caller's user granted at this server.
+    pub(crate) wallet: Option<Arc<Wallet>>,
     session: Mutex<Option<HeaderValue>>,
     upstream: UpstreamName,
     /// Answers come on the one stream, not on the request's own (2024-11-05).
@@ -47,6 +51,7 @@ impl HttpWay {
         pool: Arc<Pool>,
         uri: Uri,
         headers: HeaderMap,
+        wallet: Option<Arc<Wallet>>,
         upstream: UpstreamName,
         legacy: bool,
     ) -> Self {
@@ -54,10 +59,31 @@ impl HttpWay {
             pool,
             uri: Mutex::new(uri),
             headers,
+            wallet,
             session: Mutex::new(None),
             upstream,
             legacy,
             told: AtomicBool::new(false),
+        }
+    }
+
+    /// Renews the token of the next request, where it ends soon.
+    pub(crate) async fn ready(&self, shared: &Arc<Shared>) {
+        if let Some(wallet) = &self.wallet {
+            wallet.freshen(shared).await;
+        }
+    }
+
+    /// What an answer says about the token: missing, ended or not enough.
+    pub(crate) fn refused<B>(&self, response: &Response<B>) -> Option<Code> {
+        self.wallet.as_ref().and_then(|wallet| wallet.refused(response))
+    }
+
+    /// Whether a request that was refused so should be sent once more.
+    pub(crate) async fn recovers(&self, shared: &Arc<Shared>, code: Code) -> bool {
+        match &self.wallet {
+            Some(wallet) => wallet.recover(shared, code).await,
+            None => false,
         }
     }
 
@@ -82,6 +108,10 @@ impl HttpWay {
             headers.insert(HeaderName::from_static("mcp-session-id"), session.clone());
         }
         headers.extend(extra);
+        // Last, so that nothing else stands in its place.
+        if let Some(wallet) = &self.wallet {
+            wallet.dress(&mut headers);
+        }
         Outbound {
             upstream: self.upstream.clone(),
             pool: Arc::clone(&self.pool),
@@ -97,6 +127,7 @@ impl Conn {
     pub(super) async fn say_http(self: &Arc<Self>, way: &HttpWay, bytes: Vec<u8>) -> Result<(), Code> {
         let shared = self.shared.upgrade().ok_or(Code::Draining)?;
         let facts = self.facts(Action::Notify, &bytes);
+        way.ready(&shared).await;
         let outbound = way.outbound(http::Method::POST, bytes, self.version_header());
         let evidence = shared.evidence(&self.caller, facts, Vec::new());
         let (permit, mut passage) = shared
@@ -105,6 +136,13 @@ impl Conn {
             .map_err(|refusal| refusal.code)?;
         match upstream::send(permit, self.served.config.timeout).await {
             Ok(response) => {
+                if let Some(code) = way.refused(&response) {
+                    // A handshake that can't go on without a token ends here, not when its time is up.
+                    if self.handshake().is_none() {
+                        self.close(code);
+                    }
+                    return Err(passage.failed(code).code);
+                }
                 let facts = AnswerFacts {
                     status: Some(response.status().as_u16()),
                     findings: Vec::new(),

@@ -25,13 +25,6 @@ pub(crate) enum Reach {
     /// The operator named it, so it may lie inside, but never where only metadata and link-local services are.
     Named,
     /// Somebody else named it: the public internet alone.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "what others name is fetched by what is being built on this"
-        )
-    )]
     Public,
 }
 

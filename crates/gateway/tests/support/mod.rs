@@ -355,6 +355,7 @@ impl Gated {
             approvals: ApprovalStore::open(Arc::clone(&state), &keyring).unwrap(),
             state,
             manifest_seed: keyring.derive(Purpose::Manifests).unwrap(),
+            grants: bartizan_store::GrantStore::open(&state_dir, &keyring).unwrap(),
             vaults: Some(bartizan_store::VaultStore::open(&state_dir, &keyring).unwrap()),
             spans: None,
         };
