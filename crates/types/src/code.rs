@@ -6,6 +6,7 @@ use std::{fmt, str::FromStr};
 
 mod a2a;
 mod crossing;
+mod inspect;
 mod privacy;
 mod spending;
 mod workload;
@@ -215,6 +216,8 @@ pub enum Code {
     CircuitOpen,
     /// `limit.share`: this identity has as many calls in progress and waiting as it may.
     ShareFull,
+    /// `policy.answer`: something was seen in the answer that policy withholds.
+    AnswerWithheld,
 }
 
 struct Row {
@@ -234,6 +237,7 @@ const GROUPS: &[&[Row]] = &[
     workload::ROWS,
     privacy::ROWS,
     spending::ROWS,
+    inspect::ROWS,
 ];
 
 fn rows() -> impl Iterator<Item = &'static Row> {
