@@ -199,6 +199,7 @@ pub(crate) fn evidence(at: usize) -> Result<Evidence, String> {
             bar: None,
         },
         findings: Vec::new(),
+        answering: false,
         approved: None,
     })
 }

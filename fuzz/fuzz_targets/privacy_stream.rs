@@ -44,8 +44,8 @@ fuzz_target!(|data: (u8, String)| {
     let masked = |step| {
         let (mut masker, mut out) = (Masker::default(), String::new());
         let mut replace = |_: &Found, value: &str| format!("[{}]", value.len());
-        pieces(step).for_each(|piece| masker.push(piece, &mut detect, &mut replace, &mut out));
-        masker.finish(&mut detect, &mut replace, &mut out);
+        pieces(step).for_each(|piece| masker.push(piece, &mut |window| detect(window.text), &mut replace, &mut out));
+        masker.finish(&mut |window| detect(window.text), &mut replace, &mut out);
         out
     };
     let step = usize::from(step).max(1);

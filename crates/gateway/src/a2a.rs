@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use bartizan_flow::{Content, Effect, Manifest, PathPattern, Role};
 use bartizan_guard::{AnswerFacts, Release};
-use bartizan_types::{Action, CallFacts, Code, PeerName, PinState, Refusal, Resource, Surface};
+use bartizan_types::{
+    Action, CallFacts, CallId, Code, Finding, PeerName, PinState, Refusal, Resource, Surface,
+};
 use bartizan_wire::{
     a2a::{self as wire, Answered, Method, Request, VERSION_HEADER, card::WELL_KNOWN},
     json::{self, Bounds},
@@ -31,6 +33,7 @@ use crate::{
     clock,
     edge::{self, BodyBounds},
     gate::{Caller, Passage},
+    inspect::{Source, of_value},
     model::sha256,
     sessions::Traced,
     upstream::{self, Outbound},
@@ -247,9 +250,10 @@ impl Asked {
             .peer
             .outbound(&self.shared, Verb::POST, bytes.clone(), head)
             .map_err(|code| self.early(code))?;
+        let findings = self.shared.look_at_arguments(&self.caller, &facts, &raw).await;
         let evidence = self
             .shared
-            .evidence(&self.caller, facts, Vec::new())
+            .evidence(&self.caller, facts, findings)
             .traced(Some(traced.clone()));
         let (permit, passage) = self.shared.enter(evidence, outbound).await?;
         match upstream::send(permit, self.peer.config.timeout).await {
@@ -290,11 +294,22 @@ impl Asked {
         let Some(bytes) = self.shown(answered, bytes) else {
             return Err(passage.failed(Code::PeerCard));
         };
+        let findings = self.look(passage.call(), &bytes).await;
         let release = passage.answered(AnswerFacts {
             status: Some(head.status.as_u16()),
-            findings: Vec::new(),
+            findings,
         })?;
         Ok(whole(release, passage, bytes, "application/json", room))
+    }
+
+    /// What is seen in one answer or event.
+    async fn look(&self, call: CallId, bytes: &[u8]) -> Vec<Finding> {
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        if self.shared.inspector.is_none() {
+            return Vec::new();
+        }
+        let pieces = of_value(text, Source::Tool, "");
+        self.shared.look(&self.caller, Some(call), &pieces).await.findings
     }
 
     /// Decodes one answer or event, and has the session read it.

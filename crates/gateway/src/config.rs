@@ -130,6 +130,8 @@ pub struct MaskRule {
     pub tools: Vec<String>,
     /// It is done in what tools answer to agents.
     pub results: bool,
+    /// It is done in what models answer to agents.
+    pub answers: bool,
 }
 
 /// What is done to a value.

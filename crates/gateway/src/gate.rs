@@ -155,6 +155,7 @@ impl Shared {
             epoch: caller.session.epoch(),
             call,
             findings,
+            answering: false,
             approved: None,
         };
         Box::new(Asking {
@@ -227,7 +228,7 @@ impl Shared {
                         refusal.approval = Box::pin(question).await;
                         return Err(passage.refused(refusal));
                     }
-                    Effect::Release(_) | Effect::Done => {}
+                    Effect::Release(_) | Effect::Withhold(_) | Effect::Done => {}
                 }
             }
             if let Some(permit) = permit {
@@ -355,6 +356,10 @@ impl<R> Passage<R> {
             match effect {
                 Effect::Release(minted) => release = Some(minted),
                 Effect::Refuse(said) => refusal = Some(said),
+                Effect::Withhold(said) => {
+                    self.withhold(said.code);
+                    return Err(said);
+                }
                 _ => {}
             }
         }
@@ -366,11 +371,26 @@ impl<R> Passage<R> {
         }
     }
 
-    /// Something was seen in an answer that is on its way already: its closing record says so.
-    pub(crate) fn found(&mut self, findings: Vec<Finding>) {
-        if !findings.is_empty() {
-            self.step(Input::Found(findings));
+    /// Something was seen in an answer that is on its way already, in what has not gone out yet: its closing record says
+    /// so.
+    ///
+    /// # Errors
+    /// Policy withholds it: the refusal to tell. [`Self::withheld`] is owed.
+    pub(crate) fn found(&mut self, findings: Vec<Finding>) -> Result<(), Refusal> {
+        if findings.is_empty() {
+            return Ok(());
         }
+        for effect in self.step(Input::Found(findings)) {
+            if let Effect::Withhold(refusal) = effect {
+                return Err(refusal);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether policy would withhold the answer for such findings.
+    pub(crate) fn would_withhold(&self, findings: &[Finding]) -> bool {
+        self.crossing.would_withhold(findings)
     }
 
     /// It has its permit, and goes unless it was revoked meanwhile: a record that was not waited for leaves no time for
@@ -423,6 +443,10 @@ impl<R> Passage<R> {
 
     /// The answer, or the rest of it, is withheld.
     pub(crate) fn withheld(mut self, code: Code) {
+        self.withhold(code);
+    }
+
+    fn withhold(&mut self, code: Code) {
         let answer = self.settle(End::Cut);
         self.end(Input::Withheld(code, answer), Some(code));
     }
@@ -446,11 +470,12 @@ impl<R> Passage<R> {
             tracing::error!(call = %self.span.call, %misuse, "the guard was driven wrongly");
         }
         for effect in &effects {
-            if let Effect::Append { record, .. } = effect
-                && let Err(fault) = self.shared.ledger.append_deferred(record)
-            {
-                // The opening record is durable; recovery closes the call as interrupted.
-                tracing::error!(call = %self.span.call, error = %fault, "the closing record could not be queued");
+            if let Effect::Append { record, .. } = effect {
+                self.note(record);
+                if let Err(fault) = self.shared.ledger.append_deferred(record) {
+                    // The opening record is durable; recovery closes the call as interrupted.
+                    tracing::error!(call = %self.span.call, error = %fault, "a record of the way back could not be queued");
+                }
             }
         }
         effects

@@ -34,6 +34,7 @@ use crate::{
     config::{Config, Hooks as Allowed},
     edge::{self, BodyBounds},
     gate::Caller,
+    inspect::{Piece, Source, of_value},
     mcp,
     model::sha256,
 };
@@ -272,16 +273,18 @@ impl Asked<'_> {
         }
     }
 
-    /// That something was said or read goes into the log, with its digest.
-    async fn note(&self) -> Result<(), Refusal> {
+    /// That something was said or read goes into the log, with its digest and what was seen in it.
+    async fn note(&self, pieces: Vec<Piece<'_>>) -> Result<(), Refusal> {
         let server = ServerName::new(SERVER).map_err(|_| self.refused(Code::Bug))?;
         let facts = self.facts(Action::Notify, Resource::Server { server });
-        mcp::rule(self.shared, self.caller, facts).await
+        let looked = self.shared.look(self.caller, Some(facts.id), &pieces).await;
+        mcp::rule_on(self.shared, self.caller, facts, looked.findings).await
     }
 
     /// The human typed this. Only what is recorded counts.
     async fn prompt(&self, text: &str) -> HookAnswer {
-        if let Err(refusal) = self.note().await {
+        let pieces = self.texts(|| vec![Piece::of_text(Source::User, text, "/prompt")]);
+        if let Err(refusal) = self.note(pieces).await {
             return HookAnswer::Deny(told(&refusal));
         }
         self.with(|task| {
@@ -347,10 +350,27 @@ impl Asked<'_> {
     ) -> Result<(), Refusal> {
         let mut facts = self.facts(Action::CallTool, resource);
         facts.flow = Some(Box::new(flow));
+        let findings = match arguments {
+            Some(arguments) => {
+                self.shared
+                    .look_at_arguments(self.caller, &facts, arguments)
+                    .await
+            }
+            None => Vec::new(),
+        };
         if self.shared.policy.load().needs_arguments(Action::CallTool) {
             facts.arguments = arguments.map(json::arguments);
         }
-        mcp::rule(self.shared, self.caller, facts).await
+        mcp::rule_on(self.shared, self.caller, facts, findings).await
+    }
+
+    /// Texts to look at, where content is looked at.
+    fn texts<'t>(&self, texts: impl FnOnce() -> Vec<Piece<'t>>) -> Vec<Piece<'t>> {
+        if self.shared.inspector.is_some() {
+            texts()
+        } else {
+            Vec::new()
+        }
     }
 
     /// A tool has run: what it gave is read. An answer that can't be recorded is one the model must not go on with.
@@ -371,7 +391,17 @@ impl Asked<'_> {
         });
         // What the agent reads by itself taints what it does elsewhere, too.
         self.caller.session.read(&manifest, None, content);
-        match self.note().await {
+        let text;
+        let pieces = match content {
+            Content::Json(value) => {
+                text = value.to_string();
+                self.texts(|| of_value(&text, Source::Tool, "/result"))
+            }
+            Content::Text(text) | Content::Error(text) => {
+                self.texts(|| vec![Piece::of_text(Source::Tool, text, "/result")])
+            }
+        };
+        match self.note(pieces).await {
             Ok(()) => HookAnswer::Nothing,
             Err(refusal) => HookAnswer::Deny(told(&refusal)),
         }

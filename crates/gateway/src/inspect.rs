@@ -7,29 +7,37 @@
 //! finding (`unseen`), newest text first.
 
 mod cache;
-mod listen;
 mod lists;
 mod output;
 mod pieces;
 mod service;
+mod weir;
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use bartizan_inspect::{
     Seen, Wanted,
     canary::{Canaries, Unplantable},
     taxonomy,
 };
+use bartizan_mcp::Catalog;
 use bartizan_types::{
-    CallFacts, CallId, Finding, FindingKind, Principal, Record, RecordKind, Severity, Span,
+    CallFacts, CallId, Finding, FindingKind, PinState, Principal, Record, RecordKind, Severity, Span,
 };
 
-pub(crate) use listen::Listener;
 pub(crate) use lists::ListFault;
 pub(crate) use output::Expected;
 use pieces::of_request;
 pub(crate) use pieces::{Piece, Source, of_answer, of_value};
 pub(crate) use service::{Shape, serve};
+pub(crate) use weir::Weir;
 
 use bartizan_wire::json::Scanned;
 
@@ -95,12 +103,25 @@ pub(crate) struct Looked {
     pub incident: bool,
 }
 
+/// How much of a streamed answer is held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holds {
+    /// Nothing: policy acts on nothing that can be seen in it.
+    Nothing,
+    /// Each stretch of text, until it and what follows has been looked at.
+    Stretches,
+    /// Each text until its end: what policy acts on shows only there.
+    Whole,
+}
+
 /// The inspector.
 pub(crate) struct Inspector {
     config: config::Inspect,
     canaries: Canaries,
     lists: Lists,
     cache: Cache,
+    /// Bytes that were looked at, and were not known from before.
+    inspected: AtomicU64,
 }
 
 impl Inspector {
@@ -116,6 +137,7 @@ impl Inspector {
             canaries: Canaries::new(planted).map_err(InspectFault::Canary)?,
             lists: Lists::read(config)?,
             cache: Cache::new(),
+            inspected: AtomicU64::new(0),
             config: config.clone(),
         })
     }
@@ -160,9 +182,16 @@ impl Inspector {
             return (None, false);
         }
         *left -= piece.text.len();
+        let bytes = u64::try_from(piece.text.len()).unwrap_or(u64::MAX);
+        self.inspected.fetch_add(bytes, Ordering::Relaxed);
         let marks: Arc<[Mark]> = self.examine(piece.source, &piece.text).into();
         self.cache.put(key, Arc::clone(&marks));
         (Some(marks), true)
+    }
+
+    /// Bytes of texts that were looked at because they were not known from before.
+    pub(crate) fn inspected(&self) -> u64 {
+        self.inspected.load(Ordering::Relaxed)
     }
 
     /// Everything seen in one text.
@@ -214,6 +243,99 @@ impl Inspector {
             wanted = wanted.and(Wanted::INJECTION).and(Wanted::HIDDEN);
         }
         wanted
+    }
+
+    /// What an answer has to be held back for, as `would_withhold` says of findings like those that can be seen in it.
+    pub(crate) fn holds(&self, expected: &Expected, would_withhold: &dyn Fn(&[Finding]) -> bool) -> Holds {
+        let mut possible = vec![
+            (FindingKind::Secret, Severity::High),
+            (FindingKind::ExfiltrationAddress, Severity::Medium),
+            (FindingKind::DangerousCode, Severity::Low),
+            (FindingKind::Unseen, Severity::Low),
+        ];
+        if self.config.personal {
+            possible.push((FindingKind::PersonalData, Severity::Medium));
+        }
+        if !self.canaries.is_empty() {
+            possible.push((FindingKind::Canary, Severity::Critical));
+        }
+        if !self.lists.is_empty() {
+            possible.push((FindingKind::KnownThreat, Severity::High));
+        }
+        possible.extend(expected.possible().map(|kind| (kind, Severity::Low)));
+        let possible: Vec<Finding> = possible
+            .into_iter()
+            .map(|(kind, severity)| Finding {
+                kind,
+                severity,
+                ..unseen_at("/stream")
+            })
+            .collect();
+        let alone = |kind: FindingKind| {
+            possible
+                .iter()
+                .any(|one| one.kind == kind && would_withhold(std::slice::from_ref(one)))
+        };
+        let whole = alone(FindingKind::DangerousCode) || alone(FindingKind::OutputMismatch);
+        // Most policies act on no finding of an answer, and one question tells.
+        if whole {
+            Holds::Whole
+        } else if would_withhold(&possible) || possible.iter().any(|one| alone(one.kind)) {
+            Holds::Stretches
+        } else {
+            Holds::Nothing
+        }
+    }
+
+    /// What is wrong between a server's tools and those of others, by the tool's name: look-alikes, and definitions that
+    /// speak of another server's tool. Only the server that is listed now is spoken of: the others were there before it.
+    ///
+    /// A definition may have an honest reason to name another's tool, so that alone is suspicious and no more; with
+    /// another sign in the same definition it is as bad as it looks. A name that was there when the tool was pinned is
+    /// only told of.
+    pub(crate) fn between(
+        &self,
+        server: &str,
+        own: &Catalog,
+        others: &[(&str, Arc<Catalog>)],
+    ) -> BTreeMap<String, Vec<Finding>> {
+        fn tools<'c>(
+            server: &'c str,
+            catalog: &'c Catalog,
+        ) -> impl Iterator<Item = bartizan_inspect::tools::Tool<'c>> {
+            catalog.iter().map(move |listed| bartizan_inspect::tools::Tool {
+                server,
+                name: &listed.name,
+                definition: listed.definition.get(),
+            })
+        }
+        let mut all: Vec<_> = tools(server, own).collect();
+        all.extend(others.iter().flat_map(|(server, catalog)| tools(server, catalog)));
+        let mut found: BTreeMap<String, Vec<Finding>> = BTreeMap::new();
+        for (at, seen) in bartizan_inspect::tools::compare(&all) {
+            let Some(listed) = all
+                .get(at)
+                .filter(|tool| tool.server == server)
+                .and_then(|tool| own.find(tool.name))
+            else {
+                continue;
+            };
+            let mut finding = Mark::of(&seen).finding("");
+            if finding.kind == FindingKind::PoisonedDescription {
+                let signs = self.description(server, &listed.name, listed.definition.get());
+                let signs = signs.iter().any(|sign| {
+                    matches!(
+                        sign.kind,
+                        FindingKind::PoisonedDescription | FindingKind::HiddenText
+                    )
+                });
+                finding.severity = if signs { Severity::High } else { Severity::Medium };
+            } else if listed.state == PinState::Same {
+                finding.severity = finding.severity.min(Severity::Low);
+            }
+            found.entry(listed.name.clone()).or_default().push(finding);
+        }
+        found
     }
 
     /// What a server says of a tool, looked at when it is listed and when it changed.
@@ -324,29 +446,6 @@ impl Shared {
         } else {
             Expected::default()
         }
-    }
-
-    /// What is seen in the text of a streamed answer.
-    pub(crate) fn heard(
-        &self,
-        caller: &Caller,
-        call: Option<CallId>,
-        listener: Listener,
-        expected: &Expected,
-    ) -> Vec<Finding> {
-        let Some(inspector) = &self.inspector else {
-            return Vec::new();
-        };
-        let (pieces, over) = listener.heard();
-        let mut looked = inspector.look(&Owner::of(&caller.principal), &pieces);
-        if over {
-            looked.findings.push(unseen_at("/stream"));
-        }
-        if looked.incident {
-            self.incident(caller, call);
-        }
-        looked.findings.extend(expected.findings(&pieces));
-        looked.findings
     }
 
     /// Records that a planted value surfaced.

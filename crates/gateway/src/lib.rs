@@ -201,7 +201,7 @@ pub struct Shared {
     peers: a2a::Peers,
     hooks: hook::Hooks,
     inspector: Option<Arc<inspect::Inspector>>,
-    privacy: Option<privacy::Privacy>,
+    privacy: Option<Arc<privacy::Privacy>>,
     spans: Option<telemetry::Outlet>,
     stop: watch::Sender<bool>,
 }
@@ -286,8 +286,8 @@ impl Gateway {
         let registry = parts.directory.registry(&parts.state)?;
         let approvals = Approvals::open(config.approvals.clone(), parts.approvals, parts.ledger.clone())?;
         let inspector = inspector(&config.inspect, &parts.secrets)?;
-        let privacy =
-            (!config.privacy.rules.is_empty()).then(|| privacy::Privacy::new(&config.privacy, parts.vaults));
+        let privacy = (!config.privacy.rules.is_empty())
+            .then(|| Arc::new(privacy::Privacy::new(&config.privacy, parts.vaults)));
         let budgets = Budgets::open(&config.budgets, &config.limits, &parts.state, &parts.ledger)?;
         let revoked = Arc::new(Revoked::open(&parts.state).map_err(StartFault::Revocations)?);
         let (stop, stopped) = watch::channel(false);

@@ -32,7 +32,7 @@ use bartizan_guard::AnswerFacts;
 use bartizan_mcp::{
     Method, Names, Outcome, Params, PinKind, Revision, header as repeated, pin::PinFault, refusal, session,
 };
-use bartizan_types::{Action, CallFacts, Code, Digest, Principal, Refusal, ServerName, ToolName};
+use bartizan_types::{Action, CallFacts, Code, Digest, Finding, Principal, Refusal, ServerName, ToolName};
 use bartizan_wire::{
     json,
     jsonrpc::{self, Id, Message as Rpc},
@@ -75,9 +75,20 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// # Errors
 /// The refusal.
 pub(crate) async fn rule(shared: &Arc<Shared>, caller: &Caller, facts: CallFacts) -> Result<(), Refusal> {
-    let (permit, mut passage) = shared
-        .enter(shared.evidence(caller, facts, Vec::new()), ())
-        .await?;
+    rule_on(shared, caller, facts, Vec::new()).await
+}
+
+/// The same of a call in which something was seen.
+///
+/// # Errors
+/// The refusal to tell.
+pub(crate) async fn rule_on(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    facts: CallFacts,
+    findings: Vec<Finding>,
+) -> Result<(), Refusal> {
+    let (permit, mut passage) = shared.enter(shared.evidence(caller, facts, findings), ()).await?;
     let () = permit.spend();
     let _call = passage.answered(AnswerFacts::default())?.spend();
     passage.finish();

@@ -1,6 +1,7 @@
 //! Calls to models: decoded, ruled on, forwarded, and their answers brought back with every tool call in them ruled
 //! on first. Unary here, streamed in `stream`.
 
+mod deltas;
 mod proposals;
 mod retries;
 mod routes;
@@ -25,6 +26,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts, response};
 use hyper::body::Incoming;
 
+pub(crate) use deltas::{Place, closes, places};
 pub(crate) use routes::Routes;
 pub use routes::UpstreamStatus;
 
@@ -478,7 +480,11 @@ async fn come_back(
             return Err(refusal);
         }
         if asked.shared.inspector.is_some() {
-            findings = Box::pin(read_answer(asked, passage.call(), &mut bytes)).await;
+            let read = Box::pin(read_answer(asked, passage.call(), &mut bytes));
+            findings = match read.await {
+                Ok(findings) => findings,
+                Err(code) => return Err(passage.failed(code)),
+            };
         }
     }
     let release = passage.answered(AnswerFacts {
@@ -492,15 +498,28 @@ async fn come_back(
     Ok(answer)
 }
 
-/// Looks into a whole answer, and restores in it what policy permits. Gives what was seen.
-async fn read_answer(asked: &Asked, call: CallId, bytes: &mut Bytes) -> Vec<Finding> {
-    let whole = bytes.clone();
+/// Looks into a whole answer, masks in it what a rule masks, and restores what policy permits. Gives what was seen.
+///
+/// # Errors
+/// [`Code::PrivacyUnseen`]: what has to be masked is too large to be looked at.
+async fn read_answer(asked: &Asked, call: CallId, bytes: &mut Bytes) -> Result<Vec<Finding>, Code> {
+    let mut whole = bytes.clone();
     let Ok(scanned) = json::scan(&whole, &asked.bounds(whole.len())) else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
-    let pieces = of_answer(scanned);
+    let mut pieces = of_answer(scanned);
     let mut looked = asked.shared.look(&asked.caller, Some(call), &pieces).await;
     looked.findings.extend(asked.expected.findings(&pieces));
+    let masked = asked
+        .shared
+        .mask_answer(&asked.caller, scanned.text(), &pieces, &looked)?;
+    if let Some((masked, findings)) = masked {
+        looked.findings.extend(findings);
+        drop(pieces);
+        whole = Bytes::from(masked);
+        *bytes = whole.clone();
+        pieces = json::scan(&whole, &asked.bounds(whole.len())).map_or_else(|_| Vec::new(), of_answer);
+    }
     if let Some(resource) = &asked.resource {
         let surface = asked.api.surface();
         let edits = asked
@@ -508,10 +527,11 @@ async fn read_answer(asked: &Asked, call: CallId, bytes: &mut Bytes) -> Vec<Find
             .restore_answer(&asked.caller, resource, surface, &pieces)
             .await;
         if !edits.is_empty() {
-            *bytes = Bytes::from(json::replace(scanned.text(), &edits));
+            let text = std::str::from_utf8(&whole).unwrap_or_default();
+            *bytes = Bytes::from(json::replace(text, &edits));
         }
     }
-    looked.findings
+    Ok(looked.findings)
 }
 
 /// Notes what an answer used. Anthropic counts what it reads from its cache and writes to it beside the tokens in.

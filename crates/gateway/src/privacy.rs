@@ -10,6 +10,7 @@
 //! reads it), and masking what was not looked at (the call is refused instead).
 
 mod answer;
+mod fitting;
 mod stream;
 mod vaults;
 
@@ -32,6 +33,8 @@ use bartizan_types::{
 };
 use serde_json::{Value, value::RawValue};
 
+use answer::is_said;
+use fitting::Fitting;
 pub(crate) use stream::Rewriter;
 pub(crate) use vaults::Held;
 use vaults::Vaults;
@@ -40,7 +43,7 @@ use crate::{
     Shared, clock,
     config::{self, MaskAct, MaskRule},
     gate::Caller,
-    inspect::{Looked, Mark, Piece, Source, of_value},
+    inspect::{Inspector, Looked, Mark, Piece, Source, of_value},
 };
 
 /// Shortest known value that is looked for where no detector saw it.
@@ -55,6 +58,8 @@ pub(crate) enum Towards<'a> {
     Tool(&'a str),
     /// From a tool to an agent.
     Agent,
+    /// From a model to an agent.
+    Answer,
 }
 
 /// Rules and vaults.
@@ -111,10 +116,14 @@ impl Privacy {
 
     /// Whether values of a token's kind are masked on this way.
     fn covers(&self, towards: Towards<'_>, kind: &Kind) -> bool {
+        self.rule_of(towards, kind).is_some()
+    }
+
+    fn rule_of(&self, towards: Towards<'_>, kind: &Kind) -> Option<MaskAct> {
         let what = kind.as_str().replace('-', "_");
         let personal = what == "personal" || pii::Kind::ALL.iter().any(|kind| kind.as_str() == what);
         let sort = if personal { "personal" } else { "secrets" };
-        self.rule(towards, &what, sort).is_some()
+        self.rule(towards, &what, sort)
     }
 
     /// A text as it goes on, if anything in it is masked or escaped.
@@ -126,9 +135,27 @@ impl Privacy {
         marks: &[Mark],
         now: Timestamp,
     ) -> Option<String> {
-        let found = self.values(vault, towards, text, marks, now);
+        self.text_fitting(vault, towards, text, marks, now, &|_| None)
+    }
+
+    /// The same; what is a value from its start to its end gets the shape that `fit` gives.
+    fn text_fitting(
+        &self,
+        vault: &mut Vault,
+        towards: Towards<'_>,
+        text: &str,
+        marks: &[Mark],
+        now: Timestamp,
+        fit: &dyn Fn(Shape) -> Option<Shape>,
+    ) -> Option<String> {
+        let mut found = self.values(vault, towards, text, marks, now);
         if found.is_empty() {
             return None;
+        }
+        for (found, _) in &mut found {
+            if found.range == (0..text.len()) {
+                found.shape = fit(found.shape).unwrap_or(found.shape);
+            }
         }
         let ranges: Vec<Found> = found.iter().map(|(found, _)| found.clone()).collect();
         Some(bartizan_privacy::mask(text, &ranges, |one, value| {
@@ -138,12 +165,38 @@ impl Privacy {
                 .and_then(|(_, act)| *act);
             match act {
                 None => bartizan_privacy::escape(value).into_owned(),
-                Some(MaskAct::Tokenise) => vault
-                    .token(&one.kind, one.shape, value, now)
-                    .unwrap_or_else(|_| format!("[{}]", one.kind)),
-                Some(act) => self.transformed(value, &one.kind, act),
+                Some(act) => self.stand_in(vault, act, one, value, now),
             }
         }))
+    }
+
+    /// What takes the place of a value, by the rule for its kind.
+    fn replaced(
+        &self,
+        vault: &mut Vault,
+        towards: Towards<'_>,
+        found: &Found,
+        value: &str,
+        now: Timestamp,
+    ) -> String {
+        let act = self.rule_of(towards, &found.kind).unwrap_or(MaskAct::Tokenise);
+        self.stand_in(vault, act, found, value, now)
+    }
+
+    fn stand_in(
+        &self,
+        vault: &mut Vault,
+        act: MaskAct,
+        found: &Found,
+        value: &str,
+        now: Timestamp,
+    ) -> String {
+        match act {
+            MaskAct::Tokenise => vault
+                .token(&found.kind, found.shape, value, now)
+                .unwrap_or_else(|_| format!("[{}]", found.kind)),
+            act => self.transformed(value, &found.kind, act),
+        }
     }
 
     /// What is replaced in a text, and how; `None` is escaped.
@@ -229,6 +282,18 @@ impl Privacy {
         pieces: &[Piece<'_>],
         looked: &Looked,
     ) -> Result<Edits, Code> {
+        self.edits_fitting(caller, towards, pieces, looked, None)
+    }
+
+    /// The same, with stand-ins that fit what a schema says of their places.
+    fn edits_fitting(
+        &self,
+        caller: &Caller,
+        towards: Towards<'_>,
+        pieces: &[Piece<'_>],
+        looked: &Looked,
+        fitting: Option<&Fitting>,
+    ) -> Result<Edits, Code> {
         let mut edits = Edits::default();
         if !self.masks(towards) {
             return Ok(edits);
@@ -244,8 +309,13 @@ impl Privacy {
             if piece.source == Source::Description {
                 continue;
             }
+            // Arguments are the agent's to call with, and go on to a tool by the rules of calls.
+            if matches!(towards, Towards::Answer) && !is_said(&piece.pointer) {
+                continue;
+            }
             let marks = marks.as_deref().ok_or(Code::PrivacyUnseen)?;
-            let Some(text) = self.text(&mut vault, towards, &piece.text, marks, now) else {
+            let fit = |shape| fitting.and_then(|fitting| fitting.text(&piece.pointer, shape));
+            let Some(text) = self.text_fitting(&mut vault, towards, &piece.text, marks, now, &fit) else {
                 continue;
             };
             let json = Value::from(text).to_string();
@@ -291,6 +361,7 @@ fn fits(rule: &MaskRule, towards: Towards<'_>) -> bool {
         Towards::Model(name) => rule.models.iter().any(|pattern| like(pattern, name)),
         Towards::Tool(name) => rule.tools.iter().any(|pattern| like(pattern, name)),
         Towards::Agent => rule.results,
+        Towards::Answer => rule.answers,
     }
 }
 
@@ -414,6 +485,7 @@ impl Shared {
         server: &ServerName,
         tool: &ToolName,
         arguments: &Value,
+        definition: &RawValue,
     ) -> Result<Option<Value>, Refusal> {
         let name = format!("{server}/{tool}");
         let towards = Towards::Tool(&name);
@@ -423,13 +495,28 @@ impl Shared {
         let text = arguments.to_string();
         let pieces = of_value(&text, Source::Data, "");
         let looked = self.look(caller, None, &pieces).await;
+        let fitting = Fitting::of(definition);
         let edits = privacy
-            .edits(caller, towards, &pieces, &looked)
+            .edits_fitting(caller, towards, &pieces, &looked, fitting.as_ref())
             .map_err(|code| self.reject(code, Some(&caller.principal)))?;
-        if edits.changes.is_empty() {
-            return Ok(None);
+        let mut departed: Value =
+            match serde_json::from_str(&bartizan_wire::json::replace(&text, &edits.changes)) {
+                Ok(departed) if !edits.changes.is_empty() => departed,
+                _ => arguments.clone(),
+            };
+        let held = privacy.vault(caller);
+        if let (Some(inspector), Some(fitting)) = (&self.inspector, &fitting) {
+            let way = Numbers {
+                privacy,
+                inspector,
+                fitting,
+                towards,
+                now: clock::now(),
+            };
+            way.mask(&mut held.lock(), &mut departed, "");
+            privacy.vaults.keep(caller, &held);
         }
-        Ok(serde_json::from_str(&bartizan_wire::json::replace(&text, &edits.changes)).ok())
+        Ok((departed != *arguments).then_some(departed))
     }
 
     /// A tool's result as the agent may see it, where that differs.
@@ -453,6 +540,61 @@ impl Shared {
         let text = bartizan_wire::json::replace(result.get(), &edits.changes);
         let masked = RawValue::from_string(text).map_err(|_| Code::Bug)?;
         Ok(Some((masked, edits.findings)))
+    }
+}
+
+/// Whole numbers on their way to a tool.
+struct Numbers<'a> {
+    privacy: &'a Privacy,
+    inspector: &'a Inspector,
+    fitting: &'a Fitting,
+    towards: Towards<'a>,
+    now: Timestamp,
+}
+
+impl Numbers<'_> {
+    /// Masks those that are a value that the tool may not read. A number is looked at with the name of its member before
+    /// it, as a text would have it; what takes its place is a number too.
+    fn mask(&self, vault: &mut Vault, value: &mut Value, pointer: &str) {
+        match value {
+            Value::Number(number) => {
+                let masked = number
+                    .as_i64()
+                    .and_then(|number| self.masked(vault, number, pointer));
+                if let Some(masked) = masked {
+                    *value = Value::from(masked);
+                }
+            }
+            Value::Array(items) => {
+                for (at, item) in items.iter_mut().enumerate() {
+                    self.mask(vault, item, &format!("{pointer}/{at}"));
+                }
+            }
+            Value::Object(members) => {
+                for (key, member) in members.iter_mut() {
+                    let step = key.replace('~', "~0").replace('/', "~1");
+                    self.mask(vault, member, &format!("{pointer}/{step}"));
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::String(_) => {}
+        }
+    }
+
+    fn masked(&self, vault: &mut Vault, number: i64, pointer: &str) -> Option<i64> {
+        let shape = self.fitting.number(pointer, number)?;
+        let digits = number.to_string();
+        let name = pointer.rsplit('/').next().unwrap_or_default().replace('_', " ");
+        let text = format!("{name}: {digits}");
+        let at = text.len() - digits.len();
+        let marks = self.inspector.examine(Source::Data, &text);
+        let found = self.privacy.values(vault, self.towards, &text, &marks, self.now);
+        let (found, act) = found
+            .into_iter()
+            .find(|(found, _)| found.range == (at..text.len()))?;
+        // Nothing but another number can stand here.
+        act.filter(|act| *act != MaskAct::Generalise)?;
+        let token = vault.token(&found.kind, shape, &digits, self.now).ok()?;
+        token.parse().ok()
     }
 }
 

@@ -370,3 +370,72 @@ async fn balanced_lets_a_talk_with_one_peer_go_on_and_asks_once_others_were_read
     assert_eq!(other.refused(HELLO).await.0, "policy.ask");
     assert_eq!(other.messages(), 1);
 }
+
+const KEY: &str = "AKIAQYLPMN5HHHFPZAM2";
+const NO_KEYS: &str = r#"
+permit (principal, action, resource);
+@reason("keys stay out of sight")
+forbid (principal, action == Bartizan::Action::"send_message", resource) when { context.findings.contains("secret") };
+"#;
+
+#[tokio::test]
+async fn messages_and_answers_are_looked_at_and_ruled_on() {
+    let answers = |seen: &Seen| {
+        if seen.method == Method::GET {
+            return whole(card("1"));
+        }
+        let asked: Value = serde_json::from_slice(&seen.body).unwrap();
+        let text = asked["params"]["message"]["parts"][0]["text"].as_str().unwrap();
+        let text = if text == "keys?" {
+            format!("here: {KEY}")
+        } else {
+            "three invoices".to_owned()
+        };
+        whole(said(asked["id"].as_str().unwrap_or("?"), &text))
+    };
+    let met = Met::with(NO_KEYS, None, answers, |_| ()).await;
+    let (status, body) = met.ask(HELLO).await;
+    assert!(status == 200 && body.contains("three invoices"), "{body}");
+    // On its way there: nothing reaches the peer.
+    let before = met.messages();
+    let with_key = HELLO.replace("the invoices of March, please", &format!("use {KEY}"));
+    assert_eq!(met.refused(&with_key).await.0, "policy.denied");
+    assert_eq!(met.messages(), before);
+    // On its way back: nothing reaches the agent.
+    let asks = HELLO.replace("the invoices of March, please", "keys?");
+    let (_, body) = met.ask(&asks).await;
+    assert_eq!(code(&body).0, "policy.answer");
+    assert!(!body.contains("AKIA"), "{body}");
+    let records = met.gate.records().await;
+    let withheld = records
+        .iter()
+        .filter_map(|stored| stored.record.as_ref())
+        .filter(|record| record.ending == Some(Ending::Withheld) && !record.findings.is_empty());
+    assert_eq!(withheld.count(), 1);
+}
+
+#[tokio::test]
+async fn a_streamed_answer_of_a_peer_stops_before_what_policy_withholds() {
+    for size in [1, 40, 100_000] {
+        let stream =
+            event("q1", "three invoices") + &event("q1", &format!("and {KEY}")) + &event("q1", "bye");
+        let by = move |seen: &Seen| {
+            if seen.method == Method::GET {
+                return whole(card("1"));
+            }
+            Answer::Stream(
+                stream.as_bytes().chunks(size).map(<[u8]>::to_vec).collect(),
+                Duration::ZERO,
+            )
+        };
+        let met = Met::with(NO_KEYS, None, by, |_| ()).await;
+        let (_, body) = met
+            .ask(&HELLO.replace("SendMessage", "SendStreamingMessage"))
+            .await;
+        assert!(
+            body.contains("three invoices") && !body.contains("AKIA") && !body.contains("bye"),
+            "{body}"
+        );
+        assert_eq!(code(&body).0, "policy.answer");
+    }
+}

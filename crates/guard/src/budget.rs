@@ -561,6 +561,8 @@ impl Books {
         let Some(call) = record.call else { return };
         let spending = record.facts.as_ref().and_then(|facts| facts.spending.as_deref());
         match (record.kind, record.ruling, spending) {
+            // On its answer: what it cost stays, and its closing record settles it.
+            (RecordKind::Ruling, _, _) if record.answering => {}
             (RecordKind::Ruling, Some(RulingWord::Allow), Some(spending)) if spending.over.is_none() => {
                 self.retake(now, call, spending);
             }

@@ -5,10 +5,13 @@
 //!   │                        │   ↑ └─Durable, epoch moved→ Reassessing ─Reassessed→ (ruled again)
 //!   ├─allow, deferred → Forwarded                │
 //!   └─ask, deny → Ended       └─LedgerFailed → Ended
+//! Forwarded, Released ─Answered, Found: policy denies what was seen→ Denied ─how it ended→ Ended
 //! ```
 //!
 //! INVARIANT: `Forward` is emitted at most once, after the record of the ruling it rests on became durable under
 //! the session's present label epoch, or where every determining permit says that the record may be deferred.
+//! INVARIANT: what is seen in an answer can only withhold it: it is ruled on with the evidence that the call was allowed
+//! under and the findings added, and after a denial nothing is released.
 //! INVARIANT: an input that does not fit ends the call: refused if nothing was released, closed if it was forwarded.
 
 use std::sync::Arc;
@@ -52,7 +55,8 @@ pub enum Input {
     Reassessed(Box<Evidence>),
     /// The upstream answered; nothing of it has gone to the agent yet.
     Answered(AnswerFacts),
-    /// What inspectors saw in an answer that is being released already; the closing record keeps it.
+    /// What inspectors saw in an answer that is being released already. Fed before what it was seen in goes out: policy may
+    /// withhold that. The closing record keeps it.
     Found(Vec<Finding>),
     /// The upstream failed, after this much was released.
     Failed(Code, Answer),
@@ -99,6 +103,9 @@ pub enum Effect<R> {
     Forward(Permit<R>),
     /// Let the answer go back.
     Release(Release),
+    /// Let nothing, or nothing more, of the answer go back, and tell the caller. How it ended is still owed:
+    /// [`Input::Withheld`].
+    Withhold(Refusal),
     /// Tell the caller.
     Refuse(Refusal),
     /// Nothing more will come.
@@ -132,14 +139,22 @@ struct Reassessing<R> {
 
 /// The permit is out. Nothing has been released.
 struct Forwarded {
-    call: CallId,
-    session: SessionId,
+    evidence: Box<Evidence>,
     /// The record was not awaited, so the ledger may still refuse it.
     deferred: bool,
 }
 
 /// The release is out.
 struct Released {
+    /// As it was ruled on, with what was seen in the answer that policy lets pass.
+    evidence: Box<Evidence>,
+    facts: AnswerFacts,
+    /// A policy that only observes would have withheld it, and a record says so.
+    noted: bool,
+}
+
+/// Policy withholds the answer. Nothing of it goes any more; how it ended is owed.
+struct Denied {
     call: CallId,
     session: SessionId,
     facts: AnswerFacts,
@@ -150,6 +165,7 @@ enum State<R> {
     Reassessing(Reassessing<R>),
     Forwarded(Forwarded),
     Released(Released),
+    Denied(Denied),
     Ended,
 }
 
@@ -160,6 +176,7 @@ impl<R> State<R> {
             Self::Reassessing(_) => "reassessing",
             Self::Forwarded(_) => "forwarded",
             Self::Released(_) => "released",
+            Self::Denied(_) => "denied",
             Self::Ended => "ended",
         }
     }
@@ -251,22 +268,28 @@ impl<R> Crossing<R> {
                 );
             }
             (State::Forwarded(at), Input::Answered(facts)) => {
-                out.push(Effect::Release(Release::mint(at.call)));
-                self.state = State::Released(Released {
-                    call: at.call,
-                    session: at.session,
-                    facts,
-                });
+                let call = at.evidence.call.id;
+                let before = Released {
+                    evidence: at.evidence,
+                    facts: AnswerFacts::default(),
+                    noted: false,
+                };
+                self.state = self.answer(before, facts, out);
+                if matches!(self.state, State::Released(_)) {
+                    out.push(Effect::Release(Release::mint(call)));
+                }
             }
             // A deferred record could not be queued, so the permit behind it was dropped unspent.
-            (State::Forwarded(at), Input::LedgerFailed(code)) if at.deferred => refuse(at.call, code, out),
+            (State::Forwarded(at), Input::LedgerFailed(code)) if at.deferred => {
+                refuse(at.evidence.call.id, code, out);
+            }
             (State::Forwarded(at), Input::Failed(code, answer)) => {
-                out.push(Effect::Refuse(Refusal::new(at.call, code)));
+                out.push(Effect::Refuse(Refusal::new(at.evidence.call.id, code)));
                 let ending = Ending::UpstreamFailed;
                 close(
                     now,
-                    at.call,
-                    at.session,
+                    at.evidence.call.id,
+                    at.evidence.session,
                     ending,
                     Some(code),
                     answer,
@@ -275,11 +298,11 @@ impl<R> Crossing<R> {
                 );
             }
             (State::Forwarded(at), Input::Withheld(code, answer)) => {
-                out.push(Effect::Refuse(Refusal::new(at.call, code)));
+                out.push(Effect::Refuse(Refusal::new(at.evidence.call.id, code)));
                 close(
                     now,
-                    at.call,
-                    at.session,
+                    at.evidence.call.id,
+                    at.evidence.session,
                     Ending::Withheld,
                     Some(code),
                     answer,
@@ -290,8 +313,8 @@ impl<R> Crossing<R> {
             (State::Forwarded(at), Input::Abandoned(answer)) => {
                 close(
                     now,
-                    at.call,
-                    at.session,
+                    at.evidence.call.id,
+                    at.evidence.session,
                     Ending::Abandoned,
                     None,
                     answer,
@@ -299,10 +322,18 @@ impl<R> Crossing<R> {
                     out,
                 );
             }
-            (State::Released(mut at), Input::Found(findings)) => {
-                at.facts.findings.extend(findings);
-                self.state = State::Released(at);
+            (State::Released(at), Input::Found(findings)) => {
+                let new = AnswerFacts {
+                    status: None,
+                    findings,
+                };
+                self.state = self.answer(at, new, out);
             }
+            (State::Denied(mut at), Input::Found(findings)) => {
+                at.facts.findings.extend(findings);
+                self.state = State::Denied(at);
+            }
+            (State::Denied(at), input) => return denied(now, at, input, misuse, out),
             (State::Released(at), input) => return released(now, at, input, misuse, out),
             (State::Ended, _) => return Err(misuse),
             (State::Recording(at), _) => {
@@ -314,12 +345,12 @@ impl<R> Crossing<R> {
                 return Err(misuse);
             }
             (State::Forwarded(at), _) => {
-                out.push(Effect::Refuse(Refusal::new(at.call, Code::Bug)));
+                out.push(Effect::Refuse(Refusal::new(at.evidence.call.id, Code::Bug)));
                 let (ending, answer) = (Ending::Withheld, Answer::default());
                 close(
                     now,
-                    at.call,
-                    at.session,
+                    at.evidence.call.id,
+                    at.evidence.session,
                     ending,
                     Some(Code::Bug),
                     answer,
@@ -345,8 +376,7 @@ impl<R> Crossing<R> {
         if epoch == at.evidence.epoch {
             out.push(Effect::Forward(Permit::mint(call, Some(receipt), at.outbound)));
             self.state = State::Forwarded(Forwarded {
-                call,
-                session,
+                evidence: at.evidence,
                 deferred: false,
             });
             return;
@@ -422,11 +452,86 @@ impl<R> Crossing<R> {
         // Deferred: ruling and permit are one step, so no read can land in between and there is no epoch to compare.
         out.push(Effect::Forward(Permit::mint(call, None, outbound)));
         State::Forwarded(Forwarded {
-            call,
-            session,
+            evidence,
             deferred: true,
         })
     }
+
+    /// Rules on an answer by what was seen in it, before that goes back. An answer in which nothing was seen needs no
+    /// ruling of its own; a ruling that differs from the call's is recorded.
+    fn answer(&self, mut at: Released, new: AnswerFacts, out: &mut Vec<Effect<R>>) -> State<R> {
+        at.facts.status = new.status.or(at.facts.status);
+        if new.findings.is_empty() {
+            return State::Released(at);
+        }
+        at.facts.findings.extend(new.findings.iter().cloned());
+        at.evidence.answering = true;
+        at.evidence.findings.extend(new.findings);
+        let evidence = &at.evidence;
+        let mut decision = crate::decide(&self.policy, evidence);
+        // A question would come too late: nobody is asked about an answer.
+        let denies = decision.ruling != RulingWord::Allow;
+        if !denies && (at.noted || !decision.would_deny) {
+            return State::Released(at);
+        }
+        let refusal = denies.then(|| {
+            decision.ruling = RulingWord::Deny;
+            let mut told = refusal(evidence, &decision);
+            if told.code != Code::PolicyError {
+                told.code = Code::AnswerWithheld;
+            }
+            told
+        });
+        out.push(Effect::Append {
+            record: Box::new(record(&self.policy, evidence, decision, refusal.as_ref())),
+            wait: false,
+        });
+        let Some(refusal) = refusal else {
+            at.noted = true;
+            return State::Released(at);
+        };
+        out.push(Effect::Withhold(refusal));
+        State::Denied(Denied {
+            call: at.evidence.call.id,
+            session: at.evidence.session,
+            facts: at.facts,
+        })
+    }
+
+    /// Whether policy would withhold an answer for a finding like this. Asked before anything is seen, to know what an
+    /// answer has to be held back for; it decides nothing.
+    #[must_use]
+    pub fn would_withhold(&self, findings: &[Finding]) -> bool {
+        let evidence = match &self.state {
+            State::Forwarded(at) => &at.evidence,
+            State::Released(at) => &at.evidence,
+            _ => return true,
+        };
+        let mut evidence = evidence.clone();
+        evidence.answering = true;
+        evidence.findings.extend(findings.iter().cloned());
+        crate::decide(&self.policy, &evidence).ruling != RulingWord::Allow
+    }
+}
+
+/// After a denial: how it ended is left to say, and it was withheld.
+fn denied<R>(
+    now: Timestamp,
+    at: Denied,
+    input: Input,
+    misuse: Misuse,
+    out: &mut Vec<Effect<R>>,
+) -> Result<(), Misuse> {
+    let (ending, code, mut answer, fits) = match input {
+        Input::Withheld(code, answer) => (Ending::Withheld, code, answer, true),
+        Input::Failed(code, answer) => (Ending::UpstreamFailed, code, answer, true),
+        Input::Abandoned(answer) => (Ending::Abandoned, Code::AnswerWithheld, answer, true),
+        _ => (Ending::Withheld, Code::Bug, Answer::default(), false),
+    };
+    answer.status = answer.status.or(at.facts.status);
+    let (call, session, findings) = (at.call, at.session, at.facts.findings);
+    close(now, call, session, ending, Some(code), answer, findings, out);
+    if fits { Ok(()) } else { Err(misuse) }
 }
 
 /// After the release: only how it ended is left to say.
@@ -445,16 +550,8 @@ fn released<R>(
         _ => (Ending::Withheld, Some(Code::Bug), Answer::default(), false),
     };
     answer.status = answer.status.or(at.facts.status);
-    close(
-        now,
-        at.call,
-        at.session,
-        ending,
-        code,
-        answer,
-        at.facts.findings,
-        out,
-    );
+    let (call, session) = (at.evidence.call.id, at.evidence.session);
+    close(now, call, session, ending, code, answer, at.facts.findings, out);
     if fits { Ok(()) } else { Err(misuse) }
 }
 
@@ -501,6 +598,7 @@ fn record(policy: &Policy, evidence: &Evidence, decision: Decision, refusal: Opt
     record.principal = Some(evidence.principal.clone());
     record.facts = Some(facts(&evidence.call, kept.arguments));
     record.pruned = kept.pruned;
+    record.answering = evidence.answering;
     record.approved = evidence.approved;
     record.ruling = Some(decision.ruling);
     record.policy = Some(policy.digest());

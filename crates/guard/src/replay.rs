@@ -45,6 +45,7 @@ pub fn replay(policy: &Policy, record: &Record) -> Result<Replay, ReplayFault> {
         epoch: record.epoch.ok_or(missing("epoch"))?,
         call: record.facts.clone().ok_or(missing("facts"))?,
         findings: record.findings.clone(),
+        answering: record.answering,
         approved: record.approved,
     };
     let own = record.policy == Some(policy.digest());

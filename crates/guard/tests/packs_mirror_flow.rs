@@ -44,6 +44,7 @@ fn evidence() -> Evidence {
             bar: None,
         },
         findings: Vec::new(),
+        answering: false,
         approved: None,
     }
 }

@@ -61,6 +61,12 @@ impl Canaries {
         })
     }
 
+    /// Whether nothing is planted.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.automaton.is_none()
+    }
+
     /// A value to plant: looks like a key, and says nothing. The same 128 bits give the same value.
     #[must_use]
     pub fn mint(random: u128) -> String {

@@ -193,7 +193,13 @@ pub fn compare(tools: &[Tool<'_>]) -> Vec<(usize, Seen)> {
             };
             let others: Vec<&Tool<'_>> = others.filter_map(|other| tools.get(*other)).collect();
             let span = 0..tool.definition.len();
-            if others.iter().any(|other| other.name != tool.name) {
+            let spelt = others
+                .iter()
+                .any(|other| spelling(other.name) == spelling(tool.name));
+            if others
+                .iter()
+                .any(|other| spelling(other.name) != spelling(tool.name))
+            {
                 found.push((
                     *at,
                     plain(
@@ -204,7 +210,8 @@ pub fn compare(tools: &[Tool<'_>]) -> Vec<(usize, Seen)> {
                         span,
                     ),
                 ));
-            } else if others.iter().any(|other| other.server != tool.server) {
+            } else if spelt && others.iter().any(|other| other.server != tool.server) {
+                // `readFile` and `read_file` are two hands, and no disguise.
                 found.push((
                     *at,
                     plain(
@@ -322,6 +329,12 @@ fn shadows(tools: &[Tool<'_>]) -> Vec<(usize, Seen)> {
     found
 }
 
+/// A name however it is written: lower case, without separators. What still differs and looks alike is a disguise.
+fn spelling(name: &str) -> String {
+    let plain = name.chars().filter(|c| !matches!(c, '_' | '-' | '.' | ' ' | '/'));
+    plain.flat_map(char::to_lowercase).collect()
+}
+
 /// What a name looks like: UTS 39 skeleton, lower case, without separators.
 fn skeleton(name: &str) -> String {
     let normal: String = name.nfkc().collect::<String>().to_lowercase();
@@ -361,6 +374,17 @@ mod tests {
                 (1, "look_alike_name"),
                 (2, "look_alike_name")
             ]
+        );
+        // Two hands on two servers are the same name, and in one list nothing at all.
+        let found = compare(&[
+            tool("a", "read_file", ""),
+            tool("b", "readFile", ""),
+            tool("c", "sum_up", ""),
+            tool("c", "sumUp", ""),
+        ]);
+        assert_eq!(
+            what(&found),
+            [(0, "same_name_on_two_servers"), (1, "same_name_on_two_servers")]
         );
         let found = compare(&[tool("a", "search", ""), tool("b", "search", "")]);
         assert_eq!(

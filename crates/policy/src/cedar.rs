@@ -111,6 +111,7 @@ fn context(request: &Request<'_>) -> Result<Vec<(String, Expr)>, Unbuildable> {
         ("pin", text(call.pin.as_str())),
         ("findings", Expr::new_set(findings.into_iter().map(text))),
         ("worst", Expr::new_long(worst.unwrap_or(-1))),
+        ("answering", Expr::new_bool(evidence.answering)),
         ("args", Expr::new_entity_uid(of_call(Kind::Arguments)?)),
         ("numbers", Expr::new_entity_uid(of_call(Kind::Quantities)?)),
         ("args_complete", Expr::new_bool(complete)),

@@ -66,6 +66,7 @@ pub(crate) fn evidence() -> Evidence {
             bar: None,
         },
         findings: Vec::new(),
+        answering: false,
         approved: None,
     }
 }
@@ -191,6 +192,7 @@ pub(crate) fn random_evidence(random: &mut Seeded) -> Evidence {
     }
     evidence.call.surface = random.pick(&[Surface::Mcp, Surface::OpenaiChat]);
     evidence.call.streaming = random.one_in(2);
+    evidence.answering = random.one_in(3);
     evidence.call.bytes = random.pick(&[0, 100, 5000, u64::MAX]);
     evidence.call.pin = random.pick(&[
         PinState::None,
@@ -453,6 +455,7 @@ pub(crate) fn random_expression(random: &mut Seeded, kind: char, depth: u32) -> 
                 "false",
                 "context.approved",
                 "context.streaming",
+                "context.answering",
                 "context.args_complete",
                 "context.destructive",
                 "context.read_only",

@@ -54,6 +54,7 @@ pub(crate) enum Slot {
     Selector,
     Findings,
     Worst,
+    Answering,
     Args,
     Numbers,
     ArgsComplete,
@@ -67,7 +68,7 @@ pub(crate) enum Slot {
 }
 
 impl Slot {
-    pub(crate) const ALL: [Self; 42] = [
+    pub(crate) const ALL: [Self; 43] = [
         Self::PrincipalName,
         Self::PrincipalIssuer,
         Self::PrincipalMethod,
@@ -100,6 +101,7 @@ impl Slot {
         Self::Selector,
         Self::Findings,
         Self::Worst,
+        Self::Answering,
         Self::Args,
         Self::Numbers,
         Self::ArgsComplete,
@@ -144,6 +146,7 @@ impl Slot {
             "selector" => Self::Selector,
             "findings" => Self::Findings,
             "worst" => Self::Worst,
+            "answering" => Self::Answering,
             "args" => Self::Args,
             "numbers" => Self::Numbers,
             "args_complete" => Self::ArgsComplete,
@@ -193,6 +196,7 @@ impl Slot {
             Self::Selector => "context.selector",
             Self::Findings => "context.findings",
             Self::Worst => "context.worst",
+            Self::Answering => "context.answering",
             Self::Args => "context.args",
             Self::Numbers => "context.numbers",
             Self::ArgsComplete => "context.args_complete",
@@ -343,6 +347,7 @@ impl<'e> Request<'e> {
             Slot::Selector => Value::Text(self.flow.worst(Role::Selector).as_str()),
             Slot::Findings => Value::Set(self.findings.iter().map(|kind| Value::Text(kind)).collect()),
             Slot::Worst => Value::Long(self.worst),
+            Slot::Answering => Value::Bool(self.evidence.answering),
             Slot::Args => Value::Entity(Entity {
                 kind: Kind::Arguments,
                 id: ARGUMENTS_ID,

@@ -126,6 +126,7 @@ fn sample(rule: &Rule, seed: u64) -> Option<Evidence> {
             bar: None,
         },
         findings: finding(draw).into_iter().collect(),
+        answering: draw.turn(13, 3) == 0,
         approved: None,
     })
 }

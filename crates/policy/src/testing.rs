@@ -87,6 +87,8 @@ struct Case {
     #[serde(default)]
     findings: Vec<Found>,
     #[serde(default)]
+    answering: bool,
+    #[serde(default)]
     approved: bool,
     /// RFC 3339; 2026-01-01T00:00:00Z without it.
     now: Option<toml::value::Datetime>,
@@ -214,6 +216,7 @@ fn evidence(case: &Case) -> Result<Evidence, String> {
             bar: None,
         },
         findings: case.findings.iter().map(finding).collect(),
+        answering: case.answering,
         approved: case.approved.then(|| ApprovalId::mint(now, 0)),
     })
 }

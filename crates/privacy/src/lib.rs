@@ -18,6 +18,6 @@ mod vault;
 
 pub use kind::{Kind, KindFault};
 pub use shape::Shape;
-pub use stream::{Found, Masker, Restorer, mask};
+pub use stream::{Detect, Found, Masker, Restorer, Window, mask};
 pub use token::{escape, is_token, tokens};
 pub use vault::{Bounds, Full, Revealed, Vault, VaultFault};

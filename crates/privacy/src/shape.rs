@@ -65,6 +65,12 @@ impl Shape {
         })
     }
 
+    /// What one of its stand-ins looks like, to try whether it fits somewhere. It stands for nothing.
+    #[must_use]
+    pub fn sample(self) -> String {
+        self.write("value", &[0x5a; 32]).1
+    }
+
     /// What goes into the hash of a stand-in. Never to be changed: kept vaults would give other tokens.
     pub(crate) fn word(self) -> String {
         match self {

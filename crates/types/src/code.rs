@@ -7,6 +7,7 @@ use std::{fmt, str::FromStr};
 mod a2a;
 mod connect;
 mod crossing;
+mod inspect;
 mod privacy;
 mod spending;
 mod workload;
@@ -220,6 +221,8 @@ pub enum Code {
     ConnectFirst,
     /// `upstream.scope`: the MCP server wants more rights than its user granted.
     ScopeMissing,
+    /// `policy.answer`: something was seen in the answer that policy withholds.
+    AnswerWithheld,
 }
 
 struct Row {
@@ -240,6 +243,7 @@ const GROUPS: &[&[Row]] = &[
     privacy::ROWS,
     spending::ROWS,
     connect::ROWS,
+    inspect::ROWS,
 ];
 
 fn rows() -> impl Iterator<Item = &'static Row> {

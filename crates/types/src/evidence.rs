@@ -156,6 +156,9 @@ pub struct Evidence {
     pub call: CallFacts,
     /// What inspectors saw.
     pub findings: Vec<Finding>,
+    /// The call was forwarded, and this is about its answer: findings are of it, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answering: bool,
     /// A human's yes to exactly this call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<ApprovalId>,

@@ -142,6 +142,9 @@ pub struct Record {
     /// Arguments that no policy in scope could read were left out of `facts`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pruned: bool,
+    /// A ruling on the answer to a call that was allowed and forwarded before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answering: bool,
     /// The approval that the ruling rests on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<ApprovalId>,
@@ -188,6 +191,7 @@ impl Record {
             principal: None,
             facts: None,
             pruned: false,
+            answering: false,
             approved: None,
             ruling: None,
             policy: None,

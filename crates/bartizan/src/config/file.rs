@@ -638,6 +638,10 @@ pub(crate) struct MaskRule {
     /// It is done in what tools answer, before the agent sees it.
     #[serde(default)]
     pub(crate) results: bool,
+    /// It is done in what models answer, before the agent sees it: in whole answers and in streamed ones, whose text then
+    /// comes about two hundred bytes later. The arguments of tool calls are left as they are.
+    #[serde(default)]
+    pub(crate) answers: bool,
 }
 
 /// What is done to a value.

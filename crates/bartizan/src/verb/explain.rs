@@ -149,6 +149,9 @@ fn ruling(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
             facts.surface.as_str()
         )?;
     }
+    if record.answering {
+        writeln!(out, "  stage     the answer, after the call was forwarded")?;
+    }
     if let Some(principal) = &record.principal {
         writeln!(out, "  who       {}", who(principal))?;
     }

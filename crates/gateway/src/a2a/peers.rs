@@ -445,7 +445,11 @@ pub(crate) async fn show(
 ) -> Result<Response<AgentBody>, Refusal> {
     let housekeeper = housekeeper(shared).map_err(|code| shared.reject(code, Some(&caller.principal)))?;
     let (card, state) = fetch(shared, &housekeeper, peer).await?;
-    let evidence = shared.evidence(caller, peer.card_call(state), Vec::new());
+    let findings = shared.inspector.as_ref().map_or_else(Vec::new, |inspector| {
+        let said = card.definition().to_string();
+        inspector.description(peer.config.name.as_str(), "card", &said)
+    });
+    let evidence = shared.evidence(caller, peer.card_call(state), findings);
     let (permit, mut passage) = shared.enter(evidence, ()).await?;
     let () = permit.spend();
     // Descriptions and skills are the peer's own words.

@@ -1,6 +1,6 @@
 //! A streamed answer of a peer: each event is read whole, by us and by the session, before our agent gets it.
 //!
-//! INVARIANT: bytes reach the agent only event by event, each one decoded and read. What is no answer to this request ends
+//! INVARIANT: bytes reach the agent only event by event, each one decoded, read, looked at and ruled on. What is no answer to this request ends
 //! the stream.
 
 use std::{sync::Arc, time::Duration};
@@ -40,6 +40,15 @@ struct Flow {
     room: Taken,
     /// The peer failed the request: nothing comes after.
     over: bool,
+}
+
+/// An event's bytes, and its data.
+type Event = (Vec<u8>, Option<String>);
+
+/// Why a stream does not go on.
+enum Stop {
+    Code(Code),
+    Refused(Refusal),
 }
 
 /// Begins to release a streamed answer.
@@ -96,8 +105,10 @@ async fn next(mut flow: Box<Flow>) -> Option<(Box<Flow>, Result<Bytes, Cut>)> {
             Err(_) => return flow.cut_off(Code::UpstreamTimeout, BytesMut::new()),
         };
         let mut out = BytesMut::new();
-        if let Err(code) = flow.take(&chunk, &mut out) {
-            return flow.cut_off(code, out);
+        match flow.take(&chunk, &mut out).await {
+            Ok(()) => {}
+            Err(Stop::Code(code)) => return flow.cut_off(code, out),
+            Err(Stop::Refused(refusal)) => return flow.refuse(&refusal, out),
         }
         if !out.is_empty() {
             flow.account(&out);
@@ -107,8 +118,22 @@ async fn next(mut flow: Box<Flow>) -> Option<(Box<Flow>, Result<Bytes, Cut>)> {
 }
 
 impl Flow {
-    /// Reads the events that are now whole into `out`.
-    fn take(&mut self, chunk: &[u8], out: &mut BytesMut) -> Result<(), Code> {
+    /// Reads the events that are now whole into `out`, each one ruled on by what is seen in it.
+    async fn take(&mut self, chunk: &[u8], out: &mut BytesMut) -> Result<(), Stop> {
+        let mut events = Vec::new();
+        let split = self.split(chunk, &mut events);
+        for (raw, data) in events {
+            let asked = &self.asked;
+            if let (Some(data), Some(passage)) = (data, &mut self.passage) {
+                let findings = asked.look(passage.call(), data.as_bytes()).await;
+                passage.found(findings).map_err(Stop::Refused)?;
+            }
+            out.extend_from_slice(&raw);
+        }
+        split.map_err(Stop::Code)
+    }
+
+    fn split(&mut self, chunk: &[u8], out: &mut Vec<Event>) -> Result<(), Code> {
         let asked = &self.asked;
         let over = &mut self.over;
         let splitter = self.splitter.as_mut().ok_or(Code::Bug)?;
@@ -123,7 +148,7 @@ impl Flow {
                 // Some clients dispatch events without data.
                 return Err(Fault::new(Code::UpstreamMalformed, 0));
             }
-            out.extend_from_slice(event.raw);
+            out.push((event.raw.to_vec(), event.data.map(std::borrow::Cow::into_owned)));
             Ok(())
         });
         split.map_err(|fault| fault.of_upstream().code)?;
@@ -167,6 +192,19 @@ impl Flow {
                 (!out.is_empty()).then(|| (self, Ok(out.freeze())))
             }
         }
+    }
+
+    /// Policy withholds what comes next: the agent is told by an error event, and the stream ends.
+    fn refuse(
+        mut self: Box<Self>,
+        refusal: &Refusal,
+        mut out: BytesMut,
+    ) -> Option<(Box<Self>, Result<Bytes, Cut>)> {
+        self.splitter = None;
+        self.account(&out);
+        self.sealed()?.withheld(refusal.code);
+        out.extend_from_slice(&wire::refusal_event(&self.asked.id, refusal));
+        Some((self, Ok(out.freeze())))
     }
 
     /// The peer failed midway: the agent is told by an error event, and the stream ends.

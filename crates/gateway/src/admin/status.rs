@@ -102,7 +102,10 @@ impl Desk {
                 let shared = &live.shared;
                 let text =
                     prometheus::render(&shared.meters, &self.ledger.stats(), live.projection.as_deref())
-                        + &prometheus::budgets(&shared.budgets, &shared.revoked);
+                        + &prometheus::budgets(&shared.budgets, &shared.revoked)
+                        + &shared.inspector.as_ref().map_or_else(String::new, |inspector| {
+                            prometheus::inspected(inspector.inspected())
+                        });
                 Reply {
                     status: StatusCode::OK,
                     body: Body::Text(prometheus::CONTENT_TYPE, text),

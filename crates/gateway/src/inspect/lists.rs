@@ -120,6 +120,11 @@ impl Lists {
         hosts.peek().is_some() && hosts.all(|(_, host)| under(&self.allowed, &host))
     }
 
+    /// Whether no threat is listed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.domains.is_empty() && self.addresses.is_empty() && self.hashes.is_empty()
+    }
+
     /// What of a text the threat lists name.
     pub(super) fn threats(&self, text: &str) -> Vec<(Range<usize>, &'static str)> {
         let mut found = Vec::new();

@@ -1,5 +1,7 @@
 //! What an answer is held against: the instructions that its model was given, and the schema that the request gave for it.
 
+use std::ops::Range;
+
 use bartizan_inspect::output::{Instructions, dangerous_code};
 use bartizan_mcp::Schema;
 use bartizan_types::{Finding, FindingKind, Severity, Span};
@@ -86,24 +88,25 @@ impl Expected {
         }
     }
 
+    /// What can be found wrong with an answer.
+    pub(crate) fn possible(&self) -> impl Iterator<Item = FindingKind> {
+        let leak = (!self.told.is_empty()).then_some(FindingKind::PromptLeak);
+        let mismatch = self.schema.as_ref().map(|_| FindingKind::OutputMismatch);
+        leak.into_iter().chain(mismatch)
+    }
+
+    /// Whether part of an answer's text, from this place on, repeats what the model was told.
+    pub(crate) fn repeats(&self, part: &str, from: usize, pointer: &str) -> Option<Finding> {
+        let range = self.told.repeated(part)?;
+        Some(leak(from + range.start..from + range.end, pointer))
+    }
+
     /// What is wrong with the texts of an answer.
     pub(crate) fn findings(&self, pieces: &[Piece<'_>]) -> Vec<Finding> {
         let mut found = Vec::new();
         for piece in pieces.iter().filter(|piece| piece.source == Source::Model) {
             if let Some(range) = self.told.repeated(&piece.text) {
-                let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-                found.push(Finding {
-                    span: Some(Span {
-                        start: place(range.start),
-                        end: place(range.end),
-                    }),
-                    ..finding(
-                        FindingKind::PromptLeak,
-                        Severity::Low,
-                        &piece.pointer,
-                        &["AML.T0056"],
-                    )
-                });
+                found.push(leak(range, &piece.pointer));
             }
             if is_answer(&piece.pointer)
                 && let Some(schema) = &self.schema
@@ -130,11 +133,29 @@ impl Format<'_> {
 
 /// Whether a text is the answer itself, and not something beside it.
 fn is_answer(pointer: &str) -> bool {
-    pointer.ends_with("/message/content") || pointer.ends_with("/text") || pointer.starts_with("/stream/")
+    pointer.ends_with("/message/content") || pointer.ends_with("/text") || is_streamed_answer(pointer)
+}
+
+/// Of a streamed answer's texts, the answer is the one beside which nothing more is named.
+fn is_streamed_answer(pointer: &str) -> bool {
+    pointer
+        .strip_prefix("/stream/")
+        .is_some_and(|place| place.matches('/').count() == 1)
 }
 
 fn fits(schema: &Schema, text: &str) -> bool {
     serde_json::from_str::<Value>(text).is_ok_and(|value| schema.check(&value).is_ok())
+}
+
+fn leak(range: Range<usize>, pointer: &str) -> Finding {
+    let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    Finding {
+        span: Some(Span {
+            start: place(range.start),
+            end: place(range.end),
+        }),
+        ..finding(FindingKind::PromptLeak, Severity::Low, pointer, &["AML.T0056"])
+    }
 }
 
 fn finding(kind: FindingKind, severity: Severity, pointer: &str, taxonomy: &[&str]) -> Finding {

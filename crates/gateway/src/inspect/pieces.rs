@@ -61,6 +61,18 @@ pub(crate) struct Piece<'a> {
     pub span: Range<usize>,
 }
 
+impl<'a> Piece<'a> {
+    /// A text that stands alone.
+    pub(crate) fn of_text(source: Source, text: &'a str, pointer: &str) -> Self {
+        Self {
+            source,
+            text: Cow::Borrowed(text),
+            pointer: pointer.to_owned(),
+            span: 0..0,
+        }
+    }
+}
+
 impl Piece<'_> {
     pub(super) fn owned(&self) -> Piece<'static> {
         Piece {
@@ -192,7 +204,9 @@ pub(crate) fn of_answer(body: Scanned<'_>) -> Vec<Piece<'_>> {
     let mut out = Vec::new();
     json::strings(body, &mut |steps, span| {
         let raw = body.text().get(span.clone()).unwrap_or_default();
-        if in_arguments(steps) || !is_protocol(steps, raw) {
+        // In a request thoughts are bytes that the provider signed; in an answer they are words that the agent reads.
+        let thoughts = matches!(steps.last(), Some(Step::Key("thinking")));
+        if thoughts || in_arguments(steps) || !is_protocol(steps, raw) {
             out.extend(piece(body, Source::Model, steps, span, ""));
         }
     });

@@ -178,3 +178,69 @@ fn what_a_model_wrote_is_not_taken_for_an_instruction() {
     assert!(kinds(Source::Tool));
     assert!(!kinds(Source::Model) && !kinds(Source::Data));
 }
+
+#[test]
+fn a_turn_that_adds_two_kib_to_a_mebibyte_inspects_two_kib() {
+    let config = config::Inspect {
+        bytes_per_call: 2 << 20,
+        ..config::Inspect::default()
+    };
+    let inspector = inspector(config);
+    let owner = owner("a");
+    let turn = |at: usize, role: &str| {
+        let text = format!("{at:08} {}", "an ordinary line of talk ".repeat(90));
+        (
+            format!(r#"{{"role":"{role}","content":"{}"}}"#, &text[..2048]),
+            2048,
+        )
+    };
+    let mut messages: Vec<String> = Vec::new();
+    let mut bytes = 0;
+    for at in 0..512 {
+        let role = ["user", "assistant", "tool"][at % 3];
+        let (message, length) = turn(at, role);
+        messages.push(message);
+        bytes += length;
+    }
+    let body = |messages: &[String]| format!(r#"{{"model":"m","messages":[{}]}}"#, messages.join(","));
+    assert!(bytes >= 1 << 20);
+    inspector.look(&owner, &request(&body(&messages)));
+    assert_eq!(inspector.inspected(), bytes as u64);
+    for at in 512..520 {
+        let before = inspector.inspected();
+        messages.push(turn(at, "user").0);
+        inspector.look(&owner, &request(&body(&messages)));
+        assert_eq!(inspector.inspected() - before, 2048, "turn {at}");
+    }
+}
+
+#[test]
+fn a_streamed_answer_that_comes_back_as_history_is_known() {
+    let inspector = Arc::new(inspector(config::Inspect::default()));
+    let owner = owner("a");
+    let text = "an ordinary line of talk ".repeat(40);
+    let event = |text: &str| {
+        format!(
+            "data: {}\n\n",
+            serde_json::json!({"choices":[{"index":0,"delta":{"content":text}}]})
+        )
+    };
+    let mut weir = Weir::new(
+        &inspector,
+        owner.clone(),
+        &Arc::default(),
+        1 << 20,
+        Holds::Nothing,
+    );
+    let mut out = bytes::BytesMut::new();
+    for piece in text.as_bytes().chunks(7) {
+        let piece = std::str::from_utf8(piece).unwrap();
+        weir.push(event(piece).as_bytes(), &mut |_| true, &mut out)
+            .unwrap();
+    }
+    weir.finish(&mut |_| true, &mut out);
+    let before = inspector.inspected();
+    let body = format!(r#"{{"model":"m","messages":[{{"role":"assistant","content":"{text}"}}]}}"#);
+    inspector.look(&owner, &request(&body));
+    assert_eq!((before, inspector.inspected()), (text.len() as u64, before));
+}

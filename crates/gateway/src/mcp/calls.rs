@@ -278,7 +278,9 @@ async fn prepared(
     let (value, mirrored) = checked(&ctx, listed, outgoing.as_deref().or(arguments), arguments)?;
     let mut labelled = labels::Call::trace(ctx, names, value, arrived.as_ref(), params);
     let leaving = labelled.outgoing().unwrap_or(&given);
-    let departed = shared.depart(&caller, names.server, names.tool, leaving).await?;
+    let departed = shared
+        .depart(&caller, names.server, names.tool, leaving, &listed.definition)
+        .await?;
     if let Some(departed) = departed {
         labelled.replace(departed, params);
     }

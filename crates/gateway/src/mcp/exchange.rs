@@ -236,8 +236,11 @@ impl Passed {
         }
     }
 
-    /// Something was seen in an answer that is on its way already.
-    pub(super) fn found(&mut self, findings: Vec<Finding>) {
+    /// Something was seen in what goes out next of an answer that is on its way already.
+    ///
+    /// # Errors
+    /// Policy withholds it: the refusal to tell. [`Self::withheld`] is owed.
+    pub(super) fn found(&mut self, findings: Vec<Finding>) -> Result<(), Refusal> {
         match &mut self.by {
             By::Pipe(passage) => passage.found(findings),
             By::Http(passage) => passage.found(findings),
@@ -264,6 +267,13 @@ impl Passed {
         match self.by {
             By::Pipe(passage) => passage.finish(),
             By::Http(passage) => passage.finish(),
+        }
+    }
+
+    pub(crate) fn withheld(self, code: Code) {
+        match self.by {
+            By::Pipe(passage) => passage.withheld(code),
+            By::Http(passage) => passage.withheld(code),
         }
     }
 

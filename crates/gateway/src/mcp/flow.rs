@@ -111,8 +111,8 @@ impl Drop for Flight {
 
 /// One step of waiting.
 enum Step {
-    /// A message for the agent before the answer.
-    Notice(Vec<u8>),
+    /// A message for the agent before the answer, with findings about it.
+    Notice(Vec<u8>, Vec<Finding>),
     /// The answer, with findings about it.
     Answer(Vec<u8>, Vec<Finding>),
     /// The request went out again: its passage replaces the former.
@@ -313,9 +313,12 @@ impl Flight {
                     passed = next;
                 }
                 // An agent that takes no stream gets the answer alone.
-                Step::Notice(_) if !self.ctx.streams => {}
-                Step::Notice(first) => {
-                    let release = passed.answered(AnswerFacts::default())?;
+                Step::Notice(..) if !self.ctx.streams => {}
+                Step::Notice(first, findings) => {
+                    let release = passed.answered(AnswerFacts {
+                        status: None,
+                        findings,
+                    })?;
                     let (sender, messages) = mpsc::channel(OUTGOING);
                     tokio::spawn(self.stream(passed, first, sender));
                     return Ok(Reply::Stream {
@@ -340,12 +343,11 @@ impl Flight {
                 step = self.step() => step,
                 () = to.closed() => return,
             };
-            let (bytes, last) = match step {
-                Ok(Step::Notice(bytes)) => (bytes, false),
+            let (bytes, findings, last) = match step {
+                Ok(Step::Notice(bytes, findings)) => (bytes, findings, false),
                 Ok(Step::Answer(bytes, findings)) => {
                     self.done = true;
-                    passed.found(findings);
-                    (bytes, true)
+                    (bytes, findings, true)
                 }
                 Ok(Step::Again(mut next)) => {
                     // The stream goes on under the passage of the round that now runs.
@@ -379,6 +381,13 @@ impl Flight {
                     return;
                 }
             };
+            if let Err(refusal) = passed.found(findings) {
+                passed.withheld(refusal.code);
+                let (id, method, revision) = (self.id.as_ref(), self.method(), self.ctx.revision());
+                let (_, bytes) = refusal::encode(id, method, revision, &refusal, None);
+                let _told = to.send(Message::with(bytes, None)).await;
+                return;
+            }
             passed.released(&bytes);
             let message = Message::with(bytes, self.delivered.take());
             if to.send(message).await.is_err() {
@@ -397,7 +406,10 @@ impl Flight {
             Delivery::Notice(bytes) => {
                 // Progress and log messages are the server's words too.
                 self.ctx.caller.session.taint("");
-                Ok(Step::Notice(bytes))
+                let (findings, bytes) = labels::noticed(&self.ctx, self.request.facts.id, bytes)
+                    .await
+                    .map_err(Stop::Code)?;
+                Ok(Step::Notice(bytes, findings))
             }
             Delivery::Answer(outcome) => self.answer(&outcome).await,
             Delivery::Gone(code) => Err(Stop::Code(code)),

@@ -385,6 +385,13 @@ impl Hub {
             .ok_or(Code::ServerUnknown)
     }
 
+    /// Every server but one.
+    pub(crate) fn others(&self, name: &ServerName) -> impl Iterator<Item = &Arc<Served>> {
+        self.servers
+            .iter()
+            .filter(move |served| served.config.name != *name)
+    }
+
     /// A number never used before.
     pub(crate) fn number(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)

@@ -151,6 +151,23 @@ pub(super) async fn inspected(
     Ok((findings, Some(masked)))
 }
 
+/// Looks into a message before the answer: progress, and what the server logs. Gives what was seen, and the message as
+/// the agent may see it.
+///
+/// # Errors
+/// As [`inspected`].
+pub(super) async fn noticed(
+    ctx: &Ctx,
+    call: CallId,
+    message: Vec<u8>,
+) -> Result<(Vec<Finding>, Vec<u8>), Code> {
+    let text = String::from_utf8(message).map_err(|_| Code::UpstreamMalformed)?;
+    let raw = RawValue::from_string(text).map_err(|_| Code::UpstreamMalformed)?;
+    let (findings, masked) = inspected(ctx, call, &raw).await?;
+    let shown = masked.as_deref().unwrap_or(&raw);
+    Ok((findings, shown.get().as_bytes().to_vec()))
+}
+
 /// The session of this call: the conversation whose model proposed it, under whatever name the agent gave the tool.
 pub(super) fn session(ctx: &Ctx, names: &Names<'_>, arguments: &Value) -> Session {
     let (server, tool) = (names.server, names.tool);

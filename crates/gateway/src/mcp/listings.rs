@@ -172,8 +172,17 @@ pub(crate) async fn catalog(
         .map_err(|code| ctx.early(code))?;
     let mut judged = judged;
     if let Some(inspector) = ctx.shared.inspector.as_ref().filter(|_| kind == ListKind::Tools) {
+        let others: Vec<(&str, Arc<Catalog>)> = ctx
+            .shared
+            .mcp
+            .others(&name)
+            .filter_map(|served| Some((served.config.name.as_str(), served.last_catalog(kind)?)))
+            .collect();
+        let mut between = inspector.between(name.as_str(), &judged, &others);
         judged.examine(&mut |listed| {
-            inspector.description(name.as_str(), &listed.name, listed.definition.get())
+            let mut found = inspector.description(name.as_str(), &listed.name, listed.definition.get());
+            found.extend(between.remove(&listed.name).unwrap_or_default());
+            found
         });
     }
     let judged = Arc::new(judged);

@@ -1,13 +1,14 @@
 //! A streamed answer on its way back: text goes as it comes, a tool call waits until it is whole and ruled on.
 //!
 //! INVARIANT: bytes reach the agent only from a `Step::Release` of the decoder, which holds every event of a tool
-//! call, and everything behind it, until `settle`. Nothing passes because it streamed.
+//! call, and everything behind it, until `settle`, and then from the weir, which holds an event until what it says has
+//! been looked at and ruled on, where policy would withhold it. Nothing passes because it streamed.
 
 use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::digest;
 use bartizan_guard::AnswerFacts;
-use bartizan_types::{Code, Digest, Finding, Refusal};
+use bartizan_types::{Code, Digest, Refusal};
 use bartizan_wire::model::{self as wire, Proposal, Step, StreamBounds, Usage};
 use bytes::{Bytes, BytesMut};
 use http::{Response, response};
@@ -19,7 +20,8 @@ use super::{Asked, dressed, proposals::rule_on, used};
 use crate::{
     answer::{AgentBody, Cut, Pulled},
     gate::Passage,
-    inspect::Listener,
+    inspect::Weir,
+    mcp::Owner,
     meters::Gauge,
     privacy::Rewriter,
     room::Taken,
@@ -43,9 +45,9 @@ struct Flow {
     given: Instant,
     /// Room for what the decoder holds back.
     room: Taken,
-    /// Gathers the answer's text, where content is looked at.
-    listener: Option<Listener>,
-    /// Restores tokens, where some may be.
+    /// Looks at the answer's text, and holds it back for that where policy would withhold it.
+    weir: Option<Weir>,
+    /// Masks values and restores tokens, where some may be.
     rewriter: Option<Rewriter>,
 }
 
@@ -90,11 +92,11 @@ pub(super) async fn release(
     } else {
         decoder
     };
-    let listener = asked
-        .shared
-        .inspector
-        .as_ref()
-        .map(|_| Listener::new(limits.event_bytes));
+    let weir = asked.shared.inspector.as_ref().map(|inspector| {
+        let owner = Owner::of(&asked.caller.principal);
+        let holds = inspector.holds(&asked.expected, &|findings| passage.would_withhold(findings));
+        Weir::new(inspector, owner, &asked.expected, limits.event_bytes, holds)
+    });
     let rewriter = match &asked.resource {
         Some(resource) => {
             let surface = asked.api.surface();
@@ -123,7 +125,7 @@ pub(super) async fn release(
         silence: Duration::ZERO,
         given: Instant::now(),
         room,
-        listener,
+        weir,
         rewriter,
     };
     let stream = Pulled::new(Box::new(flow), |flow| Box::pin(next(flow)));
@@ -138,7 +140,7 @@ async fn next(mut flow: Box<Flow>) -> Option<(Box<Flow>, Result<Bytes, Cut>)> {
     loop {
         let decoder = flow.decoder.as_mut()?;
         // Between held events a comment is safe; anywhere else it might fall inside one of the upstream's.
-        let holding = decoder.is_holding();
+        let holding = decoder.is_holding() || flow.weir.as_ref().is_some_and(Weir::is_holding);
         if holding && flow.given.elapsed() >= KEEP_ALIVE {
             return Some(flow.give(Bytes::from_static(b": keep-alive\n\n")));
         }
@@ -168,8 +170,9 @@ async fn next(mut flow: Box<Flow>) -> Option<(Box<Flow>, Result<Bytes, Cut>)> {
         if let Err(fault) = decoder.push(&chunk, &mut |step| turn.take(step)) {
             return flow.cut_off(fault.of_upstream().code, turn.out);
         }
-        let settled = flow.settle(&mut turn).await.and_then(|()| flow.keep());
-        let settled = settled.and_then(|()| flow.read(&mut turn.out));
+        let settled = flow.settle(&mut turn).await;
+        // Also what was released before a refused call is looked at before it goes.
+        let settled = flow.read(&mut turn.out).and(settled).and_then(|()| flow.keep());
         match settled {
             Ok(()) if turn.out.is_empty() => {}
             // Most chunks go as they came: no copy is kept of those.
@@ -203,34 +206,71 @@ impl Flow {
         Ok(())
     }
 
-    /// Looks into what is about to go out, and restores in it.
+    /// Looks into what is about to go out, and masks and restores in it. What policy withholds ends it: `out` is then what
+    /// goes before.
     fn read(&mut self, out: &mut BytesMut) -> Result<(), Stop> {
-        if out.is_empty() {
-            return Ok(());
-        }
-        if let Some(listener) = &mut self.listener {
-            listener.hear(out);
-        }
-        if let Some(rewriter) = &mut self.rewriter {
+        let refused = if out.is_empty() {
+            None
+        } else {
+            self.look(out, false)?
+        };
+        self.rewrite(out)?;
+        refused.map_or(Ok(()), |refusal| Err(Stop::Refused(refusal)))
+    }
+
+    fn rewrite(&mut self, out: &mut BytesMut) -> Result<(), Stop> {
+        if let Some(rewriter) = self.rewriter.as_mut().filter(|_| !out.is_empty()) {
             let rewritten = rewriter.push(out).map_err(Stop::Malformed)?;
             *out = BytesMut::from(rewritten);
         }
         Ok(())
     }
 
-    /// What the text holds that has gone out, for the closing record.
-    fn seen(&mut self) -> Vec<Finding> {
-        let Some(listener) = self.listener.take() else {
-            return Vec::new();
+    /// Leaves in `out` what may go; gives the refusal, where policy withholds what comes then. `last`: nothing follows.
+    fn look(&mut self, out: &mut BytesMut, last: bool) -> Result<Option<Refusal>, Stop> {
+        let (Some(weir), Some(passage)) = (&mut self.weir, &mut self.passage) else {
+            return Ok(None);
         };
-        let shared = Arc::clone(&self.asked.shared);
-        let call = self.passage.as_ref().map(Passage::call);
-        shared.heard(&self.asked.caller, call, listener, &self.asked.expected)
+        let mut refused = None;
+        let mut rule = |findings| match passage.found(findings) {
+            Ok(()) => true,
+            Err(refusal) => {
+                refused = Some(refusal);
+                false
+            }
+        };
+        let came = out.split();
+        weir.push(&came, &mut rule, out).map_err(Stop::Malformed)?;
+        if last {
+            weir.finish(&mut rule, out);
+        }
+        if weir.incident() {
+            let call = Some(passage.call());
+            self.asked.shared.incident(&self.asked.caller, call);
+        }
+        Ok(refused)
+    }
+
+    /// Nothing follows: gives what waits, looked at and rewritten, unless policy withholds it.
+    fn drain(&mut self, out: &mut BytesMut) {
+        let mut rest = BytesMut::new();
+        if !matches!(self.look(&mut rest, true), Ok(None)) || self.rewrite(&mut rest).is_err() {
+            return;
+        }
+        out.extend_from_slice(&rest);
+        let stopped = self.weir.as_ref().is_some_and(Weir::is_stopped);
+        if let Some(rewriter) = self.rewriter.as_mut().filter(|_| !stopped) {
+            out.extend_from_slice(&rewriter.finish());
+        }
     }
 
     /// Counts what is held back.
     fn keep(&mut self) -> Result<(), Stop> {
         let kept = self.decoder.as_ref().map_or(0, wire::Stream::kept_bytes);
+        let kept = kept + self.weir.as_ref().map_or(0, Weir::held_bytes);
+        if kept > self.asked.shared.config.limits.held_bytes {
+            return Err(Stop::Malformed(Code::UpstreamTooLarge));
+        }
         self.room
             .resize(kept)
             .map_err(|_| Stop::Malformed(Code::Saturated))
@@ -251,9 +291,11 @@ impl Flow {
 
     /// The passage, knowing what was released.
     fn sealed(&mut self) -> Option<Passage<Outbound>> {
-        let findings = self.seen();
+        // An answer that is cut off is looked at as far as it came. Nothing of that goes any more, so nothing is withheld.
+        let _refused = self.look(&mut BytesMut::new(), true);
+        self.weir = None;
+        self.asked.shared.keep_vault(&self.asked.caller);
         let mut passage = self.passage.take()?;
-        passage.found(findings);
         let mut transcript = [0_u8; 32];
         transcript.copy_from_slice(self.hash.clone().finish().as_ref());
         passage.released.bytes = self.bytes;
@@ -268,12 +310,17 @@ impl Flow {
         match ended {
             Err(fault) => self.cut_off(fault.of_upstream().code, turn.out),
             Ok(usage) => {
-                if let Err(Stop::Malformed(code)) = self.read(&mut turn.out) {
-                    return self.cut_off(code, BytesMut::new());
+                let looked = self.look(&mut turn.out, true);
+                let looked = looked.and_then(|refused| self.rewrite(&mut turn.out).map(|()| refused));
+                let refused = match looked {
+                    Ok(refused) => refused,
+                    Err(Stop::Refused(refusal)) => Some(refusal),
+                    Err(Stop::Malformed(code)) => return self.cut_off(code, BytesMut::new()),
+                };
+                if let Some(refusal) = refused {
+                    return self.refuse(&refusal, turn.out);
                 }
-                if let Some(rewriter) = &mut self.rewriter {
-                    turn.out.extend_from_slice(&rewriter.finish());
-                }
+                self.drain(&mut turn.out);
                 self.account(&turn.out);
                 let mut passage = self.sealed()?;
                 used(self.asked.api, &mut passage, usage);
@@ -295,6 +342,7 @@ impl Flow {
         mut out: BytesMut,
     ) -> Option<(Box<Self>, Result<Bytes, Cut>)> {
         self.decoder = None;
+        self.drain(&mut out);
         self.account(&out);
         self.sealed()?.withheld(refusal.code);
         out.extend_from_slice(&wire::refusal_event(self.asked.api, refusal));
@@ -308,6 +356,7 @@ impl Flow {
         mut out: BytesMut,
     ) -> Option<(Box<Self>, Result<Bytes, Cut>)> {
         self.decoder = None;
+        self.drain(&mut out);
         self.account(&out);
         let refusal = self.sealed()?.failed(code);
         out.extend_from_slice(&wire::refusal_event(self.asked.api, &refusal));

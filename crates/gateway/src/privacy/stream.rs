@@ -1,52 +1,79 @@
-//! Restores tokens in a streamed answer: in the deltas of text, whatever pieces a token comes in, and in the events that
-//! repeat a whole text.
+//! Masks values and restores tokens in a streamed answer: in the deltas of text, whatever pieces a value or a token comes
+//! in, and in the events that repeat a whole text.
 //!
-//! What may still become a token is held back, less than one token's length for each text; where the text ends, an event
-//! of the same shape gives the rest. Events without text pass byte for byte.
+//! What may still become a value or a token is held back: two stretches of text where values are masked, else less than
+//! one token's length for each text. Where the text ends, an event of the same shape gives the rest. Events that change
+//! nothing pass byte for byte.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use bartizan_privacy::{Kind, Restorer, Vault};
+use bartizan_privacy::{Found, Kind, Masker, Restorer, Vault, Window};
 use bartizan_types::{Code, Timestamp};
 use bartizan_wire::sse::{self, Splitter};
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 
-use super::{answer::edits_of_event, vaults::Held};
-use crate::clock;
+use super::{Privacy, Towards, answer::edits_of_event, vaults::Held};
+use crate::{
+    clock,
+    inspect::{Inspector, Source},
+    model::{Place, closes, places},
+};
 
-/// Most texts of one answer that are restored; the rest goes as it is.
+/// Most texts of one answer that are restored. What is beyond goes as it is, or, where values are masked, not at all.
 const TEXTS: usize = 64;
 
-type Place = (u64, u64);
-
+#[derive(Default)]
 struct Text {
+    masker: Masker,
     restorer: Restorer,
-    /// The last event of this text, as what the rest is told by.
+    /// The last event of this text, and where in it the text stands, as what the rest is told by.
     name: Option<String>,
     event: Value,
+    pointer: String,
 }
 
-/// Restores in one stream.
-pub(crate) struct Rewriter {
-    vault: Arc<Held>,
+/// How values are masked.
+pub(super) struct Masking {
+    pub privacy: Arc<Privacy>,
+    pub inspector: Arc<Inspector>,
+}
+
+/// What a text goes through.
+struct Rules {
     may: BTreeSet<Kind>,
-    splitter: Splitter,
-    texts: BTreeMap<Place, Text>,
+    masking: Option<Masking>,
     now: Timestamp,
 }
 
+/// Masks and restores in one stream.
+pub(crate) struct Rewriter {
+    vault: Arc<Held>,
+    rules: Rules,
+    splitter: Splitter,
+    texts: BTreeMap<Place, Text>,
+}
+
 impl Rewriter {
-    pub(super) fn new(vault: Arc<Held>, may: BTreeSet<Kind>, event_bytes: usize) -> Self {
+    pub(super) fn new(
+        vault: Arc<Held>,
+        may: BTreeSet<Kind>,
+        masking: Option<Masking>,
+        event_bytes: usize,
+    ) -> Self {
         Self {
             vault,
-            may,
+            rules: Rules {
+                may,
+                masking,
+                now: clock::now(),
+            },
             splitter: Splitter::new(event_bytes),
             texts: BTreeMap::new(),
-            now: clock::now(),
         }
     }
 
@@ -57,10 +84,10 @@ impl Rewriter {
     pub(crate) fn push(&mut self, released: &[u8]) -> Result<Bytes, Code> {
         let mut out = BytesMut::with_capacity(released.len() + 64);
         let held = Arc::clone(&self.vault);
-        let vault = held.lock();
-        let (texts, may, now) = (&mut self.texts, &self.may, self.now);
+        let mut vault = held.lock();
+        let (texts, rules) = (&mut self.texts, &self.rules);
         let pushed = self.splitter.push(released, &mut |event| {
-            one(texts, &vault, may, now, &event, &mut out);
+            rules.event(texts, &mut vault, &event, &mut out);
             Ok(())
         });
         pushed.map_err(|fault| fault.of_upstream().code)?;
@@ -71,210 +98,212 @@ impl Rewriter {
     pub(crate) fn finish(&mut self) -> Bytes {
         let mut out = BytesMut::new();
         let held = Arc::clone(&self.vault);
-        let vault = held.lock();
-        for (place, mut text) in std::mem::take(&mut self.texts) {
-            flush(&mut text, place, &vault, &self.may, self.now, &mut out);
+        let mut vault = held.lock();
+        for text in std::mem::take(&mut self.texts).into_values() {
+            self.rules.flush(text, &mut vault, &mut out);
         }
         out.freeze()
     }
 }
 
-fn one(
-    texts: &mut BTreeMap<Place, Text>,
-    vault: &Vault,
-    may: &BTreeSet<Kind>,
-    now: Timestamp,
-    event: &sse::Event<'_>,
-    out: &mut BytesMut,
-) {
-    let parsed = event
-        .data
-        .as_ref()
-        .and_then(|data| serde_json::from_str::<Value>(data).ok());
-    let Some(mut value) = parsed else {
-        // The end of a chat's stream, or a comment: nothing of a text may come behind the end.
-        if event.data.is_some() {
-            for (place, mut text) in std::mem::take(texts) {
-                flush(&mut text, place, vault, may, now, out);
+impl Rules {
+    fn event(
+        &self,
+        texts: &mut BTreeMap<Place, Text>,
+        vault: &mut Vault,
+        event: &sse::Event<'_>,
+        out: &mut BytesMut,
+    ) {
+        let parsed = event
+            .data
+            .as_ref()
+            .and_then(|data| serde_json::from_str::<Value>(data).ok());
+        let Some(mut value) = parsed else {
+            // The end of a chat's stream, or a comment: nothing of a text may come behind the end.
+            if event.data.is_some() {
+                for text in std::mem::take(texts).into_values() {
+                    self.flush(text, vault, out);
+                }
             }
-        }
-        out.extend_from_slice(event.raw);
-        return;
-    };
-    for place in closes(&value) {
+            out.extend_from_slice(event.raw);
+            return;
+        };
+        let adds = places(&value);
+        let ends = closes(&value);
+        let ended = |place: &Place| ends.iter().any(|item| item.is_none_or(|item| place.item == item));
         let done: Vec<Place> = texts
             .keys()
-            .filter(|key| place.is_none_or(|place| key.0 == place))
-            .copied()
+            .filter(|place| ended(place) && !adds.iter().any(|(added, _)| added == *place))
+            .cloned()
             .collect();
-        for place in done {
-            if let Some(mut text) = texts.remove(&place) {
-                flush(&mut text, place, vault, may, now, out);
+        for text in done
+            .iter()
+            .filter_map(|place| texts.remove(place))
+            .collect::<Vec<_>>()
+        {
+            self.flush(text, vault, out);
+        }
+        let mut changed = self.masking.is_some() && without_tokens(&mut value);
+        for (place, pointer) in &adds {
+            changed |= self.delta(texts, vault, &mut value, (place, pointer), ended(place));
+        }
+        for (place, pointer) in &adds {
+            if let Some(text) = texts.get_mut(place) {
+                text.name = event.name.map(str::to_owned);
+                text.event = value.clone();
+                text.pointer.clone_from(pointer);
             }
         }
+        // What stands beside the deltas: texts that are repeated whole, citations.
+        let data = if changed {
+            Some(value.to_string())
+        } else {
+            event.data.as_deref().map(str::to_owned)
+        };
+        let beside = data.as_deref().and_then(|data| {
+            edits_of_event(
+                data,
+                &|pointer| adds.iter().any(|(_, added)| added == pointer),
+                &mut |text| {
+                    let new = self.whole(vault, text);
+                    (new != text).then_some(new)
+                },
+            )
+        });
+        match beside.or_else(|| data.filter(|_| changed)) {
+            Some(data) => out.extend_from_slice(&sse::encode(event.name, &data)),
+            None => out.extend_from_slice(event.raw),
+        }
     }
-    let places = places(&value);
-    let changed = deltas(
-        texts,
-        &places,
-        &mut value,
-        event.name,
-        vault,
-        &mut |kind| may.contains(kind),
-        now,
-    );
-    if changed {
-        out.extend_from_slice(&sse::encode(event.name, &value.to_string()));
-        return;
-    }
-    if places.is_empty()
-        && let Some(data) = &event.data
-        && let Some(rewritten) = edits_of_event(data, &mut |text| {
-            let restored = vault.restore(text, now, |kind| may.contains(kind));
-            (restored != text).then(|| restored.into_owned())
-        })
-    {
-        out.extend_from_slice(&sse::encode(event.name, &rewritten));
-        return;
-    }
-    out.extend_from_slice(event.raw);
-}
 
-/// Restores in an event's deltas. Gives whether it changed.
-fn deltas(
-    texts: &mut BTreeMap<Place, Text>,
-    places: &[Place],
-    value: &mut Value,
-    name: Option<&str>,
-    vault: &Vault,
-    may: &mut dyn FnMut(&Kind) -> bool,
-    now: Timestamp,
-) -> bool {
-    let mut changed = false;
-    for place in places {
-        let Some(slot) = slot(value, *place) else {
-            continue;
+    /// Masks and restores in one delta. Gives whether it changed.
+    fn delta(
+        &self,
+        texts: &mut BTreeMap<Place, Text>,
+        vault: &mut Vault,
+        value: &mut Value,
+        (place, pointer): (&Place, &str),
+        ended: bool,
+    ) -> bool {
+        let Some(slot) = value.pointer_mut(pointer) else {
+            return false;
         };
         let Some(piece) = slot.as_str().map(str::to_owned) else {
-            continue;
+            return false;
         };
         if !texts.contains_key(place) && texts.len() >= TEXTS {
-            continue;
+            if self.masking.is_some() {
+                *slot = Value::String(String::new());
+            }
+            return self.masking.is_some();
         }
-        let text = texts.entry(*place).or_insert_with(|| Text {
-            restorer: Restorer::default(),
-            name: None,
-            event: Value::Null,
-        });
+        let text = texts.entry(place.clone()).or_default();
         let mut given = String::new();
-        text.restorer.push(vault, &piece, now, may, &mut given);
-        changed |= given != piece;
+        self.through(text, vault, Some(&piece), &mut given);
+        if ended {
+            self.through(text, vault, None, &mut given);
+        }
+        let changed = given != piece;
         *slot = Value::String(given);
+        changed
     }
-    for place in places {
-        if let Some(text) = texts.get_mut(place) {
-            text.name = name.map(str::to_owned);
-            text.event = value.clone();
+
+    /// A piece of a text, or its end, on its way through masks and then tokens.
+    fn through(&self, text: &mut Text, vault: &mut Vault, piece: Option<&str>, out: &mut String) {
+        let mut masked = String::new();
+        let may = &mut |kind: &Kind| self.may.contains(kind);
+        let shown = match &self.masking {
+            None => piece.unwrap_or_default(),
+            Some(masking) => {
+                let vault = RefCell::new(&mut *vault);
+                let mut detect = |window: Window<'_>| masking.values(&vault.borrow(), window, self.now);
+                let mut replace = |found: &Found, value: &str| {
+                    let towards = Towards::Answer;
+                    masking
+                        .privacy
+                        .replaced(&mut vault.borrow_mut(), towards, found, value, self.now)
+                };
+                match piece {
+                    Some(piece) => text.masker.push(piece, &mut detect, &mut replace, &mut masked),
+                    None => text.masker.finish(&mut detect, &mut replace, &mut masked),
+                }
+                masked.as_str()
+            }
+        };
+        text.restorer.push(vault, shown, self.now, may, out);
+        if piece.is_none() {
+            text.restorer.finish(vault, self.now, may, out);
         }
     }
-    changed
+
+    /// A text that stands whole in one event.
+    fn whole(&self, vault: &mut Vault, text: &str) -> String {
+        let masked = self.masking.as_ref().and_then(|masking| {
+            let marks = masking.inspector.examine(Source::Model, text);
+            masking
+                .privacy
+                .text(vault, Towards::Answer, text, &marks, self.now)
+        });
+        let masked = masked.as_deref().unwrap_or(text);
+        vault
+            .restore(masked, self.now, |kind| self.may.contains(kind))
+            .into_owned()
+    }
+
+    /// Gives what a text holds back, as one more event of its shape.
+    fn flush(&self, mut text: Text, vault: &mut Vault, out: &mut BytesMut) {
+        let mut rest = String::new();
+        self.through(&mut text, vault, None, &mut rest);
+        if rest.is_empty() {
+            return;
+        }
+        for (_, pointer) in places(&text.event) {
+            if let Some(slot) = text.event.pointer_mut(&pointer) {
+                let own = pointer == text.pointer;
+                *slot = Value::String(if own { rest.clone() } else { String::new() });
+            }
+        }
+        out.extend_from_slice(&sse::encode(text.name.as_deref(), &text.event.to_string()));
+    }
 }
 
-/// Gives what a text holds back, as one more event of its shape.
-fn flush(
-    text: &mut Text,
-    place: Place,
-    vault: &Vault,
-    may: &BTreeSet<Kind>,
-    now: Timestamp,
-    out: &mut BytesMut,
-) {
-    let mut rest = String::new();
-    text.restorer
-        .finish(vault, now, &mut |kind| may.contains(kind), &mut rest);
-    if rest.is_empty() {
-        return;
+impl Masking {
+    fn values(&self, vault: &Vault, window: Window<'_>, now: Timestamp) -> Vec<Found> {
+        let marks = self.inspector.examine(Source::Model, window.text);
+        let found = self
+            .privacy
+            .values(vault, Towards::Answer, window.text, &marks, now);
+        found
+            .into_iter()
+            .map(|(found, _)| found)
+            .filter(|found| found.range.end > window.fresh)
+            .collect()
     }
-    for other in places(&text.event) {
-        if let Some(slot) = slot(&mut text.event, other) {
-            *slot = Value::String(if other == place {
-                rest.clone()
+}
+
+/// Takes away what spells a text once more, token by token. Gives whether there was any.
+fn without_tokens(event: &mut Value) -> bool {
+    let mut gone = false;
+    let mut take = |holder: &mut Value| {
+        if let Some(found) = holder.get_mut("logprobs").filter(|found| !found.is_null()) {
+            *found = if found.is_array() {
+                Value::Array(Vec::new())
             } else {
-                String::new()
-            });
+                Value::Null
+            };
+            gone = true;
         }
+    };
+    take(event);
+    for choice in event
+        .get_mut("choices")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
+        take(choice);
     }
-    out.extend_from_slice(&sse::encode(text.name.as_deref(), &text.event.to_string()));
-}
-
-fn number(value: &Value, key: &str) -> u64 {
-    value.get(key).and_then(Value::as_u64).unwrap_or(0)
-}
-
-/// The texts that an event adds to.
-fn places(event: &Value) -> Vec<Place> {
-    if let Some(choices) = event.get("choices").and_then(Value::as_array) {
-        return choices
-            .iter()
-            .filter(|choice| choice.pointer("/delta/content").is_some_and(Value::is_string))
-            .map(|choice| (number(choice, "index"), 0))
-            .collect();
-    }
-    match event.get("type").and_then(Value::as_str) {
-        Some("response.output_text.delta") => {
-            vec![(number(event, "output_index"), number(event, "content_index"))]
-        }
-        Some("content_block_delta") if event.pointer("/delta/text").is_some() => {
-            vec![(number(event, "index"), 0)]
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// Where an event holds the text of a place.
-fn slot(event: &mut Value, place: Place) -> Option<&mut Value> {
-    if event.get("choices").is_some() {
-        let choices = event.get_mut("choices")?.as_array_mut()?;
-        let choice = choices
-            .iter_mut()
-            .find(|choice| number(choice, "index") == place.0)?;
-        return choice.pointer_mut("/delta/content");
-    }
-    match event.get("type")?.as_str()? {
-        "response.output_text.delta" => event.get_mut("delta"),
-        "content_block_delta" => event.pointer_mut("/delta/text"),
-        _ => None,
-    }
-}
-
-/// The texts that end with this event, by the first part of their place; `None` is all of them.
-fn closes(event: &Value) -> Vec<Option<u64>> {
-    if let Some(choices) = event.get("choices").and_then(Value::as_array) {
-        return choices
-            .iter()
-            .filter(|choice| choice.get("finish_reason").is_some_and(Value::is_string))
-            // The last piece of text may come with the reason: then it is given first, below.
-            .filter(|choice| {
-                let text = choice.pointer("/delta/content").and_then(Value::as_str);
-                text.is_none_or(str::is_empty)
-            })
-            .map(|choice| Some(number(choice, "index")))
-            .collect();
-    }
-    match event.get("type").and_then(Value::as_str) {
-        Some("content_block_stop") => vec![Some(number(event, "index"))],
-        Some("response.output_text.done" | "response.output_item.done") => {
-            vec![Some(number(event, "output_index"))]
-        }
-        Some(
-            "message_delta"
-            | "message_stop"
-            | "response.completed"
-            | "response.incomplete"
-            | "response.failed",
-        ) => vec![None],
-        _ => Vec::new(),
-    }
+    gone
 }
 
 #[cfg(test)]
@@ -331,10 +360,9 @@ mod tests {
                 else {
                     return Ok(());
                 };
-                let mut value = value;
-                for place in places(&value) {
+                for (_, pointer) in places(&value) {
                     assert!(!ended, "text behind its end");
-                    text.push_str(slot(&mut value, place).unwrap().as_str().unwrap());
+                    text.push_str(value.pointer(&pointer).unwrap().as_str().unwrap());
                 }
                 ended |= !closes(&value).is_empty();
                 if let Some(done) = value.get("text").and_then(Value::as_str) {
@@ -362,7 +390,7 @@ mod tests {
                 rest = left;
             }
             stream.push_str(&end(api, &said));
-            let mut rewriter = Rewriter::new(vault, may, 1 << 20);
+            let mut rewriter = Rewriter::new(vault, may, None, 1 << 20);
             let mut out = Vec::new();
             for chunk in stream.as_bytes().chunks(step) {
                 out.extend_from_slice(&rewriter.push(chunk).unwrap());
@@ -386,7 +414,7 @@ mod tests {
             event(0, " \u{e9}"),
             end(0, "")
         );
-        let mut rewriter = Rewriter::new(vault, may, 1 << 20);
+        let mut rewriter = Rewriter::new(vault, may, None, 1 << 20);
         assert_eq!(rewriter.push(stream.as_bytes()).unwrap(), stream.as_bytes());
         assert!(rewriter.finish().is_empty());
     }
@@ -394,7 +422,7 @@ mod tests {
     #[test]
     fn a_kind_that_may_not_be_restored_stays_a_token() {
         let (vault, token, _) = setup();
-        let mut rewriter = Rewriter::new(vault, BTreeSet::new(), 1 << 20);
+        let mut rewriter = Rewriter::new(vault, BTreeSet::new(), None, 1 << 20);
         let stream = event(2, &format!("to {token} now")) + &end(2, "");
         let out = rewriter.push(stream.as_bytes()).unwrap();
         assert_eq!(read(&out).0, format!("to {token} now"));

@@ -197,6 +197,20 @@ pub fn budgets(budgets: &Budgets, revoked: &Revoked) -> String {
     out
 }
 
+/// Bytes of content that were looked at because they were not known from before.
+pub(crate) fn inspected(bytes: u64) -> String {
+    let mut out = String::new();
+    let name = "bartizan_inspected_bytes_total";
+    head(
+        &mut out,
+        name,
+        "counter",
+        "Bytes of content looked at; what was known from before is not counted.",
+    );
+    line(&mut out, name, &[], bytes);
+    out
+}
+
 fn projected(out: &mut String, projection: &Projection) {
     let counts = projection.counts();
     head(

@@ -42,6 +42,7 @@ fn generate(number: u128, agent: &str) -> Evidence {
             ..CallFacts::new(call(number), Action::Generate, resource, Surface::OpenaiChat)
         },
         findings: Vec::new(),
+        answering: false,
         approved: None,
     }
 }

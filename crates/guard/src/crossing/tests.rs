@@ -54,7 +54,20 @@ fn evidence() -> Evidence {
             bar: None,
         },
         findings: Vec::new(),
+        answering: false,
         approved: None,
+    }
+}
+
+/// What `balanced` lets go nowhere.
+fn canary() -> Finding {
+    Finding {
+        kind: bartizan_types::FindingKind::Canary,
+        severity: bartizan_types::Severity::Critical,
+        score: 1000,
+        span: None,
+        pointer: "/a".to_owned(),
+        taxonomy: Vec::new(),
     }
 }
 
@@ -80,6 +93,7 @@ struct Monitor {
     releases: u32,
     refusals: u32,
     closings: u32,
+    withheld: u32,
     done: bool,
 }
 
@@ -89,6 +103,11 @@ impl Monitor {
         for effect in out {
             assert!(!self.done, "an effect after Done");
             match effect {
+                Effect::Append { record, wait } if record.answering => {
+                    assert_eq!((self.forwards, wait), (1, false));
+                    assert_eq!(record.ruling, Some(RulingWord::Deny));
+                    assert_eq!(record.code, Some(Code::AnswerWithheld));
+                }
                 Effect::Append { record, wait } if record.kind == RecordKind::Ruling => {
                     assert_eq!(self.forwards, 0, "a ruling after forwarding");
                     self.last_ruling = Some((record.ruling.unwrap(), record.epoch.unwrap()));
@@ -121,7 +140,10 @@ impl Monitor {
                 }
                 Effect::Release(release) => {
                     assert_eq!((self.forwards, self.refusals), (1, 0));
-                    assert!(matches!(fed, Some(Fed::Answered)));
+                    // What a policy without such a rule does not mind, it lets pass.
+                    let minds = matches!(fed, Some(Fed::Answered)) || deferring;
+                    assert!(minds && matches!(fed, Some(Fed::Answered | Fed::AnsweredBad)));
+                    assert_eq!(self.withheld, 0, "released after withholding");
                     assert_eq!(release.spend(), evidence().call.id);
                     self.releases += 1;
                 }
@@ -129,10 +151,16 @@ impl Monitor {
                     assert_eq!(self.releases, 0, "refused after releasing");
                     self.refusals += 1;
                 }
+                Effect::Withhold(refusal) => {
+                    assert!(matches!(fed, Some(Fed::AnsweredBad | Fed::FoundBad)));
+                    assert_eq!(refusal.code, Code::AnswerWithheld);
+                    self.withheld += 1;
+                }
                 Effect::Done => self.done = true,
             }
         }
         assert!(self.forwards <= 1 && self.releases <= 1 && self.refusals <= 1 && self.closings <= 1);
+        assert!(self.withheld <= 1);
     }
 
     fn end(&self, ended: bool) {
@@ -161,14 +189,16 @@ enum Fed {
     Tainted,
     AnotherCall,
     Answered,
+    AnsweredBad,
     Found,
+    FoundBad,
     Failed,
     Withheld,
     Abandoned,
     Finished,
 }
 
-const FEEDS: [Fed; 13] = [
+const FEEDS: [Fed; 15] = [
     Fed::Durable(3),
     Fed::Durable(4),
     Fed::LedgerFailed,
@@ -177,7 +207,9 @@ const FEEDS: [Fed; 13] = [
     Fed::Tainted,
     Fed::AnotherCall,
     Fed::Answered,
+    Fed::AnsweredBad,
     Fed::Found,
+    Fed::FoundBad,
     Fed::Failed,
     Fed::Withheld,
     Fed::Abandoned,
@@ -204,7 +236,12 @@ impl Fed {
                 Input::Reassessed(Box::new(now))
             }
             Self::Answered => Input::Answered(AnswerFacts::default()),
+            Self::AnsweredBad => Input::Answered(AnswerFacts {
+                status: None,
+                findings: vec![canary()],
+            }),
             Self::Found => Input::Found(Vec::new()),
+            Self::FoundBad => Input::Found(vec![canary()]),
             Self::Failed => Input::Failed(Code::UpstreamUnreachable, Answer::default()),
             Self::Withheld => Input::Withheld(Code::ProposalRefused, Answer::default()),
             Self::Abandoned => Input::Abandoned(Answer::default()),
@@ -320,6 +357,7 @@ fn shape(out: &[Effect<&'static str>]) -> String {
         Effect::Reassess(_) => "reassess".to_owned(),
         Effect::Forward(_) => "forward".to_owned(),
         Effect::Release(_) => "release".to_owned(),
+        Effect::Withhold(refusal) => format!("withhold({})", refusal.code),
         Effect::Refuse(refusal) => format!("refuse({})", refusal.code),
         Effect::Done => "done".to_owned(),
     };
@@ -538,6 +576,102 @@ fn what_is_seen_while_an_answer_flows_is_in_its_closing_record() {
         panic!()
     };
     assert_eq!(record.findings, [seen("/a"), seen("/b")]);
+}
+
+#[test]
+fn what_is_seen_in_an_answer_can_withhold_it_and_that_replays() {
+    let durable = || Input::Durable {
+        receipt: 11,
+        epoch: 3,
+    };
+    let bad = || AnswerFacts {
+        status: Some(200),
+        findings: vec![canary()],
+    };
+    // Whole: nothing goes back.
+    let (mut crossing, _) = begin(balanced(), evidence());
+    step(&mut crossing, durable());
+    assert!(crossing.would_withhold(&[canary()]) && !crossing.would_withhold(&[]));
+    let out = step(&mut crossing, Input::Answered(bad()));
+    assert_eq!(shape(&out), "append(deny) withhold(policy.answer)");
+    let Effect::Append { record, .. } = &out[0] else {
+        panic!()
+    };
+    assert!(record.answering);
+    let again = replay(&balanced(), record).unwrap();
+    assert!(again.exact && again.decision.ruling == RulingWord::Deny);
+    let out = step(
+        &mut crossing,
+        Input::Withheld(Code::AnswerWithheld, Answer::default()),
+    );
+    assert_eq!(shape(&out), "append(closing) done");
+    let Effect::Append { record, .. } = &out[0] else {
+        panic!()
+    };
+    assert_eq!(record.ending, Some(Ending::Withheld));
+    assert_eq!(record.findings, [canary()]);
+    assert_eq!(record.answer.as_ref().unwrap().status, Some(200));
+    // Midway: nothing more.
+    let (mut crossing, _) = begin(balanced(), evidence());
+    step(&mut crossing, durable());
+    step(&mut crossing, Input::Answered(AnswerFacts::default()));
+    let out = step(&mut crossing, Input::Found(vec![canary()]));
+    assert_eq!(shape(&out), "append(deny) withhold(policy.answer)");
+    assert!(
+        crossing
+            .step(NOW, Input::Finished(Answer::default()), &mut Vec::new())
+            .is_err()
+    );
+    assert!(crossing.ended());
+}
+
+#[test]
+fn a_policy_can_tell_an_answer_from_a_call() {
+    let text = r#"permit (principal, action, resource);
+forbid (principal, action, resource) when { context.answering && context.findings.contains("canary") };"#;
+    let policy = Arc::new(Policy::load(None, &[Source { name: "t", text }]).unwrap());
+    let mut seen_before = evidence();
+    seen_before.findings.push(canary());
+    let (mut crossing, out) = begin(policy, seen_before);
+    assert_eq!(shape(&out), "append(allow, wait)");
+    step(
+        &mut crossing,
+        Input::Durable {
+            receipt: 11,
+            epoch: 3,
+        },
+    );
+    // Nothing was seen in the answer, so it needs no ruling of its own.
+    assert_eq!(
+        shape(&step(&mut crossing, Input::Answered(AnswerFacts::default()))),
+        "release"
+    );
+    let harmless = Finding {
+        kind: bartizan_types::FindingKind::PersonalData,
+        severity: bartizan_types::Severity::Info,
+        ..canary()
+    };
+    let out = step(&mut crossing, Input::Found(vec![harmless]));
+    assert_eq!(shape(&out), "append(deny) withhold(policy.answer)");
+}
+
+#[test]
+fn an_observed_answer_passes_and_its_record_says_so_once() {
+    let policy = Arc::new(Policy::load(Some(Pack::Observe), &[]).unwrap());
+    let (mut crossing, _) = begin(policy, evidence());
+    step(
+        &mut crossing,
+        Input::Durable {
+            receipt: 11,
+            epoch: 3,
+        },
+    );
+    let answered = Input::Answered(AnswerFacts {
+        status: None,
+        findings: vec![canary()],
+    });
+    assert_eq!(shape(&step(&mut crossing, answered)), "append(allow) release");
+    assert_eq!(shape(&step(&mut crossing, Input::Found(vec![canary()]))), "");
 }
 
 #[test]

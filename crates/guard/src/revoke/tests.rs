@@ -32,6 +32,7 @@ fn evidence(resource: Resource) -> Evidence {
         epoch: 0,
         call: CallFacts::new(CallId::mint(at(0), 1), Action::CallTool, resource, Surface::Mcp),
         findings: Vec::new(),
+        answering: false,
         approved: None,
     }
 }

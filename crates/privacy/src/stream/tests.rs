@@ -82,9 +82,9 @@ fn masked(pieces: &[&str]) -> String {
     let mut out = String::new();
     let mut replace = |found: &Found, value: &str| format!("[{}:{}]", found.kind, value.len());
     for piece in pieces {
-        masker.push(piece, &mut detect, &mut replace, &mut out);
+        masker.push(piece, &mut |window| detect(window.text), &mut replace, &mut out);
     }
-    masker.finish(&mut detect, &mut replace, &mut out);
+    masker.finish(&mut |window| detect(window.text), &mut replace, &mut out);
     out
 }
 
@@ -104,13 +104,82 @@ fn a_value_over_a_stretch_s_end_is_masked_whole() {
     assert_eq!(cut(&block[..block.len() - 1]), None);
 }
 
+/// What follows the word `pin` is a value, if the word is near enough to be seen.
+fn after_pin(text: &str) -> Vec<Found> {
+    text.match_indices("pin ")
+        .filter_map(|(at, word)| {
+            let start = at + word.len();
+            let length = text.get(start..)?.find(' ')?;
+            (length > 0).then(|| Found {
+                range: start..start + length,
+                kind: Kind::new("pin").unwrap(),
+                shape: Shape::Token,
+            })
+        })
+        .collect()
+}
+
+#[test]
+fn a_word_before_a_stretch_gives_a_value_in_it_away() {
+    for front in 0..200 {
+        let text = format!("{}pin abcdef and so on {}", "x ".repeat(front), "y ".repeat(120));
+        for step in [1, 7, 1000] {
+            let mut masker = Masker::default();
+            let mut out = String::new();
+            for piece in pieces(&text, &[step]) {
+                masker.push(
+                    piece,
+                    &mut |window| after_pin(window.text),
+                    &mut |_, _| "***".to_owned(),
+                    &mut out,
+                );
+            }
+            masker.finish(
+                &mut |window| after_pin(window.text),
+                &mut |_, _| "***".to_owned(),
+                &mut out,
+            );
+            assert_eq!(out, text.replace("abcdef", "***"), "{front} {step}");
+        }
+    }
+}
+
+#[test]
+fn windows_lie_where_they_say_and_leave_nothing_out() {
+    let text: String = (0..400).map(|at| format!("w{at}\u{e9} ")).collect();
+    let mut masker = Masker::default();
+    let (mut out, mut given) = (String::new(), 0);
+    for piece in pieces(&text, &[13]) {
+        let mut look = |window: Window<'_>| {
+            let end = window.start + window.text.len();
+            assert_eq!(text.get(window.start..end), Some(window.text));
+            assert_eq!(
+                window.start + window.fresh,
+                given,
+                "what was given is where this goes on"
+            );
+            Vec::new()
+        };
+        let before = out.len();
+        masker.push(piece, &mut look, &mut |_, value| value.to_owned(), &mut out);
+        assert!(out.len() == before || out.len() > given);
+        given = out.len();
+        assert_eq!(text.get(..given), Some(&*out));
+    }
+}
+
 #[test]
 fn a_masker_streams() {
     let mut masker = Masker::default();
     let mut out = String::new();
     let line = format!("{}\n", "word ".repeat(15));
     for at in 0..50 {
-        masker.push(&line, &mut detect, &mut |_, _| String::new(), &mut out);
+        masker.push(
+            &line,
+            &mut |window| detect(window.text),
+            &mut |_, _| String::new(),
+            &mut out,
+        );
         assert!(
             masker.held() <= 2 * line.len(),
             "line {at}: {} are held",

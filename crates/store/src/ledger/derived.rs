@@ -44,6 +44,8 @@ impl Row {
         let allows = record.kind == RecordKind::Ruling && record.ruling == Some(RulingWord::Allow);
         let flags = match (record.kind, record.call) {
             (_, None) => 0,
+            // On an answer: its closing record is what closes the call.
+            (RecordKind::Ruling, Some(_)) if record.answering => 0,
             (RecordKind::Ruling, Some(_)) if allows => OPENS,
             (RecordKind::Ruling | RecordKind::Closing, Some(_)) => CLOSES,
             _ => 0,

@@ -55,11 +55,13 @@ pub(super) fn privacy(
                 "nothing would be found, and so nothing masked",
             );
         }
-        if rule.kinds.is_empty() || (rule.models.is_empty() && rule.tools.is_empty() && !rule.results) {
+        if rule.kinds.is_empty()
+            || (rule.models.is_empty() && rule.tools.is_empty() && !rule.results && !rule.answers)
+        {
             wrong.add(
                 "privacy.rule",
                 "kinds",
-                "a rule needs `kinds`, and `models`, `tools` or `results`".to_owned(),
+                "a rule needs `kinds`, and `models`, `tools`, `results` or `answers`".to_owned(),
                 "",
             );
         }
@@ -85,5 +87,6 @@ fn rule(rule: &file::MaskRule) -> gateway::MaskRule {
         models: rule.models.clone(),
         tools: rule.tools.clone(),
         results: rule.results,
+        answers: rule.answers,
     }
 }

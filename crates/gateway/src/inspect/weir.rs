@@ -1,0 +1,409 @@
+//! Holds a streamed answer back until what it says has been looked at.
+//!
+//! Where policy would withhold an answer for something that can be seen in it, an event waits until the stretches of text
+//! that it adds to have been looked at, each with what stands around it; what is seen is ruled on before the event goes.
+//! Elsewhere nothing waits, and what is seen is in the closing record. Events go whole, in order, as they came.
+//!
+//! INVARIANT: what is looked at, and what goes before a denial, depends on the events and not on how their bytes were cut.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use bartizan_privacy::{Found, Kind, Masker, Shape, Window};
+use bartizan_types::{Code, Finding, FindingKind, Severity};
+use bartizan_wire::{json, sse::Splitter};
+use bytes::BytesMut;
+use serde_json::Value;
+
+use super::{Expected, Holds, Inspector, Piece, Source, of_answer, unseen_at};
+use crate::{
+    mcp::Owner,
+    model::{Place, closes, places},
+};
+
+/// Most of one answer's text that is kept to be looked at whole.
+const BYTES: usize = 256 << 10;
+/// Most texts of one answer.
+const TEXTS: usize = 64;
+/// Most findings of one answer; more of them say nothing new.
+const FINDINGS: usize = 64;
+
+/// Of a text's end, so much is held against what the model was told.
+const TAIL: usize = 512;
+
+/// What an event adds to: which text, and how long that is with it.
+type Wait = (Place, usize);
+
+/// An event that waits.
+struct Held {
+    raw: Vec<u8>,
+    waits: Vec<Wait>,
+}
+
+/// One text of the answer.
+#[derive(Default)]
+struct Text {
+    masker: Masker,
+    /// Bytes that were looked at.
+    decided: usize,
+    /// Bytes that came.
+    length: usize,
+    /// As far as there is room.
+    whole: String,
+    /// Where what was seen.
+    seen: BTreeSet<(usize, &'static str)>,
+    repeats: bool,
+    ended: bool,
+}
+
+/// Rules on findings; false: nothing more may go.
+pub(crate) type Rule<'r> = dyn FnMut(Vec<Finding>) -> bool + 'r;
+
+/// Holds back, and looks.
+pub(crate) struct Weir {
+    inspector: Arc<Inspector>,
+    owner: Owner,
+    expected: Arc<Expected>,
+    holds: Holds,
+    splitter: Option<Splitter>,
+    texts: BTreeMap<Place, Text>,
+    queue: VecDeque<Held>,
+    queued: usize,
+    kept: usize,
+    found: usize,
+    over: bool,
+    stopped: bool,
+    /// A planted value surfaced, and whether that was told.
+    incident: bool,
+    told: bool,
+}
+
+impl Weir {
+    /// For one answer.
+    pub(crate) fn new(
+        inspector: &Arc<Inspector>,
+        owner: Owner,
+        expected: &Arc<Expected>,
+        event_bytes: usize,
+        holds: Holds,
+    ) -> Self {
+        Self {
+            inspector: Arc::clone(inspector),
+            owner,
+            expected: Arc::clone(expected),
+            holds,
+            splitter: Some(Splitter::new(event_bytes)),
+            texts: BTreeMap::new(),
+            queue: VecDeque::new(),
+            queued: 0,
+            kept: 0,
+            found: 0,
+            over: false,
+            stopped: false,
+            incident: false,
+            told: false,
+        }
+    }
+
+    /// Takes what may go as far as its tool calls are concerned, and appends to `out` what may go.
+    ///
+    /// # Errors
+    /// What the splitter says; the decoder in front has passed the same events, so it says nothing.
+    pub(crate) fn push(
+        &mut self,
+        released: &[u8],
+        rule: &mut Rule<'_>,
+        out: &mut BytesMut,
+    ) -> Result<(), Code> {
+        let mut splitter = self.splitter.take().ok_or(Code::Bug)?;
+        let pushed = splitter.push(released, &mut |event| {
+            if !self.stopped {
+                let value = event
+                    .data
+                    .as_ref()
+                    .and_then(|data| serde_json::from_str::<Value>(data).ok());
+                self.event(event.raw, event.data.as_deref(), value.as_ref(), rule);
+                self.flow(out);
+            }
+            Ok(())
+        });
+        pushed.map_err(|fault| fault.of_upstream().code)?;
+        self.splitter = Some(splitter);
+        Ok(())
+    }
+
+    /// The stream ended: looks at what is left, and at the texts whole.
+    pub(crate) fn finish(&mut self, rule: &mut Rule<'_>, out: &mut BytesMut) {
+        if self.stopped {
+            return;
+        }
+        let open: Vec<Place> = self.texts.keys().cloned().collect();
+        for place in &open {
+            self.end(place, rule);
+        }
+        if self.over && !self.stopped {
+            self.tell(vec![unseen_at("/stream")], rule);
+        }
+        self.flow(out);
+    }
+
+    /// Whether events wait.
+    pub(crate) fn is_holding(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Whether nothing more may go.
+    pub(crate) const fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Bytes of the events that wait.
+    pub(crate) const fn held_bytes(&self) -> usize {
+        self.queued
+    }
+
+    /// A planted value surfaced, and nobody was told yet.
+    pub(crate) fn incident(&mut self) -> bool {
+        self.incident && !std::mem::replace(&mut self.told, self.incident)
+    }
+
+    fn event(&mut self, raw: &[u8], data: Option<&str>, value: Option<&Value>, rule: &mut Rule<'_>) {
+        let mut waits = Vec::new();
+        if let (Some(data), Some(value)) = (data, value) {
+            let adds = places(value);
+            // What ends with an event that adds no text ends before it; else it ends with it.
+            if adds.is_empty() {
+                self.closing(value, rule);
+            }
+            for (place, pointer) in &adds {
+                if let Some(piece) = value.pointer(pointer).and_then(Value::as_str) {
+                    waits.extend(self.add(place, piece, rule));
+                }
+            }
+            self.beside(data, &adds, rule);
+            if !adds.is_empty() {
+                self.closing(value, rule);
+            }
+        } else if data.is_some() {
+            // `[DONE]`: nothing of a text may come behind it.
+            let open: Vec<Place> = self.texts.keys().cloned().collect();
+            open.iter().for_each(|place| self.end(place, rule));
+        }
+        // What was denied in this event goes no further, and the event neither.
+        if self.stopped {
+            return;
+        }
+        self.queued += raw.len();
+        self.queue.push_back(Held {
+            raw: raw.to_vec(),
+            waits,
+        });
+    }
+
+    fn closing(&mut self, value: &Value, rule: &mut Rule<'_>) {
+        for item in closes(value) {
+            let open: Vec<Place> = self
+                .texts
+                .keys()
+                .filter(|place| item.is_none_or(|item| place.item == item))
+                .cloned()
+                .collect();
+            open.iter().for_each(|place| self.end(place, rule));
+        }
+    }
+
+    /// Adds to a text, and looks at what of it is whole.
+    fn add(&mut self, place: &Place, piece: &str, rule: &mut Rule<'_>) -> Option<Wait> {
+        if !self.texts.contains_key(place) && self.texts.len() >= TEXTS {
+            self.over = true;
+            return None;
+        }
+        let mut text = self.texts.remove(place).unwrap_or_default();
+        // A text that goes on behind its end is another one.
+        if text.ended {
+            text = Text::default();
+        }
+        text.length += piece.len();
+        if self.kept + piece.len() <= BYTES {
+            self.kept += piece.len();
+            text.whole.push_str(piece);
+        } else {
+            self.over = true;
+        }
+        let end = text.length;
+        let holds = self.holds != Holds::Nothing;
+        if holds {
+            let pointer = place.pointer();
+            let mut found = self.look(&mut text, &pointer, Some(piece));
+            found.extend(self.repeats(&mut text, &pointer));
+            self.tell(found, rule);
+        }
+        self.texts.insert(place.clone(), text);
+        holds.then(|| (place.clone(), end))
+    }
+
+    /// Looks at the stretches of a text that are whole now, or at all that is left of it.
+    fn look(&mut self, text: &mut Text, pointer: &str, piece: Option<&str>) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let Text { masker, seen, .. } = text;
+        let inspector = &self.inspector;
+        let mut detect = |window: Window<'_>| {
+            let mut marks = inspector.examine(Source::Model, window.text);
+            marks.retain(|mark| mark.range.end > window.fresh);
+            let mut values = Vec::with_capacity(marks.len());
+            for mut mark in marks {
+                values.extend(Kind::new("value").ok().map(|kind| Found {
+                    range: mark.range.clone(),
+                    kind,
+                    shape: Shape::Token,
+                }));
+                mark.range = mark.range.start + window.start..mark.range.end + window.start;
+                // The next window sees what was seen in this one once more.
+                if mark.kind != FindingKind::Unseen && seen.insert((mark.range.start, mark.what)) {
+                    findings.push(mark.finding(pointer));
+                }
+            }
+            values
+        };
+        let mut same = |_: &Found, value: &str| value.to_owned();
+        let mut given = String::new();
+        match piece {
+            Some(piece) => masker.push(piece, &mut detect, &mut same, &mut given),
+            None => masker.finish(&mut detect, &mut same, &mut given),
+        }
+        text.decided += given.len();
+        findings
+    }
+
+    /// Whether a text has begun to repeat what the model was told, as far as it came: told once.
+    fn repeats(&self, text: &mut Text, pointer: &str) -> Option<Finding> {
+        let from = text
+            .whole
+            .floor_char_boundary(text.whole.len().saturating_sub(TAIL));
+        let finding = self.expected.repeats(text.whole.get(from..)?, from, pointer)?;
+        (!std::mem::replace(&mut text.repeats, true)).then_some(finding)
+    }
+
+    /// A text ended: looks at the rest, and at the whole.
+    fn end(&mut self, place: &Place, rule: &mut Rule<'_>) {
+        if self.texts.get(place).is_none_or(|text| text.ended) {
+            return;
+        }
+        let mut text = self.texts.remove(place).unwrap_or_default();
+        let pointer = place.pointer();
+        let mut found = if self.holds == Holds::Nothing {
+            Vec::new()
+        } else {
+            self.look(&mut text, &pointer, None)
+        };
+        let pieces = [Piece {
+            source: Source::Model,
+            text: std::mem::take(&mut text.whole).into(),
+            pointer: pointer.clone(),
+            span: 0..0,
+        }];
+        let looked = self.inspector.look(&self.owner, &pieces);
+        self.incident |= looked.incident;
+        // What a stretch showed is known already.
+        let known: BTreeSet<(FindingKind, u32)> = found
+            .iter()
+            .filter_map(|one| Some((one.kind, one.span?.start)))
+            .collect();
+        let stretches = text.seen.iter().filter_map(|(at, _)| u32::try_from(*at).ok());
+        let places: BTreeSet<u32> = stretches.collect();
+        found.extend(looked.findings.into_iter().filter(|one| {
+            one.span
+                .is_none_or(|span| !known.contains(&(one.kind, span.start)) && !places.contains(&span.start))
+        }));
+        let repeats = text.repeats;
+        let against = self.expected.findings(&pieces).into_iter();
+        found.extend(against.filter(|one| !repeats || one.kind != FindingKind::PromptLeak));
+        let [piece] = pieces;
+        text.whole = piece.text.into_owned();
+        text.ended = true;
+        text.decided = text.length;
+        self.texts.insert(place.clone(), text);
+        self.tell(found, rule);
+    }
+
+    /// Looks at strings of an event that add to no text: citations, and texts that are repeated whole.
+    fn beside(&mut self, data: &str, adds: &[(Place, String)], rule: &mut Rule<'_>) {
+        let bounds = json::Bounds {
+            bytes: data.len(),
+            ..json::Bounds::default()
+        };
+        let Ok(scanned) = json::scan(data.as_bytes(), &bounds) else {
+            return;
+        };
+        let pieces: Vec<Piece<'_>> = of_answer(scanned)
+            .into_iter()
+            .filter(|piece| {
+                let added = adds.iter().any(|(_, pointer)| *pointer == piece.pointer);
+                !added
+                    && !is_call(&piece.pointer)
+                    && !self.texts.values().any(|text| text.whole == piece.text)
+            })
+            .collect();
+        if pieces.is_empty() {
+            return;
+        }
+        let looked = self.inspector.look(&self.owner, &pieces);
+        self.incident |= looked.incident;
+        self.tell(looked.findings, rule);
+    }
+
+    /// Has what was seen ruled on.
+    fn tell(&mut self, mut findings: Vec<Finding>, rule: &mut Rule<'_>) {
+        self.incident |= findings.iter().any(|one| one.kind == FindingKind::Canary);
+        // What is worst is ruled on however much was seen before.
+        let room = FINDINGS.saturating_sub(self.found);
+        if findings.len() > room {
+            findings.sort_by_key(|finding| std::cmp::Reverse((finding.severity, finding.score)));
+            let severe = findings.iter().take_while(|one| one.severity >= Severity::High);
+            findings.truncate(room.max(severe.count().min(FINDINGS)));
+        }
+        if findings.is_empty() || self.stopped {
+            return;
+        }
+        self.found += findings.len();
+        if !rule(findings) {
+            self.stopped = true;
+            self.queue.clear();
+            self.queued = 0;
+        }
+    }
+
+    /// Gives the events in front that wait for nothing.
+    fn flow(&mut self, out: &mut BytesMut) {
+        let whole = self.holds == Holds::Whole;
+        while let Some(held) = self.queue.front() {
+            let waits = held.waits.iter().any(|(place, end)| {
+                self.texts
+                    .get(place)
+                    .is_some_and(|text| !text.ended && (whole || text.decided < *end))
+            });
+            if waits {
+                return;
+            }
+            if let Some(held) = self.queue.pop_front() {
+                self.queued -= held.raw.len();
+                out.extend_from_slice(&held.raw);
+            }
+        }
+    }
+}
+
+/// Whether a string is of a tool call, which was ruled on whole.
+fn is_call(pointer: &str) -> bool {
+    pointer.split('/').any(|step| {
+        matches!(
+            step,
+            "tool_calls" | "function_call" | "partial_json" | "arguments" | "input"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests;
