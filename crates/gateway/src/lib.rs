@@ -286,8 +286,7 @@ impl Gateway {
         let registry = parts.directory.registry(&parts.state)?;
         let approvals = Approvals::open(config.approvals.clone(), parts.approvals, parts.ledger.clone())?;
         let inspector = inspector(&config.inspect, &parts.secrets)?;
-        let privacy = (!config.privacy.rules.is_empty())
-            .then(|| Arc::new(privacy::Privacy::new(&config.privacy, parts.vaults)));
+        let privacy = masking(&config.privacy, parts.vaults);
         let budgets = Budgets::open(&config.budgets, &config.limits, &parts.state, &parts.ledger)?;
         let revoked = Arc::new(Revoked::open(&parts.state).map_err(StartFault::Revocations)?);
         let (stop, stopped) = watch::channel(false);
@@ -336,6 +335,11 @@ impl Gateway {
             tasks,
         })
     }
+}
+
+/// The vaults, where there are rules that fill them.
+fn masking(config: &config::Privacy, vaults: Option<VaultStore>) -> Option<Arc<privacy::Privacy>> {
+    (!config.rules.is_empty()).then(|| Arc::new(privacy::Privacy::new(config, vaults)))
 }
 
 /// What is done beside calls, until `stopped`.
