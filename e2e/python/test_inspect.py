@@ -61,7 +61,8 @@ async def test_a_planted_value_is_an_incident_wherever_it_surfaces(gateway, prov
         with pytest.raises(openai.APIStatusError) as refused:
             await model.chat.completions.create(model="text", messages=[{"role": "user", "content": f"here: {CANARY}"}])
         assert refused.value.status_code == 403
-        await client.call_tool("read_mail", {})
+        mail = await client.call_tool("read_mail", {})
+        assert CANARY not in str(mail) and "policy.answer" in str(mail)
     records = through.cli("audit", "search", "--limit", "1000", "--json").stdout
     assert records.count("incident: a planted value surfaced") == 2 and CANARY not in records + through.output()
 

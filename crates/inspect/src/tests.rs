@@ -1,6 +1,9 @@
+mod disguise;
+
 use proptest::prelude::*;
 
 use super::*;
+use disguise::{Disguise, ENCODINGS, OVER_LETTERS, PLACES, REWRITTEN};
 
 fn run(channel: Channel, text: &str) -> Report {
     inspect(channel, text.as_bytes(), Wanted::ALL, &Canaries::default())
@@ -44,91 +47,18 @@ fn the_unit_that_scores_highest_is_the_instruction_inside_a_page() {
     assert!(!model.explain(&text, top, 5).is_empty());
 }
 
+/// Every disguise of the catalogue.
+fn catalogue() -> impl Iterator<Item = &'static Disguise> {
+    OVER_LETTERS
+        .iter()
+        .chain(ENCODINGS)
+        .chain(REWRITTEN)
+        .chain(PLACES)
+}
+
 /// Each disguise of the catalogue, put over a text.
 fn disguised(text: &str) -> Vec<(&'static str, String)> {
-    let base64 = |text: &str| {
-        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        text.as_bytes()
-            .chunks(3)
-            .map(|part| {
-                let bits = part.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
-                    << (8 * (3 - part.len()));
-                (0..4)
-                    .map(|at| {
-                        if at <= part.len() {
-                            char::from(DIGITS[(bits >> (18 - 6 * at) & 63) as usize])
-                        } else {
-                            '='
-                        }
-                    })
-                    .collect::<String>()
-            })
-            .collect::<String>()
-    };
-    let each = |turn: &dyn Fn(char) -> String| text.chars().map(turn).collect::<String>();
-    let rot = |c: char| match c {
-        'a'..='m' | 'A'..='M' => char::from(c as u8 + 13),
-        'n'..='z' | 'N'..='Z' => char::from(c as u8 - 13),
-        other => other,
-    };
-    vec![
-        (
-            "tags",
-            each(&|c| char::from_u32(0xe0000 + c as u32).map_or(String::new(), |c| c.to_string())),
-        ),
-        ("zero width", each(&|c| format!("{c}\u{200b}"))),
-        (
-            "full width",
-            each(&|c| {
-                if c.is_ascii_graphic() {
-                    char::from_u32(c as u32 + 0xfee0).map_or(String::new(), |c| c.to_string())
-                } else {
-                    c.to_string()
-                }
-            }),
-        ),
-        (
-            "look-alikes",
-            each(&|c| {
-                match c {
-                    'a' => 'а',
-                    'e' => 'е',
-                    'o' => 'о',
-                    'p' => 'р',
-                    'c' => 'с',
-                    'i' => 'і',
-                    other => other,
-                }
-                .to_string()
-            }),
-        ),
-        (
-            "selectors",
-            format!(
-                "x{}",
-                text.bytes()
-                    .map(|byte| char::from_u32(0xe0100 + u32::from(byte) - 16).unwrap_or(' '))
-                    .collect::<String>()
-            ),
-        ),
-        ("base64", base64(text)),
-        ("base64 twice", base64(&base64(text))),
-        ("hex", text.bytes().map(|byte| format!("{byte:02x}")).collect()),
-        (
-            "percent",
-            text.bytes().map(|byte| format!("%{byte:02X}")).collect(),
-        ),
-        ("escapes", each(&|c| format!("\\u{:04x}", c as u32))),
-        ("rot13", each(&|c| rot(c).to_string())),
-        ("reversed", text.chars().rev().collect()),
-        ("entities", each(&|c| format!("&#{};", c as u32))),
-        ("comment", format!("<!-- {text} -->")),
-        ("hidden element", format!("<p style=\"display:none\">{text}</p>")),
-        ("split by tags", each(&|c| format!("{c}<b></b>"))),
-        ("soft hyphens", each(&|c| format!("{c}\u{ad}"))),
-        ("direction marks", each(&|c| format!("{c}\u{200e}"))),
-        ("attribute", format!("<img src=x alt=\"{text}\">")),
-    ]
+    catalogue().map(|(name, turn)| (*name, turn(text))).collect()
 }
 
 #[test]
@@ -196,6 +126,47 @@ fn findings_hold_no_text() {
     let shown = format!("{:?}", report.seen.iter().map(Seen::finding).collect::<Vec<_>>());
     assert!(!shown.contains("ana@") && !shown.contains("ghp_"));
     assert!(kinds(Channel::User, text).contains(&FindingKind::Secret));
+}
+
+/// What is found, in texts that each detector finds as they are.
+fn still_found(text: impl Fn(&str) -> String) -> Vec<&'static str> {
+    let canary = Canaries::mint(0x0123_4567_89ab_cdef);
+    let canaries = Canaries::new([canary.as_str()]).expect("long enough");
+    let secret =
+        "the system password token is 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, ignore it".to_owned();
+    let planted = format!("the system password is {canary}, ignore it");
+    let all = [
+        ("attack", ATTACK.to_owned(), FindingKind::Injection),
+        ("secret", secret, FindingKind::Secret),
+        ("canary", planted, FindingKind::Canary),
+    ];
+    all.into_iter()
+        .filter(|(_, plain, kind)| {
+            let report = inspect(Channel::Document, text(plain).as_bytes(), Wanted::ALL, &canaries);
+            report.seen.iter().any(|seen| seen.kind == *kind)
+        })
+        .map(|(name, ..)| name)
+        .collect()
+}
+
+/// Two disguises of which one destroys what the other wrote, for any reader.
+fn destroys(first: &str, second: &str) -> bool {
+    first == "selectors" && second == "selectors between"
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    #[test]
+    fn what_is_found_is_found_in_any_disguise_over_any_other(
+        first in 0..OVER_LETTERS.len() + ENCODINGS.len() + PLACES.len(),
+        second in 0..OVER_LETTERS.len() + ENCODINGS.len() + PLACES.len(),
+    ) {
+        let pick = |at: usize| OVER_LETTERS.iter().chain(ENCODINGS).chain(PLACES).nth(at).expect("one of them");
+        let ((one, inner), (two, outer)) = (pick(first), pick(second));
+        prop_assume!(!destroys(one, two));
+        let found = still_found(|text| outer(&inner(text)));
+        prop_assert_eq!(found, ["attack", "secret", "canary"], "{} over {}", two, one);
+    }
 }
 
 proptest! {

@@ -2,8 +2,12 @@
 //!
 //! It names shapes, not hosts: whether a host is trusted is the policy's to know.
 
-use crate::safe::part;
 use std::ops::Range;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+use crate::safe::part;
 
 /// Longest address that is looked at.
 const URL_MOST: usize = 2048;
@@ -12,12 +16,15 @@ const URLS_MOST: usize = 2000;
 /// A value in a query that is this long may carry data.
 const VALUE_LEAST: usize = 24;
 
+static SCHEME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"://"));
+static LINK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"]("));
+
 /// Finds them: where, which shape, and how sure in thousandths.
 #[must_use]
 pub fn find(text: &str) -> Vec<(Range<usize>, &'static str, u16)> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
-    for at in memchr::memmem::find_iter(bytes, b"://").take(URLS_MOST) {
+    for at in SCHEME.find_iter(bytes).take(URLS_MOST) {
         let scheme = part(bytes, ..at)
             .iter()
             .rev()
@@ -46,12 +53,20 @@ pub fn find(text: &str) -> Vec<(Range<usize>, &'static str, u16)> {
             found.push((start..end, what, score));
         }
     }
-    for (at, what) in [
-        (memchr::memmem::find(bytes, b"](javascript:"), "script_link"),
-        (memchr::memmem::find(bytes, b"](data:text/html"), "data_link"),
-    ] {
-        if let Some(at) = at {
-            found.push((at + 2..at + 13, what, 800));
+    let mut told = [false; 2];
+    for at in LINK.find_iter(bytes) {
+        let to = part(bytes, at + 2..);
+        for ((start, what), told) in [
+            (&b"javascript:"[..], "script_link"),
+            (b"data:text/html", "data_link"),
+        ]
+        .into_iter()
+        .zip(&mut told)
+        {
+            if !*told && to.starts_with(start) {
+                *told = true;
+                found.push((at + 2..at + 13, what, 800));
+            }
         }
     }
     found

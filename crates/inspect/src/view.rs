@@ -176,7 +176,7 @@ impl<'a> View<'a> {
             let mut found = Vec::new();
             if depth < DEPTH_MOST {
                 let mut hidden = Vec::new();
-                html::find(&layer.text, last, &mut found, &mut hidden);
+                html::find(&layer.text, &mut found, &mut hidden);
                 encoded::find(&layer.text, &mut found);
                 words::find(&layer.text, last, &mut found);
                 let hidden: Vec<Mark> = hidden

@@ -59,7 +59,9 @@ pub(super) const ENCODINGS: &[Disguise] = &[
     ("base64 for addresses", |text| {
         base64(text).replace('+', "-").replace('/', "_").replace('=', "")
     }),
-    ("hex", |text| text.bytes().map(|byte| format!("{byte:02x}")).collect()),
+    ("hex", |text| {
+        text.bytes().map(|byte| format!("{byte:02x}")).collect()
+    }),
     ("percent", |text| {
         text.bytes().map(|byte| format!("%{byte:02X}")).collect()
     }),
@@ -76,13 +78,15 @@ pub(super) const ENCODINGS: &[Disguise] = &[
         text.bytes().map(|byte| format!("\\x{byte:02x}")).collect()
     }),
     ("entities", |text| each(text, |c| format!("&#{};", c as u32))),
-    ("entities in hex", |text| each(text, |c| format!("&#x{:x};", c as u32))),
+    ("entities in hex", |text| {
+        each(text, |c| format!("&#x{:x};", c as u32))
+    }),
     ("selectors", |text| {
         let spelt = text.bytes().map(|byte| match byte {
             0..=15 => char::from_u32(0xfe00 + u32::from(byte)),
             _ => char::from_u32(0xe0100 + u32::from(byte) - 16),
         });
-        format!("x{}", spelt.flatten().collect::<String>())
+        format!("\u{1f600}{}", spelt.flatten().collect::<String>())
     }),
 ];
 
@@ -119,7 +123,10 @@ pub(super) const PLACES: &[Disguise] = &[
         }
     }),
     ("JSON", |text| {
-        format!("{{\"note\": {}}}", text.replace('\\', "\\\\").replace('"', "\\\""))
+        format!(
+            "{{\"note\": {}}}",
+            text.replace('\\', "\\\\").replace('"', "\\\"")
+        )
     }),
     ("a page", |text| {
         format!("The castle has four towers. {text} It was built in the twelfth century.")
@@ -135,8 +142,8 @@ fn base64(text: &str) -> String {
     text.as_bytes()
         .chunks(3)
         .map(|part| {
-            let bits = part.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
-                << (8 * (3 - part.len()));
+            let bits =
+                part.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - part.len()));
             (0..4)
                 .map(|at| {
                     if at <= part.len() {

@@ -219,19 +219,30 @@ fn unpack(reader: impl std::io::Read) -> Option<Vec<u8>> {
     (!out.is_empty()).then_some(out)
 }
 
-/// Bytes as text, where they are text: UTF-8 that is nearly all printable, mostly letters and spaces.
+/// So many printable characters in a row are no chance, whatever they are.
+const PRINTABLE_LEAST: usize = 32;
+/// So many unseen characters spell something.
+const UNSEEN_LEAST: usize = 8;
+
+/// Bytes as text, where they are text: UTF-8 that is all printable, and short only where it is mostly letters and spaces.
 fn readable(bytes: &[u8]) -> Option<&str> {
     if bytes.len() < 8 {
         return None;
     }
     let text = str::from_utf8(bytes).ok()?;
-    let (mut all, mut fine, mut letters) = (0_usize, 0_usize, 0_usize);
+    let (mut all, mut fine, mut letters, mut unseen) = (0_usize, 0_usize, 0_usize, 0_usize);
     for c in text.chars() {
+        // What nobody sees says nothing for or against; what it hides is the next layer's to read.
+        if super::unicode::is_unseen(c) {
+            unseen += 1;
+            continue;
+        }
         all += 1;
-        fine += usize::from(!c.is_control() || matches!(c, '\n' | '\t' | '\r'));
+        fine += usize::from(!c.is_control() || matches!(c, '\n' | '\t' | '\r' | '\u{1b}'));
         letters += usize::from(c.is_alphanumeric() || c == ' ');
     }
-    (fine == all && letters * 10 >= all * 7).then_some(text)
+    let long = all >= PRINTABLE_LEAST || unseen >= UNSEEN_LEAST;
+    (fine == all && (long || letters * 10 >= all * 7)).then_some(text)
 }
 
 /// Percent encoding, over the whole text once it holds enough of it.

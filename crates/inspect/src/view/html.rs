@@ -34,13 +34,8 @@ const INLINE: &[&str] = &[
 ];
 
 /// Finds markup in `text`, and adds one layer with all of its words. What is hidden is told by its range in `text`.
-pub(super) fn find(
-    text: &str,
-    last: Form,
-    found: &mut Vec<Found>,
-    hidden: &mut Vec<(Disguise, Range<usize>)>,
-) {
-    if last == Form::Markup || !looks_like(text.as_bytes()) {
+pub(super) fn find(text: &str, found: &mut Vec<Found>, hidden: &mut Vec<(Disguise, Range<usize>)>) {
+    if !looks_like(text.as_bytes()) {
         return;
     }
     let mut reader = Reader {

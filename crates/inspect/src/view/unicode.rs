@@ -34,6 +34,7 @@ pub(super) fn plain(bytes: &[u8]) -> (Cow<'_, str>, Map, Vec<Mark>) {
         out: String::with_capacity(bytes.len()),
         map: Map::default(),
         marks: Vec::new(),
+        hid: false,
     };
     let mut at = 0;
     for chunk in bytes.utf8_chunks() {
@@ -44,14 +45,36 @@ pub(super) fn plain(bytes: &[u8]) -> (Cow<'_, str>, Map, Vec<Mark>) {
             at += chunk.invalid().len();
         }
     }
-    let Cleaner { out, map, marks } = cleaner;
-    (Cow::Owned(out), map, marks)
+    let Cleaner {
+        out,
+        map,
+        mut marks,
+        hid,
+    } = cleaner;
+    // What stood inside of words hid what the words are, and what was spelt invisibly may be disguised itself.
+    if out.is_ascii() || !hid {
+        return (Cow::Owned(out), map, marks);
+    }
+    let mut second = Cleaner {
+        out: String::with_capacity(out.len()),
+        map: Map::default(),
+        marks: Vec::new(),
+        hid: false,
+    };
+    second.text(&out, 0);
+    marks.extend(second.marks.into_iter().map(|mark| Mark {
+        disguise: mark.disguise,
+        origin: map.origin(mark.origin),
+    }));
+    (Cow::Owned(second.out), second.map.onto(&map), marks)
 }
 
 struct Cleaner {
     out: String,
     map: Map,
     marks: Vec<Mark>,
+    /// Something that nobody sees was taken away or read.
+    hid: bool,
 }
 
 impl Cleaner {
@@ -112,13 +135,14 @@ impl Cleaner {
             return 1;
         };
         let run = |is: fn(char) -> bool| rest.find(|c| !is(c)).unwrap_or(rest.len());
+        self.hid |= is_unseen(first);
         if is_tag(first) {
-            let length = run(is_tag);
+            let length = run(|c| is_tag(c) || is_between(c));
             self.tags(rest.get(..length).unwrap_or_default(), base);
             return length;
         }
         if is_selector(first) {
-            let length = run(is_selector);
+            let length = run(|c| is_selector(c) || is_between(c));
             self.selectors(rest.get(..length).unwrap_or_default(), base);
             return length;
         }
@@ -173,6 +197,7 @@ impl Cleaner {
     fn selectors(&mut self, run: &str, base: usize) {
         let bytes: Vec<u8> = run
             .chars()
+            .filter(|c| is_selector(*c))
             .map(|c| match c as u32 {
                 code @ 0xfe00..=0xfe0f => (code - 0xfe00) as u8,
                 code => (code.wrapping_sub(0xe0100) as u8).wrapping_add(16),
@@ -239,6 +264,16 @@ impl Cleaner {
         }
         end
     }
+}
+
+/// What may stand between characters that spell, and says nothing itself.
+const fn is_between(c: char) -> bool {
+    is_zero_width(c) || is_direction(c)
+}
+
+/// Whether nobody sees a character: it is taken away, or read as what it spells.
+pub(super) const fn is_unseen(c: char) -> bool {
+    is_tag(c) || is_selector(c) || is_zero_width(c) || is_direction(c)
 }
 
 const fn is_tag(c: char) -> bool {

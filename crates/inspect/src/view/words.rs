@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, packed};
 
 use super::map::Map;
 use super::{Form, Found};
@@ -35,20 +35,21 @@ const SPACED_LEAST: usize = 6;
 /// Words with digits for letters that make a text worth rewriting.
 const LEET_LEAST: usize = 2;
 
-static DISGUISED: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
-    let rot: Vec<String> = TELLING
-        .iter()
-        .map(|word| word.chars().map(rot13).collect())
-        .collect();
-    let back: Vec<String> = TELLING
-        .iter()
-        .map(|word| word.trim().chars().rev().collect())
-        .collect();
+/// Telling words moved by thirteen, then backwards.
+fn disguised() -> impl Iterator<Item = String> {
+    let rot = TELLING.iter().map(|word| word.chars().map(rot13).collect());
+    let back = TELLING.iter().map(|word| word.trim().chars().rev().collect());
+    rot.chain(back)
+}
+
+/// Reads many bytes at once, where the processor can.
+static WIDE: LazyLock<Option<packed::Searcher>> = LazyLock::new(|| packed::Searcher::new(disguised()));
+/// Reads byte by byte.
+static NARROW: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     AhoCorasick::builder()
-        .ascii_case_insensitive(true)
         .kind(Some(AhoCorasickKind::DFA))
         .prefilter(false)
-        .build(rot.into_iter().chain(back))
+        .build(disguised())
         .ok()
 });
 
@@ -57,38 +58,44 @@ pub(super) fn find(text: &str, last: Form, found: &mut Vec<Found>) {
     if matches!(last, Form::Rot13 | Form::Reversed | Form::Spaced | Form::Leet) {
         return;
     }
-    if let Some(disguised) = DISGUISED.as_ref() {
-        let (mut rot, mut back) = (0_usize, 0_usize);
-        for hit in disguised.find_overlapping_iter_bounded(text) {
-            if hit < TELLING.len() { rot += 1 } else { back += 1 }
-        }
-        if rot >= 2 {
-            let turned: String = text.chars().map(rot13).collect();
-            let mut map = Map::default();
-            map.copied(0, 0, turned.len());
-            found.push(Found {
-                text: turned,
-                form: Form::Rot13,
-                map,
-            });
-        }
-        if back >= 2 {
-            found.push(reversed(text));
-        }
+    let (rot, back) = told(text);
+    if rot >= 2 {
+        let turned: String = text.chars().map(rot13).collect();
+        let mut map = Map::default();
+        map.copied(0, 0, turned.len());
+        found.push(Found {
+            text: turned,
+            form: Form::Rot13,
+            map,
+        });
+    }
+    if back >= 2 {
+        found.push(reversed(text));
     }
     spaced(text, found);
     leet(text, found);
 }
 
-/// At most some hits of an automaton, so that a text of nothing else costs no more.
-trait Bounded {
-    fn find_overlapping_iter_bounded(&self, text: &str) -> impl Iterator<Item = usize>;
-}
-
-impl Bounded for AhoCorasick {
-    fn find_overlapping_iter_bounded(&self, text: &str) -> impl Iterator<Item = usize> {
-        self.find_iter(text).take(64).map(|hit| hit.pattern().as_usize())
+/// How many telling words stand in a text moved by thirteen, and how many backwards. At most some are counted, so that a
+/// text of nothing else costs no more.
+fn told(text: &str) -> (usize, usize) {
+    const HITS_MOST: usize = 64;
+    // In small letters once, so that both searches need not know of capitals.
+    let lower = text.as_bytes().to_ascii_lowercase();
+    let (mut rot, mut back) = (0, 0);
+    let mut count = |hit: aho_corasick::Match| {
+        if hit.pattern().as_usize() < TELLING.len() {
+            rot += 1;
+        } else {
+            back += 1;
+        }
+    };
+    if let Some(wide) = WIDE.as_ref() {
+        wide.find_iter(&lower).take(HITS_MOST).for_each(&mut count);
+    } else if let Some(narrow) = NARROW.as_ref() {
+        narrow.find_iter(&lower).take(HITS_MOST).for_each(&mut count);
     }
+    (rot, back)
 }
 
 const fn rot13(c: char) -> char {
