@@ -175,7 +175,7 @@ pub(crate) async fn catalog(
         let others: Vec<(&str, Arc<Catalog>)> = ctx
             .shared
             .mcp
-            .others(&name)
+            .others(name)
             .filter_map(|served| Some((served.config.name.as_str(), served.last_catalog(kind)?)))
             .collect();
         let mut between = inspector.between(name.as_str(), &judged, &others);
