@@ -64,11 +64,10 @@ pub(super) fn rows(
         return Err(Stop::Unknown);
     }
     let mut at = if is_file { 8 } else { 0 };
-    let mut fields: Option<Vec<Field>> = None;
-    let mut dictionaries: HashMap<i64, Vec<Cell>> = HashMap::new();
+    let mut known = Known::default();
     loop {
         let head = view.bytes(at, 8)?;
-        if head.is_empty() && !is_file && fields.is_some() {
+        if head.is_empty() && !is_file && known.fields.is_some() {
             // A stream may end with its writer.
             return Ok(());
         }
@@ -93,65 +92,97 @@ pub(super) fn rows(
         if body > BATCH as u64 {
             return Err(Stop::TooMuch);
         }
+        known.message(message, view.part(start, body), read, each)?;
+    }
+}
+
+/// What the messages so far have said.
+#[derive(Default)]
+struct Known {
+    fields: Option<Vec<Field>>,
+    dictionaries: HashMap<i64, Vec<Cell>>,
+}
+
+impl Known {
+    fn message(
+        &mut self,
+        message: Table<'_>,
+        body: View<'_>,
+        read: &mut Read,
+        each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
         let header = message.table(2).ok_or(Stop::Unknown)?;
-        let batch = |header: Table<'_>| Batch::of(view.part(start, body), header);
-        match (message.byte(1), &fields) {
+        match (message.byte(1), &self.fields) {
             (Some(1), None) => {
                 let found = schema(header).ok_or(Stop::Unknown)?;
                 read.columns = found.iter().flat_map(|field| names(field, "")).collect();
                 if read.columns.len() > COLUMNS_MAX {
                     return Err(Stop::TooMuch);
                 }
-                fields = Some(found);
+                self.fields = Some(found);
+                Ok(())
             }
-            (Some(2), Some(fields)) => {
-                let id = header.long(0).unwrap_or(0);
-                let field = fields
-                    .iter()
-                    .find_map(|field| of_dictionary(field, id))
-                    .ok_or(Stop::Unknown)?;
-                let plain = Field {
-                    dictionary: None,
-                    ..field.clone()
-                };
-                let mut batch = batch(header.table(1).ok_or(Stop::Unknown)?)?;
-                let cells = batch
-                    .cells(&plain, &dictionaries, read, 0)?
-                    .pop()
-                    .unwrap_or_default();
-                let kept = dictionaries.entry(id).or_default();
-                if header.byte(2) != Some(1) {
-                    kept.clear();
-                }
-                if kept.len() + cells.len() > CELLS {
-                    return Err(Stop::TooMuch);
-                }
-                kept.extend(cells);
-            }
-            (Some(3), Some(fields)) => {
-                let mut batch = batch(header)?;
-                let rows = batch.rows;
-                let mut columns = Vec::with_capacity(read.columns.len());
-                for field in fields {
-                    columns.extend(batch.cells(field, &dictionaries, read, 0)?);
-                    if columns.len().saturating_mul(rows) > CELLS {
-                        return Err(Stop::TooMuch);
-                    }
-                }
-                let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
-                for _ in 0..rows {
-                    let cells: Option<Vec<Cell>> = columns.iter_mut().map(Iterator::next).collect();
-                    let row = Row {
-                        offset: 0,
-                        length: 0,
-                        cells: cells.ok_or(Stop::Unknown)?,
-                    };
-                    each(read, row)?;
-                }
-            }
+            (Some(2), Some(_)) => self.dictionary(header, body, read),
+            (Some(3), Some(fields)) => self.batch(fields, header, body, read, each),
             // Tensors and a second schema are no rows.
-            _ => return Err(Stop::Unknown),
+            _ => Err(Stop::Unknown),
         }
+    }
+
+    fn dictionary(&mut self, header: Table<'_>, body: View<'_>, read: &mut Read) -> Result<(), Stop> {
+        let id = header.long(0).unwrap_or(0);
+        let mut fields = self.fields.iter().flatten();
+        let field = fields
+            .find_map(|field| of_dictionary(field, id))
+            .ok_or(Stop::Unknown)?;
+        let plain = Field {
+            dictionary: None,
+            ..field.clone()
+        };
+        let mut batch = Batch::of(body, header.table(1).ok_or(Stop::Unknown)?)?;
+        let cells = batch
+            .cells(&plain, &self.dictionaries, read, 0)?
+            .pop()
+            .unwrap_or_default();
+        let kept = self.dictionaries.entry(id).or_default();
+        if header.byte(2) != Some(1) {
+            kept.clear();
+        }
+        if kept.len() + cells.len() > CELLS {
+            return Err(Stop::TooMuch);
+        }
+        kept.extend(cells);
+        Ok(())
+    }
+
+    fn batch(
+        &self,
+        fields: &[Field],
+        header: Table<'_>,
+        body: View<'_>,
+        read: &mut Read,
+        each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let mut batch = Batch::of(body, header)?;
+        let rows = batch.rows;
+        let mut columns = Vec::with_capacity(read.columns.len());
+        for field in fields {
+            columns.extend(batch.cells(field, &self.dictionaries, read, 0)?);
+            if columns.len().saturating_mul(rows) > CELLS {
+                return Err(Stop::TooMuch);
+            }
+        }
+        let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
+        for _ in 0..rows {
+            let cells: Option<Vec<Cell>> = columns.iter_mut().map(Iterator::next).collect();
+            let row = Row {
+                offset: 0,
+                length: 0,
+                cells: cells.ok_or(Stop::Unknown)?,
+            };
+            each(read, row)?;
+        }
+        Ok(())
     }
 }
 
@@ -354,20 +385,7 @@ impl<'v> Batch<'v> {
             return self.places(length, width, kept, there).map(|cells| vec![cells]);
         }
         match field.kind {
-            Kind::Struct => {
-                let mut columns = Vec::new();
-                for child in &field.children {
-                    columns.extend(self.cells(child, dictionaries, read, depth + 1)?);
-                }
-                for column in &mut columns {
-                    if column.len() < length {
-                        return Err(Stop::Unknown);
-                    }
-                    let absent = column.iter_mut().enumerate().filter(|(place, _)| !there(*place));
-                    absent.for_each(|(_, cell)| *cell = Cell::Nothing);
-                }
-                Ok(columns)
-            }
+            Kind::Struct => self.parts(field, dictionaries, read, depth, length, &there),
             Kind::List(width) => {
                 let bytes = self.buffer()?;
                 let ends = offsets(&bytes, width, length).ok_or(Stop::Unknown)?;
@@ -403,6 +421,30 @@ impl<'v> Batch<'v> {
                 Ok(vec![cells.ok_or(Stop::Unknown)?])
             }
         }
+    }
+
+    /// The columns of a structure; where it is absent, so are its parts.
+    fn parts(
+        &mut self,
+        field: &Field,
+        dictionaries: &HashMap<i64, Vec<Cell>>,
+        read: &mut Read,
+        depth: u32,
+        length: usize,
+        there: &impl Fn(usize) -> bool,
+    ) -> Result<Vec<Vec<Cell>>, Stop> {
+        let mut columns = Vec::new();
+        for child in &field.children {
+            columns.extend(self.cells(child, dictionaries, read, depth + 1)?);
+        }
+        for column in &mut columns {
+            if column.len() < length {
+                return Err(Stop::Unknown);
+            }
+            let absent = column.iter_mut().enumerate().filter(|(place, _)| !there(*place));
+            absent.for_each(|(_, cell)| *cell = Cell::Nothing);
+        }
+        Ok(columns)
     }
 
     /// Places in a dictionary.
