@@ -717,5 +717,17 @@ fn a_scan_answers_no_to_anything_but_clean() {
     ]);
     assert_eq!(answer.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&answer.stderr).contains("ended on 2020-01-01"));
-    assert!(!home.state().exists(), "a scan keeps no state");
+    assert!(
+        home.state().exists(),
+        "with a state directory, scans are records there"
+    );
+    // Without one, nothing is kept anywhere.
+    std::fs::remove_dir_all(home.state()).unwrap();
+    let before = std::fs::read_dir(home.0.path()).unwrap().count();
+    let mut alone = home.command(&["scan", "model", good.to_str().unwrap()]);
+    assert_eq!(
+        alone.env_remove("BARTIZAN_STATE").status().unwrap().code(),
+        Some(0)
+    );
+    assert_eq!(std::fs::read_dir(home.0.path()).unwrap().count(), before);
 }
