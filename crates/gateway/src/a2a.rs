@@ -244,6 +244,7 @@ impl Asked {
             digest: sha256(bytes),
             pin,
             arguments: Some(json::arguments(&raw)),
+            bar: self.shared.circles(&self.caller, sha256(bytes)),
             ..CallFacts::new(id, self.method.action(), resource, Surface::A2a)
         };
         let outbound = self

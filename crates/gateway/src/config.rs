@@ -602,6 +602,8 @@ pub struct Limits {
     pub drain_timeout: Duration,
     /// Rejections recorded one by one per minute; beyond, one summary a minute.
     pub rejections_per_minute: u32,
+    /// When agents go round in circles (`limit.same_call`, `limit.fan_out`, `limit.recursion`).
+    pub loops: bartizan_guard::loops::LoopBounds,
     /// Denials of one identity recorded one by one per minute, and a tenth of it for each action on each resource;
     /// beyond, the summary counts them.
     pub denials_per_minute: u32,
@@ -627,6 +629,7 @@ impl Default for Limits {
             upstream_timeout: Duration::from_secs(300),
             drain_timeout: Duration::from_secs(30),
             rejections_per_minute: 120,
+            loops: bartizan_guard::loops::LoopBounds::default(),
             denials_per_minute: 600,
         }
     }

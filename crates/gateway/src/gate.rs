@@ -247,7 +247,9 @@ impl Shared {
     fn look_again(&self, evidence: &mut Evidence, session: &Session, traced: Option<&Traced>) {
         evidence.now = clock::now();
         evidence.epoch = session.epoch();
-        evidence.call.bar = self.revoked.bar(evidence).map(Box::new);
+        if let Some(bar) = self.revoked.bar(evidence) {
+            evidence.call.bar = Some(Box::new(bar));
+        }
         if let Some(traced) = traced {
             self.approvals.again(traced, evidence);
         }
@@ -257,7 +259,9 @@ impl Shared {
     fn admit(&self, evidence: &mut Evidence, bound: Bound, reins: &Reins) -> (u64, Option<Reserved>) {
         reins.touch(evidence);
         let seen = self.revoked.version();
-        evidence.call.bar = self.revoked.bar(evidence).map(Box::new);
+        if let Some(bar) = self.revoked.bar(evidence) {
+            evidence.call.bar = Some(Box::new(bar));
+        }
         let reserved = match evidence.call.bar {
             None => self.budgets.reserve(evidence, bound),
             Some(_) => None,

@@ -36,9 +36,13 @@ pub mod config;
 pub mod meters;
 pub mod telemetry;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use arc_swap::ArcSwap;
+use bartizan_guard::loops::Loops;
 use bartizan_identity::{Presented, Registry, Replays, TokenCache};
 use bartizan_policy::Policy;
 use bartizan_store::{ApprovalStore, GrantStore, Ledger, Secrets, State, VaultStore};
@@ -194,6 +198,8 @@ pub struct Shared {
     bodies: Rooms,
     /// What answers, and what waits for agents, may take in memory.
     answers: Rooms,
+    /// Who goes round in circles.
+    loops: Mutex<Loops>,
     routes: model::Routes,
     mcp: mcp::Hub,
     /// What users granted us at MCP servers.
@@ -247,6 +253,18 @@ impl Shared {
             }
             fault.code()
         })
+    }
+
+    /// Counts a call of a tool or to a peer; gives what stands in its way if its agent goes round in circles.
+    fn circles(
+        &self,
+        caller: &gate::Caller,
+        likeness: bartizan_types::Digest,
+    ) -> Option<Box<bartizan_types::Bar>> {
+        let mut loops = self.loops.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = caller.session.id;
+        let bar = loops.count(session, &caller.principal, likeness, clock::now());
+        bar.map(Box::new)
     }
 
     fn report(&self, span: &CallSpan) {
@@ -310,6 +328,7 @@ impl Gateway {
             turns: Turns::new(config.limits.calls_per_identity, turns_at_once()),
             bodies: Rooms::new(config.limits.body_bytes),
             answers: Rooms::new(config.limits.answer_bytes),
+            loops: Mutex::new(Loops::new(config.limits.loops)),
             routes,
             mcp,
             wallets,

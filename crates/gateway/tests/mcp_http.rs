@@ -577,3 +577,33 @@ async fn a_server_that_fails_again_and_again_is_left_alone() {
         .filter(|seen| seen.body.windows(10).any(|part| part == b"tools/call"));
     assert_eq!(calls.count(), 5);
 }
+
+#[tokio::test]
+async fn the_same_call_over_and_over_is_refused_until_another_one() {
+    let server = Upstreamed::answering(|seen| old(seen, |message| reply(message, text("ok")))).await;
+    let mut config = config(Vec::new());
+    config.servers = vec![far(&server, PATIENT, false)];
+    config.limits.loops.same_call = 3;
+    config.limits.loops.per_minute = 6;
+    let gate = Gated::start(config, OPEN).await;
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    let ask = async |word: &str| client.call("echo", json!({"word":word})).await;
+    for _ in 0..3 {
+        assert_eq!(said(&ask("a").await), "ok");
+    }
+    assert_eq!(refused_with(&ask("a").await), Code::SameCall.as_str());
+    assert_eq!(refused_with(&ask("a").await), Code::SameCall.as_str());
+    assert_eq!(said(&ask("b").await), "ok");
+    assert_eq!(said(&ask("a").await), "ok");
+    assert_eq!(said(&ask("c").await), "ok");
+    assert_eq!(refused_with(&ask("d").await), Code::FanOut.as_str());
+    // A policy that lets everything through is no way round it, and the record says what stood in the way.
+    let records = gate.records().await;
+    let barred = records.iter().filter_map(|stored| stored.record.as_ref());
+    let barred = barred.filter(|record| {
+        serde_json::to_string(record)
+            .unwrap()
+            .contains("3 times in a row")
+    });
+    assert_eq!(barred.count(), 2);
+}

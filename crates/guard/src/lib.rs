@@ -8,6 +8,7 @@ pub mod breaker;
 pub mod budget;
 mod crossing;
 mod decide;
+pub mod loops;
 mod permit;
 mod replay;
 pub mod revoke;

@@ -8,6 +8,7 @@ mod a2a;
 mod connect;
 mod crossing;
 mod inspect;
+mod loops;
 mod privacy;
 mod spending;
 mod workload;
@@ -223,6 +224,12 @@ pub enum Code {
     ScopeMissing,
     /// `policy.answer`: something was seen in the answer that policy withholds.
     AnswerWithheld,
+    /// `limit.same_call`: the same call was made too many times in a row.
+    SameCall,
+    /// `limit.fan_out`: this session makes more calls in a minute than it may.
+    FanOut,
+    /// `limit.recursion`: an agent acts for itself, through others, too many times.
+    Recursion,
 }
 
 struct Row {
@@ -244,6 +251,7 @@ const GROUPS: &[&[Row]] = &[
     spending::ROWS,
     connect::ROWS,
     inspect::ROWS,
+    loops::ROWS,
 ];
 
 fn rows() -> impl Iterator<Item = &'static Row> {

@@ -701,6 +701,12 @@ pub(crate) struct Limits {
     pub(crate) metered_call_ms: u64,
     /// Rejections recorded one by one per minute; beyond, one summary a minute.
     pub(crate) rejections_per_minute: u32,
+    /// The same tool call, one right after the other, in one session within ten minutes (`limit.same_call`). 0: any number.
+    pub(crate) same_call_in_a_row: u32,
+    /// Calls of tools and peers by one session in a minute (`limit.fan_out`). 0: any number.
+    pub(crate) session_calls_per_minute: u32,
+    /// How often one name may stand in the chain of who acts for whom (`limit.recursion`). 0: any number.
+    pub(crate) same_actor_in_chain: u32,
     /// Denials of one identity recorded one by one per minute, and a tenth of it for each action on each resource; beyond,
     /// the summary counts them.
     pub(crate) denials_per_minute: u32,
@@ -729,6 +735,9 @@ impl Default for Limits {
             drain_timeout_ms: millis(limits.drain_timeout),
             metered_call_ms: bartizan_gateway::config::Budgets::default().most_millis,
             rejections_per_minute: limits.rejections_per_minute,
+            same_call_in_a_row: limits.loops.same_call,
+            session_calls_per_minute: limits.loops.per_minute,
+            same_actor_in_chain: limits.loops.same_actor,
             denials_per_minute: limits.denials_per_minute,
         }
     }

@@ -730,6 +730,11 @@ fn limits(limits: &file::Limits, wrong: &mut Wrong<'_>) -> gateway::Limits {
         upstream_timeout: Duration::from_millis(limits.upstream_timeout_ms),
         drain_timeout: Duration::from_millis(limits.drain_timeout_ms),
         rejections_per_minute: limits.rejections_per_minute,
+        loops: bartizan_guard::loops::LoopBounds {
+            same_call: limits.same_call_in_a_row,
+            per_minute: limits.session_calls_per_minute,
+            same_actor: limits.same_actor_in_chain,
+        },
         denials_per_minute: limits.denials_per_minute,
     }
 }

@@ -239,7 +239,7 @@ async fn call_tool(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
         let caller = &labelled.ctx.caller;
         findings.extend(ctx.shared.look_at_arguments(caller, &call, arguments).await);
     }
-    let request = Request {
+    let mut request = Request {
         own: Some(tool.as_str().to_owned()),
         keep_input: true,
         findings,
@@ -249,6 +249,9 @@ async fn call_tool(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
         traced: labelled.traced,
         ..plain(&asked, call)
     };
+    request.facts.bar = ctx
+        .shared
+        .circles(&labelled.ctx.caller, likeness(&request, &conn));
     fly(&labelled.ctx, conn, request, asked).await
 }
 
