@@ -292,7 +292,6 @@ impl Gateway {
         let (listener_key, tls) = tls::open(&config.listen, &issuing)?.unzip();
         let routes = model::Routes::new(&config)?;
         let mcp = mcp::Hub::new(&config, &parts.state, Signer::new(&parts.manifest_seed))?;
-        let wallets = oauth::Wallets::new(&config, parts.grants)?;
         let peers = a2a::Peers::new(&config)?;
         let listen = |source| StartFault::Listen {
             address: wanted,
@@ -331,7 +330,7 @@ impl Gateway {
             loops: Mutex::new(Loops::new(config.limits.loops)),
             routes,
             mcp,
-            wallets,
+            wallets: oauth::Wallets::new(&config, parts.grants)?,
             peers,
             hooks: hook::Hooks::new(&config),
             inspector,
