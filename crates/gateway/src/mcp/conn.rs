@@ -539,8 +539,11 @@ impl Conn {
         let to = lock(&self.waiting).get(&caller).map(|waiting| waiting.to.clone());
         let Some(to) = to else { return };
         let notice = matches!(delivery, Delivery::Notice(_));
-        let room = self.room.take(delivery.size());
-        // Notices leave the last place free for the answer, so an agent that reads slowly loses progress, never it.
+        let size = delivery.size();
+        // Notices leave the last place free for the answer, so an agent that reads slowly loses progress, never it. And as
+        // much room as they take: what comes next is read into it, and a stream that could not be read on would end.
+        let room = self.room.take(if notice { size.saturating_mul(2) } else { size });
+        let room = room.and_then(|mut room| room.resize(size).map(|()| room));
         if notice && (to.capacity() <= 2 || room.is_err()) {
             return tracing::debug!(server = %self.served.config.name, "a notice was dropped: the agent reads slowly");
         }
