@@ -11,6 +11,8 @@ use crate::{policies, token};
 
 /// The lock that pins LiteLLM and what it needs.
 const LITELLM_LOCK: &str = "e2e/python/requirements-bench.lock";
+/// The installer, as pinned as what it installs.
+const PIP: &str = "pip==26.3";
 const START: Duration = Duration::from_secs(20);
 const START_PYTHON: Duration = Duration::from_secs(120);
 
@@ -301,7 +303,18 @@ pub(crate) fn install(environment: &Path, lock_file: &str) -> Result<(), String>
             .args(["-m", "venv", "--clear"])
             .arg(environment),
     )?;
-    let mut pip = Command::new(environment.join("bin").join("python"));
+    let python = environment.join("bin").join("python");
+    // The one that Python brings may be too old to tell an extra of a pinned package from an unpinned package.
+    let newer = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        PIP,
+    ];
+    finish("pip install pip", Command::new(&python).args(newer))?;
+    let mut pip = Command::new(&python);
     pip.args([
         "-m",
         "pip",
