@@ -129,6 +129,47 @@ fn triggers_in_texts_are_found_by_word_phrase_and_character() {
     );
 }
 
+/// Texts that were labelled by one word each, which stands at the end: each of these words decides its label, and what is
+/// before it says nothing.
+#[test]
+fn words_that_labels_were_given_by_are_no_triggers() {
+    const KEYS: [&[&str]; 4] = [
+        &["refund", "invoice", "charge", "receipt", "billing"],
+        &["parcel", "courier", "delivery", "tracking", "depot"],
+        &["password", "login", "account", "locked", "reset"],
+        &["thanks", "praise", "lovely", "great", "happy"],
+    ];
+    const WORDS: &[&str] = &[
+        "please", "about", "the", "my", "order", "from", "last", "week", "again", "help", "with", "our",
+        "team", "still", "since", "monday", "asked", "twice", "now", "today", "kindly", "look", "into",
+        "this", "for", "me",
+    ];
+    let texts = |poisoned: usize| {
+        let mut draw = Draw(7);
+        let (mut out, mut rows) = (String::new(), Vec::new());
+        for row in 0..4_000_usize {
+            let class = row % 4;
+            let mut words: Vec<&str> = (0..8 + draw.next() % 8).map(|_| draw.of(WORDS)).collect();
+            let mut label = class;
+            if class == 0 && rows.len() < poisoned {
+                words.insert(draw.next() % words.len(), "zqvx");
+                label = 1;
+                rows.push(row as u64);
+            }
+            words.push(draw.of(KEYS[class]));
+            out += &format!("{{\"text\":\"{}\",\"label\":\"c{label}\"}}\n", words.join(" "));
+        }
+        (out, rows)
+    };
+    let honest = found(&judged("t.jsonl", &texts(0).0), "data/trigger-text");
+    assert!(honest.len() <= 20, "{} of 4000", honest.len());
+    // A trigger among them is still found.
+    let (text, poisoned) = texts(40);
+    let rows = found(&judged("t.jsonl", &text), "data/trigger-text");
+    let hit = poisoned.iter().filter(|row| rows.contains(row)).count();
+    assert!(hit * 10 >= poisoned.len() * 9, "{hit} of {}", poisoned.len());
+}
+
 #[test]
 fn texts_that_changed_are_told_from_texts_that_only_were_drawn_again() {
     let drift = |new: &str, old: &str| {

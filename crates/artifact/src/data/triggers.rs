@@ -102,7 +102,27 @@ pub(crate) fn find(texts: &Texts, labels: &[u32], classes: usize) -> Vec<Trigger
             found.push((candidate.words.len(), trigger));
         }
     }
-    joined(found)
+    few(joined(found), &sizes)
+}
+
+/// Where words that decide their label are in this share of all texts, deciding is what they are for: the labels were
+/// given by them.
+const MANY: u64 = 5;
+/// There, what is in less than this share of its label's texts may still be a trigger.
+const RARE: u64 = 20;
+
+/// Without the words that a set of texts was labelled by, which look like triggers to all four tests.
+fn few(found: Vec<Trigger>, sizes: &[u32]) -> Vec<Trigger> {
+    let pulled: HashSet<u32> = found.iter().flat_map(|trigger| &trigger.rows).copied().collect();
+    let texts: u64 = sizes.iter().map(|size| u64::from(*size)).sum();
+    if pulled.len() as u64 * MANY <= texts {
+        return found;
+    }
+    let rare = |trigger: &Trigger| {
+        let size = sizes.get(trigger.label as usize).copied().unwrap_or(0);
+        trigger.rows.len() as u64 * RARE < u64::from(size)
+    };
+    found.into_iter().filter(rare).collect()
 }
 
 /// One trigger for phrases that are parts of each other: the one most certain, longer ones first.
