@@ -220,16 +220,30 @@ impl Prompt {
 
     /// Does the human put this in quotes?
     pub(crate) fn quotes(&self, folded: &str) -> bool {
-        [
+        const PAIRS: [(char, char); 6] = [
             ('\'', '\''),
             ('"', '"'),
             ('`', '`'),
             ('“', '”'),
             ('‘', '’'),
             ('«', '»'),
-        ]
-        .iter()
-        .any(|(open, close)| self.folded.contains(&format!("{open}{folded}{close}")))
+        ];
+        // One search, whatever the quotes are. Where it stands twice over itself, the ends are looked at for each.
+        let mut from = 0;
+        while let Some(at) = self.folded.get(from..).and_then(|rest| rest.find(folded)) {
+            let (begin, end) = (from + at, from + at + folded.len());
+            let before = self.folded.get(..begin).and_then(|text| text.chars().next_back());
+            let after = self.folded.get(end..).and_then(|text| text.chars().next());
+            if PAIRS
+                .iter()
+                .any(|(open, close)| before == Some(*open) && after == Some(*close))
+            {
+                return true;
+            }
+            let step = self.folded.get(begin..).and_then(|text| text.chars().next());
+            from = begin + step.map_or(1, char::len_utf8);
+        }
+        false
     }
 
     /// Does the prompt hold exactly these bytes as whole words?
