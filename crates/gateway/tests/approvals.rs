@@ -6,17 +6,15 @@ mod support;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use bartizan_flow::{Effect, PathPattern, Role};
 use bartizan_gateway::{
-    admin::{Body, Desk, Live},
+    admin::{Body, Desk},
     config::{Approvals, Grants, Reach, Server, ToolOverride},
 };
-use bartizan_store::{Keyring, MasterKey, Secrets};
-use bartizan_types::{ServerName, Timestamp, ToolName};
+use bartizan_types::{ServerName, ToolName};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -62,27 +60,7 @@ impl Asking {
         }];
         config.approvals = approvals;
         let gate = Gated::start(config, ASKING).await;
-        let (master, _) = MasterKey::load(gate.state()).unwrap();
-        let keyring = Keyring::open(gate.state(), &master).unwrap();
-        let shared = gate.running.shared();
-        let (reload, _) = tokio::sync::mpsc::channel(1);
-        let desk = Desk {
-            domain: bartizan_identity::TrustDomain::default(),
-            dir: gate.state().clone(),
-            secrets: Arc::new(Secrets::open(gate.state(), &keyring).unwrap()),
-            keyring,
-            ledger: gate.ledger.clone(),
-            state: Arc::clone(&shared.state),
-            servers: Vec::new(),
-            budgets: Default::default(),
-            live: Some(Live {
-                shared: Arc::clone(shared),
-                projection: None,
-                reload,
-                alarms: Arc::new(Mutex::new(Vec::new())),
-                started: Timestamp::from_unix_seconds(1),
-            }),
-        };
+        let desk = gate.desk();
         let mut asking = Self {
             gate,
             desk,

@@ -15,12 +15,11 @@ use std::{
 
 use bartizan_gateway::{
     IssuerSource, KeysAt,
-    admin::{Body, Desk, Live},
+    admin::{Body, Desk},
     config::{Exchange, Oauth, Reach, Server, Subject},
 };
 use bartizan_identity::IssuerConfig;
-use bartizan_store::{Keyring, MasterKey, Secrets};
-use bartizan_types::{Issuer, ServerName, Timestamp};
+use bartizan_types::{Issuer, ServerName};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use http::Method;
 use serde_json::{Value, json};
@@ -174,7 +173,7 @@ impl Connected {
             tools: BTreeMap::new(),
         }];
         let gate = Gated::start(config, OPEN).await;
-        let desk = desk(&gate);
+        let desk = gate.desk();
         Self {
             gate,
             desk,
@@ -250,30 +249,6 @@ impl Connected {
     fn paths(&self) -> Vec<String> {
         let seen = self.far.seen.lock().unwrap();
         seen.iter().map(|seen| seen.path.clone()).collect()
-    }
-}
-
-fn desk(gate: &Gated) -> Desk {
-    let (master, _) = MasterKey::load(gate.state()).unwrap();
-    let keyring = Keyring::open(gate.state(), &master).unwrap();
-    let shared = gate.running.shared();
-    let (reload, _) = tokio::sync::mpsc::channel(1);
-    Desk {
-        domain: bartizan_identity::TrustDomain::default(),
-        dir: gate.state().clone(),
-        secrets: Arc::new(Secrets::open(gate.state(), &keyring).unwrap()),
-        keyring,
-        ledger: gate.ledger.clone(),
-        state: Arc::clone(&shared.state),
-        servers: Vec::new(),
-        budgets: Default::default(),
-        live: Some(Live {
-            shared: Arc::clone(shared),
-            projection: None,
-            reload,
-            alarms: Arc::new(Mutex::new(Vec::new())),
-            started: Timestamp::from_unix_seconds(1),
-        }),
     }
 }
 
@@ -617,7 +592,7 @@ async fn what_a_caller_showed_is_exchanged_for_a_token_of_this_server_alone() {
         keys: KeysAt::File(signing.keys.clone()),
     };
     let gate = Gated::start_whole(config, None, OPEN, None, vec![source]).await;
-    let desk = desk(&gate);
+    let desk = gate.desk();
     let world = Connected {
         gate,
         desk,

@@ -5,6 +5,8 @@ mod failing;
 #[expect(dead_code, reason = "the model tests use more of it")]
 mod support;
 
+use std::time::Duration;
+
 use bartizan_gateway::config::Family;
 use bartizan_types::{RecordKind, RulingWord};
 use failing::{Failing, Fails};
@@ -93,4 +95,68 @@ async fn a_flood_of_denied_calls_does_not_fill_the_log() {
         assert!(records.iter().any(|record| record.call == Some(id)), "{id}");
     }
     assert_eq!(provider.count(), 0);
+}
+
+/// The id that a refusal shows is that of a record: its own, or the summary that counts it.
+#[tokio::test]
+async fn every_refusal_shows_an_id_that_the_log_knows() {
+    let provider = Upstreamed::start(Vec::new()).await;
+    let mut settings = config(vec![upstream("openai", Family::Openai, provider.address)]);
+    settings.limits.rejections_per_minute = 4;
+    let gate = Gated::start(settings, OPEN).await;
+    // The quota is that of a minute of the clock: all of this happens within one.
+    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let second = clock.unwrap().as_secs() % 60;
+    tokio::time::sleep(Duration::from_secs(if second > 50 { 61 - second } else { 0 })).await;
+    let mut told = Vec::new();
+    for at in 0..12 {
+        let (path, body) = [
+            (CHAT, "{"),
+            ("/mcp", "{}"),
+            ("/nowhere", ""),
+            ("/v1/messages", ASK),
+        ][at % 4];
+        let (_, headers, _) = gate.post(path, body).await;
+        told.push(headers["x-bartizan-call"].to_str().unwrap().to_owned());
+    }
+    let bad = gate.send(CHAT, ASK, &[]).await;
+    told.push(bad.1["x-bartizan-call"].to_str().unwrap().to_owned());
+    let own: std::collections::BTreeSet<_> = told[..4].iter().collect();
+    assert_eq!(own.len(), 4);
+    assert!(
+        told[4..].iter().all(|id| *id == told[4]),
+        "one summary counts them: {told:?}"
+    );
+    let ledger = gate.ledger.clone();
+    gate.running.drain().await;
+    for (at, id) in told.iter().enumerate() {
+        let query = bartizan_store::Query {
+            call: Some(id.parse().unwrap()),
+            limit: 10,
+            ..Default::default()
+        };
+        // What waits for the disk is written in a moment.
+        let mut found = Vec::new();
+        for _ in 0..100 {
+            found = ledger.search(&query).unwrap();
+            if !found.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let record = found[0].record.clone().unwrap();
+        let kind = if at < 4 {
+            RecordKind::Rejection
+        } else {
+            RecordKind::RejectionSummary
+        };
+        assert_eq!((found.len(), record.kind), (1, kind), "{at}");
+        if at >= 4 {
+            let note = record.note.unwrap();
+            assert!(
+                note.contains("identity.credential_missing 1") && note.contains("wire.not_found 2"),
+                "{note}"
+            );
+        }
+    }
 }

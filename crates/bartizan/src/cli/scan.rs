@@ -95,7 +95,7 @@ pub(crate) enum Scan {
 /// `scan model`.
 #[derive(Debug, Args)]
 pub(crate) struct ScanModel {
-    /// Files and folders; links in folders are not followed
+    /// Files and folders; links to files are followed, links to folders are named and answer `unknown`
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// Shape of the answer; `--json` is short for `json`

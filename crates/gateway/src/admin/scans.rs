@@ -2,7 +2,7 @@
 //!
 //! A scan says what a scanner saw and nobody's decision: letting an artifact in is another act.
 
-use bartizan_store::Query;
+use bartizan_store::{Query, StoredRecord};
 use bartizan_types::{Digest, Record, RecordKind, Scan, ScanId, Scanned, Scanner, Verdict};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -84,20 +84,9 @@ impl Desk {
     pub(super) fn scans(&self, ask: &Ask<'_>) -> Answer {
         let wanted = Wanted::of(ask)?;
         let limit = number(ask, "limit")?.unwrap_or(100).clamp(1, 1_000) as usize;
-        let mut before = number(ask, "before")?;
-        let (mut found, mut looked) = (Vec::new(), 0_u64);
-        while found.len() < limit && looked < LOOKED_THROUGH {
-            let query = Query {
-                kind: Some(RecordKind::Scan),
-                before,
-                limit: PAGE,
-                ..Query::default()
-            };
-            let page = self.ledger.search(&query)?;
-            let Some(last) = page.last() else { break };
-            before = Some(last.index);
+        let mut found = Vec::new();
+        self.pages(number(ask, "before")?, |page| {
             for stored in page {
-                looked += 1;
                 let scan = stored.record.and_then(|record| record.scan);
                 let Some(scan) = scan.and_then(|scan| wanted.part_of(*scan)) else {
                     continue;
@@ -106,16 +95,18 @@ impl Desk {
                     found.push(shape(stored.index, stored.entry.time.unix_micros(), &scan));
                 }
             }
-        }
+            found.len() >= limit
+        })?;
         Ok(json!({ "scans": found, "size": self.ledger.stats().size }))
     }
 
-    /// One scan, all parts of it, by its id.
-    pub(super) fn scan(&self, id: &str) -> Answer {
-        let id: ScanId = id
-            .parse()
-            .map_err(|_| No::usage("a scan's id is 26 characters of Crockford base 32"))?;
-        let (mut parts, mut before) = (Vec::new(), None);
+    /// Pages of scans' records below an index, newest first, until `enough` says so or as many were looked through as one
+    /// question may cost.
+    fn pages(
+        &self,
+        mut before: Option<u64>,
+        mut enough: impl FnMut(Vec<StoredRecord>) -> bool,
+    ) -> Result<(), No> {
         let mut looked = 0_u64;
         while looked < LOOKED_THROUGH {
             let query = Query {
@@ -128,6 +119,20 @@ impl Desk {
             let Some(last) = page.last() else { break };
             before = Some(last.index);
             looked += page.len() as u64;
+            if enough(page) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// One scan, all parts of it, by its id.
+    pub(super) fn scan(&self, id: &str) -> Answer {
+        let id: ScanId = id
+            .parse()
+            .map_err(|_| No::usage("a scan's id is 26 characters of Crockford base 32"))?;
+        let mut parts = Vec::new();
+        self.pages(None, |page| {
             let met = parts.len();
             for stored in page {
                 if let Some(scan) = stored.record.and_then(|record| record.scan)
@@ -137,10 +142,8 @@ impl Desk {
                 }
             }
             // Parts are written one after the other: a page without any ends the search once some were met.
-            if met > 0 && parts.len() == met {
-                break;
-            }
-        }
+            met > 0 && parts.len() == met
+        })?;
         if parts.is_empty() {
             return Err(No::not_found(format!("there is no scan `{id}` in the log")));
         }

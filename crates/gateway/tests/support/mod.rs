@@ -15,6 +15,7 @@ use std::{
 
 use bartizan_gateway::{
     Config, Directory, DirectoryKeys, Domains, Gateway, IssuerSource, Parts, Running,
+    admin::{Desk, Live},
     config::{
         Approvals, Budgets, Credential, Family, Hooks, Inspect, Limits, Listen, Privacy, Sessions, Upstream,
     },
@@ -269,6 +270,31 @@ pub(crate) fn config(upstreams: Vec<Upstream>) -> Config {
 }
 
 impl Gated {
+    /// The operator's desk, as the admin socket has it.
+    pub(crate) fn desk(&self) -> Desk {
+        let (master, _) = MasterKey::load(self.state()).unwrap();
+        let keyring = Keyring::open(self.state(), &master).unwrap();
+        let shared = self.running.shared();
+        let (reload, _) = tokio::sync::mpsc::channel(1);
+        Desk {
+            domain: TrustDomain::default(),
+            dir: self.state().clone(),
+            secrets: Arc::new(Secrets::open(self.state(), &keyring).unwrap()),
+            keyring,
+            ledger: self.ledger.clone(),
+            state: Arc::clone(&shared.state),
+            servers: Vec::new(),
+            budgets: Default::default(),
+            live: Some(Live {
+                shared: Arc::clone(shared),
+                projection: None,
+                reload,
+                alarms: Arc::new(Mutex::new(Vec::new())),
+                started: Timestamp::from_unix_seconds(1),
+            }),
+        }
+    }
+
     pub(crate) async fn start(config: Config, policy: &str) -> Self {
         Self::start_with(config, None, policy, None).await
     }
