@@ -308,11 +308,7 @@ pub fn assess(
 
 fn argument(memory: &Memory, path: &[&str], role: Role, text: &str) -> Argument {
     let canonical = canon::canonical(text).ok();
-    let mut found = if role == Role::Selector {
-        memory.find_id(text)
-    } else {
-        memory.find(text)
-    };
+    let mut found = memory.find_as(text, canonical.as_ref(), role == Role::Selector);
     if !found.source.vouched() {
         found = derived(
             memory,

@@ -564,17 +564,13 @@ impl Memory {
     /// The best source of one whole value (tiers 0 to 2).
     #[must_use]
     pub fn find(&self, text: &str) -> Found {
-        self.find_in(text, true)
+        self.find_as(text, canon::canonical(text).ok().as_ref(), false)
     }
 
-    /// The best source of what says which thing is meant: the number of a list's point in the prompt does not.
-    pub(crate) fn find_id(&self, text: &str) -> Found {
-        let key = canon::canonical(text).ok().map(|value| value.key);
-        self.find_in(text, !key.is_some_and(|key| self.prompt.only_lists(&key)))
-    }
-
-    /// `prompt`: the human's words count.
-    fn find_in(&self, text: &str, prompt: bool) -> Found {
+    /// The same of a text whose canonical form is known. `id`: it says which thing is meant, which the number of a
+    /// list's point in the prompt does not.
+    pub(crate) fn find_as(&self, text: &str, value: Option<&Canonical>, id: bool) -> Found {
+        let prompt = !(id && value.is_some_and(|value| self.prompt.only_lists(&value.key)));
         if text.trim().is_empty() {
             return Found {
                 source: Source::Empty,
@@ -582,7 +578,7 @@ impl Memory {
                 spelling: None,
             };
         }
-        let Ok(value) = canon::canonical(text) else {
+        let Some(value) = value else {
             return self.made_up();
         };
         let fact = self.facts.get(value.key.as_ref());
@@ -593,7 +589,7 @@ impl Memory {
             readers: readers.clone(),
             capacity,
         };
-        if let (true, Some(spelling)) = (prompt, self.typed(&value, text)) {
+        if let (true, Some(spelling)) = (prompt, self.typed(value, text)) {
             return Found {
                 source: Source::Prompt,
                 label: label(Writers::USER),
@@ -617,7 +613,7 @@ impl Memory {
                 spelling: spelling.map(str::to_owned),
             };
         }
-        if self.internal(&value) {
+        if self.internal(value) {
             return Found {
                 source: Source::Directory,
                 label: label(Writers::DIRECTORY),

@@ -37,6 +37,10 @@ pub(crate) fn foreign(memory: &Memory, text: &str) -> u16 {
 }
 
 fn active(word: &str) -> bool {
+    // Most words: no host, address, scheme or account is written without any of these.
+    if word.is_ascii() && !word.bytes().any(|b| b.is_ascii_digit() || matches!(b, b'.' | b'@' | b':')) {
+        return false;
+    }
     if word.len() > canon::LIMIT {
         return word.contains("://") || word.contains('@');
     }
@@ -60,5 +64,29 @@ fn active(word: &str) -> bool {
                 || value.key.starts_with("w:mailto:")
         }
         Kind::Phone | Kind::Number | Kind::When(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_word_that_is_passed_over_has_an_active_kind(word in "[a-zA-Z/?#&%=_~+-]{4,80}") {
+            let kind = canon::canonical(&word).map(|value| value.kind);
+            prop_assert!(!matches!(kind, Ok(Kind::Email | Kind::Iban | Kind::Url)), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn what_readers_may_click_or_pay_to_is_active() {
+        for word in ["x.example/a", "ann@x.example", "javascript:go()", "DE89370400440532013000", "a\u{3002}example/b"] {
+            assert!(active(word), "{word}");
+        }
+        for word in ["words", "re-read", "notes.txt", "1234"] {
+            assert!(!active(word), "{word}");
+        }
     }
 }
