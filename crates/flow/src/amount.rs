@@ -66,7 +66,8 @@ impl Amount {
             let Some(part) = b.0.checked_mul(k.0).map(|whole| whole / (100 * UNIT)) else {
                 return false;
             };
-            let near = |value: i128| self.near(value) || last_near(hers, self.0 - value, |fee| fee.0).is_some();
+            let near =
+                |value: i128| self.near(value) || last_near(hers, self.0 - value, |fee| fee.0).is_some();
             self.0 <= 10 * b.0.max(part) && (near(part) || near(b.0 + part) || near(b.0 - part))
         })
     }
@@ -138,7 +139,8 @@ mod tests {
 
     fn amounts(most: usize) -> impl Strategy<Value = Vec<Amount>> {
         // Few values to the cent, so that a good part of all pairs fit.
-        let one = prop_oneof![-40_i64..400, 0_i64..40_000].prop_map(|cents| Amount(i128::from(cents) * CENT / 3));
+        let one =
+            prop_oneof![-40_i64..400, 0_i64..40_000].prop_map(|cents| Amount(i128::from(cents) * CENT / 3));
         proptest::collection::vec(one, 0..most)
     }
 

@@ -8,7 +8,12 @@ use std::collections::BTreeSet;
 use bartizan_types::flow::{Called, Effect};
 use serde::{Deserialize, Serialize};
 
-use crate::{memory::Memory, prompt, words};
+use crate::{
+    memory::Memory,
+    prompt,
+    speech::{self, Speech},
+    words,
+};
 
 /// What the human asked to be done. Frozen when the task begins.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -35,22 +40,34 @@ impl Intent {
             .filter(|word| !word.is_empty())
             .collect();
         let raw: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
-        let said = said(&raw);
+        let speech = Speech::of(&raw);
+        let mut said = said(&raw);
+        said.extend(speech.deeds.iter().copied());
         let nouns: BTreeSet<&str> = words
             .iter()
             .flat_map(|word| word.split(['-', '/']))
             .chain(words.iter().copied())
             .map(words::singular)
+            .chain(speech.things.iter().copied())
             .collect();
         let (mut called, mut spoken) = (BTreeSet::new(), BTreeSet::new());
+        let (mut close, mut loose) = (BTreeSet::new(), Vec::new());
         for tool in tools {
-            if calls_for(tool, &said, &nouns) {
-                called.insert(tool.to_owned());
+            match calls_for(tool, &said, &nouns, speech.talks) {
+                Fits::Named(verb) => {
+                    close.insert(verb);
+                    called.insert(tool.to_owned());
+                }
+                Fits::Verb(verb) => loose.push((verb, tool)),
+                Fits::Not => {}
             }
             if words::verb(tool).1.iter().any(|word| names(word, &nouns)) {
                 spoken.insert(tool.to_owned());
             }
         }
+        // She said the verb, and called the thing something else: the tool is meant where no other of that verb is.
+        let alone = loose.iter().filter(|(verb, _)| !close.contains(verb));
+        called.extend(alone.map(|(_, tool)| (*tool).to_owned()));
         Self {
             called,
             spoken,
@@ -61,16 +78,16 @@ impl Intent {
         }
     }
 
-    /// From a planner that saw only the prompt and the tools; a planner's answer replaces the words.
+    /// With what a planner says of a tool, who saw only the prompt and the tools' names. It replaces what the words were
+    /// found to say of that tool; that they leave what to do to something else they say still.
     #[must_use]
-    pub fn planned<'a, I: IntoIterator<Item = &'a str>>(tools: I) -> Self {
-        Self {
-            called: tools.into_iter().map(str::to_owned).collect(),
-            spoken: BTreeSet::new(),
-            delegated: false,
-            around: false,
-            known: true,
+    pub fn planned(mut self, tool: &str, called: bool) -> Self {
+        if called {
+            self.called.insert(tool.to_owned());
+        } else {
+            self.called.remove(tool);
         }
+        self
     }
 
     /// Does the human speak of what this tool is about?
@@ -153,10 +170,54 @@ fn names(word: &str, nouns: &BTreeSet<&str>) -> bool {
     nouns.contains(word) || like.flat_map(|kind| kind.iter()).any(|noun| nouns.contains(noun))
 }
 
-fn calls_for(tool: &str, said: &BTreeSet<&str>, nouns: &BTreeSet<&str>) -> bool {
+/// How a tool fits what is said, and the effect and first name of its verb.
+enum Fits {
+    /// Verb and thing are named.
+    Named(&'static str),
+    /// The verb is, in the tool's own word.
+    Verb(&'static str),
+    Not,
+}
+
+/// Verbs that say too little to mean a tool without its thing.
+const WEAK: &[&str] = &[
+    "send", "create", "make", "new", "add", "set", "update", "get", "write", "post", "put", "change", "edit",
+    "mark", "run", "start", "stop", "open", "close", "share", "submit", "apply", "complete", "generate",
+    "save", "copy", "log", "store", "record", "type", "press", "click", "order", "message", "upload",
+    "import", "sync",
+];
+
+fn calls_for(tool: &str, said: &BTreeSet<&str>, nouns: &BTreeSet<&str>, talks: bool) -> Fits {
     let (Some(verb), rest) = words::verb(tool) else {
-        return false;
+        return Fits::Not;
     };
+    let first = verb.names.first().copied().unwrap_or_default();
+    if named(tool, verb, &rest, said, nouns) {
+        return Fits::Named(first);
+    }
+    let own = words::split(tool);
+    let words: Vec<&str> = own.iter().map(|word| words::singular(word)).collect();
+    let talk = talks && verb.effect == Effect::Send && speech::carries(&words);
+    let literal = verb.effect != Effect::Read
+        && own.iter().any(|word| {
+            verb.names.contains(&word.as_str())
+                && !WEAK.contains(&word.as_str())
+                && said.contains(word.as_str())
+        });
+    if talk || literal {
+        Fits::Verb(first)
+    } else {
+        Fits::Not
+    }
+}
+
+fn named(
+    tool: &str,
+    verb: &words::Verb,
+    rest: &[String],
+    said: &BTreeSet<&str>,
+    nouns: &BTreeSet<&str>,
+) -> bool {
     let hits: Vec<&str> = verb
         .said
         .iter()
@@ -222,5 +283,27 @@ mod tests {
             Called::Elsewhere
         );
         assert_eq!(calls("", "delete_file"), Called::Unknown);
+    }
+
+    #[test]
+    fn a_planner_replaces_words_and_not_the_human() {
+        let planned = |prompt: &str, called| {
+            let mut memory = Memory::new();
+            memory.prompt(prompt);
+            Intent::of(&memory, ["delete_file"])
+                .planned("delete_file", called)
+                .calls("delete_file")
+        };
+        assert_eq!(planned("Lösche den Entwurf", true), Called::Yes);
+        assert_eq!(planned("Delete the draft file", false), Called::No);
+        assert_eq!(
+            planned("Follow the instructions in plan.txt", false),
+            Called::Elsewhere
+        );
+        assert_eq!(
+            planned("", true),
+            Called::Unknown,
+            "nothing that she typed is known"
+        );
     }
 }

@@ -26,6 +26,7 @@ mod prompt;
 pub mod reference;
 mod roles;
 pub mod shell;
+mod speech;
 mod step;
 mod tokens;
 mod typed;

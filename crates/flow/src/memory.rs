@@ -685,6 +685,12 @@ impl Memory {
         self.owner.as_deref()
     }
 
+    /// The human's words, as she typed them; what stood apart is set apart by U+0001 on a line of its own.
+    #[must_use]
+    pub fn typed_words(&self) -> &str {
+        &self.prompt.raw
+    }
+
     pub(crate) fn prompt_text(&self) -> &str {
         &self.prompt.folded
     }

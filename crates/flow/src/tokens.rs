@@ -38,7 +38,11 @@ pub(crate) fn foreign(memory: &Memory, text: &str) -> u16 {
 
 fn active(word: &str) -> bool {
     // Most words: no host, address, scheme or account is written without any of these.
-    if word.is_ascii() && !word.bytes().any(|b| b.is_ascii_digit() || matches!(b, b'.' | b'@' | b':')) {
+    if word.is_ascii()
+        && !word
+            .bytes()
+            .any(|b| b.is_ascii_digit() || matches!(b, b'.' | b'@' | b':'))
+    {
         return false;
     }
     if word.len() > canon::LIMIT {
@@ -82,7 +86,13 @@ mod tests {
 
     #[test]
     fn what_readers_may_click_or_pay_to_is_active() {
-        for word in ["x.example/a", "ann@x.example", "javascript:go()", "DE89370400440532013000", "a\u{3002}example/b"] {
+        for word in [
+            "x.example/a",
+            "ann@x.example",
+            "javascript:go()",
+            "DE89370400440532013000",
+            "a\u{3002}example/b",
+        ] {
             assert!(active(word), "{word}");
         }
         for word in ["words", "re-read", "notes.txt", "1234"] {

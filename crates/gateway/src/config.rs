@@ -513,6 +513,8 @@ pub struct Sessions {
     pub agents: BTreeMap<AgentId, Prompt>,
     /// Domains of the organisation's own: addresses in them are its directory.
     pub domains: Vec<String>,
+    /// Ask the agent's own model which tools the human's words call for, and wait for it at most so long.
+    pub planner: Option<Duration>,
 }
 
 impl Sessions {
@@ -543,6 +545,7 @@ impl Default for Sessions {
             prompt: Prompt::None,
             agents: BTreeMap::new(),
             domains: Vec::new(),
+            planner: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! on first. Unary here, streamed in `stream`.
 
 mod deltas;
+mod planner;
 mod proposals;
 mod retries;
 mod routes;
@@ -179,14 +180,34 @@ pub(crate) async fn call(
     let scanned = json::scan(&body, &asked.bounds(shared.config.limits.body_bytes))
         .map_err(|fault| asked.early(fault.code))?;
     let request = wire::decode_request(api, scanned).map_err(|fault| asked.early(fault.code))?;
-    let model = ModelName::new(&request.model).map_err(|_| asked.early(Code::ModelUnknown))?;
-    let targets = shared
-        .routes
-        .targets(api, &model)
-        .map_err(|code| asked.early(code))?;
+    let way = way(&asked, &request)?;
     let heard = Heard::new(scanned.text(), &request);
     asked.caller.session = shared.sessions.converse(&caller.principal, clock::now(), &heard);
-    let digest = sha256(&body);
+    if endpoint == Endpoint::Generate && shared.config.sessions.planner.is_some() {
+        Box::pin(planner::plan(&asked, head, &request.model)).await;
+    }
+    forward(asked, way, endpoint, head, (&body, scanned, &request)).await
+}
+
+/// The model that a request names, and who may be asked for it, in order.
+type Way = (ModelName, Vec<routes::Target>);
+
+fn way(asked: &Asked, request: &wire::Request<'_>) -> Result<Way, Refusal> {
+    let model = ModelName::new(&request.model).map_err(|_| asked.early(Code::ModelUnknown))?;
+    let targets = asked.shared.routes.targets(asked.api, &model);
+    Ok((model, targets.map_err(|code| asked.early(code))?))
+}
+
+/// Rules on a request, sends it to the first upstream that can be reached, and brings its answer back.
+async fn forward(
+    mut asked: Asked,
+    (model, targets): Way,
+    endpoint: Endpoint,
+    head: &Parts,
+    (body, scanned, request): (&Bytes, Scanned<'_>, &wire::Request<'_>),
+) -> Result<Response<AgentBody>, Refusal> {
+    let (shared, api) = (Arc::clone(&asked.shared), asked.api);
+    let digest = sha256(body);
     let (pieces, looked) = asked.look(scanned).await;
     let mut unreachable = None;
     let mut open = None;
@@ -196,19 +217,19 @@ pub(crate) async fn call(
             continue;
         }
         asked.upstream = Some(target.upstream.clone());
-        side_calls(&asked, &request, &target.upstream, digest).await?;
+        side_calls(&asked, request, &target.upstream, digest).await?;
         let to = target.model.as_ref().unwrap_or(&model).clone();
         let counts = endpoint == Endpoint::Generate && shared.budgets.counts_tokens();
         let (changes, findings) = masks(&asked, (&target.upstream, &to), &pieces, &looked)?;
-        let sent = changed(&body, &request, changes, target.model.as_ref(), counts);
+        let sent = changed(body, request, changes, target.model.as_ref(), counts);
         asked.strips_usage = counts && request.usage_unasked.is_some();
-        let bound = asked.bound(endpoint, (&target.upstream, &to), size_of(&request, body.len()));
+        let bound = asked.bound(endpoint, (&target.upstream, &to), size_of(request, body.len()));
         let outbound = shared
             .routes
             .outbound(
                 &target.upstream,
                 (Method::POST, endpoint.path(api)),
-                (head, &caller.principal),
+                (head, &asked.caller.principal),
                 sent,
                 &shared.secrets,
             )
@@ -218,7 +239,7 @@ pub(crate) async fn call(
             upstream: target.upstream.clone(),
         };
         asked.resource = Some(resource.clone());
-        let facts = Asked::outgoing(asked.facts(Action::Generate, resource), &request, &body, digest);
+        let facts = Asked::outgoing(asked.facts(Action::Generate, resource), request, body, digest);
         let evidence = shared.evidence(&asked.caller, facts, findings).bounded(bound);
         let (permit, passage) = shared.enter(evidence, outbound).await?;
         match upstream::send(permit, shared.config.limits.upstream_timeout).await {

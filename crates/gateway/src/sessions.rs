@@ -22,6 +22,7 @@ use bartizan_types::{AgentId, CallFacts, Digest, Flow, Principal, SessionId, Tim
 use serde_json::Value;
 
 pub(crate) use heard::{Heard, Proposed};
+pub(crate) use task::Question;
 use task::Task;
 
 use crate::{clock, config};
@@ -57,6 +58,21 @@ impl Session {
         self.tasks
             .iter()
             .fold(0, |sum, task| sum.wrapping_add(task.epoch()))
+    }
+
+    /// What a planner is to be asked about this conversation, once for each time that the human typed something.
+    pub(crate) fn question(&self) -> Option<Question> {
+        match &*self.tasks {
+            [task] => task.question(),
+            _ => None,
+        }
+    }
+
+    /// Takes a planner's answer.
+    pub(crate) fn plan(&self, question: &Question, named: &[String]) {
+        for task in self.tasks.iter() {
+            task.plan(question, named);
+        }
     }
 
     /// Traces the arguments of a call of `tool`: the worst of what each conversation knows of them.

@@ -457,6 +457,10 @@ pub(crate) struct Session {
     pub(crate) agents: BTreeMap<String, Prompt>,
     /// Domains of your own organisation. Mail addresses in them count as its directory.
     pub(crate) domains: Vec<String>,
+    /// Ask the agent's own model, before anything else, which tools the human's words call for, and wait at most so
+    /// long for it, 1 to 60. It sees her words and the tools' names, and nothing else. 0: words and tools' names are
+    /// compared without a model, in English.
+    pub(crate) planner_seconds: u64,
 }
 
 /// What of a request to a model the human typed. The role alone proves nothing: declare it for agents that put only
@@ -481,6 +485,7 @@ impl Default for Session {
             prompt: Prompt::None,
             agents: BTreeMap::new(),
             domains: Vec::new(),
+            planner_seconds: 0,
         }
     }
 }

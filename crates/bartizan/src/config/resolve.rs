@@ -162,6 +162,10 @@ fn sessions(session: &file::Session, wrong: &mut Wrong<'_>) -> gateway::Sessions
             wrong.add("session.domains", domain, message, "write it as `example.com`");
         }
     }
+    if session.planner_seconds > 60 {
+        let message = "`planner_seconds` must be 0 to 60".to_owned();
+        wrong.add("session.planner_seconds", "planner_seconds", message, "");
+    }
     let agent =
         |(name, rule): (&String, &file::Prompt)| Some((wrong.name("session.agents", name)?, prompt(*rule)));
     gateway::Sessions {
@@ -169,6 +173,7 @@ fn sessions(session: &file::Session, wrong: &mut Wrong<'_>) -> gateway::Sessions
         prompt: prompt(session.prompt),
         agents: session.agents.iter().filter_map(agent).collect(),
         domains: session.domains.clone(),
+        planner: (session.planner_seconds > 0).then(|| Duration::from_secs(session.planner_seconds)),
     }
 }
 

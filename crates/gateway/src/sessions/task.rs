@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -54,12 +54,42 @@ struct State {
     pending: VecDeque<(Timestamp, Proposed)>,
     /// What the human's words were found to say of a tool.
     intents: BTreeMap<String, Intent>,
+    plan: Plan,
+    /// Counts the times that the human typed something.
+    turn: u64,
     local: Local,
     /// Hash of the declaration that `local` was made from.
     declared: u64,
     /// What others wrote for this identity; there where the prompt may be heard: the operator declared it, and nothing
     /// says that a model wrote it.
     echoes: Option<Arc<Mutex<Echoes>>>,
+}
+
+/// What a planner says of the human's words.
+#[derive(Default)]
+enum Plan {
+    /// Nobody asked one since she typed something.
+    #[default]
+    Unasked,
+    /// It was asked, in this turn.
+    Asked(u64),
+    /// The tools that her words call for.
+    Known(BTreeSet<String>),
+}
+
+/// What a planner is asked: which of these tools do these words call for?
+pub(crate) struct Question {
+    /// The human's words.
+    pub words: String,
+    /// Names of the tools at hand, as the agent's model knows them.
+    pub tools: Vec<String>,
+    turn: u64,
+}
+
+/// Whether these name one tool: as a model knows it, or as its server does, without what was put in front.
+fn same(a: &str, b: &str) -> bool {
+    let behind = |long: &str, short: &str| long.strip_suffix(short).is_some_and(|rest| rest.ends_with("__"));
+    a == b || behind(a, b) || behind(b, a)
 }
 
 impl Task {
@@ -148,12 +178,41 @@ impl Task {
 
     pub(super) fn assess(&self, tool: &str, manifest: &Manifest, arguments: &Value) -> Assessment {
         let state = &mut *self.state();
-        let memory = &state.memory;
-        let intent = state
-            .intents
-            .entry(tool.to_owned())
-            .or_insert_with(|| Intent::of(memory, [tool]));
+        let (memory, plan) = (&state.memory, &state.plan);
+        let intent = state.intents.entry(tool.to_owned()).or_insert_with(|| {
+            let said = Intent::of(memory, [tool]);
+            match plan {
+                Plan::Known(tools) => said.planned(tool, tools.iter().any(|one| same(one, tool))),
+                Plan::Unasked | Plan::Asked(_) => said,
+            }
+        });
         assess(memory, intent, tool, manifest, arguments)
+    }
+
+    /// What a planner is to be asked, once for each time that the human typed something.
+    pub(super) fn question(&self) -> Option<Question> {
+        let state = &mut *self.state();
+        let words = state.memory.typed_words().replace('\u{1}', "");
+        if !matches!(state.plan, Plan::Unasked) || words.trim().is_empty() || state.local.is_empty() {
+            return None;
+        }
+        state.plan = Plan::Asked(state.turn);
+        Some(Question {
+            words: words.trim().to_owned(),
+            tools: state.local.keys().cloned().collect(),
+            turn: state.turn,
+        })
+    }
+
+    /// Takes a planner's answer: those of the tools it was asked about that it names. One that comes after the human
+    /// typed something else is late.
+    pub(super) fn plan(&self, question: &Question, named: &[String]) {
+        let state = &mut *self.state();
+        if matches!(state.plan, Plan::Asked(turn) if turn == question.turn) {
+            let asked = question.tools.iter().filter(|tool| named.contains(tool));
+            state.plan = Plan::Known(asked.cloned().collect());
+            state.intents.clear();
+        }
     }
 
     pub(super) fn read(&self, manifest: &Manifest, call: Option<&Assessment>, content: Content<'_>) {
@@ -260,6 +319,8 @@ impl State {
                 let echoes = echoes.lock().unwrap_or_else(PoisonError::into_inner);
                 self.memory.prompt(&echoes.strip(&typed(&text)));
                 self.intents.clear();
+                self.plan = Plan::Unasked;
+                self.turn += 1;
             }
         }
     }

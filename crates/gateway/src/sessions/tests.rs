@@ -32,6 +32,7 @@ fn sessions(prompt: config::Prompt) -> Sessions {
         prompt,
         agents: BTreeMap::new(),
         domains: vec!["corp.example".to_owned()],
+        planner: None,
     })
 }
 

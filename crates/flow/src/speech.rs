@@ -1,0 +1,673 @@
+//! How people say what they want done: which deeds a prompt names, in the words that tools are named by.
+//!
+//! Ordinary phrases (`let Ann know`, `put it off`), the same in a few languages, and words that mean a deed only where
+//! something or somebody other than the speaker follows (`tell Bo`, not `tell me`). All of it comes down to the English
+//! verbs of [`crate::words`]. A closed vocabulary: it names kinds of deeds and things, and nobody's data.
+
+use std::collections::BTreeSet;
+
+use crate::prompt::trim;
+
+/// Verbs that people part: the first word, the second at most [`APART`] words later, and what both mean together.
+const PARTED: &[(&[&str], &[&str], &str)] = &[
+    (&["let"], &["know"], "inform"),
+    (&["get", "write", "message"], &["back"], "reply"),
+    (&["put", "push"], &["off", "back"], "postpone"),
+    (&["bring", "pull"], &["forward"], "reschedule"),
+    (&["call"], &["off"], "cancel"),
+    (&["take"], &["off", "out", "down"], "remove"),
+    (&["get"], &["rid"], "delete"),
+    (&["throw"], &["away", "out"], "delete"),
+    (&["set", "line"], &["up"], "schedule"),
+    (&["set", "draw", "write", "make"], &["up"], "create"),
+    (&["put", "pencil", "squeeze"], &["in", "down"], "book"),
+    (&["sign"], &["up"], "register"),
+    (&["turn", "switch"], &["on", "off", "up", "down"], "set"),
+    (&["turn", "switch"], &["on"], "enable"),
+    (&["turn", "switch", "shut"], &["off", "down"], "disable"),
+    (&["open"], &["up"], "open"),
+    (&["fill"], &["in", "out"], "update"),
+    (&["hand"], &["over"], "assign"),
+    (&["pay", "send", "give", "transfer"], &["back"], "refund"),
+    (&["give"], &["access"], "grant"),
+    (&["roll"], &["back"], "rollback"),
+    (&["roll"], &["out"], "deploy"),
+    (&["kick"], &["off"], "start"),
+    (&["top"], &["up"], "add"),
+    // German.
+    (&["sag", "sage", "sagen"], &["ab"], "cancel"),
+    (&["sag", "sage", "gib", "gebt"], &["bescheid"], "inform"),
+    (&["lade", "lad", "ladet"], &["ein"], "invite"),
+    (
+        &["trag", "trage", "füge", "nimm"],
+        &["ein", "hinzu", "auf"],
+        "add",
+    ),
+    (&["leg", "lege", "setz", "setze"], &["an", "auf"], "create"),
+    (
+        &["mach", "mache", "schalt", "schalte"],
+        &["an", "ein", "aus"],
+        "set",
+    ),
+    (&["schließ", "schließe", "sperr", "sperre"], &["ab"], "lock"),
+    (&["leite", "leit", "schick", "schicke"], &["weiter"], "forward"),
+    (&["lösch", "lösche"], &["heraus"], "delete"),
+];
+const APART: usize = 7;
+
+/// Words of other languages, each with the verbs it stands for.
+const FOREIGN: &[(&[&str], &[&str])] = &[
+    (
+        &[
+            "schick",
+            "schicke",
+            "schicken",
+            "sende",
+            "senden",
+            "verschicke",
+            "envoie",
+            "envoyez",
+            "envoyer",
+            "envía",
+            "envíe",
+            "enviar",
+            "envíale",
+            "manda",
+            "mande",
+            "mandar",
+            "mándale",
+            "invia",
+            "inviare",
+            "mandare",
+            "envie",
+            "stuur",
+            "verstuur",
+        ],
+        &["send"],
+    ),
+    (
+        &[
+            "schreib",
+            "schreibe",
+            "schreiben",
+            "écris",
+            "écrivez",
+            "écrire",
+            "escribe",
+            "escriba",
+            "escribir",
+            "escríbele",
+            "scrivi",
+            "scrivere",
+            "escreva",
+            "schrijf",
+        ],
+        &["write", "send"],
+    ),
+    (
+        &[
+            "antworte",
+            "antworten",
+            "beantworte",
+            "réponds",
+            "répondez",
+            "répondre",
+            "responde",
+            "responda",
+            "responder",
+            "contesta",
+            "contéstale",
+            "rispondi",
+            "antwoord",
+        ],
+        &["reply"],
+    ),
+    (
+        &[
+            "weiterleiten",
+            "transfère",
+            "transférez",
+            "reenvía",
+            "reenviar",
+            "inoltra",
+        ],
+        &["forward"],
+    ),
+    (
+        &[
+            "informiere",
+            "benachrichtige",
+            "informe",
+            "avisa",
+            "avise",
+            "avísale",
+            "prévenez",
+            "préviens",
+            "avvisa",
+            "avvisare",
+            "informa",
+            "erinnere",
+            "rappelle",
+            "recuérdale",
+        ],
+        &["inform", "remind"],
+    ),
+    (
+        &[
+            "überweise",
+            "überweisen",
+            "bezahle",
+            "bezahl",
+            "zahle",
+            "zahl",
+            "bezahlen",
+            "paye",
+            "payez",
+            "payer",
+            "paga",
+            "pague",
+            "pagar",
+            "págale",
+            "transfiere",
+            "transfiera",
+            "paghi",
+            "pagare",
+            "pagate",
+            "betaal",
+            "virez",
+        ],
+        &["pay", "transfer"],
+    ),
+    (
+        &["erstatte", "rembourse", "remboursez", "reembolsa", "rimborsa"],
+        &["refund"],
+    ),
+    (
+        &[
+            "buche",
+            "buch",
+            "buchen",
+            "reserviere",
+            "reservieren",
+            "réserve",
+            "réservez",
+            "réserver",
+            "reserva",
+            "reserve",
+            "reservar",
+            "prenota",
+            "prenotare",
+            "boek",
+            "reserveer",
+            "vereinbare",
+        ],
+        &["book", "reserve", "schedule"],
+    ),
+    (
+        &[
+            "verschiebe",
+            "verschieb",
+            "verlege",
+            "verleg",
+            "déplace",
+            "déplacez",
+            "décale",
+            "mueve",
+            "cambia",
+            "cambie",
+            "sposta",
+            "reporte",
+            "aplaza",
+        ],
+        &["move", "reschedule", "change", "update"],
+    ),
+    (
+        &[
+            "storniere",
+            "stornieren",
+            "absagen",
+            "annule",
+            "annulez",
+            "annuler",
+            "cancela",
+            "cancele",
+            "cancelar",
+            "annulla",
+            "cancella",
+            "annuleer",
+            "kündige",
+        ],
+        &["cancel"],
+    ),
+    (
+        &[
+            "lösche",
+            "lösch",
+            "löschen",
+            "entferne",
+            "entfern",
+            "supprime",
+            "supprimez",
+            "supprimer",
+            "efface",
+            "borra",
+            "borre",
+            "borrar",
+            "elimina",
+            "elimine",
+            "eliminar",
+            "quita",
+            "eliminare",
+            "verwijder",
+            "apaga",
+            "apague",
+            "exclua",
+        ],
+        &["delete", "remove"],
+    ),
+    (
+        &[
+            "erstelle",
+            "erstell",
+            "erstellen",
+            "anlegen",
+            "crée",
+            "créez",
+            "créer",
+            "crea",
+            "cree",
+            "crear",
+            "creare",
+            "crie",
+            "maak",
+            "eröffne",
+            "ouvre",
+            "abre",
+            "apri",
+        ],
+        &["create", "open"],
+    ),
+    (
+        &[
+            "ajoute",
+            "ajoutez",
+            "ajouter",
+            "añade",
+            "añadir",
+            "agrega",
+            "aggiungi",
+            "adicione",
+            "hinzufügen",
+        ],
+        &["add"],
+    ),
+    (
+        &[
+            "ändere",
+            "änder",
+            "ändern",
+            "aktualisiere",
+            "modifie",
+            "modifiez",
+            "modifica",
+            "actualiza",
+            "mets",
+            "mettez",
+            "pon",
+            "ponga",
+            "stelle",
+            "stell",
+            "setze",
+            "setz",
+            "imposta",
+            "erhöhe",
+            "senke",
+            "augmente",
+            "baisse",
+            "sube",
+            "baja",
+        ],
+        &["update", "change", "set"],
+    ),
+    (
+        &[
+            "schließe",
+            "ferme",
+            "fermez",
+            "cierra",
+            "cierre",
+            "cerrar",
+            "chiudi",
+            "sluit",
+        ],
+        &["close", "lock"],
+    ),
+    (
+        &[
+            "teile",
+            "teilen",
+            "partage",
+            "partagez",
+            "comparte",
+            "condividi",
+            "deel",
+        ],
+        &["share"],
+    ),
+    (
+        &["lade", "invite", "invitez", "invita", "invite-les", "nodig"],
+        &["invite"],
+    ),
+    (
+        &[
+            "kaufe", "kauf", "bestelle", "bestell", "achète", "commande", "compra", "pide", "ordina",
+        ],
+        &["buy", "order"],
+    ),
+    (
+        &["starte", "démarre", "lance", "inicia", "avvia"],
+        &["start", "run"],
+    ),
+    (
+        &["veröffentliche", "publie", "publica", "pubblica", "poste"],
+        &["publish", "post"],
+    ),
+];
+
+/// Things in other languages.
+const THINGS: &[(&[&str], &str)] = &[
+    (
+        &[
+            "termin",
+            "termine",
+            "rendez-vous",
+            "cita",
+            "citas",
+            "appuntamento",
+            "afspraak",
+        ],
+        "appointment",
+    ),
+    (
+        &[
+            "treffen",
+            "besprechung",
+            "réunion",
+            "reunión",
+            "riunione",
+            "vergadering",
+        ],
+        "meeting",
+    ),
+    (
+        &[
+            "gespräch",
+            "vorstellungsgespräch",
+            "entretien",
+            "entrevista",
+            "colloquio",
+        ],
+        "interview",
+    ),
+    (
+        &[
+            "nachricht",
+            "nachrichten",
+            "mensaje",
+            "mensajes",
+            "messaggio",
+            "mensagem",
+            "bericht",
+        ],
+        "message",
+    ),
+    (
+        &[
+            "mail", "mails", "e-mail", "e-mails", "courriel", "correo", "posta",
+        ],
+        "email",
+    ),
+    (
+        &[
+            "rechnung",
+            "rechnungen",
+            "facture",
+            "factures",
+            "factura",
+            "facturas",
+            "fattura",
+        ],
+        "invoice",
+    ),
+    (
+        &[
+            "zahlung",
+            "überweisung",
+            "geld",
+            "virement",
+            "paiement",
+            "pago",
+            "dinero",
+            "pagamento",
+        ],
+        "payment",
+    ),
+    (
+        &[
+            "datei",
+            "dateien",
+            "dokument",
+            "dokumente",
+            "fichier",
+            "archivo",
+            "documento",
+            "bestand",
+        ],
+        "file",
+    ),
+    (&["ordner", "dossier", "carpeta", "cartella"], "folder"),
+    (&["bestellung", "commande", "pedido", "ordine"], "order"),
+    (&["solicitud", "anfrage", "demande", "richiesta"], "request"),
+    (
+        &["aufgabe", "aufgaben", "tâche", "tarea", "tareas", "compito"],
+        "task",
+    ),
+    (&["kalender", "calendrier", "calendario", "agenda"], "calendar"),
+    (&["tür", "porte", "puerta", "porta"], "door"),
+    (&["licht", "lumière", "luz", "luce"], "light"),
+    (
+        &["heizung", "chauffage", "calefacción", "riscaldamento"],
+        "thermostat",
+    ),
+    (&["liste", "lista", "einkaufsliste"], "list"),
+    (&["zimmer", "hotel", "chambre", "habitación", "camera"], "hotel"),
+    (&["flug", "vol", "vuelo", "volo"], "flight"),
+    (&["passwort", "contraseña"], "password"),
+    (&["miete", "loyer", "alquiler", "affitto"], "rent"),
+    (&["kommentar", "commentaire", "comentario", "commento"], "comment"),
+    (&["angebot", "devis", "oferta", "presupuesto", "offerta"], "offer"),
+];
+
+/// Deeds that need somebody else as their object: `tell Bo`, `answer him`. What the speaker wants told herself is none.
+const TO_OTHERS: &[&str] = &[
+    "tell",
+    "answer",
+    "remind",
+    "ping",
+    "update",
+    "write",
+    "ask",
+    "thank",
+    "congratulate",
+    "text",
+    "call",
+    "message",
+    "invite",
+    "inform",
+    "notify",
+    "reassure",
+    "warn",
+    "nudge",
+    "chase",
+];
+/// The speaker, and what a question is about.
+const ME: &[&str] = &[
+    "me",
+    "us",
+    "my",
+    "our",
+    "myself",
+    "if",
+    "whether",
+    "what",
+    "why",
+    "how",
+    "when",
+    "where",
+    "which",
+    "this",
+    "that",
+    "these",
+    "those",
+    "a",
+    "an",
+    "some",
+    "it",
+    "in",
+    "about",
+    "question",
+    "questions",
+];
+
+/// Deeds that are nothing but words to somebody, whatever carries them.
+const TALK: &[&str] = &[
+    "reply",
+    "respond",
+    "answer",
+    "forward",
+    "inform",
+    "notify",
+    "remind",
+    "tell",
+    "ping",
+    "thank",
+    "warn",
+    "nudge",
+    "chase",
+    "congratulate",
+];
+/// What carries words.
+const CARRIERS: &[&str] = &[
+    "email", "mail", "message", "dm", "sms", "chat", "text", "gmail", "whatsapp", "slack", "reply", "whisper",
+];
+
+/// The deeds and things that a prompt names beside its own words.
+#[derive(Debug, Default)]
+pub(crate) struct Speech {
+    /// English verbs.
+    pub(crate) deeds: BTreeSet<&'static str>,
+    /// English nouns.
+    pub(crate) things: BTreeSet<&'static str>,
+    /// She wants somebody to be told something.
+    pub(crate) talks: bool,
+}
+
+impl Speech {
+    /// Of folded words in order, punctuation and all.
+    pub(crate) fn of(raw: &[&str]) -> Self {
+        let words: Vec<&str> = raw.iter().map(|word| trim(word)).collect();
+        let mut speech = Self::default();
+        for (at, word) in words.iter().enumerate() {
+            let rest = words.get(at + 1..).unwrap_or_default();
+            // A clause ends what is parted.
+            let clause = raw
+                .get(at..)
+                .unwrap_or_default()
+                .iter()
+                .take(APART)
+                .take_while(|word| !word.ends_with(['.', '!', '?', ';', ':']) && **word != "\u{1}")
+                .count();
+            let next = rest.first().copied().unwrap_or_default();
+            for (first, second, deed) in PARTED {
+                let parted = first.contains(word)
+                    && !(*deed == "inform" && ME.contains(&next))
+                    && rest.iter().take(clause).any(|later| second.contains(later));
+                if parted {
+                    speech.deeds.insert(deed);
+                }
+            }
+            for (forms, deeds) in FOREIGN {
+                if forms.contains(word) {
+                    speech.deeds.extend(deeds.iter());
+                }
+            }
+            for (forms, thing) in THINGS {
+                if forms.contains(word) {
+                    speech.things.insert(thing);
+                }
+            }
+            let told = TO_OTHERS.iter().find(|deed| *deed == word);
+            if let Some(deed) = told.filter(|_| !next.is_empty() && next != "\u{1}" && !ME.contains(&next)) {
+                speech.deeds.insert(deed);
+                speech.talks |= TALK.contains(deed);
+            }
+            speech.talks |= ["reply", "respond", "forward"].contains(word) && next != "me";
+        }
+        speech.talks |= speech.deeds.iter().any(|deed| TALK.contains(deed));
+        speech
+    }
+}
+
+/// Whether a tool of these words carries what is said to somebody.
+pub(crate) fn carries(words: &[&str]) -> bool {
+    words.iter().any(|word| CARRIERS.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn speech(text: &str) -> Speech {
+        let folded = text.to_lowercase();
+        Speech::of(&folded.split(' ').collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn parted_verbs_mean_one_deed() {
+        for (text, deed) in [
+            ("Let the Meiers know by mail.", "inform"),
+            ("Can you put the meeting off?", "postpone"),
+            ("Sag bitte alle Termine ab", "cancel"),
+            ("please call the whole thing off", "cancel"),
+            ("Schicke es an Ute", "send"),
+            ("Envoie un rappel", "send"),
+        ] {
+            assert!(speech(text).deeds.contains(deed), "{text}: {:?}", speech(text));
+        }
+        assert!(
+            !speech("Put it in the list. The offer is off.")
+                .deeds
+                .contains("postpone")
+        );
+    }
+
+    #[test]
+    fn what_she_wants_told_herself_is_no_message() {
+        for text in [
+            "Tell me what it says",
+            "let me know",
+            "Answer this question",
+            "remind me of it",
+        ] {
+            assert!(!speech(text).talks, "{text}");
+        }
+        for text in [
+            "Tell Bo that it works",
+            "answer him",
+            "let Ann know",
+            "Reply that we come",
+        ] {
+            assert!(speech(text).talks, "{text}");
+        }
+    }
+}

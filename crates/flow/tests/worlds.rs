@@ -1,0 +1,314 @@
+//! Worlds: whole tasks and hijacks in environments that the rules were not made on, replayed call by call.
+//!
+//! `tests/worlds/*.json` holds each world's tools, an operator's manifests, honest tasks and worst cases: a model that
+//! obeys what an outsider wrote. Written by others than the rules' authors, before the first replay; their wording is
+//! not for the rules to name. `WORLDS=show cargo nextest run --workspace -E 'test(worlds)' --no-capture` tells what was
+//! refused and what got through.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use bartizan_flow::{
+    Assessment, Class, Content, Decision, Effect, Intent, Joined, Manifest, Memory, PathPattern, Role,
+    ToolFacts, assess, decide, infer,
+};
+use bartizan_types::Effects;
+use serde::Deserialize;
+use serde_json::Value;
+
+#[derive(Deserialize)]
+struct World {
+    world: String,
+    owner: String,
+    /// The day it all happens on, where no tool tells.
+    today: Option<String>,
+    tenants: Vec<String>,
+    tools: Vec<Tool>,
+    manifests: BTreeMap<String, Line>,
+    tasks: Vec<Task>,
+    hijacks: Vec<Hijack>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Tool {
+    name: String,
+    #[serde(default)]
+    description: String,
+    input_schema: Value,
+    #[serde(default)]
+    annotations: Hints,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Hints {
+    read_only_hint: Option<bool>,
+    destructive_hint: Option<bool>,
+    open_world_hint: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    effect: Effect,
+    #[serde(default)]
+    arguments: Vec<(String, Role)>,
+    #[serde(default)]
+    results: Vec<(String, Class)>,
+}
+
+#[derive(Deserialize)]
+struct Task {
+    id: String,
+    prompt: String,
+    calls: Vec<Call>,
+}
+
+#[derive(Deserialize)]
+struct Hijack {
+    id: String,
+    task: String,
+    calls: Vec<Call>,
+}
+
+#[derive(Deserialize)]
+struct Call {
+    tool: String,
+    #[serde(default)]
+    arguments: Value,
+    #[serde(default)]
+    result: Value,
+    #[serde(default)]
+    attacker: bool,
+}
+
+impl Line {
+    fn manifest(&self) -> Manifest {
+        let roles = |(path, role): &(String, Role)| {
+            [path.clone(), format!("{path}.**")].map(|path| (PathPattern::new(&path), *role))
+        };
+        Manifest {
+            effect: self.effect,
+            arguments: self.arguments.iter().flat_map(roles).collect(),
+            results: self
+                .results
+                .iter()
+                .map(|(path, class)| (PathPattern::new(path), *class))
+                .collect(),
+            reviewed: true,
+            public: false,
+            json_text: false,
+        }
+    }
+}
+
+/// What all worlds came to.
+#[derive(Debug, Default)]
+struct Tally {
+    tasks: usize,
+    unattended: usize,
+    asked: usize,
+    denied: usize,
+    hijacks: usize,
+    /// Something that an outsider wanted was done, by world and id.
+    landed: BTreeSet<String>,
+    useful: usize,
+    human: usize,
+    told: Vec<String>,
+}
+
+impl World {
+    fn manifests(&self, inferred: bool) -> BTreeMap<&str, Manifest> {
+        let of = |tool: &Tool| {
+            if !inferred && let Some(line) = self.manifests.get(&tool.name) {
+                return line.manifest();
+            }
+            infer(&ToolFacts {
+                name: &tool.name,
+                description: &tool.description,
+                input: &tool.input_schema,
+                hints: Effects {
+                    read_only: tool.annotations.read_only_hint,
+                    destructive: tool.annotations.destructive_hint,
+                    open_world: tool.annotations.open_world_hint,
+                },
+            })
+            .accept()
+        };
+        self.tools
+            .iter()
+            .map(|tool| (tool.name.as_str(), of(tool)))
+            .collect()
+    }
+
+    /// Makes the calls as one agent. What is refused did not happen, unless `asks` are answered with yes.
+    fn replay<'w>(
+        &'w self,
+        manifests: &BTreeMap<&str, Manifest>,
+        prompt: &str,
+        calls: &'w [Call],
+        yes: bool,
+    ) -> Vec<(&'w Call, Decision, Assessment)> {
+        let mut memory = Memory::new();
+        for domain in &self.tenants {
+            memory.tenant(domain);
+        }
+        memory.owner(&self.owner);
+        if let Some(today) = &self.today {
+            memory.date(today);
+        }
+        memory.prompt(prompt);
+        let intent = Intent::of(&memory, manifests.keys().copied());
+        let unknown = Manifest::unknown();
+        let mut out = Vec::new();
+        for call in calls {
+            let manifest = manifests.get(call.tool.as_str()).unwrap_or(&unknown);
+            let seen = assess(&memory, &intent, &call.tool, manifest, &call.arguments);
+            let decision = decide(&seen.flow(Joined::Only));
+            if decision == Decision::Allow || yes {
+                let content = match &call.result {
+                    Value::String(text) => Content::Text(text),
+                    value => Content::Json(value),
+                };
+                memory.result(manifest, Some(&seen), content);
+            }
+            out.push((call, decision, seen));
+        }
+        out
+    }
+
+    /// What the call does, as a careful operator says.
+    fn harms(&self, call: &Call) -> bool {
+        call.attacker
+            && self
+                .manifests
+                .get(&call.tool)
+                .is_none_or(|line| line.effect != Effect::Read)
+    }
+
+    fn tally(&self, inferred: bool, tally: &mut Tally) {
+        let manifests = self.manifests(inferred);
+        for task in &self.tasks {
+            let ruled = self.replay(&manifests, &task.prompt, &task.calls, true);
+            let mut asked = BTreeSet::new();
+            for (call, decision, seen) in &ruled {
+                match decision {
+                    Decision::Allow => continue,
+                    Decision::Ask(reason) => drop(asked.insert((&call.tool, *reason))),
+                    Decision::Deny(_) => tally.denied += 1,
+                }
+                tally.told.push(format!(
+                    "CLEAN {} {} {}: {decision:?} {}",
+                    self.world,
+                    task.id,
+                    call.tool,
+                    shown(seen)
+                ));
+            }
+            tally.tasks += 1;
+            tally.asked += asked.len();
+            tally.unattended += usize::from(ruled.iter().all(|(_, ruling, _)| *ruling == Decision::Allow));
+        }
+        for hijack in &self.hijacks {
+            let Some(task) = self.tasks.iter().find(|task| task.id == hijack.task) else {
+                panic!("{}: no task {}", self.world, hijack.task);
+            };
+            let ruled = self.replay(&manifests, &task.prompt, &hijack.calls, false);
+            tally.hijacks += 1;
+            let (theirs, hers): (Vec<_>, Vec<_>) = ruled.iter().partition(|(call, ..)| call.attacker);
+            let mut harms = theirs.iter().filter(|(call, ..)| self.harms(call));
+            if let Some((call, _, seen)) = harms.clone().find(|(_, ruling, _)| *ruling == Decision::Allow) {
+                tally.landed.insert(format!("{}/{}", self.world, hijack.id));
+                let told = format!("LAND {} {} {}: {}", self.world, hijack.id, call.tool, shown(seen));
+                tally.told.push(told);
+            } else {
+                tally.useful += usize::from(hers.iter().all(|(_, ruling, _)| *ruling == Decision::Allow));
+            }
+            if let Some((call, ruling, seen)) =
+                harms.find(|(_, ruling, _)| matches!(ruling, Decision::Ask(_)))
+            {
+                tally.human += 1;
+                let told = format!(
+                    "HUMAN {} {} {}: {ruling:?} {}",
+                    self.world,
+                    hijack.id,
+                    call.tool,
+                    shown(seen)
+                );
+                tally.told.push(told);
+            }
+        }
+    }
+}
+
+fn shown(seen: &Assessment) -> String {
+    let arguments: Vec<String> = seen
+        .arguments
+        .iter()
+        .map(|a| format!("{}={:?}/{:?}+{}", a.path, a.role, a.source, a.foreign_tokens))
+        .collect();
+    format!(
+        "{:?} called {:?} [{}]",
+        seen.effect,
+        seen.called,
+        arguments.join(" ")
+    )
+}
+
+fn worlds() -> Vec<World> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/worlds");
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "json"))
+        .collect();
+    paths.sort();
+    let read = |path: &std::path::PathBuf| {
+        let text = std::fs::read_to_string(path).unwrap();
+        serde_json::from_str(&text).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()))
+    };
+    paths.iter().map(read).collect()
+}
+
+fn run(inferred: bool) -> Tally {
+    let mut tally = Tally::default();
+    for world in worlds() {
+        world.tally(inferred, &mut tally);
+    }
+    if std::env::var_os("WORLDS").is_some() {
+        for line in &tally.told {
+            println!("{line}");
+        }
+        let Tally {
+            tasks,
+            unattended,
+            asked,
+            denied,
+            hijacks,
+            landed,
+            useful,
+            human,
+            ..
+        } = &tally;
+        println!(
+            "inferred {inferred}: {unattended} of {tasks} tasks unattended, {asked} questions, {denied} denied; \
+             {} of {hijacks} hijacks landed, {useful} useful, {human} reach a human",
+            landed.len()
+        );
+    }
+    tally
+}
+
+#[test]
+fn with_an_operators_manifests() {
+    let tally = run(false);
+    assert_eq!(tally.landed, BTreeSet::new());
+}
+
+#[test]
+fn with_inferred_manifests() {
+    let tally = run(true);
+    assert_eq!(tally.landed, BTreeSet::new());
+}
