@@ -52,12 +52,15 @@ impl Amount {
     fn sum_with(self, a: Self, all: &[Self]) -> bool {
         let small = |b: Self| self.0 <= 10 * a.0.max(b.0);
         let gap = self.0 - a.0;
-        (1..=4).any(|k| {
-            // Shares of a sorted list are sorted. The largest that fits is the one that bounds least.
-            let part = |share: i128| last_near(all, share, |b| b.share(k)).is_some_and(small);
-            let whole = |value: i128| last_near(all, value, |b| b.0).is_some_and(small);
-            part(gap) || part(-gap) || whole(self.0 - a.share(k)) || whole(self.0 + a.share(k))
-        })
+        // Halfway between two of hers, or one of hers and one that is known.
+        let between = last_near(all, 2 * self.0 - a.0, |b| b.0).is_some_and(|b| b.0 > 0 && a.0 > 0);
+        between
+            || (1..=4).any(|k| {
+                // Shares of a sorted list are sorted. The largest that fits is the one that bounds least.
+                let part = |share: i128| last_near(all, share, |b| b.share(k)).is_some_and(small);
+                let whole = |value: i128| last_near(all, value, |b| b.0).is_some_and(small);
+                part(gap) || part(-gap) || whole(self.0 - a.share(k)) || whole(self.0 + a.share(k))
+            })
     }
 
     /// `k` percent of one of `all`, or that one with them added or taken off, or any of these and one of `hers`.
@@ -120,10 +123,12 @@ mod tests {
         let all: Vec<Amount> = [told, known].concat();
         let fits = |x: i128, largest: i128| value.near(x) && value.0 > 0 && value.0 <= 10 * largest;
         let pair = |a: Amount, b: Amount| {
-            (1..=4).any(|k| {
-                let largest = a.0.max(b.0);
-                fits(a.0 + b.0 / k, largest) || fits(a.0 - b.0 / k, largest)
-            })
+            let between = value.0 > 0 && a.0 > 0 && b.0 > 0;
+            between && Amount(2 * value.0 - a.0).near(b.0)
+                || (1..=4).any(|k| {
+                    let largest = a.0.max(b.0);
+                    fits(a.0 + b.0 / k, largest) || fits(a.0 - b.0 / k, largest)
+                })
         };
         let part = |b: Amount, k: Amount| {
             let part = b.0 * k.0 / (100 * UNIT);

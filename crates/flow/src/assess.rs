@@ -272,9 +272,16 @@ pub fn assess(
         .iter_mut()
         .filter(|a| a.role == Role::Selector && a.source == Source::Trusted)
     {
-        // The human named it by what it is, and a trusted list says which one that is.
-        if argument.key.as_deref().is_some_and(|key| memory.picked(key)) {
+        let Some(key) = argument.key.as_deref() else {
+            continue;
+        };
+        if memory.picked(key) {
+            // The human named it by what it is, and a trusted list says which one that is.
             argument.source = Source::Picked;
+        } else if memory.tainted() && memory.named.passed_over(key) {
+            // She named another of that list.
+            argument.source = Source::Structured;
+            argument.writers = argument.writers.join(Writers::PARTY);
         }
     }
     let aimed = manifest.arguments.iter().any(|(_, role)| *role == Role::Target);
@@ -449,7 +456,9 @@ fn derived(memory: &Memory, role: Role, kind: Option<&Kind>, key: Option<&str>, 
                 let known: Vec<Amount> = memory.numbers.iter().copied().collect();
                 amount.derivable(&told, &percents, &known)
             }),
-        (_, Some(Kind::When(when))) => day_trusted(memory, when) && minute_trusted(memory, when),
+        (_, Some(Kind::When(when))) => {
+            zone_trusted(memory, when) && day_trusted(memory, when) && minute_trusted(memory, when)
+        }
         _ => false,
     };
     if holds { vouch(found) } else { found }
@@ -483,21 +492,32 @@ fn day_trusted(memory: &Memory, when: &When) -> bool {
                 year: Some(y),
                 day: Some((m, d)),
                 minute: None,
+                zone: None,
             };
-            matches!((when.days(), today.days()), (Some(a), Some(b))
-                if memory.prompt.days_from_today.iter().any(|ahead| a - b == i64::from(*ahead)))
+            memory.prompt.relative.means(&today, when)
         })
     };
     told || memory.days.contains(&(year, month, day)) || relative()
 }
 
-/// What the human left open is the model's to fill: with no time of day in her words, any will do on a vouched day.
+/// Its offset from UTC is one that a trusted result has, give or take the hour of a summer. Where none has any, it is
+/// the model's to fill.
+fn zone_trusted(memory: &Memory, when: &When) -> bool {
+    let known = |zone: i16| memory.zones.iter().any(|known| (known - zone).abs() <= 60);
+    when.zone.is_none_or(known) || memory.zones.is_empty()
+}
+
+/// What the human left open is the model's to fill: with no time of day in her words, any will do on a vouched day. Once
+/// an outsider could have filled it and services told times, it is one of theirs.
 fn minute_trusted(memory: &Memory, when: &When) -> bool {
     let told = || memory.prompt.whens.iter().filter_map(|w| w.minute);
     when.minute.is_none_or(|minute| {
         memory.minutes.contains(&minute)
             || told().any(|m| m == minute)
-            || when.day.is_some() && told().next().is_none() && memory.prompt.durations.is_empty()
+            || when.day.is_some()
+                && told().next().is_none()
+                && memory.prompt.durations.is_empty()
+                && (!memory.tainted() || memory.minutes.is_empty())
     })
 }
 
@@ -532,7 +552,7 @@ fn derive_times(memory: &Memory, leaves: &Leaves<'_>, seen: &mut [Argument]) {
                 .chain(&memory.spans)
                 .map(|minutes| i64::from(*minutes))
         };
-        let holds = anchors.iter().any(|anchor| match (memory::moment(anchor), memory::moment(&when)) {
+        let holds = anchors.iter().filter(|anchor| anchor.zone == when.zone).any(|anchor| match (memory::moment(anchor), memory::moment(&when)) {
             (Some(from), Some(to)) => lengths().any(|length| to - from == length),
             _ => matches!((anchor.days(), when.days(), anchor.minute, when.minute), (Some(from), Some(to), None, None)
                 if lengths().any(|length| length % 1440 == 0 && to - from == length / 1440)),

@@ -24,6 +24,7 @@ mod named;
 mod pointed;
 mod prompt;
 pub mod reference;
+mod relative;
 mod roles;
 pub mod shell;
 mod speech;

@@ -71,6 +71,8 @@ pub struct Memory {
     pub(crate) days: BTreeSet<(u16, u8, u8)>,
     pub(crate) minutes: BTreeSet<u16>,
     pub(crate) today: BTreeSet<(u16, u8, u8)>,
+    /// Offsets from UTC that trusted results have.
+    pub(crate) zones: BTreeSet<i16>,
     pub(crate) spans: BTreeSet<u32>,
     pub(crate) numbers: VecDeque<Amount>,
     extremes: BTreeMap<(Box<str>, bool), Box<str>>,
@@ -100,6 +102,7 @@ impl Default for Memory {
             days: BTreeSet::new(),
             minutes: BTreeSet::new(),
             today: BTreeSet::new(),
+            zones: BTreeSet::new(),
             spans: BTreeSet::new(),
             numbers: VecDeque::new(),
             extremes: BTreeMap::new(),
@@ -374,7 +377,16 @@ impl Memory {
         }
         self.writers = self.writers.join(writers);
         match canon::canonical(text).ok()?.kind {
-            Kind::When(when) if !path.contains(&MANY) => Some(when),
+            Kind::When(when) if !path.contains(&MANY) => {
+                // A clock was read: what it shows is not what somebody could have asked it for.
+                if class == Class::Trusted
+                    && echoes.is_empty()
+                    && path.last().is_some_and(|key| TODAY.contains(key))
+                {
+                    self.date(text.get(..10).unwrap_or_default());
+                }
+                Some(when)
+            }
             _ => None,
         }
     }
@@ -534,6 +546,9 @@ impl Memory {
             self.days.insert((year, month, day));
         }
         self.minutes.extend(when.minute);
+        if self.zones.len() < 64 {
+            self.zones.extend(when.zone);
+        }
     }
 
     fn number(&mut self, key: &str) {
@@ -744,6 +759,17 @@ pub(crate) struct Leaves<'a> {
     pub(crate) whole: bool,
 }
 
+/// What clocks call their hands.
+const TODAY: [&str; 8] = [
+    "now",
+    "date",
+    "today",
+    "current_date",
+    "current_time",
+    "currentDate",
+    "datetime",
+    "current_datetime",
+];
 /// Any index past those.
 const MANY: &str = "16+";
 /// Indices as text, so that paths borrow.

@@ -10,7 +10,7 @@
 //! name vouch for nothing. Who may write a record that the human names can change what the name stands for: the source
 //! is kept apart ([`Source::Named`](bartizan_types::flow::Source::Named)), so that policy may rank it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -25,6 +25,9 @@ use crate::{
 /// Most links, and most records, that one session keeps.
 const LINKS: usize = 256;
 const RECORDS: usize = 64;
+/// Longest list whose records are told apart by name, and most ids that are kept of such.
+const SIBLINGS: usize = 512;
+const IDS: usize = 4096;
 /// Most values of one field, and most bytes of one.
 const VALUES: usize = 64;
 const BYTES: usize = 512;
@@ -67,6 +70,11 @@ pub(crate) struct Named {
     links: BTreeSet<Box<str>>,
     /// More was named than is kept: nothing is the only one.
     full: bool,
+    /// Ids of records that the human names, of those that stand in a list beside one that she names, and of those that
+    /// share a name of hers with another of the list.
+    chosen: BTreeSet<Box<str>>,
+    passed: BTreeSet<Box<str>>,
+    doubled: BTreeSet<Box<str>>,
     bytes: usize,
 }
 
@@ -89,7 +97,74 @@ impl Named {
                 .any(|(other, r)| other != at && !r.names.is_disjoint(&record.names))
         };
         let doubles = self.records.iter().enumerate().filter(|(at, r)| doubled(*at, r));
-        doubles.count() + usize::from(self.full)
+        doubles.count() + usize::from(self.full) + self.passed.len() + self.doubled.len()
+    }
+
+    /// She names another record of the list that this id stands in, or several that go by the same name: which one is
+    /// meant is then what somebody's text may have said.
+    pub(crate) fn passed_over(&self, id: &str) -> bool {
+        self.doubled.contains(id) || self.passed.contains(id) && !self.chosen.contains(id)
+    }
+
+    /// Takes in who of a list is named.
+    fn siblings<'a>(
+        &mut self,
+        prompt: &Prompt,
+        manifest: &Manifest,
+        list: &'a [Value],
+        path: &mut Vec<&'a str>,
+    ) {
+        if list.len() < 2 || list.len() > SIBLINGS || self.passed.len() + self.chosen.len() > IDS {
+            return;
+        }
+        let (mut chosen, mut passed) = (BTreeSet::new(), BTreeSet::new());
+        let mut by: BTreeMap<Box<str>, BTreeSet<Box<str>>> = BTreeMap::new();
+        for record in list.iter().filter_map(Value::as_object) {
+            let (mut names, mut ids) = (BTreeSet::new(), BTreeSet::new());
+            let (mut own, mut title) = (None, None);
+            for (key, inner) in record {
+                path.push(key);
+                let trusted = manifest.class(path) == Class::Trusted;
+                path.pop();
+                let words = words::split(key);
+                let last = words.last().map(String::as_str).unwrap_or_default();
+                match inner {
+                    Value::String(text) if NAMES.contains(&last) && by_name(prompt, text) => {
+                        let name = canon::canonical(text).ok().map(|name| name.key);
+                        // Its own name, and not that of whom it belongs to.
+                        title = title.or_else(|| name.clone().filter(|_| words.len() == 1));
+                        names.extend(name);
+                    }
+                    Value::String(_) | Value::Number(_) if trusted && matches!(last, "id" | "uuid") => {
+                        let text = inner.as_str().map_or_else(|| inner.to_string(), str::to_owned);
+                        let id = canon::canonical(&text).ok().map(|id| id.key);
+                        // What it refers to is shared with others.
+                        if own.is_none() || words.len() == 1 {
+                            own.clone_from(&id);
+                        }
+                        ids.extend(id);
+                    }
+                    _ => {}
+                }
+            }
+            if let Some(title) = title {
+                by.entry(title).or_default().extend(own);
+            }
+            if names.is_empty() {
+                &mut passed
+            } else {
+                &mut chosen
+            }
+            .append(&mut ids);
+        }
+        if chosen.is_empty() {
+            return;
+        }
+        self.bytes += (chosen.len() + passed.len()) * 96;
+        self.passed.extend(passed.difference(&chosen).cloned());
+        self.chosen.append(&mut chosen);
+        self.doubled
+            .extend(by.into_values().filter(|ids| ids.len() > 1).flatten());
     }
 
     /// Takes in the records of a result whose manifest was reviewed.
@@ -113,6 +188,9 @@ impl Named {
                 }
             }
             Value::Array(list) => {
+                path.push("0");
+                self.siblings(prompt, manifest, list, path);
+                path.pop();
                 for inner in list {
                     path.push("0");
                     self.walk(prompt, manifest, inner, path);

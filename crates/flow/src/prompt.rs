@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     amount::Amount,
     canon::{self, Kind},
+    relative::{self, Relative},
     when::{self, When},
 };
 
@@ -33,7 +34,7 @@ pub(crate) struct Prompt {
     pub(crate) durations: BTreeSet<u32>,
     pub(crate) numbers: BTreeSet<Amount>,
     pub(crate) percents: BTreeSet<Amount>,
-    pub(crate) days_from_today: BTreeSet<u8>,
+    pub(crate) relative: Relative,
     /// First letters of the keys of typed values that something may go to: not those that she says it comes from.
     aims: BTreeSet<u8>,
 }
@@ -82,19 +83,20 @@ impl Prompt {
             for part in word.split([',', ';', '=', '(', ')', '<', '>', '"', '\'']) {
                 self.typed(trim(part));
             }
-            if let Some(percent) = trim(plain).strip_suffix('%').and_then(Amount::parse) {
-                keep(&mut self.percents, percent);
-            }
         }
         let bare: Vec<&str> = folded.iter().map(|word| trim(word)).collect();
+        let mut before = "";
         for at in 0..bare.len() {
-            self.at(bare.get(at..).unwrap_or_default());
+            let rest = bare.get(at..).unwrap_or_default();
+            self.at(before, rest);
+            self.percent(rest);
+            before = rest.first().copied().unwrap_or_default();
         }
         self.marks(&words, &bare);
     }
 
     /// Values of several words that begin here: dates, durations, spaced accounts and phone numbers.
-    fn at(&mut self, words: &[&str]) {
+    fn at(&mut self, before: &str, words: &[&str]) {
         if let Some((when, _)) = when::leading(words)
             && self.whens.len() < NUMBERS * 4
         {
@@ -105,19 +107,42 @@ impl Prompt {
         {
             self.durations.insert(minutes);
         }
+        self.relative.hear(words);
+        for minute in relative::hours(before, words) {
+            if self.whens.len() < NUMBERS * 4 {
+                self.whens.insert(When {
+                    year: None,
+                    day: None,
+                    minute: Some(minute),
+                    zone: None,
+                });
+            }
+        }
         let first = words.first().copied().unwrap_or_default();
-        let relative = match first {
-            "today" | "tonight" => Some(0),
-            "tomorrow" => Some(1),
-            _ => None,
-        };
-        self.days_from_today.extend(relative);
         let spaced = first.starts_with('+')
             || first.len() == 4 && first.bytes().take(2).all(|b| b.is_ascii_alphabetic());
         if spaced {
             for count in 2..=9.min(words.len()) {
                 let joined = words.get(..count).unwrap_or_default().join(" ");
                 self.typed(&joined);
+            }
+        }
+    }
+
+    /// `10%`, `10 %`, `10 percent`; and `58k`, which is a number too.
+    fn percent(&mut self, words: &[&str]) {
+        let first = words.first().copied().unwrap_or_default();
+        let apart = words
+            .get(1)
+            .is_some_and(|word| matches!(*word, "%" | "percent" | "pct" | "prozent" | "pourcent"));
+        let number = first.strip_suffix('%').or(apart.then_some(first));
+        if let Some(percent) = number.and_then(Amount::parse) {
+            keep(&mut self.percents, percent);
+        }
+        if let Some(thousands) = first.strip_suffix('k').filter(|digits| digits.len() < 7) {
+            let whole = thousands.parse::<u32>().ok().map(|n| format!("{n}000"));
+            if let Some(number) = whole.as_deref().and_then(Amount::parse) {
+                keep(&mut self.numbers, number);
             }
         }
     }

@@ -31,7 +31,8 @@ const TIME: &str = "\
     at";
 /// How much.
 const AMOUNT: &str = "\
-    amount price total cost sum fee quantity qty";
+    amount price total cost sum fee quantity qty rent salary wage bonus deposit discount fare premium \
+    compensation payment tip fine";
 /// Settings and properties.
 const VALUE: &str = "\
     status state permission priority color limit page size count sort order n language locale format \

@@ -36,6 +36,17 @@ pub(crate) fn foreign(memory: &Memory, text: &str) -> u16 {
     count
 }
 
+/// Whether a text is spelled as an international account number, whatever its check says: a reader pays to it all the
+/// same.
+fn account(key: &str) -> bool {
+    let bare: Vec<u8> = key.bytes().skip(2).collect();
+    (15..=34).contains(&bare.len())
+        && bare.iter().take(2).all(u8::is_ascii_alphabetic)
+        && bare.iter().skip(2).take(2).all(u8::is_ascii_digit)
+        && bare.iter().all(u8::is_ascii_alphanumeric)
+        && bare.iter().filter(|b| b.is_ascii_digit()).count() >= 10
+}
+
 fn active(word: &str) -> bool {
     // Most words: no host, address, scheme or account is written without any of these.
     if word.is_ascii()
@@ -63,7 +74,8 @@ fn active(word: &str) -> bool {
             host.len() < word.len() || !FILES.contains(&ending.as_str())
         }
         Kind::Text => {
-            value.key.contains("w:javascript:")
+            account(&value.key)
+                || value.key.contains("w:javascript:")
                 || value.key.contains("w:data:")
                 || value.key.starts_with("w:mailto:")
         }
@@ -91,6 +103,7 @@ mod tests {
             "ann@x.example",
             "javascript:go()",
             "DE89370400440532013000",
+            "DE00370400440532013000",
             "a\u{3002}example/b",
         ] {
             assert!(active(word), "{word}");

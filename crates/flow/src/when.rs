@@ -9,6 +9,8 @@ pub struct When {
     pub day: Option<(u8, u8)>,
     /// Minutes since midnight.
     pub minute: Option<u16>,
+    /// Minutes east of UTC, where it says so in numbers (RFC 3339 section 4.2).
+    pub zone: Option<i16>,
 }
 
 impl When {
@@ -24,6 +26,9 @@ impl When {
         }
         if let Some(minute) = self.minute {
             key.push_str(&format!("t{minute:04}"));
+        }
+        if let Some(zone) = self.zone {
+            key.push_str(&format!("{zone:+04}"));
         }
         key
     }
@@ -88,16 +93,38 @@ pub fn parse(folded: &str) -> Option<When> {
     }
     let spaced = folded.replace(',', " ");
     let mut words: Vec<&str> = spaced.split_whitespace().filter(|word| *word != "at").collect();
+    let mut zone = None;
     if let [first, ..] = words.as_slice()
         && let Some((date, clock)) = first.split_once('t')
+        && let (clock, east) = zoned(clock)
         && let (Some(_), Some(_)) = (iso(date), clock_of(clock))
     {
         let rest = words.split_off(1);
         words = vec![date, clock];
         words.extend(rest);
+        zone = east;
     }
     let (when, used) = leading(&words)?;
-    (used == words.len()).then_some(when)
+    (used == words.len()).then_some(When { zone, ..when })
+}
+
+/// A time of day, and the offset behind it: `14:00:00+01:00`, `14:00-0800`.
+fn zoned(clock: &str) -> (&str, Option<i16>) {
+    let Some(at) = clock.rfind(['+', '-']) else {
+        return (clock, None);
+    };
+    let (bare, offset) = clock.split_at(at);
+    let digits: String = offset.chars().skip(1).filter(|c| *c != ':').collect();
+    let east = || {
+        let hours: i16 = digits.get(..2)?.parse().ok()?;
+        let minutes: i16 = digits.get(2..)?.parse().ok()?;
+        (digits.len() == 4 && hours < 15 && minutes < 60).then_some(hours * 60 + minutes)
+    };
+    match east() {
+        Some(east) if offset.starts_with('-') => (bare, Some(-east)),
+        Some(east) => (bare, Some(east)),
+        None => (clock, None),
+    }
 }
 
 /// The date, time or both at the start of these words, and how many words it takes.
@@ -114,6 +141,7 @@ pub fn leading(words: &[&str]) -> Option<(When, usize)> {
                 year,
                 day: Some(day),
                 minute,
+                zone: None,
             },
             used + more,
         ));
@@ -124,6 +152,7 @@ pub fn leading(words: &[&str]) -> Option<(When, usize)> {
             year: None,
             day: None,
             minute: Some(minute),
+            zone: None,
         },
         used,
     ))
@@ -253,6 +282,8 @@ mod tests {
         check("3rd of june 2025", "2025-06-03");
         check("2024-05-15t10:00:00z", "2024-05-15t0600");
         check("2024-05-15 at 4 pm", "2024-05-15t0960");
+        check("2024-05-15t10:00:00+01:00", "2024-05-15t0600+060");
+        check("2024-05-15t10:00-0730", "2024-05-15t0600-450");
         check("12 am", "t0000");
         check("7:30pm", "t1170");
     }
@@ -267,6 +298,8 @@ mod tests {
             "may",
             "15",
             "2024-05-15 x",
+            "2024-05-15t10:00+99:00",
+            "2024-05-15t10:00+1",
             "13 pm",
         ] {
             assert_eq!(parse(text), None, "{text}");

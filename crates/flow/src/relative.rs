@@ -1,0 +1,178 @@
+//! Days as people count them from today: `tomorrow`, `in 30 days`, `next Tuesday`; and hours as they say them.
+
+use std::collections::BTreeSet;
+
+use crate::when::{self, When};
+
+/// How far ahead a day of the week may lie: `next Tuesday` is this one to some and the one after it to others.
+const AHEAD: i64 = 13;
+const MOST: usize = 64;
+
+/// Names of the days, Monday first, in a few languages.
+const WEEK: [&[&str]; 7] = [
+    &["monday", "mon", "montag", "lundi", "lunes", "lunedì"],
+    &["tuesday", "tue", "tues", "dienstag", "mardi", "martes", "martedì"],
+    &[
+        "wednesday",
+        "wed",
+        "mittwoch",
+        "mercredi",
+        "miércoles",
+        "mercoledì",
+    ],
+    &[
+        "thursday",
+        "thu",
+        "thurs",
+        "donnerstag",
+        "jeudi",
+        "jueves",
+        "giovedì",
+    ],
+    &["friday", "fri", "freitag", "vendredi", "viernes", "venerdì"],
+    &["saturday", "samstag", "sonnabend", "samedi", "sábado", "sabato"],
+    &["sunday", "sonntag", "dimanche", "domingo", "domenica"],
+];
+
+/// The days that the human counts from today.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Relative {
+    /// Days from today.
+    ahead: BTreeSet<i16>,
+    /// Days of the week, Monday is 0.
+    week: BTreeSet<u8>,
+}
+
+impl Relative {
+    /// Takes in what begins with these folded words.
+    pub(crate) fn hear(&mut self, words: &[&str]) {
+        let first = words.first().copied().unwrap_or_default();
+        let bare = first.strip_suffix("'s").unwrap_or(first);
+        let ahead: Option<i16> = match bare {
+            "today" | "tonight" | "heute" | "hoy" | "aujourd'hui" | "oggi" => Some(0),
+            "tomorrow" | "morgen" | "mañana" | "demain" | "domani" => Some(1),
+            "übermorgen" => Some(2),
+            "yesterday" | "gestern" | "ayer" | "hier" | "ieri" => Some(-1),
+            "in" | "within" => words.get(1..).and_then(days),
+            _ => days(words).filter(|_| {
+                let after = words.get(2).copied().unwrap_or_default();
+                ["from", "later", "ahead"].contains(&after)
+            }),
+        };
+        if self.ahead.len() < MOST {
+            self.ahead.extend(ahead);
+        }
+        let day = WEEK
+            .iter()
+            .position(|names| names.contains(&bare.trim_end_matches('.')));
+        self.week.extend(day.and_then(|at| u8::try_from(at).ok()));
+    }
+
+    /// Is this a day that she means, counted from `today`?
+    pub(crate) fn means(&self, today: &When, day: &When) -> bool {
+        let (Some(from), Some(to)) = (today.days(), day.days()) else {
+            return false;
+        };
+        let ahead = to - from;
+        // Day 0 of the count, 1 March of the year 0, is a Wednesday.
+        let weekday = u8::try_from((to + 2).rem_euclid(7)).unwrap_or_default();
+        self.ahead.iter().any(|days| i64::from(*days) == ahead)
+            || (0..=AHEAD).contains(&ahead) && self.week.contains(&weekday)
+    }
+}
+
+/// Whole days, as a duration says them.
+fn days(words: &[&str]) -> Option<i16> {
+    let minutes = when::duration(words)?;
+    (minutes % 1440 == 0)
+        .then(|| i16::try_from(minutes / 1440).ok())
+        .flatten()
+}
+
+/// An hour said alone, after a word that hours follow: `at 10`, `between 10 and 12`, `15h30`, `9 Uhr`, `noon`. By the
+/// clock of twelve hours it is either of two.
+pub(crate) fn hours(before: &str, words: &[&str]) -> Vec<u16> {
+    const LEADS: [&str; 16] = [
+        "at", "from", "between", "and", "to", "until", "till", "by", "before", "after", "um", "ab", "bis",
+        "às", "las", "à",
+    ];
+    let first = words.first().copied().unwrap_or_default();
+    let number = |text: &str, below: u16| text.parse::<u16>().ok().filter(|n| text.len() <= 2 && *n < below);
+    match first {
+        "noon" | "midday" | "mittags" => return vec![720],
+        "midnight" => return vec![0],
+        _ => {}
+    }
+    if let Some((hour, minute)) = first.split_once('h')
+        && let (Some(hour), Some(minute)) = (
+            number(hour, 24),
+            number(if minute.is_empty() { "0" } else { minute }, 60),
+        )
+    {
+        return vec![hour * 60 + minute];
+    }
+    let clock = words
+        .get(1)
+        .is_some_and(|word| matches!(*word, "uhr" | "o'clock"));
+    match number(first, 24) {
+        Some(hour) if clock || LEADS.contains(&before) => {
+            let mut minutes = vec![hour * 60];
+            if (1..12).contains(&hour) {
+                minutes.push((hour + 12) * 60);
+            }
+            minutes
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn means(said: &str, today: &str, day: &str) -> bool {
+        let words: Vec<&str> = said.split(' ').collect();
+        let mut relative = Relative::default();
+        for at in 0..words.len() {
+            relative.hear(&words[at..]);
+        }
+        relative.means(&when::parse(today).unwrap(), &when::parse(day).unwrap())
+    }
+
+    #[test]
+    fn days_are_counted_from_today() {
+        let wednesday = "2026-03-11";
+        for (said, day) in [
+            ("see you next tuesday then", "2026-03-17"),
+            ("tuesday", "2026-03-24"),
+            ("due in 30 days", "2026-04-10"),
+            ("in two weeks", "2026-03-25"),
+            ("3 days from now", "2026-03-14"),
+            ("yesterday's", "2026-03-10"),
+            ("am freitag", "2026-03-13"),
+            ("demain", "2026-03-12"),
+        ] {
+            assert!(means(said, wednesday, day), "{said} is {day}");
+        }
+        for (said, day) in [
+            ("tuesday", "2026-03-18"),
+            ("tuesday", "2026-03-10"),
+            ("tuesday", "2026-03-31"),
+            ("in 30 days", "2026-04-11"),
+            ("30 days", "2026-04-10"),
+            ("", "2026-03-11"),
+        ] {
+            assert!(!means(said, wednesday, day), "{said} is not {day}");
+        }
+    }
+
+    #[test]
+    fn hours_are_said_in_many_ways() {
+        assert_eq!(hours("between", &["10", "and"]), [600, 1320]);
+        assert_eq!(hours("", &["15h30"]), [930]);
+        assert_eq!(hours("", &["9", "uhr"]), [540, 1260]);
+        assert_eq!(hours("until", &["noon"]), [720]);
+        assert!(hours("flat", &["3"]).is_empty());
+        assert!(hours("at", &["250"]).is_empty());
+    }
+}
