@@ -497,7 +497,28 @@ fn day_trusted(memory: &Memory, when: &When) -> bool {
             memory.prompt.relative.means(&today, when)
         })
     };
-    told || memory.days.contains(&(year, month, day)) || relative()
+    // `Push it by two weeks`: so long after a day that a service told.
+    let pushed = || {
+        let lengths = || {
+            memory
+                .prompt
+                .durations
+                .iter()
+                .filter(|length| *length % 1440 == 0)
+        };
+        lengths().next().is_some()
+            && memory.days.iter().any(|&(y, m, d)| {
+                let known = When {
+                    year: Some(y),
+                    day: Some((m, d)),
+                    minute: None,
+                    zone: None,
+                };
+                matches!((known.days(), when.days()), (Some(from), Some(to))
+                    if lengths().any(|length| (to - from).abs() == i64::from(length / 1440)))
+            })
+    };
+    told || memory.days.contains(&(year, month, day)) || relative() || pushed()
 }
 
 /// Its offset from UTC is one that a trusted result has, give or take the hour of a summer. Where none has any, it is

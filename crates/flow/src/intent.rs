@@ -51,7 +51,7 @@ impl Intent {
             .chain(speech.things.iter().copied())
             .collect();
         let (mut called, mut spoken) = (BTreeSet::new(), BTreeSet::new());
-        let (mut close, mut loose) = (BTreeSet::new(), Vec::new());
+        let (mut close, mut loose, mut carriers) = (BTreeSet::new(), Vec::new(), Vec::new());
         for tool in tools {
             match calls_for(tool, &said, &nouns, speech.talks) {
                 Fits::Named(verb) => {
@@ -59,6 +59,7 @@ impl Intent {
                     called.insert(tool.to_owned());
                 }
                 Fits::Verb(verb) => loose.push((verb, tool)),
+                Fits::Carries => carriers.push(tool),
                 Fits::Not => {}
             }
             if words::verb(tool).1.iter().any(|word| names(word, &nouns)) {
@@ -68,6 +69,14 @@ impl Intent {
         // She said the verb, and called the thing something else: the tool is meant where no other of that verb is.
         let alone = loose.iter().filter(|(verb, _)| !close.contains(verb));
         called.extend(alone.map(|(_, tool)| (*tool).to_owned()));
+        // Somebody is to be told something, and she does not say by what.
+        let carried = called.iter().any(|tool| carries(tool));
+        called.extend(
+            carriers
+                .iter()
+                .filter(|_| !carried)
+                .map(|tool| (*tool).to_owned()),
+        );
         Self {
             called,
             spoken,
@@ -176,6 +185,8 @@ enum Fits {
     Named(&'static str),
     /// The verb is, in the tool's own word.
     Verb(&'static str),
+    /// It carries words to somebody, and words are to be carried.
+    Carries,
     Not,
 }
 
@@ -195,21 +206,29 @@ fn calls_for(tool: &str, said: &BTreeSet<&str>, nouns: &BTreeSet<&str>, talks: b
     if named(tool, verb, &rest, said, nouns) {
         return Fits::Named(first);
     }
+    if talks && verb.effect == Effect::Send && carries(tool) {
+        return Fits::Carries;
+    }
     let own = words::split(tool);
-    let words: Vec<&str> = own.iter().map(|word| words::singular(word)).collect();
-    let talk = talks && verb.effect == Effect::Send && speech::carries(&words);
-    let literal = verb.effect != Effect::Read
-        && own.iter().any(|word| {
-            verb.names.contains(&word.as_str())
-                && !WEAK.contains(&word.as_str())
-                && said.contains(word.as_str())
-        });
-    if talk || literal {
+    let literal = |word: &String| {
+        let word = word.as_str();
+        verb.names.contains(&word) && !WEAK.contains(&word) && said.contains(word)
+    };
+    if verb.effect != Effect::Read && own.iter().any(literal) {
         Fits::Verb(first)
     } else {
         Fits::Not
     }
 }
+
+fn carries(tool: &str) -> bool {
+    let own = words::split(tool);
+    let words: Vec<&str> = own.iter().map(|word| words::singular(word)).collect();
+    speech::carries(&words)
+}
+
+/// Words for whatever a service keeps.
+const GENERIC: &[&str] = &["object", "entity", "resource"];
 
 fn named(
     tool: &str,
@@ -244,7 +263,9 @@ fn named(
         return false;
     }
     paid || particular
-        || rest.iter().any(|word| names(word, nouns))
+        || rest
+            .iter()
+            .any(|word| names(word, nouns) || GENERIC.contains(word))
         || rest.is_empty()
         || hits.iter().any(|word| words::WHOLE.contains(word))
 }

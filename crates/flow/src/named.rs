@@ -142,6 +142,12 @@ impl Named {
                         if own.is_none() || words.len() == 1 {
                             own.clone_from(&id);
                         }
+                        // She may name it by its number.
+                        let typed = |id: &Box<str>| {
+                            prompt.typed_value(id).is_some() && !prompt.only_lists(id)
+                                || id.get(2..).is_some_and(|bare| prompt.is_id(bare))
+                        };
+                        names.extend(id.clone().filter(typed));
                         ids.extend(id);
                     }
                     _ => {}

@@ -139,6 +139,19 @@ impl Prompt {
         if let Some(percent) = number.and_then(Amount::parse) {
             keep(&mut self.percents, percent);
         }
+        // Small counts are written out.
+        const COUNTS: [&str; 13] = [
+            "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+            "twelve",
+        ];
+        let count = COUNTS
+            .iter()
+            .position(|word| *word == first)
+            .filter(|count| *count > 1);
+        let count = count.or((first == "dozen").then_some(12));
+        if let Some(number) = count.and_then(|count| Amount::parse(&count.to_string())) {
+            keep(&mut self.numbers, number);
+        }
         if let Some(thousands) = first.strip_suffix('k').filter(|digits| digits.len() < 7) {
             let whole = thousands.parse::<u32>().ok().map(|n| format!("{n}000"));
             if let Some(number) = whole.as_deref().and_then(Amount::parse) {
@@ -218,6 +231,18 @@ impl Prompt {
     fn marks(&mut self, words: &[&str], bare: &[&str]) {
         const MARKS: [&str; 9] = ["id", "ids", "number", "no", "nr", "issue", "pr", "pull", "ticket"];
         for (at, (word, plain)) in words.iter().zip(bare).enumerate() {
+            // `owner/name` names both.
+            if let Some((owner, name)) = plain.split_once('/')
+                && [owner, name].iter().all(|part| {
+                    part.len() > 2
+                        && part
+                            .bytes()
+                            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+                })
+                && self.ids.len() + 1 < NUMBERS * 4
+            {
+                self.ids.extend([owner.into(), name.into()]);
+            }
             let quoted = word.trim_end_matches(['.', ',', '?', '!']);
             let quoted = quoted.len() > 2
                 && quoted.starts_with(['\'', '"', '`'])

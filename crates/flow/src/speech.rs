@@ -29,9 +29,11 @@ const PARTED: &[(&[&str], &[&str], &str)] = &[
     (&["fill"], &["in", "out"], "update"),
     (&["hand"], &["over"], "assign"),
     (&["pay", "send", "give", "transfer"], &["back"], "refund"),
-    (&["give"], &["access"], "grant"),
+    (&["give", "grant", "gib", "gebt"], ACCESS, "grant"),
+    (&["give", "grant", "gib", "gebt"], ACCESS, "share"),
+    (&["give", "grant", "gib", "gebt"], ACCESS, "set"),
     (&["roll"], &["back"], "rollback"),
-    (&["roll"], &["out"], "deploy"),
+    (&["roll"], &["out", "back"], "deploy"),
     (&["kick"], &["off"], "start"),
     (&["top"], &["up"], "add"),
     // German.
@@ -54,6 +56,18 @@ const PARTED: &[(&[&str], &[&str], &str)] = &[
     (&["lösch", "lösche"], &["heraus"], "delete"),
 ];
 const APART: usize = 7;
+/// What is given to who may do more than before.
+const ACCESS: &[&str] = &[
+    "access",
+    "permission",
+    "permissions",
+    "rights",
+    "zugriff",
+    "zugang",
+    "schreibrechte",
+    "leserechte",
+    "rechte",
+];
 
 /// Words of other languages, each with the verbs it stands for.
 const FOREIGN: &[(&[&str], &[&str])] = &[
@@ -558,7 +572,8 @@ const TALK: &[&str] = &[
 ];
 /// What carries words.
 const CARRIERS: &[&str] = &[
-    "email", "mail", "message", "dm", "sms", "chat", "text", "gmail", "whatsapp", "slack", "reply", "whisper",
+    "email", "mail", "message", "dm", "sms", "chat", "text", "gmail", "whatsapp", "slack", "reply",
+    "mailbox", "inbox", "outbox",
 ];
 
 /// The deeds and things that a prompt names beside its own words.
@@ -599,8 +614,13 @@ impl Speech {
             for (forms, deeds) in FOREIGN {
                 if forms.contains(word) {
                     speech.deeds.extend(deeds.iter());
+                    speech.talks |= deeds
+                        .iter()
+                        .any(|deed| ["send", "write", "inform"].contains(deed));
                 }
             }
+            speech.talks |= *word == "send" && !ME.contains(&next);
+            speech.talks |= ["by", "per", "via", "par", "por"].contains(word) && CARRIERS.contains(&next);
             for (forms, thing) in THINGS {
                 if forms.contains(word) {
                     speech.things.insert(thing);
