@@ -11,8 +11,9 @@ use crate::{
     canon::{self, Kind},
     intent::Intent,
     label::{Capacity, Label, Readers, Writers},
+    leaves::{Leaf, Leaves},
     manifest::Manifest,
-    memory::{self, Found, Leaf, Leaves, Memory},
+    memory::{self, Found, Memory},
     pointed::Pointing,
     prompt, tokens,
     when::{self, When},
@@ -268,22 +269,7 @@ pub fn assess(
         .iter()
         .filter(|a| a.role == Role::Amount)
         .all(|a| a.source.vouched() || near_known(memory, a));
-    for argument in seen
-        .iter_mut()
-        .filter(|a| a.role == Role::Selector && a.source == Source::Trusted)
-    {
-        let Some(key) = argument.key.as_deref() else {
-            continue;
-        };
-        if memory.picked(key) {
-            // The human named it by what it is, and a trusted list says which one that is.
-            argument.source = Source::Picked;
-        } else if memory.tainted() && memory.named.passed_over(key) {
-            // She named another of that list.
-            argument.source = Source::Structured;
-            argument.writers = argument.writers.join(Writers::PARTY);
-        }
-    }
+    picked(memory, &mut seen);
     let aimed = manifest.arguments.iter().any(|(_, role)| *role == Role::Target);
     let external = matches!(
         manifest.effect,
@@ -310,6 +296,26 @@ pub fn assess(
         readable,
         bounded,
         epoch: memory.epoch(),
+    }
+}
+
+/// Which record is meant, as far as the human says it.
+fn picked(memory: &Memory, seen: &mut [Argument]) {
+    for argument in seen
+        .iter_mut()
+        .filter(|a| a.role == Role::Selector && a.source == Source::Trusted)
+    {
+        let Some(key) = argument.key.as_deref() else {
+            continue;
+        };
+        if memory.picked(key) {
+            // The human named it by what it is, and a trusted list says which one that is.
+            argument.source = Source::Picked;
+        } else if memory.tainted() && memory.named.passed_over(key) {
+            // She named another of that list.
+            argument.source = Source::Structured;
+            argument.writers = argument.writers.join(Writers::PARTY);
+        }
     }
 }
 

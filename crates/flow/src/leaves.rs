@@ -2,10 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{
-    assess::LEAVES,
-    memory::{Leaf, Leaves},
-};
+use crate::assess::LEAVES;
 
 /// One argument leaf.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +37,54 @@ pub fn leaves(arguments: &Value) -> (Vec<ArgumentLeaf>, bool) {
         }
     };
     (found.out.into_iter().take(LEAVES).map(leaf).collect(), whole)
+}
+
+pub(crate) enum Leaf<'a> {
+    Text(&'a str),
+    Number(String),
+}
+
+/// Leaves of a JSON value with their paths. Booleans and nulls vouch for nothing and are left out.
+pub(crate) struct Leaves<'a> {
+    pub(crate) out: Vec<(Vec<&'a str>, Leaf<'a>)>,
+    pub(crate) whole: bool,
+}
+
+/// How deep leaves are looked for.
+const DEPTH: usize = 64;
+/// Any index past those.
+pub(crate) const MANY: &str = "16+";
+/// Indices as text, so that paths borrow.
+const INDEX: [&str; 16] = [
+    "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15",
+];
+
+impl<'a> Leaves<'a> {
+    pub(crate) fn walk(&mut self, value: &'a Value, path: &mut Vec<&'a str>) {
+        if path.len() >= DEPTH || self.out.len() >= 1 << 18 {
+            self.whole = false;
+            return;
+        }
+        match value {
+            Value::Object(map) => {
+                for (key, inner) in map {
+                    path.push(key);
+                    self.walk(inner, path);
+                    path.pop();
+                }
+            }
+            Value::Array(list) => {
+                for (at, inner) in list.iter().enumerate() {
+                    path.push(INDEX.get(at).copied().unwrap_or(MANY));
+                    self.walk(inner, path);
+                    path.pop();
+                }
+            }
+            Value::String(text) => self.out.push((path.clone(), Leaf::Text(text))),
+            Value::Number(number) => self.out.push((path.clone(), Leaf::Number(number.to_string()))),
+            Value::Bool(_) | Value::Null => {}
+        }
+    }
 }
 
 #[cfg(test)]

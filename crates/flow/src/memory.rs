@@ -18,6 +18,7 @@ use crate::{
     assess::Assessment,
     canon::{self, Canonical, Kind},
     label::{self, Capacity, Label, Readers, Writers},
+    leaves::{Leaf, Leaves, MANY},
     manifest::{Class, Manifest},
     named::Named,
     pointed::{Pointed, Pointing},
@@ -59,7 +60,6 @@ struct Fact {
 const FLOOR: usize = 128 << 10;
 /// What a fact costs beside its texts: map slot, queue slot, allocator.
 const OVERHEAD: usize = 192;
-const DEPTH: usize = 64;
 const NUMBERS: usize = 256;
 
 /// One session's memory.
@@ -748,17 +748,6 @@ pub(crate) fn capacity(kind: &Kind, text: &str) -> Capacity {
     }
 }
 
-pub(crate) enum Leaf<'a> {
-    Text(&'a str),
-    Number(String),
-}
-
-/// Leaves of a JSON value with their paths. Booleans and nulls vouch for nothing and are left out.
-pub(crate) struct Leaves<'a> {
-    pub(crate) out: Vec<(Vec<&'a str>, Leaf<'a>)>,
-    pub(crate) whole: bool,
-}
-
 /// What clocks call their hands.
 const TODAY: [&str; 8] = [
     "now",
@@ -770,37 +759,3 @@ const TODAY: [&str; 8] = [
     "datetime",
     "current_datetime",
 ];
-/// Any index past those.
-const MANY: &str = "16+";
-/// Indices as text, so that paths borrow.
-const INDEX: [&str; 16] = [
-    "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15",
-];
-
-impl<'a> Leaves<'a> {
-    pub(crate) fn walk(&mut self, value: &'a Value, path: &mut Vec<&'a str>) {
-        if path.len() >= DEPTH || self.out.len() >= 1 << 18 {
-            self.whole = false;
-            return;
-        }
-        match value {
-            Value::Object(map) => {
-                for (key, inner) in map {
-                    path.push(key);
-                    self.walk(inner, path);
-                    path.pop();
-                }
-            }
-            Value::Array(list) => {
-                for (at, inner) in list.iter().enumerate() {
-                    path.push(INDEX.get(at).copied().unwrap_or(MANY));
-                    self.walk(inner, path);
-                    path.pop();
-                }
-            }
-            Value::String(text) => self.out.push((path.clone(), Leaf::Text(text))),
-            Value::Number(number) => self.out.push((path.clone(), Leaf::Number(number.to_string()))),
-            Value::Bool(_) | Value::Null => {}
-        }
-    }
-}
