@@ -350,5 +350,6 @@ async fn what_a_server_tells_agents_to_do_is_evidence_of_every_call_to_it() {
     let (client, _) = Client::connect(&gate, json!({})).await;
     let answer = client.call("echo", json!({})).await;
     assert!(said(&answer).contains("something was seen"), "{answer}");
-    denied(&gate, Action::CallTool, FindingKind::Injection).await;
+    // The call needs the listing, so that is what is refused first.
+    denied(&gate, Action::ListTools, FindingKind::Injection).await;
 }

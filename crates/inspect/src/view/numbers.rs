@@ -138,7 +138,7 @@ impl Base {
 fn lists(text: &str, run: Range<usize>, found: &mut Vec<Found>) {
     let whole = text.get(run.clone()).unwrap_or_default();
     let numbers = whole
-        .split(|c: char| matches!(c, ' ' | ',' | ';' | ':' | '-' | '_' | '\n' | '\r' | '\t'))
+        .split([' ', ',', ';', ':', '-', '_', '\n', '\r', '\t'])
         .filter(|number| !number.is_empty());
     // A part of `whole`, so its place follows from the addresses.
     let place = |number: &str| run.start + (number.as_ptr() as usize - whole.as_ptr() as usize);

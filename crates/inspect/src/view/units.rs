@@ -80,7 +80,7 @@ fn escapes(text: &str, found: &mut Vec<Found>) {
         _ => None,
     };
     let worth = memchr::memchr_iter(b'\\', bytes)
-        .filter_map(|at| coded(at))
+        .filter_map(&coded)
         .filter(|(length, _)| *length > 2);
     if is_enough(worth.map(|(_, unit)| unit)) {
         rewrite(text, b'\\', Form::Escapes, found, coded);
