@@ -146,12 +146,18 @@ impl Inspector {
         })
     }
 
-    /// Looks at the pieces of one call, the last first.
+    /// Looks at the pieces of one call, the last first, and at documents when all texts were.
     pub(crate) fn look(&self, owner: &Owner, pieces: &[Piece<'_>]) -> Looked {
         let mut left = self.config.bytes_per_call;
-        let mut looked = Looked::default();
+        let mut looked = Looked {
+            marks: vec![None; pieces.len()],
+            ..Looked::default()
+        };
         let mut unseen = None;
-        for piece in pieces.iter().rev() {
+        let is_file = |piece: &Piece<'_>| piece.source == Source::File;
+        let backwards = || pieces.iter().enumerate().rev();
+        let texts = backwards().filter(|(_, piece)| !is_file(piece));
+        for (at, piece) in texts.chain(backwards().filter(|(_, piece)| is_file(piece))) {
             let (seen, fresh) = self.piece(owner, piece, &mut left);
             looked.incident |= fresh
                 && seen
@@ -159,10 +165,13 @@ impl Inspector {
                     .is_some_and(|marks| marks.iter().any(|mark| mark.kind == FindingKind::Canary));
             if seen.is_none() {
                 unseen = Some(&piece.pointer);
+                // What is masked is in texts.
+                looked.unseen |= !is_file(piece);
             }
-            looked.marks.push(seen);
+            if let Some(place) = looked.marks.get_mut(at) {
+                *place = seen;
+            }
         }
-        looked.marks.reverse();
         for (piece, marks) in pieces.iter().zip(&looked.marks) {
             let marks = marks.iter().flat_map(|marks| marks.iter());
             looked
@@ -170,7 +179,6 @@ impl Inspector {
                 .extend(marks.map(|mark| mark.finding(&piece.pointer)));
         }
         if let Some(pointer) = unseen {
-            looked.unseen = true;
             looked.findings.push(unseen_at(pointer));
         }
         worst(&mut looked.findings);

@@ -343,3 +343,22 @@ fn orders_in_a_document_are_seen_and_what_is_not_read_is_said() {
             .any(|finding| finding.kind == FindingKind::Unseen)
     );
 }
+
+#[test]
+fn a_document_takes_no_room_from_texts_and_one_too_large_is_no_text_unseen() {
+    let inspector = inspector(config::Inspect {
+        bytes_per_call: 8192,
+        ..config::Inspect::default()
+    });
+    let digits = STANDARD.encode([b"%PDF-1.4\n".as_slice(), &[b' '; 9000]].concat());
+    let body = format!(
+        r#"{{"messages":[{{"role":"user","content":"the key is AKIAQYLPMN5HHHFPZAM2"}},{{"role":"user","content":[{{"type":"file","file":{{"file_data":"{digits}"}}}}]}}]}}"#
+    );
+    let looked = inspector.look(&owner("a"), &request(&body));
+    let kinds: Vec<_> = looked.findings.iter().map(|finding| finding.kind).collect();
+    assert!(
+        kinds.contains(&FindingKind::Secret) && kinds.contains(&FindingKind::Unseen),
+        "{kinds:?}"
+    );
+    assert!(!looked.unseen, "all texts were looked at, so they can be masked");
+}
