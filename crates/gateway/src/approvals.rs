@@ -6,10 +6,11 @@
 
 pub(crate) mod client;
 pub(crate) mod draft;
+pub(crate) mod webhook;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -22,7 +23,7 @@ use bartizan_store::{ApprovalStore, Fault, Ledger, LedgerFault, Query};
 use bartizan_types::{ApprovalId, Code, Evidence, Principal, Record, RecordKind, RulingWord, Secret};
 use draft::Wire;
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::{clock, config, gate::Asking, sessions::Traced};
 
@@ -54,6 +55,8 @@ pub struct Approvals {
     /// Counts answers.
     news: watch::Sender<u64>,
     waiters: Semaphore,
+    /// Takes the questions that a webhook is to be told of, once something is there to tell it.
+    told: OnceLock<mpsc::Sender<ApprovalId>>,
 }
 
 /// Hold of a yes. Dropped unspent, it is given back.
@@ -152,7 +155,15 @@ impl Approvals {
             book: Mutex::new(book),
             writing: tokio::sync::Mutex::new(()),
             news: watch::Sender::new(0),
+            told: OnceLock::new(),
         }))
+    }
+
+    /// From now on, what is asked for the first time goes here, too. The first caller alone gets something.
+    pub(crate) fn tell(&self) -> Option<mpsc::Receiver<ApprovalId>> {
+        self.settings.webhook.as_ref()?;
+        let (sender, asked) = mpsc::channel(webhook::QUEUE);
+        self.told.set(sender).ok().map(|()| asked)
     }
 
     fn book(&self) -> MutexGuard<'_, approval::Approvals> {
@@ -257,6 +268,10 @@ impl Approvals {
             Asked::New(id) => {
                 touched.push(id);
                 record.approved = Some(id);
+                // One that there is no room for is listed all the same.
+                if let Some(Err(_)) = self.told.get().map(|told| told.try_send(id)) {
+                    tracing::warn!(approval = %id, "the webhook is not told of a question: too many wait");
+                }
                 (Some(id), Some(format!("approval {id} asked: {what}")))
             }
             // A flood is counted, and told of at every doubling.

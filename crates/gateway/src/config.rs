@@ -62,6 +62,38 @@ pub struct Inspect {
     pub allowed_domains: Vec<String>,
     /// Files that list domains, IP addresses and hashes of what is known to be a threat.
     pub threat_lists: Vec<PathBuf>,
+    /// Services elsewhere that are asked, too.
+    pub guards: Vec<Guard>,
+}
+
+/// A service that is asked what it sees in texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guard {
+    /// Its name in records and logs.
+    pub name: String,
+    /// How it is asked.
+    pub shape: GuardShape,
+    /// Where.
+    pub url: Uri,
+    /// The model that it is told to use.
+    pub model: String,
+    /// The secret of the store that goes with the question.
+    pub secret: Option<String>,
+    /// Channels whose texts it is shown, by their words.
+    pub channels: Vec<&'static str>,
+    /// How long a call waits for it.
+    pub time: Duration,
+    /// Bytes of text that it is shown in one call.
+    pub bytes: usize,
+}
+
+/// How a guard is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GuardShape {
+    /// As OpenAI's moderations.
+    Moderations,
+    /// As a chat completion, with a fixed rubric and a schema for the answer.
+    Chat,
 }
 
 impl Default for Inspect {
@@ -74,6 +106,7 @@ impl Default for Inspect {
             canaries: Vec::new(),
             allowed_domains: Vec::new(),
             threat_lists: Vec::new(),
+            guards: Vec::new(),
         }
     }
 }
@@ -185,6 +218,17 @@ pub struct Approvals {
     pub client_agents: BTreeSet<AgentId>,
     /// Effects that may be allowed that way.
     pub client_effects: BTreeSet<Effect>,
+    /// Who is told that a question waits.
+    pub webhook: Option<Webhook>,
+}
+
+/// A service that is told of questions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Where.
+    pub url: Uri,
+    /// The secret of the store that messages are signed with.
+    pub secret: String,
 }
 
 impl Default for Approvals {
@@ -196,6 +240,7 @@ impl Default for Approvals {
             two_person: BTreeSet::new(),
             client_agents: BTreeSet::new(),
             client_effects: BTreeSet::from([Effect::Fetch, Effect::Write, Effect::Send]),
+            webhook: None,
         }
     }
 }

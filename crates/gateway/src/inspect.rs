@@ -7,6 +7,7 @@
 //! finding (`unseen`), newest text first.
 
 mod cache;
+mod guards;
 mod lists;
 mod output;
 mod pieces;
@@ -25,12 +26,13 @@ use std::{
 use bartizan_inspect::{
     Seen, Wanted,
     canary::{Canaries, Unplantable},
-    taxonomy,
+    document, taxonomy,
 };
 use bartizan_mcp::Catalog;
 use bartizan_types::{
     CallFacts, CallId, Finding, FindingKind, PinState, Principal, Record, RecordKind, Severity, Span,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 pub(crate) use lists::ListFault;
 pub(crate) use output::Expected;
@@ -120,6 +122,7 @@ pub(crate) struct Inspector {
     canaries: Canaries,
     lists: Lists,
     cache: Cache,
+    guards: Option<guards::Guards>,
     /// Bytes that were looked at, and were not known from before.
     inspected: AtomicU64,
 }
@@ -137,17 +140,24 @@ impl Inspector {
             canaries: Canaries::new(planted).map_err(InspectFault::Canary)?,
             lists: Lists::read(config)?,
             cache: Cache::new(),
+            guards: guards::Guards::new(&config.guards)?,
             inspected: AtomicU64::new(0),
             config: config.clone(),
         })
     }
 
-    /// Looks at the pieces of one call, the last first.
+    /// Looks at the pieces of one call, the last first, and at documents when all texts were.
     pub(crate) fn look(&self, owner: &Owner, pieces: &[Piece<'_>]) -> Looked {
         let mut left = self.config.bytes_per_call;
-        let mut looked = Looked::default();
+        let mut looked = Looked {
+            marks: vec![None; pieces.len()],
+            ..Looked::default()
+        };
         let mut unseen = None;
-        for piece in pieces.iter().rev() {
+        let is_file = |piece: &Piece<'_>| piece.source == Source::File;
+        let backwards = || pieces.iter().enumerate().rev();
+        let texts = backwards().filter(|(_, piece)| !is_file(piece));
+        for (at, piece) in texts.chain(backwards().filter(|(_, piece)| is_file(piece))) {
             let (seen, fresh) = self.piece(owner, piece, &mut left);
             looked.incident |= fresh
                 && seen
@@ -155,10 +165,13 @@ impl Inspector {
                     .is_some_and(|marks| marks.iter().any(|mark| mark.kind == FindingKind::Canary));
             if seen.is_none() {
                 unseen = Some(&piece.pointer);
+                // What is masked is in texts.
+                looked.unseen |= !is_file(piece);
             }
-            looked.marks.push(seen);
+            if let Some(place) = looked.marks.get_mut(at) {
+                *place = seen;
+            }
         }
-        looked.marks.reverse();
         for (piece, marks) in pieces.iter().zip(&looked.marks) {
             let marks = marks.iter().flat_map(|marks| marks.iter());
             looked
@@ -166,7 +179,6 @@ impl Inspector {
                 .extend(marks.map(|mark| mark.finding(&piece.pointer)));
         }
         if let Some(pointer) = unseen {
-            looked.unseen = true;
             looked.findings.push(unseen_at(pointer));
         }
         worst(&mut looked.findings);
@@ -196,6 +208,9 @@ impl Inspector {
 
     /// Everything seen in one text.
     pub(crate) fn examine(&self, source: Source, text: &str) -> Vec<Mark> {
+        if source == Source::File {
+            return self.file(text);
+        }
         let report = bartizan_inspect::inspect(
             source.channel(),
             text.as_bytes(),
@@ -230,6 +245,33 @@ impl Inspector {
                 range: 0..text.len(),
             });
         }
+        marks
+    }
+
+    /// Everything seen in the text of a document in base64. Places in that text mean nothing to anybody else, so each
+    /// mark is of the whole.
+    fn file(&self, digits: &str) -> Vec<Mark> {
+        let whole = |mark: Mark| Mark {
+            range: 0..digits.len(),
+            ..mark
+        };
+        let unread = || Mark {
+            kind: FindingKind::Unseen,
+            what: "document",
+            severity: Severity::Info,
+            score: 1000,
+            range: 0..digits.len(),
+        };
+        let read = STANDARD
+            .decode(digits)
+            .ok()
+            .and_then(|bytes| document::read(&bytes));
+        let Some(document) = read else {
+            return vec![unread()];
+        };
+        let marks = self.examine(Source::Document, &document.text);
+        let mut marks: Vec<Mark> = marks.into_iter().map(whole).collect();
+        marks.extend(document.cut.then(unread));
         marks
     }
 
@@ -338,7 +380,19 @@ impl Inspector {
         found
     }
 
-    /// What a server says of a tool, looked at when it is listed and when it changed.
+    /// What a server tells agents to do. Orders are what instructions are made of, so they are held to the measure of
+    /// system prompts.
+    pub(crate) fn instructions(&self, text: &str) -> Vec<Finding> {
+        let mut found: Vec<Finding> = self
+            .examine(Source::System, text)
+            .iter()
+            .map(|mark| mark.finding("/instructions"))
+            .collect();
+        worst(&mut found);
+        found
+    }
+
+    /// What a server says of a tool, a prompt or a resource, looked at when it is listed and when it changed.
     pub(crate) fn description(&self, server: &str, name: &str, definition: &str) -> Vec<Finding> {
         let tool = bartizan_inspect::tools::Tool {
             server,
@@ -371,6 +425,9 @@ pub enum InspectFault {
     /// A list does not read.
     #[error(transparent)]
     List(#[from] ListFault),
+    /// Guards can't be reached at all.
+    #[error(transparent)]
+    Guards(#[from] crate::upstream::RootsFault),
 }
 
 fn unseen_at(pointer: &str) -> Finding {
@@ -408,11 +465,12 @@ impl Shared {
         };
         let owner = Owner::of(&caller.principal);
         let bytes: usize = pieces.iter().map(|piece| piece.text.len()).sum();
-        let looked = if bytes < MUCH {
+        let mut looked = if bytes < MUCH {
             inspector.look(&owner, pieces)
         } else {
             let owned: Vec<Piece<'static>> = pieces.iter().map(Piece::owned).collect();
             let inspector = Arc::clone(inspector);
+            let owner = owner.clone();
             let work = tokio::task::spawn_blocking(move || inspector.look(&owner, &owned));
             work.await.unwrap_or_else(|fault| {
                 tracing::error!(%fault, "an inspection ended badly");
@@ -426,6 +484,9 @@ impl Shared {
         };
         if looked.incident {
             self.incident(caller, call);
+        }
+        if let Some(guards) = &inspector.guards {
+            guards.ask(self, &owner, pieces, &mut looked).await;
         }
         looked
     }

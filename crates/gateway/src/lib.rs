@@ -10,6 +10,7 @@ mod approvals;
 mod clock;
 mod directory;
 mod edge;
+mod errand;
 mod gate;
 mod handing;
 mod hook;
@@ -362,11 +363,17 @@ fn masking(config: &config::Privacy, vaults: Option<VaultStore>) -> Option<Arc<p
 
 /// What is done beside calls, until `stopped`.
 fn housekeeping(shared: &Arc<Shared>, stopped: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
-    vec![
+    let told = shared.approvals.tell().map(|asked| {
+        let telling = approvals::webhook::keep(Arc::clone(shared), asked, stopped.clone());
+        tokio::spawn(telling)
+    });
+    let mut tasks = vec![
         tokio::spawn(rejections::summarise(Arc::clone(shared), stopped.clone())),
         tokio::spawn(directory::keep(Arc::clone(shared), stopped.clone())),
         tokio::spawn(spending::keep(Arc::clone(shared), stopped.clone())),
-    ]
+    ];
+    tasks.extend(told);
+    tasks
 }
 
 /// The address to listen on, if what crosses there is kept from others.

@@ -14,6 +14,7 @@ mod hub;
 mod labels;
 mod listings;
 mod manifests;
+mod meta;
 mod notices;
 mod open;
 pub mod pins;
@@ -329,7 +330,7 @@ async fn initialize(base: &Base<'_>, params: &Params<'_>, id: &Id<'_>) -> Result
             .cloned()
             .ok_or_else(|| ctx.early(Code::ServerUnknown))?;
         let facts = calls::facts(&ctx, Action::Connect, bartizan_types::Resource::Server { server });
-        calls::released(&ctx, facts, refusal::result(id, &result)).await
+        calls::released(&ctx, facts, refusal::result(id, &result), Vec::new()).await
     };
     match introduced.await {
         Ok(Reply::Whole {

@@ -305,8 +305,8 @@ impl Privacy {
         let held = self.vault(caller);
         let mut vault = held.lock();
         for (piece, marks) in pieces.iter().zip(&looked.marks) {
-            // A tool's description is the server's and no value of anybody's.
-            if piece.source == Source::Description {
+            // A tool's description is the server's and no value of anybody's; a document goes on as it is.
+            if matches!(piece.source, Source::Description | Source::File) {
                 continue;
             }
             // Arguments are the agent's to call with, and go on to a tool by the rules of calls.

@@ -12,13 +12,13 @@ use std::{
 use bartizan_flow::{Effect, PathPattern, Role};
 use bartizan_gateway::{
     admin::{Body, Desk},
-    config::{Approvals, Grants, Reach, Server, ToolOverride},
+    config::{Approvals, Grants, Reach, Server, ToolOverride, Webhook},
 };
 use bartizan_types::{ServerName, ToolName};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use support::{Gated, config};
+use support::{Answer, Gated, Upstreamed, config};
 
 /// As the packs have it: what nobody vouches for is asked about.
 const ASKING: &str = r#"
@@ -368,4 +368,62 @@ async fn odd_answers_are_refused_and_change_nothing() {
         assert_eq!(status, wanted, "{body}: {answer}");
     }
     assert_eq!(asking.waiting().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_webhook_is_told_and_nothing_that_it_says_answers() {
+    let yes = br#"{"allow":true,"scope":"once","verdict":"allow"}"#;
+    // It fails once, and is told again.
+    let hook = Upstreamed::start(vec![
+        Answer::Whole(503, "application/json", yes.to_vec()),
+        Answer::Whole(200, "application/json", yes.to_vec()),
+    ])
+    .await;
+    let asking = Asking::start(Approvals {
+        webhook: Some(Webhook {
+            url: format!("http://{}/hook", hook.address).parse().unwrap(),
+            secret: "provider".to_owned(),
+        }),
+        ..Approvals::default()
+    })
+    .await;
+    let id = asking.asked("planted!").await;
+    let until = std::time::Instant::now() + Duration::from_secs(15);
+    while hook.count() < 2 && std::time::Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    {
+        let seen = hook.seen.lock().unwrap();
+        assert_eq!(seen.len(), 2, "told again after it failed");
+        for told in seen.iter() {
+            let header = |name: &str| told.headers[name].to_str().unwrap().to_owned();
+            let said: Value = serde_json::from_slice(&told.body).unwrap();
+            assert_eq!(said["data"]["id"], id.as_str());
+            assert_eq!(
+                (&said["type"], &said["data"]["tool"]),
+                (&json!("approval.asked"), &json!("echo"))
+            );
+            let text = String::from_utf8_lossy(&told.body);
+            assert!(
+                !text.contains("planted") && !text.contains(asking.gate.provider_key),
+                "{text}"
+            );
+            // The signature covers the id, the time and the body.
+            assert_eq!(header("webhook-id"), id);
+            let signed = format!("{id}.{}.{text}", header("webhook-timestamp"));
+            let key =
+                aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, asking.gate.provider_key.as_bytes());
+            let tag = aws_lc_rs::hmac::sign(&key, signed.as_bytes());
+            let expected = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, tag);
+            assert_eq!(header("webhook-signature"), format!("v1,{expected}"));
+        }
+    }
+    assert!(!asking.echo("planted!").await.0, "a webhook's answer is no yes");
+    assert_eq!(asking.waiting().await.len(), 1, "it still waits");
+    // The same call is the same question, and told of once.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(hook.count(), 2);
+    let (status, _) = asking.say(&id, "allow", Value::Null, "uid 7").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(asking.echo("planted!").await.0);
 }

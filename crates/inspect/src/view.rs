@@ -10,13 +10,17 @@
 mod encoded;
 mod html;
 mod map;
+mod numbers;
 mod unicode;
+mod units;
 mod words;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 pub use map::Map;
+#[cfg(test)]
+pub(crate) use numbers::morse_of;
 
 /// Most layers of one view.
 pub const LAYERS_MOST: usize = 64;
@@ -50,8 +54,14 @@ pub enum Form {
     Spaced,
     /// Digits and signs that stand for letters.
     Leet,
-    /// Compressed with gzip or zlib, below base64 or hex.
+    /// Compressed with gzip, zlib or bare deflate, below base64 or hex.
     Compressed,
+    /// Quoted-printable, as mail has it.
+    Quoted,
+    /// A list of the numbers of characters: hexadecimal, decimal, octal or binary.
+    Numbers,
+    /// The dots and dashes of Morse code.
+    Morse,
 }
 
 impl Form {
@@ -71,6 +81,9 @@ impl Form {
             Self::Spaced => "spaced",
             Self::Leet => "leet",
             Self::Compressed => "compressed",
+            Self::Quoted => "quoted_printable",
+            Self::Numbers => "numbers",
+            Self::Morse => "morse",
         }
     }
 }
@@ -178,6 +191,8 @@ impl<'a> View<'a> {
                 let mut hidden = Vec::new();
                 html::find(&layer.text, &mut found, &mut hidden);
                 encoded::find(&layer.text, &mut found);
+                units::find(&layer.text, &mut found);
+                numbers::find(&layer.text, &mut found);
                 words::find(&layer.text, last, &mut found);
                 let hidden: Vec<Mark> = hidden
                     .into_iter()

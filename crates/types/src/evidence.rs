@@ -89,6 +89,10 @@ pub enum FindingKind {
     Unseen,
     /// Values were replaced by tokens before it went on.
     Masked,
+    /// A guard elsewhere flagged it.
+    Flagged,
+    /// A guard elsewhere was to be asked of it, and gave no answer in time.
+    GuardUnanswered,
 }
 
 impl FindingKind {
@@ -117,6 +121,8 @@ impl FindingKind {
             Self::OutputMismatch => "output_mismatch",
             Self::Unseen => "unseen",
             Self::Masked => "masked",
+            Self::Flagged => "flagged",
+            Self::GuardUnanswered => "guard_unanswered",
         }
     }
 }

@@ -193,6 +193,22 @@ fn approvals(file: &file::Approvals, wrong: &mut Wrong<'_>) -> gateway::Approval
         u64::try_from(file.waiters).unwrap_or(u64::MAX),
         0..=4096,
     );
+    let webhook = file.webhook.as_ref().and_then(|said| {
+        let url = content::service(&said.url);
+        if url.is_none() {
+            let message = "`url` is no `https` address, nor one of this machine's".to_owned();
+            wrong.add("approvals.webhook.url", &said.url, message, "");
+        }
+        let Some(secret) = said.key.strip_prefix("secret:") else {
+            let message = "`key` is written as `secret:NAME`, after `bartizan secret set NAME`".to_owned();
+            wrong.add("approvals.webhook.key", "key", message, "");
+            return None;
+        };
+        Some(gateway::Webhook {
+            url: url?,
+            secret: secret.to_owned(),
+        })
+    });
     let clients = file.danger_ask_in_client.iter();
     let clients = clients.filter_map(|name| wrong.name("approvals.danger_ask_in_client", name));
     gateway::Approvals {
@@ -206,6 +222,7 @@ fn approvals(file: &file::Approvals, wrong: &mut Wrong<'_>) -> gateway::Approval
             .iter()
             .map(|one| effect(*one))
             .collect(),
+        webhook,
     }
 }
 

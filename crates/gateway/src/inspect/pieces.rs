@@ -28,6 +28,8 @@ pub(crate) enum Source {
     Document,
     /// A mail or a message.
     Mail,
+    /// An Office file or a PDF in base64: looked at for the text in it, and forwarded as it is.
+    File,
 }
 
 impl Source {
@@ -37,7 +39,7 @@ impl Source {
             Self::Tool => Channel::Tool,
             Self::System => Channel::System,
             Self::Description => Channel::Description,
-            Self::Document => Channel::Document,
+            Self::Document | Self::File => Channel::Document,
             Self::Mail => Channel::Mail,
         }
     }
@@ -122,6 +124,19 @@ fn is_protocol(steps: &[Step<'_>], raw: &str) -> bool {
     }
 }
 
+/// The base64 of a document that is read: an Office file or a PDF, alone or in a `data:` address. `raw` is a JSON string
+/// with its quotes.
+fn file(raw: &str) -> Option<&str> {
+    const LEAST: usize = 64;
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+    let digits = match inner.strip_prefix("data:") {
+        Some(address) => address.split_once(";base64,")?.1,
+        None => inner,
+    };
+    let starts = digits.starts_with("JVBERi") || digits.starts_with("UEsDB");
+    (starts && digits.len() >= LEAST && !digits.contains('\\')).then_some(digits)
+}
+
 /// Whether the steps lead into arguments, where any member's string is content.
 fn in_arguments(steps: &[Step<'_>]) -> bool {
     steps
@@ -179,7 +194,9 @@ pub(crate) fn of_request(body: Scanned<'_>) -> Vec<Piece<'_>> {
             "messages" | "input" => Source::User,
             _ => return,
         };
-        if in_arguments(steps) || !is_protocol(steps, raw) {
+        if file(raw).is_some() && matches!(source, Source::User) {
+            found.push((Source::File, (turn, part), steps.to_vec(), span));
+        } else if in_arguments(steps) || !is_protocol(steps, raw) {
             found.push((source, (turn, part), steps.to_vec(), span));
         }
     });
@@ -225,6 +242,10 @@ pub(crate) fn of_value<'a>(value: &'a str, source: Source, front: &str) -> Vec<P
     };
     json::strings(scanned, &mut |steps, span| {
         let raw = value.get(span.clone()).unwrap_or_default();
+        if file(raw).is_some() && source.is_read() {
+            out.extend(piece(scanned, Source::File, steps, span, front));
+            return;
+        }
         let bytes = matches!(steps.last(), Some(Step::Key("blob" | "data"))) && raw.len() > 256;
         if !bytes {
             out.extend(piece(scanned, source, steps, span, front));
@@ -244,9 +265,13 @@ fn piece<'a>(
     if span.len() < 6 {
         return None;
     }
+    let text = match source {
+        Source::File => Cow::Borrowed(file(body.text().get(span.clone())?)?),
+        _ => json::text_of(body, &span),
+    };
     Some(Piece {
         source,
-        text: json::text_of(body, &span),
+        text,
         pointer: front.to_owned() + &json::pointer_of(steps, POINTER),
         span,
     })

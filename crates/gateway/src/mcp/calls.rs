@@ -130,7 +130,7 @@ pub(crate) async fn request(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refuse
                 .first()
                 .ok_or_else(|| ctx.early(Code::ServerUnknown))?;
             let facts = facts(ctx, Action::Connect, on_server(server));
-            Ok(Box::pin(released(ctx, facts, bytes)).await?)
+            Ok(Box::pin(released(ctx, facts, bytes, Vec::new())).await?)
         }
         Method::ToolsList | Method::PromptsList | Method::ResourcesList | Method::TemplatesList => {
             Box::pin(list(ctx, method, &asked)).await
@@ -147,17 +147,26 @@ pub(crate) async fn request(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refuse
     }
 }
 
-/// An answer that we put together from what servers said: ruled on and released as one call on the first of them.
+/// An answer that we put together from what servers said, with what was seen in it: ruled on and released as one call on
+/// the first of them.
 ///
 /// # Errors
 /// The refusal to tell.
-pub(crate) async fn released(ctx: &Ctx, call: CallFacts, bytes: Vec<u8>) -> Result<Reply, Refusal> {
+pub(crate) async fn released(
+    ctx: &Ctx,
+    call: CallFacts,
+    bytes: Vec<u8>,
+    findings: Vec<Finding>,
+) -> Result<Reply, Refusal> {
     let (permit, mut passage) = ctx
         .shared
         .enter(ctx.shared.evidence(&ctx.caller, call, Vec::new()), ())
         .await?;
     let () = permit.spend();
-    let release = passage.answered(bartizan_guard::AnswerFacts::default())?;
+    let release = passage.answered(bartizan_guard::AnswerFacts {
+        status: None,
+        findings,
+    })?;
     passage.released.bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     passage.released.transcript = Some(crate::model::sha256(&bytes));
     passage.finish();
@@ -239,6 +248,7 @@ async fn call_tool(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
         let caller = &labelled.ctx.caller;
         findings.extend(ctx.shared.look_at_arguments(caller, &call, arguments).await);
     }
+    findings.extend(labels::responses(&labelled.ctx, call.id, &asked.params).await);
     let mut request = Request {
         own: Some(tool.as_str().to_owned()),
         keep_input: true,
@@ -382,6 +392,7 @@ async fn get_prompt(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
     if listed.is_none() {
         findings.push(unlisted());
     }
+    findings.extend(labels::leaving(ctx, call.id, &asked.params).await);
     let request = Request {
         own: Some(prompt.as_str().to_owned()),
         keep_input: true,
@@ -445,6 +456,7 @@ async fn on_resource(ctx: &Ctx, method: Method, asked: Asked<'_>) -> Result<Repl
     call.pin = state.as_ref().map_or(PinState::None, |listed| listed.state);
     let mut findings = conn.findings();
     findings.extend(state.iter().flat_map(|listed| listed.findings.iter().cloned()));
+    findings.extend(labels::leaving(ctx, call.id, &asked.params).await);
     if conn.is_stateless() && method != Method::ResourcesRead {
         return notices::subscribe(ctx, &conn, method, &asked, call, &uri).await;
     }
@@ -508,9 +520,13 @@ async fn complete(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
         _ => return Err(early(Code::MessageInvalid).into()),
     };
     let conn = open::conn(ctx, &server).await?;
+    let call = facts(ctx, Action::Complete, resource);
+    let mut findings = conn.findings();
+    findings.extend(labels::leaving(ctx, call.id, &asked.params).await);
     let request = Request {
         reference: Some(rewritten),
-        ..plain(&asked, facts(ctx, Action::Complete, resource))
+        findings,
+        ..plain(&asked, call)
     };
     fly(ctx, conn, request, asked).await
 }
@@ -567,6 +583,11 @@ async fn unknown(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
     )
     .await?;
     let conn = open::conn(ctx, only).await?;
-    let request = plain(&asked, facts(ctx, Action::Other, resource));
+    let call = facts(ctx, Action::Other, resource);
+    let findings = labels::going(ctx, call.id, asked.raw).await;
+    let request = Request {
+        findings,
+        ..plain(&asked, call)
+    };
     fly(ctx, conn, request, asked).await
 }

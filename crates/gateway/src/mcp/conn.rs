@@ -24,6 +24,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use super::{
     flow::Message,
     hub::{AgentSession, Served, lock},
+    labels,
     notices::{self, Filter},
     way::HttpWay,
 };
@@ -236,7 +237,7 @@ impl Conn {
         self.known.get().is_none_or(|(_, withheld)| *withheld)
     }
 
-    /// Rules on a message that needs no answer, and sends it.
+    /// Rules on a message that needs no answer, and in which this was seen, and sends it.
     ///
     /// # Errors
     /// The refusal to tell.
@@ -246,8 +247,9 @@ impl Conn {
         caller: &gate::Caller,
         call: CallFacts,
         bytes: Vec<u8>,
+        findings: Vec<Finding>,
     ) -> Result<(), Refusal> {
-        let evidence = shared.evidence(caller, call, Vec::new());
+        let evidence = shared.evidence(caller, call, findings);
         match &self.way {
             Way::Pipe(child) => {
                 let line = Line {
@@ -512,7 +514,7 @@ impl Conn {
                         bartizan_wire::jsonrpc::notification(Method::Progress.as_str(), Some(&params));
                     self.deliver(caller, Delivery::Notice(notice));
                 }
-                Event::Notice { method, params } => self.notice(method, params.as_deref(), related),
+                Event::Notice { method, params } => self.notice(method, params.as_deref(), related).await,
                 Event::Asked { ask, method, params } => self.asked(ask, method, params, related)?,
                 Event::Withdrawn(ask) => {
                     if let Some(session) = self.session.as_ref().and_then(Weak::upgrade) {
@@ -572,7 +574,7 @@ impl Conn {
         })
     }
 
-    fn notice(&self, method: Method, params: Option<&RawValue>, related: Option<Caller>) {
+    async fn notice(self: &Arc<Self>, method: Method, params: Option<&RawValue>, related: Option<Caller>) {
         let kinds: &[ListKind] = match method {
             Method::ToolsChanged => &[ListKind::Tools],
             Method::PromptsChanged => &[ListKind::Prompts],
@@ -602,20 +604,51 @@ impl Conn {
             bartizan_wire::jsonrpc::notification(method.as_str(), params)
         };
         let about_lists = related_to_lists(method);
+        if !about_lists {
+            self.caller.session.taint("");
+        }
         let session = self.session.as_ref().and_then(Weak::upgrade);
         match (session, self.relates(related)) {
             (Some(session), _) if about_lists || session.listens() && related.is_none() => {
-                if let Err(code) = session.post(message) {
-                    self.refused(code);
-                }
+                self.tell(session, message).await;
             }
             (_, Some(caller)) if !about_lists => self.deliver(caller, Delivery::Notice(message)),
-            (Some(session), None) => {
-                if let Err(code) = session.post(message) {
-                    self.refused(code);
-                }
-            }
+            (Some(session), None) => self.tell(session, message).await,
             (None, _) | (Some(_), Some(_)) => {}
+        }
+    }
+
+    /// Tells an agent with a session what belongs to no request of its own. One in which something was seen is ruled on
+    /// first, while the reader goes on; what policy forbids is not told.
+    async fn tell(self: &Arc<Self>, session: Arc<AgentSession>, message: Vec<u8>) {
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
+        let facts = self.facts(Action::Notify, &message);
+        let noticed = labels::noticed(&shared, &self.caller, facts.id, message).await;
+        let (findings, message) = match noticed {
+            Ok(noticed) => noticed,
+            Err(code) => return self.refused(code),
+        };
+        if findings.is_empty() {
+            if let Err(code) = session.post(message) {
+                self.refused(code);
+            }
+            return;
+        }
+        let conn = Arc::clone(self);
+        let flooded = self.owe(async move {
+            // A refusal has been recorded, and the server is owed no answer to a notice.
+            if super::rule_on(&shared, &conn.caller, facts, findings)
+                .await
+                .is_ok()
+                && let Err(code) = session.post(message)
+            {
+                conn.refused(code);
+            }
+        });
+        if let Err(code) = flooded {
+            self.refused(code);
         }
     }
 
@@ -673,13 +706,10 @@ impl Conn {
         let (Some(shared), Some(session)) = (self.shared.upgrade(), session.upgrade()) else {
             return;
         };
-        let bytes = params
-            .as_deref()
-            .map_or(&[][..], |params| params.get().as_bytes());
-        let facts = self.facts(method.action(), bytes);
-        if let Err(refusal) = super::rule(&shared, &self.caller, facts).await {
-            return self.refuse_ask(ask, refusal.code).await;
-        }
+        let params = match self.question(&shared, &self.caller, method, params).await {
+            Ok(params) => params,
+            Err(code) => return self.refuse_ask(ask, code).await,
+        };
         let made = lock(&session.state).ask(&self.served.config.name, ask, method, params.as_deref());
         let posted = made.and_then(|message| match to {
             Some(caller) if !session.listens() => {
@@ -691,6 +721,27 @@ impl Conn {
         if let Err(code) = posted {
             self.refuse_ask(ask, code).await;
         }
+    }
+
+    /// Looks into a question of the server and rules on it. Gives the question as the agent may see it.
+    ///
+    /// # Errors
+    /// Why it is not put: policy says so, or it can't be masked.
+    pub(crate) async fn question(
+        &self,
+        shared: &Arc<Shared>,
+        caller: &gate::Caller,
+        method: Method,
+        params: Option<Box<RawValue>>,
+    ) -> Result<Option<Box<RawValue>>, Code> {
+        let bytes = params
+            .as_deref()
+            .map_or(&[][..], |params| params.get().as_bytes());
+        let facts = self.facts(method.action(), bytes);
+        let (findings, params) = labels::questioned(shared, caller, facts.id, params).await?;
+        let ruled = super::rule_on(shared, caller, facts, findings).await;
+        ruled.map_err(|refusal| refusal.code)?;
+        Ok(params)
     }
 
     /// Tells the server that its question is not put.

@@ -22,6 +22,7 @@ use super::{
     labels,
 };
 use crate::{
+    inspect::Source,
     model::sha256,
     room::{Full, Taken},
     sessions::Traced,
@@ -406,24 +407,27 @@ impl Flight {
             Delivery::Notice(bytes) => {
                 // Progress and log messages are the server's words too.
                 self.ctx.caller.session.taint("");
-                let (findings, bytes) = labels::noticed(&self.ctx, self.request.facts.id, bytes)
-                    .await
-                    .map_err(Stop::Code)?;
+                let (findings, bytes) =
+                    labels::noticed(&self.ctx.shared, &self.ctx.caller, self.request.facts.id, bytes)
+                        .await
+                        .map_err(Stop::Code)?;
                 Ok(Step::Notice(bytes, findings))
             }
             Delivery::Answer(outcome) => self.answer(&outcome).await,
             Delivery::Gone(code) => Err(Stop::Code(code)),
             Delivery::Withdrawn => Err(Stop::Withdrawn),
             Delivery::Ask { ask, method, params } => {
-                let bytes = params
-                    .as_deref()
-                    .map_or(&[][..], |params| params.get().as_bytes());
-                let facts = self.conn.facts(method.action(), bytes);
-                let ruled = Box::pin(super::rule(&self.ctx.shared, &self.ctx.caller, facts)).await;
-                if let Err(refusal) = ruled {
-                    self.conn.refuse_ask(ask, refusal.code).await;
-                    return Box::pin(self.step()).await;
-                }
+                let ruled = Box::pin(
+                    self.conn
+                        .question(&self.ctx.shared, &self.ctx.caller, method, params),
+                );
+                let params = match ruled.await {
+                    Ok(params) => params,
+                    Err(code) => {
+                        self.conn.refuse_ask(ask, code).await;
+                        return Box::pin(self.step()).await;
+                    }
+                };
                 Err(Stop::Park((
                     Input {
                         key: format!("q{}", ask.0),
@@ -457,7 +461,8 @@ impl Flight {
                     findings.extend(unfit(output, result));
                 }
                 labels::read(&self.ctx, self.request.traced.as_ref(), result);
-                let (seen, masked) = labels::inspected(&self.ctx, self.request.facts.id, result)
+                let source = labels::channel(self.method(), result);
+                let (seen, masked) = labels::inspected(&self.ctx, self.request.facts.id, result, source)
                     .await
                     .map_err(Stop::Code)?;
                 findings.extend(seen);
@@ -470,7 +475,8 @@ impl Flight {
                 self.ctx.caller.session.taint(message);
                 let error = message::raw(serde_json::Value::from(message.as_str()).to_string())
                     .map_err(Stop::Code)?;
-                let (seen, masked) = labels::inspected(&self.ctx, self.request.facts.id, &error)
+                let id_of_call = self.request.facts.id;
+                let (seen, masked) = labels::inspected(&self.ctx, id_of_call, &error, Source::Tool)
                     .await
                     .map_err(Stop::Code)?;
                 findings.extend(seen);
@@ -500,25 +506,34 @@ impl Flight {
         if self.rounds > ROUNDS {
             return Err(Stop::Code(Code::UpstreamMalformed));
         }
-        for input in &inputs {
-            let bytes = input
-                .params
-                .as_deref()
-                .map_or(&[][..], |params| params.get().as_bytes());
-            let facts = self.conn.facts(input.method.action(), bytes);
-            super::rule(&self.ctx.shared, &self.ctx.caller, facts)
-                .await
-                .map_err(|refusal| Stop::Code(refusal.code))?;
-        }
-        let session = match &self.ctx.agent {
-            Agent::Stateless(_) => {
-                let id = self.id.as_ref().ok_or(Stop::Code(Code::Bug))?;
-                return Ok(Step::Answer(refusal::result(id, result.get()), Vec::new()));
-            }
-            Agent::Session(session) => Arc::clone(session),
-        };
-        let mut answers = Vec::new();
+        let stateless = matches!(self.ctx.agent, Agent::Stateless(_));
+        let mut put = Vec::with_capacity(inputs.len());
         for input in inputs {
+            let (shared, caller) = (&self.ctx.shared, &self.ctx.caller);
+            let params = self
+                .conn
+                .question(shared, caller, input.method, input.params)
+                .await;
+            put.push(Input {
+                params: params.map_err(Stop::Code)?,
+                ..input
+            });
+        }
+        if stateless {
+            let id = self.id.as_ref().ok_or(Stop::Code(Code::Bug))?;
+            let (findings, masked) =
+                labels::inspected(&self.ctx, self.request.facts.id, result, Source::Tool)
+                    .await
+                    .map_err(Stop::Code)?;
+            let shown = masked.as_deref().unwrap_or(result);
+            return Ok(Step::Answer(refusal::result(id, shown.get()), findings));
+        }
+        let Agent::Session(session) = &self.ctx.agent else {
+            return Err(Stop::Code(Code::Bug));
+        };
+        let session = Arc::clone(session);
+        let mut answers = Vec::new();
+        for input in put {
             let (ask, answer) = self.ctx.shared.mcp.collect();
             lock(&session.state)
                 .ask(
@@ -531,7 +546,12 @@ impl Flight {
                 .map_err(Stop::Code)?;
             let patience = self.conn.served.config.timeout;
             match tokio::time::timeout(patience, answer).await {
-                Ok(Ok(Outcome::Result(answer))) => answers.push((input.key, answer)),
+                Ok(Ok(Outcome::Result(answer))) => {
+                    let (shared, caller, call) = (&self.ctx.shared, &self.ctx.caller, self.request.facts.id);
+                    let seen = labels::answered(shared, caller, call, input.method, &answer).await;
+                    self.request.findings.extend(seen);
+                    answers.push((input.key, answer));
+                }
                 // The agent said no: the server can't go on.
                 Ok(Ok(Outcome::Error { .. })) => return Err(Stop::Code(Code::MessageInvalid)),
                 Ok(Err(_)) => return Err(Stop::Code(Code::SessionUnknown)),
@@ -588,6 +608,9 @@ impl Flight {
             return Err(self.ctx.early(Code::UpstreamMalformed).into());
         }
         let members = message::Members::read(responses).map_err(|code| self.ctx.early(code))?;
+        let call = self.request.facts.id;
+        let seen = labels::answered(&ctx.shared, &ctx.caller, call, Method::Elicit, responses).await;
+        self.request.findings.extend(seen);
         let mut last = None;
         for (key, ask) in asks {
             let outcome = match members.find(&key) {

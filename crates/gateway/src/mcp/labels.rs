@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use bartizan_flow::{Content, Manifest};
-use bartizan_mcp::{Listed, message};
+use bartizan_mcp::{Listed, Method, Params, message};
 use bartizan_types::{CallId, Code, Finding, ServerName, ToolName};
 use bartizan_wire::json;
 use serde_json::{Value, value::RawValue};
 
-use super::exchange::Ctx;
+use super::{exchange::Ctx, meta::Told};
 use crate::{
-    clock,
+    Shared, clock,
+    gate::Caller,
     inspect::{self, Source},
     model::sha256,
     privacy::Arrived,
@@ -122,6 +123,17 @@ impl Respelled {
     }
 }
 
+/// The channel that an answer's texts come by.
+pub(super) fn channel(method: Method, result: &RawValue) -> Source {
+    match method {
+        // A prompt is written to instruct, so an order in it is nothing odd.
+        Method::PromptsGet => Source::System,
+        Method::ResourcesRead if result.get().contains("\"message/rfc822\"") => Source::Mail,
+        Method::ResourcesRead => Source::Document,
+        _ => Source::Tool,
+    }
+}
+
 /// Looks into an answer. Gives what was seen, and the answer as the agent may see it where that differs.
 ///
 /// # Errors
@@ -130,25 +142,45 @@ pub(super) async fn inspected(
     ctx: &Ctx,
     call: CallId,
     result: &RawValue,
+    source: Source,
 ) -> Result<(Vec<Finding>, Option<Box<RawValue>>), Code> {
-    if ctx.shared.inspector.is_none() {
+    let (findings, masked) = seen(&ctx.shared, &ctx.caller, call, result, source).await?;
+    if let Some(masked) = &masked {
+        // The agent shows its model what it was given, and that has been read.
+        let whole: Value = serde_json::from_str(masked.get()).unwrap_or_default();
+        let structured = message::Members::read(masked)
+            .ok()
+            .and_then(|members| members.find("structuredContent"));
+        remember(ctx, &texts(&whole), structured);
+    }
+    Ok((findings, masked))
+}
+
+/// Looks into what a server says. Gives what was seen, and the words as the agent may see them where that differs.
+///
+/// # Errors
+/// As [`inspected`].
+async fn seen(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    call: CallId,
+    said: &RawValue,
+    source: Source,
+) -> Result<(Vec<Finding>, Option<Box<RawValue>>), Code> {
+    if shared.inspector.is_none() {
         return Ok((Vec::new(), None));
     }
-    let pieces = inspect::of_value(result.get(), Source::Tool, "");
-    let looked = ctx.shared.look(&ctx.caller, Some(call), &pieces).await;
-    let masked = ctx.shared.mask_result(&ctx.caller, result, &pieces, &looked)?;
+    let pieces = inspect::of_value(said.get(), source, "");
+    let looked = shared.look(caller, Some(call), &pieces).await;
+    let masked = shared.mask_result(caller, said, &pieces, &looked)?;
     let mut findings = looked.findings;
-    let Some((masked, seen)) = masked else {
-        return Ok((findings, None));
-    };
-    findings.extend(seen);
-    // The agent shows its model what it was given, and that has been read.
-    let whole: Value = serde_json::from_str(masked.get()).unwrap_or_default();
-    let structured = message::Members::read(&masked)
-        .ok()
-        .and_then(|members| members.find("structuredContent"));
-    remember(ctx, &texts(&whole), structured);
-    Ok((findings, Some(masked)))
+    Ok(match masked {
+        None => (findings, None),
+        Some((masked, seen)) => {
+            findings.extend(seen);
+            (findings, Some(masked))
+        }
+    })
 }
 
 /// Looks into a message before the answer: progress, and what the server logs. Gives what was seen, and the message as
@@ -157,15 +189,101 @@ pub(super) async fn inspected(
 /// # Errors
 /// As [`inspected`].
 pub(super) async fn noticed(
-    ctx: &Ctx,
+    shared: &Arc<Shared>,
+    caller: &Caller,
     call: CallId,
     message: Vec<u8>,
 ) -> Result<(Vec<Finding>, Vec<u8>), Code> {
     let text = String::from_utf8(message).map_err(|_| Code::UpstreamMalformed)?;
     let raw = RawValue::from_string(text).map_err(|_| Code::UpstreamMalformed)?;
-    let (findings, masked) = inspected(ctx, call, &raw).await?;
+    let (findings, masked) = seen(shared, caller, call, &raw, Source::Tool).await?;
     let shown = masked.as_deref().unwrap_or(&raw);
     Ok((findings, shown.get().as_bytes().to_vec()))
+}
+
+/// Looks into a question of a server, whatever it asks for: its words reach a person, or the agent's model, and taint
+/// like a result. Gives what was seen, and the question as the agent may see it.
+///
+/// # Errors
+/// As [`inspected`].
+pub(super) async fn questioned(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    call: CallId,
+    params: Option<Box<RawValue>>,
+) -> Result<(Vec<Finding>, Option<Box<RawValue>>), Code> {
+    let Some(params) = params else {
+        return Ok((Vec::new(), None));
+    };
+    let words: Vec<_> = inspect::of_value(params.get(), Source::Tool, "");
+    let words: Vec<&str> = words.iter().map(|piece| piece.text.as_ref()).collect();
+    caller.session.taint(&words.join("\n"));
+    let (findings, masked) = seen(shared, caller, call, &params, Source::Tool).await?;
+    Ok((findings, Some(masked.unwrap_or(params))))
+}
+
+/// What is seen in JSON that a server said outside of a call in flight.
+pub(super) async fn said(ctx: &Ctx, call: CallId, said: &str) -> Vec<Finding> {
+    if ctx.shared.inspector.is_none() {
+        return Vec::new();
+    }
+    let pieces = inspect::of_value(said, Source::Tool, "");
+    ctx.shared.look(&ctx.caller, Some(call), &pieces).await.findings
+}
+
+/// What is seen in an agent's answer to a server's question, on its way out: what its model wrote for the server, or what
+/// a person typed.
+pub(super) async fn answered(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    call: CallId,
+    method: Method,
+    answer: &RawValue,
+) -> Vec<Finding> {
+    if shared.inspector.is_none() {
+        return Vec::new();
+    }
+    let source = if method == Method::Sample {
+        Source::Model
+    } else {
+        Source::Data
+    };
+    let pieces = inspect::of_value(answer.get(), source, "/result");
+    shared.look(caller, Some(call), &pieces).await.findings
+}
+
+/// What is seen in what a request that calls no tool carries out: a prompt's or a completion's arguments, the address of
+/// a resource, answers to questions.
+pub(super) async fn leaving(ctx: &Ctx, call: CallId, asked: &Params<'_>) -> Vec<Finding> {
+    let members = ["arguments", "argument", "context", "uri", "inputResponses"];
+    members_seen(ctx, call, asked, &members).await
+}
+
+/// What is seen in a stateless agent's answers to a stateless server, which go with its request.
+pub(super) async fn responses(ctx: &Ctx, call: CallId, asked: &Params<'_>) -> Vec<Finding> {
+    members_seen(ctx, call, asked, &["inputResponses"]).await
+}
+
+/// What is seen in the params of a method that we don't know.
+pub(super) async fn going(ctx: &Ctx, call: CallId, params: Option<&RawValue>) -> Vec<Finding> {
+    let pieces = match params {
+        Some(params) if ctx.shared.inspector.is_some() => inspect::of_value(params.get(), Source::Data, ""),
+        _ => return Vec::new(),
+    };
+    ctx.shared.look(&ctx.caller, Some(call), &pieces).await.findings
+}
+
+async fn members_seen(ctx: &Ctx, call: CallId, asked: &Params<'_>, members: &[&str]) -> Vec<Finding> {
+    if ctx.shared.inspector.is_none() {
+        return Vec::new();
+    }
+    let mut pieces = Vec::new();
+    for key in members {
+        if let Some(value) = asked.find(key) {
+            pieces.extend(inspect::of_value(value.get(), Source::Data, &format!("/{key}")));
+        }
+    }
+    ctx.shared.look(&ctx.caller, Some(call), &pieces).await.findings
 }
 
 /// The session of this call: the conversation whose model proposed it, under whatever name the agent gave the tool.
@@ -206,6 +324,8 @@ pub(super) fn read(ctx: &Ctx, traced: Option<&Traced>, result: &RawValue) {
         return session.taint(result.get());
     };
     let whole: Value = serde_json::from_str(result.get()).unwrap_or_default();
+    let tightened = Told::of(&whole).tighten(manifest);
+    let manifest: &Manifest = &tightened;
     let texts = texts(&whole);
     if members.find("isError").is_some_and(|flag| flag.get() == "true") {
         session.read(manifest, call, Content::Error(&texts.join("\n")));

@@ -1,7 +1,7 @@
 //! What servers offer, together: their introduction, their capabilities, and their listings, judged against the pins and
 //! cut to what the agent may call.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bartizan_mcp::{
     Catalog, ListKind, Listed, Method, Outcome, Revision,
@@ -11,13 +11,13 @@ use bartizan_mcp::{
 };
 use bartizan_types::{Action, Code, Refusal, Resource, ServerName};
 use bartizan_wire::jsonrpc::Id;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use super::{
     calls::{Asked, ask_server, facts, on_server, own_request, released},
     conn::Conn,
     flow::{Ctx, Refused, Reply, Request},
-    open,
+    labels, open,
 };
 use crate::clock;
 
@@ -171,14 +171,20 @@ pub(crate) async fn catalog(
         })
         .map_err(|code| ctx.early(code))?;
     let mut judged = judged;
-    if let Some(inspector) = ctx.shared.inspector.as_ref().filter(|_| kind == ListKind::Tools) {
+    if let Some(inspector) = &ctx.shared.inspector {
+        // Names are compared among tools: only those are called by what a model reads of them.
         let others: Vec<(&str, Arc<Catalog>)> = ctx
             .shared
             .mcp
             .others(name)
+            .filter(|_| kind == ListKind::Tools)
             .filter_map(|served| Some((served.config.name.as_str(), served.last_catalog(kind)?)))
             .collect();
-        let mut between = inspector.between(name.as_str(), &judged, &others);
+        let mut between = if kind == ListKind::Tools {
+            inspector.between(name.as_str(), &judged, &others)
+        } else {
+            BTreeMap::new()
+        };
         judged.examine(&mut |listed| {
             let mut found = inspector.description(name.as_str(), &listed.name, listed.definition.get());
             found.extend(between.remove(&listed.name).unwrap_or_default());
@@ -293,7 +299,8 @@ pub(crate) async fn list(ctx: &Ctx, method: Method, asked: &Asked<'_>) -> Result
     let result = message::result_for(&raw, ctx.revision(), method).map_err(|code| ctx.early(code))?;
     let bytes = refusal::result(&asked.id, &result);
     let server = first(ctx)?;
-    Ok(released(ctx, facts(ctx, method.action(), on_server(server)), bytes).await?)
+    let call = facts(ctx, method.action(), on_server(server));
+    Ok(released(ctx, call, bytes, Vec::new()).await?)
 }
 
 fn first(ctx: &Ctx) -> Result<&ServerName, Refusal> {
@@ -313,5 +320,11 @@ pub(super) async fn told(
     outcome: &Outcome,
 ) -> Result<Reply, Refusal> {
     let call = facts(ctx, method.action(), on_server(first(ctx)?));
-    released(ctx, call, outcome.encode(id)).await
+    let findings = match outcome {
+        Outcome::Result(result) => labels::said(ctx, call.id, result.get()).await,
+        Outcome::Error { message, .. } => {
+            labels::said(ctx, call.id, &Value::from(message.as_str()).to_string()).await
+        }
+    };
+    released(ctx, call, outcome.encode(id), findings).await
 }

@@ -264,7 +264,7 @@ pub(super) async fn subscribe(
     call: CallFacts,
     uri: &str,
 ) -> Result<Reply, Refused> {
-    let reply = released(ctx, call, refusal::result(&asked.id, "{}")).await?;
+    let reply = released(ctx, call, refusal::result(&asked.id, "{}"), Vec::new()).await?;
     {
         let mut watched = conn.watched();
         if method == Method::Subscribe {

@@ -301,6 +301,10 @@ fn settle(ctx: &Ctx, conn: &Arc<Conn>) -> Result<(), Code> {
         }
         ((findings, withheld), store)
     })?;
+    let mut findings = findings;
+    if let (Some(inspector), Some(instructions)) = (&ctx.shared.inspector, &hand.instructions) {
+        findings.extend(inspector.instructions(instructions));
+    }
     conn.know(findings, withheld);
     Ok(())
 }

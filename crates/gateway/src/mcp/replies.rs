@@ -10,7 +10,9 @@ use serde_json::value::RawValue;
 use super::{
     flow::{Agent, Ctx, Refused, Reply},
     hub::lock,
+    labels,
 };
+use crate::inspect::{Piece, Source};
 
 /// A one-way message of an agent with a session.
 ///
@@ -75,6 +77,17 @@ pub(crate) async fn answer(ctx: &Ctx, id: &Id<'_>, outcome: Outcome) -> Result<R
         .map_err(|code| ctx.early(code))?;
     // The question was ruled on when it was put. The answer carries the agent's data out, so it is ruled on, too.
     let call = conn.facts(method.action(), &bytes);
-    conn.forward(&ctx.shared, &ctx.caller, call, bytes).await?;
+    let findings = match &outcome {
+        Outcome::Result(answer) => labels::answered(&ctx.shared, &ctx.caller, call.id, method, answer).await,
+        Outcome::Error { message, .. } => {
+            let message = Piece::of_text(Source::Data, message, "/error/message");
+            ctx.shared
+                .look(&ctx.caller, Some(call.id), &[message])
+                .await
+                .findings
+        }
+    };
+    conn.forward(&ctx.shared, &ctx.caller, call, bytes, findings)
+        .await?;
     Ok(Reply::Accepted)
 }

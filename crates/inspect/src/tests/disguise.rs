@@ -51,13 +51,90 @@ pub(super) const OVER_LETTERS: &[Disguise] = &[
     }),
     ("selectors between", |text| each(text, |c| format!("{c}\u{fe0f}"))),
     ("terminal colours", |text| format!("\u{1b}[8m{text}\u{1b}[0m")),
+    ("strokes", |text| each(text, |c| format!("{c}\u{336}"))),
+    ("rings around", |text| each(text, |c| format!("{c}\u{20dd}"))),
+    ("towers of marks", |text| {
+        each(text, |c| {
+            if c.is_ascii_graphic() {
+                format!("{c}\u{35b}\u{321}\u{329}\u{35b}")
+            } else {
+                c.to_string()
+            }
+        })
+    }),
+    ("letters in rings", |text| {
+        each(text, |c| match c {
+            'a'..='z' => char::from_u32(0x24d0 + c as u32 - 'a' as u32).map_or(String::new(), String::from),
+            'A'..='Z' => char::from_u32(0x24b6 + c as u32 - 'A' as u32).map_or(String::new(), String::from),
+            other => other.to_string(),
+        })
+    }),
+];
+
+/// Those that lose capitals or signs, so that only words come through.
+pub(super) const FOR_WORDS: &[Disguise] = &[
+    ("accents", |text| {
+        each(text, |c| {
+            unicode_normalization::char::compose(c, '\u{301}')
+                .unwrap_or(c)
+                .to_string()
+        })
+    }),
+    ("small capitals", |text| {
+        each(text, |c| {
+            let small: Vec<char> = "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘqʀꜱᴛᴜᴠᴡxʏᴢ".chars().collect();
+            match c.to_ascii_lowercase() {
+                letter @ 'a'..='z' => small[letter as usize - 'a' as usize].to_string(),
+                other => other.to_string(),
+            }
+        })
+    }),
+    ("upside down", |text| {
+        const FROM: &str = "abcdefghijklmnopqrstuvwxyz.";
+        const TO: &str = "ɐqɔpǝɟƃɥᴉɾʞʃɯuodbɹsʇnʌʍxʎz˙";
+        let turn = |c: char| match FROM.chars().position(|from| from == c.to_ascii_lowercase()) {
+            Some(at) => TO.chars().nth(at).unwrap_or(c),
+            None => c,
+        };
+        text.chars().rev().map(turn).collect()
+    }),
+    ("kept apart", |text| {
+        let words = text
+            .split(' ')
+            .map(|word| word.chars().map(String::from).collect::<Vec<_>>().join(" "));
+        words.collect::<Vec<_>>().join("   ")
+    }),
+    ("digits for letters", |text| {
+        each(text, |c| {
+            match c {
+                'o' => '0',
+                'i' => '1',
+                'e' => '3',
+                's' => '5',
+                other => other,
+            }
+            .to_string()
+        })
+    }),
+    ("Morse code", |text| {
+        let words = text.split(' ').map(|word| {
+            let letters = word
+                .chars()
+                .filter_map(|c| crate::view::morse_of(c.to_ascii_lowercase()));
+            letters.collect::<Vec<_>>().join(" ")
+        });
+        words.collect::<Vec<_>>().join(" / ")
+    }),
 ];
 
 /// Those that write a text in other characters.
 pub(super) const ENCODINGS: &[Disguise] = &[
-    ("base64", base64),
+    ("base64", |text| base64(text.as_bytes())),
     ("base64 for addresses", |text| {
-        base64(text).replace('+', "-").replace('/', "_").replace('=', "")
+        base64(text.as_bytes())
+            .replace('+', "-")
+            .replace('/', "_")
+            .replace('=', "")
     }),
     ("hex", |text| {
         text.bytes().map(|byte| format!("{byte:02x}")).collect()
@@ -81,6 +158,100 @@ pub(super) const ENCODINGS: &[Disguise] = &[
     ("entities in hex", |text| {
         each(text, |c| format!("&#x{:x};", c as u32))
     }),
+    ("entities without end", |text| {
+        each(text, |c| format!("&#{}", c as u32))
+    }),
+    ("entities with zeros", |text| {
+        each(text, |c| format!("&#x0000000{:x};", c as u32))
+    }),
+    ("entities twice", |text| {
+        each(text, |c| format!("&amp;#{};", c as u32))
+    }),
+    ("octal escapes", |text| {
+        if text.is_ascii() {
+            each(text, |c| format!("\\{:03o}", c as u32))
+        } else {
+            each(text, |c| format!("\\U{:08x}", c as u32))
+        }
+    }),
+    ("escapes in braces", |text| {
+        each(text, |c| format!("\\u{{{:x}}}", c as u32))
+    }),
+    ("some escapes", |text| {
+        each(text, |c| {
+            if matches!(c, 'e' | 'o' | 'i' | '0'..='3') {
+                format!("\\u{:04x}", c as u32)
+            } else {
+                c.to_string()
+            }
+        })
+    }),
+    ("quoted-printable", |text| {
+        text.bytes().map(|byte| format!("={byte:02X}")).collect()
+    }),
+    ("soft line ends", |text| {
+        let letters: Vec<char> = text.chars().collect();
+        letters
+            .chunks(5)
+            .map(String::from_iter)
+            .collect::<Vec<_>>()
+            .join("=\r\n")
+    }),
+    ("hexadecimal numbers", |text| {
+        listed(text, " ", |byte| format!("{byte:02x}"))
+    }),
+    ("numbers of a program", |text| {
+        listed(text, ", ", |byte| format!("0x{byte:02X}"))
+    }),
+    ("binary numbers", |text| {
+        listed(text, " ", |byte| format!("{byte:08b}"))
+    }),
+    ("binary digits", |text| {
+        listed(text, "", |byte| format!("{byte:08b}"))
+    }),
+    ("octal numbers", |text| {
+        listed(text, " ", |byte| format!("{byte:03o}"))
+    }),
+    ("code points", |text| {
+        let points: Vec<String> = text.chars().map(|c| format!("U+{:04X}", c as u32)).collect();
+        points.join(" ")
+    }),
+    ("gzip in base64", |text| {
+        packed(text, flate2::write::GzEncoder::new(Vec::new(), LEVEL), |it| {
+            it.finish()
+        })
+    }),
+    ("zlib in base64", |text| {
+        packed(text, flate2::write::ZlibEncoder::new(Vec::new(), LEVEL), |it| {
+            it.finish()
+        })
+    }),
+    ("deflate in base64", |text| {
+        packed(
+            text,
+            flate2::write::DeflateEncoder::new(Vec::new(), LEVEL),
+            |it| it.finish(),
+        )
+    }),
+    ("base64 backwards", |text| {
+        base64(text.as_bytes()).chars().rev().collect()
+    }),
+    ("base64 moved by thirteen", |text| moved(&base64(text.as_bytes()))),
+    ("hex backwards", |text| {
+        listed(text, "", |byte| format!("{byte:02x}"))
+            .chars()
+            .rev()
+            .collect()
+    }),
+    ("base64 in lines", |text| {
+        let digits = base64(text.as_bytes());
+        digits
+            .as_bytes()
+            .chunks(76)
+            .map(|line| String::from_utf8_lossy(line).into_owned())
+            .collect::<Vec<_>>()
+            .join("\n")
+    }),
     ("selectors", |text| {
         let spelt = text.bytes().map(|byte| match byte {
             0..=15 => char::from_u32(0xfe00 + u32::from(byte)),
@@ -92,16 +263,7 @@ pub(super) const ENCODINGS: &[Disguise] = &[
 
 /// Those that rewrite letters, and are read only where telling words would appear.
 pub(super) const REWRITTEN: &[Disguise] = &[
-    ("rot13", |text| {
-        each(text, |c| {
-            match c {
-                'a'..='m' | 'A'..='M' => char::from(c as u8 + 13),
-                'n'..='z' | 'N'..='Z' => char::from(c as u8 - 13),
-                other => other,
-            }
-            .to_string()
-        })
-    }),
+    ("rot13", moved),
     ("reversed", |text| text.chars().rev().collect()),
 ];
 
@@ -137,9 +299,33 @@ fn each(text: &str, turn: impl Fn(char) -> String) -> String {
     text.chars().map(turn).collect()
 }
 
-fn base64(text: &str) -> String {
+/// Each byte as a number, with a sign between.
+fn listed(text: &str, between: &str, number: impl Fn(u8) -> String) -> String {
+    text.bytes().map(number).collect::<Vec<_>>().join(between)
+}
+
+fn moved(text: &str) -> String {
+    each(text, |c| {
+        match c {
+            'a'..='m' | 'A'..='M' => char::from(c as u8 + 13),
+            'n'..='z' | 'N'..='Z' => char::from(c as u8 - 13),
+            other => other,
+        }
+        .to_string()
+    })
+}
+
+const LEVEL: flate2::Compression = flate2::Compression::new(6);
+
+/// Compressed, in base64.
+fn packed<W: std::io::Write>(text: &str, mut to: W, end: impl Fn(W) -> std::io::Result<Vec<u8>>) -> String {
+    to.write_all(text.as_bytes()).expect("memory");
+    base64(&end(to).expect("memory"))
+}
+
+fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    text.as_bytes()
+    bytes
         .chunks(3)
         .map(|part| {
             let bits =

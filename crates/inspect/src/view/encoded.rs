@@ -16,6 +16,14 @@ const BASE32_LEAST: usize = 24;
 const RUNS_MOST: usize = 4096;
 /// Most bytes that one compressed run yields.
 const UNPACKED_MOST: u64 = 64 << 10;
+/// Shortest run of base64 that is tried turned round and moved by thirteen.
+const MOVED_LEAST: usize = 24;
+/// Most runs of a text that are tried so.
+const MOVED_MOST: usize = 256;
+/// Fewest bytes that are tried as a deflate stream without a head.
+const BARE_LEAST: usize = 24;
+/// Most runs of a text that are tried so: setting one up costs more than decoding the run.
+const BARE_MOST: usize = 16;
 /// Most layers that one text yields.
 const FOUND_MOST: usize = 24;
 
@@ -23,8 +31,6 @@ const FOUND_MOST: usize = 24;
 pub(super) fn find(text: &str, found: &mut Vec<Found>) {
     let least = found.len();
     runs(text, found, least);
-    percent(text, found);
-    escapes(text, found);
 }
 
 /// Characters of both kinds of base64, a bit each.
@@ -49,6 +55,10 @@ fn runs(text: &str, found: &mut Vec<Found>, already: usize) {
     let step = BASE64_LEAST - 1;
     let is = |at: usize| bytes.get(at).is_some_and(|byte| is_base64(*byte));
     let mut tried = 0;
+    let mut tries = Tries {
+        moved: MOVED_MOST,
+        bare: BARE_MOST,
+    };
     let mut at = step;
     while at < bytes.len() && tried < RUNS_MOST && found.len() < already + FOUND_MOST {
         if !is(at) {
@@ -82,46 +92,87 @@ fn runs(text: &str, found: &mut Vec<Found>, already: usize) {
         if end - start >= BASE64_LEAST {
             tried += 1;
             if let Some(run) = text.get(start..end) {
-                decode(run, start..end, found);
+                decode(run, start..end, &mut tries, found);
             }
         }
         at = end + step;
     }
 }
 
-fn decode(run: &str, range: Range<usize>, found: &mut Vec<Found>) {
+/// What is left to try in one text of what costs more than it often finds.
+struct Tries {
+    /// Runs that may have been turned round, or moved by thirteen.
+    moved: usize,
+    /// Runs that may be a deflate stream without a head.
+    bare: usize,
+}
+
+fn decode(run: &str, range: Range<usize>, tries: &mut Tries, found: &mut Vec<Found>) {
     let dense: Vec<u8> = run
         .bytes()
         .filter(|byte| !matches!(byte, b'\r' | b'\n'))
         .collect();
-    let hex = dense.strip_prefix(b"0x").unwrap_or(&dense);
-    if hex.len() >= HEX_LEAST && hex.len().is_multiple_of(2) && hex.iter().all(u8::is_ascii_hexdigit) {
-        let bytes: Vec<u8> = hex
-            .as_chunks::<2>()
-            .0
-            .iter()
-            .map(|[high, low]| nibble(*high) << 4 | nibble(*low))
-            .collect();
-        if adopt(&bytes, Form::Hex, &range, found) {
-            return;
-        }
+    let mut adopt = |bytes: &[u8], form, tries: &mut Tries| adopt(bytes, form, &range, tries, found);
+    let digits = dense.strip_prefix(b"0x").unwrap_or(&dense);
+    if digits.len() >= HEX_LEAST
+        && digits.len().is_multiple_of(2)
+        && digits.iter().all(u8::is_ascii_hexdigit)
+        && digits_of_hex(digits).any(|bytes| adopt(&bytes, Form::Hex, tries))
+    {
+        return;
     }
     let upper = |byte: &u8| matches!(byte, b'A'..=b'Z' | b'2'..=b'7');
-    if dense.len() >= BASE32_LEAST
-        && dense.iter().all(upper)
-        && adopt(&base32(&dense), Form::Base32, &range, found)
-    {
+    if dense.len() >= BASE32_LEAST && dense.iter().all(upper) && adopt(&base32(&dense), Form::Base32, tries) {
         return;
     }
     // A path or a word is base64 by its letters alone; text encoded so has both cases.
     let mixed = dense.iter().any(u8::is_ascii_uppercase) && dense.iter().any(u8::is_ascii_lowercase);
-    if mixed {
-        // What stands before an encoding without a gap, such as a path or a key, moves it: try from each part too.
-        for part in parts(&dense) {
-            if part.len() >= BASE64_LEAST && adopt(&base64(part), Form::Base64, &range, found) {
-                return;
-            }
+    if !mixed {
+        return;
+    }
+    // What stands before an encoding without a gap, such as a path or a key, moves it: try from each part too.
+    for part in parts(&dense) {
+        if part.len() >= BASE64_LEAST && adopt(&base64(part), Form::Base64, tries) {
+            return;
         }
+    }
+    // Turned round it starts with what filled it up, so its first digits may not be whole.
+    if dense.len() < MOVED_LEAST || tries.moved == 0 {
+        return;
+    }
+    tries.moved -= 1;
+    let back: Vec<u8> = dense.iter().rev().copied().collect();
+    let moved: Vec<u8> = dense.iter().map(|digit| rot13(*digit)).collect();
+    let _ = adopt(&base64(&back), Form::Base64, tries) || adopt(&base64(&moved), Form::Base64, tries);
+}
+
+/// The bytes that hexadecimal digits stand for, forwards and turned round, as far as they may be text.
+fn digits_of_hex(digits: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let forwards = digits
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .map(|[high, low]| nibble(*high) << 4 | nibble(*low));
+    let pairs = digits.as_chunks::<2>().0.iter().rev();
+    let back = pairs.map(|[low, high]| nibble(*high) << 4 | nibble(*low));
+    // Of eight digits each one bit: binary digits read as hexadecimal are no text.
+    let bits = digits.iter().all(|digit| matches!(digit, b'0' | b'1'));
+    let bits = digits
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .take(if bits { usize::MAX } else { 0 });
+    let bits = bits.map(|eight| eight.iter().fold(0, |byte, bit| byte << 1 | (bit & 1)));
+    [forwards.collect(), back.collect(), bits.collect()]
+        .into_iter()
+        .filter(|bytes: &Vec<u8>| !bytes.is_empty())
+}
+
+const fn rot13(byte: u8) -> u8 {
+    match byte {
+        b'a'..=b'm' | b'A'..=b'M' => byte + 13,
+        b'n'..=b'z' | b'N'..=b'Z' => byte - 13,
+        other => other,
     }
 }
 
@@ -185,14 +236,22 @@ fn base32(digits: &[u8]) -> Vec<u8> {
 }
 
 /// Adds a layer where the bytes are text or unpack to text. Says whether they did.
-fn adopt(bytes: &[u8], form: Form, range: &Range<usize>, found: &mut Vec<Found>) -> bool {
+fn adopt(bytes: &[u8], form: Form, range: &Range<usize>, tries: &mut Tries, found: &mut Vec<Found>) -> bool {
+    let fits = may_be_text(bytes);
     let unpacked = match bytes {
         [0x1f, 0x8b, 8, ..] => unpack(flate2::read::GzDecoder::new(bytes)),
         [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..] => unpack(flate2::read::ZlibDecoder::new(bytes)),
+        // Without a head: the kind of the first block is all there is to go by, and of one that was only stored its
+        // length, which is there twice (RFC 1951, 3.2.3).
+        [first, ..] if !fits && is_block(*first, bytes) && bytes.len() >= BARE_LEAST && tries.bare > 0 => {
+            tries.bare -= 1;
+            unpack(flate2::read::DeflateDecoder::new(bytes))
+        }
         _ => None,
     };
     let (bytes, form) = match &unpacked {
         Some(unpacked) => (unpacked.as_slice(), Form::Compressed),
+        None if !fits => return false,
         None => (bytes, form),
     };
     match readable(bytes) {
@@ -206,6 +265,29 @@ fn adopt(bytes: &[u8], form: Form, range: &Range<usize>, found: &mut Vec<Found>)
         }
         None => false,
     }
+}
+
+/// Whether bytes may start a deflate stream.
+fn is_block(first: u8, bytes: &[u8]) -> bool {
+    match (first >> 1 & 3, bytes) {
+        (0, [_, low, high, not_low, not_high, ..]) => *low == !*not_low && *high == !*not_high,
+        (1 | 2, _) => true,
+        _ => false,
+    }
+}
+
+/// Whether the first bytes are text, as far as they tell.
+fn may_be_text(bytes: &[u8]) -> bool {
+    let head = bytes.get(..12).unwrap_or(bytes);
+    let valid = match str::from_utf8(head) {
+        Ok(_) => head.len(),
+        // What is cut off in the middle of a character is none yet.
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        Err(_) => return false,
+    };
+    head.iter()
+        .take(valid)
+        .all(|byte| *byte >= 0x20 && *byte != 0x7f || matches!(byte, b'\n' | b'\t' | b'\r' | 0x1b))
 }
 
 /// What could be unpacked within the bound; a stream that breaks off still gives its start.
@@ -225,7 +307,7 @@ const PRINTABLE_LEAST: usize = 32;
 const UNSEEN_LEAST: usize = 8;
 
 /// Bytes as text, where they are text: UTF-8 that is all printable, and short only where it is mostly letters and spaces.
-fn readable(bytes: &[u8]) -> Option<&str> {
+pub(super) fn readable(bytes: &[u8]) -> Option<&str> {
     if bytes.len() < 8 {
         return None;
     }
@@ -243,101 +325,4 @@ fn readable(bytes: &[u8]) -> Option<&str> {
     }
     let long = all >= PRINTABLE_LEAST || unseen >= UNSEEN_LEAST;
     (fine == all && (long || letters * 10 >= all * 7)).then_some(text)
-}
-
-/// Percent encoding, over the whole text once it holds enough of it.
-fn percent(text: &str, found: &mut Vec<Found>) {
-    let bytes = text.as_bytes();
-    let coded = |at: usize| matches!(bytes.get(at..at + 3), Some([b'%', high, low]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
-    if memchr::memchr_iter(b'%', bytes)
-        .filter(|at| coded(*at))
-        .take(3)
-        .count()
-        < 3
-    {
-        return;
-    }
-    rewrite(text, b'%', Form::Percent, found, |at| {
-        let hex = bytes.get(at + 1..at + 3).filter(|_| coded(at))?;
-        let [high, low] = *hex else { return None };
-        Some((3, Unit::Byte(nibble(high) << 4 | nibble(low))))
-    });
-}
-
-/// Backslash escapes: `\u0041`, `\x41`, `\n`.
-fn escapes(text: &str, found: &mut Vec<Found>) {
-    let bytes = text.as_bytes();
-    let digits = |from: usize, count: usize| {
-        let hex = bytes.get(from..from + count)?;
-        hex.iter().all(u8::is_ascii_hexdigit).then(|| {
-            hex.iter()
-                .fold(0_u32, |code, digit| code << 4 | u32::from(nibble(*digit)))
-        })
-    };
-    let coded = |at: usize| match bytes.get(at + 1).filter(|_| bytes.get(at) == Some(&b'\\')) {
-        Some(b'u') => digits(at + 2, 4).map(|code| (6, Unit::Code(code))),
-        Some(b'x') => digits(at + 2, 2).map(|code| (4, Unit::Byte(code as u8))),
-        Some(b'n' | b't' | b'r') => Some((2, Unit::Byte(b'\n'))),
-        Some(quote @ (b'"' | b'\\' | b'/')) => Some((2, Unit::Byte(*quote))),
-        _ => None,
-    };
-    let worth = |at: &usize| matches!(coded(*at), Some((4 | 6, _)));
-    if memchr::memchr_iter(b'\\', bytes).filter(worth).take(3).count() < 3 {
-        return;
-    }
-    rewrite(text, b'\\', Form::Escapes, found, coded);
-}
-
-enum Unit {
-    Byte(u8),
-    Code(u32),
-}
-
-/// The text with each coded unit replaced. Runs of coded bytes are read as UTF-8.
-fn rewrite(
-    text: &str,
-    sign: u8,
-    form: Form,
-    found: &mut Vec<Found>,
-    coded: impl Fn(usize) -> Option<(usize, Unit)>,
-) {
-    let mut out = String::with_capacity(text.len());
-    let mut map = Map::default();
-    let mut at = 0;
-    while at < text.len() {
-        let rest = text.get(at..).unwrap_or_default();
-        let next = memchr::memchr(sign, rest.as_bytes()).unwrap_or(rest.len());
-        map.copied(out.len(), at, next);
-        out.push_str(rest.get(..next).unwrap_or_default());
-        at += next;
-        let start = at;
-        let mut run = Vec::new();
-        let mut high = None;
-        while let Some((length, unit)) = coded(at) {
-            at += length;
-            match unit {
-                Unit::Byte(byte) => run.push(byte),
-                Unit::Code(code @ 0xd800..=0xdbff) => high = Some(code),
-                Unit::Code(code) => {
-                    let joined = match (high.take(), code) {
-                        (Some(high), 0xdc00..=0xdfff) => 0x10000 + ((high - 0xd800) << 10) + (code - 0xdc00),
-                        _ => code,
-                    };
-                    let c = char::from_u32(joined).unwrap_or('\u{fffd}');
-                    run.extend(c.encode_utf8(&mut [0; 4]).bytes());
-                }
-            }
-        }
-        if at > start {
-            if !run.is_empty() {
-                map.made(out.len(), start..at);
-                out.push_str(&String::from_utf8_lossy(&run));
-            }
-        } else if at < text.len() {
-            map.copied(out.len(), at, 1);
-            out.push(char::from(sign));
-            at += 1;
-        }
-    }
-    found.push(Found { text: out, form, map });
 }

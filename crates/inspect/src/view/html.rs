@@ -61,9 +61,9 @@ fn looks_like(bytes: &[u8]) -> bool {
     memchr::memchr2_iter(b'<', b'&', bytes).any(|at| match bytes.get(at..) {
         Some([b'<', b'!', ..]) => true,
         Some([b'<', rest @ ..]) => is_tag(rest),
-        Some([b'&', b'#' | b'a'..=b'z' | b'A'..=b'Z', rest @ ..]) => {
-            rest.iter().take(10).any(|byte| *byte == b';')
-        }
+        // A number may do without its end.
+        Some([b'&', b'#', b'0'..=b'9' | b'x' | b'X', ..]) => true,
+        Some([b'&', b'a'..=b'z' | b'A'..=b'Z', rest @ ..]) => rest.iter().take(10).any(|byte| *byte == b';'),
         _ => false,
     })
 }
@@ -163,15 +163,22 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn entity(&mut self, rest: &str, at: usize) -> usize {
-        let length = rest.bytes().take(12).position(|byte| byte == b';');
-        if let Some(length) = length
-            && let Some(c) = rest.get(1..length).and_then(named)
-        {
-            self.make(c.encode_utf8(&mut [0; 4]), at..at + length + 1);
-            return length + 1;
-        }
-        self.copy(at..at + 1);
-        1
+        let (length, c) = match rest.get(1..).and_then(|rest| rest.strip_prefix('#')) {
+            Some(number) => match numbered(number) {
+                Some((length, c)) => (2 + length, Some(c)),
+                None => (1, None),
+            },
+            None => {
+                let length = rest.bytes().take(12).position(|byte| byte == b';').unwrap_or(0);
+                (length + 1, rest.get(1..length).and_then(named))
+            }
+        };
+        let Some(c) = c else {
+            self.copy(at..at + 1);
+            return 1;
+        };
+        self.make(c.encode_utf8(&mut [0; 4]), at..at + length);
+        length
     }
 
     fn tag(&mut self, tag: &'a str, at: usize) {
@@ -352,15 +359,30 @@ fn hides(style: &str) -> bool {
     }
 }
 
-/// The character of an entity, without `&` and `;`.
+/// Most digits of a number: more than any needs, since zeros before it change nothing.
+const DIGITS_MOST: usize = 32;
+
+/// The character that the number after `&#` stands for, and how long the number is, with its end if it has one: browsers
+/// and models read it without, too.
+fn numbered(number: &str) -> Option<(usize, char)> {
+    let (sign, base) = if number.starts_with(['x', 'X']) {
+        (1, 16)
+    } else {
+        (0, 10)
+    };
+    let digits = number.get(sign..)?;
+    let count = digits
+        .bytes()
+        .take(DIGITS_MOST)
+        .take_while(|byte| char::from(*byte).is_digit(base))
+        .count();
+    let c = char::from_u32(u32::from_str_radix(digits.get(..count)?, base).ok()?)?;
+    let end = usize::from(digits.as_bytes().get(count) == Some(&b';'));
+    Some((sign + count + end, c))
+}
+
+/// The character of a named entity, without `&` and `;`.
 fn named(name: &str) -> Option<char> {
-    if let Some(number) = name.strip_prefix('#') {
-        let code = match number.strip_prefix(['x', 'X']) {
-            Some(hex) => u32::from_str_radix(hex, 16).ok()?,
-            None => number.parse().ok()?,
-        };
-        return char::from_u32(code);
-    }
     let c = match name {
         "amp" => '&',
         "lt" => '<',
@@ -389,7 +411,39 @@ fn named(name: &str) -> Option<char> {
         "zwnj" => '\u{200c}',
         "zwj" => '\u{200d}',
         "shy" => '\u{ad}',
-        _ => return None,
+        "excl" => '!',
+        "quest" => '?',
+        "semi" => ';',
+        "commat" => '@',
+        "lowbar" => '_',
+        "dollar" => '$',
+        "percnt" => '%',
+        "equals" => '=',
+        "bsol" => '\\',
+        "AMP" => '&',
+        "LT" => '<',
+        "GT" => '>',
+        "QUOT" => '"',
+        "szlig" => 'ß',
+        _ => return of_letter(name),
     };
     Some(c)
+}
+
+/// Entities whose names are a letter and what is done to it: marks above it, and the alphabets of mathematics.
+fn of_letter(name: &str) -> Option<char> {
+    let letter = name.chars().next().filter(char::is_ascii_alphabetic)?;
+    let mark = match name.get(1..)? {
+        "fr" | "opf" | "scr" => return Some(letter),
+        "grave" => '\u{300}',
+        "acute" => '\u{301}',
+        "circ" => '\u{302}',
+        "tilde" => '\u{303}',
+        "uml" => '\u{308}',
+        "ring" => '\u{30a}',
+        "caron" => '\u{30c}',
+        "cedil" => '\u{327}',
+        _ => return None,
+    };
+    unicode_normalization::char::compose(letter, mark)
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use unicode_normalization::UnicodeNormalization as _;
-use unicode_normalization::char::canonical_combining_class;
+use unicode_normalization::char::{canonical_combining_class, compose};
 
 use super::map::Map;
 use super::{Disguise, Mark};
@@ -184,7 +184,7 @@ impl Cleaner {
         let spelt: String = run
             .chars()
             .filter_map(|c| char::from_u32((c as u32).wrapping_sub(0xe0000)))
-            .filter(|c| matches!(c, ' '..='~'))
+            .filter(|c| matches!(c, ' '..='~' | '\n' | '\r' | '\t'))
             .collect();
         // The flags of England, Scotland and Wales, and of regions, are spelt so.
         let flag = self.out.ends_with('\u{1f3f4}') && spelt.len() <= 6 && run.ends_with('\u{e007f}');
@@ -231,7 +231,8 @@ impl Cleaner {
     fn word(&mut self, rest: &str, base: usize) -> usize {
         let mut end = 0;
         for c in rest.chars() {
-            let part = c.is_alphanumeric() || canonical_combining_class(c) != 0 || is_letter_sign(c);
+            let part =
+                c.is_alphanumeric() || canonical_combining_class(c) != 0 || is_stroke(c) || is_letter_sign(c);
             if !part {
                 break;
             }
@@ -252,7 +253,7 @@ impl Cleaner {
             return sign;
         }
         let word = rest.get(..end).unwrap_or_default();
-        let normal = normal(word);
+        let normal = normal(word, self.out.chars().next_back());
         let folded = fold(&normal, self.out.chars().rev().find(|c| c.is_alphanumeric()));
         if let Some(folded) = folded {
             self.mark(Disguise::LookAlike, base..base + end);
@@ -268,7 +269,7 @@ impl Cleaner {
 
 /// What may stand between characters that spell, and says nothing itself.
 const fn is_between(c: char) -> bool {
-    is_zero_width(c) || is_direction(c)
+    is_zero_width(c) || is_direction(c) || is_stroke(c)
 }
 
 /// Whether nobody sees a character: it is taken away, or read as what it spells.
@@ -350,18 +351,20 @@ fn bits(run: &str) -> Option<String> {
     })
 }
 
-/// NFKC, with the letters that it leaves alone, and with no towers of marks.
-fn normal(word: &str) -> String {
+/// NFKC, with the letters that it leaves alone, with no towers of marks, and without marks that no language needs:
+/// strokes through letters, and what composes with no plain letter or sign. `before` is what the word follows.
+fn normal(word: &str, before: Option<char>) -> String {
     let flags = word.chars().all(|c| matches!(c, '\u{1f1e6}'..='\u{1f1ff}')) && word.chars().count() <= 2;
-    let mut marks = 0;
-    word.nfkc()
+    let (mut marks, mut below) = (0, before.unwrap_or('a'));
+    let text: String = word
+        .nfkc()
         .filter(|c| {
-            marks = if canonical_combining_class(*c) == 0 {
-                0
-            } else {
-                marks + 1
-            };
-            marks <= COMBINING_MOST
+            if canonical_combining_class(*c) == 0 && !is_stroke(*c) {
+                (marks, below) = (0, *c);
+                return true;
+            }
+            marks += 1;
+            marks <= COMBINING_MOST && !below.is_ascii() && !is_stroke(*c)
         })
         .map(|c| {
             let code = c as u32;
@@ -373,7 +376,35 @@ fn normal(word: &str) -> String {
             };
             char::from_u32(u32::from(b'A') + letter).unwrap_or(c)
         })
-        .collect()
+        .collect();
+    if accented(&text) {
+        text.nfd()
+            .filter(|c| canonical_combining_class(*c) == 0)
+            .collect()
+    } else {
+        text
+    }
+}
+
+/// Marks over, through and around letters.
+const fn is_stroke(c: char) -> bool {
+    matches!(c, '\u{334}'..='\u{338}' | '\u{488}' | '\u{489}' | '\u{20d0}'..='\u{20f0}')
+}
+
+/// Whether letters have marks to disguise: in most of a word, as no language has; or one mark on every letter that there
+/// is with it.
+fn accented(word: &str) -> bool {
+    let marked = word.chars().filter(|c| is_latin(*c)).count();
+    if marked >= 4 && marked * 2 > word.chars().count() {
+        return true;
+    }
+    let mark_of = |c: char| std::iter::once(c).nfd().nth(1);
+    let mut marks = word.chars().filter(|c| is_latin(*c)).map(mark_of);
+    let Some(Some(first)) = marks.next() else {
+        return false;
+    };
+    let bare = |c: char| c.is_ascii() && compose(c, first).is_some();
+    marked >= 2 && marks.all(|mark| mark == Some(first)) && !word.contains(bare)
 }
 
 /// Small capitals, which normalization keeps.
@@ -399,7 +430,7 @@ fn fold(word: &str, before: Option<char>) -> Option<String> {
     let ascii = letters().filter(char::is_ascii).count();
     let mut folded = String::with_capacity(word.len());
     let mut buffer = [0; 4];
-    for c in word.chars() {
+    for c in word.chars().filter(|c| canonical_combining_class(*c) == 0) {
         if c.is_ascii() || is_latin(c) {
             folded.push(c);
             continue;
@@ -419,7 +450,10 @@ fn fold(word: &str, before: Option<char>) -> Option<String> {
         }
     }
     let latin_before = before.is_some_and(|c| c.is_ascii_alphabetic());
-    (ascii > 0 || (latin_before && foreign >= 2)).then_some(folded)
+    // Digits of a number that is written in letters, too.
+    let digits =
+        word.contains(|c: char| c.is_ascii_digit()) && before.is_some_and(|c| c.is_ascii_alphanumeric());
+    (ascii > 0 || digits || (latin_before && foreign >= 2)).then_some(folded)
 }
 
 const fn is_latin(c: char) -> bool {

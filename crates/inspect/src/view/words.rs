@@ -11,7 +11,7 @@ use crate::safe::{item, part, prior};
 
 /// Words whose disguise makes a text worth a second reading.
 const TELLING: &[&str] = &[
-    "ignore",
+    "ignor",
     "disregard",
     "instruction",
     "previous",
@@ -30,6 +30,13 @@ const TELLING: &[&str] = &[
     "delete",
     "transfer",
 ];
+/// Small words that most texts of a language have, and that are no words when disguised.
+const COMMON: &[&str] = &[
+    " the ", " you ", " your ", " and ", " this ", " with ", " und ", " alle ", " que ", " todas ", " vous ",
+    " les ",
+];
+/// Of these, ones that are words backwards as well.
+const BOTH_WAYS: &[&str] = &[" and ", " les ", " que "];
 /// Letters in a row that must be kept apart.
 const SPACED_LEAST: usize = 6;
 /// Words with digits for letters that make a text worth rewriting.
@@ -37,9 +44,13 @@ const LEET_LEAST: usize = 2;
 
 /// Telling words moved by thirteen, then backwards.
 fn disguised() -> impl Iterator<Item = String> {
-    let rot = TELLING.iter().map(|word| word.chars().map(rot13).collect());
-    let back = TELLING.iter().map(|word| word.trim().chars().rev().collect());
-    rot.chain(back)
+    let rot = TELLING
+        .iter()
+        .chain(COMMON)
+        .map(|word| word.chars().map(rot13).collect());
+    let common = COMMON.iter().filter(|word| !BOTH_WAYS.contains(word));
+    let back = TELLING.iter().map(|word| word.trim()).chain(common.copied());
+    rot.chain(back.map(|word| word.chars().rev().collect()))
 }
 
 /// Reads many bytes at once, where the processor can.
@@ -72,8 +83,66 @@ pub(super) fn find(text: &str, last: Form, found: &mut Vec<Found>) {
     if back >= 2 {
         found.push(reversed(text));
     }
+    turned(text, found);
     spaced(text, found);
     leet(text, found);
+}
+
+/// Letters that look like plain ones turned upside down, and those.
+const TURNED: &[(char, char)] = &[
+    ('ɐ', 'a'),
+    ('ɔ', 'c'),
+    ('ǝ', 'e'),
+    ('ɟ', 'f'),
+    ('ƃ', 'g'),
+    ('ɓ', 'g'),
+    ('ɥ', 'h'),
+    ('ᴉ', 'i'),
+    ('ı', 'i'),
+    ('ɾ', 'j'),
+    ('ʞ', 'k'),
+    ('ʃ', 'l'),
+    ('ɯ', 'm'),
+    ('ɹ', 'r'),
+    ('ʇ', 't'),
+    ('ʌ', 'v'),
+    ('ʍ', 'w'),
+    ('ʎ', 'y'),
+    ('q', 'b'),
+    ('b', 'q'),
+    ('p', 'd'),
+    ('d', 'p'),
+    ('u', 'n'),
+    ('n', 'u'),
+    ('˙', '.'),
+    ('\'', ','),
+    ('¡', '!'),
+    ('¿', '?'),
+];
+
+/// Text turned upside down, which is also written backwards. `ǝ` stands in no language of wide use.
+fn turned(text: &str, found: &mut Vec<Found>) {
+    const LEAST: usize = 2;
+    if memchr::memmem::find_iter(text.as_bytes(), "ǝ")
+        .take(LEAST)
+        .count()
+        < LEAST
+    {
+        return;
+    }
+    let mut back = reversed(text);
+    // Letters change and lengths with them, so places are kept one by one.
+    let (mut out, mut map) = (String::with_capacity(text.len()), Map::default());
+    for (at, c) in back.text.char_indices() {
+        let plain = TURNED
+            .iter()
+            .find(|(turned, _)| *turned == c)
+            .map_or(c, |(_, plain)| *plain);
+        map.made(out.len(), back.map.origin(at..at + c.len_utf8()));
+        out.push(plain);
+    }
+    (back.text, back.map) = (out, map);
+    found.push(back);
 }
 
 /// How many telling words stand in a text moved by thirteen, and how many backwards. At most some are counted, so that a
@@ -84,7 +153,7 @@ fn told(text: &str) -> (usize, usize) {
     let lower = text.as_bytes().to_ascii_lowercase();
     let (mut rot, mut back) = (0, 0);
     let mut count = |hit: aho_corasick::Match| {
-        if hit.pattern().as_usize() < TELLING.len() {
+        if hit.pattern().as_usize() < TELLING.len() + COMMON.len() {
             rot += 1;
         } else {
             back += 1;
@@ -206,28 +275,66 @@ fn spaced(text: &str, found: &mut Vec<Found>) {
     }
 }
 
-/// Words in which digits or signs stand between letters, rewritten where at least two become telling.
+/// Longest word that is looked at for digits that stand for letters.
+const LEET_MOST: usize = 24;
+
+/// Beginnings of telling words in other languages; digits take the place of the same letters there.
+const TELLING_ELSEWHERE: &[&str] = &[
+    "anweisung",
+    "passw",
+    "vorherig",
+    "vergiss",
+    "instruc",
+    "instruz",
+    "contrase",
+    "anterior",
+    "olvida",
+    "preceden",
+    "dimentica",
+    "oublie",
+    "senha",
+];
+
+/// Telling words as they are.
+static PLAIN: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    AhoCorasick::builder()
+        .kind(Some(AhoCorasickKind::DFA))
+        .prefilter(false)
+        .build(TELLING.iter().chain(TELLING_ELSEWHERE).map(|word| word.trim()))
+        .ok()
+});
+
+/// Words in which digits or signs stand for letters, rewritten where at least two become telling.
 fn leet(text: &str, found: &mut Vec<Found>) {
     let bytes = text.as_bytes();
-    let mut telling = 0;
+    let Some(words) = PLAIN.as_ref() else { return };
+    let (mut telling, mut read) = (0, 0);
     for at in memchr::memchr3_iter(b'0', b'3', b'1', bytes).take(4096) {
-        let before = at > 0 && prior(bytes, at).is_ascii_alphabetic();
-        let after = bytes.get(at + 1).is_some_and(u8::is_ascii_alphabetic);
-        if before && after {
-            let start = (at.saturating_sub(12)..at)
-                .rev()
-                .find(|at| item(bytes, *at).is_ascii_whitespace())
-                .map_or(at.saturating_sub(12), |at| at + 1);
-            let word: String = part(bytes, start..)
-                .iter()
-                .take(20)
-                .take_while(|byte| !byte.is_ascii_whitespace())
-                .map(|byte| char::from(plain(*byte).to_ascii_lowercase()))
-                .collect();
-            telling += usize::from(TELLING.iter().any(|telling| word.contains(telling.trim())));
-            if telling >= LEET_LEAST {
+        let letters = |from: usize| part(bytes, from..from + 2).iter().all(u8::is_ascii_alphabetic);
+        let beside =
+            at > 0 && prior(bytes, at).is_ascii_alphabetic() || letters(at + 1) && at + 2 < bytes.len();
+        if !beside || at < read {
+            continue;
+        }
+        let before = part(bytes, at.saturating_sub(LEET_MOST / 2)..at);
+        let start = before
+            .iter()
+            .rev()
+            .take_while(|byte| !byte.is_ascii_whitespace())
+            .count();
+        let mut word = [0; LEET_MOST];
+        let mut length = 0;
+        for (to, byte) in word.iter_mut().zip(part(bytes, at - start..)) {
+            if byte.is_ascii_whitespace() {
                 break;
             }
+            *to = plain(*byte).to_ascii_lowercase();
+            length += 1;
+        }
+        read = at - start + length;
+        telling += usize::from(words.is_match(part(&word, ..length)));
+        if telling >= LEET_LEAST {
+            break;
         }
     }
     if telling < LEET_LEAST {
@@ -255,11 +362,13 @@ fn leet(text: &str, found: &mut Vec<Found>) {
 const fn plain(byte: u8) -> u8 {
     match byte {
         b'0' => b'o',
-        b'1' | b'!' => b'i',
+        b'1' | b'!' | b'|' => b'i',
         b'3' => b'e',
         b'4' | b'@' => b'a',
         b'5' | b'$' => b's',
-        b'7' => b't',
+        b'7' | b'+' => b't',
+        b'8' => b'b',
+        b'6' | b'9' => b'g',
         other => other,
     }
 }

@@ -3,6 +3,8 @@
 use std::{path::Path, time::Duration};
 
 use bartizan_gateway::config as gateway;
+use bartizan_identity::oauth::Address;
+use http::Uri;
 
 use super::{super::file, Wrong};
 
@@ -28,6 +30,83 @@ pub(super) fn inspect(inspect: &file::Inspect, base: &Path, wrong: &mut Wrong<'_
         canaries: inspect.canaries.clone(),
         allowed_domains: inspect.allowed_domains.clone(),
         threat_lists: inspect.threat_lists.iter().map(|path| base.join(path)).collect(),
+        guards: guards(inspect, wrong),
+    }
+}
+
+/// The address of a service of the operator's: `https`, or on this machine.
+pub(super) fn service(url: &str) -> Option<Uri> {
+    let address = Address::parse(url).ok()?;
+    let fits = address.is_https() || address.is_loopback();
+    fits.then(|| address.as_str().parse().ok()).flatten()
+}
+
+/// Longest name of a guard: it is a part of a server's name in records.
+const GUARD_NAME_MOST: usize = 40;
+
+fn guards(inspect: &file::Inspect, wrong: &mut Wrong<'_>) -> Vec<gateway::Guard> {
+    let mut all: Vec<gateway::Guard> = Vec::new();
+    for guard in &inspect.guard {
+        let mut add =
+            |key: &str, message: String| wrong.add(&format!("inspect.guard.{key}"), key, message, "");
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if guard.name.is_empty() || guard.name.len() > GUARD_NAME_MOST || !guard.name.bytes().all(plain) {
+            add(
+                "name",
+                format!("`name` has 1 to {GUARD_NAME_MOST} letters, digits, `-` and `_`"),
+            );
+        }
+        if all.iter().any(|earlier| earlier.name == guard.name) {
+            add("name", format!("two guards are called `{}`", guard.name));
+        }
+        if !(10..=30_000).contains(&guard.timeout_ms) {
+            add("timeout_ms", "`timeout_ms` must be 10 to 30000".to_owned());
+        }
+        if !(1024..=256 << 10).contains(&guard.bytes) {
+            add("bytes", "`bytes` must be 1024 to 262144".to_owned());
+        }
+        let secret = match guard.key.as_ref().map(|key| key.strip_prefix("secret:")) {
+            Some(None) => {
+                add(
+                    "key",
+                    "`key` is written as `secret:NAME`, after `bartizan secret set NAME`".to_owned(),
+                );
+                None
+            }
+            named => named.flatten().map(str::to_owned),
+        };
+        let Some(url) = service(&guard.url) else {
+            add(
+                "url",
+                "`url` is no `https` address, nor one of this machine's".to_owned(),
+            );
+            continue;
+        };
+        all.push(gateway::Guard {
+            name: guard.name.clone(),
+            shape: match guard.shape {
+                file::GuardShape::Moderations => gateway::GuardShape::Moderations,
+                file::GuardShape::Chat => gateway::GuardShape::Chat,
+            },
+            url,
+            model: guard.model.clone(),
+            secret,
+            channels: guard.channels.iter().map(|channel| word(*channel)).collect(),
+            time: Duration::from_millis(guard.timeout_ms),
+            bytes: guard.bytes,
+        });
+    }
+    all
+}
+
+const fn word(channel: file::GuardChannel) -> &'static str {
+    match channel {
+        file::GuardChannel::User => "user",
+        file::GuardChannel::Tool => "tool",
+        file::GuardChannel::Document => "document",
+        file::GuardChannel::Mail => "mail",
+        file::GuardChannel::System => "system",
+        file::GuardChannel::Description => "description",
     }
 }
 

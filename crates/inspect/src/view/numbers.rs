@@ -1,0 +1,281 @@
+//! Texts spelt out as numbers, one a character: `69 67 6e`, `0x69, 0x67`, `105, 103`, `01101001`, `U+0069`; and Morse code.
+
+use std::ops::Range;
+
+use super::map::Map;
+use super::{Form, Found};
+use crate::safe::{item, part};
+
+/// Bytes between places that are probed: shorter than any list that is read.
+const STEP: usize = 12;
+/// Fewest numbers of a list.
+const NUMBERS_LEAST: usize = 8;
+/// Longest number, its sign of a base included.
+const NUMBER_MOST: usize = 18;
+/// Fewest letters of Morse code, and fewest different ones: rules and dots of tables are made of few.
+const MORSE_LEAST: usize = 12;
+const MORSE_KINDS: usize = 6;
+/// Most lists of one text.
+const FOUND_MOST: usize = 16;
+
+/// Bytes that lists of numbers are made of, a bit each.
+const OF_NUMBERS: u128 = set(b"0123456789abcdefABCDEFxXU+ ,;:-_\n\r\t");
+/// Bytes that Morse code is made of.
+const OF_MORSE: u128 = set(b".-/| \n\r");
+
+const fn set(bytes: &[u8]) -> u128 {
+    let (mut bits, mut rest) = (0, bytes);
+    while let [byte, after @ ..] = rest {
+        bits |= 1 << *byte;
+        rest = after;
+    }
+    bits
+}
+
+const fn holds(set: u128, byte: u8) -> bool {
+    byte < 128 && set >> byte & 1 == 1
+}
+
+/// Finds lists of numbers and Morse code in `text`.
+pub(super) fn find(text: &str, found: &mut Vec<Found>) {
+    let already = found.len();
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at + STEP <= bytes.len() && found.len() < already + FOUND_MOST {
+        let probed = |set| {
+            [0, 3, 6, 9]
+                .iter()
+                .all(|offset| holds(set, item(bytes, at + offset)))
+        };
+        let window = part(bytes, at..at + STEP);
+        let count = |is: fn(&u8) -> bool| window.iter().filter(|byte| is(byte)).count();
+        at = if probed(OF_NUMBERS) && count(u8::is_ascii_hexdigit) >= 4 {
+            let run = run_of(bytes, at, OF_NUMBERS);
+            lists(text, run.clone(), found);
+            run.end.max(at + STEP)
+        } else if probed(OF_MORSE) && count(|byte| matches!(byte, b'.' | b'-')) >= 4 {
+            let run = run_of(bytes, at, OF_MORSE);
+            morse(text, run.clone(), found);
+            run.end.max(at + STEP)
+        } else {
+            at + STEP
+        };
+    }
+}
+
+/// The whole run of such bytes around a place.
+fn run_of(bytes: &[u8], at: usize, set: u128) -> Range<usize> {
+    let before = part(bytes, ..at)
+        .iter()
+        .rev()
+        .take_while(|byte| holds(set, **byte));
+    let after = part(bytes, at..).iter().take_while(|byte| holds(set, **byte));
+    at - before.count()..at + after.count()
+}
+
+/// How a number is written, a bit each, since some may be read in several ways.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Base(u8);
+
+impl Base {
+    const BINARY: Self = Self(1);
+    const HEX: Self = Self(2);
+    const DECIMAL: Self = Self(4);
+    const OCTAL: Self = Self(8);
+    const POINT: Self = Self(16);
+    const ALL: [Self; 5] = [Self::BINARY, Self::HEX, Self::DECIMAL, Self::OCTAL, Self::POINT];
+
+    /// All that a number may be.
+    fn of(number: &str) -> Self {
+        let digits = number.as_bytes();
+        let all = |base: u32| digits.iter().all(|digit| char::from(*digit).is_digit(base));
+        let mut bases = 0;
+        if number.starts_with("U+") && matches!(digits.len(), 6..=8) {
+            return Self::POINT;
+        }
+        if let Some(hex) = number.strip_prefix("0x").or_else(|| number.strip_prefix("0X")) {
+            let fits = matches!(hex.len(), 1 | 2) && hex.bytes().all(|digit| digit.is_ascii_hexdigit());
+            return Self(if fits { Self::HEX.0 } else { 0 });
+        }
+        if digits.len() == 8 && all(2) {
+            bases |= Self::BINARY.0;
+        }
+        if matches!(digits.len(), 2 | 4 | 8 | 16) && all(16) {
+            bases |= Self::HEX.0;
+        }
+        if matches!(digits.len(), 2 | 3) && all(10) {
+            bases |= Self::DECIMAL.0;
+        }
+        if digits.len() == 3 && all(8) {
+            bases |= Self::OCTAL.0;
+        }
+        Self(bases)
+    }
+
+    /// Adds what a number stands for. `None`: for no character.
+    fn read(self, number: &str, out: &mut Vec<u8>) -> Option<()> {
+        let digits = number.trim_start_matches("0x").trim_start_matches("0X");
+        match self {
+            Self::BINARY => out.push(u8::from_str_radix(digits, 2).ok()?),
+            Self::DECIMAL => out.push(digits.parse().ok().filter(u8::is_ascii)?),
+            Self::OCTAL => out.push(u8::from_str_radix(digits, 8).ok()?),
+            Self::POINT => {
+                let code = u32::from_str_radix(number.strip_prefix("U+")?, 16).ok()?;
+                out.extend(char::from_u32(code)?.encode_utf8(&mut [0; 4]).bytes());
+            }
+            _ if digits.len() == 1 => out.push(u8::from_str_radix(digits, 16).ok()?),
+            _ => {
+                for pair in digits.as_bytes().as_chunks::<2>().0 {
+                    out.push(u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()?);
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+/// Reads the lists in a run: numbers next to each other that may be written in the same way.
+fn lists(text: &str, run: Range<usize>, found: &mut Vec<Found>) {
+    let whole = text.get(run.clone()).unwrap_or_default();
+    let numbers = whole
+        .split([' ', ',', ';', ':', '-', '_', '\n', '\r', '\t'])
+        .filter(|number| !number.is_empty());
+    // A part of `whole`, so its place follows from the addresses.
+    let place = |number: &str| run.start + (number.as_ptr() as usize - whole.as_ptr() as usize);
+    let (mut list, mut bases): (Vec<&str>, u8) = (Vec::new(), u8::MAX);
+    for number in numbers.chain([""]) {
+        let base = if number.len() > NUMBER_MOST {
+            Base(0)
+        } else {
+            Base::of(number)
+        };
+        if base.0 & bases != 0 {
+            bases &= base.0;
+            list.push(number);
+            continue;
+        }
+        if list.len() >= NUMBERS_LEAST
+            && let (Some(first), Some(last)) = (list.first(), list.last())
+        {
+            let origin = place(first)..place(last) + last.len();
+            found.extend(spelt(&list, bases).map(|text| Found {
+                text,
+                form: Form::Numbers,
+                map: Map::whole(origin.clone()),
+            }));
+        }
+        list.clear();
+        bases = u8::MAX;
+        if base.0 != 0 {
+            bases = base.0;
+            list.push(number);
+        }
+    }
+}
+
+/// What a list spells, in each of its bases that gives a text.
+fn spelt(list: &[&str], bases: u8) -> impl Iterator<Item = String> {
+    let read = |base: Base| {
+        let mut bytes = Vec::with_capacity(list.len());
+        list.iter().try_for_each(|number| base.read(number, &mut bytes))?;
+        let text = super::encoded::readable(&bytes)?;
+        // Tables are full of decimal numbers, and few of them are mostly letters.
+        let letters = text.chars().filter(|c| c.is_alphanumeric() || *c == ' ').count();
+        let fits = base != Base::DECIMAL || letters * 10 >= text.len() * 6;
+        fits.then(|| text.to_owned())
+    };
+    let readings: Vec<String> = Base::ALL
+        .into_iter()
+        .filter(|base| bases & base.0 != 0)
+        .filter_map(read)
+        .collect();
+    readings.into_iter()
+}
+
+/// Letters and digits of Morse code (ITU-R M.1677-1).
+const MORSE: &[(&str, char)] = &[
+    (".-", 'a'),
+    ("-...", 'b'),
+    ("-.-.", 'c'),
+    ("-..", 'd'),
+    (".", 'e'),
+    ("..-.", 'f'),
+    ("--.", 'g'),
+    ("....", 'h'),
+    ("..", 'i'),
+    (".---", 'j'),
+    ("-.-", 'k'),
+    (".-..", 'l'),
+    ("--", 'm'),
+    ("-.", 'n'),
+    ("---", 'o'),
+    (".--.", 'p'),
+    ("--.-", 'q'),
+    (".-.", 'r'),
+    ("...", 's'),
+    ("-", 't'),
+    ("..-", 'u'),
+    ("...-", 'v'),
+    (".--", 'w'),
+    ("-..-", 'x'),
+    ("-.--", 'y'),
+    ("--..", 'z'),
+    ("-----", '0'),
+    (".----", '1'),
+    ("..---", '2'),
+    ("...--", '3'),
+    ("....-", '4'),
+    (".....", '5'),
+    ("-....", '6'),
+    ("--...", '7'),
+    ("---..", '8'),
+    ("----.", '9'),
+    (".-.-.-", '.'),
+    ("--..--", ','),
+    ("..--..", '?'),
+    (".----.", '\''),
+    ("-.-.--", '!'),
+    (".--.-.", '@'),
+    ("---...", ':'),
+    ("-..-.", '/'),
+    ("-....-", '-'),
+];
+
+/// How a letter is keyed.
+#[cfg(test)]
+pub(crate) fn morse_of(letter: char) -> Option<&'static str> {
+    MORSE
+        .iter()
+        .find(|(_, known)| *known == letter)
+        .map(|(code, _)| *code)
+}
+
+fn morse(text: &str, run: Range<usize>, found: &mut Vec<Found>) {
+    let mut out = String::new();
+    let mut kinds = [false; 128];
+    for word in text.get(run.clone()).unwrap_or_default().split(['/', '|', '\n']) {
+        // Three spaces are a gap between words, too.
+        for word in word.split("   ").map(str::trim).filter(|word| !word.is_empty()) {
+            if !out.is_empty() {
+                out.push(' ');
+            }
+            for code in word.split_ascii_whitespace() {
+                let Some((_, letter)) = MORSE.iter().find(|(known, _)| *known == code) else {
+                    return;
+                };
+                if let Some(kind) = kinds.get_mut(*letter as usize) {
+                    *kind = true;
+                }
+                out.push(*letter);
+            }
+        }
+    }
+    let kinds = kinds.iter().filter(|kind| **kind).count();
+    if out.len() >= MORSE_LEAST && kinds >= MORSE_KINDS {
+        found.push(Found {
+            text: out,
+            form: Form::Morse,
+            map: Map::whole(run),
+        });
+    }
+}
