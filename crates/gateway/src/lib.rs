@@ -10,6 +10,7 @@ mod approvals;
 mod clock;
 mod directory;
 mod edge;
+mod egress;
 mod gate;
 mod handing;
 mod hook;
@@ -17,6 +18,7 @@ mod inspect;
 mod listener;
 mod mcp;
 mod model;
+mod nonces;
 mod oauth;
 mod privacy;
 mod reins;
@@ -189,6 +191,8 @@ pub struct Shared {
     tokens: TokenCache,
     /// DPoP proofs that were used.
     replays: Replays,
+    /// What proofs have to have in them, where that is asked for.
+    nonces: Option<nonces::Nonces>,
     sessions: Sessions,
     rejections: Rejections,
     slots: Arc<Semaphore>,
@@ -205,6 +209,8 @@ pub struct Shared {
     /// What users granted us at MCP servers.
     wallets: oauth::Wallets,
     peers: a2a::Peers,
+    /// The way to the web, where there is one.
+    egress: Option<egress::Proxy>,
     hooks: hook::Hooks,
     inspector: Option<Arc<inspect::Inspector>>,
     privacy: Option<Arc<privacy::Privacy>>,
@@ -217,6 +223,12 @@ impl Shared {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address at which agents reach the web, where there is one.
+    #[must_use]
+    pub fn web_address(&self) -> Option<SocketAddr> {
+        self.egress.as_ref().map(egress::Proxy::address)
     }
 
     /// Sessions alive.
@@ -290,6 +302,10 @@ impl Gateway {
             state: &parts.state,
         };
         let (listener_key, tls) = tls::open(&config.listen, &issuing)?.unzip();
+        let (egress, web) = egress::Proxy::bind(&config).await?.unzip();
+        let web_tls = listener_key
+            .as_ref()
+            .map(|key| tls::of_proxy(key, &config.listen));
         let routes = model::Routes::new(&config)?;
         let mcp = mcp::Hub::new(&config, &parts.state, Signer::new(&parts.manifest_seed))?;
         let peers = a2a::Peers::new(&config)?;
@@ -321,6 +337,7 @@ impl Gateway {
             address,
             tokens: TokenCache::new(TOKENS),
             replays: Replays::new(PROOFS),
+            nonces: config.listen.dpop_nonces.then(nonces::Nonces::new),
             sessions: Sessions::new(&config.sessions),
             rejections: Rejections::new(&config.limits),
             slots: Arc::new(Semaphore::new(config.limits.concurrent_calls)),
@@ -332,6 +349,7 @@ impl Gateway {
             mcp,
             wallets: oauth::Wallets::new(&config, parts.grants)?,
             peers,
+            egress,
             hooks: hook::Hooks::new(&config),
             inspector,
             privacy,
@@ -346,6 +364,10 @@ impl Gateway {
             listener_key,
             stopped.clone(),
         )));
+        if let Some(web) = web {
+            let (shared, stopped) = (Arc::clone(&shared), stopped.clone());
+            tasks.push(tokio::spawn(egress::run(web, web_tls, shared, stopped)));
+        }
         let serving = tokio::spawn(listener::run(listener, tls, Arc::clone(&shared), stopped));
         Ok(Running {
             shared,

@@ -1,8 +1,8 @@
 //! Proofs of possession (DPoP, RFC 9449 section 4.3): one JWT for each request, by the key that the token names.
 //!
 //! Checked in the order form, key, signature, request, token, time, and last that it was not seen before; so only who
-//! holds a bound token and its key can take room in [`Replays`]. No nonces: a proof is good for 60 s around its `iat`
-//! and once in them, which is what a nonce would add for a server that remembers.
+//! holds a bound token and its key can take room in [`Replays`]. A proof is good for 60 s around
+//! its `iat` and once in them; with nonces (section 9) it can't have been made before its nonce was given, either.
 
 use std::{
     collections::BTreeMap,
@@ -38,6 +38,8 @@ pub struct ProofOf<'a> {
     pub path: &'a str,
     /// Schemes by which we can be reached: `https`, and `http` where the listener is in clear.
     pub schemes: &'a [&'a str],
+    /// Nonces of ours, one of which the proof must have (RFC 9449 section 9); `None` asks for none.
+    pub nonces: Option<&'a [String]>,
 }
 
 impl fmt::Debug for ProofOf<'_> {
@@ -93,6 +95,12 @@ pub(crate) fn verify(
     let hash = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, token.as_bytes()));
     if text("ath") != Some(hash.as_str()) {
         return Err(Reason::ProofToken);
+    }
+    if of
+        .nonces
+        .is_some_and(|ours| !ours.iter().any(|one| text("nonce") == Some(one)))
+    {
+        return Err(Reason::ProofNonce);
     }
     let issued = claims
         .get("iat")

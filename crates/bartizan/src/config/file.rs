@@ -33,8 +33,13 @@ pub(crate) struct ConfigFile {
     pub(crate) server: Vec<Server>,
     /// Other agents, over A2A.
     pub(crate) peer: Vec<Peer>,
+    /// The proxy through which agents reach the web. None: there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) egress: Option<super::egress::Egress>,
     /// Issuers whose JWTs name agents.
     pub(crate) jwt: Vec<Jwt>,
+    /// Scopes that JWTs need for some calls, beside what policy says.
+    pub(crate) scope: Vec<super::scope::Scope>,
     /// Workload identity.
     pub(crate) identity: Identity,
     /// Trust domains of others, whose client certificates name agents.
@@ -78,6 +83,8 @@ pub(crate) struct Listen {
     pub(crate) tls: Option<Tls>,
     /// Listen off loopback without TLS: keys and content cross the network in clear, unless a proxy in front does TLS.
     pub(crate) danger_listen_without_tls_off_loopback: bool,
+    /// DPoP proofs (RFC 9449) must have a nonce that the gateway gave: clients get it with a 401 and with every answer.
+    pub(crate) dpop_nonces: bool,
 }
 
 impl Default for Listen {
@@ -88,6 +95,7 @@ impl Default for Listen {
             origins: Vec::new(),
             tls: None,
             danger_listen_without_tls_off_loopback: false,
+            dpop_nonces: false,
         }
     }
 }
@@ -193,6 +201,9 @@ pub(crate) struct Upstream {
     /// Whose credential is sent.
     #[serde(default)]
     pub(crate) credential: Credential,
+    /// With `credential = "aws"`: for what requests are signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) aws: Option<super::aws::Aws>,
     /// A PEM file of roots to trust instead of the built-in ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) roots: Option<PathBuf>,
@@ -217,6 +228,8 @@ pub(crate) enum Credential {
     Secret,
     /// The `Authorization` header the agent sent itself, beside its own key in `x-bartizan-key`.
     Client,
+    /// A signature (AWS Signature Version 4) by a key of the store: JSON as `credential_process` gives it.
+    Aws,
     /// None is wanted.
     None,
 }
@@ -411,8 +424,10 @@ pub(crate) struct Jwt {
     pub(crate) issuer: String,
     /// One of these must be in `aud`.
     pub(crate) audience: Vec<String>,
-    /// The issuer's key set: a file, or an `https` address that is read again when keys rotate.
-    pub(crate) jwks: String,
+    /// The issuer's key set: a file, or an `https` address; read again when keys rotate. None: where the issuer's own
+    /// metadata says (RFC 8414, OpenID Connect Discovery), which must name this very issuer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) jwks: Option<String>,
     /// Algorithms accepted. None: RS256, PS256, ES256 and EdDSA. `none` and HMAC never are.
     #[serde(default)]
     pub(crate) algorithms: Vec<String>,
