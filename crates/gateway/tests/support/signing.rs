@@ -37,7 +37,11 @@ impl Signing {
             B64.encode(header.to_string()),
             B64.encode(claims.to_string())
         );
-        let signature = self.pair.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
-        format!("{signed}.{}", B64.encode(signature))
+        format!("{signed}.{}", self.signature(signed.as_bytes()))
+    }
+
+    /// A signature, as tokens carry it.
+    pub(crate) fn signature(&self, signed: &[u8]) -> String {
+        B64.encode(self.pair.sign(&SystemRandom::new(), signed).unwrap())
     }
 }
