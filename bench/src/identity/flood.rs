@@ -39,11 +39,7 @@ pub(crate) async fn run(bench: &Bench, cores: Cores) -> Vec<Figure> {
 async fn measured(bench: &Bench, cores: Cores) -> Result<Vec<Figure>, String> {
     let folder = tempfile::tempdir().map_err(|fault| format!("no temporary folder: {fault}"))?;
     let backend = peer::backend(folder.path(), cores)?;
-    let extra = format!(
-        "[limits]\nconnections = 12000\nheader_timeout_ms = 60000\n\n[[budget]]\nname = \"rate\"\nmeter = \"calls\"\nlimit = {LIMIT}\n\
-         window = \"bucket\"\nwindow_seconds = 1\nonly = {{ agent = [\"flooder\"] }}\n"
-    );
-    let mut gate = Gate::start(folder.path(), cores, &backend.address, &bench.binary, &extra)?;
+    let mut gate = Gate::start(folder.path(), cores, &backend.address, &bench.binary, &settings())?;
     let (victim, flooder) = (gate.agent("victim").await?, gate.agent("flooder").await?);
     let target = chat(&gate, &victim);
     let time = Duration::from_secs(if bench.quick { 5 } else { 15 });
@@ -89,15 +85,7 @@ async fn measured(bench: &Bench, cores: Cores) -> Result<Vec<Figure>, String> {
     // A bucket holds one second's worth and gives one each second.
     let within = LIMIT as f64 * (flooded.elapsed().as_secs_f64() + 1.0);
     let overshoot = (admitted.get() as f64 - within).max(0.0).ceil();
-    let panics = gate.metric("bartizan_panics_total").await;
-    let alive = gate
-        .running
-        .listening(&gate.address.clone(), Duration::from_secs(5));
-    let crashes = match (&alive, &panics) {
-        (Ok(()), Ok(panics)) => *panics,
-        _ => 1.0,
-    };
-    let p99 = |of: &load::Outcome| of.quantile(0.99).ok_or("the victim completed no call");
+    let crashes = crashes(&mut gate).await;
     let (quiet_p99, loud_p99) = (p99(&quiet)?, p99(&loud)?);
     Ok(vec![
         Figure::of(
@@ -115,6 +103,29 @@ async fn measured(bench: &Bench, cores: Cores) -> Result<Vec<Figure>, String> {
         Figure::of("flood_offered_per_s", offered, "per_s", 1),
         Figure::of("flood_rss_mib", mib.unwrap_or(f64::NAN), "mib", 1),
     ])
+}
+
+/// What the flood may reach: bounds above it, so that connections are taken, and a budget that it is far past.
+fn settings() -> String {
+    format!(
+        "[limits]\nconnections = 12000\nheader_timeout_ms = 60000\n\n[[budget]]\nname = \"rate\"\nmeter = \"calls\"\nlimit = {LIMIT}\n\
+         window = \"bucket\"\nwindow_seconds = 1\nonly = {{ agent = [\"flooder\"] }}\n"
+    )
+}
+
+/// Panics that it counted; one where it no longer serves.
+async fn crashes(gate: &mut Gate) -> f64 {
+    let panics = gate.metric("bartizan_panics_total").await;
+    let address = gate.address.clone();
+    match (gate.running.listening(&address, Duration::from_secs(5)), panics) {
+        (Ok(()), Ok(panics)) => panics,
+        _ => 1.0,
+    }
+}
+
+fn p99(of: &load::Outcome) -> Result<f64, String> {
+    of.quantile(0.99)
+        .ok_or_else(|| "the victim completed no call".to_owned())
 }
 
 fn chat(gate: &Gate, key: &str) -> Target {

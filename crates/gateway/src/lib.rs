@@ -303,9 +303,6 @@ impl Gateway {
         };
         let (listener_key, tls) = tls::open(&config.listen, &issuing)?.unzip();
         let (egress, web) = egress::Proxy::bind(&config).await?.unzip();
-        let web_tls = listener_key
-            .as_ref()
-            .map(|key| tls::of_proxy(key, &config.listen));
         let routes = model::Routes::new(&config)?;
         let mcp = mcp::Hub::new(&config, &parts.state, Signer::new(&parts.manifest_seed))?;
         let peers = a2a::Peers::new(&config)?;
@@ -358,16 +355,7 @@ impl Gateway {
             config,
         });
         alarm(&shared).await;
-        let mut tasks = housekeeping(&shared, &stopped);
-        tasks.push(tokio::spawn(tls::keep(
-            Arc::clone(&shared),
-            listener_key,
-            stopped.clone(),
-        )));
-        if let Some(web) = web {
-            let (shared, stopped) = (Arc::clone(&shared), stopped.clone());
-            tasks.push(tokio::spawn(egress::run(web, web_tls, shared, stopped)));
-        }
+        let tasks = housekeeping(&shared, &stopped, listener_key, web);
         let serving = tokio::spawn(listener::run(listener, tls, Arc::clone(&shared), stopped));
         Ok(Running {
             shared,
@@ -382,13 +370,23 @@ fn masking(config: &config::Privacy, vaults: Option<VaultStore>) -> Option<Arc<p
     (!config.rules.is_empty()).then(|| Arc::new(privacy::Privacy::new(config, vaults)))
 }
 
-/// What is done beside calls, until `stopped`.
-fn housekeeping(shared: &Arc<Shared>, stopped: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
-    vec![
+/// What is done beside calls, until `stopped`: the web's listener among it, where there is one.
+fn housekeeping(
+    shared: &Arc<Shared>,
+    stopped: &watch::Receiver<bool>,
+    key: Option<Arc<tls::ListenerKey>>,
+    web: Option<TcpListener>,
+) -> Vec<JoinHandle<()>> {
+    let web_tls = key.as_ref().map(|key| tls::of_proxy(key, &shared.config.listen));
+    let web = web.map(|web| egress::run(web, web_tls, Arc::clone(shared), stopped.clone()));
+    let mut tasks = vec![
         tokio::spawn(rejections::summarise(Arc::clone(shared), stopped.clone())),
         tokio::spawn(directory::keep(Arc::clone(shared), stopped.clone())),
         tokio::spawn(spending::keep(Arc::clone(shared), stopped.clone())),
-    ]
+        tokio::spawn(tls::keep(Arc::clone(shared), key, stopped.clone())),
+    ];
+    tasks.extend(web.map(tokio::spawn));
+    tasks
 }
 
 /// The address to listen on, if what crosses there is kept from others.

@@ -102,17 +102,7 @@ pub(crate) fn verify(
     {
         return Err(Reason::ProofNonce);
     }
-    let issued = claims
-        .get("iat")
-        .and_then(Value::as_u64)
-        .ok_or(Reason::ProofTime)?;
-    if issued > 253_402_300_799 {
-        return Err(Reason::ProofTime);
-    }
-    let issued = Timestamp::from_unix_seconds(issued);
-    if now.micros_since(issued) > WINDOW_MICROS || issued.micros_since(now) > WINDOW_MICROS {
-        return Err(Reason::ProofTime);
-    }
+    let issued = issued_at(&claims, now)?;
     let jti = text("jti").filter(|jti| (1..=JTI_BYTES_MAX).contains(&jti.len()));
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(&thumbprint.0);
@@ -121,6 +111,18 @@ pub(crate) fn verify(
         id: hashed(context.finish()),
         until: issued.plus_micros(WINDOW_MICROS + 1),
     })
+}
+
+/// When a proof was made; it must not be far from now.
+fn issued_at(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, Reason> {
+    let seconds = claims.get("iat").and_then(Value::as_u64);
+    // A later date than the year 9999 is a mistake.
+    let seconds = seconds.filter(|seconds| *seconds <= 253_402_300_799);
+    let issued = Timestamp::from_unix_seconds(seconds.ok_or(Reason::ProofTime)?);
+    if now.micros_since(issued) > WINDOW_MICROS || issued.micros_since(now) > WINDOW_MICROS {
+        return Err(Reason::ProofTime);
+    }
+    Ok(issued)
 }
 
 /// A proof as it is remembered.

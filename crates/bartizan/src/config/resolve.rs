@@ -83,11 +83,8 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
     let issuers = issuers(file, &base, &mut wrong);
     let limits = limits(&file.limits, &mut wrong);
     let budgets = spending::budgets(file, &mut wrong);
-    let otlp = file
-        .telemetry
-        .otlp_url
-        .as_ref()
-        .and_then(|url| wrong.url("telemetry.otlp_url", url, &["http", "https"]));
+    let otlp = file.telemetry.otlp_url.as_ref();
+    let otlp = otlp.and_then(|url| wrong.url("telemetry.otlp_url", url, &["http", "https"]));
     listen_rules(&file.listen, &mut wrong);
     let approvals = approvals(&file.approvals, &mut wrong);
     runtime_rules(&file.runtime, &mut wrong);
