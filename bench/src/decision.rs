@@ -173,6 +173,7 @@ pub(crate) fn evidence(at: usize) -> Result<Evidence, String> {
             user: None,
             act: Vec::new(),
             groups: BTreeSet::from(["payers".to_owned()]),
+            scopes: BTreeSet::new(),
             issuer: Issuer::new("https://idp.example").map_err(name_fault)?,
             credential: KeyId::new("k").map_err(name_fault)?,
             method: AuthMethod::Jwt,

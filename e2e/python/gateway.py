@@ -92,6 +92,7 @@ class Gateway:
             raise RuntimeError(f"the gateway's first line is no JSON: {line!r}; {self.output()[-3000:]}") from fault
         self.listen, self.admin = block.get("url", block["listen"]).rstrip("/"), block.get("admin")
         self.key = block.get("agent_key") or self.key
+        self.web = block.get("web")
         os.set_blocking(self.process.stdout.fileno(), False)
         return self
 

@@ -129,6 +129,7 @@ fn of(proof: &str) -> ProofOf<'_> {
         authority: "gate.example",
         path: "/mcp",
         schemes: &["https"],
+        nonces: None,
     }
 }
 

@@ -2,6 +2,8 @@
 //! does to somebody else's calls.
 
 use std::cell::Cell;
+use std::io::Write as _;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -37,19 +39,19 @@ pub(crate) async fn run(bench: &Bench, cores: Cores) -> Vec<Figure> {
 async fn measured(bench: &Bench, cores: Cores) -> Result<Vec<Figure>, String> {
     let folder = tempfile::tempdir().map_err(|fault| format!("no temporary folder: {fault}"))?;
     let backend = peer::backend(folder.path(), cores)?;
-    let extra = format!(
-        "[limits]\nconnections = 12000\nheader_timeout_ms = 60000\n\n[[budget]]\nname = \"rate\"\nmeter = \"calls\"\nlimit = {LIMIT}\n\
-         window = \"bucket\"\nwindow_seconds = 1\nonly = {{ agent = [\"flooder\"] }}\n"
-    );
-    let mut gate = Gate::start(folder.path(), cores, &backend.address, &bench.binary, &extra)?;
+    let mut gate = Gate::start(folder.path(), cores, &backend.address, &bench.binary, &settings())?;
     let (victim, flooder) = (gate.agent("victim").await?, gate.agent("flooder").await?);
     let target = chat(&gate, &victim);
     let time = Duration::from_secs(if bench.quick { 5 } else { 15 });
     load::open(&target, 16, VICTIM, Duration::from_secs(2)).await?;
+    // Each call waits for one sync of the log: what the disk itself takes for that, at the same rate, with the gateway idle.
+    let disk = disk_p99_us(folder.path(), time).await?;
     let quiet = load::open(&target, 16, VICTIM, time).await?;
     let connections = if bench.quick { 1000 } else { 10_000 };
     let over = Rc::new(Cell::new(false));
     let sent = Rc::new(Cell::new(0_u64));
+    let admitted = Rc::new(Cell::new(0_u64));
+    let flooded = Instant::now();
     let mut opened = 0_usize;
     for number in 0..connections {
         let Ok(stream) = TcpStream::connect(&gate.address).await else {
@@ -63,7 +65,8 @@ async fn measured(bench: &Bench, cores: Cores) -> Result<Vec<Figure>, String> {
             _ => {
                 let each = connections as f64 * 0.6 / (LIMIT * TIMES) as f64;
                 let request = chat(&gate, &flooder).request;
-                tokio::task::spawn_local(hammer(stream, request, each, number, over, sent))
+                let counted = (sent, Rc::clone(&admitted));
+                tokio::task::spawn_local(hammer(stream, request, each, number, over, counted))
             }
         };
     }
@@ -79,15 +82,10 @@ async fn measured(bench: &Bench, cores: Cores) -> Result<Vec<Figure>, String> {
     let offered = (sent.get() - before) as f64 / begun.elapsed().as_secs_f64();
     let mib = gate.running.rss_mib();
     over.set(true);
-    let panics = gate.metric("bartizan_panics_total").await;
-    let alive = gate
-        .running
-        .listening(&gate.address.clone(), Duration::from_secs(5));
-    let crashes = match (&alive, &panics) {
-        (Ok(()), Ok(panics)) => *panics,
-        _ => 1.0,
-    };
-    let p99 = |of: &load::Outcome| of.quantile(0.99).ok_or("the victim completed no call");
+    // A bucket holds one second's worth and gives one each second.
+    let within = LIMIT as f64 * (flooded.elapsed().as_secs_f64() + 1.0);
+    let overshoot = (admitted.get() as f64 - within).max(0.0).ceil();
+    let crashes = crashes(&mut gate).await;
     let (quiet_p99, loud_p99) = (p99(&quiet)?, p99(&loud)?);
     Ok(vec![
         Figure::of(
@@ -100,9 +98,34 @@ async fn measured(bench: &Bench, cores: Cores) -> Result<Vec<Figure>, String> {
         Figure::of("flood_crashes", crashes, "count", connections as u64),
         Figure::of("flood_victim_quiet_p99_us", quiet_p99, "us", quiet.completed),
         Figure::of("flood_victim_p99_us", loud_p99, "us", loud.completed),
+        Figure::of("flood_disk_sync_p99_us", disk, "us", quiet.completed),
+        Figure::of("flood_overshoot_calls", overshoot, "count", admitted.get()),
         Figure::of("flood_offered_per_s", offered, "per_s", 1),
         Figure::of("flood_rss_mib", mib.unwrap_or(f64::NAN), "mib", 1),
     ])
+}
+
+/// What the flood may reach: bounds above it, so that connections are taken, and a budget that it is far past.
+fn settings() -> String {
+    format!(
+        "[limits]\nconnections = 12000\nheader_timeout_ms = 60000\n\n[[budget]]\nname = \"rate\"\nmeter = \"calls\"\nlimit = {LIMIT}\n\
+         window = \"bucket\"\nwindow_seconds = 1\nonly = {{ agent = [\"flooder\"] }}\n"
+    )
+}
+
+/// Panics that it counted; one where it no longer serves.
+async fn crashes(gate: &mut Gate) -> f64 {
+    let panics = gate.metric("bartizan_panics_total").await;
+    let address = gate.address.clone();
+    match (gate.running.listening(&address, Duration::from_secs(5)), panics) {
+        (Ok(()), Ok(panics)) => panics,
+        _ => 1.0,
+    }
+}
+
+fn p99(of: &load::Outcome) -> Result<f64, String> {
+    of.quantile(0.99)
+        .ok_or_else(|| "the victim completed no call".to_owned())
 }
 
 fn chat(gate: &Gate, key: &str) -> Target {
@@ -116,6 +139,29 @@ fn chat(gate: &Gate, key: &str) -> Target {
         &headers,
         body.to_string().as_bytes(),
     )
+}
+
+/// The 99th percentile of syncs of a small append to a file beside the log's, at the victim's rate, in microseconds. A
+/// quiet p99 far above it is the gateway's; one near it is the disk's.
+async fn disk_p99_us(folder: &Path, time: Duration) -> Result<f64, String> {
+    let path = folder.join("sync.probe");
+    let probe = tokio::task::spawn_blocking(move || {
+        let mut file = std::fs::File::create(path)?;
+        let mut took = Vec::new();
+        let begun = Instant::now();
+        while begun.elapsed() < time {
+            file.write_all(&[0; 1024])?;
+            let before = Instant::now();
+            file.sync_data()?;
+            took.push(before.elapsed().as_secs_f64() * 1e6);
+            std::thread::sleep(Duration::from_secs_f64(1.0 / VICTIM));
+        }
+        took.sort_unstable_by(f64::total_cmp);
+        let at = took.len().saturating_sub(1) * 99 / 100;
+        Ok::<_, std::io::Error>(took.get(at).copied().unwrap_or(f64::NAN))
+    });
+    let probed = probe.await.map_err(|fault| fault.to_string())?;
+    probed.map_err(|fault| format!("the disk can't be probed: {fault}"))
 }
 
 /// A request whose headers never end.
@@ -161,17 +207,20 @@ async fn hammer(
     each: f64,
     number: usize,
     over: Rc<Cell<bool>>,
-    sent: Rc<Cell<u64>>,
+    (sent, admitted): (Rc<Cell<u64>>, Rc<Cell<u64>>),
 ) {
     let mut connection = Connection::of(stream);
     let first = each * ((number * 7919) % 1000) as f64 / 1000.0;
     tokio::time::sleep(Duration::from_secs_f64(first)).await;
     while !over.get() {
         let due = Instant::now() + Duration::from_secs_f64(each);
-        if connection.send(&request).await.is_err() || connection.answer().await.is_err() {
-            return;
-        }
+        let answer = match connection.send(&request).await {
+            Ok(()) => connection.answer().await,
+            Err(fault) => Err(fault),
+        };
+        let Ok(answer) = answer else { return };
         sent.set(sent.get() + 1);
+        admitted.set(admitted.get() + u64::from(answer.status == 200));
         tokio::time::sleep_until(due.into()).await;
     }
 }

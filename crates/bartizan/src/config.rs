@@ -4,12 +4,15 @@
 //! Never looked for in the working directory: that is the agent's to write. Reading yields a whole new value or every
 //! error at once, never half a configuration.
 
+pub(crate) mod aws;
 pub(crate) mod diagnose;
+pub(crate) mod egress;
 pub(crate) mod file;
 pub(crate) mod oauth;
 pub(crate) mod peer;
 pub(crate) mod reference;
 pub(crate) mod resolve;
+pub(crate) mod scope;
 
 use std::path::{Path, PathBuf};
 

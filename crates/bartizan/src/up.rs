@@ -284,6 +284,7 @@ fn issuers(settings: &Settings) -> Vec<IssuerSource> {
         keys: match source {
             resolve::KeySource::File(path) => KeysAt::File(path.clone()),
             resolve::KeySource::Url(uri) => KeysAt::Address(uri.clone()),
+            resolve::KeySource::Discovered => KeysAt::Discovered,
         },
     };
     settings.issuers.iter().map(one).collect()

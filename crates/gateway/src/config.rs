@@ -11,9 +11,9 @@ use std::{
 };
 
 use bartizan_flow::{Class, Effect, PathPattern, Role};
-use bartizan_identity::TrustDomain;
+use bartizan_identity::{AwsScope, TrustDomain};
 use bartizan_types::{AgentId, ModelName, PeerName, ServerName, ToolName, UpstreamName};
-use bartizan_wire::model::Api;
+use bartizan_wire::{model::Api, site::SitePattern};
 use http::Uri;
 
 /// Everything the gateway needs to know before it starts.
@@ -43,6 +43,10 @@ pub struct Config {
     pub privacy: Privacy,
     /// What may be spent.
     pub budgets: Budgets,
+    /// Scopes that tokens need, beside what policy says.
+    pub scopes: bartizan_guard::scope::Scopes,
+    /// The proxy through which agents reach the web; none is none.
+    pub egress: Option<Egress>,
 }
 
 /// What is looked for in content. It all ends in findings; what follows from them, policy says.
@@ -203,6 +207,44 @@ impl Default for Budgets {
     }
 }
 
+/// The proxy through which agents reach the web.
+#[derive(Debug, Clone)]
+pub struct Egress {
+    /// Address and port; port 0 takes a free one. TLS as on the agents' listener.
+    pub address: SocketAddr,
+    /// Sites that policy reads as listed.
+    pub hosts: Vec<SitePattern>,
+    /// Of all sites, those that may lead to addresses inside; they are listed, too.
+    pub inside: Vec<SitePattern>,
+    /// Sites through whose tunnels anything may go, TLS or not.
+    pub opaque: Vec<SitePattern>,
+    /// Tunnels may begin with a hello whose true name only the site can read.
+    pub encrypted_hello: bool,
+    /// A tunnel through which nothing goes for this long is ended (`limit.tunnel`).
+    pub idle: Duration,
+    /// Bytes of one tunnel, both ways together, or of one answer that is passed on unread (`limit.tunnel`).
+    pub tunnel_bytes: u64,
+    /// Tunnels at one time (`limit.saturated`).
+    pub tunnels: usize,
+}
+
+impl Egress {
+    /// A proxy at this address that lists nothing.
+    #[must_use]
+    pub const fn at(address: SocketAddr) -> Self {
+        Self {
+            address,
+            hosts: Vec::new(),
+            inside: Vec::new(),
+            opaque: Vec::new(),
+            encrypted_hello: false,
+            idle: Duration::from_secs(300),
+            tunnel_bytes: 1 << 30,
+            tunnels: 512,
+        }
+    }
+}
+
 /// How humans are asked.
 #[derive(Debug, Clone)]
 pub struct Approvals {
@@ -258,6 +300,8 @@ pub struct Listen {
     pub tls: Option<TlsListen>,
     /// Plaintext off loopback all the same: something else in front must do TLS.
     pub danger_plaintext: bool,
+    /// DPoP proofs must have a nonce that this gateway gave.
+    pub dpop_nonces: bool,
 }
 
 /// TLS of a listener.
@@ -348,6 +392,8 @@ pub enum Credential {
     /// The `Authorization` header the agent itself sent beside `x-bartizan-key` (subscription tokens), or to Anthropic
     /// its `x-api-key`.
     Client,
+    /// A signature by the key of this name in the store (AWS Signature Version 4).
+    Aws(String, AwsScope),
     /// None: the upstream wants none.
     None,
 }

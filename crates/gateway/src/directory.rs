@@ -12,6 +12,7 @@ use std::{
 };
 
 use bartizan_guard::AnswerFacts;
+use bartizan_identity::oauth::{Address, key_set_place, server_places};
 use bartizan_identity::{
     BundleFault, ConfigFault, DelegationFault, DelegationKey, IssuerConfig, IssuerKeys, KeySet, Naming,
     Pepper, RESERVED_AGENT, Registry, TrustBundle, TrustDomain, local_principal,
@@ -63,6 +64,8 @@ pub enum KeysAt {
     File(PathBuf),
     /// An address of the issuer's.
     Address(Uri),
+    /// Where the issuer's own metadata says (RFC 8414, OpenID Connect Discovery 1.0).
+    Discovered,
 }
 
 struct Held {
@@ -326,18 +329,22 @@ pub(crate) async fn keep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     if shared.directory.issuers.is_empty() {
         return;
     }
-    let pool = match Pool::within(Reach::Named, None, shared.config.limits.connect_timeout) {
-        Ok(pool) => Arc::new(pool),
-        Err(fault) => return tracing::error!(error = %fault, "no connections for key sets"),
+    let pool = |reach| Pool::within(reach, None, shared.config.limits.connect_timeout).map(Arc::new);
+    let pools = match (pool(Reach::Named), pool(Reach::Public)) {
+        (Ok(named), Ok(public)) => Pools { named, public },
+        (Err(fault), _) | (_, Err(fault)) => {
+            return tracing::error!(error = %fault, "no connections for key sets");
+        }
     };
     loop {
         let mut changed = false;
         for (at, source) in shared.directory.issuers.iter().enumerate() {
             let read = match &source.keys {
                 KeysAt::File(path) => read_file(path),
-                KeysAt::Address(uri) => fetch(&shared, &pool, at, uri)
+                KeysAt::Address(uri) => fetch(&shared, &pools.named, at, uri)
                     .await
                     .map_err(|code| code.to_string()),
+                KeysAt::Discovered => discovered(&shared, &pools, at, source.config.issuer.as_str()).await,
             };
             changed |= shared.directory.take(at, clock::now(), read);
         }
@@ -356,7 +363,39 @@ pub(crate) async fn keep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Fetches a key set as a ruled and recorded call of the gateway's own.
+/// Connections for key sets.
+struct Pools {
+    /// To where the operator said.
+    named: Arc<Pool>,
+    /// To where somebody else said.
+    public: Arc<Pool>,
+}
+
+/// Asks an issuer's metadata where its keys are, and fetches them. A key set elsewhere than at the issuer's own host is
+/// fetched from public addresses alone: metadata must not point the gateway at the inside.
+async fn discovered(shared: &Arc<Shared>, pools: &Pools, at: usize, issuer: &str) -> Result<Vec<u8>, String> {
+    let issuer = Address::parse(issuer).map_err(|fault| fault.to_string())?;
+    if !issuer.is_https() && !issuer.is_loopback() {
+        return Err(format!("`{issuer}` is not https"));
+    }
+    let uri = |text: &str| text.parse::<Uri>().map_err(|fault| fault.to_string());
+    let mut last = "it has no metadata".to_owned();
+    for place in server_places(&issuer) {
+        match fetch(shared, &pools.named, at, &uri(&place)?).await {
+            Err(code) => last = format!("`{place}`: {code}"),
+            Ok(bytes) => {
+                let keys = key_set_place(&bytes, &issuer).map_err(|fault| format!("`{place}`: {fault}"))?;
+                let own = keys.host() == issuer.host();
+                let pool = if own { &pools.named } else { &pools.public };
+                let fetched = fetch(shared, pool, at, &uri(keys.as_str())?).await;
+                return fetched.map_err(|code| format!("`{keys}`: {code}"));
+            }
+        }
+    }
+    Err(last)
+}
+
+/// Fetches a key set, or what says where one is, as a ruled and recorded call of the gateway's own.
 async fn fetch(shared: &Arc<Shared>, pool: &Arc<Pool>, at: usize, uri: &Uri) -> Result<Vec<u8>, Code> {
     let caller = housekeeper(shared)?;
     let server =
@@ -388,6 +427,7 @@ async fn fetch(shared: &Arc<Shared>, pool: &Arc<Pool>, at: usize, uri: &Uri) -> 
         uri: uri.clone(),
         headers,
         body: Bytes::new(),
+        sign: None,
     };
     let evidence = shared.evidence(&caller, facts, Vec::new());
     let (permit, mut passage) = shared

@@ -127,6 +127,7 @@ pub(crate) fn presented<'a>(
     listen: &Listen,
     head: &'a http::request::Parts,
     authority: &'a str,
+    nonces: Option<&'a [String]>,
 ) -> Presented<'a> {
     const PROOF: HeaderName = HeaderName::from_static("dpop");
     let authorization = head.headers.get(header::AUTHORIZATION);
@@ -152,6 +153,7 @@ pub(crate) fn presented<'a>(
                 (None, true) => &["https", "http"],
                 (None, false) => &["http"],
             },
+            nonces,
         }
     });
     Presented {

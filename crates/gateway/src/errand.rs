@@ -61,6 +61,7 @@ pub(crate) async fn post(shared: &Arc<Shared>, errand: Errand<'_>) -> Result<(St
         uri: errand.uri.clone(),
         headers,
         body: Bytes::from(errand.body),
+        sign: None,
     };
     let evidence = shared.evidence(&housekeeper(shared)?, facts, Vec::new());
     let entered = shared.enter(evidence, outbound).await;

@@ -262,6 +262,13 @@ impl Shared {
         if let Some(bar) = self.revoked.bar(evidence) {
             evidence.call.bar = Some(Box::new(bar));
         }
+        if evidence.call.bar.is_none() {
+            let bar = self
+                .config
+                .scopes
+                .bar(&evidence.principal, &evidence.call.resource);
+            evidence.call.bar = bar.map(Box::new);
+        }
         let reserved = match evidence.call.bar {
             None => self.budgets.reserve(evidence, bound),
             Some(_) => None,

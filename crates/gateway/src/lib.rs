@@ -10,6 +10,7 @@ mod approvals;
 mod clock;
 mod directory;
 mod edge;
+mod egress;
 mod errand;
 mod gate;
 mod handing;
@@ -18,6 +19,7 @@ mod inspect;
 mod listener;
 mod mcp;
 mod model;
+mod nonces;
 mod oauth;
 mod privacy;
 mod reins;
@@ -190,6 +192,8 @@ pub struct Shared {
     tokens: TokenCache,
     /// DPoP proofs that were used.
     replays: Replays,
+    /// What proofs have to have in them, where that is asked for.
+    nonces: Option<nonces::Nonces>,
     sessions: Sessions,
     rejections: Rejections,
     slots: Arc<Semaphore>,
@@ -206,6 +210,8 @@ pub struct Shared {
     /// What users granted us at MCP servers.
     wallets: oauth::Wallets,
     peers: a2a::Peers,
+    /// The way to the web, where there is one.
+    egress: Option<egress::Proxy>,
     hooks: hook::Hooks,
     inspector: Option<Arc<inspect::Inspector>>,
     privacy: Option<Arc<privacy::Privacy>>,
@@ -218,6 +224,12 @@ impl Shared {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address at which agents reach the web, where there is one.
+    #[must_use]
+    pub fn web_address(&self) -> Option<SocketAddr> {
+        self.egress.as_ref().map(egress::Proxy::address)
     }
 
     /// Sessions alive.
@@ -291,6 +303,7 @@ impl Gateway {
             state: &parts.state,
         };
         let (listener_key, tls) = tls::open(&config.listen, &issuing)?.unzip();
+        let (egress, web) = egress::Proxy::bind(&config).await?.unzip();
         let routes = model::Routes::new(&config)?;
         let mcp = mcp::Hub::new(&config, &parts.state, Signer::new(&parts.manifest_seed))?;
         let peers = a2a::Peers::new(&config)?;
@@ -322,6 +335,7 @@ impl Gateway {
             address,
             tokens: TokenCache::new(TOKENS),
             replays: Replays::new(PROOFS),
+            nonces: config.listen.dpop_nonces.then(nonces::Nonces::new),
             sessions: Sessions::new(&config.sessions),
             rejections: Rejections::new(&config.limits),
             slots: Arc::new(Semaphore::new(config.limits.concurrent_calls)),
@@ -333,6 +347,7 @@ impl Gateway {
             mcp,
             wallets: oauth::Wallets::new(&config, parts.grants)?,
             peers,
+            egress,
             hooks: hook::Hooks::new(&config),
             inspector,
             privacy,
@@ -341,12 +356,7 @@ impl Gateway {
             config,
         });
         alarm(&shared).await;
-        let mut tasks = housekeeping(&shared, &stopped);
-        tasks.push(tokio::spawn(tls::keep(
-            Arc::clone(&shared),
-            listener_key,
-            stopped.clone(),
-        )));
+        let tasks = housekeeping(&shared, &stopped, listener_key, web);
         let serving = tokio::spawn(listener::run(listener, tls, Arc::clone(&shared), stopped));
         Ok(Running {
             shared,
@@ -361,18 +371,27 @@ fn masking(config: &config::Privacy, vaults: Option<VaultStore>) -> Option<Arc<p
     (!config.rules.is_empty()).then(|| Arc::new(privacy::Privacy::new(config, vaults)))
 }
 
-/// What is done beside calls, until `stopped`.
-fn housekeeping(shared: &Arc<Shared>, stopped: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+/// What is done beside calls, until `stopped`: the web's listener among it, where there is one.
+fn housekeeping(
+    shared: &Arc<Shared>,
+    stopped: &watch::Receiver<bool>,
+    key: Option<Arc<tls::ListenerKey>>,
+    web: Option<TcpListener>,
+) -> Vec<JoinHandle<()>> {
     let told = shared.approvals.tell().map(|asked| {
         let telling = approvals::webhook::keep(Arc::clone(shared), asked, stopped.clone());
         tokio::spawn(telling)
     });
+    let web_tls = key.as_ref().map(|key| tls::of_proxy(key, &shared.config.listen));
+    let web = web.map(|web| egress::run(web, web_tls, Arc::clone(shared), stopped.clone()));
     let mut tasks = vec![
         tokio::spawn(rejections::summarise(Arc::clone(shared), stopped.clone())),
         tokio::spawn(directory::keep(Arc::clone(shared), stopped.clone())),
         tokio::spawn(spending::keep(Arc::clone(shared), stopped.clone())),
+        tokio::spawn(tls::keep(Arc::clone(shared), key, stopped.clone())),
     ];
     tasks.extend(told);
+    tasks.extend(web.map(tokio::spawn));
     tasks
 }
 

@@ -76,7 +76,7 @@ pub(crate) async fn run(
     }
 }
 
-async fn turn_away(mut stream: TcpStream) {
+pub(crate) async fn turn_away(mut stream: TcpStream) {
     let said = tokio::time::timeout(Duration::from_secs(1), stream.write_all(SATURATED)).await;
     if !matches!(said, Ok(Ok(()))) {
         tracing::debug!("a connection past the limit did not wait for its refusal");
@@ -121,11 +121,7 @@ async fn connection(
                 Ok(Err(fault)) => return tracing::debug!(error = %fault, "TLS handshake failed"),
                 Err(_) => return tracing::debug!("TLS handshake took too long"),
             };
-            let shown = stream.get_ref().1.peer_certificates();
-            let chain = shown.map(|chain| chain.iter().cloned().map(CertificateDer::into_owned).collect());
-            let shown = chain
-                .and_then(PeerCertificate::new)
-                .map(|peer| Shown(Arc::new(peer)));
+            let shown = shown(stream.get_ref().1);
             let mut builder = auto::Builder::new(TokioExecutor::new());
             builder
                 .http1()
@@ -152,13 +148,20 @@ async fn connection(
     }
 }
 
+/// The certificate that a client showed.
+pub(crate) fn shown(session: &rustls::ServerConnection) -> Option<Shown> {
+    let chain = session.peer_certificates()?;
+    let chain = chain.iter().cloned().map(CertificateDer::into_owned).collect();
+    PeerCertificate::new(chain).map(|peer| Shown(Arc::new(peer)))
+}
+
 async fn one(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<AgentBody>, Infallible> {
     let caught = CatchPanic(Box::pin(serve::request(Arc::clone(&shared), request))).await;
     Ok(caught.unwrap_or_else(|| serve::after_panic(&shared)))
 }
 
 /// Turns a panic inside the future into `None`, so that the caller is refused instead of cut off.
-struct CatchPanic<F>(Pin<Box<F>>);
+pub(crate) struct CatchPanic<F>(pub(crate) Pin<Box<F>>);
 
 impl<F: Future> Future for CatchPanic<F> {
     type Output = Option<F::Output>;
@@ -173,14 +176,14 @@ impl<F: Future> Future for CatchPanic<F> {
 }
 
 /// A stream whose writes fail when the other side has taken nothing for a while: slow readers can't hold memory.
-struct Watched<S> {
+pub(crate) struct Watched<S> {
     inner: S,
     patience: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Watched<S> {
-    const fn new(inner: S, patience: Duration) -> Self {
+    pub(crate) const fn new(inner: S, patience: Duration) -> Self {
         Self {
             inner,
             patience,

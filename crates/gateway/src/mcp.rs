@@ -198,7 +198,12 @@ async fn post(
         Ok(reply) => Ok(answer(reply)),
         Err((refused, revision)) => {
             let detail = refused.detail.as_deref();
-            Ok(told(id.as_ref(), method, revision, &refused.refusal, detail))
+            let mut answer = told(id.as_ref(), method, revision, &refused.refusal, detail);
+            if refused.refusal.scopes.is_some() {
+                let metadata = crate::resource::challenge(shared, head);
+                crate::resource::step_up(&mut answer, &refused.refusal, metadata.as_deref());
+            }
+            Ok(answer)
         }
     }
 }

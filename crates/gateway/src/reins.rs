@@ -112,6 +112,7 @@ impl Revoked {
             code: Code::Revoked,
             what: "a revocation made while the record was written".to_owned(),
             retry_after_seconds: None,
+            scopes: BTreeSet::new(),
         })
     }
 

@@ -5,7 +5,7 @@ use bartizan_types::{Code, Refusal};
 use http::{HeaderValue, Method, Response, header, request::Parts};
 use serde_json::json;
 
-use crate::{Shared, answer::AgentBody, edge};
+use crate::{Shared, answer::AgentBody, clock, edge, nonces::NONCE};
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
@@ -42,7 +42,7 @@ pub(crate) fn metadata(shared: &Shared, head: &Parts) -> Option<Result<Response<
         return Some(Err(Code::Method));
     }
     let path = if path.is_empty() { "/mcp" } else { path };
-    let answer = json!({
+    let mut answer = json!({
         "resource": format!("{}{path}", origin(shared, head)),
         "authorization_servers": issuers,
         "bearer_methods_supported": ["header"],
@@ -50,6 +50,10 @@ pub(crate) fn metadata(shared: &Shared, head: &Parts) -> Option<Result<Response<
         "tls_client_certificate_bound_access_tokens": true,
         "resource_name": "Bartizan",
     });
+    let scopes: Vec<&str> = shared.config.scopes.names().collect();
+    if !scopes.is_empty() {
+        answer["scopes_supported"] = json!(scopes);
+    }
     let mut response = Response::new(AgentBody::ours(answer.to_string().into_bytes()));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -59,26 +63,27 @@ pub(crate) fn metadata(shared: &Shared, head: &Parts) -> Option<Result<Response<
 
 /// The challenges of a refusal (RFC 6750 section 3, RFC 9449 section 7.1, RFC 9728 section 5.1).
 pub(crate) fn dress(response: &mut Response<AgentBody>, refusal: &Refusal, metadata: Option<&str>) {
+    if refusal.scopes.is_some() {
+        return step_up(response, refusal, metadata);
+    }
     if response.status().as_u16() != 401 {
         return;
     }
     let error = match refusal.code {
         Code::CredentialMissing => "",
         Code::ProofInvalid | Code::ProofReplayed => "invalid_dpop_proof",
+        Code::ProofNonce => "use_dpop_nonce",
         _ => "invalid_token",
     };
     let mut parts = Vec::new();
-    if !error.is_empty() && error != "invalid_dpop_proof" {
+    if !error.is_empty() && !of_proof(refusal.code) {
         parts.push(format!("error=\"{error}\""));
     }
     parts.extend(metadata.map(|address| format!("resource_metadata=\"{address}\"")));
     let bearer = format!("Bearer {}", parts.join(", "));
     let mut challenges = vec![bearer.trim_end().to_owned()];
-    if matches!(
-        refusal.code,
-        Code::ProofInvalid | Code::ProofReplayed | Code::TokenBinding
-    ) {
-        let error = if error == "invalid_dpop_proof" {
+    if of_proof(refusal.code) || refusal.code == Code::TokenBinding {
+        let error = if of_proof(refusal.code) {
             error
         } else {
             "invalid_token"
@@ -93,5 +98,42 @@ pub(crate) fn dress(response: &mut Response<AgentBody>, refusal: &Refusal, metad
         if let Ok(value) = HeaderValue::from_str(&challenge) {
             headers.append(header::WWW_AUTHENTICATE, value);
         }
+    }
+}
+
+/// Whether it is the proof that is refused, and not the token.
+const fn of_proof(code: Code) -> bool {
+    matches!(code, Code::ProofInvalid | Code::ProofReplayed | Code::ProofNonce)
+}
+
+/// Says which scopes a token for this call has to have (RFC 6750 section 3.1, MCP authorization "Scope Challenge
+/// Handling"): those that are missing and those that the same call needs beside them.
+pub(crate) fn step_up(response: &mut Response<AgentBody>, refusal: &Refusal, metadata: Option<&str>) {
+    let scopes: Vec<&str> = refusal
+        .scopes
+        .iter()
+        .flat_map(|scopes| scopes.iter().map(String::as_str))
+        .collect();
+    let mut challenge = format!(
+        "Bearer error=\"insufficient_scope\", scope=\"{}\"",
+        scopes.join(" ")
+    );
+    if let Some(address) = metadata {
+        challenge.push_str(&format!(", resource_metadata=\"{address}\""));
+    }
+    if let Ok(value) = HeaderValue::from_str(&challenge) {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+    }
+}
+
+/// Gives whoever shows proofs the nonce for the next one (RFC 9449 section 8.2), with whatever it is told.
+pub(crate) fn renew_nonce(shared: &Shared, head: &Parts, response: &mut Response<AgentBody>) {
+    let Some(nonces) = &shared.nonces else { return };
+    if !head.headers.contains_key("dpop") {
+        return;
+    }
+    let [next, _] = nonces.now(clock::now());
+    if let Ok(value) = HeaderValue::from_str(&next) {
+        response.headers_mut().insert(NONCE, value);
     }
 }

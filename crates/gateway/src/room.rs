@@ -180,6 +180,7 @@ mod tests {
             user: None,
             act: Vec::new(),
             groups: BTreeSet::new(),
+            scopes: BTreeSet::new(),
             issuer: Issuer::new("bartizan").unwrap(),
             credential: KeyId::new("k").unwrap(),
             method: AuthMethod::ApiKey,

@@ -56,7 +56,7 @@ pub(crate) async fn request(shared: Arc<Shared>, request: Request<Incoming>) -> 
     };
     let busy = Gauge::raise(Arc::clone(&shared.meters), |meters| &meters.in_progress);
     let mut who = None;
-    match routed(&shared, &head, body, &shape, &mut who).await {
+    let mut answer = match routed(&shared, &head, body, &shape, &mut who).await {
         Ok(answer) => answer.map(|body| body.holding((slot, busy))),
         Err(said) => {
             drop((slot, busy));
@@ -67,7 +67,9 @@ pub(crate) async fn request(shared: Arc<Shared>, request: Request<Incoming>) -> 
             resource::dress(&mut answer, &said, resource::challenge(&shared, &head).as_deref());
             answer
         }
-    }
+    };
+    resource::renew_nonce(&shared, &head, &mut answer);
+    answer
 }
 
 async fn routed(
@@ -84,12 +86,11 @@ async fn routed(
         return answer.map_err(early);
     }
     let now = clock::now();
-    let principal = shared
-        .authenticate(
-            &edge::presented(&shared.config.listen, head, edge::authority(head)),
-            now,
-        )
-        .map_err(early)?;
+    let nonces = shared.nonces.as_ref().map(|nonces| nonces.now(now));
+    let authority = edge::authority(head);
+    let nonces = nonces.as_ref().map(<[String; 2]>::as_slice);
+    let presented = edge::presented(&shared.config.listen, head, authority, nonces);
+    let principal = shared.authenticate(&presented, now).map_err(early)?;
     *who = Some(Arc::clone(&principal));
     if shared.is_draining() {
         return Err(shared.shed(Code::Draining));
@@ -181,7 +182,7 @@ async fn served(
 ///
 /// # Errors
 /// [`Code::BodyTooLarge`], [`Code::Saturated`].
-fn room(
+pub(crate) fn room(
     shared: &Shared,
     principal: &Principal,
     head: &Parts,

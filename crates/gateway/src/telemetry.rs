@@ -37,13 +37,14 @@ pub(crate) const BOUNDS_MICROS: [u64; 12] = [
     120_000_000,
 ];
 /// Every surface, in the order of declaration.
-pub(crate) const SURFACES: [Surface; 6] = [
+pub(crate) const SURFACES: [Surface; 7] = [
     Surface::OpenaiChat,
     Surface::OpenaiResponses,
     Surface::AnthropicMessages,
     Surface::Mcp,
     Surface::Hook,
     Surface::A2a,
+    Surface::Egress,
 ];
 
 /// The word of a ruling in metrics, spans and explanations.

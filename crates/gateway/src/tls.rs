@@ -149,7 +149,11 @@ fn load(from: &TlsKey, hosts: &[String], issuing: &Issuing<'_>) -> Result<(Certi
 }
 
 /// What the listener speaks TLS with.
-pub(crate) fn acceptor(key: Arc<ListenerKey>, clients: ClientCertificates) -> TlsAcceptor {
+pub(crate) fn acceptor(
+    key: Arc<ListenerKey>,
+    clients: ClientCertificates,
+    protocols: &[&str],
+) -> TlsAcceptor {
     let builder = ServerConfig::builder();
     let mut config = match clients {
         ClientCertificates::None => builder.with_no_client_auth().with_cert_resolver(key),
@@ -163,7 +167,7 @@ pub(crate) fn acceptor(key: Arc<ListenerKey>, clients: ClientCertificates) -> Tl
             }))
             .with_cert_resolver(key),
     };
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     TlsAcceptor::from(Arc::new(config))
 }
 
@@ -255,6 +259,15 @@ pub(crate) async fn keep(
     }
 }
 
+/// What the proxy speaks TLS with, by the same key: HTTP/1.1 alone, since its connections become tunnels.
+pub(crate) fn of_proxy(key: &Arc<ListenerKey>, listen: &crate::config::Listen) -> TlsAcceptor {
+    let clients = listen
+        .tls
+        .as_ref()
+        .map_or(ClientCertificates::None, |tls| tls.clients);
+    acceptor(Arc::clone(key), clients, &["http/1.1"])
+}
+
 /// A listener without TLS keeps no key; one whose key can't be read does not start.
 pub(crate) fn open(
     listen: &crate::config::Listen,
@@ -275,6 +288,6 @@ pub(crate) fn open(
     hosts.sort();
     hosts.dedup();
     let key = ListenerKey::open(tls, hosts, issuing).map_err(|reason| StartFault::Tls { reason })?;
-    let acceptor = acceptor(Arc::clone(&key), tls.clients);
+    let acceptor = acceptor(Arc::clone(&key), tls.clients, &["h2", "http/1.1"]);
     Ok(Some((key, acceptor)))
 }

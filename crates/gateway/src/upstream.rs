@@ -22,8 +22,11 @@ use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 pub(crate) mod child;
 pub(crate) mod confine;
+pub(crate) mod line;
 pub(crate) mod reach;
+pub(crate) mod sign;
 
+use crate::clock;
 use reach::Fenced;
 pub(crate) use reach::Reach;
 
@@ -42,6 +45,8 @@ pub(crate) struct Outbound {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
+    /// What signs it on its way out, where a signature is its credential.
+    pub sign: Option<Box<sign::Signer>>,
 }
 
 /// What went wrong on the way out.
@@ -71,6 +76,14 @@ pub(crate) enum Fault {
         /// The bound.
         seconds: u64,
     },
+    /// It could not be signed; nothing was sent.
+    #[error("the request to `{upstream}` can't be signed: {code}")]
+    Unsigned {
+        /// Which.
+        upstream: UpstreamName,
+        /// Why.
+        code: Code,
+    },
     /// The request could not be built: ours.
     #[error("the request could not be built")]
     Request(#[from] http::Error),
@@ -82,6 +95,7 @@ impl Fault {
         match self {
             Self::Unreachable { .. } | Self::Broken { .. } => Code::UpstreamUnreachable,
             Self::Timeout { .. } => Code::UpstreamTimeout,
+            Self::Unsigned { code, .. } => *code,
             Self::Request(_) => Code::Bug,
         }
     }
@@ -141,6 +155,20 @@ impl Pool {
         roots: Option<&std::path::Path>,
         connect_timeout: Duration,
     ) -> Result<Self, RootsFault> {
+        Self::keeping(256, reach, roots, connect_timeout)
+    }
+
+    /// Connections within a reach that nobody else uses afterwards: some sites take a connection for a login.
+    pub(crate) fn unshared(reach: Reach, connect_timeout: Duration) -> Result<Self, RootsFault> {
+        Self::keeping(0, reach, None, connect_timeout)
+    }
+
+    fn keeping(
+        idle: usize,
+        reach: Reach,
+        roots: Option<&std::path::Path>,
+        connect_timeout: Duration,
+    ) -> Result<Self, RootsFault> {
         let tcp = Fenced::new(reach, connect_timeout);
         let tls = match roots {
             None => rustls::ClientConfig::builder()
@@ -157,7 +185,7 @@ impl Pool {
         let client = PooledClient::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(60))
-            .pool_max_idle_per_host(256)
+            .pool_max_idle_per_host(idle)
             .build(connector.wrap_connector(tcp));
         Ok(Self { client })
     }
@@ -194,9 +222,17 @@ pub(crate) async fn send(permit: Permit<Outbound>, timeout: Duration) -> Result<
         pool,
         method,
         uri,
-        headers,
+        mut headers,
         body,
+        sign,
     } = permit.spend();
+    if let Some(signer) = sign {
+        let signed = signer.sign((&method, &uri), &mut headers, &body, clock::now());
+        signed.map_err(|code| Fault::Unsigned {
+            upstream: upstream.clone(),
+            code,
+        })?;
+    }
     let mut request = Request::builder().method(method).uri(uri).body(Full::new(body))?;
     *request.headers_mut() = headers;
     match tokio::time::timeout(timeout, pool.client.request(request)).await {

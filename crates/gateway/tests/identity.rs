@@ -6,11 +6,7 @@ mod support;
 
 use std::{sync::Arc, time::Duration};
 
-use aws_lc_rs::{
-    digest,
-    rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
-};
+use aws_lc_rs::digest;
 use bartizan_gateway::{
     Config, IssuerSource, KeysAt,
     authority::Authority,
@@ -28,7 +24,7 @@ use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde_json::{Value, json};
-use support::{Answer, Gated, OPEN, Upstreamed, config, upstream};
+use support::{Answer, Gated, OPEN, Upstreamed, config, signing::Signing, upstream};
 use tokio_rustls::TlsConnector;
 
 const CHAT: &str = "/v1/chat/completions";
@@ -270,40 +266,6 @@ async fn an_agent_hands_on_less_and_its_child_less_again() {
         chain.iter().map(|one| one.sub.as_str()).collect::<Vec<_>>(),
         ["grandchild", "child"]
     );
-}
-
-struct Signing {
-    pair: EcdsaKeyPair,
-    jwk: Value,
-}
-
-impl Signing {
-    fn new() -> Self {
-        let pkcs8 =
-            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref()).unwrap();
-        let point = &pair.public_key().as_ref()[1..];
-        let jwk = json!({"crv": "P-256", "kty": "EC", "x": B64.encode(&point[..32]), "y": B64.encode(&point[32..])});
-        Self { pair, jwk }
-    }
-
-    fn thumbprint(&self) -> String {
-        let text = format!(
-            r#"{{"crv":"P-256","kty":"EC","x":{},"y":{}}}"#,
-            self.jwk["x"], self.jwk["y"]
-        );
-        B64.encode(digest::digest(&digest::SHA256, text.as_bytes()))
-    }
-
-    fn token(&self, header: &Value, claims: &Value) -> String {
-        let signed = format!(
-            "{}.{}",
-            B64.encode(header.to_string()),
-            B64.encode(claims.to_string())
-        );
-        let signature = self.pair.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
-        format!("{signed}.{}", B64.encode(signature))
-    }
 }
 
 #[tokio::test]

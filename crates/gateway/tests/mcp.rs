@@ -414,6 +414,7 @@ async fn a_pipe_is_served_like_a_socket() {
         user: None,
         act: Vec::new(),
         groups: std::collections::BTreeSet::new(),
+        scopes: std::collections::BTreeSet::new(),
         issuer: Issuer::new("bartizan").unwrap(),
         credential: KeyId::new("pipe").unwrap(),
         method: AuthMethod::Local,

@@ -68,7 +68,7 @@ const LONG: Option<Duration> = Some(Duration::from_secs(20));
 async fn it_sees_words_and_names_and_its_answer_decides() {
     let answers = vec![says("[\"delete_draft\", \"format_disk\"]"), deletes()];
     let (gate, provider) = gated(answers, CALLED_FOR, LONG).await;
-    let (status, _, body) = gate.post(CHAT, &asks(WORDS)).await;
+    let (status, _, body) = gate.post(CHAT, asks(WORDS)).await;
     assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
     let bodies = bodies(&provider);
     assert_eq!(bodies.len(), 2);
@@ -86,14 +86,14 @@ async fn it_sees_words_and_names_and_its_answer_decides() {
 #[tokio::test]
 async fn without_one_unknown_words_call_for_nothing() {
     let (gate, provider) = gated(vec![deletes()], CALLED_FOR, None).await;
-    assert_eq!(gate.post(CHAT, &asks(WORDS)).await.0, 403);
+    assert_eq!(gate.post(CHAT, asks(WORDS)).await.0, 403);
     assert_eq!(bodies(&provider).len(), 1);
 }
 
 #[tokio::test]
 async fn its_answer_takes_away_as_well() {
     let (gate, _provider) = gated(vec![says("[]"), deletes()], CALLED_FOR, LONG).await;
-    assert_eq!(gate.post(CHAT, &asks("Please delete the draft")).await.0, 403);
+    assert_eq!(gate.post(CHAT, asks("Please delete the draft")).await.0, 403);
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn what_is_no_answer_leaves_the_words() {
         Answer::Whole(500, "application/json", b"{}".to_vec()),
     ] {
         let (gate, _provider) = gated(vec![none, deletes()], CALLED_FOR, LONG).await;
-        assert_eq!(gate.post(CHAT, &asks("Please delete the draft")).await.0, 200);
+        assert_eq!(gate.post(CHAT, asks("Please delete the draft")).await.0, 200);
     }
 }
 
@@ -127,12 +127,12 @@ async fn it_is_asked_once_for_what_she_typed_and_recorded_like_any_call() {
         .collect();
     let first = asks("Tell me what the draft says");
     for _ in 0..2 {
-        assert_eq!(gate.send(CHAT, &first, &headers).await.0, 200);
+        assert_eq!(gate.send(CHAT, first.clone(), &headers).await.0, 200);
     }
     let more = json!({"model": "m", "tools": serde_json::from_str::<Value>(&first).unwrap()["tools"],
         "messages": [{"role": "user", "content": "Tell me what the draft says"},
             {"role": "assistant", "content": "two"}, {"role": "user", "content": "Then delete it"}]});
-    assert_eq!(gate.send(CHAT, &more.to_string(), &headers).await.0, 200);
+    assert_eq!(gate.send(CHAT, more.to_string(), &headers).await.0, 200);
     assert_eq!(
         bodies(&provider).len(),
         5,

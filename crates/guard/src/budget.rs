@@ -110,8 +110,8 @@ pub struct Budget {
     pub enforce: bool,
 }
 
-/// Actions that budgets count: what reaches a model, a server or a provider's tool on an agent's behalf.
-const COUNTED: [Action; 8] = [
+/// Actions that budgets count: what reaches a model, a server, a provider's tool or the web on an agent's behalf.
+const COUNTED: [Action; 10] = [
     Action::Generate,
     Action::SendMessage,
     Action::UseHostedTool,
@@ -120,6 +120,8 @@ const COUNTED: [Action; 8] = [
     Action::GetPrompt,
     Action::Complete,
     Action::SubscribeResource,
+    Action::FetchWeb,
+    Action::OpenTunnel,
 ];
 
 impl Budget {

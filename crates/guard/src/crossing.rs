@@ -632,6 +632,9 @@ fn refusal(evidence: &Evidence, decision: &Decision) -> Refusal {
     if let Some(code) = decision.because.barred {
         let mut refusal = Refusal::new(evidence.call.id, code);
         refusal.retry_after_seconds = evidence.call.barred().and_then(|(_, seconds)| seconds);
+        let bar = evidence.call.bar.as_ref().filter(|bar| bar.code == code);
+        let scopes = bar.map(|bar| &bar.scopes).filter(|scopes| !scopes.is_empty());
+        refusal.scopes = scopes.map(|scopes| Box::new(scopes.clone()));
         return refusal;
     }
     let because = &decision.because;

@@ -12,6 +12,7 @@ pub mod loops;
 mod permit;
 mod replay;
 pub mod revoke;
+pub mod scope;
 
 pub use crossing::{AnswerFacts, Crossing, Effect, Input, Misuse};
 pub use decide::decide;

@@ -1,7 +1,7 @@
 //! Agents that go round in circles: the same call again and again, more calls than a task can need, and agents that act
 //! for themselves through others. Counters per session, bounded in number; no clock of its own.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use bartizan_types::{Bar, Code, Digest, Principal, SessionId, Timestamp};
 
@@ -132,6 +132,7 @@ impl Loops {
             code: Code::Recursion,
             what: format!("`{name}` acts {count} times in one chain"),
             retry_after_seconds: None,
+            scopes: BTreeSet::new(),
         })
     }
 
@@ -158,5 +159,6 @@ fn bar(code: Code, what: String, left_micros: u64) -> Bar {
         code,
         what,
         retry_after_seconds: Some(u32::try_from(seconds).unwrap_or(u32::MAX)),
+        scopes: BTreeSet::new(),
     }
 }

@@ -1,6 +1,6 @@
 //! Revocations: what an operator ended, and whether it ends a call. Effective on the next call and on those in progress.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bartizan_types::{Bar, Code, Evidence, Principal, Resource, RevocationId, SessionId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,8 @@ pub enum Subject {
     Upstream(String),
     /// Another agent that ours speak to, by its name in the configuration.
     Peer(String),
+    /// A web site, as `host:port`, or as `host` for all its ports.
+    Site(String),
     /// Whoever acts in the chain of actors under this name.
     Actor(String),
 }
@@ -52,6 +54,7 @@ impl Subject {
             Self::Model(name) => ("model", name),
             Self::Upstream(name) => ("upstream", name),
             Self::Peer(name) => ("peer", name),
+            Self::Site(name) => ("site", name),
             Self::Actor(name) => ("actor", name),
         }
     }
@@ -79,6 +82,7 @@ impl Subject {
             "model" if name.contains('/') => Self::Model(name),
             "upstream" => Self::Upstream(name),
             "peer" => Self::Peer(name),
+            "site" => Self::Site(name.to_ascii_lowercase()),
             "actor" => Self::Actor(name),
             _ => return None,
         })
@@ -205,10 +209,16 @@ impl Revocations {
             }
             Resource::Upstream { upstream } => (Some(upstream), None),
             Resource::Peer { peer } => (None, Some(Subject::Peer(peer.to_string()))),
+            Resource::Site { site } => (None, Some(Subject::Site(site.to_string()))),
             _ => (None, None),
         };
         let upstream = upstream.map(|name| Subject::Upstream(name.to_string()));
-        [server, upstream, own]
+        let host = match resource {
+            Resource::Site { site } => site.as_str().rsplit_once(':'),
+            _ => None,
+        };
+        let host = host.map(|(host, _)| Subject::Site(host.to_owned()));
+        [server, upstream, host, own]
             .into_iter()
             .flatten()
             .find_map(|subject| self.live(&subject, now))
@@ -233,6 +243,7 @@ pub fn bar(revocation: &Revocation) -> Bar {
             .trim_end()
             .to_owned(),
         retry_after_seconds: None,
+        scopes: BTreeSet::new(),
     }
 }
 

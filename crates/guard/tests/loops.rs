@@ -1,5 +1,7 @@
 //! Agents that go round in circles, and those that only seem to.
 
+use std::collections::BTreeSet;
+
 use bartizan_guard::loops::{LoopBounds, Loops};
 use bartizan_types::{
     Actor, AgentId, AuthMethod, Code, Digest, Issuer, KeyId, Principal, SessionId, Timestamp,
@@ -16,6 +18,7 @@ fn principal(chain: &[&str]) -> Principal {
         user: None,
         act: chain.iter().map(actor).collect(),
         groups: Default::default(),
+        scopes: BTreeSet::new(),
         issuer: Issuer::new("i").unwrap(),
         credential: KeyId::new("k").unwrap(),
         method: AuthMethod::ApiKey,

@@ -18,6 +18,7 @@ fn evidence() -> Evidence {
             user: None,
             act: Vec::new(),
             groups: BTreeSet::new(),
+            scopes: BTreeSet::new(),
             issuer: Issuer::new("local").unwrap(),
             credential: KeyId::new("k").unwrap(),
             method: AuthMethod::ApiKey,

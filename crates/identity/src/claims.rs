@@ -12,6 +12,8 @@ use crate::{Fault, IssuerConfig, RESERVED_AGENT, Reason};
 const ACT_DEPTH_MAX: usize = 8;
 /// Most groups of a principal.
 pub(crate) const GROUPS_MAX: usize = 64;
+/// Most scopes of a token that are looked at.
+const SCOPES_MAX: usize = 128;
 /// Longest text of an actor or group, in bytes; that of an id.
 const TEXT_BYTES_MAX: usize = 256;
 /// Most entries of `aud`.
@@ -84,6 +86,26 @@ pub(crate) fn within(
         until = until.min(end);
     }
     Ok(Window { expires: exp, until })
+}
+
+/// What the token was given: `scope` as one text (RFC 9068 section 2.2.3), or as a list, which some call `scp`. What can't
+/// be read gives nothing: a scope only ever adds.
+pub(crate) fn scopes(claims: &Map<String, Value>) -> BTreeSet<String> {
+    let found = claims.get("scope").or_else(|| claims.get("scp"));
+    let texts: Vec<&str> = match found {
+        Some(Value::String(text)) => text.split(' ').collect(),
+        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
+        _ => return BTreeSet::new(),
+    };
+    // RFC 6749 section 3.3: printable, without quotes and backslashes.
+    let plain = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
+    let fits = |text: &&str| (1..=TEXT_BYTES_MAX).contains(&text.len()) && text.bytes().all(plain);
+    texts
+        .into_iter()
+        .filter(fits)
+        .take(SCOPES_MAX)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// When a token ends.

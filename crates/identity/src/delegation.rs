@@ -318,6 +318,7 @@ pub(crate) fn verify(
             user: under.user,
             act,
             groups: under.groups,
+            scopes: std::collections::BTreeSet::new(),
             issuer: Issuer::new("bartizan").map_err(|_| Reason::DelegationShape)?,
             credential: KeyId::new(&public(&key)).map_err(|_| Reason::DelegationShape)?,
             method: AuthMethod::Delegated,

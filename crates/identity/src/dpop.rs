@@ -1,8 +1,8 @@
 //! Proofs of possession (DPoP, RFC 9449 section 4.3): one JWT for each request, by the key that the token names.
 //!
 //! Checked in the order form, key, signature, request, token, time, and last that it was not seen before; so only who
-//! holds a bound token and its key can take room in [`Replays`]. No nonces: a proof is good for 60 s around its `iat`
-//! and once in them, which is what a nonce would add for a server that remembers.
+//! holds a bound token and its key can take room in [`Replays`]. A proof is good for 60 s around
+//! its `iat` and once in them; with nonces (section 9) it can't have been made before its nonce was given, either.
 
 use std::{
     collections::BTreeMap,
@@ -38,6 +38,8 @@ pub struct ProofOf<'a> {
     pub path: &'a str,
     /// Schemes by which we can be reached: `https`, and `http` where the listener is in clear.
     pub schemes: &'a [&'a str],
+    /// Nonces of ours, one of which the proof must have (RFC 9449 section 9); `None` asks for none.
+    pub nonces: Option<&'a [String]>,
 }
 
 impl fmt::Debug for ProofOf<'_> {
@@ -94,17 +96,13 @@ pub(crate) fn verify(
     if text("ath") != Some(hash.as_str()) {
         return Err(Reason::ProofToken);
     }
-    let issued = claims
-        .get("iat")
-        .and_then(Value::as_u64)
-        .ok_or(Reason::ProofTime)?;
-    if issued > 253_402_300_799 {
-        return Err(Reason::ProofTime);
+    if of
+        .nonces
+        .is_some_and(|ours| !ours.iter().any(|one| text("nonce") == Some(one)))
+    {
+        return Err(Reason::ProofNonce);
     }
-    let issued = Timestamp::from_unix_seconds(issued);
-    if now.micros_since(issued) > WINDOW_MICROS || issued.micros_since(now) > WINDOW_MICROS {
-        return Err(Reason::ProofTime);
-    }
+    let issued = issued_at(&claims, now)?;
     let jti = text("jti").filter(|jti| (1..=JTI_BYTES_MAX).contains(&jti.len()));
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(&thumbprint.0);
@@ -113,6 +111,18 @@ pub(crate) fn verify(
         id: hashed(context.finish()),
         until: issued.plus_micros(WINDOW_MICROS + 1),
     })
+}
+
+/// When a proof was made; it must not be far from now.
+fn issued_at(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, Reason> {
+    let seconds = claims.get("iat").and_then(Value::as_u64);
+    // A later date than the year 9999 is a mistake.
+    let seconds = seconds.filter(|seconds| *seconds <= 253_402_300_799);
+    let issued = Timestamp::from_unix_seconds(seconds.ok_or(Reason::ProofTime)?);
+    if now.micros_since(issued) > WINDOW_MICROS || issued.micros_since(now) > WINDOW_MICROS {
+        return Err(Reason::ProofTime);
+    }
+    Ok(issued)
 }
 
 /// A proof as it is remembered.

@@ -186,6 +186,8 @@ reasons! {
     ProofToken => ProofInvalid, "`ath` is not the hash of the token";
     /// `iat` is too far away.
     ProofTime => ProofInvalid, "`iat` of the DPoP proof is more than 60 s away";
+    /// It has no nonce of ours that still holds.
+    ProofNonce => ProofNonce, "the DPoP proof has no nonce of ours that still holds";
     /// `jti` was seen.
     ProofSeen => ProofReplayed, "`jti` of the DPoP proof was used before";
     /// No room to remember it.

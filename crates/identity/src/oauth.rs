@@ -20,7 +20,7 @@ pub use address::Address;
 pub use answer::{Callback, TokenAnswer, check_callback, exchanged, token_answer, token_error};
 pub use challenge::{Challenge, bearer_challenge};
 pub use metadata::{
-    AuthorizationServer, ResourceMetadata, Strictness, authorization_server, legacy_server,
+    AuthorizationServer, ResourceMetadata, Strictness, authorization_server, key_set_place, legacy_server,
     resource_metadata, resource_places, server_places,
 };
 pub use request::{

@@ -259,6 +259,7 @@ pub(crate) fn verify(
             user: None,
             act: Vec::new(),
             groups: BTreeSet::new(),
+            scopes: BTreeSet::new(),
             issuer: Issuer::new(&format!("spiffe://{}", id.domain)).map_err(unnamed)?,
             credential: KeyId::new(&format!("x509:{}", peer.fingerprint)).map_err(unnamed)?,
             method: AuthMethod::Certificate,

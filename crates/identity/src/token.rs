@@ -96,6 +96,7 @@ pub(crate) fn verify<'a>(
             user: named.user,
             act: named.act,
             groups: named.groups,
+            scopes: claims::scopes(&claims),
             issuer: config.issuer.clone(),
             credential,
             method: AuthMethod::Jwt,

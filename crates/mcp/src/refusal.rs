@@ -36,6 +36,8 @@ const fn is_protocol(code: Code) -> bool {
             | Code::ToolUnknown
             | Code::ServerUnknown
             | Code::BodyTooLarge
+            // Only a client that gets HTTP's 403 asks for more scopes (MCP authorization).
+            | Code::ScopeInsufficient
     )
 }
 

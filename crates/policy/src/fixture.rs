@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bartizan_types::{
     Action, Actor, AgentId, Arguments, AuthMethod, BudgetName, CallFacts, CallId, Digest, Effects, Evidence,
     Finding, FindingKind, Flow, Issuer, KeyId, Meter, ModelName, PeerName, PinState, Principal, Resource,
-    ServerName, SessionId, Severity, Share, Spending, Surface, Timestamp, ToolName, UpstreamName, UserId,
+    ServerName, SessionId, Severity, Share, SiteName, Spending, Surface, Timestamp, ToolName, UpstreamName,
+    UserId,
     flow::{Called, Effect, Joined, Role, Source},
 };
 
@@ -43,6 +44,7 @@ pub(crate) fn evidence() -> Evidence {
             user: None,
             act: Vec::new(),
             groups: BTreeSet::new(),
+            scopes: BTreeSet::new(),
             issuer: Issuer::new("local").unwrap(),
             credential: KeyId::new("k1").unwrap(),
             method: AuthMethod::ApiKey,
@@ -128,6 +130,9 @@ pub(crate) fn resources(server: &str, name: &str) -> Vec<Resource> {
         },
         Resource::Peer {
             peer: PeerName::new(name).unwrap(),
+        },
+        Resource::Site {
+            site: SiteName::new(name).unwrap(),
         },
     ]
 }

@@ -520,6 +520,7 @@ pub(crate) fn parts(resource: &Resource) -> (Kind, &str, Option<Entity<'_>>) {
         Resource::McpResource { server: at, uri } => (Kind::McpResource, uri, server(at.as_str())),
         Resource::Prompt { server: at, prompt } => (Kind::Prompt, prompt.as_str(), server(at.as_str())),
         Resource::Peer { peer } => (Kind::Peer, peer.as_str(), None),
+        Resource::Site { site } => (Kind::Site, site.as_str(), None),
     }
 }
 
@@ -548,6 +549,7 @@ pub(crate) const fn applies(action: Action, kind: Kind) -> bool {
         Action::SendMessage | Action::ReadTask | Action::CancelTask | Action::SetPush | Action::ReadCard => {
             matches!(kind, Kind::Peer)
         }
+        Action::FetchWeb | Action::OpenTunnel => matches!(kind, Kind::Site),
     }
 }
 

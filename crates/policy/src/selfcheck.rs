@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use bartizan_types::{
     Action, AgentId, Arguments, AuthMethod, CallFacts, CallId, Digest, Effects, Evidence, Finding,
     FindingKind, Flow, Issuer, KeyId, ModelName, PeerName, PinState, Principal, Resource, ServerName,
-    SessionId, Severity, Surface, Timestamp, ToolName, UpstreamName, UserId,
+    SessionId, Severity, SiteName, Surface, Timestamp, ToolName, UpstreamName, UserId,
     flow::{Called, Effect, Joined, Role, Source},
 };
 use cedar_policy::PolicySet;
@@ -193,6 +193,7 @@ fn principal(rule: &Rule, draw: Draw) -> Option<Principal> {
             .filter(|_| draw.turn(6, 3) != 0),
         act: Vec::new(),
         groups,
+        scopes: BTreeSet::new(),
         issuer: Issuer::new("local").ok()?,
         credential: KeyId::new("key").ok()?,
         method: AuthMethod::Local,
@@ -286,6 +287,9 @@ fn resource(target: &Target, turn: usize) -> Option<(Resource, Kind)> {
         },
         Kind::Peer => Resource::Peer {
             peer: PeerName::new(&id).ok()?,
+        },
+        Kind::Site => Resource::Site {
+            site: SiteName::new(&id).ok()?,
         },
         _ => return None,
     };

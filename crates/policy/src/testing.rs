@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bartizan_types::{
     Action, Actor, AgentId, ApprovalId, Arguments, AuthMethod, BudgetName, CallFacts, CallId, Digest,
     Effects, Evidence, Finding, FindingKind, Flow, Issuer, KeyId, Meter, ModelName, PeerName, PinState,
-    PolicyId, Principal, Resource, RulingWord, ServerName, SessionId, Severity, Share, Spending, Surface,
-    Timestamp, ToolName, UpstreamName, UserId,
+    PolicyId, Principal, Resource, RulingWord, ServerName, SessionId, Severity, Share, SiteName, Spending,
+    Surface, Timestamp, ToolName, UpstreamName, UserId,
 };
 use serde::Deserialize;
 
@@ -261,6 +261,7 @@ fn principal(case: &Case) -> Result<Principal, bartizan_types::IdFault> {
         user: case.user.clone(),
         act: vec![actor; usize::from(case.act_depth)],
         groups: case.groups.clone(),
+        scopes: BTreeSet::new(),
         issuer,
         credential: KeyId::new("test")?,
         method: case.method.unwrap_or(AuthMethod::ApiKey),
@@ -348,6 +349,9 @@ fn resource(text: &str) -> Result<Resource, String> {
         }
         "Peer" => Resource::Peer {
             peer: PeerName::new(id).map_err(|_| wrong())?,
+        },
+        "Site" => Resource::Site {
+            site: SiteName::new(id).map_err(|_| wrong())?,
         },
         _ => return Err(wrong()),
     })

@@ -15,13 +15,14 @@ pub(crate) enum Kind {
     McpResource,
     Prompt,
     Peer,
+    Site,
     Arguments,
     Quantities,
     Action,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Agent,
         Self::User,
         Self::Group,
@@ -34,6 +35,7 @@ impl Kind {
         Self::McpResource,
         Self::Prompt,
         Self::Peer,
+        Self::Site,
         Self::Arguments,
         Self::Quantities,
         Self::Action,
@@ -54,6 +56,7 @@ impl Kind {
             Self::McpResource => "Bartizan::McpResource",
             Self::Prompt => "Bartizan::Prompt",
             Self::Peer => "Bartizan::Peer",
+            Self::Site => "Bartizan::Site",
             Self::Arguments => "Bartizan::Arguments",
             Self::Quantities => "Bartizan::Quantities",
             Self::Action => "Bartizan::Action",

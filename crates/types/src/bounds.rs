@@ -90,7 +90,9 @@ fn fits(pattern: &str, text: &str) -> bool {
     }
 }
 
-fn is_on(patterns: &BTreeSet<String>, resource: &Resource) -> bool {
+/// Whether one of these patterns (`Tool::mail/send`, `Model::openai/*`) names a resource, or something on this server.
+#[must_use]
+pub fn is_on(patterns: &BTreeSet<String>, resource: &Resource) -> bool {
     let whole = format!("{}::{}", resource.type_name(), resource.entity_id());
     let server = match resource {
         Resource::Server { server } => Some(format!("{server}/")),

@@ -1,10 +1,12 @@
 //! What is asked for: an action on a resource, with arguments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallId, Code, Digest, Flow, ModelName, PeerName, ServerName, Spending, ToolName, UpstreamName};
+use crate::{
+    CallId, Code, Digest, Flow, ModelName, PeerName, ServerName, SiteName, Spending, ToolName, UpstreamName,
+};
 
 /// What a call does. Each is a Cedar action of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -62,11 +64,15 @@ pub enum Action {
     ReadCard,
     /// A token becomes the value it stands for, on its way to a tool or in what a model answers.
     Restore,
+    /// A request to a web site in clear, through the proxy: all of it is seen.
+    FetchWeb,
+    /// A tunnel to a web site, through the proxy: only where it leads is seen.
+    OpenTunnel,
 }
 
 impl Action {
     /// Every action, in the order of declaration.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::Generate,
         Self::ListModels,
         Self::ProposeTool,
@@ -93,6 +99,8 @@ impl Action {
         Self::SetPush,
         Self::ReadCard,
         Self::Restore,
+        Self::FetchWeb,
+        Self::OpenTunnel,
     ];
 
     /// The Cedar action id, and the word in records.
@@ -125,6 +133,8 @@ impl Action {
             Self::SetPush => "set_push",
             Self::ReadCard => "read_card",
             Self::Restore => "restore",
+            Self::FetchWeb => "fetch_web",
+            Self::OpenTunnel => "open_tunnel",
         }
     }
 }
@@ -188,6 +198,11 @@ pub enum Resource {
         /// As the operator named it.
         peer: PeerName,
     },
+    /// A web site, reached through the proxy.
+    Site {
+        /// `host:port`, the host in lower case and without a trailing dot.
+        site: SiteName,
+    },
 }
 
 impl Resource {
@@ -204,6 +219,7 @@ impl Resource {
             Self::McpResource { .. } => "McpResource",
             Self::Prompt { .. } => "Prompt",
             Self::Peer { .. } => "Peer",
+            Self::Site { .. } => "Site",
         }
     }
 
@@ -220,6 +236,7 @@ impl Resource {
             Self::McpResource { server, uri } => format!("{server}/{uri}"),
             Self::Prompt { server, prompt } => format!("{server}/{prompt}"),
             Self::Peer { peer } => peer.to_string(),
+            Self::Site { site } => site.to_string(),
         }
     }
 
@@ -252,6 +269,8 @@ pub enum Surface {
     Hook,
     /// A2A: another agent.
     A2a,
+    /// The proxy through which agents reach the web.
+    Egress,
 }
 
 impl Surface {
@@ -265,6 +284,7 @@ impl Surface {
             Self::Mcp => "mcp",
             Self::Hook => "hook",
             Self::A2a => "a2a",
+            Self::Egress => "egress",
         }
     }
 }
@@ -373,6 +393,9 @@ pub struct Bar {
     /// When trying again may help.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_seconds: Option<u32>,
+    /// Scopes that a token for this call has to have, where one of them is what is missing.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub scopes: BTreeSet<String>,
 }
 
 impl CallFacts {

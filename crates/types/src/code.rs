@@ -7,8 +7,10 @@ use std::{fmt, str::FromStr};
 mod a2a;
 mod connect;
 mod crossing;
+mod egress;
 mod inspect;
 mod loops;
+mod oauth;
 mod privacy;
 mod spending;
 mod workload;
@@ -230,6 +232,20 @@ pub enum Code {
     FanOut,
     /// `limit.recursion`: an agent acts for itself, through others, too many times.
     Recursion,
+    /// `egress.target`: the request names no site that the proxy can reach.
+    EgressTarget,
+    /// `egress.inside`: the site leads to an address where agents may not go.
+    EgressInside,
+    /// `egress.hello`: what came through the tunnel first is no TLS that says where it goes.
+    EgressHello,
+    /// `egress.name`: the TLS in the tunnel asks for another host than the tunnel was opened to.
+    EgressName,
+    /// `limit.tunnel`: the tunnel carried as much, or stood still as long, as one may.
+    TunnelBound,
+    /// `identity.scope`: the token lacks a scope that this call needs.
+    ScopeInsufficient,
+    /// `identity.proof_nonce`: the proof of possession lacks the nonce that this gateway gave.
+    ProofNonce,
 }
 
 struct Row {
@@ -252,6 +268,8 @@ const GROUPS: &[&[Row]] = &[
     connect::ROWS,
     inspect::ROWS,
     loops::ROWS,
+    egress::ROWS,
+    oauth::ROWS,
 ];
 
 fn rows() -> impl Iterator<Item = &'static Row> {

@@ -318,6 +318,9 @@ pub mod kind {
     /// Another agent, reached over A2A.
     #[derive(Debug)]
     pub enum Peer {}
+    /// A web site, as `host:port`.
+    #[derive(Debug)]
+    pub enum Site {}
     /// A policy.
     #[derive(Debug)]
     pub enum Policy {}
@@ -361,6 +364,8 @@ pub type ServerName = Name<kind::Server>;
 pub type ToolName = Name<kind::Tool>;
 /// Another agent that is reached over A2A, as the operator named it.
 pub type PeerName = Name<kind::Peer>;
+/// A web site, as `host:port`.
+pub type SiteName = Name<kind::Site>;
 /// A policy's id.
 pub type PolicyId = Name<kind::Policy>;
 /// A credential issuer: a JWT `iss`, or `bartizan` for our own keys.

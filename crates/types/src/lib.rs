@@ -17,7 +17,7 @@ mod scan;
 mod secret;
 mod time;
 
-pub use bounds::{BOUND_BYTES_MAX, BOUND_ENTRIES_MAX, Bounds};
+pub use bounds::{BOUND_BYTES_MAX, BOUND_ENTRIES_MAX, Bounds, is_on};
 pub use budget::{Amounts, Meter, Over, Share, Spending};
 pub use call::{Action, Arguments, Bar, CallFacts, Effects, PinState, Resource, Surface};
 pub use code::{Code, Fault};
@@ -28,7 +28,7 @@ pub use flow::Flow;
 pub use id::kind;
 pub use id::{
     AgentId, ApprovalId, BudgetName, CallId, Digest, IdFault, Issuer, KeyId, ModelName, Name, PeerName,
-    PolicyId, RevocationId, ScanId, ServerName, SessionId, ToolName, Ulid, UpstreamName, UserId,
+    PolicyId, RevocationId, ScanId, ServerName, SessionId, SiteName, ToolName, Ulid, UpstreamName, UserId,
 };
 pub use principal::{Actor, AuthMethod, Principal};
 pub use record::{Answer, Ending, Record, RecordKind, RulingWord};

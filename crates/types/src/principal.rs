@@ -60,6 +60,9 @@ pub struct Principal {
     /// Groups the issuer or our own registry puts the agent in.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub groups: BTreeSet<String>,
+    /// Scopes that its token was given (RFC 6749 section 3.3). They matter where the operator asks for one.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub scopes: BTreeSet<String>,
     /// Who vouches.
     pub issuer: Issuer,
     /// Which credential, without its secret.

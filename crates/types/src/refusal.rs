@@ -1,5 +1,7 @@
 //! What a caller is told when a call does not pass.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{ApprovalId, CallId, Code};
@@ -23,6 +25,9 @@ pub struct Refusal {
     /// The question that a human was asked about this call; `bartizan approvals show ID` shows it to her.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalId>,
+    /// Scopes that a token has to have for this, where one of them is what is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Box<BTreeSet<String>>>,
 }
 
 impl Refusal {
@@ -35,6 +40,7 @@ impl Refusal {
             sentence: code.sentence().to_owned(),
             retry_after_seconds: None,
             approval: None,
+            scopes: None,
         }
     }
 

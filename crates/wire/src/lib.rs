@@ -5,11 +5,13 @@
 //! byte for byte.
 
 pub mod a2a;
+pub mod hello;
 pub mod hook;
 pub mod json;
 pub mod jsonrpc;
 pub mod model;
 pub mod place;
+pub mod site;
 pub mod sse;
 
 mod fault;

@@ -28,7 +28,7 @@ pub(crate) enum Budget {
 pub(crate) struct Revoke {
     /// What: `everything`, or `token:JTI`, `key:PREFIX`, `certificate:FINGERPRINT`, `agent:NAME`, `user:NAME`,
     /// `tenant:NAME`, `session:ID`, `actor:NAME`, `tool:SERVER/TOOL`, `server:NAME`, `model:UPSTREAM/MODEL`, `upstream:NAME`,
-    /// `peer:NAME`
+    /// `peer:NAME`, `site:HOST` or `site:HOST:PORT`
     #[arg(required = true)]
     pub(crate) what: Option<String>,
     /// Until then: `2026-12-01` (to its end, UTC) or RFC 3339. Without it, until it is lifted

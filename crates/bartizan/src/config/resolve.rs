@@ -19,9 +19,9 @@ use http::Uri;
 mod spending;
 
 use super::{
-    Loaded, diagnose,
+    Loaded, aws, diagnose, egress,
     file::{self, ConfigFile},
-    peer,
+    peer, scope,
 };
 use crate::{
     cli::{Global, PackName},
@@ -59,6 +59,8 @@ pub(crate) enum KeySource {
     File(PathBuf),
     /// An address, fetched again.
     Url(Uri),
+    /// Wherever the issuer's metadata says.
+    Discovered,
 }
 
 /// Resolves a loaded file.
@@ -76,14 +78,13 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
     let models = models(file, &upstreams, &mut wrong);
     let servers = servers(file, &base, &mut wrong);
     let peers = peer::peers(file, &base, &mut wrong);
+    let egress = egress::egress(file, &mut wrong);
+    let scopes = scope::scopes(file, &mut wrong);
     let issuers = issuers(file, &base, &mut wrong);
     let limits = limits(&file.limits, &mut wrong);
     let budgets = spending::budgets(file, &mut wrong);
-    let otlp = file
-        .telemetry
-        .otlp_url
-        .as_ref()
-        .and_then(|url| wrong.url("telemetry.otlp_url", url, &["http", "https"]));
+    let otlp = file.telemetry.otlp_url.as_ref();
+    let otlp = otlp.and_then(|url| wrong.url("telemetry.otlp_url", url, &["http", "https"]));
     listen_rules(&file.listen, &mut wrong);
     let approvals = approvals(&file.approvals, &mut wrong);
     runtime_rules(&file.runtime, &mut wrong);
@@ -104,6 +105,7 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
                 origins: listen.origins.clone(),
                 tls,
                 danger_plaintext: listen.danger_listen_without_tls_off_loopback,
+                dpop_nonces: listen.dpop_nonces,
             },
             limits,
             upstreams,
@@ -116,6 +118,8 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
             inspect,
             privacy,
             budgets,
+            scopes,
+            egress,
         },
         state,
         pack: pack(file.policy.pack),
@@ -373,6 +377,7 @@ fn upstreams(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> Vec<gatew
         url: url.to_owned(),
         secret: None,
         credential: file::Credential::Secret,
+        aws: None,
         roots: None,
     };
     let defaults = [
@@ -397,6 +402,13 @@ fn upstreams(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> Vec<gatew
             file::Credential::Secret => {
                 gateway::Credential::Secret(upstream.secret.clone().unwrap_or_else(|| upstream.name.clone()))
             }
+            file::Credential::Aws => match aws::scope(upstream, wrong) {
+                Some(scope) => gateway::Credential::Aws(
+                    upstream.secret.clone().unwrap_or_else(|| upstream.name.clone()),
+                    scope,
+                ),
+                None => continue,
+            },
             file::Credential::Client => gateway::Credential::Client,
             file::Credential::None => gateway::Credential::None,
         };
@@ -673,11 +685,13 @@ fn issuers(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> Vec<(Issuer
         if let Err(fault) = config.check() {
             wrong.add("jwt", &jwt.issuer, fault.to_string(), "");
         }
-        let source = if jwt.jwks.contains("://") {
-            // Key sets over plain http would let the network name agents.
-            wrong.url("jwt.jwks", &jwt.jwks, &["https"]).map(KeySource::Url)
-        } else {
-            Some(KeySource::File(base.join(&jwt.jwks)))
+        // Key sets over plain http would let the network name agents.
+        let source = match &jwt.jwks {
+            None => wrong
+                .issuer_address("jwt.issuer", &jwt.issuer)
+                .map(|()| KeySource::Discovered),
+            Some(jwks) if jwks.contains("://") => wrong.url("jwt.jwks", jwks, &["https"]).map(KeySource::Url),
+            Some(jwks) => Some(KeySource::File(base.join(jwks))),
         };
         all.extend(source.map(|source| (config, source)));
     }

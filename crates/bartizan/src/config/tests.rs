@@ -149,6 +149,8 @@ fn a_loosening_key_loosens_and_is_named_so() {
             .count()
             + schema.matches("\"danger_unconfined\"").count()
             + schema.matches("\"danger_ask_in_client\"").count()
+            + schema.matches("\"danger_opaque\"").count()
+            + schema.matches("\"danger_encrypted_hello\"").count()
     );
 }
 

@@ -19,6 +19,10 @@ pub(crate) fn show(standing: &Standing, output: Output) -> Result<(), Failure> {
         "state": state,
         "warnings": standing.warnings,
     });
+    let web = web(standing);
+    if let Some(web) = &web {
+        value["web"] = json!(web);
+    }
     if let Some(key) = &standing.local_key {
         value["agent_key"] = json!(key.expose());
     }
@@ -49,6 +53,12 @@ pub(crate) fn show(standing: &Standing, output: Output) -> Result<(), Failure> {
         writeln!(out, "export OPENAI_API_KEY={key}")?;
         writeln!(out, "export ANTHROPIC_BASE_URL={base}")?;
         writeln!(out, "export ANTHROPIC_API_KEY={key}")?;
+        if let Some((scheme, address)) = web.as_deref().and_then(|web| web.split_once("://")) {
+            writeln!(
+                out,
+                "export HTTPS_PROXY={scheme}://agent:{key}@{address} HTTP_PROXY=$HTTPS_PROXY"
+            )?;
+        }
         writeln!(out)?;
         writeln!(out, "{dim}# mcp.json{dim:#}")?;
         writeln!(out, "{{ \"mcpServers\": {{ \"bartizan\": {{")?;
@@ -66,6 +76,19 @@ pub(crate) fn show(standing: &Standing, output: Output) -> Result<(), Failure> {
         }
         Ok(())
     })
+}
+
+/// The address at which agents reach the web, where they do.
+fn web(standing: &Standing) -> Option<String> {
+    let shared = standing.running.shared();
+    let scheme = if shared.config.listen.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    shared
+        .web_address()
+        .map(|address| format!("{scheme}://{address}"))
 }
 
 /// The address agents use.

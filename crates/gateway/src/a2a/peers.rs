@@ -210,6 +210,7 @@ impl Peer {
             uri,
             headers,
             body,
+            sign: None,
         })
     }
 

@@ -51,6 +51,10 @@ impl<'a> Wire<'a> {
                 let server = ServerName::new(&format!("peer/{peer}")).ok()?;
                 Some((server, ToolName::new(self.call.action.as_str()).ok()?))
             }
+            Resource::Site { site } => {
+                let server = ServerName::new(&format!("site/{site}")).ok()?;
+                Some((server, ToolName::new(self.call.action.as_str()).ok()?))
+            }
             Resource::AgentTool { tool } => Some((ServerName::new(OWN).ok()?, tool.clone())),
             _ => None,
         }

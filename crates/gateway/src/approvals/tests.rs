@@ -64,6 +64,7 @@ fn principal() -> Principal {
         user: None,
         act: Vec::new(),
         groups: std::collections::BTreeSet::new(),
+        scopes: BTreeSet::new(),
         issuer: Issuer::new("bartizan").unwrap(),
         credential: KeyId::new("k").unwrap(),
         method: AuthMethod::ApiKey,

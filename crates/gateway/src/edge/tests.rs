@@ -12,6 +12,7 @@ fn listen() -> Listen {
         origins: vec!["https://app.example".to_owned()],
         tls: None,
         danger_plaintext: false,
+        dpop_nonces: false,
     }
 }
 

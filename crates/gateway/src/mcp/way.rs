@@ -119,6 +119,7 @@ impl HttpWay {
             uri: lock(&self.uri).clone(),
             headers,
             body: Bytes::from(body),
+            sign: None,
         }
     }
 }

@@ -68,6 +68,7 @@ mod tests {
                 })
                 .collect(),
             groups: BTreeSet::new(),
+            scopes: BTreeSet::new(),
             issuer: Issuer::new(issuer).unwrap(),
             credential: KeyId::new("k1").unwrap(),
             method: AuthMethod::Jwt,

@@ -17,7 +17,7 @@ use crate::{
     StartFault, clock,
     config::{self, Config, Credential, Family},
     edge,
-    upstream::{Outbound, Pool},
+    upstream::{Outbound, Pool, sign::Signer},
 };
 
 /// Headers of the agent that a provider may see. Everything else stays here, credentials above all.
@@ -167,7 +167,7 @@ impl Routes {
         (method, path): (Method, &str),
         (head, caller): (&Parts, &Principal),
         body: Bytes,
-        secrets: &Secrets,
+        secrets: &Arc<Secrets>,
     ) -> Result<Outbound, Code> {
         let upstream = self.upstreams.get(name).ok_or(Code::Bug)?;
         let query = query(&head.uri)?;
@@ -204,6 +204,7 @@ impl Routes {
             uri,
             headers,
             body,
+            sign: upstream.signer(secrets),
         })
     }
 
@@ -309,6 +310,18 @@ impl Upstream {
 }
 
 impl Upstream {
+    /// What signs requests to it, where a signature is its credential.
+    fn signer(&self, secrets: &Arc<Secrets>) -> Option<Box<Signer>> {
+        let Credential::Aws(name, scope) = &self.credential else {
+            return None;
+        };
+        Some(Box::new(Signer {
+            secrets: Arc::clone(secrets),
+            name: name.clone(),
+            scope: scope.clone(),
+        }))
+    }
+
     /// What the upstream is shown instead of the agent's own credential.
     fn credential_header(
         &self,
@@ -317,7 +330,8 @@ impl Upstream {
     ) -> Result<Option<(HeaderName, HeaderValue)>, Code> {
         let missing = Code::SecretMissing;
         match &self.credential {
-            Credential::None => Ok(None),
+            // A signature is made when it goes.
+            Credential::None | Credential::Aws(..) => Ok(None),
             // Only beside our own header is another one the provider's; else it is our key, which stays here.
             Credential::Client if let Some(own) = head.headers.get(&edge::OWN_KEY) => {
                 let said = |name: HeaderName| {

@@ -126,6 +126,7 @@ impl Wallets {
             uri,
             headers,
             body: fetch.body,
+            sign: None,
         })
     }
 

@@ -19,6 +19,7 @@ fn principal(agent: &str) -> Principal {
         user: None,
         act: Vec::new(),
         groups: std::collections::BTreeSet::new(),
+        scopes: std::collections::BTreeSet::new(),
         issuer: Issuer::new("bartizan").unwrap(),
         credential: KeyId::new("k").unwrap(),
         method: AuthMethod::ApiKey,

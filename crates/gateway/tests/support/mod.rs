@@ -1,6 +1,7 @@
 //! A gateway on a port of its own, with an upstream that answers from a script and remembers what reached it.
 
 pub(crate) mod agent;
+pub(crate) mod signing;
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -254,6 +255,7 @@ pub(crate) fn config(upstreams: Vec<Upstream>) -> Config {
             origins: Vec::new(),
             tls: None,
             danger_plaintext: false,
+            dpop_nonces: false,
         },
         limits: Limits::default(),
         upstreams,
@@ -266,6 +268,8 @@ pub(crate) fn config(upstreams: Vec<Upstream>) -> Config {
         inspect: Inspect::default(),
         privacy: Privacy::default(),
         budgets: Budgets::default(),
+        egress: None,
+        scopes: Default::default(),
     }
 }
 

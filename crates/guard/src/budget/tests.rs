@@ -30,6 +30,7 @@ fn generate(number: u128, agent: &str) -> Evidence {
             user: None,
             act: Vec::new(),
             groups: BTreeSet::new(),
+            scopes: BTreeSet::new(),
             issuer: Issuer::new("bartizan").unwrap(),
             credential: KeyId::new("k").unwrap(),
             method: AuthMethod::ApiKey,

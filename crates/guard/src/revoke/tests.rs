@@ -23,6 +23,7 @@ fn evidence(resource: Resource) -> Evidence {
                 bounds: None,
             }],
             groups: BTreeSet::new(),
+            scopes: BTreeSet::new(),
             issuer: Issuer::new("https://idp.example").unwrap(),
             credential: KeyId::new("jti-1").unwrap(),
             method: AuthMethod::Jwt,

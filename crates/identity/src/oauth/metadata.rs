@@ -156,6 +156,30 @@ pub fn authorization_server(
     })
 }
 
+/// Reads where an issuer keeps its keys, from what was found at one of [`server_places`] of `issuer`. What a client of
+/// it needs beside that (endpoints, PKCE) is not asked for: we only judge its tokens.
+///
+/// # Errors
+/// [`OauthFault::Malformed`], [`OauthFault::Address`], and [`OauthFault::Issuer`] where it is another's by one byte.
+pub fn key_set_place(bytes: &[u8], issuer: &Address) -> Result<Address, OauthFault> {
+    const WHAT: &str = "the issuer's metadata";
+    let object = read(bytes, WHAT)?;
+    let named = required(&object, "issuer", WHAT)?;
+    if named != issuer.as_str() {
+        return Err(OauthFault::Issuer {
+            found: shown(&named),
+            expected: issuer.as_str().to_owned(),
+        });
+    }
+    let place = Address::parse(&required(&object, "jwks_uri", WHAT)?)?;
+    // Key sets over plain http would let the network name agents.
+    let at_home = place.is_loopback() && issuer.is_loopback();
+    if !(place.is_https() || at_home) {
+        return Err(OauthFault::Address(shown(place.as_str())));
+    }
+    Ok(place)
+}
+
 /// A server of revision 2025-03-26 without any metadata: its endpoints are where that revision puts them.
 ///
 /// # Errors

@@ -147,6 +147,9 @@ impl World {
         let proof = spec
             .get("proof")
             .map(|proof| self.proof(proof, text.as_deref().unwrap_or_default()));
+        let nonces: Option<Vec<String>> = spec
+            .get("nonces")
+            .map(|list| serde_json::from_value(list.clone()).unwrap());
         let presented = Presented {
             credential,
             certificate: peer.as_ref(),
@@ -156,6 +159,7 @@ impl World {
                 authority: "gate.example",
                 path: "/mcp",
                 schemes: &["https"],
+                nonces: nonces.as_deref(),
             }),
         };
         let room = spec.get("room").and_then(Value::as_u64).unwrap_or(64);

@@ -36,6 +36,7 @@ fn ruling(number: u64, agent: &str, word: RulingWord) -> Record {
         user: None,
         act: Vec::new(),
         groups: std::collections::BTreeSet::new(),
+        scopes: std::collections::BTreeSet::new(),
         issuer: Issuer::new("bartizan").expect("a name"),
         credential: KeyId::new("k1").expect("a name"),
         method: AuthMethod::ApiKey,

@@ -34,6 +34,7 @@ fn ruling(word: RulingWord) -> Record {
             bounds: None,
         }],
         groups: std::collections::BTreeSet::new(),
+        scopes: std::collections::BTreeSet::new(),
         issuer: Issuer::new("https://id.example").unwrap(),
         credential: KeyId::new("kid-1").unwrap(),
         method: AuthMethod::Jwt,

@@ -1,0 +1,345 @@
+//! A request in clear: read whole, ruled on, sent; the answer is read as text that an outsider wrote, and then goes back.
+//!
+//! Redirects are the agent's to follow, and then cross again. Media and archives are passed on unread, within a bound.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_lc_rs::digest;
+use bartizan_flow::{Content, Effect};
+use bartizan_guard::AnswerFacts;
+use bartizan_types::{Action, Code, Digest, Refusal, UpstreamName};
+use bartizan_wire::{
+    json::{self, Bounds},
+    site::Site,
+};
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts, response,
+};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+
+use super::Wish;
+use crate::{
+    Shared,
+    answer::{AgentBody, Cut, Pulled},
+    edge::{self, BodyBounds},
+    gate::{Caller, Passage},
+    inspect::{Piece, Source},
+    meters::Gauge,
+    model::sha256,
+    serve,
+    upstream::{self, Outbound, line},
+};
+
+/// Headers of one connection, which are never passed on (RFC 9110 section 7.6.1), and what is meant for us alone.
+const OURS: [HeaderName; 11] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::EXPECT,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    edge::OWN_KEY,
+];
+
+/// Rules on a request and sends it.
+///
+/// # Errors
+/// The refusal to tell, already recorded.
+pub(super) async fn serve(
+    shared: &Arc<Shared>,
+    caller: &Caller,
+    site: Site,
+    head: &Parts,
+    body: Incoming,
+) -> Result<Response<AgentBody>, Refusal> {
+    let late = |code| shared.reject(code, Some(&caller.principal));
+    let effect = match head.method {
+        Method::GET | Method::HEAD | Method::OPTIONS => Effect::Fetch,
+        _ => Effect::Send,
+    };
+    let _room = serve::room(shared, &caller.principal, head, &body).map_err(late)?;
+    let bounds = BodyBounds::request(&shared.config.limits);
+    let (bytes, unpacked) = edge::read(&head.headers, body, bounds, None)
+        .await
+        .map_err(late)?;
+    caller.reins.takes_turn(bytes.len()).await;
+    let mut wish =
+        Wish::new(shared, caller, site, Action::FetchWeb, effect).ok_or_else(|| late(Code::Bug))?;
+    let (seen, whole) = seen_body(shared, &head.headers, &bytes);
+    wish.arguments = json!({
+        "scheme": "http",
+        "host": wish.site.host(),
+        "port": wish.site.port(),
+        "method": head.method.as_str(),
+        "path": head.uri.path(),
+    });
+    if let Some(query) = head.uri.query() {
+        wish.arguments["query"] = json!(query);
+    }
+    if let Some(seen) = seen {
+        wish.arguments["body"] = seen;
+    }
+    wish.complete = whole;
+    wish.bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    wish.digest = sha256(&bytes);
+    let (_, Some(pool)) = wish.reach() else {
+        return Err(late(Code::Bug));
+    };
+    let upstream = UpstreamName::new(&wish.site.to_string()).map_err(|_| late(Code::EgressTarget))?;
+    let headers = outgoing(&head.headers, unpacked);
+    let outbound = || Outbound {
+        upstream: upstream.clone(),
+        pool: Arc::clone(&pool),
+        method: head.method.clone(),
+        uri: head.uri.clone(),
+        headers: headers.clone(),
+        body: bytes.clone(),
+        sign: None,
+    };
+    let (permit, passage) = wish.ruled(outbound).await?;
+    match upstream::send(permit, shared.config.limits.upstream_timeout).await {
+        Ok(answer) => come_back(wish, passage, &head.method, answer).await,
+        Err(fault) if line::leads_outside(&fault) => Err(passage.failed(Code::EgressInside)),
+        Err(fault) => Err(passage.failed(fault.code())),
+    }
+}
+
+/// A body as policy and flow see it, and whether that is all of it: JSON by its leaves, text as one.
+fn seen_body(shared: &Shared, headers: &HeaderMap, bytes: &[u8]) -> (Option<Value>, bool) {
+    if bytes.is_empty() {
+        return (None, true);
+    }
+    let bounds = Bounds {
+        depth: shared.config.limits.json_depth,
+        bytes: bytes.len(),
+        ..Bounds::default()
+    };
+    let is_strict = edge::is_json(headers) && json::scan(bytes, &bounds).is_ok();
+    if is_strict && let Ok(value) = serde_json::from_slice(bytes) {
+        return (Some(value), true);
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (Some(Value::from(text)), true),
+        Err(_) => (None, false),
+    }
+}
+
+/// What goes on of the request's headers. Answers are wanted as they are, to be read.
+fn outgoing(headers: &HeaderMap, unpacked: bool) -> HeaderMap {
+    let mut out = passed_on(headers);
+    if unpacked {
+        out.remove(header::CONTENT_ENCODING);
+    }
+    // The body is sent whole, so its length is known to the client that sends it.
+    out.remove(header::CONTENT_LENGTH);
+    out.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    out.append(header::VIA, HeaderValue::from_static("1.1 bartizan"));
+    out
+}
+
+/// All headers but those of the connection, named in `Connection` or known.
+fn passed_on(headers: &HeaderMap) -> HeaderMap {
+    let named: Vec<String> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect();
+    let mut out = HeaderMap::with_capacity(headers.len() + 2);
+    for (name, value) in headers {
+        if !OURS.contains(name) && !named.iter().any(|one| one == name.as_str()) {
+            out.append(name.clone(), value.clone());
+        }
+    }
+    out
+}
+
+async fn come_back(
+    wish: Wish,
+    mut passage: Passage<Outbound>,
+    method: &Method,
+    answer: Response<Incoming>,
+) -> Result<Response<AgentBody>, Refusal> {
+    let (head, body) = answer.into_parts();
+    passage.released.status = Some(head.status.as_u16());
+    if head.status.is_informational() {
+        return Err(passage.failed(Code::UpstreamMalformed));
+    }
+    let bare =
+        *method == Method::HEAD || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if !bare && !is_text(&head.headers) {
+        return stream(wish, passage, &head, body);
+    }
+    let limits = &wish.shared.config.limits;
+    let mut room = wish.shared.answers.of(&wish.caller.principal).nothing();
+    let read = edge::read(&head.headers, body, BodyBounds::answer(limits), Some(&mut room));
+    let (bytes, unpacked) = match read.await {
+        Ok(read) => read,
+        Err(code) => return Err(passage.failed(code)),
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    wish.caller
+        .session
+        .read_from(&wish.manifest, Content::Text(&text));
+    let pieces = [Piece::of_text(Source::Document, &text, "/body")];
+    let looked = wish
+        .shared
+        .look(&wish.caller, Some(passage.call()), &pieces)
+        .await;
+    let release = passage.answered(AnswerFacts {
+        status: Some(head.status.as_u16()),
+        findings: looked.findings,
+    })?;
+    passage.released.bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    passage.released.transcript = Some(sha256(&bytes));
+    let body = AgentBody::whole(release, bytes).holding(room);
+    let response = dressed(body, &head, &passage, unpacked, bare);
+    passage.finish();
+    Ok(response)
+}
+
+/// Whether an answer is read: what says that it is text, and what says nothing.
+fn is_text(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers.get(header::CONTENT_TYPE) else {
+        return true;
+    };
+    let kind = String::from_utf8_lossy(kind.as_bytes()).to_ascii_lowercase();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    let texts = [
+        "json",
+        "xml",
+        "javascript",
+        "ecmascript",
+        "yaml",
+        "x-www-form-urlencoded",
+    ];
+    essence != "text/event-stream"
+        && (essence.starts_with("text/") || texts.iter().any(|text| essence.ends_with(text)))
+}
+
+fn dressed(
+    body: AgentBody,
+    head: &response::Parts,
+    passage: &Passage<Outbound>,
+    unpacked: bool,
+    bare: bool,
+) -> Response<AgentBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = head.status;
+    let headers = response.headers_mut();
+    *headers = passed_on(&head.headers);
+    if unpacked {
+        headers.remove(header::CONTENT_ENCODING);
+    }
+    if !bare {
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    headers.append(header::VIA, HeaderValue::from_static("1.1 bartizan"));
+    if let Ok(call) = HeaderValue::from_str(&passage.call().to_string()) {
+        headers.insert("x-bartizan-call", call);
+    }
+    response
+}
+
+/// An answer that is passed on unread, between pulls.
+struct Flow {
+    passage: Option<Passage<Outbound>>,
+    body: Incoming,
+    hash: digest::Context,
+    bytes: u64,
+    most: u64,
+    patience: Duration,
+}
+
+/// Passes an answer on in pieces. It is nothing that anybody reads as text, but the agent may.
+fn stream(
+    wish: Wish,
+    mut passage: Passage<Outbound>,
+    head: &response::Parts,
+    body: Incoming,
+) -> Result<Response<AgentBody>, Refusal> {
+    wish.caller.session.read_from(&wish.manifest, Content::Error(""));
+    let release = passage.answered(AnswerFacts {
+        status: Some(head.status.as_u16()),
+        findings: Vec::new(),
+    })?;
+    let shared = &wish.shared;
+    let open = Gauge::raise(Arc::clone(&shared.meters), |meters| &meters.streams);
+    let template = dressed(AgentBody::ours(Vec::new()), head, &passage, false, false);
+    let flow = Flow {
+        passage: Some(passage),
+        body,
+        hash: digest::Context::new(&digest::SHA256),
+        bytes: 0,
+        most: shared
+            .egress
+            .as_ref()
+            .map_or(0, |proxy| proxy.config.tunnel_bytes),
+        patience: shared.config.limits.upstream_timeout,
+    };
+    let pulled = Pulled::new(Box::new(flow), |flow| Box::pin(next(flow)));
+    Ok(template.map(|_| AgentBody::stream(release, pulled).holding(open)))
+}
+
+/// The next piece for the agent.
+async fn next(mut flow: Box<Flow>) -> Option<(Box<Flow>, Result<Bytes, Cut>)> {
+    loop {
+        let chunk = match tokio::time::timeout(flow.patience, flow.body.frame()).await {
+            Ok(Some(Ok(frame))) => match frame.into_data() {
+                Ok(chunk) if chunk.is_empty() => continue,
+                Ok(chunk) => chunk,
+                // Trailers of one connection end there.
+                Err(_) => continue,
+            },
+            Ok(None) => {
+                flow.sealed()?.finish();
+                return None;
+            }
+            Ok(Some(Err(_))) => return flow.cut_off(Code::UpstreamUnreachable),
+            Err(_) => return flow.cut_off(Code::UpstreamTimeout),
+        };
+        let bytes = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+        if flow.bytes.saturating_add(bytes) > flow.most {
+            return flow.cut_off(Code::TunnelBound);
+        }
+        flow.bytes += bytes;
+        flow.hash.update(&chunk);
+        return Some((flow, Ok(chunk)));
+    }
+}
+
+impl Flow {
+    /// The passage, knowing what was released.
+    fn sealed(&mut self) -> Option<Passage<Outbound>> {
+        let mut passage = self.passage.take()?;
+        let mut transcript = [0_u8; 32];
+        transcript.copy_from_slice(self.hash.clone().finish().as_ref());
+        passage.released.bytes = self.bytes;
+        passage.released.transcript = Some(Digest(transcript));
+        Some(passage)
+    }
+
+    fn cut_off(mut self: Box<Self>, code: Code) -> Option<(Box<Self>, Result<Bytes, Cut>)> {
+        let passage = self.sealed()?;
+        match code {
+            Code::TunnelBound => passage.withheld(code),
+            _ => drop(passage.failed(code)),
+        }
+        Some((self, Err(Cut)))
+    }
+}
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        // Still here means the agent went away: the passage records that as it is dropped.
+        drop(self.sealed());
+    }
+}

@@ -1,0 +1,249 @@
+//! Where a request through the proxy goes: a host and a port, in one spelling, and the operator's patterns of them.
+//!
+//! INVARIANT: there is one spelling of each site. Numbers that only some resolvers take for an address (`127.1`,
+//! `0x7f000001`, `2130706433`), user names, empty labels and letters outside ASCII are refused, so what a policy compares
+//! is what is connected to.
+
+use std::{fmt, net::IpAddr};
+
+/// Most bytes of a host name (RFC 1035 section 2.3.4).
+const HOST_BYTES: usize = 253;
+/// Most bytes of one label.
+const LABEL_BYTES: usize = 63;
+
+/// A host and a port.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Site {
+    host: String,
+    port: u16,
+}
+
+impl Site {
+    /// Reads `host:port`, or `host` where there is a default port (RFC 3986 section 3.2, without user information).
+    #[must_use]
+    pub fn parse(authority: &str, default: Option<u16>) -> Option<Self> {
+        let (host, port) = split(authority)?;
+        let port = match port {
+            Some(port) => number(port)?,
+            None => default?,
+        };
+        Some(Self {
+            host: canonical(host)?,
+            port,
+        })
+    }
+
+    /// The host in lower case without a trailing dot; an IPv6 address without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The host where it is a name and no address.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        let address: Result<IpAddr, _> = self.host.parse();
+        address.is_err().then_some(self.host.as_str())
+    }
+}
+
+/// As it stands in policy and records: `host:port`, an IPv6 address in brackets.
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Sites that an operator means: `example.com`, `*.example.com` (all below it, and not itself), either with a port. Without
+/// one it is 443 and 80.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SitePattern {
+    /// The host, or what comes after the star.
+    host: String,
+    below: bool,
+    port: Option<u16>,
+}
+
+impl SitePattern {
+    /// Reads a pattern.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (below, rest) = match text.strip_prefix("*.") {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let (host, port) = split(rest)?;
+        let port = match port {
+            Some(port) => Some(number(port)?),
+            None => None,
+        };
+        let host = canonical(host)?;
+        let is_address = host.parse::<IpAddr>().is_ok();
+        (!(below && is_address)).then_some(Self { host, below, port })
+    }
+
+    /// Whether a site is among them.
+    #[must_use]
+    pub fn fits(&self, site: &Site) -> bool {
+        let port = match self.port {
+            Some(port) => site.port == port,
+            None => matches!(site.port, 80 | 443),
+        };
+        let host = if self.below {
+            let above = site.host.strip_suffix(&self.host);
+            site.name().is_some() && above.is_some_and(|above| above.len() > 1 && above.ends_with('.'))
+        } else {
+            site.host == self.host
+        };
+        port && host
+    }
+}
+
+/// Host and port of an authority.
+fn split(authority: &str) -> Option<(&str, Option<&str>)> {
+    if let Some(rest) = authority.strip_prefix('[') {
+        let (host, after) = rest.split_once(']')?;
+        // Brackets hold nothing but an IPv6 address.
+        host.parse::<std::net::Ipv6Addr>().ok()?;
+        return match after.strip_prefix(':') {
+            Some(port) => Some((host, Some(port))),
+            None => after.is_empty().then_some((host, None)),
+        };
+    }
+    match authority.split_once(':') {
+        Some((host, port)) => Some((host, Some(port))),
+        None => Some((authority, None)),
+    }
+}
+
+/// A port in its one spelling.
+fn number(text: &str) -> Option<u16> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    text.parse().ok().filter(|_| plain)
+}
+
+fn canonical(host: &str) -> Option<String> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Some(address.to_string());
+    }
+    let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let label = |label: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        (1..=LABEL_BYTES).contains(&label.len()) && label.bytes().all(plain) && !label.starts_with('-')
+    };
+    let fits = name.len() <= HOST_BYTES && name.split('.').all(label);
+    (fits && !is_numeric(name.rsplit('.').next()?)).then_some(name)
+}
+
+/// Whether a last label makes some readers take the whole for an IPv4 address (WHATWG URL, "ends in a number").
+fn is_numeric(label: &str) -> bool {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let hex = label.strip_prefix("0x");
+    digits(label) || hex.is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Option<&str>) {
+        let found = Site::parse(text, Some(80)).map(|site| site.to_string());
+        assert_eq!(found.as_deref(), expected, "{text}");
+    }
+
+    #[test]
+    fn each_site_has_one_spelling() {
+        check("API.Example.com:443", Some("api.example.com:443"));
+        check("example.com.", Some("example.com:80"));
+        check("localhost:8080", Some("localhost:8080"));
+        check("xn--bcher-kva.example:1", Some("xn--bcher-kva.example:1"));
+        check("10.0.0.1", Some("10.0.0.1:80"));
+        check("[2001:DB8:0::1]:443", Some("[2001:db8::1]:443"));
+        check("[::ffff:10.0.0.1]", Some("[::ffff:10.0.0.1]:80"));
+        check("_dmarc.example.com", Some("_dmarc.example.com:80"));
+    }
+
+    #[test]
+    fn what_could_be_read_otherwise_is_refused() {
+        for text in [
+            "",
+            ":80",
+            "a..b",
+            ".a",
+            "a.example..",
+            "a b",
+            "a/b",
+            "user@a.example",
+            "a.example:",
+            "a.example:080",
+            "a.example:0",
+            "a.example:65536",
+            "a.example:+1",
+            "a.example:80:80",
+            "127.1",
+            "0x7f.1",
+            "0x7f000001",
+            "2130706433",
+            "0177.0.0.1",
+            "127.0.0.1.",
+            "1.2.3.4.5",
+            "a.example.0x1f",
+            "[::1",
+            "[a.example]",
+            "[::1]x",
+            "[fe80::1%25eth0]",
+            "bücher.example",
+            "a\u{200b}.example",
+            "-a.example",
+            "a%2eexample",
+            "*.example",
+        ] {
+            check(text, None);
+        }
+        check(&"a.".repeat(127), None);
+        check(&format!("{}.example", "a".repeat(64)), None);
+        assert_eq!(Site::parse("a.example", None), None);
+    }
+
+    #[test]
+    fn patterns_mean_what_they_say() {
+        let fits = |pattern: &str, site: &str| {
+            let site = Site::parse(site, Some(443)).unwrap();
+            SitePattern::parse(pattern).unwrap().fits(&site)
+        };
+        assert!(fits("Example.com", "example.com"));
+        assert!(fits("example.com", "example.com:80"));
+        assert!(!fits("example.com", "example.com:8443"));
+        assert!(fits("example.com:8443", "example.com:8443"));
+        assert!(!fits("example.com:8443", "example.com"));
+        assert!(!fits("example.com", "www.example.com"));
+        assert!(fits("*.example.com", "a.b.example.com"));
+        assert!(!fits("*.example.com", "example.com"));
+        assert!(!fits("*.example.com", "badexample.com"));
+        assert!(!fits("*.example.com", "example.com.evil.test"));
+        assert!(fits("10.0.0.1:8000", "10.0.0.1:8000"));
+        assert!(fits("[::1]:8000", "[0:0::1]:8000"));
+        for wrong in [
+            "",
+            "*",
+            "*.",
+            "*.10.0.0.1",
+            "a.*.example",
+            "https://a.example",
+            "a.example/x",
+            "*.*.example",
+        ] {
+            assert_eq!(SitePattern::parse(wrong), None, "{wrong}");
+        }
+    }
+}
