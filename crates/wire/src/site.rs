@@ -210,7 +210,7 @@ mod tests {
         ] {
             check(text, None);
         }
-        check(&"a.".repeat(127), None);
+        check(&"a.".repeat(128), None);
         check(&format!("{}.example", "a".repeat(64)), None);
         assert_eq!(Site::parse("a.example", None), None);
     }
