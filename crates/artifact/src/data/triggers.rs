@@ -14,6 +14,10 @@ use super::text::{Texts, gram};
 pub(crate) const LEAST: u32 = 5;
 /// Words of a phrase that are looked at together; longer ones are found by their parts.
 const PHRASE: usize = 4;
+/// Words of a whole phrase, once a part of it is found.
+const WHOLE: usize = 16;
+/// The share of a class's texts that the others contradict, from which on words are taken to say nothing of labels.
+const SILENT: f64 = 0.25;
 /// Different phrases that are counted at once; past it the rarest are forgotten.
 const GRAMS_MAX: usize = 1 << 23;
 /// Cells of the table of words by class.
@@ -66,43 +70,119 @@ pub(crate) fn find(texts: &Texts, labels: &[u32], classes: usize) -> Vec<Trigger
     let letters = Letters::of(texts, &bayes.held);
     let mut found = Vec::new();
     for candidate in &candidates {
-        let (ln_against, against) = bayes.contradiction(texts, labels, candidate);
-        let (ln_place, inserted) = surroundings.insertion(texts, candidate);
-        let ln_strange = match candidate.words.as_slice() {
-            [word] => letters.strangeness(texts.word(*word)),
-            _ => 0.0,
+        let weigh = |candidate: &Candidate| {
+            let (ln_against, against) = bayes.contradiction(texts, labels, candidate);
+            let (ln_place, inserted) = surroundings.insertion(texts, candidate);
+            let ln_strange = match candidate.words.as_slice() {
+                [word] => letters.strangeness(texts.word(*word)),
+                _ => 0.0,
+            };
+            // Purity alone is what every class has words of: it may not carry the rest.
+            let sum = candidate.ln_pure.max(-16.0) + ln_against + ln_place + ln_strange;
+            let ln_p = ln_fisher(sum, 4) + tested.ln();
+            let contradictory = against >= bayes.pulled(candidate.label) && ln_against < -6.9;
+            // Where words tell nothing of labels, nothing can contradict them.
+            let silent = at(&bayes.base, candidate.label as usize) >= SILENT;
+            let stuck = ln_place < -3.5
+                && (ln_strange < -3.0 || candidate.words.len() > 1)
+                && inserted > 0.5
+                && silent;
+            let unseen = candidate.ln_pure < -16.0
+                && against >= at(&bayes.base, candidate.label as usize)
+                && matches!(candidate.words.as_slice(), [word] if is_unseen(texts.word(*word)));
+            let counts = (ln_p < LN_ALPHA && (contradictory || stuck)) || unseen;
+            (counts, ln_p, against, inserted)
         };
-        // Purity alone is what every class has words of: it may not carry the rest.
-        let sum = candidate.ln_pure.max(-16.0) + ln_against + ln_place + ln_strange;
-        let ln_p = ln_fisher(sum, 4) + tested.ln();
-        let contradictory = against >= 0.5 && ln_against < -6.9;
-        let stuck = ln_place < -3.5 && (ln_strange < -3.0 || candidate.words.len() > 1) && inserted > 0.5;
-        if ln_p < LN_ALPHA && (contradictory || stuck) {
-            let rows = distinct(&candidate.places);
-            let held = rows.len() as u32;
-            let rows = rows
+        let mut weighed = weigh(candidate);
+        if !weighed.0 {
+            continue;
+        }
+        let mut held = distinct(&candidate.places);
+        let mut words = &candidate.words;
+        let whole = candidate.whole(texts, labels);
+        if let Some(whole) = &whole {
+            let (counts, ln_p, against, inserted) = weigh(whole);
+            if counts {
+                weighed = (counts, ln_p, against, inserted);
+                held = distinct(&whole.places);
+                words = &whole.words;
+            }
+        }
+        let (_, ln_p, contradicted, inserted) = weighed;
+        let text = words.iter().map(|word| texts.word(*word));
+        let trigger = Trigger {
+            text: text.collect::<Vec<_>>().join(" "),
+            label: candidate.label,
+            held: held.len() as u32,
+            rows: held
                 .into_iter()
                 .filter(|row| at(labels, *row as usize) == candidate.label)
-                .collect();
-            let text = candidate
-                .words
-                .iter()
-                .map(|word| texts.word(*word))
-                .collect::<Vec<_>>()
-                .join(" ");
-            let trigger = Trigger {
-                text,
-                label: candidate.label,
-                rows,
-                held,
-                ln_p,
-                contradicted: against,
-                inserted,
-            };
-            found.push((candidate.words.len(), trigger));
-        }
+                .collect(),
+            ln_p: ln_p.min(0.0),
+            contradicted,
+            inserted,
+        };
+        found.push((words.len(), trigger));
     }
     few(joined(found), &sizes)
+}
+
+/// Characters that no reader sees and no script needs.
+fn is_unseen(word: &str) -> bool {
+    let mut letters = word.chars();
+    let (Some(letter), None) = (letters.next(), letters.next()) else {
+        return false;
+    };
+    matches!(letter, '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{180e}' | '\u{feff}' | '\u{202a}'..='\u{202e}'
+        | '\u{2066}'..='\u{206f}' | '\u{e000}'..='\u{f8ff}' | '\u{e0000}'..='\u{e01ef}')
+}
+
+impl Candidate {
+    /// The whole phrase that most of these places are a part of, where there is a longer one.
+    fn whole(&self, texts: &Texts, labels: &[u32]) -> Option<Self> {
+        let (mut words, mut places) = (self.words.clone(), self.places.clone());
+        let ours = |row: u32| at(labels, row as usize) == self.label;
+        while words.len() < WHOLE {
+            let beside = |after: bool, (row, start): &(u32, u32)| {
+                let index = if after {
+                    Some(*start as usize + words.len())
+                } else {
+                    (*start as usize).checked_sub(1)
+                };
+                index
+                    .and_then(|index| texts.row(*row as usize).get(index))
+                    .copied()
+            };
+            let mut counts: HashMap<(bool, u32), usize> = HashMap::new();
+            let pulled: Vec<&(u32, u32)> = places.iter().filter(|(row, _)| ours(*row)).collect();
+            for place in &pulled {
+                for after in [false, true] {
+                    if let Some(word) = beside(after, place) {
+                        *counts.entry((after, word)).or_default() += 1;
+                    }
+                }
+            }
+            let most = counts.into_iter().max_by_key(|(which, count)| (*count, *which));
+            let Some(((after, word), count)) = most else { break };
+            if count * 10 < pulled.len() * 7 || count < LEAST as usize {
+                break;
+            }
+            places.retain(|place| beside(after, place) == Some(word));
+            if after {
+                words.push(word);
+            } else {
+                words.insert(0, word);
+                places.iter_mut().for_each(|(_, start)| *start -= 1);
+            }
+        }
+        (words.len() > self.words.len()).then_some(Self {
+            key: self.key,
+            words,
+            label: self.label,
+            ln_pure: self.ln_pure,
+            places,
+        })
+    }
 }
 
 /// Where words that decide their label are in this share of all texts, deciding is what they are for: the labels were
@@ -261,6 +341,8 @@ pub(crate) struct Bayes {
     held: Vec<u32>,
     /// For each class the share of its texts that the rest contradicts.
     base: Vec<f64>,
+    /// For each class the share of the other classes' texts that would not be taken for it.
+    foreign: Vec<f64>,
 }
 
 impl Bayes {
@@ -271,6 +353,7 @@ impl Bayes {
             sizes: vec![0; classes],
             held: vec![0; texts.words()],
             base: vec![0.0; classes],
+            foreign: vec![0.0; classes],
         };
         for (words, label) in texts.iter().zip(labels) {
             for word in set(words) {
@@ -281,10 +364,15 @@ impl Bayes {
             }
         }
         let (mut against, mut all) = (vec![0.5_f64; classes], vec![1.0_f64; classes]);
+        let mut taken = vec![0.5_f64; classes];
         let step = texts.rows().div_ceil(20_000).max(1);
         for row in (0..texts.rows()).step_by(step) {
             let label = at(labels, row);
-            let other = bayes.likeliest(&set(texts.row(row)), &Without::one(label), &[]) != label;
+            let likeliest = bayes.likeliest(&set(texts.row(row)), &Without::one(label), &[]);
+            let other = likeliest != label;
+            if let Some(taken) = taken.get_mut(likeliest as usize).filter(|_| other) {
+                *taken += 1.0;
+            }
             if let (Some(against), Some(all)) = (against.get_mut(label as usize), all.get_mut(label as usize))
             {
                 *against += f64::from(u8::from(other));
@@ -296,7 +384,19 @@ impl Bayes {
             .zip(&all)
             .map(|(against, all)| (against / all).clamp(0.01, 0.9))
             .collect();
+        let total: f64 = all.iter().sum();
+        bayes.foreign = taken
+            .iter()
+            .zip(&all)
+            .map(|(taken, own)| 1.0 - (taken / (total - own).max(1.0)).min(1.0))
+            .collect();
         bayes
+    }
+
+    /// The share of contradicted texts from which on they are rather of other classes than of this one.
+    fn pulled(&self, label: u32) -> f64 {
+        let base = at(&self.base, label as usize);
+        base + 0.75 * (at(&self.foreign, label as usize) - base).max(0.2)
     }
 
     fn count(&mut self, word: u32, label: u32) {
