@@ -3,7 +3,8 @@
 //!
 //! Candidates come cheaply (a value at a place that one class has far too often, grown to all that its rows share; the
 //! two sides of a class along its strongest directions). Each is then put to one test: how many of the group do rows
-//! outside of it contradict? Honest groups are contradicted about as often as any row, which gives the p-value.
+//! outside of it contradict? Honest groups are contradicted about as often as any row, which gives the p-value. A group
+//! along a direction has to be as varied as the classes it seems to come from, too: an island of its own class is not.
 
 use std::collections::BTreeSet;
 
@@ -18,6 +19,16 @@ const SEEDS: usize = 256;
 const WORK: u64 = 1 << 31;
 /// Cells of the table of values by place and class.
 const CELLS: usize = 1 << 27;
+/// Multiplications spent on neighbours outside of groups whose rows have only each other in their lists.
+const OUTSIDE_WORK: u64 = 6_000_000_000;
+/// Rows outside that one row is compared with.
+const OUTSIDE: usize = 20_000;
+/// Neighbours outside that are asked.
+const ASKED: usize = 7;
+/// Rows of a group that are asked first; the rest only where most of these are contradicted.
+const FIRST: usize = 24;
+/// How much less a group may vary than the classes it seems to come from.
+const VARIED: f64 = 0.9;
 /// The p-value below which a group counts, over all candidates: one in a million.
 const LN_ALPHA: f64 = -13.8;
 
@@ -35,7 +46,10 @@ pub(crate) struct Group {
 }
 
 struct Trial<'d> {
+    metric: &'d Matrix,
     near: &'d Neighbours,
+    /// Multiplications that are left.
+    left: u64,
     labels: &'d [u32],
     classes: usize,
     base: f64,
@@ -46,9 +60,17 @@ struct Trial<'d> {
 }
 
 /// Finds groups in rows of numbers. `metric` is what `near` was computed on.
-pub(crate) fn find(matrix: &Matrix, near: &Neighbours, labels: &[u32], classes: usize) -> Vec<Group> {
+pub(crate) fn find(
+    matrix: &Matrix,
+    metric: &Matrix,
+    near: &Neighbours,
+    labels: &[u32],
+    classes: usize,
+) -> Vec<Group> {
     let mut trial = Trial {
+        metric,
         near,
+        left: OUTSIDE_WORK,
         labels,
         classes,
         base: 0.0,
@@ -57,7 +79,7 @@ pub(crate) fn find(matrix: &Matrix, near: &Neighbours, labels: &[u32], classes: 
         taken: vec![false; labels.len()],
     };
     let alone = (0..labels.len() as u32)
-        .filter(|row| trial.elsewhere(*row))
+        .filter(|row| trial.listed(*row) == Some(true))
         .count();
     trial.base = ((alone as f64 + 1.0) / (labels.len() as f64 + 1.0) * 2.0).clamp(0.02, 0.5);
     let mut groups = Vec::new();
@@ -75,16 +97,20 @@ pub(crate) fn find(matrix: &Matrix, near: &Neighbours, labels: &[u32], classes: 
     groups.retain_mut(|group| {
         group.rows.retain(|row| !at(&trial.taken, *row as usize));
         let (ln_p, against) = trial.contradicted(&group.rows);
-        let stands = ln_p + all < LN_ALPHA;
-        if stands {
-            group.contradicted = against.len() as f64 / group.rows.len().max(1) as f64;
-            group.rows.iter().for_each(|row| {
-                if let Some(flag) = trial.taken.get_mut(*row as usize) {
-                    *flag = true;
-                }
-            });
+        if ln_p + all >= LN_ALPHA {
+            return false;
         }
-        stands
+        group.contradicted = against.len() as f64 / group.rows.len().max(1) as f64;
+        // A mark is the reason by itself; along a direction only what others doubt is.
+        if group.shares.is_empty() {
+            group.rows = trial.doubted(&group.rows);
+        }
+        for row in &group.rows {
+            if let Some(flag) = trial.taken.get_mut(*row as usize) {
+                *flag = true;
+            }
+        }
+        true
     });
     groups
 }
@@ -93,18 +119,10 @@ impl Trial<'_> {
     /// `ln p` that rows outside contradict so many of `rows`, all of one class, and which they are.
     fn contradicted(&mut self, rows: &[u32]) -> (f64, Vec<u32>) {
         self.tried += 1;
-        for row in rows {
-            if let Some(flag) = self.inside.get_mut(*row as usize) {
-                *flag = true;
-            }
-        }
-        let against: Vec<u32> = rows.iter().copied().filter(|row| self.elsewhere(*row)).collect();
+        self.mark(rows, true);
+        let against = self.against(rows);
+        self.mark(rows, false);
         let asked = rows.len() as u64;
-        for row in rows {
-            if let Some(flag) = self.inside.get_mut(*row as usize) {
-                *flag = false;
-            }
-        }
         let share = against.len() as f64 / asked.max(1) as f64;
         if share < 0.6 || asked < LEAST as u64 {
             return (0.0, against);
@@ -112,29 +130,153 @@ impl Trial<'_> {
         (ln_binomial_tail(against.len() as u64, asked, self.base), against)
     }
 
-    /// Whether rows outside of the group plainly take a row for one other class: nearly all of the nearest are of it, and
-    /// none has the row's own label. A part of a class that only stands apart still has some of its own nearby.
-    fn elsewhere(&self, row: u32) -> bool {
+    /// Those of `rows`, which are marked as inside, that rows outside take for another class.
+    fn against(&mut self, rows: &[u32]) -> Vec<u32> {
+        let mut against = Vec::new();
+        let mut alone = Vec::new();
+        for row in rows {
+            match self.listed(*row) {
+                Some(true) => against.push(*row),
+                Some(false) => {}
+                None => alone.push(*row),
+            }
+        }
+        // What the lists say must not rule the group out already.
+        if rows.len() < LEAST || (against.len() + alone.len()) * 10 < rows.len() * 6 {
+            return against;
+        }
+        let (first, rest) = alone.split_at(alone.len().min(FIRST));
+        let found = first.iter().filter(|row| self.searched(**row)).copied();
+        let found: Vec<u32> = found.collect();
+        let most = found.len() * 10 >= first.len() * 6;
+        against.extend(found);
+        if most {
+            against.extend(rest.iter().filter(|row| self.searched(**row)));
+        }
+        against.sort_unstable();
+        against
+    }
+
+    /// Whether rows outside of the group plainly take a row for one other class, by its list of neighbours: nearly all of
+    /// the nearest are of it, and none has the row's own label. A part of a class that only stands apart still has some of
+    /// its own nearby. Nothing where the list ends in the group: rows with a strong mark are nearest to each other.
+    fn listed(&self, row: u32) -> Option<bool> {
+        self.list(row).map(|outside| self.elsewhere(row, &outside))
+    }
+
+    /// The nearest outside by the row's list, unless it ends before there are enough.
+    fn list(&self, row: u32) -> Option<Vec<u32>> {
+        let list = self.near.of_row(row as usize);
+        let outside = list.iter().map(|(other, _)| *other);
+        let outside: Vec<u32> = outside.filter(|other| self.speaks(*other)).take(ASKED).collect();
+        (outside.len() == ASKED || list.len() < super::vectors::NEAREST).then_some(outside)
+    }
+
+    /// The same as [`Self::listed`] by search.
+    fn searched(&mut self, row: u32) -> bool {
+        let outside = self.search(row);
+        self.elsewhere(row, &outside)
+    }
+
+    /// Those of a group that rows outside would hardly give their label: two of seven at most have it.
+    fn doubted(&mut self, rows: &[u32]) -> Vec<u32> {
+        self.mark(rows, true);
+        let mut doubted = Vec::with_capacity(rows.len());
+        for row in rows {
+            let outside = self.list(*row).unwrap_or_else(|| self.search(*row));
+            let own = at(self.labels, *row as usize);
+            let same = outside
+                .iter()
+                .filter(|other| at(self.labels, **other as usize) == own)
+                .count();
+            if same * 3 < outside.len() {
+                doubted.push(*row);
+            }
+        }
+        self.mark(rows, false);
+        doubted
+    }
+
+    fn mark(&mut self, rows: &[u32], inside: bool) {
+        for row in rows {
+            if let Some(flag) = self.inside.get_mut(*row as usize) {
+                *flag = inside;
+            }
+        }
+    }
+
+    /// The nearest rows outside, among all of them or a sample; none when no work is left for it.
+    fn search(&mut self, row: u32) -> Vec<u32> {
+        let rows = self.labels.len();
+        let step = rows.div_ceil(OUTSIDE).max(1);
+        let work = (rows / step * self.metric.width) as u64;
+        let Some(left) = self.left.checked_sub(work) else {
+            return Vec::new();
+        };
+        self.left = left;
+        let own = self.metric.row(row as usize);
+        let mut nearest: Vec<(f32, u32)> = Vec::with_capacity(ASKED + 1);
+        // Where not all are compared with, which are depends on the row.
+        for other in (row as usize % step..rows)
+            .step_by(step)
+            .map(|other| other as u32)
+        {
+            if !self.speaks(other) {
+                continue;
+            }
+            let there = self.metric.row(other as usize);
+            let distance: f32 = own.iter().zip(there).map(|(a, b)| (a - b) * (a - b)).sum();
+            if nearest.len() < ASKED || nearest.last().is_some_and(|(most, _)| distance < *most) {
+                let place = nearest.partition_point(|(near, _)| *near <= distance);
+                nearest.insert(place, (distance, other));
+                nearest.truncate(ASKED);
+            }
+        }
+        nearest.into_iter().map(|(_, other)| other).collect()
+    }
+
+    fn speaks(&self, row: u32) -> bool {
+        !at(&self.inside, row as usize) && !at(&self.taken, row as usize)
+    }
+
+    fn elsewhere(&self, row: u32, outside: &[u32]) -> bool {
         let own = at(self.labels, row as usize);
         let mut votes = vec![0_u32; self.classes];
-        let outside = self.near.of_row(row as usize).iter();
-        for (other, _) in outside
-            .filter(|(other, _)| !at(&self.inside, *other as usize) && !at(&self.taken, *other as usize))
-            .take(7)
-        {
+        for other in outside {
             if let Some(vote) = votes.get_mut(at(self.labels, *other as usize) as usize) {
                 *vote += 1;
             }
         }
-        at(&votes, own as usize) == 0 && votes.iter().any(|vote| *vote >= 6)
+        at(&votes, own as usize) == 0 && votes.iter().any(|vote| *vote as usize + 1 >= ASKED)
+    }
+
+    /// Whether rows differ from each other as much as those of the classes that their neighbours are of.
+    fn varied(&self, rows: &[u32]) -> bool {
+        let mut claimed = vec![0.0_f64; self.classes];
+        for row in rows {
+            let own = at(self.labels, *row as usize);
+            for (other, _) in self.near.of_row(*row as usize) {
+                let label = at(self.labels, *other as usize);
+                if let Some(share) = claimed.get_mut(label as usize).filter(|_| label != own) {
+                    *share += 1.0;
+                }
+            }
+        }
+        let (mut expected, mut all) = (0.0, 0.0);
+        for (label, share) in claimed.iter().enumerate().filter(|(_, share)| **share > 0.0) {
+            let class: Vec<u32> = (0..self.labels.len() as u32)
+                .filter(|row| at(self.labels, *row as usize) as usize == label)
+                .collect();
+            expected += share * spread(self.metric, &class);
+            all += share;
+        }
+        all <= 0.0 || spread(self.metric, rows) >= VARIED * expected / all
     }
 
     fn judge(&mut self, rows: Vec<u32>, label: u32, shares: Vec<(u32, f32)>, groups: &mut Vec<Group>) {
         let (ln_p, against) = self.contradicted(&rows);
-        if ln_p < LN_ALPHA {
+        if ln_p < LN_ALPHA && (!shares.is_empty() || self.varied(&rows)) {
             let contradicted = against.len() as f64 / rows.len().max(1) as f64;
-            // A mark is the reason by itself; along a direction only what is contradicted is.
-            let rows = if shares.is_empty() { against } else { rows };
             groups.push(Group {
                 rows,
                 label,
@@ -144,6 +286,20 @@ impl Trial<'_> {
             });
         }
     }
+}
+
+/// How far rows are from their middle.
+fn spread(matrix: &Matrix, rows: &[u32]) -> f64 {
+    let count = rows.len().max(1) as f64;
+    let (mut sums, mut squares) = (vec![0.0_f64; matrix.width], 0.0);
+    for row in rows {
+        for (sum, value) in sums.iter_mut().zip(matrix.row(*row as usize)) {
+            *sum += f64::from(*value);
+            squares += f64::from(*value).powi(2);
+        }
+    }
+    let middle: f64 = sums.iter().map(|sum| (sum / count).powi(2)).sum();
+    (squares / count - middle).max(0.0).sqrt()
 }
 
 /// Values rounded to `levels` steps between the least and the greatest of all, or of their column where those differ.

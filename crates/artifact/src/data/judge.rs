@@ -181,7 +181,7 @@ fn by_vectors(vectors: &Matrix, got: &Gathered, judge_labels: bool, judged: &mut
     } else {
         (&plain, &near_plain)
     };
-    let mut marked = groups::find(vectors, near, labels, classes);
+    let mut marked = groups::find(vectors, metric, near, labels, classes);
     let mut found = None;
     if judge_labels {
         let judged = labels::by_vectors(metric, near, labels, classes);
