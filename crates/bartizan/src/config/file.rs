@@ -15,7 +15,7 @@ use crate::cli::PackName;
 mod inspect;
 pub(crate) mod spending;
 
-pub(crate) use inspect::{Guard, GuardChannel, GuardShape, Inspect};
+pub(crate) use inspect::{GuardChannel, GuardShape, Inspect};
 
 /// Everything one file configures. Every table may be left out.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
