@@ -152,13 +152,7 @@ def fickling(path):
         return check_safety(Pickled.load(file)).severity > Severity.LIKELY_SAFE
 
 
-def modelaudit(path):
-    from modelaudit_picklescan import scan_file
-
-    return str(scan_file(path).verdict).rpartition(".")[2].lower() != "clean"
-
-
-LOOKS = {"picklescan": picklescan, "modelscan": modelscan, "fickling": fickling, "modelaudit_picklescan": modelaudit}
+LOOKS = {"picklescan": picklescan, "modelscan": modelscan, "fickling": fickling}
 
 
 def flagged(name, path):
