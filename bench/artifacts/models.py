@@ -152,7 +152,13 @@ def fickling(path):
         return check_safety(Pickled.load(file)).severity > Severity.LIKELY_SAFE
 
 
-LOOKS = {"picklescan": picklescan, "modelscan": modelscan, "fickling": fickling}
+def modelaudit(path):
+    from modelaudit_picklescan import scan_file
+
+    return str(scan_file(path).verdict).rpartition(".")[2].lower() != "clean"
+
+
+LOOKS = {"picklescan": picklescan, "modelscan": modelscan, "fickling": fickling, "modelaudit_picklescan": modelaudit}
 
 
 def flagged(name, path):
