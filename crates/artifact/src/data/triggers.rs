@@ -51,15 +51,21 @@ struct Candidate {
     places: Places,
 }
 
-/// Finds triggers in labelled texts.
-pub(crate) fn find(texts: &Texts, labels: &[u32], classes: usize) -> Vec<Trigger> {
-    let grams = frequent(texts);
+/// How many texts each label has.
+fn sizes_of(labels: &[u32], classes: usize) -> Vec<u32> {
     let mut sizes = vec![0_u32; classes];
     for label in labels {
         if let Some(size) = sizes.get_mut(*label as usize) {
             *size += 1;
         }
     }
+    sizes
+}
+
+/// Finds triggers in labelled texts.
+pub(crate) fn find(texts: &Texts, labels: &[u32], classes: usize) -> Vec<Trigger> {
+    let grams = frequent(texts);
+    let sizes = sizes_of(labels, classes);
     let tested = grams.len().max(1) as f64;
     let candidates = pure(texts, labels, &sizes, grams);
     if candidates.is_empty() || texts.words().saturating_mul(classes) > CELLS {
