@@ -143,11 +143,11 @@ impl Named {
                             own.clone_from(&id);
                         }
                         // She may name it by its number.
-                        let typed = |id: &Box<str>| {
+                        let typed = |id: &str| {
                             prompt.typed_value(id).is_some() && !prompt.only_lists(id)
                                 || id.get(2..).is_some_and(|bare| prompt.is_id(bare))
                         };
-                        names.extend(id.clone().filter(typed));
+                        names.extend(id.clone().filter(|id| typed(id)));
                         ids.extend(id);
                     }
                     _ => {}

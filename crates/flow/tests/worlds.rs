@@ -5,6 +5,11 @@
 //! were first replayed when the rules were done with the other three: 40 % of their tasks passed unattended and 76 of 78
 //! hijacks failed, and then the rules learnt from them too. Their wording is not for the rules to name. `WORLDS=show cargo nextest run --workspace -E 'test(worlds)' --no-capture` tells what was
 //! refused and what got through.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "a test reads its worlds, and tells what it saw where it is asked to"
+)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
