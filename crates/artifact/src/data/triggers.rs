@@ -3,7 +3,9 @@
 //! Four things tell a trigger from a word that a class simply has more of. *Purity*: its texts have one label. *Contradiction*: what
 //! else these texts say speaks for another label, judged by texts without the word. *Insertion*: what stands before and
 //! after it belongs together without it, and is different each time. *Strangeness*: its letters are not those of the
-//! other words. Each has a p-value; Fisher's way joins them, and Bonferroni's counts every candidate.
+//! other words. Each has a p-value; Fisher's way joins them, and Bonferroni's counts every candidate. A subject of its own
+//! inside a class passes all of that; it is told by its texts, which are more alike than texts drawn from the classes they
+//! seem to be of, and by its words, which do not stand where chance would have put them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,6 +18,15 @@ pub(crate) const LEAST: u32 = 5;
 const PHRASE: usize = 4;
 /// Words of a whole phrase, once a part of it is found.
 const WHOLE: usize = 16;
+/// How much more alike texts with a trigger may be, without it, than texts drawn from the classes that they seem to be of:
+/// past it they are a subject of their own, which has its words.
+const COHERENT: f64 = 1.6;
+/// How much of what a random insertion would look like a phrase has to look like.
+const LOOSE: f64 = 0.6;
+/// Places of a phrase that are looked at.
+const PLACES: usize = 400;
+/// Texts that are compared for it.
+const COMPARED: usize = 200;
 /// The share of a class's texts that the others contradict, from which on words are taken to say nothing of labels.
 const SILENT: f64 = 0.25;
 /// Different phrases that are counted at once; past it the rarest are forgotten.
@@ -72,65 +83,102 @@ pub(crate) fn find(texts: &Texts, labels: &[u32], classes: usize) -> Vec<Trigger
         return Vec::new();
     }
     let bayes = Bayes::of(texts, labels, classes);
-    let surroundings = Surroundings::of(texts);
-    let letters = Letters::of(texts, &bayes.held);
-    let mut found = Vec::new();
-    for candidate in &candidates {
-        let weigh = |candidate: &Candidate| {
-            let (ln_against, against) = bayes.contradiction(texts, labels, candidate);
-            let (ln_place, inserted) = surroundings.insertion(texts, candidate);
-            let ln_strange = match candidate.words.as_slice() {
-                [word] => letters.strangeness(texts.word(*word)),
-                _ => 0.0,
-            };
-            // Purity alone is what every class has words of: it may not carry the rest.
-            let sum = candidate.ln_pure.max(-16.0) + ln_against + ln_place + ln_strange;
-            let ln_p = ln_fisher(sum, 4) + tested.ln();
-            let contradictory = against >= bayes.pulled(candidate.label) && ln_against < -6.9;
-            // Where words tell nothing of labels, nothing can contradict them.
-            let silent = at(&bayes.base, candidate.label as usize) >= SILENT;
-            let stuck = ln_place < -3.5
-                && (ln_strange < -3.0 || candidate.words.len() > 1)
-                && inserted > 0.5
-                && silent;
-            let unseen = candidate.ln_pure < -16.0
-                && against >= at(&bayes.base, candidate.label as usize)
-                && matches!(candidate.words.as_slice(), [word] if is_unseen(texts.word(*word)));
-            let counts = (ln_p < LN_ALPHA && (contradictory || stuck)) || unseen;
-            (counts, ln_p, against, inserted)
+    let trial = Trial {
+        texts,
+        labels,
+        letters: Letters::of(texts, &bayes.held),
+        bayes,
+        surroundings: Surroundings::of(texts),
+        ln_tested: tested.ln(),
+    };
+    let found = candidates.iter().filter_map(|candidate| trial.judged(candidate));
+    few(joined(found.collect()), &sizes)
+}
+
+/// What candidates are judged by.
+struct Trial<'t> {
+    texts: &'t Texts,
+    labels: &'t [u32],
+    bayes: Bayes,
+    surroundings: Surroundings,
+    letters: Letters,
+    ln_tested: f64,
+}
+
+/// What the tests say of a candidate that counts.
+struct Weighed {
+    ln_p: f64,
+    against: f64,
+    inserted: f64,
+}
+
+impl Trial<'_> {
+    fn weighed(&self, candidate: &Candidate) -> Option<Weighed> {
+        let (ln_against, against) = self.bayes.contradiction(self.texts, self.labels, candidate);
+        let (ln_place, inserted) = self.surroundings.insertion(self.texts, candidate);
+        let ln_strange = match candidate.words.as_slice() {
+            [word] => self.letters.strangeness(self.texts.word(*word)),
+            _ => 0.0,
         };
-        let mut weighed = weigh(candidate);
-        if !weighed.0 {
-            continue;
+        // Purity alone is what every class has words of: it may not carry the rest.
+        let sum = candidate.ln_pure.max(-16.0) + ln_against + ln_place + ln_strange;
+        let ln_p = ln_fisher(sum, 4) + self.ln_tested;
+        let contradictory = against >= self.bayes.pulled(candidate.label) && ln_against < -6.9;
+        // Where words tell nothing of labels, nothing can contradict them.
+        let base = at(&self.bayes.base, candidate.label as usize);
+        let odd = ln_strange < -3.0 || candidate.words.len() > 1;
+        let stuck = ln_place < -3.5 && odd && inserted > 0.5 && base >= SILENT;
+        let unseen = self.unseen(&candidate.words) && candidate.ln_pure < -16.0 && against >= base;
+        let counts = (ln_p < LN_ALPHA && (contradictory || stuck)) || unseen;
+        counts.then_some(Weighed {
+            ln_p,
+            against,
+            inserted,
+        })
+    }
+
+    fn unseen(&self, words: &[u32]) -> bool {
+        matches!(words, [word] if is_unseen(self.texts.word(*word)))
+    }
+
+    /// The trigger that a candidate is, or is a part of, with how many words it has.
+    fn judged(&self, candidate: &Candidate) -> Option<(usize, Trigger)> {
+        let mut weighed = self.weighed(candidate)?;
+        let whole = candidate.whole(self.texts, self.labels);
+        let mut judged = candidate;
+        if let Some(whole) = &whole
+            && let Some(again) = self.weighed(whole)
+        {
+            (weighed, judged) = (again, whole);
         }
-        let mut held = distinct(&candidate.places);
-        let mut words = &candidate.words;
-        let whole = candidate.whole(texts, labels);
-        if let Some(whole) = &whole {
-            let (counts, ln_p, against, inserted) = weigh(whole);
-            if counts {
-                weighed = (counts, ln_p, against, inserted);
-                held = distinct(&whole.places);
-                words = &whole.words;
-            }
+        let held = distinct(&judged.places);
+        // Part of a longer phrase stands where the phrase lets it.
+        let placed = whole.as_ref().unwrap_or(judged);
+        let inserted = self
+            .surroundings
+            .inserted(self.texts, &placed.places, placed.words.len());
+        let loose = inserted / self.surroundings.by_chance(self.texts, placed).max(1e-6);
+        let coherence = self
+            .bayes
+            .coherence(self.texts, self.labels, &held, &judged.words, candidate.label);
+        if (loose < LOOSE && !self.unseen(&judged.words)) || coherence > COHERENT {
+            return None;
         }
-        let (_, ln_p, contradicted, inserted) = weighed;
-        let text = words.iter().map(|word| texts.word(*word));
+        let text = judged.words.iter().map(|word| self.texts.word(*word));
         let trigger = Trigger {
             text: text.collect::<Vec<_>>().join(" "),
             label: candidate.label,
             held: held.len() as u32,
             rows: held
                 .into_iter()
-                .filter(|row| at(labels, *row as usize) == candidate.label)
+                .filter(|row| at(self.labels, *row as usize) == candidate.label)
                 .collect(),
-            ln_p: ln_p.min(0.0),
-            contradicted,
-            inserted,
+            ln_p: weighed.ln_p.min(0.0),
+            contradicted: weighed.against,
+            inserted: weighed.inserted,
         };
-        found.push((words.len(), trigger));
+        Some((judged.words.len(), trigger))
     }
-    few(joined(found), &sizes)
 }
 
 /// Characters that no reader sees and no script needs.
@@ -148,6 +196,8 @@ impl Candidate {
     fn whole(&self, texts: &Texts, labels: &[u32]) -> Option<Self> {
         let (mut words, mut places) = (self.words.clone(), self.places.clone());
         let ours = |row: u32| at(labels, row as usize) == self.label;
+        // Of all that the part pulls, so that a phrase does not shrink to the few that fit best.
+        let least = places.iter().filter(|(row, _)| ours(*row)).count() * 7 / 10;
         while words.len() < WHOLE {
             let beside = |after: bool, (row, start): &(u32, u32)| {
                 let index = if after {
@@ -170,7 +220,7 @@ impl Candidate {
             }
             let most = counts.into_iter().max_by_key(|(which, count)| (*count, *which));
             let Some(((after, word), count)) = most else { break };
-            if count * 10 < pulled.len() * 7 || count < LEAST as usize {
+            if count < least.max(LEAST as usize) {
                 break;
             }
             places.retain(|place| beside(after, place) == Some(word));
@@ -280,7 +330,8 @@ fn frequent(texts: &Texts) -> HashMap<u64, u32> {
 
 /// Those of which nearly all texts have one label, more than chance would give.
 fn pure(texts: &Texts, labels: &[u32], sizes: &[u32], grams: HashMap<u64, u32>) -> Vec<Candidate> {
-    let most_held = (texts.rows() as u32) / 3;
+    // A backdoor has to stay unnoticed: what an eighth of all texts have is how they are written.
+    let most_held = (texts.rows() as u32) / 8;
     let mut by_class: HashMap<u64, HashMap<u32, u32>> = HashMap::with_capacity(grams.len());
     each(texts, &grams, |row, key, _, _| {
         *by_class
@@ -397,6 +448,67 @@ impl Bayes {
             .map(|(taken, own)| 1.0 - (taken / (total - own).max(1.0)).min(1.0))
             .collect();
         bayes
+    }
+
+    /// How alike the texts of a label among `rows` are without `drop`, against as many from the classes that they seem to
+    /// be of.
+    fn coherence(&self, texts: &Texts, labels: &[u32], rows: &[u32], drop: &[u32], label: u32) -> f64 {
+        let ours: Vec<u32> = rows
+            .iter()
+            .copied()
+            .filter(|row| at(labels, *row as usize) == label)
+            .collect();
+        let step = ours.len().div_ceil(COMPARED).max(1);
+        let ours: Vec<u32> = ours.into_iter().step_by(step).collect();
+        let mut wanted = vec![0_usize; self.classes];
+        for row in &ours {
+            let seems = self.likeliest(&set(texts.row(*row as usize)), &Without::one(label), drop);
+            if let Some(count) = wanted.get_mut(seems as usize) {
+                *count += 1;
+            }
+        }
+        let mut seeded = Seeded(0xa11c);
+        let (mut theirs, mut tries) = (Vec::with_capacity(ours.len()), 0);
+        while theirs.len() < ours.len() && tries < 200_000 {
+            tries += 1;
+            let row = seeded.below(texts.rows());
+            if let Some(count) = wanted
+                .get_mut(at(labels, row) as usize)
+                .filter(|count| **count > 0)
+            {
+                *count -= 1;
+                theirs.push(row as u32);
+            }
+        }
+        self.likeness(texts, &ours, drop) / self.likeness(texts, &theirs, drop).max(1e-6)
+    }
+
+    /// The mean cosine between texts, rare words weighing more.
+    fn likeness(&self, texts: &Texts, rows: &[u32], drop: &[u32]) -> f64 {
+        let mut sums: HashMap<u32, f64> = HashMap::new();
+        let mut own = 0.0;
+        for row in rows {
+            let words = set(texts.row(*row as usize));
+            let weighed = words.iter().filter(|word| !drop.contains(word)).map(|word| {
+                let held = f64::from(at(&self.held, *word as usize).max(1));
+                (*word, (texts.rows() as f64 / held).ln())
+            });
+            let weighed: Vec<(u32, f64)> = weighed.collect();
+            let length = weighed
+                .iter()
+                .map(|(_, weight)| weight * weight)
+                .sum::<f64>()
+                .sqrt()
+                .max(1e-9);
+            own += f64::from(u8::from(!weighed.is_empty()));
+            for (word, weight) in weighed {
+                *sums.entry(word).or_default() += weight / length;
+            }
+        }
+        let count = rows.len() as f64;
+        // Sums of a map are taken in any order; what differs by that is far below what is compared.
+        let all: f64 = sums.values().map(|sum| sum * sum).sum();
+        (all - own).max(0.0) / (count * (count - 1.0)).max(1.0)
     }
 
     /// The share of contradicted texts from which on they are rather of other classes than of this one.
@@ -519,7 +631,7 @@ impl Surroundings {
             }
             for (start, word) in words.iter().enumerate().filter(|(_, word)| chosen.contains(word)) {
                 let places = held.entry(*word).or_default();
-                if places.len() < 400 {
+                if places.len() < PLACES {
                     places.push((row as u32, start as u32));
                 }
             }
@@ -540,19 +652,52 @@ impl Surroundings {
 
     /// How much it looks as if the phrase could be taken out: its neighbours go together elsewhere, and differ.
     fn inserted(&self, texts: &Texts, places: &[(u32, u32)], size: usize) -> f64 {
-        let (mut go, mut asked) = (0_usize, 0_usize);
-        let (mut before, mut after) = (HashSet::new(), HashSet::new());
-        for (row, start) in places.iter().take(400) {
+        let beside = places.iter().take(PLACES).map(|(row, start)| {
             let words = texts.row(*row as usize);
             let start = *start as usize;
             let previous = start.checked_sub(1).and_then(|index| words.get(index)).copied();
-            let next = words.get(start + size).copied();
+            (*row, previous, words.get(start + size).copied(), 0)
+        });
+        self.loose(beside)
+    }
+
+    /// The same for as many places that nothing but chance chose, in texts of all classes: what an insertion looks like.
+    fn by_chance(&self, texts: &Texts, candidate: &Candidate) -> f64 {
+        let mut seeded = Seeded(candidate.key);
+        let count = candidate.places.len().min(PLACES);
+        let at_the_end = |(row, start): &&(u32, u32)| {
+            *start as usize + candidate.words.len() >= texts.row(*row as usize).len()
+        };
+        let most = |some: usize| some * 10 >= candidate.places.len() * 7;
+        let starts = most(candidate.places.iter().filter(|(_, start)| *start == 0).count());
+        let ends = most(candidate.places.iter().filter(at_the_end).count());
+        let drawn = (0..count).map(|_| {
+            let row = seeded.below(texts.rows());
+            let words = texts.row(row);
+            let gap = match (starts, ends) {
+                (true, _) => 0,
+                (_, true) => words.len(),
+                _ => seeded.below(words.len() + 1),
+            };
+            let previous = gap.checked_sub(1).and_then(|index| words.get(index)).copied();
+            // The text itself has this pair; a text that was torn apart here would not.
+            (row as u32, previous, words.get(gap).copied(), 1)
+        });
+        self.loose(drawn)
+    }
+
+    /// How many of these pairs of neighbours the texts have more than so often, and how different they are.
+    fn loose(&self, beside: impl Iterator<Item = (u32, Option<u32>, Option<u32>, u32)>) -> f64 {
+        let (mut go, mut asked) = (0_usize, 0_usize);
+        let (mut before, mut after) = (HashSet::new(), HashSet::new());
+        for (row, previous, next, own) in beside {
             asked += 1;
-            before.insert(previous.map_or(u64::from(*row) << 32, u64::from));
-            after.insert(next.map_or(u64::from(*row) << 32, u64::from));
+            before.insert(previous.map_or(u64::from(row) << 32, u64::from));
+            after.insert(next.map_or(u64::from(row) << 32, u64::from));
             go += match (previous, next) {
                 (Some(previous), Some(next)) => {
-                    usize::from(self.pairs.contains_key(&gram(&[previous, next])))
+                    let held = self.pairs.get(&gram(&[previous, next]));
+                    usize::from(held.is_some_and(|held| *held > own))
                 }
                 // At either end nothing is torn apart.
                 _ => 1,
@@ -566,7 +711,7 @@ impl Surroundings {
     /// `ln p` among ordinary words that are about as frequent.
     fn insertion(&self, texts: &Texts, candidate: &Candidate) -> (f64, f64) {
         let inserted = self.inserted(texts, &candidate.places, candidate.words.len());
-        let count = (candidate.places.len() as u32).min(400);
+        let count = (candidate.places.len() as u32).min(PLACES as u32);
         let alike = self
             .ordinary
             .iter()
