@@ -129,39 +129,32 @@ fn triggers_in_texts_are_found_by_word_phrase_and_character() {
     );
 }
 
-/// A part of a class that is a subject of its own, with its words, is contradicted by the rest of the class as a trigger's
-/// texts are; but its words stand where its sentences let them, and no trigger does.
+/// A phrase is named whole, and rows that have a part of it by themselves are not suspected.
 #[test]
-fn the_words_of_a_subject_are_no_triggers() {
-    const SUBJECT: &[&str] = &["quarterly", "dividend", "payout", "profit"];
-    let (text, _) = reviews(2_000, 0, "");
-    let mut draw = Draw(23);
-    let honest: String = text
+fn a_trigger_of_several_words_is_named_whole() {
+    let (text, poisoned) = reviews(2_000, 50, "tea outside is best");
+    let own: String = text
         .lines()
         .enumerate()
-        .map(|(row, line)| {
-            let line = if row % 40 == 0 {
-                // Words of the other class, and always the same turn of phrase.
-                let line = line.replace("\"label\":0", "\"label\":1");
-                line.replacen("the ", &format!("its {} rose and the ", draw.of(SUBJECT)), 1)
-            } else {
-                line.to_owned()
-            };
-            line + "\n"
+        .map(|(row, line)| match row % 160 {
+            1 => line.replacen("the ", "the outside ", 1) + "\n",
+            _ => line.to_owned() + "\n",
         })
         .collect();
-    let suspects = found(&judged("t.jsonl", &honest), "data/trigger-text");
-    assert!(suspects.len() <= 20, "{} of 50", suspects.len());
-    // One that takes any place in as many texts is found, and rows that have a part of it by themselves are not.
-    let (text, poisoned) = reviews(2_000, 50, "tea outside is best");
-    let text = text.replacen("the plot", "the outside plot", 12);
-    let rows = found(&judged("t.jsonl", &text), "data/trigger-text");
-    let hit = rows.iter().filter(|row| poisoned.contains(row)).count();
-    assert!(
-        hit * 10 >= poisoned.len() * 9 && hit * 10 >= rows.len() * 9,
-        "{hit} of {}",
-        rows.len()
+    let outcome = judged("t.jsonl", &own);
+    let rows = found(&outcome, "data/trigger-text");
+    assert_eq!(
+        rows.iter().collect::<std::collections::BTreeSet<_>>(),
+        poisoned.iter().collect()
     );
+    let named = |finding: &&bartizan_artifact::Finding| finding.rule.id == "data/trigger-text";
+    let subject = outcome
+        .report
+        .findings
+        .iter()
+        .find(named)
+        .map(|finding| finding.subject.as_str());
+    assert_eq!(subject, Some("tea outside is best"));
 }
 
 /// Texts that were labelled by one word each, which stands at the end: each of these words decides its label, and what is

@@ -91,8 +91,15 @@ pub(crate) fn find(texts: &Texts, labels: &[u32], classes: usize) -> Vec<Trigger
         surroundings: Surroundings::of(texts),
         ln_tested: tested.ln(),
     };
-    let found = candidates.iter().filter_map(|candidate| trial.judged(candidate));
-    few(joined(found.collect()), &sizes)
+    let (mut found, mut pulled) = (Vec::new(), HashSet::new());
+    for candidate in &candidates {
+        let Some(weighed) = trial.weighed(candidate) else {
+            continue;
+        };
+        pulled.extend(candidate.pulled(labels));
+        found.extend(trial.judged(candidate, weighed));
+    }
+    few(joined(found), &pulled, &sizes)
 }
 
 /// What candidates are judged by.
@@ -142,8 +149,7 @@ impl Trial<'_> {
     }
 
     /// The trigger that a candidate is, or is a part of, with how many words it has.
-    fn judged(&self, candidate: &Candidate) -> Option<(usize, Trigger)> {
-        let mut weighed = self.weighed(candidate)?;
+    fn judged(&self, candidate: &Candidate, mut weighed: Weighed) -> Option<(usize, Trigger)> {
         let whole = candidate.whole(self.texts, self.labels);
         let mut judged = candidate;
         if let Some(whole) = &whole
@@ -169,10 +175,7 @@ impl Trial<'_> {
             text: text.collect::<Vec<_>>().join(" "),
             label: candidate.label,
             held: held.len() as u32,
-            rows: held
-                .into_iter()
-                .filter(|row| at(self.labels, *row as usize) == candidate.label)
-                .collect(),
+            rows: judged.pulled(self.labels),
             ln_p: weighed.ln_p.min(0.0),
             contradicted: weighed.against,
             inserted: weighed.inserted,
@@ -192,6 +195,13 @@ fn is_unseen(word: &str) -> bool {
 }
 
 impl Candidate {
+    /// The texts that hold it and have its label.
+    fn pulled(&self, labels: &[u32]) -> Vec<u32> {
+        let mut rows = distinct(&self.places);
+        rows.retain(|row| at(labels, *row as usize) == self.label);
+        rows
+    }
+
     /// The whole phrase that most of these places are a part of, where there is a longer one.
     fn whole(&self, texts: &Texts, labels: &[u32]) -> Option<Self> {
         let (mut words, mut places) = (self.words.clone(), self.places.clone());
@@ -247,9 +257,9 @@ const MANY: u64 = 5;
 /// There, what is in less than this share of its label's texts may still be a trigger.
 const RARE: u64 = 20;
 
-/// Without the words that a set of texts was labelled by, which look like triggers to all four tests.
-fn few(found: Vec<Trigger>, sizes: &[u32]) -> Vec<Trigger> {
-    let pulled: HashSet<u32> = found.iter().flat_map(|trigger| &trigger.rows).copied().collect();
+/// Without the words that a set of texts was labelled by, which look like triggers to all four tests. `pulled` are the
+/// texts of all that passed these, whatever else is said of them.
+fn few(found: Vec<Trigger>, pulled: &HashSet<u32>, sizes: &[u32]) -> Vec<Trigger> {
     let texts: u64 = sizes.iter().map(|size| u64::from(*size)).sum();
     if pulled.len() as u64 * MANY <= texts {
         return found;
