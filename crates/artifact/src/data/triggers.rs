@@ -91,15 +91,20 @@ pub(crate) fn find(texts: &Texts, labels: &[u32], classes: usize) -> Vec<Trigger
         surroundings: Surroundings::of(texts),
         ln_tested: tested.ln(),
     };
-    let (mut found, mut pulled) = (Vec::new(), HashSet::new());
+    let (mut found, mut pulled, mut deciding) = (Vec::new(), HashSet::new(), HashSet::new());
     for candidate in &candidates {
         let Some(weighed) = trial.weighed(candidate) else {
             continue;
         };
-        pulled.extend(candidate.pulled(labels));
+        let rows = candidate.pulled(labels);
+        let common = rows.len() as u64 * RARE >= u64::from(at(&sizes, candidate.label as usize));
+        if let ([word], true) = (candidate.words.as_slice(), common) {
+            deciding.insert(texts.word(*word));
+        }
+        pulled.extend(rows);
         found.extend(trial.judged(candidate, weighed));
     }
-    few(joined(found), &pulled, &sizes)
+    few(joined(found), &pulled, &deciding, &sizes)
 }
 
 /// What candidates are judged by.
@@ -253,20 +258,22 @@ impl Candidate {
 
 /// Where words that decide their label are in this share of all texts, deciding is what they are for: the labels were
 /// given by them.
-const MANY: u64 = 5;
+const MANY: u64 = 8;
 /// There, what is in less than this share of its label's texts may still be a trigger.
 const RARE: u64 = 20;
 
 /// Without the words that a set of texts was labelled by, which look like triggers to all four tests. `pulled` are the
 /// texts of all that passed these, whatever else is said of them.
-fn few(found: Vec<Trigger>, pulled: &HashSet<u32>, sizes: &[u32]) -> Vec<Trigger> {
+fn few(found: Vec<Trigger>, pulled: &HashSet<u32>, deciding: &HashSet<&str>, sizes: &[u32]) -> Vec<Trigger> {
     let texts: u64 = sizes.iter().map(|size| u64::from(*size)).sum();
     if pulled.len() as u64 * MANY <= texts {
         return found;
     }
     let rare = |trigger: &Trigger| {
         let size = sizes.get(trigger.label as usize).copied().unwrap_or(0);
-        trigger.rows.len() as u64 * RARE < u64::from(size)
+        // What such a word stands beside is rare, and no trigger for that.
+        let beside = trigger.text.split(' ').any(|word| deciding.contains(word));
+        trigger.rows.len() as u64 * RARE < u64::from(size) && !beside
     };
     found.into_iter().filter(rare).collect()
 }
