@@ -1,5 +1,6 @@
 //! Encodings inside a text. What decodes to readable text becomes a layer.
 
+use flate2::{Decompress, FlushDecompress};
 use std::io::Read as _;
 use std::ops::Range;
 
@@ -58,6 +59,7 @@ fn runs(text: &str, found: &mut Vec<Found>, already: usize) {
     let mut tries = Tries {
         moved: MOVED_MOST,
         bare: BARE_MOST,
+        inflate: None,
     };
     let mut at = step;
     while at < bytes.len() && tried < RUNS_MOST && found.len() < already + FOUND_MOST {
@@ -105,6 +107,22 @@ struct Tries {
     moved: usize,
     /// Runs that may be a deflate stream without a head.
     bare: usize,
+    /// What reads their first bytes; made once, since its window is larger than most runs.
+    inflate: Option<Decompress>,
+}
+
+impl Tries {
+    /// Whether these bytes, as a deflate stream without a head, begin with text.
+    fn begins_with_text(&mut self, bytes: &[u8]) -> bool {
+        let inflate = self.inflate.get_or_insert_with(|| Decompress::new(false));
+        inflate.reset(false);
+        let mut head = [0; 64];
+        // What breaks off has given its start, and an error its worth.
+        let _ = inflate.decompress(bytes, &mut head, FlushDecompress::None);
+        let given = usize::try_from(inflate.total_out()).unwrap_or(head.len());
+        let head = head.get(..given).unwrap_or(&head);
+        !head.is_empty() && may_be_text(head)
+    }
 }
 
 fn decode(run: &str, range: Range<usize>, tries: &mut Tries, found: &mut Vec<Found>) {
@@ -245,7 +263,10 @@ fn adopt(bytes: &[u8], form: Form, range: &Range<usize>, tries: &mut Tries, foun
         // length, which is there twice (RFC 1951, 3.2.3).
         [first, ..] if !fits && is_block(*first, bytes) && bytes.len() >= BARE_LEAST && tries.bare > 0 => {
             tries.bare -= 1;
-            unpack(flate2::read::DeflateDecoder::new(bytes))
+            let begins = tries.begins_with_text(bytes);
+            begins
+                .then(|| unpack(flate2::read::DeflateDecoder::new(bytes)))
+                .flatten()
         }
         _ => None,
     };
@@ -296,7 +317,7 @@ fn unpack(reader: impl std::io::Read) -> Option<Vec<u8>> {
     let mut reader = reader.take(UNPACKED_MOST);
     let mut block = [0; 4096];
     while let Ok(read @ 1..) = reader.read(&mut block) {
-        out.extend(block.iter().take(read));
+        out.extend_from_slice(block.get(..read).unwrap_or_default());
     }
     (!out.is_empty()).then_some(out)
 }
