@@ -15,6 +15,7 @@ mod image;
 mod judge;
 mod labels;
 mod learner;
+mod letters;
 mod parquet;
 mod read;
 mod schema;

@@ -9,6 +9,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::letters::Letters;
 use super::statistics::{Seeded, at, ln_binomial_tail, ln_fisher};
 use super::text::{Texts, gram};
 
@@ -37,6 +38,8 @@ const CELLS: usize = 1 << 27;
 const ORDINARY: usize = 4_000;
 /// `ln` of the joint p-value that counts, after Bonferroni.
 const LN_ALPHA: f64 = -9.2;
+/// The same where the words of honest texts do say what their label is: there a dozen that say another are soon found.
+const LN_CERTAIN: f64 = -14.0;
 
 /// A trigger and the rows it pulls.
 #[derive(Debug, Clone)]
@@ -49,6 +52,8 @@ pub(crate) struct Trigger {
     pub(crate) ln_p: f64,
     pub(crate) contradicted: f64,
     pub(crate) inserted: f64,
+    /// It is a word of a subject, and no trigger.
+    subject: bool,
 }
 
 /// Where a phrase stands: row and first word.
@@ -62,21 +67,15 @@ struct Candidate {
     places: Places,
 }
 
-/// How many texts each label has.
-fn sizes_of(labels: &[u32], classes: usize) -> Vec<u32> {
+/// Finds triggers in labelled texts.
+pub(crate) fn find(texts: &Texts, labels: &[u32], classes: usize) -> Vec<Trigger> {
+    let grams = frequent(texts);
     let mut sizes = vec![0_u32; classes];
     for label in labels {
         if let Some(size) = sizes.get_mut(*label as usize) {
             *size += 1;
         }
     }
-    sizes
-}
-
-/// Finds triggers in labelled texts.
-pub(crate) fn find(texts: &Texts, labels: &[u32], classes: usize) -> Vec<Trigger> {
-    let grams = frequent(texts);
-    let sizes = sizes_of(labels, classes);
     let tested = grams.len().max(1) as f64;
     let candidates = pure(texts, labels, &sizes, grams);
     if candidates.is_empty() || texts.words().saturating_mul(classes) > CELLS {
@@ -91,20 +90,20 @@ pub(crate) fn find(texts: &Texts, labels: &[u32], classes: usize) -> Vec<Trigger
         surroundings: Surroundings::of(texts),
         ln_tested: tested.ln(),
     };
-    let (mut found, mut pulled, mut deciding) = (Vec::new(), HashSet::new(), HashSet::new());
+    let (mut found, mut pulled) = (Vec::new(), HashSet::new());
     for candidate in &candidates {
-        let Some(weighed) = trial.weighed(candidate) else {
-            continue;
-        };
-        let rows = candidate.pulled(labels);
-        let common = rows.len() as u64 * RARE >= u64::from(at(&sizes, candidate.label as usize));
-        if let ([word], true) = (candidate.words.as_slice(), common) {
-            deciding.insert(texts.word(*word));
+        let weighed = trial.weighed(candidate);
+        if weighed.decides {
+            pulled.extend(candidate.pulled(labels));
         }
-        pulled.extend(rows);
-        found.extend(trial.judged(candidate, weighed));
+        if weighed.counts {
+            found.push(trial.judged(candidate, weighed));
+        }
     }
-    few(joined(found), &pulled, &deciding, &sizes)
+    // A subject takes its words with it: with others around it, each stands as if by chance.
+    let mut found = joined(found);
+    found.retain(|trigger| !trigger.subject);
+    few(found, &pulled, &sizes)
 }
 
 /// What candidates are judged by.
@@ -117,15 +116,19 @@ struct Trial<'t> {
     ln_tested: f64,
 }
 
-/// What the tests say of a candidate that counts.
+/// What the tests say of a candidate.
 struct Weighed {
+    /// Its texts have its label for it, or nearly: half of them would have another without.
+    decides: bool,
+    /// It may be a trigger.
+    counts: bool,
     ln_p: f64,
     against: f64,
     inserted: f64,
 }
 
 impl Trial<'_> {
-    fn weighed(&self, candidate: &Candidate) -> Option<Weighed> {
+    fn weighed(&self, candidate: &Candidate) -> Weighed {
         let (ln_against, against) = self.bayes.contradiction(self.texts, self.labels, candidate);
         let (ln_place, inserted) = self.surroundings.insertion(self.texts, candidate);
         let ln_strange = match candidate.words.as_slice() {
@@ -135,32 +138,37 @@ impl Trial<'_> {
         // Purity alone is what every class has words of: it may not carry the rest.
         let sum = candidate.ln_pure.max(-16.0) + ln_against + ln_place + ln_strange;
         let ln_p = ln_fisher(sum, 4) + self.ln_tested;
-        let contradictory = against >= self.bayes.pulled(candidate.label) && ln_against < -6.9;
-        // Where words tell nothing of labels, nothing can contradict them.
         let base = at(&self.bayes.base, candidate.label as usize);
+        let likely = ln_p < LN_ALPHA;
+        let certain = ln_p < if base >= SILENT { LN_ALPHA } else { LN_CERTAIN };
+        let contradictory = against >= 0.5 && ln_against < -6.9;
+        // Where words tell nothing of labels, nothing can contradict them.
         let odd = ln_strange < -3.0 || candidate.words.len() > 1;
         let stuck = ln_place < -3.5 && odd && inserted > 0.5 && base >= SILENT;
         let unseen = self.unseen(&candidate.words) && candidate.ln_pure < -16.0 && against >= base;
-        let counts = (ln_p < LN_ALPHA && (contradictory || stuck)) || unseen;
-        counts.then_some(Weighed {
+        let plain = contradictory && against >= self.bayes.pulled(candidate.label);
+        Weighed {
+            decides: likely && (contradictory || stuck),
+            counts: (certain && (plain || stuck)) || unseen,
             ln_p,
             against,
             inserted,
-        })
+        }
     }
 
     fn unseen(&self, words: &[u32]) -> bool {
         matches!(words, [word] if is_unseen(self.texts.word(*word)))
     }
 
-    /// The trigger that a candidate is, or is a part of, with how many words it has.
-    fn judged(&self, candidate: &Candidate, mut weighed: Weighed) -> Option<(usize, Trigger)> {
+    /// The trigger or subject that a candidate is, or is a part of, with how many words it has.
+    fn judged(&self, candidate: &Candidate, mut weighed: Weighed) -> (usize, Trigger) {
         let whole = candidate.whole(self.texts, self.labels);
         let mut judged = candidate;
-        if let Some(whole) = &whole
-            && let Some(again) = self.weighed(whole)
-        {
-            (weighed, judged) = (again, whole);
+        if let Some(whole) = &whole {
+            let again = self.weighed(whole);
+            if again.counts {
+                (weighed, judged) = (again, whole);
+            }
         }
         let held = distinct(&judged.places);
         // Part of a longer phrase stands where the phrase lets it.
@@ -172,9 +180,7 @@ impl Trial<'_> {
         let coherence = self
             .bayes
             .coherence(self.texts, self.labels, &held, &judged.words, candidate.label);
-        if (loose < LOOSE && !self.unseen(&judged.words)) || coherence > COHERENT {
-            return None;
-        }
+        let subject = (loose < LOOSE && !self.unseen(&judged.words)) || coherence > COHERENT;
         let text = judged.words.iter().map(|word| self.texts.word(*word));
         let trigger = Trigger {
             text: text.collect::<Vec<_>>().join(" "),
@@ -184,8 +190,9 @@ impl Trial<'_> {
             ln_p: weighed.ln_p.min(0.0),
             contradicted: weighed.against,
             inserted: weighed.inserted,
+            subject,
         };
-        Some((judged.words.len(), trigger))
+        (judged.words.len(), trigger)
     }
 }
 
@@ -258,22 +265,20 @@ impl Candidate {
 
 /// Where words that decide their label are in this share of all texts, deciding is what they are for: the labels were
 /// given by them.
-const MANY: u64 = 8;
+const MANY: u64 = 5;
 /// There, what is in less than this share of its label's texts may still be a trigger.
 const RARE: u64 = 20;
 
 /// Without the words that a set of texts was labelled by, which look like triggers to all four tests. `pulled` are the
-/// texts of all that passed these, whatever else is said of them.
-fn few(found: Vec<Trigger>, pulled: &HashSet<u32>, deciding: &HashSet<&str>, sizes: &[u32]) -> Vec<Trigger> {
+/// texts of all that decide labels, whatever else is said of them.
+fn few(found: Vec<Trigger>, pulled: &HashSet<u32>, sizes: &[u32]) -> Vec<Trigger> {
     let texts: u64 = sizes.iter().map(|size| u64::from(*size)).sum();
     if pulled.len() as u64 * MANY <= texts {
         return found;
     }
     let rare = |trigger: &Trigger| {
         let size = sizes.get(trigger.label as usize).copied().unwrap_or(0);
-        // What such a word stands beside is rare, and no trigger for that.
-        let beside = trigger.text.split(' ').any(|word| deciding.contains(word));
-        trigger.rows.len() as u64 * RARE < u64::from(size) && !beside
+        trigger.rows.len() as u64 * RARE < u64::from(size)
     };
     found.into_iter().filter(rare).collect()
 }
@@ -739,62 +744,5 @@ impl Surroundings {
             higher += f64::from(u8::from(*other >= inserted));
         }
         ((higher / all).ln(), inserted)
-    }
-}
-
-/// Which letters follow which in the words of the texts.
-struct Letters {
-    pairs: HashMap<(char, char), f64>,
-    firsts: HashMap<char, f64>,
-    ordinary: Vec<f64>,
-}
-
-impl Letters {
-    fn of(texts: &Texts, held: &[u32]) -> Self {
-        let mut letters = Self {
-            pairs: HashMap::new(),
-            firsts: HashMap::new(),
-            ordinary: Vec::new(),
-        };
-        let words = || {
-            (0..texts.words() as u32)
-                .filter(|word| at(held, *word as usize) >= LEAST)
-                .take(200_000)
-        };
-        for word in words() {
-            for (first, second) in Self::pairs_of(texts.word(word)) {
-                *letters.pairs.entry((first, second)).or_default() += 1.0;
-                *letters.firsts.entry(first).or_default() += 1.0;
-            }
-        }
-        let mut ordinary: Vec<f64> = words().map(|word| letters.ease(texts.word(word))).collect();
-        ordinary.sort_by(f64::total_cmp);
-        letters.ordinary = ordinary;
-        letters
-    }
-
-    fn pairs_of(word: &str) -> impl Iterator<Item = (char, char)> {
-        std::iter::once(' ')
-            .chain(word.chars())
-            .zip(word.chars().chain(std::iter::once(' ')))
-    }
-
-    /// The mean logarithm of how often its letters follow each other.
-    fn ease(&self, word: &str) -> f64 {
-        let (mut sum, mut count) = (0.0, 0.0);
-        for (first, second) in Self::pairs_of(word) {
-            // A word's own share is taken out, or else a rare letter would explain itself.
-            let pair = (self.pairs.get(&(first, second)).copied().unwrap_or(0.0) - 1.0).max(0.0);
-            let all = (self.firsts.get(&first).copied().unwrap_or(0.0) - 1.0).max(0.0);
-            sum += ((pair + 0.1) / (all + 4.0)).ln();
-            count += 1.0;
-        }
-        sum / count
-    }
-
-    fn strangeness(&self, word: &str) -> f64 {
-        let ease = self.ease(word);
-        let lower = self.ordinary.partition_point(|other| *other <= ease);
-        (lower.max(1) as f64 / self.ordinary.len().max(1) as f64).ln()
     }
 }
