@@ -45,7 +45,9 @@ impl Amount {
         hers.sort_unstable();
         let mut all = [told, known].concat();
         all.sort_unstable();
-        told.iter().any(|a| self.sum_with(*a, &all)) || percents.iter().any(|k| self.part_of(*k, &all, &hers))
+        told.contains(&self)
+            || told.iter().any(|a| self.sum_with(*a, &all))
+            || percents.iter().any(|k| self.part_of(*k, &all, &hers))
     }
 
     /// A sum or difference of `a` and one of `all`, either of which may be a half, a third or a quarter.
@@ -137,8 +139,10 @@ mod tests {
                 .iter()
                 .any(|x| fees().any(|fee| fits(x + fee, b.0.max(part))))
         };
-        told.iter()
-            .any(|a| all.iter().any(|b| pair(*a, *b) || pair(*b, *a)))
+        value.0 > 0 && told.contains(&value)
+            || told
+                .iter()
+                .any(|a| all.iter().any(|b| pair(*a, *b) || pair(*b, *a)))
             || percents.iter().any(|k| all.iter().any(|b| part(*b, *k)))
     }
 

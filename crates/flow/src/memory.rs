@@ -378,10 +378,10 @@ impl Memory {
         self.writers = self.writers.join(writers);
         match canon::canonical(text).ok()?.kind {
             Kind::When(when) if !path.contains(&MANY) => {
-                // A clock was read: what it shows is not what somebody could have asked it for.
+                // A clock was read: asked for nothing, it answers of itself. A date in some record is not today's.
                 if class == Class::Trusted
                     && echoes.is_empty()
-                    && path.last().is_some_and(|key| TODAY.contains(key))
+                    && matches!(path, [key] if TODAY.contains(key))
                 {
                     self.date(text.get(..10).unwrap_or_default());
                 }

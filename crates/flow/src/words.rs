@@ -318,13 +318,15 @@ const THINGS: [&str; 9] = [
 
 /// The verb a tool is named by, and the other words of its name.
 pub(crate) fn verb(name: &str) -> (Option<&'static Verb>, Vec<String>) {
-    // `lock.create_code`, `mcp__files__read`: what it belongs to, and then its name.
+    // `lock.create_code`, `mcp__files__read`: what it belongs to, and then its name. The first says what the tool is about
+    // only where the second does not.
     let cut = [".", "/", "__"].iter().find_map(|at| name.rsplit_once(at));
     if let Some((front, own)) = cut
         && let (Some(verb), mut rest) = verb(own)
     {
-        rest.splice(0..0, split(front));
-        rest.truncate(16);
+        if rest.is_empty() {
+            rest = split(front);
+        }
         return (Some(verb), rest);
     }
     let mut words = split(name);

@@ -178,9 +178,10 @@ impl Task {
 
     pub(super) fn assess(&self, tool: &str, manifest: &Manifest, arguments: &Value) -> Assessment {
         let state = &mut *self.state();
-        let (memory, plan) = (&state.memory, &state.plan);
+        let (memory, plan, local) = (&state.memory, &state.plan, &state.local);
         let intent = state.intents.entry(tool.to_owned()).or_insert_with(|| {
-            let said = Intent::of(memory, [tool]);
+            // Beside all that the agent could call: which of them her words fit best is what they say of each.
+            let said = Intent::of(memory, local.keys().map(String::as_str).chain([tool]));
             match plan {
                 Plan::Known(tools) => said.planned(tool, tools.iter().any(|one| same(one, tool))),
                 Plan::Unasked | Plan::Asked(_) => said,
@@ -302,6 +303,7 @@ impl State {
         if self.declared != declared {
             self.declared = declared;
             self.local = heard::local(tools);
+            self.intents.clear();
         }
     }
 

@@ -262,3 +262,25 @@ fn an_answer_of_the_agents_own_tool_is_read_with_the_call_it_answers() {
     assert_eq!(bill("notes.txt"), Called::Yes, "it stands where she pointed");
     assert_eq!(bill("somewhere-else.txt"), Called::No, "nobody looked for that");
 }
+
+#[test]
+fn what_words_say_of_a_tool_hangs_on_the_others_at_hand() {
+    let called = |tools: &[&str], tool: &str| {
+        let sessions = sessions(config::Prompt::Every);
+        let tools: Vec<Value> = tools
+            .iter()
+            .map(|name| json!({"type": "function", "function": {"name": name}}))
+            .collect();
+        let body = json!({"model": "m", "tools": tools,
+            "messages": [{"role": "user", "content": "Delete the sketch of Monday"}]})
+        .to_string();
+        let scanned = scan(body.as_bytes(), &Bounds::default()).unwrap();
+        let request = decode_request(Api::OpenaiChat, scanned).unwrap();
+        let session = sessions.converse(&principal("a"), at(0), &Heard::new(scanned.text(), &request));
+        session.assess(tool, &send(), &json!({})).called
+    };
+    assert_eq!(called(&["delete_drawing"], "delete_drawing"), Called::Yes);
+    let both = ["mcp__office__delete_sketch", "mcp__office__delete_drawing"];
+    assert_eq!(called(&both, "delete_sketch"), Called::Yes);
+    assert_eq!(called(&both, "delete_drawing"), Called::No, "she names the other");
+}
