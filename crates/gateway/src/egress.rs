@@ -32,7 +32,6 @@ use crate::{
     gate::{Caller, Passage},
     meters::Gauge,
     model::sha256,
-    reins::{Ending, Reins},
     serve,
     sessions::Traced,
     tls::Shown,
@@ -188,38 +187,14 @@ async fn routed(
     if shared.is_draining() {
         return Err(shared.shed(Code::Draining));
     }
-    let late = |code| shared.reject(code, Some(&principal));
-    let target = target(head).map_err(late)?;
-    let place = shared.turns.place(&principal).map_err(|_| {
-        let mut refusal = late(Code::ShareFull);
-        refusal.retry_after_seconds = Some(1);
-        refusal
-    })?;
-    let session = shared.sessions.join(&principal, now);
-    // Listens before it looks, so that no revocation falls in between.
-    let reins = Reins::new(&shared.revoked, &principal, session.id, Some(place));
-    if let Some(bar) = shared.revoked.of_caller(&principal, session.id) {
-        return Err(late(bar.code));
-    }
-    let caller = Caller {
-        principal: Arc::clone(&principal),
-        session,
-        reins: Arc::clone(&reins),
-        shown: None,
-    };
-    let mut cut: Ending = Box::pin(Arc::clone(&reins).cut(Arc::clone(&shared.revoked)));
-    let served = async {
+    let target = target(head).map_err(|code| shared.reject(code, Some(&principal)))?;
+    serve::in_turn(shared, principal, now, None, |caller| async move {
         match target {
             Target::Tunnel(site) => tunnel::serve(shared, &caller, site, upgrade).await,
             Target::Clear(site) => forward::serve(shared, &caller, site, head, body).await,
         }
-    };
-    let answered = tokio::select! {
-        biased;
-        code = &mut cut => return Err(late(code)),
-        answered = served => answered?,
-    };
-    Ok(answered.map(|body| body.reined(reins, cut)))
+    })
+    .await
 }
 
 /// One request or tunnel, as it is ruled on.

@@ -6,7 +6,10 @@ use std::{
     io,
     panic::AssertUnwindSafe,
     pin::Pin,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -27,7 +30,13 @@ use tokio_rustls::TlsAcceptor;
 use bartizan_identity::PeerCertificate;
 use rustls_pki_types::CertificateDer;
 
-use crate::{Shared, answer::AgentBody, meters::Gauge, serve, tls::Shown};
+use crate::{
+    Shared,
+    answer::AgentBody,
+    meters::{Gauge, Meters},
+    serve,
+    tls::Shown,
+};
 
 /// Said to connections past the limit, before any of their bytes are read.
 const SATURATED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 80\r\n\r\n{\"error\":{\"code\":\"limit.saturated\",\"message\":\"too many connections, try later\"}}";
@@ -40,26 +49,7 @@ pub(crate) async fn run(
     mut stop: watch::Receiver<bool>,
 ) {
     let graceful = GracefulShutdown::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => break,
-        };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(fault) => {
-                // Out of file descriptors, mostly: waiting is all that helps, and the ones that close free some.
-                tracing::warn!(error = %fault, "accept failed");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        let limit = i64::try_from(shared.config.limits.connections).unwrap_or(i64::MAX);
-        if shared.meters.connections.load(Relaxed) >= limit {
-            tokio::spawn(turn_away(stream));
-            continue;
-        }
-        let open = Gauge::raise(Arc::clone(&shared.meters), |meters| &meters.connections);
+    while let Some((stream, open)) = next(&listener, &shared, &mut stop).await {
         let (shared, tls, watcher) = (Arc::clone(&shared), tls.clone(), graceful.watcher());
         tokio::spawn(async move {
             let _open = open;
@@ -76,7 +66,44 @@ pub(crate) async fn run(
     }
 }
 
-pub(crate) async fn turn_away(mut stream: TcpStream) {
+/// A connection that counts as open for as long as it is held.
+pub(crate) type Open = Gauge<fn(&Meters) -> &AtomicI64>;
+
+/// The next connection of a listener, within the bound on all of them; `None` once `stop` turns true. One past the bound
+/// is told so and closed.
+pub(crate) async fn next(
+    listener: &TcpListener,
+    shared: &Arc<Shared>,
+    stop: &mut watch::Receiver<bool>,
+) -> Option<(TcpStream, Open)> {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => return None,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(fault) => {
+                // Out of file descriptors, mostly: waiting is all that helps, and the ones that close free some.
+                tracing::warn!(error = %fault, "accept failed");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let limit = i64::try_from(shared.config.limits.connections).unwrap_or(i64::MAX);
+        if shared.meters.connections.load(Relaxed) >= limit {
+            tokio::spawn(turn_away(stream));
+            continue;
+        }
+        if let Err(fault) = stream.set_nodelay(true) {
+            tracing::debug!(error = %fault, "no TCP_NODELAY");
+        }
+        let count: fn(&Meters) -> &AtomicI64 = |meters| &meters.connections;
+        return Some((stream, Gauge::raise(Arc::clone(&shared.meters), count)));
+    }
+}
+
+async fn turn_away(mut stream: TcpStream) {
     let said = tokio::time::timeout(Duration::from_secs(1), stream.write_all(SATURATED)).await;
     if !matches!(said, Ok(Ok(()))) {
         tracing::debug!("a connection past the limit did not wait for its refusal");
@@ -89,9 +116,6 @@ async fn connection(
     shared: Arc<Shared>,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
-    if let Err(fault) = stream.set_nodelay(true) {
-        tracing::debug!(error = %fault, "no TCP_NODELAY");
-    }
     let limits = &shared.config.limits;
     let stream = Watched::new(stream, limits.write_timeout);
     let service = |shown: Option<Shown>| {

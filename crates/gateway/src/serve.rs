@@ -4,7 +4,7 @@
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use bartizan_identity::Credential;
-use bartizan_types::{AuthMethod, Code, Principal, Refusal, Secret, ServerName};
+use bartizan_types::{AuthMethod, Code, Principal, Refusal, Secret, ServerName, Timestamp};
 use bartizan_wire::model::{self as wire_model, Api};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use hyper::body::{Body as _, Incoming};
@@ -95,8 +95,30 @@ async fn routed(
     if shared.is_draining() {
         return Err(shared.shed(Code::Draining));
     }
+    let route = route(head).map_err(|code| shared.reject(code, Some(&principal)))?;
+    let shown = shown(shared, &principal, head);
+    in_turn(shared, principal, now, shown, |caller| {
+        served(shared, caller, route, (head, body), shape)
+    })
+    .await
+}
+
+/// Serves a known agent in its turn and its session, until its request has to end: by itself, or because something of it
+/// is revoked.
+///
+/// # Errors
+/// The refusal to tell, already recorded.
+pub(crate) async fn in_turn<S>(
+    shared: &Arc<Shared>,
+    principal: Arc<Principal>,
+    now: Timestamp,
+    shown: Option<Arc<Secret<String>>>,
+    serve: impl FnOnce(Caller) -> S,
+) -> Result<Response<AgentBody>, Refusal>
+where
+    S: Future<Output = Result<Response<AgentBody>, Refusal>>,
+{
     let late = |code| shared.reject(code, Some(&principal));
-    let route = route(head).map_err(late)?;
     let place = shared.turns.place(&principal).map_err(|_| {
         let mut refusal = late(Code::ShareFull);
         refusal.retry_after_seconds = Some(1);
@@ -108,7 +130,6 @@ async fn routed(
     if let Some(bar) = shared.revoked.of_caller(&principal, session.id) {
         return Err(late(bar.code));
     }
-    let shown = shown(shared, &principal, head);
     let caller = Caller {
         principal: Arc::clone(&principal),
         session,
@@ -116,11 +137,10 @@ async fn routed(
         shown,
     };
     let mut cut: Ending = Box::pin(Arc::clone(&reins).cut(Arc::clone(&shared.revoked)));
-    let served = served(shared, caller, route, (head, body), shape);
     let answered = tokio::select! {
         biased;
         code = &mut cut => return Err(late(code)),
-        answered = served => answered?,
+        answered = serve(caller) => answered?,
     };
     Ok(answered.map(|body| body.reined(reins, cut)))
 }

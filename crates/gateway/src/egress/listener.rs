@@ -1,11 +1,6 @@
 //! The proxy's listener: HTTP/1.1, bounded as the agents' other one, with connections that may become tunnels.
 
-use std::{
-    convert::Infallible,
-    pin::pin,
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,8 +15,7 @@ use super::request;
 use crate::{
     Shared,
     answer::AgentBody,
-    listener::{CatchPanic, Watched, shown, turn_away},
-    meters::Gauge,
+    listener::{CatchPanic, Watched, next, shown},
     serve,
     tls::Shown,
 };
@@ -35,25 +29,7 @@ pub(crate) async fn run(
 ) {
     // Nothing is ever sent: the receiver hears when the last sender is gone.
     let (open, mut ended) = mpsc::channel::<()>(1);
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => break,
-        };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(fault) => {
-                tracing::warn!(error = %fault, "accept failed");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        let limit = i64::try_from(shared.config.limits.connections).unwrap_or(i64::MAX);
-        if shared.meters.connections.load(Relaxed) >= limit {
-            tokio::spawn(turn_away(stream));
-            continue;
-        }
-        let counted = Gauge::raise(Arc::clone(&shared.meters), |meters| &meters.connections);
+    while let Some((stream, counted)) = next(&listener, &shared, &mut stop).await {
         let (shared, tls, stop, open) = (Arc::clone(&shared), tls.clone(), stop.clone(), open.clone());
         tokio::spawn(async move {
             connection(stream, tls, shared, stop).await;
@@ -84,9 +60,6 @@ async fn connection(
     shared: Arc<Shared>,
     stop: watch::Receiver<bool>,
 ) {
-    if let Err(fault) = stream.set_nodelay(true) {
-        tracing::debug!(error = %fault, "no TCP_NODELAY");
-    }
     let stream = Watched::new(stream, shared.config.limits.write_timeout);
     let Some(acceptor) = tls else {
         return serving(stream, None, shared, stop).await;
