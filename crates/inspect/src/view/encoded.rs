@@ -1,11 +1,11 @@
 //! Encodings inside a text. What decodes to readable text becomes a layer.
 
-use flate2::{Decompress, FlushDecompress};
 use std::io::Read as _;
 use std::ops::Range;
 
 use super::map::Map;
 use super::{Form, Found};
+use crate::safe::item;
 
 /// Shortest run of base64 that is tried.
 const BASE64_LEAST: usize = 16;
@@ -59,7 +59,6 @@ fn runs(text: &str, found: &mut Vec<Found>, already: usize) {
     let mut tries = Tries {
         moved: MOVED_MOST,
         bare: BARE_MOST,
-        inflate: None,
     };
     let mut at = step;
     while at < bytes.len() && tried < RUNS_MOST && found.len() < already + FOUND_MOST {
@@ -107,22 +106,6 @@ struct Tries {
     moved: usize,
     /// Runs that may be a deflate stream without a head.
     bare: usize,
-    /// What reads their first bytes; made once, since its window is larger than most runs.
-    inflate: Option<Decompress>,
-}
-
-impl Tries {
-    /// Whether these bytes, as a deflate stream without a head, begin with text.
-    fn begins_with_text(&mut self, bytes: &[u8]) -> bool {
-        let inflate = self.inflate.get_or_insert_with(|| Decompress::new(false));
-        inflate.reset(false);
-        let mut head = [0; 64];
-        // What breaks off has given its start, and an error its worth.
-        let _ = inflate.decompress(bytes, &mut head, FlushDecompress::None);
-        let given = usize::try_from(inflate.total_out()).unwrap_or(head.len());
-        let head = head.get(..given).unwrap_or(&head);
-        !head.is_empty() && may_be_text(head)
-    }
 }
 
 fn decode(run: &str, range: Range<usize>, tries: &mut Tries, found: &mut Vec<Found>) {
@@ -161,7 +144,11 @@ fn decode(run: &str, range: Range<usize>, tries: &mut Tries, found: &mut Vec<Fou
     tries.moved -= 1;
     let back: Vec<u8> = dense.iter().rev().copied().collect();
     let moved: Vec<u8> = dense.iter().map(|digit| rot13(*digit)).collect();
-    let _ = adopt(&base64(&back), Form::Base64, tries) || adopt(&base64(&moved), Form::Base64, tries);
+    for digits in [back, moved] {
+        if adopt(&base64(&digits), Form::Base64, tries) {
+            return;
+        }
+    }
 }
 
 /// The bytes that hexadecimal digits stand for, forwards and turned round, as far as they may be text.
@@ -263,10 +250,7 @@ fn adopt(bytes: &[u8], form: Form, range: &Range<usize>, tries: &mut Tries, foun
         // length, which is there twice (RFC 1951, 3.2.3).
         [first, ..] if !fits && is_block(*first, bytes) && bytes.len() >= BARE_LEAST && tries.bare > 0 => {
             tries.bare -= 1;
-            let begins = tries.begins_with_text(bytes);
-            begins
-                .then(|| unpack(flate2::read::DeflateDecoder::new(bytes)))
-                .flatten()
+            unpack(flate2::read::DeflateDecoder::new(bytes))
         }
         _ => None,
     };
@@ -288,13 +272,49 @@ fn adopt(bytes: &[u8], form: Form, range: &Range<usize>, tries: &mut Tries, foun
     }
 }
 
-/// Whether bytes may start a deflate stream.
-fn is_block(first: u8, bytes: &[u8]) -> bool {
+/// Whether bytes may start a deflate stream: random ones seldom may, and setting a reader up costs more than this.
+pub(super) fn is_block(first: u8, bytes: &[u8]) -> bool {
     match (first >> 1 & 3, bytes) {
         (0, [_, low, high, not_low, not_high, ..]) => *low == !*not_low && *high == !*not_high,
-        (1 | 2, _) => true,
+        (1, _) => begins_with_text(bytes),
+        (2, _) => has_whole_code(bytes),
         _ => false,
     }
+}
+
+/// Bits of a stream from one on, the first lowest (RFC 1951, 3.1.1).
+fn bits(bytes: &[u8], from: usize, count: usize) -> usize {
+    let bit = |at: usize| usize::from(item(bytes, at / 8) >> (at % 8) & 1);
+    (0..count).fold(0, |sum, at| sum | bit(from + at) << at)
+}
+
+/// A block of the fixed code that holds text starts with a byte of it, since there is nothing before it to repeat, and
+/// goes on with text until it repeats something (RFC 1951, 3.2.6).
+fn begins_with_text(bytes: &[u8]) -> bool {
+    let mut head = [0; 8];
+    let (mut at, mut length) = (3, 0);
+    for byte in &mut head {
+        // Codes are packed from their highest bit on: seven bits repeat or end, eight are a byte below 144, nine another.
+        let code = (bits(bytes, at, 8) as u8).reverse_bits();
+        (at, *byte) = match code {
+            0..=0x2f | 0xc0..=0xc7 => break,
+            0x30..=0xbf => (at + 8, code - 0x30),
+            0xc8.. => (at + 9, (code - 0xc8) * 2 + bits(bytes, at + 8, 1) as u8 + 144),
+        };
+        length += 1;
+    }
+    length > 0 && may_be_text(head.get(..length).unwrap_or(&head))
+}
+
+/// A block of its own codes says how long these are, by a code that has to leave no place unused (RFC 1951, 3.2.7).
+fn has_whole_code(bytes: &[u8]) -> bool {
+    let (literals, distances, lengths) = (bits(bytes, 3, 5), bits(bytes, 8, 5), bits(bytes, 13, 4) + 4);
+    let places: usize = (0..lengths)
+        .map(|at| bits(bytes, 17 + 3 * at, 3))
+        .filter(|length| *length > 0)
+        .map(|length| 128 >> length)
+        .sum();
+    literals < 30 && distances < 30 && places == 128
 }
 
 /// Whether the first bytes are text, as far as they tell.
