@@ -5,7 +5,7 @@
 
 mod check;
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 pub(super) use check::luhn;
 use check::{
@@ -63,38 +63,128 @@ const fn id(
     }
 }
 
-/// Most digits in a row that are told apart.
+/// Most digits in a row that are told apart, first and behind the first sign.
 const LEAD: usize = 20;
+const SECOND: usize = 12;
 
-/// Which kinds a number may be by how many digits it starts with.
+/// What stands behind the first digits of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    /// Nothing that a number goes on with.
+    End,
+    Upper,
+    Lower,
+    Space,
+    Hyphen,
+    Plus,
+    Dot,
+    Slash,
+}
+
+impl Sign {
+    const COUNT: usize = 8;
+
+    fn of(byte: Option<&u8>) -> Self {
+        match byte {
+            Some(b'A'..=b'Z') => Self::Upper,
+            Some(b'a'..=b'z') => Self::Lower,
+            Some(b' ') => Self::Space,
+            Some(b'-') => Self::Hyphen,
+            Some(b'+') => Self::Plus,
+            Some(b'.') => Self::Dot,
+            Some(b'/') => Self::Slash,
+            _ => Self::End,
+        }
+    }
+
+    /// Whether a sign of a shape may be this one.
+    const fn fits(self, sign: u8) -> bool {
+        match sign {
+            b'A' => matches!(self, Self::Upper),
+            b'*' => matches!(self, Self::Upper | Self::Lower | Self::Hyphen | Self::Plus),
+            b'-' => matches!(self, Self::Hyphen | Self::Space),
+            b'.' => matches!(self, Self::Dot),
+            b'/' => matches!(self, Self::Slash),
+            b' ' => matches!(self, Self::Space),
+            b'+' => matches!(self, Self::Plus),
+            _ => false,
+        }
+    }
+
+    const fn is_letter(self) -> bool {
+        matches!(self, Self::Upper | Self::Lower)
+    }
+}
+
+/// How a number begins: so many digits, a sign, and so many digits behind it.
+#[derive(Debug, Clone, Copy)]
+struct Beginning {
+    first: usize,
+    sign: Sign,
+    second: usize,
+}
+
+impl Beginning {
+    fn of(rest: &[u8]) -> Self {
+        let digits = |from: usize, most: usize| {
+            let after = rest.iter().skip(from).take(most);
+            after.take_while(|byte| byte.is_ascii_digit()).count()
+        };
+        let first = digits(0, LEAD);
+        Self {
+            first,
+            sign: Sign::of(rest.get(first)),
+            second: digits(first + 1, SECOND),
+        }
+    }
+
+    const fn place(self) -> usize {
+        (self.first * Sign::COUNT + self.sign as usize) * (SECOND + 1) + self.second
+    }
+
+    /// Whether what begins so may have a shape, as `scan::fit` reads it. What stands further on is not known, and may be
+    /// anything.
+    fn may_have(self, shape: &str) -> bool {
+        let known = self.first + 1 + self.second;
+        let mut at = 0;
+        for sign in shape.bytes() {
+            let digit = at != self.first;
+            let fits = match sign {
+                _ if at >= known => return self.sign != Sign::End,
+                b'0' => digit,
+                // A hyphen is often left out.
+                b'-' if digit || self.sign.is_letter() => continue,
+                b'*' if digit => true,
+                sign => !digit && self.sign.fits(sign),
+            };
+            if !fits {
+                return false;
+            }
+            at += 1;
+        }
+        // Where its shape ends, no more digits and letters follow.
+        if at == self.first {
+            let digits_follow = matches!(self.sign, Sign::Hyphen | Sign::Dot) && self.second > 0;
+            return !self.sign.is_letter() && !digits_follow;
+        }
+        at >= known
+    }
+}
+
+/// Which kinds a number may be by how it begins, told where it is first asked.
 struct Starts {
-    /// Nothing goes on behind them.
-    closed: Vec<Vec<&'static Id>>,
-    /// A sign or a letter does.
-    open: Vec<Vec<&'static Id>>,
+    beginnings: Vec<OnceLock<Vec<&'static Id>>>,
+    digits: Vec<&'static Id>,
     /// Kinds that start with a letter.
     lettered: Vec<&'static Id>,
 }
 
 static STARTS: LazyLock<Starts> = LazyLock::new(|| {
     let (lettered, digits): (Vec<&Id>, Vec<&Id>) = IDS.iter().partition(|id| id.shape.starts_with('A'));
-    let lead = |shape: &str| shape.bytes().take_while(|sign| *sign == b'0').count();
-    let dense = |shape: &str| {
-        shape
-            .bytes()
-            .filter(|sign| matches!(sign, b'0' | b'A' | b'*'))
-            .count()
-    };
-    let of = |fits: &dyn Fn(usize, &str) -> bool| {
-        let of_lead = |count| {
-            let may = |id: &&Id| fits(count, id.shape) || (!id.style.is_empty() && fits(count, id.style));
-            digits.iter().copied().filter(may).collect()
-        };
-        (0..=LEAD).map(of_lead).collect()
-    };
+    let most = (LEAD + 1) * Sign::COUNT * (SECOND + 1);
     Starts {
-        closed: of(&|count, shape| count == dense(shape)),
-        open: of(&|count, shape| lead(shape) <= count && count <= dense(shape)),
+        beginnings: (0..most).map(|_| OnceLock::new()).collect(),
+        digits,
         lettered,
     }
 });
@@ -104,16 +194,15 @@ pub(super) fn may(rest: &[u8], letters: bool) -> &'static [&'static Id] {
     if letters {
         return &STARTS.lettered;
     }
-    let count = rest
-        .iter()
-        .take(LEAD)
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
-    let goes_on = rest
-        .get(count)
-        .is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'-' | b'+' | b'.' | b'/'));
-    let list = if goes_on { &STARTS.open } else { &STARTS.closed };
-    list.get(count).map_or(&[], Vec::as_slice)
+    let beginning = Beginning::of(rest);
+    let Some(kinds) = STARTS.beginnings.get(beginning.place()) else {
+        return &[];
+    };
+    kinds.get_or_init(|| {
+        let may =
+            |id: &&Id| beginning.may_have(id.shape) || (!id.style.is_empty() && beginning.may_have(id.style));
+        STARTS.digits.iter().copied().filter(may).collect()
+    })
 }
 
 /// All kinds. Sources are the issuing offices' publications and ISO 7064; each is named after its country.
@@ -548,3 +637,33 @@ pub(super) const IDS: &[Id] = &[
         Needs::Word,
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_kind_is_tried() {
+        for id in IDS.iter().filter(|id| !id.shape.starts_with('A')) {
+            for shape in [id.shape, id.style].into_iter().filter(|shape| !shape.is_empty()) {
+                for (letter, hyphen) in [("K", "-"), ("x", ""), ("7", " "), ("A", "")] {
+                    let spelt: String = shape
+                        .chars()
+                        .map(|sign| match sign {
+                            '0' => "5".to_owned(),
+                            'A' => "B".to_owned(),
+                            '*' => letter.to_owned(),
+                            '-' => hyphen.to_owned(),
+                            other => other.to_string(),
+                        })
+                        .collect();
+                    for end in ["", " ", ".", ", 5", "\n7", " 12", "/x"] {
+                        let text = spelt.clone() + end;
+                        let tried = may(text.as_bytes(), false);
+                        assert!(tried.iter().any(|kind| kind.name == id.name), "{} {text}", id.name);
+                    }
+                }
+            }
+        }
+    }
+}

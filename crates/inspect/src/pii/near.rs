@@ -54,7 +54,21 @@ pub(super) fn announced(text: &str, at: usize, words: &[&str]) -> bool {
             long.as_bytes()
         }
     };
-    words.iter().any(|word| stands(lower, word.as_bytes()))
+    // Most words have a letter that does not stand there at all.
+    let mut present = [false; 256];
+    for byte in lower {
+        if let Some(present) = present.get_mut(usize::from(*byte)) {
+            *present = true;
+        }
+    }
+    let may = |word: &[u8]| {
+        word.iter()
+            .all(|byte| present.get(usize::from(*byte)) == Some(&true))
+    };
+    words
+        .iter()
+        .map(|word| word.as_bytes())
+        .any(|word| may(word) && stands(lower, word))
 }
 
 /// Whether a word stands in a text: a short one only whole, a longer one also as a part, "steuer" in "Steuernummer".

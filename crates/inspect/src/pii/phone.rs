@@ -135,19 +135,35 @@ pub(super) const WORDS: &[&str] = &[
     "voicemail",
 ];
 
+/// Most digits that are told; a longer number is no telephone's.
+const DIGITS_MOST: usize = 17;
+
 /// How sure it is that this is a telephone number, in thousandths; 0 where it is none.
 ///
 /// `text` starts with `+`, `(` or a digit and holds digits and separators alone; `announced` tells that a word before
 /// it speaks of telephones.
 pub(super) fn judge(text: &str, announced: bool) -> u16 {
-    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    let groups: Vec<usize> = text
-        .split(|c: char| !c.is_ascii_digit())
-        .filter(|group| !group.is_empty())
-        .map(str::len)
-        .collect();
+    // On the stack: this is asked of every long number.
+    let (mut held, mut sizes) = ([0_u8; DIGITS_MOST], [0_usize; DIGITS_MOST]);
+    let (mut length, mut count, mut inside) = (0, 0, false);
+    for byte in text.bytes() {
+        if byte.is_ascii_digit() {
+            let Some(digit) = held.get_mut(length) else {
+                return 0;
+            };
+            *digit = byte;
+            length += 1;
+            count += usize::from(!inside);
+            if let Some(size) = sizes.get_mut(count - 1) {
+                *size += 1;
+            }
+        }
+        inside = byte.is_ascii_digit();
+    }
+    let digits = str::from_utf8(part(&held, ..length)).unwrap_or_default();
+    let groups = sizes.get(..count).unwrap_or_default();
     if let Some(rest) = text.strip_prefix('+') {
-        return international(rest, &digits, announced);
+        return international(rest, digits, announced);
     }
     if digits.starts_with("00") && groups.len() >= 2 && digits.len() >= 11 {
         let rest = digits.get(2..).unwrap_or_default();
@@ -157,7 +173,7 @@ pub(super) fn judge(text: &str, announced: bool) -> u16 {
         && groups.len() <= 6
         && groups.iter().all(|group| *group <= 8)
         && groups.iter().skip(1).all(|group| *group >= 2);
-    if north_american(text, &digits, &groups) {
+    if north_american(text, digits, groups) {
         return if announced { 900 } else { 750 };
     }
     let trunk = PLANS.iter().any(|plan| {
@@ -173,7 +189,7 @@ pub(super) fn judge(text: &str, announced: bool) -> u16 {
             || plan.code == "91"
             || plan.code == "86"
             || plan.code == "1")
-            && fits(plan, &digits)
+            && fits(plan, digits)
     });
     let parens = text.starts_with('(') && text.contains(')');
     let uniform = uniform_separators(text);

@@ -241,10 +241,15 @@ fn number(text: &str, range: Range<usize>, digits: usize, found: &mut Vec<Person
         && digits >= 5
     {
         birth(&run, found);
-        cards(&run, found);
+        if digits >= CARD_LEAST {
+            cards(&run, found);
+        }
         phones(text, &run, before, digits, found);
     }
 }
+
+/// Fewest digits of a card number.
+const CARD_LEAST: usize = 12;
 
 /// Card numbers: the whole run, or its first digits where something else follows after a gap.
 fn cards(run: &Run<'_>, found: &mut Vec<Personal>) {
@@ -260,7 +265,7 @@ fn cards(run: &Run<'_>, found: &mut Vec<Personal>) {
     for end in ends {
         let part = spelt.get(..end).unwrap_or_default();
         let digits: Vec<u8> = part.bytes().filter(u8::is_ascii_digit).collect();
-        if !(12..=19).contains(&digits.len())
+        if !(CARD_LEAST..=19).contains(&digits.len())
             || !part
                 .bytes()
                 .all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b'-'))
@@ -313,10 +318,15 @@ fn phones(text: &str, run: &Run<'_>, before: Option<u8>, digits: usize, found: &
         return;
     }
     // The words before it are read only where they would settle it.
-    if phone::judge(spelt, true) < 400 {
+    let announced = phone::judge(spelt, true);
+    if announced < 400 {
         return;
     }
-    let score = phone::judge(spelt, speaks(&PHONES, text, start));
+    let score = if speaks(&PHONES, text, start) {
+        announced
+    } else {
+        phone::judge(spelt, false)
+    };
     if score >= 400 {
         let kind = plain(Kind::Phone, start..extension(text, run.range.end), score);
         found.push(kind);
@@ -360,6 +370,9 @@ fn looks_like_time(spelt: &str) -> bool {
     }
 }
 
+/// Most signs of a national number; a longer shape would never be found.
+const DENSE_MOST: usize = 24;
+
 /// National numbers whose first sign is this digit.
 fn shaped(text: &str, digit: usize, found: &mut Vec<Personal>) {
     shaped_from(text, digit, false, found);
@@ -399,20 +412,20 @@ fn shaped_from(text: &str, digit: usize, letters: bool, found: &mut Vec<Personal
         else {
             continue;
         };
-        let mut dense: Vec<u8> = part(bytes, start..end)
-            .iter()
-            .filter(|byte| byte.is_ascii_alphanumeric())
-            .map(u8::to_ascii_uppercase)
-            .collect();
-        if id.name == "fi_hetu" {
-            // Here the sign tells the century and counts as one.
-            dense = part(bytes, start..end).to_ascii_uppercase();
+        // In one kind the sign tells the century and counts as one.
+        let counts = |byte: &u8| byte.is_ascii_alphanumeric() || id.name == "fi_hetu";
+        let spelt = part(bytes, start..end).iter().filter(|byte| counts(byte));
+        let (mut dense, mut length) = ([0_u8; DENSE_MOST], 0);
+        for (to, byte) in dense.iter_mut().zip(spelt) {
+            *to = byte.to_ascii_uppercase();
+            length += 1;
         }
-        if dense.len() != id.shape.len() || !(id.check)(&dense) {
+        let dense = part(&dense, ..length);
+        if length != id.shape.len() || !(id.check)(dense) {
             continue;
         }
         // Digits alone are in style only with their signs.
-        let signs = (in_style && end - start > dense.len()) || id.shape.contains(['A', '*']);
+        let signs = (in_style && end - start > length) || id.shape.contains(['A', '*']);
         let said = announced(near, start - from, id.words);
         let score = match (id.needs, signs, said) {
             (_, _, true) => 950,

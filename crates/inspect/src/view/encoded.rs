@@ -1,5 +1,6 @@
 //! Encodings inside a text. What decodes to readable text becomes a layer.
 
+use std::borrow::Cow;
 use std::io::Read as _;
 use std::ops::Range;
 
@@ -109,10 +110,11 @@ struct Tries {
 }
 
 fn decode(run: &str, range: Range<usize>, tries: &mut Tries, found: &mut Vec<Found>) {
-    let dense: Vec<u8> = run
-        .bytes()
-        .filter(|byte| !matches!(byte, b'\r' | b'\n'))
-        .collect();
+    let broken = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let dense = match run.as_bytes() {
+        whole if !whole.iter().any(broken) => Cow::Borrowed(whole),
+        lines => Cow::Owned(lines.iter().copied().filter(|byte| !broken(byte)).collect()),
+    };
     let mut adopt = |bytes: &[u8], form, tries: &mut Tries| adopt(bytes, form, &range, tries, found);
     let digits = dense.strip_prefix(b"0x").unwrap_or(&dense);
     if digits.len() >= HEX_LEAST
@@ -182,12 +184,10 @@ const fn rot13(byte: u8) -> u8 {
 }
 
 /// The whole, and what follows the last sign that is seldom part of an encoding.
-fn parts(dense: &[u8]) -> Vec<&[u8]> {
-    let mut parts = vec![dense];
-    if let Some(at) = dense.iter().rposition(|byte| matches!(byte, b'/' | b'-' | b'_')) {
-        parts.extend(dense.get(at + 1..));
-    }
-    parts
+fn parts(dense: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let sign = dense.iter().rposition(|byte| matches!(byte, b'/' | b'-' | b'_'));
+    let last = sign.and_then(|at| dense.get(at + 1..));
+    std::iter::once(dense).chain(last)
 }
 
 const fn nibble(digit: u8) -> u8 {
