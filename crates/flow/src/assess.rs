@@ -365,6 +365,7 @@ fn argument(memory: &Memory, path: &[&str], role: Role, text: &str) -> Argument 
 fn called(memory: &Memory, intent: &Intent, tool: &str, effect: Effect, seen: &[Argument]) -> Called {
     let called = match intent.calls(tool) {
         Called::No if effect == Effect::Fetch && intent.looks_around() => Called::Elsewhere,
+        Called::No if intent.half_calls(tool) && written_out(seen) => Called::Yes,
         called => called,
     };
     if !memory.tainted() || !matches!(called, Called::Yes | Called::Elsewhere) {
@@ -395,6 +396,15 @@ fn called(memory: &Memory, intent: &Intent, tool: &str, effect: Effect, seen: &[
     });
     let early = called == Called::Elsewhere && intent.calls(tool) == called && !memory.pointed.reached();
     if stray || early { Called::No } else { called }
+}
+
+/// She wrote out each place that it goes to.
+fn written_out(seen: &[Argument]) -> bool {
+    let mut targets = seen
+        .iter()
+        .filter(|a| a.role == Role::Target && a.source != Source::Empty)
+        .peekable();
+    targets.peek().is_some() && targets.all(|a| a.source == Source::Prompt)
 }
 
 /// Targets that the human's words name without writing them out (see [`crate::named`]).

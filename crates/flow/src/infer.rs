@@ -200,6 +200,9 @@ fn effect(tool: &ToolFacts<'_>) -> (Effect, Because) {
         };
         return (effect, Because::Verb);
     }
+    if collection(tool) {
+        return (Effect::Read, Because::Noun);
+    }
     let said = tool.description.split_whitespace().take(12).find_map(|word| {
         let word: String = word
             .chars()
@@ -217,6 +220,62 @@ fn effect(tool: &ToolFacts<'_>) -> (Effect, Because) {
         Some(verb) => (verb.effect, Because::Description),
         None => (Effect::Unknown, Because::Nothing),
     }
+}
+
+/// Whether a name without a verb is that of many things, as `payees` and `team_directory` are, and nothing it takes is
+/// what something is made of: then it tells them. Its description does not begin with a deed.
+fn collection(tool: &ToolFacts<'_>) -> bool {
+    const MANY: &[&str] = &[
+        "directory",
+        "history",
+        "balance",
+        "catalog",
+        "catalogue",
+        "forecast",
+        "weather",
+        "roster",
+        "inventory",
+        "timeline",
+    ];
+    // Many that are put somewhere as often as they are read.
+    const MADE: &[&str] = &[
+        "message", "payment", "order", "transfer", "mail", "email", "post", "comment", "action",
+    ];
+    let words = words::split(tool.name);
+    let Some(last) = words.last().map(String::as_str) else {
+        return false;
+    };
+    let one = words::singular(last);
+    let many = MANY.contains(&last) || one != last && !MADE.contains(&one);
+    let first: String = tool
+        .description
+        .chars()
+        .skip_while(|c| !c.is_alphabetic())
+        .take_while(|c| c.is_alphabetic())
+        .flat_map(char::to_lowercase)
+        .collect();
+    let deed = words::VERBS.iter().any(|verb| {
+        verb.effect != Effect::Read
+            && verb
+                .names
+                .iter()
+                .any(|name| *name == first || *name == words::singular(&first))
+    });
+    let takes = || {
+        tool.input
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+    };
+    let asks = |name: &str| {
+        statement(name)
+            || !matches!(
+                roles::by_name(name),
+                Some(Role::Content | Role::Amount | Role::Target)
+            )
+    };
+    many && !deed && takes().all(|(name, _)| asks(name))
 }
 
 /// Most lines of arguments in one manifest.
@@ -534,15 +593,27 @@ const SHAPES: &[(&str, Class)] = &[
     ("**.id", Class::Trusted),
     ("**.id_", Class::Trusted),
     ("**.*_id", Class::Trusted),
+    ("**.*Id", Class::Trusted),
+    ("**.sku", Class::Trusted),
+    ("**.sha", Class::Trusted),
     ("**.uuid", Class::Trusted),
     ("**.number", Class::Trusted),
     ("**.*_time", Class::Trusted),
     ("**.*_at", Class::Trusted),
+    ("**.*At", Class::Trusted),
+    ("now", Class::Trusted),
+    ("server_time", Class::Trusted),
+    ("serverTime", Class::Trusted),
     ("**.date", Class::Trusted),
     ("**.timestamp", Class::Trusted),
     ("**.size", Class::Trusted),
     ("**.amount", Class::Trusted),
     ("**.email", Class::Structured),
+    ("**.*_email", Class::Structured),
+    ("**.*Email", Class::Structured),
+    ("**.phone", Class::Structured),
+    ("**.*_phone", Class::Structured),
+    ("**.iban", Class::Structured),
     ("**.sender", Class::Structured),
     ("**.from", Class::Structured),
     ("**.recipient", Class::Structured),

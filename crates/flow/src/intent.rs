@@ -3,7 +3,7 @@
 //! A tool is called for when the prompt says one of its verb's synonyms and names its kind of thing. INVARIANT: only the
 //! prompt and the tools' own names decide, so nothing that is read later can widen it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bartizan_types::flow::{Called, Effect};
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,9 @@ pub struct Intent {
     #[serde(default)]
     spoken: BTreeSet<String>,
     delegated: bool,
+    /// Tools whose verb she says, each the only one of its verb, and whose thing she calls by a name of its own.
+    #[serde(default)]
+    weak: BTreeSet<String>,
     /// She wants something found out, or speaks of what stands on pages.
     #[serde(default)]
     around: bool,
@@ -52,6 +55,7 @@ impl Intent {
             .collect();
         let (mut called, mut spoken) = (BTreeSet::new(), BTreeSet::new());
         let (mut close, mut loose, mut carriers) = (BTreeSet::new(), Vec::new(), Vec::new());
+        let mut weak: BTreeMap<&'static str, Vec<&str>> = BTreeMap::new();
         for tool in tools {
             match calls_for(tool, &said, &nouns, speech.talks) {
                 Fits::Named(verb) => {
@@ -59,6 +63,7 @@ impl Intent {
                     called.insert(tool.to_owned());
                 }
                 Fits::Verb(verb) => loose.push((verb, tool)),
+                Fits::Weak(verb) => weak.entry(verb).or_default().push(tool),
                 Fits::Carries => carriers.push(tool),
                 Fits::Not => {}
             }
@@ -77,9 +82,13 @@ impl Intent {
                 .filter(|_| !carried)
                 .map(|tool| (*tool).to_owned()),
         );
+        let weak = weak
+            .into_iter()
+            .filter(|(verb, tools)| tools.len() == 1 && !close.contains(verb));
         Self {
             called,
             spoken,
+            weak: weak.flat_map(|(_, tools)| tools).map(str::to_owned).collect(),
             around: words::AROUND.iter().any(|word| nouns.contains(word))
                 || words::ASKS.iter().any(|phrase| text.contains(phrase)),
             delegated: words::DELEGATIONS.iter().any(|phrase| text.contains(phrase)),
@@ -103,6 +112,12 @@ impl Intent {
     #[must_use]
     pub(crate) fn speaks_of(&self, tool: &str) -> bool {
         self.spoken.contains(tool)
+    }
+
+    /// Does she say this tool's verb, and no more of it? It is then meant where it goes to who she writes out.
+    #[must_use]
+    pub(crate) fn half_calls(&self, tool: &str) -> bool {
+        self.weak.contains(tool)
     }
 
     /// Does she want something found out, or speak of what stands on pages?
@@ -185,6 +200,8 @@ enum Fits {
     Named(&'static str),
     /// The verb is, in the tool's own word.
     Verb(&'static str),
+    /// The verb is, in a word that says too little.
+    Weak(&'static str),
     /// It carries words to somebody, and words are to be carried.
     Carries,
     Not,
@@ -194,8 +211,7 @@ enum Fits {
 const WEAK: &[&str] = &[
     "send", "create", "make", "new", "add", "set", "update", "get", "write", "post", "put", "change", "edit",
     "mark", "run", "start", "stop", "open", "close", "share", "submit", "apply", "complete", "generate",
-    "save", "copy", "log", "store", "record", "type", "press", "click", "order", "message", "upload",
-    "import", "sync",
+    "save", "copy", "log", "store", "record", "type", "press", "click", "upload", "import", "sync",
 ];
 
 fn calls_for(tool: &str, said: &BTreeSet<&str>, nouns: &BTreeSet<&str>, talks: bool) -> Fits {
@@ -210,14 +226,21 @@ fn calls_for(tool: &str, said: &BTreeSet<&str>, nouns: &BTreeSet<&str>, talks: b
         return Fits::Carries;
     }
     let own = words::split(tool);
-    let literal = |word: &String| {
+    let literal = |word: &&String| {
         let word = word.as_str();
-        verb.names.contains(&word) && !WEAK.contains(&word) && said.contains(word)
+        verb.names.contains(&word) && said.contains(word)
     };
-    if verb.effect != Effect::Read && own.iter().any(literal) {
-        Fits::Verb(first)
-    } else {
+    let mut literal = own
+        .iter()
+        .filter(literal)
+        .filter(|_| verb.effect != Effect::Read)
+        .peekable();
+    if literal.peek().is_none() {
         Fits::Not
+    } else if literal.all(|word| WEAK.contains(&word.as_str())) {
+        Fits::Weak(first)
+    } else {
+        Fits::Verb(first)
     }
 }
 

@@ -378,12 +378,13 @@ impl Memory {
         self.writers = self.writers.join(writers);
         match canon::canonical(text).ok()?.kind {
             Kind::When(when) if !path.contains(&MANY) => {
-                // A clock was read: asked for nothing, it answers of itself. A date in some record is not today's.
+                // A clock was read, and nobody told it this day. A date in some record is not today's.
+                let day = text.get(..10).unwrap_or_default();
                 if class == Class::Trusted
-                    && echoes.is_empty()
                     && matches!(path, [key] if TODAY.contains(key))
+                    && !echoes.keys().any(|echo| echo.contains(day))
                 {
-                    self.date(text.get(..10).unwrap_or_default());
+                    self.date(day);
                 }
                 Some(when)
             }
@@ -670,7 +671,10 @@ impl Memory {
         }
         let folded = value.key.get(2..)?;
         let long = folded.chars().count() >= 3 && !folded.bytes().all(|b| b.is_ascii_digit());
-        if !(long && self.prompt.holds(folded) || self.prompt.is_id(folded)) {
+        // Two capitals are a code, as of a country, and no word.
+        let code = text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase());
+        let code = code && self.prompt.holds_raw(text);
+        if !(long && self.prompt.holds(folded) || code || self.prompt.is_id(folded)) {
             return None;
         }
         if self.prompt.holds_raw(text) {
@@ -749,7 +753,7 @@ pub(crate) fn capacity(kind: &Kind, text: &str) -> Capacity {
 }
 
 /// What clocks call their hands.
-const TODAY: [&str; 8] = [
+const TODAY: [&str; 10] = [
     "now",
     "date",
     "today",
@@ -758,4 +762,6 @@ const TODAY: [&str; 8] = [
     "currentDate",
     "datetime",
     "current_datetime",
+    "server_time",
+    "serverTime",
 ];

@@ -6,6 +6,8 @@ use crate::when::{self, When};
 
 /// How far ahead a day of the week may lie: `next Tuesday` is this one to some and the one after it to others.
 const AHEAD: i64 = 13;
+/// And such a day of a month.
+const YEAR: i64 = 366;
 const MOST: usize = 64;
 
 /// Names of the days, Monday first, in a few languages.
@@ -41,6 +43,32 @@ pub(crate) struct Relative {
     ahead: BTreeSet<i16>,
     /// Days of the week, Monday is 0.
     week: BTreeSet<u8>,
+    /// Which day of a week in which month: `the first Monday in May`.
+    nth: BTreeSet<(Nth, u8, u8)>,
+}
+
+/// Which of the four or five such days of a month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Nth {
+    /// From the first on, which is 0.
+    From(u8),
+    Last,
+}
+
+impl Nth {
+    fn said(word: &str) -> Option<Self> {
+        const NAMES: [&[&str]; 4] = [
+            &["first", "1st", "ersten", "premier", "primer"],
+            &["second", "2nd", "zweiten", "deuxième", "segundo"],
+            &["third", "3rd", "dritten", "troisième", "tercer"],
+            &["fourth", "4th", "vierten", "quatrième", "cuarto"],
+        ];
+        if ["last", "letzten", "dernier", "último"].contains(&word) {
+            return Some(Self::Last);
+        }
+        let at = NAMES.iter().position(|names| names.contains(&word))?;
+        u8::try_from(at).ok().map(Self::From)
+    }
 }
 
 impl Relative {
@@ -62,10 +90,15 @@ impl Relative {
         if self.ahead.len() < MOST {
             self.ahead.extend(ahead);
         }
-        let day = WEEK
-            .iter()
-            .position(|names| names.contains(&bare.trim_end_matches('.')));
-        self.week.extend(day.and_then(|at| u8::try_from(at).ok()));
+        self.week.extend(weekday(bare));
+        if let [first, second, of, third, ..] = words
+            && ["in", "of", "im", "de"].contains(of)
+            && let (Some(nth), Some(day)) = (Nth::said(first), weekday(second))
+            && let Some(month) = when::month(crate::prompt::trim(third))
+            && self.nth.len() < MOST
+        {
+            self.nth.insert((nth, day, month));
+        }
     }
 
     /// Is this a day that she means, counted from `today`?
@@ -78,7 +111,34 @@ impl Relative {
         let weekday = u8::try_from((to + 2).rem_euclid(7)).unwrap_or_default();
         self.ahead.iter().any(|days| i64::from(*days) == ahead)
             || (0..=AHEAD).contains(&ahead) && self.week.contains(&weekday)
+            || (0..=YEAR).contains(&ahead) && self.nth_is(day, to, weekday)
     }
+
+    /// Is this one of the days of a month that she counts?
+    fn nth_is(&self, day: &When, days: i64, weekday: u8) -> bool {
+        let Some((month, date)) = day.day else {
+            return false;
+        };
+        let next = When {
+            day: Some((month % 12 + 1, 1)),
+            year: day.year.map(|year| year + u16::from(month == 12)),
+            ..*day
+        };
+        let last = next.days().is_some_and(|next| (days..days + 8).contains(&next));
+        self.nth.iter().any(|(nth, of_week, of_month)| {
+            let counts = match nth {
+                Nth::From(weeks) => date.saturating_sub(1) / 7 == *weeks,
+                Nth::Last => last,
+            };
+            counts && *of_week == weekday && *of_month == month
+        })
+    }
+}
+
+fn weekday(word: &str) -> Option<u8> {
+    let bare = word.trim_end_matches(['.', ',']);
+    let at = WEEK.iter().position(|names| names.contains(&bare))?;
+    u8::try_from(at).ok()
 }
 
 /// Whole days, as a duration says them.
@@ -151,6 +211,9 @@ mod tests {
             ("yesterday's", "2026-03-10"),
             ("am freitag", "2026-03-13"),
             ("demain", "2026-03-12"),
+            ("the first monday in may", "2026-05-04"),
+            ("last friday of march", "2026-03-27"),
+            ("the second tuesday of january", "2027-01-12"),
         ] {
             assert!(means(said, wednesday, day), "{said} is {day}");
         }
@@ -160,6 +223,9 @@ mod tests {
             ("tuesday", "2026-03-31"),
             ("in 30 days", "2026-04-11"),
             ("30 days", "2026-04-10"),
+            ("the first monday in may", "2026-05-11"),
+            ("last friday of march", "2026-04-24"),
+            ("the second tuesday of january", "2026-01-13"),
             ("", "2026-03-11"),
         ] {
             assert!(!means(said, wednesday, day), "{said} is not {day}");

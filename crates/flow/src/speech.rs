@@ -36,6 +36,7 @@ const PARTED: &[(&[&str], &[&str], &str)] = &[
     (&["roll"], &["out", "back"], "deploy"),
     (&["kick"], &["off"], "start"),
     (&["top"], &["up"], "add"),
+    (&["get", "make", "have"], &["ready"], "create"),
     // German.
     (&["sag", "sage", "sagen"], &["ab"], "cancel"),
     (&["sag", "sage", "gib", "gebt"], &["bescheid"], "inform"),
@@ -54,8 +55,9 @@ const PARTED: &[(&[&str], &[&str], &str)] = &[
     (&["schließ", "schließe", "sperr", "sperre"], &["ab"], "lock"),
     (&["leite", "leit", "schick", "schicke"], &["weiter"], "forward"),
     (&["lösch", "lösche"], &["heraus"], "delete"),
+    (&["mach", "mache", "stell", "stelle"], &["fertig"], "create"),
 ];
-const APART: usize = 7;
+const APART: usize = 9;
 /// What is given to who may do more than before.
 const ACCESS: &[&str] = &[
     "access",
@@ -293,6 +295,8 @@ const FOREIGN: &[(&[&str], &[&str])] = &[
             "crear",
             "creare",
             "crie",
+            "cria",
+            "criar",
             "maak",
             "eröffne",
             "ouvre",
@@ -390,6 +394,20 @@ const FOREIGN: &[(&[&str], &[&str])] = &[
 
 /// Things in other languages.
 const THINGS: &[(&[&str], &str)] = &[
+    (
+        &[
+            "rechte",
+            "schreibrechte",
+            "leserechte",
+            "zugriff",
+            "zugang",
+            "accès",
+            "acceso",
+            "accesso",
+            "acesso",
+        ],
+        "access",
+    ),
     (
         &[
             "termin",

@@ -93,7 +93,7 @@ pub(crate) const NOUNS: &[&[&str]] = &[
     &["thermostat", "heating", "temperature", "heater", "degree"],
     &["door", "lock", "gate", "garage"],
     &["code", "pin", "passcode", "key"],
-    &["access", "permission", "right", "role"],
+    &["access", "permission", "right", "role", "collaborator"],
     &[
         "deployment",
         "release",
@@ -312,8 +312,9 @@ pub(crate) fn singular(word: &str) -> &str {
 }
 
 /// Verbs that name a thing as often.
-const THINGS: [&str; 9] = [
-    "mail", "email", "message", "dm", "comment", "post", "order", "book", "text",
+const THINGS: [&str; 13] = [
+    "mail", "email", "message", "dm", "comment", "post", "order", "book", "text", "label", "tag", "link",
+    "record",
 ];
 
 /// The verb a tool is named by, and the other words of its name.
@@ -348,9 +349,9 @@ pub(crate) fn verb(name: &str) -> (Option<&'static Verb>, Vec<String>) {
     let last = words.len().saturating_sub(1);
     let done = words.last().filter(|_| last > 0);
     let done = done.and_then(|word| VERBS.iter().find(|verb| verb.names.contains(&word.as_str())));
-    let thing = words.first().is_some_and(|word| THINGS.contains(&word.as_str()));
+    let thing = |at: usize| words.get(at).is_some_and(|word| THINGS.contains(&word.as_str()));
     let at = match (at, done) {
-        (Some((0, _)), Some(verb)) if thing => Some((last, verb)),
+        (Some((at, _)), Some(verb)) if at < last && thing(at) => Some((last, verb)),
         _ => at,
     };
     match at {

@@ -209,6 +209,7 @@ pub(crate) const VERBS: &[Verb] = &[
             "hand",
             "give",
             "create",
+            "leave",
         ],
     },
     Verb {
