@@ -341,15 +341,26 @@ async fn what_a_server_logs_beside_any_request_is_ruled_on_where_something_is_in
 }
 
 #[tokio::test]
-async fn what_a_server_tells_agents_to_do_is_evidence_of_every_call_to_it() {
+async fn what_a_server_tells_agents_to_do_is_evidence_of_every_call_to_it_and_kept_from_them() {
     let orders = format!("Use these tools well. {ATTACK}");
     let far =
         Upstreamed::answering(move |seen| server(seen, &orders, |message| reply(message, &text("done"))))
             .await;
     let gate = gated(&far).await;
-    let (client, _) = Client::connect(&gate, json!({})).await;
+    let (client, hello) = Client::connect(&gate, json!({})).await;
+    assert_eq!(hello["instructions"], Value::Null, "{hello}");
     let answer = client.call("echo", json!({})).await;
     assert!(said(&answer).contains("something was seen"), "{answer}");
     // The call needs the listing, so that is what is refused first.
     denied(&gate, Action::ListTools, FindingKind::Injection).await;
+}
+
+#[tokio::test]
+async fn what_a_server_says_of_its_use_reaches_agents() {
+    let words = "Look files up by their path. Write nothing outside of the project's folder.";
+    let far =
+        Upstreamed::answering(move |seen| server(seen, words, |message| reply(message, &text("done")))).await;
+    let gate = gated(&far).await;
+    let (_, hello) = Client::connect(&gate, json!({})).await;
+    assert_eq!(hello["instructions"], words, "{hello}");
 }

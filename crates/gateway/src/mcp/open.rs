@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use bartizan_guard::AnswerFacts;
 use bartizan_mcp::{Link, PinKind};
-use bartizan_types::{CallFacts, Code, Finding, Refusal, ServerName, UpstreamName};
+use bartizan_types::{CallFacts, Code, Finding, PinState, Refusal, ServerName, Severity, UpstreamName};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use hyper::body::Incoming;
 use serde_json::value::RawValue;
@@ -276,20 +276,21 @@ async fn shake(conn: &Arc<Conn>, stateless: bool) -> Result<(), Code> {
     conn.shaken(patience).await
 }
 
-/// Compares what the server says of itself with its pins. A changed identity is reported; changed instructions are
-/// kept from agents until approved.
+/// Compares what the server says of itself with its pins. A changed identity is reported; changed instructions, and ones
+/// that give orders of the kind that attackers give, are kept from agents until approved.
 fn settle(ctx: &Ctx, conn: &Arc<Conn>) -> Result<(), Code> {
     let hand = conn.handshake().ok_or(Code::ServerFailed)?;
     let now = clock::now();
-    let (findings, withheld) = conn.served.with_pins(&ctx.shared.state, |pins| {
-        let (mut findings, mut store, mut withheld): (Vec<Finding>, bool, bool) = (Vec::new(), false, false);
+    let (findings, withheld, state) = conn.served.with_pins(&ctx.shared.state, |pins| {
+        let (mut findings, mut store): (Vec<Finding>, bool) = (Vec::new(), false);
+        let (mut withheld, mut state) = (false, PinState::None);
         let mut judge = |kind, definition: &RawValue| match pins.judge(kind, "", definition, now) {
             Ok((judged, changed)) => {
                 store |= changed;
                 findings.extend(judged.finding);
-                judged.withheld
+                (judged.withheld, judged.state)
             }
-            Err(_) => true,
+            Err(_) => (true, PinState::None),
         };
         if let Some(identity) = &hand.identity {
             judge(PinKind::Identity, identity);
@@ -297,13 +298,16 @@ fn settle(ctx: &Ctx, conn: &Arc<Conn>) -> Result<(), Code> {
         if let Some(instructions) = &hand.instructions
             && let Ok(raw) = serde_json::value::to_raw_value(instructions)
         {
-            withheld = judge(PinKind::Instructions, &raw);
+            (withheld, state) = judge(PinKind::Instructions, &raw);
         }
-        ((findings, withheld), store)
+        ((findings, withheld, state), store)
     })?;
-    let mut findings = findings;
+    let (mut findings, mut withheld) = (findings, withheld);
     if let (Some(inspector), Some(instructions)) = (&ctx.shared.inspector, &hand.instructions) {
-        findings.extend(inspector.instructions(instructions));
+        let seen = inspector.instructions(instructions);
+        // An operator who approved these very words has read them.
+        withheld |= state != PinState::Same && seen.iter().any(|finding| finding.severity >= Severity::High);
+        findings.extend(seen);
     }
     conn.know(findings, withheld);
     Ok(())
