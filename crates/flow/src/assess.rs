@@ -366,6 +366,9 @@ fn called(memory: &Memory, intent: &Intent, tool: &str, effect: Effect, seen: &[
     let called = match intent.calls(tool) {
         Called::No if effect == Effect::Fetch && intent.looks_around() => Called::Elsewhere,
         Called::No if intent.half_calls(tool) && written_out(seen) => Called::Yes,
+        Called::No if effect == Effect::Write && intent.says_verb_of(tool) && by_id(memory, seen) => {
+            Called::Yes
+        }
         called => called,
     };
     if !memory.tainted() || !matches!(called, Called::Yes | Called::Elsewhere) {
@@ -396,6 +399,23 @@ fn called(memory: &Memory, intent: &Intent, tool: &str, effect: Effect, seen: &[
     });
     let early = called == Called::Elsewhere && intent.calls(tool) == called && !memory.pointed.reached();
     if stray || early { Called::No } else { called }
+}
+
+/// She wrote out the id of the record that it is done to: an id says what a noun would. It has letters and digits. Which of
+/// a list's records it goes to is then no tool's to say.
+fn by_id(memory: &Memory, seen: &[Argument]) -> bool {
+    let id = |key: &str| {
+        let has = |is: fn(&u8) -> bool| key.as_bytes().iter().skip(2).any(is);
+        key.len() >= 6
+            && has(u8::is_ascii_digit)
+            && has(u8::is_ascii_alphabetic)
+            && !memory.prompt.only_lists(key)
+    };
+    let picks = |a: &Argument| a.role == Role::Target && a.source == Source::Trusted;
+    let hers = |a: &Argument| {
+        a.role == Role::Selector && a.source == Source::Prompt && a.key.as_deref().is_some_and(id)
+    };
+    seen.iter().any(hers) && !seen.iter().any(picks)
 }
 
 /// She wrote out each place that it goes to.

@@ -227,6 +227,9 @@ fn effect(tool: &ToolFacts<'_>) -> (Effect, Because) {
 fn collection(tool: &ToolFacts<'_>) -> bool {
     const MANY: &[&str] = &[
         "directory",
+        "people",
+        "staff",
+        "calendar",
         "history",
         "balance",
         "catalog",
@@ -268,8 +271,18 @@ fn collection(tool: &ToolFacts<'_>) -> bool {
             .into_iter()
             .flatten()
     };
+    // What is looked for, and from when to when.
+    let sought = |name: &str| {
+        let split = words::split(name);
+        split.last().is_some_and(|last| {
+            [
+                "q", "query", "search", "filter", "filters", "keyword", "keywords", "term", "from", "to",
+            ]
+            .contains(&last.as_str())
+        })
+    };
     let asks = |name: &str| {
-        statement(name)
+        sought(name)
             || !matches!(
                 roles::by_name(name),
                 Some(Role::Content | Role::Amount | Role::Target)

@@ -26,6 +26,9 @@ pub struct Intent {
     /// Tools whose verb she says, each the only one of its verb, and whose thing she calls by a name of its own.
     #[serde(default)]
     weak: BTreeSet<String>,
+    /// Tools whose verb she says in words of her own, and nothing of what it is done to.
+    #[serde(default)]
+    verbs: BTreeSet<String>,
     /// She wants something found out, or speaks of what stands on pages.
     #[serde(default)]
     around: bool,
@@ -56,6 +59,7 @@ impl Intent {
         let (mut called, mut spoken) = (BTreeSet::new(), BTreeSet::new());
         let (mut close, mut loose, mut carriers) = (BTreeSet::new(), Vec::new(), Vec::new());
         let mut weak: BTreeMap<&'static str, Vec<&str>> = BTreeMap::new();
+        let mut verbs = BTreeSet::new();
         for tool in tools {
             match calls_for(tool, &said, &nouns, speech.talks) {
                 Fits::Named(verb) => {
@@ -66,6 +70,12 @@ impl Intent {
                 Fits::Weak(verb) => weak.entry(verb).or_default().push(tool),
                 Fits::Carries => carriers.push(tool),
                 Fits::Not => {}
+            }
+            if words::verb(tool)
+                .0
+                .is_some_and(|verb| verb.said.iter().any(|word| said.contains(word)))
+            {
+                verbs.insert(tool.to_owned());
             }
             if words::verb(tool).1.iter().any(|word| names(word, &nouns)) {
                 spoken.insert(tool.to_owned());
@@ -88,6 +98,7 @@ impl Intent {
         Self {
             called,
             spoken,
+            verbs,
             weak: weak.flat_map(|(_, tools)| tools).map(str::to_owned).collect(),
             around: words::AROUND.iter().any(|word| nouns.contains(word))
                 || words::ASKS.iter().any(|phrase| text.contains(phrase)),
@@ -118,6 +129,12 @@ impl Intent {
     #[must_use]
     pub(crate) fn half_calls(&self, tool: &str) -> bool {
         self.weak.contains(tool)
+    }
+
+    /// Does she say this tool's verb, in whatever words? It may then be meant where she writes out the record.
+    #[must_use]
+    pub(crate) fn says_verb_of(&self, tool: &str) -> bool {
+        self.verbs.contains(tool)
     }
 
     /// Does she want something found out, or speak of what stands on pages?
@@ -250,6 +267,14 @@ fn carries(tool: &str) -> bool {
     speech::carries(&words)
 }
 
+/// Verbs that are what they carry.
+fn carries_itself(word: &str) -> bool {
+    [
+        "message", "email", "mail", "dm", "sms", "text", "comment", "tweet",
+    ]
+    .contains(&word)
+}
+
 /// Words for whatever a service keeps.
 const GENERIC: &[&str] = &["object", "entity", "resource"];
 
@@ -285,7 +310,12 @@ fn named(
     if hits.is_empty() && !paid && !particular {
         return false;
     }
+    // What carries something is often named by that alone, as a message is.
+    let itself = words::split(tool)
+        .iter()
+        .any(|word| carries_itself(word) && nouns.contains(word.as_str()));
     paid || particular
+        || itself
         || rest
             .iter()
             .any(|word| names(word, nouns) || GENERIC.contains(word))

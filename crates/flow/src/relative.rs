@@ -45,6 +45,8 @@ pub(crate) struct Relative {
     week: BTreeSet<u8>,
     /// Which day of a week in which month: `the first Monday in May`.
     nth: BTreeSet<(Nth, u8, u8)>,
+    /// Months whose last day she means.
+    ends: BTreeSet<u8>,
 }
 
 /// Which of the four or five such days of a month.
@@ -99,6 +101,13 @@ impl Relative {
         {
             self.nth.insert((nth, day, month));
         }
+        let month = match words {
+            ["end" | "close", "of", third, ..] | ["fin", "de", third, ..] => Some(*third),
+            ["ende" | "fine" | "eind" | "fin", second, ..] => Some(*second),
+            _ => None,
+        };
+        self.ends
+            .extend(month.and_then(|word| when::month(crate::prompt::trim(word))));
     }
 
     /// Is this a day that she means, counted from `today`?
@@ -124,7 +133,11 @@ impl Relative {
             year: day.year.map(|year| year + u16::from(month == 12)),
             ..*day
         };
-        let last = next.days().is_some_and(|next| (days..days + 8).contains(&next));
+        let left = next.days().map(|next| next - days);
+        let last = left.is_some_and(|left| (1..=7).contains(&left));
+        if left == Some(1) && self.ends.contains(&month) {
+            return true;
+        }
         self.nth.iter().any(|(nth, of_week, of_month)| {
             let counts = match nth {
                 Nth::From(weeks) => date.saturating_sub(1) / 7 == *weeks,
@@ -157,6 +170,12 @@ pub(crate) fn hours(before: &str, words: &[&str]) -> Vec<u16> {
         "às", "las", "à",
     ];
     let first = words.first().copied().unwrap_or_default();
+    if let Some(both) = first
+        .split_once(['-', '–'])
+        .and_then(|(from, to)| range(from, to, words))
+    {
+        return both.to_vec();
+    }
     let number = |text: &str, below: u16| text.parse::<u16>().ok().filter(|n| text.len() <= 2 && *n < below);
     match first {
         "noon" | "midday" | "mittags" => return vec![720],
@@ -186,6 +205,20 @@ pub(crate) fn hours(before: &str, words: &[&str]) -> Vec<u16> {
     }
 }
 
+/// From one hour to another, said at once: `14-16h`, `17h-19h`, `9–11 Uhr`.
+fn range(from: &str, to: &str, words: &[&str]) -> Option<[u16; 2]> {
+    let named = words
+        .get(1)
+        .is_some_and(|word| matches!(*word, "uhr" | "o'clock" | "h"));
+    let hour = |text: &str| {
+        let bare = text.strip_suffix('h').unwrap_or(text);
+        bare.parse::<u16>()
+            .ok()
+            .filter(|hour| bare.len() <= 2 && *hour <= 24)
+    };
+    (named || to.ends_with('h')).then_some([hour(from)? * 60, hour(to)? * 60])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,6 +246,8 @@ mod tests {
             ("demain", "2026-03-12"),
             ("the first monday in may", "2026-05-04"),
             ("last friday of march", "2026-03-27"),
+            ("until the end of november", "2026-11-30"),
+            ("bis ende februar", "2027-02-28"),
             ("the second tuesday of january", "2027-01-12"),
         ] {
             assert!(means(said, wednesday, day), "{said} is {day}");
@@ -225,6 +260,7 @@ mod tests {
             ("30 days", "2026-04-10"),
             ("the first monday in may", "2026-05-11"),
             ("last friday of march", "2026-04-24"),
+            ("until the end of november", "2026-11-29"),
             ("the second tuesday of january", "2026-01-13"),
             ("", "2026-03-11"),
         ] {
@@ -238,6 +274,9 @@ mod tests {
         assert_eq!(hours("", &["15h30"]), [930]);
         assert_eq!(hours("", &["9", "uhr"]), [540, 1260]);
         assert_eq!(hours("until", &["noon"]), [720]);
+        assert_eq!(hours("", &["14-16h"]), [840, 960]);
+        assert_eq!(hours("", &["9-11", "uhr"]), [540, 660]);
+        assert!(hours("rooms", &["14-16"]).is_empty());
         assert!(hours("flat", &["3"]).is_empty());
         assert!(hours("at", &["250"]).is_empty());
     }

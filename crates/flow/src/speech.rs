@@ -11,6 +11,10 @@ use crate::prompt::trim;
 /// Verbs that people part: the first word, the second at most [`APART`] words later, and what both mean together.
 const PARTED: &[(&[&str], &[&str], &str)] = &[
     (&["let"], &["know"], "inform"),
+    (&["laat"], &["weten"], "inform"),
+    (&["fais", "faites"], &["savoir"], "inform"),
+    (&["fai", "fate", "faccia"], &["sapere"], "inform"),
+    (&["haz", "haga"], &["saber"], "inform"),
     (&["get", "write", "message"], &["back"], "reply"),
     (&["put", "push"], &["off", "back"], "postpone"),
     (&["bring", "pull"], &["forward"], "reschedule"),
@@ -394,6 +398,11 @@ const FOREIGN: &[(&[&str], &[&str])] = &[
 
 /// Things in other languages.
 const THINGS: &[(&[&str], &str)] = &[
+    (
+        &["fahrer", "chauffeur", "conducteur", "conductor", "autista"],
+        "driver",
+    ),
+    (&["raum", "zimmer", "saal", "salle", "sala", "zaal"], "room"),
     (
         &[
             "rechte",

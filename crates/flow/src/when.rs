@@ -57,6 +57,29 @@ const MONTHS: [&str; 12] = [
     "december",
 ];
 
+/// The same in a few other languages, where they are spelt otherwise.
+const ELSEWHERE: [&[&str]; 12] = [
+    &["januar", "janvier", "enero", "gennaio", "januari", "janeiro"],
+    &[
+        "februar",
+        "février",
+        "febrero",
+        "febbraio",
+        "februari",
+        "fevereiro",
+    ],
+    &["märz", "mars", "marzo", "maart", "março"],
+    &["avril", "abril", "aprile"],
+    &["mai", "mayo", "maggio", "mei", "maio"],
+    &["juni", "juin", "junio", "giugno", "junho"],
+    &["juli", "juillet", "julio", "luglio", "julho"],
+    &["août", "agosto", "augustus"],
+    &["septembre", "septiembre", "settembre", "setembro"],
+    &["oktober", "octobre", "octubre", "ottobre", "outubro"],
+    &["novembre", "noviembre", "novembro"],
+    &["dezember", "décembre", "diciembre", "dicembre", "dezembro"],
+];
+
 /// The month a whole word names, in full or by three letters (`sept` too).
 #[must_use]
 pub fn month(word: &str) -> Option<u8> {
@@ -65,7 +88,8 @@ pub fn month(word: &str) -> Option<u8> {
         *name == word
             || (word.len() == 3 && name.starts_with(word))
             || (word == "sept" && *name == "september")
-    })?;
+    });
+    let at = at.or_else(|| ELSEWHERE.iter().position(|names| names.contains(&word)))?;
     u8::try_from(at + 1).ok()
 }
 
