@@ -6,7 +6,7 @@ use crate::{
     rule,
     scan::Scan,
     source::View,
-    template,
+    template, values,
 };
 
 /// Arrays in arrays.
@@ -68,6 +68,9 @@ fn header(scan: &mut Scan<'_>, feed: &mut Feed<'_>, size: u64) -> Result<(), Sto
         } else if kind == 8 && key.contains("template") {
             let text = string(feed, scan.limits.document_bytes as u64)?;
             template::judge(scan, &key, &String::from_utf8_lossy(&text));
+        } else if kind == 8 {
+            let text = string(feed, scan.limits.document_bytes as u64)?;
+            values::judge(scan, at, &key, &String::from_utf8_lossy(&text));
         } else {
             let is_template = key.contains("template");
             value(scan, feed, kind, 0, is_template.then_some(key.as_str()))?;

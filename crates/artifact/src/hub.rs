@@ -3,35 +3,54 @@
 use crate::{
     finding::{Verdict, shown},
     json::Json,
+    names, notebook, objects,
     pickle::{self, Use},
-    program, rule,
+    rule,
     scan::Scan,
+    serving, values,
 };
-
-/// Longest value that is looked at for program text, and largest document.
-const TEXT: usize = 1 << 16;
 
 /// A configuration in JSON.
 pub(crate) fn judge(scan: &mut Scan<'_>, json: &Json, last: &str) {
     if let (Some(Json::List(cells)), true) = (json.get("cells"), json.get("nbformat").is_some()) {
-        return notebook(scan, cells);
+        return notebook::judge(scan, json, cells);
     }
     keys(scan, json);
     if last == "modules.json" {
         modules(scan, json);
     }
     operators(scan, json);
-    let vocabulary = ["tokenizer.json", "vocab.json", "added_tokens.json", "merges.json"];
-    if matches!(json, Json::Object(_)) && !vocabulary.contains(&last) {
-        json.walk("", &mut |key, value| {
-            if let Some(text) = value
-                .text()
-                .filter(|text| text.len() < TEXT && !key.contains("template"))
-            {
-                program::judge(scan, 0, key, text);
-            }
-        });
+    objects::judge(scan, json);
+    serving::document(scan, json, last);
+    json.walk("", &mut |key, value| match value {
+        Json::Text(text) if !is_token(last, key) && !is_template(key, text) => {
+            values::judge(scan, 0, key, text)
+        }
+        Json::List(values) if !is_token(last, key) => values::list(scan, key, values),
+        _ => {}
+    });
+}
+
+/// Whether a value is a piece of a vocabulary: any text may be one.
+fn is_token(last: &str, key: &str) -> bool {
+    match last {
+        "vocab.json" | "added_tokens.json" | "merges.json" => true,
+        "tokenizer.json" | "tokenizer_config.json" | "special_tokens_map.json" => matches!(
+            key,
+            "merges"
+                | "vocab"
+                | "content"
+                | "added_tokens"
+                | "additional_special_tokens"
+                | "extra_special_tokens"
+        ),
+        _ => matches!(key, "merges" | "vocab" | "vocabulary" | "stop_words"),
     }
+}
+
+/// Whether a value was judged as a template.
+fn is_template(key: &str, text: &str) -> bool {
+    key.contains("template") && (text.contains("{{") || text.contains("{%"))
 }
 
 fn ask(scan: &mut Scan<'_>, key: &str, what: String) {
@@ -128,25 +147,6 @@ fn operators(scan: &mut Scan<'_>, json: &Json) {
     }
 }
 
-/// A notebook is a program, whatever it lies beside.
-fn notebook(scan: &mut Scan<'_>, cells: &[Json]) {
-    let holds = |source: &Json| match source {
-        Json::Text(text) => !text.trim().is_empty(),
-        Json::List(lines) => lines
-            .iter()
-            .any(|line| line.text().is_some_and(|line| !line.trim().is_empty())),
-        _ => true,
-    };
-    let code = cells.iter().filter(|cell| {
-        cell.get("cell_type").and_then(Json::text) == Some("code") && cell.get("source").is_some_and(holds)
-    });
-    let count = code.count();
-    if count > 0 {
-        let what = format!("is a notebook with {count} cells of code");
-        scan.find(&rule::SOURCE_CODE, Verdict::Unknown, 0, "notebook", what);
-    }
-}
-
 /// `MLmodel`, line by line: which module loads the model, and whether code is brought along.
 pub(crate) fn mlmodel(scan: &mut Scan<'_>, bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
@@ -158,6 +158,7 @@ pub(crate) fn mlmodel(scan: &mut Scan<'_>, bytes: &[u8]) {
         let own = value.starts_with("mlflow.") && !value.contains("__");
         if key == "loader_module" && !own {
             let severity = match pickle::look_up(value, "x") {
+                _ if names::does_harm(&format!("{value}.x")) => Verdict::Malicious,
                 Use::Unlisted(severity) => severity,
                 _ => Verdict::Unknown,
             };

@@ -20,6 +20,36 @@ pub(crate) fn of(head: &[u8]) -> Option<&'static str> {
         [b'C', b'B', b'M', b'1', ..] => "catboost",
         [0xba, 0x16, 0x4f, 0x2f, ..] => "fasttext",
         _ if head.starts_with(b"MATLAB 5.0 MAT-file") => "matlab",
+        // Weights of the ggml that was before GGUF.
+        [b'l' | b'f' | b't' | b'a', b'm' | b'j', b'g', b'g', ..] => "ggml",
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => "video",
+        [0x1a, 0x45, 0xdf, 0xa3, ..] => "video",
+        [b'I', b'D', b'3', 2..=4, ..] | [0xff, 0xfb | 0xf3 | 0xf2, ..] => "sound",
+        [b'I', b'I', b'*', 0, ..] | [b'M', b'M', 0, b'*', ..] => "tiff",
+        [0, 0, 1, 0, 1..=32, 0, ..] => "icon",
+        [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] if matches!(head.get(14), Some(40 | 12 | 108 | 124)) => {
+            "bmp"
+        }
+        [b'w', b'O', b'F', b'F' | b'2', ..] | [b'O', b'T', b'T', b'O', ..] | [0, 1, 0, 0, 0, 4..=64, ..] => {
+            "font"
+        }
+        [
+            b'I',
+            b'x' | b'H' | b'w' | b'v',
+            b'A'..=b'z',
+            b'A'..=b'z' | b'0'..=b'9',
+            _,
+            _,
+            0,
+            0,
+            ..,
+        ] => "faiss",
+        _ if head.starts_with(b"SQLite format 3\0") => "sqlite",
+        // Core ML's numbers: a count, a version, and a mark where the first of them is described.
+        [_, _, _, _, 2, 0, 0, 0, ..] if head.get(64..68) == Some(&[0xef, 0xbe, 0xad, 0xde]) => {
+            "core ml weights"
+        }
+        [0, 0, 0, 1, b'B', b'u', b'd', b'1', ..] => "folder view",
         [_, _, _, _, b'E', b'T', b'0'..=b'9', b'0'..=b'9', ..] => "executorch",
         _ => return None,
     })
@@ -36,6 +66,10 @@ pub(crate) fn named(view: View<'_>, name: &str) -> Option<&'static str> {
         let mut parts = shard.split("-of-");
         let numbers = parts.all(|part| part.len() == 5 && part.bytes().all(|byte| byte.is_ascii_digit()));
         return (numbers && shard.len() == 14).then_some("tensorflow variables");
+    }
+    if last.ends_with(".pdiparams") {
+        let head = view.bytes(0, 16).unwrap_or_default();
+        return (head == [0; 16]).then_some("paddle tensors");
     }
     if last.contains(".tfevents.") || last.ends_with(".tfrecord") || last.ends_with(".tfrecords") {
         // Framed: a length, its checksum, the record, its checksum.
@@ -74,29 +108,21 @@ pub(crate) fn fingerprint(scan: &mut Scan<'_>, view: View<'_>) -> String {
     "tensorflow fingerprint".to_owned()
 }
 
-/// TFLite: a table of operators in which those of TensorFlow itself go by their names.
-pub(crate) fn tflite(scan: &mut Scan<'_>, view: View<'_>) -> String {
-    const WORDS: [&str; 8] = [
-        "FlexReadFile",
-        "FlexWriteFile",
-        "FlexMatchingFiles",
-        "FlexPyFunc",
-        "FlexEagerPyFunc",
-        "FlexWholeFileReader",
-        "FlexTextLine",
-        "FlexDeleteFile",
-    ];
-    if let Err(stop) = search(scan, view, &WORDS, |scan, at, word| {
-        let what = format!("`{word}` runs code or touches files while the graph runs");
-        scan.find(&rule::TF_OPERATOR, Verdict::Malicious, at, word, what);
-    }) {
+/// A document for people, which a reader of such opens: what it would run there.
+pub(crate) fn pdf(scan: &mut Scan<'_>, view: View<'_>) -> String {
+    const RUNS: [&str; 3] = ["/JavaScript", "/Launch", "/EmbeddedFile"];
+    let done = search(scan, view, &RUNS, |scan, at, word| {
+        let what = format!("`{word}` runs something, or holds a file, in the document");
+        scan.find(&rule::PAGE, Verdict::Suspicious, at, word, what);
+    });
+    if let Err(stop) = done {
         scan.stopped(stop, 0);
     }
-    "tflite".to_owned()
+    "pdf".to_owned()
 }
 
 /// Finds words anywhere in a file, in pieces that overlap by the longest of them.
-fn search(
+pub(crate) fn search(
     scan: &mut Scan<'_>,
     view: View<'_>,
     words: &[&'static str],
@@ -109,8 +135,8 @@ fn search(
         if piece.is_empty() {
             return Err(Stop::End);
         }
-        // `F` is where each begins.
-        for (place, _) in piece.iter().enumerate().filter(|(_, byte)| **byte == b'F') {
+        let begins = |byte: u8| words.iter().any(|word| word.as_bytes().first() == Some(&byte));
+        for (place, _) in piece.iter().enumerate().filter(|(_, byte)| begins(**byte)) {
             let rest = piece.get(place..).unwrap_or_default();
             if let Some(word) = words.iter().find(|word| rest.starts_with(word.as_bytes())) {
                 found(scan, at + place as u64, word);

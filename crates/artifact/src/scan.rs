@@ -254,6 +254,11 @@ impl<'l> Scan<'l> {
         found.unwrap_or(Verdict::Clean)
     }
 
+    /// The findings made since `mark`.
+    pub(crate) fn since(&self, mark: usize) -> &[Finding] {
+        self.findings.get(mark..).unwrap_or_default()
+    }
+
     /// Takes back the findings made since `mark`, as for a reading that turned out not to be one.
     pub(crate) fn forget(&mut self, mark: usize) -> Vec<Finding> {
         let taken = self.findings.split_off(mark.min(self.findings.len()));

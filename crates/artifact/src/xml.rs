@@ -1,11 +1,16 @@
 //! XML models: OpenVINO's networks and PMML. Tags are looked at, one by one; entities are refused, not expanded.
 
-use crate::{finding::Verdict, program, rule, scan::Scan};
+use crate::{encoding, finding::Verdict, names, page, program, rule, scan::Scan};
 
 /// Looks at a document. Returns what it is.
 pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) -> String {
     let text = decoded(bytes);
+    if is_page(&text) {
+        page::value(scan, 0, "page", &text);
+        return "html".to_owned();
+    }
     let mut kind = "xml";
+    contents(scan, &text);
     for (at, tag) in tags(&text) {
         let place = at as u64;
         let name: String = tag
@@ -61,7 +66,14 @@ pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) -> String {
             || foreign
             || name.eq_ignore_ascii_case("?xml-stylesheet")
             || kind == "openvino" && attribute(tag, "library").is_some()
-            || name.eq_ignore_ascii_case("script")
+            || ["script", "stylesheet", "xsl:transform"].iter().any(|word| {
+                name.eq_ignore_ascii_case(word)
+                    || name
+                        .rsplit(':')
+                        .next()
+                        .is_some_and(|last| last.eq_ignore_ascii_case(word))
+            })
+            || page::within(&format!("<{tag}>")).is_some()
         {
             let what = format!(
                 "`{}` reaches for code or files",
@@ -71,6 +83,60 @@ pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) -> String {
         }
     }
     kind.to_owned()
+}
+
+/// A page for people, by how it begins.
+fn is_page(text: &str) -> bool {
+    let start: String = text
+        .trim_start_matches(['\u{feff}', ' ', '\n', '\r', '\t'])
+        .chars()
+        .take(512)
+        .collect();
+    let start = start.to_lowercase();
+    let tags = [
+        "<!doctype html",
+        "<html",
+        "<head",
+        "<body",
+        "<div",
+        "<style",
+        "<script",
+        "<p>",
+        "<p ",
+        "<h1",
+        "<center",
+        "<img",
+        "<table",
+        "<span",
+        "<a ",
+        "<br",
+    ];
+    tags.iter().any(|tag| start.starts_with(tag)) || start.starts_with("<!--") && start.contains("<html")
+}
+
+/// What stands between tags, and in their attributes: programs and encoded ones.
+fn contents(scan: &mut Scan<'_>, text: &str) {
+    let mut at = 0_u64;
+    let mut last = String::from("text");
+    for part in text.split('<') {
+        let (tag, words) = part.split_once('>').unwrap_or(("", part));
+        let name = tag
+            .split([' ', '\n', '\t', '/'])
+            .find(|name| !name.is_empty())
+            .unwrap_or_default();
+        if !name.is_empty() && !name.starts_with(['!', '?']) {
+            name.clone_into(&mut last);
+        }
+        let cdata = part.strip_prefix("![CDATA[");
+        for text in [Some(words), Some(tag), cdata].into_iter().flatten() {
+            if text.len() > 5 {
+                program::judge(scan, at, &last, text);
+                names::value(scan, at, &last, text);
+            }
+        }
+        at += part.len() as u64 + 1;
+    }
+    encoding::judge(scan, 0, "text", text);
 }
 
 /// UTF-16 documents say the same with other bytes.
