@@ -20,6 +20,9 @@ pub(crate) enum Text {
     Plain,
 }
 
+/// Parts of names of lists of words, in which any text may be one.
+const VOCABULARIES: [&str; 6] = ["vocab", "merges", "tokens", "labels", "words", "dict"];
+
 /// Who reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reader {
@@ -117,6 +120,7 @@ fn reader(kind: Text, name: &str) -> Reader {
         _ if prototxt::is_one(&ending) => Reader::Graph,
         _ if packages::is_list(name) => Reader::Packages,
         _ if is_recipe(&last, &ending) => Reader::Recipe,
+        (_, "") if VOCABULARIES.iter().any(|word| last.contains(word)) => Reader::Table,
         _ if config::is_read(name) => Reader::Configuration,
         (_, "csv" | "tsv" | "vec" | "vocab" | "bpe" | "tiktoken" | "merges") => Reader::Table,
         _ => Reader::Other,

@@ -1,6 +1,7 @@
 //! Files that hubs of models put beside weights: which of their keys make a loader import Python, and from where.
 
 use crate::{
+    encoding,
     finding::{Verdict, shown},
     json::Json,
     names, notebook, objects,
@@ -9,6 +10,9 @@ use crate::{
     scan::Scan,
     serving, values,
 };
+
+/// Objects of a list that make it rows of a data set.
+const ROWS: usize = 16;
 
 /// A configuration in JSON.
 pub(crate) fn judge(scan: &mut Scan<'_>, json: &Json, last: &str) {
@@ -22,13 +26,39 @@ pub(crate) fn judge(scan: &mut Scan<'_>, json: &Json, last: &str) {
     operators(scan, json);
     objects::judge(scan, json);
     serving::document(scan, json, last);
-    json.walk("", &mut |key, value| match value {
-        Json::Text(text) if !is_token(last, key) && !is_template(key, text) => {
-            values::judge(scan, 0, key, text)
+    texts(scan, json, "", last, false);
+}
+
+/// Judges every text of a document. In rows of a data set a text may be anything, and nobody runs it: there only what is
+/// encoded, or names what is called, counts.
+fn texts(scan: &mut Scan<'_>, json: &Json, key: &str, last: &str, in_rows: bool) {
+    match json {
+        Json::Text(text) if is_token(last, key) || is_template(key, text) => {}
+        Json::Text(text) if in_rows => {
+            encoding::judge(scan, 0, key, text);
+            names::value(scan, 0, key, text);
         }
-        Json::List(values) if !is_token(last, key) => values::list(scan, key, values),
+        Json::Text(text) => values::judge(scan, 0, key, text),
+        Json::List(items) => {
+            let objects = items
+                .iter()
+                .filter(|item| matches!(item, Json::Object(_)))
+                .count();
+            let rows = items.len() >= ROWS && objects == items.len();
+            if !in_rows && !is_token(last, key) {
+                values::list(scan, key, items);
+            }
+            for item in items {
+                texts(scan, item, key, last, in_rows || rows);
+            }
+        }
+        Json::Object(items) => {
+            for (key, value) in items {
+                texts(scan, value, key, last, in_rows);
+            }
+        }
         _ => {}
-    });
+    }
 }
 
 /// Whether a value is a piece of a vocabulary: any text may be one.

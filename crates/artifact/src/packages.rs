@@ -288,6 +288,14 @@ pub(crate) fn line(scan: &mut Scan<'_>, at: u64, file: &str, key: &str, line: &s
             "url" if matches!(file, "pyproject.toml" | "pipfile" | "uv.toml" | "poetry.lock") => {
                 index(scan, at, pair.value)
             }
+            "git" | "archive" | "wheel" => {
+                address(
+                    scan,
+                    at,
+                    pair.value,
+                    "is installed from an address that is no index of packages",
+                );
+            }
             "channels" | "channel" => index(scan, at, pair.value),
             "backend-path" | "backend_path" => {
                 let why = "is where a program lies that runs when the package is built";
