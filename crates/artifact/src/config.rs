@@ -57,6 +57,7 @@ pub(crate) fn is_read(name: &str) -> bool {
             | "pypirc"
             | "service"
             | "lock"
+            | "dvc"
             | "json5"
             | "jsonc"
             | "libsonnet"
@@ -135,6 +136,7 @@ pub(crate) fn text(scan: &mut Scan<'_>, bytes: &[u8], name: &str) {
         at += line.len() as u64 + 1;
     }
     items.end(scan, at);
+    aliases(scan, &text);
     encoding::judge(scan, 0, "text", &text);
     if scan.worst_since(mark) < Verdict::Suspicious {
         for (at, (why, severity)) in shell::all(&text) {
@@ -143,10 +145,28 @@ pub(crate) fn text(scan: &mut Scan<'_>, bytes: &[u8], name: &str) {
     }
 }
 
+/// Lists of aliases of lists of aliases: a few lines that become millions of values.
+fn aliases(scan: &mut Scan<'_>, text: &str) {
+    let grown = text.lines().filter(|line| {
+        let defines = line
+            .split_whitespace()
+            .any(|word| word.starts_with('&') && word.len() > 1);
+        defines && line.matches('*').count() >= 4
+    });
+    if grown.count() >= 4 {
+        let what = "aliases of aliases become more values than anybody wants".to_owned();
+        scan.find(&rule::LIMIT, Verdict::Suspicious, 0, "aliases", what);
+    }
+}
+
 fn scalar(scan: &mut Scan<'_>, at: u64, key: &str, value: &str) {
     let last = key.rsplit('.').next().unwrap_or(key);
     if names::is_target(last) && last != "_target_" {
         names::target(scan, at, value.split([',', '}', ' ']).next().unwrap_or(value));
+    }
+    if value.starts_with("/:/") {
+        let what = "puts all of the machine's files into a container".to_owned();
+        scan.find(&rule::COMMAND, Verdict::Suspicious, at, value, what);
     }
     if key == "class_name" && keras::CODE.contains(&value) {
         let what = format!("a `{value}` layer holds code that runs with the model");

@@ -138,6 +138,9 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Text) 
     }
     let reader = reader(kind, name);
     let (last, ending) = named(name);
+    if matches!(ending.as_str(), "csv" | "tsv") {
+        formulas(scan, view);
+    }
     if matches!(reader, Reader::Nobody | Reader::Table) {
         return "text".to_owned();
     }
@@ -191,6 +194,47 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Text) 
         Reader::Nobody | Reader::Table => {}
     }
     "text".to_owned()
+}
+
+/// Cells that a spreadsheet runs or fetches when the table is opened.
+fn formulas(scan: &mut Scan<'_>, view: View<'_>) {
+    const BEGIN: [&str; 9] = [
+        "=cmd|",
+        "+cmd|",
+        "-cmd|",
+        "@cmd|",
+        "=dde(",
+        "=webservice(",
+        "=importxml(",
+        "=importdata(",
+        "=exec(",
+    ];
+    let Ok(bytes) = Feed::view(view).rest(scan.limits.document_bytes) else {
+        return;
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let mut at = 0_u64;
+    for line in text.split('\n') {
+        let cells = line
+            .split([',', ';', '\t'])
+            .map(|cell| cell.trim_start_matches(['"', ' ', '\'']));
+        for cell in cells.filter(|cell| cell.starts_with(['=', '+', '-', '@'])) {
+            let lower: String = cell
+                .chars()
+                .take(16)
+                .flat_map(char::to_lowercase)
+                .filter(|letter| *letter != ' ')
+                .collect();
+            if BEGIN.iter().any(|begin| lower.starts_with(begin)) {
+                let what = format!(
+                    "the cell `{}` runs or fetches something in a spreadsheet",
+                    shown(cell.as_bytes(), 60)
+                );
+                scan.find(&rule::COMMAND, Verdict::Suspicious, at, "formula", what);
+            }
+        }
+        at += line.len() as u64 + 1;
+    }
 }
 
 /// Whether a text begins as a template does, and so is no JSON.

@@ -14,6 +14,8 @@ use crate::{
 const SHORTEST: usize = 20;
 /// Letters of a line that may go on in the next one.
 const WRAPPED: usize = 40;
+/// Texts in texts.
+const DEPTH: u32 = 5;
 /// Fewest numbers of a list that could be bytes.
 const BYTES: usize = 12;
 
@@ -24,16 +26,17 @@ pub(crate) fn judge(scan: &mut Scan<'_>, at: u64, key: &str, text: &str) {
     }
     for (place, run) in runs(text) {
         let place = at + place as u64;
-        if !(run_is_hex(&run) && decoded(scan, place, key, "hexadecimal", &hexadecimal(&run))) {
-            let whole = decoded(scan, place, key, "base64", &base64(&run));
-            let parts = run
-                .split(['-', '_', '/'])
-                .filter(|part| part.len() >= SHORTEST && part.len() < run.len());
-            if !whole {
-                for part in parts {
-                    decoded(scan, place, key, "base64", &base64(part));
-                }
-            }
+        if run_is_hex(&run) {
+            decoded(scan, place, key, "hexadecimal", &hexadecimal(&run));
+        }
+        let whole = base64(&run);
+        if promises(&whole) {
+            decoded(scan, place, key, "base64", &whole);
+            continue;
+        }
+        let parts = run.split(['-', '_', '/']);
+        for part in parts.filter(|part| part.len() >= SHORTEST && part.len() < run.len()) {
+            decoded(scan, place, key, "base64", &base64(part));
         }
     }
     if text.contains("\\x") {
@@ -201,6 +204,12 @@ fn decoded(scan: &mut Scan<'_>, at: u64, key: &str, how: &'static str, bytes: &[
         return false;
     }
     let mark = scan.mark();
+    if scan.decoding >= DEPTH {
+        let what = "is encoded more often than is looked into".to_owned();
+        scan.find(&rule::ENCODED, Verdict::Suspicious, at, "nesting", what);
+        return true;
+    }
+    scan.decoding += 1;
     let member = format!("{how}@{at}");
     let held = bytes.to_vec();
     scan.inside(&member, |scan| {
@@ -215,6 +224,7 @@ fn decoded(scan: &mut Scan<'_>, at: u64, key: &str, how: &'static str, bytes: &[
         let what = format!("`{}` carries {subject}", shown(key.as_bytes(), 100));
         scan.find(&rule::ENCODED, Verdict::Suspicious, at, subject, what);
     });
+    scan.decoding -= 1;
     // Stable Baselines keeps its settings as pickled classes and functions; the names in them tell honest ones.
     let lenient = key == ":serialized:" && !names_harm(bytes);
     let counts = |finding: &Finding| {

@@ -32,6 +32,7 @@ enum Kind {
     SavedModel,
     KerasMetadata,
     Graph,
+    MetaGraph,
     Fingerprint,
     TfLite,
     Pdf,
@@ -143,6 +144,7 @@ fn by_name(head: &[u8], name: &str) -> Kind {
         ("keras_metadata.pb", _) => return Kind::KerasMetadata,
         ("fingerprint.pb", _) => return Kind::Fingerprint,
         (_, "mlmodel") if head.first() == Some(&8) => return Kind::CoreMl,
+        (_, "meta") if head.first() == Some(&0x0a) => return Kind::MetaGraph,
         (_, "pdmodel") => return Kind::Paddle,
         (_, "pb") => return Kind::Graph,
         (_, "onnx" | "ort") => return Kind::Onnx,
@@ -236,15 +238,26 @@ pub(crate) fn whole(scan: &mut Scan<'_>, view: View<'_>, name: &str) -> String {
     let mut found = by_kind(scan, view, name, kind, &head);
     // A ZIP is read from its end: whatever is before it, some loader takes the file for one.
     if kind != Kind::Zip && view.size() > 22 && zip::has_end(view) {
-        let what = format!("it begins as {found} and ends as a ZIP");
-        scan.find(
-            &rule::TWO_READINGS,
-            Verdict::Suspicious,
-            0,
-            "zip at the end",
-            what,
-        );
+        let mark = scan.mark();
         let inner = zip::read(scan, view);
+        // TFLite keeps its labels in a ZIP behind the model: what is before that is no member, as it should be.
+        let labels = kind == Kind::TfLite
+            && scan
+                .since(mark)
+                .iter()
+                .all(|finding| [&rule::ARCHIVE_HIDDEN, &rule::ARCHIVE_DISAGREES].contains(&finding.rule));
+        if labels {
+            scan.forget(mark);
+        } else {
+            let what = format!("it begins as {found} and ends as a ZIP");
+            scan.find(
+                &rule::TWO_READINGS,
+                Verdict::Suspicious,
+                0,
+                "zip at the end",
+                what,
+            );
+        }
         found = format!("{found} and {inner}");
     }
     disguised(scan, kind, name, &found);
@@ -292,6 +305,7 @@ fn by_kind(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Kind, head: &[
         Kind::SavedModel => tensorflow::saved_model(scan, view),
         Kind::KerasMetadata => tensorflow::keras_metadata(scan, view),
         Kind::Graph => tensorflow::graph(scan, view),
+        Kind::MetaGraph => tensorflow::meta_graph(scan, view),
         Kind::Json => document::read(scan, view, name, document::Text::Json),
         Kind::Xml => document::read(scan, view, name, document::Text::Xml),
         Kind::Text => document::read(scan, view, name, document::Text::Plain),
@@ -306,7 +320,14 @@ fn by_kind(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Kind, head: &[
             let rest = view.part(start, view.size().saturating_sub(start));
             forward(scan, &mut Feed::view(rest), name, Kind::Packed(Packing::Zlib))
         }
-        Kind::Inert(word) => word.to_owned(),
+        Kind::Inert(word) => {
+            match word {
+                "png" => inert::behind_picture(scan, view),
+                "arrow" | "parquet" => inert::extensions(scan, view),
+                _ => {}
+            }
+            word.to_owned()
+        }
         Kind::Closed(word) => {
             let what = format!("is packed as {word}, which is not looked into");
             let severity = if is_pickled(name) {
@@ -385,7 +406,7 @@ pub(crate) fn streamed(scan: &mut Scan<'_>, feed: &mut Feed<'_>, name: &str) -> 
             disguised(scan, kind, name, &found);
             found
         }
-        Kind::Inert(word) => word.to_owned(),
+        Kind::Inert(word) if !matches!(word, "png" | "arrow" | "parquet") => word.to_owned(),
         _ => match feed.rest(scan.limits.held_bytes) {
             Ok(held) => whole(scan, View::all(&held), name),
             Err(stop) => {

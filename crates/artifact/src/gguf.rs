@@ -83,7 +83,7 @@ fn header(scan: &mut Scan<'_>, feed: &mut Feed<'_>, size: u64) -> Result<(), Sto
         lies(scan, 0, "alignment", "the alignment is none");
         return Ok(());
     }
-    let mut furthest = 0_u64;
+    let (mut furthest, mut last) = (0_u64, Some(0_u64));
     for _ in 0..tensors {
         string(feed, KEY)?;
         let sides = u32::from_le_bytes(feed.array()?);
@@ -96,8 +96,13 @@ fn header(scan: &mut Scan<'_>, feed: &mut Feed<'_>, size: u64) -> Result<(), Sto
                 .checked_mul(u64::from_le_bytes(feed.array()?))
                 .ok_or(Stop::Corrupt)?;
         }
-        let _kind: [u8; 4] = feed.array()?;
+        let kind = u32::from_le_bytes(feed.array()?);
         let offset = u64::from_le_bytes(feed.array()?);
+        // Where a type is not known, nothing is said of what follows the tensors.
+        last = match (last, bytes_of(kind, count)) {
+            (Some(last), Some(bytes)) => Some(last.max(offset.saturating_add(bytes))),
+            _ => None,
+        };
         // The densest types give an element little more than a bit.
         furthest = furthest.max(offset.checked_add(count / 8).ok_or(Stop::Corrupt)?);
     }
@@ -108,7 +113,47 @@ fn header(scan: &mut Scan<'_>, feed: &mut Feed<'_>, size: u64) -> Result<(), Sto
     {
         lies(scan, start, "tensors", "a tensor lies past the end of the file");
     }
+    let end = last
+        .and_then(|last| start.checked_add(last))
+        .map(|end| end.next_multiple_of(alignment));
+    if let Some(end) = end.filter(|end| tensors > 0 && *end < size) {
+        let what = format!("{} bytes follow the last tensor", size - end);
+        scan.find(&rule::TRAILING, Verdict::Unknown, end, "after tensors", what);
+    }
     Ok(())
+}
+
+/// Bytes that so many elements of a type take.
+fn bytes_of(kind: u32, count: u64) -> Option<u64> {
+    let (elements, bytes) = match kind {
+        0 | 26 => (1, 4),
+        1 | 25 | 30 => (1, 2),
+        24 => (1, 1),
+        27 | 28 => (1, 8),
+        2 | 20 => (32, 18),
+        3 => (32, 20),
+        6 => (32, 22),
+        7 => (32, 24),
+        8 => (32, 34),
+        9 => (32, 36),
+        10 => (256, 84),
+        11 | 21 => (256, 110),
+        12 => (256, 144),
+        13 => (256, 176),
+        14 => (256, 210),
+        15 => (256, 292),
+        16 | 35 => (256, 66),
+        17 => (256, 74),
+        18 => (256, 98),
+        19 => (256, 50),
+        22 => (256, 82),
+        23 => (256, 136),
+        29 => (256, 56),
+        34 => (256, 54),
+        39 => (32, 17),
+        _ => return None,
+    };
+    count.div_ceil(elements).checked_mul(bytes)
 }
 
 fn string(feed: &mut Feed<'_>, most: u64) -> Result<Vec<u8>, Stop> {

@@ -5,6 +5,7 @@
 use crate::{
     feed::{BUFFER, Feed, Stop},
     finding::Verdict,
+    format,
     protobuf::{self, Field},
     rule,
     scan::Scan,
@@ -13,6 +14,9 @@ use crate::{
 
 /// The last bytes of a table of LevelDB, in which TensorFlow keeps where its variables are.
 const TABLE: [u8; 8] = [0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb];
+
+/// Bytes at either end of a table in which its schema is looked for.
+const SCHEMA: u64 = 4 << 20;
 
 /// By first bytes.
 pub(crate) fn of(head: &[u8]) -> Option<&'static str> {
@@ -49,6 +53,8 @@ pub(crate) fn of(head: &[u8]) -> Option<&'static str> {
         [_, _, _, _, 2, 0, 0, 0, ..] if head.get(64..68) == Some(&[0xef, 0xbe, 0xad, 0xde]) => {
             "core ml weights"
         }
+        // MXNet's list of arrays.
+        [0x12, 1, 0, 0, 0, 0, 0, 0, ..] => "mxnet arrays",
         [0, 0, 0, 1, b'B', b'u', b'd', b'1', ..] => "folder view",
         [_, _, _, _, b'E', b'T', b'0'..=b'9', b'0'..=b'9', ..] => "executorch",
         _ => return None,
@@ -119,6 +125,58 @@ pub(crate) fn pdf(scan: &mut Scan<'_>, view: View<'_>) -> String {
         scan.stopped(stop, 0);
     }
     "pdf".to_owned()
+}
+
+/// What follows the end of a PNG: no viewer shows it, and who put a program there has a use for it.
+pub(crate) fn behind_picture(scan: &mut Scan<'_>, view: View<'_>) {
+    let mut at = 8_u64;
+    loop {
+        let head = view.bytes(at, 8).unwrap_or_default();
+        let Some((length, kind)) = head.split_at_checked(4).filter(|(_, kind)| kind.len() == 4) else {
+            return;
+        };
+        let length = length.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+        at = at.saturating_add(length + 12);
+        if at >= view.size() {
+            return;
+        }
+        if kind == b"IEND" {
+            break;
+        }
+    }
+    let rest = view.part(at, view.size() - at);
+    let mark = scan.mark();
+    scan.inside("behind the picture", |scan| format::whole(scan, rest, "behind"));
+    if scan.worst_since(mark) < Verdict::Suspicious {
+        scan.forget(mark);
+    }
+}
+
+/// A type of pyarrow that unpickles itself, in the schema at either end of the file.
+pub(crate) fn extensions(scan: &mut Scan<'_>, view: View<'_>) {
+    // The second to fourth are how base64 writes the first, by its place.
+    const WORDS: [&str; 4] = [
+        "arrow.py_extension_type",
+        "YXJyb3cucHlfZXh0ZW5zaW9uX3R5",
+        "Fycm93LnB5X2V4dGVuc2lvbl90eXBl",
+        "hcnJvdy5weV9leHRlbnNpb25fdHlw",
+    ];
+    let end = view.part(view.size().saturating_sub(SCHEMA), SCHEMA);
+    for part in [view.part(0, SCHEMA), end] {
+        let done = search(scan, part, &WORDS, |scan, at, _| {
+            let what = "a column has a type that pyarrow unpickles when the file is read".to_owned();
+            scan.find(
+                &rule::NESTED_PICKLE,
+                Verdict::Malicious,
+                at,
+                "arrow.py_extension_type",
+                what,
+            );
+        });
+        if let Err(stop) = done {
+            scan.stopped(stop, 0);
+        }
+    }
 }
 
 /// Finds words anywhere in a file, in pieces that overlap by the longest of them.

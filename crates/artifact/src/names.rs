@@ -283,6 +283,23 @@ pub(crate) fn does_harm(text: &str) -> bool {
 
 /// Under any key.
 pub(crate) fn value(scan: &mut Scan<'_>, at: u64, key: &str, text: &str) {
+    let path = text.trim();
+    let path = path.strip_prefix("file://").unwrap_or(path);
+    let secret = ["/etc/passwd", "/etc/shadow", "/proc/self/"]
+        .iter()
+        .any(|start| path.starts_with(start))
+        || (path.starts_with(['/', '~'])
+            && ["/.ssh/", "/.aws/", "/.kube/", "/.gnupg/"]
+                .iter()
+                .any(|part| path.contains(part)));
+    if secret && !path.contains(' ') {
+        let path = shown(path.as_bytes(), 200);
+        let what = format!(
+            "`{}` names `{path}`, which is no model's",
+            shown(key.as_bytes(), 100)
+        );
+        scan.find(&rule::TRAVERSAL, Verdict::Suspicious, at, &path, what);
+    }
     if does_harm(text) {
         let name = shown(text.trim().as_bytes(), 200);
         let what = format!(

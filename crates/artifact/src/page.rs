@@ -8,6 +8,9 @@ use crate::{
     scan::Scan,
 };
 
+/// Bytes of a tag that are looked at.
+const TAG: usize = 2048;
+
 /// Hosts from which pages load their libraries.
 const HOSTS: &[&str] = &[
     "//ajax.googleapis.com/",
@@ -141,8 +144,11 @@ pub(crate) fn within(text: &str) -> Option<&'static str> {
         return runs.then_some("runs a script behind a link");
     }
     for (at, _) in lower.match_indices("<script") {
-        let tag = lower.get(at..).unwrap_or_default();
-        let tag = tag.get(..tag.find('>').unwrap_or(tag.len())).unwrap_or_default();
+        let tag = lower
+            .get(at..at + TAG)
+            .or_else(|| lower.get(at..))
+            .unwrap_or_default();
+        let tag = tag.split('>').next().unwrap_or_default();
         if let Some((_, source)) = tag.split_once("src") {
             let source = source.trim_start_matches([' ', '=', '"', '\'']);
             let away = source.starts_with("http") || source.starts_with("//") || source.starts_with("data:");
@@ -154,6 +160,12 @@ pub(crate) fn within(text: &str) -> Option<&'static str> {
     let draws =
         DRAWS.iter().any(|word| lower.contains(word)) || HOSTS.iter().any(|host| lower.contains(host));
     (!draws).then_some("holds a script")
+}
+
+/// What stands before a place, as far as a tag is long.
+fn behind(text: &str, at: usize) -> &str {
+    let from = (at.saturating_sub(TAG)..=at).find(|from| text.is_char_boundary(*from));
+    text.get(from.unwrap_or(at)..at).unwrap_or_default()
 }
 
 /// Whether an element has a handler that runs when it is shown: `onerror=`, `onload=`.
@@ -171,7 +183,7 @@ fn attributes(lower: &str) -> bool {
     .any(|name| {
         lower.match_indices(name).any(|(at, _)| {
             let rest = lower.get(at + name.len()..).unwrap_or_default().trim_start();
-            let before = lower.get(..at).unwrap_or_default();
+            let before = behind(lower, at);
             let inside = before.rfind('<').is_some_and(|open| {
                 let tag = before.get(open..).unwrap_or_default();
                 !tag.contains('>')

@@ -3,6 +3,8 @@
 
 use crate::{finding::Verdict, shell};
 
+/// Findings of one source.
+const FOUND: usize = 64;
 /// Programs that tutorials start from Python.
 const STARTED: &[&str] = &[
     "pip",
@@ -206,6 +208,9 @@ pub(crate) fn within(source: &str) -> Vec<(usize, shell::Seen)> {
     for (number, line) in source.lines().enumerate() {
         if line.trim_start().starts_with('#') {
             continue;
+        }
+        if found.len() >= FOUND {
+            break;
         }
         let squeezed: String = line.chars().filter(|letter| !letter.is_whitespace()).collect();
         let lower = squeezed.to_lowercase();

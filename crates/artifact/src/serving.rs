@@ -83,6 +83,12 @@ pub(crate) fn document(scan: &mut Scan<'_>, json: &Json, last: &str) {
             let what = "a task runs as soon as the folder is opened".to_owned();
             scan.find(&rule::COMMAND, Verdict::Suspicious, 0, key, what);
         }
+        ("_attn_implementation" | "attn_implementation" | "custom_generate", Json::Text(name))
+            if name.contains('/') =>
+        {
+            let what = format!("`{key}` has `{}` of a hub run", shown(name.as_bytes(), 100));
+            ask(scan, 0, key, what);
+        }
         (_, Json::Text(path)) if is_library(key, path) => {
             let what = format!(
                 "`{key}` has the native library `{}` loaded",

@@ -6,6 +6,8 @@
 
 mod origin;
 
+use std::collections::HashMap;
+
 use crate::finding::Verdict;
 
 pub(crate) use origin::is_installer;
@@ -16,6 +18,11 @@ pub(crate) type Seen = (&'static str, Verdict);
 /// Names of fetched files that are remembered in one text.
 const FETCHED: usize = 1 << 12;
 
+/// Words of a line that are looked at together, and of those how many are looked at twice.
+const WORDS: usize = 512;
+const OVERLAP: usize = 128;
+/// Findings of one text.
+const FOUND: usize = 256;
 /// Variables that hold an address and are followed.
 const ADDRESSES: usize = 32;
 
@@ -72,9 +79,7 @@ pub(crate) fn within(text: &str) -> Option<Seen> {
 
 /// Everything that a text does, each with the offset of its line.
 pub(crate) fn all(text: &str) -> Vec<(u64, Seen)> {
-    let mut found = Vec::new();
-    let mut fetched: Vec<Fetched> = Vec::new();
-    let mut pipe_made = false;
+    let mut state = State::default();
     let mut addresses: Vec<(String, String)> = Vec::new();
     for (at, line) in joined(text) {
         let line = filled(plain(&line), &addresses);
@@ -82,36 +87,67 @@ pub(crate) fn all(text: &str) -> Vec<(u64, Seen)> {
         if words.is_empty() {
             continue;
         }
-        let seen = piped_in(&words)
-            .or_else(|| elsewhere(&line, &words))
-            .or_else(|| encoded(&words))
-            .or_else(|| one_liner(&line, &words))
-            .or_else(|| sends(&words))
-            .or_else(|| stays(&line, &words))
-            .or_else(|| destroys(&line, &words))
-            .or_else(|| windows(&words));
-        found.extend(seen.map(|seen| (at, seen)));
-        if runs_fetched(&words, &fetched) {
-            found.push((at, ("runs a program that it has fetched", Verdict::Suspicious)));
-        }
-        if fetched.len() < FETCHED {
-            fetched.extend(fetches(&words));
-            if runs_fetched(&words, &fetched) && found.last().is_none_or(|last| last.0 != at) {
-                found.push((at, ("runs a program that it has fetched", Verdict::Suspicious)));
+        if words.len() <= WORDS {
+            state.line(at, &line, &words);
+        } else {
+            // A line without end is looked at in pieces that overlap.
+            let mut from = 0;
+            while let Some(rest) = words.get(from..).filter(|rest| !rest.is_empty()) {
+                let piece = rest.get(..WORDS).unwrap_or(rest);
+                state.line(at, &piece.join(" "), piece);
+                from += WORDS - OVERLAP;
             }
         }
         if addresses.len() < ADDRESSES {
             let named = words.iter().filter_map(|word| word.split_once('='));
             let named = named.filter(|(name, value)| value.contains("://") && !name.is_empty());
-            addresses.extend(named.map(|(name, value)| (name.to_owned(), value.to_owned())));
+            addresses.extend(
+                named
+                    .take(ADDRESSES)
+                    .map(|(name, value)| (name.to_owned(), value.to_owned())),
+            );
         }
-        pipe_made |= words.contains(&"mkfifo") || words.contains(&"mknod");
-        let talks = ["nc", "ncat", "netcat", "telnet", "s_client"];
-        if pipe_made && words.iter().any(|word| talks.contains(&base(word))) {
-            found.push((at, ("connects a shell to another machine", Verdict::Malicious)));
+        if state.found.len() >= FOUND {
+            break;
         }
     }
-    found
+    state.found
+}
+
+/// What is known of the lines so far.
+#[derive(Default)]
+struct State {
+    found: Vec<(u64, Seen)>,
+    /// Files that were fetched, by name; whether they come from where people share scripts.
+    fetched: HashMap<String, bool>,
+    pipe_made: bool,
+}
+
+impl State {
+    fn line(&mut self, at: u64, line: &str, words: &[&str]) {
+        let seen = piped_in(words)
+            .or_else(|| elsewhere(line, words))
+            .or_else(|| encoded(words))
+            .or_else(|| one_liner(line, words))
+            .or_else(|| sends(words))
+            .or_else(|| stays(line, words))
+            .or_else(|| destroys(line, words))
+            .or_else(|| windows(words));
+        self.found.extend(seen.map(|seen| (at, seen)));
+        if self.fetched.len() < FETCHED {
+            self.fetched.extend(fetches(words));
+        }
+        if runs_fetched(words, &self.fetched) {
+            self.found
+                .push((at, ("runs a program that it has fetched", Verdict::Suspicious)));
+        }
+        self.pipe_made |= words.contains(&"mkfifo") || words.contains(&"mknod");
+        let talks = ["nc", "ncat", "netcat", "telnet", "s_client"];
+        if self.pipe_made && words.iter().any(|word| talks.contains(&base(word))) {
+            self.found
+                .push((at, ("connects a shell to another machine", Verdict::Malicious)));
+        }
+    }
 }
 
 /// Lines, those that go on behind a backslash as one; without comments.
@@ -301,14 +337,8 @@ fn piped_in(words: &[&str]) -> Option<Seen> {
     None
 }
 
-/// A file that was fetched.
-struct Fetched {
-    name: String,
-    /// From where everybody's scripts come: no harm in an interpreter of Python.
-    shared: bool,
-}
-
-fn fetches(words: &[&str]) -> Vec<Fetched> {
+/// Files that a command fetches, by name; whether they come from where people share scripts.
+fn fetches(words: &[&str]) -> Vec<(String, bool)> {
     let mut found = Vec::new();
     for (at, word) in words.iter().enumerate() {
         let adds = at == 0 && *word == "add";
@@ -339,14 +369,13 @@ fn fetches(words: &[&str]) -> Vec<Fetched> {
             .unwrap_or_else(|| address.split(['?', '#']).next().unwrap_or_default());
         let name = base(name).to_owned();
         if !name.is_empty() && name != "-" {
-            let shared = origin::is_shared(address);
-            found.push(Fetched { name, shared });
+            found.push((name, origin::is_shared(address)));
         }
     }
     found
 }
 
-fn runs_fetched(words: &[&str], fetched: &[Fetched]) -> bool {
+fn runs_fetched(words: &[&str], fetched: &HashMap<String, bool>) -> bool {
     if fetched.is_empty() {
         return false;
     }
@@ -355,7 +384,7 @@ fn runs_fetched(words: &[&str], fetched: &[Fetched]) -> bool {
         let Some((named, arguments)) = program(command) else {
             continue;
         };
-        let of = |name: &str| fetched.iter().find(|one| one.name == base(name));
+        let of = |name: &str| fetched.get(base(name)).copied();
         if of(named).is_some() && (named.contains('/') || named.contains('\\')) {
             return true;
         }
@@ -368,7 +397,7 @@ fn runs_fetched(words: &[&str], fetched: &[Fetched]) -> bool {
         {
             return true;
         }
-        if script.is_some_and(|script| !script.shared) && is_python(named) {
+        if script.is_some_and(|shared| !shared) && is_python(named) {
             return true;
         }
     }
@@ -406,7 +435,7 @@ fn elsewhere(line: &str, words: &[&str]) -> Option<Seen> {
                         || word.starts_with('-') && !word.starts_with("--") && word.contains(['e', 'c'])
                 };
                 let shell = own.iter().any(|word| is_shell(word));
-                if own.iter().any(|word| option(&word)) && (shell || own.contains(&"-e"))
+                if own.iter().any(|word| option(word)) && (shell || own.contains(&"-e"))
                     || ends_in_shell(rest)
                 {
                     return Some(seen);

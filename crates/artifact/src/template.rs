@@ -39,6 +39,8 @@ const ESCAPES: &[&str] = &[
     "request.application",
     "request.environ",
 ];
+/// Bytes before an argument in which its call stands.
+const CALL: usize = 200;
 /// Bytes of a template.
 const LONGEST: usize = 1 << 20;
 

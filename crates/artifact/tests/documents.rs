@@ -691,3 +691,12 @@ fn servers_of_models() {
         ),
     ]);
 }
+
+/// Settings of an agent of Stable Baselines: pickled classes and functions in base64, as cloudpickle 3 writes them.
+#[test]
+fn settings_of_an_agent() {
+    for name in ["data", "data.json"] {
+        clean(&[(name, include_str!("documents/agent.json"))]);
+        caught("config/encoded", &[(name, include_str!("documents/agent_evil.json"))]);
+    }
+}
