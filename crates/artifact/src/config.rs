@@ -113,6 +113,12 @@ pub(crate) fn text(scan: &mut Scan<'_>, bytes: &[u8], name: &str) {
             lines::pairs(line, style)
         };
         items.take(scan, at, trimmed, &found);
+        // A section's name ends what the last key said.
+        let section =
+            trimmed.starts_with('[') && trimmed.trim_end().ends_with(']') && !trimmed.contains(['=', ',']);
+        if section && style == Style::Equals {
+            key.clear();
+        }
         for pair in &found {
             if !pair.key.is_empty() {
                 pair.key.clone_into(&mut key);
@@ -120,7 +126,7 @@ pub(crate) fn text(scan: &mut Scan<'_>, bytes: &[u8], name: &str) {
             scalar(scan, at, &key, pair.value);
         }
         if found.is_empty() && !comment {
-            if let Some((name, _)) = trimmed.split_once(':') {
+            if let Some((name, _)) = trimmed.split_once([':', '=']) {
                 key = lines::item(name).trim_matches(['"', '\'', ' ']).to_owned();
             }
         } else if !comment {

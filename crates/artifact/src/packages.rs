@@ -345,7 +345,7 @@ pub(crate) fn line(scan: &mut Scan<'_>, at: u64, file: &str, key: &str, line: &s
 
 /// A command that installs.
 pub(crate) fn command(scan: &mut Scan<'_>, at: u64, line: &str) {
-    for part in line.split(["&&", ";", "||"]) {
+    for part in line.split(['&', ';', '|']) {
         let named = [
             "pip install",
             "pip3 install",

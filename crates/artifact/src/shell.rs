@@ -162,6 +162,11 @@ fn joined(text: &str) -> Vec<(u64, String)> {
         if trimmed.starts_with('#') && !trimmed.starts_with("#!") {
             continue;
         }
+        // What `make` and notebooks put before a command.
+        let trimmed = match open {
+            None => trimmed.trim_start_matches(['@', '!']).trim_start(),
+            Some(_) => trimmed,
+        };
         let (start, mut whole) = open.take().unwrap_or((here, String::new()));
         match trimmed.strip_suffix('\\') {
             Some(front) => {

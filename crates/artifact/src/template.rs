@@ -288,7 +288,8 @@ fn computed_attribute(squeezed: &str) -> bool {
 fn lone_underscore(squeezed: &str) -> bool {
     ["'_'", "\"_\""].iter().any(|literal| {
         squeezed.match_indices(literal).any(|(at, _)| {
-            let before = squeezed.get(..at).unwrap_or_default();
+            let from = (at.saturating_sub(CALL)..=at).find(|from| squeezed.is_char_boundary(*from));
+            let before = squeezed.get(from.unwrap_or(at)..at).unwrap_or_default();
             let call = before
                 .rfind('(')
                 .map_or("", |open| before.get(..open).unwrap_or_default());

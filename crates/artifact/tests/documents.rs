@@ -6,28 +6,37 @@ fn scan(name: &str, text: &str) -> Report {
     model(name, &text.as_bytes().to_vec(), &Limits::default())
 }
 
+/// All that is not as it should be is told at once.
+fn told(wrong: &[String]) {
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 fn caught(rule: &str, cases: &[(&str, &str)]) {
+    let mut wrong = Vec::new();
     for (name, text) in cases {
         let report = scan(name, text);
-        assert!(
-            report.findings.iter().any(|finding| finding.rule.id == rule),
-            "{name}: {text}\n{:#?}",
-            report.findings
-        );
-        assert_ne!(report.verdict, Verdict::Clean);
+        let found: Vec<_> = report.findings.iter().map(|finding| finding.rule.id).collect();
+        if !found.contains(&rule) || report.verdict == Verdict::Clean {
+            wrong.push(format!("{name}: {text}: not {rule} but {found:?}"));
+        }
     }
+    told(&wrong);
 }
 
 fn clean(cases: &[(&str, &str)]) {
+    let mut wrong = Vec::new();
     for (name, text) in cases {
         let report = scan(name, text);
-        assert_eq!(
-            report.verdict,
-            Verdict::Clean,
-            "{name}: {text}\n{:#?}",
-            report.findings
-        );
+        if report.verdict != Verdict::Clean {
+            let found: Vec<_> = report
+                .findings
+                .iter()
+                .map(|finding| (finding.rule.id, &finding.what))
+                .collect();
+            wrong.push(format!("{name}: {text}: {found:?}"));
+        }
     }
+    told(&wrong);
 }
 
 #[test]
@@ -697,6 +706,9 @@ fn servers_of_models() {
 fn settings_of_an_agent() {
     for name in ["data", "data.json"] {
         clean(&[(name, include_str!("documents/agent.json"))]);
-        caught("config/encoded", &[(name, include_str!("documents/agent_evil.json"))]);
+        caught(
+            "config/encoded",
+            &[(name, include_str!("documents/agent_evil.json"))],
+        );
     }
 }
