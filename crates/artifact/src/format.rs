@@ -322,7 +322,11 @@ fn by_kind(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Kind, head: &[
         }
         Kind::Inert(word) => {
             match word {
-                "png" => inert::behind_picture(scan, view),
+                "png" => {
+                    inert::behind_picture(scan, view);
+                    inert::carried(scan, view);
+                }
+                "jpeg" | "gif" | "riff" | "bmp" | "tiff" | "icon" | "sound" => inert::carried(scan, view),
                 "arrow" | "parquet" => inert::extensions(scan, view),
                 _ => {}
             }
@@ -406,7 +410,14 @@ pub(crate) fn streamed(scan: &mut Scan<'_>, feed: &mut Feed<'_>, name: &str) -> 
             disguised(scan, kind, name, &found);
             found
         }
-        Kind::Inert(word) if !matches!(word, "png" | "arrow" | "parquet") => word.to_owned(),
+        Kind::Inert(word)
+            if !matches!(
+                word,
+                "png" | "jpeg" | "gif" | "riff" | "bmp" | "tiff" | "icon" | "sound" | "arrow" | "parquet"
+            ) =>
+        {
+            word.to_owned()
+        }
         _ => match feed.rest(scan.limits.held_bytes) {
             Ok(held) => whole(scan, View::all(&held), name),
             Err(stop) => {

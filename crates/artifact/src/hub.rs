@@ -11,6 +11,30 @@ use crate::{
     serving, values,
 };
 
+/// Configurations of models, in which no value is a command.
+const MODELS: [&str; 9] = [
+    "config.json",
+    "generation_config.json",
+    "tokenizer_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "adapter_config.json",
+    "model_index.json",
+    "special_tokens_map.json",
+    "quantize_config.json",
+];
+const SHELLS: [&str; 10] = [
+    "/bin/sh",
+    "/bin/bash",
+    "/usr/bin/",
+    "sh -c",
+    "bash -c",
+    "cmd /c",
+    "cmd.exe",
+    "powershell",
+    "python -c",
+    "python3 -c",
+];
 /// Objects of a list that make it rows of a data set.
 const ROWS: usize = 16;
 
@@ -27,6 +51,17 @@ pub(crate) fn judge(scan: &mut Scan<'_>, json: &Json, last: &str) {
     objects::judge(scan, json);
     serving::document(scan, json, last);
     texts(scan, json, "", last, false);
+    if MODELS.contains(&last) {
+        json.walk("", &mut |key, value| {
+            let command = value
+                .text()
+                .filter(|text| SHELLS.iter().any(|shell| text.trim_start().starts_with(shell)));
+            if let Some(command) = command {
+                let what = format!("`{key}` holds the command `{}`", shown(command.as_bytes(), 100));
+                scan.find(&rule::CONFIG_CODE, Verdict::Suspicious, 0, key, what);
+            }
+        });
+    }
 }
 
 /// Judges every text of a document. In rows of a data set a text may be anything, and nobody runs it: there only what is

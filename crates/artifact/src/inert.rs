@@ -5,7 +5,7 @@
 use crate::{
     feed::{BUFFER, Feed, Stop},
     finding::Verdict,
-    format,
+    format, pickle,
     protobuf::{self, Field},
     rule,
     scan::Scan,
@@ -149,6 +149,40 @@ pub(crate) fn behind_picture(scan: &mut Scan<'_>, view: View<'_>) {
     scan.inside("behind the picture", |scan| format::whole(scan, rest, "behind"));
     if scan.worst_since(mark) < Verdict::Suspicious {
         scan.forget(mark);
+    }
+}
+
+/// Pickles and programs in a picture or a sound: nothing of either begins so by chance, and names imports.
+pub(crate) fn carried(scan: &mut Scan<'_>, view: View<'_>) {
+    if view.size() > scan.limits.document_bytes as u64 {
+        return;
+    }
+    let bytes = view.bytes(0, scan.limits.document_bytes).unwrap_or_default();
+    for (at, part) in bytes.windows(8).enumerate() {
+        let begins = matches!(
+            part,
+            [0x80, 2..=5, 0x95 | 0x8c | b'c' | b'}' | b']' | b'(' | b'X', ..]
+        );
+        if begins && pickle::probe(scan, view.part(at as u64, view.size())) >= Verdict::Malicious {
+            let what = "carries a pickle that runs code".to_owned();
+            scan.find(
+                &rule::NESTED_PICKLE,
+                Verdict::Suspicious,
+                at as u64,
+                "picture",
+                what,
+            );
+        }
+        if part.starts_with(b"\x7fELF\x02\x01\x01") || part.starts_with(b"\x7fELF\x01\x01\x01") {
+            let what = "carries a native program".to_owned();
+            scan.find(
+                &rule::SOURCE_CODE,
+                Verdict::Suspicious,
+                at as u64,
+                "picture",
+                what,
+            );
+        }
     }
 }
 

@@ -283,6 +283,22 @@ pub(crate) fn does_harm(text: &str) -> bool {
 
 /// Under any key.
 pub(crate) fn value(scan: &mut Scan<'_>, at: u64, key: &str, text: &str) {
+    if ["169.254.169.254", "metadata.google.internal"]
+        .iter()
+        .any(|host| text.contains(host))
+    {
+        let what = format!(
+            "`{}` names the service that gives a machine its keys",
+            shown(key.as_bytes(), 100)
+        );
+        scan.find(
+            &rule::TRAVERSAL,
+            Verdict::Suspicious,
+            at,
+            "metadata service",
+            what,
+        );
+    }
     let path = text.trim();
     let path = path.strip_prefix("file://").unwrap_or(path);
     let secret = ["/etc/passwd", "/etc/shadow", "/proc/self/"]

@@ -94,21 +94,25 @@ fn tell(scan: &mut Scan<'_>, at: u64, severity: Verdict, subject: &str, why: &st
 
 /// Whether a file of this name is a list of requirements of pip.
 pub(crate) fn is_list(name: &str) -> bool {
-    let name = name.rsplit(['/', '!']).next().unwrap_or_default().to_lowercase();
-    let Some((stem, ending)) = name.rsplit_once('.') else {
+    let name = name.to_lowercase();
+    let mut parts = name.rsplit(['/', '!']);
+    let last = parts.next().unwrap_or_default();
+    let Some((stem, ending)) = last.rsplit_once('.') else {
         return false;
     };
+    let folder = matches!(parts.next(), Some("requirements" | "constraints"));
     matches!(ending, "txt" | "in" | "pip")
-        && [
-            "require",
-            "constraint",
-            "packages",
-            "dependencies",
-            "reqs",
-            "deps",
-        ]
-        .iter()
-        .any(|word| stem.contains(word))
+        && (folder
+            || [
+                "require",
+                "constraint",
+                "packages",
+                "dependencies",
+                "reqs",
+                "deps",
+            ]
+            .iter()
+            .any(|word| stem.contains(word)))
 }
 
 /// A list of requirements.
@@ -319,6 +323,15 @@ pub(crate) fn line(scan: &mut Scan<'_>, at: u64, file: &str, key: &str, line: &s
             }
             _ => {}
         }
+    }
+    if line.contains("tool.setuptools.cmdclass") {
+        tell(
+            scan,
+            at,
+            Verdict::Unknown,
+            "cmdclass",
+            "runs code of the folder when the package is built",
+        );
     }
     let file_is_ours = matches!(file, ".gitmodules" | "gitmodules");
     if file_is_ours && (line.contains("ext::") || line.contains("--upload-pack")) {

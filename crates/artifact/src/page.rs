@@ -117,7 +117,9 @@ pub(crate) fn within(text: &str) -> Option<&'static str> {
     let script = lower.contains("<script");
     let handler = attributes(&lower);
     let linked = squeezed.replace("javascript:void", "");
-    let linked = linked.contains("=\"javascript:") || linked.contains("='javascript:");
+    let linked = linked.contains("=\"javascript:")
+        || linked.contains("='javascript:")
+        || linked.contains("](javascript:");
     let runs = script || handler || linked;
     let frames = [
         "<iframe",
@@ -199,7 +201,7 @@ fn attributes(lower: &str) -> bool {
 
 /// A value that something may show as a page.
 pub(crate) fn value(scan: &mut Scan<'_>, at: u64, key: &str, text: &str) {
-    if !text.contains('<') {
+    if !text.contains('<') && !text.contains("](") {
         return;
     }
     if let Some(why) = within(text) {

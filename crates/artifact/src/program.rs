@@ -75,6 +75,7 @@ const ENDINGS: &[&str] = &[
     "tcl",
     "awk",
     "groovy",
+    "gradle",
     "kts",
     "scala",
     "clj",

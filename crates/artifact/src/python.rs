@@ -183,6 +183,13 @@ const HIDES: &[&str] = &[
     ".ssh/id_ed25519",
     ".aws/credentials",
     "keylogger",
+    "fromosimportsystem",
+    "fromosimportpopen",
+    "fromosimportexec",
+    "ctypes.cdll('./",
+    "ctypes.cdll(\"./",
+    "cdll.loadlibrary('./",
+    "cdll.loadlibrary(\"./",
     "shutil.rmtree('/')",
     "shutil.rmtree(\"/\")",
     "shutil.rmtree(os.path.expanduser('~'))",
@@ -205,6 +212,7 @@ const CARRIES: &[(&str, &str)] = &[
 /// What a source does that tutorials do not, each with the number of its line.
 pub(crate) fn within(source: &str) -> Vec<(usize, shell::Seen)> {
     let mut found = Vec::new();
+    let source = &*spelled_out(source);
     for (number, line) in source.lines().enumerate() {
         if line.trim_start().starts_with('#') {
             continue;
@@ -242,6 +250,35 @@ pub(crate) fn within(source: &str) -> Vec<(usize, shell::Seen)> {
         ));
     }
     found
+}
+
+/// The source with modules under their own names: `import os as o` says nothing else.
+fn spelled_out(source: &str) -> std::borrow::Cow<'_, str> {
+    let mut whole = std::borrow::Cow::Borrowed(source);
+    let aliases = source.lines().filter_map(|line| {
+        let (module, alias) = line.trim().strip_prefix("import ")?.split_once(" as ")?;
+        let known = matches!(
+            module.trim(),
+            "os" | "subprocess" | "socket" | "pickle" | "marshal" | "base64" | "requests"
+        );
+        (known && alias.trim() != module.trim()).then(|| (module.trim(), alias.trim()))
+    });
+    for (module, alias) in aliases.take(8) {
+        let (from, to) = (format!("{alias}."), format!("{module}."));
+        let mut out = String::with_capacity(whole.len());
+        let mut last = 0;
+        for (at, _) in whole.match_indices(&from) {
+            let before = whole.get(..at).and_then(|front| front.chars().next_back());
+            if !before.is_some_and(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '.')) {
+                out.push_str(whole.get(last..at).unwrap_or_default());
+                out.push_str(&to);
+                last = at + from.len();
+            }
+        }
+        out.push_str(whole.get(last..).unwrap_or_default());
+        whole = std::borrow::Cow::Owned(out);
+    }
+    whole
 }
 
 /// A program that is started by name, and is none that tutorials start.

@@ -163,33 +163,50 @@ fn torchserve(scan: &mut Scan<'_>, json: &Json) {
 
 /// Triton's `config.pbtxt`.
 pub(crate) fn triton(scan: &mut Scan<'_>, text: &str) {
-    let mut at = 0_u64;
-    for line in text.split('\n') {
-        for pair in lines::pairs(line, Style::Colons) {
-            match pair.key {
-                "backend" | "platform" if !pair.value.is_empty() && !BACKENDS.contains(&pair.value) => {
-                    let value = shown(pair.value.as_bytes(), 100);
-                    ask(
-                        scan,
-                        at,
-                        pair.key,
-                        format!("`{value}` runs code that is not in the file"),
-                    );
-                }
-                "default_model_filename" | "filename" if leads_out(pair.value) => {
-                    outside(scan, at, pair.key, pair.value);
-                }
-                "string_value"
-                    if pair.value.contains("://") || leads_out(pair.value) && pair.value.contains("..") =>
-                {
-                    outside(scan, at, pair.key, pair.value);
-                }
-                _ => {}
+    for (at, key, value) in fields(text) {
+        match key {
+            "backend" | "platform" if !value.is_empty() && !BACKENDS.contains(&value) => {
+                let value = shown(value.as_bytes(), 100);
+                ask(
+                    scan,
+                    at,
+                    key,
+                    format!("`{value}` runs code that is not in the file"),
+                );
             }
-            values::judge(scan, at, pair.key, pair.value);
+            "default_model_filename" | "filename" if leads_out(value) => outside(scan, at, key, value),
+            "string_value" if value.contains("://") || value.contains("../") => outside(scan, at, key, value),
+            _ => {}
         }
-        at += line.len() as u64 + 1;
+        values::judge(scan, at, key, value);
     }
+}
+
+/// Texts of a message that is written out, each with its key and place.
+fn fields(text: &str) -> Vec<(u64, &str, &str)> {
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(open) = text
+        .get(from..)
+        .and_then(|rest| rest.find(['"', '\'']).map(|at| from + at))
+    {
+        let quote = text.get(open..open + 1).unwrap_or("\"");
+        let rest = text.get(open + 1..).unwrap_or_default();
+        let end = rest.find(quote).unwrap_or(rest.len());
+        let before = text
+            .get(from..open)
+            .unwrap_or_default()
+            .trim_end()
+            .trim_end_matches([':', '['])
+            .trim_end();
+        let key = before
+            .rsplit(|letter: char| !letter.is_alphanumeric() && letter != '_')
+            .next()
+            .unwrap_or_default();
+        found.push((open as u64, key, rest.get(..end).unwrap_or_default()));
+        from = open + 1 + end + 1;
+    }
+    found
 }
 
 /// Whether a file of this name says what a server loads, line by line.
@@ -219,13 +236,15 @@ pub(crate) fn lines_of(scan: &mut Scan<'_>, last: &str, text: &str) {
         "config.cfg" | "base_config.cfg" | "project.yml" | "meta.cfg" => {
             each(scan, text, Style::Equals, spacy)
         }
-        "config.yml" | "config.yaml" if text.contains("\npipeline:") || text.starts_with("pipeline:") => {
-            if text.contains("policies:") || text.contains("recipe:") || text.contains("language:") {
-                each(scan, text, Style::Colons, rasa);
-            }
-        }
+        "config.yml" | "config.yaml" if is_rasa(text) => each(scan, text, Style::Colons, rasa),
         _ => {}
     }
+}
+
+/// Whether a configuration is one of Rasa's.
+fn is_rasa(text: &str) -> bool {
+    let lines = |key: &str| text.lines().any(|line| line.starts_with(key));
+    lines("pipeline:") && ["policies:", "recipe:", "language:"].iter().any(|key| lines(key))
 }
 
 fn each(

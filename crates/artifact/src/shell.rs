@@ -417,8 +417,7 @@ fn elsewhere(line: &str, words: &[&str]) -> Option<Seen> {
             continue;
         };
         let host = after.split(['/', ' ', '"', '\'']).next().unwrap_or_default();
-        let interactive =
-            words.iter().any(|word| *word == "-i") || line.contains("0>&1") || line.contains("0<&");
+        let interactive = words.contains(&"-i") || line.contains("0>&1") || line.contains("0<&");
         if interactive {
             return Some(seen);
         }
@@ -440,9 +439,7 @@ fn elsewhere(line: &str, words: &[&str]) -> Option<Seen> {
                         || word.starts_with('-') && !word.starts_with("--") && word.contains(['e', 'c'])
                 };
                 let shell = own.iter().any(|word| is_shell(word));
-                if own.iter().any(|word| option(word)) && (shell || own.contains(&"-e"))
-                    || ends_in_shell(rest)
-                {
+                if own.iter().any(option) && (shell || own.contains(&"-e")) || ends_in_shell(rest) {
                     return Some(seen);
                 }
             }
@@ -567,6 +564,19 @@ fn stays(line: &str, words: &[&str]) -> Option<Seen> {
     let key = line.contains("ssh-rsa aaaa") || line.contains("ssh-ed25519 aaaa");
     if key && line.contains("authorized_keys") {
         return Some(("lets somebody's key in", Verdict::Malicious));
+    }
+    let preload = words.iter().filter_map(|word| word.strip_prefix("ld_preload="));
+    let mut odd = preload.filter(|path| {
+        path.ends_with(".so")
+            && !["/usr/", "/lib", "/opt/", "$"]
+                .iter()
+                .any(|start| path.starts_with(start))
+    });
+    if odd.next().is_some() {
+        return Some((
+            "has a library of its own loaded into every program",
+            Verdict::Suspicious,
+        ));
     }
     if line.contains("/etc/ld.so.preload") || line.contains("| crontab -") && line.contains("echo") {
         return Some(("has a program run from now on", Verdict::Suspicious));

@@ -254,9 +254,12 @@ fn insides(squeezed: &str) -> bool {
             let whole = !before.is_some_and(|letter| letter.is_alphanumeric() || "_.'\"".contains(letter));
             let reached = match *name {
                 "self" => after.starts_with(['[', '|']) || after.starts_with("._"),
-                _ => ["['app", "[\"app", "['env", "[\"env", "._", ".app"]
-                    .iter()
-                    .any(|start| after.starts_with(start)),
+                _ => [
+                    ".args", ".headers", ".cookies", ".form", ".values", "['app", "[\"app", "['env",
+                    "[\"env", "._", ".app",
+                ]
+                .iter()
+                .any(|start| after.starts_with(start)),
             };
             whole && reached
         })
@@ -311,15 +314,15 @@ fn lone_underscore(squeezed: &str) -> bool {
                 || call.ends_with("\"|replace")
                 || call.ends_with("'.replace")
                 || call.ends_with("\".replace");
-            !after.starts_with("in")
-                && !(inside && plain.iter().any(|name| call.ends_with(name)) && !literal_source)
+            let harmless = inside && plain.iter().any(|name| call.ends_with(name)) && !literal_source;
+            !harmless && !after.starts_with("in")
         })
     })
 }
 
 /// A name of Python's insides in pieces: `'cla' ~ 'ss'`, `'glo' + 'bals'`, `'sbuiltin'|reverse`.
 fn pieces(squeezed: &str) -> bool {
-    const NAMES: [&str; 10] = [
+    const NAMES: &[&str] = &[
         "class",
         "globals",
         "builtins",

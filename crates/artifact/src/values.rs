@@ -8,7 +8,7 @@ const ITEMS: usize = 64;
 /// A value of a document that is judged value by value.
 pub(crate) fn judge(scan: &mut Scan<'_>, at: u64, key: &str, text: &str) {
     program::judge(scan, at, key, text);
-    encoding::judge(scan, at, key, text);
+    encoding::value(scan, at, key, text);
     scalar(scan, at, key, text);
 }
 
@@ -23,6 +23,8 @@ pub(crate) fn scalar(scan: &mut Scan<'_>, at: u64, key: &str, text: &str) {
 pub(crate) fn list(scan: &mut Scan<'_>, key: &str, values: &[Json]) {
     encoding::numbers(scan, key, values);
     let words: Option<Vec<&str>> = values.iter().take(ITEMS).map(Json::text).collect();
+    let all: Option<Vec<&str>> = values.iter().map(Json::text).collect();
+    encoding::parts(scan, key, &all.unwrap_or_default());
     if let Some(words) = words.filter(|words| words.len() > 1 && values.len() <= ITEMS) {
         program::judge(scan, 0, key, &words.join(" "));
     }
