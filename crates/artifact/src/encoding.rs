@@ -255,7 +255,7 @@ fn spelt(text: &str) -> Vec<(usize, Vec<u8>)> {
             .iter()
             .find(|mark| rest.starts_with(mark))
             .map_or(0, |mark| mark.len());
-        let apart = !digit(at + mark + 2).is_some_and(|_| mark == 0);
+        let apart = mark > 0 || digit(at + 2).is_none();
         if let (Some(high), Some(low), true) = (digit(at + mark), digit(at + mark + 1), apart) {
             if bytes.is_empty() {
                 from = at;

@@ -5,6 +5,7 @@
 //! The installers that everybody's recipes run are known by their address, and only by `https`.
 
 mod origin;
+mod windows;
 
 use std::collections::HashMap;
 
@@ -132,7 +133,7 @@ impl State {
             .or_else(|| sends(words))
             .or_else(|| stays(line, words))
             .or_else(|| destroys(line, words))
-            .or_else(|| windows(words));
+            .or_else(|| windows::within(words));
         self.found.extend(seen.map(|seen| (at, seen)));
         if self.fetched.len() < FETCHED {
             self.fetched.extend(fetches(words));
@@ -624,65 +625,6 @@ fn destroys(line: &str, words: &[&str]) -> Option<Seen> {
         .take(64)
         .collect();
     if bomb.contains(":(){:|:&};:") { seen } else { None }
-}
-
-/// Programs of Windows that run what they are given.
-fn windows(words: &[&str]) -> Option<Seen> {
-    let hidden = ("hides what it runs", Verdict::Malicious);
-    for (at, word) in words.iter().enumerate() {
-        let rest = words.get(at + 1..).unwrap_or_default();
-        let has = |parts: &[&str]| {
-            parts
-                .iter()
-                .any(|part| rest.iter().any(|word| word.contains(part)))
-        };
-        match base(word) {
-            "powershell" | "powershell.exe" | "pwsh" | "pwsh.exe" => {
-                let encoded = rest.windows(2).any(|pair| match pair {
-                    [option, text] => {
-                        let name = option.trim_start_matches(['-', '/']);
-                        let named = option.starts_with(['-', '/'])
-                            && !name.is_empty()
-                            && ("encodedcommand".starts_with(name) || name == "ec");
-                        named
-                            && text.len() >= 8
-                            && text.bytes().all(|byte| {
-                                byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
-                            })
-                    }
-                    _ => false,
-                });
-                if encoded {
-                    return Some(hidden);
-                }
-                if has(&[
-                    "downloadstring",
-                    "downloadfile",
-                    "iex",
-                    "invoke-expression",
-                    "frombase64string",
-                    "net.webclient",
-                    "invoke-webrequest",
-                ]) {
-                    return Some(("runs a program that it fetches", Verdict::Suspicious));
-                }
-            }
-            "certutil" | "certutil.exe" if has(&["urlcache", "-decode"]) => return Some(hidden),
-            "bitsadmin" | "bitsadmin.exe" if has(&["/transfer"]) => return Some(hidden),
-            "mshta" | "mshta.exe" if has(&["http", "javascript:", "vbscript:"]) => return Some(hidden),
-            "regsvr32" | "regsvr32.exe" if has(&["http", "scrobj"]) => return Some(hidden),
-            "rundll32" | "rundll32.exe" if has(&["javascript:", "http"]) => return Some(hidden),
-            "cmd" | "cmd.exe"
-                if rest
-                    .first()
-                    .is_some_and(|first| matches!(*first, "/c" | "/k" | "/q" | "/r")) =>
-            {
-                return Some(("runs a command of Windows", Verdict::Suspicious));
-            }
-            _ => {}
-        }
-    }
-    None
 }
 
 #[cfg(test)]

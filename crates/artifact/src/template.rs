@@ -333,6 +333,7 @@ fn pieces(squeezed: &str) -> bool {
         "getitem",
         "mro",
         "init",
+        "os",
     ];
     let mut joined = String::new();
     let mut rest = squeezed;
