@@ -15,6 +15,8 @@ use crate::{
 /// The last bytes of a table of LevelDB, in which TensorFlow keeps where its variables are.
 const TABLE: [u8; 8] = [0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb];
 
+/// Beginnings of pickles that are followed in a picture; chance gives a few in a hundred megabytes.
+const PROBES: u32 = 1024;
 /// Bytes at either end of a table in which its schema is looked for.
 const SCHEMA: u64 = 4 << 20;
 
@@ -157,12 +159,19 @@ pub(crate) fn carried(scan: &mut Scan<'_>, view: View<'_>) {
     if view.size() > scan.limits.document_bytes as u64 {
         return;
     }
+    let mut probes = 0;
     let bytes = view.bytes(0, scan.limits.document_bytes).unwrap_or_default();
     for (at, part) in bytes.windows(8).enumerate() {
         let begins = matches!(
             part,
             [0x80, 2..=5, 0x95 | 0x8c | b'c' | b'}' | b']' | b'(' | b'X', ..]
         );
+        probes += u32::from(begins);
+        if probes > PROBES {
+            let what = "holds more beginnings of pickles than are followed".to_owned();
+            scan.find(&rule::LIMIT, Verdict::Unknown, at as u64, "pickles", what);
+            return;
+        }
         if begins && pickle::probe(scan, view.part(at as u64, view.size())) >= Verdict::Malicious {
             let what = "carries a pickle that runs code".to_owned();
             scan.find(

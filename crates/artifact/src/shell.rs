@@ -22,6 +22,8 @@ const FETCHED: usize = 1 << 12;
 /// Words of a line that are looked at together, and of those how many are looked at twice.
 const WORDS: usize = 512;
 const OVERLAP: usize = 128;
+/// Programs of one command that fetch.
+const FETCHERS_MAX: usize = 8;
 /// Findings of one text.
 const FOUND: usize = 256;
 /// Variables that hold an address and are followed.
@@ -312,70 +314,67 @@ fn known(words: &[&str]) -> bool {
 /// A program that is fetched and run at once.
 fn piped_in(words: &[&str]) -> Option<Seen> {
     let seen = ("runs a program that it fetches", Verdict::Suspicious);
-    for (at, word) in words.iter().enumerate() {
-        if !FETCHERS.contains(&base(word)) {
-            continue;
-        }
-        let rest = words.get(at..).unwrap_or_default();
-        let end = rest.iter().position(|word| ends(word)).unwrap_or(rest.len());
-        let (command, front) = (
-            rest.get(..end).unwrap_or_default(),
-            words.get(..at).unwrap_or_default(),
-        );
-        if known(command) {
-            continue;
-        }
-        if ends_in_shell(rest) {
-            return Some(seen);
-        }
-        // `sh -c "$(curl ...)"`, `bash <(curl ...)`, `eval "$(curl ...)"`.
-        let inside = front
-            .last()
-            .is_some_and(|word| matches!(*word, "$(" | "<(" | "`"));
-        let from = front.iter().rposition(|word| ends(word)).map_or(0, |end| end + 1);
-        let run = front.get(from..).and_then(program).is_some_and(|(named, _)| {
-            is_shell(named) || is_python(named) || matches!(named, "eval" | "source" | "." | "exec")
-        });
-        if inside && run {
-            return Some(seen);
+    for command in words.split(|word| ends(word)) {
+        for at in fetchers(command) {
+            let (front, rest) = command.split_at_checked(at).unwrap_or_default();
+            if known(rest) {
+                continue;
+            }
+            if ends_in_shell(rest) {
+                return Some(seen);
+            }
+            // `sh -c "$(curl ...)"`, `bash <(curl ...)`, `eval "$(curl ...)"`.
+            let inside = front
+                .last()
+                .is_some_and(|word| matches!(*word, "$(" | "<(" | "`"));
+            let run = program(front).is_some_and(|(named, _)| {
+                is_shell(named) || is_python(named) || matches!(named, "eval" | "source" | "." | "exec")
+            });
+            if inside && run {
+                return Some(seen);
+            }
         }
     }
     None
 }
 
+/// Where a command names a program that fetches; the first few, since what follows one of them follows all.
+fn fetchers(command: &[&str]) -> impl Iterator<Item = usize> {
+    let named = command
+        .iter()
+        .enumerate()
+        .filter(|(_, word)| FETCHERS.contains(&base(word)));
+    named.map(|(at, _)| at).take(FETCHERS_MAX)
+}
+
 /// Files that a command fetches, by name; whether they come from where people share scripts.
 fn fetches(words: &[&str]) -> Vec<(String, bool)> {
     let mut found = Vec::new();
-    for (at, word) in words.iter().enumerate() {
-        let adds = at == 0 && *word == "add";
-        if !FETCHERS.contains(&base(word)) && !adds {
-            continue;
-        }
-        let rest = words.get(at + 1..).unwrap_or_default();
-        let end = rest
-            .iter()
-            .position(|word| ends(word) || *word == "|")
-            .unwrap_or(rest.len());
-        let rest = rest.get(..end).unwrap_or_default();
-        let Some(address) = rest.iter().find(|word| word.contains("://")) else {
-            continue;
-        };
-        if is_installer(address) {
-            continue;
-        }
-        let named = rest.windows(2).find_map(|pair| match pair {
-            ["-o" | "--output" | "--output-document" | "-outfile" | ">", name] if !name.contains("://") => {
-                Some(*name)
+    let adds = words.first() == Some(&"add");
+    for command in words.split(|word| ends(word) || *word == "|") {
+        let first = if adds { Some(0) } else { None };
+        for at in fetchers(command).chain(first) {
+            let rest = command.get(at + 1..).unwrap_or_default();
+            let Some(address) = rest.iter().find(|word| word.contains("://")) else {
+                continue;
+            };
+            if is_installer(address) {
+                continue;
             }
-            _ => None,
-        });
-        let last = if adds { rest.last().copied() } else { None };
-        let name = named
-            .or(last)
-            .unwrap_or_else(|| address.split(['?', '#']).next().unwrap_or_default());
-        let name = base(name).to_owned();
-        if !name.is_empty() && name != "-" {
-            found.push((name, origin::is_shared(address)));
+            let named = rest.windows(2).find_map(|pair| match pair {
+                ["-o" | "--output" | "--output-document" | "-outfile" | ">", name]
+                    if !name.contains("://") =>
+                {
+                    Some(*name)
+                }
+                _ => None,
+            });
+            let last = if adds { rest.last().copied() } else { None };
+            let plain = || address.split(['?', '#']).next().unwrap_or_default();
+            let name = base(named.or(last).unwrap_or_else(plain)).to_owned();
+            if !name.is_empty() && name != "-" {
+                found.push((name, origin::is_shared(address)));
+            }
         }
     }
     found
