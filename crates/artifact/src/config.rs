@@ -232,6 +232,12 @@ impl Items {
 fn written(scan: &mut Scan<'_>, at: u64, line: &str) {
     for (place, _) in line.match_indices("_target_") {
         let rest = line.get(place + "_target_".len()..).unwrap_or_default();
+        // A part of a longer name is no key of Hydra's.
+        let before = line.get(..place).unwrap_or_default().trim_end_matches('_');
+        let inner = |letter: char| letter.is_alphanumeric();
+        if before.ends_with(inner) || rest.trim_start_matches('_').starts_with(inner) {
+            continue;
+        }
         let value = rest.trim_start_matches(['"', '\'', '_']).trim_start();
         match value.strip_prefix([':', '=']) {
             Some(value) => {

@@ -56,6 +56,7 @@ fn is_words(last: &str, ending: &str) -> bool {
         "license",
         "licence",
         "copying",
+        "copyright",
         "notice",
         "changelog",
         "changes",

@@ -75,8 +75,6 @@ const DRAWS: &[&str] = &[
 /// What a drawing does not need.
 const REACHES: &[&str] = &[
     "document.cookie",
-    "localstorage",
-    "sessionstorage",
     "sendbeacon",
     "xmlhttprequest",
     "fetch('http",

@@ -611,8 +611,10 @@ fn destroys(line: &str, words: &[&str]) -> Option<Seen> {
                     .iter()
                     .any(|start| word.starts_with(start))
             }),
-            "mkfs" => true,
-            other => other.starts_with("mkfs."),
+            other => {
+                (other == "mkfs" || other.starts_with("mkfs."))
+                    && own.iter().any(|word| word.starts_with("/dev/"))
+            }
         };
         if harm {
             return seen;

@@ -406,6 +406,14 @@ fn recipes() {
         ),
         ("LICENSE", "Apache License\n"),
         ("LICENSE.txt", "MIT\n"),
+        (
+            "graph.svg",
+            "<?xml version=\"1.0\"?>\n<!DOCTYPE svg PUBLIC \"-//W3C//DTD SVG 1.1//EN\" \"http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd\">\n<svg></svg>\n",
+        ),
+        (
+            "Cargo.toml",
+            "[lints]\ncheck-cfg = ['cfg(httparse_simd_target_feature)']\n",
+        ),
     ]);
 }
 

@@ -74,6 +74,8 @@ const INSTALLERS: &[&str] = &[
     "https://static.rust-lang.org/",
     "https://tailscale.com/install.sh",
     "https://taskfile.dev/",
+    "https://rustwasm.github.io/",
+    "https://wasmtime.dev/",
     "https://yarnpkg.com/install.sh",
 ];
 
