@@ -75,6 +75,9 @@ fn is_words(last: &str, ending: &str) -> bool {
     matches!(
         ending,
         "md" | "markdown" | "mdx" | "rst" | "adoc" | "org" | "tex" | "bib" | "rtf" | "srt" | "vtt" | "po"
+    ) || matches!(
+        last,
+        "metadata" | "pkg-info" | "record" | "wheel" | "installer" | "codeowners"
     ) || matches!(ending, "" | "txt") && stems.iter().any(|word| stem.starts_with(word))
 }
 

@@ -440,6 +440,15 @@ fn other(scan: &mut Scan<'_>, view: View<'_>, name: &str, head: &[u8]) -> String
             return hdf5::read(scan, view.part(at, view.size()));
         }
     }
+    // spaCy's parts have no ending and no mark: only what is a value to its last byte is one.
+    if msgpack::may_be(head) {
+        let mark = scan.mark();
+        let found = msgpack::read(scan, view);
+        match scan.worst_since(mark) {
+            Verdict::Unknown => _ = scan.forget(mark),
+            _ => return found,
+        }
+    }
     if let Some(word) = inert::named(view, name) {
         return word.to_owned();
     }

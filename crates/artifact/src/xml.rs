@@ -118,6 +118,12 @@ fn is_page(text: &str) -> bool {
         "<table",
         "<span",
         "<a ",
+        "<link",
+        "<meta",
+        "<title",
+        "<main",
+        "<section",
+        "<button",
         "<br",
     ];
     tags.iter().any(|tag| start.starts_with(tag)) || start.starts_with("<!--") && start.contains("<html")

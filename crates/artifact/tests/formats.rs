@@ -158,3 +158,17 @@ fn programs_whatever_they_are_called() {
     );
     check("ggml-base.bin", b"lmgg\x10\0\0\0\0\0\0\0", Verdict::Clean);
 }
+
+/// A part of a spaCy pipeline: MessagePack without an ending; arrays of objects are pickles in it.
+#[test]
+fn parts_of_spacy() {
+    let honest = b"\x82\xa5nodes\x91\x81\xa5index\x00\xa6params\x91\x81\xa1W\xc4\x04\0\0\x80?";
+    check("ner/model", honest, Verdict::Clean);
+    let carried = [&b"\x81\xa4data\xc4"[..], &[PICKLE.len() as u8], PICKLE].concat();
+    check("ner/model", &carried, Verdict::Malicious);
+    check(
+        "ner/model",
+        &[&honest[..], b"\xc1\xc1"].concat(),
+        Verdict::Unknown,
+    );
+}

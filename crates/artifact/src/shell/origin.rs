@@ -10,6 +10,7 @@ const INSTALLERS: &[&str] = &[
     "https://bun.sh/",
     "https://claude.ai/install.sh",
     "https://cli.github.com/",
+    "https://codecov.io/",
     "https://deb.nodesource.com/",
     "https://deno.land/",
     "https://developer.download.nvidia.com/",
