@@ -321,15 +321,7 @@ fn by_kind(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Kind, head: &[
             forward(scan, &mut Feed::view(rest), name, Kind::Packed(Packing::Zlib))
         }
         Kind::Inert(word) => {
-            match word {
-                "png" => {
-                    inert::behind_picture(scan, view);
-                    inert::carried(scan, view);
-                }
-                "jpeg" | "gif" | "riff" | "bmp" | "tiff" | "icon" | "sound" => inert::carried(scan, view),
-                "arrow" | "parquet" => inert::extensions(scan, view),
-                _ => {}
-            }
+            inert::look(scan, view, word);
             word.to_owned()
         }
         Kind::Closed(word) => {

@@ -56,29 +56,7 @@ fn header(scan: &mut Scan<'_>, feed: &mut Feed<'_>, size: u64) -> Result<(), Sto
     if tensors > size / 24 || keys > size / 12 {
         return Err(Stop::Corrupt);
     }
-    let mut alignment = 32_u64;
-    let mut seen = std::collections::HashSet::new();
-    for _ in 0..keys {
-        let at = feed.offset();
-        let key = string(feed, KEY)?;
-        let key = String::from_utf8_lossy(&key).into_owned();
-        let kind = u32::from_le_bytes(feed.array()?);
-        if key == "general.alignment" && kind == 4 {
-            alignment = u64::from(u32::from_le_bytes(feed.array()?));
-        } else if kind == 8 && key.contains("template") {
-            let text = string(feed, scan.limits.document_bytes as u64)?;
-            template::judge(scan, &key, &String::from_utf8_lossy(&text));
-        } else if kind == 8 {
-            let text = string(feed, scan.limits.document_bytes as u64)?;
-            values::judge(scan, at, &key, &String::from_utf8_lossy(&text));
-        } else {
-            let is_template = key.contains("template");
-            value(scan, feed, kind, 0, is_template.then_some(key.as_str()))?;
-        }
-        if !seen.insert(key) {
-            lies(scan, at, "key", "a key is there twice; readers take either");
-        }
-    }
+    let alignment = pairs(scan, feed, keys)?;
     if alignment == 0 || alignment > 1 << 20 || !alignment.is_multiple_of(8) {
         lies(scan, 0, "alignment", "the alignment is none");
         return Ok(());
@@ -115,7 +93,7 @@ fn header(scan: &mut Scan<'_>, feed: &mut Feed<'_>, size: u64) -> Result<(), Sto
     }
     let end = last
         .and_then(|last| start.checked_add(last))
-        .map(|end| end.next_multiple_of(alignment));
+        .and_then(|end| end.checked_next_multiple_of(alignment));
     if let Some(end) = end.filter(|end| tensors > 0 && *end < size) {
         let what = format!("{} bytes follow the last tensor", size - end);
         scan.find(&rule::TRAILING, Verdict::Unknown, end, "after tensors", what);
@@ -154,6 +132,34 @@ fn bytes_of(kind: u32, count: u64) -> Option<u64> {
         _ => return None,
     };
     count.div_ceil(elements).checked_mul(bytes)
+}
+
+/// Keys and values. Returns how tensors are aligned.
+fn pairs(scan: &mut Scan<'_>, feed: &mut Feed<'_>, keys: u64) -> Result<u64, Stop> {
+    let mut alignment = 32_u64;
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..keys {
+        let at = feed.offset();
+        let key = string(feed, KEY)?;
+        let key = String::from_utf8_lossy(&key).into_owned();
+        let kind = u32::from_le_bytes(feed.array()?);
+        if key == "general.alignment" && kind == 4 {
+            alignment = u64::from(u32::from_le_bytes(feed.array()?));
+        } else if kind == 8 && key.contains("template") {
+            let text = string(feed, scan.limits.document_bytes as u64)?;
+            template::judge(scan, &key, &String::from_utf8_lossy(&text));
+        } else if kind == 8 {
+            let text = string(feed, scan.limits.document_bytes as u64)?;
+            values::judge(scan, at, &key, &String::from_utf8_lossy(&text));
+        } else {
+            let is_template = key.contains("template");
+            value(scan, feed, kind, 0, is_template.then_some(key.as_str()))?;
+        }
+        if !seen.insert(key) {
+            lies(scan, at, "key", "a key is there twice; readers take either");
+        }
+    }
+    Ok(alignment)
 }
 
 fn string(feed: &mut Feed<'_>, most: u64) -> Result<Vec<u8>, Stop> {

@@ -129,8 +129,21 @@ pub(crate) fn pdf(scan: &mut Scan<'_>, view: View<'_>) -> String {
     "pdf".to_owned()
 }
 
+/// Looks at what a format can carry beside its own.
+pub(crate) fn look(scan: &mut Scan<'_>, view: View<'_>, word: &str) {
+    match word {
+        "png" => {
+            behind_picture(scan, view);
+            carried(scan, view);
+        }
+        "jpeg" | "gif" | "riff" | "bmp" | "tiff" | "icon" | "sound" => carried(scan, view),
+        "arrow" | "parquet" => extensions(scan, view),
+        _ => {}
+    }
+}
+
 /// What follows the end of a PNG: no viewer shows it, and who put a program there has a use for it.
-pub(crate) fn behind_picture(scan: &mut Scan<'_>, view: View<'_>) {
+fn behind_picture(scan: &mut Scan<'_>, view: View<'_>) {
     let mut at = 8_u64;
     loop {
         let head = view.bytes(at, 8).unwrap_or_default();
@@ -155,7 +168,7 @@ pub(crate) fn behind_picture(scan: &mut Scan<'_>, view: View<'_>) {
 }
 
 /// Pickles and programs in a picture or a sound: nothing of either begins so by chance, and names imports.
-pub(crate) fn carried(scan: &mut Scan<'_>, view: View<'_>) {
+fn carried(scan: &mut Scan<'_>, view: View<'_>) {
     if view.size() > scan.limits.document_bytes as u64 {
         return;
     }
@@ -196,7 +209,7 @@ pub(crate) fn carried(scan: &mut Scan<'_>, view: View<'_>) {
 }
 
 /// A type of pyarrow that unpickles itself, in the schema at either end of the file.
-pub(crate) fn extensions(scan: &mut Scan<'_>, view: View<'_>) {
+fn extensions(scan: &mut Scan<'_>, view: View<'_>) {
     // The second to fourth are how base64 writes the first, by its place.
     const WORDS: [&str; 4] = [
         "arrow.py_extension_type",

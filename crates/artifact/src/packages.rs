@@ -253,106 +253,80 @@ fn is_host(host: &str) -> bool {
     })
 }
 
+/// Keys of lists of packages.
+const LISTS: &[&str] = &[
+    "pip",
+    "requirements",
+    "packages",
+    "dependencies",
+    "channels",
+    "requires",
+    "setup_requires",
+    "install_requires",
+    "dependency_links",
+    "python_packages",
+    "build_dependencies",
+];
+
 /// What one line of a configuration says of packages. `file` is the last part of its name, in lower case.
 pub(crate) fn line(scan: &mut Scan<'_>, at: u64, file: &str, key: &str, line: &str, found: &[Pair<'_>]) {
-    let lists = [
-        "pip",
-        "requirements",
-        "packages",
-        "dependencies",
-        "channels",
-        "requires",
-        "setup_requires",
-        "install_requires",
-        "dependency_links",
-        "python_packages",
-        "build_dependencies",
-        "py_modules",
-    ];
-    let environment =
-        file.starts_with("environment") || file.starts_with("conda") || file.starts_with("python_env");
+    let last = key.rsplit(['.', '[']).next().unwrap_or(key);
+    let environment = ["environment", "conda", "python_env"]
+        .iter()
+        .any(|start| file.starts_with(start));
     for pair in found {
-        let last = key.rsplit(['.', '[']).next().unwrap_or(key);
-        match last {
-            "index-url" | "index_url" | "extra-index-url" | "extra_index_url" | "find-links"
-            | "find_links" | "registry" | "channel_alias" => {
-                for value in pair.value.split_whitespace() {
-                    index(scan, at, value);
-                }
-            }
-            "trusted-host" | "trusted_host" if !is_host(pair.value) => {
-                tell(
-                    scan,
-                    at,
-                    Verdict::Suspicious,
-                    pair.value,
-                    "is trusted without a certificate",
-                );
-            }
-            "url" if matches!(file, "pyproject.toml" | "pipfile" | "uv.toml" | "poetry.lock") => {
-                index(scan, at, pair.value)
-            }
-            "git" | "archive" | "wheel" => {
-                address(
-                    scan,
-                    at,
-                    pair.value,
-                    "is installed from an address that is no index of packages",
-                );
-            }
-            "channels" | "channel" => index(scan, at, pair.value),
-            "backend-path" | "backend_path" => {
-                let why = "is where a program lies that runs when the package is built";
-                tell(scan, at, Verdict::Unknown, pair.value, why);
-            }
-            "build-backend"
-                if !BACKENDS
-                    .iter()
-                    .any(|known| format!("{}.", pair.value).starts_with(known)) =>
-            {
-                tell(
-                    scan,
-                    at,
-                    Verdict::Unknown,
-                    pair.value,
-                    "builds the package, and is no known builder",
-                );
-            }
-            _ if lists.contains(&last) || environment && pair.key.is_empty() => {
-                requirement(scan, at, pair.value)
-            }
-            _ => {}
+        if LISTS.contains(&last) || environment && pair.key.is_empty() {
+            requirement(scan, at, pair.value);
         }
+        setting(scan, at, file, last, pair.value);
     }
     if line.contains("tool.setuptools.cmdclass") {
-        tell(
-            scan,
-            at,
-            Verdict::Unknown,
-            "cmdclass",
-            "runs code of the folder when the package is built",
-        );
+        let why = "runs code of the folder when the package is built";
+        tell(scan, at, Verdict::Unknown, "cmdclass", why);
     }
-    let file_is_ours = matches!(file, ".gitmodules" | "gitmodules");
-    if file_is_ours && (line.contains("ext::") || line.contains("--upload-pack")) {
-        tell(
-            scan,
-            at,
-            Verdict::Malicious,
-            line,
-            "runs a command when submodules are fetched",
-        );
+    let modules = file.ends_with("gitmodules");
+    if modules && (line.contains("ext::") || line.contains("--upload-pack")) {
+        let why = "runs a command when submodules are fetched";
+        tell(scan, at, Verdict::Malicious, line, why);
     }
-    let installs = [
-        "pip install",
-        "pip3 install",
-        "uv pip install",
-        "npm install",
-        "conda install",
-        "pip download",
-    ];
-    if installs.iter().any(|word| line.contains(word)) {
-        command(scan, at, line);
+    command(scan, at, line);
+}
+
+/// A setting that says whence packages come, or what builds one.
+fn setting(scan: &mut Scan<'_>, at: u64, file: &str, key: &str, value: &str) {
+    match key {
+        "index-url" | "index_url" | "extra-index-url" | "extra_index_url" | "find-links" | "find_links"
+        | "registry" | "channel_alias" => value.split_whitespace().for_each(|value| index(scan, at, value)),
+        "trusted-host" | "trusted_host" if !is_host(value) => {
+            tell(
+                scan,
+                at,
+                Verdict::Suspicious,
+                value,
+                "is trusted without a certificate",
+            );
+        }
+        "url" if matches!(file, "pyproject.toml" | "pipfile" | "uv.toml" | "poetry.lock") => {
+            index(scan, at, value);
+        }
+        "git" | "archive" | "wheel" => {
+            let why = "is installed from an address that is no index of packages";
+            address(scan, at, value, why);
+        }
+        "channels" | "channel" => index(scan, at, value),
+        "backend-path" | "backend_path" => {
+            let why = "is where a program lies that runs when the package is built";
+            tell(scan, at, Verdict::Unknown, value, why);
+        }
+        "build-backend"
+            if !BACKENDS
+                .iter()
+                .any(|known| format!("{value}.").starts_with(known)) =>
+        {
+            let why = "builds the package, and is no known builder";
+            tell(scan, at, Verdict::Unknown, value, why);
+        }
+        _ => {}
     }
 }
 
@@ -360,6 +334,7 @@ pub(crate) fn line(scan: &mut Scan<'_>, at: u64, file: &str, key: &str, line: &s
 pub(crate) fn command(scan: &mut Scan<'_>, at: u64, line: &str) {
     for part in line.split(['&', ';', '|']) {
         let named = [
+            "uv pip install",
             "pip install",
             "pip3 install",
             "npm install",

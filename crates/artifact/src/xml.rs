@@ -25,23 +25,7 @@ pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) -> String {
             "PMML" => kind = "pmml",
             _ => {}
         }
-        let upper = name.to_uppercase();
-        if upper.starts_with("!DOCTYPE") || upper.starts_with("!ENTITY") {
-            let what = "declares a document type; readers fetch or expand what it says".to_owned();
-            let lower = tag.to_lowercase();
-            let html = lower.starts_with("!doctype html");
-            // What drawing programs and Apple's lists begin with: readers know it without a look.
-            let known = ["//www.w3.org/", "//www.apple.com/dtds/"]
-                .iter()
-                .any(|host| lower.contains(host));
-            let plain = known
-                && lower.starts_with("!doctype")
-                && !lower.contains(['[', '%'])
-                && !lower.contains("file:");
-            if !html && !plain {
-                scan.find(&rule::XML_ENTITY, Verdict::Malicious, place, &upper, what);
-            }
-        }
+        declaration(scan, place, &name, tag);
         if kind == "openvino" && name == "layer" {
             let version = attribute(tag, "version").unwrap_or_default();
             let operator = attribute(tag, "type").unwrap_or_default();
@@ -56,34 +40,7 @@ pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) -> String {
             let what = format!("`{name}` names a program for the device");
             scan.find(&rule::XML_EXTENSION, Verdict::Suspicious, place, &name, what);
         }
-        let reaches = [
-            "file://",
-            "javascript:",
-            "java.lang",
-            "jar:",
-            "xsi:schemalocation=\"file",
-            "xi:include",
-            "Runtime.getRuntime",
-        ];
-        let foreign = name.ends_with("Extension")
-            && (["script", "java", "eval(", "exec(", "system("]
-                .iter()
-                .any(|word| tag.contains(word))
-                || program::within(tag).is_some());
-        if reaches.iter().any(|word| tag.contains(word))
-            || name.ends_with(":include")
-            || foreign
-            || name.eq_ignore_ascii_case("?xml-stylesheet")
-            || kind == "openvino" && attribute(tag, "library").is_some()
-            || ["script", "stylesheet", "xsl:transform"].iter().any(|word| {
-                name.eq_ignore_ascii_case(word)
-                    || name
-                        .rsplit(':')
-                        .next()
-                        .is_some_and(|last| last.eq_ignore_ascii_case(word))
-            })
-            || page::within(&format!("<{tag}>")).is_some()
-        {
+        if reaches(kind, &name, tag) {
             let what = format!(
                 "`{}` reaches for code or files",
                 crate::finding::shown(tag.as_bytes(), 120)
@@ -92,6 +49,56 @@ pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) -> String {
         }
     }
     kind.to_owned()
+}
+
+/// Whether a tag reaches for code or files.
+fn reaches(kind: &str, name: &str, tag: &str) -> bool {
+    let words = [
+        "file://",
+        "javascript:",
+        "java.lang",
+        "jar:",
+        "xsi:schemalocation=\"file",
+        "xi:include",
+        "Runtime.getRuntime",
+    ];
+    let foreign = name.ends_with("Extension")
+        && (["script", "java", "eval(", "exec(", "system("]
+            .iter()
+            .any(|word| tag.contains(word))
+            || program::within(tag).is_some());
+    words.iter().any(|word| tag.contains(word))
+        || name.ends_with(":include")
+        || foreign
+        || name.eq_ignore_ascii_case("?xml-stylesheet")
+        || kind == "openvino" && attribute(tag, "library").is_some()
+        || ["script", "stylesheet", "xsl:transform"].iter().any(|word| {
+            name.eq_ignore_ascii_case(word)
+                || name
+                    .rsplit(':')
+                    .next()
+                    .is_some_and(|last| last.eq_ignore_ascii_case(word))
+        })
+        || page::within(&format!("<{tag}>")).is_some()
+}
+
+/// A document type or an entity: readers fetch what it names.
+fn declaration(scan: &mut Scan<'_>, place: u64, name: &str, tag: &str) {
+    let upper = name.to_uppercase();
+    if upper.starts_with("!DOCTYPE") || upper.starts_with("!ENTITY") {
+        let what = "declares a document type; readers fetch or expand what it says".to_owned();
+        let lower = tag.to_lowercase();
+        let html = lower.starts_with("!doctype html");
+        // What drawing programs and Apple's lists begin with: readers know it without a look.
+        let known = ["//www.w3.org/", "//www.apple.com/dtds/"]
+            .iter()
+            .any(|host| lower.contains(host));
+        let plain =
+            known && lower.starts_with("!doctype") && !lower.contains(['[', '%']) && !lower.contains("file:");
+        if !html && !plain {
+            scan.find(&rule::XML_ENTITY, Verdict::Malicious, place, &upper, what);
+        }
+    }
 }
 
 /// A page for people, by how it begins.

@@ -66,6 +66,16 @@ pub(crate) struct Read {
     pub(crate) not_utf8: u64,
 }
 
+impl Read {
+    /// Counts a row that is not as wide as the first.
+    fn row(&mut self, index: u64, whole: bool) {
+        if !whole {
+            self.broken += 1;
+            self.first_broken.get_or_insert(index);
+        }
+    }
+}
+
 /// Lines of a source.
 struct Lines<'s> {
     source: &'s dyn Source,
@@ -231,18 +241,14 @@ fn delimited(
     each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
     let mark = separator(head, tabs);
+    let marks = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'"').count();
     let mut lines = Lines::new(source);
     let (mut index, mut open) = (0_u64, 0_usize);
     let mut fields = Vec::new();
     loop {
         let (mut quotes, mut seen) = (0_usize, 0_usize);
         let next = lines.next(|line| {
-            quotes += line
-                .get(seen..)
-                .unwrap_or(&[])
-                .iter()
-                .filter(|byte| **byte == b'"')
-                .count();
+            quotes += marks(line.get(seen..).unwrap_or(&[]));
             seen = line.len();
             quotes % 2 == 1
         })?;
@@ -252,14 +258,11 @@ fn delimited(
         }
         let length = line.len() as u64;
         if index > 0 && !line.contains(&b'"') {
-            let mut cells = Vec::with_capacity(open);
-            for field in fields_of(line, mark).take(COLUMNS_MAX) {
-                cells.push(bare(field, read));
-            }
-            if cells.len() != open {
-                read.broken += 1;
-                read.first_broken.get_or_insert(index);
-            }
+            let cells: Vec<Cell> = fields_of(line, mark)
+                .take(COLUMNS_MAX)
+                .map(|field| bare(field, read))
+                .collect();
+            read.row(index, cells.len() == open);
             index += 1;
             each(
                 read,
@@ -275,14 +278,7 @@ fn delimited(
         if index == 0 && read.columns.is_empty() {
             let names: Vec<String> = fields.iter().map(|field| text_of(field, read)).collect();
             open = names.len();
-            let headed = !names
-                .iter()
-                .any(|name| matches!(cell(name.clone()), Cell::Number(_)) && name.parse::<u32>().is_err())
-                && (names
-                    .iter()
-                    .any(|name| matches!(cell(name.clone()), Cell::Text(_)))
-                    || counting(&names));
-            if headed {
+            if headed(&names) {
                 read.columns = names
                     .iter()
                     .map(|name| name.trim().trim_start_matches('\u{feff}').to_owned())
@@ -292,10 +288,7 @@ fn delimited(
             }
             read.columns = (0..names.len()).map(|place| place.to_string()).collect();
         }
-        if fields.len() != open {
-            read.broken += 1;
-            read.first_broken.get_or_insert(index);
-        }
+        read.row(index, fields.len() == open);
         let cells = fields.iter().map(|field| cell(text_of(field, read))).collect();
         index += 1;
         each(
@@ -308,6 +301,16 @@ fn delimited(
         )?;
     }
     Ok(())
+}
+
+/// Whether the first record names the columns.
+fn headed(names: &[String]) -> bool {
+    let number = |name: &String| matches!(cell(name.clone()), Cell::Number(_));
+    let text = |name: &String| matches!(cell(name.clone()), Cell::Text(_));
+    let odd = names
+        .iter()
+        .any(|name| number(name) && name.parse::<u32>().is_err());
+    !odd && (names.iter().any(text) || counting(names))
 }
 
 /// A field without quotes: a number makes no text on its way.
