@@ -6,6 +6,8 @@ Every one has an honest neighbour in `neighbours.py`.
 import base64
 import json
 
+import documents as beside
+
 CODE = "__import__('os').system('true')"
 EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR" + b"-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 
@@ -86,6 +88,6 @@ def documents(evil):
 
 def write(put, folder, field, evil):
     """Writes all of them by `put(name, class, bytes)`."""
-    for name, kind, data in [*configurations(), *programs(), *graphs(field), *documents(evil)]:
+    for name, kind, data in [*configurations(), *programs(), *graphs(field), *documents(evil), *beside.attacks()]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         put(name, kind, data)

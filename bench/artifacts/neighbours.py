@@ -9,6 +9,8 @@ import struct
 import sys
 from pathlib import Path
 
+import documents
+
 
 def varint(number):
     out = b""
@@ -78,7 +80,7 @@ def numbers():
 
 def main():
     out = Path(sys.argv[1])
-    for make in [configurations, numbers]:
+    for make in [configurations, numbers, documents.honest]:
         for name, data in make():
             path = out / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,12 @@ struct Driver {
 const MODELS: Driver = Driver {
     script: "bench/artifacts/models.py",
     place: "models",
-    pinned: &["picklescan==1.0.5", "modelscan==0.8.8", "fickling==0.1.12"],
+    pinned: &[
+        "picklescan==1.0.5",
+        "modelscan==0.8.8",
+        "fickling==0.1.12",
+        "modelaudit-picklescan==0.1.12",
+    ],
     wanted: &[
         "scikit-learn",
         "joblib",

@@ -1,15 +1,15 @@
 //! What a file is. Its first bytes decide; its name only says what somebody will try to load it as.
 
 use crate::{
-    config,
+    document,
     feed::Feed,
     finding::Verdict,
-    gguf, hdf5, hub, inert, json, msgpack, npy, onnx,
+    gguf, hdf5, inert, msgpack, npy, onnx,
     pack::{self, Packing},
-    pickle, program, prototxt, rule, safetensors,
+    paddle, pickle, program, rule, safetensors,
     scan::Scan,
     source::View,
-    tar, template, tensorflow, xml, zip,
+    tar, tensorflow, tflite, zip,
 };
 
 /// First bytes that are looked at.
@@ -32,8 +32,11 @@ enum Kind {
     SavedModel,
     KerasMetadata,
     Graph,
+    MetaGraph,
     Fingerprint,
     TfLite,
+    Pdf,
+    Paddle,
     CoreMl,
     Msgpack,
     /// joblib's container before 0.10: `ZF`, a length in hexadecimal, then zlib.
@@ -88,10 +91,23 @@ fn sniff(head: &[u8], name: &str) -> Kind {
         [b'7', b'z', 0xbc, 0xaf, ..] => return Kind::Closed("7z"),
         [b'R', b'a', b'r', b'!', ..] => return Kind::Closed("rar"),
         [b'Z', b'F', b'0', b'x', ..] => return Kind::ZFile,
-        [0x7f, b'E', b'L', b'F', ..] | [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] => {
-            return Kind::Program("native library");
+        [0x7f, b'E', b'L', b'F', ..]
+        | [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..]
+        | [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..]
+        | [0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, ..]
+        | [b'M', b'Z', 0x90 | 0x78 | 0x50, 0, ..] => return Kind::Program("native library"),
+        // A program for every system at once, as llamafile is.
+        _ if head.starts_with(b"MZqFpD") || head.starts_with(b"jartsr=") => {
+            return Kind::Program("native program");
         }
-        [b'M', b'Z', 0x90 | 0x78 | 0x50, 0, ..] => return Kind::Program("native library"),
+        [b'M', b'Z', ..] if is_windows(head) => return Kind::Program("native library"),
+        [b'd', b'e', b'x', b'\n', b'0', ..] | [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => {
+            return Kind::Program("native program");
+        }
+        [0xac, 0xed, 0, 5, ..] if ending(name) != "model" => return Kind::Closed("serialized Java"),
+        [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, ..] => return Kind::Closed("an Office document"),
+        [0x4c, 0, 0, 0, 1, 0x14, 2, 0, ..] => return Kind::Program("link that runs a program"),
+        [b'%', b'P', b'D', b'F', b'-', ..] => return Kind::Pdf,
         [0x89, b'P', b'N', b'G', ..] => return Kind::Inert("png"),
         [0xff, 0xd8, 0xff, ..] => return Kind::Inert("jpeg"),
         [b'G', b'I', b'F', b'8', ..] => return Kind::Inert("gif"),
@@ -110,6 +126,17 @@ fn sniff(head: &[u8], name: &str) -> Kind {
     inert::of(head).map_or_else(|| by_name(head, name), Kind::Inert)
 }
 
+/// Whether a program of Windows begins here: its header says where the new one is.
+fn is_windows(head: &[u8]) -> bool {
+    let at = head
+        .get(0x3c..0x40)
+        .and_then(|place| <[u8; 4]>::try_from(place).ok());
+    at.map(u32::from_le_bytes)
+        .and_then(|at| usize::try_from(at).ok())
+        .and_then(|at| head.get(at..))
+        .is_some_and(|rest| rest.starts_with(b"PE\0\0"))
+}
+
 fn by_name(head: &[u8], name: &str) -> Kind {
     let last = name.rsplit(['/', '!']).next().unwrap_or_default();
     match (last, ending(name).as_str()) {
@@ -117,6 +144,8 @@ fn by_name(head: &[u8], name: &str) -> Kind {
         ("keras_metadata.pb", _) => return Kind::KerasMetadata,
         ("fingerprint.pb", _) => return Kind::Fingerprint,
         (_, "mlmodel") if head.first() == Some(&8) => return Kind::CoreMl,
+        (_, "meta") if head.first() == Some(&0x0a) => return Kind::MetaGraph,
+        (_, "pdmodel") => return Kind::Paddle,
         (_, "pb") => return Kind::Graph,
         (_, "onnx" | "ort") => return Kind::Onnx,
         (_, "safetensors") => return Kind::Safetensors,
@@ -154,7 +183,7 @@ fn by_name(head: &[u8], name: &str) -> Kind {
 }
 
 /// Names that are loaded by something that runs pickles.
-fn is_pickled(name: &str) -> bool {
+pub(crate) fn is_pickled(name: &str) -> bool {
     matches!(
         ending(name).as_str(),
         "pkl"
@@ -209,15 +238,26 @@ pub(crate) fn whole(scan: &mut Scan<'_>, view: View<'_>, name: &str) -> String {
     let mut found = by_kind(scan, view, name, kind, &head);
     // A ZIP is read from its end: whatever is before it, some loader takes the file for one.
     if kind != Kind::Zip && view.size() > 22 && zip::has_end(view) {
-        let what = format!("it begins as {found} and ends as a ZIP");
-        scan.find(
-            &rule::TWO_READINGS,
-            Verdict::Suspicious,
-            0,
-            "zip at the end",
-            what,
-        );
+        let mark = scan.mark();
         let inner = zip::read(scan, view);
+        // TFLite keeps its labels in a ZIP behind the model: what is before that is no member, as it should be.
+        let labels = kind == Kind::TfLite
+            && scan
+                .since(mark)
+                .iter()
+                .all(|finding| [&rule::ARCHIVE_HIDDEN, &rule::ARCHIVE_DISAGREES].contains(&finding.rule));
+        if labels {
+            scan.forget(mark);
+        } else {
+            let what = format!("it begins as {found} and ends as a ZIP");
+            scan.find(
+                &rule::TWO_READINGS,
+                Verdict::Suspicious,
+                0,
+                "zip at the end",
+                what,
+            );
+        }
         found = format!("{found} and {inner}");
     }
     disguised(scan, kind, name, &found);
@@ -265,9 +305,14 @@ fn by_kind(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Kind, head: &[
         Kind::SavedModel => tensorflow::saved_model(scan, view),
         Kind::KerasMetadata => tensorflow::keras_metadata(scan, view),
         Kind::Graph => tensorflow::graph(scan, view),
-        Kind::Json | Kind::Text | Kind::Xml => text(scan, view, name, kind),
+        Kind::MetaGraph => tensorflow::meta_graph(scan, view),
+        Kind::Json => document::read(scan, view, name, document::Text::Json),
+        Kind::Xml => document::read(scan, view, name, document::Text::Xml),
+        Kind::Text => document::read(scan, view, name, document::Text::Plain),
         Kind::Fingerprint => inert::fingerprint(scan, view),
-        Kind::TfLite => inert::tflite(scan, view),
+        Kind::TfLite => tflite::read(scan, view),
+        Kind::Pdf => inert::pdf(scan, view),
+        Kind::Paddle => paddle::read(scan, view),
         Kind::CoreMl => inert::coreml(scan, view),
         Kind::Msgpack => msgpack::read(scan, view),
         Kind::ZFile => {
@@ -275,7 +320,10 @@ fn by_kind(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Kind, head: &[
             let rest = view.part(start, view.size().saturating_sub(start));
             forward(scan, &mut Feed::view(rest), name, Kind::Packed(Packing::Zlib))
         }
-        Kind::Inert(word) => word.to_owned(),
+        Kind::Inert(word) => {
+            inert::look(scan, view, word);
+            word.to_owned()
+        }
         Kind::Closed(word) => {
             let what = format!("is packed as {word}, which is not looked into");
             let severity = if is_pickled(name) {
@@ -293,6 +341,9 @@ fn by_kind(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Kind, head: &[
                 Verdict::Suspicious
             };
             scan.find(&rule::SOURCE_CODE, severity, 0, name, format!("is a {word}"));
+            if severity == Verdict::Unknown {
+                document::source(scan, view);
+            }
             word.to_owned()
         }
         Kind::Empty => {
@@ -351,7 +402,14 @@ pub(crate) fn streamed(scan: &mut Scan<'_>, feed: &mut Feed<'_>, name: &str) -> 
             disguised(scan, kind, name, &found);
             found
         }
-        Kind::Inert(word) => word.to_owned(),
+        Kind::Inert(word)
+            if !matches!(
+                word,
+                "png" | "jpeg" | "gif" | "riff" | "bmp" | "tiff" | "icon" | "sound" | "arrow" | "parquet"
+            ) =>
+        {
+            word.to_owned()
+        }
         _ => match feed.rest(scan.limits.held_bytes) {
             Ok(held) => whole(scan, View::all(&held), name),
             Err(stop) => {
@@ -374,6 +432,15 @@ fn other(scan: &mut Scan<'_>, view: View<'_>, name: &str, head: &[u8]) -> String
             return hdf5::read(scan, view.part(at, view.size()));
         }
     }
+    // spaCy's parts have no ending and no mark: only what is a value to its last byte is one.
+    if msgpack::may_be(head) {
+        let mark = scan.mark();
+        let found = msgpack::read(scan, view);
+        match scan.worst_since(mark) {
+            Verdict::Unknown => _ = scan.forget(mark),
+            _ => return found,
+        }
+    }
     if let Some(word) = inert::named(view, name) {
         return word.to_owned();
     }
@@ -381,56 +448,6 @@ fn other(scan: &mut Scan<'_>, view: View<'_>, name: &str, head: &[u8]) -> String
     let what = format!("begins with `{first}`, which no known format does");
     scan.find(&rule::UNRECOGNISED, Verdict::Unknown, 0, "format", what);
     "unrecognised".to_owned()
-}
-
-fn text(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Kind) -> String {
-    if pickle::guess(scan, view) {
-        return "pickle".to_owned();
-    }
-    let head = view.bytes(0, HEAD).unwrap_or_default();
-    if let Some((word, severity)) = program::begins(&head) {
-        scan.find(&rule::SOURCE_CODE, severity, 0, word, format!("is {word}"));
-    }
-    let wanted = matches!(kind, Kind::Json | Kind::Xml)
-        || config::is_read(name)
-        || template::is_one(name)
-        || prototxt::is_one(&ending(name));
-    if wanted {
-        match Feed::view(view).rest(scan.limits.document_bytes) {
-            Ok(bytes) => match kind {
-                Kind::Json => return json::file(scan, &bytes, name),
-                Kind::Xml => return xml::read(scan, &bytes),
-                _ if template::is_one(name) => {
-                    return template::judge(scan, "template", &String::from_utf8_lossy(&bytes));
-                }
-                _ if prototxt::is_one(&ending(name)) => prototxt::read(scan, &bytes),
-                _ => {
-                    if name.rsplit(['/', '!']).next() == Some("MLmodel") {
-                        hub::mlmodel(scan, &bytes);
-                    }
-                    let is_yaml = matches!(ending(name).as_str(), "yaml" | "yml");
-                    config::yaml(scan, &bytes, is_yaml);
-                }
-            },
-            // Big trees of numbers are JSON too; only what could be configuration has to be read.
-            Err(_) if kind == Kind::Json && ending(name) != "json" => {}
-            // A large text without an ending is a log or a list.
-            Err(crate::feed::Stop::TooMuch) if kind == Kind::Text && ending(name).is_empty() => {}
-            Err(stop) => scan.stopped(stop, 0),
-        }
-    } else if is_pickled(name)
-        && ending(name) != "model"
-        && !view.bytes(0, 4).unwrap_or_default().starts_with(b"tree")
-    {
-        scan.find(
-            &rule::UNRECOGNISED,
-            Verdict::Unknown,
-            0,
-            "format",
-            "is text, and its name is a pickle's".to_owned(),
-        );
-    }
-    "text".to_owned()
 }
 
 /// TorchScript's programs: a closed language, but for the operators it calls.

@@ -6,7 +6,7 @@ use crate::{
     rule,
     scan::Scan,
     source::View,
-    template,
+    template, values,
 };
 
 /// Arrays in arrays.
@@ -56,31 +56,12 @@ fn header(scan: &mut Scan<'_>, feed: &mut Feed<'_>, size: u64) -> Result<(), Sto
     if tensors > size / 24 || keys > size / 12 {
         return Err(Stop::Corrupt);
     }
-    let mut alignment = 32_u64;
-    let mut seen = std::collections::HashSet::new();
-    for _ in 0..keys {
-        let at = feed.offset();
-        let key = string(feed, KEY)?;
-        let key = String::from_utf8_lossy(&key).into_owned();
-        let kind = u32::from_le_bytes(feed.array()?);
-        if key == "general.alignment" && kind == 4 {
-            alignment = u64::from(u32::from_le_bytes(feed.array()?));
-        } else if kind == 8 && key.contains("template") {
-            let text = string(feed, scan.limits.document_bytes as u64)?;
-            template::judge(scan, &key, &String::from_utf8_lossy(&text));
-        } else {
-            let is_template = key.contains("template");
-            value(scan, feed, kind, 0, is_template.then_some(key.as_str()))?;
-        }
-        if !seen.insert(key) {
-            lies(scan, at, "key", "a key is there twice; readers take either");
-        }
-    }
+    let alignment = pairs(scan, feed, keys)?;
     if alignment == 0 || alignment > 1 << 20 || !alignment.is_multiple_of(8) {
         lies(scan, 0, "alignment", "the alignment is none");
         return Ok(());
     }
-    let mut furthest = 0_u64;
+    let (mut furthest, mut last) = (0_u64, Some(0_u64));
     for _ in 0..tensors {
         string(feed, KEY)?;
         let sides = u32::from_le_bytes(feed.array()?);
@@ -93,8 +74,13 @@ fn header(scan: &mut Scan<'_>, feed: &mut Feed<'_>, size: u64) -> Result<(), Sto
                 .checked_mul(u64::from_le_bytes(feed.array()?))
                 .ok_or(Stop::Corrupt)?;
         }
-        let _kind: [u8; 4] = feed.array()?;
+        let kind = u32::from_le_bytes(feed.array()?);
         let offset = u64::from_le_bytes(feed.array()?);
+        // Where a type is not known, nothing is said of what follows the tensors.
+        last = match (last, bytes_of(kind, count)) {
+            (Some(last), Some(bytes)) => Some(last.max(offset.saturating_add(bytes))),
+            _ => None,
+        };
         // The densest types give an element little more than a bit.
         furthest = furthest.max(offset.checked_add(count / 8).ok_or(Stop::Corrupt)?);
     }
@@ -105,7 +91,75 @@ fn header(scan: &mut Scan<'_>, feed: &mut Feed<'_>, size: u64) -> Result<(), Sto
     {
         lies(scan, start, "tensors", "a tensor lies past the end of the file");
     }
+    let end = last
+        .and_then(|last| start.checked_add(last))
+        .and_then(|end| end.checked_next_multiple_of(alignment));
+    if let Some(end) = end.filter(|end| tensors > 0 && *end < size) {
+        let what = format!("{} bytes follow the last tensor", size - end);
+        scan.find(&rule::TRAILING, Verdict::Unknown, end, "after tensors", what);
+    }
     Ok(())
+}
+
+/// Bytes that so many elements of a type take.
+fn bytes_of(kind: u32, count: u64) -> Option<u64> {
+    let (elements, bytes) = match kind {
+        0 | 26 => (1, 4),
+        1 | 25 | 30 => (1, 2),
+        24 => (1, 1),
+        27 | 28 => (1, 8),
+        2 | 20 => (32, 18),
+        3 => (32, 20),
+        6 => (32, 22),
+        7 => (32, 24),
+        8 => (32, 34),
+        9 => (32, 36),
+        10 => (256, 84),
+        11 | 21 => (256, 110),
+        12 => (256, 144),
+        13 => (256, 176),
+        14 => (256, 210),
+        15 => (256, 292),
+        16 | 35 => (256, 66),
+        17 => (256, 74),
+        18 => (256, 98),
+        19 => (256, 50),
+        22 => (256, 82),
+        23 => (256, 136),
+        29 => (256, 56),
+        34 => (256, 54),
+        39 => (32, 17),
+        _ => return None,
+    };
+    count.div_ceil(elements).checked_mul(bytes)
+}
+
+/// Keys and values. Returns how tensors are aligned.
+fn pairs(scan: &mut Scan<'_>, feed: &mut Feed<'_>, keys: u64) -> Result<u64, Stop> {
+    let mut alignment = 32_u64;
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..keys {
+        let at = feed.offset();
+        let key = string(feed, KEY)?;
+        let key = String::from_utf8_lossy(&key).into_owned();
+        let kind = u32::from_le_bytes(feed.array()?);
+        if key == "general.alignment" && kind == 4 {
+            alignment = u64::from(u32::from_le_bytes(feed.array()?));
+        } else if kind == 8 && key.contains("template") {
+            let text = string(feed, scan.limits.document_bytes as u64)?;
+            template::judge(scan, &key, &String::from_utf8_lossy(&text));
+        } else if kind == 8 {
+            let text = string(feed, scan.limits.document_bytes as u64)?;
+            values::judge(scan, at, &key, &String::from_utf8_lossy(&text));
+        } else {
+            let is_template = key.contains("template");
+            value(scan, feed, kind, 0, is_template.then_some(key.as_str()))?;
+        }
+        if !seen.insert(key) {
+            lies(scan, at, "key", "a key is there twice; readers take either");
+        }
+    }
+    Ok(alignment)
 }
 
 fn string(feed: &mut Feed<'_>, most: u64) -> Result<Vec<u8>, Stop> {

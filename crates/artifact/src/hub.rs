@@ -1,37 +1,121 @@
 //! Files that hubs of models put beside weights: which of their keys make a loader import Python, and from where.
 
 use crate::{
+    encoding,
     finding::{Verdict, shown},
     json::Json,
+    names, notebook, objects,
     pickle::{self, Use},
-    program, rule,
+    rule,
     scan::Scan,
+    serving, values,
 };
 
-/// Longest value that is looked at for program text, and largest document.
-const TEXT: usize = 1 << 16;
+/// Configurations of models, in which no value is a command.
+const MODELS: [&str; 9] = [
+    "config.json",
+    "generation_config.json",
+    "tokenizer_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "adapter_config.json",
+    "model_index.json",
+    "special_tokens_map.json",
+    "quantize_config.json",
+];
+const SHELLS: [&str; 10] = [
+    "/bin/sh",
+    "/bin/bash",
+    "/usr/bin/",
+    "sh -c",
+    "bash -c",
+    "cmd /c",
+    "cmd.exe",
+    "powershell",
+    "python -c",
+    "python3 -c",
+];
+/// Objects of a list that make it rows of a data set.
+const ROWS: usize = 16;
 
 /// A configuration in JSON.
 pub(crate) fn judge(scan: &mut Scan<'_>, json: &Json, last: &str) {
     if let (Some(Json::List(cells)), true) = (json.get("cells"), json.get("nbformat").is_some()) {
-        return notebook(scan, cells);
+        return notebook::judge(scan, json, cells);
     }
     keys(scan, json);
     if last == "modules.json" {
         modules(scan, json);
     }
     operators(scan, json);
-    let vocabulary = ["tokenizer.json", "vocab.json", "added_tokens.json", "merges.json"];
-    if matches!(json, Json::Object(_)) && !vocabulary.contains(&last) {
+    objects::judge(scan, json);
+    serving::document(scan, json, last);
+    texts(scan, json, "", last, false);
+    if MODELS.contains(&last) {
         json.walk("", &mut |key, value| {
-            if let Some(text) = value
+            let command = value
                 .text()
-                .filter(|text| text.len() < TEXT && !key.contains("template"))
-            {
-                program::judge(scan, 0, key, text);
+                .filter(|text| SHELLS.iter().any(|shell| text.trim_start().starts_with(shell)));
+            if let Some(command) = command {
+                let what = format!("`{key}` holds the command `{}`", shown(command.as_bytes(), 100));
+                scan.find(&rule::CONFIG_CODE, Verdict::Suspicious, 0, key, what);
             }
         });
     }
+}
+
+/// Judges every text of a document. In rows of a data set a text may be anything, and nobody runs it: there only what is
+/// encoded, or names what is called, counts.
+fn texts(scan: &mut Scan<'_>, json: &Json, key: &str, last: &str, in_rows: bool) {
+    match json {
+        Json::Text(text) if is_token(last, key) || is_template(key, text) => {}
+        Json::Text(text) if in_rows => {
+            encoding::judge(scan, 0, key, text);
+            names::value(scan, 0, key, text);
+        }
+        Json::Text(text) => values::judge(scan, 0, key, text),
+        Json::List(items) => {
+            let objects = items
+                .iter()
+                .filter(|item| matches!(item, Json::Object(_)))
+                .count();
+            let rows = items.len() >= ROWS && objects == items.len();
+            if !in_rows && !is_token(last, key) {
+                values::list(scan, key, items);
+            }
+            for item in items {
+                texts(scan, item, key, last, in_rows || rows);
+            }
+        }
+        Json::Object(items) => {
+            for (key, value) in items {
+                texts(scan, value, key, last, in_rows);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether a value is a piece of a vocabulary: any text may be one.
+fn is_token(last: &str, key: &str) -> bool {
+    match last {
+        "vocab.json" | "added_tokens.json" | "merges.json" => true,
+        "tokenizer.json" | "tokenizer_config.json" | "special_tokens_map.json" => matches!(
+            key,
+            "merges"
+                | "vocab"
+                | "content"
+                | "added_tokens"
+                | "additional_special_tokens"
+                | "extra_special_tokens"
+        ),
+        _ => matches!(key, "merges" | "vocab" | "vocabulary" | "stop_words"),
+    }
+}
+
+/// Whether a value was judged as a template.
+fn is_template(key: &str, text: &str) -> bool {
+    key.contains("template") && (text.contains("{{") || text.contains("{%"))
 }
 
 fn ask(scan: &mut Scan<'_>, key: &str, what: String) {
@@ -128,25 +212,6 @@ fn operators(scan: &mut Scan<'_>, json: &Json) {
     }
 }
 
-/// A notebook is a program, whatever it lies beside.
-fn notebook(scan: &mut Scan<'_>, cells: &[Json]) {
-    let holds = |source: &Json| match source {
-        Json::Text(text) => !text.trim().is_empty(),
-        Json::List(lines) => lines
-            .iter()
-            .any(|line| line.text().is_some_and(|line| !line.trim().is_empty())),
-        _ => true,
-    };
-    let code = cells.iter().filter(|cell| {
-        cell.get("cell_type").and_then(Json::text) == Some("code") && cell.get("source").is_some_and(holds)
-    });
-    let count = code.count();
-    if count > 0 {
-        let what = format!("is a notebook with {count} cells of code");
-        scan.find(&rule::SOURCE_CODE, Verdict::Unknown, 0, "notebook", what);
-    }
-}
-
 /// `MLmodel`, line by line: which module loads the model, and whether code is brought along.
 pub(crate) fn mlmodel(scan: &mut Scan<'_>, bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
@@ -158,6 +223,7 @@ pub(crate) fn mlmodel(scan: &mut Scan<'_>, bytes: &[u8]) {
         let own = value.starts_with("mlflow.") && !value.contains("__");
         if key == "loader_module" && !own {
             let severity = match pickle::look_up(value, "x") {
+                _ if names::does_harm(&format!("{value}.x")) => Verdict::Malicious,
                 Use::Unlisted(severity) => severity,
                 _ => Verdict::Unknown,
             };

@@ -5,6 +5,7 @@
 use crate::{
     feed::{BUFFER, Feed, Stop},
     finding::Verdict,
+    format, pickle,
     protobuf::{self, Field},
     rule,
     scan::Scan,
@@ -14,12 +15,49 @@ use crate::{
 /// The last bytes of a table of LevelDB, in which TensorFlow keeps where its variables are.
 const TABLE: [u8; 8] = [0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb];
 
+/// Beginnings of pickles that are followed in a picture; chance gives a few in a hundred megabytes.
+const PROBES: u32 = 1024;
+/// Bytes at either end of a table in which its schema is looked for.
+const SCHEMA: u64 = 4 << 20;
+
 /// By first bytes.
 pub(crate) fn of(head: &[u8]) -> Option<&'static str> {
     Some(match head {
         [b'C', b'B', b'M', b'1', ..] => "catboost",
         [0xba, 0x16, 0x4f, 0x2f, ..] => "fasttext",
         _ if head.starts_with(b"MATLAB 5.0 MAT-file") => "matlab",
+        // Weights of the ggml that was before GGUF.
+        [b'l' | b'f' | b't' | b'a', b'm' | b'j', b'g', b'g', ..] => "ggml",
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => "video",
+        [0x1a, 0x45, 0xdf, 0xa3, ..] => "video",
+        [b'I', b'D', b'3', 2..=4, ..] | [0xff, 0xfb | 0xf3 | 0xf2, ..] => "sound",
+        [b'I', b'I', b'*', 0, ..] | [b'M', b'M', 0, b'*', ..] => "tiff",
+        [0, 0, 1, 0, 1..=32, 0, ..] => "icon",
+        [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] if matches!(head.get(14), Some(40 | 12 | 108 | 124)) => {
+            "bmp"
+        }
+        [b'w', b'O', b'F', b'F' | b'2', ..] | [b'O', b'T', b'T', b'O', ..] | [0, 1, 0, 0, 0, 4..=64, ..] => {
+            "font"
+        }
+        [
+            b'I',
+            b'x' | b'H' | b'w' | b'v',
+            b'A'..=b'z',
+            b'A'..=b'z' | b'0'..=b'9',
+            _,
+            _,
+            0,
+            0,
+            ..,
+        ] => "faiss",
+        _ if head.starts_with(b"SQLite format 3\0") => "sqlite",
+        // Core ML's numbers: a count, a version, and a mark where the first of them is described.
+        [_, _, _, _, 2, 0, 0, 0, ..] if head.get(64..68) == Some(&[0xef, 0xbe, 0xad, 0xde]) => {
+            "core ml weights"
+        }
+        // MXNet's list of arrays.
+        [0x12, 1, 0, 0, 0, 0, 0, 0, ..] => "mxnet arrays",
+        [0, 0, 0, 1, b'B', b'u', b'd', b'1', ..] => "folder view",
         [_, _, _, _, b'E', b'T', b'0'..=b'9', b'0'..=b'9', ..] => "executorch",
         _ => return None,
     })
@@ -36,6 +74,10 @@ pub(crate) fn named(view: View<'_>, name: &str) -> Option<&'static str> {
         let mut parts = shard.split("-of-");
         let numbers = parts.all(|part| part.len() == 5 && part.bytes().all(|byte| byte.is_ascii_digit()));
         return (numbers && shard.len() == 14).then_some("tensorflow variables");
+    }
+    if last.ends_with(".pdiparams") {
+        let head = view.bytes(0, 16).unwrap_or_default();
+        return (head == [0; 16]).then_some("paddle tensors");
     }
     if last.contains(".tfevents.") || last.ends_with(".tfrecord") || last.ends_with(".tfrecords") {
         // Framed: a length, its checksum, the record, its checksum.
@@ -74,29 +116,127 @@ pub(crate) fn fingerprint(scan: &mut Scan<'_>, view: View<'_>) -> String {
     "tensorflow fingerprint".to_owned()
 }
 
-/// TFLite: a table of operators in which those of TensorFlow itself go by their names.
-pub(crate) fn tflite(scan: &mut Scan<'_>, view: View<'_>) -> String {
-    const WORDS: [&str; 8] = [
-        "FlexReadFile",
-        "FlexWriteFile",
-        "FlexMatchingFiles",
-        "FlexPyFunc",
-        "FlexEagerPyFunc",
-        "FlexWholeFileReader",
-        "FlexTextLine",
-        "FlexDeleteFile",
-    ];
-    if let Err(stop) = search(scan, view, &WORDS, |scan, at, word| {
-        let what = format!("`{word}` runs code or touches files while the graph runs");
-        scan.find(&rule::TF_OPERATOR, Verdict::Malicious, at, word, what);
-    }) {
+/// A document for people, which a reader of such opens: what it would run there.
+pub(crate) fn pdf(scan: &mut Scan<'_>, view: View<'_>) -> String {
+    const RUNS: [&str; 3] = ["/JavaScript", "/Launch", "/EmbeddedFile"];
+    let done = search(scan, view, &RUNS, |scan, at, word| {
+        let what = format!("`{word}` runs something, or holds a file, in the document");
+        scan.find(&rule::PAGE, Verdict::Suspicious, at, word, what);
+    });
+    if let Err(stop) = done {
         scan.stopped(stop, 0);
     }
-    "tflite".to_owned()
+    "pdf".to_owned()
+}
+
+/// Looks at what a format can carry beside its own.
+pub(crate) fn look(scan: &mut Scan<'_>, view: View<'_>, word: &str) {
+    match word {
+        "png" => {
+            behind_picture(scan, view);
+            carried(scan, view);
+        }
+        "jpeg" | "gif" | "riff" | "bmp" | "tiff" | "icon" | "sound" => carried(scan, view),
+        "arrow" | "parquet" => extensions(scan, view),
+        _ => {}
+    }
+}
+
+/// What follows the end of a PNG: no viewer shows it, and who put a program there has a use for it.
+fn behind_picture(scan: &mut Scan<'_>, view: View<'_>) {
+    let mut at = 8_u64;
+    loop {
+        let head = view.bytes(at, 8).unwrap_or_default();
+        let Some((length, kind)) = head.split_at_checked(4).filter(|(_, kind)| kind.len() == 4) else {
+            return;
+        };
+        let length = length.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+        at = at.saturating_add(length + 12);
+        if at >= view.size() {
+            return;
+        }
+        if kind == b"IEND" {
+            break;
+        }
+    }
+    let rest = view.part(at, view.size() - at);
+    let mark = scan.mark();
+    scan.inside("behind the picture", |scan| format::whole(scan, rest, "behind"));
+    if scan.worst_since(mark) < Verdict::Suspicious {
+        scan.forget(mark);
+    }
+}
+
+/// Pickles and programs in a picture or a sound: nothing of either begins so by chance, and names imports.
+fn carried(scan: &mut Scan<'_>, view: View<'_>) {
+    if view.size() > scan.limits.document_bytes as u64 {
+        return;
+    }
+    let mut probes = 0;
+    let bytes = view.bytes(0, scan.limits.document_bytes).unwrap_or_default();
+    for (at, part) in bytes.windows(8).enumerate() {
+        let begins = matches!(
+            part,
+            [0x80, 2..=5, 0x95 | 0x8c | b'c' | b'}' | b']' | b'(' | b'X', ..]
+        );
+        probes += u32::from(begins);
+        if probes > PROBES {
+            let what = "holds more beginnings of pickles than are followed".to_owned();
+            scan.find(&rule::LIMIT, Verdict::Unknown, at as u64, "pickles", what);
+            return;
+        }
+        if begins && pickle::probe(scan, view.part(at as u64, view.size())) >= Verdict::Malicious {
+            let what = "carries a pickle that runs code".to_owned();
+            scan.find(
+                &rule::NESTED_PICKLE,
+                Verdict::Suspicious,
+                at as u64,
+                "picture",
+                what,
+            );
+        }
+        if part.starts_with(b"\x7fELF\x02\x01\x01") || part.starts_with(b"\x7fELF\x01\x01\x01") {
+            let what = "carries a native program".to_owned();
+            scan.find(
+                &rule::SOURCE_CODE,
+                Verdict::Suspicious,
+                at as u64,
+                "picture",
+                what,
+            );
+        }
+    }
+}
+
+/// A type of pyarrow that unpickles itself, in the schema at either end of the file.
+fn extensions(scan: &mut Scan<'_>, view: View<'_>) {
+    // The second to fourth are how base64 writes the first, by its place.
+    const WORDS: [&str; 4] = [
+        "arrow.py_extension_type",
+        "YXJyb3cucHlfZXh0ZW5zaW9uX3R5",
+        "Fycm93LnB5X2V4dGVuc2lvbl90eXBl",
+        "hcnJvdy5weV9leHRlbnNpb25fdHlw",
+    ];
+    let end = view.part(view.size().saturating_sub(SCHEMA), SCHEMA);
+    for part in [view.part(0, SCHEMA), end] {
+        let done = search(scan, part, &WORDS, |scan, at, _| {
+            let what = "a column has a type that pyarrow unpickles when the file is read".to_owned();
+            scan.find(
+                &rule::NESTED_PICKLE,
+                Verdict::Malicious,
+                at,
+                "arrow.py_extension_type",
+                what,
+            );
+        });
+        if let Err(stop) = done {
+            scan.stopped(stop, 0);
+        }
+    }
 }
 
 /// Finds words anywhere in a file, in pieces that overlap by the longest of them.
-fn search(
+pub(crate) fn search(
     scan: &mut Scan<'_>,
     view: View<'_>,
     words: &[&'static str],
@@ -109,8 +249,8 @@ fn search(
         if piece.is_empty() {
             return Err(Stop::End);
         }
-        // `F` is where each begins.
-        for (place, _) in piece.iter().enumerate().filter(|(_, byte)| **byte == b'F') {
+        let begins = |byte: u8| words.iter().any(|word| word.as_bytes().first() == Some(&byte));
+        for (place, _) in piece.iter().enumerate().filter(|(_, byte)| begins(**byte)) {
             let rest = piece.get(place..).unwrap_or_default();
             if let Some(word) = words.iter().find(|word| rest.starts_with(word.as_bytes())) {
                 found(scan, at + place as u64, word);

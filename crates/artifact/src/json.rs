@@ -141,10 +141,15 @@ pub(crate) fn parse(scan: &mut Scan<'_>, bytes: &[u8]) -> Option<Json> {
     }
 }
 
+/// Whether these bytes are one document.
+pub(crate) fn is_one(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<Json>(bytes).is_ok()
+}
+
 /// A JSON file of unknown purpose: configurations of models are known by their keys.
 pub(crate) fn file(scan: &mut Scan<'_>, bytes: &[u8], name: &str) -> String {
     let last = name.rsplit(['/', '!']).next().unwrap_or_default();
-    if !last.ends_with(".json") && !bytes.trim_ascii_end().ends_with(b"}") {
+    if !last.ends_with(".json") && !bytes.trim_ascii_end().ends_with(b"}") && !is_one(bytes) {
         // JSON lines, or text that begins with a brace.
         return "text".to_owned();
     }

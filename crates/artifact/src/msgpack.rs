@@ -18,6 +18,11 @@ pub(crate) fn is_one(head: &[u8], ending: &str) -> bool {
     matches!(ending, "msgpack" | "flax" | "msgp") && matches!(head.first(), Some(0x81..=0x8f | 0xde | 0xdf))
 }
 
+/// Whether these first bytes could be of a map or a list.
+pub(crate) fn may_be(head: &[u8]) -> bool {
+    matches!(head.first(), Some(0x81..=0x8f | 0x91..=0x9f | 0xdc..=0xdf))
+}
+
 /// Looks into a file. Returns what it is.
 pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>) -> String {
     let mut feed = Feed::view(view);

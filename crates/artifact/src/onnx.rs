@@ -8,6 +8,7 @@ use crate::{
     rule,
     scan::Scan,
     source::View,
+    values,
 };
 
 /// Operators' domains that runtimes bring with them.
@@ -92,8 +93,12 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>) -> String {
         );
     }
     for (at, domain, kind) in state.used {
-        // A domain of functions that the model brings along needs nobody's library.
-        if !state.own.contains(&domain) {
+        // A function that the model brings along needs nobody's library.
+        if !state
+            .own
+            .iter()
+            .any(|(own, name)| *own == domain && *name == kind)
+        {
             let severity = if domain.contains("contrib") || kind.starts_with("Py") {
                 Verdict::Suspicious
             } else {
@@ -139,8 +144,8 @@ pub(crate) fn tensor(scan: &mut Scan<'_>, view: View<'_>) -> bool {
 
 struct State {
     graphs: u64,
-    /// Domains of the model's own functions.
-    own: Vec<String>,
+    /// The model's own functions: domain and name.
+    own: Vec<(String, String)>,
     /// Operators of unknown domains: offset, domain, type.
     used: Vec<(u64, String, String)>,
 }
@@ -166,11 +171,17 @@ fn message(
         match (kind, number) {
             (Message::Node, 4) => operator = text(feed, to, NAME)?,
             (Message::Node, 7) => domain = text(feed, to, NAME)?,
-            (Message::Function, 10) => {
-                let domain = text(feed, to, NAME)?;
-                if state.own.len() < 1000 {
-                    state.own.push(domain);
-                }
+            (Message::Function, 1) => operator = text(feed, to, NAME)?,
+            (Message::Function, 10) => domain = text(feed, to, NAME)?,
+            (Message::Model, 6) => {
+                let at = feed.offset();
+                let words = text(feed, to, crate::feed::BUFFER)?;
+                values::judge(scan, at, "doc_string", &words);
+            }
+            (Message::Model, 14) => {
+                let at = feed.offset();
+                let (key, value) = entry(feed, to)?;
+                values::judge(scan, at, &key, &value);
             }
             (Message::Tensor, 13) => external(scan, feed, to)?,
             _ => match kind.inner(number) {
@@ -179,7 +190,9 @@ fn message(
             },
         }
     }
-    if kind == Message::Node {
+    if kind == Message::Function && state.own.len() < 1000 {
+        state.own.push((domain, operator));
+    } else if kind == Message::Node {
         let known = DOMAINS.contains(&domain.as_str());
         if !known && state.used.len() < 1000 {
             state.used.push((start, domain, operator));
@@ -195,18 +208,24 @@ fn message(
     Ok(())
 }
 
-/// An entry of a tensor's external data: a key and a value.
-fn external(scan: &mut Scan<'_>, feed: &mut Feed<'_>, end: u64) -> Result<(), Stop> {
-    let at = feed.offset();
+/// A key and a value.
+fn entry(feed: &mut Feed<'_>, end: u64) -> Result<(String, String), Stop> {
     let (mut key, mut value) = (String::new(), String::new());
     while let Some(field) = protobuf::next(feed, end)? {
         match field {
             Field::Bytes(1, to) => key = text(feed, to, NAME)?,
-            Field::Bytes(2, to) => value = text(feed, to, NAME)?,
+            Field::Bytes(2, to) => value = text(feed, to, crate::feed::BUFFER)?,
             Field::Bytes(_, to) => pass(feed, to)?,
             _ => {}
         }
     }
+    Ok((key, value))
+}
+
+/// An entry of a tensor's external data.
+fn external(scan: &mut Scan<'_>, feed: &mut Feed<'_>, end: u64) -> Result<(), Stop> {
+    let at = feed.offset();
+    let (key, value) = entry(feed, end)?;
     if key == "location"
         && (format::leads_out(&value) || value.contains("://") || value.contains('\0') || value.is_empty())
     {

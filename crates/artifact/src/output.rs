@@ -113,6 +113,84 @@ mod tests {
         assert!(junit(&reports).contains("tests=\"2\" failures=\"1\""));
     }
 
+    /// What the schema of SARIF 2.1.0 requires and allows of the parts that we write.
+    #[test]
+    fn sarif_is_of_its_schema() {
+        let mut reports = reports();
+        let baseline = Baseline::of(&reports);
+        cover(&mut reports, &baseline, &[], "2026-01-01");
+        reports.extend(self::reports());
+        let log = sarif(&reports);
+        let only = |value: &serde_json::Value, allowed: &[&str]| {
+            let keys = value.as_object().expect("an object").keys();
+            for key in keys {
+                assert!(allowed.contains(&key.as_str()), "`{key}` is no property there");
+            }
+        };
+        only(&log, &["$schema", "version", "runs"]);
+        assert_eq!(log["version"], "2.1.0");
+        let run = &log["runs"][0];
+        only(run, &["tool", "results", "columnKind"]);
+        let driver = &run["tool"]["driver"];
+        only(driver, &["name", "version", "rules"]);
+        let rules = driver["rules"].as_array().expect("rules");
+        let ids: std::collections::HashSet<_> = rules.iter().map(|rule| rule["id"].as_str()).collect();
+        assert_eq!(ids.len(), rules.len());
+        for rule in rules {
+            only(rule, &["id", "shortDescription", "help", "properties"]);
+            assert!(rule["shortDescription"]["text"].is_string() && rule["help"]["text"].is_string());
+        }
+        let results = run["results"].as_array().expect("results");
+        assert!(results.iter().any(|result| result.get("suppressions").is_some()));
+        for result in results {
+            let known = [
+                "ruleId",
+                "level",
+                "message",
+                "locations",
+                "partialFingerprints",
+                "occurrenceCount",
+                "properties",
+                "suppressions",
+            ];
+            only(result, &known);
+            assert!(ids.contains(&result["ruleId"].as_str()));
+            assert!(
+                ["none", "note", "warning", "error"].contains(&result["level"].as_str().expect("a level"))
+            );
+            assert!(
+                result["message"]["text"]
+                    .as_str()
+                    .is_some_and(|text| !text.is_empty())
+            );
+            assert!(result["occurrenceCount"].as_u64().is_some_and(|count| count >= 1));
+            let place = &result["locations"][0]["physicalLocation"];
+            only(place, &["artifactLocation", "region"]);
+            let uri = place["artifactLocation"]["uri"].as_str().expect("a place");
+            assert!(
+                uri.bytes()
+                    .all(|byte| byte.is_ascii_graphic() && !b"<>\"\\^`{|}".contains(&byte)),
+                "{uri}"
+            );
+            assert!(place["region"]["byteOffset"].is_u64());
+            for print in result["partialFingerprints"]
+                .as_object()
+                .expect("prints")
+                .values()
+            {
+                assert!(print.is_string());
+            }
+            for cover in result
+                .get("suppressions")
+                .and_then(|all| all.as_array())
+                .into_iter()
+                .flatten()
+            {
+                assert!(["inSource", "external"].contains(&cover["kind"].as_str().expect("a kind")));
+            }
+        }
+    }
+
     #[test]
     fn what_is_covered_counts_for_nothing_until_it_ends() {
         let mut known = reports();

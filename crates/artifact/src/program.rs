@@ -4,13 +4,84 @@ use crate::{
     finding::{Verdict, shown},
     rule,
     scan::Scan,
+    shell,
 };
 
 /// Endings of files that something runs.
 const ENDINGS: &[&str] = &[
-    "py", "pyw", "pyc", "pyo", "pyd", "sh", "bash", "zsh", "fish", "ps1", "psm1", "bat", "cmd", "vbs", "wsf",
-    "hta", "js", "mjs", "cjs", "ts", "lua", "rb", "pl", "php", "r", "jl", "command", "desktop", "scpt", "so",
-    "dll", "dylib", "exe", "com", "msi", "apk", "class", "wasm", "lnk", "scr",
+    "py",
+    "pyw",
+    "pyc",
+    "pyo",
+    "pyd",
+    "sh",
+    "bash",
+    "zsh",
+    "fish",
+    "ps1",
+    "psm1",
+    "bat",
+    "cmd",
+    "vbs",
+    "wsf",
+    "hta",
+    "js",
+    "mjs",
+    "cjs",
+    "ts",
+    "lua",
+    "rb",
+    "pl",
+    "php",
+    "r",
+    "jl",
+    "command",
+    "desktop",
+    "scpt",
+    "so",
+    "dll",
+    "dylib",
+    "exe",
+    "com",
+    "msi",
+    "apk",
+    "class",
+    "wasm",
+    "lnk",
+    "scr",
+    "jar",
+    "war",
+    "node",
+    "bundle",
+    "pif",
+    "cpl",
+    "ocx",
+    "sys",
+    "wsh",
+    "vbe",
+    "jse",
+    "xpi",
+    "crx",
+    "reg",
+    "inf",
+    "elf",
+    "appimage",
+    "llamafile",
+    "deb",
+    "rpm",
+    "dmg",
+    "pkg",
+    "coffee",
+    "tcl",
+    "awk",
+    "groovy",
+    "gradle",
+    "kts",
+    "scala",
+    "clj",
+    "ex",
+    "exs",
+    "applescript",
 ];
 
 /// What only programs hold, without spaces and in lower case.
@@ -35,10 +106,62 @@ const CODE: &[&str] = &[
     "socket.socket(",
     "exec('import",
     "exec(\"import",
+    "exec(zlib",
+    "exec(codecs",
+    "exec(bytes",
+    "exec(__import__",
+    "exec(requests",
+    "exec(urllib",
+    "exec(open(",
+    "exec(marshal",
+    "eval(requests",
+    "eval(open(",
+    "compile(base64",
+    "zlib.decompress(base64",
     "lambda:os",
+    "builtins.eval",
+    "builtins.exec",
+    "getattr(__builtins__",
+    "importlib.import_module(",
+    "pickle.load(",
+    "dill.load",
+    "cloudpickle.load",
+    "marshal.load",
+    "ctypes.cdll",
+    "shutil.rmtree(",
+    "os.execv",
+    "os.execl",
+    "os.spawn",
+    "os.posix_spawn",
+    "os.dup2(",
+    "os.startfile(",
+    "pty.spawn(",
+    "runpy.run_",
+    "webbrowser.open(",
     "/dev/tcp/",
     "runtime.getruntime",
+    "processbuilder(",
+    "java.lang.runtime",
+    "java.lang.processbuilder",
+    "javax.script",
+    "jndi:ldap",
+    "jndi:rmi",
+    "jndi:dns",
     "invoke-expression",
+    "system.diagnostics.process",
+    "frombase64string(",
+    "downloadstring(",
+    "new-objectnet.webclient",
+    "wscript.shell",
+    "child_process",
+    "process.mainmodule",
+    ".constructor.constructor(",
+    "newfunction('",
+    "newfunction(\"",
+    "_$$nd_func$$_",
+    "io.popen(",
+    "os.execute(",
+    "kernel.system(",
 ];
 
 /// The test file of anti-virus programs; whoever plants it wants to know whether it is seen.
@@ -64,13 +187,10 @@ pub(crate) fn begins(head: &[u8]) -> Option<(&'static str, Verdict)> {
     (shebang || php).then_some(("a script", Verdict::Unknown))
 }
 
-/// What in this text is program text, if anything is.
-pub(crate) fn within(text: &str) -> Option<&'static str> {
-    if text.len() < 6
-        || !text
-            .bytes()
-            .any(|byte| matches!(byte, b'(' | b'_' | b'|' | b'/' | b'-'))
-    {
+/// What in this text is program text, if anything is, and how bad that is.
+pub(crate) fn within(text: &str) -> Option<(&'static str, Verdict)> {
+    let may = |byte: u8| matches!(byte, b'(' | b'_' | b'|' | b'/' | b'-' | b':' | b';' | b'.');
+    if text.len() < 6 || !text.bytes().any(may) {
         return None;
     }
     let squeezed: String = text
@@ -78,25 +198,46 @@ pub(crate) fn within(text: &str) -> Option<&'static str> {
         .filter(|letter| !letter.is_whitespace())
         .flat_map(char::to_lowercase)
         .collect();
-    let piped = ["curl", "wget"].iter().any(|word| squeezed.contains(word))
-        && ["|sh", "|bash", "|python", "|sudo"]
-            .iter()
-            .any(|word| squeezed.contains(word));
-    if piped {
-        return Some("| sh");
+    let code = CODE
+        .iter()
+        .find(|word| squeezed.contains(**word))
+        .copied()
+        .filter(|word| *word != "/dev/tcp/")
+        .or_else(|| evaluates(text));
+    // What a shell would do says more than a word does.
+    shell::within(text).or(code.map(|word| (word, Verdict::Suspicious)))
+}
+
+/// Whether a text evaluates another one: `eval(...)` and `exec(...)` of something more than a word in brackets.
+fn evaluates(text: &str) -> Option<&'static str> {
+    for (name, word) in [("eval", "eval("), ("exec", "exec(")] {
+        for (at, _) in text.match_indices(name) {
+            let before = text.get(..at).and_then(|front| front.chars().next_back());
+            if before.is_some_and(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '.' | '-')) {
+                continue;
+            }
+            let rest = text.get(at + name.len()..).unwrap_or_default();
+            let inner = rest.strip_prefix('(').map(str::trim_start).unwrap_or_default();
+            let named = inner.trim_start_matches(|letter: char| letter.is_alphanumeric() || letter == '_');
+            if inner.starts_with(['\'', '"', '`', 'b', 'f', 'r']) && named.starts_with(['\'', '"', '`'])
+                || named.len() < inner.len() && named.starts_with(['(', '.', '['])
+            {
+                return Some(word);
+            }
+        }
     }
-    CODE.iter().find(|word| squeezed.contains(**word)).copied()
+    None
 }
 
 /// Says so when a value of a configuration is program text.
 pub(crate) fn judge(scan: &mut Scan<'_>, at: u64, key: &str, text: &str) {
-    if let Some(word) = within(text) {
+    if let Some((word, severity)) = within(text) {
         let key = shown(key.as_bytes(), 100);
         let what = format!(
             "`{key}` holds program text: `{}` ({word})",
             shown(text.trim().as_bytes(), 100)
         );
-        scan.find(&rule::CONFIG_CODE, Verdict::Suspicious, at, &key, what);
+        scan.find(&rule::CONFIG_CODE, severity, at, &key, what);
     }
 }
 
@@ -109,6 +250,8 @@ mod tests {
         for text in [
             "__import__ ('os')",
             "curl http://x | sh",
+            "exec('x')",
+            "eval(input('x'))",
             "eval(compile('x','','exec'))",
             "[].__class__.__base__.__subclasses__()",
         ] {
@@ -120,6 +263,9 @@ mod tests {
             "model-00001-of-00002.safetensors",
             "evaluate(x)",
             "os.system",
+            "the eval(uation) set",
+            "model.eval()",
+            "exec(utive) summary",
         ] {
             assert_eq!(within(text), None, "{text}");
         }

@@ -93,6 +93,12 @@ rules! {
     HYDRA_TARGET = "config/target", "a configuration names a Python object to call", REFUSE, ["CVE-2025-23304"], [502, 470], UNSAFE_ARTIFACT;
     REMOTE_CODE = "config/remote-code", "the configuration asks for Python code beside the weights", REVIEW, [], [829, 94], UNSAFE_ARTIFACT;
     CONFIG_CODE = "config/code", "a value holds program text", REVIEW, [], [94, 506], UNSAFE_ARTIFACT;
+    OBJECT = "config/object", "a document names the classes of its objects, and one runs code", REFUSE, ["CVE-2025-68664", "CVE-2020-14343"], [502, 470], UNSAFE_ARTIFACT;
+    ENCODED = "config/encoded", "a text holds, in another writing, what runs code", REFUSE, [], [506, 502], EVADES;
+    PACKAGES = "config/packages", "packages come from where nobody has looked at them", REVIEW, [], [829, 494], &["AML.T0010.001"];
+    COMMAND = "file/command", "a command does what building and starting a model does not need", REFUSE, [], [78, 506], UNSAFE_ARTIFACT;
+    NOTEBOOK = "notebook/code", "a cell does what tutorials do not do", REVIEW, [], [94, 506], UNSAFE_ARTIFACT;
+    PAGE = "page/script", "a text that is shown as a page holds a script", REVIEW, [], [79, 829], UNSAFE_ARTIFACT;
     XML_ENTITY = "xml/entity", "the document declares entities or a document type", REFUSE, [], [611, 776], UNSAFE_ARTIFACT;
     XML_EXTENSION = "xml/extension", "the document names code outside the format", REVIEW, [], [829], UNSAFE_ARTIFACT;
     SKOPS_TYPE = "skops/type", "the schema names a type or function that is not on the list", REFUSE, ["CVE-2025-54412", "CVE-2025-54413", "CVE-2025-54886"], [502, 351], UNSAFE_ARTIFACT;

@@ -1,11 +1,13 @@
 //! safetensors: a length, a header in JSON, numbers. It can't run code; its header can lie.
 
 use crate::{
+    config,
     finding::Verdict,
     json::{self, Json},
-    program, rule,
+    objects, rule,
     scan::Scan,
     source::View,
+    template, values,
 };
 
 /// The longest header that the format allows, in bytes.
@@ -77,18 +79,7 @@ fn items_of(scan: &mut Scan<'_>, items: &[(String, Json)], length: u64, data: u6
                 );
                 continue;
             };
-            if pairs.iter().any(|(_, value)| value.text().is_none()) {
-                lies(
-                    scan,
-                    Verdict::Suspicious,
-                    8,
-                    "metadata",
-                    "the metadata holds more than text".to_owned(),
-                );
-            }
-            for (key, value) in pairs {
-                program::judge(scan, 8, key, value.text().unwrap_or_default());
-            }
+            metadata(scan, pairs);
             continue;
         }
         match tensor(value) {
@@ -125,6 +116,33 @@ fn items_of(scan: &mut Scan<'_>, items: &[(String, Json)], length: u64, data: u6
             "size",
             what,
         );
+    }
+}
+
+/// What somebody noted about the file: texts, of which some are configurations.
+fn metadata(scan: &mut Scan<'_>, pairs: &[(String, Json)]) {
+    if pairs.iter().any(|(_, value)| value.text().is_none()) {
+        lies(
+            scan,
+            Verdict::Suspicious,
+            8,
+            "metadata",
+            "the metadata holds more than text".to_owned(),
+        );
+    }
+    for (key, value) in pairs {
+        let text = value.text().unwrap_or_default();
+        if text.contains("{{") || text.contains("{%") {
+            template::metadata(scan, key, text);
+        }
+        values::judge(scan, 8, key, text);
+        // Tools keep whole configurations here.
+        if text.starts_with(['{', '['])
+            && let Ok(inner) = serde_json::from_str::<Json>(text)
+        {
+            objects::judge(scan, &inner);
+            config::targets(scan, &inner);
+        }
     }
 }
 

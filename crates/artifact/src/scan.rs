@@ -88,6 +88,8 @@ pub(crate) struct Scan<'l> {
     pub(crate) opcodes: u64,
     /// Files beside this one that hold its numbers.
     pub(crate) refers: Vec<String>,
+    /// Encoded texts that we are in.
+    pub(crate) decoding: u32,
     file: String,
     path: Vec<String>,
     findings: Vec<Finding>,
@@ -104,6 +106,7 @@ impl<'l> Scan<'l> {
             limits,
             opcodes: 0,
             refers: Vec::new(),
+            decoding: 0,
             file: file.to_owned(),
             path: Vec::new(),
             findings: Vec::new(),
@@ -252,6 +255,11 @@ impl<'l> Scan<'l> {
             .map(|finding| finding.severity)
             .max();
         found.unwrap_or(Verdict::Clean)
+    }
+
+    /// The findings made since `mark`.
+    pub(crate) fn since(&self, mark: usize) -> &[Finding] {
+        self.findings.get(mark..).unwrap_or_default()
     }
 
     /// Takes back the findings made since `mark`, as for a reading that turned out not to be one.

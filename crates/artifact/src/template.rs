@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Names of Jinja and of Flask through which escapes begin.
-const ESCAPES: [&str; 14] = [
+const ESCAPES: &[&str] = &[
     "lipsum",
     "cycler",
     "joiner",
@@ -22,7 +22,25 @@ const ESCAPES: [&str; 14] = [
     "os.system",
     "mro(",
     "gi_frame",
+    "get_template(",
+    "import_string",
+    "func_globals",
+    "tb_frame",
+    "cr_frame",
+    "ag_frame",
+    ".f_globals",
+    ".f_builtins",
+    ".f_back",
+    "|string|list",
+    "|string)[",
+    "|list|string",
+    "select|string",
+    "()|select|",
+    "request.application",
+    "request.environ",
 ];
+/// Bytes before an argument in which its call stands.
+const CALL: usize = 200;
 /// Bytes of a template.
 const LONGEST: usize = 1 << 20;
 
@@ -30,6 +48,31 @@ const LONGEST: usize = 1 << 20;
 pub(crate) fn is_one(name: &str) -> bool {
     let name = name.to_lowercase();
     name.ends_with(".jinja") || name.ends_with(".jinja2") || name.ends_with(".j2")
+}
+
+/// A value of any document: something may render it, and only what reaches for Python counts.
+pub(crate) fn value(scan: &mut Scan<'_>, at: u64, key: &str, text: &str) {
+    let braces = text.contains("{{") || text.contains("{%");
+    if !braces || text.len() > LONGEST {
+        return;
+    }
+    let mark = scan.mark();
+    let subject = shown(key.as_bytes(), 100);
+    for (place, part) in blocks(text) {
+        block(scan, &subject, usize::try_from(at).unwrap_or(0) + place, part);
+    }
+    if scan.worst_since(mark) < Verdict::Malicious {
+        scan.forget(mark);
+    }
+}
+
+/// A value of metadata whose key may or may not say that it is a template.
+pub(crate) fn metadata(scan: &mut Scan<'_>, key: &str, text: &str) {
+    let named = ["template", "prompt", "jinja", "chat"];
+    match named.iter().any(|word| key.contains(word)) {
+        true => _ = judge(scan, key, text),
+        false => value(scan, 0, key, text),
+    }
 }
 
 /// Judges a template. Returns what it is.
@@ -147,16 +190,19 @@ fn block(scan: &mut Scan<'_>, subject: &str, at: usize, part: &str) {
     if let Some(word) = ESCAPES.iter().find(|word| squeezed.contains(**word)) {
         escape(&format!("reaches for `{word}`"));
     }
-    if squeezed.contains("|attr(")
-        || squeezed.contains("attribute=") && squeezed.contains("_") && squeezed.contains("map(attribute='_")
-    {
+    if insides(&squeezed) {
+        escape("reaches for what surrounds the template");
+    }
+    if squeezed.contains("|attr(") || computed_attribute(&squeezed) {
         escape("takes an attribute by a computed name");
     }
     // `'\x5f\x5f'`, `'_' ~ '_'`, `'_' * 2`, `['_','_']|join`: spellings of two underscores.
     let spelled = part.contains("\\x5f")
         || part.contains("\\x5F")
         || part.contains("\\u005f")
-        || part.contains("\\137");
+        || part.contains("\\137")
+        || part.contains("\\N{")
+        || part.contains("\\U0000005");
     let joined = [
         "'_'~",
         "\"_\"~",
@@ -169,7 +215,11 @@ fn block(scan: &mut Scan<'_>, subject: &str, at: usize, part: &str) {
         "%c",
         "format(95",
     ];
-    if spelled || joined.iter().any(|word| squeezed.contains(word)) {
+    if spelled
+        || joined.iter().any(|word| squeezed.contains(word))
+        || lone_underscore(&squeezed)
+        || pieces(&squeezed)
+    {
         escape("spells a private attribute");
     }
     let first = part.trim_start_matches(['-', '+']).trim_start();
@@ -193,4 +243,146 @@ fn block(scan: &mut Scan<'_>, subject: &str, at: usize, part: &str) {
     if squeezed.contains("http://") || squeezed.contains("https://") {
         odd("puts an address into every conversation");
     }
+}
+
+/// What Flask and Jinja give a template beside its values.
+fn insides(squeezed: &str) -> bool {
+    ["request", "self"].iter().any(|name| {
+        squeezed.match_indices(name).any(|(at, _)| {
+            let before = squeezed.get(..at).and_then(|front| front.chars().next_back());
+            let after = squeezed.get(at + name.len()..).unwrap_or_default();
+            let whole = !before.is_some_and(|letter| letter.is_alphanumeric() || "_.'\"".contains(letter));
+            let reached = match *name {
+                "self" => after.starts_with(['[', '|']) || after.starts_with("._"),
+                _ => [
+                    ".args", ".headers", ".cookies", ".form", ".values", "['app", "[\"app", "['env",
+                    "[\"env", "._", ".app",
+                ]
+                .iter()
+                .any(|start| after.starts_with(start)),
+            };
+            whole && reached
+        })
+    })
+}
+
+/// `map(attribute=...)`, `map('attr', ...)` and their like, by a name that is not written out.
+fn computed_attribute(squeezed: &str) -> bool {
+    let by_attribute = squeezed.match_indices("attribute=").any(|(at, mark)| {
+        let value = squeezed.get(at + mark.len()..).unwrap_or_default();
+        let value = value.split([')', ',']).next().unwrap_or_default();
+        let inner = value.trim_matches(['\'', '"']);
+        let literal = value.len() == inner.len() + 2;
+        let number = value.bytes().all(|byte| byte.is_ascii_digit());
+        !number && (!literal || inner.starts_with('_') || inner.contains("._"))
+    });
+    let filters = [
+        "map('attr'",
+        "map(\"attr\"",
+        "map('map'",
+        "map(\"map\"",
+        "map('getattr'",
+        "map('format'",
+    ];
+    by_attribute || filters.iter().any(|word| squeezed.contains(word))
+}
+
+/// A text that is one underscore, anywhere but where it is replaced, split or joined by.
+fn lone_underscore(squeezed: &str) -> bool {
+    ["'_'", "\"_\""].iter().any(|literal| {
+        squeezed.match_indices(literal).any(|(at, _)| {
+            let from = (at.saturating_sub(CALL)..=at).find(|from| squeezed.is_char_boundary(*from));
+            let before = squeezed.get(from.unwrap_or(at)..at).unwrap_or_default();
+            let call = before
+                .rfind('(')
+                .map_or("", |open| before.get(..open).unwrap_or_default());
+            let after = squeezed.get(at + literal.len()..).unwrap_or_default();
+            let plain = [
+                "split",
+                "rsplit",
+                "join",
+                "replace",
+                "strip",
+                "startswith",
+                "endswith",
+                "count",
+                "find",
+                "partition",
+            ];
+            let inside = before.rfind('(') > before.rfind(')');
+            let literal_source = call.ends_with("'|replace")
+                || call.ends_with("\"|replace")
+                || call.ends_with("'.replace")
+                || call.ends_with("\".replace");
+            let harmless = inside && plain.iter().any(|name| call.ends_with(name)) && !literal_source;
+            !harmless && !after.starts_with("in")
+        })
+    })
+}
+
+/// A name of Python's insides in pieces: `'cla' ~ 'ss'`, `'glo' + 'bals'`, `'sbuiltin'|reverse`.
+fn pieces(squeezed: &str) -> bool {
+    const NAMES: &[&str] = &[
+        "class",
+        "globals",
+        "builtins",
+        "subclasses",
+        "import",
+        "popen",
+        "system",
+        "getitem",
+        "mro",
+        "init",
+        "os",
+    ];
+    let mut joined = String::new();
+    let mut rest = squeezed;
+    while let Some(at) = rest.find(['~', '+']) {
+        let (front, back) = (
+            rest.get(..at).unwrap_or_default(),
+            rest.get(at + 1..).unwrap_or_default(),
+        );
+        let left = front
+            .strip_suffix(['\'', '"'])
+            .and_then(|text| text.rsplit(['\'', '"']).next());
+        let right = back
+            .strip_prefix(['\'', '"'])
+            .and_then(|text| text.split(['\'', '"']).next());
+        if let (Some(left), Some(right)) = (left, right) {
+            let short = |text: &str| {
+                (1..=10).contains(&text.len())
+                    && text
+                        .bytes()
+                        .all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+            };
+            if short(left) && short(right) {
+                if joined.is_empty() {
+                    joined.push_str(left);
+                }
+                joined.push_str(right);
+                let bare = joined.trim_matches('_');
+                if NAMES.contains(&bare) {
+                    return true;
+                }
+            } else {
+                joined.clear();
+            }
+        } else {
+            joined.clear();
+        }
+        rest = back;
+    }
+    let turned = squeezed.contains("|reverse") || squeezed.contains("[::-1]");
+    turned
+        && [
+            "'ssalc",
+            "slabolg",
+            "snitliub",
+            "sessalcbus",
+            "nepop",
+            "tropmi",
+            "metsys",
+        ]
+        .iter()
+        .any(|name| squeezed.contains(name))
 }

@@ -97,6 +97,12 @@ pub(crate) fn saved_model(scan: &mut Scan<'_>, view: View<'_>) -> String {
     "tensorflow saved model".to_owned()
 }
 
+/// The graph beside a checkpoint of TensorFlow 1.
+pub(crate) fn meta_graph(scan: &mut Scan<'_>, view: View<'_>) -> String {
+    walk(scan, view, Message::MetaGraph);
+    "tensorflow graph".to_owned()
+}
+
 /// A frozen graph, or something else under its ending.
 pub(crate) fn graph(scan: &mut Scan<'_>, view: View<'_>) -> String {
     let head = view.bytes(0, 8).unwrap_or_default();

@@ -1,11 +1,16 @@
 //! XML models: OpenVINO's networks and PMML. Tags are looked at, one by one; entities are refused, not expanded.
 
-use crate::{finding::Verdict, program, rule, scan::Scan};
+use crate::{encoding, finding::Verdict, names, page, program, rule, scan::Scan};
 
 /// Looks at a document. Returns what it is.
 pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) -> String {
     let text = decoded(bytes);
+    if is_page(&text) {
+        page::value(scan, 0, "page", &text);
+        return "html".to_owned();
+    }
     let mut kind = "xml";
+    contents(scan, &text);
     for (at, tag) in tags(&text) {
         let place = at as u64;
         let name: String = tag
@@ -20,14 +25,7 @@ pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) -> String {
             "PMML" => kind = "pmml",
             _ => {}
         }
-        let upper = name.to_uppercase();
-        if upper.starts_with("!DOCTYPE") || upper.starts_with("!ENTITY") {
-            let what = "declares a document type; readers fetch or expand what it says".to_owned();
-            let html = tag.to_lowercase().starts_with("!doctype html");
-            if !html {
-                scan.find(&rule::XML_ENTITY, Verdict::Malicious, place, &upper, what);
-            }
-        }
+        declaration(scan, place, &name, tag);
         if kind == "openvino" && name == "layer" {
             let version = attribute(tag, "version").unwrap_or_default();
             let operator = attribute(tag, "type").unwrap_or_default();
@@ -42,27 +40,7 @@ pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) -> String {
             let what = format!("`{name}` names a program for the device");
             scan.find(&rule::XML_EXTENSION, Verdict::Suspicious, place, &name, what);
         }
-        let reaches = [
-            "file://",
-            "javascript:",
-            "java.lang",
-            "jar:",
-            "xsi:schemalocation=\"file",
-            "xi:include",
-            "Runtime.getRuntime",
-        ];
-        let foreign = name.ends_with("Extension")
-            && (["script", "java", "eval(", "exec(", "system("]
-                .iter()
-                .any(|word| tag.contains(word))
-                || program::within(tag).is_some());
-        if reaches.iter().any(|word| tag.contains(word))
-            || name.ends_with(":include")
-            || foreign
-            || name.eq_ignore_ascii_case("?xml-stylesheet")
-            || kind == "openvino" && attribute(tag, "library").is_some()
-            || name.eq_ignore_ascii_case("script")
-        {
+        if reaches(kind, &name, tag) {
             let what = format!(
                 "`{}` reaches for code or files",
                 crate::finding::shown(tag.as_bytes(), 120)
@@ -71,6 +49,116 @@ pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) -> String {
         }
     }
     kind.to_owned()
+}
+
+/// Whether a tag reaches for code or files.
+fn reaches(kind: &str, name: &str, tag: &str) -> bool {
+    let words = [
+        "file://",
+        "javascript:",
+        "java.lang",
+        "jar:",
+        "xsi:schemalocation=\"file",
+        "xi:include",
+        "Runtime.getRuntime",
+    ];
+    let foreign = name.ends_with("Extension")
+        && (["script", "java", "eval(", "exec(", "system("]
+            .iter()
+            .any(|word| tag.contains(word))
+            || program::within(tag).is_some());
+    words.iter().any(|word| tag.contains(word))
+        || name.ends_with(":include")
+        || foreign
+        || name.eq_ignore_ascii_case("?xml-stylesheet")
+        || kind == "openvino" && attribute(tag, "library").is_some()
+        || ["script", "stylesheet", "xsl:transform"].iter().any(|word| {
+            name.eq_ignore_ascii_case(word)
+                || name
+                    .rsplit(':')
+                    .next()
+                    .is_some_and(|last| last.eq_ignore_ascii_case(word))
+        })
+        || page::within(&format!("<{tag}>")).is_some()
+}
+
+/// A document type or an entity: readers fetch what it names.
+fn declaration(scan: &mut Scan<'_>, place: u64, name: &str, tag: &str) {
+    let upper = name.to_uppercase();
+    if upper.starts_with("!DOCTYPE") || upper.starts_with("!ENTITY") {
+        let what = "declares a document type; readers fetch or expand what it says".to_owned();
+        let lower = tag.to_lowercase();
+        let html = lower.starts_with("!doctype html");
+        // What drawing programs and Apple's lists begin with: readers know it without a look.
+        let known = ["//www.w3.org/", "//www.apple.com/dtds/"]
+            .iter()
+            .any(|host| lower.contains(host));
+        let plain =
+            known && lower.starts_with("!doctype") && !lower.contains(['[', '%']) && !lower.contains("file:");
+        if !html && !plain {
+            scan.find(&rule::XML_ENTITY, Verdict::Malicious, place, &upper, what);
+        }
+    }
+}
+
+/// A page for people, by how it begins.
+fn is_page(text: &str) -> bool {
+    let start: String = text
+        .trim_start_matches(['\u{feff}', ' ', '\n', '\r', '\t'])
+        .chars()
+        .take(512)
+        .collect();
+    let start = start.to_lowercase();
+    let tags = [
+        "<!doctype html",
+        "<html",
+        "<head",
+        "<body",
+        "<div",
+        "<style",
+        "<script",
+        "<p>",
+        "<p ",
+        "<h1",
+        "<center",
+        "<img",
+        "<table",
+        "<span",
+        "<a ",
+        "<link",
+        "<meta",
+        "<title",
+        "<main",
+        "<section",
+        "<button",
+        "<br",
+    ];
+    tags.iter().any(|tag| start.starts_with(tag)) || start.starts_with("<!--") && start.contains("<html")
+}
+
+/// What stands between tags, and in their attributes: programs and encoded ones.
+fn contents(scan: &mut Scan<'_>, text: &str) {
+    let mut at = 0_u64;
+    let mut last = String::from("text");
+    for part in text.split('<') {
+        let (tag, words) = part.split_once('>').unwrap_or(("", part));
+        let name = tag
+            .split([' ', '\n', '\t', '/'])
+            .find(|name| !name.is_empty())
+            .unwrap_or_default();
+        if !name.is_empty() && !name.starts_with(['!', '?']) {
+            name.clone_into(&mut last);
+        }
+        let cdata = part.strip_prefix("![CDATA[");
+        for text in [Some(words), Some(tag), cdata].into_iter().flatten() {
+            if text.len() > 5 {
+                program::judge(scan, at, &last, text);
+                names::value(scan, at, &last, text);
+            }
+        }
+        at += part.len() as u64 + 1;
+    }
+    encoding::judge(scan, 0, "text", text);
 }
 
 /// UTF-16 documents say the same with other bytes.

@@ -96,6 +96,7 @@ fn every_reader_has_a_target_with_seeds() {
         "keras",
         "hdf5",
         "documents",
+        "texts",
         "numbers",
         "rows",
         "parquet",

@@ -25,6 +25,9 @@ const TALLIED: usize = 512;
 /// Outputs that are told apart.
 const OUTPUTS_MAX: usize = 1 << 20;
 
+/// Classes that are numbers and are found without their names.
+const NUMBERED: usize = 64;
+
 const LABELS: &[&str] = &[
     "label",
     "labels",
@@ -125,6 +128,8 @@ pub(crate) struct Gathered {
     /// More than is kept of.
     pub(crate) cut: bool,
     by_class: HashMap<String, u32>,
+    /// The first classes that are numbers, by their bits.
+    by_number: Vec<(u64, u32)>,
     by_output: HashMap<u64, u32>,
     decided: bool,
     first: Vec<Row>,
@@ -140,6 +145,33 @@ pub(crate) struct Gatherer<'c> {
 }
 
 impl Gathered {
+    /// The class of a value.
+    fn label(&mut self, cell: &Cell) -> u32 {
+        let bits = match cell {
+            Cell::Number(number) => Some(number.to_bits()),
+            _ => None,
+        };
+        let known = bits.and_then(|bits| self.by_number.iter().find(|(there, _)| *there == bits));
+        if let Some((_, label)) = known {
+            return *label;
+        }
+        let name = shown(cell);
+        let next = self.classes.len() as u32;
+        let label = match self.by_class.get(&name) {
+            Some(label) => *label,
+            None if self.classes.len() > CLASSES_MAX => next,
+            None => {
+                self.by_class.insert(name.clone(), next);
+                self.classes.push(name);
+                next
+            }
+        };
+        if let Some(bits) = bits.filter(|_| self.by_number.len() < NUMBERED && label < next) {
+            self.by_number.push((bits, label));
+        }
+        label
+    }
+
     /// Names of the columns whose numbers are kept.
     pub(crate) fn numbered(&self) -> Vec<&String> {
         let names = self.roles.numbers.iter().map(|place| self.names.get(*place));
@@ -225,17 +257,7 @@ impl<'c> Gatherer<'c> {
         }
         got.spans.push((row.offset, row.length));
         if let Some(place) = got.roles.label {
-            let name = shown(cell(place));
-            let next = got.classes.len() as u32;
-            let label = match got.by_class.get(&name) {
-                Some(label) => *label,
-                None if got.classes.len() > CLASSES_MAX => next,
-                None => {
-                    got.by_class.insert(name.clone(), next);
-                    got.classes.push(name);
-                    next
-                }
-            };
+            let label = got.label(cell(place));
             got.labels.push(label);
         }
         if got.numbers.width > 0 {

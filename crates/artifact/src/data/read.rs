@@ -66,6 +66,16 @@ pub(crate) struct Read {
     pub(crate) not_utf8: u64,
 }
 
+impl Read {
+    /// Counts a row that is not as wide as the first.
+    fn row(&mut self, index: u64, whole: bool) {
+        if !whole {
+            self.broken += 1;
+            self.first_broken.get_or_insert(index);
+        }
+    }
+}
+
 /// Lines of a source.
 struct Lines<'s> {
     source: &'s dyn Source,
@@ -85,19 +95,23 @@ impl<'s> Lines<'s> {
     }
 
     /// The next line with its end, after which `more` says whether the line goes on past it (a quoted line break).
-    fn next(&mut self, mut more: impl FnMut(&[u8]) -> bool) -> Result<Option<(u64, Vec<u8>)>, Stop> {
+    fn next(&mut self, mut more: impl FnMut(&[u8]) -> bool) -> Result<Option<(u64, &[u8])>, Stop> {
         let mut searched = 0;
         loop {
             let rest = self.held.get(self.start..).unwrap_or(&[]);
+            let mut whole = None;
             while let Some(found) = memchr(rest.get(searched..).unwrap_or(&[])) {
                 searched += found + 1;
-                let line = rest.get(..searched).unwrap_or(&[]);
-                if !more(line) {
-                    let (offset, line) = (self.at, line.to_vec());
-                    self.start += searched;
-                    self.at += searched as u64;
-                    return Ok(Some((offset, line)));
+                if !more(rest.get(..searched).unwrap_or(&[])) {
+                    whole = Some(searched);
+                    break;
                 }
+            }
+            if let Some(length) = whole {
+                let (offset, from) = (self.at, self.start);
+                self.start += length;
+                self.at += length as u64;
+                return Ok(Some((offset, self.held.get(from..from + length).unwrap_or(&[]))));
             }
             searched = rest.len();
             if searched > ROW_MAX {
@@ -115,10 +129,10 @@ impl<'s> Lines<'s> {
                 if self.held.is_empty() {
                     return Ok(None);
                 }
-                let line = std::mem::take(&mut self.held);
                 let offset = self.at;
-                self.at += line.len() as u64;
-                return Ok(Some((offset, line)));
+                self.start = self.held.len();
+                self.at += self.held.len() as u64;
+                return Ok(Some((offset, &self.held)));
             }
         }
     }
@@ -227,18 +241,14 @@ fn delimited(
     each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
     let mark = separator(head, tabs);
+    let marks = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'"').count();
     let mut lines = Lines::new(source);
     let (mut index, mut open) = (0_u64, 0_usize);
     let mut fields = Vec::new();
     loop {
         let (mut quotes, mut seen) = (0_usize, 0_usize);
         let next = lines.next(|line| {
-            quotes += line
-                .get(seen..)
-                .unwrap_or(&[])
-                .iter()
-                .filter(|byte| **byte == b'"')
-                .count();
+            quotes += marks(line.get(seen..).unwrap_or(&[]));
             seen = line.len();
             quotes % 2 == 1
         })?;
@@ -246,43 +256,74 @@ fn delimited(
         if line.trim_ascii().is_empty() {
             continue;
         }
-        split(&line, mark, &mut fields);
+        let length = line.len() as u64;
+        if index > 0 && !line.contains(&b'"') {
+            let cells: Vec<Cell> = fields_of(line, mark)
+                .take(COLUMNS_MAX)
+                .map(|field| bare(field, read))
+                .collect();
+            read.row(index, cells.len() == open);
+            index += 1;
+            each(
+                read,
+                Row {
+                    offset,
+                    length,
+                    cells,
+                },
+            )?;
+            continue;
+        }
+        split(line, mark, &mut fields);
         if index == 0 && read.columns.is_empty() {
             let names: Vec<String> = fields.iter().map(|field| text_of(field, read)).collect();
             open = names.len();
-            let headed = !names
-                .iter()
-                .any(|name| matches!(cell(name.clone()), Cell::Number(_)) && name.parse::<u32>().is_err())
-                && (names
-                    .iter()
-                    .any(|name| matches!(cell(name.clone()), Cell::Text(_)))
-                    || counting(&names));
-            if headed {
+            if headed(&names) {
                 read.columns = names
                     .iter()
                     .map(|name| name.trim().trim_start_matches('\u{feff}').to_owned())
                     .collect();
-                read.header = lines.at;
+                read.header = offset + length;
                 continue;
             }
             read.columns = (0..names.len()).map(|place| place.to_string()).collect();
         }
-        if fields.len() != open {
-            read.broken += 1;
-            read.first_broken.get_or_insert(index);
-        }
+        read.row(index, fields.len() == open);
         let cells = fields.iter().map(|field| cell(text_of(field, read))).collect();
         index += 1;
         each(
             read,
             Row {
                 offset,
-                length: line.len() as u64,
+                length,
                 cells,
             },
         )?;
     }
     Ok(())
+}
+
+/// Whether the first record names the columns.
+fn headed(names: &[String]) -> bool {
+    let number = |name: &String| matches!(cell(name.clone()), Cell::Number(_));
+    let text = |name: &String| matches!(cell(name.clone()), Cell::Text(_));
+    let odd = names
+        .iter()
+        .any(|name| number(name) && name.parse::<u32>().is_err());
+    !odd && (names.iter().any(text) || counting(names))
+}
+
+/// A field without quotes: a number makes no text on its way.
+fn bare(field: &[u8], read: &mut Read) -> Cell {
+    let first = field.trim_ascii_start().first().copied().unwrap_or(b' ');
+    let number = first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.');
+    match std::str::from_utf8(field) {
+        Ok(text) if number => match text.trim().parse::<f64>() {
+            Ok(number) if number.is_finite() => Cell::Number(number),
+            _ => cell(text.to_owned()),
+        },
+        _ => cell(text_of(field, read)),
+    }
 }
 
 /// What stands between fields: the mark that the first line has most of.
@@ -303,6 +344,13 @@ fn counting(names: &[String]) -> bool {
             .iter()
             .enumerate()
             .all(|(place, name)| name.parse() == Ok(place))
+}
+
+/// Fields of a record in which nothing is quoted.
+fn fields_of(line: &[u8], mark: u8) -> impl Iterator<Item = &[u8]> {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    line.split(move |byte| *byte == mark)
 }
 
 /// Fields of one record, quotes taken off.
@@ -342,7 +390,7 @@ fn json_lines(
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let text = text_of(&line, read);
+        let text = text_of(line, read);
         let cells = match serde_json::from_str::<Value>(&text) {
             Ok(value) => cells_of(value, read),
             Err(_) => {
@@ -586,7 +634,21 @@ impl Array {
             }
             for (index, row) in bytes.chunks_exact(line).enumerate() {
                 numbers.clear();
-                numbers.extend(row.chunks_exact(self.size).map(|part| self.number(part)));
+                match (self.kind, self.size) {
+                    (b'f', 4) => numbers.extend(
+                        row.as_chunks::<4>()
+                            .0
+                            .iter()
+                            .map(|part| f64::from(f32::from_le_bytes(*part))),
+                    ),
+                    (b'f', 8) => numbers.extend(
+                        row.as_chunks::<8>()
+                            .0
+                            .iter()
+                            .map(|part| f64::from_le_bytes(*part)),
+                    ),
+                    _ => numbers.extend(row.chunks_exact(self.size).map(|part| self.number(part))),
+                }
                 if !each(offset + (index * line) as u64, &numbers) {
                     return Ok(());
                 }

@@ -81,6 +81,8 @@ pub(crate) struct Tally {
     distinct: HashSet<u64>,
     more: bool,
     values: HashMap<String, u64>,
+    /// The same of numbers, by their bits.
+    counted: Vec<(u64, u64)>,
     many: bool,
     sample: Vec<f64>,
 }
@@ -106,7 +108,13 @@ impl Tally {
                     *old = *number;
                 }
                 self.numbers += 1;
-                mix(number.to_bits())
+                let bits = number.to_bits();
+                // In a column of few values nearly every number is one of those.
+                if let Some((_, count)) = self.counted.iter_mut().find(|(there, _)| *there == bits) {
+                    *count += 1;
+                    return;
+                }
+                mix(bits)
             }
             Cell::Text(text) => {
                 self.texts += 1;
@@ -121,15 +129,32 @@ impl Tally {
             self.more |= !self.distinct.contains(&hash);
         }
         if !self.many {
-            let name = shown(cell);
-            if name.len() <= 200 {
-                *self.values.entry(name).or_default() += 1;
+            match cell {
+                Cell::Number(number) => self.counted.push((number.to_bits(), 1)),
+                other => {
+                    let name = shown(other);
+                    if name.len() <= 200 {
+                        *self.values.entry(name).or_default() += 1;
+                    }
+                }
             }
-            if self.values.len() > LISTED {
+            if self.values.len() + self.counted.len() > LISTED {
                 self.many = true;
                 self.values = HashMap::new();
+                self.counted = Vec::new();
             }
         }
+    }
+
+    /// Values and how often, where there are few.
+    fn values(&self) -> HashMap<String, u64> {
+        let numbers = self.counted.iter();
+        let numbers = numbers.map(|(bits, count)| (f64::from_bits(*bits).to_string(), *count));
+        let mut all = self.values.clone();
+        for (name, count) in numbers {
+            *all.entry(name).or_default() += count;
+        }
+        all
     }
 
     pub(crate) fn column(&self, name: &str, role: &'static str) -> Column {
@@ -152,11 +177,7 @@ impl Tally {
             min: some(self.min),
             max: some(self.max),
             mean: some(self.sum / self.numbers.max(1) as f64),
-            values: self
-                .values
-                .iter()
-                .map(|(name, count)| (name.clone(), *count))
-                .collect(),
+            values: self.values().into_iter().collect(),
         }
     }
 }
@@ -257,12 +278,14 @@ pub struct Drift {
 
 /// Compares a column with its older self; `None` where there is nothing to compare.
 pub(crate) fn drift(name: &str, new: &Tally, old: &Tally) -> Option<Drift> {
-    if !new.values.is_empty() && !old.values.is_empty() {
-        let names: HashSet<&String> = new.values.keys().chain(old.values.keys()).collect();
-        let count = |tally: &Tally, name: &String| tally.values.get(name).copied().unwrap_or(0) as f64;
+    let (new_values, old_values) = (new.values(), old.values());
+    if !new_values.is_empty() && !old_values.is_empty() {
+        let names: HashSet<&String> = new_values.keys().chain(old_values.keys()).collect();
+        let count =
+            |values: &HashMap<String, u64>, name: &String| values.get(name).copied().unwrap_or(0) as f64;
         let pairs: Vec<(f64, f64)> = names
             .iter()
-            .map(|name| (count(new, name), count(old, name)))
+            .map(|name| (count(&new_values, name), count(&old_values, name)))
             .collect();
         return Some(Drift {
             column: name.to_owned(),

