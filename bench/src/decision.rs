@@ -198,6 +198,7 @@ pub(crate) fn evidence(at: usize) -> Result<Evidence, String> {
             flow: None,
             spending: None,
             bar: None,
+            secrets: Default::default(),
         },
         findings: Vec::new(),
         answering: false,

@@ -1,6 +1,7 @@
 //! The identity bench: who may call, what may be spent, what is ended. Each part takes its own figures; what is not
 //! measured is listed with its reason.
 
+mod biscuit;
 mod corpus;
 mod decision;
 mod desk;
@@ -36,8 +37,11 @@ pub(crate) async fn run(bench: &Bench) -> Vec<Figure> {
     process::raise_file_limit();
     let mut taken = Vec::new();
     // In-process figures come first: what follows pins us to one core.
-    if bench.wants_module(&["decision_", "dpop_"]) {
-        taken.extend(decision::run(bench.quick));
+    if bench.wants_module(&["decision_", "dpop_", "biscuit_"]) {
+        let peer = biscuit::build();
+        let ours = decision::run(bench.quick);
+        taken.extend(biscuit::run(peer, if bench.quick { 200 } else { 2_000 }, &ours));
+        taken.extend(ours);
     }
     if bench.wants_module(&["negative_", "positive_"]) {
         taken.extend(corpus::run());

@@ -99,6 +99,29 @@ async def test_content_lies_sealed(gateway, provider):
         assert marker.encode() not in path.read_bytes(), path
 
 
+async def test_who_used_which_secret_is_told_and_no_value(gateway, provider):
+    through = gateway(
+        upstreams=[{"name": "openai", "api": "openai", "url": provider.url, "secret": "openai"}],
+        secrets=PLANTED,
+        servers=[{**stdio_office(), "env": {"OFFICE_TOKEN": "secret:server-token"}}],
+        policy=PERMIT_ALL,
+    )
+    body = {"model": "text", "messages": [{"role": "user", "content": "x"}]}
+    assert raw.post(through.address, "/v1/chat/completions", json.dumps(body).encode(), key=through.key).status == 200
+    async with mcp_client(through.mcp(), through.key) as client:
+        await client.call_tool("environment")
+    told = through.json("secret", "usage")["uses"]
+    assert {(one["secret"], one["action"]) for one in told} == {("openai", "generate"), ("server-token", "connect")}
+    assert all(one["agent"] and one["call"] and isinstance(one["record"], int) for one in told)
+    one = through.json("secret", "usage", "openai", "--since", "1h")["uses"]
+    assert [use["secret"] for use in one] == ["openai"]
+    assert through.json("audit", "show", str(one[0]["record"]))["record"]["facts"]["secrets"] == ["openai"]
+    through.stop()
+    done = through.cli("secret", "usage")
+    assert "server-token" in done.stdout and not any(secret in done.stdout + done.stderr for secret in PLANTED.values())
+    assert through.json("secret", "usage", "unused")["uses"] == []
+
+
 async def test_secrets_are_listed_by_name_alone(gateway):
     through = gateway(start=False)
     through.set_secret("one", "value-planted-1")

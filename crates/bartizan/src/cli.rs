@@ -1,6 +1,7 @@
 //! The command line: what can be asked. Nothing here does anything.
 
 mod connect;
+mod egress;
 pub(crate) mod identity;
 mod scan;
 mod spending;
@@ -12,6 +13,7 @@ pub(crate) use scan::{FailOn, Scan, ScanData, ScanFormat, ScanModel, Scans};
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::styling};
 
 pub(crate) use connect::Connect;
+pub(crate) use egress::Egress;
 pub(crate) use identity::Identity;
 pub(crate) use spending::{Budget, Revoke, RevokeVerb};
 
@@ -114,6 +116,9 @@ pub(crate) enum Verb {
     Secret(Secret),
     /// Sign in at an MCP server, so that calls there go with a token of one's own
     Connect(Connect),
+    /// The proxy through which agents reach the web
+    #[command(subcommand)]
+    Egress(Egress),
     /// What happened, and the proof that it was not altered
     #[command(subcommand)]
     Audit(Audit),
@@ -580,6 +585,8 @@ pub(crate) enum Secret {
     },
     /// List names and dates
     List,
+    /// Show who used which secret, on what and when, newest first: from the records, never a value
+    Usage(SecretUsage),
     /// Replace a secret that is there; the value comes from standard input or a hidden prompt
     Rotate {
         /// Its name
@@ -590,6 +597,22 @@ pub(crate) enum Secret {
         /// Its name
         name: String,
     },
+}
+
+/// `secret usage`.
+#[derive(Debug, Args)]
+pub(crate) struct SecretUsage {
+    /// The secret's name; all if left out
+    pub(crate) name: Option<String>,
+    /// Not before, seconds since 1970 or a span back such as 15m, 2h, 7d
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Of records below this index: where the page before ended
+    #[arg(long, value_name = "INDEX")]
+    pub(crate) before: Option<u64>,
+    /// At most so many
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: u64,
 }
 
 /// `audit`.

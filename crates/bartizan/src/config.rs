@@ -4,7 +4,6 @@
 //! Never looked for in the working directory: that is the agent's to write. Reading yields a whole new value or every
 //! error at once, never half a configuration.
 
-pub(crate) mod aws;
 pub(crate) mod diagnose;
 pub(crate) mod egress;
 pub(crate) mod file;
@@ -13,6 +12,7 @@ pub(crate) mod peer;
 pub(crate) mod reference;
 pub(crate) mod resolve;
 pub(crate) mod scope;
+pub(crate) mod signing;
 
 use std::path::{Path, PathBuf};
 

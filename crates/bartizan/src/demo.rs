@@ -102,6 +102,7 @@ fn upstream(address: std::net::SocketAddr) -> Result<Upstream, Failure> {
             .map_err(|error| fault("the demo's upstream has no address", error))?,
         credential: Credential::None,
         roots: None,
+        v1_paths: true,
     })
 }
 
@@ -117,6 +118,7 @@ fn office() -> Result<Server, Failure> {
         },
         timeout: Duration::from_secs(10),
         oauth: Default::default(),
+        sign: None,
         tools: BTreeMap::new(),
     })
 }

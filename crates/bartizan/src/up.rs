@@ -234,6 +234,7 @@ async fn serving(
         secrets: Arc::clone(&desk.secrets),
         state: Arc::clone(&desk.state),
         manifest_seed: desk.keyring.derive(Purpose::Manifests).map_err(link::state)?,
+        interception_seed: desk.keyring.derive(Purpose::Interception).map_err(link::state)?,
         grants: GrantStore::open(&desk.dir, &desk.keyring).map_err(link::state)?,
         approvals: ApprovalStore::open(Arc::clone(&desk.state), &desk.keyring).map_err(link::state)?,
         vaults: settings

@@ -7,6 +7,7 @@ mod budget;
 mod config;
 mod connect;
 mod delegate;
+mod egress;
 pub(crate) mod explain;
 mod hook;
 mod identity;
@@ -53,6 +54,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Verb::Revoke(revoke) => revoke::run(global, out, revoke).await,
         Verb::Secret(secret) => secret::run(global, out, secret).await,
         Verb::Connect(connect) => connect::run(global, out, connect).await,
+        Verb::Egress(egress) => egress::run(global, out, egress).await,
         Verb::Audit(audit) => audit::run(global, out, audit).await,
         Verb::Explain { id } => explain::run(global, out, id).await,
         Verb::Scan(crate::cli::Scan::Model(scan)) => scan::model_verb(global, out, scan).await,

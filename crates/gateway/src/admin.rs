@@ -9,6 +9,7 @@ mod agents;
 mod approvals;
 mod backup;
 mod connections;
+mod egress;
 mod identities;
 mod manifests;
 mod records;
@@ -17,6 +18,7 @@ pub mod socket;
 mod spending;
 mod status;
 mod tools;
+mod usage;
 
 use std::sync::Arc;
 
@@ -260,11 +262,14 @@ impl Desk {
             ("GET", ["scans"]) => self.scans(ask),
             ("GET", ["scans", id]) => self.scan(id),
             ("POST", ["scans"]) => self.add_scan(ask).await,
+            ("GET", ["egress", "ca"]) => self.egress_root(),
+            ("POST", ["egress", "ca"]) => self.make_egress_root(ask).await,
             ("GET", ["connections"]) => self.connections(),
             ("POST", ["connections"]) => self.connect(ask).await,
             ("POST", ["connections", "finish"]) => self.finish_connecting(ask).await,
             ("POST", ["connections", "forget"]) => self.disconnect(ask).await,
             ("GET", ["secrets"]) => Ok(json!({ "secrets": self.secrets.list() })),
+            ("GET", ["secrets", "usage"]) => self.secret_usage(ask),
             ("PUT", ["secrets", name]) => self.secret(name, "secret set", ask, Secrets::set).await,
             ("POST", ["secrets", name, "rotate"]) => {
                 self.secret(name, "secret rotated", ask, Secrets::rotate).await

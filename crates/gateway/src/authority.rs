@@ -35,7 +35,7 @@ const OVERLAP_MICROS: u64 = LIFE_HOURS_MAX as u64 * HOUR_MICROS;
 /// Clocks of others may be this much behind.
 const BACKDATE_MICROS: u64 = 60 * 1_000_000;
 /// RFC 8410 section 7: a PKCS#8 Ed25519 key is this and the seed.
-const PKCS8_ED25519: [u8; 16] = [
+pub(crate) const PKCS8_ED25519: [u8; 16] = [
     0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
 ];
 
@@ -308,13 +308,13 @@ impl Issued {
     }
 }
 
-fn organization() -> DistinguishedName {
+pub(crate) fn organization() -> DistinguishedName {
     let mut name = DistinguishedName::new();
     name.push(DnType::OrganizationName, "Bartizan");
     name
 }
 
-fn params(made: Timestamp, until: Timestamp) -> Result<CertificateParams, AuthorityFault> {
+pub(crate) fn params(made: Timestamp, until: Timestamp) -> Result<CertificateParams, AuthorityFault> {
     let date = |at: Timestamp| {
         let seconds = i64::try_from(at.unix_seconds()).unwrap_or(i64::MAX);
         OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| AuthorityFault::Life)
@@ -330,11 +330,11 @@ fn params(made: Timestamp, until: Timestamp) -> Result<CertificateParams, Author
     Ok(params)
 }
 
-fn ia5(text: &str) -> Result<rcgen::string::Ia5String, AuthorityFault> {
+pub(crate) fn ia5(text: &str) -> Result<rcgen::string::Ia5String, AuthorityFault> {
     text.try_into().map_err(|_| AuthorityFault::Name(text.to_owned()))
 }
 
-fn der(root: &Root) -> Result<CertificateDer<'static>, AuthorityFault> {
+pub(crate) fn der(root: &Root) -> Result<CertificateDer<'static>, AuthorityFault> {
     STANDARD
         .decode(&root.certificate)
         .map(CertificateDer::from)

@@ -11,10 +11,14 @@ use std::{
 };
 
 use bartizan_flow::{Class, Effect, PathPattern, Role};
-use bartizan_identity::{AwsScope, TrustDomain};
+use bartizan_identity::TrustDomain;
 use bartizan_types::{AgentId, ModelName, PeerName, ServerName, ToolName, UpstreamName};
 use bartizan_wire::{model::Api, site::SitePattern};
 use http::Uri;
+
+mod signing;
+
+pub use signing::{Google, Scheme, Signed};
 
 /// Everything the gateway needs to know before it starts.
 #[derive(Debug, Clone)]
@@ -47,6 +51,8 @@ pub struct Config {
     pub scopes: bartizan_guard::scope::Scopes,
     /// The proxy through which agents reach the web; none is none.
     pub egress: Option<Egress>,
+    /// Who says what our own SVID is, and others' roots.
+    pub workload_api: Option<WorkloadApi>,
 }
 
 /// What is looked for in content. It all ends in findings; what follows from them, policy says.
@@ -218,6 +224,10 @@ pub struct Egress {
     pub inside: Vec<SitePattern>,
     /// Sites through whose tunnels anything may go, TLS or not.
     pub opaque: Vec<SitePattern>,
+    /// Sites whose tunnels are opened here, so that what goes through them is ruled on.
+    pub intercept: Vec<SitePattern>,
+    /// A PEM file of roots that sites are verified by where their tunnels are opened, instead of the built-in ones.
+    pub roots: Option<PathBuf>,
     /// Tunnels may begin with a hello whose true name only the site can read.
     pub encrypted_hello: bool,
     /// A tunnel through which nothing goes for this long is ended (`limit.tunnel`).
@@ -237,6 +247,8 @@ impl Egress {
             hosts: Vec::new(),
             inside: Vec::new(),
             opaque: Vec::new(),
+            intercept: Vec::new(),
+            roots: None,
             encrypted_hello: false,
             idle: Duration::from_secs(300),
             tunnel_bytes: 1 << 30,
@@ -325,6 +337,8 @@ pub enum TlsKey {
     },
     /// Our own authority, which renews it.
     Issued,
+    /// [`Config::workload_api`]; without an SVID that holds there is no handshake.
+    WorkloadApi,
 }
 
 /// Whether clients show certificates.
@@ -345,8 +359,26 @@ pub struct Foreign {
     pub domain: TrustDomain,
     /// Put before its agents' names.
     pub namespace: String,
-    /// Its roots, PEM; read again when it changes.
-    pub bundle: PathBuf,
+    /// Its roots.
+    pub bundle: BundleAt,
+}
+
+/// Where the roots of a trust domain come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BundleAt {
+    /// A PEM file, read again when it changes.
+    File(PathBuf),
+    /// [`Config::workload_api`], for as long as it says them.
+    WorkloadApi,
+}
+
+/// A SPIFFE Workload API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkloadApi {
+    /// Its unix socket.
+    pub socket: PathBuf,
+    /// The user id that may serve it, beside root and the gateway's own.
+    pub user: Option<u32>,
 }
 
 /// A model provider.
@@ -362,6 +394,8 @@ pub struct Upstream {
     pub credential: Credential,
     /// A PEM file of roots to trust instead of the built-in ones.
     pub roots: Option<PathBuf>,
+    /// Its paths begin with `/v1`, as those of the providers themselves.
+    pub v1_paths: bool,
 }
 
 /// Provider family: it decides paths, credential header and which APIs an upstream can serve.
@@ -392,8 +426,8 @@ pub enum Credential {
     /// The `Authorization` header the agent itself sent beside `x-bartizan-key` (subscription tokens), or to Anthropic
     /// its `x-api-key`.
     Client,
-    /// A signature by the key of this name in the store (AWS Signature Version 4).
-    Aws(String, AwsScope),
+    /// What a key of the store makes for this upstream alone.
+    Signed(Signed),
     /// None: the upstream wants none.
     None,
 }
@@ -427,6 +461,8 @@ pub struct Server {
     pub timeout: Duration,
     /// How users connect to it, where it wants that.
     pub oauth: Oauth,
+    /// What requests to it are signed with; users then connect to nothing.
+    pub sign: Option<Signed>,
     /// What the operator says of its tools.
     pub tools: BTreeMap<ToolName, ToolOverride>,
 }

@@ -3,6 +3,7 @@
 //! until it is too old to trust.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
@@ -24,13 +25,14 @@ use bartizan_types::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
+use rustls_pki_types::CertificateDer;
 use tokio::sync::{Notify, watch};
 
 use crate::{
     Shared,
     authority::Authority,
     clock,
-    config::Foreign,
+    config::{BundleAt, Foreign},
     edge::{self, BodyBounds},
     gate::Caller,
     model::sha256,
@@ -68,6 +70,9 @@ pub enum KeysAt {
     Discovered,
 }
 
+/// Roots by trust domain.
+pub(crate) type Roots = BTreeMap<TrustDomain, Vec<CertificateDer<'static>>>;
+
 struct Held {
     keys: Arc<KeySet>,
     digest: Digest,
@@ -87,6 +92,8 @@ pub struct Directory {
     foreign: Vec<Foreign>,
     /// Foreign bundles as last read.
     bundles: Mutex<Vec<Option<TrustBundle>>>,
+    /// What the Workload API says of them.
+    supplied: Mutex<Roots>,
 }
 
 /// What a directory derives its keys from.
@@ -130,7 +137,14 @@ impl Directory {
             wanted: Notify::new(),
             foreign: domains.foreign,
             bundles,
+            supplied: Mutex::default(),
         })
+    }
+
+    /// Takes what the Workload API says now, for the next registry; gives what it said before.
+    pub(crate) fn supply(&self, roots: Roots) -> Roots {
+        let mut supplied = self.supplied.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *supplied, roots)
     }
 
     /// Issues certificates.
@@ -186,9 +200,21 @@ impl Directory {
         let mut held = self.bundles.lock().unwrap_or_else(PoisonError::into_inner);
         for (foreign, slot) in self.foreign.iter().zip(held.iter_mut()) {
             let naming = Naming::Under(foreign.namespace.clone());
-            let read = tls::read_bundle(&foreign.bundle).and_then(|roots| {
-                TrustBundle::new(foreign.domain.clone(), naming, &roots).map_err(|fault| fault.to_string())
-            });
+            let made = |roots: &[CertificateDer<'_>]| {
+                TrustBundle::new(foreign.domain.clone(), naming, roots).map_err(|fault| fault.to_string())
+            };
+            let read = match &foreign.bundle {
+                BundleAt::File(path) => tls::read_bundle(path).and_then(|roots| made(&roots)),
+                BundleAt::WorkloadApi => {
+                    let supplied = self.supplied.lock().unwrap_or_else(PoisonError::into_inner);
+                    // What it says no more is in force no more.
+                    *slot = None;
+                    match supplied.get(&foreign.domain) {
+                        Some(roots) => made(roots),
+                        None => continue,
+                    }
+                }
+            };
             match read {
                 Ok(bundle) => *slot = Some(bundle),
                 Err(reason) => {
@@ -205,7 +231,10 @@ impl Directory {
         let own = self.authority.roots(state, now).unwrap_or_default();
         let own = own.iter().map(|root| format!("{} {}", root.number, root.until));
         let file = |foreign: &Foreign| {
-            let data = std::fs::metadata(&foreign.bundle);
+            let BundleAt::File(path) = &foreign.bundle else {
+                return String::new();
+            };
+            let data = std::fs::metadata(path);
             format!("{:?}", data.map(|data| (data.len(), data.modified().ok())).ok())
         };
         own.chain(self.foreign.iter().map(file)).collect()
@@ -414,6 +443,7 @@ async fn fetch(shared: &Arc<Shared>, pool: &Arc<Pool>, at: usize, uri: &Uri) -> 
         flow: None,
         spending: None,
         bar: None,
+        secrets: Default::default(),
     };
     let mut headers = HeaderMap::new();
     headers.insert(
@@ -427,6 +457,7 @@ async fn fetch(shared: &Arc<Shared>, pool: &Arc<Pool>, at: usize, uri: &Uri) -> 
         uri: uri.clone(),
         headers,
         body: Bytes::new(),
+        secrets: Default::default(),
         sign: None,
     };
     let evidence = shared.evidence(&caller, facts, Vec::new());

@@ -2,12 +2,14 @@
 //! like any other, of a known agent, ruled on and recorded before anything is connected to.
 //!
 //! Requests in clear are seen whole, both ways (`forward`). Of a tunnel the site is seen, and that the TLS in it asks for
-//! that very site (`tunnel`). It has a listener of its own, so that the agents' other one keeps its exact host.
+//! that very site (`tunnel`), unless the operator has it opened here (`intercept`). It has a listener of its own, so that the agents' other one keeps its exact host.
 //!
 //! INVARIANT: a name is resolved once, after the ruling, and what was judged is what is connected to (`upstream::reach`).
 
 mod forward;
+mod intercept;
 mod listener;
+mod mint;
 mod tunnel;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -15,7 +17,9 @@ use std::{net::SocketAddr, sync::Arc};
 use bartizan_flow::{Effect, Manifest, PathPattern, Role};
 use bartizan_guard::Permit;
 use bartizan_identity::{Credential, Presented};
-use bartizan_types::{Action, CallFacts, Code, Principal, Refusal, Resource, SiteName, Surface};
+use bartizan_types::{
+    Action, CallFacts, Code, Principal, Record, RecordKind, Refusal, Resource, SiteName, Surface,
+};
 use bartizan_wire::{json, site::Site};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
@@ -24,10 +28,12 @@ use serde_json::{Value, value::to_raw_value};
 use tokio::{net::TcpListener, sync::Semaphore};
 
 pub(crate) use listener::run;
+pub(crate) use mint::Mint;
 
 use crate::{
     Shared, StartFault,
     answer::AgentBody,
+    authority::AuthorityFault,
     clock, config,
     gate::{Caller, Passage},
     meters::Gauge,
@@ -35,7 +41,7 @@ use crate::{
     serve,
     sessions::Traced,
     tls::Shown,
-    upstream::{Pool, Reach},
+    upstream::{Carries, Pool, Reach},
 };
 
 /// The proxy, as all its connections share it.
@@ -43,6 +49,8 @@ pub(crate) struct Proxy {
     pub(crate) config: config::Egress,
     address: SocketAddr,
     tunnels: Arc<Semaphore>,
+    /// Makes certificates for the sites whose tunnels are opened here.
+    pub(crate) mint: Mint,
     /// Connections to sites that only the public internet has.
     public: Arc<Pool>,
     /// Connections to sites of which the operator said that they may lie inside.
@@ -54,7 +62,10 @@ impl Proxy {
     ///
     /// # Errors
     /// [`StartFault::Listen`], and [`StartFault::Plaintext`] where what crosses would not be kept from others.
-    pub(crate) async fn bind(config: &config::Config) -> Result<Option<(Self, TcpListener)>, StartFault> {
+    pub(crate) async fn bind(
+        config: &config::Config,
+        mint: Mint,
+    ) -> Result<Option<(Self, TcpListener)>, StartFault> {
         let Some(egress) = &config.egress else {
             return Ok(None);
         };
@@ -64,12 +75,14 @@ impl Proxy {
         })?;
         let listen = |source| StartFault::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
-        let pool = |reach| Pool::unshared(reach, config.limits.connect_timeout).map(Arc::new);
+        let (roots, patience) = (egress.roots.as_deref(), config.limits.connect_timeout);
+        let pool = |reach| Pool::unshared(reach, roots, patience).map(Arc::new);
         let proxy = Self {
             address: listener.local_addr().map_err(listen)?,
             tunnels: Arc::new(Semaphore::new(egress.tunnels.min(Semaphore::MAX_PERMITS))),
             public: pool(Reach::Public)?,
             inside: pool(Reach::Named)?,
+            mint,
             config: egress.clone(),
         };
         Ok(Some((proxy, listener)))
@@ -79,6 +92,34 @@ impl Proxy {
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
+}
+
+/// Makes the root of opened tunnels, where there are to be any and there is none.
+///
+/// # Errors
+/// [`AuthorityFault`], where it can't be made.
+pub(crate) async fn ready(shared: &Shared) -> Result<(), AuthorityFault> {
+    let Some(proxy) = shared
+        .egress
+        .as_ref()
+        .filter(|proxy| !proxy.config.intercept.is_empty())
+    else {
+        return Ok(());
+    };
+    let now = clock::now();
+    if proxy.mint.root(&shared.state, now)?.is_some() {
+        return Ok(());
+    }
+    let root = proxy.mint.make(&shared.state, now)?;
+    let mut record = Record::new(RecordKind::Operation, now);
+    record.note = Some(format!(
+        "web interception: root {} made, until {}",
+        root.number, root.until
+    ));
+    if let Err(error) = shared.ledger.append(&record).await {
+        tracing::error!(%error, "the making of a root was not recorded");
+    }
+    Ok(())
 }
 
 /// What a request names, and how.
@@ -258,7 +299,7 @@ impl Wish {
     ///
     /// # Errors
     /// The refusal to tell, already recorded.
-    async fn ruled<R>(&self, outbound: impl Fn() -> R) -> Result<(Permit<R>, Passage<R>), Refusal> {
+    async fn ruled<R: Carries>(&self, outbound: impl Fn() -> R) -> Result<(Permit<R>, Passage<R>), Refusal> {
         match self.once(outbound()).await {
             Err(refusal) if self.shared.approvals.waits() => match refusal.approval {
                 Some(id) if self.shared.approvals.allowed(id).await => self.once(outbound()).await,
@@ -268,7 +309,7 @@ impl Wish {
         }
     }
 
-    async fn once<R>(&self, outbound: R) -> Result<(Permit<R>, Passage<R>), Refusal> {
+    async fn once<R: Carries>(&self, outbound: R) -> Result<(Permit<R>, Passage<R>), Refusal> {
         let site = SiteName::new(&self.site.to_string()).map_err(|_| self.early(Code::EgressTarget))?;
         let raw = to_raw_value(&self.arguments).map_err(|_| self.early(Code::Bug))?;
         let mut arguments = json::arguments(&raw);

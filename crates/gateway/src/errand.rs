@@ -13,7 +13,7 @@ use crate::{
     directory::housekeeper,
     edge::{self, BodyBounds},
     model::sha256,
-    upstream::{self, Outbound, Pool},
+    upstream::{self, Names, Outbound, Pool},
 };
 
 /// One errand.
@@ -24,10 +24,12 @@ pub(crate) struct Errand<'a> {
     pub pool: &'a Arc<Pool>,
     /// Where to.
     pub uri: &'a Uri,
-    /// Headers beside those of JSON.
+    /// Headers beside those of JSON, or the type of what is none.
     pub headers: HeaderMap,
-    /// JSON.
+    /// What is posted: JSON where the headers say nothing else.
     pub body: Vec<u8>,
+    /// Secrets of the store that are in it.
+    pub secrets: Names,
     /// Most bytes of an answer.
     pub answer_bytes: usize,
     /// How long the answer may take, to its head and once more to its end.
@@ -51,7 +53,9 @@ pub(crate) async fn post(shared: &Arc<Shared>, errand: Errand<'_>) -> Result<(St
         )
     };
     let mut headers = errand.headers;
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers
+        .entry(header::CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static("application/json"));
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let outbound = Outbound {
@@ -61,6 +65,7 @@ pub(crate) async fn post(shared: &Arc<Shared>, errand: Errand<'_>) -> Result<(St
         uri: errand.uri.clone(),
         headers,
         body: Bytes::from(errand.body),
+        secrets: errand.secrets,
         sign: None,
     };
     let evidence = shared.evidence(&housekeeper(shared)?, facts, Vec::new());

@@ -22,6 +22,7 @@ use crate::{
     reins::Reins,
     sessions::{Session, Traced},
     spending::{End, Reserved},
+    upstream::Carries,
 };
 
 /// Who calls, as checked at the edge.
@@ -167,13 +168,13 @@ impl Shared {
         })
     }
 
-    /// Rules on a call and records the ruling. The permit it gives forwards the call, the passage brings the
+    /// Rules on a call and records the ruling, with the names of the secrets that go out with it. The permit it gives forwards the call, the passage brings the
     /// answer back. What humans endorsed and approved is part of the evidence; what a ruling asks of them becomes a
     /// question, whose id the refusal names.
     ///
     /// # Errors
     /// The refusal to tell the caller. It is already recorded, or the ledger is what failed.
-    pub(crate) async fn enter<R>(
+    pub(crate) async fn enter<R: Carries>(
         self: &Arc<Self>,
         mut asking: Box<Asking>,
         outbound: R,
@@ -187,6 +188,7 @@ impl Shared {
             bound,
             reins,
         } = *asking;
+        evidence.call.secrets = outbound.secrets();
         let (seen, reserved) = self.admit(&mut evidence, bound, &reins);
         let span = span_of(&evidence);
         let mut effects = Vec::with_capacity(3);

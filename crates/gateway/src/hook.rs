@@ -270,6 +270,7 @@ impl Asked<'_> {
             flow: None,
             spending: None,
             bar: None,
+            secrets: Default::default(),
         }
     }
 

@@ -32,6 +32,7 @@ mod spending;
 mod tls;
 mod turns;
 mod upstream;
+mod workload;
 
 pub mod admin;
 pub mod authority;
@@ -67,7 +68,7 @@ pub use meters::Meters;
 pub use model::UpstreamStatus;
 pub use reins::Revoked;
 pub use spending::{BooksFault, Budgets};
-pub use upstream::RootsFault;
+pub use upstream::{RootsFault, SigningFault};
 
 use crate::{mcp::Signer, rejections::Rejections, room::Rooms, sessions::Sessions, turns::Turns};
 
@@ -90,6 +91,8 @@ pub struct Parts {
     pub state: Arc<State>,
     /// Signs the tool manifests that an operator accepts: [`bartizan_store::Purpose::Manifests`].
     pub manifest_seed: Secret<[u8; 32]>,
+    /// What the roots of opened tunnels are derived from: [`bartizan_store::Purpose::Interception`].
+    pub interception_seed: Secret<[u8; 32]>,
     /// Questions to humans, sealed.
     pub approvals: ApprovalStore,
     /// What users granted us at MCP servers, sealed.
@@ -126,6 +129,12 @@ pub enum StartFault {
     /// An upstream's trust roots can't be used.
     #[error(transparent)]
     Roots(#[from] RootsFault),
+    /// Nothing can be signed for a place.
+    #[error(transparent)]
+    Signing(#[from] SigningFault),
+    /// The root of opened tunnels can't be made.
+    #[error("the root of opened tunnels can't be made")]
+    Interception(#[from] authority::AuthorityFault),
     /// Agents or issuers can't be read, or contradict each other.
     #[error(transparent)]
     Directory(#[from] ReloadFault),
@@ -212,6 +221,8 @@ pub struct Shared {
     peers: a2a::Peers,
     /// The way to the web, where there is one.
     egress: Option<egress::Proxy>,
+    /// Who says who we are, where somebody does.
+    workload: Option<Arc<workload::Workload>>,
     hooks: hook::Hooks,
     inspector: Option<Arc<inspect::Inspector>>,
     privacy: Option<Arc<privacy::Privacy>>,
@@ -303,7 +314,8 @@ impl Gateway {
             state: &parts.state,
         };
         let (listener_key, tls) = tls::open(&config.listen, &issuing)?.unzip();
-        let (egress, web) = egress::Proxy::bind(&config).await?.unzip();
+        let mint = egress::Mint::new(&parts.interception_seed);
+        let (egress, web) = egress::Proxy::bind(&config, mint).await?.unzip();
         let routes = model::Routes::new(&config)?;
         let mcp = mcp::Hub::new(&config, &parts.state, Signer::new(&parts.manifest_seed))?;
         let peers = a2a::Peers::new(&config)?;
@@ -348,6 +360,7 @@ impl Gateway {
             wallets: oauth::Wallets::new(&config, parts.grants)?,
             peers,
             egress,
+            workload: workload::Workload::of(&config),
             hooks: hook::Hooks::new(&config),
             inspector,
             privacy,
@@ -355,7 +368,7 @@ impl Gateway {
             stop,
             config,
         });
-        alarm(&shared).await;
+        ready(&shared).await?;
         let tasks = housekeeping(&shared, &stopped, listener_key, web);
         let serving = tokio::spawn(listener::run(listener, tls, Arc::clone(&shared), stopped));
         Ok(Running {
@@ -388,7 +401,8 @@ fn housekeeping(
         tokio::spawn(rejections::summarise(Arc::clone(shared), stopped.clone())),
         tokio::spawn(directory::keep(Arc::clone(shared), stopped.clone())),
         tokio::spawn(spending::keep(Arc::clone(shared), stopped.clone())),
-        tokio::spawn(tls::keep(Arc::clone(shared), key, stopped.clone())),
+        tokio::spawn(tls::keep(Arc::clone(shared), key.clone(), stopped.clone())),
+        tokio::spawn(workload::keep(Arc::clone(shared), key, stopped.clone())),
     ];
     tasks.extend(told);
     tasks.extend(web.map(tokio::spawn));
@@ -428,8 +442,9 @@ fn turns_at_once() -> usize {
     std::thread::available_parallelism().map_or(8, |cores| cores.get().saturating_mul(4).max(8))
 }
 
-/// Records what is wrong with the state it starts from.
-async fn alarm(shared: &Shared) {
+/// Makes what has to be there, and records what is wrong with the state it starts from.
+async fn ready(shared: &Shared) -> Result<(), StartFault> {
+    egress::ready(shared).await?;
     for alarm in shared.manifests().alarms() {
         let mut record = Record::new(RecordKind::Operation, clock::now());
         record.note = Some(format!("alarm: {alarm}"));
@@ -437,6 +452,7 @@ async fn alarm(shared: &Shared) {
             tracing::error!(%error, %alarm, "an alarm was not recorded");
         }
     }
+    Ok(())
 }
 
 /// A gateway that serves.

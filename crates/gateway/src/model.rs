@@ -231,7 +231,7 @@ async fn forward(
                 (Method::POST, endpoint.path(api)),
                 (head, &asked.caller.principal),
                 sent,
-                &shared.secrets,
+                &shared,
             )
             .map_err(|code| asked.early(code))?;
         let resource = Resource::Model {
@@ -687,7 +687,7 @@ pub(crate) async fn list(
             (Method::GET, "/v1/models"),
             (head, &caller.principal),
             Bytes::new(),
-            &shared.secrets,
+            shared,
         )
         .map_err(|code| asked.early(code))?;
     let (permit, passage) = shared.enter(evidence, outbound).await?;

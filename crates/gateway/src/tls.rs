@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use bartizan_identity::PeerCertificate;
 use bartizan_types::Timestamp;
 use rustls::{
@@ -49,13 +49,21 @@ pub(crate) struct Shown(pub(crate) Arc<PeerCertificate>);
 pub(crate) struct ListenerKey {
     from: TlsKey,
     hosts: Vec<String>,
-    held: ArcSwap<CertifiedKey>,
+    held: ArcSwapOption<Serving>,
     /// When the files were last changed, or when the certificate must be renewed.
     due: Mutex<Due>,
 }
 
+struct Serving {
+    key: Arc<CertifiedKey>,
+    /// Then it is served no more; none is that it is replaced before.
+    until: Option<Timestamp>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Due {
+    /// Somebody hands it in.
+    Given,
     Changed(Option<SystemTime>, Option<SystemTime>),
     At(Timestamp),
 }
@@ -70,7 +78,9 @@ impl std::fmt::Debug for ListenerKey {
 
 impl ResolvesServerCert for ListenerKey {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.held.load_full())
+        let serving = self.held.load_full()?;
+        let over = serving.until.is_some_and(|until| until <= clock::now());
+        (!over).then(|| Arc::clone(&serving.key))
     }
 }
 
@@ -92,24 +102,45 @@ impl ListenerKey {
         Ok(Arc::new(Self {
             from: listen.key.clone(),
             hosts,
-            held: ArcSwap::from_pointee(key),
+            held: ArcSwapOption::from_pointee(key.map(|key| Serving {
+                key: Arc::new(key),
+                until: None,
+            })),
             due: Mutex::new(due),
         }))
+    }
+
+    /// Serves what was handed in, until its end. Nothing happens where the certificate comes from elsewhere.
+    pub(crate) fn take(&self, key: CertifiedKey, until: Timestamp) {
+        if self.from == TlsKey::WorkloadApi {
+            let key = Arc::new(key);
+            self.held.store(Some(Arc::new(Serving {
+                key,
+                until: Some(until),
+            })));
+        }
     }
 
     /// Takes up changed files, or renews what is half over. True where it did.
     fn look(&self, issuing: &Issuing<'_>) -> Result<bool, String> {
         let due = *self.due.lock().unwrap_or_else(PoisonError::into_inner);
         let stays = match (due, &self.from) {
+            (Due::Given, _) => true,
             (Due::At(at), _) => clock::now() < at,
             (due, TlsKey::Files { certificates, key }) => stamp(certificates, key) == due,
-            (_, TlsKey::Issued) => false,
+            (_, TlsKey::Issued | TlsKey::WorkloadApi) => false,
         };
         if stays {
             return Ok(false);
         }
         let (key, next) = load(&self.from, &self.hosts, issuing)?;
-        self.held.store(Arc::new(key));
+        let serving = |key| {
+            Arc::new(Serving {
+                key: Arc::new(key),
+                until: None,
+            })
+        };
+        self.held.store(key.map(serving));
         *self.due.lock().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(true)
     }
@@ -120,8 +151,12 @@ fn stamp(certificates: &PathBuf, key: &PathBuf) -> Due {
     Due::Changed(changed(certificates), changed(key))
 }
 
-fn load(from: &TlsKey, hosts: &[String], issuing: &Issuing<'_>) -> Result<(CertifiedKey, Due), String> {
+/// The certificate, where there is one already, and when to look again.
+type Loaded = (Option<CertifiedKey>, Due);
+
+fn load(from: &TlsKey, hosts: &[String], issuing: &Issuing<'_>) -> Result<Loaded, String> {
     let (chain, key, due) = match from {
+        TlsKey::WorkloadApi => return Ok((None, Due::Given)),
         TlsKey::Files { certificates, key } => {
             // Stamped before reading: what changes meanwhile is read again.
             let due = stamp(certificates, key);
@@ -145,7 +180,7 @@ fn load(from: &TlsKey, hosts: &[String], issuing: &Issuing<'_>) -> Result<(Certi
     // Also compares the key with the leaf's, so that half of a change is not served.
     let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
         .map_err(|fault| fault.to_string())?;
-    Ok((key, due))
+    Ok((Some(key), due))
 }
 
 /// What the listener speaks TLS with.

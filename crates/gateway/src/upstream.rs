@@ -20,15 +20,18 @@ use hyper_util::{
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
+mod carries;
 pub(crate) mod child;
 pub(crate) mod confine;
 pub(crate) mod line;
+pub(crate) mod local;
 pub(crate) mod reach;
 pub(crate) mod sign;
 
-use crate::clock;
+pub(crate) use carries::{Carries, Names, names, names_of};
 use reach::Fenced;
 pub(crate) use reach::Reach;
+pub use sign::SigningFault;
 
 /// A request ready to go to one place.
 #[derive(Debug)]
@@ -45,7 +48,9 @@ pub(crate) struct Outbound {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
-    /// What signs it on its way out, where a signature is its credential.
+    /// Secrets of the store that are in it, beside the key of `sign`.
+    pub secrets: Names,
+    /// What speaks for it on its way out, where a key of the store does.
     pub sign: Option<Box<sign::Signer>>,
 }
 
@@ -76,7 +81,7 @@ pub(crate) enum Fault {
         /// The bound.
         seconds: u64,
     },
-    /// It could not be signed; nothing was sent.
+    /// Nothing could speak for it; nothing was sent.
     #[error("the request to `{upstream}` can't be signed: {code}")]
     Unsigned {
         /// Which.
@@ -159,8 +164,12 @@ impl Pool {
     }
 
     /// Connections within a reach that nobody else uses afterwards: some sites take a connection for a login.
-    pub(crate) fn unshared(reach: Reach, connect_timeout: Duration) -> Result<Self, RootsFault> {
-        Self::keeping(0, reach, None, connect_timeout)
+    pub(crate) fn unshared(
+        reach: Reach,
+        roots: Option<&std::path::Path>,
+        connect_timeout: Duration,
+    ) -> Result<Self, RootsFault> {
+        Self::keeping(0, reach, roots, connect_timeout)
     }
 
     fn keeping(
@@ -224,10 +233,11 @@ pub(crate) async fn send(permit: Permit<Outbound>, timeout: Duration) -> Result<
         uri,
         mut headers,
         body,
+        secrets: _,
         sign,
     } = permit.spend();
-    if let Some(signer) = sign {
-        let signed = signer.sign((&method, &uri), &mut headers, &body, clock::now());
+    if let Some(signer) = &sign {
+        let signed = signer.sign((&method, &uri), &mut headers, &body).await;
         signed.map_err(|code| Fault::Unsigned {
             upstream: upstream.clone(),
             code,
@@ -236,7 +246,12 @@ pub(crate) async fn send(permit: Permit<Outbound>, timeout: Duration) -> Result<
     let mut request = Request::builder().method(method).uri(uri).body(Full::new(body))?;
     *request.headers_mut() = headers;
     match tokio::time::timeout(timeout, pool.client.request(request)).await {
-        Ok(Ok(response)) => Ok(response),
+        Ok(Ok(response)) => {
+            if let Some(signer) = &sign {
+                signer.answered(response.status());
+            }
+            Ok(response)
+        }
         Ok(Err(source)) if source.is_connect() => Err(Fault::Unreachable {
             upstream,
             source: Box::new(source),

@@ -56,6 +56,7 @@ impl Asking {
             },
             timeout: Duration::from_secs(20),
             oauth: Default::default(),
+            sign: None,
             tools: BTreeMap::from([(ToolName::new("echo").unwrap(), echo)]),
         }];
         config.approvals = approvals;

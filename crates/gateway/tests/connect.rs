@@ -170,6 +170,7 @@ impl Connected {
             },
             timeout: Duration::from_secs(20),
             oauth,
+            sign: None,
             tools: BTreeMap::new(),
         }];
         let gate = Gated::start(config, OPEN).await;
@@ -585,6 +586,7 @@ async fn what_a_caller_showed_is_exchanged_for_a_token_of_this_server_alone() {
             }),
             ..Oauth::default()
         },
+        sign: None,
         tools: BTreeMap::new(),
     }];
     let source = IssuerSource {

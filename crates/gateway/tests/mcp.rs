@@ -54,6 +54,7 @@ fn server(name: &str) -> Server {
         },
         timeout: Duration::from_secs(20),
         oauth: Default::default(),
+        sign: None,
         tools: BTreeMap::new(),
     }
 }

@@ -43,6 +43,7 @@ fn far(server: &Upstreamed, timeout: Duration, old: bool) -> Server {
         },
         timeout,
         oauth: Default::default(),
+        sign: None,
         tools: BTreeMap::new(),
     }
 }

@@ -86,6 +86,7 @@ async fn gated(server: &Upstreamed) -> Gated {
         },
         timeout: Duration::from_secs(20),
         oauth: Default::default(),
+        sign: None,
         tools: BTreeMap::new(),
     }];
     Gated::start(config, WATCHED).await

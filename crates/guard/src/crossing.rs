@@ -624,6 +624,7 @@ fn facts(call: &CallFacts, arguments: Option<Arguments>) -> CallFacts {
         flow: call.flow.clone(),
         spending: call.spending.clone(),
         bar: call.bar.clone(),
+        secrets: Arc::clone(&call.secrets),
     }
 }
 

@@ -43,6 +43,7 @@ fn evidence() -> Evidence {
             flow: None,
             spending: None,
             bar: None,
+            secrets: Default::default(),
         },
         findings: Vec::new(),
         answering: false,

@@ -64,6 +64,12 @@ pub(crate) fn read(der: &[u8]) -> Option<Said<'_>> {
     Some(said)
 }
 
+/// Splits off the certificate that stands first.
+pub(crate) fn first(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (_, rest) = element(der, SEQUENCE)?;
+    der.split_at_checked(der.len().checked_sub(rest.len())?)
+}
+
 fn extensions<'a>(content: &'a [u8], said: &mut Said<'a>) -> Option<()> {
     let (mut list, rest) = element(content, SEQUENCE)?;
     if !rest.is_empty() {

@@ -22,6 +22,7 @@ mod delegation;
 mod der;
 mod dpop;
 mod fault;
+mod google;
 mod issuer;
 mod key;
 mod keyset;
@@ -31,6 +32,7 @@ mod spiffe;
 mod strict;
 mod svid;
 mod token;
+mod workload_api;
 
 pub mod oauth;
 
@@ -42,6 +44,7 @@ pub use credential::Credential;
 pub use delegation::{DelegationFault, DelegationKey, LINKS_MAX, delegate, is_delegation, narrow, seal};
 pub use dpop::{ProofOf, Replays};
 pub use fault::{Fault, Reason};
+pub use google::{GoogleKey, NoGoogleKey, SelfSigned, TOKEN_ENDPOINT as GOOGLE_TOKEN_ENDPOINT};
 pub use issuer::{Algorithm, ConfigFault, IssuerConfig, IssuerKeys};
 pub use key::{ApiKeyRecord, MintFault, NewKey, Pepper, RESERVED_AGENT, is_api_key, mint_key};
 pub use keyset::{KeySet, KeySetFault, SkipReason, SkippedKey};
@@ -49,3 +52,4 @@ pub use registry::{Registry, local_principal};
 pub use sigv4::{AwsKey, AwsScope, NoAwsKey, ToSign, UnfitPath, sign as sign_aws};
 pub use spiffe::{TrustDomain, TrustDomainFault};
 pub use svid::{BundleFault, Naming, PeerCertificate, TrustBundle};
+pub use workload_api::{Frames, REQUEST as WORKLOAD_REQUEST, WorkloadFault, WorkloadSvid, WorkloadUpdate};

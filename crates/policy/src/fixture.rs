@@ -66,6 +66,7 @@ pub(crate) fn evidence() -> Evidence {
             flow: Some(Box::new(asked_for())),
             spending: None,
             bar: None,
+            secrets: Default::default(),
         },
         findings: Vec::new(),
         answering: false,

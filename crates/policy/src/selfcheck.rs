@@ -124,6 +124,7 @@ fn sample(rule: &Rule, seed: u64) -> Option<Evidence> {
             flow: flow(draw).map(Box::new),
             spending: None,
             bar: None,
+            secrets: Default::default(),
         },
         findings: finding(draw).into_iter().collect(),
         answering: draw.turn(13, 3) == 0,

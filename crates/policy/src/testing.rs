@@ -214,6 +214,7 @@ fn evidence(case: &Case) -> Result<Evidence, String> {
             flow: case.flow.clone().map(Box::new),
             spending: spending(case).map(Box::new),
             bar: None,
+            secrets: Default::default(),
         },
         findings: case.findings.iter().map(finding).collect(),
         answering: case.answering,

@@ -50,6 +50,8 @@ pub enum Purpose {
     Vaults,
     /// Seals what users granted us at upstream servers.
     Grants,
+    /// The seed that the keys of the roots which opened tunnels are certified under are derived from.
+    Interception,
 }
 
 impl Purpose {
@@ -69,6 +71,7 @@ impl Purpose {
             Self::Delegations => "delegations",
             Self::Vaults => "vaults",
             Self::Grants => "upstream grants",
+            Self::Interception => "web interception",
         }
     }
 }

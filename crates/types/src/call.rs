@@ -1,11 +1,15 @@
 //! What is asked for: an action on a resource, with arguments.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CallId, Code, Digest, Flow, ModelName, PeerName, ServerName, SiteName, Spending, ToolName, UpstreamName,
+    CallId, Code, Digest, Flow, ModelName, PeerName, SecretName, ServerName, SiteName, Spending, ToolName,
+    UpstreamName,
 };
 
 /// What a call does. Each is a Cedar action of the same name.
@@ -381,6 +385,13 @@ pub struct CallFacts {
     /// What stands in its way whatever policy says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bar: Option<Box<Bar>>,
+    /// Secrets of the store that go with it if it is forwarded, by name; never a value.
+    #[serde(default, skip_serializing_if = "no_secrets")]
+    pub secrets: Arc<[SecretName]>,
+}
+
+fn no_secrets(secrets: &Arc<[SecretName]>) -> bool {
+    secrets.is_empty()
 }
 
 /// What stands in a call's way whatever policy says: a revocation.
@@ -416,6 +427,7 @@ impl CallFacts {
             flow: None,
             spending: None,
             bar: None,
+            secrets: Arc::default(),
         }
     }
 

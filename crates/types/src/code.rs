@@ -246,6 +246,8 @@ pub enum Code {
     ScopeInsufficient,
     /// `identity.proof_nonce`: the proof of possession lacks the nonce that this gateway gave.
     ProofNonce,
+    /// `upstream.token`: no token could be got for the upstream.
+    TokenUnavailable,
 }
 
 struct Row {

@@ -348,6 +348,9 @@ pub mod kind {
     /// A scan of artifacts.
     #[derive(Debug)]
     pub enum Scan {}
+    /// A secret of the store.
+    #[derive(Debug)]
+    pub enum Secret {}
 }
 
 /// An agent's name or SPIFFE id.
@@ -384,6 +387,8 @@ pub type BudgetName = Name<kind::Budget>;
 pub type RevocationId = Ulid<kind::Revocation>;
 /// A scan of model files or data sets.
 pub type ScanId = Ulid<kind::Scan>;
+/// The name under which a secret lies in the store; never its value.
+pub type SecretName = Name<kind::Secret>;
 
 #[cfg(test)]
 mod tests {

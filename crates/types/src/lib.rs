@@ -28,7 +28,8 @@ pub use flow::Flow;
 pub use id::kind;
 pub use id::{
     AgentId, ApprovalId, BudgetName, CallId, Digest, IdFault, Issuer, KeyId, ModelName, Name, PeerName,
-    PolicyId, RevocationId, ScanId, ServerName, SessionId, SiteName, ToolName, Ulid, UpstreamName, UserId,
+    PolicyId, RevocationId, ScanId, SecretName, ServerName, SessionId, SiteName, ToolName, Ulid,
+    UpstreamName, UserId,
 };
 pub use principal::{Actor, AuthMethod, Principal};
 pub use record::{Answer, Ending, Record, RecordKind, RulingWord};

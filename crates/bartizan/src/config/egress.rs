@@ -1,6 +1,10 @@
 //! The proxy to the web in the configuration: as it is written, and as the gateway takes it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use bartizan_gateway::config as gateway;
 use bartizan_wire::site::SitePattern;
@@ -25,6 +29,13 @@ pub(crate) struct Egress {
     /// Listed or not, sites through whose tunnels anything may go. Tunnels to all others begin with a TLS hello that names,
     /// readably, the host that the tunnel was opened to.
     pub(crate) danger_opaque: Vec<String>,
+    /// Sites whose tunnels are opened here: their TLS ends in the gateway, by a certificate of this installation's own root,
+    /// so that method, path and content are ruled on and looked into as in clear. Whoever trusts that root (`bartizan egress
+    /// ca`) trusts this gateway to be any site. None: no tunnel is opened.
+    pub(crate) danger_intercept: Vec<String>,
+    /// A PEM file of roots that those sites are verified by, instead of the built-in ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) roots: Option<PathBuf>,
     /// Take a hello that has an encrypted one inside (ECH) at its outer word. The site then is whatever the inner one says,
     /// which nobody here can read.
     pub(crate) danger_encrypted_hello: bool,
@@ -45,6 +56,8 @@ impl Default for Egress {
             hosts: Vec::new(),
             inside: Vec::new(),
             danger_opaque: Vec::new(),
+            danger_intercept: Vec::new(),
+            roots: None,
             danger_encrypted_hello: false,
             idle_seconds: built_in.idle.as_secs(),
             tunnel_bytes: built_in.tunnel_bytes,
@@ -54,7 +67,7 @@ impl Default for Egress {
 }
 
 /// Resolves `[egress]`; what is wrong is collected.
-pub(super) fn egress(file: &ConfigFile, wrong: &mut Wrong<'_>) -> Option<gateway::Egress> {
+pub(super) fn egress(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> Option<gateway::Egress> {
     let egress = file.egress.as_ref()?;
     let mut patterns = |key: &str, texts: &[String]| -> Vec<SitePattern> {
         let mut all = Vec::with_capacity(texts.len());
@@ -73,6 +86,15 @@ pub(super) fn egress(file: &ConfigFile, wrong: &mut Wrong<'_>) -> Option<gateway
     let hosts = patterns("egress.hosts", &egress.hosts);
     let inside = patterns("egress.inside", &egress.inside);
     let opaque = patterns("egress.danger_opaque", &egress.danger_opaque);
+    let intercept = patterns("egress.danger_intercept", &egress.danger_intercept);
+    for both in egress
+        .danger_intercept
+        .iter()
+        .filter(|one| egress.danger_opaque.contains(one))
+    {
+        let message = format!("`{both}` can't be opened and be opaque");
+        wrong.add("egress.danger_intercept", both, message, "");
+    }
     for (key, is_zero) in [
         ("idle_seconds", egress.idle_seconds == 0),
         ("tunnel_bytes", egress.tunnel_bytes == 0),
@@ -102,6 +124,8 @@ pub(super) fn egress(file: &ConfigFile, wrong: &mut Wrong<'_>) -> Option<gateway
         hosts,
         inside,
         opaque,
+        intercept,
+        roots: egress.roots.as_ref().map(|roots| base.join(roots)),
         encrypted_hello: egress.danger_encrypted_hello,
         idle: Duration::from_secs(egress.idle_seconds),
         tunnel_bytes: egress.tunnel_bytes,

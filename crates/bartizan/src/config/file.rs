@@ -14,8 +14,10 @@ use crate::cli::PackName;
 
 mod inspect;
 pub(crate) mod spending;
+mod upstream;
 
 pub(crate) use inspect::{GuardChannel, GuardShape, Inspect};
+pub(crate) use upstream::{Api, Credential, Upstream};
 
 /// Everything one file configures. Every table may be left out.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
@@ -113,8 +115,22 @@ pub(crate) struct Tls {
     /// Private key, PKCS#8 or SEC1, PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<PathBuf>,
+    /// Without files: who issues and renews the certificate.
+    pub(crate) issued_by: IssuedBy,
     /// Whether clients show certificates.
     pub(crate) clients: ClientCertificates,
+}
+
+/// Who issues the listener's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum IssuedBy {
+    /// Our own authority.
+    #[default]
+    Authority,
+    /// The Workload API of `[identity]`: the certificate is the gateway's own X.509-SVID, and without one that holds there
+    /// is no handshake.
+    WorkloadApi,
 }
 
 /// Whether clients show certificates.
@@ -136,12 +152,21 @@ pub(crate) enum ClientCertificates {
 pub(crate) struct Identity {
     /// The trust domain of our own authority: its certificates are of `spiffe://DOMAIN/agent/NAME`.
     pub(crate) trust_domain: String,
+    /// The unix socket of a SPIFFE Workload API, such as a SPIRE agent's: `unix:///run/spire/agent/public/api.sock`. It gives
+    /// the gateway's own X.509-SVID, and the roots of `[[spiffe]]` domains without `bundle`. None: none is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) workload_api: Option<String>,
+    /// The user id that may serve that socket, beside root and the gateway's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) workload_api_uid: Option<u32>,
 }
 
 impl Default for Identity {
     fn default() -> Self {
         Self {
             trust_domain: bartizan_identity::TrustDomain::default().to_string(),
+            workload_api: None,
+            workload_api_uid: None,
         }
     }
 }
@@ -152,8 +177,9 @@ impl Default for Identity {
 pub(crate) struct Spiffe {
     /// Its name, without `spiffe://`.
     pub(crate) trust_domain: String,
-    /// Its root certificates, a PEM file; read again when it changes.
-    pub(crate) bundle: PathBuf,
+    /// Its root certificates, a PEM file; read again when it changes. None: those that the Workload API gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bundle: Option<PathBuf>,
     /// Put before its agents' names: `NAMESPACE/ns/prod/sa/mail`. None: the trust domain's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) namespace: Option<String>,
@@ -186,55 +212,6 @@ impl Default for Policy {
             files: Vec::new(),
         }
     }
-}
-
-/// A model provider.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Upstream {
-    /// Its name in policy and records.
-    pub(crate) name: String,
-    /// Which API family it speaks.
-    pub(crate) api: Api,
-    /// Base address, without `/v1`.
-    pub(crate) url: String,
-    /// The secret sent as its credential. None: the secret of the upstream's own name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) secret: Option<String>,
-    /// Whose credential is sent.
-    #[serde(default)]
-    pub(crate) credential: Credential,
-    /// With `credential = "aws"`: for what requests are signed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) aws: Option<super::aws::Aws>,
-    /// A PEM file of roots to trust instead of the built-in ones.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) roots: Option<PathBuf>,
-}
-
-/// An API family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Api {
-    /// OpenAI and compatibles: chat completions and responses.
-    Openai,
-    /// Anthropic: messages.
-    Anthropic,
-}
-
-/// Whose credential an upstream is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Credential {
-    /// A secret of the store; the agent never holds it.
-    #[default]
-    Secret,
-    /// The `Authorization` header the agent sent itself, beside its own key in `x-bartizan-key`.
-    Client,
-    /// A signature (AWS Signature Version 4) by a key of the store: JSON as `credential_process` gives it.
-    Aws,
-    /// None is wanted.
-    None,
 }
 
 /// A name agents use for a model. Either `upstream` and `model`, or `targets`.
@@ -306,6 +283,18 @@ pub(crate) struct Server {
     /// How long a request may take.
     #[serde(default = "default_server_timeout_ms")]
     pub(crate) timeout_ms: u64,
+    /// What requests to `url` are signed with.
+    #[serde(default)]
+    pub(crate) credential: super::signing::ServerCredential,
+    /// The key that signs. None: the secret of the server's own name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) secret: Option<String>,
+    /// With `credential = "aws"`: for what requests are signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) aws: Option<super::signing::Aws>,
+    /// With `credential = "google"`: what the service account's token is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) google: Option<super::signing::Google>,
     /// How users connect to a server at `url` that wants OAuth. Nothing of it is needed where the server says it all itself.
     #[serde(default)]
     pub(crate) oauth: super::oauth::Oauth,

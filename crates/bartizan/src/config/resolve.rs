@@ -2,9 +2,10 @@
 
 mod content;
 mod domains;
+mod upstream;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,15 +14,15 @@ use bartizan_flow::{Class, Effect, PathPattern, Role};
 use bartizan_gateway::config as gateway;
 use bartizan_identity::{Algorithm, IssuerConfig};
 use bartizan_store::StateDir;
-use bartizan_types::{Issuer, ModelName, Name, ServerName, ToolName, UpstreamName};
+use bartizan_types::{Issuer, Name, ServerName, ToolName};
 use http::Uri;
 
 mod spending;
 
 use super::{
-    Loaded, aws, diagnose, egress,
+    Loaded, diagnose, egress,
     file::{self, ConfigFile},
-    peer, scope,
+    peer, scope, signing,
 };
 use crate::{
     cli::{Global, PackName},
@@ -74,11 +75,11 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
     };
     let file = &loaded.file;
     let base = loaded.base();
-    let upstreams = upstreams(file, &base, &mut wrong);
-    let models = models(file, &upstreams, &mut wrong);
+    let upstreams = upstream::upstreams(file, &base, &mut wrong);
+    let models = upstream::models(file, &upstreams, &mut wrong);
     let servers = servers(file, &base, &mut wrong);
     let peers = peer::peers(file, &base, &mut wrong);
-    let egress = egress::egress(file, &mut wrong);
+    let egress = egress::egress(file, &base, &mut wrong);
     let scopes = scope::scopes(file, &mut wrong);
     let issuers = issuers(file, &base, &mut wrong);
     let limits = limits(&file.limits, &mut wrong);
@@ -89,7 +90,7 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
     let approvals = approvals(&file.approvals, &mut wrong);
     runtime_rules(&file.runtime, &mut wrong);
     let sessions = sessions(&file.session, &mut wrong);
-    let tls = domains::tls(file, &base, &mut wrong);
+    let (tls, workload_api) = domains::listening(file, &base, &mut wrong);
     let domains = domains::domains(file, &base, &mut wrong);
     let inspect = content::inspect(&file.inspect, &base, &mut wrong);
     let privacy = content::privacy(&file.privacy, &inspect, &mut wrong);
@@ -120,6 +121,7 @@ pub(crate) fn resolve(loaded: &Loaded, global: &Global) -> Result<Settings, Fail
             budgets,
             scopes,
             egress,
+            workload_api,
         },
         state,
         pack: pack(file.policy.pack),
@@ -336,154 +338,6 @@ impl Wrong<'_> {
     }
 }
 
-/// A name of its own, without what separates it from a model's, and one way to the credential.
-fn upstream_rules(
-    upstream: &file::Upstream,
-    name: &UpstreamName,
-    seen: &mut BTreeSet<UpstreamName>,
-    wrong: &mut Wrong<'_>,
-) {
-    if upstream.name.contains('/') {
-        wrong.add(
-            "upstream.name",
-            &upstream.name,
-            "a `/` can't be in an upstream's name".to_owned(),
-            "",
-        );
-    }
-    if !seen.insert(name.clone()) {
-        wrong.add(
-            "upstream.name",
-            &upstream.name,
-            format!("two upstreams are called `{name}`"),
-            "",
-        );
-    }
-    if upstream.secret.is_some() && upstream.credential != file::Credential::Secret {
-        let hint = "leave `credential` out to send the secret";
-        wrong.add(
-            "upstream.secret",
-            "secret",
-            "`secret` and `credential` contradict each other".to_owned(),
-            hint,
-        );
-    }
-}
-
-fn upstreams(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> Vec<gateway::Upstream> {
-    let built_in = |name: &str, api, url: &str| file::Upstream {
-        name: name.to_owned(),
-        api,
-        url: url.to_owned(),
-        secret: None,
-        credential: file::Credential::Secret,
-        aws: None,
-        roots: None,
-    };
-    let defaults = [
-        built_in("openai", file::Api::Openai, "https://api.openai.com"),
-        built_in("anthropic", file::Api::Anthropic, "https://api.anthropic.com"),
-    ];
-    let listed: &[file::Upstream] = if file.upstream.is_empty() {
-        &defaults
-    } else {
-        &file.upstream
-    };
-    let mut seen = BTreeSet::new();
-    let mut all = Vec::new();
-    for upstream in listed {
-        let name = wrong.name("upstream.name", &upstream.name);
-        let url = wrong.url("upstream.url", &upstream.url, &["http", "https"]);
-        let (Some(name), Some(url)): (Option<UpstreamName>, _) = (name, url) else {
-            continue;
-        };
-        upstream_rules(upstream, &name, &mut seen, wrong);
-        let credential = match upstream.credential {
-            file::Credential::Secret => {
-                gateway::Credential::Secret(upstream.secret.clone().unwrap_or_else(|| upstream.name.clone()))
-            }
-            file::Credential::Aws => match aws::scope(upstream, wrong) {
-                Some(scope) => gateway::Credential::Aws(
-                    upstream.secret.clone().unwrap_or_else(|| upstream.name.clone()),
-                    scope,
-                ),
-                None => continue,
-            },
-            file::Credential::Client => gateway::Credential::Client,
-            file::Credential::None => gateway::Credential::None,
-        };
-        let family = match upstream.api {
-            file::Api::Openai => gateway::Family::Openai,
-            file::Api::Anthropic => gateway::Family::Anthropic,
-        };
-        let roots = upstream.roots.as_ref().map(|roots| base.join(roots));
-        all.push(gateway::Upstream {
-            name,
-            family,
-            url,
-            credential,
-            roots,
-        });
-    }
-    all
-}
-
-fn models(
-    file: &ConfigFile,
-    upstreams: &[gateway::Upstream],
-    wrong: &mut Wrong<'_>,
-) -> Vec<gateway::ModelRoute> {
-    let mut all: Vec<gateway::ModelRoute> = Vec::new();
-    for model in &file.model {
-        let Some(name): Option<ModelName> = wrong.name("model.name", &model.name) else {
-            continue;
-        };
-        let single = model.upstream.as_ref().map(|upstream| file::Target {
-            upstream: upstream.clone(),
-            model: model.model.clone(),
-        });
-        if single.is_some() != model.targets.is_empty() || (single.is_none() && model.model.is_some()) {
-            let message = format!("`{name}` needs either `upstream` (and `model`) or `targets`");
-            wrong.add("model", &model.name, message, "");
-            continue;
-        }
-        if all.iter().any(|earlier| earlier.name == name) {
-            wrong.add(
-                "model.name",
-                &model.name,
-                format!("two models are called `{name}`"),
-                "",
-            );
-        }
-        let mut targets = Vec::new();
-        for target in single.iter().chain(&model.targets) {
-            let known = upstreams
-                .iter()
-                .find(|upstream| upstream.name.as_str() == target.upstream);
-            let Some(known) = known else {
-                let message = format!("there is no upstream `{}`", target.upstream);
-                wrong.add(
-                    "model.upstream",
-                    &target.upstream,
-                    message,
-                    "add it with `[[upstream]]`",
-                );
-                continue;
-            };
-            let model: Option<ModelName> = match &target.model {
-                Some(model) => wrong.name("model.model", model),
-                None => Some(name.clone()),
-            };
-            targets.extend(model.map(|model| gateway::ModelTarget {
-                upstream: known.name.clone(),
-                model,
-            }));
-        }
-        all.push(gateway::ModelRoute { name, targets });
-    }
-    all
-}
-
 fn servers(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> Vec<gateway::Server> {
     let mut all: Vec<gateway::Server> = Vec::new();
     for server in &file.server {
@@ -542,6 +396,7 @@ fn servers(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> Vec<gateway
             reach,
             timeout: Duration::from_millis(server.timeout_ms),
             oauth: super::oauth::oauth(server, wrong),
+            sign: signing::of_server(server, wrong),
             tools: tools(server, wrong),
         });
     }

@@ -89,6 +89,39 @@ fn what_contradicts_itself_is_refused() {
             "[[upstream]]\nname = \"a\"\napi = \"openai\"\nurl = \"https://u:p@a\"\n".to_owned(),
             "is no http or https address",
         ),
+        (format!("{upstream}credential = \"aws\"\n"), "nothing to be signed for"),
+        (
+            format!("{upstream}aws = {{ region = \"eu-west-1\", service = \"bedrock\" }}\n"),
+            "`aws` of `a` needs `credential = \"aws\"`",
+        ),
+        (
+            format!("{upstream}credential = \"google\"\n"),
+            "needs either `audience` or `scopes`",
+        ),
+        (
+            format!("{upstream}credential = \"google\"\ngoogle = {{ audience = \"b\", scopes = [\"c\"] }}\n"),
+            "needs either `audience` or `scopes`",
+        ),
+        (
+            format!(
+                "{upstream}credential = \"google\"\n\
+                 google = {{ scopes = [\"c\"], token_endpoint = \"http://sso.example/token\" }}\n"
+            ),
+            "is an `https` address or one of this machine's",
+        ),
+        (
+            "[[server]]\nname = \"s\"\nurl = \"http://s.example\"\ncredential = \"google\"\ngoogle = { audience = \"b\" }\n"
+                .to_owned(),
+            "`http://s.example` is no `https` address",
+        ),
+        (
+            "[[server]]\nname = \"s\"\ncommand = [\"x\"]\ncredential = \"aws\"\n".to_owned(),
+            "can't be signed for",
+        ),
+        (
+            "[[server]]\nname = \"s\"\nurl = \"https://s\"\nsecret = \"k\"\n".to_owned(),
+            "needs a `credential`",
+        ),
         (
             format!("{upstream}[[model]]\nname = \"m\"\n"),
             "needs either `upstream`",
@@ -122,6 +155,31 @@ fn what_contradicts_itself_is_refused() {
                 .to_owned(),
             "algorithm",
         ),
+        (
+            "[identity]\nworkload_api = \"tcp://127.0.0.1:8081\"\n".to_owned(),
+            "is no unix socket with its whole path",
+        ),
+        (
+            "[[spiffe]]\ntrust_domain = \"a.example\"\n".to_owned(),
+            "there is no Workload API to ask",
+        ),
+        (
+            "[listen.tls]\nissued_by = \"workload_api\"\n".to_owned(),
+            "there is no Workload API that could issue it",
+        ),
+        (
+            "[identity]\nworkload_api = \"unix:///s\"\n[listen.tls]\nissued_by = \"workload_api\"\ncertificates = \"c\"\nkey = \"k\"\n"
+                .to_owned(),
+            "`issued_by` goes without",
+        ),
+        (
+            "[egress]\ndanger_opaque = [\"a.example\"]\ndanger_intercept = [\"a.example\"]\n".to_owned(),
+            "can't be opened and be opaque",
+        ),
+        (
+            "[identity]\nworkload_api_uid = 1\n".to_owned(),
+            "`workload_api_uid` goes with",
+        ),
         ("[limits]\nbody_bytes = 0\n".to_owned(), "`body_bytes` is 0"),
         (
             "[limits]\nread_timeout_ms = 0\n".to_owned(),
@@ -151,6 +209,7 @@ fn a_loosening_key_loosens_and_is_named_so() {
             + schema.matches("\"danger_ask_in_client\"").count()
             + schema.matches("\"danger_opaque\"").count()
             + schema.matches("\"danger_encrypted_hello\"").count()
+            + schema.matches("\"danger_intercept\"").count()
     );
 }
 
@@ -165,6 +224,55 @@ fn secrets_are_named_never_written() {
     assert_eq!(environment["A"], EnvValue::Secret("tok".to_owned()));
     assert_eq!(environment["B"], EnvValue::Plain("secret:tok".to_owned()));
     assert_eq!(environment["C"], EnvValue::Plain("tok".to_owned()));
+}
+
+#[test]
+fn what_signs_is_told_by_its_key() {
+    use bartizan_gateway::config::{Credential, Google, Scheme, Signed};
+    let text = r#"
+        [[upstream]]
+        name = "vertex"
+        api = "openai"
+        url = "https://eu-aiplatform.googleapis.com/v1/projects/p/locations/eu/endpoints/openapi"
+        v1_paths = false
+        credential = "google"
+        google = { scopes = ["https://www.googleapis.com/auth/cloud-platform"] }
+        [[server]]
+        name = "tools"
+        url = "https://tools.example/mcp"
+        credential = "aws"
+        secret = "lent"
+        aws = { region = "eu-west-1", service = "bedrock-agentcore" }
+    "#;
+    let settings = resolve(&loaded(text).unwrap(), &global(&[])).unwrap().gateway;
+    assert!(!settings.upstreams[0].v1_paths);
+    assert_eq!(
+        settings.upstreams[0].credential,
+        Credential::Signed(Signed {
+            key: "vertex".to_owned(),
+            by: Scheme::Google(Google::Exchanged {
+                scopes: vec!["https://www.googleapis.com/auth/cloud-platform".to_owned()],
+                token_endpoint: None,
+            }),
+        })
+    );
+    let signed = settings.servers[0].sign.as_ref().unwrap();
+    assert_eq!(signed.key, "lent");
+    assert!(matches!(&signed.by, Scheme::Aws(scope) if scope.service == "bedrock-agentcore"));
+}
+
+#[test]
+fn who_we_are_may_come_from_a_workload_api() {
+    use bartizan_gateway::config::{BundleAt, TlsKey};
+    let text = "[identity]\nworkload_api = \"unix:///run/api.sock\"\n[listen.tls]\nissued_by = \"workload_api\"\n\
+                [[spiffe]]\ntrust_domain = \"a.example\"\n";
+    let settings = resolve(&loaded(text).unwrap(), &global(&[])).unwrap();
+    assert_eq!(
+        settings.gateway.workload_api.unwrap().socket,
+        Path::new("/run/api.sock")
+    );
+    assert_eq!(settings.gateway.listen.tls.unwrap().key, TlsKey::WorkloadApi);
+    assert_eq!(settings.domains.foreign[0].bundle, BundleAt::WorkloadApi);
 }
 
 #[test]

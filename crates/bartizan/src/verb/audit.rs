@@ -155,7 +155,7 @@ fn row(stored: &Value) -> Vec<String> {
 }
 
 /// Seconds since 1970, or a span back from now such as `15m`, in microseconds.
-fn since_micros(since: &str) -> Result<u64, Failure> {
+pub(super) fn since_micros(since: &str) -> Result<u64, Failure> {
     let wrong = || {
         Failure::new(Exit::Usage, format!("`{since}` is no time"))
             .hint("seconds since 1970, or a span back such as 90s, 15m, 2h, 7d")

@@ -123,7 +123,7 @@ async fn one(global: &Global, out: Output, issue: &Issue) -> Result<Value, Failu
 }
 
 /// Replaces a file whole.
-fn put(path: &Path, content: &str, mode: u32) -> Result<(), Failure> {
+pub(super) fn put(path: &Path, content: &str, mode: u32) -> Result<(), Failure> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let new = Path::new(&name);

@@ -1,4 +1,4 @@
-//! `secret set|list|rotate|rm`. A value comes from standard input or a hidden prompt, never from the command line,
+//! `secret set|list|usage|rotate|rm`. A value comes from standard input or a hidden prompt, never from the command line,
 //! where every user of the machine could read it.
 
 use std::io::{self, IsTerminal, Read, Write};
@@ -7,9 +7,9 @@ use bartizan_types::Secret as Hidden;
 use http::Method;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
-use super::{text, time};
+use super::{audit::since_micros, text, time};
 use crate::{
-    cli::{Global, Secret},
+    cli::{Global, Secret, SecretUsage},
     client::encode,
     exit::Exit,
     failure::Failure,
@@ -31,6 +31,11 @@ pub(crate) async fn run(global: &Global, out: Output, secret: &Secret) -> Result
         },
     )?;
     let (method, path, body, done) = match secret {
+        Secret::Usage(wanted) => {
+            usage(&link, out, wanted).await?;
+            link.close().await?;
+            return Ok(Exit::Done);
+        }
         Secret::List => {
             let answer = link.read("/v1/secrets").await?;
             let row = |secret: &serde_json::Value| {
@@ -80,6 +85,52 @@ pub(crate) async fn run(global: &Global, out: Output, secret: &Secret) -> Result
     out.emit(&answer, |out| writeln!(out, "{done} `{}`", text(&answer["name"])))?;
     link.close().await?;
     Ok(Exit::Done)
+}
+
+/// Who used which secret.
+async fn usage(link: &Link, out: Output, wanted: &SecretUsage) -> Result<(), Failure> {
+    let mut query = format!("/v1/secrets/usage?limit={}", wanted.limit);
+    if let Some(name) = &wanted.name {
+        query.push_str(&format!("&name={}", encode(name)));
+    }
+    if let Some(since) = &wanted.since {
+        query.push_str(&format!("&since={}", since_micros(since)?));
+    }
+    if let Some(before) = wanted.before {
+        query.push_str(&format!("&before={before}"));
+    }
+    let answer = link.read(&query).await?;
+    let row = |one: &serde_json::Value| {
+        vec![
+            time(&one["time"]),
+            text(&one["secret"]),
+            text(&one["action"]),
+            format!(
+                "{} {}",
+                text(&one["resource"]["type"]),
+                text(&one["resource"]["id"])
+            ),
+            text(&one["agent"]),
+            text(&one["user"]),
+            text(&one["call"]),
+            text(&one["record"]),
+        ]
+    };
+    let rows: Vec<_> = answer["uses"].as_array().into_iter().flatten().map(row).collect();
+    let header = [
+        "TIME", "SECRET", "ACTION", "ON", "AGENT", "USER", "CALL", "RECORD",
+    ];
+    out.emit(&answer, |out| table(out, &header, &rows))?;
+    if answer["erased"].as_u64().is_some_and(|erased| erased > 0) {
+        out.remark(&format!(
+            "{} records of this time were erased; what they used is not known",
+            text(&answer["erased"])
+        ));
+    }
+    if let Some(more) = answer["more"].as_u64() {
+        out.remark(&format!("there may be more: `--before {more}`"));
+    }
+    Ok(())
 }
 
 /// The value: a hidden prompt on a terminal, else all of standard input without one final line feed.

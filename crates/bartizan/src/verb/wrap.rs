@@ -79,6 +79,7 @@ pub(crate) async fn run(global: &Global, wrap: &Wrap) -> Result<Exit, Failure> {
         },
         timeout: Duration::from_millis(crate::config::file::default_server_timeout_ms()),
         oauth: Default::default(),
+        sign: None,
         tools: std::collections::BTreeMap::new(),
     }];
     let standing = up::stand(settings, link::options(&loaded), None).await?;

@@ -210,6 +210,7 @@ impl Peer {
             uri,
             headers,
             body,
+            secrets: upstream::names_of(&self.config.headers),
             sign: None,
         })
     }

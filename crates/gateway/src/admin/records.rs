@@ -148,14 +148,16 @@ fn index_of(text: &str) -> Result<u64, No> {
         .map_err(|_| No::usage(format!("`{text}` is no record's index")))
 }
 
-fn parsed<T: std::str::FromStr>(ask: &Ask<'_>, name: &str) -> Result<Option<T>, No> {
+/// A parameter of the query, where it is there.
+pub(super) fn parsed<T: std::str::FromStr>(ask: &Ask<'_>, name: &str) -> Result<Option<T>, No> {
     let wrong = |text: &str| No::usage(format!("`{text}` is no {name}"));
     ask.value(name)
         .map(|text| text.parse().map_err(|_| wrong(text)))
         .transpose()
 }
 
-fn number(ask: &Ask<'_>, name: &str) -> Result<Option<u64>, No> {
+/// A number of the query, where it is there.
+pub(super) fn number(ask: &Ask<'_>, name: &str) -> Result<Option<u64>, No> {
     parsed(ask, name)
 }
 

@@ -1,10 +1,13 @@
 //! How things stand: the gateway, the log, the policy, alarms; and metrics.
 
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Answer, Body, Desk, No, Reply};
-use crate::telemetry::{prometheus, ruling_word};
+use super::{Answer, Body, Desk, Live, No, Reply};
+use crate::{
+    Shared,
+    telemetry::{prometheus, ruling_word},
+};
 
 impl Desk {
     pub(super) fn status(&self) -> Answer {
@@ -46,12 +49,8 @@ impl Desk {
                 let word = ruling_word(ruling);
                 rulings[word] = json!(rulings[word].as_u64().unwrap_or(0).saturating_add(count));
             }
-            let mut alarms = live
-                .alarms
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .clone();
-            alarms.extend(shared.manifests().alarms());
+            let alarms = alarms(live);
+            status["svid"] = svid(shared);
             status["listen"] = json!(shared.address().to_string());
             status["pid"] = json!(std::process::id());
             status["started"] = json!(live.started);
@@ -119,4 +118,20 @@ impl Desk {
             .reply(),
         }
     }
+}
+
+/// What the operator should know.
+fn alarms(live: &Live) -> Vec<String> {
+    let told = live.alarms.lock();
+    let mut alarms = told.unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    alarms.extend(live.shared.manifests().alarms());
+    let workload = live.shared.workload.as_ref();
+    alarms.extend(workload.and_then(|workload| workload.alarm()));
+    alarms
+}
+
+/// The SVID that a Workload API gave, if one did.
+fn svid(shared: &Shared) -> Value {
+    let svid = shared.workload.as_ref().and_then(|workload| workload.svid());
+    svid.map_or(Value::Null, |(id, until)| json!({ "id": id, "until": until }))
 }

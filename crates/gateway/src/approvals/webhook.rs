@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use crate::{
     Shared, clock, config,
     errand::{self, Errand},
-    upstream::{Pool, Reach},
+    upstream::{self, Pool, Reach},
 };
 
 /// Questions that wait to be told of; more are not told of, and stand in `bartizan approvals list` all the same.
@@ -98,6 +98,7 @@ async fn once(
         uri: &settings.url,
         headers,
         body: body.into_bytes(),
+        secrets: upstream::names([settings.secret.as_str()]),
         answer_bytes: ANSWER_BYTES,
         time: PATIENCE,
     };

@@ -1,4 +1,4 @@
-//! A request in clear: read whole, ruled on, sent; the answer is read as text that an outsider wrote, and then goes back.
+//! A request in clear, or in a tunnel that is opened here: read whole, ruled on, sent; the answer is read as text that an outsider wrote, and then goes back.
 //!
 //! Redirects are the agent's to follow, and then cross again. Media and archives are passed on unread, within a bound.
 
@@ -74,7 +74,7 @@ pub(super) async fn serve(
         Wish::new(shared, caller, site, Action::FetchWeb, effect).ok_or_else(|| late(Code::Bug))?;
     let (seen, whole) = seen_body(shared, &head.headers, &bytes);
     wish.arguments = json!({
-        "scheme": "http",
+        "scheme": head.uri.scheme_str().unwrap_or("http"),
         "host": wish.site.host(),
         "port": wish.site.port(),
         "method": head.method.as_str(),
@@ -101,6 +101,7 @@ pub(super) async fn serve(
         uri: head.uri.clone(),
         headers: headers.clone(),
         body: bytes.clone(),
+        secrets: Default::default(),
         sign: None,
     };
     let (permit, passage) = wish.ruled(outbound).await?;

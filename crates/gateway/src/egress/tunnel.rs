@@ -25,7 +25,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::Wish;
+use super::{Wish, intercept};
 use crate::{
     Shared,
     answer::AgentBody,
@@ -61,6 +61,9 @@ pub(super) async fn serve(
         "port": wish.site.port(),
     });
     caller.reins.takes_turn(0).await;
+    if proxy.config.intercept.iter().any(|one| one.fits(&wish.site)) {
+        return intercept::serve(wish, slot, upgrade).await;
+    }
     let (reach, _) = wish.reach();
     let line = || Line {
         site: wish.site.clone(),
@@ -205,7 +208,7 @@ impl Tunnel {
 }
 
 /// Resolves when the gateway stops and has waited as long as it waits.
-async fn drained(shared: &Shared) -> Code {
+pub(super) async fn drained(shared: &Shared) -> Code {
     let mut stop = shared.stop.subscribe();
     if stop.wait_for(|stop| *stop).await.is_err() {
         return Code::Draining;

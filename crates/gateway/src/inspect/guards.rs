@@ -28,7 +28,7 @@ use crate::{
     config::{Guard as Config, GuardShape},
     errand::{self, Errand},
     mcp::Owner,
-    upstream::{Pool, Reach, RootsFault},
+    upstream::{self, Pool, Reach, RootsFault},
 };
 
 /// Most texts that one guard is asked about at once; of more, the newest.
@@ -278,6 +278,7 @@ impl Guard {
             uri: &self.config.url,
             headers: self.headers(shared)?,
             body: body.into_bytes(),
+            secrets: upstream::names(self.config.secret.as_deref()),
             answer_bytes: ANSWER_BYTES,
             time: self.config.time,
         };

@@ -433,6 +433,7 @@ impl Conn {
             flow: None,
             spending: None,
             bar: None,
+            secrets: Default::default(),
         }
     }
 

@@ -30,7 +30,7 @@ use crate::{
     clock,
     config::{self, Config, Reach},
     room::Room,
-    upstream::{Pool, RootsFault},
+    upstream::{Pool, SigningFault, sign::Signing},
 };
 
 /// Agents' sessions at most.
@@ -80,6 +80,8 @@ pub(crate) struct Served {
     pub config: config::Server,
     /// Connections to it, where it is reached over HTTP.
     pub pool: Option<Arc<Pool>>,
+    /// What speaks for requests to it, where a key of the store does.
+    pub signing: Option<Arc<Signing>>,
     pins: Mutex<Option<ServerPins>>,
     catalogs: Mutex<[Option<Arc<Catalog>>; 4]>,
     backoff: Mutex<Backoff>,
@@ -298,20 +300,26 @@ impl Hub {
     /// The configured servers, none of them started.
     ///
     /// # Errors
-    /// [`RootsFault`] when the trust roots can't be used.
-    pub(crate) fn new(config: &Config, state: &State, signer: Option<Signer>) -> Result<Self, RootsFault> {
+    /// [`SigningFault`] where nothing can be signed for a server, or the trust roots can't be used.
+    pub(crate) fn new(config: &Config, state: &State, signer: Option<Signer>) -> Result<Self, SigningFault> {
         let mut servers = Vec::new();
         let manifests = Arc::new(Manifests::new(&config.servers, state, signer));
         for server in &config.servers {
-            let pool = match &server.reach {
-                Reach::Stdio { .. } => None,
-                Reach::Http { .. } | Reach::LegacySse { .. } => {
-                    Some(Arc::new(Pool::new(None, config.limits.connect_timeout)?))
+            let patience = config.limits.connect_timeout;
+            let (pool, signing) = match &server.reach {
+                Reach::Stdio { .. } => (None, None),
+                Reach::Http { url, .. } | Reach::LegacySse { url, .. } => {
+                    let signing = server.sign.as_ref();
+                    let signing = signing
+                        .map(|signed| Signing::new(signed, url, patience))
+                        .transpose()?;
+                    (Some(Arc::new(Pool::new(None, patience)?)), signing.map(Arc::new))
                 }
             };
             servers.push(Arc::new(Served {
                 config: server.clone(),
                 pool,
+                signing,
                 pins: Mutex::new(None),
                 catalogs: Mutex::new(Default::default()),
                 backoff: Mutex::new(Backoff::default()),

@@ -70,11 +70,22 @@ async fn open(ctx: &Ctx, served: &Arc<Served>) -> Result<Arc<Conn>, Refusal> {
         Reach::Http { url, headers } => (url, headers, false),
         Reach::LegacySse { url, headers } => (url, headers, true),
     };
+    let secrets = upstream::names_of(headers);
     let headers = program::headers_of(headers, &ctx.shared.secrets).map_err(early)?;
     let pool = served.pool.clone().ok_or_else(|| early(Code::Bug))?;
     let upstream = UpstreamName::new(served.config.name.as_str()).map_err(|_| early(Code::Bug))?;
     let wallet = ctx.shared.wallets.of(&served.config.name, &ctx.caller);
-    let way = HttpWay::new(pool, url.clone(), headers, wallet, upstream, legacy);
+    // Kept with the conversation, which the gateway keeps.
+    let weak = || Arc::downgrade(&ctx.shared);
+    let signer = served.signing.as_ref().map(|signing| signing.signer_of(weak()));
+    let way = HttpWay::new(
+        pool,
+        url.clone(),
+        (headers, secrets),
+        (wallet, signer),
+        upstream,
+        legacy,
+    );
     let stateless = ctx.is_stateless() && !legacy;
     let opening = (!legacy).then(|| link.open(stateless));
     let conn = begin(ctx, served, link, Way::Http(Box::new(way)));

@@ -38,7 +38,7 @@ use super::{
 use crate::{
     clock,
     config::{EnvValue, Reach},
-    upstream::{child::Spawn, confine::Fence},
+    upstream::{child::Spawn, confine::Fence, names_of},
 };
 
 /// Largest program that is started; reading more to know it would take seconds.
@@ -78,6 +78,7 @@ pub(super) async fn prepare(ctx: &Ctx, served: &Arc<Served>) -> Result<(Spawn, V
     let name = &served.config.name;
     let state = ctx.shared.state.directory().ok_or(Code::Bug)?.to_owned();
     let home = state.join("servers").join(name.as_str());
+    let secrets = names_of(environment);
     let environment = environment_of(environment, &ctx.shared.secrets, &home)?;
     let directory = directory.clone().unwrap_or_else(|| home.clone());
     let wanted = command.first().ok_or(Code::ServerFailed)?.clone();
@@ -119,6 +120,7 @@ pub(super) async fn prepare(ctx: &Ctx, served: &Arc<Served>) -> Result<(Spawn, V
         program,
         arguments,
         environment,
+        secrets,
         directory,
         fence,
     };

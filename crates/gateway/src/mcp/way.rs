@@ -27,7 +27,7 @@ use crate::{
     edge::{self, BodyBounds},
     oauth::Wallet,
     room::Full,
-    upstream::{self, Outbound, Pool},
+    upstream::{self, Names, Outbound, Pool, sign::Signer},
 };
 
 /// The way over HTTP.
@@ -35,8 +35,12 @@ pub(crate) struct HttpWay {
     pub(crate) pool: Arc<Pool>,
     pub(crate) uri: Mutex<Uri>,
     pub(crate) headers: HeaderMap,
+    /// Secrets of the store among them.
+    secrets: Names,
     /// What the caller's user granted at this server.
     pub(crate) wallet: Option<Arc<Wallet>>,
+    /// What speaks for requests to it, where a key of the store does.
+    signer: Option<Box<Signer>>,
     session: Mutex<Option<HeaderValue>>,
     upstream: UpstreamName,
     /// Answers come on the one stream, not on the request's own (2024-11-05).
@@ -50,8 +54,8 @@ impl HttpWay {
     pub(crate) fn new(
         pool: Arc<Pool>,
         uri: Uri,
-        headers: HeaderMap,
-        wallet: Option<Arc<Wallet>>,
+        (headers, secrets): (HeaderMap, Names),
+        (wallet, signer): (Option<Arc<Wallet>>, Option<Box<Signer>>),
         upstream: UpstreamName,
         legacy: bool,
     ) -> Self {
@@ -59,7 +63,9 @@ impl HttpWay {
             pool,
             uri: Mutex::new(uri),
             headers,
+            secrets,
             wallet,
+            signer,
             session: Mutex::new(None),
             upstream,
             legacy,
@@ -119,7 +125,8 @@ impl HttpWay {
             uri: lock(&self.uri).clone(),
             headers,
             body: Bytes::from(body),
-            sign: None,
+            secrets: Arc::clone(&self.secrets),
+            sign: self.signer.clone(),
         }
     }
 }

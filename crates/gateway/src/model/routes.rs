@@ -14,10 +14,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, 
 
 use super::retries;
 use crate::{
-    StartFault, clock,
+    Shared, StartFault, clock,
     config::{self, Config, Credential, Family},
     edge,
-    upstream::{Outbound, Pool, sign::Signer},
+    upstream::{Names, Outbound, Pool, names, sign::Signing},
 };
 
 /// Headers of the agent that a provider may see. Everything else stays here, credentials above all.
@@ -54,6 +54,11 @@ struct Upstream {
     family: Family,
     base: String,
     credential: Credential,
+    /// What speaks for requests to it, where a key of the store does.
+    signing: Option<Arc<Signing>>,
+    /// The secret of the store that is its credential.
+    secrets: Names,
+    v1_paths: bool,
     pool: Arc<Pool>,
     last_failure: Mutex<Option<(Timestamp, String)>>,
     breaker: Mutex<Breaker>,
@@ -167,10 +172,14 @@ impl Routes {
         (method, path): (Method, &str),
         (head, caller): (&Parts, &Principal),
         body: Bytes,
-        secrets: &Arc<Secrets>,
+        shared: &Arc<Shared>,
     ) -> Result<Outbound, Code> {
         let upstream = self.upstreams.get(name).ok_or(Code::Bug)?;
         let query = query(&head.uri)?;
+        let path = match path.strip_prefix("/v1") {
+            Some(rest) if !upstream.v1_paths => rest,
+            _ => path,
+        };
         let uri: Uri = format!("{}{path}{query}", upstream.base)
             .parse()
             .map_err(|_| Code::RequestShape)?;
@@ -193,7 +202,7 @@ impl Routes {
         }
         // What comes back is read before it is released, so it had better come unpacked.
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if let Some((header, mut value)) = upstream.credential_header(head, secrets)? {
+        if let Some((header, mut value)) = upstream.credential_header(head, &shared.secrets)? {
             value.set_sensitive(true);
             headers.insert(header, value);
         }
@@ -204,7 +213,8 @@ impl Routes {
             uri,
             headers,
             body,
-            sign: upstream.signer(secrets),
+            secrets: Arc::clone(&upstream.secrets),
+            sign: upstream.signing.as_ref().map(|signing| signing.signer(shared)),
         })
     }
 
@@ -295,10 +305,23 @@ impl Upstream {
     fn new(upstream: &config::Upstream, config: &Config) -> Result<Self, StartFault> {
         let base = upstream.url.to_string();
         let base = base.trim_end_matches('/');
+        let signing = match &upstream.credential {
+            Credential::Signed(signed) => {
+                let signing = Signing::new(signed, &upstream.url, config.limits.connect_timeout)?;
+                Some(Arc::new(signing))
+            }
+            _ => None,
+        };
         Ok(Self {
             family: upstream.family,
             base: base.strip_suffix("/v1").unwrap_or(base).to_owned(),
             credential: upstream.credential.clone(),
+            signing,
+            secrets: match &upstream.credential {
+                Credential::Secret(name) => names([name.as_str()]),
+                _ => Names::default(),
+            },
+            v1_paths: upstream.v1_paths,
             pool: Arc::new(Pool::new(
                 upstream.roots.as_deref(),
                 config.limits.connect_timeout,
@@ -310,18 +333,6 @@ impl Upstream {
 }
 
 impl Upstream {
-    /// What signs requests to it, where a signature is its credential.
-    fn signer(&self, secrets: &Arc<Secrets>) -> Option<Box<Signer>> {
-        let Credential::Aws(name, scope) = &self.credential else {
-            return None;
-        };
-        Some(Box::new(Signer {
-            secrets: Arc::clone(secrets),
-            name: name.clone(),
-            scope: scope.clone(),
-        }))
-    }
-
     /// What the upstream is shown instead of the agent's own credential.
     fn credential_header(
         &self,
@@ -330,8 +341,8 @@ impl Upstream {
     ) -> Result<Option<(HeaderName, HeaderValue)>, Code> {
         let missing = Code::SecretMissing;
         match &self.credential {
-            // A signature is made when it goes.
-            Credential::None | Credential::Aws(..) => Ok(None),
+            // What a key speaks for is added when it goes.
+            Credential::None | Credential::Signed(_) => Ok(None),
             // Only beside our own header is another one the provider's; else it is our key, which stays here.
             Credential::Client if let Some(own) = head.headers.get(&edge::OWN_KEY) => {
                 let said = |name: HeaderName| {

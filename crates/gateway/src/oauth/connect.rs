@@ -324,6 +324,7 @@ impl Wallets {
             method: http::Method::POST,
             headers,
             body: Bytes::from(registration(None, &key.1, wished).to_string()),
+            secrets: Default::default(),
         };
         let answer = self.fetch(shared, fetch).await?;
         if !answer.status.is_success() {

@@ -23,7 +23,7 @@ use crate::{
     directory::housekeeper,
     edge::{self, BodyBounds},
     model::sha256,
-    upstream::{self, Outbound, Reach},
+    upstream::{self, Names, Outbound, Reach, names},
 };
 
 /// Largest answer, in bytes.
@@ -38,6 +38,8 @@ pub(super) struct Fetch<'a> {
     pub(super) method: Method,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// Secrets of the store that are in it.
+    pub(super) secrets: Names,
 }
 
 /// What came back.
@@ -126,6 +128,7 @@ impl Wallets {
             uri,
             headers,
             body: fetch.body,
+            secrets: fetch.secrets,
             sign: None,
         })
     }
@@ -142,6 +145,7 @@ impl Wallets {
             method: Method::GET,
             headers: HeaderMap::new(),
             body: Bytes::new(),
+            secrets: Names::default(),
         };
         self.fetch(shared, fetch).await
     }
@@ -270,6 +274,7 @@ impl Wallets {
             method: Method::POST,
             headers,
             body: Bytes::from(form(&pairs)),
+            secrets: told(place, client, &pairs),
         };
         let answer = self.fetch(shared, fetch).await?;
         if !answer.status.is_success() {
@@ -281,6 +286,32 @@ impl Wallets {
         }
         Ok(Secret::new(answer.body.to_vec()))
     }
+}
+
+/// The secrets of the store that a form holds, or that its client shows itself by.
+fn told(place: &Place, client: &bartizan_identity::oauth::Client, pairs: &[(&str, &str)]) -> Names {
+    let oauth = &place.oauth;
+    let exchange = oauth.exchange.as_ref();
+    let own = |id: Option<&String>| client.secret.is_some() && id.is_some_and(|id| *id == client.id);
+    let mut all: Vec<&str> = Vec::new();
+    if own(oauth.client_id.as_ref()) {
+        all.extend(
+            oauth
+                .client_secret
+                .iter()
+                .chain(&oauth.client_key)
+                .map(String::as_str),
+        );
+    }
+    if let Some(exchange) = exchange {
+        if own(exchange.client_id.as_ref()) {
+            all.extend(exchange.client_secret.as_deref());
+        }
+        if pairs.iter().any(|(name, _)| *name == "subject_token") {
+            all.extend(exchange.subject.as_deref());
+        }
+    }
+    names(all)
 }
 
 /// Signs by ES256 with a key in PKCS#8 PEM.

@@ -43,6 +43,8 @@ pub(crate) struct Spawn {
     pub arguments: Vec<String>,
     /// The whole environment.
     pub environment: BTreeMap<String, Secret<Vec<u8>>>,
+    /// Secrets of the store that are in it.
+    pub secrets: super::Names,
     /// Working directory.
     pub directory: PathBuf,
     /// What it may reach; none only where the operator loosened it.
@@ -198,6 +200,7 @@ pub(crate) fn spawn(permit: Permit<Spawn>, line_bytes: usize) -> Result<(Arc<Chi
         program,
         arguments,
         environment,
+        secrets: _,
         directory,
         fence,
     } = permit.spend();

@@ -18,7 +18,8 @@ use bartizan_gateway::{
     Config, Directory, DirectoryKeys, Domains, Gateway, IssuerSource, Parts, Running,
     admin::{Desk, Live},
     config::{
-        Approvals, Budgets, Credential, Family, Hooks, Inspect, Limits, Listen, Privacy, Sessions, Upstream,
+        Approvals, Budgets, Credential, Family, Foreign, Hooks, Inspect, Limits, Listen, Privacy, Sessions,
+        Upstream,
     },
 };
 use bartizan_identity::{Pepper, TrustDomain, mint_key};
@@ -244,6 +245,7 @@ pub(crate) fn upstream(name: &str, family: Family, address: SocketAddr) -> Upstr
         url: format!("http://{address}").parse().unwrap(),
         credential: Credential::Secret("provider".to_owned()),
         roots: None,
+        v1_paths: true,
     }
 }
 
@@ -269,6 +271,7 @@ pub(crate) fn config(upstreams: Vec<Upstream>) -> Config {
         privacy: Privacy::default(),
         budgets: Budgets::default(),
         egress: None,
+        workload_api: None,
         scopes: Default::default(),
     }
 }
@@ -326,6 +329,21 @@ impl Gated {
         medium: Option<Arc<dyn Medium>>,
         issuers: Vec<IssuerSource>,
     ) -> Self {
+        Self::start_of(config, pack, policy, medium, (issuers, Vec::new())).await
+    }
+
+    /// Among other trust domains.
+    pub(crate) async fn start_among(config: Config, policy: &str, foreign: Vec<Foreign>) -> Self {
+        Self::start_of(config, None, policy, None, (Vec::new(), foreign)).await
+    }
+
+    async fn start_of(
+        config: Config,
+        pack: Option<Pack>,
+        policy: &str,
+        medium: Option<Arc<dyn Medium>>,
+        (issuers, foreign): (Vec<IssuerSource>, Vec<Foreign>),
+    ) -> Self {
         let temporary = tempfile::tempdir().unwrap();
         let state_dir = StateDir::open(&temporary.path().join("state")).unwrap();
         let (master, _) = MasterKey::load(&state_dir).unwrap();
@@ -376,7 +394,7 @@ impl Gated {
                 issuers,
                 Domains {
                     own: TrustDomain::default(),
-                    foreign: Vec::new(),
+                    foreign,
                 },
             )
             .unwrap(),
@@ -385,6 +403,7 @@ impl Gated {
             approvals: ApprovalStore::open(Arc::clone(&state), &keyring).unwrap(),
             state,
             manifest_seed: keyring.derive(Purpose::Manifests).unwrap(),
+            interception_seed: keyring.derive(Purpose::Interception).unwrap(),
             grants: bartizan_store::GrantStore::open(&state_dir, &keyring).unwrap(),
             vaults: Some(bartizan_store::VaultStore::open(&state_dir, &keyring).unwrap()),
             spans: None,

@@ -53,6 +53,7 @@ fn evidence() -> Evidence {
             })),
             spending: None,
             bar: None,
+            secrets: Default::default(),
         },
         findings: Vec::new(),
         answering: false,

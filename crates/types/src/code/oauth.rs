@@ -1,4 +1,4 @@
-//! The rows of what a resource server asks of tokens, beyond that they hold.
+//! The rows of what is asked of tokens beyond that they hold: by us as a resource server, and for us as a client.
 
 use super::{Code, Fault, Row};
 
@@ -18,5 +18,13 @@ pub(super) const ROWS: &[Row] = &[
         status: 401,
         sentence: "the proof of possession lacks the nonce that this gateway gave",
         hint: "make the proof again with the `DPoP-Nonce` of this answer",
+    },
+    Row {
+        code: Code::TokenUnavailable,
+        text: "upstream.token",
+        fault: Fault::Upstream,
+        status: 502,
+        sentence: "no token could be got for the upstream",
+        hint: "the log says what its token endpoint answered",
     },
 ];

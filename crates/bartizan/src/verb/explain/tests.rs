@@ -57,6 +57,7 @@ fn ruling(word: RulingWord) -> Record {
         flow: None,
         spending: None,
         bar: None,
+        secrets: Default::default(),
     });
     record.ruling = Some(word);
     record.policy = Some(Digest([1; 32]));

@@ -38,6 +38,7 @@ fn server(tools: BTreeMap<ToolName, ToolOverride>) -> config::Server {
         },
         timeout: std::time::Duration::from_secs(1),
         oauth: Default::default(),
+        sign: None,
         tools,
     }
 }

@@ -1,0 +1,238 @@
+//! A tunnel that the operator has opened (`danger_intercept`): its TLS ends here, by a certificate of the installation's own
+//! root, and each request in it is ruled on, sent and read as one in clear is, over TLS that is verified anew.
+//!
+//! What it refuses: another name in the hello than the tunnel's, another `Host` in a request, whole addresses, tunnels in the
+//! tunnel. HTTP/1.1 alone is spoken towards the agent.
+
+use std::{convert::Infallible, sync::Arc};
+
+use bartizan_guard::AnswerFacts;
+use bartizan_types::{Code, Principal, Refusal};
+use bartizan_wire::site::Site;
+use bytes::Bytes;
+use http::{Method, Request, Response, Uri, header, request::Parts};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::OnUpgrade};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_rustls::TlsAcceptor;
+
+use super::{Wish, forward, refusal, tunnel};
+use crate::{Shared, answer::AgentBody, clock, gate::Passage, listener::CatchPanic, meters::Gauge, serve};
+
+/// Rules on a tunnel whose inside is ruled on as well, and opens it at this end.
+///
+/// # Errors
+/// The refusal to tell, already recorded.
+pub(super) async fn serve(
+    wish: Wish,
+    slot: OwnedSemaphorePermit,
+    upgrade: OnUpgrade,
+) -> Result<Response<AgentBody>, Refusal> {
+    let (permit, mut passage) = wish.ruled(|| ()).await?;
+    let () = permit.spend();
+    let release = passage.answered(AnswerFacts {
+        status: Some(200),
+        findings: Vec::new(),
+    })?;
+    let call = passage.call().to_string();
+    let open = Gauge::raise(Arc::clone(&wish.shared.meters), |meters| &meters.streams);
+    tokio::spawn(async move {
+        run(wish, passage, upgrade).await;
+        drop((open, slot));
+    });
+    let mut response = Response::new(AgentBody::whole(release, Bytes::new()));
+    if let Ok(call) = http::HeaderValue::from_str(&call) {
+        response.headers_mut().insert("x-bartizan-call", call);
+    }
+    Ok(response)
+}
+
+/// Serves what comes through until the agent closes it, something of it is revoked, its credential or the gateway ends.
+async fn run(wish: Wish, passage: Passage<()>, upgrade: OnUpgrade) {
+    let (shared, reins) = (Arc::clone(&wish.shared), Arc::clone(&wish.caller.reins));
+    let cut = Arc::clone(&reins).cut(Arc::clone(&shared.revoked));
+    let ended = tokio::select! {
+        biased;
+        code = cut => Err(code),
+        code = tunnel::drained(&shared) => Err(code),
+        code = over(&wish.caller.principal) => Err(code),
+        ended = inside(&shared, &wish, upgrade) => ended,
+    };
+    match ended {
+        Ok(()) => passage.finish(),
+        Err(code) => {
+            tracing::debug!(site = %wish.site, %code, "a tunnel was ended");
+            passage.withheld(code);
+        }
+    }
+}
+
+/// Resolves when the credential that opened the tunnel has ended.
+async fn over(principal: &Principal) -> Code {
+    let Some(expires) = principal.expires else {
+        return std::future::pending().await;
+    };
+    let left = expires.micros_since(clock::now());
+    tokio::time::sleep(std::time::Duration::from_micros(left)).await;
+    Code::TokenExpired
+}
+
+async fn inside(shared: &Arc<Shared>, wish: &Wish, upgrade: OnUpgrade) -> Result<(), Code> {
+    let limits = &shared.config.limits;
+    let proxy = shared.egress.as_ref().ok_or(Code::Bug)?;
+    let near = tokio::time::timeout(limits.header_timeout, upgrade).await;
+    let near = near.ok().and_then(Result::ok).ok_or(Code::SlowCaller)?;
+    let tls = proxy.mint.serving(&shared.state, wish.site.host(), clock::now());
+    let tls = tls.map_err(|fault| {
+        tracing::error!(site = %wish.site, error = %fault, "there is no certificate for a tunnel");
+        Code::Bug
+    })?;
+    let accepting = TlsAcceptor::from(tls).accept(TokioIo::new(near));
+    let accepted = tokio::time::timeout(limits.header_timeout, accepting).await;
+    let stream = accepted.map_err(|_| Code::SlowCaller)?.map_err(|fault| {
+        tracing::debug!(site = %wish.site, error = %fault, "no TLS in a tunnel");
+        Code::EgressHello
+    })?;
+    let (ours, principal, site) = (
+        Arc::clone(shared),
+        Arc::clone(&wish.caller.principal),
+        wish.site.clone(),
+    );
+    let service = service_fn(move |asked: Request<Incoming>| {
+        one(Arc::clone(&ours), Arc::clone(&principal), site.clone(), asked)
+    });
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_headers(limits.headers)
+        .max_buf_size(limits.header_bytes.max(8192));
+    if let Err(fault) = builder.serve_connection(TokioIo::new(stream), service).await {
+        tracing::debug!(error = %fault, "a connection in a tunnel ended early");
+    }
+    Ok(())
+}
+
+async fn one(
+    shared: Arc<Shared>,
+    principal: Arc<Principal>,
+    site: Site,
+    asked: Request<Incoming>,
+) -> Result<Response<AgentBody>, Infallible> {
+    let caught = CatchPanic(Box::pin(request(Arc::clone(&shared), principal, site, asked))).await;
+    Ok(caught.unwrap_or_else(|| serve::after_panic(&shared)))
+}
+
+/// Serves one request of a tunnel.
+async fn request(
+    shared: Arc<Shared>,
+    principal: Arc<Principal>,
+    site: Site,
+    asked: Request<Incoming>,
+) -> Response<AgentBody> {
+    let (mut head, body) = asked.into_parts();
+    let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() else {
+        return refusal(&shared.shed(Code::Saturated));
+    };
+    let busy = Gauge::raise(Arc::clone(&shared.meters), |meters| &meters.in_progress);
+    let answered = async {
+        if shared.is_draining() {
+            return Err(shared.shed(Code::Draining));
+        }
+        whole(&site, &mut head).map_err(|code| shared.reject(code, Some(&principal)))?;
+        let who = Arc::clone(&principal);
+        serve::in_turn(&shared, who, clock::now(), None, |caller| {
+            let (shared, head) = (&shared, &head);
+            async move { forward::serve(shared, &caller, site, head, body).await }
+        })
+        .await
+    };
+    match answered.await {
+        Ok(answer) => answer.map(|body| body.holding((slot, busy))),
+        Err(said) => {
+            drop((slot, busy));
+            if let Some(late) = shared.turns.late(Some(&principal)) {
+                tokio::time::sleep(late).await;
+            }
+            refusal(&said)
+        }
+    }
+}
+
+/// Puts the tunnel's site before the path of a request, which must name no other.
+///
+/// # Errors
+/// [`Code::EgressTarget`], [`Code::HostMismatch`].
+fn whole(site: &Site, head: &mut Parts) -> Result<(), Code> {
+    let path = head.uri.path_and_query().map(|path| path.as_str());
+    let plain = head.uri.authority().is_none() && head.method != Method::CONNECT;
+    let path = path
+        .filter(|path| plain && path.starts_with('/'))
+        .ok_or(Code::EgressTarget)?;
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else {
+        return Err(Code::HostMismatch);
+    };
+    let named = host.to_str().ok().and_then(|host| Site::parse(host, Some(443)));
+    if named.as_ref() != Some(site) {
+        return Err(Code::HostMismatch);
+    }
+    let authority = site.to_string();
+    let authority = authority.strip_suffix(":443").unwrap_or(&authority);
+    let uri: Uri = format!("https://{authority}{path}")
+        .parse()
+        .map_err(|_| Code::EgressTarget)?;
+    head.uri = uri;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(method: &str, uri: &str, hosts: &[&str]) -> Result<String, Code> {
+        let mut request = Request::builder().method(method).uri(uri);
+        for host in hosts {
+            request = request.header("host", *host);
+        }
+        let (mut head, ()) = request.body(()).unwrap().into_parts();
+        let site = Site::parse("api.example.com:443", None).unwrap();
+        whole(&site, &mut head).map(|()| head.uri.to_string())
+    }
+
+    #[test]
+    fn a_request_in_a_tunnel_is_for_its_site_or_refused() {
+        let to = "https://api.example.com/a?b=c";
+        assert_eq!(check("GET", "/a?b=c", &["api.example.com"]).as_deref(), Ok(to));
+        assert_eq!(
+            check("GET", "/a?b=c", &["API.example.com:443"]).as_deref(),
+            Ok(to)
+        );
+        for (method, uri, hosts, code) in [
+            ("GET", "/", &["evil.example.com"][..], Code::HostMismatch),
+            ("GET", "/", &["api.example.com:444"], Code::HostMismatch),
+            ("GET", "/", &[], Code::HostMismatch),
+            (
+                "GET",
+                "/",
+                &["api.example.com", "api.example.com"],
+                Code::HostMismatch,
+            ),
+            (
+                "GET",
+                "https://api.example.com/",
+                &["api.example.com"],
+                Code::EgressTarget,
+            ),
+            ("OPTIONS", "*", &["api.example.com"], Code::EgressTarget),
+            (
+                "CONNECT",
+                "api.example.com:443",
+                &["api.example.com"],
+                Code::EgressTarget,
+            ),
+        ] {
+            assert_eq!(check(method, uri, hosts), Err(code), "{method} {uri} {hosts:?}");
+        }
+    }
+}
