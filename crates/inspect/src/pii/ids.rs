@@ -660,7 +660,11 @@ mod tests {
                     for end in ["", " ", ".", ", 5", "\n7", " 12", "/x"] {
                         let text = spelt.clone() + end;
                         let tried = may(text.as_bytes(), false);
-                        assert!(tried.iter().any(|kind| kind.name == id.name), "{} {text}", id.name);
+                        assert!(
+                            tried.iter().any(|kind| kind.name == id.name),
+                            "{} {text}",
+                            id.name
+                        );
                     }
                 }
             }
