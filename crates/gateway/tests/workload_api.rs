@@ -145,9 +145,12 @@ enum Now {
     Refusal(&'static str),
 }
 
+/// A request: method, path, headers, body.
+type Asked = (Method, String, HeaderMap, Bytes);
+
 struct Stub {
     say: watch::Sender<Now>,
-    asked: Arc<Mutex<Vec<(Method, String, HeaderMap, Bytes)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
     serving: JoinHandle<()>,
     path: PathBuf,
 }

@@ -33,7 +33,7 @@ pub(crate) struct Signing {
 
 enum By {
     Aws(AwsScope),
-    Google(Tokens),
+    Google(Box<Tokens>),
 }
 
 /// One place has no origin, or the built-in roots can't be used.
@@ -64,7 +64,7 @@ impl Signing {
             origin: whole.ok_or_else(|| SigningFault::Address(place.to_string()))?,
             by: match &signed.by {
                 Scheme::Aws(scope) => By::Aws(scope.clone()),
-                Scheme::Google(google) => By::Google(Tokens::new(google, patience)?),
+                Scheme::Google(google) => By::Google(Box::new(Tokens::new(google, patience)?)),
             },
         })
     }
