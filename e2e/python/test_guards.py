@@ -90,7 +90,12 @@ async def test_what_a_guard_flags_and_what_it_does_not_say(gateway, provider):
     with pytest.raises(openai.APIStatusError) as refused:
         await say(through, "a knight lives in the castle")
     assert "nobody judged it" in str(refused.value) and time.monotonic() - began < 5
-    records = through.cli("audit", "search", "--limit", "1000", "--json").stdout
+    # What is not waited for is written in a moment.
+    until = time.monotonic() + 10
+    while True:
+        records = through.cli("audit", "search", "--limit", "1000", "--json").stdout
+        if "guard:far" in records and '"guard_unanswered"' in records or time.monotonic() > until:
+            break
     assert "guard:far" in records and '"guard_unanswered"' in records
     assert KEY not in records + through.output()
 

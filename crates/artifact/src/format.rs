@@ -432,8 +432,10 @@ fn other(scan: &mut Scan<'_>, view: View<'_>, name: &str, head: &[u8]) -> String
             return hdf5::read(scan, view.part(at, view.size()));
         }
     }
-    // spaCy's parts have no ending and no mark: only what is a value to its last byte is one.
-    if msgpack::may_be(head) {
+    // spaCy's parts have no mark, and no ending or one that says little: only what is a value to its last byte is one.
+    // What says that it is a pickle, and is none, is not let off so.
+    let little = matches!(ending(name).as_str(), "bin" | "dat" | "data" | "model");
+    if (little || !is_pickled(name)) && msgpack::may_be(head) {
         let mark = scan.mark();
         let found = msgpack::read(scan, view);
         match scan.worst_since(mark) {

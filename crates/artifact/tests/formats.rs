@@ -172,3 +172,13 @@ fn parts_of_spacy() {
         Verdict::Unknown,
     );
 }
+
+/// Broken pickles may be values of msgpack to their last byte; what a name promises is not kept by that.
+#[test]
+fn a_pickle_that_reads_as_something_else_is_not_clean() {
+    let mutated = b"\x97\x05\x95\x04\x00\x00\x00\x0e\x00\x00\x00M.";
+    for name in ["345.pkl", "m.pickle", "m.pt", "m.joblib", "m.ckpt"] {
+        check(name, mutated, Verdict::Unknown);
+    }
+    check("vocab/lookups.bin", mutated, Verdict::Clean);
+}
