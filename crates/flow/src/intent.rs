@@ -115,6 +115,8 @@ impl Intent {
             self.called.insert(tool.to_owned());
         } else {
             self.called.remove(tool);
+            self.weak.remove(tool);
+            self.verbs.remove(tool);
         }
         self
     }

@@ -391,3 +391,64 @@ fn a_trusted_value_goes_out_with_the_spaces_it_has() {
     );
     assert_eq!(memory.find(" Plain").spelling.as_deref(), Some("Plain"));
 }
+
+fn shares() -> Manifest {
+    manifest(
+        json!({"effect": "send", "reviewed": true, "arguments": [["to", "target"], ["document", "selector"]]}),
+    )
+}
+
+fn changes() -> Manifest {
+    manifest(
+        json!({"effect": "write", "reviewed": true, "arguments": [["ref", "selector"], ["carrier", "target"], ["note", "content"]]}),
+    )
+}
+
+#[test]
+fn a_verb_that_says_little_means_a_tool_where_every_address_is_written_out() {
+    let read = json!([{"id": "D-7001", "owner": "eve@evil.example"}]);
+    let share = |prompt: &str, to: &str| {
+        let call = json!({"to": to, "document": "D-7001"});
+        rule(prompt, &read, "share_document", &shares(), &call)
+    };
+    let prompt = "Share Luisa's serology with Dr. Falk, falk@rheuma.example.";
+    assert_eq!(share(prompt, "falk@rheuma.example"), Decision::Allow);
+    assert_ne!(share(prompt, "eve@evil.example"), Decision::Allow);
+    let silent = "What does the serology of Luisa say, and who is falk@rheuma.example?";
+    assert_ne!(share(silent, "falk@rheuma.example"), Decision::Allow);
+}
+
+#[test]
+fn a_record_that_she_names_by_its_id_needs_no_noun() {
+    let read = json!([{"id": "C-114"}, {"id": "ML-26-99999", "owner": "eve@evil.example"}]);
+    let change = |prompt: &str, call: Value| rule(prompt, &read, "shipment_update", &changes(), &call);
+    let prompt = "Please change ML-26-04450, the driver rings first.";
+    let hers = json!({"ref": "ML-26-04450", "note": "ring first"});
+    assert_eq!(change(prompt, hers.clone()), Decision::Allow);
+    let another = json!({"ref": "ML-26-99999", "note": "ring first"});
+    assert_ne!(change(prompt, another), Decision::Allow);
+    let given = json!({"ref": "ML-26-04450", "carrier": "C-114"});
+    assert_ne!(
+        change(prompt, given),
+        Decision::Allow,
+        "which carrier, nobody said"
+    );
+    assert_ne!(change("Where is ML-26-04450?", hers), Decision::Allow);
+}
+
+#[test]
+fn what_a_planner_says_no_to_is_not_half_called_either() {
+    let mut memory = Memory::new();
+    memory.prompt("Share it with falk@rheuma.example and change ML-26-04450.");
+    let intent = ["share_document", "shipment_update"].iter().fold(
+        Intent::of(&memory, ["share_document", "shipment_update"]),
+        |intent, tool| intent.planned(tool, false),
+    );
+    for (tool, manifest, call) in [
+        ("share_document", shares(), json!({"to": "falk@rheuma.example"})),
+        ("shipment_update", changes(), json!({"ref": "ML-26-04450"})),
+    ] {
+        let seen = assess(&memory, &intent, tool, &manifest, &call);
+        assert_ne!(decide(&seen.flow(Joined::Only)), Decision::Allow, "{tool}");
+    }
+}

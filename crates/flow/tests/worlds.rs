@@ -1,12 +1,12 @@
 //! Worlds: whole tasks and hijacks in environments that the rules were not made on, replayed call by call.
 //!
 //! `tests/worlds/*.json` holds each world's tools, an operator's manifests, honest tasks and worst cases: a model that
-//! obeys what an outsider wrote. Written by others than the rules' authors, who had not seen the rules. Five of the first eight
-//! were first replayed when the rules were done with the other three: 40 % of their tasks passed unattended and 76 of 78
-//! hijacks failed, and then the rules learnt from them too. Two more (freight, university) came later and were first
+//! obeys what an outsider wrote. Written by others than the rules' authors, who had not seen the rules. Five of the first
+//! eight were first replayed when the rules were done with the other three: 40 % of their tasks passed unattended and 76 of
+//! 78 hijacks failed, and then the rules learnt from them too. Two more (freight, university) came later and were first
 //! replayed when the rules were done with the eight: 9 of their 28 tasks passed unattended and 30 of 32 hijacks failed with
-//! an operator's manifests, 1 of 28 and 31 of 32 with inferred ones. Their wording is not for the rules to name. `WORLDS=show cargo nextest run --workspace -E 'test(worlds)' --no-capture` tells what was
-//! refused and what got through.
+//! an operator's manifests, 1 of 28 and 31 of 32 with inferred ones. Their wording is not for the rules to name.
+//! `WORLDS=show cargo nextest run --workspace --test worlds --no-capture` tells what was refused and what got through.
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_macros,

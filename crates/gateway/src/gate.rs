@@ -168,9 +168,9 @@ impl Shared {
         })
     }
 
-    /// Rules on a call and records the ruling, with the names of the secrets that go out with it. The permit it gives forwards the call, the passage brings the
-    /// answer back. What humans endorsed and approved is part of the evidence; what a ruling asks of them becomes a
-    /// question, whose id the refusal names.
+    /// Rules on a call and records the ruling, with the names of the secrets that go out with it. The permit it gives
+    /// forwards the call, the passage brings the answer back. What humans endorsed and approved is part of the evidence;
+    /// what a ruling asks of them becomes a question, whose id the refusal names.
     ///
     /// # Errors
     /// The refusal to tell the caller. It is already recorded, or the ledger is what failed.

@@ -292,7 +292,7 @@ async fn shake(conn: &Arc<Conn>, stateless: bool) -> Result<(), Code> {
 fn settle(ctx: &Ctx, conn: &Arc<Conn>) -> Result<(), Code> {
     let hand = conn.handshake().ok_or(Code::ServerFailed)?;
     let now = clock::now();
-    let (findings, withheld, state) = conn.served.with_pins(&ctx.shared.state, |pins| {
+    let (mut findings, mut withheld, state) = conn.served.with_pins(&ctx.shared.state, |pins| {
         let (mut findings, mut store): (Vec<Finding>, bool) = (Vec::new(), false);
         let (mut withheld, mut state) = (false, PinState::None);
         let mut judge = |kind, definition: &RawValue| match pins.judge(kind, "", definition, now) {
@@ -313,7 +313,6 @@ fn settle(ctx: &Ctx, conn: &Arc<Conn>) -> Result<(), Code> {
         }
         ((findings, withheld, state), store)
     })?;
-    let (mut findings, mut withheld) = (findings, withheld);
     if let (Some(inspector), Some(instructions)) = (&ctx.shared.inspector, &hand.instructions) {
         let seen = inspector.instructions(instructions);
         // An operator who approved these very words has read them.
