@@ -1,6 +1,8 @@
 //! Texts that are something else in base64 or hexadecimal: decoded, and judged as a file would be. A text counts only if
 //! what is in it does harm, so that pictures, digests and weights in texts say nothing.
 
+use bartizan_inspect::digits::{base32, base64, hexadecimal};
+
 use crate::{
     finding::{Finding, Verdict, shown},
     format,
@@ -43,7 +45,7 @@ fn mixed(text: &str) -> Vec<u8> {
     for part in text.split("\\x").skip(1) {
         let (pair, rest) = part.split_at_checked(2).unwrap_or_default();
         if run_is_hex(pair) && !pair.is_empty() {
-            bytes.extend(hexadecimal(pair));
+            bytes.extend(hexadecimal(pair.as_bytes()));
             bytes.extend(
                 rest.bytes()
                     .take_while(|byte| !matches!(byte, b'\\' | b'"' | b'\'')),
@@ -83,21 +85,21 @@ pub(crate) fn parts(scan: &mut Scan<'_>, key: &str, texts: &[&str]) {
 fn one(scan: &mut Scan<'_>, at: u64, key: &str, run: &str) {
     let digits = run.strip_prefix("0x").unwrap_or(run);
     if run_is_hex(digits) {
-        decoded(scan, at, key, "hexadecimal", &hexadecimal(digits));
+        decoded(scan, at, key, "hexadecimal", &hexadecimal(digits.as_bytes()));
     }
     if run.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7')) {
-        decoded(scan, at, key, "base32", &base32(run));
+        decoded(scan, at, key, "base32", &base32(run.as_bytes()));
     }
-    let whole = base64(run);
+    let whole = base64(run.as_bytes());
     if promises(&whole) {
         decoded(scan, at, key, "base64", &whole);
         return;
     }
     let turned: String = run.chars().rev().collect();
-    decoded(scan, at, key, "base64 from its end", &base64(&turned));
+    decoded(scan, at, key, "base64 from its end", &base64(turned.as_bytes()));
     let parts = run.split(['-', '_', '/']);
     for part in parts.filter(|part| part.len() >= SHORTEST && part.len() < run.len()) {
-        decoded(scan, at, key, "base64", &base64(part));
+        decoded(scan, at, key, "base64", &base64(part.as_bytes()));
     }
 }
 
@@ -170,55 +172,6 @@ fn runs(text: &str) -> Vec<(usize, String)> {
 
 fn run_is_hex(run: &str) -> bool {
     run.len().is_multiple_of(2) && run.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-fn base64(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut held, mut bits) = (0_u32, 0_u32);
-    for byte in text.bytes() {
-        let digit = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            _ => 63,
-        };
-        held = (held << 6 | u32::from(digit)) & 0xffff;
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push((held >> bits) as u8);
-        }
-    }
-    bytes
-}
-
-fn hexadecimal(text: &str) -> Vec<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or(0) as u8;
-    let pairs = text.as_bytes().chunks_exact(2);
-    pairs
-        .map(|pair| match pair {
-            [high, low] => digit(*high) << 4 | digit(*low),
-            _ => 0,
-        })
-        .collect()
-}
-
-fn base32(text: &str) -> Vec<u8> {
-    let digits = text.bytes().map(|byte| match byte {
-        b'A'..=b'Z' => byte - b'A',
-        _ => byte.wrapping_sub(b'2') + 26,
-    });
-    let (mut bytes, mut held, mut bits) = (Vec::new(), 0_u32, 0_u32);
-    for digit in digits {
-        held = (held << 5 | u32::from(digit)) & 0xffff;
-        bits += 5;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push((held >> bits) as u8);
-        }
-    }
-    bytes
 }
 
 /// Python's `b85decode`; empty where a letter is none of its.

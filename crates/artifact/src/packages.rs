@@ -174,16 +174,15 @@ pub(crate) fn options(scan: &mut Scan<'_>, at: u64, line: &str) {
         if matches!(option, "--trusted-host") {
             let value = joined.or_else(|| words.peek().copied()).unwrap_or_default();
             if !is_host(value.split(':').next().unwrap_or_default()) {
-                tell(
-                    scan,
-                    at,
-                    Verdict::Suspicious,
-                    value,
-                    "is trusted without a certificate",
-                );
+                trusted(scan, at, value);
             }
         }
     }
+}
+
+fn trusted(scan: &mut Scan<'_>, at: u64, host: &str) {
+    let why = "is trusted without a certificate";
+    tell(scan, at, Verdict::Suspicious, host, why);
 }
 
 /// An index of packages.
@@ -297,15 +296,7 @@ fn setting(scan: &mut Scan<'_>, at: u64, file: &str, key: &str, value: &str) {
     match key {
         "index-url" | "index_url" | "extra-index-url" | "extra_index_url" | "find-links" | "find_links"
         | "registry" | "channel_alias" => value.split_whitespace().for_each(|value| index(scan, at, value)),
-        "trusted-host" | "trusted_host" if !is_host(value) => {
-            tell(
-                scan,
-                at,
-                Verdict::Suspicious,
-                value,
-                "is trusted without a certificate",
-            );
-        }
+        "trusted-host" | "trusted_host" if !is_host(value) => trusted(scan, at, value),
         "url" if matches!(file, "pyproject.toml" | "pipfile" | "uv.toml" | "poetry.lock") => {
             index(scan, at, value);
         }

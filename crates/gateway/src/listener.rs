@@ -33,6 +33,7 @@ use rustls_pki_types::CertificateDer;
 use crate::{
     Shared,
     answer::AgentBody,
+    config::Limits,
     meters::{Gauge, Meters},
     serve,
     tls::Shown,
@@ -129,12 +130,7 @@ async fn connection(
     };
     let ended = match tls {
         None => {
-            let mut builder = http1::Builder::new();
-            builder
-                .timer(TokioTimer::new())
-                .header_read_timeout(limits.header_timeout)
-                .max_headers(limits.headers)
-                .max_buf_size(limits.header_bytes.max(8192));
+            let builder = bounded(limits);
             let serving = watcher.watch(builder.serve_connection(TokioIo::new(stream), service(None)));
             serving.await.map_err(|fault| fault.to_string())
         }
@@ -182,6 +178,17 @@ pub(crate) fn shown(session: &rustls::ServerConnection) -> Option<Shown> {
 async fn one(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<AgentBody>, Infallible> {
     let caught = CatchPanic(Box::pin(serve::request(Arc::clone(&shared), request))).await;
     Ok(caught.unwrap_or_else(|| serve::after_panic(&shared)))
+}
+
+/// What speaks HTTP/1.1 with whoever connects, within the bounds of a request's head.
+pub(crate) fn bounded(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_headers(limits.headers)
+        .max_buf_size(limits.header_bytes.max(8192));
+    builder
 }
 
 /// Turns a panic inside the future into `None`, so that the caller is refused instead of cut off.

@@ -14,9 +14,9 @@ use bartizan_types::ServerName;
 use http::Method;
 use serde_json::{Value, json};
 use support::{
-    Answer, Gated, OPEN, Seen, Upstreamed,
+    Answer, Gated, OPEN, Upstreamed,
     agent::{Client, said},
-    config, upstream,
+    config, hello, upstream,
 };
 
 const CHAT: &str = "/v1/chat/completions";
@@ -111,24 +111,9 @@ async fn a_models_secret_is_put_down_to_whoever_called_and_to_nobody_who_was_ref
     }
 }
 
-fn mcp(seen: &Seen) -> Answer {
-    let Ok(message) = serde_json::from_slice::<Value>(&seen.body) else {
-        return Answer::Whole(405, "text/plain", Vec::new());
-    };
-    let result = match message["method"].as_str() {
-        Some("initialize") => json!({"protocolVersion":"2025-06-18","capabilities":{"tools":{}},
-            "serverInfo":{"name":"far","version":"1"}}),
-        Some("tools/list") => json!({"tools":[{"name":"hello","inputSchema":{"type":"object"}}]}),
-        Some("tools/call") => json!({"content":[{"type":"text","text":"hello"}]}),
-        _ => return Answer::Whole(202, "text/plain", Vec::new()),
-    };
-    let body = json!({"jsonrpc":"2.0","id":message["id"],"result":result});
-    Answer::Whole(200, "application/json", body.to_string().into_bytes())
-}
-
 #[tokio::test]
 async fn a_servers_header_is_a_use_with_every_request_and_a_plain_one_is_none() {
-    let far = Upstreamed::answering(mcp).await;
+    let far = Upstreamed::answering(hello).await;
     let mut config = config(Vec::new());
     config.servers = vec![server(
         "far",

@@ -32,7 +32,7 @@ use serde_json::{Value, json};
 use support::{
     Answer, Gated, OPEN, Seen, Upstreamed,
     agent::{Client, said},
-    config, upstream,
+    config, hello, upstream,
 };
 
 const CHAT: &str = "/v1/chat/completions";
@@ -113,20 +113,6 @@ async fn started(config: bartizan_gateway::Config, key: Option<&str>, policy: &s
 
 fn store(gate: &Gated) -> Arc<Secrets> {
     Arc::clone(&gate.running.shared().secrets)
-}
-
-fn mcp(seen: &Seen) -> Answer {
-    let Ok(message) = serde_json::from_slice::<Value>(&seen.body) else {
-        return Answer::Whole(405, "text/plain", Vec::new());
-    };
-    let result = match message["method"].as_str() {
-        Some("initialize") => json!({"protocolVersion":"2025-06-18","capabilities":{"tools":{}},
-            "serverInfo":{"name":"far","version":"1"}}),
-        Some("tools/list") => json!({"tools":[{"name":"hello","inputSchema":{"type":"object"}}]}),
-        Some("tools/call") => json!({"content":[{"type":"text","text":"hello"}]}),
-        _ => return Answer::Whole(202, "text/plain", Vec::new()),
-    };
-    answer(200, &json!({"jsonrpc":"2.0","id":message["id"],"result":result}))
 }
 
 // --- AWS ---
@@ -214,7 +200,7 @@ async fn aws_believes_what_the_gateway_signs_and_the_agents_words_are_not_in_it(
 
 #[tokio::test]
 async fn every_request_to_an_mcp_server_is_signed_for_aws() {
-    let place = Upstreamed::answering(mcp).await;
+    let place = Upstreamed::answering(hello).await;
     let gate = servers(&place, aws(), &aws_key()).await;
     let (client, _) = Client::connect(&gate, json!({})).await;
     assert_eq!(said(&client.call("hello", json!({})).await), "hello");
@@ -496,7 +482,7 @@ async fn what_policy_refuses_fetches_no_token_and_what_it_lets_nobody_fetch_is_n
 
 #[tokio::test]
 async fn an_mcp_server_is_shown_the_accounts_token_with_every_request() {
-    let place = Upstreamed::answering(mcp).await;
+    let place = Upstreamed::answering(hello).await;
     let endpoint = Upstreamed::answering(|_| token("ya29", 3600)).await;
     let account = Account::new("one");
     let gate = servers(&place, exchanged(&endpoint), &account.file).await;

@@ -9,6 +9,7 @@
 //! the input; equal input gives equal findings; no finding holds the text it is about.
 
 pub mod canary;
+pub mod digits;
 pub mod document;
 pub mod injection;
 pub mod output;

@@ -257,39 +257,27 @@ fn delimited(
             continue;
         }
         let length = line.len() as u64;
-        if index > 0 && !line.contains(&b'"') {
-            let cells: Vec<Cell> = fields_of(line, mark)
-                .take(COLUMNS_MAX)
-                .map(|field| bare(field, read))
-                .collect();
-            read.row(index, cells.len() == open);
-            index += 1;
-            each(
-                read,
-                Row {
-                    offset,
-                    length,
-                    cells,
-                },
-            )?;
-            continue;
-        }
-        split(line, mark, &mut fields);
-        if index == 0 && read.columns.is_empty() {
-            let names: Vec<String> = fields.iter().map(|field| text_of(field, read)).collect();
-            open = names.len();
-            if headed(&names) {
-                read.columns = names
-                    .iter()
-                    .map(|name| name.trim().trim_start_matches('\u{feff}').to_owned())
-                    .collect();
-                read.header = offset + length;
-                continue;
+        let cells: Vec<Cell> = if index > 0 && !line.contains(&b'"') {
+            let fields = fields_of(line, mark).take(COLUMNS_MAX);
+            fields.map(|field| bare(field, read)).collect()
+        } else {
+            split(line, mark, &mut fields);
+            if index == 0 && read.columns.is_empty() {
+                let names: Vec<String> = fields.iter().map(|field| text_of(field, read)).collect();
+                open = names.len();
+                if headed(&names) {
+                    read.columns = names
+                        .iter()
+                        .map(|name| name.trim().trim_start_matches('\u{feff}').to_owned())
+                        .collect();
+                    read.header = offset + length;
+                    continue;
+                }
+                read.columns = (0..names.len()).map(|place| place.to_string()).collect();
             }
-            read.columns = (0..names.len()).map(|place| place.to_string()).collect();
-        }
-        read.row(index, fields.len() == open);
-        let cells = fields.iter().map(|field| cell(text_of(field, read))).collect();
+            fields.iter().map(|field| cell(text_of(field, read))).collect()
+        };
+        read.row(index, cells.len() == open);
         index += 1;
         each(
             read,

@@ -11,13 +11,21 @@ use bartizan_types::{Code, Principal, Refusal};
 use bartizan_wire::site::Site;
 use bytes::Bytes;
 use http::{Method, Request, Response, Uri, header, request::Parts};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::OnUpgrade};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::{body::Incoming, service::service_fn, upgrade::OnUpgrade};
+use hyper_util::rt::TokioIo;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
 
 use super::{Wish, forward, refusal, tunnel};
-use crate::{Shared, answer::AgentBody, clock, gate::Passage, listener::CatchPanic, meters::Gauge, serve};
+use crate::{
+    Shared,
+    answer::AgentBody,
+    clock,
+    gate::Passage,
+    listener::{CatchPanic, bounded},
+    meters::Gauge,
+    serve,
+};
 
 /// Rules on a tunnel whose inside is ruled on as well, and opens it at this end.
 ///
@@ -101,13 +109,10 @@ async fn inside(shared: &Arc<Shared>, wish: &Wish, upgrade: OnUpgrade) -> Result
     let service = service_fn(move |asked: Request<Incoming>| {
         one(Arc::clone(&ours), Arc::clone(&principal), site.clone(), asked)
     });
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_headers(limits.headers)
-        .max_buf_size(limits.header_bytes.max(8192));
-    if let Err(fault) = builder.serve_connection(TokioIo::new(stream), service).await {
+    if let Err(fault) = bounded(limits)
+        .serve_connection(TokioIo::new(stream), service)
+        .await
+    {
         tracing::debug!(error = %fault, "a connection in a tunnel ended early");
     }
     Ok(())

@@ -2,8 +2,8 @@
 
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
-use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::{Request, Response, body::Incoming, service::service_fn};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -15,7 +15,7 @@ use super::request;
 use crate::{
     Shared,
     answer::AgentBody,
-    listener::{CatchPanic, Watched, next, shown},
+    listener::{CatchPanic, Watched, bounded, next, shown},
     serve,
     tls::Shown,
 };
@@ -79,13 +79,7 @@ async fn serving<S>(stream: S, shown: Option<Shown>, shared: Arc<Shared>, mut st
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let limits = &shared.config.limits;
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_headers(limits.headers)
-        .max_buf_size(limits.header_bytes.max(8192));
+    let builder = bounded(&shared.config.limits);
     let ours = Arc::clone(&shared);
     let service = service_fn(move |mut asked: Request<Incoming>| {
         if let Some(shown) = &shown {

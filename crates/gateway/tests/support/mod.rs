@@ -34,6 +34,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::BoxBody};
 use hyper::{body::Frame, body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 /// One scripted answer.
@@ -52,6 +53,22 @@ pub(crate) enum Answer {
     Silence,
     /// The connection is closed once the request is read.
     HangUp,
+}
+
+/// A server of MCP 2025 with one tool, `hello`.
+pub(crate) fn hello(seen: &Seen) -> Answer {
+    let Ok(message) = serde_json::from_slice::<Value>(&seen.body) else {
+        return Answer::Whole(405, "text/plain", Vec::new());
+    };
+    let result = match message["method"].as_str() {
+        Some("initialize") => json!({"protocolVersion":"2025-06-18","capabilities":{"tools":{}},
+            "serverInfo":{"name":"far","version":"1"}}),
+        Some("tools/list") => json!({"tools":[{"name":"hello","inputSchema":{"type":"object"}}]}),
+        Some("tools/call") => json!({"content":[{"type":"text","text":"hello"}]}),
+        _ => return Answer::Whole(202, "text/plain", Vec::new()),
+    };
+    let body = json!({"jsonrpc":"2.0","id":message["id"],"result":result});
+    Answer::Whole(200, "application/json", body.to_string().into_bytes())
 }
 
 /// What reached the upstream.

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::map::Map;
 use super::{Form, Found};
+use crate::digits::{base32, base64, nibble};
 use crate::safe::item;
 
 /// Shortest run of base64 that is tried.
@@ -188,56 +189,6 @@ fn parts(dense: &[u8]) -> impl Iterator<Item = &[u8]> {
     let sign = dense.iter().rposition(|byte| matches!(byte, b'/' | b'-' | b'_'));
     let last = sign.and_then(|at| dense.get(at + 1..));
     std::iter::once(dense).chain(last)
-}
-
-const fn nibble(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        b'a'..=b'f' => digit - b'a' + 10,
-        b'A'..=b'F' => digit - b'A' + 10,
-        _ => 0,
-    }
-}
-
-fn base64(digits: &[u8]) -> Vec<u8> {
-    let value = |digit: u8| match digit {
-        b'A'..=b'Z' => digit - b'A',
-        b'a'..=b'z' => digit - b'a' + 26,
-        b'0'..=b'9' => digit - b'0' + 52,
-        b'+' | b'-' => 62,
-        _ => 63,
-    };
-    let mut bytes = Vec::with_capacity(digits.len() / 4 * 3 + 3);
-    for group in digits.chunks(4) {
-        let bits = group
-            .iter()
-            .fold(0_u32, |bits, digit| bits << 6 | u32::from(value(*digit)))
-            << (6 * (4 - group.len()));
-        let [_, first, second, third] = bits.to_be_bytes();
-        bytes.extend([first, second, third].iter().take(group.len().saturating_sub(1)));
-    }
-    bytes
-}
-
-fn base32(digits: &[u8]) -> Vec<u8> {
-    let value = |digit: u8| {
-        if digit >= b'A' {
-            digit - b'A'
-        } else {
-            digit - b'2' + 26
-        }
-    };
-    let mut bytes = Vec::with_capacity(digits.len() / 8 * 5 + 5);
-    let (mut bits, mut count) = (0_u32, 0);
-    for digit in digits {
-        bits = (bits << 5 | u32::from(value(*digit))) & 0xfff;
-        count += 5;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count) as u8);
-        }
-    }
-    bytes
 }
 
 /// Adds a layer where the bytes are text or unpack to text. Says whether they did.
