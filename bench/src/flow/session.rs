@@ -167,6 +167,8 @@ fn manifest(effect: Effect, arguments: &[(&str, Role)], results: &[(&str, Class)
         reviewed: true,
         public: false,
         json_text: false,
+        codes_from: Vec::new(),
+        codes: Vec::new(),
     }
 }
 

@@ -58,6 +58,8 @@ fn manifest(line: &Value) -> Result<Manifest, Fault> {
         reviewed: true,
         public: false,
         json_text: false,
+        codes_from: Vec::new(),
+        codes: Vec::new(),
     })
 }
 

@@ -42,6 +42,9 @@ pub struct Argument {
     /// The canonical key, if it has one.
     #[serde(skip)]
     key: Option<Box<str>>,
+    /// The one-time code that it is, where it completes a call that waits for one.
+    #[serde(skip)]
+    code: Option<Box<str>>,
     /// Links, addresses or accounts inside it that nobody trusted wrote.
     pub foreign_tokens: u16,
 }
@@ -200,6 +203,11 @@ impl Assessment {
         }
     }
 
+    /// One-time codes that it hands in.
+    pub(crate) fn codes(&self) -> impl Iterator<Item = &str> {
+        self.arguments.iter().filter_map(|a| a.code.as_deref())
+    }
+
     /// Values that the result may repeat, with the source each has.
     pub(crate) fn echoes(&self) -> BTreeMap<&str, Source> {
         self.arguments
@@ -261,7 +269,12 @@ pub fn assess(
                 held.as_str()
             }
         };
-        seen.push(argument(memory, path, manifest.role(path), text));
+        let mut argument = argument(memory, path, manifest.role(path), text);
+        if !argument.source.vouched() && manifest.takes_code(path) && memory.codes.completes(text) {
+            argument.source = Source::Endorsed;
+            argument.code = Some(text.into());
+        }
+        seen.push(argument);
     }
     derive_times(memory, &leaves, &mut seen);
     name_targets(memory, manifest.effect, &leaves, &mut seen);
@@ -349,6 +362,7 @@ fn argument(memory: &Memory, path: &[&str], role: Role, text: &str) -> Argument 
             found.spelling
         },
         key: canonical.map(|c| c.key),
+        code: None,
         foreign_tokens: if carries { tokens::foreign(memory, text) } else { 0 },
     }
 }
@@ -364,6 +378,8 @@ fn argument(memory: &Memory, path: &[&str], role: Role, text: &str) -> Argument 
 /// Only ever tightens, but for one: addresses to fetch are seldom spelled out by who wants something found out.
 fn called(memory: &Memory, intent: &Intent, tool: &str, effect: Effect, seen: &[Argument]) -> Called {
     let called = match intent.calls(tool) {
+        // It completes what was let through already.
+        _ if seen.iter().any(|a| a.code.is_some()) => Called::Yes,
         Called::No if effect == Effect::Fetch && intent.looks_around() => Called::Elsewhere,
         Called::No if intent.half_calls(tool) && written_out(seen) => Called::Yes,
         Called::No if effect == Effect::Write && intent.says_verb_of(tool) && by_id(memory, seen) => {

@@ -157,6 +157,8 @@ pub fn infer(tool: &ToolFacts<'_>) -> Inferred {
             reviewed: false,
             public: false,
             json_text: false,
+            codes_from: Vec::new(),
+            codes: Vec::new(),
         },
         effect: because,
         arguments: reasons,

@@ -12,6 +12,7 @@ mod amount;
 mod assess;
 mod builtin;
 pub mod canon;
+mod codes;
 mod decide;
 mod echo;
 mod infer;

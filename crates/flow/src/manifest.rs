@@ -17,6 +17,9 @@ pub enum Class {
     Directory,
     /// One typed field that an outsider can set: a sender, a participant.
     Structured,
+    /// As [`Structured`](Self::Structured): the address that a message came from, as the mail service authenticated it (RFC
+    /// 7489). One-time codes of that message are its domain's. Said by an operator alone.
+    Sender,
     /// Text that a member of the directory wrote, as the service authenticated her. It vouches for nothing, but for its
     /// links to be fetched where the human said to look there.
     Member,
@@ -100,6 +103,12 @@ pub struct Manifest {
     /// Its text results are JSON that the service itself writes: each is read leaf by leaf. Said by an operator alone.
     #[serde(default)]
     pub json_text: bool,
+    /// Domains whose message brings the one-time code that completes a call of this tool. Said by an operator alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub codes_from: Vec<Box<str>>,
+    /// Arguments that take such a code. Said by an operator alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub codes: Vec<PathPattern>,
 }
 
 impl Manifest {
@@ -113,6 +122,8 @@ impl Manifest {
             reviewed: false,
             public: false,
             json_text: false,
+            codes_from: Vec::new(),
+            codes: Vec::new(),
         }
     }
     /// Whether a text of it may be read as the JSON it is. Never of what anybody fetches: whoever wrote that page wrote
@@ -130,6 +141,11 @@ impl Manifest {
             .find(|(pattern, _)| pattern.matches(path))
             .map_or(Role::Unknown, |(_, role)| *role)
     }
+    /// Does the argument at this path take a one-time code?
+    #[must_use]
+    pub fn takes_code(&self, path: &[&str]) -> bool {
+        self.reviewed && self.codes.iter().any(|pattern| pattern.matches(path))
+    }
     /// The class of the result leaf at this path. An unreviewed manifest vouches for nothing.
     #[must_use]
     pub fn class(&self, path: &[&str]) -> Class {
@@ -139,7 +155,7 @@ impl Manifest {
             .find(|(pattern, _)| pattern.matches(path))
             .map_or(Class::FreeText, |(_, class)| *class);
         match class {
-            Class::Trusted | Class::Directory if !self.reviewed => Class::Structured,
+            Class::Trusted | Class::Directory | Class::Sender if !self.reviewed => Class::Structured,
             Class::Member if !self.reviewed => Class::FreeText,
             other => other,
         }

@@ -17,6 +17,7 @@ use crate::{
     amount::Amount,
     assess::Assessment,
     canon::{self, Canonical, Kind},
+    codes::Codes,
     label::{self, Capacity, Label, Readers, Writers},
     leaves::{Leaf, Leaves, MANY},
     manifest::{Class, Manifest},
@@ -91,6 +92,7 @@ pub struct Memory {
     pub(crate) ids: bool,
     /// A directory told whom there is.
     pub(crate) names: bool,
+    pub(crate) codes: Codes,
 }
 
 impl Default for Memory {
@@ -119,6 +121,7 @@ impl Default for Memory {
             owner: None,
             ids: false,
             names: false,
+            codes: Codes::default(),
         }
     }
 }
@@ -242,7 +245,7 @@ impl Memory {
             self.secret,
             self.writers,
             self.readers.clone(),
-            withdrawn + self.named.withdrawn(),
+            withdrawn + self.named.withdrawn() + self.codes.spent(),
         )
     }
 
@@ -302,6 +305,15 @@ impl Memory {
         }
         if let Content::Json(value) = content {
             self.named.read(&self.prompt, manifest, value);
+            self.codes.read(manifest, value);
+        }
+        if let Some(call) = call {
+            for code in call.codes() {
+                self.codes.spend(code);
+            }
+            if manifest.reviewed {
+                self.codes.wait(&manifest.codes_from);
+            }
         }
         if let Content::Json(Value::Array(list)) = content {
             self.extreme(manifest, list);
@@ -351,7 +363,7 @@ impl Memory {
         let (source, writers) = match class {
             Class::Trusted => (Source::Trusted, Writers::OPERATOR),
             Class::Directory => (Source::Directory, Writers::DIRECTORY),
-            Class::Structured => {
+            Class::Structured | Class::Sender => {
                 self.fact(text, Source::Structured, echoes, readers);
                 self.taint(Writers::PARTY);
                 return None;
@@ -732,7 +744,7 @@ fn spelling_of(raw: &str, folded: &str) -> Option<String> {
 /// The types of address that outsiders' fields of this answer hold.
 fn shapes(manifest: &Manifest, leaves: &Leaves<'_>) -> BTreeSet<u8> {
     let told = leaves.out.iter().filter_map(|(path, leaf)| match leaf {
-        Leaf::Text(text) if manifest.class(path) == Class::Structured => canon::canonical(text).ok(),
+        Leaf::Text(text) if matches!(manifest.class(path), Class::Structured | Class::Sender) => canon::canonical(text).ok(),
         _ => None,
     });
     told.filter_map(|value| prompt::shape(&value.key)).collect()

@@ -69,7 +69,7 @@ impl Log {
         let source = match manifest.class(&keys) {
             Class::Trusted => Source::Trusted,
             Class::Directory => Source::Directory,
-            Class::Structured => Source::Structured,
+            Class::Structured | Class::Sender => Source::Structured,
             Class::Member | Class::FreeText | Class::Secret => Source::FreeText,
         };
         self.tainted |= !source.vouched();

@@ -87,6 +87,8 @@ fn manifest(effect: Effect) -> Manifest {
         reviewed: true,
         public: false,
         json_text: false,
+        codes_from: Vec::new(),
+        codes: Vec::new(),
     }
 }
 

@@ -47,6 +47,8 @@ fn tools() -> Vec<(&'static str, Manifest)> {
         reviewed: true,
         public: false,
         json_text: false,
+        codes_from: Vec::new(),
+        codes: Vec::new(),
     };
     vec![
         ("send_email", of(Effect::Send)),
@@ -66,6 +68,8 @@ fn read(memory: &mut Memory, kind: Read, value: &str, honest: &mut BTreeSet<Stri
         reviewed: true,
         public: false,
         json_text: false,
+        codes_from: Vec::new(),
+        codes: Vec::new(),
     };
     match kind {
         Read::Directory => {

@@ -168,6 +168,8 @@ fn manifest(method: Method) -> Manifest {
         reviewed: true,
         public: false,
         json_text: false,
+        codes_from: Vec::new(),
+        codes: Vec::new(),
     }
 }
 

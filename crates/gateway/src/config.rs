@@ -556,6 +556,10 @@ pub struct ToolOverride {
     pub public: Option<bool>,
     /// Whether its text results are JSON of the service's own.
     pub json_text: Option<bool>,
+    /// Arguments that take a one-time code.
+    pub codes: Vec<PathPattern>,
+    /// Domains whose code completes a call of it.
+    pub codes_from: Vec<Box<str>>,
     /// The operator vouches for the whole manifest, as a review would.
     pub reviewed: bool,
 }

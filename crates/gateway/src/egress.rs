@@ -359,6 +359,8 @@ fn manifest(effect: Effect, listed: bool) -> Manifest {
         reviewed: listed,
         public: false,
         json_text: false,
+        codes_from: Vec::new(),
+        codes: Vec::new(),
     }
 }
 

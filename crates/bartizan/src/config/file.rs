@@ -323,6 +323,13 @@ pub(crate) struct Tool {
     /// a service that builds that JSON with a serializer; it never holds for what fetches or is not reviewed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) json_text: Option<bool>,
+    /// Arguments that take a one-time code, by pattern as above. Such a code is vouched for once, where a call that waits
+    /// for it (`codes_from`) was let through before it came.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) codes: Vec<String>,
+    /// A call of this tool waits for a one-time code from one of these domains, as the `sender` of a message tells it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) codes_from: Vec<String>,
     /// The whole manifest, inferred lines included, counts as reviewed for as long as the pinned definition stays.
     pub(crate) reviewed: bool,
 }
@@ -379,6 +386,9 @@ pub(crate) enum Class {
     Directory,
     /// One typed field that an outsider can set: a sender, a participant.
     Structured,
+    /// As `structured`: the address that a message came from, as the mail service authenticated it (DMARC). Codes in that
+    /// message are its domain's.
+    Sender,
     /// Text that a member of the directory wrote, as the service authenticated her: its links may be fetched where the
     /// human said to look there.
     Member,

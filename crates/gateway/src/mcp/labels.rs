@@ -436,6 +436,8 @@ mod tests {
             effect: Effect::Read,
             reviewed: true,
             json_text: true,
+            codes_from: Vec::new(),
+            codes: Vec::new(),
             ..Manifest::unknown()
         };
         let text = r#"[{"id": "d9", "owner": "ann"}]"#;
@@ -443,6 +445,8 @@ mod tests {
         for manifest in [
             Manifest {
                 json_text: false,
+                codes_from: Vec::new(),
+                codes: Vec::new(),
                 ..said.clone()
             },
             Manifest {

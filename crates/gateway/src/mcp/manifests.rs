@@ -524,6 +524,8 @@ fn with_own(manifest: &Manifest, own: Option<&ToolOverride>) -> Manifest {
         manifest.effect = own.effect.unwrap_or(manifest.effect);
         manifest.public = own.public.unwrap_or(manifest.public);
         manifest.json_text = own.json_text.unwrap_or(manifest.json_text);
+        manifest.codes.clone_from(&own.codes);
+        manifest.codes_from.clone_from(&own.codes_from);
         manifest.reviewed |= own.reviewed;
     }
     manifest

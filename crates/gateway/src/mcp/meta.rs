@@ -209,6 +209,8 @@ mod tests {
             reviewed: true,
             public: true,
             json_text: true,
+            codes_from: Vec::new(),
+            codes: Vec::new(),
             ..Manifest::unknown()
         };
         let by = |meta: Value| Told::of(&json!({ "_meta": meta })).tighten(&good).into_owned();

@@ -67,6 +67,8 @@ fn send() -> Manifest {
         reviewed: true,
         public: false,
         json_text: false,
+        codes_from: Vec::new(),
+        codes: Vec::new(),
     }
 }
 
