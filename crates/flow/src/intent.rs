@@ -55,6 +55,7 @@ impl Intent {
             .chain(words.iter().copied())
             .map(words::singular)
             .chain(speech.things.iter().copied())
+            .chain(raw.iter().flat_map(|word| marked(word)).copied())
             .collect();
         let (mut called, mut spoken) = (BTreeSet::new(), BTreeSet::new());
         let (mut close, mut loose, mut carriers) = (BTreeSet::new(), Vec::new(), Vec::new());
@@ -160,7 +161,9 @@ impl Intent {
 /// Words that are said as verbs. `email` and its like are nouns more often than not: they are verbs where a clause
 /// begins, or after a word that asks for doing.
 fn said<'a>(words: &[&'a str]) -> BTreeSet<&'a str> {
-    const BOTH: [&str; 7] = ["email", "mail", "message", "text", "order", "comment", "post"];
+    const BOTH: [&str; 9] = [
+        "email", "mail", "message", "text", "order", "comment", "post", "review", "request",
+    ];
     const ASKING: [&str; 24] = [
         "please",
         "and",
@@ -194,7 +197,8 @@ fn said<'a>(words: &[&'a str]) -> BTreeSet<&'a str> {
         .filter(|(at, word)| {
             let before = at.checked_sub(1).and_then(|i| words.get(i));
             let begins = before.is_none_or(|word| {
-                word.ends_with(['.', ',', ';', ':', '!', '?', ')', '-'])
+                word.trim_end_matches(['"', '\'', '”', '’', '»'])
+                    .ends_with(['.', ',', ';', ':', '!', '?', ')', '-'])
                     || ASKING.contains(&prompt::trim(word))
             });
             let after = words
@@ -204,6 +208,21 @@ fn said<'a>(words: &[&'a str]) -> BTreeSet<&'a str> {
         })
         .map(|(_, word)| prompt::trim(word))
         .collect()
+}
+
+/// What a word is by the mark it has: a channel, somebody's handle, a sum.
+fn marked(word: &str) -> &'static [&'static str] {
+    let bare = word.trim_start_matches(['(', '"', '\'']);
+    let letter = |rest: &str| rest.starts_with(char::is_alphabetic);
+    let digit = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
+    match bare.chars().next() {
+        Some('#') if bare.get(1..).is_some_and(letter) => &["channel"],
+        Some('#') if bare.get(1..).is_some_and(digit) => &["issue"],
+        Some('@') if bare.get(1..).is_some_and(letter) => &["user"],
+        Some(sign @ ('$' | '€' | '£')) if bare.strip_prefix(sign).is_some_and(digit) => &["money"],
+        _ if digit(bare) && prompt::trim(bare).ends_with(['$', '€', '£']) => &["money"],
+        _ => &[],
+    }
 }
 
 /// Is this kind of thing among what the human names, by this word or one like it?
@@ -309,6 +328,18 @@ fn named(
     let particular = words::split(tool)
         .iter()
         .any(|word| words::PARTICULAR.contains(&word.as_str()) && said.contains(word.as_str()));
+    // `Comment on it`: who adds one is asked for by what it is.
+    let adds = verb
+        .names
+        .iter()
+        .any(|name| ["send", "post", "add", "create", "review"].contains(name));
+    let deed = adds
+        && words::split(tool)
+            .iter()
+            .any(|word| (carries_itself(word) || word == "review") && said.contains(word.as_str()));
+    if deed {
+        return true;
+    }
     if hits.is_empty() && !paid && !particular {
         return false;
     }

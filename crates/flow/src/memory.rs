@@ -365,6 +365,9 @@ impl Memory {
             Class::Directory => (Source::Directory, Writers::DIRECTORY),
             Class::Structured | Class::Sender => {
                 self.fact(text, Source::Structured, echoes, readers);
+                for part in mailboxes(text) {
+                    self.fact(part, Source::Structured, echoes, readers);
+                }
                 self.taint(Writers::PARTY);
                 return None;
             }
@@ -497,6 +500,9 @@ impl Memory {
     /// A leaf that one trusted writer wrote whole: its lines, and what a line names after a colon, are theirs as well.
     fn vouch(&mut self, text: &str, source: Source, echoes: &BTreeMap<&str, Source>, readers: &Arc<Readers>) {
         self.fact(text, source, echoes, readers);
+        for part in mailboxes(text) {
+            self.fact(part, source, echoes, readers);
+        }
         if !text.contains(['\n', ':', ',']) || text.len() > 16 << 10 {
             return;
         }
@@ -741,10 +747,31 @@ fn spelling_of(raw: &str, folded: &str) -> Option<String> {
     })
 }
 
+/// The names and addresses of `Ann Lee <ann@shop.example>, Bo <bo@shop.example>` (RFC 5322, section 3.4).
+fn mailboxes(text: &str) -> impl Iterator<Item = &str> {
+    let list = if text.len() <= 4096 && text.ends_with('>') {
+        text
+    } else {
+        ""
+    };
+    list.split(',')
+        .take(64)
+        .flat_map(|one| {
+            let whole = one.trim().strip_suffix('>').and_then(|one| one.split_once('<'));
+            let (name, address) = whole
+                .filter(|(_, address)| address.contains('@'))
+                .unwrap_or_default();
+            [name.trim().trim_matches('"'), address.trim()]
+        })
+        .filter(|part| !part.is_empty())
+}
+
 /// The types of address that outsiders' fields of this answer hold.
 fn shapes(manifest: &Manifest, leaves: &Leaves<'_>) -> BTreeSet<u8> {
     let told = leaves.out.iter().filter_map(|(path, leaf)| match leaf {
-        Leaf::Text(text) if matches!(manifest.class(path), Class::Structured | Class::Sender) => canon::canonical(text).ok(),
+        Leaf::Text(text) if matches!(manifest.class(path), Class::Structured | Class::Sender) => {
+            canon::canonical(text).ok()
+        }
         _ => None,
     });
     told.filter_map(|value| prompt::shape(&value.key)).collect()

@@ -242,7 +242,9 @@ impl Named {
                     }
                 }
                 Value::String(text)
-                    if back && matches!(class, Class::Structured | Class::Sender) && ORIGINS.contains(&key.as_str()) =>
+                    if back
+                        && matches!(class, Class::Structured | Class::Sender)
+                        && ORIGINS.contains(&key.as_str()) =>
                 {
                     record.origins.extend(short(text).map(str::to_owned));
                 }

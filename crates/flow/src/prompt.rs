@@ -186,6 +186,17 @@ impl Prompt {
     }
 
     fn typed(&mut self, spelling: &str) {
+        // `34,50` with two places is a sum: thousands come in threes.
+        if let Some((whole, cents)) = spelling.trim_matches(['€', '$', '£']).rsplit_once(',')
+            && cents.len() == 2
+            && !whole.is_empty()
+            && [whole, cents]
+                .iter()
+                .all(|part| part.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+        {
+            let number = format!("{}.{cents}", whole.replace('.', ""));
+            return self.typed(&number);
+        }
         let Ok(value) = canon::canonical(spelling) else {
             return;
         };

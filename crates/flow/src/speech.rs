@@ -12,6 +12,21 @@ use crate::prompt::trim;
 const PARTED: &[(&[&str], &[&str], &str)] = &[
     (&["let"], &["know"], "inform"),
     (&["laat"], &["weten"], "inform"),
+    (
+        &["drop", "leave", "shoot"],
+        &["line", "note", "message"],
+        "inform",
+    ),
+    (&["needs", "need", "gets", "get", "should"], ACCESS, "grant"),
+    (&["needs", "need", "gets", "get", "should"], ACCESS, "give"),
+    (
+        &[
+            "mets", "mettez", "pon", "ponga", "metti", "setz", "setze", "trag", "trage", "zet", "legg",
+            "sett",
+        ],
+        AGENDA,
+        "schedule",
+    ),
     (&["fais", "faites"], &["savoir"], "inform"),
     (&["fai", "fate", "faccia"], &["sapere"], "inform"),
     (&["haz", "haga"], &["saber"], "inform"),
@@ -62,6 +77,15 @@ const PARTED: &[(&[&str], &[&str], &str)] = &[
     (&["mach", "mache", "stell", "stelle"], &["fertig"], "create"),
 ];
 const APART: usize = 9;
+/// Where appointments are put.
+const AGENDA: &[&str] = &[
+    "agenda",
+    "calendrier",
+    "calendario",
+    "kalender",
+    "kalenderen",
+    "calendar",
+];
 /// What is given to who may do more than before.
 const ACCESS: &[&str] = &[
     "access",
@@ -77,6 +101,74 @@ const ACCESS: &[&str] = &[
 
 /// Words of other languages, each with the verbs it stands for.
 const FOREIGN: &[(&[&str], &[&str])] = &[
+    // Danish, Norwegian, Swedish; Polish.
+    (
+        &[
+            "svar",
+            "svara",
+            "svare",
+            "besvar",
+            "odpisz",
+            "odpowiedz",
+            "odpowiedzieć",
+        ],
+        &["reply"],
+    ),
+    (
+        &["sende", "skicka", "skicke", "wyślij", "prześlij", "wyślijcie"],
+        &["send"],
+    ),
+    (&["skriv", "skrive", "skriva", "napisz"], &["write", "send"]),
+    (&["videresend", "vidarebefordra", "przekaż"], &["forward"]),
+    (
+        &[
+            "betal",
+            "betale",
+            "betala",
+            "zapłać",
+            "opłać",
+            "auszahlen",
+            "zahlt",
+            "utbetal",
+        ],
+        &["pay", "transfer"],
+    ),
+    (
+        &[
+            "slett", "slette", "slet", "radera", "usuń", "skasuj", "fjern", "fjerne",
+        ],
+        &["delete", "remove"],
+    ),
+    (
+        &["avbestill", "avbestil", "avboka", "avlys", "odwołaj", "anuluj"],
+        &["cancel"],
+    ),
+    (
+        &["bestill", "bestil", "boka", "bestille", "zarezerwuj", "zamów"],
+        &["book", "reserve", "order"],
+    ),
+    (
+        &["flytt", "flytte", "flyt", "flytta", "przenieś", "przełóż"],
+        &["move", "reschedule", "change"],
+    ),
+    (&["opprett", "opret", "skapa", "utwórz", "stwórz"], &["create"]),
+    (&["legg", "tilføj", "dodaj"], &["add"]),
+    (
+        &[
+            "oppdater",
+            "opdater",
+            "uppdatera",
+            "endre",
+            "ændr",
+            "ändra",
+            "zmień",
+            "zaktualizuj",
+            "popraw",
+        ],
+        &["update", "change"],
+    ),
+    (&["inviter", "bjud", "zaproś"], &["invite"]),
+    (&["dela", "udostępnij"], &["share"]),
     (
         &[
             "schick",
@@ -630,8 +722,10 @@ impl Speech {
                 .take_while(|word| !word.ends_with(['.', '!', '?', ';', ':']) && **word != "\u{1}")
                 .count();
             let next = rest.first().copied().unwrap_or_default();
+            // `mets-le`, `dites-lui`: what follows is whom or what.
+            let head = word.split_once('-').map_or(*word, |(head, _)| head);
             for (first, second, deed) in PARTED {
-                let parted = first.contains(word)
+                let parted = (first.contains(word) || first.contains(&head))
                     && !(*deed == "inform" && ME.contains(&next))
                     && rest.iter().take(clause).any(|later| second.contains(later));
                 if parted {
@@ -639,7 +733,7 @@ impl Speech {
                 }
             }
             for (forms, deeds) in FOREIGN {
-                if forms.contains(word) {
+                if forms.contains(word) || forms.contains(&head) {
                     speech.deeds.extend(deeds.iter());
                     speech.talks |= deeds
                         .iter()

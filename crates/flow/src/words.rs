@@ -107,6 +107,18 @@ pub(crate) const NOUNS: &[&[&str]] = &[
     &["shipment", "parcel", "package", "label", "delivery", "order"],
     &["sms", "text", "message"],
     &[
+        "reservation",
+        "booking",
+        "trip",
+        "stay",
+        "itinerary",
+        "flight",
+        "ticket",
+    ],
+    &["baggage", "bag", "luggage", "suitcase"],
+    &["seat", "flight", "cabin"],
+    &["member", "access", "collaborator"],
+    &[
         "money",
         "transaction",
         "payment",
@@ -120,6 +132,15 @@ pub(crate) const NOUNS: &[&[&str]] = &[
         "invoice",
         "payee",
         "fee",
+        "owe",
+        "owed",
+        "euro",
+        "eur",
+        "dollar",
+        "usd",
+        "gbp",
+        "chf",
+        "bucks",
     ],
     &["password", "credential", "passphrase"],
     &[
@@ -312,9 +333,9 @@ pub(crate) fn singular(word: &str) -> &str {
 }
 
 /// Verbs that name a thing as often.
-const THINGS: [&str; 13] = [
-    "mail", "email", "message", "dm", "comment", "post", "order", "book", "text", "label", "tag", "link",
-    "record",
+const THINGS: [&str; 14] = [
+    "review", "mail", "email", "message", "dm", "comment", "post", "order", "book", "text", "label", "tag",
+    "link", "record",
 ];
 
 /// The verb a tool is named by, and the other words of its name.
@@ -339,6 +360,10 @@ pub(crate) fn verb(name: &str) -> (Option<&'static Verb>, Vec<String>) {
         let word = joined.then(|| words.get(at + 2)).flatten().unwrap_or(word);
         // What ends in `log` shows one.
         if word == "log" && at > 0 && at + 1 == words.len() {
+            return None;
+        }
+        // `pull_request` and `early_return` are things.
+        if at > 0 && ["request", "return"].contains(&word.as_str()) {
             return None;
         }
         let verb = VERBS.iter().find(|verb| verb.names.contains(&word.as_str()))?;

@@ -410,7 +410,12 @@ fn tools(server: &file::Server, wrong: &mut Wrong<'_>) -> BTreeMap<ToolName, gat
         let Some(name): Option<ToolName> = wrong.name("server.tools", name) else {
             continue;
         };
-        for pattern in tool.arguments.keys().chain(tool.results.keys()).chain(&tool.codes) {
+        for pattern in tool
+            .arguments
+            .keys()
+            .chain(tool.results.keys())
+            .chain(&tool.codes)
+        {
             if pattern.len() > PATTERN_BYTES || pattern.split('.').filter(|part| *part == "**").count() > 2 {
                 let message = format!("`{pattern}` matches nothing: at most 256 bytes and two `**`");
                 wrong.add("server.tools", pattern, message, "");
@@ -419,7 +424,12 @@ fn tools(server: &file::Server, wrong: &mut Wrong<'_>) -> BTreeMap<ToolName, gat
         for domain in &tool.codes_from {
             if bartizan_flow::canon::host(&domain.to_lowercase()).is_none() {
                 let message = format!("`{domain}` is no domain");
-                wrong.add("server.tools", domain, message, "a domain such as `bank.example`, without a scheme");
+                wrong.add(
+                    "server.tools",
+                    domain,
+                    message,
+                    "a domain such as `bank.example`, without a scheme",
+                );
             }
         }
         let own = gateway::ToolOverride {
@@ -428,8 +438,16 @@ fn tools(server: &file::Server, wrong: &mut Wrong<'_>) -> BTreeMap<ToolName, gat
             results: specific_first(&tool.results, class),
             public: tool.public,
             json_text: tool.json_text,
-            codes: tool.codes.iter().map(|pattern| PathPattern::new(pattern)).collect(),
-            codes_from: tool.codes_from.iter().map(|domain| domain.as_str().into()).collect(),
+            codes: tool
+                .codes
+                .iter()
+                .map(|pattern| PathPattern::new(pattern))
+                .collect(),
+            codes_from: tool
+                .codes_from
+                .iter()
+                .map(|domain| domain.as_str().into())
+                .collect(),
             reviewed: tool.reviewed,
         };
         all.insert(name, own);

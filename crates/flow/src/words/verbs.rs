@@ -64,6 +64,21 @@ pub(crate) const VERBS: &[Verb] = &[
         ],
     },
     Verb {
+        names: &["review"],
+        effect: Effect::Send,
+        said: &["review", "approve", "reject", "comment", "rate", "decline"],
+    },
+    Verb {
+        names: &["request"],
+        effect: Effect::Send,
+        said: &["request", "ask", "demand", "collect", "apply", "claim"],
+    },
+    Verb {
+        names: &["return"],
+        effect: Effect::Write,
+        said: &["return", "exchange"],
+    },
+    Verb {
         names: &["ask", "consult"],
         effect: Effect::Send,
         said: &[
