@@ -167,6 +167,7 @@ fn manifest(effect: Effect, arguments: &[(&str, Role)], results: &[(&str, Class)
         reviewed: true,
         public: false,
         json_text: false,
+        searches: false,
         codes_from: Vec::new(),
         codes: Vec::new(),
     }

@@ -58,6 +58,7 @@ fn manifest(line: &Value) -> Result<Manifest, Fault> {
         reviewed: true,
         public: false,
         json_text: false,
+        searches: false,
         codes_from: Vec::new(),
         codes: Vec::new(),
     })

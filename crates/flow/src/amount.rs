@@ -6,6 +6,8 @@ pub struct Amount(i128);
 
 const UNIT: i128 = 1_000_000;
 const CENT: i128 = UNIT / 100;
+/// Most shares, and most of a kind, that people reckon with.
+const COUNT: i128 = 12;
 
 impl Amount {
     /// Reads a canonical number of at most six decimals; more can't be an amount.
@@ -46,6 +48,7 @@ impl Amount {
         let mut all = [told, known].concat();
         all.sort_unstable();
         told.contains(&self)
+            || hers.iter().any(|count| self.times(*count, &all, &hers))
             || told.iter().any(|a| self.sum_with(*a, &all))
             || percents.iter().any(|k| self.part_of(*k, &all, &hers))
     }
@@ -63,6 +66,18 @@ impl Amount {
                 let whole = |value: i128| last_near(all, value, |b| b.0).is_some_and(small);
                 part(gap) || part(-gap) || whole(self.0 - a.share(k)) || whole(self.0 + a.share(k))
             })
+    }
+
+    /// One of so many equal shares of one of `all`, or one of hers so many times: `split 87.60 by 4`, `three at 12.50`.
+    fn times(self, count: Self, all: &[Self], hers: &[Self]) -> bool {
+        if count.0 % UNIT != 0 || !(2 * UNIT..=COUNT * UNIT).contains(&count.0) {
+            return false;
+        }
+        let count = count.0 / UNIT;
+        // A share is rounded to the cent.
+        let shared = |b: Self| b.0 > 0 && self.near(b.0 / count);
+        let each = self.0 % count == 0 && last_near(hers, self.0 / count, |b| b.0).is_some_and(|b| b.0 > 0);
+        each && self.0 / count >= CENT || all.iter().any(|b| shared(*b))
     }
 
     /// `k` percent of one of `all`, or that one with them added or taken off, or any of these and one of `hers`.
@@ -118,6 +133,9 @@ mod tests {
         assert!(derivable("4", &["12"], &[], &["10"]));
         assert!(derivable("5", &[], &["10"], &["50"]));
         assert!(derivable("60.5", &["0.5"], &["20"], &["50"]));
+        assert!(derivable("21.9", &["87.60", "4"], &[], &[]));
+        assert!(derivable("37.5", &["3", "12.5"], &[], &[]));
+        assert!(derivable("33.33", &["3"], &[], &["100"]));
     }
 
     /// What [`Amount::derivable`] says, by trying every pair.
@@ -139,7 +157,17 @@ mod tests {
                 .iter()
                 .any(|x| fees().any(|fee| fits(x + fee, b.0.max(part))))
         };
+        let times = |count: Amount, b: Amount| {
+            let whole = count.0 % UNIT == 0 && (2..=COUNT).contains(&(count.0 / UNIT));
+            let count = if whole { count.0 / UNIT } else { 1 };
+            let each = told.iter().any(|t| t == &b)
+                && value.0 % count == 0
+                && value.0 / count >= CENT
+                && Amount(value.0 / count).near(b.0);
+            whole && value.0 > 0 && b.0 > 0 && (value.near(b.0 / count) || each)
+        };
         value.0 > 0 && told.contains(&value)
+            || told.iter().any(|k| all.iter().any(|b| times(*k, *b)))
             || told
                 .iter()
                 .any(|a| all.iter().any(|b| pair(*a, *b) || pair(*b, *a)))
@@ -183,6 +211,14 @@ mod tests {
             "no number of the human takes part"
         );
         assert!(!derivable("0", &["12"], &[], &["12"]));
+        assert!(
+            !derivable("120", &["12"], &[], &["10"]),
+            "how many is hers to say, and what one costs as well"
+        );
+        assert!(
+            !derivable("1000", &["20"], &[], &["50"]),
+            "twenty times is no sum that people ask for in passing"
+        );
         assert!(!derivable("-3", &["12"], &[], &["15"]));
     }
 }

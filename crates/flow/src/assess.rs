@@ -203,6 +203,24 @@ impl Assessment {
         }
     }
 
+    /// A read of what the human's own words are looked up in, and of nothing else.
+    pub(crate) fn looks_for_her_words(&self) -> bool {
+        let words = |a: &&Argument| {
+            matches!(
+                a.role,
+                Role::Content | Role::Selector | Role::Target | Role::Unknown
+            ) && a.source != Source::Empty
+        };
+        let long = |a: &Argument| a.key.as_deref().is_some_and(|key| key.chars().count() >= 6);
+        self.effect == Effect::Read
+            && self.arguments.iter().filter(words).any(long)
+            && self
+                .arguments
+                .iter()
+                .filter(words)
+                .all(|a| a.source == Source::Prompt)
+    }
+
     /// One-time codes that it hands in.
     pub(crate) fn codes(&self) -> impl Iterator<Item = &str> {
         self.arguments.iter().filter_map(|a| a.code.as_deref())
@@ -277,12 +295,12 @@ pub fn assess(
         seen.push(argument);
     }
     derive_times(memory, &leaves, &mut seen);
-    name_targets(memory, manifest.effect, &leaves, &mut seen);
+    name_targets(memory, intent, manifest.effect, &leaves, &mut seen);
     let bounded = seen
         .iter()
         .filter(|a| a.role == Role::Amount)
-        .all(|a| a.source.vouched() || near_known(memory, a));
-    picked(memory, &mut seen);
+        .all(|a| a.source.vouched() || near_known(memory, a) && !memory.prompt.tells_sum(&a.path));
+    picked(memory, manifest.effect, &mut seen);
     let aimed = manifest.arguments.iter().any(|(_, role)| *role == Role::Target);
     let external = matches!(
         manifest.effect,
@@ -313,7 +331,17 @@ pub fn assess(
 }
 
 /// Which record is meant, as far as the human says it.
-fn picked(memory: &Memory, seen: &mut [Argument]) {
+fn picked(memory: &Memory, effect: Effect, seen: &mut [Argument]) {
+    // What she wants kept is not what she wants gone.
+    let spared = |a: &Argument| {
+        let name = a.key.as_deref().and_then(|key| key.get(2..));
+        a.role == Role::Selector
+            && a.source == Source::Prompt
+            && name.is_some_and(|name| memory.prompt.spares(name))
+    };
+    for argument in seen.iter_mut().filter(|a| effect == Effect::Delete && spared(a)) {
+        argument.source = Source::Structured;
+    }
     for argument in seen
         .iter_mut()
         .filter(|a| a.role == Role::Selector && a.source == Source::Trusted)
@@ -321,10 +349,11 @@ fn picked(memory: &Memory, seen: &mut [Argument]) {
         let Some(key) = argument.key.as_deref() else {
             continue;
         };
-        if memory.picked(key) {
+        let passed = memory.named.passed_over(key);
+        if memory.picked(key) || memory.named.lone(key) && !passed {
             // The human named it by what it is, and a trusted list says which one that is.
             argument.source = Source::Picked;
-        } else if memory.tainted() && memory.named.passed_over(key) {
+        } else if memory.tainted() && passed {
             // She named another of that list.
             argument.source = Source::Structured;
             argument.writers = argument.writers.join(Writers::PARTY);
@@ -339,6 +368,7 @@ fn argument(memory: &Memory, path: &[&str], role: Role, text: &str) -> Argument 
         found = derived(
             memory,
             role,
+            text,
             canonical.as_ref().map(|c| &c.kind),
             canonical.as_ref().map(|c| &*c.key),
             found,
@@ -444,7 +474,13 @@ fn written_out(seen: &[Argument]) -> bool {
 }
 
 /// Targets that the human's words name without writing them out (see [`crate::named`]).
-fn name_targets(memory: &Memory, effect: Effect, leaves: &Leaves<'_>, seen: &mut [Argument]) {
+fn name_targets(
+    memory: &Memory,
+    intent: &Intent,
+    effect: Effect,
+    leaves: &Leaves<'_>,
+    seen: &mut [Argument],
+) {
     if !seen.iter().any(|a| a.role == Role::Target && !a.source.vouched()) {
         return;
     }
@@ -468,7 +504,7 @@ fn name_targets(memory: &Memory, effect: Effect, leaves: &Leaves<'_>, seen: &mut
             continue;
         }
         let named = match effect {
-            Effect::Fetch => memory.named.link(text),
+            Effect::Fetch => memory.named.link(text) || intent.looks_around() && memory.named.found(text),
             Effect::Pay => memory.named.origin(text, &sums),
             _ => field,
         };
@@ -496,8 +532,34 @@ fn near_known(memory: &Memory, argument: &Argument) -> bool {
     })
 }
 
+/// What services call the user's own: her calendar, her account.
+const OWN: [&str; 5] = ["w:primary", "w:me", "w:self", "w:default", "w:@me"];
+
+/// A path whose folder is vouched for, and whose last name is a file's that she or a service names: what was moved, or is
+/// to be written, keeps its name.
+fn joined_path(memory: &Memory, text: &str) -> bool {
+    let Some((folder, name)) = text.rsplit_once(['/', '\\']) else {
+        return false;
+    };
+    // The file's name she may say, or it is that of a path of hers.
+    let hers = || memory.prompt.holds_raw(name) || memory.prompt.ends_path(name);
+    let known = |part: &str| memory.find(part).source.vouched();
+    !folder.is_empty()
+        && name.len() > 2
+        && !text.split(['/', '\\']).any(|part| part == "..")
+        && (known(folder) || known(&format!("{folder}/")))
+        && (hers() || known(name))
+}
+
 /// Tier 3: values computed from trusted ones.
-fn derived(memory: &Memory, role: Role, kind: Option<&Kind>, key: Option<&str>, found: Found) -> Found {
+fn derived(
+    memory: &Memory,
+    role: Role,
+    text: &str,
+    kind: Option<&Kind>,
+    key: Option<&str>,
+    found: Found,
+) -> Found {
     let holds = match (role, kind) {
         (Role::Amount, Some(Kind::Number)) => key
             .and_then(|k| k.get(2..))
@@ -510,6 +572,9 @@ fn derived(memory: &Memory, role: Role, kind: Option<&Kind>, key: Option<&str>, 
             }),
         (_, Some(Kind::When(when))) => {
             zone_trusted(memory, when) && day_trusted(memory, when) && minute_trusted(memory, when)
+        }
+        (Role::Selector | Role::Target, Some(Kind::Text | Kind::Url)) => {
+            role == Role::Selector && key.is_some_and(|k| OWN.contains(&k)) || joined_path(memory, text)
         }
         _ => false,
     };

@@ -50,8 +50,7 @@ pub enum Decision {
 /// Rules in their order: intent, provenance, secrets, active tokens; else allow. Two independent grounds (nobody asked
 /// for the tool, and a value that decides where it goes is not vouched for) deny, so that no hijack becomes a question.
 /// So do two others: outsiders' text was read, and neither the tool nor what it is aimed at is in the human's words, or
-/// it destroys. She is in the conversation, and what she then types is her word. Where nothing that outsiders wrote and no
-/// secret was read, whatever the model does follows from her words: what is vouched for passes, and nothing is denied.
+/// it destroys. She is in the conversation, and what she then types is her word.
 #[must_use]
 pub fn decide(seen: &Flow) -> Decision {
     if !seen.whole {
@@ -71,11 +70,10 @@ pub fn decide(seen: &Flow) -> Decision {
         };
     }
     match (seen.called, provenance) {
-        (Called::No, Some(ground)) if seen.tainted => Decision::Deny(ground),
+        (Called::No, Some(ground)) => Decision::Deny(ground),
         (Called::No, None) if seen.tainted && (!seen.hers() || seen.effect == Effect::Delete) => {
             Decision::Deny(Reason::NotCalledFor)
         }
-        (Called::No | Called::Elsewhere, None) if !seen.tainted && !seen.secret => Decision::Allow,
         (Called::No | Called::Elsewhere | Called::Unknown, _) => Decision::Ask(Reason::NotCalledFor),
         (Called::Yes, Some(ground)) => Decision::Ask(ground),
         (Called::Yes, None) => Decision::Allow,

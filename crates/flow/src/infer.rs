@@ -140,6 +140,7 @@ pub fn infer(tool: &ToolFacts<'_>) -> Inferred {
     let about = About {
         effect,
         names_new: names_new(tool.name, names()),
+        makes: makes(tool.name),
         pages: effect == Effect::Read && names().any(pages),
         money,
     };
@@ -157,6 +158,7 @@ pub fn infer(tool: &ToolFacts<'_>) -> Inferred {
             reviewed: false,
             public: false,
             json_text: false,
+            searches: effect == Effect::Read && searches(tool),
             codes_from: Vec::new(),
             codes: Vec::new(),
         },
@@ -319,6 +321,8 @@ struct About {
     effect: Effect,
     /// A plain `name` is that of something new.
     names_new: bool,
+    /// The thing that it makes.
+    makes: Option<String>,
     /// It lists in pages.
     pages: bool,
     /// A sum is named.
@@ -346,6 +350,24 @@ impl About {
             (Some(Role::Target), Role::Selector | Role::Content | Role::Unknown) => role = Role::Target,
             (Some(outer), Role::Unknown) => role = outer,
             _ => {}
+        }
+        // How many are wanted costs nothing where nothing is paid.
+        let split = words::split(name);
+        let many = || {
+            split
+                .last()
+                .is_some_and(|last| ["quantity", "qty"].contains(&last.as_str()))
+        };
+        if role == Role::Amount && self.effect != Effect::Pay && many() {
+            role = Role::Value;
+        }
+        // `create_branch(branch)`: what the new thing is called.
+        if role == Role::Selector
+            && depth == 0
+            && self.effect == Effect::Write
+            && self.makes.as_deref() == Some(name)
+        {
+            role = Role::Content;
         }
         // The day a payment is booked for moves nothing elsewhere.
         if self.money && role == Role::Time {
@@ -409,6 +431,39 @@ fn names_new<'a>(tool: &str, mut names: impl Iterator<Item = &'a str>) -> bool {
                 .last()
                 .is_some_and(|last| ["id", "ids", "key", "uuid", "slug"].contains(&last.as_str()))
         })
+}
+
+/// What a tool makes that is named `create_branch`: a thing of one word.
+fn makes(tool: &str) -> Option<String> {
+    let split = words::split(tool);
+    let at = split
+        .iter()
+        .position(|word| ["create", "make", "new"].contains(&word.as_str()))?;
+    match split.get(at + 1..) {
+        Some([thing]) => Some(thing.clone()),
+        _ => None,
+    }
+}
+
+/// Whether a tool searches the open web.
+fn searches(tool: &ToolFacts<'_>) -> bool {
+    const WEB: &[&str] = &[
+        "web",
+        "internet",
+        "online",
+        "google",
+        "bing",
+        "brave",
+        "duckduckgo",
+        "ddg",
+        "tavily",
+        "exa",
+        "serp",
+        "news",
+    ];
+    let about = words::split(tool.name);
+    let has = |list: &[&str]| about.iter().any(|word| list.contains(&word.as_str()));
+    has(&["search", "find", "lookup", "query"]) && has(WEB)
 }
 
 /// Whether an argument is a query: words to look for in a read, a statement to carry out elsewhere.
@@ -658,6 +713,10 @@ const SECRETS: &[&str] = &[
     "**.*ID Number",
     "**.*id_number",
     "**.*bank_account",
+    "**.pin",
+    "**.*_pin",
+    "**.*Pin",
+    "**.*passcode",
 ];
 
 /// Classes by the shape of keys. Clocks and a service's own catalogue, directories and identifiers are its own words.
@@ -687,6 +746,9 @@ fn results(tool: &ToolFacts<'_>, effect: Effect) -> Vec<((PathPattern, Class), B
                 ("*.name", Class::Directory),
                 ("**.email", Class::Directory),
                 ("**.phone", Class::Directory),
+                ("**.iban", Class::Directory),
+                ("**.username", Class::Directory),
+                ("**.handle", Class::Directory),
             ]);
         } else if has(&[
             "hotel",

@@ -103,6 +103,9 @@ pub struct Manifest {
     /// Its text results are JSON that the service itself writes: each is read leaf by leaf. Said by an operator alone.
     #[serde(default)]
     pub json_text: bool,
+    /// It searches the open web: the links in its fields are what was found.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub searches: bool,
     /// Domains whose message brings the one-time code that completes a call of this tool. Said by an operator alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub codes_from: Vec<Box<str>>,
@@ -122,6 +125,7 @@ impl Manifest {
             reviewed: false,
             public: false,
             json_text: false,
+            searches: false,
             codes_from: Vec::new(),
             codes: Vec::new(),
         }

@@ -291,6 +291,13 @@ impl Memory {
                 }
             };
             self.read = self.read.saturating_add(text.len());
+            let link = || {
+                path.last()
+                    .is_some_and(|key| matches!(*key, "url" | "link" | "href" | "uri"))
+            };
+            if manifest.searches && manifest.reviewed && class == Class::Structured && link() {
+                self.named.finds(text);
+            }
             if class == Class::Member && looked_for {
                 self.named.links(text);
             }
@@ -305,6 +312,9 @@ impl Memory {
         }
         if let Content::Json(value) = content {
             self.named.read(&self.prompt, manifest, value);
+            if manifest.reviewed && call.is_some_and(Assessment::looks_for_her_words) {
+                self.named.answer(manifest, value);
+            }
             self.codes.read(manifest, value);
         }
         if let Some(call) = call {

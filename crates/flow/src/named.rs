@@ -68,6 +68,10 @@ struct Record {
 pub(crate) struct Named {
     records: Vec<Record>,
     links: BTreeSet<Box<str>>,
+    /// Links that a search of the open web found.
+    found: BTreeSet<Box<str>>,
+    /// Ids of records that were the only answer to the human's own words.
+    lone: BTreeSet<Box<str>>,
     /// More was named than is kept: nothing is the only one.
     full: bool,
     /// Ids of records that the human names, of those that stand in a list beside one that she names, and of those that
@@ -332,6 +336,65 @@ impl Named {
                 self.bytes += 64 + link.len();
             }
         }
+    }
+
+    /// Takes in a link that a search of the open web answered with.
+    pub(crate) fn finds(&mut self, link: &str) {
+        let is = link.len() <= BYTES && canon::canonical(link).is_ok_and(|value| value.kind == Kind::Url);
+        if is && self.found.len() < LINKS && self.found.insert(link.into()) {
+            self.bytes += 64 + link.len();
+        }
+    }
+
+    /// This is, byte for byte, a link that a search found.
+    pub(crate) fn found(&self, text: &str) -> bool {
+        self.found.contains(text)
+    }
+
+    /// Takes in the answer to a search for the human's own words: the one record that it tells, if it is one.
+    pub(crate) fn answer(&mut self, manifest: &Manifest, value: &Value) {
+        let mut path: Vec<&str> = Vec::new();
+        let mut at = value;
+        for _ in 0..DEPTH {
+            match at {
+                Value::Array(list) => {
+                    let [one] = list.as_slice() else { return };
+                    path.push("0");
+                    at = one;
+                }
+                Value::Object(map) => {
+                    let own = map.iter().find(|(key, inner)| {
+                        let words = words::split(key);
+                        words.last().is_some_and(|last| last == "id" || last == "uuid")
+                            && (inner.is_string() || inner.is_number())
+                    });
+                    if let Some((key, id)) = own {
+                        path.push(key);
+                        let text = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+                        let trusted = manifest.class(&path) == Class::Trusted;
+                        if let (true, Ok(id)) = (trusted && self.lone.len() < IDS, canon::canonical(&text))
+                            && self.lone.insert(id.key)
+                        {
+                            self.bytes += 96;
+                        }
+                        return;
+                    }
+                    // What holds the list, and counts.
+                    let mut lists = map.iter().filter(|(_, inner)| inner.is_array());
+                    let (Some((key, list)), None) = (lists.next(), lists.next()) else {
+                        return;
+                    };
+                    path.push(key);
+                    at = list;
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// This record was the only answer to words of the human's own.
+    pub(crate) fn lone(&self, id: &str) -> bool {
+        self.lone.contains(id)
     }
 
     /// This is, byte for byte, such a link.

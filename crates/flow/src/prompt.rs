@@ -307,6 +307,56 @@ impl Prompt {
         false
     }
 
+    /// Is this what a path in the prompt ends with?
+    pub(crate) fn ends_path(&self, name: &str) -> bool {
+        let last = |word: &str| {
+            trim(word)
+                .rsplit_once(['/', '\\'])
+                .is_some_and(|(_, last)| last == name)
+        };
+        self.raw.split_whitespace().any(last)
+    }
+
+    /// Does the human say that this is to be kept, wherever she writes of it?
+    pub(crate) fn spares(&self, folded: &str) -> bool {
+        const BEFORE: &[&str] = &[
+            "keep", "except", "besides", "not", "don't", "dont", "never", "leave", "without", "außer",
+            "nicht", "behalte", "behalt", "garde", "sauf", "excepto", "menos", "tranne", "behalve", "unless",
+        ];
+        const AFTER: &[&str] = &[
+            "stay", "stays", "remain", "remains", "bleibt", "bleiben", "blijven", "blijft", "reste",
+            "restent", "quedan", "queda",
+        ];
+        let mut clauses = self
+            .folded
+            .split_inclusive([',', ';', '!', '?', '\u{1}'])
+            .flat_map(|part| part.split_inclusive(". "))
+            .filter(|clause| whole_word(clause, folded))
+            .peekable();
+        let spared = |clause: &str| {
+            let at = clause.find(folded).unwrap_or_default();
+            let (before, after) = clause.split_at(at);
+            let says = |part: &str, list: &[&str]| part.split(' ').any(|word| list.contains(&trim(word)));
+            says(before, BEFORE) || says(after, AFTER)
+        };
+        clauses.peek().is_some() && clauses.all(spared)
+    }
+
+    /// Does she say how much this argument, by its last word, is to be: `tip 3`, `a 20 euro deposit`?
+    pub(crate) fn tells_sum(&self, path: &str) -> bool {
+        let split = crate::words::split(path.rsplit('.').next().unwrap_or_default());
+        let Some(name) = split.last().filter(|name| name.len() > 2 && *name != "amount") else {
+            return false;
+        };
+        let words: Vec<&str> = self.folded.split(' ').map(trim).collect();
+        let number = |word: &&str| canon::number(word).is_some();
+        words.iter().enumerate().any(|(at, word)| {
+            let after = words.get(at + 1..).unwrap_or_default().iter().take(2);
+            let before = words.get(at.saturating_sub(2)..at).unwrap_or_default();
+            word == name && (after.clone().any(|word| number(word)) || before.iter().any(|word| number(word)))
+        })
+    }
+
     /// Does the prompt hold exactly these bytes as whole words?
     pub(crate) fn holds_raw(&self, text: &str) -> bool {
         whole_word(&self.raw, text)

@@ -8,6 +8,8 @@ use crate::when::{self, When};
 const AHEAD: i64 = 13;
 /// And such a day of a month.
 const YEAR: i64 = 366;
+/// How far from today a day of a month lies whose month she leaves out.
+const MONTH: i64 = 31;
 const MOST: usize = 64;
 
 /// Names of the days, Monday first, in a few languages.
@@ -45,6 +47,8 @@ pub(crate) struct Relative {
     week: BTreeSet<u8>,
     /// Which day of a week in which month: `the first Monday in May`.
     nth: BTreeSet<(Nth, u8, u8)>,
+    /// Days of a month, which she leaves out: `on the 20th`.
+    dates: BTreeSet<u8>,
     /// Months whose last day she means.
     ends: BTreeSet<u8>,
 }
@@ -101,6 +105,16 @@ impl Relative {
         {
             self.nth.insert((nth, day, month));
         }
+        let ordinal = ["st", "nd", "rd", "th"]
+            .iter()
+            .find_map(|end| bare.strip_suffix(end));
+        let dotted = match words {
+            ["am" | "zum" | "bis" | "vom" | "den", second, ..] => second.strip_suffix('.'),
+            ["le", second, ..] => Some(*second),
+            _ => None,
+        };
+        let date = ordinal.or(dotted).and_then(|digits| digits.parse::<u8>().ok());
+        self.dates.extend(date.filter(|date| (1..=31).contains(date)));
         let month = match words {
             ["end" | "close", "of", third, ..] | ["fin", "de", third, ..] => Some(*third),
             ["ende" | "fine" | "eind" | "fin", second, ..] => Some(*second),
@@ -121,6 +135,8 @@ impl Relative {
         self.ahead.iter().any(|days| i64::from(*days) == ahead)
             || (0..=AHEAD).contains(&ahead) && self.week.contains(&weekday)
             || (0..=YEAR).contains(&ahead) && self.nth_is(day, to, weekday)
+            || (-MONTH..=MONTH).contains(&ahead)
+                && day.day.is_some_and(|(_, date)| self.dates.contains(&date))
     }
 
     /// Is this one of the days of a month that she counts?
@@ -242,6 +258,8 @@ mod tests {
             ("in two weeks", "2026-03-25"),
             ("3 days from now", "2026-03-14"),
             ("yesterday's", "2026-03-10"),
+            ("on the 20th then", "2026-03-20"),
+            ("zum 5.", "2026-04-05"),
             ("am freitag", "2026-03-13"),
             ("demain", "2026-03-12"),
             ("the first monday in may", "2026-05-04"),
@@ -257,6 +275,8 @@ mod tests {
             ("tuesday", "2026-03-10"),
             ("tuesday", "2026-03-31"),
             ("in 30 days", "2026-04-11"),
+            ("on the 20th then", "2026-05-20"),
+            ("on the 20th then", "2026-03-21"),
             ("30 days", "2026-04-10"),
             ("the first monday in may", "2026-05-11"),
             ("last friday of march", "2026-04-24"),

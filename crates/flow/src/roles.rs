@@ -9,7 +9,7 @@ const TARGET: &str = "\
     recipient to cc bcc email mail participant attendee invitee guest collaborator url uri link \
     webhook endpoint host domain iban payee beneficiary receiver phone password passphrase token \
     secret credential command cmd script code sql expression args env destination dest target number \
-    address callback redirect";
+    address callback redirect pickup dropoff drop";
 /// Which existing thing.
 const SELECTOR: &str = "\
     id path filename file folder directory dir key slug sha ref branch owner repo repository org \
@@ -41,7 +41,7 @@ const VALUE: &str = "\
     fields level metadata options verbose unit units role assignee assignees category reason severity \
     event verb verbs version platform annotation port replicas retries duration \
     interval radius latitude longitude lat lng lon zoom precision expand \
-    theme style quality position rank rating score weight protocol";
+    theme style quality position rank rating score weight protocol delivery stars";
 
 /// The role a name tells, the last telling word first; none if no word tells.
 pub(crate) fn by_name(name: &str) -> Option<Role> {

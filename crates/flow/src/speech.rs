@@ -15,7 +15,7 @@ const PARTED: &[(&[&str], &[&str], &str)] = &[
     (
         &["drop", "leave", "shoot"],
         &["line", "note", "message"],
-        "inform",
+        "notify",
     ),
     (&["needs", "need", "gets", "get", "should"], ACCESS, "grant"),
     (&["needs", "need", "gets", "get", "should"], ACCESS, "give"),

@@ -372,11 +372,13 @@ pub(crate) fn verb(name: &str) -> (Option<&'static Verb>, Vec<String>) {
     });
     // `mail_read`, `order_cancel`: a thing that is spelt like a verb, and then what is done with it.
     let last = words.len().saturating_sub(1);
-    let done = words.last().filter(|_| last > 0);
+    let done = words
+        .last()
+        .filter(|word| last > 0 && !["request", "return"].contains(&word.as_str()));
     let done = done.and_then(|word| VERBS.iter().find(|verb| verb.names.contains(&word.as_str())));
     let thing = |at: usize| words.get(at).is_some_and(|word| THINGS.contains(&word.as_str()));
     let at = match (at, done) {
-        (Some((at, _)), Some(verb)) if at < last && thing(at) => Some((last, verb)),
+        (Some((at, _)), Some(verb)) if at < last && thing(at) && !thing(last) => Some((last, verb)),
         _ => at,
     };
     match at {

@@ -87,6 +87,7 @@ fn manifest(effect: Effect) -> Manifest {
         reviewed: true,
         public: false,
         json_text: false,
+        searches: false,
         codes_from: Vec::new(),
         codes: Vec::new(),
     }

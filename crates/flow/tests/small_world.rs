@@ -47,6 +47,7 @@ fn tools() -> Vec<(&'static str, Manifest)> {
         reviewed: true,
         public: false,
         json_text: false,
+        searches: false,
         codes_from: Vec::new(),
         codes: Vec::new(),
     };
@@ -68,6 +69,7 @@ fn read(memory: &mut Memory, kind: Read, value: &str, honest: &mut BTreeSet<Stri
         reviewed: true,
         public: false,
         json_text: false,
+        searches: false,
         codes_from: Vec::new(),
         codes: Vec::new(),
     };

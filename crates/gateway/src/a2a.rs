@@ -168,6 +168,7 @@ fn manifest(method: Method) -> Manifest {
         reviewed: true,
         public: false,
         json_text: false,
+        searches: false,
         codes_from: Vec::new(),
         codes: Vec::new(),
     }

@@ -359,6 +359,7 @@ fn manifest(effect: Effect, listed: bool) -> Manifest {
         reviewed: listed,
         public: false,
         json_text: false,
+        searches: false,
         codes_from: Vec::new(),
         codes: Vec::new(),
     }

@@ -436,6 +436,7 @@ mod tests {
             effect: Effect::Read,
             reviewed: true,
             json_text: true,
+            searches: false,
             codes_from: Vec::new(),
             codes: Vec::new(),
             ..Manifest::unknown()
@@ -445,6 +446,7 @@ mod tests {
         for manifest in [
             Manifest {
                 json_text: false,
+                searches: false,
                 codes_from: Vec::new(),
                 codes: Vec::new(),
                 ..said.clone()

@@ -209,6 +209,7 @@ mod tests {
             reviewed: true,
             public: true,
             json_text: true,
+            searches: false,
             codes_from: Vec::new(),
             codes: Vec::new(),
             ..Manifest::unknown()

@@ -67,6 +67,7 @@ fn send() -> Manifest {
         reviewed: true,
         public: false,
         json_text: false,
+        searches: false,
         codes_from: Vec::new(),
         codes: Vec::new(),
     }
