@@ -364,7 +364,9 @@ fn picked(memory: &Memory, effect: Effect, seen: &mut [Argument]) {
 fn argument(memory: &Memory, path: &[&str], role: Role, text: &str) -> Argument {
     let canonical = canon::canonical(text).ok();
     let mut found = memory.find_as(text, canonical.as_ref(), role == Role::Selector);
-    if !found.source.vouched() {
+    // What she tells by its name is not reckoned.
+    let told = || role == Role::Amount && memory.prompt.tells_sum(path.last().copied().unwrap_or_default());
+    if !found.source.vouched() && !told() {
         found = derived(
             memory,
             role,

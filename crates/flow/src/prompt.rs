@@ -349,12 +349,21 @@ impl Prompt {
             return false;
         };
         let words: Vec<&str> = self.folded.split(' ').map(trim).collect();
-        let number = |word: &&str| canon::number(word).is_some();
-        words.iter().enumerate().any(|(at, word)| {
-            let after = words.get(at + 1..).unwrap_or_default().iter().take(2);
-            let before = words.get(at.saturating_sub(2)..at).unwrap_or_default();
-            word == name && (after.clone().any(|word| number(word)) || before.iter().any(|word| number(word)))
-        })
+        // A part of something is reckoned.
+        let part = |at: usize| {
+            words.get(at).is_some_and(|word| {
+                matches!(
+                    *word,
+                    "%" | "percent" | "pct" | "prozent" | "pourcent" | "times" | "x"
+                )
+            })
+        };
+        let sum =
+            |at: usize| words.get(at).is_some_and(|word| canon::number(word).is_some()) && !part(at + 1);
+        words
+            .iter()
+            .enumerate()
+            .any(|(at, word)| word == name && (at.saturating_sub(2)..at).chain(at + 1..at + 3).any(sum))
     }
 
     /// Does the prompt hold exactly these bytes as whole words?
