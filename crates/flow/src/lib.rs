@@ -6,7 +6,9 @@
 //! nothing. It refuses to guess: what has no manifest, no label or no canonical form is unknown, nobody's and free text.
 //!
 //! INVARIANT: no gated argument of an allowed consequential call has a value that only outsiders wrote
-//! (`tests/small_world.rs`); an added untrusted read never turns ask or deny into allow (`tests/laws.rs`).
+//! (`tests/small_world.rs`); an added untrusted read never turns ask or deny into allow (`tests/laws.rs`),
+//! but for one: a link that a web search found may be fetched, which is not consequential, where the human wants something
+//! found out.
 
 mod amount;
 mod assess;

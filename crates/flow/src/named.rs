@@ -5,7 +5,10 @@
 //! bytes the service gave, and of a refund no other sum. A link is covered only where a member of the organisation's own
 //! directory wrote it, only in a place that the human named, and only to be fetched.
 //!
-//! INVARIANT: a read in which no trusted writer had a hand adds nothing here, so it can't loosen. Nothing here vouches for
+//! The only record that answers a search for her own words is the one she means.
+//!
+//! INVARIANT: a read in which no trusted writer had a hand adds nothing here, so it can't loosen; the links of a web search
+//! do, for fetches alone. Nothing here vouches for
 //! a value in another argument, of another record, or in part. Two records of one
 //! name vouch for nothing. Who may write a record that the human names can change what the name stands for: the source
 //! is kept apart ([`Source::Named`](bartizan_types::flow::Source::Named)), so that policy may rank it.

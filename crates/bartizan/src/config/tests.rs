@@ -313,3 +313,32 @@ fn the_references_are_up_to_date() {
     let schema = serde_json::to_string_pretty(&reference::schema()).unwrap();
     generated("docs/reference/config.schema.json", &format!("{schema}\n"));
 }
+
+#[test]
+fn one_time_codes_are_told_by_domain() {
+    let text = r#"
+        [[server]]
+        name = "bank"
+        url = "https://bank.example/mcp"
+        [server.tools.transfer]
+        codes_from = ["bank.example"]
+        [server.tools.confirm]
+        codes = ["code"]
+        [server.tools.read_mail]
+        results = { "*.from" = "sender" }
+    "#;
+    let settings = resolve(&loaded(text).unwrap(), &global(&[])).unwrap().gateway;
+    let tools = &settings.servers[0].tools;
+    let tool = |name: &str| tools.iter().find(|(known, _)| known.as_str() == name).unwrap().1;
+    assert_eq!(*tool("transfer").codes_from, ["bank.example".into()]);
+    assert_eq!(tool("confirm").codes[0].as_str(), "code");
+    assert_eq!(tool("read_mail").results[0].1, bartizan_flow::Class::Sender);
+    for wrong in ["https://bank.example/", "bank", "no-reply@bank.example"] {
+        let text = text.replace("\"bank.example\"", &format!("{wrong:?}"));
+        let told = format!(
+            "{:?}",
+            resolve(&loaded(&text).unwrap(), &global(&[])).err().unwrap()
+        );
+        assert!(told.contains("is no domain"), "{wrong}: {told}");
+    }
+}
