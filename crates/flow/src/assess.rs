@@ -17,6 +17,7 @@ use crate::{
     pointed::Pointing,
     prompt, tokens,
     when::{self, When},
+    words,
 };
 
 /// Most argument leaves that are looked at; with more, the call is not whole and asks.
@@ -70,7 +71,7 @@ pub struct Assessment {
     pub external: bool,
     /// Every target may see everything that was read.
     pub readable: bool,
-    /// Every amount is vouched for, or within a tenth of an amount that is.
+    /// Every amount is vouched for.
     pub bounded: bool,
     /// The session's label epoch this was assessed under.
     pub epoch: u64,
@@ -295,12 +296,12 @@ pub fn assess(
         seen.push(argument);
     }
     derive_times(memory, &leaves, &mut seen);
+    picked(memory, manifest.effect, &mut seen);
     name_targets(memory, intent, manifest.effect, &leaves, &mut seen);
     let bounded = seen
         .iter()
         .filter(|a| a.role == Role::Amount)
-        .all(|a| a.source.vouched() || near_known(memory, a) && !memory.prompt.tells_sum(&a.path));
-    picked(memory, manifest.effect, &mut seen);
+        .all(|a| a.source.vouched());
     let aimed = manifest.arguments.iter().any(|(_, role)| *role == Role::Target);
     let external = matches!(
         manifest.effect,
@@ -499,6 +500,17 @@ fn name_targets(
             _ => None,
         })
         .collect();
+    // An answer to the one message that she means goes to who wrote it.
+    let answered: Vec<Box<str>> = seen
+        .iter()
+        .filter(|a| {
+            effect == Effect::Send
+                && a.role == Role::Selector
+                && a.source == Source::Picked
+                && words::split(&a.path).iter().any(|word| word == "reply")
+        })
+        .filter_map(|a| a.key.clone())
+        .collect();
     let field = matches!(effect, Effect::Send | Effect::Write) && memory.named.field(&targets, memory.own());
     for (argument, (_, leaf)) in seen.iter_mut().zip(&leaves.out) {
         let Leaf::Text(text) = leaf else { continue };
@@ -508,7 +520,10 @@ fn name_targets(
         let named = match effect {
             Effect::Fetch => memory.named.link(text) || intent.looks_around() && memory.named.found(text),
             Effect::Pay => memory.named.origin(text, &sums),
-            _ => field,
+            _ => {
+                let key = argument.key.as_deref().unwrap_or_default();
+                field || !answered.is_empty() && answered.iter().all(|id| memory.named.wrote(id, key))
+            }
         };
         if named {
             argument.source = Source::Named;
@@ -522,16 +537,6 @@ fn sum(argument: &Argument) -> Option<Amount> {
         .as_deref()
         .and_then(|key| key.get(2..))
         .and_then(Amount::parse)
-}
-
-fn near_known(memory: &Memory, argument: &Argument) -> bool {
-    sum(argument).is_some_and(|amount| {
-        memory
-            .numbers
-            .iter()
-            .chain(&memory.prompt.numbers)
-            .any(|known| amount.near_tenth(*known))
-    })
 }
 
 /// What services call the user's own: her calendar, her account.

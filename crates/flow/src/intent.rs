@@ -86,7 +86,13 @@ impl Intent {
         let alone = loose.iter().filter(|(verb, _)| !close.contains(verb));
         called.extend(alone.map(|(_, tool)| (*tool).to_owned()));
         // Somebody is to be told something, and she does not say by what.
-        let carried = called.iter().any(|tool| carries(tool));
+        let says = |tool: &String| {
+            let own = words::split(tool);
+            own.iter().any(|word| {
+                speech::carries(&[words::singular(word)]) && nouns.contains(words::singular(word))
+            })
+        };
+        let carried = called.iter().any(says);
         called.extend(
             carriers
                 .iter()

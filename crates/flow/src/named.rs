@@ -73,8 +73,8 @@ pub(crate) struct Named {
     links: BTreeSet<Box<str>>,
     /// Links that a search of the open web found.
     found: BTreeSet<Box<str>>,
-    /// Ids of records that were the only answer to the human's own words.
-    lone: BTreeSet<Box<str>>,
+    /// Ids of records that were the only answer to the human's own words, with the keys of who they came from.
+    lone: BTreeMap<Box<str>, BTreeSet<Box<str>>>,
     /// More was named than is kept: nothing is the only one.
     full: bool,
     /// Ids of records that the human names, of those that stand in a list beside one that she names, and of those that
@@ -375,10 +375,10 @@ impl Named {
                         path.push(key);
                         let text = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
                         let trusted = manifest.class(&path) == Class::Trusted;
-                        if let (true, Ok(id)) = (trusted && self.lone.len() < IDS, canon::canonical(&text))
-                            && self.lone.insert(id.key)
-                        {
-                            self.bytes += 96;
+                        if let (true, Ok(id)) = (trusted && self.lone.len() < IDS, canon::canonical(&text)) {
+                            let from = senders(manifest, map, &mut path);
+                            self.bytes += 96 + from.iter().map(|key| key.len() + 48).sum::<usize>();
+                            self.lone.insert(id.key, from);
                         }
                         return;
                     }
@@ -397,13 +397,48 @@ impl Named {
 
     /// This record was the only answer to words of the human's own.
     pub(crate) fn lone(&self, id: &str) -> bool {
-        self.lone.contains(id)
+        self.lone.contains_key(id)
+    }
+
+    /// This is who wrote that record.
+    pub(crate) fn wrote(&self, id: &str, key: &str) -> bool {
+        self.lone.get(id).is_some_and(|from| from.contains(key))
     }
 
     /// This is, byte for byte, such a link.
     pub(crate) fn link(&self, text: &str) -> bool {
         self.links.contains(text)
     }
+}
+
+/// Keys of the addresses that a record came from. More than one sender is none.
+fn senders<'a>(
+    manifest: &Manifest,
+    record: &'a Map<String, Value>,
+    path: &mut Vec<&'a str>,
+) -> BTreeSet<Box<str>> {
+    let mut from = BTreeSet::new();
+    path.pop();
+    for (key, inner) in record {
+        path.push(key);
+        let theirs = matches!(
+            manifest.class(path),
+            Class::Structured | Class::Sender | Class::Directory
+        );
+        path.pop();
+        if let (true, Value::String(text)) = (theirs && matches!(key.as_str(), "from" | "sender"), inner) {
+            let address = text
+                .rsplit_once('<')
+                .map_or(text.as_str(), |(_, rest)| rest.trim_end_matches('>'));
+            from.extend(
+                canon::canonical(address.trim())
+                    .ok()
+                    .filter(|value| value.kind == Kind::Email)
+                    .map(|value| value.key),
+            );
+        }
+    }
+    if from.len() > 1 { BTreeSet::new() } else { from }
 }
 
 /// Does the human name a record by this? A word of a sentence is no name: it is one in quotes, or is of several words, or

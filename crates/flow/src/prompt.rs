@@ -90,6 +90,7 @@ impl Prompt {
             let rest = bare.get(at..).unwrap_or_default();
             self.at(before, rest);
             self.percent(rest);
+            self.grouped(rest);
             before = rest.first().copied().unwrap_or_default();
         }
         self.marks(&words, &bare);
@@ -125,6 +126,35 @@ impl Prompt {
             for count in 2..=9.min(words.len()) {
                 let joined = words.get(..count).unwrap_or_default().join(" ");
                 self.typed(&joined);
+            }
+        }
+    }
+
+    /// `18 500` and `18.500`: thousands apart, as much of Europe writes them.
+    fn grouped(&mut self, words: &[&str]) {
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        let first = words.first().copied().unwrap_or_default();
+        let dotted: Vec<&str> = first.split('.').collect();
+        let spaced: Vec<&str> = std::iter::once(first)
+            .chain(
+                words
+                    .iter()
+                    .skip(1)
+                    .take(4)
+                    .copied()
+                    .take_while(|part| part.len() == 3 && digits(part)),
+            )
+            .collect();
+        for groups in [dotted, spaced] {
+            let [head, rest @ ..] = groups.as_slice() else {
+                continue;
+            };
+            let fits = head.len() <= 3
+                && digits(head)
+                && !rest.is_empty()
+                && rest.iter().all(|part| part.len() == 3 && digits(part));
+            if let Some(number) = fits.then(|| groups.concat()).as_deref().and_then(Amount::parse) {
+                keep(&mut self.numbers, number);
             }
         }
     }
@@ -222,6 +252,18 @@ impl Prompt {
     /// Does the human write out an address or account of this one's type, as what something may go to?
     pub(crate) fn aims_at(&self, key: &str) -> bool {
         shape(key).is_some_and(|letter| self.aims.contains(&letter))
+    }
+
+    /// Does the human write out this very host, alone or in an address?
+    pub(crate) fn tells_host(&self, host: &str) -> bool {
+        let of = |key: &str| {
+            let rest = key
+                .strip_prefix("u:")
+                .map(|rest| rest.split_once("://").map_or(rest, |(_, rest)| rest));
+            rest.and_then(|rest| rest.split(['/', '?', '#']).next())
+                .is_some_and(|known| known == host)
+        };
+        self.keys.keys().any(|key| of(key))
     }
 
     /// Does the human write out an address of this one's host?

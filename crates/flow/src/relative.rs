@@ -87,7 +87,9 @@ impl Relative {
             "tomorrow" | "morgen" | "mañana" | "demain" | "domani" => Some(1),
             "übermorgen" => Some(2),
             "yesterday" | "gestern" | "ayer" | "hier" | "ieri" => Some(-1),
-            "in" | "within" => words.get(1..).and_then(days),
+            "in" | "within" | "for" | "dans" | "für" | "pendant" | "binnen" | "dentro" => {
+                words.get(1..).and_then(days)
+            }
             _ => days(words).filter(|_| {
                 let after = words.get(2).copied().unwrap_or_default();
                 ["from", "later", "ahead"].contains(&after)

@@ -101,6 +101,41 @@ const ACCESS: &[&str] = &[
 
 /// Words of other languages, each with the verbs it stands for.
 const FOREIGN: &[(&[&str], &[&str])] = &[
+    (
+        &[
+            "corrige",
+            "corrija",
+            "corrígelo",
+            "corregir",
+            "corrigez",
+            "corriger",
+            "korrigiere",
+            "berichtige",
+            "correggi",
+            "ret",
+        ],
+        &["fix", "correct", "update"],
+    ),
+    (
+        &[
+            "fixe",
+            "fixez",
+            "fixer",
+            "planifie",
+            "planifier",
+            "agenda",
+            "agende",
+            "programa",
+            "fissa",
+            "fissare",
+            "plane",
+            "planen",
+            "ansetzen",
+            "marque",
+            "marca",
+        ],
+        &["schedule", "book"],
+    ),
     // Danish, Norwegian, Swedish; Polish.
     (
         &[
@@ -490,6 +525,15 @@ const FOREIGN: &[(&[&str], &[&str])] = &[
 
 /// Things in other languages.
 const THINGS: &[(&[&str], &str)] = &[
+    (&["artikel", "artículo", "articolo", "artigo"], "article"),
+    (&["brief", "lettre", "carta", "lettera", "brev"], "letter"),
+    (&["foto", "bild", "imagen", "immagine", "billede"], "image"),
+    (&["vertrag", "police", "póliza", "polizza"], "policy"),
+    (
+        &["buchung", "réservation", "prenotazione", "reserva", "boeking"],
+        "reservation",
+    ),
+    (&["gepäck", "bagage", "equipaje", "bagaglio"], "baggage"),
     (
         &["fahrer", "chauffeur", "conducteur", "conductor", "autista"],
         "driver",
@@ -672,6 +716,20 @@ const ME: &[&str] = &[
     "questions",
 ];
 
+/// What is made for somebody.
+const MADE: &[&str] = &[
+    "to-do",
+    "todo",
+    "task",
+    "ticket",
+    "issue",
+    "appointment",
+    "meeting",
+    "event",
+    "note",
+    "invoice",
+];
+
 /// Deeds that are nothing but words to somebody, whatever carries them.
 const TALK: &[&str] = &[
     "reply",
@@ -746,6 +804,40 @@ impl Speech {
                 if forms.contains(word) {
                     speech.things.insert(thing);
                 }
+            }
+            // `A letter to Owen, please`, `And a to-do for Lucie`, `als kurze Mail an Ute`: what is wanted is only named.
+            let wanted = ["to", "for", "an", "à", "für", "para", "til", "aan", "per"].contains(&next);
+            let lead = |back: usize| at.checked_sub(back).and_then(|i| words.get(i)).copied();
+            let begins = |at: usize| {
+                at == 0
+                    || raw
+                        .get(at - 1)
+                        .is_some_and(|word| word.ends_with(['.', '!', '?', ';', ':', ',']))
+                    || words.get(at - 1).is_some_and(|word| {
+                        ["and", "also", "plus", "und", "et", "y", "e", "og"].contains(word)
+                    })
+            };
+            let article = |word: Option<&str>| {
+                word.is_some_and(|word| {
+                    ["a", "an", "one", "eine", "einen", "un", "une", "una"].contains(&word)
+                })
+            };
+            let alone =
+                begins(at) || article(lead(1)) && begins(at - 1) || article(lead(2)) && begins(at - 2);
+            let shaped = (1..=3).any(|back| {
+                lead(back).is_some_and(|word| ["as", "als", "comme", "como", "come"].contains(&word))
+            });
+            if wanted
+                && (alone || shaped)
+                && CARRIERS
+                    .iter()
+                    .chain(["letter", "reminder"].iter())
+                    .any(|noun| noun == word)
+            {
+                speech.deeds.extend(["send", "write"]);
+                speech.talks = true;
+            } else if wanted && alone && MADE.contains(word) {
+                speech.deeds.extend(["create", "add"]);
             }
             let told = TO_OTHERS.iter().find(|deed| *deed == word);
             if let Some(deed) = told.filter(|_| !next.is_empty() && next != "\u{1}" && !ME.contains(&next)) {

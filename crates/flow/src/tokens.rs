@@ -29,11 +29,22 @@ pub(crate) fn foreign(memory: &Memory, text: &str) -> u16 {
         if word.len() < 4 || !active(word) {
             continue;
         }
-        if !memory.find(word).source.vouched() {
+        if !memory.find(word).source.vouched() && !at_her_host(memory, word) {
             count = count.saturating_add(1);
         }
     }
     count
+}
+
+/// A link to a host that the human wrote out herself, with nothing that could carry anything there.
+fn at_her_host(memory: &Memory, word: &str) -> bool {
+    let Some((scheme, rest)) = word.split_once("://") else {
+        return false;
+    };
+    let host = rest.split('/').next().unwrap_or_default();
+    matches!(scheme, "http" | "https")
+        && !rest.contains(['?', '#', '@', '%', '='])
+        && canon::host(&host.to_ascii_lowercase()).is_some_and(|host| memory.prompt.tells_host(&host))
 }
 
 /// Whether a text is spelled as an international account number, whatever its check says: a reader pays to it all the

@@ -262,15 +262,25 @@ fn clock_of(word: &str) -> Option<u16> {
 #[must_use]
 pub fn duration(words: &[&str]) -> Option<u32> {
     let first = *words.first()?;
+    // `half an hour`, `une demi-heure`, `eine halbe Stunde`, `media hora`.
+    let half = match words {
+        ["half", "an", "hour", ..] => true,
+        [first, ..] if first.starts_with("demi-heure") || first.starts_with("half-hour") => true,
+        ["halbe" | "halben", "stunde" | "stunden", ..] | ["media", "hora", ..] | ["mezz'ora", ..] => true,
+        _ => false,
+    };
+    if half {
+        return Some(30);
+    }
     let (count, unit) = match first.split_once('-') {
         Some(pair) => pair,
         None => (first, *words.get(1)?),
     };
     let count: u32 = match count {
-        "a" | "an" | "one" => 1,
-        "two" => 2,
-        "three" => 3,
-        "four" => 4,
+        "a" | "an" | "one" | "ein" | "eine" | "einer" | "une" | "un" | "una" | "een" | "en" => 1,
+        "two" | "zwei" | "deux" | "dos" | "due" | "twee" | "to" => 2,
+        "three" | "drei" | "trois" | "tres" | "tre" | "drie" => 3,
+        "four" | "vier" | "quatre" | "cuatro" | "quattro" => 4,
         "five" => 5,
         "six" => 6,
         "seven" => 7,
@@ -281,10 +291,13 @@ pub fn duration(words: &[&str]) -> Option<u32> {
         _ => return None,
     };
     let unit = match unit.trim_end_matches(|c: char| !c.is_alphabetic()) {
-        "minute" | "minutes" | "min" | "mins" => 1,
-        "hour" | "hours" | "hr" | "hrs" | "h" => 60,
-        "day" | "days" | "night" | "nights" => 1440,
-        "week" | "weeks" => 10080,
+        "minute" | "minutes" | "min" | "mins" | "minuten" | "minutos" | "minuti" | "minutter" => 1,
+        "hour" | "hours" | "hr" | "hrs" | "h" | "stunde" | "stunden" | "heure" | "heures" | "hora"
+        | "horas" | "ora" | "ore" | "uur" | "time" | "timer" => 60,
+        "day" | "days" | "night" | "nights" | "tag" | "tage" | "tagen" | "jour" | "jours" | "día"
+        | "días" | "giorno" | "giorni" | "dagen" | "dage" | "dager" => 1440,
+        "week" | "weeks" | "woche" | "wochen" | "semaine" | "semaines" | "semana" | "semanas"
+        | "settimana" | "settimane" | "weken" | "uge" | "uker" => 10080,
         _ => return None,
     };
     count
@@ -335,6 +348,9 @@ mod tests {
         assert_eq!(duration(&["one", "hour"]), Some(60));
         assert_eq!(duration(&["1-hour", "long"]), Some(60));
         assert_eq!(duration(&["2", "nights."]), Some(2880));
+        assert_eq!(duration(&["half", "an", "hour"]), Some(30));
+        assert_eq!(duration(&["demi-heure,"]), Some(30));
+        assert_eq!(duration(&["zwei", "wochen"]), Some(20160));
         assert_eq!(duration(&["9999", "weeks"]), None);
         assert_eq!(duration(&["0", "days"]), None);
     }

@@ -243,7 +243,7 @@ pub struct Flow {
     pub external: bool,
     /// Every target may see all that was read.
     pub readable: bool,
-    /// Every amount is vouched for, or within a tenth of one that is.
+    /// Every amount is vouched for.
     pub bounded: bool,
     /// Links, addresses and accounts in its content that nobody trusted wrote.
     pub foreign_tokens: u32,

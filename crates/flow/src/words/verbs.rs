@@ -79,6 +79,18 @@ pub(crate) const VERBS: &[Verb] = &[
         said: &["return", "exchange"],
     },
     Verb {
+        names: &["license", "licence", "rent", "hire"],
+        effect: Effect::Pay,
+        said: &["license", "licence", "buy", "get", "rent", "hire", "purchase"],
+    },
+    Verb {
+        names: &["moderate"],
+        effect: Effect::Write,
+        said: &[
+            "moderate", "remove", "hide", "delete", "approve", "reject", "take", "block", "unhide",
+        ],
+    },
+    Verb {
         names: &["ask", "consult"],
         effect: Effect::Send,
         said: &[
@@ -315,6 +327,7 @@ pub(crate) const VERBS: &[Verb] = &[
             "prune",
             "flush",
             "evict",
+            "unpublish",
         ],
         effect: Effect::Delete,
         said: &[
@@ -410,6 +423,11 @@ pub(crate) const VERBS: &[Verb] = &[
         ],
         effect: Effect::Write,
         said: &[
+            "swap",
+            "exchange",
+            "make",
+            "use",
+            "mention",
             "update",
             "set",
             "edit",
@@ -476,7 +494,6 @@ pub(crate) const VERBS: &[Verb] = &[
             "scale",
             "open",
             "relock",
-            "push",
             "hand",
             "postpone",
         ],
