@@ -92,6 +92,12 @@ impl Amount {
         })
     }
 
+    /// Above zero, and within a tenth of `known`.
+    #[must_use]
+    pub fn near_tenth(self, known: Self) -> bool {
+        self.0 > 0 && (self.0 - known.0).abs() * 10 <= known.0
+    }
+
     /// One of `k` equal shares.
     fn share(self, k: i64) -> i128 {
         // Nearly all sums fit 64 bits, where dividing costs a tenth.

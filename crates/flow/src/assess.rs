@@ -71,7 +71,7 @@ pub struct Assessment {
     pub external: bool,
     /// Every target may see everything that was read.
     pub readable: bool,
-    /// Every amount is vouched for.
+    /// Every amount is vouched for, or what is there already is set to one that she leaves to a place she names.
     pub bounded: bool,
     /// The session's label epoch this was assessed under.
     pub epoch: u64,
@@ -301,7 +301,7 @@ pub fn assess(
     let bounded = seen
         .iter()
         .filter(|a| a.role == Role::Amount)
-        .all(|a| a.source.vouched());
+        .all(|a| a.source.vouched() || left_to_a_place(memory, manifest.effect, &seen, a));
     let aimed = manifest.arguments.iter().any(|(_, role)| *role == Role::Target);
     let external = matches!(
         manifest.effect,
@@ -537,6 +537,20 @@ fn sum(argument: &Argument) -> Option<Amount> {
         .as_deref()
         .and_then(|key| key.get(2..))
         .and_then(Amount::parse)
+}
+
+/// A new sum for what is there already (it is paid to whoever it was paid to), which she leaves to a place that she names: she tells no sum, that place was read,
+/// and it is within a tenth of one that a service tells.
+fn left_to_a_place(memory: &Memory, effect: Effect, seen: &[Argument], argument: &Argument) -> bool {
+    let goes = || {
+        seen.iter()
+            .any(|a| a.role == Role::Target && a.source != Source::Empty)
+    };
+    (effect == Effect::Write || effect == Effect::Pay && !goes())
+        && memory.prompt.numbers.is_empty()
+        && memory.prompt.percents.is_empty()
+        && memory.pointed.reached()
+        && sum(argument).is_some_and(|amount| memory.numbers.iter().any(|known| amount.near_tenth(*known)))
 }
 
 /// What services call the user's own: her calendar, her account.

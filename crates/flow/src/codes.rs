@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::{
-    canon,
+    canon, mailbox,
     manifest::{Class, Manifest},
 };
 
@@ -147,11 +147,7 @@ impl Codes {
 
 /// The host of an address, alone or after a name as in `Bank <no-reply@bank.example>`. None of what has no safe form.
 fn domain(text: &str) -> Option<Box<str>> {
-    let inside = text
-        .trim()
-        .rsplit_once('<')
-        .map_or(text, |(_, rest)| rest.trim_end().trim_end_matches('>'));
-    let key = canon::canonical(inside.trim()).ok()?.key;
+    let key = canon::canonical(mailbox::address(text)).ok()?.key;
     let host = key.strip_prefix("e:")?.rsplit_once('@')?.1;
     Some(host.into())
 }

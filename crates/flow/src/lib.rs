@@ -21,6 +21,7 @@ mod infer;
 mod intent;
 mod label;
 mod leaves;
+mod mailbox;
 mod manifest;
 mod memory;
 mod named;

@@ -20,6 +20,7 @@ use crate::{
     codes::Codes,
     label::{self, Capacity, Label, Readers, Writers},
     leaves::{Leaf, Leaves, MANY},
+    mailbox,
     manifest::{Class, Manifest},
     named::Named,
     pointed::{Pointed, Pointing},
@@ -375,7 +376,7 @@ impl Memory {
             Class::Directory => (Source::Directory, Writers::DIRECTORY),
             Class::Structured | Class::Sender => {
                 self.fact(text, Source::Structured, echoes, readers);
-                for part in mailboxes(text) {
+                for part in mailbox::all(text) {
                     self.fact(part, Source::Structured, echoes, readers);
                 }
                 self.taint(Writers::PARTY);
@@ -510,7 +511,7 @@ impl Memory {
     /// A leaf that one trusted writer wrote whole: its lines, and what a line names after a colon, are theirs as well.
     fn vouch(&mut self, text: &str, source: Source, echoes: &BTreeMap<&str, Source>, readers: &Arc<Readers>) {
         self.fact(text, source, echoes, readers);
-        for part in mailboxes(text) {
+        for part in mailbox::all(text) {
             self.fact(part, source, echoes, readers);
         }
         if !text.contains(['\n', ':', ',']) || text.len() > 16 << 10 {
@@ -755,25 +756,6 @@ fn spelling_of(raw: &str, folded: &str) -> Option<String> {
         let bare = prompt::trim(&joined);
         (canon::fold(bare).as_deref() == Ok(folded)).then(|| bare.to_owned())
     })
-}
-
-/// The names and addresses of `Ann Lee <ann@shop.example>, Bo <bo@shop.example>` (RFC 5322, section 3.4).
-fn mailboxes(text: &str) -> impl Iterator<Item = &str> {
-    let list = if text.len() <= 4096 && text.ends_with('>') {
-        text
-    } else {
-        ""
-    };
-    list.split(',')
-        .take(64)
-        .flat_map(|one| {
-            let whole = one.trim().strip_suffix('>').and_then(|one| one.split_once('<'));
-            let (name, address) = whole
-                .filter(|(_, address)| address.contains('@'))
-                .unwrap_or_default();
-            [name.trim().trim_matches('"'), address.trim()]
-        })
-        .filter(|part| !part.is_empty())
 }
 
 /// The types of address that outsiders' fields of this answer hold.

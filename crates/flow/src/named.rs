@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 use crate::{
     amount::Amount,
     canon::{self, Kind},
+    mailbox,
     manifest::{Class, Manifest},
     prompt::{self, Prompt},
     words,
@@ -427,11 +428,8 @@ fn senders<'a>(
         );
         path.pop();
         if let (true, Value::String(text)) = (theirs && matches!(key.as_str(), "from" | "sender"), inner) {
-            let address = text
-                .rsplit_once('<')
-                .map_or(text.as_str(), |(_, rest)| rest.trim_end_matches('>'));
             from.extend(
-                canon::canonical(address.trim())
+                canon::canonical(mailbox::address(text))
                     .ok()
                     .filter(|value| value.kind == Kind::Email)
                     .map(|value| value.key),

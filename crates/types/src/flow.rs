@@ -243,7 +243,7 @@ pub struct Flow {
     pub external: bool,
     /// Every target may see all that was read.
     pub readable: bool,
-    /// Every amount is vouched for.
+    /// Every amount is vouched for, or what is there already is set to one that the human leaves to a place she names.
     pub bounded: bool,
     /// Links, addresses and accounts in its content that nobody trusted wrote.
     pub foreign_tokens: u32,
