@@ -15,7 +15,8 @@ use crate::{
     manifest::Manifest,
     memory::{self, Found, Memory},
     pointed::Pointing,
-    prompt, tokens,
+    prompt::{self, Prompt},
+    tokens,
     when::{self, When},
     words,
 };
@@ -46,6 +47,9 @@ pub struct Argument {
     /// The one-time code that it is, where it completes a call that waits for one.
     #[serde(skip)]
     code: Option<Box<str>>,
+    /// The link that it is, where a search found it.
+    #[serde(skip)]
+    link: Option<Box<str>>,
     /// Links, addresses or accounts inside it that nobody trusted wrote.
     pub foreign_tokens: u16,
 }
@@ -204,22 +208,25 @@ impl Assessment {
         }
     }
 
-    /// A read of what the human's own words are looked up in, and of nothing else.
-    pub(crate) fn looks_for_her_words(&self) -> bool {
-        let words = |a: &&Argument| {
-            matches!(
-                a.role,
-                Role::Content | Role::Selector | Role::Target | Role::Unknown
-            ) && a.source != Source::Empty
-        };
-        let long = |a: &Argument| a.key.as_deref().is_some_and(|key| key.chars().count() >= 6);
+    /// A read of what words of the human's own, which name something, are looked up in, and of nothing else: what else is
+    /// asked for may choose among several.
+    pub(crate) fn looks_for_her_words(&self, prompt: &Prompt) -> bool {
+        let mut given = self.arguments.iter().filter(|a| a.source != Source::Empty);
+        let query = given.next().filter(|_| given.next().is_none());
         self.effect == Effect::Read
-            && self.arguments.iter().filter(words).any(long)
-            && self
-                .arguments
-                .iter()
-                .filter(words)
-                .all(|a| a.source == Source::Prompt)
+            && query.is_some_and(|a| {
+                matches!(a.role, Role::Content | Role::Selector)
+                    && a.source == Source::Prompt
+                    && a.key
+                        .as_deref()
+                        .and_then(|key| key.get(2..))
+                        .is_some_and(|words| phrase(prompt, words))
+            })
+    }
+
+    /// Links that it fetches because a search found them.
+    pub(crate) fn visits<'a>(&'a self) -> impl Iterator<Item = &'a str> {
+        self.arguments.iter().filter_map(|a| a.link.as_deref())
     }
 
     /// One-time codes that it hands in.
@@ -288,7 +295,7 @@ pub fn assess(
                 held.as_str()
             }
         };
-        let mut argument = argument(memory, path, manifest.role(path), text);
+        let mut argument = argument(memory, manifest.effect, path, manifest.role(path), text);
         if !argument.source.vouched() && manifest.takes_code(path) && memory.codes.completes(text) {
             argument.source = Source::Endorsed;
             argument.code = Some(text.into());
@@ -362,14 +369,26 @@ fn picked(memory: &Memory, effect: Effect, seen: &mut [Argument]) {
     }
 }
 
-fn argument(memory: &Memory, path: &[&str], role: Role, text: &str) -> Argument {
+fn argument(memory: &Memory, effect: Effect, path: &[&str], role: Role, text: &str) -> Argument {
     let canonical = canon::canonical(text).ok();
     let mut found = memory.find_as(text, canonical.as_ref(), role == Role::Selector);
-    // What she tells by its name is not reckoned.
-    let told = || role == Role::Amount && memory.prompt.tells_sum(path.last().copied().unwrap_or_default());
-    if !found.source.vouched() && !told() {
+    // What she tells by its name is that, and neither reckoned nor another number of hers.
+    let told = (role == Role::Amount)
+        .then(|| memory.prompt.sums(path.last().copied().unwrap_or_default()))
+        .filter(|sums| !sums.is_empty());
+    if let Some(sums) = told {
+        let this = canonical
+            .as_ref()
+            .and_then(|c| c.key.get(2..))
+            .and_then(Amount::parse);
+        if this.is_none_or(|this| !sums.contains(&this)) {
+            found = memory.made_up();
+        }
+    } else if !found.source.vouched() {
         found = derived(
             memory,
+            effect,
+            path,
             role,
             text,
             canonical.as_ref().map(|c| &c.kind),
@@ -396,6 +415,7 @@ fn argument(memory: &Memory, path: &[&str], role: Role, text: &str) -> Argument 
         },
         key: canonical.map(|c| c.key),
         code: None,
+        link: None,
         foreign_tokens: if carries { tokens::foreign(memory, text) } else { 0 },
     }
 }
@@ -500,17 +520,6 @@ fn name_targets(
             _ => None,
         })
         .collect();
-    // An answer to the one message that she means goes to who wrote it.
-    let answered: Vec<Box<str>> = seen
-        .iter()
-        .filter(|a| {
-            effect == Effect::Send
-                && a.role == Role::Selector
-                && a.source == Source::Picked
-                && words::split(&a.path).iter().any(|word| word == "reply")
-        })
-        .filter_map(|a| a.key.clone())
-        .collect();
     let field = matches!(effect, Effect::Send | Effect::Write) && memory.named.field(&targets, memory.own());
     for (argument, (_, leaf)) in seen.iter_mut().zip(&leaves.out) {
         let Leaf::Text(text) = leaf else { continue };
@@ -518,14 +527,12 @@ fn name_targets(
             continue;
         }
         let named = match effect {
-            Effect::Fetch => memory.named.link(text) || intent.looks_around() && memory.named.found(text),
+            Effect::Fetch => memory.named.link(text) || intent.wants_web() && memory.named.found(text),
             Effect::Pay => memory.named.origin(text, &sums),
-            _ => {
-                let key = argument.key.as_deref().unwrap_or_default();
-                field || !answered.is_empty() && answered.iter().all(|id| memory.named.wrote(id, key))
-            }
+            _ => field,
         };
         if named {
+            argument.link = (effect == Effect::Fetch).then(|| (*text).into());
             argument.source = Source::Named;
         }
     }
@@ -540,7 +547,7 @@ fn sum(argument: &Argument) -> Option<Amount> {
 }
 
 /// A new sum for what is there already (it is paid to whoever it was paid to), which she leaves to a place that she names: she tells no sum, that place was read,
-/// and it is within a tenth of one that a service tells.
+/// and it is within a tenth of what the service first told of this very record.
 fn left_to_a_place(memory: &Memory, effect: Effect, seen: &[Argument], argument: &Argument) -> bool {
     let goes = || {
         seen.iter()
@@ -550,31 +557,61 @@ fn left_to_a_place(memory: &Memory, effect: Effect, seen: &[Argument], argument:
         && memory.prompt.numbers.is_empty()
         && memory.prompt.percents.is_empty()
         && memory.pointed.reached()
-        && sum(argument).is_some_and(|amount| memory.numbers.iter().any(|known| amount.near_tenth(*known)))
+        && sum(argument).is_some_and(|amount| {
+            let ids = seen
+                .iter()
+                .filter(|a| a.role == Role::Selector)
+                .filter_map(|a| a.key.as_deref());
+            ids.filter_map(|id| memory.named.sum_of(id))
+                .any(|known| amount.near_tenth(known))
+        })
+}
+
+/// Words that name something: two or more that no little word begins or ends, and that she does not want kept.
+fn phrase(prompt: &Prompt, words: &str) -> bool {
+    const LITTLE: &[&str] = &[
+        "a", "an", "the", "of", "with", "my", "that", "this", "for", "to", "and", "or", "in", "on", "at",
+        "by", "from", "it", "if", "is", "was", "i", "me", "you", "please", "about", "as", "not", "der",
+        "die", "das", "mit", "von", "le", "la", "de", "du", "el", "los", "il", "un", "una", "une",
+    ];
+    let all: Vec<&str> = words.split(' ').collect();
+    let long = |word: Option<&&str>| word.is_some_and(|word| word.len() > 2 && !LITTLE.contains(word));
+    all.len() > 1 && words.len() >= 8 && long(all.first()) && long(all.last()) && !prompt.spares(words)
 }
 
 /// What services call the user's own: her calendar, her account.
-const OWN: [&str; 5] = ["w:primary", "w:me", "w:self", "w:default", "w:@me"];
+const OWN: [&str; 2] = ["w:primary", "w:me"];
 
-/// A path whose folder is vouched for, and whose last name is a file's that she or a service names: what was moved, or is
-/// to be written, keeps its name.
-fn joined_path(memory: &Memory, text: &str) -> bool {
+/// A path whose folder she spells, and whose last name is a file's that she names: what is moved there, or is to be
+/// written, keeps its name. Never where something is taken from, nor where she says something comes from or stays.
+fn joined_path(memory: &Memory, path: &[&str], text: &str) -> bool {
     let Some((folder, name)) = text.rsplit_once(['/', '\\']) else {
         return false;
     };
-    // The file's name she may say, or it is that of a path of hers.
-    let hers = || memory.prompt.holds_raw(name) || memory.prompt.ends_path(name);
-    let known = |part: &str| memory.find(part).source.vouched();
-    !folder.is_empty()
+    let from = words::split(path.last().copied().unwrap_or_default());
+    let source = ["source", "src", "from", "old", "origin"]
+        .iter()
+        .any(|word| from.iter().any(|part| part == word));
+    let spelled = folder.contains(['/', '\\', '~']);
+    let hers = |part: &str| memory.find(part).source == Source::Prompt;
+    let folded = canon::fold(folder).unwrap_or_default();
+    !source
+        && spelled
         && name.len() > 2
         && !text.split(['/', '\\']).any(|part| part == "..")
-        && (known(folder) || known(&format!("{folder}/")))
-        && (hers() || known(name))
+        && (hers(folder) || hers(&format!("{folder}/")))
+        && (memory.prompt.holds_raw(name) || memory.prompt.ends_path(name))
+        && !memory.prompt.spares(&folded)
+        && !["from", "aus", "von", "de"]
+            .iter()
+            .any(|word| memory.prompt.holds(&format!("{word} {folded}")))
 }
 
 /// Tier 3: values computed from trusted ones.
 fn derived(
     memory: &Memory,
+    effect: Effect,
+    path: &[&str],
     role: Role,
     text: &str,
     kind: Option<&Kind>,
@@ -586,6 +623,9 @@ fn derived(
             .and_then(|k| k.get(2..))
             .and_then(Amount::parse)
             .is_some_and(|amount| {
+                if !memory.prompt.reckons() {
+                    return false;
+                }
                 let told: Vec<Amount> = memory.prompt.numbers.iter().copied().collect();
                 let percents: Vec<Amount> = memory.prompt.percents.iter().copied().collect();
                 let known: Vec<Amount> = memory.numbers.iter().copied().collect();
@@ -595,7 +635,9 @@ fn derived(
             zone_trusted(memory, when) && day_trusted(memory, when) && minute_trusted(memory, when)
         }
         (Role::Selector | Role::Target, Some(Kind::Text | Kind::Url)) => {
-            role == Role::Selector && key.is_some_and(|k| OWN.contains(&k)) || joined_path(memory, text)
+            effect == Effect::Write
+                && (role == Role::Selector && key.is_some_and(|k| OWN.contains(&k))
+                    || joined_path(memory, path, text))
         }
         _ => false,
     };

@@ -140,6 +140,12 @@ pub fn infer(tool: &ToolFacts<'_>) -> Inferred {
     let about = About {
         effect,
         names_new: names_new(tool.name, names()),
+        numbered: words::split(tool.name).iter().any(|word| {
+            [
+                "issue", "pull", "pr", "ticket", "order", "invoice", "case", "merge",
+            ]
+            .contains(&words::singular(word))
+        }),
         makes: makes(tool.name),
         pages: effect == Effect::Read && names().any(pages),
         money,
@@ -321,6 +327,8 @@ struct About {
     effect: Effect,
     /// A plain `name` is that of something new.
     names_new: bool,
+    /// It is about things that go by numbers.
+    numbered: bool,
     /// The thing that it makes.
     makes: Option<String>,
     /// It lists in pages.
@@ -350,6 +358,10 @@ impl About {
             (Some(Role::Target), Role::Selector | Role::Content | Role::Unknown) => role = Role::Target,
             (Some(outer), Role::Unknown) => role = outer,
             _ => {}
+        }
+        // `merge_pull_request(number)`: which one.
+        if name == "number" && depth == 0 && role == Role::Value && self.numbered {
+            role = Role::Selector;
         }
         // How many are wanted costs nothing where nothing is paid.
         let split = words::split(name);
@@ -463,7 +475,13 @@ fn searches(tool: &ToolFacts<'_>) -> bool {
     ];
     let about = words::split(tool.name);
     let has = |list: &[&str]| about.iter().any(|word| list.contains(&word.as_str()));
-    has(&["search", "find", "lookup", "query"]) && has(WEB)
+    // What is somebody's own is no open web.
+    const PRIVATE: &[&str] = &[
+        "drive", "contact", "contacts", "mail", "email", "gmail", "message", "messages", "post", "posts",
+        "comment", "comments", "history", "inbox", "forum", "chat", "calendar", "docs", "doc", "photos",
+        "file", "files",
+    ];
+    has(&["search", "find", "lookup", "query"]) && has(WEB) && !has(PRIVATE)
 }
 
 /// Whether an argument is a query: words to look for in a read, a statement to carry out elsewhere.

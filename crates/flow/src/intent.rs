@@ -32,6 +32,9 @@ pub struct Intent {
     /// She wants something found out, or speaks of what stands on pages.
     #[serde(default)]
     around: bool,
+    /// She wants it found out on the web.
+    #[serde(default)]
+    web: bool,
     known: bool,
 }
 
@@ -46,8 +49,9 @@ impl Intent {
             .filter(|word| !word.is_empty())
             .collect();
         let raw: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
-        let speech = Speech::of(&raw);
-        let mut said = said(&raw);
+        let asked = orders(&raw);
+        let speech = Speech::of(&asked);
+        let mut said = said(&asked);
         said.extend(speech.deeds.iter().copied());
         let nouns: BTreeSet<&str> = words
             .iter()
@@ -107,6 +111,8 @@ impl Intent {
             spoken,
             verbs,
             weak: weak.flat_map(|(_, tools)| tools).map(str::to_owned).collect(),
+            web: words::WEB.iter().any(|word| nouns.contains(word))
+                || words::WEB_ASKS.iter().any(|phrase| text.contains(phrase)),
             around: words::AROUND.iter().any(|word| nouns.contains(word))
                 || words::ASKS.iter().any(|phrase| text.contains(phrase)),
             delegated: words::DELEGATIONS.iter().any(|phrase| text.contains(phrase)),
@@ -152,6 +158,12 @@ impl Intent {
         self.around
     }
 
+    /// Does she want something found out on the web?
+    #[must_use]
+    pub(crate) const fn wants_web(&self) -> bool {
+        self.web
+    }
+
     /// Is this tool called for?
     #[must_use]
     pub fn calls(&self, tool: &str) -> Called {
@@ -164,11 +176,66 @@ impl Intent {
     }
 }
 
+/// The words of sentences that ask for something to be done, in their order. A question asks for an answer, unless it asks
+/// somebody to do something (`can you`); and what she says not to do is no deed.
+fn orders<'a>(raw: &[&'a str]) -> Vec<&'a str> {
+    const POLITE: [&str; 9] = [
+        "can",
+        "could",
+        "would",
+        "will",
+        "may",
+        "kannst",
+        "könntest",
+        "peux-tu",
+        "pouvez-vous",
+    ];
+    const OTHERS: [&str; 7] = ["you", "we", "du", "sie", "tu", "vous", "please"];
+    const NOT: [&str; 6] = ["not", "don't", "dont", "never", "nicht", "no"];
+    // Who is asked not to forget is asked to do.
+    const YET: [&str; 4] = ["forget", "only", "hesitate", "just"];
+    let mut out = Vec::with_capacity(raw.len());
+    for sentence in raw.split_inclusive(|word| *word == "\u{1}" || word.ends_with(['.', '!', '?'])) {
+        let end = sentence.iter().rev().find(|word| **word != "\u{1}");
+        let question = end.is_some_and(|word| word.ends_with('?'));
+        let first = |at: usize| {
+            sentence
+                .get(at)
+                .map(|word| prompt::trim(word))
+                .unwrap_or_default()
+        };
+        let polite = POLITE.contains(&first(0)) && (OTHERS.contains(&first(1)) || first(0).contains('-'))
+            || sentence.iter().any(|word| prompt::trim(word) == "please");
+        if question && !polite {
+            out.push("\u{1}");
+            continue;
+        }
+        let mut quiet = 0_u8;
+        for word in sentence {
+            let bare = prompt::trim(word);
+            if YET.contains(&bare) {
+                quiet = 0;
+            }
+            out.push(if quiet > 0 { "\u{1}" } else { *word });
+            quiet = if word.ends_with([',', ';', ':']) {
+                0
+            } else {
+                quiet.saturating_sub(1)
+            };
+            if NOT.contains(&bare) {
+                quiet = 2;
+            }
+        }
+    }
+    out
+}
+
 /// Words that are said as verbs. `email` and its like are nouns more often than not: they are verbs where a clause
 /// begins, or after a word that asks for doing.
 fn said<'a>(words: &[&'a str]) -> BTreeSet<&'a str> {
-    const BOTH: [&str; 9] = [
-        "email", "mail", "message", "text", "order", "comment", "post", "review", "request",
+    const BOTH: [&str; 11] = [
+        "update", "transfer", "email", "mail", "message", "text", "order", "comment", "post", "review",
+        "request",
     ];
     const ASKING: [&str; 24] = [
         "please",

@@ -4,41 +4,60 @@
 /// Longest list that is read, in bytes, and most of its mailboxes.
 const BYTES: usize = 4096;
 const MOST: usize = 64;
+/// Fields that hold mailboxes. Elsewhere, as in a name that somebody chose, brackets say nothing.
+const FIELDS: &[&str] = &[
+    "from",
+    "to",
+    "cc",
+    "bcc",
+    "sender",
+    "recipient",
+    "recipients",
+    "email",
+    "emails",
+    "mail",
+    "address",
+    "addresses",
+    "organizer",
+    "attendees",
+    "participants",
+    "members",
+    "author",
+    "creator",
+    "owner",
+];
 
-/// The names and the addresses of a list of mailboxes, each with its angle brackets. None of anything else.
-pub(crate) fn all(text: &str) -> impl Iterator<Item = &str> {
-    let list = if text.len() <= BYTES && text.ends_with('>') {
+/// The addresses of a field that holds a list of mailboxes, each in its angle brackets. None of anything else; and no
+/// names, which anybody chooses for herself.
+pub(crate) fn all<'a>(path: &[&str], text: &'a str) -> impl Iterator<Item = &'a str> {
+    let field = path
+        .iter()
+        .rev()
+        .find(|key| !key.bytes().all(|b| b.is_ascii_digit()))
+        .is_some_and(|key| FIELDS.contains(key));
+    let list = if field && text.len() <= BYTES && text.ends_with('>') {
         text
     } else {
         ""
     };
-    list.split(',')
-        .take(MOST)
-        .flat_map(|one| {
-            let (name, address) = split(one).unwrap_or_default();
-            [name, address]
-        })
-        .filter(|part| !part.is_empty())
+    let mut quoted = false;
+    list.split(move |c: char| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    })
+    .take(MOST)
+    .filter_map(|one| split(one))
 }
 
 /// The address of one mailbox, with a name or alone.
 pub(crate) fn address(text: &str) -> &str {
-    split(text).map_or(text.trim(), |(_, address)| address)
+    split(text).unwrap_or(text.trim())
 }
 
-fn split(one: &str) -> Option<(&str, &str)> {
+fn split(one: &str) -> Option<&str> {
     let (name, address) = one.trim().strip_suffix('>')?.rsplit_once('<')?;
-    let name = name.trim();
-    // Half of a name in quotes, cut at its comma, is nobody's.
-    let name = match name.matches('"').count() {
-        0 => name,
-        2 => name
-            .strip_prefix('"')
-            .and_then(|name| name.strip_suffix('"'))
-            .unwrap_or_default(),
-        _ => "",
-    };
-    address.contains('@').then_some((name, address.trim()))
+    let plain = !name.contains(['<', '>']) && name.matches('"').count() % 2 == 0;
+    (plain && address.contains('@')).then_some(address.trim())
 }
 
 #[cfg(test)]
@@ -46,19 +65,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_addresses_are_told_apart() {
-        let list: Vec<_> =
-            all("\"Lee, Ann\" <ann@shop.example>, Bo <bo@shop.example>,<c@shop.example>").collect();
+    fn addresses_are_told_from_names() {
+        let of = |key: &str, text: &'static str| all(&["0", key], text).collect::<Vec<_>>();
         assert_eq!(
-            list,
-            ["ann@shop.example", "Bo", "bo@shop.example", "c@shop.example"]
+            of(
+                "from",
+                "\"Lee, Ann\" <ann@shop.example>, Bo <bo@shop.example>,<c@shop.example>"
+            ),
+            ["ann@shop.example", "bo@shop.example", "c@shop.example"]
         );
+        for text in [
+            "a < b, c > d",
+            "Ann Lee",
+            "\"x, Bo <eve@evil.example>, y\" ann@corp.example>",
+        ] {
+            assert!(of("from", text).is_empty(), "{text}");
+        }
         assert_eq!(
-            all("\"Ann\" <ann@shop.example>").collect::<Vec<_>>(),
-            ["Ann", "ann@shop.example"]
+            of("email", "\"x, Bo <eve@evil.example>, y\" <ann@corp.example>"),
+            Vec::<&str>::new()
         );
-        assert_eq!(all("a < b, c > d").count(), 0);
-        assert_eq!(all("Ann Lee").count(), 0);
+        assert!(of("name", "eve@evil.example <ann@corp.example>").is_empty());
         assert_eq!(address("Bank <no-reply@bank.example>"), "no-reply@bank.example");
         assert_eq!(address(" no-reply@bank.example "), "no-reply@bank.example");
     }

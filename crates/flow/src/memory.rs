@@ -313,12 +313,13 @@ impl Memory {
         }
         if let Content::Json(value) = content {
             self.named.read(&self.prompt, manifest, value);
-            if manifest.reviewed && call.is_some_and(Assessment::looks_for_her_words) {
+            if manifest.reviewed && call.is_some_and(|call| call.looks_for_her_words(&self.prompt)) {
                 self.named.answer(manifest, value);
             }
             self.codes.read(manifest, value);
         }
         if let Some(call) = call {
+            call.visits().for_each(|link| self.named.visit(link));
             for code in call.codes() {
                 self.codes.spend(code);
             }
@@ -376,7 +377,7 @@ impl Memory {
             Class::Directory => (Source::Directory, Writers::DIRECTORY),
             Class::Structured | Class::Sender => {
                 self.fact(text, Source::Structured, echoes, readers);
-                for part in mailbox::all(text) {
+                for part in mailbox::all(path, text) {
                     self.fact(part, Source::Structured, echoes, readers);
                 }
                 self.taint(Writers::PARTY);
@@ -388,7 +389,7 @@ impl Memory {
                 return None;
             }
         };
-        self.vouch(text, source, echoes, readers);
+        self.vouch(path, text, source, echoes, readers);
         self.names |= class == Class::Directory;
         self.ids |= class == Class::Trusted
             && path
@@ -509,9 +510,16 @@ impl Memory {
     }
 
     /// A leaf that one trusted writer wrote whole: its lines, and what a line names after a colon, are theirs as well.
-    fn vouch(&mut self, text: &str, source: Source, echoes: &BTreeMap<&str, Source>, readers: &Arc<Readers>) {
+    fn vouch(
+        &mut self,
+        path: &[&str],
+        text: &str,
+        source: Source,
+        echoes: &BTreeMap<&str, Source>,
+        readers: &Arc<Readers>,
+    ) {
         self.fact(text, source, echoes, readers);
-        for part in mailbox::all(text) {
+        for part in mailbox::all(path, text) {
             self.fact(part, source, echoes, readers);
         }
         if !text.contains(['\n', ':', ',']) || text.len() > 16 << 10 {

@@ -15,15 +15,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bartizan_types::flow::Role;
 use serde_json::{Map, Value};
 
 use crate::{
     amount::Amount,
     canon::{self, Kind},
-    mailbox,
     manifest::{Class, Manifest},
     prompt::{self, Prompt},
-    words,
+    roles, words,
 };
 
 /// Most links, and most records, that one session keeps.
@@ -74,8 +74,12 @@ pub(crate) struct Named {
     links: BTreeSet<Box<str>>,
     /// Links that a search of the open web found.
     found: BTreeSet<Box<str>>,
-    /// Ids of records that were the only answer to the human's own words, with the keys of who they came from.
-    lone: BTreeMap<Box<str>, BTreeSet<Box<str>>>,
+    /// Hosts of which such a link was fetched: one each, since which of several is fetched says something.
+    visited: BTreeSet<Box<str>>,
+    /// Ids of records that were the only answer to the human's own words.
+    lone: BTreeSet<Box<str>>,
+    /// The one sum of a record, by its id, as it was first told.
+    sums: BTreeMap<Box<str>, Amount>,
     /// More was named than is kept: nothing is the only one.
     full: bool,
     /// Ids of records that the human names, of those that stand in a list beside one that she names, and of those that
@@ -105,7 +109,11 @@ impl Named {
                 .any(|(other, r)| other != at && !r.names.is_disjoint(&record.names))
         };
         let doubles = self.records.iter().enumerate().filter(|(at, r)| doubled(*at, r));
-        doubles.count() + usize::from(self.full) + self.passed.len() + self.doubled.len()
+        doubles.count()
+            + usize::from(self.full)
+            + self.passed.len()
+            + self.doubled.len()
+            + usize::from(self.lone.len() > 1)
     }
 
     /// She names another record of the list that this id stands in, or several that go by the same name: which one is
@@ -195,6 +203,7 @@ impl Named {
         match value {
             Value::Object(map) => {
                 self.record(prompt, manifest, map, path);
+                self.sum(manifest, map, path);
                 for (key, inner) in map {
                     path.push(key);
                     self.walk(prompt, manifest, inner, path);
@@ -342,9 +351,43 @@ impl Named {
         }
     }
 
+    /// What the service first told of the one sum of this record.
+    pub(crate) fn sum_of(&self, id: &str) -> Option<Amount> {
+        self.sums.get(id).copied()
+    }
+
+    /// Keeps the one trusted sum of a record with a trusted id of its own.
+    fn sum<'a>(&mut self, manifest: &Manifest, map: &'a Map<String, Value>, path: &mut Vec<&'a str>) {
+        let (mut id, mut sums) = (None, Vec::new());
+        for (key, inner) in map {
+            path.push(key);
+            let trusted = manifest.class(path) == Class::Trusted;
+            path.pop();
+            let text = match inner {
+                Value::String(text) => text.clone(),
+                Value::Number(number) => number.to_string(),
+                _ => continue,
+            };
+            if trusted && matches!(key.as_str(), "id" | "id_" | "uuid") {
+                id = canon::canonical(&text).ok().map(|id| id.key);
+            } else if trusted && roles::by_name(key) == Some(Role::Amount) {
+                sums.extend(Amount::parse(&text));
+            }
+        }
+        if let (Some(id), [sum]) = (id, sums.as_slice())
+            && self.sums.len() < IDS
+            && !self.sums.contains_key(&id)
+        {
+            self.bytes += 96;
+            self.sums.insert(id, *sum);
+        }
+    }
+
     /// Takes in a link that a search of the open web answered with.
     pub(crate) fn finds(&mut self, link: &str) {
-        let is = link.len() <= BYTES && canon::canonical(link).is_ok_and(|value| value.kind == Kind::Url);
+        let is = link.len() <= BYTES
+            && !link.contains(['@', '?', '#', '\\'])
+            && canon::canonical(link).is_ok_and(|value| value.kind == Kind::Url);
         if is && self.found.len() < LINKS && self.found.insert(link.into()) {
             self.bytes += 64 + link.len();
         }
@@ -352,7 +395,17 @@ impl Named {
 
     /// This is, byte for byte, a link that a search found.
     pub(crate) fn found(&self, text: &str) -> bool {
-        self.found.contains(text)
+        self.found.contains(text) && prompt::host_of(text).is_some_and(|host| !self.visited.contains(host))
+    }
+
+    /// It was fetched.
+    pub(crate) fn visit(&mut self, link: &str) {
+        let host = prompt::host_of(link).filter(|_| self.found.contains(link) && self.visited.len() < LINKS);
+        if let Some(host) = host
+            && self.visited.insert(host.into())
+        {
+            self.bytes += 48 + host.len();
+        }
     }
 
     /// Takes in the answer to a search for the human's own words: the one record that it tells, if it is one.
@@ -367,19 +420,27 @@ impl Named {
                     at = one;
                 }
                 Value::Object(map) => {
-                    let own = map.iter().find(|(key, inner)| {
-                        let words = words::split(key);
-                        words.last().is_some_and(|last| last == "id" || last == "uuid")
-                            && (inner.is_string() || inner.is_number())
-                    });
-                    if let Some((key, id)) = own {
+                    let ids = || {
+                        map.iter().filter(|(key, inner)| {
+                            let words = words::split(key);
+                            words.last().is_some_and(|last| last == "id" || last == "uuid")
+                                && (inner.is_string() || inner.is_number())
+                        })
+                    };
+                    // Its own, where it also refers to others.
+                    let named = ids().find(|(key, _)| matches!(key.as_str(), "id" | "uuid"));
+                    let only = || (ids().count() == 1).then(|| ids().next()).flatten();
+                    if ids().next().is_some() {
+                        let Some((key, id)) = named.or_else(only) else {
+                            return;
+                        };
                         path.push(key);
                         let text = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
                         let trusted = manifest.class(&path) == Class::Trusted;
-                        if let (true, Ok(id)) = (trusted && self.lone.len() < IDS, canon::canonical(&text)) {
-                            let from = senders(manifest, map, &mut path);
-                            self.bytes += 96 + from.iter().map(|key| key.len() + 48).sum::<usize>();
-                            self.lone.insert(id.key, from);
+                        if let (true, Ok(id)) = (trusted && self.lone.len() < 2, canon::canonical(&text))
+                            && self.lone.insert(id.key)
+                        {
+                            self.bytes += 96;
                         }
                         return;
                     }
@@ -396,47 +457,15 @@ impl Named {
         }
     }
 
-    /// This record was the only answer to words of the human's own.
+    /// This record was the only answer to words of the human's own, and there is no second such.
     pub(crate) fn lone(&self, id: &str) -> bool {
-        self.lone.contains_key(id)
-    }
-
-    /// This is who wrote that record.
-    pub(crate) fn wrote(&self, id: &str, key: &str) -> bool {
-        self.lone.get(id).is_some_and(|from| from.contains(key))
+        self.lone.len() == 1 && self.lone.contains(id)
     }
 
     /// This is, byte for byte, such a link.
     pub(crate) fn link(&self, text: &str) -> bool {
         self.links.contains(text)
     }
-}
-
-/// Keys of the addresses that a record came from. More than one sender is none.
-fn senders<'a>(
-    manifest: &Manifest,
-    record: &'a Map<String, Value>,
-    path: &mut Vec<&'a str>,
-) -> BTreeSet<Box<str>> {
-    let mut from = BTreeSet::new();
-    path.pop();
-    for (key, inner) in record {
-        path.push(key);
-        let theirs = matches!(
-            manifest.class(path),
-            Class::Structured | Class::Sender | Class::Directory
-        );
-        path.pop();
-        if let (true, Value::String(text)) = (theirs && matches!(key.as_str(), "from" | "sender"), inner) {
-            from.extend(
-                canon::canonical(mailbox::address(text))
-                    .ok()
-                    .filter(|value| value.kind == Kind::Email)
-                    .map(|value| value.key),
-            );
-        }
-    }
-    if from.len() > 1 { BTreeSet::new() } else { from }
 }
 
 /// Does the human name a record by this? A word of a sentence is no name: it is one in quotes, or is of several words, or

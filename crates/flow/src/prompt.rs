@@ -90,7 +90,7 @@ impl Prompt {
             let rest = bare.get(at..).unwrap_or_default();
             self.at(before, rest);
             self.percent(rest);
-            self.grouped(rest);
+            self.grouped(before, rest);
             before = rest.first().copied().unwrap_or_default();
         }
         self.marks(&words, &bare);
@@ -130,32 +130,29 @@ impl Prompt {
         }
     }
 
-    /// `18 500` and `18.500`: thousands apart, as much of Europe writes them.
-    fn grouped(&mut self, words: &[&str]) {
+    /// `to 18 500`: thousands apart, as much of Europe writes them, after a word that sums follow.
+    fn grouped(&mut self, before: &str, words: &[&str]) {
+        const LEADS: [&str; 14] = [
+            "to", "of", "for", "is", "at", "about", "by", "pay", "send", "auf", "von", "über", "à", "de",
+        ];
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        let first = words.first().copied().unwrap_or_default();
-        let dotted: Vec<&str> = first.split('.').collect();
-        let spaced: Vec<&str> = std::iter::once(first)
-            .chain(
-                words
-                    .iter()
-                    .skip(1)
-                    .take(4)
-                    .copied()
-                    .take_while(|part| part.len() == 3 && digits(part)),
-            )
+        let Some((head, rest)) = words.split_first().filter(|_| LEADS.contains(&before)) else {
+            return;
+        };
+        let groups: String = rest
+            .iter()
+            .take(3)
+            .take_while(|part| part.len() == 3 && digits(part))
+            .copied()
             .collect();
-        for groups in [dotted, spaced] {
-            let [head, rest @ ..] = groups.as_slice() else {
-                continue;
-            };
-            let fits = head.len() <= 3
-                && digits(head)
-                && !rest.is_empty()
-                && rest.iter().all(|part| part.len() == 3 && digits(part));
-            if let Some(number) = fits.then(|| groups.concat()).as_deref().and_then(Amount::parse) {
-                keep(&mut self.numbers, number);
-            }
+        let fits =
+            (1..=3).contains(&head.len()) && digits(head) && !head.starts_with('0') && !groups.is_empty();
+        if let Some(number) = fits
+            .then(|| format!("{head}{groups}"))
+            .as_deref()
+            .and_then(Amount::parse)
+        {
+            keep(&mut self.numbers, number);
         }
     }
 
@@ -369,26 +366,51 @@ impl Prompt {
             "stay", "stays", "remain", "remains", "bleibt", "bleiben", "blijven", "blijft", "reste",
             "restent", "quedan", "queda",
         ];
-        let mut clauses = self
-            .folded
-            .split_inclusive([',', ';', '!', '?', '\u{1}'])
-            .flat_map(|part| part.split_inclusive(". "))
-            .filter(|clause| whole_word(clause, folded))
-            .peekable();
-        let spared = |clause: &str| {
-            let at = clause.find(folded).unwrap_or_default();
-            let (before, after) = clause.split_at(at);
-            let says = |part: &str, list: &[&str]| part.split(' ').any(|word| list.contains(&trim(word)));
-            says(before, BEFORE) || says(after, AFTER)
-        };
-        clauses.peek().is_some() && clauses.all(spared)
+        const AGAIN: &[&str] = &[
+            "delete", "remove", "cancel", "drop", "lösch", "lösche", "supprime", "borra", "elimina",
+        ];
+        // A sentence at a time: what follows such a word is spared, until she says again what is not.
+        let mut sentence = String::new();
+        let mut spared = false;
+        for word in self.folded.split(' ').chain(["\u{1}"]) {
+            sentence.push(' ');
+            sentence.push_str(word);
+            if !(word == "\u{1}" || word.ends_with(['.', '!', '?', ';'])) {
+                continue;
+            }
+            let words: Vec<&str> = sentence.split(' ').map(trim).collect();
+            let says = |at: usize, list: &[&str]| words.get(at).is_some_and(|word| list.contains(word));
+            let count = folded.split(' ').count();
+            let ends = |word: &str| word.ends_with([',', ':']);
+            let raw: Vec<&str> = sentence.split(' ').collect();
+            for at in 0..words.len() {
+                let this = words
+                    .get(at..at + count)
+                    .is_some_and(|run| run.join(" ") == folded);
+                if !this {
+                    continue;
+                }
+                let last = (0..at).rev().find(|at| says(*at, BEFORE) || says(*at, AGAIN));
+                let kept = last.is_some_and(|at| says(at, BEFORE));
+                // `main stays`, `main and dev remain`: within the clause.
+                let clause = (at + count..words.len())
+                    .take_while(|next| {
+                        *next == at + count || !raw.get(next - 1).is_some_and(|word| ends(word))
+                    })
+                    .take_while(|next| !says(*next, BEFORE) && !says(*next, AGAIN));
+                let stays = clause.into_iter().any(|next| says(next, AFTER));
+                spared |= kept || stays;
+            }
+            sentence.clear();
+        }
+        spared
     }
 
-    /// Does she say how much this argument, by its last word, is to be: `tip 3`, `a 20 euro deposit`?
-    pub(crate) fn tells_sum(&self, path: &str) -> bool {
-        let split = crate::words::split(path.rsplit('.').next().unwrap_or_default());
+    /// How much this argument, by its last word, is to be, where she says it: `tip 3`, `a 20 euro deposit`.
+    pub(crate) fn sums(&self, path: &str) -> BTreeSet<Amount> {
+        let split = crate::words::split(path);
         let Some(name) = split.last().filter(|name| name.len() > 2 && *name != "amount") else {
-            return false;
+            return BTreeSet::new();
         };
         let words: Vec<&str> = self.folded.split(' ').map(trim).collect();
         // A part of something is reckoned.
@@ -400,12 +422,97 @@ impl Prompt {
                 )
             })
         };
-        let sum =
-            |at: usize| words.get(at).is_some_and(|word| canon::number(word).is_some()) && !part(at + 1);
-        words
-            .iter()
-            .enumerate()
-            .any(|(at, word)| word == name && (at.saturating_sub(2)..at).chain(at + 1..at + 3).any(sum))
+        let sum = |at: usize| {
+            words
+                .get(at)
+                .filter(|_| !part(at + 1))
+                .and_then(|word| Amount::parse(word))
+        };
+        // What follows is meant before what leads: `table 45, tip 3`.
+        let mut found = BTreeSet::new();
+        for (at, _) in words.iter().enumerate().filter(|(_, word)| *word == name) {
+            let after: Vec<Amount> = (at + 1..at + 4).filter_map(sum).take(1).collect();
+            let before = (at.saturating_sub(2)..at).filter_map(sum);
+            if after.is_empty() {
+                found.extend(before);
+            } else {
+                found.extend(after);
+            }
+        }
+        found
+    }
+
+    /// Does she ask for something to be reckoned? Else a sum is one that she tells.
+    pub(crate) fn reckons(&self) -> bool {
+        const SAID: &[&str] = &[
+            "more",
+            "less",
+            "plus",
+            "minus",
+            "difference",
+            "split",
+            "share",
+            "shares",
+            "each",
+            "half",
+            "third",
+            "quarter",
+            "percent",
+            "pct",
+            "prozent",
+            "add",
+            "added",
+            "raise",
+            "increase",
+            "reduce",
+            "decrease",
+            "lower",
+            "discount",
+            "off",
+            "than",
+            "remaining",
+            "remainder",
+            "rest",
+            "total",
+            "sum",
+            "together",
+            "both",
+            "combined",
+            "twice",
+            "double",
+            "average",
+            "between",
+            "extra",
+            "additional",
+            "top",
+            "divide",
+            "teile",
+            "geteilt",
+            "partage",
+            "overcharged",
+            "overpaid",
+            "underpaid",
+            "owe",
+            "owes",
+            "missing",
+            "instead",
+            "on",
+            "excess",
+            "deduct",
+            "subtract",
+            "without",
+            "including",
+            "incl",
+            "net",
+            "gross",
+            "fee",
+            "fees",
+            "tax",
+            "vat",
+            "tip",
+            "by",
+        ];
+        !self.percents.is_empty() || self.folded.split(' ').any(|word| SAID.contains(&trim(word)))
     }
 
     /// Does the prompt hold exactly these bytes as whole words?
@@ -430,6 +537,11 @@ pub(crate) fn shape(key: &str) -> Option<u8> {
         b'w' if account => Some(b'b'),
         _ => None,
     }
+}
+
+/// The host of a link with its scheme.
+pub(crate) fn host_of(link: &str) -> Option<&str> {
+    link.split_once("://")?.1.split(['/', '?', '#']).next()
 }
 
 fn keep(set: &mut BTreeSet<Amount>, value: Amount) {

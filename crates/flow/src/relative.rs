@@ -8,7 +8,7 @@ use crate::when::{self, When};
 const AHEAD: i64 = 13;
 /// And such a day of a month.
 const YEAR: i64 = 366;
-/// How far from today a day of a month lies whose month she leaves out.
+/// How far ahead a day of a month lies whose month she leaves out.
 const MONTH: i64 = 31;
 const MOST: usize = 64;
 
@@ -137,8 +137,7 @@ impl Relative {
         self.ahead.iter().any(|days| i64::from(*days) == ahead)
             || (0..=AHEAD).contains(&ahead) && self.week.contains(&weekday)
             || (0..=YEAR).contains(&ahead) && self.nth_is(day, to, weekday)
-            || (-MONTH..=MONTH).contains(&ahead)
-                && day.day.is_some_and(|(_, date)| self.dates.contains(&date))
+            || (0..=MONTH).contains(&ahead) && day.day.is_some_and(|(_, date)| self.dates.contains(&date))
     }
 
     /// Is this one of the days of a month that she counts?

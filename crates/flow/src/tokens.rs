@@ -8,7 +8,8 @@ use crate::{
 /// Endings of file names that are no domains anybody hands out.
 const FILES: &[&str] = &[
     "txt", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "pdf", "csv", "tsv", "json", "xml", "html", "htm",
-    "png", "jpg", "jpeg", "gif", "svg", "yaml", "yml", "toml", "log", "odt", "ods",
+    "png", "jpg", "jpeg", "gif", "svg", "yaml", "yml", "toml", "log", "odt", "ods", "md", "py", "rs", "sh",
+    "js", "ts", "go", "rb", "zip", "gz", "tar", "so", "exe", "bat", "ps1", "ini", "cfg", "conf", "lock",
 ];
 /// Most tokens looked at in one text; what is left counts as one foreign token.
 const LIMIT: usize = 4096;
@@ -29,7 +30,7 @@ pub(crate) fn foreign(memory: &Memory, text: &str) -> u16 {
         if word.len() < 4 || !active(word) {
             continue;
         }
-        if !memory.find(word).source.vouched() && !at_her_host(memory, word) {
+        if !memory.find(word).source.vouched() && !at_her_host(memory, text, word) {
             count = count.saturating_add(1);
         }
     }
@@ -37,13 +38,20 @@ pub(crate) fn foreign(memory: &Memory, text: &str) -> u16 {
 }
 
 /// A link to a host that the human wrote out herself, with nothing that could carry anything there.
-fn at_her_host(memory: &Memory, word: &str) -> bool {
+fn at_her_host(memory: &Memory, text: &str, word: &str) -> bool {
+    // What a reader of links makes of a backslash differs.
+    if text.contains('\\') {
+        return false;
+    }
     let Some((scheme, rest)) = word.split_once("://") else {
         return false;
     };
-    let host = rest.split('/').next().unwrap_or_default();
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let ending = host.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
     matches!(scheme, "http" | "https")
-        && !rest.contains(['?', '#', '@', '%', '='])
+        && !FILES.contains(&ending.as_str())
+        && !path.contains("//")
+        && !rest.contains(['?', '#', '@', '%', '=', ':'])
         && canon::host(&host.to_ascii_lowercase()).is_some_and(|host| memory.prompt.tells_host(&host))
 }
 

@@ -294,6 +294,27 @@ pub(crate) const AROUND: &[&str] = &[
     "explain",
     "latest",
 ];
+/// Words of people who want something looked up on the web.
+pub(crate) const WEB: &[&str] = &[
+    "web",
+    "website",
+    "webpage",
+    "site",
+    "url",
+    "link",
+    "article",
+    "blog",
+    "online",
+    "internet",
+    "google",
+    "research",
+    "browse",
+    "news",
+    "wikipedia",
+];
+/// And what they say.
+pub(crate) const WEB_ASKS: &[&str] = &["find out", "look up", "look into", "check their", "search for"];
+
 /// And what questions have.
 pub(crate) const ASKS: &[&str] = &[
     "://",
