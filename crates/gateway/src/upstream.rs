@@ -27,6 +27,7 @@ pub(crate) mod line;
 pub(crate) mod local;
 pub(crate) mod reach;
 pub(crate) mod sign;
+pub(crate) mod talk;
 
 pub(crate) use carries::{Carries, Names, names, names_of};
 use reach::Fenced;
@@ -117,6 +118,14 @@ pub(crate) struct Pool {
     client: PooledClient<HttpsConnector<Fenced>, Full<Bytes>>,
 }
 
+/// Which HTTP is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Versions {
+    All,
+    /// HTTP/1.1.
+    First,
+}
+
 /// The trust roots of an upstream can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RootsFault {
@@ -160,7 +169,7 @@ impl Pool {
         roots: Option<&std::path::Path>,
         connect_timeout: Duration,
     ) -> Result<Self, RootsFault> {
-        Self::keeping(256, reach, roots, connect_timeout)
+        Self::keeping(256, reach, roots, connect_timeout, Versions::All)
     }
 
     /// Connections within a reach that nobody else uses afterwards: some sites take a connection for a login.
@@ -169,7 +178,16 @@ impl Pool {
         roots: Option<&std::path::Path>,
         connect_timeout: Duration,
     ) -> Result<Self, RootsFault> {
-        Self::keeping(0, reach, roots, connect_timeout)
+        Self::keeping(0, reach, roots, connect_timeout, Versions::All)
+    }
+
+    /// The same in HTTP/1.1 alone, in which a connection can become another protocol's.
+    pub(crate) fn upgradable(
+        reach: Reach,
+        roots: Option<&std::path::Path>,
+        connect_timeout: Duration,
+    ) -> Result<Self, RootsFault> {
+        Self::keeping(0, reach, roots, connect_timeout, Versions::First)
     }
 
     fn keeping(
@@ -177,6 +195,7 @@ impl Pool {
         reach: Reach,
         roots: Option<&std::path::Path>,
         connect_timeout: Duration,
+        versions: Versions,
     ) -> Result<Self, RootsFault> {
         let tcp = Fenced::new(reach, connect_timeout);
         let tls = match roots {
@@ -187,15 +206,16 @@ impl Pool {
                 .with_root_certificates(read_roots(path)?)
                 .with_no_client_auth(),
         };
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_all_versions();
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        let connector = match versions {
+            Versions::All => connector.enable_all_versions().wrap_connector(tcp),
+            Versions::First => connector.enable_http1().wrap_connector(tcp),
+        };
         let client = PooledClient::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(60))
             .pool_max_idle_per_host(idle)
-            .build(connector.wrap_connector(tcp));
+            .build(connector);
         Ok(Self { client })
     }
 }

@@ -289,6 +289,19 @@ pub fn frame(said: &Said, mask: Option<[u8; 4]>) -> Vec<u8> {
     framed(opcode, payload, mask)
 }
 
+/// Says that nothing more comes, and why: a code, and beside it what fits of a reason (section 5.5.1).
+#[must_use]
+pub fn closing(code: Option<u16>, reason: &str, mask: Option<[u8; 4]>) -> Vec<u8> {
+    let mut payload = Vec::new();
+    if let Some(code) = code {
+        payload.extend_from_slice(&code.to_be_bytes());
+        let most = CONTROL_BYTES.saturating_sub(payload.len());
+        let fits = reason.floor_char_boundary(most);
+        payload.extend_from_slice(reason.as_bytes().get(..fits).unwrap_or_default());
+    }
+    framed(CLOSE, payload, mask)
+}
+
 /// The answer to a ping: the same bytes (section 5.5.3).
 #[must_use]
 pub fn pong(payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {

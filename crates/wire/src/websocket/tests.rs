@@ -51,6 +51,14 @@ fn a_control_frame_may_stand_between_pieces() {
 }
 
 #[test]
+fn a_reason_that_is_too_long_is_cut_between_letters() {
+    let bytes = closing(Some(1008), &"é".repeat(100), None);
+    assert_eq!(bytes.len(), 2 + 2 + 122);
+    assert_eq!(read(Side::Server, 0, &bytes, 9), Ok(vec![Said::Close(Some(1008))]));
+    assert_eq!(closing(None, "why", None), [0x88, 0x00]);
+}
+
+#[test]
 fn what_the_protocol_forbids_is_refused() {
     let server = |bytes: &[u8]| read(Side::Server, 200, bytes, 100).unwrap_err();
     for bytes in [
