@@ -111,9 +111,8 @@ impl ListenerKey {
     }
 
     /// Serves what was handed in, until its end. Nothing happens where the certificate comes from elsewhere.
-    pub(crate) fn take(&self, key: CertifiedKey, until: Timestamp) {
+    pub(crate) fn take(&self, key: Arc<CertifiedKey>, until: Timestamp) {
         if self.from == TlsKey::WorkloadApi {
-            let key = Arc::new(key);
             self.held.store(Some(Arc::new(Serving {
                 key,
                 until: Some(until),
@@ -282,6 +281,13 @@ pub(crate) async fn keep(
             Some(Ok(true)) => tracing::info!("the listener's certificate was renewed"),
             Some(Err(reason)) => tracing::error!(%reason, "the listener's certificate in use stays"),
             Some(Ok(false)) | None => {}
+        }
+        if shared.config.calls_workloads() && shared.config.workload_api.is_none() {
+            match shared.own.renew(&issuing) {
+                Ok(true) => tracing::info!("the SVID that upstreams are shown was renewed"),
+                Ok(false) => {}
+                Err(reason) => tracing::error!(%reason, "the SVID that upstreams are shown stays"),
+            }
         }
         let now = shared.directory.bundle_stamp(&shared.state, clock::now());
         if now != seen {

@@ -169,6 +169,7 @@ impl Connected {
                 headers: BTreeMap::new(),
             },
             timeout: Duration::from_secs(20),
+            spiffe_id: None,
             oauth,
             sign: None,
             tools: BTreeMap::new(),
@@ -575,6 +576,7 @@ async fn what_a_caller_showed_is_exchanged_for_a_token_of_this_server_alone() {
             headers: BTreeMap::new(),
         },
         timeout: Duration::from_secs(20),
+        spiffe_id: None,
         oauth: Oauth {
             exchange: Some(Exchange {
                 token_endpoint: format!("http://{}/exchange", far.address).parse().unwrap(),

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use aws_lc_rs::digest;
 use bartizan_gateway::{
     admin::Body as Told,
     config::{Config, Egress},
@@ -20,7 +21,6 @@ use bartizan_wire::{
     site::SitePattern,
     websocket::{self, Reader, Said, Side},
 };
-use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -126,7 +126,10 @@ async fn there(
     let (head, body) = request.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     let text = String::from_utf8_lossy(&body).into_owned();
-    let host = head.headers.get("host").map(|host| host.to_str().unwrap().to_owned());
+    let host = head
+        .headers
+        .get("host")
+        .map(|host| host.to_str().unwrap().to_owned());
     let host = host.unwrap_or_else(|| head.uri.authority().unwrap().to_string());
     let path = head.uri.path_and_query().unwrap();
     log.lock()
@@ -529,23 +532,51 @@ when {
     assert_eq!(socket.hear().await, None);
     let seen = world.far.seen();
     assert_eq!(seen[0], "WEBSOCKET /chat?room=1");
-    assert!(!seen.iter().any(|one| one.contains("plan") || one.contains("Ping")), "{seen:?}");
+    assert!(
+        !seen
+            .iter()
+            .any(|one| one.contains("plan") || one.contains("Ping")),
+        "{seen:?}"
+    );
 
     let rulings = world.rulings().await;
     let fetches: Vec<&Record> = rulings
         .iter()
-        .filter(|record| record.facts.as_ref().is_some_and(|facts| facts.action == Action::FetchWeb))
+        .filter(|record| {
+            record
+                .facts
+                .as_ref()
+                .is_some_and(|facts| facts.action == Action::FetchWeb)
+        })
         .collect();
     let words: Vec<RulingWord> = fetches.iter().filter_map(|record| record.ruling).collect();
     let mut expected = vec![RulingWord::Allow; 4];
     expected.push(RulingWord::Deny);
     assert_eq!(words, expected);
-    let texts = |at: usize| fetches[at].facts.as_ref().unwrap().arguments.clone().unwrap().texts;
+    let texts = |at: usize| {
+        fetches[at]
+            .facts
+            .as_ref()
+            .unwrap()
+            .arguments
+            .clone()
+            .unwrap()
+            .texts
+    };
     assert_eq!(texts(0)["method"], "CONNECT");
     assert_eq!(texts(0)["upgrade"], "websocket");
     assert_eq!(texts(1)["body"], "hello");
     // What is no text is not there to be ruled on, and the facts say so.
-    assert!(!fetches[2].facts.as_ref().unwrap().arguments.as_ref().unwrap().complete);
+    assert!(
+        !fetches[2]
+            .facts
+            .as_ref()
+            .unwrap()
+            .arguments
+            .as_ref()
+            .unwrap()
+            .complete
+    );
 }
 
 #[tokio::test]
@@ -594,5 +625,11 @@ async fn frames_that_nobody_may_send_end_a_websocket_unseen() {
         socket.stream.write_all(bytes).await.unwrap();
         assert_eq!(socket.hear().await, Some(Said::Close(Some(1008))), "{bytes:x?}");
     }
-    assert!(world.far.seen().iter().all(|one| one.starts_with("WEBSOCKET") || one == "gone" || one.starts_with("Close")));
+    assert!(
+        world
+            .far
+            .seen()
+            .iter()
+            .all(|one| one.starts_with("WEBSOCKET") || one == "gone" || one.starts_with("Close"))
+    );
 }

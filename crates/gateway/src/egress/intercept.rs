@@ -24,8 +24,8 @@ use crate::{
     Shared,
     answer::AgentBody,
     clock,
-    gate::Passage,
     config::Limits,
+    gate::Passage,
     listener::{CatchPanic, Watched, bounded},
     meters::Gauge,
     serve,
@@ -115,7 +115,9 @@ async fn inside(shared: &Arc<Shared>, wish: &Wish, upgrade: OnUpgrade) -> Result
     });
     let stream = Watched::new(stream, limits.write_timeout);
     let ended = if stream.get_ref().get_ref().1.alpn_protocol() == Some(b"h2") {
-        second(limits).serve_connection(TokioIo::new(stream), service).await
+        second(limits)
+            .serve_connection(TokioIo::new(stream), service)
+            .await
     } else {
         let serving = bounded(limits).serve_connection(TokioIo::new(stream), service);
         serving.with_upgrades().await
@@ -200,7 +202,11 @@ fn whole(site: &Site, head: &mut Parts) -> Result<(), Code> {
         .filter(|path| plain && head.method != Method::CONNECT && path.starts_with('/'))
         .ok_or(Code::EgressTarget)?;
     let is_ours = |host: &str| Site::parse(host, Some(443)).as_ref() == Some(site);
-    if head.uri.authority().is_some_and(|authority| !is_ours(authority.as_str())) {
+    if head
+        .uri
+        .authority()
+        .is_some_and(|authority| !is_ours(authority.as_str()))
+    {
         return Err(Code::HostMismatch);
     }
     let mut hosts = head.headers.get_all(header::HOST).iter();
@@ -283,7 +289,12 @@ mod tests {
             ("GET", "https://evil.example.com/", &[][..], Code::HostMismatch),
             ("GET", "https://api.example.com:444/", &[], Code::HostMismatch),
             ("GET", to, &["evil.example.com"], Code::HostMismatch),
-            ("GET", to, &["api.example.com", "api.example.com"], Code::HostMismatch),
+            (
+                "GET",
+                to,
+                &["api.example.com", "api.example.com"],
+                Code::HostMismatch,
+            ),
             ("GET", "http://api.example.com/", &[], Code::EgressTarget),
             ("GET", "/a", &["api.example.com"], Code::EgressTarget),
             ("CONNECT", "api.example.com:443", &[], Code::EgressTarget),

@@ -20,7 +20,9 @@ use bartizan_wire::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts,
+};
 use http_body::Body as _;
 use hyper::{
     body::Incoming,
@@ -278,7 +280,10 @@ impl Socket {
             slot,
         } = self;
         let (shared, reins) = (Arc::clone(&wish.shared), Arc::clone(&wish.caller.reins));
-        let idle = shared.egress.as_ref().map_or(Duration::ZERO, |proxy| proxy.config.idle);
+        let idle = shared
+            .egress
+            .as_ref()
+            .map_or(Duration::ZERO, |proxy| proxy.config.idle);
         let opened = timeout(shared.config.limits.header_timeout, upgrade).await;
         let Ok(Ok(near)) = opened else {
             return passage.withheld(Code::SlowCaller);
@@ -584,7 +589,8 @@ mod tests {
         assert_eq!(check(set("connection", "keep-alive"), true), refused);
         assert_eq!(check(set("upgrade", "websocket, h2c"), true), refused);
         let twice = |head: &mut Parts| {
-            head.headers.append("sec-websocket-key", HeaderValue::from_static(KEY_OF_THE_RFC));
+            head.headers
+                .append("sec-websocket-key", HeaderValue::from_static(KEY_OF_THE_RFC));
         };
         assert_eq!(check(twice, true), refused);
         assert_eq!(check(|head| head.method = Method::POST, true), refused);

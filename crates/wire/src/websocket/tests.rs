@@ -40,7 +40,9 @@ fn the_examples_of_the_rfc_are_read() {
 
 #[test]
 fn a_control_frame_may_stand_between_pieces() {
-    let bytes = [0x01, 0x01, b'a', 0x89, 0x00, 0x80, 0x01, b'b', 0x88, 0x02, 0x03, 0xe8, 0x81, 0x01, b'c'];
+    let bytes = [
+        0x01, 0x01, b'a', 0x89, 0x00, 0x80, 0x01, b'b', 0x88, 0x02, 0x03, 0xe8, 0x81, 0x01, b'c',
+    ];
     let all = vec![
         Said::Ping(Vec::new()),
         Said::Text("ab".to_owned()),
@@ -54,7 +56,10 @@ fn a_control_frame_may_stand_between_pieces() {
 fn a_reason_that_is_too_long_is_cut_between_letters() {
     let bytes = closing(Some(1008), &"é".repeat(100), None);
     assert_eq!(bytes.len(), 2 + 2 + 122);
-    assert_eq!(read(Side::Server, 0, &bytes, 9), Ok(vec![Said::Close(Some(1008))]));
+    assert_eq!(
+        read(Side::Server, 0, &bytes, 9),
+        Ok(vec![Said::Close(Some(1008))])
+    );
     assert_eq!(closing(None, "why", None), [0x88, 0x00]);
 }
 
@@ -62,19 +67,19 @@ fn a_reason_that_is_too_long_is_cut_between_letters() {
 fn what_the_protocol_forbids_is_refused() {
     let server = |bytes: &[u8]| read(Side::Server, 200, bytes, 100).unwrap_err();
     for bytes in [
-        &[0xc1, 0x00][..],             // a reserved bit, as packed messages have
-        &[0x83, 0x00],                 // an opcode of nobody's
-        &[0x8b, 0x00],                 // a control opcode of nobody's
-        &[0x81, 0x80, 1, 2, 3, 4],     // a server that masks
-        &[0x09, 0x00],                 // a control frame in pieces
-        &[0x89, 0x7e, 0x00, 0x7e],     // a control frame that is long
-        &[0x80, 0x00],                 // a piece of nothing
-        &[0x01, 0x00, 0x81, 0x00],     // a message in a message
-        &[0x81, 0x7e, 0x00, 0x05],     // a length that could be shorter
+        &[0xc1, 0x00][..],         // a reserved bit, as packed messages have
+        &[0x83, 0x00],             // an opcode of nobody's
+        &[0x8b, 0x00],             // a control opcode of nobody's
+        &[0x81, 0x80, 1, 2, 3, 4], // a server that masks
+        &[0x09, 0x00],             // a control frame in pieces
+        &[0x89, 0x7e, 0x00, 0x7e], // a control frame that is long
+        &[0x80, 0x00],             // a piece of nothing
+        &[0x01, 0x00, 0x81, 0x00], // a message in a message
+        &[0x81, 0x7e, 0x00, 0x05], // a length that could be shorter
         &[0x81, 0x7f, 0, 0, 0, 0, 0, 0, 0xff, 0xff],
         &[0x81, 0x7f, 0x80, 0, 0, 0, 0, 0, 0, 0],
-        &[0x88, 0x01, 0x03],           // half a close code
-        &[0x88, 0x02, 0x03, 0xed],     // 1005, which nobody sends
+        &[0x88, 0x01, 0x03],       // half a close code
+        &[0x88, 0x02, 0x03, 0xed], // 1005, which nobody sends
     ] {
         assert_eq!(server(bytes), Wrong::Frame, "{bytes:x?}");
     }
