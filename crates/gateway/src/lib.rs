@@ -384,6 +384,8 @@ impl Gateway {
                 .own
                 .renew(&issuing)
                 .map_err(|reason| StartFault::Tls { reason })?;
+            // It may have made the first root.
+            shared.reload_registry()?;
         }
         ready(&shared).await?;
         let tasks = housekeeping(&shared, &stopped, listener_key, web);

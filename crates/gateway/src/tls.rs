@@ -282,21 +282,26 @@ pub(crate) async fn keep(
             Some(Err(reason)) => tracing::error!(%reason, "the listener's certificate in use stays"),
             Some(Ok(false)) | None => {}
         }
-        if shared.config.calls_workloads() && shared.config.workload_api.is_none() {
-            match shared.own.renew(&issuing) {
-                Ok(true) => tracing::info!("the SVID that upstreams are shown was renewed"),
-                Ok(false) => {}
-                Err(reason) => tracing::error!(%reason, "the SVID that upstreams are shown stays"),
-            }
-        }
         let now = shared.directory.bundle_stamp(&shared.state, clock::now());
         if now != seen {
             match shared.reload_registry() {
                 Ok(()) => tracing::info!("trust bundles were read again"),
                 Err(fault) => tracing::error!(error = %fault, "the registry in force stays"),
             }
-            seen = now;
         }
+        if shared.config.calls_workloads() && shared.config.workload_api.is_none() {
+            let done = if now == seen {
+                shared.own.renew(&issuing)
+            } else {
+                shared.own.reissue(&issuing).map(|()| true)
+            };
+            match done {
+                Ok(true) => tracing::info!("the SVID that upstreams are shown was renewed"),
+                Ok(false) => {}
+                Err(reason) => tracing::error!(%reason, "the SVID that upstreams are shown stays"),
+            }
+        }
+        seen = now;
     }
 }
 

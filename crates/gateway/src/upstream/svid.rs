@@ -71,6 +71,15 @@ impl OwnSvid {
         if self.held.load().as_ref().is_some_and(|shown| now < shown.renew) {
             return Ok(false);
         }
+        self.reissue(issuing).map(|()| true)
+    }
+
+    /// Has our own authority make one now: the roots changed, and who trusts the new ones alone believes the old one no more.
+    ///
+    /// # Errors
+    /// As [`Self::renew`].
+    pub(crate) fn reissue(&self, issuing: &Issuing<'_>) -> Result<(), String> {
+        let now = clock::now();
         let issued = issuing
             .authority
             .issue_listener(issuing.state, &[], LIFE_HOURS, now);
@@ -79,7 +88,7 @@ impl OwnSvid {
         let key = CertifiedKey::from_der(issued.chain.clone(), issued.private_key(), &provider);
         let key = key.map_err(|fault| fault.to_string())?;
         self.take(Arc::new(key), issued.until);
-        Ok(true)
+        Ok(())
     }
 
     /// How to speak TLS with a workload of this id.
