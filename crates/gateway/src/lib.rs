@@ -327,12 +327,7 @@ impl Gateway {
         let routes = model::Routes::new(&config, &own)?;
         let mcp = mcp::Hub::new(&config, &parts.state, Signer::new(&parts.manifest_seed), &own)?;
         let peers = a2a::Peers::new(&config, &own)?;
-        let listen = |source| StartFault::Listen {
-            address: wanted,
-            source,
-        };
-        let listener = TcpListener::bind(wanted).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
+        let (listener, address) = bind(wanted).await?;
         let approvals = Approvals::open(config.approvals.clone(), parts.approvals, parts.ledger.clone())?;
         let inspector = inspector(&config.inspect, &parts.secrets)?;
         let privacy = masking(&config.privacy, parts.vaults);
@@ -375,18 +370,7 @@ impl Gateway {
             stop,
             config,
         });
-        if shared.config.calls_workloads() && shared.config.workload_api.is_none() {
-            let issuing = tls::Issuing {
-                authority: shared.directory.authority(),
-                state: &shared.state,
-            };
-            shared
-                .own
-                .renew(&issuing)
-                .map_err(|reason| StartFault::Tls { reason })?;
-            // It may have made the first root.
-            shared.reload_registry()?;
-        }
+        introduce(&shared)?;
         ready(&shared).await?;
         let tasks = housekeeping(&shared, &stopped, listener_key, web);
         let serving = tokio::spawn(listener::run(listener, tls, Arc::clone(&shared), stopped));
@@ -396,6 +380,34 @@ impl Gateway {
             tasks,
         })
     }
+}
+
+/// The agents' listener, and where it came to be.
+async fn bind(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), StartFault> {
+    let listen = |source| StartFault::Listen {
+        address: wanted,
+        source,
+    };
+    let listener = TcpListener::bind(wanted).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    Ok((listener, address))
+}
+
+/// Has something to show to the workloads that are called, where our own authority makes it.
+fn introduce(shared: &Shared) -> Result<(), StartFault> {
+    if shared.config.calls_workloads() && shared.config.workload_api.is_none() {
+        let issuing = tls::Issuing {
+            authority: shared.directory.authority(),
+            state: &shared.state,
+        };
+        shared
+            .own
+            .renew(&issuing)
+            .map_err(|reason| StartFault::Tls { reason })?;
+        // It may have made the first root.
+        shared.reload_registry()?;
+    }
+    Ok(())
 }
 
 /// The vaults, where there are rules that fill them.

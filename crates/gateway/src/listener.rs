@@ -223,7 +223,7 @@ impl<S> Watched<S> {
     }
 
     /// What is watched.
-    pub(crate) const fn get_ref(&self) -> &S {
+    pub(crate) const fn watched(&self) -> &S {
         &self.inner
     }
 

@@ -114,7 +114,7 @@ async fn inside(shared: &Arc<Shared>, wish: &Wish, upgrade: OnUpgrade) -> Result
         one(Arc::clone(&ours), Arc::clone(&principal), site.clone(), asked)
     });
     let stream = Watched::new(stream, limits.write_timeout);
-    let ended = if stream.get_ref().get_ref().1.alpn_protocol() == Some(b"h2") {
+    let ended = if stream.watched().get_ref().1.alpn_protocol() == Some(b"h2") {
         second(limits)
             .serve_connection(TokioIo::new(stream), service)
             .await
