@@ -117,9 +117,14 @@ impl Reader {
 
     /// Takes in what came.
     pub fn push(&mut self, bytes: &[u8]) {
+        self.forget();
+        self.raw.extend_from_slice(bytes);
+    }
+
+    /// Lets go of what was read.
+    fn forget(&mut self) {
         self.raw.drain(..self.at.min(self.raw.len()));
         self.at = 0;
-        self.raw.extend_from_slice(bytes);
     }
 
     /// Bytes that it holds, those of an unfinished message among them.
@@ -136,12 +141,10 @@ impl Reader {
     pub fn read(&mut self) -> Result<Option<Said>, Wrong> {
         while !self.closed {
             let rest = self.raw.get(self.at..).unwrap_or_default();
-            let Some(head) = self.head(rest)? else {
-                return Ok(None);
-            };
+            let Some(head) = self.head(rest)? else { break };
             let whole = head.bytes.saturating_add(head.length);
             let Some(payload) = rest.get(head.bytes..whole) else {
-                return Ok(None);
+                break;
             };
             let mut payload = payload.to_vec();
             if let Some(mask) = head.mask {
@@ -152,6 +155,7 @@ impl Reader {
                 return Ok(Some(said));
             }
         }
+        self.forget();
         Ok(None)
     }
 

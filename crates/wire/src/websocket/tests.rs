@@ -125,8 +125,15 @@ proptest! {
             let mut reader = Reader::new(from, 500);
             for piece in bytes.chunks(piece) {
                 reader.push(piece);
-                while let Ok(Some(_)) = reader.read() {}
-                prop_assert!(reader.held() <= 500 + CONTROL_BYTES + HEAD_BYTES + 2000);
+                let mut read = reader.read();
+                while let Ok(Some(_)) = read {
+                    read = reader.read();
+                }
+                if read.is_err() {
+                    break;
+                }
+                // What waits is the rest of one message, with the head of a frame.
+                prop_assert!(reader.held() <= 500 + CONTROL_BYTES + HEAD_BYTES);
             }
         }
     }
