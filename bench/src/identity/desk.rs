@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -106,6 +107,28 @@ impl Gate {
         let answer = self.ask("POST", "/v1/agents", &json!({ "name": name })).await?;
         let key = answer["key"].as_str().ok_or("no key was made")?;
         Ok(format!("Bearer {key}"))
+    }
+
+    /// New agents' keys, in the order of their names; several are asked for at once.
+    pub(crate) async fn agents(
+        self: &Rc<Self>,
+        names: impl Iterator<Item = String>,
+    ) -> Result<Vec<String>, String> {
+        let names: Vec<String> = names.collect();
+        let mut keys = Vec::with_capacity(names.len());
+        for some in names.chunks(16) {
+            let asked: Vec<_> = some
+                .iter()
+                .map(|name| {
+                    let (gate, name) = (Rc::clone(self), name.clone());
+                    tokio::task::spawn_local(async move { gate.agent(&name).await })
+                })
+                .collect();
+            for one in asked {
+                keys.push(one.await.map_err(|fault| fault.to_string())??);
+            }
+        }
+        Ok(keys)
     }
 
     /// Revokes; on return it is acknowledged.

@@ -103,6 +103,7 @@ fn upstream(address: std::net::SocketAddr) -> Result<Upstream, Failure> {
         credential: Credential::None,
         roots: None,
         v1_paths: true,
+        spiffe_id: None,
     })
 }
 
@@ -117,6 +118,7 @@ fn office() -> Result<Server, Failure> {
             grants: Grants::default(),
         },
         timeout: Duration::from_secs(10),
+        spiffe_id: None,
         oauth: Default::default(),
         sign: None,
         tools: BTreeMap::new(),

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bartizan_flow::{Class, Effect, PathPattern, Role};
-use bartizan_identity::TrustDomain;
+use bartizan_identity::{SpiffeName, TrustDomain};
 use bartizan_types::{AgentId, ModelName, PeerName, ServerName, ToolName, UpstreamName};
 use bartizan_wire::{model::Api, site::SitePattern};
 use http::Uri;
@@ -53,6 +53,16 @@ pub struct Config {
     pub egress: Option<Egress>,
     /// Who says what our own SVID is, and others' roots.
     pub workload_api: Option<WorkloadApi>,
+}
+
+impl Config {
+    /// Whether some upstream, server or peer is a workload that is shown our own SVID.
+    #[must_use]
+    pub fn calls_workloads(&self) -> bool {
+        self.upstreams.iter().any(|one| one.spiffe_id.is_some())
+            || self.servers.iter().any(|one| one.spiffe_id.is_some())
+            || self.peers.iter().any(|one| one.spiffe_id.is_some())
+    }
 }
 
 /// What is looked for in content. It all ends in findings; what follows from them, policy says.
@@ -394,6 +404,8 @@ pub struct Upstream {
     pub credential: Credential,
     /// A PEM file of roots to trust instead of the built-in ones.
     pub roots: Option<PathBuf>,
+    /// Which workload it has to be; it is then shown our own SVID.
+    pub spiffe_id: Option<SpiffeName>,
     /// Its paths begin with `/v1`, as those of the providers themselves.
     pub v1_paths: bool,
 }
@@ -459,6 +471,8 @@ pub struct Server {
     pub reach: Reach,
     /// How long a request may take.
     pub timeout: Duration,
+    /// Which workload it has to be; it is then shown our own SVID.
+    pub spiffe_id: Option<SpiffeName>,
     /// How users connect to it, where it wants that.
     pub oauth: Oauth,
     /// What requests to it are signed with; users then connect to nothing.
@@ -535,6 +549,8 @@ pub struct Peer {
     pub headers: BTreeMap<String, EnvValue>,
     /// A JSON Web Key Set: its card must be signed by a key in it.
     pub card_keys: Option<PathBuf>,
+    /// Which workload it has to be; it is then shown our own SVID.
+    pub spiffe_id: Option<SpiffeName>,
     /// Hosts (with their port where it is not 443) that agents may have it call when a task moves.
     pub push_hosts: Vec<String>,
     /// A PEM file of roots to trust instead of the built-in ones.

@@ -94,6 +94,8 @@ pub struct Directory {
     bundles: Mutex<Vec<Option<TrustBundle>>>,
     /// What the Workload API says of them.
     supplied: Mutex<Roots>,
+    /// One registry is built and put in force at a time: an older one must not take a newer one's place.
+    building: Mutex<()>,
 }
 
 /// What a directory derives its keys from.
@@ -138,6 +140,7 @@ impl Directory {
             foreign: domains.foreign,
             bundles,
             supplied: Mutex::default(),
+            building: Mutex::default(),
         })
     }
 
@@ -333,6 +336,12 @@ impl Shared {
     /// # Errors
     /// The reason; the registry in force stays.
     pub fn reload_registry(&self) -> Result<(), ReloadFault> {
+        // INVARIANT: held from the reading of keys to the swap, so that a key whose end was written before is ended after.
+        let _one = self
+            .directory
+            .building
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let registry = self.directory.registry(&self.state)?;
         self.registry.store(Arc::new(registry));
         Ok(())

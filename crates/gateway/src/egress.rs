@@ -1,7 +1,8 @@
 //! The proxy through which agents reach the web (RFC 9110 sections 7.6 and 9.3.6): each request and each tunnel is a call
 //! like any other, of a known agent, ruled on and recorded before anything is connected to.
 //!
-//! Requests in clear are seen whole, both ways (`forward`). Of a tunnel the site is seen, and that the TLS in it asks for
+//! Requests in clear are seen whole, both ways (`forward`), and those that become WebSockets message by message
+//! (`socket`). Of a tunnel the site is seen, and that the TLS in it asks for
 //! that very site (`tunnel`), unless the operator has it opened here (`intercept`). It has a listener of its own, so that the agents' other one keeps its exact host.
 //!
 //! INVARIANT: a name is resolved once, after the ruling, and what was judged is what is connected to (`upstream::reach`).
@@ -10,6 +11,7 @@ mod forward;
 mod intercept;
 mod listener;
 mod mint;
+mod socket;
 mod tunnel;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -55,6 +57,8 @@ pub(crate) struct Proxy {
     public: Arc<Pool>,
     /// Connections to sites of which the operator said that they may lie inside.
     inside: Arc<Pool>,
+    /// The same two for connections that become WebSockets.
+    sockets: [Arc<Pool>; 2],
 }
 
 impl Proxy {
@@ -77,11 +81,13 @@ impl Proxy {
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let (roots, patience) = (egress.roots.as_deref(), config.limits.connect_timeout);
         let pool = |reach| Pool::unshared(reach, roots, patience).map(Arc::new);
+        let socket = |reach| Pool::upgradable(reach, roots, patience).map(Arc::new);
         let proxy = Self {
             address: listener.local_addr().map_err(listen)?,
             tunnels: Arc::new(Semaphore::new(egress.tunnels.min(Semaphore::MAX_PERMITS))),
             public: pool(Reach::Public)?,
             inside: pool(Reach::Named)?,
+            sockets: [socket(Reach::Public)?, socket(Reach::Named)?],
             mint,
             config: egress.clone(),
         };
@@ -232,7 +238,7 @@ async fn routed(
     serve::in_turn(shared, principal, now, None, |caller| async move {
         match target {
             Target::Tunnel(site) => tunnel::serve(shared, &caller, site, upgrade).await,
-            Target::Clear(site) => forward::serve(shared, &caller, site, head, body).await,
+            Target::Clear(site) => forward::serve(shared, &caller, site, head, (body, upgrade)).await,
         }
     })
     .await
@@ -289,6 +295,16 @@ impl Wish {
         } else {
             (Reach::Public, Some(Arc::clone(&proxy.public)))
         }
+    }
+
+    /// Connections within its reach that may become WebSockets.
+    fn sockets(&self) -> Option<Arc<Pool>> {
+        let proxy = self.shared.egress.as_ref()?;
+        let [public, inside] = &proxy.sockets;
+        Some(match self.reach().0 {
+            Reach::Public => Arc::clone(public),
+            _ => Arc::clone(inside),
+        })
     }
 
     fn early(&self, code: Code) -> Refusal {

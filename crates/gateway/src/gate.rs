@@ -21,7 +21,7 @@ use crate::{
     clock,
     reins::Reins,
     sessions::{Session, Traced},
-    spending::{End, Reserved},
+    spending::{Billed, End, Reserved},
     upstream::Carries,
 };
 
@@ -128,8 +128,8 @@ pub(crate) struct Passing<R> {
     reserved: Option<Reserved>,
     /// Nothing of it left.
     unsent: bool,
-    /// Tokens in as they are paid for, where that is more than what the provider calls so.
-    pub billed_input: Option<u64>,
+    /// Tokens in as they are paid for, where the provider said.
+    pub billed: Option<Billed>,
 }
 
 impl<R> Deref for Passage<R> {
@@ -339,7 +339,7 @@ impl<R> Passage<R> {
             reins,
             reserved,
             unsent: false,
-            billed_input: None,
+            billed: None,
         }))
     }
 
@@ -431,11 +431,10 @@ impl<R> Passage<R> {
     fn settle(&mut self, end: End) -> Answer {
         if let Some(reserved) = self.reserved.take() {
             let end = if self.unsent { End::Unsent } else { end };
-            let answer = Answer {
-                input_tokens: self.billed_input.or(self.released.input_tokens),
-                ..self.released.clone()
-            };
-            let settled = self.shared.budgets.settle(&reserved, end, &answer);
+            let settled = self
+                .shared
+                .budgets
+                .settle(&reserved, (end, self.billed), &self.released);
             self.released.settled = Some(settled);
         }
         self.released.clone()

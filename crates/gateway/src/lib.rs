@@ -70,7 +70,10 @@ pub use reins::Revoked;
 pub use spending::{BooksFault, Budgets};
 pub use upstream::{RootsFault, SigningFault};
 
-use crate::{mcp::Signer, rejections::Rejections, room::Rooms, sessions::Sessions, turns::Turns};
+use crate::{
+    mcp::Signer, rejections::Rejections, room::Rooms, sessions::Sessions, turns::Turns,
+    upstream::svid::OwnSvid,
+};
 
 /// Verified tokens remembered.
 const TOKENS: usize = 16_384;
@@ -181,7 +184,9 @@ pub struct Shared {
     /// The policy in force; swapped whole.
     pub policy: ArcSwap<Policy>,
     /// Who may call; swapped whole.
-    pub registry: ArcSwap<Registry>,
+    pub registry: Arc<ArcSwap<Registry>>,
+    /// What workloads are shown that we call.
+    pub(crate) own: Arc<OwnSvid>,
     directory: Directory,
     /// The log.
     pub ledger: Ledger,
@@ -316,17 +321,13 @@ impl Gateway {
         let (listener_key, tls) = tls::open(&config.listen, &issuing)?.unzip();
         let mint = egress::Mint::new(&parts.interception_seed);
         let (egress, web) = egress::Proxy::bind(&config, mint).await?.unzip();
-        let routes = model::Routes::new(&config)?;
-        let mcp = mcp::Hub::new(&config, &parts.state, Signer::new(&parts.manifest_seed))?;
-        let peers = a2a::Peers::new(&config)?;
-        let listen = |source| StartFault::Listen {
-            address: wanted,
-            source,
-        };
-        let listener = TcpListener::bind(wanted).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
         parts.directory.read_files(clock::now());
-        let registry = parts.directory.registry(&parts.state)?;
+        let registry = Arc::new(ArcSwap::from_pointee(parts.directory.registry(&parts.state)?));
+        let own = OwnSvid::new(Arc::clone(&registry));
+        let routes = model::Routes::new(&config, &own)?;
+        let mcp = mcp::Hub::new(&config, &parts.state, Signer::new(&parts.manifest_seed), &own)?;
+        let peers = a2a::Peers::new(&config, &own)?;
+        let (listener, address) = bind(wanted).await?;
         let approvals = Approvals::open(config.approvals.clone(), parts.approvals, parts.ledger.clone())?;
         let inspector = inspector(&config.inspect, &parts.secrets)?;
         let privacy = masking(&config.privacy, parts.vaults);
@@ -335,7 +336,8 @@ impl Gateway {
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared {
             policy: ArcSwap::new(parts.policy),
-            registry: ArcSwap::from_pointee(registry),
+            registry,
+            own,
             directory: parts.directory,
             ledger: parts.ledger,
             secrets: parts.secrets,
@@ -368,6 +370,7 @@ impl Gateway {
             stop,
             config,
         });
+        introduce(&shared)?;
         ready(&shared).await?;
         let tasks = housekeeping(&shared, &stopped, listener_key, web);
         let serving = tokio::spawn(listener::run(listener, tls, Arc::clone(&shared), stopped));
@@ -377,6 +380,34 @@ impl Gateway {
             tasks,
         })
     }
+}
+
+/// The agents' listener, and where it came to be.
+async fn bind(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), StartFault> {
+    let listen = |source| StartFault::Listen {
+        address: wanted,
+        source,
+    };
+    let listener = TcpListener::bind(wanted).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    Ok((listener, address))
+}
+
+/// Has something to show to the workloads that are called, where our own authority makes it.
+fn introduce(shared: &Shared) -> Result<(), StartFault> {
+    if shared.config.calls_workloads() && shared.config.workload_api.is_none() {
+        let issuing = tls::Issuing {
+            authority: shared.directory.authority(),
+            state: &shared.state,
+        };
+        shared
+            .own
+            .renew(&issuing)
+            .map_err(|reason| StartFault::Tls { reason })?;
+        // It may have made the first root.
+        shared.reload_registry()?;
+    }
+    Ok(())
 }
 
 /// The vaults, where there are rules that fill them.

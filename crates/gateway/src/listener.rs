@@ -222,6 +222,11 @@ impl<S> Watched<S> {
         }
     }
 
+    /// What is watched.
+    pub(crate) const fn watched(&self) -> &S {
+        &self.inner
+    }
+
     fn watch<T>(&mut self, context: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if poll.is_ready() {
             self.stalled = None;

@@ -40,6 +40,7 @@ use crate::{
     inspect::{Expected, Looked, Piece, of_answer},
     privacy::{Change, Towards},
     sessions::{Heard, Traced},
+    spending::Billed,
     upstream::{self, Outbound},
 };
 
@@ -555,19 +556,24 @@ async fn read_answer(asked: &Asked, call: CallId, bytes: &mut Bytes) -> Result<V
     Ok(looked.findings)
 }
 
-/// Notes what an answer used. Anthropic counts what it reads from its cache and writes to it beside the tokens in.
+/// Notes what an answer used. Anthropic counts what it reads from its cache and writes to it beside the tokens in, OpenAI
+/// what it reads among them.
 fn used<R>(api: Api, passage: &mut Passage<R>, usage: wire::Usage) {
     passage.released.input_tokens = usage.input_tokens;
     passage.released.output_tokens = usage.output_tokens;
-    passage.billed_input = match api {
-        Api::AnthropicMessages => usage.input_tokens.map(|tokens| {
-            let cached = usage.cached_tokens.unwrap_or(0);
-            tokens
-                .saturating_add(cached)
-                .saturating_add(usage.cache_written_tokens.unwrap_or(0))
-        }),
-        Api::OpenaiChat | Api::OpenaiResponses => None,
-    };
+    let cache_read = usage.cached_tokens.unwrap_or(0);
+    passage.billed = usage.input_tokens.map(|tokens| match api {
+        Api::AnthropicMessages => Billed {
+            input: tokens,
+            cache_read,
+            cache_write: usage.cache_written_tokens.unwrap_or(0),
+        },
+        Api::OpenaiChat | Api::OpenaiResponses => Billed {
+            input: tokens.saturating_sub(cache_read),
+            cache_read: cache_read.min(tokens),
+            cache_write: 0,
+        },
+    });
 }
 
 /// Whether a client could take the body of an error for an answer that we could not read.

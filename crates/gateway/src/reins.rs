@@ -8,12 +8,11 @@ use std::{
     collections::BTreeSet,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
-use arc_swap::ArcSwap;
 use bartizan_guard::revoke::{self, Revocation, Revocations};
 use bartizan_store::{Fault, State};
 use bartizan_types::{Bar, Code, Evidence, Principal, Resource, RevocationId, SessionId};
@@ -32,7 +31,8 @@ const KEPT: &str = "revocation/";
 
 /// The revocations in force, and the word of each change to all that is in progress.
 pub struct Revoked {
-    now: ArcSwap<Revocations>,
+    /// Read by every call and written in place: a revocation costs the same whether it is the first or the thousandth.
+    now: RwLock<Revocations>,
     version: watch::Sender<u64>,
     /// The same, to compare with on the path of every call.
     count: AtomicU64,
@@ -48,7 +48,7 @@ impl Revoked {
     pub fn open(state: &State) -> Result<Self, Fault> {
         let all = state.kept_under::<Revocation>(KEPT)?;
         Ok(Self {
-            now: ArcSwap::from_pointee(Revocations::new(all)),
+            now: RwLock::new(Revocations::new(all)),
             version: watch::Sender::new(0),
             count: AtomicU64::new(0),
             changing: Mutex::new(()),
@@ -58,19 +58,36 @@ impl Revoked {
     /// Every revocation, those that have run out too.
     #[must_use]
     pub fn all(&self) -> Vec<Revocation> {
-        self.now.load().iter().cloned().collect()
+        self.read().iter().cloned().collect()
+    }
+
+    /// How many there are, those that have run out too.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.read().len()
+    }
+
+    /// Whether there is one of this id.
+    #[must_use]
+    pub fn has(&self, id: RevocationId) -> bool {
+        self.read().of_id(id).is_some()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Revocations> {
+        // INVARIANT: whoever writes can't panic half way, or what was half written bars at least as much.
+        self.now.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Revokes. On return it is durable, the next call is refused, and calls in progress are being cut off.
+    ///
+    /// It waits for the disk, so it belongs off the async threads.
     ///
     /// # Errors
     /// The state's; nothing is revoked then.
     pub fn add(&self, state: &State, one: Revocation) -> Result<(), Fault> {
         let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         state.keep(&format!("{KEPT}{}", one.id), &one)?;
-        let mut all = self.all();
-        all.push(one);
-        self.publish(all);
+        self.change(|now| now.insert(one));
         Ok(())
     }
 
@@ -80,25 +97,24 @@ impl Revoked {
     /// The state's.
     pub fn lift(&self, state: &State, id: RevocationId) -> Result<Option<Revocation>, Fault> {
         let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all = self.all();
-        let Some(at) = all.iter().position(|one| one.id == id) else {
+        if !self.has(id) {
             return Ok(None);
-        };
+        }
         state.drop_kept(&format!("{KEPT}{id}"))?;
-        let lifted = all.swap_remove(at);
-        self.publish(all);
-        Ok(Some(lifted))
+        Ok(self.change(|now| now.remove(id)))
     }
 
-    fn publish(&self, all: Vec<Revocation>) {
-        self.now.store(Arc::new(Revocations::new(all)));
+    /// In force before it is told: who has seen the version of this change sees the change.
+    fn change<T>(&self, work: impl FnOnce(&mut Revocations) -> T) -> T {
+        let done = work(&mut self.now.write().unwrap_or_else(PoisonError::into_inner));
         let count = self.count.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
         self.version.send_modify(|version| *version = count);
+        done
     }
 
     /// What stands in a call's way.
     pub(crate) fn bar(&self, evidence: &Evidence) -> Option<Bar> {
-        self.now.load().bar(evidence)
+        self.read().bar(evidence)
     }
 
     /// How often revocations changed.
@@ -118,7 +134,7 @@ impl Revoked {
 
     /// What stands in a caller's way, whatever it does.
     pub(crate) fn of_caller(&self, principal: &Principal, session: SessionId) -> Option<Bar> {
-        let now = self.now.load();
+        let now = self.read();
         now.of_caller(principal, session, clock::now()).map(revoke::bar)
     }
 }
@@ -234,7 +250,7 @@ impl Reins {
     }
 
     fn is_revoked(&self, revoked: &Revoked) -> bool {
-        let (all, now) = (revoked.now.load(), clock::now());
+        let (all, now) = (revoked.read(), clock::now());
         if all.is_empty() {
             return false;
         }

@@ -9,7 +9,7 @@ use std::sync::{
 };
 use std::time::Duration;
 
-use bartizan_guard::budget::{Asked, Books, Bound, Budget, Kept, Line, Price, Prices};
+use bartizan_guard::budget::{Asked, Books, Bound, Budget, Kept, Line, Price, Prices, Used};
 use bartizan_store::{Ledger, State};
 use bartizan_types::{Amounts, Answer, BudgetName, CallId, Evidence, Meter, Resource, Timestamp};
 use tokio::{sync::watch, time::Instant};
@@ -61,6 +61,24 @@ pub(crate) struct Reserved {
     /// Some budget counts its time, or its bytes: it is cut off where they end.
     pub millis: Option<u64>,
     pub bytes: Option<u64>,
+}
+
+/// Tokens in, by what is paid for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Billed {
+    /// Those that the cache has nothing to do with.
+    pub input: u64,
+    /// Read from the provider's cache.
+    pub cache_read: u64,
+    /// Written to it.
+    pub cache_write: u64,
+}
+
+impl Billed {
+    fn all(self) -> u64 {
+        let cached = self.cache_read.saturating_add(self.cache_write);
+        self.input.saturating_add(cached)
+    }
 }
 
 /// How a passage ended, as far as budgets care.
@@ -154,10 +172,15 @@ impl Budgets {
     }
 
     /// Settles what was set aside. Gives what it came to, for the closing record.
-    pub(crate) fn settle(&self, reserved: &Reserved, end: End, answer: &Answer) -> Amounts {
+    pub(crate) fn settle(
+        &self,
+        reserved: &Reserved,
+        (end, billed): (End, Option<Billed>),
+        answer: &Answer,
+    ) -> Amounts {
         let came_to = match end {
             End::Unsent => Amounts::default(),
-            End::Whole | End::Cut => came_to(reserved, end, answer),
+            End::Whole | End::Cut => came_to(reserved, (end, billed), answer),
         };
         let settled = self.books().settle(clock::now(), reserved.call, came_to);
         self.changed.store(true, Relaxed);
@@ -250,7 +273,7 @@ fn read(budgets: Vec<Budget>, state: &State, ledger: &Ledger) -> Result<Books, B
 }
 
 /// What a call came to. What stayed unknown is what was set aside; the answer of an upstream that failed has no tokens.
-fn came_to(reserved: &Reserved, end: End, answer: &Answer) -> Amounts {
+fn came_to(reserved: &Reserved, (end, billed): (End, Option<Billed>), answer: &Answer) -> Amounts {
     let most = reserved.amounts;
     let failed = end == End::Whole && answer.status.is_some_and(|status| status >= 400);
     let tokens = |said: Option<u64>, most: u64| match said {
@@ -258,11 +281,19 @@ fn came_to(reserved: &Reserved, end: End, answer: &Answer) -> Amounts {
         None if failed => 0,
         None => most,
     };
-    let input_tokens = tokens(answer.input_tokens, most.input_tokens);
+    let said = billed.map(Billed::all).or(answer.input_tokens);
+    let input_tokens = tokens(said, most.input_tokens);
     let output_tokens = tokens(answer.output_tokens, most.output_tokens);
-    let micro_usd = match reserved.price {
-        Some(price) => price.cost(input_tokens, output_tokens),
-        None => most.micro_usd,
+    let micro_usd = match (reserved.price, billed) {
+        (Some(price), Some(billed)) => price.cost_of(Used {
+            input: billed.input,
+            cache_read: billed.cache_read,
+            cache_write: billed.cache_write,
+            output: output_tokens,
+        }),
+        // Which of them the cache took was not said.
+        (Some(price), None) => price.cost(input_tokens, output_tokens),
+        (None, _) => most.micro_usd,
     };
     let millis = u64::try_from(reserved.began.elapsed().as_millis()).unwrap_or(u64::MAX);
     Amounts {

@@ -111,9 +111,8 @@ impl ListenerKey {
     }
 
     /// Serves what was handed in, until its end. Nothing happens where the certificate comes from elsewhere.
-    pub(crate) fn take(&self, key: CertifiedKey, until: Timestamp) {
+    pub(crate) fn take(&self, key: Arc<CertifiedKey>, until: Timestamp) {
         if self.from == TlsKey::WorkloadApi {
-            let key = Arc::new(key);
             self.held.store(Some(Arc::new(Serving {
                 key,
                 until: Some(until),
@@ -289,8 +288,20 @@ pub(crate) async fn keep(
                 Ok(()) => tracing::info!("trust bundles were read again"),
                 Err(fault) => tracing::error!(error = %fault, "the registry in force stays"),
             }
-            seen = now;
         }
+        if shared.config.calls_workloads() && shared.config.workload_api.is_none() {
+            let done = if now == seen {
+                shared.own.renew(&issuing)
+            } else {
+                shared.own.reissue(&issuing).map(|()| true)
+            };
+            match done {
+                Ok(true) => tracing::info!("the SVID that upstreams are shown was renewed"),
+                Ok(false) => {}
+                Err(reason) => tracing::error!(%reason, "the SVID that upstreams are shown stays"),
+            }
+        }
+        seen = now;
     }
 }
 

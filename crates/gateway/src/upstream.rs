@@ -7,6 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bartizan_guard::Permit;
+use bartizan_identity::SpiffeName;
 use bartizan_types::{Code, UpstreamName};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, Uri};
@@ -27,6 +28,8 @@ pub(crate) mod line;
 pub(crate) mod local;
 pub(crate) mod reach;
 pub(crate) mod sign;
+pub(crate) mod svid;
+pub(crate) mod talk;
 
 pub(crate) use carries::{Carries, Names, names, names_of};
 use reach::Fenced;
@@ -117,6 +120,14 @@ pub(crate) struct Pool {
     client: PooledClient<HttpsConnector<Fenced>, Full<Bytes>>,
 }
 
+/// Which HTTP is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Versions {
+    All,
+    /// HTTP/1.1.
+    First,
+}
+
 /// The trust roots of an upstream can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RootsFault {
@@ -160,7 +171,7 @@ impl Pool {
         roots: Option<&std::path::Path>,
         connect_timeout: Duration,
     ) -> Result<Self, RootsFault> {
-        Self::keeping(256, reach, roots, connect_timeout)
+        Self::keeping(256, reach, roots, connect_timeout, Versions::All)
     }
 
     /// Connections within a reach that nobody else uses afterwards: some sites take a connection for a login.
@@ -169,7 +180,45 @@ impl Pool {
         roots: Option<&std::path::Path>,
         connect_timeout: Duration,
     ) -> Result<Self, RootsFault> {
-        Self::keeping(0, reach, roots, connect_timeout)
+        Self::keeping(0, reach, roots, connect_timeout, Versions::All)
+    }
+
+    /// The same in HTTP/1.1 alone, in which a connection can become another protocol's.
+    pub(crate) fn upgradable(
+        reach: Reach,
+        roots: Option<&std::path::Path>,
+        connect_timeout: Duration,
+    ) -> Result<Self, RootsFault> {
+        Self::keeping(0, reach, roots, connect_timeout, Versions::First)
+    }
+
+    /// Connections to one workload alone, which is shown our own SVID. Each is used for one request: what was rotated or
+    /// taken away counts on the next one.
+    pub(crate) fn of_workload(
+        own: &Arc<svid::OwnSvid>,
+        expected: &SpiffeName,
+        connect_timeout: Duration,
+    ) -> Self {
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(own.client(expected))
+            .https_only()
+            .enable_all_versions()
+            .wrap_connector(Fenced::new(Reach::Anywhere, connect_timeout));
+        Self {
+            client: pooled(0).build(connector),
+        }
+    }
+
+    /// Connections to where the operator's address leads: to that workload, or to whom web roots vouch for.
+    pub(crate) fn operators(
+        workload: Option<(&Arc<svid::OwnSvid>, &SpiffeName)>,
+        roots: Option<&std::path::Path>,
+        connect_timeout: Duration,
+    ) -> Result<Self, RootsFault> {
+        match workload {
+            Some((own, expected)) => Ok(Self::of_workload(own, expected, connect_timeout)),
+            None => Self::new(roots, connect_timeout),
+        }
     }
 
     fn keeping(
@@ -177,6 +226,7 @@ impl Pool {
         reach: Reach,
         roots: Option<&std::path::Path>,
         connect_timeout: Duration,
+        versions: Versions,
     ) -> Result<Self, RootsFault> {
         let tcp = Fenced::new(reach, connect_timeout);
         let tls = match roots {
@@ -187,17 +237,23 @@ impl Pool {
                 .with_root_certificates(read_roots(path)?)
                 .with_no_client_auth(),
         };
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_all_versions();
-        let client = PooledClient::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(60))
-            .pool_max_idle_per_host(idle)
-            .build(connector.wrap_connector(tcp));
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        let connector = match versions {
+            Versions::All => connector.enable_all_versions().wrap_connector(tcp),
+            Versions::First => connector.enable_http1().wrap_connector(tcp),
+        };
+        let client = pooled(idle).build(connector);
         Ok(Self { client })
     }
+}
+
+fn pooled(idle: usize) -> hyper_util::client::legacy::Builder {
+    let mut builder = PooledClient::builder(TokioExecutor::new());
+    builder
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(Duration::from_secs(60))
+        .pool_max_idle_per_host(idle);
+    builder
 }
 
 fn read_roots(path: &std::path::Path) -> Result<RootCertStore, RootsFault> {

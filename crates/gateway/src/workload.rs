@@ -140,9 +140,11 @@ impl Workload {
             shared.directory.supply(before);
             return Err(fault.into());
         }
+        let certified = Arc::new(certified);
         if let Some(key) = key {
-            key.take(certified, svid.until);
+            key.take(Arc::clone(&certified), svid.until);
         }
+        shared.own.take(certified, svid.until);
         tracing::info!(id = %svid.id, until = %svid.until, "the Workload API gave an SVID");
         self.lock().svid = Some((svid.id, svid.until));
         Ok(())

@@ -76,6 +76,7 @@ impl Met {
                 EnvValue::Secret("provider".to_owned()),
             )]),
             card_keys: None,
+            spiffe_id: None,
             push_hosts: vec!["hooks.example.com".to_owned()],
             roots: None,
             timeout: Duration::from_secs(5),

@@ -55,6 +55,7 @@ impl Asking {
                 grants: Grants::default(),
             },
             timeout: Duration::from_secs(20),
+            spiffe_id: None,
             oauth: Default::default(),
             sign: None,
             tools: BTreeMap::from([(ToolName::new("echo").unwrap(), echo)]),

@@ -169,6 +169,7 @@ impl Connected {
                 headers: BTreeMap::new(),
             },
             timeout: Duration::from_secs(20),
+            spiffe_id: None,
             oauth,
             sign: None,
             tools: BTreeMap::new(),
@@ -272,6 +273,15 @@ async fn each_users_calls_go_with_her_own_token_and_nobody_elses() {
     );
     assert_eq!(world.whoami(&tester).await, "token-of-tester");
     assert_eq!(world.whoami(&other).await, "upstream.connect");
+    // What a user granted is used by name, by her agent alone, and never by its value.
+    world.gate.records().await;
+    let usage = "/v1/secrets/usage?name=connect/far";
+    let reply = world.desk.handle(&Method::GET, usage, b"", "test").await;
+    let Body::Json(used) = reply.body else { panic!() };
+    let uses = used["uses"].as_array().unwrap();
+    assert!(uses.iter().any(|one| one["action"] == "call_tool"), "{used}");
+    assert!(uses.iter().all(|one| one["agent"] == "tester"), "{used}");
+    assert!(!used.to_string().contains("token-of"), "{used}");
     assert_eq!(world.connect("other").await.0, 200);
     assert_eq!(world.whoami(&other).await, "token-of-other");
     assert_eq!(world.whoami(&tester).await, "token-of-tester");
@@ -575,6 +585,7 @@ async fn what_a_caller_showed_is_exchanged_for_a_token_of_this_server_alone() {
             headers: BTreeMap::new(),
         },
         timeout: Duration::from_secs(20),
+        spiffe_id: None,
         oauth: Oauth {
             exchange: Some(Exchange {
                 token_endpoint: format!("http://{}/exchange", far.address).parse().unwrap(),

@@ -145,6 +145,7 @@ async fn card(case: &Value) -> Result<(), String> {
         card: None,
         headers: BTreeMap::new(),
         card_keys: Some(set),
+        spiffe_id: None,
         push_hosts: Vec::new(),
         roots: None,
         timeout: Duration::from_secs(5),

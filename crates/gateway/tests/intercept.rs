@@ -11,18 +11,25 @@ use std::{
     time::Duration,
 };
 
+use aws_lc_rs::digest;
 use bartizan_gateway::{
     admin::Body as Told,
     config::{Config, Egress},
 };
 use bartizan_types::{Action, Record, RecordKind, RulingWord};
-use bartizan_wire::site::SitePattern;
+use bartizan_wire::{
+    site::SitePattern,
+    websocket::{self, Reader, Said, Side},
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
-use hyper::{body::Incoming, client::conn::http1::SendRequest, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper::{body::Incoming, client::conn::http1::SendRequest, service::service_fn, upgrade::OnUpgrade};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, pem::PemObject as _};
@@ -53,10 +60,11 @@ impl Far {
         let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         let leaf = leaf.signed_by(&key, &Issuer::new(above, &root_key)).unwrap();
         let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let tls = ServerConfig::builder()
+        let mut tls = ServerConfig::builder()
             .with_no_client_auth()
             .with_single_cert(vec![leaf.der().clone()], private)
             .unwrap();
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let acceptor = TlsAcceptor::from(Arc::new(tls));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -69,26 +77,9 @@ impl Far {
                     let Ok(stream) = acceptor.accept(stream).await else {
                         return;
                     };
-                    let service = service_fn(move |request: Request<Incoming>| {
-                        let log = Arc::clone(&log);
-                        async move {
-                            let (head, body) = request.into_parts();
-                            let body = body.collect().await.unwrap().to_bytes();
-                            let text = String::from_utf8_lossy(&body).into_owned();
-                            let host = head.headers["host"].to_str().unwrap().to_owned();
-                            log.lock()
-                                .unwrap()
-                                .push(format!("{} {host} {} {text}", head.method, head.uri));
-                            Ok::<_, Infallible>(
-                                Response::builder()
-                                    .header("content-type", "text/plain")
-                                    .body(Full::new(Bytes::from("what is there")))
-                                    .unwrap(),
-                            )
-                        }
-                    });
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service)
+                    let service = service_fn(move |request| there(Arc::clone(&log), request));
+                    let _ = auto::Builder::new(TokioExecutor::new())
+                        .serve_connection_with_upgrades(TokioIo::new(stream), service)
                         .await;
                 });
             }
@@ -106,6 +97,65 @@ impl Far {
 
     fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
+    }
+}
+
+/// What the site answers: a WebSocket that says everything back, or a text.
+async fn there(
+    log: Arc<Mutex<Vec<String>>>,
+    mut request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.headers().contains_key("upgrade") {
+        let key = request.headers()["sec-websocket-key"].clone();
+        assert!(request.headers().get("sec-websocket-extensions").is_none());
+        let upgrade = hyper::upgrade::on(&mut request);
+        log.lock().unwrap().push(format!("WEBSOCKET {}", request.uri()));
+        tokio::spawn(says_back(log, upgrade));
+        let accept = digest::digest(
+            &digest::SHA1_FOR_LEGACY_USE_ONLY,
+            &[key.as_bytes(), b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"].concat(),
+        );
+        return Ok(Response::builder()
+            .status(101)
+            .header("upgrade", "websocket")
+            .header("connection", "Upgrade")
+            .header("sec-websocket-accept", STANDARD.encode(accept))
+            .body(Full::default())
+            .unwrap());
+    }
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let text = String::from_utf8_lossy(&body).into_owned();
+    let host = head
+        .headers
+        .get("host")
+        .map(|host| host.to_str().unwrap().to_owned());
+    let host = host.unwrap_or_else(|| head.uri.authority().unwrap().to_string());
+    let path = head.uri.path_and_query().unwrap();
+    log.lock()
+        .unwrap()
+        .push(format!("{} {host} {path} {text}", head.method));
+    Ok(Response::builder()
+        .header("content-type", "text/plain")
+        .header("x-version", format!("{:?}", head.version))
+        .body(Full::new(Bytes::from("what is there")))
+        .unwrap())
+}
+
+async fn says_back(log: Arc<Mutex<Vec<String>>>, upgrade: OnUpgrade) {
+    let mut stream = TokioIo::new(upgrade.await.unwrap());
+    let mut reader = Reader::new(Side::Client, 1 << 20);
+    let mut chunk = [0; 4096];
+    loop {
+        let count = stream.read(&mut chunk).await.unwrap_or(0);
+        if count == 0 {
+            return log.lock().unwrap().push("gone".to_owned());
+        }
+        reader.push(&chunk[..count]);
+        while let Some(said) = reader.read().unwrap() {
+            log.lock().unwrap().push(format!("{said:?}"));
+            stream.write_all(&websocket::frame(&said, None)).await.unwrap();
+        }
     }
 }
 
@@ -152,12 +202,27 @@ impl World {
         Some(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap())
     }
 
-    /// A tunnel to the site, and TLS in it with this name.
+    /// A tunnel to the site, and TLS in it with this name, for HTTP/1.1.
     async fn tunnel(
         &self,
         root: &CertificateDer<'static>,
         name: &str,
     ) -> Result<SendRequest<Full<Bytes>>, String> {
+        let stream = self.line(root, name, "http/1.1").await?;
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    /// The same for a protocol of this name.
+    async fn line(
+        &self,
+        root: &CertificateDer<'static>,
+        name: &str,
+        protocol: &str,
+    ) -> Result<Inside, String> {
         let site = self.far.site();
         let shown = STANDARD.encode(format!("agent:{}", self.gate.key));
         let web = self.gate.running.shared().web_address().unwrap();
@@ -175,17 +240,41 @@ impl World {
         }
         let mut store = RootCertStore::empty();
         store.add(root.clone()).unwrap();
-        let tls = ClientConfig::builder()
+        let mut tls = ClientConfig::builder()
             .with_root_certificates(store)
             .with_no_client_auth();
+        tls.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let stream = TlsConnector::from(Arc::new(tls)).connect(name, stream).await;
         let stream = stream.map_err(|fault| fault.to_string())?;
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .unwrap();
-        tokio::spawn(connection);
-        Ok(sender)
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(protocol.as_bytes()));
+        Ok(stream)
+    }
+
+    /// A WebSocket to the site; what was answered instead where there is none.
+    async fn socket(&self, path: &str) -> Result<Socket, String> {
+        let root = self.root().await.unwrap();
+        let mut stream = self.line(&root, "localhost", "http/1.1").await?;
+        let asked = format!(
+            "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+             sec-websocket-extensions: permessage-deflate\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            self.far.site()
+        );
+        stream.write_all(asked.as_bytes()).await.unwrap();
+        let mut said = Vec::new();
+        while !said.ends_with(b"\r\n\r\n") {
+            said.push(stream.read_u8().await.map_err(|fault| fault.to_string())?);
+        }
+        let said = String::from_utf8(said).unwrap();
+        if !said.starts_with("HTTP/1.1 101") {
+            return Err(said);
+        }
+        assert!(said.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{said}");
+        assert!(!said.contains("deflate"), "{said}");
+        Ok(Socket {
+            stream,
+            reader: Reader::new(Side::Server, 1 << 20),
+        })
     }
 
     async fn rulings(&self) -> Vec<Record> {
@@ -196,6 +285,40 @@ impl World {
             .filter(|record| record.kind == RecordKind::Ruling && !record.answering)
             .collect()
     }
+}
+
+type Inside = tokio_rustls::client::TlsStream<TcpStream>;
+
+/// A WebSocket, as an agent has it.
+struct Socket {
+    stream: Inside,
+    reader: Reader,
+}
+
+impl Socket {
+    async fn say(&mut self, said: &Said) {
+        let bytes = websocket::frame(said, Some([1, 2, 3, 4]));
+        self.stream.write_all(&bytes).await.unwrap();
+    }
+
+    async fn hear(&mut self) -> Option<Said> {
+        let mut chunk = [0; 4096];
+        loop {
+            if let Some(said) = self.reader.read().unwrap() {
+                return Some(said);
+            }
+            let reading = tokio::time::timeout(Duration::from_secs(20), self.stream.read(&mut chunk));
+            let count = reading.await.expect("something is said").unwrap_or(0);
+            if count == 0 {
+                return None;
+            }
+            self.reader.push(&chunk[..count]);
+        }
+    }
+}
+
+fn text(text: &str) -> Said {
+    Said::Text(text.to_owned())
 }
 
 /// The status and the body of a request in a tunnel.
@@ -349,5 +472,164 @@ async fn a_new_root_takes_the_old_ones_place_and_names_no_agent() {
             .iter()
             .any(|note| note.as_str().unwrap().contains("web interception: root 1 made")),
         "{notes:?}"
+    );
+}
+
+#[tokio::test]
+async fn http_2_in_a_tunnel_is_ruled_on_request_by_request() {
+    let world = World::start(&format!("{OPEN}\n{RULES}"), |_, _| {}).await;
+    let root = world.root().await.unwrap();
+    let stream = world.line(&root, "localhost", "h2").await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let site = world.far.site();
+    let mut ask = async |method: &str, to: &str| {
+        let request = Request::builder()
+            .method(method)
+            .uri(to)
+            .header("cookie", "a=1")
+            .header("cookie", "b=2")
+            .body(Full::new(Bytes::from("x")))
+            .unwrap();
+        let answer = sender.send_request(request).await.unwrap();
+        let version = answer.headers().get("x-version").cloned();
+        (answer.status().as_u16(), version)
+    };
+    // The site speaks it, too.
+    let (status, version) = ask("GET", &format!("https://{site}/page?a=b")).await;
+    assert_eq!((status, version.unwrap().to_str().unwrap()), (200, "HTTP/2.0"));
+    assert_eq!(ask("POST", &format!("https://{site}/page")).await.0, 403);
+    assert_eq!(ask("GET", &format!("https://{site}/admin/users")).await.0, 403);
+    assert_eq!(ask("GET", "https://other.example/page").await.0, 403);
+    assert_eq!(world.far.seen(), [format!("GET {site} /page?a=b x")]);
+}
+
+#[tokio::test]
+async fn a_websocket_is_ruled_on_message_by_message() {
+    let rules = r#"
+@id("test.secret") @reason("nobody says that")
+forbid (principal, action == Bartizan::Action::"fetch_web", resource)
+when {
+  context.args.hasTag("upgrade") && context.args.getTag("upgrade") == "websocket" &&
+  context.args.hasTag("method") && context.args.getTag("method") == "CONNECT" &&
+  context.args.hasTag("body") && context.args.getTag("body") like "*the plan*"
+};
+"#;
+    let world = World::start(&format!("{OPEN}\n{rules}"), |_, _| {}).await;
+    let mut socket = world.socket("/chat?room=1").await.unwrap();
+    for said in [text("hello"), Said::Binary(vec![0xff, 0xfe]), text("")] {
+        socket.say(&said).await;
+        assert_eq!(socket.hear().await, Some(said));
+    }
+    // Signs of life are answered here, and are nobody's words.
+    socket.say(&Said::Ping(b"secret".to_vec())).await;
+    assert_eq!(socket.hear().await, Some(Said::Pong));
+    socket.say(&text("this is the plan")).await;
+    assert_eq!(socket.hear().await, Some(Said::Close(Some(1008))));
+    assert_eq!(socket.hear().await, None);
+    let seen = world.far.seen();
+    assert_eq!(seen[0], "WEBSOCKET /chat?room=1");
+    assert!(
+        !seen
+            .iter()
+            .any(|one| one.contains("plan") || one.contains("Ping")),
+        "{seen:?}"
+    );
+
+    let rulings = world.rulings().await;
+    let fetches: Vec<&Record> = rulings
+        .iter()
+        .filter(|record| {
+            record
+                .facts
+                .as_ref()
+                .is_some_and(|facts| facts.action == Action::FetchWeb)
+        })
+        .collect();
+    let words: Vec<RulingWord> = fetches.iter().filter_map(|record| record.ruling).collect();
+    let mut expected = vec![RulingWord::Allow; 4];
+    expected.push(RulingWord::Deny);
+    assert_eq!(words, expected);
+    let texts = |at: usize| {
+        fetches[at]
+            .facts
+            .as_ref()
+            .unwrap()
+            .arguments
+            .clone()
+            .unwrap()
+            .texts
+    };
+    assert_eq!(texts(0)["method"], "CONNECT");
+    assert_eq!(texts(0)["upgrade"], "websocket");
+    assert_eq!(texts(1)["body"], "hello");
+    // What is no text is not there to be ruled on, and the facts say so.
+    assert!(
+        !fetches[2]
+            .facts
+            .as_ref()
+            .unwrap()
+            .arguments
+            .as_ref()
+            .unwrap()
+            .complete
+    );
+}
+
+#[tokio::test]
+async fn a_rule_that_lets_an_agent_read_opens_no_websocket() {
+    let world = World::start(&format!("{OPEN}\n{RULES}"), |_, _| {}).await;
+    let said = world.socket("/chat").await.err().unwrap();
+    assert!(said.starts_with("HTTP/1.1 403"), "{said}");
+    assert!(world.far.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_websocket_ends_when_its_site_is_revoked_or_its_bytes_are_spent() {
+    let world = World::start(OPEN, |egress, _| egress.tunnel_bytes = 5000).await;
+    let mut socket = world.socket("/chat").await.unwrap();
+    socket.say(&text("hello")).await;
+    assert_eq!(socket.hear().await, Some(text("hello")));
+    let desk = world.gate.desk();
+    let what = format!(r#"{{"what":"site:{}"}}"#, world.far.site());
+    let began = std::time::Instant::now();
+    let reply = desk.handle(&Method::POST, "/v1/revocations", what.as_bytes(), "test");
+    let Told::Json(answer) = reply.await.body else {
+        panic!("text")
+    };
+    assert_eq!(socket.hear().await, Some(Said::Close(Some(1008))));
+    assert_eq!(socket.hear().await, None);
+    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(world.socket("/chat").await.is_err());
+    let path = format!("/v1/revocations/{}", answer["id"].as_str().unwrap());
+    desk.handle(&Method::DELETE, &path, b"", "test").await;
+
+    let mut socket = world.socket("/chat").await.unwrap();
+    socket.say(&text(&"x".repeat(6000))).await;
+    assert_eq!(socket.hear().await, Some(Said::Close(Some(1008))));
+    assert!(!world.far.seen().iter().any(|one| one.contains("xxx")));
+}
+
+#[tokio::test]
+async fn frames_that_nobody_may_send_end_a_websocket_unseen() {
+    let world = World::start(OPEN, |_, _| {}).await;
+    for bytes in [
+        &websocket::frame(&text("unmasked"), None)[..],
+        &[0xc1, 0x80, 0, 0, 0, 0],
+        &[0x81, 0xff, 0, 0, 0, 0, 0xff, 0, 0, 0],
+    ] {
+        let mut socket = world.socket("/chat").await.unwrap();
+        socket.stream.write_all(bytes).await.unwrap();
+        assert_eq!(socket.hear().await, Some(Said::Close(Some(1008))), "{bytes:x?}");
+    }
+    assert!(
+        world
+            .far
+            .seen()
+            .iter()
+            .all(|one| one.starts_with("WEBSOCKET") || one == "gone" || one.starts_with("Close"))
     );
 }

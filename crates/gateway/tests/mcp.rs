@@ -53,6 +53,7 @@ fn server(name: &str) -> Server {
             grants: Grants::default(),
         },
         timeout: Duration::from_secs(20),
+        spiffe_id: None,
         oauth: Default::default(),
         sign: None,
         tools: BTreeMap::new(),

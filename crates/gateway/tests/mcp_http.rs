@@ -42,6 +42,7 @@ fn far(server: &Upstreamed, timeout: Duration, old: bool) -> Server {
             Reach::Http { url, headers }
         },
         timeout,
+        spiffe_id: None,
         oauth: Default::default(),
         sign: None,
         tools: BTreeMap::new(),

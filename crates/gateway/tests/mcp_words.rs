@@ -85,6 +85,7 @@ async fn gated(server: &Upstreamed) -> Gated {
             headers: BTreeMap::new(),
         },
         timeout: Duration::from_secs(20),
+        spiffe_id: None,
         oauth: Default::default(),
         sign: None,
         tools: BTreeMap::new(),

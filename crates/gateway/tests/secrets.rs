@@ -28,6 +28,7 @@ fn server(name: &str, reach: Reach) -> Server {
         name: ServerName::new(name).unwrap(),
         reach,
         timeout: Duration::from_secs(20),
+        spiffe_id: None,
         oauth: Oauth::default(),
         sign: None,
         tools: BTreeMap::new(),

@@ -94,6 +94,7 @@ async fn servers(place: &Upstreamed, by: Scheme, key: &str) -> Gated {
             headers: BTreeMap::new(),
         },
         timeout: Duration::from_secs(20),
+        spiffe_id: None,
         oauth: Default::default(),
         sign: Some(signed(by)),
         tools: BTreeMap::new(),
@@ -340,11 +341,20 @@ struct Exchanging {
 
 /// `answers` is what the endpoint says to the so-manieth assertion.
 async fn exchanging(answers: fn(u64) -> Answer, policy: &str) -> Exchanging {
+    exchanging_by(answers, policy, exchanged).await
+}
+
+/// The same, for what this asks of the endpoint.
+async fn exchanging_by(
+    answers: fn(u64) -> Answer,
+    policy: &str,
+    by: fn(&Upstreamed) -> Scheme,
+) -> Exchanging {
     let provider = Upstreamed::answering(|_| Answer::Whole(200, "application/json", SAID.into())).await;
     let count = AtomicU64::new(0);
     let endpoint = Upstreamed::answering(move |_| answers(count.fetch_add(1, Ordering::AcqRel))).await;
     let account = Account::new("one");
-    let gate = models(&provider, exchanged(&endpoint), Some(&account.file), policy).await;
+    let gate = models(&provider, by(&endpoint), Some(&account.file), policy).await;
     Exchanging {
         gate,
         provider,
@@ -407,6 +417,51 @@ async fn an_access_token_is_fetched_once_recorded_and_shown_to_the_provider_alon
     for stored in &records {
         let text = serde_json::to_string(&stored.record).unwrap();
         assert!(!text.contains("ya29.") && !text.contains("PRIVATE"), "{text}");
+    }
+}
+
+/// An ID token as the endpoint makes it, for this audience.
+fn id_token(audience: &str) -> Answer {
+    let part = |value: &Value| B64.encode(value.to_string());
+    let end = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+        + 3600;
+    let claims = json!({"iss": "https://accounts.google.com", "aud": audience, "exp": end});
+    let token = format!("{}.{}.c2ln", part(&json!({"alg": "RS256"})), part(&claims));
+    answer(200, &json!({ "id_token": token }))
+}
+
+#[tokio::test]
+async fn an_id_token_is_fetched_for_its_audience_and_one_for_another_goes_nowhere() {
+    let place = "https://place-abc.run.app";
+    let by: fn(&Upstreamed) -> Scheme = |endpoint| {
+        Scheme::Google(Google::Identity {
+            audience: "https://place-abc.run.app".to_owned(),
+            token_endpoint: Some(format!("http://{}/token", endpoint.address).parse().unwrap()),
+        })
+    };
+    let world = exchanging_by(|_| id_token("https://place-abc.run.app"), OPEN, by).await;
+    for _ in 0..2 {
+        assert_eq!(world.gate.post(CHAT, ASK).await.0, 200);
+    }
+    assert_eq!(world.endpoint.count(), 1);
+    let assertion = world.assertion(0);
+    assert_eq!(assertion["target_audience"], place);
+    assert!(assertion.get("scope").is_none());
+    for seen in world.provider.seen.lock().unwrap().iter() {
+        let claims = bearer(seen).split('.').nth(1).unwrap().to_owned();
+        let claims: Value = serde_json::from_slice(&B64.decode(claims).unwrap()).unwrap();
+        assert_eq!(claims["aud"], place);
+    }
+
+    let answers: [fn(u64) -> Answer; 2] = [|_| id_token("https://other.run.app"), |_| token("ya29", 3600)];
+    for answers in answers {
+        let world = exchanging_by(answers, OPEN, by).await;
+        let (status, _, body) = world.gate.post(CHAT, ASK).await;
+        assert_eq!((status.as_u16(), code(&body).as_str()), (502, "upstream.token"));
+        assert_eq!(world.provider.count(), 0);
     }
 }
 

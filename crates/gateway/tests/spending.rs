@@ -54,6 +54,7 @@ async fn gated(up: &Upstreamed, budgets: Vec<Budget>) -> Gated {
         output: 2_000_000,
         most_input_tokens: None,
         most_output_tokens: None,
+        ..Price::default()
     };
     config.budgets = Budgets {
         all: budgets,

@@ -18,7 +18,7 @@ use bartizan_types::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use price::{Asked, Price, Prices};
+pub use price::{Asked, Price, Prices, Used};
 use window::Counter;
 pub use window::Window;
 

@@ -119,14 +119,43 @@ impl Revocations {
     pub fn new(all: impl IntoIterator<Item = Revocation>) -> Self {
         let mut revocations = Self::default();
         for one in all {
-            revocations
-                .by_subject
-                .entry(one.subject.clone())
-                .or_default()
-                .push(one.id);
-            revocations.all.insert(one.id, one);
+            revocations.insert(one);
         }
         revocations
+    }
+
+    /// One more, at the cost of one, however many there are. One of the same id takes the other's place.
+    pub fn insert(&mut self, one: Revocation) {
+        self.remove(one.id);
+        self.by_subject
+            .entry(one.subject.clone())
+            .or_default()
+            .push(one.id);
+        self.all.insert(one.id, one);
+    }
+
+    /// One less. Gives it, where there was one.
+    pub fn remove(&mut self, id: RevocationId) -> Option<Revocation> {
+        let gone = self.all.remove(&id)?;
+        if let Some(ids) = self.by_subject.get_mut(&gone.subject) {
+            ids.retain(|known| *known != id);
+            if ids.is_empty() {
+                self.by_subject.remove(&gone.subject);
+            }
+        }
+        Some(gone)
+    }
+
+    /// The one of this id.
+    #[must_use]
+    pub fn of_id(&self, id: RevocationId) -> Option<&Revocation> {
+        self.all.get(&id)
+    }
+
+    /// How many there are, those that have run out too.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.all.len()
     }
 
     /// Whether there is none.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use bartizan_types::{Actor, AgentId, Name, Timestamp, UserId};
 use serde_json::{Map, Value};
 
-use crate::{Fault, IssuerConfig, RESERVED_AGENT, Reason};
+use crate::{Fault, IssuerConfig, RESERVED_AGENT, Reason, TrustDomain, spiffe};
 
 /// Longest `act` chain (RFC 8693 section 4.1).
 const ACT_DEPTH_MAX: usize = 8;
@@ -31,7 +31,10 @@ pub(crate) struct Named {
 
 /// Reads agent, user, groups and actors.
 pub(crate) fn named(claims: &Map<String, Value>, config: &IssuerConfig) -> Result<Named, Fault> {
-    let agent: AgentId = name(find(claims, &config.agent_claim), config).ok_or(Reason::Agent)?;
+    let agent: AgentId = match &config.svids_of {
+        None => name(find(claims, &config.agent_claim), config).ok_or(Reason::Agent)?,
+        Some(domain) => workload(claims, domain, config)?,
+    };
     if agent.as_str() == RESERVED_AGENT {
         return Err(Reason::AgentReserved.into());
     }
@@ -49,6 +52,18 @@ pub(crate) fn named(claims: &Map<String, Value>, config: &IssuerConfig) -> Resul
         groups,
         act: actors(claims.get("act"))?,
     })
+}
+
+/// Whom a JWT-SVID names (SPIFFE JWT-SVID specification, section 3.1): as the certificates of its domain do.
+fn workload(
+    claims: &Map<String, Value>,
+    domain: &TrustDomain,
+    config: &IssuerConfig,
+) -> Result<AgentId, Reason> {
+    let sub = claims.get("sub").and_then(Value::as_str);
+    let id = sub.and_then(spiffe::parse).filter(|id| id.domain == *domain);
+    let id = id.ok_or(Reason::SubjectSpiffe)?;
+    AgentId::new(&spaced(&id.path, config)).map_err(|_| Reason::Agent)
 }
 
 /// The validity window of signed claims: refused now, or good until the returned moment. INVARIANT: at that moment

@@ -152,6 +152,8 @@ reasons! {
     IssuedLater => TokenEarly, "`iat` is in the future";
     /// Older than the issuer's tokens may be.
     TooOld => TokenExpired, "the token is older than the issuer's maximum age";
+    /// `sub` of a JWT-SVID is no SPIFFE id, or one of another trust domain than that whose keys sign.
+    SubjectSpiffe => TokenClaims, "`sub` is no SPIFFE id of the trust domain whose keys sign the token";
     /// The agent claim is missing or no name.
     Agent => TokenClaims, "the agent claim is missing or not a name of 1 to 256 printable ASCII characters";
     /// The agent claim names the gateway itself, whose housekeeping the policy packs permit.

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 use bartizan_types::Issuer;
 use serde::{Deserialize, Serialize};
 
-use crate::KeySet;
+use crate::{KeySet, TrustDomain};
 
 /// Largest leeway between the clocks of issuer and gateway, in seconds.
 pub(crate) const LEEWAY_SECONDS_MAX: u32 = 300;
@@ -122,6 +122,8 @@ pub struct IssuerConfig {
     pub leeway_seconds: u32,
     /// Oldest accepted token in seconds since `iat`. `None`: `exp` alone decides.
     pub max_age_seconds: Option<u32>,
+    /// Its tokens are JWT-SVIDs of this trust domain: `sub` says whom they name, and `iss` need not be there.
+    pub svids_of: Option<TrustDomain>,
 }
 
 impl IssuerConfig {
@@ -144,7 +146,25 @@ impl IssuerConfig {
             namespace: None,
             leeway_seconds: 30,
             max_age_seconds: None,
+            svids_of: None,
         }
+    }
+
+    /// JWT-SVIDs of a trust domain (SPIFFE JWT-SVID specification, sections 2 and 3): RSA and ECDSA alone, and agents named
+    /// as that domain's certificates name them, `NAMESPACE/PATH`; the namespace is the domain's name until another is set.
+    ///
+    /// # Errors
+    /// [`ConfigFault::Namespace`] for a domain whose name no issuer can have.
+    pub fn svids(domain: TrustDomain, audience: Vec<String>) -> Result<Self, ConfigFault> {
+        let issuer = Issuer::new(&format!("spiffe://{domain}")).map_err(|_| ConfigFault::Namespace)?;
+        let mut config = Self::new(issuer, audience);
+        config.algorithms = Algorithm::ALL
+            .into_iter()
+            .filter(|one| *one != Algorithm::EdDsa)
+            .collect();
+        config.namespace = Some(domain.to_string());
+        config.svids_of = Some(domain);
+        Ok(config)
     }
 
     /// # Errors
@@ -156,7 +176,8 @@ impl IssuerConfig {
         if self.audience.is_empty() || !listed(&self.audience) {
             return Err(ConfigFault::Audience);
         }
-        if self.algorithms.is_empty() || self.algorithms.len() > LIST_MAX {
+        let foreign = self.svids_of.is_some() && self.algorithms.contains(&Algorithm::EdDsa);
+        if self.algorithms.is_empty() || self.algorithms.len() > LIST_MAX || foreign {
             return Err(ConfigFault::Algorithm);
         }
         if !listed(&self.types) {

@@ -173,7 +173,11 @@ impl KeySet {
 
 /// One prepared key per algorithm it may be used with.
 fn prepare(key: &Map<String, Value>) -> Result<Vec<Key>, SkipReason> {
-    if key.get("use").is_some_and(|usage| usage != "sig") {
+    // A trust domain's bundle says of each key which SVIDs it signs (SPIFFE JWT-SVID specification, section 4).
+    if key
+        .get("use")
+        .is_some_and(|usage| usage != "sig" && usage != "jwt-svid")
+    {
         return Err(SkipReason::Use);
     }
     match key.get("key_ops") {

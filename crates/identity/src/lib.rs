@@ -50,6 +50,6 @@ pub use key::{ApiKeyRecord, MintFault, NewKey, Pepper, RESERVED_AGENT, is_api_ke
 pub use keyset::{KeySet, KeySetFault, SkipReason, SkippedKey};
 pub use registry::{Registry, local_principal};
 pub use sigv4::{AwsKey, AwsScope, NoAwsKey, ToSign, UnfitPath, sign as sign_aws};
-pub use spiffe::{TrustDomain, TrustDomainFault};
+pub use spiffe::{SpiffeName, SpiffeNameFault, TrustDomain, TrustDomainFault};
 pub use svid::{BundleFault, Naming, PeerCertificate, TrustBundle};
 pub use workload_api::{Frames, REQUEST as WORKLOAD_REQUEST, WorkloadFault, WorkloadSvid, WorkloadUpdate};

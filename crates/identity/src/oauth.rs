@@ -17,7 +17,9 @@ mod metadata;
 mod request;
 
 pub use address::Address;
-pub use answer::{Callback, TokenAnswer, check_callback, exchanged, token_answer, token_error};
+pub use answer::{
+    Callback, TokenAnswer, check_callback, exchanged, id_token_answer, token_answer, token_error,
+};
 pub use challenge::{Challenge, bearer_challenge};
 pub use metadata::{
     AuthorizationServer, ResourceMetadata, Strictness, authorization_server, key_set_place, legacy_server,

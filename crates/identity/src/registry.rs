@@ -9,10 +9,11 @@ use std::{
 
 use bartizan_types::{AgentId, AuthMethod, Issuer, KeyId, Principal, Timestamp, UserId};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Map, Value};
 
 use crate::{
     ApiKeyRecord, ConfigFault, Credential, Fault, IssuerKeys, PeerCertificate, Pepper, Presented, Reason,
-    Replays, TokenCache, TrustBundle, delegation, is_delegation, key, svid,
+    Replays, SpiffeName, TokenCache, TrustBundle, delegation, is_delegation, key, spiffe, svid,
     token::{self, Verified},
 };
 
@@ -139,10 +140,30 @@ impl Registry {
         Ok(Arc::clone(&known.principal))
     }
 
+    /// Whose keys a token has to be signed with: those of its `iss`, or where that is nobody's, of the trust domain in `sub`.
+    fn issuer(&self, claims: &Map<String, Value>) -> Result<&IssuerKeys, Reason> {
+        let iss = match claims.get("iss") {
+            None => None,
+            Some(Value::String(iss)) => Some(iss),
+            Some(_) => return Err(Reason::IssuerMissing),
+        };
+        if let Some(known) = iss.and_then(|iss| self.issuers.get(iss)) {
+            return Ok(known);
+        }
+        let sub = claims.get("sub").and_then(Value::as_str).and_then(spiffe::parse);
+        let domain = sub.map(|id| format!("spiffe://{}", id.domain));
+        let keys = domain.and_then(|domain| self.issuers.get(&domain));
+        let keys = keys.filter(|keys| keys.config.svids_of.is_some());
+        keys.ok_or(match iss {
+            None => Reason::IssuerMissing,
+            Some(_) => Reason::IssuerUnknown,
+        })
+    }
+
     /// A token or a delegation.
     pub(crate) fn token(&self, text: &str, now: Timestamp) -> Result<Verified, Fault> {
         if !is_delegation(text) {
-            return token::verify(text, |iss| self.issuers.get(iss), now);
+            return token::verify(text, |claims| self.issuer(claims), now);
         }
         let ours = self.delegations.as_ref().ok_or(Reason::DelegationSignature)?;
         let rests = |prefix: &KeyId| {
@@ -151,6 +172,15 @@ impl Registry {
             (known.record.revoked.is_none() && !ended).then(|| Principal::clone(&known.principal))
         };
         delegation::verify(text, ours, rests, now)
+    }
+
+    /// Judges what an upstream showed in the handshake: whether it is the workload `expected`, by the roots of that one's
+    /// trust domain (SPIFFE X509-SVID specification, section 5).
+    ///
+    /// # Errors
+    /// [`Fault`]: it is not, or nothing says that it is.
+    pub fn server(&self, peer: &PeerCertificate, expected: &SpiffeName, now: Timestamp) -> Result<(), Fault> {
+        svid::verify_server(&self.bundles, peer, expected, now)
     }
 
     pub(crate) fn certificate(&self, peer: &PeerCertificate, now: Timestamp) -> Result<Verified, Fault> {

@@ -58,6 +58,41 @@ pub(crate) struct SpiffeId {
     pub(crate) path: String,
 }
 
+/// A workload's id in its one spelling: whom an upstream has to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpiffeName(SpiffeId);
+
+/// Not a SPIFFE id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a SPIFFE id is `spiffe://DOMAIN/PATH`, without port, query, empty or dotted segments")]
+pub struct SpiffeNameFault;
+
+impl SpiffeName {
+    /// From `spiffe://DOMAIN/PATH` (SPIFFE-ID specification, section 2).
+    ///
+    /// # Errors
+    /// [`SpiffeNameFault`].
+    pub fn new(text: &str) -> Result<Self, SpiffeNameFault> {
+        parse(text).map(Self).ok_or(SpiffeNameFault)
+    }
+
+    /// Its trust domain.
+    #[must_use]
+    pub const fn domain(&self) -> &TrustDomain {
+        &self.0.domain
+    }
+
+    pub(crate) const fn id(&self) -> &SpiffeId {
+        &self.0
+    }
+}
+
+impl fmt::Display for SpiffeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "spiffe://{}/{}", self.0.domain, self.0.path)
+    }
+}
+
 /// Reads an id. Scheme and domain in lower case, no port, no user, no query, no fragment, no percent signs, no empty
 /// or dotted segment: whatever two readers could read in two ways.
 pub(crate) fn parse(text: &str) -> Option<SpiffeId> {

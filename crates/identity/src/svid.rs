@@ -14,7 +14,7 @@ use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted
 use crate::{
     Fault, RESERVED_AGENT, Reason, TrustDomain,
     der::{self, SIGNS, SIGNS_CERTIFICATES},
-    spiffe,
+    spiffe::{self, SpiffeId, SpiffeName},
     token::Verified,
 };
 
@@ -201,12 +201,61 @@ pub(crate) fn by_domain(bundles: Vec<TrustBundle>) -> Option<BTreeMap<String, Tr
     Some(found)
 }
 
+/// What a chain says, once it holds.
+struct Held<'a> {
+    id: SpiffeId,
+    bundle: &'a TrustBundle,
+    not_after: Timestamp,
+    /// First moment at which it must be refused.
+    until: Timestamp,
+}
+
 /// Judges what a client showed, at `now`.
 pub(crate) fn verify(
     bundles: &BTreeMap<String, TrustBundle>,
     peer: &PeerCertificate,
     now: Timestamp,
 ) -> Result<Verified, Fault> {
+    let held = hold(bundles, peer, KeyUsage::client_auth(), now)?;
+    let unnamed = |_| Reason::CertificateShape;
+    Ok(Verified {
+        principal: Principal {
+            agent: held.bundle.agent(&held.id.path)?,
+            user: None,
+            act: Vec::new(),
+            groups: BTreeSet::new(),
+            scopes: BTreeSet::new(),
+            issuer: Issuer::new(&format!("spiffe://{}", held.id.domain)).map_err(unnamed)?,
+            credential: KeyId::new(&format!("x509:{}", peer.fingerprint)).map_err(unnamed)?,
+            method: AuthMethod::Certificate,
+            expires: Some(held.not_after),
+        },
+        until: held.until,
+        binding: None,
+    })
+}
+
+/// Judges what a server showed, at `now`: it is the one expected, and no other of its domain.
+pub(crate) fn verify_server(
+    bundles: &BTreeMap<String, TrustBundle>,
+    peer: &PeerCertificate,
+    expected: &SpiffeName,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let held = hold(bundles, peer, KeyUsage::server_auth(), now)?;
+    if held.id == *expected.id() {
+        Ok(())
+    } else {
+        Err(Reason::CertificateId.into())
+    }
+}
+
+fn hold<'a>(
+    bundles: &'a BTreeMap<String, TrustBundle>,
+    peer: &PeerCertificate,
+    for_what: KeyUsage,
+    now: Timestamp,
+) -> Result<Held<'a>, Fault> {
     let (leaf, above) = peer.chain.split_first().ok_or(Reason::CertificateShape)?;
     let sized = |der: &CertificateDer<'_>| der.len() <= CERTIFICATE_BYTES_MAX;
     if above.len() >= CHAIN_MAX || !peer.chain.iter().all(sized) {
@@ -236,7 +285,7 @@ pub(crate) fn verify(
             &anchors,
             above,
             UnixTime::since_unix_epoch(Duration::from_micros(now.unix_micros())),
-            KeyUsage::client_auth(),
+            for_what,
             None,
             None,
         )
@@ -247,26 +296,15 @@ pub(crate) fn verify(
         let ends = der::read(&der).ok_or(Reason::CertificateShape)?.not_after;
         until = until.min(ends);
     }
-    // Both ends of the validity count as within (RFC 5280 section 4.1.2.5).
-    let until = until.plus_micros(1_000_000);
     if now < said.not_before {
         return Err(Reason::CertificateBefore.into());
     }
-    let unnamed = |_| Reason::CertificateShape;
-    Ok(Verified {
-        principal: Principal {
-            agent: bundle.agent(&id.path)?,
-            user: None,
-            act: Vec::new(),
-            groups: BTreeSet::new(),
-            scopes: BTreeSet::new(),
-            issuer: Issuer::new(&format!("spiffe://{}", id.domain)).map_err(unnamed)?,
-            credential: KeyId::new(&format!("x509:{}", peer.fingerprint)).map_err(unnamed)?,
-            method: AuthMethod::Certificate,
-            expires: Some(said.not_after),
-        },
-        until,
-        binding: None,
+    Ok(Held {
+        id,
+        bundle,
+        not_after: said.not_after,
+        // Both ends of the validity count as within (RFC 5280 section 4.1.2.5).
+        until: until.plus_micros(1_000_000),
     })
 }
 

@@ -1,13 +1,13 @@
 //! A JWT (RFC 7519) in compact form, checked against a registry's issuers.
 //!
 //! The order is: form, header, issuer, key, signature, then what the claims say. Nothing of the claims but `iss` is
-//! looked at before the signature holds, and `iss` only chooses the key set. `jku`, `x5u`, `x5c` and `jwk` are not
+//! looked at before the signature holds, and `iss` (for JWT-SVIDs the trust domain in `sub`) only chooses the key set. `jku`, `x5u`, `x5c` and `jwk` are not
 //! even read: where a key is, the operator says.
 
 use aws_lc_rs::digest;
 use bartizan_types::{AuthMethod, Digest, KeyId, Principal, Timestamp};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{Algorithm, Fault, IssuerKeys, Reason, binding::Binding, claims, keyset::KID_BYTES_MAX, strict};
 
@@ -38,10 +38,11 @@ pub(crate) fn fingerprint(token: &str) -> Digest {
     Digest(bytes)
 }
 
-/// Checks a token against the issuers, at `now`.
+/// Checks a token against the issuers, at `now`. `find` looks at claims that nothing vouches for yet, and gives the one
+/// whose keys have to.
 pub(crate) fn verify<'a>(
     token: &str,
-    find: impl FnOnce(&str) -> Option<&'a IssuerKeys>,
+    find: impl FnOnce(&Map<String, Value>) -> Result<&'a IssuerKeys, Reason>,
     now: Timestamp,
 ) -> Result<Verified, Fault> {
     if token.len() > TOKEN_BYTES_MAX {
@@ -53,11 +54,7 @@ pub(crate) fn verify<'a>(
     let claims = strict::object(&decode(parts.claims)?)?;
     let signature = decode(parts.signature)?;
 
-    let iss = claims
-        .get("iss")
-        .and_then(Value::as_str)
-        .ok_or(Reason::IssuerMissing)?;
-    let issuer = find(iss).ok_or(Reason::IssuerUnknown)?;
+    let issuer = find(&claims)?;
     let config = &issuer.config;
     let blame = |fault: Fault| Fault {
         issuer: Some(config.issuer.clone()),
@@ -68,7 +65,11 @@ pub(crate) fn verify<'a>(
     if !config.algorithms.contains(&algorithm) {
         return Err(refuse(Reason::AlgorithmNotAllowed));
     }
-    if !is_type(&header, &config.types) {
+    let fits = match &config.svids_of {
+        None => is_type(&header, &config.types),
+        Some(_) => is_svid_type(&header),
+    };
+    if !fits {
         return Err(refuse(Reason::Type));
     }
     let keys = issuer
@@ -160,6 +161,13 @@ pub(crate) fn read_header(header: &Map<String, Value>) -> Result<(Algorithm, Opt
         Some(_) => return Err(Reason::KidShape),
     };
     Ok((algorithm, kid))
+}
+
+/// SPIFFE JWT-SVID specification, section 2.3: in just this spelling, or not at all.
+fn is_svid_type(header: &Map<String, Value>) -> bool {
+    header
+        .get("typ")
+        .is_none_or(|found| [json!("JWT"), json!("JOSE")].contains(found))
 }
 
 fn is_type(header: &Map<String, Value>, listed: &[String]) -> bool {

@@ -11,6 +11,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use bartizan_identity::{
     Algorithm, Credential, IssuerConfig, IssuerKeys, KeySet, Pepper, Reason, Registry, Secret, TokenCache,
+    TrustDomain,
 };
 use bartizan_types::{Issuer, Timestamp};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as B64};
@@ -65,6 +66,20 @@ fn registry(profile: &str, keys: &Keys) -> Registry {
         "delegated" => config.agent_claim = "/act/sub".to_owned(),
         "no-keys" => found = None,
         "one-key" => found = set(&json!({"keys": [forge::ec_jwk("ec", &keys.ec)]})),
+        "svid" => {
+            let domain = TrustDomain::new("svids.example").unwrap();
+            config = IssuerConfig::svids(domain, config.audience).unwrap();
+            // As a trust domain's bundle is written.
+            let mut bundle = keys.jwks();
+            for key in bundle["keys"].as_array_mut().unwrap() {
+                if key.get("use").is_none_or(|usage| usage == "sig") {
+                    key["use"] = json!("jwt-svid");
+                }
+            }
+            let x509 = forge::with(forge::ec_jwk("gone", &keys.ec), &json!({"use": "x509-svid"}));
+            bundle["keys"].as_array_mut().unwrap().push(x509);
+            found = set(&bundle);
+        }
         "two-issuers" => {
             config.namespace = Some("first".to_owned());
             let second = IssuerConfig {
@@ -203,4 +218,22 @@ fn every_reason_of_tokens_has_a_vector() {
         .filter(|reason| !elsewhere.contains(reason) && !seen.contains(reason.name()))
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// A workload is one agent, whether it shows a JWT-SVID or its certificate.
+#[test]
+fn a_jwt_svid_names_whom_its_path_names() {
+    let keys = Keys::new();
+    let token = Token {
+        claims: Some(json!({"iss": null, "sub": "spiffe://svids.example/ns/prod/sa/mail"})),
+        ..Token::default()
+    };
+    let registry = registry("svid", &keys);
+    let now = Timestamp::from_unix_seconds(NOW);
+    let principal = registry
+        .authenticate(&Credential::Bearer(&build(&token, &keys)), now)
+        .unwrap();
+    assert_eq!(principal.agent.as_str(), "svids.example/ns/prod/sa/mail");
+    assert_eq!(principal.issuer.as_str(), "spiffe://svids.example");
+    assert_eq!(principal.user, None);
 }

@@ -240,6 +240,8 @@ pub enum Code {
     EgressHello,
     /// `egress.name`: the TLS in the tunnel asks for another host than the tunnel was opened to.
     EgressName,
+    /// `egress.upgrade`: the connection would become something that the proxy can't look into.
+    EgressUpgrade,
     /// `limit.tunnel`: the tunnel carried as much, or stood still as long, as one may.
     TunnelBound,
     /// `identity.scope`: the token lacks a scope that this call needs.

@@ -13,6 +13,7 @@ pub mod model;
 pub mod place;
 pub mod site;
 pub mod sse;
+pub mod websocket;
 
 mod fault;
 

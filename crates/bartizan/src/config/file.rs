@@ -180,6 +180,13 @@ pub(crate) struct Spiffe {
     /// Its root certificates, a PEM file; read again when it changes. None: those that the Workload API gives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bundle: Option<PathBuf>,
+    /// A JSON Web Key Set with the domain's `jwt-svid` keys, an `https` address or a file: JWT-SVIDs of the domain are then
+    /// taken as credentials. None: its certificates alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) jwt_keys: Option<String>,
+    /// With `jwt_keys`: one of these must be in `aud` of a JWT-SVID.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) jwt_audience: Vec<String>,
     /// Put before its agents' names: `NAMESPACE/ns/prod/sa/mail`. None: the trust domain's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) namespace: Option<String>,
@@ -295,6 +302,10 @@ pub(crate) struct Server {
     /// With `credential = "google"`: what the service account's token is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) google: Option<super::signing::Google>,
+    /// The SPIFFE id that it has to have, as `spiffe://example.org/mcp`: it is then known by the roots of that trust domain (our
+    /// own, or one of `[[spiffe]]`) in the place of its host's name, and is shown the gateway's own X.509-SVID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) spiffe_id: Option<String>,
     /// How users connect to a server at `url` that wants OAuth. Nothing of it is needed where the server says it all itself.
     #[serde(default)]
     pub(crate) oauth: super::oauth::Oauth,

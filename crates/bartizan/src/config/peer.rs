@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     file::{ConfigFile, default_server_timeout_ms},
-    resolve::{Wrong, values},
+    resolve::{Wrong, values, workload},
 };
 
 /// Another agent, reached over A2A 1.0 (JSON-RPC). Agents write to it at `/a2a/NAME`, where its card is, too.
@@ -37,6 +37,10 @@ pub(crate) struct Peer {
     /// unless they are listed; the addresses must be `https`.
     #[serde(default)]
     pub(crate) push_hosts: Vec<String>,
+    /// The SPIFFE id that it has to have, as `spiffe://example.org/mcp`: it is then known by the roots of that trust domain (our
+    /// own, or one of `[[spiffe]]`) in the place of its host's name, and is shown the gateway's own X.509-SVID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) spiffe_id: Option<String>,
     /// A PEM file of roots to trust instead of the built-in ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) roots: Option<PathBuf>,
@@ -93,6 +97,12 @@ pub(super) fn peers(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> Ve
             headers: values(&peer.headers),
             card_keys: peer.card_keys.as_ref().map(|path| base.join(path)),
             push_hosts: peer.push_hosts.clone(),
+            spiffe_id: workload(
+                ("peer", &peer.url),
+                (peer.spiffe_id.as_deref(), peer.roots.is_some()),
+                file,
+                wrong,
+            ),
             roots: peer.roots.as_ref().map(|path| base.join(path)),
             timeout: Duration::from_millis(peer.timeout_ms),
         });

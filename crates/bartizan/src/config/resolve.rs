@@ -12,7 +12,7 @@ use std::{
 
 use bartizan_flow::{Class, Effect, PathPattern, Role};
 use bartizan_gateway::config as gateway;
-use bartizan_identity::{Algorithm, IssuerConfig};
+use bartizan_identity::{Algorithm, IssuerConfig, SpiffeName};
 use bartizan_store::StateDir;
 use bartizan_types::{Issuer, Name, ServerName, ToolName};
 use http::Uri;
@@ -395,12 +395,54 @@ fn servers(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> Vec<gateway
             name,
             reach,
             timeout: Duration::from_millis(server.timeout_ms),
+            spiffe_id: workload(
+                ("server", server.url.as_deref().unwrap_or_default()),
+                (server.spiffe_id.as_deref(), false),
+                file,
+                wrong,
+            ),
             oauth: super::oauth::oauth(server, wrong),
             sign: signing::of_server(server, wrong),
             tools: tools(server, wrong),
         });
     }
     all
+}
+
+/// Which workload something has to be, where it is said; what is wrong is collected. `of`: the table, and the address.
+pub(super) fn workload(
+    of: (&'static str, &str),
+    (said, has_roots): (Option<&str>, bool),
+    file: &ConfigFile,
+    wrong: &mut Wrong<'_>,
+) -> Option<SpiffeName> {
+    let (table, url) = of;
+    let said = said?;
+    let key = format!("{table}.spiffe_id");
+    let name = match SpiffeName::new(said) {
+        Ok(name) => name,
+        Err(fault) => {
+            wrong.add(&key, said, fault.to_string(), "");
+            return None;
+        }
+    };
+    if !url.starts_with("https://") || has_roots {
+        let message = "`spiffe_id` goes with an `https` address, and without `roots`".to_owned();
+        wrong.add(&key, said, message, "the roots are those of its trust domain");
+    }
+    let domain = name.domain().as_str();
+    let own = file.identity.trust_domain == domain;
+    let known = file.spiffe.iter().any(|one| one.trust_domain == domain);
+    if !own && !known {
+        let message = format!("nothing vouches for `{}`", name.domain());
+        wrong.add(
+            &key,
+            said,
+            message,
+            "name it in `[[spiffe]]`, or as `trust_domain` of `[identity]`",
+        );
+    }
+    Some(name)
 }
 
 /// What the operator says of a server's tools.
@@ -577,6 +619,7 @@ fn issuers(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> Vec<(Issuer
         };
         all.extend(source.map(|source| (config, source)));
     }
+    all.extend(domains::issuers(file, base, wrong));
     if all.len() > 1 && all.iter().any(|(config, _)| config.namespace.is_none()) {
         let help = "set `[[jwt]] namespace`";
         wrong.add(

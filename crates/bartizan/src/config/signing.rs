@@ -20,7 +20,7 @@ pub(crate) struct Aws {
     pub(crate) service: String,
 }
 
-/// What the token of a Google service account is for: either `audience` or `scopes`.
+/// What the token of a Google service account is for: `audience`, `scopes` or `id_audience`.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Google {
@@ -30,7 +30,11 @@ pub(crate) struct Google {
     /// Scopes, as `https://www.googleapis.com/auth/cloud-platform`: the token endpoint gives an access token for what the
     /// account signs (RFC 7523).
     pub(crate) scopes: Vec<String>,
-    /// The token endpoint of `scopes`. None: Google's own. What the key's file says is not followed.
+    /// Whom an ID token is shown to, as `https://place-abc.run.app`: the token endpoint gives one for what the account signs,
+    /// as Cloud Run and Identity-Aware Proxy want it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) id_audience: Option<String>,
+    /// The token endpoint of `scopes` and `id_audience`. None: Google's own. What the key's file says is not followed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) token_endpoint: Option<String>,
 }
@@ -94,13 +98,21 @@ impl At<'_> {
     pub(super) fn google(&self, wrong: &mut Wrong<'_>) -> Option<gateway::Signed> {
         let key = format!("{}.google", self.table);
         let told = self.google.cloned().unwrap_or_default();
-        if told.audience.is_some() != told.scopes.is_empty() {
-            let message = format!("`{}` needs either `audience` or `scopes`", self.name);
+        let said = [
+            told.audience.is_some(),
+            told.id_audience.is_some(),
+            !told.scopes.is_empty(),
+        ];
+        if said.into_iter().filter(|said| *said).count() != 1 {
+            let message = format!(
+                "`{}` needs one of `audience`, `scopes` and `id_audience`",
+                self.name
+            );
             let help = "write `google = { audience = \"https://aiplatform.googleapis.com/\" }`";
             wrong.add(&key, self.name, message, help);
             return None;
         }
-        for word in told.audience.iter().chain(&told.scopes) {
+        for word in told.audience.iter().chain(&told.id_audience).chain(&told.scopes) {
             let odd = |byte: u8| !byte.is_ascii_graphic() || matches!(byte, b'"' | b'\\');
             if word.is_empty() || word.len() > WORD_BYTES_MAX || word.bytes().any(odd) {
                 let message = format!("`{word}` is neither an audience nor a scope");
@@ -114,20 +126,25 @@ impl At<'_> {
         }
         let endpoint = match &told.token_endpoint {
             Some(text) if told.audience.is_some() || !in_private(text) => {
-                let message =
-                    "`token_endpoint` goes with `scopes`, and is an `https` address or one of this machine's";
+                let message = "`token_endpoint` goes with `scopes` or `id_audience`, and is an `https` address or one of this machine's";
                 wrong.add(&key, text, message.to_owned(), "");
                 None
             }
             told => told.as_ref().and_then(|text| text.parse().ok()),
         };
-        Some(self.signed(gateway::Scheme::Google(match told.audience {
-            Some(audience) => gateway::Google::SelfSigned { audience },
-            None => gateway::Google::Exchanged {
-                scopes: told.scopes,
-                token_endpoint: endpoint,
-            },
-        })))
+        Some(
+            self.signed(gateway::Scheme::Google(match (told.audience, told.id_audience) {
+                (Some(audience), _) => gateway::Google::SelfSigned { audience },
+                (None, Some(audience)) => gateway::Google::Identity {
+                    audience,
+                    token_endpoint: endpoint,
+                },
+                (None, None) => gateway::Google::Exchanged {
+                    scopes: told.scopes,
+                    token_endpoint: endpoint,
+                },
+            })),
+        )
     }
 
     /// Tables that nothing uses say something else than what happens.

@@ -96,11 +96,11 @@ fn what_contradicts_itself_is_refused() {
         ),
         (
             format!("{upstream}credential = \"google\"\n"),
-            "needs either `audience` or `scopes`",
+            "needs one of `audience`, `scopes` and `id_audience`",
         ),
         (
             format!("{upstream}credential = \"google\"\ngoogle = {{ audience = \"b\", scopes = [\"c\"] }}\n"),
-            "needs either `audience` or `scopes`",
+            "needs one of `audience`, `scopes` and `id_audience`",
         ),
         (
             format!(
@@ -162,6 +162,42 @@ fn what_contradicts_itself_is_refused() {
         (
             "[[spiffe]]\ntrust_domain = \"a.example\"\n".to_owned(),
             "there is no Workload API to ask",
+        ),
+        (
+            "[[server]]\nname = \"s\"\nurl = \"http://s\"\nspiffe_id = \"spiffe://bartizan.internal/s\"\n".to_owned(),
+            "goes with an `https` address",
+        ),
+        (
+            "[[server]]\nname = \"s\"\nurl = \"https://s\"\nspiffe_id = \"spiffe://a.example/s\"\n".to_owned(),
+            "nothing vouches for `a.example`",
+        ),
+        (
+            "[[server]]\nname = \"s\"\nurl = \"https://s\"\nspiffe_id = \"spiffe://a.example\"\n".to_owned(),
+            "a SPIFFE id is",
+        ),
+        (
+            "[[peer]]\nname = \"p\"\nurl = \"https://p\"\nroots = \"r.pem\"\nspiffe_id = \"spiffe://bartizan.internal/p\"\n"
+                .to_owned(),
+            "and without `roots`",
+        ),
+        (
+            "[[spiffe]]\ntrust_domain = \"a.example\"\nbundle = \"b\"\njwt_keys = \"k.json\"\n".to_owned(),
+            "an issuer needs 1 to 32 audiences",
+        ),
+        (
+            "[[spiffe]]\ntrust_domain = \"a.example\"\nbundle = \"b\"\njwt_audience = [\"a\"]\n".to_owned(),
+            "goes with `jwt_keys`",
+        ),
+        (
+            "[[spiffe]]\ntrust_domain = \"a.example\"\nbundle = \"b\"\njwt_keys = \"http://a/k\"\njwt_audience = [\"a\"]\n"
+                .to_owned(),
+            "https",
+        ),
+        (
+            "[[server]]\nname = \"s\"\nurl = \"https://s\"\ncredential = \"google\"\n\
+             google = { audience = \"https://a/\", id_audience = \"https://b\" }\n"
+                .to_owned(),
+            "needs one of `audience`, `scopes` and `id_audience`",
         ),
         (
             "[listen.tls]\nissued_by = \"workload_api\"\n".to_owned(),
@@ -273,6 +309,39 @@ fn who_we_are_may_come_from_a_workload_api() {
     );
     assert_eq!(settings.gateway.listen.tls.unwrap().key, TlsKey::WorkloadApi);
     assert_eq!(settings.domains.foreign[0].bundle, BundleAt::WorkloadApi);
+}
+
+#[test]
+fn workloads_are_known_by_their_ids_and_by_svids_of_either_kind() {
+    let text = r#"
+        [[spiffe]]
+        trust_domain = "a.example"
+        namespace = "a"
+        bundle = "a.pem"
+        jwt_keys = "https://a.example/bundle"
+        jwt_audience = ["bartizan"]
+        [[server]]
+        name = "tools"
+        url = "https://tools.example/mcp"
+        spiffe_id = "spiffe://a.example/ns/tools"
+        [[upstream]]
+        name = "models"
+        api = "openai"
+        url = "https://models.example"
+        credential = "google"
+        google = { id_audience = "https://models.example" }
+        spiffe_id = "spiffe://bartizan.internal/agent/models"
+    "#;
+    let settings = resolve(&loaded(text).unwrap(), &global(&[])).unwrap();
+    let (config, _) = &settings.issuers[0];
+    assert_eq!(config.issuer.as_str(), "spiffe://a.example");
+    assert_eq!(config.namespace.as_deref(), Some("a"));
+    assert!(config.svids_of.is_some());
+    let gateway = settings.gateway;
+    assert!(gateway.calls_workloads());
+    let id = gateway.servers[0].spiffe_id.as_ref().unwrap();
+    assert_eq!(id.to_string(), "spiffe://a.example/ns/tools");
+    assert!(gateway.upstreams[0].spiffe_id.is_some());
 }
 
 #[test]

@@ -78,6 +78,7 @@ pub(crate) async fn run(global: &Global, wrap: &Wrap) -> Result<Exit, Failure> {
             },
         },
         timeout: Duration::from_millis(crate::config::file::default_server_timeout_ms()),
+        spiffe_id: None,
         oauth: Default::default(),
         sign: None,
         tools: std::collections::BTreeMap::new(),

@@ -37,7 +37,7 @@ use crate::{
     mcp::pins,
     model::sha256,
     sessions::Moved,
-    upstream::{self, Outbound, Pool},
+    upstream::{self, Outbound, Pool, svid::OwnSvid},
 };
 
 /// How long a card that was read counts as what the peer says now.
@@ -78,14 +78,18 @@ pub(crate) struct Peers {
 
 impl Peers {
     /// Resolves the configuration.
-    pub(crate) fn new(config: &Config) -> Result<Self, StartFault> {
+    pub(crate) fn new(config: &Config, own: &Arc<OwnSvid>) -> Result<Self, StartFault> {
         let mut all = BTreeMap::new();
         for peer in &config.peers {
             let keys = peer.card_keys.as_ref().map(|path| read_keys(path)).transpose()?;
             let made = Peer {
                 tls: config.listen.tls.is_some(),
                 card_at: card_address(peer)?,
-                pool: Arc::new(Pool::new(peer.roots.as_deref(), config.limits.connect_timeout)?),
+                pool: Arc::new(Pool::operators(
+                    peer.spiffe_id.as_ref().map(|id| (own, id)),
+                    peer.roots.as_deref(),
+                    config.limits.connect_timeout,
+                )?),
                 keys,
                 known: Mutex::default(),
                 talks: Mutex::default(),

@@ -1,9 +1,9 @@
 //! Who may call: keys are made, listed and ended. A key's text leaves here once, in the answer to its making.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bartizan_identity::{ApiKeyRecord, Pepper, mint_key};
-use bartizan_store::Purpose;
+use bartizan_store::{Fault, Purpose, State};
 use bartizan_types::{AgentId, KeyId, Secret, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -49,8 +49,9 @@ impl Desk {
             .map_err(|fault| No::usage(fault.to_string()))?;
         let note = format!("agent `{}` got key {}", new.record.agent, new.record.prefix);
         let index = self.operation(note, ask).await?;
-        self.state.put_key(&new.record.prefix, &new.record)?;
-        self.refresh()?;
+        let record = new.record.clone();
+        self.change_keys(move |state| state.put_key(&record.prefix, &record))
+            .await?;
         let mut answer = view(&new.record, now);
         answer["key"] = json!(new.shown_once.expose());
         answer["record"] = json!(index);
@@ -83,11 +84,33 @@ impl Desk {
         let mut index = 0;
         for prefix in &open {
             index = self.operation(format!("key {prefix} revoked"), ask).await?;
-            self.state
-                .revise_key(prefix, |key: &mut ApiKeyRecord| key.revoked = Some(now))?;
         }
-        self.refresh()?;
+        let ended = open.clone();
+        self.change_keys(move |state| {
+            for prefix in &ended {
+                state.revise_key(prefix, |key: &mut ApiKeyRecord| key.revoked = Some(now))?;
+            }
+            Ok(())
+        })
+        .await?;
         Ok(json!({ "revoked": open, "record": index }))
+    }
+
+    /// Changes keys on a thread that may wait for the disk, and puts the change in force: calls go on meanwhile.
+    async fn change_keys(
+        &self,
+        work: impl FnOnce(&State) -> Result<(), Fault> + Send + 'static,
+    ) -> Result<(), No> {
+        let state = Arc::clone(&self.state);
+        let shared = self.live.as_ref().map(|live| Arc::clone(&live.shared));
+        let working = tokio::task::spawn_blocking(move || {
+            let done = work(&state);
+            // What was changed before a fault is in force, too.
+            let reloaded = shared.map_or(Ok(()), |shared| shared.reload_registry());
+            done?;
+            reloaded.map_err(|fault| No::state(fault.to_string()))
+        });
+        working.await.map_err(|fault| No::state(fault.to_string()))?
     }
 
     /// A running gateway takes the change at once.

@@ -1,9 +1,12 @@
 //! Budgets and revocations, as operators ask for them.
 
+use std::sync::Arc;
+
 use bartizan_guard::{
     budget::{Budget, Line, Window},
     revoke::{Revocation, Subject},
 };
+use bartizan_store::{Fault, State};
 use bartizan_types::{BudgetName, RevocationId, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -43,6 +46,22 @@ impl Desk {
                 work(&budgets)
             }
         }
+    }
+
+    /// Changes revocations on a thread that may wait for the disk: calls, which are what is being ended, go on meanwhile
+    /// and see the change the moment it is made.
+    async fn change_revoked<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Revoked, &State) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, No> {
+        let revoked = match &self.live {
+            Some(live) => Arc::clone(&live.shared.revoked),
+            None => Arc::new(Revoked::open(&self.state)?),
+        };
+        let state = Arc::clone(&self.state);
+        let working = tokio::task::spawn_blocking(move || work(&revoked, &state));
+        let done = working.await.map_err(|fault| No::state(fault.to_string()))?;
+        Ok(done?)
     }
 
     fn with_revoked<T>(&self, work: impl FnOnce(&Revoked) -> Result<T, No>) -> Result<T, No> {
@@ -129,7 +148,8 @@ impl Desk {
         let answer = shown(&one, now);
         let note = format!("revoked {} as {}: {}", asked.what, one.id, one.reason);
         // In force first: a log that can't be written must not keep a stolen key alive.
-        self.with_revoked(|revoked| Ok(revoked.add(&self.state, one)?))?;
+        self.change_revoked(move |revoked, state| revoked.add(state, one))
+            .await?;
         let index = self.operation(note, ask).await?;
         let mut answer = answer;
         answer["record"] = json!(index);
@@ -141,12 +161,14 @@ impl Desk {
             .parse()
             .map_err(|_| No::usage("a revocation's id is 26 characters of Crockford base 32"))?;
         let unknown = || No::not_found("there is no revocation of this id");
-        let known = self.with_revoked(|revoked| Ok(revoked.all().iter().any(|one| one.id == id)))?;
+        let known = self.with_revoked(|revoked| Ok(revoked.has(id)))?;
         if !known {
             return Err(unknown());
         }
         let index = self.operation(format!("revocation {id} lifted"), ask).await?;
-        let lifted = self.with_revoked(|revoked| Ok(revoked.lift(&self.state, id)?))?;
+        let lifted = self
+            .change_revoked(move |revoked, state| revoked.lift(state, id))
+            .await?;
         let mut answer = shown(&lifted.ok_or_else(unknown)?, clock::now());
         answer["record"] = json!(index);
         Ok(answer)

@@ -36,4 +36,11 @@ pub enum Google {
         /// Where; none is Google's own. Never what the key's file says.
         token_endpoint: Option<Uri>,
     },
+    /// A token endpoint gives an ID token for an assertion (RFC 7523), as Cloud Run and Identity-Aware Proxy want it.
+    Identity {
+        /// Whom it is shown to, as `https://place-abc.run.app`.
+        audience: String,
+        /// Where; none is Google's own. Never what the key's file says.
+        token_endpoint: Option<Uri>,
+    },
 }

@@ -14,13 +14,14 @@ use bartizan_wire::{
 };
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts, response,
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts,
+    response,
 };
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
 use serde_json::{Value, json};
 
-use super::Wish;
+use super::{Wish, socket};
 use crate::{
     Shared,
     answer::{AgentBody, Cut, Pulled},
@@ -57,9 +58,13 @@ pub(super) async fn serve(
     caller: &Caller,
     site: Site,
     head: &Parts,
-    body: Incoming,
+    (body, upgrade): (Incoming, OnUpgrade),
 ) -> Result<Response<AgentBody>, Refusal> {
     let late = |code| shared.reject(code, Some(&caller.principal));
+    if let Some(opening) = socket::opening(head, &body) {
+        let opening = opening.map_err(late)?;
+        return Box::pin(socket::serve(shared, caller, site, head, (opening, upgrade))).await;
+    }
     let effect = match head.method {
         Method::GET | Method::HEAD | Method::OPTIONS => Effect::Fetch,
         _ => Effect::Send,
@@ -72,17 +77,8 @@ pub(super) async fn serve(
     caller.reins.takes_turn(bytes.len()).await;
     let mut wish =
         Wish::new(shared, caller, site, Action::FetchWeb, effect).ok_or_else(|| late(Code::Bug))?;
-    let (seen, whole) = seen_body(shared, &head.headers, &bytes);
-    wish.arguments = json!({
-        "scheme": head.uri.scheme_str().unwrap_or("http"),
-        "host": wish.site.host(),
-        "port": wish.site.port(),
-        "method": head.method.as_str(),
-        "path": head.uri.path(),
-    });
-    if let Some(query) = head.uri.query() {
-        wish.arguments["query"] = json!(query);
-    }
+    let (seen, whole) = seen_body(shared, edge::is_json(&head.headers), &bytes);
+    wish.arguments = arguments(&wish.site, head, head.method.as_str());
     if let Some(seen) = seen {
         wish.arguments["body"] = seen;
     }
@@ -93,7 +89,7 @@ pub(super) async fn serve(
         return Err(late(Code::Bug));
     };
     let upstream = UpstreamName::new(&wish.site.to_string()).map_err(|_| late(Code::EgressTarget))?;
-    let headers = outgoing(&head.headers, unpacked);
+    let headers = outgoing(head, unpacked);
     let outbound = || Outbound {
         upstream: upstream.clone(),
         pool: Arc::clone(&pool),
@@ -112,8 +108,23 @@ pub(super) async fn serve(
     }
 }
 
-/// A body as policy and flow see it, and whether that is all of it: JSON by its leaves, text as one.
-fn seen_body(shared: &Shared, headers: &HeaderMap, bytes: &[u8]) -> (Option<Value>, bool) {
+/// What policy and flow see of a request's head.
+pub(super) fn arguments(site: &Site, head: &Parts, method: &str) -> Value {
+    let mut arguments = json!({
+        "scheme": head.uri.scheme_str().unwrap_or("http"),
+        "host": site.host(),
+        "port": site.port(),
+        "method": method,
+        "path": head.uri.path(),
+    });
+    if let Some(query) = head.uri.query() {
+        arguments["query"] = json!(query);
+    }
+    arguments
+}
+
+/// A body as policy and flow see it, and whether that is all of it: JSON by its leaves, where it may be that, text as one.
+pub(super) fn seen_body(shared: &Shared, may_be_json: bool, bytes: &[u8]) -> (Option<Value>, bool) {
     if bytes.is_empty() {
         return (None, true);
     }
@@ -122,7 +133,7 @@ fn seen_body(shared: &Shared, headers: &HeaderMap, bytes: &[u8]) -> (Option<Valu
         bytes: bytes.len(),
         ..Bounds::default()
     };
-    let is_strict = edge::is_json(headers) && json::scan(bytes, &bounds).is_ok();
+    let is_strict = may_be_json && json::scan(bytes, &bounds).is_ok();
     if is_strict && let Ok(value) = serde_json::from_slice(bytes) {
         return (Some(value), true);
     }
@@ -133,20 +144,45 @@ fn seen_body(shared: &Shared, headers: &HeaderMap, bytes: &[u8]) -> (Option<Valu
 }
 
 /// What goes on of the request's headers. Answers are wanted as they are, to be read.
-fn outgoing(headers: &HeaderMap, unpacked: bool) -> HeaderMap {
-    let mut out = passed_on(headers);
+pub(super) fn outgoing(head: &Parts, unpacked: bool) -> HeaderMap {
+    let mut out = passed_on(&head.headers);
+    // Whom it is for was compared and stands in the address, from which it is written anew.
+    out.remove(header::HOST);
+    join_cookies(&mut out);
     if unpacked {
         out.remove(header::CONTENT_ENCODING);
     }
     // The body is sent whole, so its length is known to the client that sends it.
     out.remove(header::CONTENT_LENGTH);
     out.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    out.append(header::VIA, HeaderValue::from_static("1.1 bartizan"));
+    out.append(header::VIA, via(head.version));
     out
 }
 
+/// By which protocol it came (RFC 9110 section 7.6.3).
+pub(super) fn via(version: Version) -> HeaderValue {
+    HeaderValue::from_static(match version {
+        Version::HTTP_2 => "2 bartizan",
+        _ => "1.1 bartizan",
+    })
+}
+
+/// In HTTP/2 a cookie may come in crumbs; elsewhere it is one field (RFC 9113 section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let crumbs: Vec<&[u8]> = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if crumbs.len() > 1
+        && let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        headers.insert(header::COOKIE, whole);
+    }
+}
+
 /// All headers but those of the connection, named in `Connection` or known.
-fn passed_on(headers: &HeaderMap) -> HeaderMap {
+pub(super) fn passed_on(headers: &HeaderMap) -> HeaderMap {
     let named: Vec<String> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -163,7 +199,11 @@ fn passed_on(headers: &HeaderMap) -> HeaderMap {
     out
 }
 
-async fn come_back(
+/// Reads an answer and passes it on.
+///
+/// # Errors
+/// The refusal to tell, already recorded.
+pub(super) async fn come_back(
     wish: Wish,
     mut passage: Passage<Outbound>,
     method: &Method,
@@ -243,7 +283,7 @@ fn dressed(
     if !bare {
         headers.remove(header::CONTENT_LENGTH);
     }
-    headers.append(header::VIA, HeaderValue::from_static("1.1 bartizan"));
+    headers.append(header::VIA, via(head.version));
     if let Ok(call) = HeaderValue::from_str(&passage.call().to_string()) {
         headers.insert("x-bartizan-call", call);
     }

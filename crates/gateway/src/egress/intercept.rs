@@ -1,18 +1,21 @@
 //! A tunnel that the operator has opened (`danger_intercept`): its TLS ends here, by a certificate of the installation's own
 //! root, and each request in it is ruled on, sent and read as one in clear is, over TLS that is verified anew.
 //!
-//! What it refuses: another name in the hello than the tunnel's, another `Host` in a request, whole addresses, tunnels in the
-//! tunnel. HTTP/1.1 alone is spoken towards the agent.
+//! HTTP/2 is spoken where the agent chose it (ALPN, RFC 9113 section 3.2), else HTTP/1.1; towards the site, what the site
+//! chooses. A WebSocket is opened over HTTP/1.1 alone: extended `CONNECT` (RFC 8441) is not offered.
+//!
+//! What it refuses: another name in the hello than the tunnel's, another `Host` or `:authority` in a request, whole addresses
+//! in HTTP/1.1, tunnels in the tunnel.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bartizan_guard::AnswerFacts;
 use bartizan_types::{Code, Principal, Refusal};
 use bartizan_wire::site::Site;
 use bytes::Bytes;
-use http::{Method, Request, Response, Uri, header, request::Parts};
-use hyper::{body::Incoming, service::service_fn, upgrade::OnUpgrade};
-use hyper_util::rt::TokioIo;
+use http::{Method, Request, Response, Uri, Version, header, request::Parts, uri::Scheme};
+use hyper::{body::Incoming, server::conn::http2, service::service_fn, upgrade::OnUpgrade};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
 
@@ -21,8 +24,9 @@ use crate::{
     Shared,
     answer::AgentBody,
     clock,
+    config::Limits,
     gate::Passage,
-    listener::{CatchPanic, bounded},
+    listener::{CatchPanic, Watched, bounded},
     meters::Gauge,
     serve,
 };
@@ -76,7 +80,7 @@ async fn run(wish: Wish, passage: Passage<()>, upgrade: OnUpgrade) {
 }
 
 /// Resolves when the credential that opened the tunnel has ended.
-async fn over(principal: &Principal) -> Code {
+pub(super) async fn over(principal: &Principal) -> Code {
     let Some(expires) = principal.expires else {
         return std::future::pending().await;
     };
@@ -109,13 +113,30 @@ async fn inside(shared: &Arc<Shared>, wish: &Wish, upgrade: OnUpgrade) -> Result
     let service = service_fn(move |asked: Request<Incoming>| {
         one(Arc::clone(&ours), Arc::clone(&principal), site.clone(), asked)
     });
-    if let Err(fault) = bounded(limits)
-        .serve_connection(TokioIo::new(stream), service)
-        .await
-    {
+    let stream = Watched::new(stream, limits.write_timeout);
+    let ended = if stream.watched().get_ref().1.alpn_protocol() == Some(b"h2") {
+        second(limits)
+            .serve_connection(TokioIo::new(stream), service)
+            .await
+    } else {
+        let serving = bounded(limits).serve_connection(TokioIo::new(stream), service);
+        serving.with_upgrades().await
+    };
+    if let Err(fault) = ended {
         tracing::debug!(error = %fault, "a connection in a tunnel ended early");
     }
     Ok(())
+}
+
+/// What speaks HTTP/2 with an agent, within the bounds of a request's head.
+fn second(limits: &Limits) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .max_concurrent_streams(128)
+        .keep_alive_interval(Duration::from_secs(20));
+    builder
 }
 
 async fn one(
@@ -133,8 +154,9 @@ async fn request(
     shared: Arc<Shared>,
     principal: Arc<Principal>,
     site: Site,
-    asked: Request<Incoming>,
+    mut asked: Request<Incoming>,
 ) -> Response<AgentBody> {
+    let upgrade = hyper::upgrade::on(&mut asked);
     let (mut head, body) = asked.into_parts();
     let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() else {
         return refusal(&shared.shed(Code::Saturated));
@@ -148,7 +170,7 @@ async fn request(
         let who = Arc::clone(&principal);
         serve::in_turn(&shared, who, clock::now(), None, |caller| {
             let (shared, head) = (&shared, &head);
-            async move { forward::serve(shared, &caller, site, head, body).await }
+            async move { forward::serve(shared, &caller, site, head, (body, upgrade)).await }
         })
         .await
     };
@@ -170,17 +192,28 @@ async fn request(
 /// [`Code::EgressTarget`], [`Code::HostMismatch`].
 fn whole(site: &Site, head: &mut Parts) -> Result<(), Code> {
     let path = head.uri.path_and_query().map(|path| path.as_str());
-    let plain = head.uri.authority().is_none() && head.method != Method::CONNECT;
-    let path = path
-        .filter(|path| plain && path.starts_with('/'))
-        .ok_or(Code::EgressTarget)?;
-    let mut hosts = head.headers.get_all(header::HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else {
-        return Err(Code::HostMismatch);
+    let is_second = head.version == Version::HTTP_2;
+    let plain = match head.uri.authority() {
+        None => !is_second,
+        // `:scheme` and `:authority` are how HTTP/2 says what `Host` says (RFC 9113 section 8.3.1).
+        Some(_) => is_second && head.uri.scheme() == Some(&Scheme::HTTPS),
     };
-    let named = host.to_str().ok().and_then(|host| Site::parse(host, Some(443)));
-    if named.as_ref() != Some(site) {
+    let path = path
+        .filter(|path| plain && head.method != Method::CONNECT && path.starts_with('/'))
+        .ok_or(Code::EgressTarget)?;
+    let is_ours = |host: &str| Site::parse(host, Some(443)).as_ref() == Some(site);
+    if head
+        .uri
+        .authority()
+        .is_some_and(|authority| !is_ours(authority.as_str()))
+    {
         return Err(Code::HostMismatch);
+    }
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) if host.to_str().is_ok_and(is_ours) => {}
+        (None, None) if is_second => {}
+        _ => return Err(Code::HostMismatch),
     }
     let authority = site.to_string();
     let authority = authority.strip_suffix(":443").unwrap_or(&authority);
@@ -196,7 +229,11 @@ mod tests {
     use super::*;
 
     fn check(method: &str, uri: &str, hosts: &[&str]) -> Result<String, Code> {
-        let mut request = Request::builder().method(method).uri(uri);
+        checked(Version::HTTP_11, method, uri, hosts)
+    }
+
+    fn checked(version: Version, method: &str, uri: &str, hosts: &[&str]) -> Result<String, Code> {
+        let mut request = Request::builder().version(version).method(method).uri(uri);
         for host in hosts {
             request = request.header("host", *host);
         }
@@ -238,6 +275,32 @@ mod tests {
             ),
         ] {
             assert_eq!(check(method, uri, hosts), Err(code), "{method} {uri} {hosts:?}");
+        }
+    }
+
+    #[test]
+    fn in_http_2_the_authority_is_the_tunnels_site_and_so_is_a_host_beside_it() {
+        let two = |method: &str, uri: &str, hosts: &[&str]| checked(Version::HTTP_2, method, uri, hosts);
+        let to = "https://api.example.com/a?b=c";
+        assert_eq!(two("GET", to, &[]).as_deref(), Ok(to));
+        let with_port = "https://api.example.com:443/a?b=c";
+        assert_eq!(two("GET", with_port, &["api.example.com"]).as_deref(), Ok(to));
+        for (method, uri, hosts, code) in [
+            ("GET", "https://evil.example.com/", &[][..], Code::HostMismatch),
+            ("GET", "https://api.example.com:444/", &[], Code::HostMismatch),
+            ("GET", to, &["evil.example.com"], Code::HostMismatch),
+            (
+                "GET",
+                to,
+                &["api.example.com", "api.example.com"],
+                Code::HostMismatch,
+            ),
+            ("GET", "http://api.example.com/", &[], Code::EgressTarget),
+            ("GET", "/a", &["api.example.com"], Code::EgressTarget),
+            ("CONNECT", "api.example.com:443", &[], Code::EgressTarget),
+            ("CONNECT", to, &[], Code::EgressTarget),
+        ] {
+            assert_eq!(two(method, uri, hosts), Err(code), "{method} {uri} {hosts:?}");
         }
     }
 }

@@ -155,7 +155,7 @@ impl Mint {
                 host: host.to_owned(),
                 key: Arc::new(key),
             }));
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(config)
     }
 

@@ -31,11 +31,12 @@ use crate::{
     answer::AgentBody,
     gate::{Caller, Passage},
     meters::Gauge,
+    reins::Reins,
     upstream::line::{self, Line},
 };
 
 /// Bytes read at a time, each way.
-const CHUNK_BYTES: usize = 16 << 10;
+pub(super) const CHUNK_BYTES: usize = 16 << 10;
 
 /// Rules on a tunnel and opens it.
 ///
@@ -110,7 +111,7 @@ struct Tunnel {
 }
 
 /// What went through, and when anything last did.
-struct Carried {
+pub(super) struct Carried {
     began: Instant,
     bytes: AtomicU64,
     /// Milliseconds since it began.
@@ -121,7 +122,29 @@ struct Carried {
 }
 
 impl Carried {
-    fn count(&self, bytes: usize) -> Result<(), Code> {
+    /// Nothing yet, of what the configuration and budgets let through.
+    pub(super) fn new(shared: &Shared, reins: &Reins) -> Self {
+        let proxy = shared.egress.as_ref();
+        let tunnel_bytes = proxy.map_or(0, |proxy| proxy.config.tunnel_bytes);
+        let budget = reins.most_bytes();
+        Self {
+            began: Instant::now(),
+            bytes: AtomicU64::new(0),
+            last: AtomicU64::new(0),
+            most: tunnel_bytes.min(budget),
+            over: if budget < tunnel_bytes {
+                Code::BudgetExceeded
+            } else {
+                Code::TunnelBound
+            },
+        }
+    }
+
+    /// Counts what was read and is to go on.
+    ///
+    /// # Errors
+    /// That it is too much.
+    pub(super) fn count(&self, bytes: usize) -> Result<(), Code> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let before = self.bytes.fetch_add(bytes, Relaxed);
         self.touch();
@@ -142,7 +165,7 @@ impl Carried {
     }
 
     /// Resolves when nothing went through for so long.
-    async fn stands_still(&self, idle: Duration) -> Code {
+    pub(super) async fn stands_still(&self, idle: Duration) -> Code {
         let look = (idle / 4).clamp(Duration::from_millis(50), Duration::from_secs(5));
         let most = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
         loop {
@@ -166,21 +189,11 @@ impl Tunnel {
             slot,
         } = self;
         let (shared, reins) = (Arc::clone(&wish.shared), Arc::clone(&wish.caller.reins));
-        let bounds = shared.egress.as_ref().map(|proxy| &proxy.config);
-        let tunnel_bytes = bounds.map_or(0, |bounds| bounds.tunnel_bytes);
-        let idle = bounds.map_or(Duration::ZERO, |bounds| bounds.idle);
-        let budget = reins.most_bytes();
-        let carried = Carried {
-            began: Instant::now(),
-            bytes: AtomicU64::new(0),
-            last: AtomicU64::new(0),
-            most: tunnel_bytes.min(budget),
-            over: if budget < tunnel_bytes {
-                Code::BudgetExceeded
-            } else {
-                Code::TunnelBound
-            },
-        };
+        let idle = shared
+            .egress
+            .as_ref()
+            .map_or(Duration::ZERO, |proxy| proxy.config.idle);
+        let carried = Carried::new(&shared, &reins);
         let work = async {
             let patience = shared.config.limits.header_timeout;
             let near = tokio::time::timeout(patience, upgrade).await;

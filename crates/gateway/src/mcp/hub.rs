@@ -30,7 +30,7 @@ use crate::{
     clock,
     config::{self, Config, Reach},
     room::Room,
-    upstream::{Pool, SigningFault, sign::Signing},
+    upstream::{Pool, SigningFault, sign::Signing, svid::OwnSvid},
 };
 
 /// Agents' sessions at most.
@@ -301,7 +301,12 @@ impl Hub {
     ///
     /// # Errors
     /// [`SigningFault`] where nothing can be signed for a server, or the trust roots can't be used.
-    pub(crate) fn new(config: &Config, state: &State, signer: Option<Signer>) -> Result<Self, SigningFault> {
+    pub(crate) fn new(
+        config: &Config,
+        state: &State,
+        signer: Option<Signer>,
+        own: &Arc<OwnSvid>,
+    ) -> Result<Self, SigningFault> {
         let mut servers = Vec::new();
         let manifests = Arc::new(Manifests::new(&config.servers, state, signer));
         for server in &config.servers {
@@ -313,7 +318,9 @@ impl Hub {
                     let signing = signing
                         .map(|signed| Signing::new(signed, url, patience))
                         .transpose()?;
-                    (Some(Arc::new(Pool::new(None, patience)?)), signing.map(Arc::new))
+                    let workload = server.spiffe_id.as_ref().map(|id| (own, id));
+                    let pool = Pool::operators(workload, None, patience)?;
+                    (Some(Arc::new(pool)), signing.map(Arc::new))
                 }
             };
             servers.push(Arc::new(Served {

@@ -7,7 +7,7 @@ use std::sync::{
 
 use bartizan_guard::AnswerFacts;
 use bartizan_mcp::Caller;
-use bartizan_types::{Action, Code, UpstreamName};
+use bartizan_types::{Action, Code, SecretName, UpstreamName};
 use bartizan_wire::{
     json,
     jsonrpc::{self, Message},
@@ -37,6 +37,8 @@ pub(crate) struct HttpWay {
     pub(crate) headers: HeaderMap,
     /// Secrets of the store among them.
     secrets: Names,
+    /// The same and what the user granted, for requests that go with it.
+    granted: Names,
     /// What the caller's user granted at this server.
     pub(crate) wallet: Option<Arc<Wallet>>,
     /// What speaks for requests to it, where a key of the store does.
@@ -59,7 +61,10 @@ impl HttpWay {
         upstream: UpstreamName,
         legacy: bool,
     ) -> Self {
+        let grant = wallet.as_ref().map(|wallet| wallet.name());
+        let all = secrets.iter().map(SecretName::as_str).chain(grant.as_deref());
         Self {
+            granted: upstream::names(all),
             pool,
             uri: Mutex::new(uri),
             headers,
@@ -115,9 +120,10 @@ impl HttpWay {
         }
         headers.extend(extra);
         // Last, so that nothing else stands in its place.
-        if let Some(wallet) = &self.wallet {
-            wallet.dress(&mut headers);
-        }
+        let granted = self
+            .wallet
+            .as_ref()
+            .is_some_and(|wallet| wallet.dress(&mut headers));
         Outbound {
             upstream: self.upstream.clone(),
             pool: Arc::clone(&self.pool),
@@ -125,7 +131,7 @@ impl HttpWay {
             uri: lock(&self.uri).clone(),
             headers,
             body: Bytes::from(body),
-            secrets: Arc::clone(&self.secrets),
+            secrets: Arc::clone(if granted { &self.granted } else { &self.secrets }),
             sign: self.signer.clone(),
         }
     }

@@ -17,7 +17,7 @@ use crate::{
     Shared, StartFault, clock,
     config::{self, Config, Credential, Family},
     edge,
-    upstream::{Names, Outbound, Pool, names, sign::Signing},
+    upstream::{Names, Outbound, Pool, names, sign::Signing, svid::OwnSvid},
 };
 
 /// Headers of the agent that a provider may see. Everything else stays here, credentials above all.
@@ -86,12 +86,12 @@ pub(crate) struct Target {
 
 impl Routes {
     /// Resolves the configuration.
-    pub(crate) fn new(config: &Config) -> Result<Self, StartFault> {
+    pub(crate) fn new(config: &Config, own: &Arc<OwnSvid>) -> Result<Self, StartFault> {
         let mut upstreams = BTreeMap::new();
         let mut order = Vec::new();
         for upstream in &config.upstreams {
             order.push(upstream.name.clone());
-            upstreams.insert(upstream.name.clone(), Upstream::new(upstream, config)?);
+            upstreams.insert(upstream.name.clone(), Upstream::new(upstream, config, own)?);
         }
         let mut models = BTreeMap::new();
         for route in &config.models {
@@ -302,7 +302,7 @@ fn holds_ours(value: &HeaderValue, own: &HeaderValue) -> bool {
 }
 
 impl Upstream {
-    fn new(upstream: &config::Upstream, config: &Config) -> Result<Self, StartFault> {
+    fn new(upstream: &config::Upstream, config: &Config, own: &Arc<OwnSvid>) -> Result<Self, StartFault> {
         let base = upstream.url.to_string();
         let base = base.trim_end_matches('/');
         let signing = match &upstream.credential {
@@ -322,7 +322,8 @@ impl Upstream {
                 _ => Names::default(),
             },
             v1_paths: upstream.v1_paths,
-            pool: Arc::new(Pool::new(
+            pool: Arc::new(Pool::operators(
+                upstream.spiffe_id.as_ref().map(|id| (own, id)),
                 upstream.roots.as_deref(),
                 config.limits.connect_timeout,
             )?),

@@ -327,10 +327,19 @@ impl Wallet {
         }
     }
 
-    /// The headers that a token adds.
-    pub(crate) fn dress(&self, headers: &mut HeaderMap) {
-        if let Some(bearer) = self.bearer() {
-            headers.insert(http::header::AUTHORIZATION, bearer);
+    /// Adds the header of a token. Whether there is one.
+    pub(crate) fn dress(&self, headers: &mut HeaderMap) -> bool {
+        match self.bearer() {
+            Some(bearer) => {
+                headers.insert(http::header::AUTHORIZATION, bearer);
+                true
+            }
+            None => false,
         }
+    }
+
+    /// What its token is called in records: no secret of the store can be called so.
+    pub(crate) fn name(&self) -> String {
+        format!("connect/{}", self.place.name)
     }
 }

@@ -192,7 +192,7 @@ pub fn budgets(budgets: &Budgets, revoked: &Revoked) -> String {
         "gauge",
         "Revocations kept, those that ran out included.",
     );
-    let count = u64::try_from(revoked.all().len()).unwrap_or(u64::MAX);
+    let count = u64::try_from(revoked.count()).unwrap_or(u64::MAX);
     line(&mut out, "bartizan_revocations", &[], count);
     out
 }

@@ -263,6 +263,7 @@ pub(crate) fn upstream(name: &str, family: Family, address: SocketAddr) -> Upstr
         credential: Credential::Secret("provider".to_owned()),
         roots: None,
         v1_paths: true,
+        spiffe_id: None,
     }
 }
 

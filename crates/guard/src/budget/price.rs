@@ -11,24 +11,56 @@ pub struct Price {
     pub input: u64,
     /// Millionths of a US dollar for a million tokens out.
     pub output: u64,
+    /// The same for a million tokens read from the provider's cache; `None`: as for tokens in.
+    pub cache_read: Option<u64>,
+    /// The same for a million tokens written to it; `None`: as for tokens in.
+    pub cache_write: Option<u64>,
     /// The most tokens it takes in.
     pub most_input_tokens: Option<u64>,
     /// The most tokens one answer of it has.
     pub most_output_tokens: Option<u64>,
 }
 
+/// What a call used, as it is paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Used {
+    /// Tokens in, those of the cache not among them.
+    pub input: u64,
+    /// Tokens read from the provider's cache.
+    pub cache_read: u64,
+    /// Tokens written to it.
+    pub cache_write: u64,
+    /// Tokens out.
+    pub output: u64,
+}
+
 impl Price {
-    /// What this many tokens cost, rounded up.
+    /// What this many tokens cost at most, rounded up: nobody knows before which of them the cache takes.
+    /// INVARIANT: no less than [`Self::cost_of`] any part of them.
     #[must_use]
     pub fn cost(self, input_tokens: u64, output_tokens: u64) -> u64 {
-        let of = |tokens: u64, price: u64| {
-            u128::from(tokens)
-                .saturating_mul(u128::from(price))
-                .div_ceil(1_000_000)
-        };
-        let sum = of(input_tokens, self.input).saturating_add(of(output_tokens, self.output));
-        u64::try_from(sum).unwrap_or(u64::MAX)
+        let read = self.cache_read.unwrap_or(0);
+        let dearest = self.input.max(read).max(self.cache_write.unwrap_or(0));
+        sum([(input_tokens, dearest), (output_tokens, self.output)])
     }
+
+    /// What this came to, rounded up once.
+    #[must_use]
+    pub fn cost_of(self, used: Used) -> u64 {
+        sum([
+            (used.input, self.input),
+            (used.cache_read, self.cache_read.unwrap_or(self.input)),
+            (used.cache_write, self.cache_write.unwrap_or(self.input)),
+            (used.output, self.output),
+        ])
+    }
+}
+
+/// Tokens at prices for a million.
+fn sum<const N: usize>(all: [(u64, u64); N]) -> u64 {
+    let of = |(tokens, price): (u64, u64)| u128::from(tokens).saturating_mul(u128::from(price));
+    let whole = all.into_iter().map(of).fold(0_u128, u128::saturating_add);
+    u64::try_from(whole.div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// Prices by `upstream/model`, or by the model's name alone.
@@ -98,6 +130,7 @@ mod tests {
             output: 10_000_000,
             most_input_tokens: Some(128_000),
             most_output_tokens: Some(16_384),
+            ..Price::default()
         };
         [("openai/gpt".to_owned(), price)].into_iter().collect()
     }
@@ -109,6 +142,42 @@ mod tests {
         assert_eq!(price.cost(1, 0), 3);
         assert_eq!(price.cost(0, 1), 10);
         assert_eq!(price.cost(u64::MAX, u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn what_the_cache_takes_has_its_own_price_and_no_part_is_dearer_than_the_bound() {
+        let price = Price {
+            input: 3_000_000,
+            output: 15_000_000,
+            cache_read: Some(300_000),
+            cache_write: Some(6_000_000),
+            ..Price::default()
+        };
+        let used = Used {
+            input: 100,
+            cache_read: 1000,
+            cache_write: 200,
+            output: 10,
+        };
+        assert_eq!(price.cost_of(used), 300 + 300 + 1200 + 150);
+        assert_eq!(price.cost(1300, 10), 1300 * 6 + 150);
+        let plain = Price {
+            cache_read: None,
+            cache_write: None,
+            ..price
+        };
+        assert_eq!(plain.cost_of(used), 1300 * 3 + 150);
+        assert_eq!(plain.cost(1300, 10), 1300 * 3 + 150);
+        for parts in [[100, 0, 0], [0, 100, 0], [0, 0, 100], [33, 33, 34]] {
+            let [input, cache_read, cache_write] = parts;
+            let used = Used {
+                input,
+                cache_read,
+                cache_write,
+                output: 7,
+            };
+            assert!(price.cost_of(used) <= price.cost(100, 7), "{parts:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,11 @@
 use bartizan_types::{Secret, Timestamp};
 use serde_json::Value;
 
+use crate::{
+    strict,
+    token::{Parts, decode},
+};
+
 use super::{
     AuthorizationServer, OauthFault,
     metadata::{malformed, read, required},
@@ -105,6 +110,40 @@ pub fn token_answer(bytes: &[u8], now: Timestamp) -> Result<TokenAnswer, OauthFa
         expires,
         scopes: scopes.map(|text| text.split_ascii_whitespace().map(str::to_owned).collect()),
     })
+}
+
+/// Reads an answer that holds an ID token (OpenID Connect Core section 2), asked for one audience. Its signature is for
+/// whom it is shown to; here counts that it is meant for that one alone, and until when.
+///
+/// # Errors
+/// [`OauthFault::Malformed`]: none is there, it is meant for somebody else too, or it is over.
+pub fn id_token_answer(
+    bytes: &[u8],
+    audience: &str,
+    now: Timestamp,
+) -> Result<(Secret<String>, Timestamp), OauthFault> {
+    const WHAT: &str = "the token endpoint's answer";
+    let object = read(bytes, WHAT)?;
+    let token = Secret::new(required(&object, "id_token", WHAT)?);
+    let unfit = || malformed(WHAT, "its ID token can't be read");
+    if token.expose().len() > TOKEN_BYTES_MAX {
+        return Err(unfit());
+    }
+    let parts = Parts::split(token.expose()).map_err(|_| unfit())?;
+    decode(parts.header).map_err(|_| unfit())?;
+    decode(parts.signature).map_err(|_| unfit())?;
+    let claims = decode(parts.claims).map_err(|_| unfit())?;
+    let claims = strict::object(&claims).map_err(|_| unfit())?;
+    if claims.get("aud").and_then(Value::as_str) != Some(audience) {
+        return Err(malformed(WHAT, "its ID token is meant for another audience"));
+    }
+    let expires = claims.get("exp").and_then(Value::as_u64).ok_or_else(unfit)?;
+    let last = now.unix_seconds().saturating_add(LIFE_SECONDS_MAX);
+    let expires = Timestamp::from_unix_seconds(expires.min(last));
+    if expires <= now {
+        return Err(malformed(WHAT, "its ID token is over"));
+    }
+    Ok((token, expires))
 }
 
 /// Reads the answer to an exchange (RFC 8693 section 2.2): what was issued must be what was asked for.

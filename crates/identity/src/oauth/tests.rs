@@ -406,3 +406,41 @@ proptest! {
         let _ = token_answer(&bytes, Timestamp::from_unix_seconds(1));
     }
 }
+
+#[test]
+fn an_id_token_is_for_one_audience_and_not_over() {
+    let now = Timestamp::from_unix_seconds(1_800_000_000);
+    let token = |claims: &str| {
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        format!("{}.{}.{}", part("{}"), part(claims), part("signature"))
+    };
+    let check = |claims: &str| {
+        let answer = serde_json::json!({"id_token": token(claims)}).to_string();
+        id_token_answer(answer.as_bytes(), "https://place.example", now)
+    };
+    let (got, expires) = check(r#"{"aud":"https://place.example","exp":1800003600}"#).unwrap();
+    assert!(got.expose().ends_with(".c2lnbmF0dXJl"));
+    assert_eq!(expires, Timestamp::from_unix_seconds(1_800_003_600));
+    for bad in [
+        r#"{"aud":"https://other.example","exp":1800003600}"#,
+        r#"{"aud":["https://place.example","https://other.example"],"exp":1800003600}"#,
+        r#"{"aud":"https://place.example","aud":"https://other.example","exp":1800003600}"#,
+        r#"{"aud":"https://place.example","exp":1800000000}"#,
+        r#"{"aud":"https://place.example"}"#,
+        r#"{"exp":1800003600}"#,
+        "[]",
+    ] {
+        assert!(check(bad).is_err(), "{bad}");
+    }
+    for bad in [
+        r#"{"id_token":"a.b"}"#,
+        r#"{"id_token":"a b.c.d"}"#,
+        r#"{"access_token":"t"}"#,
+        "{}",
+    ] {
+        assert!(
+            id_token_answer(bad.as_bytes(), "https://place.example", now).is_err(),
+            "{bad}"
+        );
+    }
+}

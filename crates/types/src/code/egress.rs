@@ -37,6 +37,15 @@ pub(super) const ROWS: &[Row] = &[
         hint: "open a tunnel to the host that is meant",
     },
     Row {
+        code: Code::EgressUpgrade,
+        text: "egress.upgrade",
+        fault: Fault::Caller,
+        status: 403,
+        sentence: "the connection would become something that the proxy can't look into",
+        hint: "a WebSocket of RFC 6455, version 13, without a body and without extensions that are insisted on, is taken; \
+               another protocol needs a site that the operator lists in `danger_opaque` of `[egress]`",
+    },
+    Row {
         code: Code::TunnelBound,
         text: "limit.tunnel",
         fault: Fault::Limit,

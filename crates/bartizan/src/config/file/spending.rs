@@ -106,13 +106,20 @@ pub(crate) enum Dimension {
 pub(crate) struct Price {
     /// `upstream/model`, a model's name at any upstream, or `*` for those without a price of their own.
     pub(crate) model: String,
-    /// Millionths of a US dollar for a million tokens in: 2500000 is $2.50. Where the provider asks more for writing to
-    /// its cache, that is the price to set.
+    /// Millionths of a US dollar for a million tokens in: 2500000 is $2.50.
     #[serde(default)]
     pub(crate) input_micro_usd_per_million_tokens: u64,
     /// The same for a million tokens out.
     #[serde(default)]
     pub(crate) output_micro_usd_per_million_tokens: u64,
+    /// The same for a million tokens read from the provider's cache. None: as for tokens in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cache_read_micro_usd_per_million_tokens: Option<u64>,
+    /// The same for a million tokens written to its cache, where it counts those apart (Anthropic, which asks 1.25 times the
+    /// price of tokens in, or twice that for an hour). None: as for tokens in. What is set aside for a request is at the
+    /// dearest of the three.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cache_write_micro_usd_per_million_tokens: Option<u64>,
     /// The most tokens it takes in: what is set aside for requests with images, files or kept history, whose bytes
     /// bound nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]

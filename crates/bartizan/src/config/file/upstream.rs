@@ -30,6 +30,10 @@ pub(crate) struct Upstream {
     /// Its paths begin with `/v1`, as those of the providers themselves; those of Vertex AI and some compatibles do not.
     #[serde(default = "default_v1_paths")]
     pub(crate) v1_paths: bool,
+    /// The SPIFFE id that it has to have, as `spiffe://example.org/mcp`: it is then known by the roots of that trust domain (our
+    /// own, or one of `[[spiffe]]`) in the place of its host's name, and is shown the gateway's own X.509-SVID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) spiffe_id: Option<String>,
     /// A PEM file of roots to trust instead of the built-in ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) roots: Option<PathBuf>,

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use bartizan_gateway::{Domains, config as gateway};
-use bartizan_identity::TrustDomain;
+use bartizan_identity::{IssuerConfig, TrustDomain};
 
-use super::Wrong;
+use super::{KeySource, Wrong};
 use crate::config::file::{ClientCertificates, ConfigFile, IssuedBy};
 
 fn name(key: &str, text: &str, wrong: &mut Wrong<'_>) -> Option<TrustDomain> {
@@ -64,6 +64,48 @@ pub(super) fn domains(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> 
         }
     }
     Some(Domains { own: own?, foreign })
+}
+
+/// Trust domains whose JWT-SVIDs are taken; what is wrong is collected.
+pub(super) fn issuers(
+    file: &ConfigFile,
+    base: &Path,
+    wrong: &mut Wrong<'_>,
+) -> Vec<(IssuerConfig, KeySource)> {
+    let mut all = Vec::new();
+    for spiffe in &file.spiffe {
+        let Some(keys) = &spiffe.jwt_keys else {
+            if !spiffe.jwt_audience.is_empty() {
+                let message = "`jwt_audience` goes with `jwt_keys`".to_owned();
+                wrong.add("spiffe.jwt_audience", &spiffe.trust_domain, message, "");
+            }
+            continue;
+        };
+        // Whoever changes keys on the way names agents.
+        let source = if keys.contains("://") {
+            wrong.url("spiffe.jwt_keys", keys, &["https"]).map(KeySource::Url)
+        } else {
+            Some(KeySource::File(base.join(keys)))
+        };
+        let domain = TrustDomain::new(&spiffe.trust_domain).ok();
+        let config = domain.map(|domain| IssuerConfig::svids(domain, spiffe.jwt_audience.clone()));
+        let Some((source, Ok(mut config))) = source.zip(config) else {
+            continue;
+        };
+        if let Some(namespace) = &spiffe.namespace {
+            config.namespace = Some(namespace.clone());
+        }
+        if let Err(fault) = config.check() {
+            wrong.add(
+                "spiffe",
+                &spiffe.trust_domain,
+                fault.to_string(),
+                "set `jwt_audience`",
+            );
+        }
+        all.push((config, source));
+    }
+    all
 }
 
 /// The Workload API: a unix socket, since whoever can change what it says on the way says who we are.

@@ -33,6 +33,8 @@ fn priced(price: &file::spending::Price) -> (String, Price) {
     let resolved = Price {
         input: price.input_micro_usd_per_million_tokens,
         output: price.output_micro_usd_per_million_tokens,
+        cache_read: price.cache_read_micro_usd_per_million_tokens,
+        cache_write: price.cache_write_micro_usd_per_million_tokens,
         most_input_tokens: price.max_input_tokens,
         most_output_tokens: price.max_output_tokens,
     };

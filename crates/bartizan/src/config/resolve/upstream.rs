@@ -60,6 +60,7 @@ pub(super) fn upstreams(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -
         aws: None,
         google: None,
         v1_paths: true,
+        spiffe_id: None,
         roots: None,
     };
     let defaults = [
@@ -87,6 +88,12 @@ pub(super) fn upstreams(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -
             file::Api::Openai => gateway::Family::Openai,
             file::Api::Anthropic => gateway::Family::Anthropic,
         };
+        let spiffe_id = super::workload(
+            ("upstream", &upstream.url),
+            (upstream.spiffe_id.as_deref(), upstream.roots.is_some()),
+            file,
+            wrong,
+        );
         let roots = upstream.roots.as_ref().map(|roots| base.join(roots));
         all.push(gateway::Upstream {
             name,
@@ -94,6 +101,7 @@ pub(super) fn upstreams(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -
             url,
             credential,
             roots,
+            spiffe_id,
             v1_paths: upstream.v1_paths,
         });
     }

@@ -37,6 +37,7 @@ fn server(tools: BTreeMap<ToolName, ToolOverride>) -> config::Server {
             grants: crate::config::Grants::default(),
         },
         timeout: std::time::Duration::from_secs(1),
+        spiffe_id: None,
         oauth: Default::default(),
         sign: None,
         tools,

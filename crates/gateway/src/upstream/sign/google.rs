@@ -14,7 +14,7 @@ use std::{
 
 use bartizan_identity::{
     GOOGLE_TOKEN_ENDPOINT, GoogleKey,
-    oauth::{form, token_answer, token_error},
+    oauth::{form, id_token_answer, token_answer, token_error},
 };
 use bartizan_types::{Code, Digest, Secret, Timestamp};
 use http::{HeaderMap, HeaderValue, Uri, header};
@@ -53,12 +53,20 @@ enum How {
         audience: String,
     },
     Exchanged {
-        scopes: Vec<String>,
+        wanted: Wanted,
         endpoint: Uri,
         /// As policy and records name it.
         server: String,
         pool: Arc<Pool>,
     },
+}
+
+/// What is got for an assertion.
+enum Wanted {
+    /// An access token with these scopes.
+    Access(Vec<String>),
+    /// An ID token for this audience.
+    Identity(String),
 }
 
 #[derive(Default)]
@@ -87,23 +95,33 @@ impl Tokens {
             Google::Exchanged {
                 scopes,
                 token_endpoint,
-            } => {
-                // The operator's own may lie inside; Google's lies where the whole world can see it.
-                let reach = token_endpoint.as_ref().map_or(Reach::Public, |_| Reach::Named);
-                let endpoint = token_endpoint.clone();
-                let endpoint = endpoint.unwrap_or_else(|| Uri::from_static(GOOGLE_TOKEN_ENDPOINT));
-                How::Exchanged {
-                    scopes: scopes.clone(),
-                    server: format!("token:{}", endpoint.host().unwrap_or_default()),
-                    endpoint,
-                    pool: Arc::new(Pool::within(reach, None, patience)?),
-                }
-            }
+            } => Self::exchanged(Wanted::Access(scopes.clone()), token_endpoint.as_ref(), patience)?,
+            Google::Identity {
+                audience,
+                token_endpoint,
+            } => Self::exchanged(
+                Wanted::Identity(audience.clone()),
+                token_endpoint.as_ref(),
+                patience,
+            )?,
         };
         Ok(Self {
             how,
             held: Mutex::default(),
             fetching: AsyncMutex::new(()),
+        })
+    }
+
+    fn exchanged(wanted: Wanted, endpoint: Option<&Uri>, patience: Duration) -> Result<How, RootsFault> {
+        // The operator's own may lie inside; Google's lies where the whole world can see it.
+        let reach = endpoint.map_or(Reach::Public, |_| Reach::Named);
+        let endpoint = endpoint.cloned();
+        let endpoint = endpoint.unwrap_or_else(|| Uri::from_static(GOOGLE_TOKEN_ENDPOINT));
+        Ok(How::Exchanged {
+            wanted,
+            server: format!("token:{}", endpoint.host().unwrap_or_default()),
+            endpoint,
+            pool: Arc::new(Pool::within(reach, None, patience)?),
         })
     }
 
@@ -179,15 +197,19 @@ impl Tokens {
                 (signed.token, signed.expires)
             }
             How::Exchanged {
-                scopes,
+                wanted,
                 endpoint,
                 server,
                 pool,
             } => {
-                let signed = key.assertion(&endpoint.to_string(), scopes, now);
+                let at = endpoint.to_string();
+                let signed = match wanted {
+                    Wanted::Access(scopes) => key.assertion(&at, scopes, now),
+                    Wanted::Identity(audience) => key.identity_assertion(&at, audience, now),
+                };
                 let assertion = signed.map_err(|_| Code::SecretMissing)?;
                 let pairs = [("grant_type", GRANT), ("assertion", assertion.expose().as_str())];
-                exchange(shared, (endpoint, server, pool), (form(&pairs), names)).await?
+                exchange(shared, (endpoint, server, pool), wanted, (form(&pairs), names)).await?
             }
         };
         let unfit = |_| Code::TokenUnavailable;
@@ -206,6 +228,7 @@ type Got = Result<(Secret<String>, Timestamp), Code>;
 fn exchange<'a>(
     shared: &'a Arc<Shared>,
     (endpoint, server, pool): (&'a Uri, &'a str, &'a Arc<Pool>),
+    wanted: &'a Wanted,
     (form, names): (String, &'a Names),
 ) -> Pin<Box<dyn Future<Output = Got> + Send + 'a>> {
     Box::pin(async move {
@@ -235,6 +258,10 @@ fn exchange<'a>(
         if !status.is_success() {
             let said = token_error(bytes.expose()).unwrap_or_default();
             return Err(unavailable(&format!("{} {said}", status.as_u16())));
+        }
+        if let Wanted::Identity(audience) = wanted {
+            let got = id_token_answer(bytes.expose(), audience, now);
+            return got.map_err(|fault| unavailable(&fault));
         }
         let token = token_answer(bytes.expose(), now).map_err(|fault| unavailable(&fault))?;
         let expires = token
