@@ -1,10 +1,12 @@
 //! Rows become what the detectors read: numbers, words, labels. Text itself is not kept.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use bartizan_inspect::{Channel, Wanted, canary::Canaries, inspect};
 use bartizan_types::FindingKind;
 
+use super::course::{Inspected, Since};
 use super::labels::CLASSES_MAX;
 use super::read::{Cell, Row, Stop};
 use super::schema::{Tally, shown};
@@ -102,13 +104,20 @@ pub(crate) struct Roles {
     pub(crate) numbers: Vec<usize>,
 }
 
+/// First row and count by group and kind.
+pub(crate) type Kinds = HashMap<(Cow<'static, str>, Cow<'static, str>), (u64, u64)>;
+
 /// What an inspector saw in the rows.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
     pub(crate) instructions: Vec<(u32, f32)>,
-    pub(crate) kinds: HashMap<(&'static str, &'static str), (u64, u64)>,
+    pub(crate) kinds: Kinds,
     pub(crate) canaries: Vec<u32>,
     pub(crate) inspected: u64,
+    /// Rows that an earlier scan has inspected.
+    pub(super) known: u64,
+    /// What was handed out already.
+    pub(super) since: Since,
 }
 
 /// Everything the detectors need.
@@ -188,6 +197,25 @@ impl<'c> Gatherer<'c> {
             wrong: canaries.is_err().then_some(Wrong::Canary),
             canaries: canaries.unwrap_or_default(),
         }
+    }
+
+    /// The same, after what an earlier scan of the same rows has inspected.
+    pub(crate) fn after(chosen: &'c Chosen, before: Inspected) -> Self {
+        let mut gatherer = Self::new(chosen);
+        gatherer.got.contents = Contents::after(before);
+        gatherer
+    }
+
+    /// What was inspected since the last time, once there is enough of it, or all of it at the `end`.
+    pub(crate) fn inspected(&mut self, end: bool) -> Option<Inspected> {
+        let rows = self.got.rows;
+        let contents = &mut self.got.contents;
+        let due = if end {
+            contents.inspected > 0 && rows > contents.known
+        } else {
+            contents.due()
+        };
+        due.then(|| contents.taken(rows))
     }
 
     pub(crate) fn row(&mut self, names: &[String], row: Row) -> Result<(), Stop> {
@@ -303,9 +331,10 @@ impl<'c> Gatherer<'c> {
     fn text(&mut self, index: u64, text: &str) {
         self.got.texts.add(text);
         let contents = &mut self.got.contents;
-        if !self.chosen.contents {
+        if !self.chosen.contents || index < contents.known {
             return;
         }
+        contents.since.bytes += text.len() as u64;
         let wanted = Wanted::SECRETS
             .and(Wanted::PERSONAL)
             .and(Wanted::HIDDEN)
@@ -328,7 +357,8 @@ impl<'c> Gatherer<'c> {
                 FindingKind::HiddenText => "hidden",
                 _ => continue,
             };
-            contents.kinds.entry((group, seen.what)).or_insert((index, 0)).1 += 1;
+            let key = (Cow::Borrowed(group), Cow::Borrowed(seen.what));
+            contents.kinds.entry(key).or_insert((index, 0)).1 += 1;
         }
         if let Some(above) = strongest {
             contents.instructions.push((index as u32, above));

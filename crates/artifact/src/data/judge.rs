@@ -248,7 +248,7 @@ fn told_groups(
             judged.suspects.push(Suspect {
                 row: u64::from(*row),
                 file: None,
-                rule: rule.id,
+                rule: rule.id.into(),
                 p: group.ln_p.exp(),
                 reason: what.clone(),
                 label: Some(label.clone()),
@@ -298,7 +298,7 @@ fn wrong_labels(found: &labels::Judged, got: &Gathered, judged: &mut Judged, not
         judged.suspects.push(Suspect {
             row: wrong.row as u64,
             file: None,
-            rule: rule::DATA_LABEL.id,
+            rule: rule::DATA_LABEL.id.into(),
             p: wrong.chance,
             reason,
             label: Some(label),
@@ -395,7 +395,7 @@ fn text_triggers(
             judged.suspects.push(Suspect {
                 row: u64::from(*row),
                 file: None,
-                rule: rule::DATA_TRIGGER.id,
+                rule: rule::DATA_TRIGGER.id.into(),
                 p: trigger.ln_p.exp(),
                 reason: what.clone(),
                 label,
@@ -425,7 +425,7 @@ fn text_clusters(got: &Gathered, labelled: bool, judged: &mut Judged, notes: &mu
             judged.suspects.push(Suspect {
                 row: u64::from(*row),
                 file: None,
-                rule: rule.id,
+                rule: rule.id.into(),
                 p: cluster.ln_p.exp(),
                 reason: what.clone(),
                 label: None,
@@ -475,7 +475,7 @@ fn contents(got: &Gathered, judged: &mut Judged, notes: &mut Notes) {
     let mut kinds: Vec<_> = contents.kinds.iter().collect();
     kinds.sort();
     for ((group, kind), (first, count)) in kinds {
-        let (rule, severity): (&'static Rule, Verdict) = match *group {
+        let (rule, severity): (&'static Rule, Verdict) = match group.as_ref() {
             "secret" => (&rule::DATA_SECRET, Verdict::Suspicious),
             "hidden" => (&rule::DATA_HIDDEN, Verdict::Clean),
             _ => (&rule::DATA_PERSONAL, Verdict::Clean),
@@ -531,7 +531,7 @@ fn contents(got: &Gathered, judged: &mut Judged, notes: &mut Notes) {
         judged.suspects.push(Suspect {
             row: u64::from(*row),
             file: None,
-            rule: rule::DATA_INSTRUCTIONS.id,
+            rule: rule::DATA_INSTRUCTIONS.id.into(),
             p,
             reason,
             label: None,

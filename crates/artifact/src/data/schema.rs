@@ -1,11 +1,12 @@
 //! What the columns hold, what was expected of them, and how far they are from another version of the same data.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::read::Cell;
-use super::statistics::{at, ks_chance, mix};
+use super::statistics::{at, chi2_tail, ks_chance, mix};
 
 /// Values kept of a column to compare with.
 const SAMPLE: usize = 4_000;
@@ -15,14 +16,14 @@ const DISTINCT: usize = 1 << 16;
 const LISTED: usize = 64;
 
 /// What was inferred of one column.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Column {
     /// Its name.
     pub name: String,
     /// `integer`, `number`, `text`, `mixed` or `nothing`.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// What the scan took it for: `label`, `text`, `output`, `number`; empty if it was only counted.
-    pub role: &'static str,
+    pub role: Cow<'static, str>,
     /// Rows with a value.
     pub present: u64,
     /// Rows without.
@@ -32,16 +33,16 @@ pub struct Column {
     /// There are more different values than are counted.
     pub distinct_more: bool,
     /// Least number.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<f64>,
     /// Greatest number.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
     /// Mean of the numbers.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean: Option<f64>,
     /// Values and how often, where there are few.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, u64>,
 }
 
@@ -168,8 +169,8 @@ impl Tally {
         let some = |value: f64| (self.numbers > 0).then_some(value);
         Column {
             name: name.to_owned(),
-            kind,
-            role,
+            kind: Cow::Borrowed(kind),
+            role: Cow::Borrowed(role),
             present: self.numbers + self.texts,
             missing: self.missing,
             distinct: self.distinct.len() as u64,
@@ -198,7 +199,7 @@ pub(crate) fn unexpected(expected: &Expected, columns: &[Column]) -> Vec<String>
     };
     let mut out = Vec::new();
     if let Some(kind) = &expected.kind
-        && kind != column.kind
+        && kind.as_str() != column.kind
         && !(kind == "number" && column.kind == "integer")
     {
         out.push(format!("holds {} where {kind} is expected", column.kind));
@@ -256,23 +257,26 @@ pub(crate) fn unexpected(expected: &Expected, columns: &[Column]) -> Vec<String>
 }
 
 /// How far a column is from what it was.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Drift {
     /// The column.
     pub column: String,
     /// The population stability index: above 0.25 is a change.
     pub psi: f64,
     /// The p-value of a Kolmogorov-Smirnov test, for numbers.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ks_p: Option<f64>,
+    /// The p-value of a chi-squared test, for values of which there are few.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chi2_p: Option<f64>,
     /// The maximum mean discrepancy of whole rows, where the column stands for all of them.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mmd: Option<f64>,
     /// What it is between shuffled rows, on average.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mmd_usual: Option<f64>,
     /// How often shuffled rows are as far apart.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mmd_p: Option<f64>,
 }
 
@@ -290,10 +294,8 @@ pub(crate) fn drift(name: &str, new: &Tally, old: &Tally) -> Option<Drift> {
         return Some(Drift {
             column: name.to_owned(),
             psi: psi(&pairs),
-            ks_p: None,
-            mmd: None,
-            mmd_usual: None,
-            mmd_p: None,
+            chi2_p: chi2_chance(&pairs),
+            ..Drift::default()
         });
     }
     if new.sample.len() < 20 || old.sample.len() < 20 {
@@ -328,10 +330,42 @@ pub(crate) fn drift(name: &str, new: &Tally, old: &Tally) -> Option<Drift> {
         column: name.to_owned(),
         psi: psi(&pairs),
         ks_p: Some(ks_chance(distance, n, m)),
-        mmd: None,
-        mmd_usual: None,
-        mmd_p: None,
+        ..Drift::default()
     })
+}
+
+/// The chance that two samples of one kind differ so much in how often each value is there; nothing where that can't be
+/// said. Values too rare for the approximation are taken together.
+fn chi2_chance(pairs: &[(f64, f64)]) -> Option<f64> {
+    let (new, old): (f64, f64) = pairs
+        .iter()
+        .fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
+    let all = new + old;
+    let expected = |both: f64| (both * new / all, both * old / all);
+    let (mut cells, mut rest) = (Vec::new(), (0.0, 0.0));
+    for (a, b) in pairs {
+        let (left, right) = expected(a + b);
+        if left >= 5.0 && right >= 5.0 {
+            cells.push((*a, *b));
+        } else {
+            rest = (rest.0 + a, rest.1 + b);
+        }
+    }
+    let (left, right) = expected(rest.0 + rest.1);
+    if left >= 5.0 && right >= 5.0 {
+        cells.push(rest);
+    }
+    if cells.len() < 2 {
+        return None;
+    }
+    let sum: f64 = cells
+        .iter()
+        .map(|(a, b)| {
+            let (left, right) = expected(a + b);
+            (a - left).powi(2) / left + (b - right).powi(2) / right
+        })
+        .sum();
+    Some(chi2_tail(sum, (cells.len() - 1) as f64))
 }
 
 fn psi(pairs: &[(f64, f64)]) -> f64 {
