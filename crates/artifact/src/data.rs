@@ -134,6 +134,32 @@ pub struct Outcome {
     pub files: Vec<String>,
 }
 
+impl Outcome {
+    /// What is said of data that was not looked at.
+    #[must_use]
+    pub fn unjudged(name: &str, cancelled: bool, what: &str) -> Self {
+        Self {
+            report: Report::unjudged(name, cancelled, what),
+            suspects: Vec::new(),
+            rows: 0,
+            columns: Vec::new(),
+            drift: Vec::new(),
+            looked: Vec::new(),
+            noise: None,
+            spans: Vec::new(),
+            header: 0,
+            files: Vec::new(),
+        }
+    }
+
+    /// Adds that what was read may not be what is there.
+    pub fn unsure(&mut self, what: &str) {
+        let said = Report::unjudged(&self.report.file, false, what);
+        self.report.findings.extend(said.findings);
+        self.report.judge();
+    }
+}
+
 /// Findings on their way into a report.
 pub(crate) struct Notes {
     file: String,

@@ -59,14 +59,14 @@ struct Trial<'d> {
     taken: Vec<bool>,
 }
 
-/// Finds groups in rows of numbers. `metric` is what `near` was computed on.
+/// Finds groups in rows of numbers, and says how few rows could have been told. `metric` is what `near` was computed on.
 pub(crate) fn find(
     matrix: &Matrix,
     metric: &Matrix,
     near: &Neighbours,
     labels: &[u32],
     classes: usize,
-) -> Vec<Group> {
+) -> (Vec<Group>, Option<u64>) {
     let mut trial = Trial {
         metric,
         near,
@@ -112,7 +112,9 @@ pub(crate) fn find(
         }
         true
     });
-    groups
+    let most = (labels.len() / 2) as u64;
+    let told = |count: u64| count as f64 * trial.base.ln() + all < LN_ALPHA;
+    (groups, super::looked::least(LEAST as u64, most, told))
 }
 
 impl Trial<'_> {
