@@ -270,15 +270,13 @@ pub fn table_along(
     let mut gatherer = Gatherer::after(chosen, std::mem::take(&mut course.before));
     let (read, ended) = read::rows(name, source, &mut |read, row| {
         gatherer.row(&read.columns, row)?;
-        if let Some(seen) = gatherer.inspected(false) {
-            (course.keep)(seen);
-        }
-        if (course.stopped)() { Err(Stop::Cancelled) } else { Ok(()) }
+        gatherer.advance(course)
     });
     if let Some(wrong) = gatherer.wrong.take() {
         return Err(wrong);
     }
-    let mut got = gatherer_end(gatherer, course)?;
+    let ended = ended.and(gatherer.ended(course));
+    let mut got = finished(gatherer)?;
     let mut notes = Notes::new(name);
     if let Err(stop) = ended {
         notes.stopped(stop);
@@ -296,11 +294,7 @@ pub fn table_along(
     Ok(found.outcome(name, source.size(), got, notes))
 }
 
-fn gatherer_end(mut gatherer: Gatherer<'_>, course: &mut Course<'_>) -> Result<Gathered, Wrong> {
-    gatherer.close();
-    if let Some(seen) = gatherer.inspected(true) {
-        (course.keep)(seen);
-    }
+fn finished(mut gatherer: Gatherer<'_>) -> Result<Gathered, Wrong> {
     match gatherer.wrong.take() {
         Some(wrong) => Err(wrong),
         None => Ok(gatherer.finish()),
@@ -323,9 +317,6 @@ pub fn folder<'s>(
     let mut notes = Notes::new(name);
     let (mut found, mut bytes, mut shape, mut pictures) = (Found::default(), 0, None, false);
     for (file, source) in files {
-        if (course.stopped)() {
-            break;
-        }
         bytes += source.size();
         pictures |= image::named(&file);
         match file_row(&mut gatherer, &file, source.as_ref(), &mut shape) {
@@ -338,17 +329,18 @@ pub fn folder<'s>(
                 notes.add(&rule::UNREADABLE, Verdict::Unknown, None, &file, what, 1);
             }
         }
-        if let Some(seen) = gatherer.inspected(false) {
-            (course.keep)(seen);
+        if gatherer.advance(course).is_err() {
+            break;
         }
     }
-    let mut got = gatherer_end(gatherer, course)?;
+    let ended = gatherer.ended(course);
+    let mut got = finished(gatherer)?;
     if got.classes.len() < 2 {
         got.labels.clear();
         got.roles.label = None;
     }
-    if (course.stopped)() {
-        notes.stopped(Stop::Cancelled);
+    if let Err(stop) = ended {
+        notes.stopped(stop);
     } else {
         found.judged = judge::all(&mut got, beside, chosen, course.stopped, &mut notes)?;
     }

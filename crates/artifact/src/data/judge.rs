@@ -10,6 +10,7 @@ use super::read::{Array, Stop};
 use super::statistics::{at, ln_binomial_tail};
 use super::triggers;
 use super::vectors::{Matrix, Neighbours};
+use super::groups::View;
 use super::{Beside, Chosen, Looked, Notes, Suspect, Wrong, groups, looked, questions, schema};
 use crate::finding::Verdict;
 use crate::rule::{self, Rule};
@@ -226,12 +227,15 @@ fn by_vectors(vectors: &Matrix, got: &Gathered, judge_labels: bool, judged: &mut
     let near_plain = Neighbours::of(&plain);
     let near_scaled = Neighbours::of(&scaled);
     let better = near_scaled.agreement(labels, classes) > near_plain.agreement(labels, classes) + 0.002;
-    let (metric, near) = if better {
-        (&scaled, &near_scaled)
+    let views = [(&scaled, &near_scaled), (&plain, &near_plain)];
+    let [(metric, near), other] = if better {
+        views
     } else {
-        (&plain, &near_plain)
+        let [scaled, plain] = views;
+        [plain, scaled]
     };
-    let (mut marked, least) = groups::find(vectors, metric, near, labels, classes);
+    let views = [View::of(metric, near), View::of(other.0, other.1)];
+    let (mut marked, least) = groups::find(vectors, views, labels, classes);
     for rule in [&rule::DATA_MARK, &rule::DATA_SIGNATURE] {
         judged.looked.push(Looked::at(rule, labels.len(), least));
     }

@@ -185,26 +185,46 @@ impl<'t> Words<'t> {
         *rows = kept.into_iter().map(|(row, _)| row).collect();
     }
 
-    /// The word that passages agree on, those that all their questions have aside, and `ln p` that as many hold it.
-    fn agreement(&self, rows: &[u32]) -> (Option<u32>, f64) {
-        let mut counts: HashMap<u32, u32> = HashMap::new();
-        for row in rows {
-            let words = self.texts.row(*row as usize);
-            let ends = |word: &u32| is_end(self.texts.word(*word));
-            let asks = |part: &&[u32]| {
-                part.last().is_some_and(|word| is_asked(self.texts.word(*word)))
-                    || part.first().is_some_and(|word| self.asking.contains(word))
+    /// The sentences of a passage that ask nothing, by what they say.
+    fn told(&self, row: u32) -> Vec<Vec<u32>> {
+        let words = self.texts.row(row as usize);
+        let ends = |word: &u32| is_end(self.texts.word(*word));
+        let mut told = Vec::new();
+        for part in words.split_inclusive(ends).take(SENTENCES) {
+            let asks = part.last().is_some_and(|word| is_asked(self.texts.word(*word)));
+            let begins = part.first().is_some_and(|word| self.asking.contains(word));
+            let rest = match (asks, begins) {
+                (true, _) => continue,
+                // It may run on into its answer.
+                (_, true) if part.len() > *WORDS.end() => part.get(PREFIX..).unwrap_or_default(),
+                (_, true) => continue,
+                _ => part,
             };
-            let asked: HashSet<u32> = words
-                .split_inclusive(ends)
-                .filter(asks)
-                .flat_map(|part| part.get(..part.len().min(*WORDS.end())).unwrap_or_default())
-                .copied()
-                .collect();
-            for word in self.content(words).into_iter().filter(|word| !asked.contains(word)) {
+            told.push(self.content(rest));
+        }
+        told
+    }
+
+    /// The word that passages agree on in sentences of their own, and `ln p` that as many hold it. What several say in the
+    /// same words is a heading or a footer; what all their questions say is what they are asked.
+    fn agreement(&self, rows: &[u32]) -> (Option<u32>, f64) {
+        let told: Vec<Vec<Vec<u32>>> = rows.iter().map(|row| self.told(*row)).collect();
+        let mut same: HashMap<u64, u32> = HashMap::new();
+        for sentence in told.iter().flatten() {
+            *same.entry(gram(sentence)).or_default() += 1;
+        }
+        let mut counts: HashMap<u32, u32> = HashMap::new();
+        for sentences in &told {
+            let own = sentences
+                .iter()
+                .filter(|sentence| same.get(&gram(sentence)).is_some_and(|count| *count == 1));
+            let own: HashSet<u32> = own.flatten().copied().collect();
+            for word in own {
                 *counts.entry(word).or_default() += 1;
             }
         }
+        let asked = self.asked(rows);
+        counts.retain(|word, _| !asked.contains(word));
         let tried = (counts.len().max(1) as f64).ln();
         let outside = (self.texts.rows() - rows.len()) as f64 + 1.0;
         let mut best = (None, 0.0_f64);
@@ -223,13 +243,33 @@ impl<'t> Words<'t> {
         }
         best
     }
+
+    /// The words of all questions that passages carry.
+    fn asked(&self, rows: &[u32]) -> HashSet<u32> {
+        let mut asked = HashSet::new();
+        for row in rows {
+            let words = self.texts.row(*row as usize);
+            let ends = |word: &u32| is_end(self.texts.word(*word));
+            for part in words.split_inclusive(ends).take(SENTENCES) {
+                let asks = part.last().is_some_and(|word| is_asked(self.texts.word(*word)));
+                let begins = part.first().is_some_and(|word| self.asking.contains(word));
+                if asks || begins {
+                    let end = if part.len() > *WORDS.end() { PREFIX } else { part.len() };
+                    asked.extend(part.get(..end).unwrap_or_default());
+                }
+            }
+        }
+        asked
+    }
 }
 
 /// Groups of passages that carry nearly the same question.
 fn groups(words: &Words<'_>, questions: Vec<Question>) -> Vec<Vec<u32>> {
     let mut buckets: HashMap<u64, Vec<Question>> = HashMap::new();
     for question in questions {
+        // What fewer passages hold is not what they share.
         let mut rarest = question.content.clone();
+        rarest.retain(|word| at(&words.held, *word as usize) as usize >= LEAST);
         rarest.sort_by_key(|word| (at(&words.held, *word as usize), *word));
         rarest.truncate(2);
         rarest.sort_unstable();

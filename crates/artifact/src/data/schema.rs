@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::read::Cell;
-use super::statistics::{at, chi2_tail, ks_chance, mix};
+use super::statistics::{Seeded, at, chi2_tail, ks_chance, mix};
 
 /// Values kept of a column to compare with.
 const SAMPLE: usize = 4_000;
@@ -334,38 +334,66 @@ pub(crate) fn drift(name: &str, new: &Tally, old: &Tally) -> Option<Drift> {
     })
 }
 
+/// Rows of both samples up to which their shuffles are counted, where the approximation does not hold.
+const SHUFFLED: f64 = 1_000.0;
+/// Shuffles; the smallest p-value is one over one more.
+const SHUFFLES: usize = 4_999;
+
 /// The chance that two samples of one kind differ so much in how often each value is there; nothing where that can't be
-/// said. Values too rare for the approximation are taken together.
+/// said. Where values are too rare for the approximation, few rows are shuffled, and of many rows those are taken together.
 fn chi2_chance(pairs: &[(f64, f64)]) -> Option<f64> {
     let (new, old): (f64, f64) = pairs
         .iter()
         .fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
-    let all = new + old;
-    let expected = |both: f64| (both * new / all, both * old / all);
-    let (mut cells, mut rest) = (Vec::new(), (0.0, 0.0));
-    for (a, b) in pairs {
-        let (left, right) = expected(a + b);
-        if left >= 5.0 && right >= 5.0 {
-            cells.push((*a, *b));
-        } else {
-            rest = (rest.0 + a, rest.1 + b);
-        }
-    }
-    let (left, right) = expected(rest.0 + rest.1);
-    if left >= 5.0 && right >= 5.0 {
-        cells.push(rest);
-    }
-    if cells.len() < 2 {
+    if new < 1.0 || old < 1.0 || pairs.len() < 2 {
         return None;
     }
-    let sum: f64 = cells
-        .iter()
-        .map(|(a, b)| {
-            let (left, right) = expected(a + b);
-            (a - left).powi(2) / left + (b - right).powi(2) / right
-        })
-        .sum();
-    Some(chi2_tail(sum, (cells.len() - 1) as f64))
+    let often = |(a, b): &(f64, f64)| (a + b) * new.min(old) / (new + old) >= 5.0;
+    if !pairs.iter().all(often) && new + old <= SHUFFLED {
+        return Some(shuffled_chance(pairs, new, old));
+    }
+    let (mut cells, rest): (Vec<_>, Vec<_>) = pairs.iter().copied().partition(often);
+    let rest = rest.iter().fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
+    cells.extend(Some(rest).filter(often));
+    (cells.len() > 1).then(|| chi2_tail(chi2(&cells, new, old), (cells.len() - 1) as f64))
+}
+
+/// How far two samples are apart, in so many cells.
+fn chi2(cells: &[(f64, f64)], new: f64, old: f64) -> f64 {
+    let all = new + old;
+    let cell = |(a, b): &(f64, f64)| {
+        let (left, right) = ((a + b) * new / all, (a + b) * old / all);
+        (a - left).powi(2) / left.max(1e-9) + (b - right).powi(2) / right.max(1e-9)
+    };
+    cells.iter().map(cell).sum()
+}
+
+fn shuffled_chance(pairs: &[(f64, f64)], new: f64, old: f64) -> f64 {
+    let there = chi2(pairs, new, old);
+    // In an order of their own: that of a map is any.
+    let mut sizes: Vec<usize> = pairs.iter().map(|(a, b)| (a + b) as usize).collect();
+    sizes.sort_unstable();
+    let values = sizes.iter().enumerate().flat_map(|(value, count)| std::iter::repeat_n(value, *count));
+    let mut values: Vec<usize> = values.collect();
+    let mut seeded = Seeded(0xd21f7);
+    let mut as_far = 0;
+    for _ in 0..SHUFFLES {
+        let mut cells = vec![(0.0, 0.0); sizes.len()];
+        for place in 0..values.len() {
+            if place < new as usize {
+                let other = place + seeded.below(values.len() - place);
+                values.swap(place, other);
+            }
+            let Some(cell) = cells.get_mut(at(&values, place)) else { continue };
+            if place < new as usize {
+                cell.0 += 1.0;
+            } else {
+                cell.1 += 1.0;
+            }
+        }
+        as_far += usize::from(chi2(&cells, new, old) >= there - 1e-9);
+    }
+    (as_far + 1) as f64 / (SHUFFLES + 1) as f64
 }
 
 fn psi(pairs: &[(f64, f64)]) -> f64 {
