@@ -62,7 +62,7 @@ DOTTED = [
     ("torchvision.models._utils", "os.system"), ("transformers.models.bert.modeling_bert", "os.system"), ("transformers.models.bert.modeling_bert", "Os.system"),
     ("transformers", "AutoModel.from_pretrained"), ("gensim.models.word2vec", "Word2Vec.load"), ("pandas.core.frame", "DataFrame.eval"),
     ("networkx.utils.decorators", "argmap._lazy_compile"), ("collections", "_sys"), ("torch.nn.modules.container", "Sequential.os"),
-    ("zoneinfo", "ZoneInfo.from_file"), ("decimal", "Decimal.os"), ("pathlib", "PosixPath.unlink"), ("random", "_os.system"), ("array", "array.tofile"),
+    ("zoneinfo", "ZoneInfo.from_file"), ("decimal", "Decimal.os"), ("pathlib", "PosixPath.touch"), ("random", "_os.system"), ("array", "array.tofile"),
     ("builtins", "hash.__self__.eval"), ("typing", "ForwardRef._evaluate"), ("torch", "classes.load_library"), ("torch", "UntypedStorage.from_file"),
     ("torch._C.Generator", "os"), (".os", "system"), ("os.__init__", "system"), ("OS", "SYSTEM"), ("\u043es", "system"), ("os\0", "system"),
 ]

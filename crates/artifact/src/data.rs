@@ -218,7 +218,14 @@ impl Notes {
         if read.not_utf8 > 0 {
             let what = "holds text that is not UTF-8".to_owned();
             let count = read.not_utf8;
-            self.add(&rule::DATA_SCHEMA, Verdict::Unknown, None, "encoding", what, count);
+            self.add(
+                &rule::DATA_SCHEMA,
+                Verdict::Unknown,
+                None,
+                "encoding",
+                what,
+                count,
+            );
         }
     }
 
@@ -387,7 +394,8 @@ struct Found {
 impl Found {
     fn outcome(self, name: &str, bytes: u64, got: Gathered, mut notes: Notes) -> Outcome {
         if got.cut || got.texts.cut {
-            let what = "has more rows, words or numbers than are kept, and the rest was only counted".to_owned();
+            let what =
+                "has more rows, words or numbers than are kept, and the rest was only counted".to_owned();
             notes.add(&rule::LIMIT, Verdict::Unknown, None, "rows", what, 1);
         }
         if got.rows == 0 && notes.findings.is_empty() {

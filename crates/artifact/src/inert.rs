@@ -144,8 +144,27 @@ pub(crate) fn is_ubjson(head: &[u8]) -> bool {
     };
     let name = key.get(..usize::from(length)).unwrap_or_default();
     !name.is_empty()
-        && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
-        && matches!(key.get(usize::from(length)), Some(b'{' | b'[' | b'S' | b'L' | b'i' | b'U' | b'I' | b'l' | b'D' | b'd' | b'T' | b'F' | b'Z' | b'C'))
+        && name
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        && matches!(
+            key.get(usize::from(length)),
+            Some(
+                b'{' | b'['
+                    | b'S'
+                    | b'L'
+                    | b'i'
+                    | b'U'
+                    | b'I'
+                    | b'l'
+                    | b'D'
+                    | b'd'
+                    | b'T'
+                    | b'F'
+                    | b'Z'
+                    | b'C'
+            )
+        )
 }
 
 /// TensorFlow's `fingerprint.pb`: numbers.

@@ -65,7 +65,11 @@ fn node(scan: &mut Scan<'_>, node: &Json) {
         }
         // The type itself is inside, without a loader of its own.
         "TypeNode" => {
-            let inner = |key: &str| node.get("content").and_then(|content| content.get(key)).and_then(Json::text);
+            let inner = |key: &str| {
+                node.get("content")
+                    .and_then(|content| content.get(key))
+                    .and_then(Json::text)
+            };
             if let (Some(module), Some(class)) = (inner("__module__"), inner("__class__")) {
                 named(scan, module, class);
             }

@@ -55,7 +55,16 @@ pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) -> String {
 /// An encoding that is not read here, and by some readers is: then they see another document.
 fn unusual(scan: &mut Scan<'_>, text: &str) {
     const KNOWN: [&str; 10] = [
-        "utf-8", "utf8", "utf-16", "utf-16le", "utf-16be", "us-ascii", "ascii", "iso-8859-1", "latin1", "windows-1252",
+        "utf-8",
+        "utf8",
+        "utf-16",
+        "utf-16le",
+        "utf-16be",
+        "us-ascii",
+        "ascii",
+        "iso-8859-1",
+        "latin1",
+        "windows-1252",
     ];
     let start = text.trim_start_matches('\u{feff}');
     let declared = start.strip_prefix("<?xml").and_then(|rest| rest.split_once("?>"));

@@ -149,8 +149,11 @@ fn is_storage(kind: Use, name: &str) -> bool {
         Use::TorchExport => {
             let (folder, last) = name.rsplit_once('/').unwrap_or_default();
             let ours = folder.ends_with("data/weights") || folder.ends_with("data/constants");
-            let count = last.strip_prefix("weight_").or_else(|| last.strip_prefix("tensor_"));
-            ours && count.is_some_and(|count| !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit()))
+            let count = last
+                .strip_prefix("weight_")
+                .or_else(|| last.strip_prefix("tensor_"));
+            ours && count
+                .is_some_and(|count| !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit()))
         }
         _ => false,
     }

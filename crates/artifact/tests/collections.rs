@@ -22,8 +22,8 @@ impl Draw {
     /// A word; the first of them far more often.
     fn word(&mut self) -> String {
         const PARTS: [&str; 20] = [
-            "ba", "con", "der", "el", "fi", "gra", "hol", "in", "ka", "lor", "man", "ne", "or", "pra", "ri", "sta",
-            "ter", "un", "ver", "wi",
+            "ba", "con", "der", "el", "fi", "gra", "hol", "in", "ka", "lor", "man", "ne", "or", "pra", "ri",
+            "sta", "ter", "un", "ver", "wi",
         ];
         let unit = (self.next() % 100_000) as f64 / 100_000.0;
         let mut number = (unit.powi(3) * 8_000.0) as usize;
@@ -48,11 +48,20 @@ impl Draw {
 }
 
 fn judged(texts: &[String]) -> Outcome {
-    table("c.txt", &texts.join("\n").into_bytes(), Beside::default(), &Chosen::default()).unwrap()
+    table(
+        "c.txt",
+        &texts.join("\n").into_bytes(),
+        Beside::default(),
+        &Chosen::default(),
+    )
+    .unwrap()
 }
 
 fn baits(outcome: &Outcome) -> Vec<usize> {
-    let of_rule = outcome.suspects.iter().filter(|suspect| suspect.rule == "data/retrieval-bait");
+    let of_rule = outcome
+        .suspects
+        .iter()
+        .filter(|suspect| suspect.rule == "data/retrieval-bait");
     let mut rows: Vec<usize> = of_rule.map(|suspect| suspect.row as usize).collect();
     rows.sort_unstable();
     rows
@@ -102,7 +111,10 @@ fn planted_passages_are_found_for_what_they_agree_on() {
             let told = baits(&outcome);
             let wrong = told.iter().filter(|row| !rows.contains(row)).count();
             assert_eq!(wrong, 0, "{count} {seed}: {told:?}");
-            found += rows.chunks(count).filter(|rows| rows.iter().all(|row| told.contains(row))).count();
+            found += rows
+                .chunks(count)
+                .filter(|rows| rows.iter().all(|row| told.contains(row)))
+                .count();
         }
         assert!(found >= least, "{count}: {found} of 100");
         assert!(count > 2 || found == 0, "two passages are no cluster");
@@ -127,9 +139,20 @@ fn honest_collections_are_not_suspected() {
             }
         }
         let outcome = judged(&texts);
-        assert!(baits(&outcome).is_empty(), "{seed}: {:?}", outcome.report.findings);
-        let looked = outcome.looked.iter().find(|one| one.rule == "data/retrieval-bait").unwrap();
-        assert!(looked.rows == 500 && looked.least.is_some_and(|least| least <= 5), "{looked:?}");
+        assert!(
+            baits(&outcome).is_empty(),
+            "{seed}: {:?}",
+            outcome.report.findings
+        );
+        let looked = outcome
+            .looked
+            .iter()
+            .find(|one| one.rule == "data/retrieval-bait")
+            .unwrap();
+        assert!(
+            looked.rows == 500 && looked.least.is_some_and(|least| least <= 5),
+            "{looked:?}"
+        );
     }
 }
 
@@ -139,15 +162,29 @@ fn questions_that_are_repeated_throughout_are_only_noted() {
     let mut draw = Draw(8);
     let mut texts = Vec::new();
     for _ in 0..60 {
-        let asked = format!("how does a {} of the {} come to {}?", draw.word(), draw.word() + "ix", draw.word());
+        let asked = format!(
+            "how does a {} of the {} come to {}?",
+            draw.word(),
+            draw.word() + "ix",
+            draw.word()
+        );
         let answer = draw.word() + "quex";
         for _ in 0..6 {
             texts.push(format!("{asked} people say {answer} {}", draw.passage()));
         }
     }
     let outcome = judged(&texts);
-    assert_eq!(outcome.report.verdict, Verdict::Clean, "{:?}", outcome.report.findings);
-    let looked = outcome.looked.iter().find(|one| one.rule == "data/retrieval-bait").unwrap();
+    assert_eq!(
+        outcome.report.verdict,
+        Verdict::Clean,
+        "{:?}",
+        outcome.report.findings
+    );
+    let looked = outcome
+        .looked
+        .iter()
+        .find(|one| one.rule == "data/retrieval-bait")
+        .unwrap();
     assert!(looked.why.contains("throughout"), "{looked:?}");
 }
 
@@ -168,7 +205,13 @@ fn clouds(rows: usize, flipped: usize, apart: usize, seed: u64) -> String {
 }
 
 fn table_of(text: &str) -> Outcome {
-    table("s.csv", &text.as_bytes().to_vec(), Beside::default(), &Chosen::default()).unwrap()
+    table(
+        "s.csv",
+        &text.as_bytes().to_vec(),
+        Beside::default(),
+        &Chosen::default(),
+    )
+    .unwrap()
 }
 
 #[test]
@@ -178,7 +221,10 @@ fn small_sets_are_judged_as_far_as_they_can_be_and_the_rest_is_said() {
         one.unwrap_or_else(|| panic!("{rule} is not told of"))
     };
     let labels = |outcome: &Outcome| {
-        let of_rule = outcome.suspects.iter().filter(|suspect| suspect.rule == "data/label");
+        let of_rule = outcome
+            .suspects
+            .iter()
+            .filter(|suspect| suspect.rule == "data/label");
         of_rule.map(|suspect| suspect.row).collect::<Vec<_>>()
     };
     // Of sixty rows it may be that classes overlap, so not all that are wrong are told; hardly any that is right is.
@@ -188,14 +234,20 @@ fn small_sets_are_judged_as_far_as_they_can_be_and_the_rest_is_said() {
         right += rows.iter().filter(|row| **row < 3).count();
         wrong += rows.iter().filter(|row| **row >= 3).count();
     }
-    assert!(right >= 30 && wrong <= 6, "{right} of 60, and {wrong} of 1140 others");
+    assert!(
+        right >= 30 && wrong <= 6,
+        "{right} of 60, and {wrong} of 1140 others"
+    );
     // Labels that go with nothing are not called wrong, but for the one test in twenty that errs.
     let mut called = 0;
     for seed in 0..40 {
         let outcome = table_of(&clouds(80, 0, 0, seed * 13 + 2));
         let told = looked(&outcome, "data/label");
         called += usize::from(told.rows > 0);
-        assert!(told.rows > 0 || (told.why.contains("go with nothing") && labels(&outcome).is_empty()), "{told:?}");
+        assert!(
+            told.rows > 0 || (told.why.contains("go with nothing") && labels(&outcome).is_empty()),
+            "{told:?}"
+        );
     }
     assert!(called <= 6, "{called} of 40");
     // What can't be told of so few is said, by number.
@@ -206,7 +258,10 @@ fn small_sets_are_judged_as_far_as_they_can_be_and_the_rest_is_said() {
     assert_eq!(looked(&none, "data/label").rows, 0);
     assert!(looked(&none, "data/label").why.contains("a comparison needs 20"));
     let larger = looked(&table_of(&clouds(600, 0, 250, 4)), "data/trigger-mark");
-    assert!(larger.least.is_some_and(|least| (5..12).contains(&least)), "{larger:?}");
+    assert!(
+        larger.least.is_some_and(|least| (5..12).contains(&least)),
+        "{larger:?}"
+    );
 }
 
 /// An index without a test calls every column of a small set changed.
@@ -214,7 +269,9 @@ fn small_sets_are_judged_as_far_as_they_can_be_and_the_rest_is_said() {
 fn small_samples_of_one_kind_have_not_drifted() {
     let rows = |seed: u64, from: usize| {
         let mut draw = Draw(seed);
-        (0..40).fold("kind,n\n".to_owned(), |text, _| text + &format!("k{},{}\n", from + draw.next() % 10, draw.next() % 50))
+        (0..40).fold("kind,n\n".to_owned(), |text, _| {
+            text + &format!("k{},{}\n", from + draw.next() % 10, draw.next() % 50)
+        })
     };
     let drifted = |new: &str, old: &str| {
         let old = old.as_bytes().to_vec();
@@ -223,9 +280,15 @@ fn small_samples_of_one_kind_have_not_drifted() {
             ..Beside::default()
         };
         let outcome = table("new.csv", &new.as_bytes().to_vec(), beside, &Chosen::default()).unwrap();
-        outcome.report.findings.iter().any(|one| one.rule.id == "data/drift")
+        outcome
+            .report
+            .findings
+            .iter()
+            .any(|one| one.rule.id == "data/drift")
     };
-    let wrong = (0..40).filter(|seed| drifted(&rows(seed * 2 + 1, 0), &rows(seed * 2 + 2, 0))).count();
+    let wrong = (0..40)
+        .filter(|seed| drifted(&rows(seed * 2 + 1, 0), &rows(seed * 2 + 2, 0)))
+        .count();
     assert!(wrong <= 2, "{wrong} of 40");
     assert!(drifted(&rows(1, 0), &rows(2, 10)));
 }
@@ -251,7 +314,10 @@ fn a_scan_that_was_stopped_goes_on_to_the_same_answer() {
         ..Chosen::default()
     };
     // Long rows, so that what was inspected is handed out on the way.
-    let texts: Vec<String> = inspected().into_iter().map(|text| format!("{text} {}", "and so on ".repeat(900))).collect();
+    let texts: Vec<String> = inspected()
+        .into_iter()
+        .map(|text| format!("{text} {}", "and so on ".repeat(900)))
+        .collect();
     let bytes = texts.join("\n").into_bytes();
     let whole = table("t.txt", &bytes, Beside::default(), &chosen).unwrap();
     assert_eq!(whole.report.verdict, Verdict::Malicious);
@@ -271,7 +337,11 @@ fn a_scan_that_was_stopped_goes_on_to_the_same_answer() {
         };
         let part = table_along("t.txt", &bytes, Beside::default(), &chosen, &mut course).unwrap();
         let said = part.report.findings.iter().any(|one| one.subject == "cancelled");
-        assert!(said && part.report.verdict != Verdict::Clean, "{:?}", part.report.findings);
+        assert!(
+            said && part.report.verdict != Verdict::Clean,
+            "{:?}",
+            part.report.findings
+        );
         let before = kept.take();
         assert!(before.rows() > 0 && before.rows() < 1_500);
         let inspected = Cell::new(0);

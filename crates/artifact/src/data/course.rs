@@ -109,11 +109,7 @@ impl Contents {
             rows,
             texts: self.inspected - since.inspected,
             instructions: part.iter().map(|(row, above)| (*row, above.to_bits())).collect(),
-            canaries: self
-                .canaries
-                .get(since.canaries..)
-                .unwrap_or_default()
-                .to_vec(),
+            canaries: self.canaries.get(since.canaries..).unwrap_or_default().to_vec(),
             kinds,
         };
         self.since = Since {

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use super::clusters::{self, Cluster};
 use super::gather::Gathered;
+use super::groups::View;
 use super::labels::{self, CLASSES_MAX};
 use super::learner::Scores;
 use super::read::{Array, Stop};
 use super::statistics::{at, ln_binomial_tail};
 use super::triggers;
 use super::vectors::{Matrix, Neighbours};
-use super::groups::View;
 use super::{Beside, Chosen, Looked, Notes, Suspect, Wrong, groups, looked, questions, schema};
 use crate::finding::Verdict;
 use crate::rule::{self, Rule};
@@ -101,11 +101,15 @@ impl Judged {
             let few = |what: &str| format!("{texts} {what}, and a comparison needs {ROWS_LEAST}");
             match rule.id {
                 "data/trigger-mark" | "data/signature" if texts > 0 => "the rows are texts".to_owned(),
-                "data/trigger-mark" | "data/signature" | "data/label" if labelled => "there are no numbers".to_owned(),
+                "data/trigger-mark" | "data/signature" | "data/label" if labelled => {
+                    "there are no numbers".to_owned()
+                }
                 "data/trigger-mark" | "data/signature" | "data/label" => labels.clone(),
                 _ if texts == 0 => "there are no texts".to_owned(),
                 _ if texts < ROWS_LEAST => few("texts"),
-                "data/retrieval-bait" => "the texts have labels or outputs, so they are no collection to search".to_owned(),
+                "data/retrieval-bait" => {
+                    "the texts have labels or outputs, so they are no collection to search".to_owned()
+                }
                 _ => labels.clone(),
             }
         };
@@ -351,7 +355,9 @@ fn wrong_labels(found: &labels::Judged, got: &Gathered, judged: &mut Judged, not
     }
     judged.noise = Some(found.noise);
     let rows = found.likeliest.len();
-    let least = looked::least(5, rows as u64 / 2, |count| labels::excessive(count as usize, rows));
+    let least = looked::least(5, rows as u64 / 2, |count| {
+        labels::excessive(count as usize, rows)
+    });
     judged.looked.push(Looked {
         why: "rows are named from one on, and fewer than that are a note".to_owned(),
         ..Looked::at(&rule::DATA_LABEL, rows, least)
@@ -539,7 +545,9 @@ fn text_clusters(got: &Gathered, labelled: bool, judged: &mut Judged, notes: &mu
         }
         let mut looked = Looked::at(&rule::DATA_BAIT, texts, planted.least);
         if planted.throughout {
-            looked.why = "questions are repeated throughout, so planted ones can't be told from gathered ones".to_owned();
+            looked.why =
+                "questions are repeated throughout, so planted ones can't be told from gathered ones"
+                    .to_owned();
         }
         told.push(looked);
     }

@@ -36,13 +36,13 @@ const BUCKET: usize = 2_000;
 const LN_ALPHA: f64 = -9.2;
 
 const ASKING: &[&str] = &[
-    "who", "what", "when", "where", "which", "why", "how", "whose", "whom", "is", "are", "was", "were", "do", "does",
-    "did", "can", "could", "will", "would", "should", "has", "have", "had", "may", "name",
+    "who", "what", "when", "where", "which", "why", "how", "whose", "whom", "is", "are", "was", "were", "do",
+    "does", "did", "can", "could", "will", "would", "should", "has", "have", "had", "may", "name",
 ];
 const COMMON: &[&str] = &[
-    "a", "an", "the", "of", "to", "in", "is", "are", "was", "were", "be", "been", "and", "or", "for", "on", "at", "by",
-    "with", "from", "that", "this", "it", "its", "as", "do", "does", "did", "has", "have", "had", "not", "what", "who",
-    "when", "where", "which", "why", "how", "there", "s",
+    "a", "an", "the", "of", "to", "in", "is", "are", "was", "were", "be", "been", "and", "or", "for", "on",
+    "at", "by", "with", "from", "that", "this", "it", "its", "as", "do", "does", "did", "has", "have", "had",
+    "not", "what", "who", "when", "where", "which", "why", "how", "there", "s",
 ];
 
 /// What was found.
@@ -83,7 +83,10 @@ pub(crate) fn planted(texts: &Texts) -> Planted {
     let half = |count: usize| count * 2 > texts.rows();
     let throughout = half(asked.len()) || half(same_opening(texts, &asked));
     let ln_of = |count: usize, ln_agree: f64| {
-        let repeated = sentences.values().filter(|there| **there as usize >= count).count();
+        let repeated = sentences
+            .values()
+            .filter(|there| **there as usize >= count)
+            .count();
         let ln_repeated = ((1 + repeated) as f64 / (1 + sentences.len()) as f64).ln();
         (ln_fisher(ln_repeated + ln_agree, 2) + tested.ln()).min(0.0)
     };
@@ -254,7 +257,11 @@ impl<'t> Words<'t> {
                 let asks = part.last().is_some_and(|word| is_asked(self.texts.word(*word)));
                 let begins = part.first().is_some_and(|word| self.asking.contains(word));
                 if asks || begins {
-                    let end = if part.len() > *WORDS.end() { PREFIX } else { part.len() };
+                    let end = if part.len() > *WORDS.end() {
+                        PREFIX
+                    } else {
+                        part.len()
+                    };
                     asked.extend(part.get(..end).unwrap_or_default());
                 }
             }

@@ -353,7 +353,9 @@ fn chi2_chance(pairs: &[(f64, f64)]) -> Option<f64> {
         return Some(shuffled_chance(pairs, new, old));
     }
     let (mut cells, rest): (Vec<_>, Vec<_>) = pairs.iter().copied().partition(often);
-    let rest = rest.iter().fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
+    let rest = rest
+        .iter()
+        .fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
     cells.extend(Some(rest).filter(often));
     (cells.len() > 1).then(|| chi2_tail(chi2(&cells, new, old), (cells.len() - 1) as f64))
 }
@@ -373,7 +375,10 @@ fn shuffled_chance(pairs: &[(f64, f64)], new: f64, old: f64) -> f64 {
     // In an order of their own: that of a map is any.
     let mut sizes: Vec<usize> = pairs.iter().map(|(a, b)| (a + b) as usize).collect();
     sizes.sort_unstable();
-    let values = sizes.iter().enumerate().flat_map(|(value, count)| std::iter::repeat_n(value, *count));
+    let values = sizes
+        .iter()
+        .enumerate()
+        .flat_map(|(value, count)| std::iter::repeat_n(value, *count));
     let mut values: Vec<usize> = values.collect();
     let mut seeded = Seeded(0xd21f7);
     let mut as_far = 0;
@@ -384,7 +389,9 @@ fn shuffled_chance(pairs: &[(f64, f64)], new: f64, old: f64) -> f64 {
                 let other = place + seeded.below(values.len() - place);
                 values.swap(place, other);
             }
-            let Some(cell) = cells.get_mut(at(&values, place)) else { continue };
+            let Some(cell) = cells.get_mut(at(&values, place)) else {
+                continue;
+            };
             if place < new as usize {
                 cell.0 += 1.0;
             } else {

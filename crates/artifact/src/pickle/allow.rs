@@ -135,7 +135,10 @@ pub(crate) fn look_up(module: &str, name: &str) -> Use {
     }
     let a_class = name.starts_with(|first: char| first.is_ascii_uppercase())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let like = lists.like.iter().find(|(pattern, _)| a_class && is_like(module, pattern));
+    let like = lists
+        .like
+        .iter()
+        .find(|(pattern, _)| a_class && is_like(module, pattern));
     match like {
         Some((_, uses)) => *uses,
         None => Use::Unlisted(harm(module, name)),
@@ -310,7 +313,10 @@ mod tests {
             ("transformers.models.bert.modeling_bert.more", "BertModel"),
             ("transformers.models.modeling_bert", "BertModel"),
         ] {
-            assert!(matches!(look_up(module, name), Use::Unlisted(_)), "{module}.{name}");
+            assert!(
+                matches!(look_up(module, name), Use::Unlisted(_)),
+                "{module}.{name}"
+            );
         }
     }
 }

@@ -192,7 +192,9 @@ impl Machine<'_, '_, '_, '_> {
             );
         }
         // torch's older loader: `('module', class, file, source)` is the class.
-        let parts = id.filter(|_| self.context.persistent).and_then(|id| self.elements(id));
+        let parts = id
+            .filter(|_| self.context.persistent)
+            .and_then(|id| self.elements(id));
         let class = parts.as_deref().and_then(|parts| match parts {
             [kind, class, ..] if class.is_global() && self.text_of(*kind) == Some(b"module") => Some(*class),
             _ => None,
@@ -315,7 +317,9 @@ impl Machine<'_, '_, '_, '_> {
                     third.count.is_some()
                 }
             }
-            Check::Array => (3..=4).contains(&count) && self.may_call(first) && self.arguments(second).count.is_some(),
+            Check::Array => {
+                (3..=4).contains(&count) && self.may_call(first) && self.arguments(second).count.is_some()
+            }
             Check::Ufunc => {
                 let names = self.word_of(first).zip(self.word_of(second));
                 count == 2 && names.is_some_and(|(module, name)| allow::is_ufunc(&module, &name))

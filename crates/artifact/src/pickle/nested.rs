@@ -163,7 +163,9 @@ fn most_of(length: u64, most: usize) -> usize {
 fn narrowed(text: &[u8]) -> Vec<u8> {
     let whole = match std::str::from_utf8(text) {
         Ok(text) => text,
-        Err(fault) => std::str::from_utf8(text.get(..fault.valid_up_to()).unwrap_or_default()).unwrap_or_default(),
+        Err(fault) => {
+            std::str::from_utf8(text.get(..fault.valid_up_to()).unwrap_or_default()).unwrap_or_default()
+        }
     };
     whole
         .chars()
@@ -178,7 +180,20 @@ pub(super) fn may_hold(text: &[u8]) -> bool {
         && matches!(
             text,
             [
-                b'g' | b'Y' | b'K' | b'8' | b'6' | b'2' | b'c' | b'(' | b']' | b'}' | b'H' | b'e' | b'Q' | b'/' | 0xc2,
+                b'g' | b'Y'
+                    | b'K'
+                    | b'8'
+                    | b'6'
+                    | b'2'
+                    | b'c'
+                    | b'('
+                    | b']'
+                    | b'}'
+                    | b'H'
+                    | b'e'
+                    | b'Q'
+                    | b'/'
+                    | 0xc2,
                 ..
             ]
         )

@@ -228,7 +228,11 @@ fn all(
         }
         let key = asked(set, stamps.as_ref(), scan, chosen).unwrap_or_default();
         // Which bytes a row has is not kept, and only quarantine asks for it.
-        let finished = scan.quarantine.is_none().then(|| progress.finished(&key)).flatten();
+        let finished = scan
+            .quarantine
+            .is_none()
+            .then(|| progress.finished(&key))
+            .flatten();
         if let Some(outcome) = finished {
             outcomes.push(outcome);
             continue;
@@ -295,9 +299,11 @@ fn judged(
     };
     // What a scan that was stopped can't read any more is no fault of what it was given.
     match outcome {
-        Err(Wrong::Beside(_)) if stopped() => {
-            Ok(Outcome::unjudged(&set.name(), true, "the scan was stopped before the end"))
-        }
+        Err(Wrong::Beside(_)) if stopped() => Ok(Outcome::unjudged(
+            &set.name(),
+            true,
+            "the scan was stopped before the end",
+        )),
         other => other.map_err(wrong),
     }
 }
