@@ -200,9 +200,46 @@ def documents(field):
     yield "settings/path.pth", "program", b"import os; os.system('true')\n"
 
 
+def stores(field):
+    zarr = {"zarr_format": 2, "shape": [1], "chunks": [1], "dtype": "|O", "filters": [{"id": "pickle", "protocol": 4}], "compressor": None, "order": "C", "fill_value": None}
+    yield "zarr/.zarray", "configuration", json.dumps(zarr).encode()
+    yield "zarr/0", "configuration", EVIL
+    yield "zarr3/zarr.json", "configuration", json.dumps({"zarr_format": 3, "node_type": "array", "shape": [1], "codecs": [{"name": "numcodecs.pickle"}]}).encode()
+    node = field(1, "n") + field(2, "PrintV2") + field(5, field(1, "output_stream") + field(2, field(2, "file:///tmp/x")))
+    yield "print/saved_model.pb", "tensorflow operator", b"\x08\x01" + field(2, field(2, field(1, field(1, "c") + field(2, "Const")) + field(1, node)))
+    try:
+        import h5py
+        import numpy
+    except ImportError:
+        return
+    for name, make in {"object_array": objects, "bytes": lambda file: file.attrs.update(x=numpy.void(EVIL)), "virtual": virtual}.items():
+        data = io.BytesIO()
+        with h5py.File(data, "w", libver="latest") as file:
+            make(file)
+        yield f"hdf5/{name}.h5", "hdf5 external" if name == "virtual" else "nested pickle", data.getvalue()
+
+
+def objects(file):
+    """An array of objects as PyTables keeps it, and unpickles it."""
+    import h5py
+    import numpy
+
+    kept = file.create_dataset("o", (1,), dtype=h5py.vlen_dtype(numpy.uint8))
+    kept[0] = numpy.frombuffer(EVIL, numpy.uint8)
+    kept.attrs.update(CLASS="VLARRAY", PSEUDOATOM="object", FLAVOR="python")
+
+
+def virtual(file):
+    import h5py
+
+    layout = h5py.VirtualLayout((10,), "u1")
+    layout[:] = h5py.VirtualSource("../../other.h5", "d", (10,))
+    file.create_virtual_dataset("v", layout)
+
+
 def write(put, folder, field):
     """Writes all of them by `put(name, class, bytes)`."""
-    for name, kind, data in [*pickles(), *nested(), *archives(), *documents(field)]:
+    for name, kind, data in [*pickles(), *nested(), *archives(), *documents(field), *stores(field)]:
         name = f"gadgets/{name}"
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         put(name, kind, data)

@@ -243,8 +243,8 @@ fn behind_picture(scan: &mut Scan<'_>, view: View<'_>) {
     }
 }
 
-/// Pickles and programs in a picture or a sound: nothing of either begins so by chance, and names imports.
-fn carried(scan: &mut Scan<'_>, view: View<'_>) {
+/// Pickles and programs in a picture, a sound or numbers: nothing of either begins so by chance, and names imports.
+pub(crate) fn carried(scan: &mut Scan<'_>, view: View<'_>) {
     if view.size() > scan.limits.document_bytes as u64 {
         return;
     }
@@ -267,19 +267,13 @@ fn carried(scan: &mut Scan<'_>, view: View<'_>) {
                 &rule::NESTED_PICKLE,
                 Verdict::Suspicious,
                 at as u64,
-                "picture",
+                "inside",
                 what,
             );
         }
         if part.starts_with(b"\x7fELF\x02\x01\x01") || part.starts_with(b"\x7fELF\x01\x01\x01") {
             let what = "carries a native program".to_owned();
-            scan.find(
-                &rule::SOURCE_CODE,
-                Verdict::Suspicious,
-                at as u64,
-                "picture",
-                what,
-            );
+            scan.find(&rule::SOURCE_CODE, Verdict::Suspicious, at as u64, "inside", what);
         }
     }
 }

@@ -66,8 +66,8 @@ impl<'d> View<'d> {
 }
 
 struct Trial<'d> {
-    /// The better one first.
-    views: [View<'d>; 2],
+    /// The better one first, and another where it tells classes nearly as well.
+    views: Vec<View<'d>>,
     /// The one that is asked.
     asked: usize,
     /// Multiplications that are left.
@@ -83,7 +83,7 @@ struct Trial<'d> {
 /// Finds groups in rows of numbers, and says how few rows could have been told. The first view is the better one.
 pub(crate) fn find(
     matrix: &Matrix,
-    views: [View<'_>; 2],
+    views: Vec<View<'_>>,
     labels: &[u32],
     classes: usize,
 ) -> (Vec<Group>, Option<u64>) {
@@ -144,9 +144,13 @@ pub(crate) fn find(
 }
 
 impl Trial<'_> {
-    fn view(&self) -> &View<'_> {
-        let [first, second] = &self.views;
-        if self.asked == 0 { first } else { second }
+    fn metric(&self) -> Option<&Matrix> {
+        self.views.get(self.asked).map(|view| view.metric)
+    }
+
+    fn neighbours(&self, row: u32) -> &[(u32, f32)] {
+        let view = self.views.get(self.asked);
+        view.map_or(&[], |view| view.near.of_row(row as usize))
     }
 
     /// `ln p` that rows outside contradict so many of `rows`, all of one class, and which they are, by the view that they
@@ -163,7 +167,11 @@ impl Trial<'_> {
             let ln_p = if share < 0.6 || asked < LEAST as u64 {
                 0.0
             } else {
-                ln_binomial_tail(against.len() as u64, asked, self.view().base)
+                ln_binomial_tail(
+                    against.len() as u64,
+                    asked,
+                    self.views.get(view).map_or(1.0, |view| view.base),
+                )
             };
             if view == 0 || ln_p < best.0 {
                 best = (ln_p, against);
@@ -210,7 +218,7 @@ impl Trial<'_> {
 
     /// The nearest outside by the row's list, unless it ends before there are enough.
     fn list(&self, row: u32) -> Option<Vec<u32>> {
-        let list = self.view().near.of_row(row as usize);
+        let list = self.neighbours(row);
         let outside = list.iter().map(|(other, _)| *other);
         let outside: Vec<u32> = outside.filter(|other| self.speaks(*other)).take(ASKED).collect();
         (outside.len() == ASKED || list.len() < super::vectors::NEAREST).then_some(outside)
@@ -253,12 +261,14 @@ impl Trial<'_> {
     fn search(&mut self, row: u32) -> Vec<u32> {
         let rows = self.labels.len();
         let step = rows.div_ceil(OUTSIDE).max(1);
-        let work = (rows / step * self.view().metric.width) as u64;
+        let work = (rows / step * self.metric().map_or(0, |metric| metric.width)) as u64;
         let Some(left) = self.left.checked_sub(work) else {
             return Vec::new();
         };
         self.left = left;
-        let metric = self.view().metric;
+        let Some(metric) = self.metric() else {
+            return Vec::new();
+        };
         let own = metric.row(row as usize);
         let mut nearest: Vec<(f32, u32)> = Vec::with_capacity(ASKED + 1);
         // Where not all are compared with, which are depends on the row.
@@ -300,7 +310,7 @@ impl Trial<'_> {
         let mut claimed = vec![0.0_f64; self.classes];
         for row in rows {
             let own = at(self.labels, *row as usize);
-            for (other, _) in self.view().near.of_row(*row as usize) {
+            for (other, _) in self.neighbours(*row) {
                 let label = at(self.labels, *other as usize);
                 if let Some(share) = claimed.get_mut(label as usize).filter(|_| label != own) {
                     *share += 1.0;
@@ -312,10 +322,10 @@ impl Trial<'_> {
             let class: Vec<u32> = (0..self.labels.len() as u32)
                 .filter(|row| at(self.labels, *row as usize) as usize == label)
                 .collect();
-            expected += share * spread(self.view().metric, &class);
+            expected += share * self.metric().map_or(0.0, |metric| spread(metric, &class));
             all += share;
         }
-        all <= 0.0 || spread(self.view().metric, rows) >= VARIED * expected / all
+        all <= 0.0 || self.metric().map_or(0.0, |metric| spread(metric, rows)) >= VARIED * expected / all
     }
 
     fn judge(&mut self, rows: Vec<u32>, label: u32, shares: Vec<(u32, f32)>, groups: &mut Vec<Group>) {

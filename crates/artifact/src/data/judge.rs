@@ -17,6 +17,8 @@ use crate::rule::{self, Rule};
 
 /// Rows that a comparison needs.
 const ROWS_LEAST: usize = 20;
+/// How much less a metric may tell the classes than the better one, and still be a witness against a group.
+const WITNESS: f64 = 0.03;
 /// The share of honest documents in which the inspector sees instructions, at most.
 const INSTRUCTIONS: f64 = 0.02;
 
@@ -230,15 +232,18 @@ fn by_vectors(vectors: &Matrix, got: &Gathered, judge_labels: bool, judged: &mut
     let plain = tamed.narrowed();
     let near_plain = Neighbours::of(&plain);
     let near_scaled = Neighbours::of(&scaled);
-    let better = near_scaled.agreement(labels, classes) > near_plain.agreement(labels, classes) + 0.002;
     let views = [(&scaled, &near_scaled), (&plain, &near_plain)];
-    let [(metric, near), other] = if better {
+    let [by_scaled, by_plain] = views.map(|(_, near)| near.agreement(labels, classes));
+    let [(metric, near), other] = if by_scaled > by_plain + 0.002 {
         views
     } else {
         let [scaled, plain] = views;
         [plain, scaled]
     };
-    let views = [View::of(metric, near), View::of(other.0, other.1)];
+    let mut views = vec![View::of(metric, near)];
+    if (by_scaled - by_plain).abs() < WITNESS {
+        views.push(View::of(other.0, other.1));
+    }
     let (mut marked, least) = groups::find(vectors, views, labels, classes);
     for rule in [&rule::DATA_MARK, &rule::DATA_SIGNATURE] {
         judged.looked.push(Looked::at(rule, labels.len(), least));
