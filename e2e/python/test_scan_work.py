@@ -21,6 +21,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from ocsf_schema import Schema
 
 ROOT = Path(__file__).resolve().parents[2]
 EVIL = b"\x80\x04cos\nsystem\n(X\x04\x00\x00\x00truetR."
@@ -79,6 +80,23 @@ def test_a_scan_is_a_record_that_is_found_again(gateway, binary, models):
     assert "os.system" in shown and bad in shown
     assert "scan of models" in at_rest.cli("audit", "search", "--kind", "scan").stdout
     at_rest.cli("audit", "verify")
+
+
+def test_recorded_scans_are_ocsf_findings(gateway, models, tmp_path):
+    at_rest = gateway(start=False)
+    (tmp_path / "rows.csv").write_text("a,b\n" + "".join(f"{n},{n % 3}\n" for n in range(50)))
+    at_rest.cli("scan", "model", str(models), check=False)
+    at_rest.cli("scan", "data", str(tmp_path / "rows.csv"), check=False)
+    lines = at_rest.cli("audit", "export", "--format", "ocsf").stdout.splitlines()
+    events = [event for event in map(json.loads, lines) if event["class_uid"] == 2004]
+    schema = Schema()
+    assert {fault for event in events for fault in schema.faults(event)} == set()
+    bad, rows = events
+    assert bad["severity_id"] == 4 and bad["finding_info"]["types"] == ["pickle/dangerous-import"]
+    digest = hashlib.sha256((models / "bad.pkl").read_bytes()).hexdigest()
+    assert [resource["uid"] for resource in bad["resources"]] == [f"sha256:{digest}"]
+    assert rows["severity_id"] == 1 and rows["resources"] == []
+    assert schema.faults({**bad, "finding_info": {}}) and schema.faults({**bad, "surprise": 1})
 
 
 def test_a_running_gateway_records_scans_too(gateway, models, tmp_path):
