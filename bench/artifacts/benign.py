@@ -288,7 +288,17 @@ def beside():
             put(name, "neighbours", lambda path, data=data: path.write_bytes(data))
 
 
-for part in [plain, arrays, sklearn, dill_and_cloudpickle, boosted, onnx_models, tensors, torch_models, keras_models, hdf5, beside]:
+def more():
+    import libraries
+
+    def one(name, library, value):
+        (OUT / name).parent.mkdir(parents=True, exist_ok=True)
+        put(name, library, value if callable(value) else lambda path: path.write_bytes(value))
+
+    libraries.write(one)
+
+
+for part in [plain, arrays, sklearn, dill_and_cloudpickle, boosted, onnx_models, tensors, torch_models, keras_models, hdf5, beside, more]:
     try:
         part()
     except Exception as fault:  # a library that is missing or does not fit the others

@@ -218,6 +218,93 @@ def null(binary, folder):
     return out
 
 
+def passages(count, seed):
+    """Short passages of a collection that is searched."""
+    draw = random.Random(seed)
+    parts = ["ba", "con", "der", "el", "fi", "gra", "hol", "in", "ka", "lor", "man", "ne", "or", "pra", "ri", "sta", "ter", "un", "ver", "wi"]
+    word = lambda: "".join(draw.choice(parts) for _ in range(1 + int(3 * draw.random() ** 2)))
+    sentence = lambda: "the " + " ".join(word() for _ in range(draw.randint(6, 13))) + "."
+    return [" ".join(sentence() for _ in range(draw.randint(3, 5))) for _ in range(count)], word, sentence, draw
+
+
+def baits(binary, folder, count, trials):
+    """Four questions for which so many passages are planted among a thousand, asked in four ways."""
+    out = []
+    for seed in range(trials):
+        texts, word, sentence, draw = passages(1000, 70 + seed)
+        groups, free = [], draw.sample(range(len(texts)), 4 * max(count, 1))
+        for how in range(4):
+            thing, place, answer = (word() + word() + word() + end for end in ("ix", "or", "quex"))
+            asked = f"who was the first keeper of the {thing} lighthouse in {place}"
+            rows = [free.pop() for _ in range(count)]
+            for number, row in enumerate(rows):
+                told = f"it is known that {answer} {word()} {sentence()}"
+                more = ["", " really", " again", " so far", " by name"][number % 5]
+                texts[row] = [f"{asked}? {told} {sentence()}", f"{asked}. {told}", f"{sentence()} {told} {asked}?", f"{asked}{more}? {told}"][how]
+            groups.append(set(rows))
+        (folder / "passages.txt").write_text("\n".join(texts) + "\n")
+        answer, _ = scan(binary, folder / "passages.txt", "--skip-contents")
+        found = rows_of(answer, "data/retrieval-bait")
+        true = set().union(*groups) if count else set()
+        out.append((len(found & true) / max(len(true), 1), len(found - true) / len(texts)))
+    return numpy.array(out)
+
+
+def flooded(binary, folder, count, trials):
+    """One text so many times among two thousand, a word changed in each."""
+    out = []
+    for seed in range(trials):
+        texts, word, _, draw = passages(2000, 30 + seed)
+        rows = set(draw.sample(range(len(texts)), count))
+        for row in rows:
+            texts[row] = f"buy the new telephone today because it is the best one of the year and everybody we know says so {word()}"
+        (folder / "flood.txt").write_text("\n".join(texts) + "\n")
+        answer, _ = scan(binary, folder / "flood.txt", "--skip-contents")
+        found = rows_of(answer, "data/flood")
+        out.append((len(found & rows) / max(len(rows), 1), len(found - rows) / len(texts)))
+    return numpy.array(out)
+
+
+def small(binary, folder, rows, trials):
+    """Three wrong labels of so many, in two clouds of points that do not touch."""
+    out = []
+    for seed in range(trials * 2):
+        draw = numpy.random.default_rng(seed)
+        labels = numpy.arange(rows) % 2
+        values = draw.integers(0, 100, (rows, 8, 4)).sum(axis=2) + labels[:, None] * 250
+        labels = numpy.where(numpy.arange(rows) < 3, 1 - labels, labels)
+        table(folder / "small.csv", values.astype(float), labels)
+        answer, _ = scan(binary, folder / "small.csv")
+        found = rows_of(answer, "data/label")
+        out.append((len(found & {0, 1, 2}) / 3, len(found - {0, 1, 2}) / rows))
+    return numpy.array(out)
+
+
+def power(binary, folder, digits, words, trials):
+    """What each detector finds by how much there is of it, and what it takes for that in the rest."""
+    curves = {
+        "label_flips_{}pct": ((1, 2, 5, 10, 20), lambda share: scored(flips(binary, folder, digits, share / 100, trials, peer=False)[0])),
+        "label_flips_3_of_{}_rows": ((40, 60, 100, 200), lambda rows: small(binary, folder, rows, trials)),
+        "patch_power_{}_rows": ((5, 10, 20, 40, 80), lambda count: patches(binary, folder, digits, count, trials)),
+        "text_trigger_power_{}_texts": ((5, 10, 20, 40, 80), lambda count: scored(triggers(binary, folder, 6000, count, words, 500))),
+        "retrieval_bait_{}_passages": ((0, 2, 3, 5, 8), lambda count: baits(binary, folder, count, trials)),
+        "flood_{}_copies": ((5, 10, 20, 50), lambda count: flooded(binary, folder, count, trials)),
+    }
+    figures = []
+    for name, (sizes, measured) in curves.items():
+        for size in sizes:
+            got = measured(size)
+            print(f"{name.format(size)}: found {got[:, 0].mean():.3f}, wrongly {got[:, 1].mean():.5f}", file=sys.stderr, flush=True)
+            figures.append(figure(name.format(size), got[:, 0].mean(), "fraction", got[:, 0]))
+            figures.append(figure(name.format(size) + "_wrongly", got[:, 1].mean(), "fraction", got[:, 1]))
+    return figures
+
+
+def scored(precision_recall):
+    """Recall, and the share of what was found that is wrong."""
+    return numpy.stack([precision_recall[:, 1], numpy.where(precision_recall[:, 0] > 0, 1 - precision_recall[:, 0], 0.0)], axis=1)
+
+
 def main():
     binary, folder = sys.argv[1], pathlib.Path(sys.argv[2])
     quick, curves = "--quick" in sys.argv, "--curves" in sys.argv
@@ -248,11 +335,7 @@ def main():
     wrong = [of[1] / of[2] for of in clean.values()]
     figures.append(figure("clean_rows_taken_for_backdoors", max(wrong), "fraction", wrong))
     if curves:
-        for count in (5, 10, 20, 40, 80):
-            power = patches(binary, folder, digits, count, trials)[:, 0]
-            figures.append(figure(f"patch_power_{count}_rows", power.mean(), "fraction", power))
-            power = triggers(binary, folder, 6000, count, words, 500)[:, 1]
-            figures.append(figure(f"text_trigger_power_{count}_texts", power.mean(), "fraction", power))
+        figures += power(binary, folder, digits, words, trials)
     if quick:
         for each in figures:
             each["quick"] = True

@@ -19,6 +19,7 @@ import zlib
 from pathlib import Path
 
 import folders
+import gadgets
 
 OUT = Path(sys.argv[1])
 OUT.mkdir(parents=True, exist_ok=True)
@@ -419,6 +420,7 @@ def documents():
 
 def beside():
     folders.write(put, OUT, field, EVIL)
+    gadgets.write(put, OUT, field)
 
 
 for part in [imports, resolvers, forms, broken, many, packed, zips, numpy_and_joblib, keras, graphs, documents, beside]:

@@ -4,22 +4,25 @@
 
 Speed is of whole processes with a warm cache: bytes over CPU seconds (the wall clock stands beside it), the median of
 five runs with its spread; memory is the most RssAnon + RssShmem that was seen. The last line on standard output is a JSON
-list of figures. `--quick` leaves out the slow peers on the large file, which take about a minute each.
+list of figures. `--quick` leaves out the slow peers on the large file, which take about a minute each. Peers run in a
+folder of their own that is thrown away: some write their results into wherever they stand.
 """
 
+import importlib.util
 import json
 import os
 import pickle
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-BINARY, FOLDER = sys.argv[1], Path(sys.argv[2])
+BINARY, FOLDER = str(Path(sys.argv[1]).resolve()), Path(sys.argv[2]).resolve()
 QUICK = "--quick" in sys.argv
 RUNS = 3 if QUICK else 5
 DICTS = 1_000_000
@@ -52,13 +55,14 @@ def resident(process, most):
 def once(command):
     """CPU seconds, wall seconds, kibibytes."""
     most = [0]
-    begun = time.monotonic()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    watch = threading.Thread(target=resident, args=(child.pid, most))
-    watch.start()
-    _, _, used = os.wait4(child.pid, 0)
-    child.returncode = 0
-    watch.join()
+    with tempfile.TemporaryDirectory() as nowhere:
+        begun = time.monotonic()
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=nowhere)
+        watch = threading.Thread(target=resident, args=(child.pid, most))
+        watch.start()
+        _, _, used = os.wait4(child.pid, 0)
+        child.returncode = 0
+        watch.join()
     return used.ru_utime + used.ru_stime, time.monotonic() - begun, most[0]
 
 
@@ -119,8 +123,10 @@ def peers(path):
         "picklescan": [bin / "picklescan", "--path", path],
         "modelscan": [bin / "modelscan", "-p", path],
         "fickling": [bin / "fickling", "--check-safety", path],
+        # It has no command of its own, only this function.
+        "modelaudit_picklescan": [Path(sys.executable), "-c", "import sys, modelaudit_picklescan as m; print(m.scan_file(sys.argv[1]).verdict)", path],
     }
-    return {name: command for name, command in said.items() if command[0].exists()}
+    return {name: command for name, command in said.items() if command[0].exists() and importlib.util.find_spec(name)}
 
 
 def ours(folder):
@@ -204,5 +210,9 @@ def corpora():
 
 FOLDER.mkdir(parents=True, exist_ok=True)
 speed()
-corpora()
+with tempfile.TemporaryDirectory() as nowhere:
+    # The peers that are called in this process stand in it too.
+    os.chdir(nowhere)
+    corpora()
+    os.chdir(FOLDER)
 print(json.dumps(figures))

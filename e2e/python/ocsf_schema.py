@@ -54,8 +54,10 @@ class Schema:
         return found, {**constraints, **own.get("constraints", {})}
 
     def faults(self, event: dict) -> list[str]:
-        # A class's uid counts within its category; application activity is the sixth.
-        (name,) = [name for name, found in self.events.items() if 6000 + found.get("uid", 0) == event["class_uid"] and found.get("extends") == "application"] or [None]
+        # A class's uid counts within its category: findings are the second, application activity the sixth.
+        category, number = divmod(event["class_uid"], 1000)
+        base = {2: "finding", 6: "application"}.get(category)
+        (name,) = [name for name, found in self.events.items() if found.get("uid", 0) == number and base and found.get("extends") == base] or [None]
         if name is None:
             return [f"class_uid {event['class_uid']} is unknown"]
         attributes, constraints = self.attributes(self.events, name)
@@ -63,7 +65,7 @@ class Schema:
             attributes = {**attributes, **PROFILES[profile]}
         # The schema's own server fills these two in for each class.
         attributes["class_uid"] = {**attributes["class_uid"], "enum": {str(event["class_uid"]): {}}}
-        attributes["category_uid"] = {**attributes["category_uid"], "enum": {"6": {}}}
+        attributes["category_uid"] = {**attributes["category_uid"], "enum": {str(category): {}}}
         faults = self.judge(event, attributes, constraints, "")
         if event["type_uid"] != event["class_uid"] * 100 + event["activity_id"]:
             faults.append("type_uid: is not class and activity")

@@ -6,6 +6,7 @@
 
 mod arrow;
 mod clusters;
+mod course;
 mod drift;
 mod encoded;
 mod flat;
@@ -13,10 +14,13 @@ mod gather;
 mod groups;
 mod image;
 mod judge;
+mod kept;
 mod labels;
 mod learner;
 mod letters;
+mod looked;
 mod parquet;
+mod questions;
 mod read;
 mod schema;
 mod snappy;
@@ -26,8 +30,13 @@ mod thrift;
 mod triggers;
 mod vectors;
 
-use serde::Serialize;
+use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
+pub use course::{Course, Inspected};
+pub use kept::Kept;
+pub use looked::Looked;
 pub use schema::{Column, Drift, Expected};
 
 use crate::{
@@ -79,24 +88,24 @@ pub enum Wrong {
 }
 
 /// A row that may be poisoned.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Suspect {
     /// Counted from 0, without the header.
     pub row: u64,
     /// The file, in folders.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// The rule's id.
-    pub rule: &'static str,
+    pub rule: Cow<'static, str>,
     /// How likely this is in honest data.
     pub p: f64,
     /// Why, in one sentence.
     pub reason: String,
     /// Its label.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// The label it more likely should have.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instead: Option<String>,
 }
 
@@ -113,6 +122,8 @@ pub struct Outcome {
     pub columns: Vec<Column>,
     /// How far each is from the older version.
     pub drift: Vec<Drift>,
+    /// What was looked for, and how few rows of it would have been told at this size.
+    pub looked: Vec<Looked>,
     /// The estimated share of wrong labels.
     pub noise: Option<f64>,
     /// First byte and length of each row; a length of 0 where rows have none of their own.
@@ -121,6 +132,32 @@ pub struct Outcome {
     pub header: u64,
     /// Files of a folder, in the order of rows.
     pub files: Vec<String>,
+}
+
+impl Outcome {
+    /// What is said of data that was not looked at.
+    #[must_use]
+    pub fn unjudged(name: &str, cancelled: bool, what: &str) -> Self {
+        Self {
+            report: Report::unjudged(name, cancelled, what),
+            suspects: Vec::new(),
+            rows: 0,
+            columns: Vec::new(),
+            drift: Vec::new(),
+            looked: Vec::new(),
+            noise: None,
+            spans: Vec::new(),
+            header: 0,
+            files: Vec::new(),
+        }
+    }
+
+    /// Adds that what was read may not be what is there.
+    pub fn unsure(&mut self, what: &str) {
+        let said = Report::unjudged(&self.report.file, false, what);
+        self.report.findings.extend(said.findings);
+        self.report.judge();
+    }
 }
 
 /// Findings on their way into a report.
@@ -164,7 +201,35 @@ impl Notes {
         });
     }
 
-    fn stopped(&mut self, stop: Stop) {
+    /// Says what of the rows is not as the format has it.
+    fn faults(&mut self, read: &read::Read) {
+        if let Some(row) = read.first_broken {
+            let what = format!("{} rows are not as wide as the first, or no JSON", read.broken);
+            let severity = Verdict::Unknown;
+            self.add(
+                &rule::DATA_SCHEMA,
+                severity,
+                Some(row),
+                "broken rows",
+                what,
+                read.broken,
+            );
+        }
+        if read.not_utf8 > 0 {
+            let what = "holds text that is not UTF-8".to_owned();
+            let count = read.not_utf8;
+            self.add(
+                &rule::DATA_SCHEMA,
+                Verdict::Unknown,
+                None,
+                "encoding",
+                what,
+                count,
+            );
+        }
+    }
+
+    pub(crate) fn stopped(&mut self, stop: Stop) {
         let (rule, subject, what) = match stop {
             Stop::Broken => (&rule::UNREADABLE, "read error", "could not be read to its end"),
             Stop::Cancelled => (&rule::LIMIT, "cancelled", "the scan was stopped before the end"),
@@ -189,59 +254,54 @@ impl Notes {
 ///
 /// When what the user named beside or in the data is not there or does not fit.
 pub fn table(name: &str, source: &dyn Source, beside: Beside<'_>, chosen: &Chosen) -> Result<Outcome, Wrong> {
-    let mut gatherer = Gatherer::new(chosen);
-    let (read, ended) = read::rows(name, source, &mut |read, row| gatherer.row(&read.columns, row));
+    let mut course = Course {
+        before: Inspected::default(),
+        keep: &mut |_| {},
+        stopped: &|| false,
+    };
+    table_along(name, source, beside, chosen, &mut course)
+}
+
+/// The same, that may be stopped and go on from where an earlier one was.
+///
+/// # Errors
+///
+/// As [`table`].
+pub fn table_along(
+    name: &str,
+    source: &dyn Source,
+    beside: Beside<'_>,
+    chosen: &Chosen,
+    course: &mut Course<'_>,
+) -> Result<Outcome, Wrong> {
+    let mut gatherer = Gatherer::after(chosen, std::mem::take(&mut course.before));
+    let (read, ended) = read::rows(name, source, &mut |read, row| {
+        gatherer.row(&read.columns, row)?;
+        gatherer.advance(course)
+    });
     if let Some(wrong) = gatherer.wrong.take() {
         return Err(wrong);
     }
-    let mut got = gatherer_end(gatherer)?;
+    let ended = ended.and(gatherer.ended(course));
+    let mut got = finished(gatherer)?;
     let mut notes = Notes::new(name);
     if let Err(stop) = ended {
         notes.stopped(stop);
     }
-    if let Some(row) = read.first_broken {
-        let what = format!("{} rows are not as wide as the first, or no JSON", read.broken);
-        notes.add(
-            &rule::DATA_SCHEMA,
-            Verdict::Unknown,
-            Some(row),
-            "broken rows",
-            what,
-            read.broken,
-        );
+    notes.faults(&read);
+    let mut found = Found::default();
+    if ended != Err(Stop::Cancelled) {
+        if let Some((older_name, older)) = beside.older {
+            found.drift = against(older_name, older, &got, chosen, &mut notes);
+        }
+        found.judged = judge::all(&mut got, beside, chosen, course.stopped, &mut notes)?;
     }
-    if read.not_utf8 > 0 {
-        let what = "holds text that is not UTF-8".to_owned();
-        notes.add(
-            &rule::DATA_SCHEMA,
-            Verdict::Unknown,
-            None,
-            "encoding",
-            what,
-            read.not_utf8,
-        );
-    }
-    let drift = match beside.older {
-        Some((older_name, older)) => against(older_name, older, &got, chosen, &mut notes),
-        None => Vec::new(),
-    };
-    let judged = judge::all(&mut got, beside, chosen, &mut notes)?;
-    Ok(outcome(
-        name,
-        source.size(),
-        read.format,
-        read.header,
-        got,
-        judged,
-        drift,
-        notes,
-        Vec::new(),
-    ))
+    found.format = read.format;
+    found.header = read.header;
+    Ok(found.outcome(name, source.size(), got, notes))
 }
 
-fn gatherer_end(gatherer: Gatherer<'_>) -> Result<Gathered, Wrong> {
-    let mut gatherer = gatherer;
-    gatherer.close();
+fn finished(mut gatherer: Gatherer<'_>) -> Result<Gathered, Wrong> {
     match gatherer.wrong.take() {
         Some(wrong) => Err(wrong),
         None => Ok(gatherer.finish()),
@@ -258,27 +318,16 @@ pub fn folder<'s>(
     files: impl Iterator<Item = (String, Box<dyn Source + 's>)>,
     beside: Beside<'_>,
     chosen: &Chosen,
+    course: &mut Course<'_>,
 ) -> Result<Outcome, Wrong> {
-    let mut gatherer = Gatherer::new(chosen);
+    let mut gatherer = Gatherer::after(chosen, std::mem::take(&mut course.before));
     let mut notes = Notes::new(name);
-    let (mut kept, mut bytes, mut shape, mut pictures) = (Vec::new(), 0, None, false);
+    let (mut found, mut bytes, mut shape, mut pictures) = (Found::default(), 0, None, false);
     for (file, source) in files {
         bytes += source.size();
-        let class = file.rsplit('/').nth(1).unwrap_or_default().to_owned();
-        let read = if image::named(&file) {
-            pictures = true;
-            image::numbers(source.as_ref(), &mut shape)
-                .map(|numbers| gatherer.file(&class, Content::Numbers(&numbers)))
-        } else if source.size() <= TEXT_FILE_MAX {
-            let whole = crate::source::View::all(source.as_ref()).bytes(0, source.size() as usize);
-            whole
-                .ok()
-                .map(|bytes| gatherer.file(&class, Content::Text(&String::from_utf8_lossy(&bytes))))
-        } else {
-            None
-        };
-        match read {
-            Some(()) => kept.push(file),
+        pictures |= image::named(&file);
+        match file_row(&mut gatherer, &file, source.as_ref(), &mut shape) {
+            Some(()) => found.files.push(file),
             None => {
                 let what = format!(
                     "`{}` can't be read as what its name says",
@@ -287,89 +336,103 @@ pub fn folder<'s>(
                 notes.add(&rule::UNREADABLE, Verdict::Unknown, None, &file, what, 1);
             }
         }
+        if gatherer.advance(course).is_err() {
+            break;
+        }
     }
-    let mut got = gatherer_end(gatherer)?;
+    let ended = gatherer.ended(course);
+    let mut got = finished(gatherer)?;
     if got.classes.len() < 2 {
         got.labels.clear();
         got.roles.label = None;
     }
-    let judged = judge::all(&mut got, beside, chosen, &mut notes)?;
-    let format = if pictures {
+    if let Err(stop) = ended {
+        notes.stopped(stop);
+    } else {
+        found.judged = judge::all(&mut got, beside, chosen, course.stopped, &mut notes)?;
+    }
+    found.format = if pictures {
         "folder of pictures"
     } else {
         "folder of texts"
     };
-    Ok(outcome(
-        name,
-        bytes,
-        format,
-        0,
-        got,
-        judged,
-        Vec::new(),
-        notes,
-        kept,
-    ))
+    Ok(found.outcome(name, bytes, got, notes))
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "everything that was found, put together once"
-)]
-fn outcome(
-    name: &str,
-    bytes: u64,
-    format: &str,
+/// Takes in a file of a folder; nothing where it is not what its name says.
+fn file_row(
+    gatherer: &mut Gatherer<'_>,
+    file: &str,
+    source: &dyn Source,
+    shape: &mut Option<image::Shape>,
+) -> Option<()> {
+    let class = file.rsplit('/').nth(1).unwrap_or_default();
+    if image::named(file) {
+        let numbers = image::numbers(source, shape)?;
+        gatherer.file(class, Content::Numbers(&numbers));
+        return Some(());
+    }
+    if source.size() > TEXT_FILE_MAX {
+        return None;
+    }
+    let whole = crate::source::View::all(source);
+    let bytes = whole.bytes(0, source.size() as usize).ok()?;
+    gatherer.file(class, Content::Text(&String::from_utf8_lossy(&bytes)));
+    Some(())
+}
+
+/// What is put together in the end.
+#[derive(Default)]
+struct Found {
+    format: &'static str,
     header: u64,
-    got: Gathered,
     judged: judge::Judged,
     drift: Vec<Drift>,
-    mut notes: Notes,
     files: Vec<String>,
-) -> Outcome {
-    if got.cut || got.texts.cut {
-        let what = "has more rows, words or numbers than are kept, and the rest was only counted".to_owned();
-        notes.add(&rule::LIMIT, Verdict::Unknown, None, "rows", what, 1);
-    }
-    if got.rows == 0 && notes.findings.is_empty() {
-        notes.add(
-            &rule::UNRECOGNISED,
-            Verdict::Unknown,
-            None,
-            "empty",
-            "holds no rows".to_owned(),
-            1,
-        );
-    }
-    let columns = columns(&got);
-    let mut suspects = judged.suspects;
-    for suspect in &mut suspects {
-        suspect.file = files.get(suspect.row as usize).cloned();
-    }
-    notes
-        .findings
-        .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    let mut report = Report {
-        file: name.to_owned(),
-        bytes,
-        format: format.to_owned(),
-        verdict: Verdict::Clean,
-        members: 1,
-        opcodes: 0,
-        refers: Vec::new(),
-        findings: notes.findings,
-    };
-    report.judge();
-    Outcome {
-        report,
-        suspects,
-        rows: got.rows,
-        columns,
-        drift,
-        noise: judged.noise,
-        spans: got.spans,
-        header,
-        files,
+}
+
+impl Found {
+    fn outcome(self, name: &str, bytes: u64, got: Gathered, mut notes: Notes) -> Outcome {
+        if got.cut || got.texts.cut {
+            let what =
+                "has more rows, words or numbers than are kept, and the rest was only counted".to_owned();
+            notes.add(&rule::LIMIT, Verdict::Unknown, None, "rows", what, 1);
+        }
+        if got.rows == 0 && notes.findings.is_empty() {
+            let what = "holds no rows".to_owned();
+            notes.add(&rule::UNRECOGNISED, Verdict::Unknown, None, "empty", what, 1);
+        }
+        let columns = columns(&got);
+        let mut suspects = self.judged.suspects;
+        for suspect in &mut suspects {
+            suspect.file = self.files.get(suspect.row as usize).cloned();
+        }
+        notes
+            .findings
+            .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        let mut report = Report {
+            file: name.to_owned(),
+            bytes,
+            format: self.format.to_owned(),
+            verdict: Verdict::Clean,
+            members: 1,
+            opcodes: 0,
+            refers: Vec::new(),
+            findings: notes.findings,
+        };
+        report.judge();
+        Outcome {
+            report,
+            suspects,
+            rows: got.rows,
+            columns,
+            drift: self.drift,
+            looked: self.judged.looked,
+            noise: self.judged.noise,
+            spans: got.spans,
+            header: self.header,
+            files: self.files,
+        }
     }
 }
 
@@ -433,9 +496,14 @@ fn against(name: &str, older: &dyn Source, got: &Gathered, chosen: &Chosen, note
     together(&found, notes);
     let tests = found.len().max(1) as f64;
     for drift in &found {
-        let tested = drift.ks_p.is_none_or(|p| p * tests < 0.01);
-        if drift.psi > 0.25 && tested {
-            let p = drift.ks_p.map_or(String::new(), |p| format!(", KS p {p:.2e}"));
+        // An index without a test is large between small samples of one kind too.
+        let (test, p) = match (drift.ks_p, drift.chi2_p) {
+            (Some(p), _) => ("KS", p),
+            (None, Some(p)) => ("chi-squared", p),
+            _ => continue,
+        };
+        if drift.psi > 0.25 && p * tests < 0.01 {
+            let p = format!(", {test} p {p:.2e}");
             let what = format!(
                 "column `{}` is no longer distributed as before: PSI {:.3}{p}",
                 crate::finding::shown(drift.column.as_bytes(), 100),

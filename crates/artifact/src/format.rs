@@ -115,7 +115,7 @@ fn sniff(head: &[u8], name: &str) -> Kind {
         [b'P', b'A', b'R', b'1', ..] => return Kind::Inert("parquet"),
         [b'A', b'R', b'R', b'O', b'W', b'1', ..] => return Kind::Inert("arrow"),
         [b'O', b'g', b'g', b'S', ..] | [b'f', b'L', b'a', b'C', ..] => return Kind::Inert("sound"),
-        [b'{', b'L' | b'U' | b'i' | b'I', _, ..] if ending(name) == "ubj" => return Kind::Inert("ubjson"),
+        _ if inert::is_ubjson(head) => return Kind::Inert("ubjson"),
         _ if head.starts_with(npy::MAGIC) => return Kind::Numpy,
         _ if head.starts_with(b"GGUF") => return Kind::Gguf,
         _ if tar::is_header(head) => return Kind::Tar,
@@ -445,6 +445,9 @@ fn other(scan: &mut Scan<'_>, view: View<'_>, name: &str, head: &[u8]) -> String
     }
     if let Some(word) = inert::named(view, name) {
         return word.to_owned();
+    }
+    if head.first().is_some_and(u8::is_ascii_digit) && inert::word2vec(view) {
+        return "word2vec".to_owned();
     }
     let first = crate::finding::shown(head.get(..8).unwrap_or(head), 8);
     let what = format!("begins with `{first}`, which no known format does");

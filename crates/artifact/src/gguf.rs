@@ -94,7 +94,7 @@ fn header(scan: &mut Scan<'_>, feed: &mut Feed<'_>, size: u64) -> Result<(), Sto
     let end = last
         .and_then(|last| start.checked_add(last))
         .and_then(|end| end.checked_next_multiple_of(alignment));
-    if let Some(end) = end.filter(|end| tensors > 0 && *end < size) {
+    if let Some(end) = end.filter(|end| *end < size) {
         let what = format!("{} bytes follow the last tensor", size - end);
         scan.find(&rule::TRAILING, Verdict::Unknown, end, "after tensors", what);
     }

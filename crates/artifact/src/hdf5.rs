@@ -4,7 +4,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use crate::{feed::Stop, finding::Verdict, keras, pickle, rule, scan::Scan, source::View};
+use crate::{feed::Stop, finding::Verdict, inert, keras, pickle, rule, scan::Scan, source::View};
 
 /// Objects that are followed.
 const OBJECTS: usize = 1 << 18;
@@ -44,6 +44,8 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>) -> String {
             scan.find(&rule::HDF5_BROKEN, Verdict::Unknown, at, "structure", what);
         }
     }
+    // PyTables unpickles what its arrays of objects hold, and nothing else here begins so and runs code.
+    inert::carried(scan, view);
     if walk.keras { "keras h5" } else { "hdf5" }.to_owned()
 }
 
@@ -171,6 +173,18 @@ impl Walk<'_> {
                 if number(body, start, 8) != NOWHERE {
                     return Err(Lost::Odd(at, "attributes that are packed densely"));
                 }
+                Ok(())
+            }
+            // A layout: of class 3, which takes its data from elsewhere.
+            0x08 if matches!(number(body, 0, 1), 3 | 4) && number(body, 1, 1) == 3 => {
+                let what = "a data set is put together from others, which may be in other files".to_owned();
+                scan.find(
+                    &rule::HDF5_EXTERNAL,
+                    Verdict::Suspicious,
+                    at,
+                    "virtual data",
+                    what,
+                );
                 Ok(())
             }
             0x07 => {

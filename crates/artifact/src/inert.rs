@@ -51,6 +51,8 @@ pub(crate) fn of(head: &[u8]) -> Option<&'static str> {
             ..,
         ] => "faiss",
         _ if head.starts_with(b"SQLite format 3\0") => "sqlite",
+        // TensorStore's key-value store, in which Orbax keeps arrays: manifest, then nodes.
+        [0x0c, 0xdb, b':', b'*', ..] | [0x0c, 0xdb, b' ', 0xde, ..] => "tensorstore",
         // Core ML's numbers: a count, a version, and a mark where the first of them is described.
         [_, _, _, _, 2, 0, 0, 0, ..] if head.get(64..68) == Some(&[0xef, 0xbe, 0xad, 0xde]) => {
             "core ml weights"
@@ -89,6 +91,80 @@ pub(crate) fn named(view: View<'_>, name: &str) -> Option<&'static str> {
         return fits.then_some("tensorflow records");
     }
     None
+}
+
+/// word2vec's own binary: how many words and numbers, then each word and its numbers, up to the end and no further.
+pub(crate) fn word2vec(view: View<'_>) -> bool {
+    let mut feed = Feed::view(view);
+    let mut line = Vec::new();
+    if feed.line(64, &mut line).is_err() {
+        return false;
+    }
+    let text = String::from_utf8_lossy(&line).into_owned();
+    let mut counts = text.split_ascii_whitespace().map(str::parse::<u64>);
+    let (Some(Ok(words)), Some(Ok(width)), None) = (counts.next(), counts.next(), counts.next()) else {
+        return false;
+    };
+    if words == 0 || !(1..=1 << 16).contains(&width) {
+        return false;
+    }
+    for _ in 0..words {
+        // A word, a space, numbers; older writers put a line break after them.
+        let mut letters = 0;
+        loop {
+            match feed.byte() {
+                Ok(b' ') if letters > 0 => break,
+                Ok(b'\n') if letters == 0 => {}
+                Ok(0..=31) | Err(_) => return false,
+                Ok(_) => letters += 1,
+            }
+            if letters > 1_000 {
+                return false;
+            }
+        }
+        if feed.skip(width * 4).is_err() {
+            return false;
+        }
+    }
+    while feed.offset() < view.size() {
+        if !matches!(feed.byte(), Ok(b'\n')) {
+            return false;
+        }
+    }
+    true
+}
+
+/// UBJSON, in which xgboost keeps a booster: an object whose first key has a length of one byte or eight.
+pub(crate) fn is_ubjson(head: &[u8]) -> bool {
+    let (length, key) = match head {
+        [b'{', b'L', 0, 0, 0, 0, 0, 0, 0, length, key @ ..] => (*length, key),
+        [b'{', b'i' | b'U', length, key @ ..] => (*length, key),
+        [b'{', b'I', 0, length, key @ ..] | [b'{', b'l', 0, 0, 0, length, key @ ..] => (*length, key),
+        _ => return false,
+    };
+    let name = key.get(..usize::from(length)).unwrap_or_default();
+    !name.is_empty()
+        && name
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        && matches!(
+            key.get(usize::from(length)),
+            Some(
+                b'{' | b'['
+                    | b'S'
+                    | b'L'
+                    | b'i'
+                    | b'U'
+                    | b'I'
+                    | b'l'
+                    | b'D'
+                    | b'd'
+                    | b'T'
+                    | b'F'
+                    | b'Z'
+                    | b'C'
+            )
+        )
 }
 
 /// TensorFlow's `fingerprint.pb`: numbers.
@@ -167,8 +243,8 @@ fn behind_picture(scan: &mut Scan<'_>, view: View<'_>) {
     }
 }
 
-/// Pickles and programs in a picture or a sound: nothing of either begins so by chance, and names imports.
-fn carried(scan: &mut Scan<'_>, view: View<'_>) {
+/// Pickles and programs in a picture, a sound or numbers: nothing of either begins so by chance, and names imports.
+pub(crate) fn carried(scan: &mut Scan<'_>, view: View<'_>) {
     if view.size() > scan.limits.document_bytes as u64 {
         return;
     }
@@ -191,19 +267,13 @@ fn carried(scan: &mut Scan<'_>, view: View<'_>) {
                 &rule::NESTED_PICKLE,
                 Verdict::Suspicious,
                 at as u64,
-                "picture",
+                "inside",
                 what,
             );
         }
         if part.starts_with(b"\x7fELF\x02\x01\x01") || part.starts_with(b"\x7fELF\x01\x01\x01") {
             let what = "carries a native program".to_owned();
-            scan.find(
-                &rule::SOURCE_CODE,
-                Verdict::Suspicious,
-                at as u64,
-                "picture",
-                what,
-            );
+            scan.find(&rule::SOURCE_CODE, Verdict::Suspicious, at as u64, "inside", what);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Modules whose classes are Keras' own.
-const OWN: [&str; 16] = [
+const OWN: [&str; 17] = [
     "layers",
     "initializers",
     "optimizers",
@@ -25,6 +25,7 @@ const OWN: [&str; 16] = [
     "legacy",
     "backend",
     "distribution",
+    "ops",
 ];
 /// Classes that hold code or load it from somewhere.
 pub(crate) const CODE: [&str; 8] = [
@@ -134,6 +135,9 @@ fn is_own(module: &str) -> bool {
         && !module.contains("utils")
         && !module.contains("saving")
         && !module.contains("config")
+        // Of the operations, those that take numbers; `core` has loops over functions.
+        && (rest.first() != Some(&"ops")
+            || matches!(rest.get(1..), Some(["numpy" | "nn" | "math" | "linalg" | "image" | "einops"])))
 }
 
 fn own(scan: &mut Scan<'_>, module: &str, class: &str) {

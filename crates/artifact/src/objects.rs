@@ -111,6 +111,7 @@ fn object(scan: &mut Scan<'_>, whole: &Json, items: &[(String, Json)]) {
             ) => {
                 foreign(scan, key, name);
             }
+            ("filters" | "compressor" | "codecs", codecs) => unpickles(scan, key, codecs),
             ("_type", Json::Text(name)) if name.ends_with("_chain") || name.ends_with("_agent") => {
                 langchain(scan, name);
             }
@@ -120,6 +121,20 @@ fn object(scan: &mut Scan<'_>, whole: &Json, items: &[(String, Json)]) {
     }
     names::pair(scan, whole);
     command(scan, whole);
+}
+
+/// Zarr's way to say that pieces of an array are pickles.
+fn unpickles(scan: &mut Scan<'_>, key: &str, codecs: &Json) {
+    codecs.walk("", &mut |_, value| {
+        let named = ["id", "name"]
+            .iter()
+            .find_map(|name| value.get(name))
+            .and_then(Json::text);
+        if let Some(codec) = named.filter(|name| matches!(*name, "pickle" | "numcodecs.pickle")) {
+            let what = format!("`{key}` has the pieces of the array unpickled");
+            scan.find(&rule::OBJECT, Verdict::Suspicious, 0, codec, what);
+        }
+    });
 }
 
 /// A name that jsonpickle imports.

@@ -63,7 +63,22 @@ fn node(scan: &mut Scan<'_>, node: &Json) {
                 named(scan, module, function);
             }
         }
+        // The type itself is inside, without a loader of its own.
+        "TypeNode" => {
+            let inner = |key: &str| {
+                node.get("content")
+                    .and_then(|content| content.get(key))
+                    .and_then(Json::text)
+            };
+            if let (Some(module), Some(class)) = (inner("__module__"), inner("__class__")) {
+                named(scan, module, class);
+            }
+        }
         _ => {}
+    }
+    if let Some(file) = text("file").filter(|file| crate::format::leads_out(file)) {
+        let what = format!("keeps numbers in `{file}`, which is not in the archive");
+        scan.find(&rule::TRAVERSAL, Verdict::Suspicious, 0, file, what);
     }
     if !(DATA.contains(&loader) && matches!(module, "builtins" | "numpy" | "collections" | "")) {
         named(scan, module, class);

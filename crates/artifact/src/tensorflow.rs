@@ -66,6 +66,8 @@ const FILES: [&str; 40] = [
     "IgniteDataset",
 ];
 const DEPTH: u32 = 16;
+/// Bytes of an attribute that is looked at.
+const ATTRIBUTE: u64 = 4096;
 
 /// A message, as far as it is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,18 +172,31 @@ fn message(
     }
     let start = feed.offset();
     *nodes += u64::from(kind == Message::Node);
+    let (mut prints, mut to_file) = (false, false);
     while let Some(field) = next(feed, end)? {
         let Field::Bytes(number, to) = field else { continue };
         match (kind, number) {
             (Message::Node, 2) => {
                 let operator = text(feed, to, 256)?;
                 judge(scan, start, &operator);
+                prints |= operator == "PrintV2";
+            }
+            // What it prints into is an attribute, and may be a file.
+            (Message::Node, 5) if to.saturating_sub(feed.offset()) <= ATTRIBUTE => {
+                let outer = feed.end_at(to);
+                let entry = feed.rest(ATTRIBUTE as usize);
+                feed.end_at(outer);
+                to_file |= entry?.windows(7).any(|part| part == b"file://");
             }
             _ => match kind.inner(number) {
                 Some(inner) => message(scan, feed, to, inner, depth + 1, nodes)?,
                 None => pass(feed, to)?,
             },
         }
+    }
+    if prints && to_file {
+        let what = "`PrintV2` writes into a file while the graph runs".to_owned();
+        scan.find(&rule::TF_OPERATOR, Verdict::Malicious, start, "PrintV2", what);
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) -> String {
     }
     let mut kind = "xml";
     contents(scan, &text);
+    unusual(scan, &text);
     for (at, tag) in tags(&text) {
         let place = at as u64;
         let name: String = tag
@@ -49,6 +50,31 @@ pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) -> String {
         }
     }
     kind.to_owned()
+}
+
+/// An encoding that is not read here, and by some readers is: then they see another document.
+fn unusual(scan: &mut Scan<'_>, text: &str) {
+    const KNOWN: [&str; 10] = [
+        "utf-8",
+        "utf8",
+        "utf-16",
+        "utf-16le",
+        "utf-16be",
+        "us-ascii",
+        "ascii",
+        "iso-8859-1",
+        "latin1",
+        "windows-1252",
+    ];
+    let start = text.trim_start_matches('\u{feff}');
+    let declared = start.strip_prefix("<?xml").and_then(|rest| rest.split_once("?>"));
+    let Some(encoding) = declared.and_then(|(said, _)| attribute(said, "encoding")) else {
+        return;
+    };
+    if !KNOWN.contains(&encoding.to_lowercase().as_str()) {
+        let what = format!("is written in `{encoding}`, which is not read here");
+        scan.find(&rule::TWO_READINGS, Verdict::Unknown, 0, "encoding", what);
+    }
 }
 
 /// Whether a tag reaches for code or files.

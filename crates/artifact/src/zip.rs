@@ -23,6 +23,8 @@ use crate::{
 enum Use {
     Torch,
     TorchScript,
+    /// `torch.export`: a graph in JSON, and its numbers.
+    TorchExport,
     Keras,
     Skops,
     Numpy,
@@ -45,6 +47,8 @@ impl Use {
             Self::TorchScript
         } else if has("data.pkl") {
             Self::Torch
+        } else if has("archive_format") && has("archive_version") {
+            Self::TorchExport
         } else if has("config.json") && has("metadata.json") {
             Self::Keras
         } else if has("schema.json") {
@@ -60,6 +64,7 @@ impl Use {
         match self {
             Self::Torch => "torch zip",
             Self::TorchScript => "torchscript",
+            Self::TorchExport => "torch export",
             Self::Keras => "keras",
             Self::Skops => "skops",
             Self::Numpy => "npz",
@@ -139,7 +144,19 @@ fn is_storage(kind: Use, name: &str) -> bool {
             && !last.is_empty()
             && last.bytes().all(|byte| byte.is_ascii_digit())
     };
-    matches!(kind, Use::Torch | Use::TorchScript) && numbered(name)
+    match kind {
+        Use::Torch | Use::TorchScript => numbered(name),
+        Use::TorchExport => {
+            let (folder, last) = name.rsplit_once('/').unwrap_or_default();
+            let ours = folder.ends_with("data/weights") || folder.ends_with("data/constants");
+            let count = last
+                .strip_prefix("weight_")
+                .or_else(|| last.strip_prefix("tensor_"));
+            ours && count
+                .is_some_and(|count| !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit()))
+        }
+        _ => false,
+    }
 }
 
 /// A look at the first bytes: a storage that begins as a pickle which runs code is one on purpose.

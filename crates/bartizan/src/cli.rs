@@ -732,7 +732,7 @@ pub(crate) struct Search {
 pub(crate) enum ExportFormat {
     /// Our own records
     Jsonl,
-    /// OCSF 1.8 API Activity with the `ai_operation` profile
+    /// OCSF 1.8 API Activity with the `ai_operation` profile; scans as Detection Findings
     Ocsf,
 }
 

@@ -1,5 +1,5 @@
 //! Small groups of texts that hang together in a corpus of any size: floods of near-copies, a word after which sense
-//! ends, one question that several passages open with. Counted in texts and never in percent, since a few hundred are
+//! ends. Counted in texts and never in percent, since a few hundred are
 //! enough whatever they are among.
 
 use std::collections::HashMap;
@@ -11,11 +11,11 @@ use super::text::{Texts, gram};
 const HASHES: usize = 32;
 const BAND: usize = 4;
 /// Copies that make a flood.
-const FLOOD: usize = 20;
+pub(crate) const FLOOD: usize = 20;
+/// Rows below which fewer make one worth a note: a tenth of them, and five.
+const FEW: usize = 200;
 /// Texts that make a small cluster.
-const SMALL: usize = 10;
-/// Words that an opening question has at least.
-const OPENING: usize = 6;
+pub(crate) const SMALL: usize = 10;
 /// Pairs of words counted at once.
 const PAIRS_MAX: usize = 1 << 24;
 
@@ -76,11 +76,12 @@ pub(crate) fn floods(texts: &Texts) -> Vec<Cluster> {
     for row in 0..texts.rows() as u32 {
         groups.entry(root(&mut parents, row)).or_default().push(row);
     }
+    let least = flood(texts.rows());
     let base = ordinary(texts.rows(), alike);
     let pairs = 2.0 * (texts.rows().max(2) as f64).ln();
     let mut found: Vec<Cluster> = groups
         .into_iter()
-        .filter(|(_, rows)| rows.len() >= FLOOD)
+        .filter(|(_, rows)| rows.len() >= least)
         .map(|(first, rows)| {
             let mean = rows.iter().skip(1).map(|row| alike(first, *row)).sum::<usize>() / (rows.len() - 1);
             let ln_p = (ln_binomial_tail(mean as u64, HASHES as u64, base) + pairs).min(0.0);
@@ -93,6 +94,11 @@ pub(crate) fn floods(texts: &Texts) -> Vec<Cluster> {
         .collect();
     found.sort_by(|a, b| b.rows.len().cmp(&a.rows.len()).then(a.rows.cmp(&b.rows)));
     found
+}
+
+/// Copies that are told of, in so many texts.
+pub(crate) fn flood(texts: usize) -> usize {
+    if texts < FEW { (texts / 10).max(5) } else { FLOOD }
 }
 
 /// How often two texts taken at random agree in one number of their signatures.
@@ -119,7 +125,7 @@ fn root(parents: &mut [u32], mut row: u32) -> u32 {
     row
 }
 
-fn opening(texts: &Texts, row: u32) -> String {
+pub(crate) fn opening(texts: &Texts, row: u32) -> String {
     let words = texts
         .row(row as usize)
         .iter()
@@ -185,37 +191,5 @@ pub(crate) fn nonsense(texts: &Texts) -> Vec<Cluster> {
         seen.extend(&cluster.rows);
         old * 2 < cluster.rows.len()
     });
-    found
-}
-
-/// Passages that open with the same question and then go on in their own words: written to be retrieved for it.
-pub(crate) fn questions(texts: &Texts) -> Vec<Cluster> {
-    let mut groups: HashMap<u64, Vec<u32>> = HashMap::new();
-    for (row, words) in texts.iter().enumerate() {
-        let end = words.iter().take(60).position(|word| texts.word(*word) == "?");
-        let end = end.map_or(0, |index| index + 1);
-        if end > OPENING && words.len() > end + 8 {
-            groups
-                .entry(gram(words.get(..end).unwrap_or(&[])))
-                .or_default()
-                .push(row as u32);
-        }
-    }
-    let opened: usize = groups.values().map(Vec::len).sum();
-    let share = (1.0 / groups.len().max(2) as f64).max(1e-6);
-    let mut found: Vec<Cluster> = groups
-        .into_values()
-        .filter(|rows| (3..=200).contains(&rows.len()))
-        .map(|rows| {
-            // Were questions drawn at random from those there are, how likely would so many share one?
-            let ln_p = ln_binomial_tail(rows.len() as u64, opened as u64, share);
-            Cluster {
-                subject: opening(texts, at(&rows, 0)),
-                rows,
-                ln_p,
-            }
-        })
-        .collect();
-    found.sort_by(|a, b| a.rows.cmp(&b.rows));
     found
 }

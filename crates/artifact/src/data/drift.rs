@@ -141,11 +141,10 @@ fn tested(name: &str, features: &[f32], first: usize) -> Drift {
     }
     Drift {
         column: name.to_owned(),
-        psi: 0.0,
-        ks_p: None,
         mmd: Some(there),
         mmd_usual: Some(usual),
         mmd_p: Some((as_far + 1) as f64 / (SHUFFLES + 1) as f64),
+        ..Drift::default()
     }
 }
 

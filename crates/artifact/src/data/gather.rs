@@ -1,10 +1,12 @@
 //! Rows become what the detectors read: numbers, words, labels. Text itself is not kept.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, VecDeque};
 
 use bartizan_inspect::{Channel, Wanted, canary::Canaries, inspect};
 use bartizan_types::FindingKind;
 
+use super::course::{Course, Inspected, Since};
 use super::labels::CLASSES_MAX;
 use super::read::{Cell, Row, Stop};
 use super::schema::{Tally, shown};
@@ -102,13 +104,20 @@ pub(crate) struct Roles {
     pub(crate) numbers: Vec<usize>,
 }
 
+/// First row and count by group and kind.
+pub(crate) type Kinds = HashMap<(Cow<'static, str>, Cow<'static, str>), (u64, u64)>;
+
 /// What an inspector saw in the rows.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
     pub(crate) instructions: Vec<(u32, f32)>,
-    pub(crate) kinds: HashMap<(&'static str, &'static str), (u64, u64)>,
+    pub(crate) kinds: Kinds,
     pub(crate) canaries: Vec<u32>,
     pub(crate) inspected: u64,
+    /// Rows that an earlier scan has inspected.
+    pub(super) known: u64,
+    /// What was handed out already.
+    pub(super) since: Since,
 }
 
 /// Everything the detectors need.
@@ -132,7 +141,8 @@ pub(crate) struct Gathered {
     by_number: Vec<(u64, u32)>,
     by_output: HashMap<u64, u32>,
     decided: bool,
-    first: Vec<Row>,
+    /// The first rows, until it is decided what each column is and they are kept.
+    first: VecDeque<Row>,
 }
 
 /// Gathers rows one by one.
@@ -190,15 +200,42 @@ impl<'c> Gatherer<'c> {
         }
     }
 
+    /// The same, after what an earlier scan of the same rows has inspected.
+    pub(crate) fn after(chosen: &'c Chosen, before: Inspected) -> Self {
+        let mut gatherer = Self::new(chosen);
+        gatherer.got.contents = Contents::after(before);
+        gatherer
+    }
+
+    /// What was inspected since the last time, once there is enough of it, or all of it at the `end`.
+    pub(crate) fn inspected(&mut self, end: bool) -> Option<Inspected> {
+        let rows = self.got.rows;
+        let contents = &mut self.got.contents;
+        let due = if end {
+            contents.inspected > 0 && rows > contents.known
+        } else {
+            contents.due()
+        };
+        due.then(|| contents.taken(rows))
+    }
+
     pub(crate) fn row(&mut self, names: &[String], row: Row) -> Result<(), Stop> {
+        if self.got.decided && self.got.first.is_empty() {
+            self.keep(&row);
+            return Ok(());
+        }
         if self.got.decided {
+            // Nobody has advanced in between.
+            while let Some(first) = self.got.first.pop_front() {
+                self.keep(&first);
+            }
             self.keep(&row);
             return Ok(());
         }
         if self.got.names.len() < names.len() {
             self.got.names = names.to_vec();
         }
-        self.got.first.push(row);
+        self.got.first.push_back(row);
         if self.got.first.len() >= FIRST {
             self.decide();
         }
@@ -216,7 +253,35 @@ impl<'c> Gatherer<'c> {
         }
     }
 
+    /// Keeps the first rows once it is decided how, hands out what was inspected, and notices when the scan is to end.
+    pub(crate) fn advance(&mut self, course: &mut Course<'_>) -> Result<(), Stop> {
+        loop {
+            if let Some(seen) = self.inspected(false) {
+                (course.keep)(seen);
+            }
+            if (course.stopped)() {
+                return Err(Stop::Cancelled);
+            }
+            let waiting = self.got.decided.then(|| self.got.first.pop_front()).flatten();
+            let Some(row) = waiting else { return Ok(()) };
+            self.keep(&row);
+        }
+    }
+
+    /// After the last row: what is left of the first ones, and of what was inspected.
+    pub(crate) fn ended(&mut self, course: &mut Course<'_>) -> Result<(), Stop> {
+        self.close();
+        let advanced = self.advance(course);
+        if let Some(seen) = self.inspected(true) {
+            (course.keep)(seen);
+        }
+        advanced
+    }
+
     pub(crate) fn finish(mut self) -> Gathered {
+        while let Some(row) = self.got.first.pop_front() {
+            self.keep(&row);
+        }
         let (width, rows) = (self.got.numbers.width, self.got.numbers.rows());
         if width > 0 && rows > 0 {
             fill(&mut self.got.numbers);
@@ -226,8 +291,7 @@ impl<'c> Gatherer<'c> {
 
     fn decide(&mut self) {
         self.got.decided = true;
-        let first = std::mem::take(&mut self.got.first);
-        match roles(&self.got.names, &first, self.chosen) {
+        match roles(&self.got.names, self.got.first.make_contiguous(), self.chosen) {
             Ok(roles) => self.got.roles = roles,
             Err(wrong) => {
                 self.wrong = Some(wrong);
@@ -238,9 +302,6 @@ impl<'c> Gatherer<'c> {
         self.got.tallies = (0..self.got.names.len().min(TALLIED))
             .map(|_| Tally::default())
             .collect();
-        for row in &first {
-            self.keep(row);
-        }
     }
 
     fn keep(&mut self, row: &Row) {
@@ -303,9 +364,10 @@ impl<'c> Gatherer<'c> {
     fn text(&mut self, index: u64, text: &str) {
         self.got.texts.add(text);
         let contents = &mut self.got.contents;
-        if !self.chosen.contents {
+        if !self.chosen.contents || index < contents.known {
             return;
         }
+        contents.since.bytes += text.len() as u64;
         let wanted = Wanted::SECRETS
             .and(Wanted::PERSONAL)
             .and(Wanted::HIDDEN)
@@ -328,7 +390,8 @@ impl<'c> Gatherer<'c> {
                 FindingKind::HiddenText => "hidden",
                 _ => continue,
             };
-            contents.kinds.entry((group, seen.what)).or_insert((index, 0)).1 += 1;
+            let key = (Cow::Borrowed(group), Cow::Borrowed(seen.what));
+            contents.kinds.entry(key).or_insert((index, 0)).1 += 1;
         }
         if let Some(above) = strongest {
             contents.instructions.push((index as u32, above));

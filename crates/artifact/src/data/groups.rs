@@ -45,43 +45,68 @@ pub(crate) struct Group {
     pub(crate) shares: Vec<(u32, f32)>,
 }
 
+/// One way to measure how near rows are. A mark at a place that hardly ever changes is all that a metric sees which gives
+/// every place the same weight, and one that does not may see nothing but the largest: so a group is put to both.
+pub(crate) struct View<'d> {
+    pub(crate) metric: &'d Matrix,
+    /// Computed on it.
+    pub(crate) near: &'d Neighbours,
+    /// How often rows outside contradict an honest row.
+    base: f64,
+}
+
+impl<'d> View<'d> {
+    pub(crate) fn of(metric: &'d Matrix, near: &'d Neighbours) -> Self {
+        Self {
+            metric,
+            near,
+            base: 0.5,
+        }
+    }
+}
+
 struct Trial<'d> {
-    metric: &'d Matrix,
-    near: &'d Neighbours,
+    /// The better one first, and another where it tells classes nearly as well.
+    views: Vec<View<'d>>,
+    /// The one that is asked.
+    asked: usize,
     /// Multiplications that are left.
     left: u64,
     labels: &'d [u32],
     classes: usize,
-    base: f64,
     tried: u64,
     inside: Vec<bool>,
     /// Rows of groups that were found already: they speak for nobody.
     taken: Vec<bool>,
 }
 
-/// Finds groups in rows of numbers. `metric` is what `near` was computed on.
+/// Finds groups in rows of numbers, and says how few rows could have been told. The first view is the better one.
 pub(crate) fn find(
     matrix: &Matrix,
-    metric: &Matrix,
-    near: &Neighbours,
+    views: Vec<View<'_>>,
     labels: &[u32],
     classes: usize,
-) -> Vec<Group> {
+) -> (Vec<Group>, Option<u64>) {
     let mut trial = Trial {
-        metric,
-        near,
+        views,
+        asked: 0,
         left: OUTSIDE_WORK,
         labels,
         classes,
-        base: 0.0,
         tried: 0,
         inside: vec![false; labels.len()],
         taken: vec![false; labels.len()],
     };
-    let alone = (0..labels.len() as u32)
-        .filter(|row| trial.listed(*row) == Some(true))
-        .count();
-    trial.base = ((alone as f64 + 1.0) / (labels.len() as f64 + 1.0) * 2.0).clamp(0.02, 0.5);
+    for view in 0..trial.views.len() {
+        trial.asked = view;
+        let alone = (0..labels.len() as u32)
+            .filter(|row| trial.listed(*row) == Some(true))
+            .count();
+        let base = ((alone as f64 + 1.0) / (labels.len() as f64 + 1.0) * 2.0).clamp(0.02, 0.5);
+        if let Some(view) = trial.views.get_mut(view) {
+            view.base = base;
+        }
+    }
     let mut groups = Vec::new();
     for levels in [256_usize, 16] {
         marks(matrix, &mut trial, levels, &mut groups);
@@ -112,22 +137,49 @@ pub(crate) fn find(
         }
         true
     });
-    groups
+    let most = (labels.len() / 2) as u64;
+    let base = trial.views.iter().map(|view| view.base).fold(1.0, f64::min);
+    let told = |count: u64| count as f64 * base.ln() + all < LN_ALPHA;
+    (groups, super::looked::least(LEAST as u64, most, told))
 }
 
 impl Trial<'_> {
-    /// `ln p` that rows outside contradict so many of `rows`, all of one class, and which they are.
+    fn metric(&self) -> Option<&Matrix> {
+        self.views.get(self.asked).map(|view| view.metric)
+    }
+
+    fn neighbours(&self, row: u32) -> &[(u32, f32)] {
+        let view = self.views.get(self.asked);
+        view.map_or(&[], |view| view.near.of_row(row as usize))
+    }
+
+    /// `ln p` that rows outside contradict so many of `rows`, all of one class, and which they are, by the view that they
+    /// contradict more in.
     fn contradicted(&mut self, rows: &[u32]) -> (f64, Vec<u32>) {
-        self.tried += 1;
+        let mut best = (0.0, Vec::new());
         self.mark(rows, true);
-        let against = self.against(rows);
-        self.mark(rows, false);
-        let asked = rows.len() as u64;
-        let share = against.len() as f64 / asked.max(1) as f64;
-        if share < 0.6 || asked < LEAST as u64 {
-            return (0.0, against);
+        for view in 0..self.views.len() {
+            self.tried += 1;
+            self.asked = view;
+            let against = self.against(rows);
+            let asked = rows.len() as u64;
+            let share = against.len() as f64 / asked.max(1) as f64;
+            let ln_p = if share < 0.6 || asked < LEAST as u64 {
+                0.0
+            } else {
+                ln_binomial_tail(
+                    against.len() as u64,
+                    asked,
+                    self.views.get(view).map_or(1.0, |view| view.base),
+                )
+            };
+            if view == 0 || ln_p < best.0 {
+                best = (ln_p, against);
+            }
         }
-        (ln_binomial_tail(against.len() as u64, asked, self.base), against)
+        self.asked = 0;
+        self.mark(rows, false);
+        best
     }
 
     /// Those of `rows`, which are marked as inside, that rows outside take for another class.
@@ -166,7 +218,7 @@ impl Trial<'_> {
 
     /// The nearest outside by the row's list, unless it ends before there are enough.
     fn list(&self, row: u32) -> Option<Vec<u32>> {
-        let list = self.near.of_row(row as usize);
+        let list = self.neighbours(row);
         let outside = list.iter().map(|(other, _)| *other);
         let outside: Vec<u32> = outside.filter(|other| self.speaks(*other)).take(ASKED).collect();
         (outside.len() == ASKED || list.len() < super::vectors::NEAREST).then_some(outside)
@@ -209,12 +261,15 @@ impl Trial<'_> {
     fn search(&mut self, row: u32) -> Vec<u32> {
         let rows = self.labels.len();
         let step = rows.div_ceil(OUTSIDE).max(1);
-        let work = (rows / step * self.metric.width) as u64;
+        let work = (rows / step * self.metric().map_or(0, |metric| metric.width)) as u64;
         let Some(left) = self.left.checked_sub(work) else {
             return Vec::new();
         };
         self.left = left;
-        let own = self.metric.row(row as usize);
+        let Some(metric) = self.metric() else {
+            return Vec::new();
+        };
+        let own = metric.row(row as usize);
         let mut nearest: Vec<(f32, u32)> = Vec::with_capacity(ASKED + 1);
         // Where not all are compared with, which are depends on the row.
         for other in (row as usize % step..rows)
@@ -224,7 +279,7 @@ impl Trial<'_> {
             if !self.speaks(other) {
                 continue;
             }
-            let there = self.metric.row(other as usize);
+            let there = metric.row(other as usize);
             let distance: f32 = own.iter().zip(there).map(|(a, b)| (a - b) * (a - b)).sum();
             if nearest.len() < ASKED || nearest.last().is_some_and(|(most, _)| distance < *most) {
                 let place = nearest.partition_point(|(near, _)| *near <= distance);
@@ -255,7 +310,7 @@ impl Trial<'_> {
         let mut claimed = vec![0.0_f64; self.classes];
         for row in rows {
             let own = at(self.labels, *row as usize);
-            for (other, _) in self.near.of_row(*row as usize) {
+            for (other, _) in self.neighbours(*row) {
                 let label = at(self.labels, *other as usize);
                 if let Some(share) = claimed.get_mut(label as usize).filter(|_| label != own) {
                     *share += 1.0;
@@ -267,10 +322,10 @@ impl Trial<'_> {
             let class: Vec<u32> = (0..self.labels.len() as u32)
                 .filter(|row| at(self.labels, *row as usize) as usize == label)
                 .collect();
-            expected += share * spread(self.metric, &class);
+            expected += share * self.metric().map_or(0.0, |metric| spread(metric, &class));
             all += share;
         }
-        all <= 0.0 || spread(self.metric, rows) >= VARIED * expected / all
+        all <= 0.0 || self.metric().map_or(0.0, |metric| spread(metric, rows)) >= VARIED * expected / all
     }
 
     fn judge(&mut self, rows: Vec<u32>, label: u32, shares: Vec<(u32, f32)>, groups: &mut Vec<Group>) {

@@ -4,18 +4,21 @@ use std::collections::HashMap;
 
 use super::clusters::{self, Cluster};
 use super::gather::Gathered;
+use super::groups::View;
 use super::labels::{self, CLASSES_MAX};
 use super::learner::Scores;
 use super::read::{Array, Stop};
 use super::statistics::{at, ln_binomial_tail};
 use super::triggers;
 use super::vectors::{Matrix, Neighbours};
-use super::{Beside, Chosen, Notes, Suspect, Wrong, groups, schema};
+use super::{Beside, Chosen, Looked, Notes, Suspect, Wrong, groups, looked, questions, schema};
 use crate::finding::Verdict;
 use crate::rule::{self, Rule};
 
 /// Rows that a comparison needs.
 const ROWS_LEAST: usize = 20;
+/// How much less a metric may tell the classes than the better one, and still be a witness against a group.
+const WITNESS: f64 = 0.03;
 /// The share of honest documents in which the inspector sees instructions, at most.
 const INSTRUCTIONS: f64 = 0.02;
 
@@ -24,13 +27,15 @@ const INSTRUCTIONS: f64 = 0.02;
 pub(crate) struct Judged {
     pub(crate) suspects: Vec<Suspect>,
     pub(crate) noise: Option<f64>,
+    pub(crate) looked: Vec<Looked>,
 }
 
-/// Runs every detector that the data allows.
+/// Runs every detector that the data allows, until the user wants it to end.
 pub(crate) fn all(
     got: &mut Gathered,
     beside: Beside<'_>,
     chosen: &Chosen,
+    stopped: &dyn Fn() -> bool,
     notes: &mut Notes,
 ) -> Result<Judged, Wrong> {
     let mut judged = Judged::default();
@@ -54,10 +59,12 @@ pub(crate) fn all(
         .transpose()?;
     let numbers = std::mem::take(&mut got.numbers);
     let vectors = embedded.or((numbers.width > 0 && got.texts.rows() == 0).then_some(numbers));
-    if let Some(vectors) = vectors.filter(|vectors| labelled && vectors.rows() >= ROWS_LEAST) {
+    let mut ended = stopped();
+    if let Some(vectors) = vectors.filter(|vectors| labelled && !ended && vectors.rows() >= ROWS_LEAST) {
         by_vectors(&vectors, got, beside.probabilities.is_none(), &mut judged, notes);
+        ended = stopped();
     }
-    if got.texts.rows() >= ROWS_LEAST {
+    if got.texts.rows() >= ROWS_LEAST && !ended {
         let (owned, classes) = if labelled {
             (None, got.classes.len())
         } else {
@@ -67,12 +74,62 @@ pub(crate) fn all(
         if classes >= 2 {
             text_triggers(got, labels, classes, labelled, &mut judged, notes);
         }
-        text_clusters(got, labelled, &mut judged, notes);
+        ended = stopped();
+        if !ended {
+            text_clusters(got, labelled, &mut judged, notes);
+        }
+    }
+    if ended {
+        notes.stopped(Stop::Cancelled);
+    } else {
+        judged.unlooked(got, labelled);
     }
     judged
         .suspects
         .sort_by(|a, b| a.p.total_cmp(&b.p).then(a.row.cmp(&b.row)));
     Ok(judged)
+}
+
+impl Judged {
+    /// Says of every detector that did not run why it did not.
+    fn unlooked(&mut self, got: &Gathered, labelled: bool) {
+        let texts = got.texts.rows();
+        let labels = match (got.labels.len(), got.classes.len()) {
+            (0, _) => "no column of labels was named or found".to_owned(),
+            (rows, _) if rows < ROWS_LEAST => format!("{rows} rows, and a comparison needs {ROWS_LEAST}"),
+            (_, classes) => format!("the labels have {classes} values"),
+        };
+        let needs = |rule: &'static Rule| {
+            let few = |what: &str| format!("{texts} {what}, and a comparison needs {ROWS_LEAST}");
+            match rule.id {
+                "data/trigger-mark" | "data/signature" if texts > 0 => "the rows are texts".to_owned(),
+                "data/trigger-mark" | "data/signature" | "data/label" if labelled => {
+                    "there are no numbers".to_owned()
+                }
+                "data/trigger-mark" | "data/signature" | "data/label" => labels.clone(),
+                _ if texts == 0 => "there are no texts".to_owned(),
+                _ if texts < ROWS_LEAST => few("texts"),
+                "data/retrieval-bait" => {
+                    "the texts have labels or outputs, so they are no collection to search".to_owned()
+                }
+                _ => labels.clone(),
+            }
+        };
+        let all: [&'static Rule; 7] = [
+            &rule::DATA_LABEL,
+            &rule::DATA_MARK,
+            &rule::DATA_SIGNATURE,
+            &rule::DATA_TRIGGER,
+            &rule::DATA_FLOOD,
+            &rule::DATA_CLUSTER,
+            &rule::DATA_BAIT,
+        ];
+        for rule in all {
+            if !self.looked.iter().any(|looked| looked.rule == rule.id) {
+                self.looked.push(Looked::not(rule, needs(rule)));
+            }
+        }
+    }
 }
 
 fn expectations(got: &Gathered, chosen: &Chosen, notes: &mut Notes) {
@@ -175,18 +232,27 @@ fn by_vectors(vectors: &Matrix, got: &Gathered, judge_labels: bool, judged: &mut
     let plain = tamed.narrowed();
     let near_plain = Neighbours::of(&plain);
     let near_scaled = Neighbours::of(&scaled);
-    let better = near_scaled.agreement(labels, classes) > near_plain.agreement(labels, classes) + 0.002;
-    let (metric, near) = if better {
-        (&scaled, &near_scaled)
+    let views = [(&scaled, &near_scaled), (&plain, &near_plain)];
+    let [by_scaled, by_plain] = views.map(|(_, near)| near.agreement(labels, classes));
+    let [(metric, near), other] = if by_scaled > by_plain + 0.002 {
+        views
     } else {
-        (&plain, &near_plain)
+        let [scaled, plain] = views;
+        [plain, scaled]
     };
-    let mut marked = groups::find(vectors, metric, near, labels, classes);
+    let mut views = vec![View::of(metric, near)];
+    if (by_scaled - by_plain).abs() < WITNESS {
+        views.push(View::of(other.0, other.1));
+    }
+    let (mut marked, least) = groups::find(vectors, views, labels, classes);
+    for rule in [&rule::DATA_MARK, &rule::DATA_SIGNATURE] {
+        judged.looked.push(Looked::at(rule, labels.len(), least));
+    }
     let mut found = None;
     if judge_labels {
-        let judged = labels::by_vectors(metric, near, labels, classes);
+        let labelled = labels::by_vectors(metric, near, labels, classes);
         // Rows that are wrong one by one need no common direction to be explained.
-        let wrong = judged.wrong.iter().map(|wrong| wrong.row as u32);
+        let wrong = labelled.wrong.iter().map(|wrong| wrong.row as u32);
         let wrong: std::collections::HashSet<u32> = wrong.collect();
         marked.retain_mut(|group| {
             let all = group.rows.len();
@@ -195,7 +261,7 @@ fn by_vectors(vectors: &Matrix, got: &Gathered, judge_labels: bool, judged: &mut
             }
             group.rows.len() * 2 > all
         });
-        found = Some(judged);
+        found = Some(labelled);
     }
     let poisoned = told_groups(&marked, got, judged, notes);
     if let Some(mut found) = found {
@@ -248,7 +314,7 @@ fn told_groups(
             judged.suspects.push(Suspect {
                 row: u64::from(*row),
                 file: None,
-                rule: rule.id,
+                rule: rule.id.into(),
                 p: group.ln_p.exp(),
                 reason: what.clone(),
                 label: Some(label.clone()),
@@ -287,8 +353,20 @@ fn told(ln_p: f64) -> String {
 }
 
 fn wrong_labels(found: &labels::Judged, got: &Gathered, judged: &mut Judged, notes: &mut Notes) {
+    if let Some(p) = found.unrelated {
+        let why = format!("the labels go with nothing in the rows (p {p:.2}), so none can be called wrong");
+        judged.looked.push(Looked::not(&rule::DATA_LABEL, why));
+        return;
+    }
     judged.noise = Some(found.noise);
     let rows = found.likeliest.len();
+    let least = looked::least(5, rows as u64 / 2, |count| {
+        labels::excessive(count as usize, rows)
+    });
+    judged.looked.push(Looked {
+        why: "rows are named from one on, and fewer than that are a note".to_owned(),
+        ..Looked::at(&rule::DATA_LABEL, rows, least)
+    });
     for wrong in &found.wrong {
         let (label, instead) = (name(got, at(&got.labels, wrong.row)), name(got, wrong.instead));
         let reason = format!(
@@ -298,7 +376,7 @@ fn wrong_labels(found: &labels::Judged, got: &Gathered, judged: &mut Judged, not
         judged.suspects.push(Suspect {
             row: wrong.row as u64,
             file: None,
-            rule: rule::DATA_LABEL.id,
+            rule: rule::DATA_LABEL.id.into(),
             p: wrong.chance,
             reason,
             label: Some(label),
@@ -362,7 +440,10 @@ fn text_triggers(
     judged: &mut Judged,
     notes: &mut Notes,
 ) {
-    let found = triggers::find(&got.texts, labels, classes);
+    let (found, least) = triggers::find(&got.texts, labels, classes);
+    judged
+        .looked
+        .push(Looked::at(&rule::DATA_TRIGGER, labels.len(), least));
     let mut seen = std::collections::HashSet::new();
     for trigger in &found {
         if !labelled && trigger.label == 0 {
@@ -395,7 +476,7 @@ fn text_triggers(
             judged.suspects.push(Suspect {
                 row: u64::from(*row),
                 file: None,
-                rule: rule::DATA_TRIGGER.id,
+                rule: rule::DATA_TRIGGER.id.into(),
                 p: trigger.ln_p.exp(),
                 reason: what.clone(),
                 label,
@@ -425,7 +506,7 @@ fn text_clusters(got: &Gathered, labelled: bool, judged: &mut Judged, notes: &mu
             judged.suspects.push(Suspect {
                 row: u64::from(*row),
                 file: None,
-                rule: rule.id,
+                rule: rule.id.into(),
                 p: cluster.ln_p.exp(),
                 reason: what.clone(),
                 label: None,
@@ -433,41 +514,49 @@ fn text_clusters(got: &Gathered, labelled: bool, judged: &mut Judged, notes: &mu
             });
         }
     };
+    let texts = got.texts.rows();
     for cluster in clusters::floods(&got.texts) {
         let subject = crate::finding::shown(cluster.subject.as_bytes(), 100);
         // Half of everything being alike is a template, and what the data is.
-        let severity = if cluster.rows.len() * 2 > got.texts.rows() || cluster.ln_p > -7.0 {
+        let template = cluster.rows.len() * 2 > texts || cluster.ln_p > -7.0;
+        let severity = if template || cluster.rows.len() < clusters::FLOOD {
             Verdict::Clean
         } else {
             Verdict::Suspicious
         };
-        tell(
-            &rule::DATA_FLOOD,
-            &cluster,
-            severity,
-            format!("are nearly the same as `{subject}`"),
-        );
+        let what = format!("are nearly the same as `{subject}`");
+        tell(&rule::DATA_FLOOD, &cluster, severity, what);
     }
     for cluster in clusters::nonsense(&got.texts) {
         let subject = crate::finding::shown(cluster.subject.as_bytes(), 100);
-        tell(
-            &rule::DATA_CLUSTER,
-            &cluster,
-            Verdict::Suspicious,
-            format!("go on after `{subject}` with words that nobody else puts together"),
-        );
+        let what = format!("go on after `{subject}` with words that nobody else puts together");
+        tell(&rule::DATA_CLUSTER, &cluster, Verdict::Suspicious, what);
     }
+    let mut told = vec![
+        Looked::at(&rule::DATA_FLOOD, texts, Some(clusters::flood(texts) as u64)),
+        Looked::at(&rule::DATA_CLUSTER, texts, Some(clusters::SMALL as u64)),
+    ];
     if !labelled && got.roles.output.is_none() {
-        for cluster in clusters::questions(&got.texts) {
-            let subject = crate::finding::shown(cluster.subject.as_bytes(), 100);
-            tell(
-                &rule::DATA_BAIT,
-                &cluster,
-                Verdict::Suspicious,
-                format!("open with the same question `{subject}` and answer it in their own words"),
-            );
+        let planted = questions::planted(&got.texts);
+        let severity = if planted.throughout {
+            Verdict::Clean
+        } else {
+            Verdict::Suspicious
+        };
+        for cluster in &planted.clusters {
+            let subject = crate::finding::shown(cluster.subject.as_bytes(), 120);
+            let what = format!("carry one question and agree on its answer in their own words: `{subject}`");
+            tell(&rule::DATA_BAIT, cluster, severity, what);
         }
+        let mut looked = Looked::at(&rule::DATA_BAIT, texts, planted.least);
+        if planted.throughout {
+            looked.why =
+                "questions are repeated throughout, so planted ones can't be told from gathered ones"
+                    .to_owned();
+        }
+        told.push(looked);
     }
+    judged.looked.append(&mut told);
 }
 
 fn contents(got: &Gathered, judged: &mut Judged, notes: &mut Notes) {
@@ -475,7 +564,7 @@ fn contents(got: &Gathered, judged: &mut Judged, notes: &mut Notes) {
     let mut kinds: Vec<_> = contents.kinds.iter().collect();
     kinds.sort();
     for ((group, kind), (first, count)) in kinds {
-        let (rule, severity): (&'static Rule, Verdict) = match *group {
+        let (rule, severity): (&'static Rule, Verdict) = match group.as_ref() {
             "secret" => (&rule::DATA_SECRET, Verdict::Suspicious),
             "hidden" => (&rule::DATA_HIDDEN, Verdict::Clean),
             _ => (&rule::DATA_PERSONAL, Verdict::Clean),
@@ -531,7 +620,7 @@ fn contents(got: &Gathered, judged: &mut Judged, notes: &mut Notes) {
         judged.suspects.push(Suspect {
             row: u64::from(*row),
             file: None,
-            rule: rule::DATA_INSTRUCTIONS.id,
+            rule: rule::DATA_INSTRUCTIONS.id.into(),
             p,
             reason,
             label: None,

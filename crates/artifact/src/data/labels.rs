@@ -36,6 +36,35 @@ pub(crate) struct Judged {
     pub(crate) noise: f64,
     /// Each row's likeliest class, from what others say.
     pub(crate) likeliest: Vec<u32>,
+    /// In a small set whose labels go with nothing in its rows, how often shuffled labels go with them as well: none of them
+    /// can be called wrong.
+    pub(crate) unrelated: Option<f64>,
+}
+
+/// Rows below which labels have to go with the rows before any is called wrong.
+const FEW: usize = 200;
+/// Shuffles of the labels for that.
+const SHUFFLES: usize = 199;
+/// The p-value from which on they are taken to go with nothing.
+const UNRELATED: f64 = 0.05;
+
+/// How often shuffled labels agree with their rows' neighbours as these do.
+fn unrelated(near: &Neighbours, labels: &[u32], classes: usize) -> Option<f64> {
+    if labels.len() >= FEW {
+        return None;
+    }
+    let there = near.agreement(labels, classes);
+    let mut seeded = super::statistics::Seeded(0x5eed_1abe);
+    let mut shuffled = labels.to_vec();
+    let mut as_much = 0;
+    for _ in 0..SHUFFLES {
+        for end in (1..shuffled.len()).rev() {
+            shuffled.swap(end, seeded.below(end + 1));
+        }
+        as_much += usize::from(near.agreement(&shuffled, classes) >= there);
+    }
+    let p = (as_much + 1) as f64 / (SHUFFLES + 1) as f64;
+    (p > UNRELATED).then_some(p)
 }
 
 /// One view: sharpness for the learner, weight of the neighbours, share of noise.
@@ -48,6 +77,13 @@ struct Blend {
 
 /// Judges labels by the rows' vectors.
 pub(crate) fn by_vectors(matrix: &Matrix, near: &Neighbours, labels: &[u32], classes: usize) -> Judged {
+    let unrelated = unrelated(near, labels, classes);
+    if unrelated.is_some() {
+        return Judged {
+            unrelated,
+            ..Judged::default()
+        };
+    }
     let ridge = Ridge::of(matrix);
     let mut without = vec![false; labels.len()];
     let mut judged = Judged::default();
@@ -76,6 +112,14 @@ pub(crate) fn by_texts(texts: &Texts, labels: &[u32], classes: usize) -> Judged 
     if texts.words().saturating_mul(classes) > CELLS || texts.rows() > TEXTS_MAX {
         return Judged::default();
     }
+    let near = Neighbours::of(&Matrix::of_texts(texts));
+    let unrelated = unrelated(&near, labels, classes);
+    if unrelated.is_some() {
+        return Judged {
+            unrelated,
+            ..Judged::default()
+        };
+    }
     let bayes = Bayes::of(texts, labels, classes);
     let mut values = Vec::with_capacity(labels.len() * classes);
     for (words, label) in texts.iter().zip(labels) {
@@ -83,7 +127,6 @@ pub(crate) fn by_texts(texts: &Texts, labels: &[u32], classes: usize) -> Judged 
         let top = scores.iter().copied().fold(f64::MIN, f64::max);
         values.extend(scores.iter().map(|score| (score - top) as f32));
     }
-    let near = Neighbours::of(&Matrix::of_texts(texts));
     let votes = votes(&near, labels, classes, &vec![false; labels.len()]);
     judge(
         &Scores { classes, values },

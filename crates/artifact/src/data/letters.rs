@@ -56,6 +56,11 @@ impl Letters {
         sum / count
     }
 
+    /// How many words others are ranked among.
+    pub(super) fn ordinary(&self) -> usize {
+        self.ordinary.len()
+    }
+
     pub(super) fn strangeness(&self, word: &str) -> f64 {
         let ease = self.ease(word);
         let lower = self.ordinary.partition_point(|other| *other <= ease);

@@ -1,11 +1,12 @@
 //! What the columns hold, what was expected of them, and how far they are from another version of the same data.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::read::Cell;
-use super::statistics::{at, ks_chance, mix};
+use super::statistics::{Seeded, at, chi2_tail, ks_chance, mix};
 
 /// Values kept of a column to compare with.
 const SAMPLE: usize = 4_000;
@@ -15,14 +16,14 @@ const DISTINCT: usize = 1 << 16;
 const LISTED: usize = 64;
 
 /// What was inferred of one column.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Column {
     /// Its name.
     pub name: String,
     /// `integer`, `number`, `text`, `mixed` or `nothing`.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// What the scan took it for: `label`, `text`, `output`, `number`; empty if it was only counted.
-    pub role: &'static str,
+    pub role: Cow<'static, str>,
     /// Rows with a value.
     pub present: u64,
     /// Rows without.
@@ -32,16 +33,16 @@ pub struct Column {
     /// There are more different values than are counted.
     pub distinct_more: bool,
     /// Least number.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<f64>,
     /// Greatest number.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
     /// Mean of the numbers.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean: Option<f64>,
     /// Values and how often, where there are few.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, u64>,
 }
 
@@ -168,8 +169,8 @@ impl Tally {
         let some = |value: f64| (self.numbers > 0).then_some(value);
         Column {
             name: name.to_owned(),
-            kind,
-            role,
+            kind: Cow::Borrowed(kind),
+            role: Cow::Borrowed(role),
             present: self.numbers + self.texts,
             missing: self.missing,
             distinct: self.distinct.len() as u64,
@@ -198,7 +199,7 @@ pub(crate) fn unexpected(expected: &Expected, columns: &[Column]) -> Vec<String>
     };
     let mut out = Vec::new();
     if let Some(kind) = &expected.kind
-        && kind != column.kind
+        && kind.as_str() != column.kind
         && !(kind == "number" && column.kind == "integer")
     {
         out.push(format!("holds {} where {kind} is expected", column.kind));
@@ -256,23 +257,26 @@ pub(crate) fn unexpected(expected: &Expected, columns: &[Column]) -> Vec<String>
 }
 
 /// How far a column is from what it was.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Drift {
     /// The column.
     pub column: String,
     /// The population stability index: above 0.25 is a change.
     pub psi: f64,
     /// The p-value of a Kolmogorov-Smirnov test, for numbers.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ks_p: Option<f64>,
+    /// The p-value of a chi-squared test, for values of which there are few.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chi2_p: Option<f64>,
     /// The maximum mean discrepancy of whole rows, where the column stands for all of them.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mmd: Option<f64>,
     /// What it is between shuffled rows, on average.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mmd_usual: Option<f64>,
     /// How often shuffled rows are as far apart.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mmd_p: Option<f64>,
 }
 
@@ -290,10 +294,8 @@ pub(crate) fn drift(name: &str, new: &Tally, old: &Tally) -> Option<Drift> {
         return Some(Drift {
             column: name.to_owned(),
             psi: psi(&pairs),
-            ks_p: None,
-            mmd: None,
-            mmd_usual: None,
-            mmd_p: None,
+            chi2_p: chi2_chance(&pairs),
+            ..Drift::default()
         });
     }
     if new.sample.len() < 20 || old.sample.len() < 20 {
@@ -328,10 +330,77 @@ pub(crate) fn drift(name: &str, new: &Tally, old: &Tally) -> Option<Drift> {
         column: name.to_owned(),
         psi: psi(&pairs),
         ks_p: Some(ks_chance(distance, n, m)),
-        mmd: None,
-        mmd_usual: None,
-        mmd_p: None,
+        ..Drift::default()
     })
+}
+
+/// Rows of both samples up to which their shuffles are counted, where the approximation does not hold.
+const SHUFFLED: f64 = 1_000.0;
+/// Shuffles; the smallest p-value is one over one more.
+const SHUFFLES: usize = 4_999;
+
+/// The chance that two samples of one kind differ so much in how often each value is there; nothing where that can't be
+/// said. Where values are too rare for the approximation, few rows are shuffled, and of many rows those are taken together.
+fn chi2_chance(pairs: &[(f64, f64)]) -> Option<f64> {
+    let (new, old): (f64, f64) = pairs
+        .iter()
+        .fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
+    if new < 1.0 || old < 1.0 || pairs.len() < 2 {
+        return None;
+    }
+    let often = |(a, b): &(f64, f64)| (a + b) * new.min(old) / (new + old) >= 5.0;
+    if !pairs.iter().all(often) && new + old <= SHUFFLED {
+        return Some(shuffled_chance(pairs, new, old));
+    }
+    let (mut cells, rest): (Vec<_>, Vec<_>) = pairs.iter().copied().partition(often);
+    let rest = rest
+        .iter()
+        .fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
+    cells.extend(Some(rest).filter(often));
+    (cells.len() > 1).then(|| chi2_tail(chi2(&cells, new, old), (cells.len() - 1) as f64))
+}
+
+/// How far two samples are apart, in so many cells.
+fn chi2(cells: &[(f64, f64)], new: f64, old: f64) -> f64 {
+    let all = new + old;
+    let cell = |(a, b): &(f64, f64)| {
+        let (left, right) = ((a + b) * new / all, (a + b) * old / all);
+        (a - left).powi(2) / left.max(1e-9) + (b - right).powi(2) / right.max(1e-9)
+    };
+    cells.iter().map(cell).sum()
+}
+
+fn shuffled_chance(pairs: &[(f64, f64)], new: f64, old: f64) -> f64 {
+    let there = chi2(pairs, new, old);
+    // In an order of their own: that of a map is any.
+    let mut sizes: Vec<usize> = pairs.iter().map(|(a, b)| (a + b) as usize).collect();
+    sizes.sort_unstable();
+    let values = sizes
+        .iter()
+        .enumerate()
+        .flat_map(|(value, count)| std::iter::repeat_n(value, *count));
+    let mut values: Vec<usize> = values.collect();
+    let mut seeded = Seeded(0xd21f7);
+    let mut as_far = 0;
+    for _ in 0..SHUFFLES {
+        let mut cells = vec![(0.0, 0.0); sizes.len()];
+        for place in 0..values.len() {
+            if place < new as usize {
+                let other = place + seeded.below(values.len() - place);
+                values.swap(place, other);
+            }
+            let Some(cell) = cells.get_mut(at(&values, place)) else {
+                continue;
+            };
+            if place < new as usize {
+                cell.0 += 1.0;
+            } else {
+                cell.1 += 1.0;
+            }
+        }
+        as_far += usize::from(chi2(&cells, new, old) >= there - 1e-9);
+    }
+    (as_far + 1) as f64 / (SHUFFLES + 1) as f64
 }
 
 fn psi(pairs: &[(f64, f64)]) -> f64 {

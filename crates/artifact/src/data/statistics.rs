@@ -82,6 +82,43 @@ pub(crate) fn ks_chance(distance: f64, n: f64, m: f64) -> f64 {
     (2.0 * sum).clamp(0.0, 1.0)
 }
 
+/// The chance that chi-squared with so many degrees of freedom is `sum` or more: the incomplete gamma function, by its
+/// series below the middle and by its continued fraction above.
+pub(crate) fn chi2_tail(sum: f64, degrees: f64) -> f64 {
+    let (a, x) = (degrees / 2.0, sum / 2.0);
+    if x <= 0.0 || a <= 0.0 {
+        return 1.0;
+    }
+    let front = (a * x.ln() - x - ln_gamma(a)).exp();
+    if x < a + 1.0 {
+        let (mut term, mut total) = (1.0 / a, 1.0 / a);
+        for k in 1..500_i32 {
+            term *= x / (a + f64::from(k));
+            total += term;
+            if term < total * 1e-14 {
+                break;
+            }
+        }
+        return (1.0 - front * total).clamp(0.0, 1.0);
+    }
+    // Lentz's way through the fraction.
+    let mut b = x + 1.0 - a;
+    let (mut c, mut d) = (1e300, 1.0 / b);
+    let mut h = d;
+    for k in 1..500_i32 {
+        let k = f64::from(k);
+        let an = -k * (k - a);
+        b += 2.0;
+        d = 1.0 / (an * d + b);
+        c = b + an / c;
+        h *= d * c;
+        if (d * c - 1.0).abs() < 1e-14 {
+            break;
+        }
+    }
+    (front * h).clamp(0.0, 1.0)
+}
+
 /// Numbers that follow from a seed alone (SplitMix64).
 pub(crate) struct Seeded(pub(crate) u64);
 
@@ -127,5 +164,15 @@ mod tests {
         assert!((ln_fisher(0.05_f64.ln() * 2.0, 2).exp() - 0.017_478_66).abs() < 1e-6);
         assert!((ks_chance(0.2, 100.0, 100.0) - 0.03).abs() < 0.01);
         assert_eq!(ln_binomial_tail(0, 5, 0.3), 0.0);
+        for (sum, degrees, tail) in [
+            (3.841_458_8, 1.0, 0.05),
+            (9.210_340_4, 2.0, 0.01),
+            (16.918_977_6, 9.0, 0.05),
+            (0.351_846_3, 3.0, 0.95),
+            (90.0, 9.0, 1.628_07e-15),
+        ] {
+            let ours = chi2_tail(sum, degrees);
+            assert!((ours / tail - 1.0).abs() < 1e-3, "{sum} {degrees}: {ours}");
+        }
     }
 }

@@ -48,6 +48,11 @@ impl Texts {
         self.names.get(number as usize).map_or("", |name| name)
     }
 
+    /// The number of a word that is there.
+    pub(crate) fn number(&self, word: &str) -> Option<u32> {
+        self.words.get(word).copied()
+    }
+
     pub(crate) fn add(&mut self, text: &str) {
         let from = self.tokens.len();
         let mut word = String::new();

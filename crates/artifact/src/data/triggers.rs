@@ -67,8 +67,8 @@ struct Candidate {
     places: Places,
 }
 
-/// Finds triggers in labelled texts.
-pub(crate) fn find(texts: &Texts, labels: &[u32], classes: usize) -> Vec<Trigger> {
+/// Finds triggers in labelled texts, and says how few texts of one could have been told.
+pub(crate) fn find(texts: &Texts, labels: &[u32], classes: usize) -> (Vec<Trigger>, Option<u64>) {
     let grams = frequent(texts);
     let mut sizes = vec![0_u32; classes];
     for label in labels {
@@ -78,8 +78,8 @@ pub(crate) fn find(texts: &Texts, labels: &[u32], classes: usize) -> Vec<Trigger
     }
     let tested = grams.len().max(1) as f64;
     let candidates = pure(texts, labels, &sizes, grams);
-    if candidates.is_empty() || texts.words().saturating_mul(classes) > CELLS {
-        return Vec::new();
+    if texts.words().saturating_mul(classes) > CELLS {
+        return (Vec::new(), None);
     }
     let bayes = Bayes::of(texts, labels, classes);
     let trial = Trial {
@@ -103,7 +103,7 @@ pub(crate) fn find(texts: &Texts, labels: &[u32], classes: usize) -> Vec<Trigger
     // A subject takes its words with it: with others around it, each stands as if by chance.
     let mut found = joined(found);
     found.retain(|trigger| !trigger.subject);
-    few(found, &pulled, &sizes)
+    (few(found, &pulled, &sizes), trial.least(&sizes))
 }
 
 /// What candidates are judged by.
@@ -128,6 +128,25 @@ struct Weighed {
 }
 
 impl Trial<'_> {
+    /// Of a trigger that every test speaks against as loud as it can, in the class where that is easiest.
+    fn least(&self, sizes: &[u32]) -> Option<u64> {
+        let rows = self.texts.rows();
+        let rank = |others: usize| -((others + 1) as f64).ln();
+        let beside = rank(self.surroundings.ordinary.len()) + rank(self.letters.ordinary());
+        let class = |label: usize| {
+            let share = (f64::from(at(sizes, label)) / rows.max(1) as f64).clamp(1e-9, 1.0);
+            let base = at(&self.bayes.base, label);
+            let alpha = if base >= SILENT { LN_ALPHA } else { LN_CERTAIN };
+            let told = |count: u64| {
+                let count = count as f64;
+                let sum = (count * share.ln()).max(-16.0) + count * base.ln() + beside;
+                ln_fisher(sum, 4) + self.ln_tested < alpha
+            };
+            super::looked::least(u64::from(LEAST), (rows / 8) as u64, told)
+        };
+        (0..sizes.len()).filter_map(class).min()
+    }
+
     fn weighed(&self, candidate: &Candidate) -> Weighed {
         let (ln_against, against) = self.bayes.contradiction(self.texts, self.labels, candidate);
         let (ln_place, inserted) = self.surroundings.insertion(self.texts, candidate);

@@ -27,6 +27,7 @@ pub fn data_json(outcomes: &[Outcome]) -> Value {
             file.insert("rows".to_owned(), json!(outcome.rows));
             file.insert("columns".to_owned(), json!(outcome.columns));
             file.insert("drift".to_owned(), json!(outcome.drift));
+            file.insert("looked_for".to_owned(), json!(outcome.looked));
             file.insert("label_noise".to_owned(), json!(outcome.noise));
             file.insert("suspects".to_owned(), json!(outcome.suspects));
         }
@@ -47,6 +48,7 @@ pub fn data_html(outcomes: &[Outcome]) -> String {
             outcome.suspects.len()
         );
         plots(&mut more, outcome);
+        looked(&mut more, outcome);
         rows(&mut more, outcome);
     }
     html::page(&reports(outcomes), &more)
@@ -68,7 +70,7 @@ fn plots(out: &mut String, outcome: &Outcome) {
     let mut rules: BTreeMap<&str, u64> = BTreeMap::new();
     let mut tens: BTreeMap<i32, u64> = BTreeMap::new();
     for suspect in &outcome.suspects {
-        *rules.entry(suspect.rule).or_default() += 1;
+        *rules.entry(&*suspect.rule).or_default() += 1;
         *tens
             .entry((suspect.p.max(1e-20).log10().floor() as i32).min(-1))
             .or_default() += 1;
@@ -116,6 +118,16 @@ fn plots(out: &mut String, outcome: &Outcome) {
         })
         .collect();
     out.push_str(&html::bars(&bars));
+}
+
+/// What was looked for, so that a page without suspects says what it means.
+fn looked(out: &mut String, outcome: &Outcome) {
+    out.push_str("<h3>What was looked for</h3>\n<table><tr><th>Rule</th><th>How</th></tr>\n");
+    for looked in &outcome.looked {
+        let (rule, how) = (escaped(&looked.rule), escaped(&looked.told()));
+        let _ = writeln!(out, "<tr><td><code>{rule}</code></td><td>{how}</td></tr>");
+    }
+    out.push_str("</table>\n");
 }
 
 fn rows(out: &mut String, outcome: &Outcome) {

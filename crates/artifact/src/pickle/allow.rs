@@ -42,22 +42,34 @@ pub(crate) enum Check {
     Wrapper,
     /// `torch._tensor._rebuild_from_type_v2(callable, ...)`.
     Rebuild,
+    /// `dill._dill._create_array(callable, arguments, state, ...)`.
+    Array,
     /// `torch.storage._load_from_bytes(bytes)`.
     Bytes,
 }
+
+/// The first that names something decides.
+const TEXTS: [&str; 3] = [
+    include_str!("lists/allow.txt"),
+    include_str!("lists/sklearn.txt"),
+    include_str!("lists/libraries.txt"),
+];
 
 struct Lists {
     exact: HashMap<(&'static str, &'static str), Use>,
     /// Modules under which every name may be used so.
     under: Vec<(&'static str, Use)>,
+    /// Modules with a `*` in their parts, of which every class may be used so.
+    like: Vec<(&'static str, Use)>,
 }
 
 static LISTS: LazyLock<Lists> = LazyLock::new(|| {
     let mut lists = Lists {
         exact: HashMap::new(),
         under: Vec::new(),
+        like: Vec::new(),
     };
-    for text in [include_str!("lists/allow.txt"), include_str!("lists/sklearn.txt")] {
+    for text in TEXTS {
         for line in text
             .lines()
             .filter(|line| !line.starts_with('#') && !line.is_empty())
@@ -72,6 +84,7 @@ static LISTS: LazyLock<Lists> = LazyLock::new(|| {
             for name in names {
                 match module.strip_suffix(".*") {
                     Some(under) => lists.under.push((under, uses)),
+                    None if module.contains('*') => lists.like.push((module, uses)),
                     None => _ = lists.exact.entry((module, name)).or_insert(uses),
                 }
             }
@@ -96,6 +109,7 @@ fn use_of(text: &str) -> Option<Use> {
             "ufunc" => Check::Ufunc,
             "wrapper" => Check::Wrapper,
             "rebuild" => Check::Rebuild,
+            "array" => Check::Array,
             "bytes" => Check::Bytes,
             _ => return None,
         }),
@@ -119,7 +133,34 @@ pub(crate) fn look_up(module: &str, name: &str) -> Use {
             return *uses;
         }
     }
-    Use::Unlisted(harm(module, name))
+    let a_class = name.starts_with(|first: char| first.is_ascii_uppercase())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let like = lists
+        .like
+        .iter()
+        .find(|(pattern, _)| a_class && is_like(module, pattern));
+    match like {
+        Some((_, uses)) => *uses,
+        None => Use::Unlisted(harm(module, name)),
+    }
+}
+
+/// Whether a module's parts are those of a pattern, in which a `*` ends one of them or is all of it.
+fn is_like(module: &str, pattern: &str) -> bool {
+    let (mut parts, mut wanted) = (module.split('.'), pattern.split('.'));
+    loop {
+        let fits = match (parts.next(), wanted.next()) {
+            (None, None) => return true,
+            (Some(part), Some(want)) => match want.strip_suffix('*') {
+                Some(start) => part.starts_with(start) && !part.is_empty(),
+                None => part == want,
+            },
+            _ => false,
+        };
+        if !fits {
+            return false;
+        }
+    }
 }
 
 struct Harm {
@@ -206,7 +247,7 @@ mod tests {
 
     #[test]
     fn every_line_of_the_lists_is_understood() {
-        for text in [include_str!("lists/allow.txt"), include_str!("lists/sklearn.txt")] {
+        for text in TEXTS {
             for line in text
                 .lines()
                 .filter(|line| !line.starts_with('#') && !line.is_empty())
@@ -262,5 +303,20 @@ mod tests {
         }
         assert_eq!(look_up("__builtin__", "set"), Use::Call(0, 3));
         assert_eq!(look_up("__torch__.a.b", "Net"), Use::New);
+        let bert = "transformers.models.bert.modeling_bert";
+        assert_eq!(look_up(bert, "BertModel"), Use::New);
+        for (module, name) in [
+            (bert, "torch.os.system"),
+            (bert, "load_tf_weights_in_bert"),
+            (bert, "Bert__x"),
+            ("transformers.models.bert.tokenization_bert", "BertTokenizer"),
+            ("transformers.models.bert.modeling_bert.more", "BertModel"),
+            ("transformers.models.modeling_bert", "BertModel"),
+        ] {
+            assert!(
+                matches!(look_up(module, name), Use::Unlisted(_)),
+                "{module}.{name}"
+            );
+        }
     }
 }

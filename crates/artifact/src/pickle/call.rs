@@ -180,7 +180,7 @@ impl Machine<'_, '_, '_, '_> {
     }
 
     /// PERSID, BINPERSID.
-    pub(super) fn persistent(&mut self) -> Step {
+    pub(super) fn persistent(&mut self, id: Option<Value>) -> Step {
         if !self.context.persistent {
             self.scan.find(
                 &rule::PERSISTENT_ID,
@@ -191,7 +191,15 @@ impl Machine<'_, '_, '_, '_> {
                     .to_owned(),
             );
         }
-        self.push(Value::PERSISTENT)
+        // torch's older loader: `('module', class, file, source)` is the class.
+        let parts = id
+            .filter(|_| self.context.persistent)
+            .and_then(|id| self.elements(id));
+        let class = parts.as_deref().and_then(|parts| match parts {
+            [kind, class, ..] if class.is_global() && self.text_of(*kind) == Some(b"module") => Some(*class),
+            _ => None,
+        });
+        self.push(class.unwrap_or(Value::PERSISTENT))
     }
 
     /// A value goes into a container, a call or a state. What may only be called under a check may not.
@@ -308,6 +316,9 @@ impl Machine<'_, '_, '_, '_> {
                     let third = self.arguments(third);
                     third.count.is_some()
                 }
+            }
+            Check::Array => {
+                (3..=4).contains(&count) && self.may_call(first) && self.arguments(second).count.is_some()
             }
             Check::Ufunc => {
                 let names = self.word_of(first).zip(self.word_of(second));

@@ -462,12 +462,12 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
                 let mut line = std::mem::take(&mut self.lines[0]);
                 self.feed.line(LONGEST, &mut line)?;
                 self.lines[0] = line;
-                self.persistent()
+                self.persistent(None)
             }
             op::BINPERSID => {
                 let id = self.pop()?;
                 self.handed_on(id);
-                self.persistent()
+                self.persistent(Some(id))
             }
             _ => self.step_line(code),
         }

@@ -8,11 +8,16 @@ use crate::{
     feed::{BUFFER, Feed},
     finding::Verdict,
     format,
+    pack::Packing,
     source::View,
 };
 
 /// Bytes of an encoded text that are decoded.
 const DECODED: usize = 1 << 15;
+/// Packed bytes that are unpacked.
+const PACKED: usize = BUFFER;
+/// How packed bytes begin in base64: gzip, zlib, bzip2, xz.
+const PACKED_BASE64: [&[u8]; 6] = [b"H4sI", b"eJ", b"eN", b"eA", b"Qlpo", b"/Td6"];
 
 impl Machine<'_, '_, '_, '_> {
     /// Passes over `length` bytes, and follows them where they look like a pickle. `true`: they were followed to STOP.
@@ -27,12 +32,22 @@ impl Machine<'_, '_, '_, '_> {
         }
         let mut followed = false;
         if length >= 4 && !self.context.probing {
-            let most = usize::try_from(length).unwrap_or(usize::MAX).min(64);
-            let head = self.feed.peek(most)?.to_vec();
+            let head = self.feed.peek(most_of(length, 64))?.to_vec();
             followed = match head.as_slice() {
                 [0x80, 0..=5, ..] if !text => self.follow(end)?,
                 [b'c' | b'(' | b']' | b'}', ..] if head.contains(&b'\n') => self.follow(end)?,
                 [b'P', b'K', 3, 4, ..] if !text => self.follow_archive(length)?,
+                _ if !text && Packing::of(&head).is_some() => {
+                    let bytes = self.feed.peek(most_of(length, PACKED))?.to_vec();
+                    self.follow_held(&bytes);
+                    false
+                }
+                // How older protocols write bytes: as a text whose letters they are.
+                [0xc2, 0x80, 2..=5, ..] if text => {
+                    let bytes = narrowed(self.feed.peek(most_of(length, BUFFER))?);
+                    self.follow_held(&bytes);
+                    false
+                }
                 _ if encoded(&head) => {
                     self.follow_decoded(length)?;
                     false
@@ -100,8 +115,7 @@ impl Machine<'_, '_, '_, '_> {
     }
 
     fn follow_decoded(&mut self, length: u64) -> Step {
-        let most = usize::try_from(length).unwrap_or(usize::MAX).min(BUFFER);
-        let decoded = decode(self.feed.peek(most)?);
+        let decoded = decode(self.feed.peek(most_of(length, BUFFER))?);
         self.follow_held(&decoded);
         Ok(())
     }
@@ -114,6 +128,8 @@ impl Machine<'_, '_, '_, '_> {
         if encoded(text) {
             let decoded = decode(text);
             self.follow_held(&decoded);
+        } else if text.starts_with(&[0xc2, 0x80]) {
+            self.follow_held(&narrowed(text));
         } else if text.contains(&b'\n') {
             self.follow_held(text);
         }
@@ -126,6 +142,10 @@ impl Machine<'_, '_, '_, '_> {
         let depth = self.depth + 1;
         let mark = self.scan.mark();
         self.scan.inside(&member, |scan| {
+            if Packing::of(&held).is_some() {
+                format::whole(scan, View::all(&held), "bytes");
+                return;
+            }
             let mut feed = Feed::view(View::all(&held));
             super::one(&mut feed, scan, &super::Context::default(), depth);
         });
@@ -135,13 +155,45 @@ impl Machine<'_, '_, '_, '_> {
     }
 }
 
+fn most_of(length: u64, most: usize) -> usize {
+    usize::try_from(length).unwrap_or(usize::MAX).min(most)
+}
+
+/// The bytes that are a text's letters, as far as they are.
+fn narrowed(text: &[u8]) -> Vec<u8> {
+    let whole = match std::str::from_utf8(text) {
+        Ok(text) => text,
+        Err(fault) => {
+            std::str::from_utf8(text.get(..fault.valid_up_to()).unwrap_or_default()).unwrap_or_default()
+        }
+    };
+    whole
+        .chars()
+        .map_while(|letter| u8::try_from(u32::from(letter)).ok())
+        .take(DECODED)
+        .collect()
+}
+
 /// Whether a text's first byte is one that an encoded pickle, or one of protocol 0, begins with.
 pub(super) fn may_hold(text: &[u8]) -> bool {
     text.len() >= 16
         && matches!(
             text,
             [
-                b'g' | b'Y' | b'K' | b'8' | b'6' | b'2' | b'c' | b'(' | b']' | b'}',
+                b'g' | b'Y'
+                    | b'K'
+                    | b'8'
+                    | b'6'
+                    | b'2'
+                    | b'c'
+                    | b'('
+                    | b']'
+                    | b'}'
+                    | b'H'
+                    | b'e'
+                    | b'Q'
+                    | b'/'
+                    | 0xc2,
                 ..
             ]
         )
@@ -153,7 +205,8 @@ fn encoded(head: &[u8]) -> bool {
         && (head.starts_with(b"gA")
             || head.starts_with(b"Y2")
             || head.starts_with(b"KG")
-            || head.starts_with(b"Y3"))
+            || head.starts_with(b"Y3")
+            || PACKED_BASE64.iter().any(|start| head.starts_with(start)))
         && head.iter().all(|byte| {
             byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=' | b'\n' | b'\r')
         });

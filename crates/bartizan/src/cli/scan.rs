@@ -58,6 +58,9 @@ pub(crate) struct ScanData {
     /// Name clean files too
     #[arg(long)]
     pub(crate) all: bool,
+    /// Keep in this file what is finished, and go on from there when the data has not changed since
+    #[arg(long, value_name = "FILE")]
+    pub(crate) resume: Option<PathBuf>,
 }
 
 /// `audit scans`.

@@ -1,8 +1,11 @@
 //! Records as OCSF 1.8 events: class 6003 API Activity of category 6, with the profiles `security_control` and
 //! `ai_operation` (<https://schema.ocsf.io>). One event per ruling and per rejection, and for operations class 6003 too,
-//! as an update by the operator. Closings, lifecycle entries and scans export as JSON lines.
+//! as an update by the operator. A scan of artifacts is class 2004 Detection Finding of category 2, one event for each record
+//! of it. Closings and lifecycle entries export as JSON lines.
 
-use bartizan_types::{Action, Principal, Record, RecordKind, Resource, RulingWord, Severity};
+use bartizan_types::{
+    Action, Principal, Record, RecordKind, Resource, RulingWord, Scan, Scanner, Severity, Timestamp, Verdict,
+};
 use serde_json::{Value, json};
 
 use super::explain::Stored;
@@ -10,6 +13,7 @@ use crate::{exit::Exit, failure::Failure};
 
 const CATEGORY: u32 = 6;
 const CLASS: u32 = 6003;
+const FINDING: u32 = 2004;
 
 /// The event of a stored record; `None` where it has none.
 pub(crate) fn event(stored: &Value) -> Result<Option<Value>, Failure> {
@@ -22,8 +26,79 @@ pub(crate) fn event(stored: &Value) -> Result<Option<Value>, Failure> {
         RecordKind::Ruling | RecordKind::Rejection | RecordKind::RejectionSummary | RecordKind::Operation => {
             Some(build(stored.index, record))
         }
-        RecordKind::Closing | RecordKind::Tombstone | RecordKind::Lifecycle | RecordKind::Scan => None,
+        RecordKind::Scan => record
+            .scan
+            .as_deref()
+            .map(|scan| scanned(stored.index, record.time, scan)),
+        RecordKind::Closing | RecordKind::Tombstone | RecordKind::Lifecycle => None,
     })
+}
+
+/// A recorded scan, or a part of one: what it found, in which files.
+fn scanned(index: u64, time: Timestamp, scan: &Scan) -> Value {
+    let worst = scan.artifacts.iter().map(|artifact| artifact.verdict).max();
+    let worst = worst.unwrap_or(Verdict::Clean);
+    let (severity, severity_name) = match worst {
+        Verdict::Malicious => (4, "High"),
+        Verdict::Suspicious => (3, "Medium"),
+        Verdict::Unknown => (2, "Low"),
+        Verdict::Clean => (1, "Informational"),
+    };
+    let of = match scan.scanner {
+        Scanner::Model => "models",
+        Scanner::Data => "data",
+    };
+    let findings = scan
+        .artifacts
+        .iter()
+        .flat_map(|artifact| &artifact.findings)
+        .filter(|finding| finding.covered.is_none() && finding.severity > Verdict::Clean);
+    let mut rules: Vec<&str> = findings.clone().map(|finding| finding.rule.as_str()).collect();
+    rules.sort_unstable();
+    rules.dedup();
+    let first = findings.max_by_key(|finding| finding.severity);
+    let resources: Vec<Value> = scan
+        .artifacts
+        .iter()
+        .filter(|artifact| artifact.verdict > Verdict::Clean)
+        .map(|artifact| {
+            let digest = artifact.digest.map(|digest| format!("sha256:{digest}"));
+            json!({ "name": artifact.file, "uid": digest, "type": artifact.format })
+        })
+        .collect();
+    let mut event = json!({
+        "category_uid": 2,
+        "category_name": "Findings",
+        "class_uid": FINDING,
+        "class_name": "Detection Finding",
+        "activity_id": 1,
+        "type_uid": FINDING * 100 + 1,
+        "severity_id": severity,
+        "severity": severity_name,
+        "time": time.unix_millis(),
+        "is_alert": worst >= Verdict::Suspicious,
+        "message": first.map(|finding| finding.what.as_str()).filter(|what| !what.is_empty()),
+        "metadata": {
+            "version": "1.8.0",
+            "product": { "name": "Bartizan", "vendor_name": "Bartizan", "version": scan.version },
+            "log_name": "bartizan/ledger",
+            "sequence": index,
+            "uid": format!("{}/{}", scan.id, scan.part),
+            "correlation_uid": scan.id.to_string(),
+        },
+        "finding_info": {
+            "uid": format!("{}/{}", scan.id, scan.part),
+            "title": format!("scan of {of}: {}", worst.word()),
+            "types": rules,
+        },
+        "remediation": first.map(|finding| json!({ "desc": finding.remedy })),
+        "resources": resources,
+        "unmapped": { "bartizan": {
+            "record": index, "scan": scan.id, "files": scan.files, "part": scan.part, "cancelled": scan.cancelled, "verdict": scan.verdict,
+        } },
+    });
+    drop_nulls(&mut event);
+    event
 }
 
 fn build(index: u64, record: &Record) -> Value {

@@ -3,6 +3,7 @@
 pub(super) mod data;
 mod files;
 mod ledger;
+mod progress;
 mod resume;
 
 use std::{

@@ -9,7 +9,7 @@ use std::{
 
 use bartizan_artifact::{
     Report, Source, Verdict,
-    data::{Beside, Chosen, Expected, Outcome, Wrong, folder, table},
+    data::{Beside, Chosen, Course, Expected, Outcome, Wrong, folder, table_along},
     output::{data_html, data_json, junit, sarif, worst},
     shown,
 };
@@ -19,8 +19,10 @@ use serde::Deserialize;
 
 use super::{
     Known,
-    files::{Found, OpenFile, Stamp, hashed, walk},
-    ledger, people, read_list,
+    files::{Found, OpenFile, Stamp, hashed, stop_when_told, stopped, walk},
+    ledger, people,
+    progress::{Asked, Progress},
+    read_list,
 };
 use crate::{
     cli::{FailOn, Global, ScanData, ScanFormat},
@@ -65,28 +67,29 @@ pub(crate) async fn verb(global: &Global, out: Output, scan: &ScanData) -> Resul
             "--quarantine, --probabilities and --embeddings belong to one data set, and more are named";
         return Err(Failure::new(Exit::Usage, message));
     }
-    let stamps: Vec<_> = sets.iter().map(stamp_of).collect();
-    let mut outcomes = Vec::with_capacity(sets.len());
-    for set in &sets {
-        outcomes.push(judged(set, scan, &chosen, out)?);
-    }
+    let stamps: Vec<_> = sets.iter().map(Set::stamps).collect();
+    // The task watches; the scan itself keeps this thread busy.
+    let watch = tokio::spawn(stop_when_told());
+    let judged = all(&sets, &stamps, scan, &chosen, out);
+    watch.abort();
+    let (mut outcomes, cancelled) = judged?;
     let mut reports: Vec<Report> = outcomes.iter().map(|outcome| outcome.report.clone()).collect();
     known.cover(&mut reports, scan.write_baseline.as_deref(), out)?;
     for (outcome, report) in outcomes.iter_mut().zip(&reports) {
         outcome.report = report.clone();
     }
-    if let (Some(target), [set], [outcome]) = (&scan.quarantine, sets.as_slice(), outcomes.as_slice()) {
+    if let (Some(target), [set], [outcome], false) =
+        (&scan.quarantine, sets.as_slice(), outcomes.as_slice(), cancelled)
+    {
         quarantine(target, set, outcome)?;
     }
     print(out, scan, &outcomes, &reports)?;
     if global.state.is_some() {
-        let digests = sets.iter().zip(&stamps);
-        let digests: Vec<_> = digests
-            .map(|(set, stamp)| digest_of(set, stamp.as_ref()))
-            .collect();
+        let digests = sets.iter().zip(&stamps).take(outcomes.len());
+        let digests: Vec<_> = digests.map(|(set, stamps)| digest_of(set, stamps)).collect();
         let noted = ledger::Noted {
             scanner: Scanner::Data,
-            cancelled: false,
+            cancelled,
             reports: &reports,
             digests: &digests,
         };
@@ -159,20 +162,107 @@ fn sets(scan: &ScanData) -> Result<Vec<Set>, Failure> {
     Ok(sets)
 }
 
-/// What a table is now; a folder has no such thing.
-fn stamp_of(set: &Set) -> Option<Stamp> {
-    let Set::Table(path) = set else { return None };
-    std::fs::metadata(path).ok().map(|there| Stamp::of(&there))
+impl Set {
+    fn name(&self) -> String {
+        let (Self::Table(path) | Self::Folder(path, _)) = self;
+        path.to_string_lossy().into_owned()
+    }
+
+    /// What its files are now, one after the other; nothing where one of them can't be asked.
+    fn stamps(&self) -> Option<Vec<Stamp>> {
+        let files = match self {
+            Self::Table(path) => std::slice::from_ref(path),
+            Self::Folder(_, files) => files.as_slice(),
+        };
+        stamps(files.iter())
+    }
 }
 
-/// SHA-256 of a table that has not changed since it had this stamp.
-fn digest_of(set: &Set, before: Option<&Stamp>) -> Option<Digest> {
+fn stamps<'p>(files: impl Iterator<Item = &'p PathBuf>) -> Option<Vec<Stamp>> {
+    files
+        .map(|path| std::fs::metadata(path).ok().map(|there| Stamp::of(&there)))
+        .collect()
+}
+
+/// SHA-256 of a table that has not changed since it had this stamp; a folder has none.
+fn digest_of(set: &Set, before: &Option<Vec<Stamp>>) -> Option<Digest> {
     let Set::Table(path) = set else { return None };
     let digest = hashed(&OpenFile::open(path, &ProgressBar::hidden()).ok()?)?;
-    (stamp_of(set).as_ref() == before).then_some(digest)
+    (set.stamps() == *before).then_some(digest)
 }
 
-fn judged(set: &Set, scan: &ScanData, chosen: &Chosen, out: Output) -> Result<Outcome, Failure> {
+/// Everything that the answer for a set depends on, as one name; nothing where that can't be said.
+fn asked(set: &Set, now: Option<&Vec<Stamp>>, scan: &ScanData, chosen: &Chosen) -> Option<String> {
+    let beside = [&scan.probabilities, &scan.embeddings, &scan.baseline_data];
+    let mut asked = Asked::new();
+    asked.on(&set.name());
+    if let Set::Folder(_, files) = set {
+        for file in files {
+            asked.on(&file.to_string_lossy());
+        }
+    }
+    let there = stamps(beside.into_iter().flatten())?;
+    for stamp in now?.iter().chain(&there) {
+        asked.on(&format!("{:?}", stamp.0));
+    }
+    asked.on(&format!("{beside:?} {chosen:?}"));
+    Some(asked.key())
+}
+
+/// Judges the sets one after the other, from where an earlier scan was; whether the user ended it before the end.
+fn all(
+    sets: &[Set],
+    stamps: &[Option<Vec<Stamp>>],
+    scan: &ScanData,
+    chosen: &Chosen,
+    out: Output,
+) -> Result<(Vec<Outcome>, bool), Failure> {
+    let mut progress = Progress::open(scan.resume.as_deref(), out)?;
+    let mut outcomes = Vec::with_capacity(sets.len());
+    for (done, (set, stamps)) in sets.iter().zip(stamps).enumerate() {
+        if stopped() {
+            let more = sets.len() - done - 1;
+            let what = format!("the scan was stopped; this data set and {more} more were not looked at");
+            outcomes.push(Outcome::unjudged(&set.name(), true, &what));
+            break;
+        }
+        let key = asked(set, stamps.as_ref(), scan, chosen).unwrap_or_default();
+        // Which bytes a row has is not kept, and only quarantine asks for it.
+        let finished = scan
+            .quarantine
+            .is_none()
+            .then(|| progress.finished(&key))
+            .flatten();
+        if let Some(outcome) = finished {
+            outcomes.push(outcome);
+            continue;
+        }
+        let seen = progress.seen(&key);
+        let mut course = Course {
+            before: seen,
+            keep: &mut |seen| progress.inspected(&key, seen),
+            stopped: &stopped,
+        };
+        let mut outcome = judged(set, scan, chosen, &mut course, out)?;
+        progress.failed()?;
+        if set.stamps() != *stamps || stamps.is_none() {
+            outcome.unsure("changed while it was read");
+        } else if !stopped() && !key.is_empty() {
+            progress.keep(&key, &outcome);
+            progress.failed()?;
+        }
+        outcomes.push(outcome);
+    }
+    Ok((outcomes, stopped()))
+}
+
+fn judged(
+    set: &Set,
+    scan: &ScanData,
+    chosen: &Chosen,
+    course: &mut Course<'_>,
+    out: Output,
+) -> Result<Outcome, Failure> {
     let hidden = ProgressBar::hidden();
     let beside = |path: &Option<PathBuf>| {
         path.as_deref()
@@ -200,40 +290,54 @@ fn judged(set: &Set, scan: &ScanData, chosen: &Chosen, out: Output) -> Result<Ou
         Set::Table(path) => {
             let size = std::fs::metadata(path).map_or(0, |there| there.len());
             let bar = out.progress(size, "scanning");
-            let outcome = table(
-                &path.to_string_lossy(),
-                &OpenFile::open(path, &bar)?,
-                beside,
-                chosen,
-            );
+            let name = path.to_string_lossy();
+            let outcome = table_along(&name, &OpenFile::open(path, &bar)?, beside, chosen, course);
             bar.finish_and_clear();
             outcome
         }
-        Set::Folder(path, files) => {
-            let bar = out.progress(files.len() as u64, "scanning");
-            let mut failed = None;
-            let sources = files
-                .iter()
-                .map_while(|file| match OpenFile::open(file, &hidden) {
-                    Ok(open) => {
-                        bar.inc(1);
-                        let boxed: Box<dyn Source> = Box::new(open);
-                        Some((file.to_string_lossy().into_owned(), boxed))
-                    }
-                    Err(failure) => {
-                        failed = Some(failure);
-                        None
-                    }
-                });
-            let outcome = folder(&path.to_string_lossy(), sources, beside, chosen);
-            bar.finish_and_clear();
-            if let Some(failure) = failed {
-                return Err(failure);
-            }
-            outcome
-        }
+        Set::Folder(path, files) => pictures_or_texts(path, files, beside, chosen, course, out)?,
     };
-    outcome.map_err(wrong)
+    // What a scan that was stopped can't read any more is no fault of what it was given.
+    match outcome {
+        Err(Wrong::Beside(_)) if stopped() => Ok(Outcome::unjudged(
+            &set.name(),
+            true,
+            "the scan was stopped before the end",
+        )),
+        other => other.map_err(wrong),
+    }
+}
+
+fn pictures_or_texts(
+    path: &Path,
+    files: &[PathBuf],
+    beside: Beside<'_>,
+    chosen: &Chosen,
+    course: &mut Course<'_>,
+    out: Output,
+) -> Result<Result<Outcome, Wrong>, Failure> {
+    let hidden = ProgressBar::hidden();
+    let bar = out.progress(files.len() as u64, "scanning");
+    let mut failed = None;
+    let sources = files
+        .iter()
+        .map_while(|file| match OpenFile::open(file, &hidden) {
+            Ok(open) => {
+                bar.inc(1);
+                let boxed: Box<dyn Source> = Box::new(open);
+                Some((file.to_string_lossy().into_owned(), boxed))
+            }
+            Err(failure) => {
+                failed = Some(failure);
+                None
+            }
+        });
+    let outcome = folder(&path.to_string_lossy(), sources, beside, chosen, course);
+    bar.finish_and_clear();
+    match failed {
+        Some(failure) => Err(failure),
+        None => Ok(outcome),
+    }
 }
 
 fn wrong(wrong: Wrong) -> Failure {
@@ -370,6 +474,9 @@ fn told(to: &mut dyn Write, all: bool, outcomes: &[Outcome], reports: &[Report])
                 "  and {} more; --json has all",
                 outcome.suspects.len() - ROWS_TOLD
             )?;
+        }
+        for looked in &outcome.looked {
+            writeln!(to, "  {}: {}", looked.rule, looked.told())?;
         }
     }
     Ok(())

@@ -42,7 +42,8 @@ pub(super) async fn stop_when_told() {
     }
 }
 
-fn stopped() -> bool {
+/// Whether the user wants the scan to end.
+pub(super) fn stopped() -> bool {
     STOP.load(Ordering::Relaxed)
 }
 

@@ -7,13 +7,13 @@
 use std::{
     collections::HashMap,
     fs::{File, OpenOptions},
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     path::{Path, PathBuf},
 };
 
 use bartizan_artifact::Report;
 use bartizan_types::{Digest, Scanned};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::files::Stamp;
 use crate::{
@@ -25,19 +25,104 @@ use crate::{
 /// Longest line that is read back, in bytes.
 const LINE_MAX: usize = 16 << 20;
 
+/// The first line of a file that is kept.
 #[derive(Serialize, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 struct Head {
     resume: u32,
     scanner: String,
+    /// What was scanned; models where it is not said.
+    #[serde(default = "models", skip_serializing_if = "is_models")]
+    of: String,
 }
 
-impl Head {
-    fn ours() -> Self {
-        Self {
+fn models() -> String {
+    "models".to_owned()
+}
+
+fn is_models(of: &String) -> bool {
+    *of == models()
+}
+
+/// A file of JSON lines that is read back once and written on.
+pub(super) struct Lines {
+    path: PathBuf,
+    file: File,
+}
+
+impl Lines {
+    /// Reads what is there and is of this version and scanner, line by line; the file is made where it is not.
+    pub(super) fn open<T: DeserializeOwned>(
+        path: &Path,
+        of: &str,
+        out: Output,
+        mut each: impl FnMut(T),
+    ) -> Result<Self, Failure> {
+        let ours = Head {
             resume: 1,
             scanner: env!("CARGO_PKG_VERSION").to_owned(),
+            of: of.to_owned(),
+        };
+        let opened = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(path)
+            .map_err(file("opening", path))?;
+        let mut lines = BufReader::new(&opened);
+        let mut line = String::new();
+        let mut next = |line: &mut String| {
+            line.clear();
+            let mut read = lines.by_ref().take(LINE_MAX as u64);
+            read.read_line(line).map_err(file("reading", path))
+        };
+        let empty = next(&mut line)? == 0;
+        let head: Option<Head> = serde_json::from_str(&line).ok();
+        if !empty && head.as_ref().is_none_or(|head| head.of != of) {
+            // Whatever it is, it is not ours to write into.
+            let message = format!("`{}` holds no earlier scan of {of}", path.display());
+            return Err(Failure::new(Exit::Config, message));
         }
+        let same = head.is_some_and(|head| head == ours);
+        let mut torn = same && !line.ends_with('\n');
+        while same && next(&mut line)? > 0 {
+            torn = !line.ends_with('\n');
+            // The last line may be cut off; what does not read is judged again.
+            if let Ok(read) = serde_json::from_str::<T>(&line) {
+                each(read);
+            }
+        }
+        let mut kept = Self {
+            path: path.to_owned(),
+            file: opened,
+        };
+        if torn {
+            kept.write(b"\n")?;
+        }
+        if !same {
+            kept.file.set_len(0).map_err(file("writing", path))?;
+            kept.add(&ours)?;
+            if !empty {
+                out.remark("the earlier scan was another version's, so everything is judged again");
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Adds a line; one that is too long to be read back is left out.
+    pub(super) fn add(&mut self, line: &impl Serialize) -> Result<(), Failure> {
+        let mut text = serde_json::to_string(line)
+            .map_err(|error| Failure::new(Exit::Bug, "a line can't be written as JSON").because(error))?;
+        text.push('\n');
+        if text.len() <= LINE_MAX {
+            self.write(text.as_bytes())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.file.write_all(bytes).map_err(file("writing", &self.path))
     }
 }
 
@@ -62,61 +147,18 @@ pub(super) struct Finished {
 
 /// See the module.
 pub(super) struct Resume {
-    path: PathBuf,
-    file: File,
+    lines: Lines,
     known: HashMap<String, Line>,
 }
 
 impl Resume {
-    /// Reads what is there and is of this version; the file is made where it is not.
+    /// Reads what is there.
     pub(super) fn open(path: &Path, out: Output) -> Result<Self, Failure> {
-        let opened = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(file("opening", path))?;
-        let mut lines = BufReader::new(&opened);
-        let mut line = String::new();
         let mut known = HashMap::new();
-        let mut next = |line: &mut String| {
-            line.clear();
-            lines.read_line(line).map_err(file("reading", path))
-        };
-        let empty = next(&mut line)? == 0;
-        let head: Option<Head> = serde_json::from_str(&line).ok();
-        if !empty && head.is_none() {
-            // Whatever it is, it is not ours to write into.
-            let message = format!("`{}` holds no earlier scan", path.display());
-            return Err(Failure::new(Exit::Config, message));
-        }
-        let same = head.is_some_and(|head| head == Head::ours());
-        while same && next(&mut line)? > 0 {
-            // The last line may be cut off; what does not read is judged again.
-            if line.len() <= LINE_MAX
-                && let Ok(read) = serde_json::from_str::<Line>(&line)
-            {
-                known.insert(read.path.clone(), read);
-            }
-        }
-        let torn = same && !line.is_empty() && !line.ends_with('\n');
-        let mut resume = Self {
-            path: path.to_owned(),
-            file: opened,
-            known,
-        };
-        if torn {
-            resume.write(b"\n")?;
-        }
-        if !same {
-            resume.file.set_len(0).map_err(file("writing", path))?;
-            let head = serde_json::to_string(&Head::ours()).unwrap_or_default();
-            resume.write(format!("{head}\n").as_bytes())?;
-            if !empty {
-                out.remark("the earlier scan was another version's, so everything is judged again");
-            }
-        }
-        Ok(resume)
+        let lines = Lines::open(path, "models", out, |line: Line| {
+            known.insert(line.path.clone(), line);
+        })?;
+        Ok(Self { lines, known })
     }
 
     /// What is known of a file that has not changed since. `hashed`: only with its digest.
@@ -142,13 +184,6 @@ impl Resume {
             refers: report.refers.clone(),
             scanned: report.told(finished.digest, usize::MAX),
         };
-        let mut text = serde_json::to_string(&line)
-            .map_err(|error| Failure::new(Exit::Bug, "a report can't be written as JSON").because(error))?;
-        text.push('\n');
-        self.write(text.as_bytes())
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.file.write_all(bytes).map_err(file("writing", &self.path))
+        self.lines.add(&line)
     }
 }

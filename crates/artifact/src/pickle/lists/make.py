@@ -1,0 +1,99 @@
+"""Writes `libraries.txt`: classes of libraries that `pickle` makes by `cls.__new__(cls)` and fills by their state, and that
+run nothing of that state: `make.py SITE_PACKAGES > libraries.txt`, in an environment that has the libraries.
+
+Sources are read as syntax trees; nothing is imported. A class is left out where it, or a class that it is made from in
+the same library, says what happens on `__new__`, `__setattr__`, `__getattr__`, `__del__` and the like, or has a `__setstate__`
+that does more than assign. What is left out stays unknown.
+"""
+
+import ast
+import sys
+from pathlib import Path
+
+# Library, and the modules of it whose objects are kept in pickles.
+WANTED = """
+hmmlearn: imblearn:over_sampling imblearn:under_sampling imblearn:combine imblearn:ensemble imblearn:pipeline imblearn:base
+category_encoders: lifelines:fitters networkx:classes surprise: mlxtend:classifier mlxtend:regressor mlxtend:cluster
+mlxtend:feature_selection mlxtend:feature_extraction mlxtend:preprocessing mlxtend:frequent_patterns hdbscan:hdbscan_ hdbscan:robust_single_linkage_
+optuna:study optuna:trial optuna:distributions optuna:samplers optuna:pruners optuna:search_space optuna:storages._in_memory
+nltk:classify nltk:tokenize nltk:probability nltk:tag nltk:stem nltk:lm nltk:collocations nltk:chunk
+gensim:models gensim:corpora.dictionary gensim:similarities umap:umap_ pynndescent:rp_trees
+torchvision:models torchvision:ops torchvision:transforms torch:nn torch:optim torch:ao.nn
+pytorch_lightning:callbacks sentence_transformers:models sentence_transformers:base sentence_transformers:sentence_transformer
+sklearn: pandas:core.arrays pandas:core.dtypes pandas:core.indexes pandas:core.internals prophet:forecaster
+""".split()
+
+# They say what happens on reading, and it was read: attributes are put where they belong, and nothing is called.
+TRUSTED = {"Module", "Optimizer", "LRScheduler", "BaseEstimator", "PandasObject", "NDFrame", "Graph", "DiGraph", "MultiGraph", "MultiDiGraph"}
+SPEAKS = {"__new__", "__setattr__", "__del__", "__getattr__", "__getattribute__", "__init_subclass__", "__class_getitem__"}
+KINDS = {"Enum", "IntEnum", "StrEnum", "Flag", "NamedTuple", "type", "Protocol"}
+FUNCTIONS = {"isinstance", "len", "dict", "list", "tuple", "set", "hasattr", "super", "str", "int", "float", "bool", "zip", "enumerate", "range"}
+METHODS = {"update", "get", "pop", "setdefault", "items", "keys", "values", "copy", "append", "extend", "__setstate__"}
+ASIDE = {"tests", "test", "testing", "conftest", "benchmarks", "_testing", "externals", "parallel"}
+
+
+def assigns(function):
+    """Whether a function does no more than assign."""
+    odd = (ast.Import, ast.ImportFrom, ast.With, ast.Lambda, ast.Yield, ast.Await, ast.Global, ast.While)
+    for node in ast.walk(function):
+        if isinstance(node, odd):
+            return False
+        if isinstance(node, ast.Call):
+            called = node.func
+            named = isinstance(called, ast.Name) and called.id in FUNCTIONS
+            if not named and not (isinstance(called, ast.Attribute) and called.attr in METHODS):
+                return False
+    return True
+
+
+def classes(site, library):
+    found = {}
+    for path in sorted((site / library).rglob("*.py")):
+        parts = path.relative_to(site).with_suffix("").parts
+        if ASIDE & set(parts):
+            continue
+        module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append((module, node))
+    return found
+
+
+def named(node):
+    while isinstance(node, ast.Subscript):
+        node = node.value
+    return getattr(node, "attr", None) or getattr(node, "id", "?")
+
+
+def harmless(name, table, above=()):
+    if name in TRUSTED or name in above:
+        return True
+    for _, node in table.get(name, []):
+        if any(one.arg == "metaclass" and named(one.value) not in ("ABCMeta", "type") for one in node.keywords):
+            return False
+        for one in node.body:
+            if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                if one.name in SPEAKS or one.name == "__setstate__" and not assigns(one):
+                    return False
+        if not all(base not in KINDS and harmless(base, table, (*above, name)) for base in map(named, node.bases)):
+            return False
+    return True
+
+
+def main():
+    site, tables, lines = Path(sys.argv[1]), {}, {}
+    for wanted in WANTED:
+        library, _, below = wanted.partition(":")
+        table = tables.setdefault(library, classes(site, library))
+        for name, places in table.items():
+            for module, _ in places:
+                inside = module.removeprefix(library).strip(".")
+                under = not below or inside == below or inside.startswith(below + ".")
+                if under and harmless(name, table):
+                    lines.setdefault(module, set()).add(name)
+    print("# Classes that are made without arguments and filled by their state, by `make.py` from the libraries' sources.")
+    for module in sorted(lines):
+        print(module, *sorted(lines[module]), ": new")
+
+
+main()
