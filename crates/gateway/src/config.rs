@@ -12,7 +12,7 @@ use std::{
 
 use bartizan_flow::{Class, Effect, PathPattern, Role};
 use bartizan_identity::TrustDomain;
-use bartizan_types::{AgentId, ModelName, PeerName, ServerName, ToolName, UpstreamName};
+use bartizan_types::{AgentId, FindingKind, ModelName, PeerName, ServerName, ToolName, UpstreamName};
 use bartizan_wire::{model::Api, site::SitePattern};
 use http::Uri;
 
@@ -74,6 +74,31 @@ pub struct Inspect {
     pub threat_lists: Vec<PathBuf>,
     /// Services elsewhere that are asked, too.
     pub guards: Vec<Guard>,
+    /// Classifiers on this machine that are asked, too.
+    pub classifiers: Vec<Classifier>,
+}
+
+/// A sequence classifier in a folder: `config.json`, `tokenizer.json` and `model.safetensors`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Classifier {
+    /// Its name in logs.
+    pub name: String,
+    /// Where its files are.
+    pub folder: PathBuf,
+    /// Its labels that speak against a text; their shares are added.
+    pub labels: Vec<String>,
+    /// From this share on, in percent, there is a finding.
+    pub at_percent: u8,
+    /// What kind of finding.
+    pub kind: FindingKind,
+    /// Channels whose texts it is shown, by their words.
+    pub channels: Vec<&'static str>,
+    /// How long a call waits for it.
+    pub time: Duration,
+    /// Bytes of text that it is shown in one call.
+    pub bytes: usize,
+    /// Calls whose texts it reads at the same time, each on a thread.
+    pub at_once: usize,
 }
 
 /// A service that is asked what it sees in texts.
@@ -117,6 +142,7 @@ impl Default for Inspect {
             allowed_domains: Vec::new(),
             threat_lists: Vec::new(),
             guards: Vec::new(),
+            classifiers: Vec::new(),
         }
     }
 }

@@ -16,7 +16,7 @@ mod inspect;
 pub(crate) mod spending;
 mod upstream;
 
-pub(crate) use inspect::{GuardChannel, GuardShape, Inspect};
+pub(crate) use inspect::{ClassifierFinding, GuardChannel, GuardShape, Inspect};
 pub(crate) use upstream::{Api, Credential, Upstream};
 
 /// Everything one file configures. Every table may be left out.
