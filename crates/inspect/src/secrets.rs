@@ -11,7 +11,8 @@ use std::ops::Range;
 use std::sync::{LazyLock, OnceLock};
 
 use crate::safe::part;
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::automaton::Automaton as _;
+use aho_corasick::dfa::DFA;
 use regex_automata::meta::Regex;
 use regex_automata::{Anchored, Input};
 
@@ -38,7 +39,7 @@ pub struct Secret {
 }
 
 struct Engine {
-    words: AhoCorasick,
+    words: DFA,
     /// For each word the formats it belongs to.
     owners: Vec<Vec<u16>>,
     patterns: Vec<OnceLock<Option<Regex>>>,
@@ -59,9 +60,9 @@ static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(|| {
             formats.iter().filter(owns).map(|(at, _)| *at as u16).collect()
         })
         .collect();
-    let words = AhoCorasick::builder()
+    let words = DFA::builder()
         .ascii_case_insensitive(true)
-        .kind(Some(AhoCorasickKind::DFA))
+        .prefilter(false)
         .build(words)
         .ok()?;
     Some(Engine {
@@ -110,14 +111,20 @@ pub fn find(text: &str) -> Vec<Secret> {
     };
     let bytes = text.as_bytes();
     let mut found: Vec<(usize, Secret)> = Vec::new();
-    for hit in engine.words.find_overlapping_iter(bytes) {
-        for owner in engine.owners.get(hit.pattern().as_usize()).into_iter().flatten() {
-            let at = usize::from(*owner);
-            if let Some(format) = FORMATS.get(at)
-                && let Some(secret) = engine.look(at, format, text, hit.start()..hit.end())
-            {
-                found.push((at, secret));
-            }
+    // The automaton by hand, since its own iterator of overlapping words costs twice as much where there are none.
+    let words = &engine.words;
+    let Ok(mut state) = words.start_state(aho_corasick::Anchored::No) else {
+        return Vec::new();
+    };
+    for (last, byte) in bytes.iter().enumerate() {
+        state = words.next_state(aho_corasick::Anchored::No, state, *byte);
+        if !words.is_special(state) || !words.is_match(state) {
+            continue;
+        }
+        for which in 0..words.match_len(state) {
+            let word = words.match_pattern(state, which);
+            let spelt = (last + 1).saturating_sub(words.pattern_len(word))..last + 1;
+            engine.at(word.as_usize(), spelt, text, &mut found);
         }
         if found.len() >= FOUND_MOST {
             break;
@@ -144,6 +151,18 @@ fn settle(mut found: Vec<(usize, Secret)>) -> Vec<Secret> {
 }
 
 impl Engine {
+    /// What stands at a word.
+    fn at(&self, word: usize, spelt: Range<usize>, text: &str, found: &mut Vec<(usize, Secret)>) {
+        for owner in self.owners.get(word).into_iter().flatten() {
+            let at = usize::from(*owner);
+            if let Some(format) = FORMATS.get(at)
+                && let Some(secret) = self.look(at, format, text, spelt.clone())
+            {
+                found.push((at, secret));
+            }
+        }
+    }
+
     /// Whether this format is at this word.
     fn look(&self, at: usize, format: &'static Format, text: &str, word: Range<usize>) -> Option<Secret> {
         let bytes = text.as_bytes();

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::map::Map;
 use super::{Form, Found};
-use crate::safe::{item, part};
+use crate::safe::part;
 
 /// Bytes between places that are probed: shorter than any list that is read.
 const STEP: usize = 12;
@@ -18,22 +18,25 @@ const MORSE_KINDS: usize = 6;
 /// Most lists of one text.
 const FOUND_MOST: usize = 16;
 
-/// Bytes that lists of numbers are made of, a bit each.
-const OF_NUMBERS: u128 = set(b"0123456789abcdefABCDEFxXU+ ,;:-_\n\r\t");
+/// Bytes that lists of numbers are made of.
+const OF_NUMBERS: u8 = 1;
 /// Bytes that Morse code is made of.
-const OF_MORSE: u128 = set(b".-/| \n\r");
+const OF_MORSE: u8 = 2;
 
-const fn set(bytes: &[u8]) -> u128 {
-    let (mut bits, mut rest) = (0, bytes);
-    while let [byte, after @ ..] = rest {
-        bits |= 1 << *byte;
-        rest = after;
+/// What a byte is a part of.
+const fn parts_of(byte: u8) -> u8 {
+    match byte {
+        b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b'x' | b'X' | b'U' | b'+' | b',' | b';' | b':' | b'_' | b'\t' => {
+            OF_NUMBERS
+        }
+        b'.' | b'/' | b'|' => OF_MORSE,
+        b' ' | b'-' | b'\n' | b'\r' => OF_NUMBERS | OF_MORSE,
+        _ => 0,
     }
-    bits
 }
 
-const fn holds(set: u128, byte: u8) -> bool {
-    byte < 128 && set >> byte & 1 == 1
+const fn holds(set: u8, byte: u8) -> bool {
+    parts_of(byte) & set != 0
 }
 
 /// Finds lists of numbers and Morse code in `text`.
@@ -41,19 +44,23 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>) {
     let already = found.len();
     let bytes = text.as_bytes();
     let mut at = 0;
-    while at + STEP <= bytes.len() && found.len() < already + FOUND_MOST {
-        let probed = |set| {
-            [0, 3, 6, 9]
-                .iter()
-                .all(|offset| holds(set, item(bytes, at + offset)))
-        };
-        let window = part(bytes, at..at + STEP);
+    while let Some(window) = bytes.get(at..).and_then(|rest| rest.first_chunk::<STEP>()) {
+        if found.len() >= already + FOUND_MOST {
+            return;
+        }
+        let [one, _, _, two, _, _, three, _, _, four, ..] = *window;
+        let probed = parts_of(one) & parts_of(two) & parts_of(three) & parts_of(four);
+        // Most text is of neither at one of four places.
+        if probed == 0 {
+            at += STEP;
+            continue;
+        }
         let count = |is: fn(&u8) -> bool| window.iter().filter(|byte| is(byte)).count();
-        at = if probed(OF_NUMBERS) && count(u8::is_ascii_hexdigit) >= 4 {
+        at = if probed & OF_NUMBERS != 0 && count(u8::is_ascii_hexdigit) >= 4 {
             let run = run_of(bytes, at, OF_NUMBERS);
             lists(text, run.clone(), found);
             run.end.max(at + STEP)
-        } else if probed(OF_MORSE) && count(|byte| matches!(byte, b'.' | b'-')) >= 4 {
+        } else if probed & OF_MORSE != 0 && count(|byte| matches!(byte, b'.' | b'-')) >= 4 {
             let run = run_of(bytes, at, OF_MORSE);
             morse(text, run.clone(), found);
             run.end.max(at + STEP)
@@ -64,7 +71,7 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>) {
 }
 
 /// The whole run of such bytes around a place.
-fn run_of(bytes: &[u8], at: usize, set: u128) -> Range<usize> {
+fn run_of(bytes: &[u8], at: usize, set: u8) -> Range<usize> {
     let before = part(bytes, ..at)
         .iter()
         .rev()
