@@ -158,6 +158,19 @@ pub struct Privacy {
     pub life: Duration,
     /// Restore tokens in what models answer to agents, where policy permits it.
     pub answers: bool,
+    /// What becomes of a document that holds what a rule masks, or that can't be read whole.
+    pub documents: MaskDocuments,
+}
+
+/// What becomes of documents in which values can't be masked where they stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaskDocuments {
+    /// The call is refused (`privacy.document`).
+    Refuse,
+    /// A plain PDF of the masked text takes the place of a PDF; anything else is refused.
+    AsText,
+    /// They pass as they are.
+    DangerPass,
 }
 
 impl Oauth {
@@ -182,6 +195,7 @@ impl Default for Privacy {
             per_identity: false,
             life: Duration::from_secs(24 * 60 * 60),
             answers: true,
+            documents: MaskDocuments::Refuse,
         }
     }
 }

@@ -51,9 +51,9 @@ use lists::Lists;
 /// Most findings that one call's evidence carries; the worst are kept.
 const FINDINGS: usize = 48;
 /// Most places remembered of one text.
-const MARKS: usize = 256;
+const MARKS: usize = 4096;
 /// What is said of a text with more of them: not all values in it are known by their places.
-const MORE: &str = "more";
+pub(crate) const MORE: &str = "more";
 
 /// One thing seen in a text.
 #[derive(Debug, Clone)]
@@ -157,7 +157,7 @@ impl Inspector {
             ..Looked::default()
         };
         let mut unseen = None;
-        let is_file = |piece: &Piece<'_>| piece.source == Source::File;
+        let is_file = |piece: &Piece<'_>| piece.source.is_file();
         let backwards = || pieces.iter().enumerate().rev();
         let texts = backwards().filter(|(_, piece)| !is_file(piece));
         for (at, piece) in texts.chain(backwards().filter(|(_, piece)| is_file(piece))) {
@@ -211,8 +211,8 @@ impl Inspector {
 
     /// Everything seen in one text.
     pub(crate) fn examine(&self, source: Source, text: &str) -> Vec<Mark> {
-        if source == Source::File {
-            return self.file(text);
+        if source.is_file() {
+            return self.file(source, text);
         }
         let report = bartizan_inspect::inspect(
             source.channel(),
@@ -252,7 +252,7 @@ impl Inspector {
 
     /// Everything seen in the text of a document in base64. Places in that text mean nothing to anybody else, so each
     /// mark is of the whole.
-    fn file(&self, digits: &str) -> Vec<Mark> {
+    fn file(&self, source: Source, digits: &str) -> Vec<Mark> {
         let whole = |mark: Mark| Mark {
             range: 0..digits.len(),
             ..mark
@@ -264,16 +264,17 @@ impl Inspector {
             score: 1000,
             range: 0..digits.len(),
         };
-        let read = STANDARD
-            .decode(digits)
-            .ok()
-            .and_then(|bytes| document::read(&bytes));
-        let Some(document) = read else {
+        let Some(opened) = open(digits) else {
             return vec![unread()];
         };
-        let marks = self.examine(Source::Document, &document.text);
+        let inside = if source == Source::File {
+            Source::Document
+        } else {
+            Source::Data
+        };
+        let marks = self.examine(inside, &opened.text);
         let mut marks: Vec<Mark> = marks.into_iter().map(whole).collect();
-        marks.extend(document.cut.then(unread));
+        marks.extend(opened.cut.then(unread));
         marks
     }
 
@@ -450,6 +451,34 @@ pub enum InspectFault {
     /// A classifier does not read.
     #[error(transparent)]
     Classifier(#[from] ClassifierFault),
+}
+
+/// A document in base64, opened.
+pub(crate) struct Opened {
+    /// Its text.
+    pub text: String,
+    /// What it is; `None`: the text itself.
+    pub kind: Option<document::Kind>,
+    /// Something of it was not read.
+    pub cut: bool,
+}
+
+/// Opens it. `None`: nobody can read it here.
+pub(crate) fn open(digits: &str) -> Option<Opened> {
+    let bytes = STANDARD.decode(digits).ok()?;
+    if let Some(document) = document::read(&bytes) {
+        return Some(Opened {
+            text: document.text,
+            kind: Some(document.kind),
+            cut: document.cut,
+        });
+    }
+    let text = String::from_utf8(bytes).ok()?;
+    Some(Opened {
+        text,
+        kind: None,
+        cut: false,
+    })
 }
 
 fn unseen_at(pointer: &str) -> Finding {

@@ -10,8 +10,11 @@
 
 mod office;
 mod pdf;
+mod write;
 
 use std::io::Read;
+
+pub use write::pdf as as_pdf;
 
 /// Most bytes of text that one document gives.
 pub const TEXT_MOST: usize = 1 << 20;

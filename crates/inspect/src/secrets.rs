@@ -24,8 +24,8 @@ const STRETCH: usize = 12_100;
 /// Most of what stands between a name and its value.
 const BETWEEN: &str =
     r#"[\w.\- \[\]]{0,40}?(?:\\?["'`])?\]?\s{0,4}(?:=>|:=|==?|:|,|is )\s{0,4}(?:[bru]|\\?["'`(]){0,3}"#;
-/// Most secrets reported of one text.
-const FOUND_MOST: usize = 1000;
+/// Most secrets reported of one text: more than there is room for in a window of `stream`.
+const FOUND_MOST: usize = 8192;
 
 /// A secret in a text.
 #[derive(Debug, Clone, PartialEq)]

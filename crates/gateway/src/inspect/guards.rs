@@ -254,7 +254,7 @@ impl Source {
             Self::Data => "data",
             Self::Document => "document",
             Self::Mail => "mail",
-            Self::File => "file",
+            Self::File | Self::SentFile => "file",
         }
     }
 }

@@ -26,9 +26,18 @@ const OF_MORSE: u8 = 2;
 /// What a byte is a part of.
 const fn parts_of(byte: u8) -> u8 {
     match byte {
-        b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b'x' | b'X' | b'U' | b'+' | b',' | b';' | b':' | b'_' | b'\t' => {
-            OF_NUMBERS
-        }
+        b'0'..=b'9'
+        | b'a'..=b'f'
+        | b'A'..=b'F'
+        | b'x'
+        | b'X'
+        | b'U'
+        | b'+'
+        | b','
+        | b';'
+        | b':'
+        | b'_'
+        | b'\t' => OF_NUMBERS,
         b'.' | b'/' | b'|' => OF_MORSE,
         b' ' | b'-' | b'\n' | b'\r' => OF_NUMBERS | OF_MORSE,
         _ => 0,

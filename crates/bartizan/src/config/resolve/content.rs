@@ -223,6 +223,11 @@ pub(super) fn privacy(
         per_identity: privacy.scope == file::VaultScope::Identity,
         life: Duration::from_secs(privacy.life_seconds),
         answers: privacy.restore_answers,
+        documents: match privacy.documents {
+            file::MaskDocuments::Refuse => gateway::MaskDocuments::Refuse,
+            file::MaskDocuments::AsText => gateway::MaskDocuments::AsText,
+            file::MaskDocuments::DangerPass => gateway::MaskDocuments::DangerPass,
+        },
     }
 }
 
