@@ -1,23 +1,23 @@
 //! Secrets: keys, tokens and passwords, by the formats their vendors publish.
 //!
-//! One pass of an automaton over the text finds the words that formats start with or are named by; only around a hit is
-//! a format's own automaton run, on a bounded stretch. So time is linear in the text.
+//! One pass over the text finds the words that formats start with or are named by; only around a hit is a format's own
+//! automaton run, on a bounded stretch. So time is linear in the text.
 //! A finding never carries the secret: [`Secret`] is a place and a format.
 
 mod check;
 mod formats;
+mod screen;
 
 use std::ops::Range;
 use std::sync::{LazyLock, OnceLock};
 
 use crate::safe::part;
-use aho_corasick::automaton::Automaton as _;
-use aho_corasick::dfa::DFA;
 use regex_automata::meta::Regex;
 use regex_automata::{Anchored, Input};
 
 pub use check::Check;
 pub use formats::{FORMATS, Format, Rule};
+use screen::Screen;
 
 /// Longest stretch that a format is matched on, beyond the word.
 const STRETCH: usize = 12_100;
@@ -39,13 +39,13 @@ pub struct Secret {
 }
 
 struct Engine {
-    words: DFA,
+    words: Screen,
     /// For each word the formats it belongs to.
     owners: Vec<Vec<u16>>,
     patterns: Vec<OnceLock<Option<Regex>>>,
 }
 
-static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(|| {
+static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     let mut words: Vec<&str> = FORMATS
         .iter()
         .flat_map(|format| format.words.iter().copied())
@@ -60,16 +60,11 @@ static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(|| {
             formats.iter().filter(owns).map(|(at, _)| *at as u16).collect()
         })
         .collect();
-    let words = DFA::builder()
-        .ascii_case_insensitive(true)
-        .prefilter(false)
-        .build(words)
-        .ok()?;
-    Some(Engine {
-        words,
+    Engine {
+        words: Screen::new(words),
         owners,
         patterns: FORMATS.iter().map(|_| OnceLock::new()).collect(),
-    })
+    }
 });
 
 impl Engine {
@@ -106,30 +101,12 @@ fn compile(format: &Format) -> Option<Regex> {
 /// Finds secrets. Of overlapping ones the surer stays, and of equally sure ones the earlier in [`FORMATS`].
 #[must_use]
 pub fn find(text: &str) -> Vec<Secret> {
-    let Some(engine) = ENGINE.as_ref() else {
-        return Vec::new();
-    };
-    let bytes = text.as_bytes();
+    let engine = &*ENGINE;
     let mut found: Vec<(usize, Secret)> = Vec::new();
-    // The automaton by hand, since its own iterator of overlapping words costs twice as much where there are none.
-    let words = &engine.words;
-    let Ok(mut state) = words.start_state(aho_corasick::Anchored::No) else {
-        return Vec::new();
-    };
-    for (last, byte) in bytes.iter().enumerate() {
-        state = words.next_state(aho_corasick::Anchored::No, state, *byte);
-        if !words.is_special(state) || !words.is_match(state) {
-            continue;
-        }
-        for which in 0..words.match_len(state) {
-            let word = words.match_pattern(state, which);
-            let spelt = (last + 1).saturating_sub(words.pattern_len(word))..last + 1;
-            engine.at(word.as_usize(), spelt, text, &mut found);
-        }
-        if found.len() >= FOUND_MOST {
-            break;
-        }
-    }
+    engine.words.find(text.as_bytes(), |word, spelt| {
+        engine.at(word, spelt, text, &mut found);
+        found.len() < FOUND_MOST
+    });
     settle(found)
 }
 

@@ -3,7 +3,7 @@
 //! Names of people are an open set: this finds a listed given name with a capitalised word behind it, or a title with
 //! one, and street lines of a known build. It misses most names of most cultures, and says so in the documentation.
 
-use crate::safe::{Places, item, prior};
+use crate::safe::{item, next, prior};
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -424,10 +424,9 @@ pub(super) fn people(text: &str, found: &mut Vec<(Range<usize>, u16)>) {
 fn capitalised(text: &str) -> Vec<Range<usize>> {
     let mut words = Vec::new();
     let bytes = text.as_bytes();
-    let mut capitals = Places::new(bytes, |byte| byte.is_ascii_uppercase());
     let mut at = 0;
     while at < bytes.len() {
-        at = capitals.next(at);
+        at = next(bytes, at, |byte| byte.is_ascii_uppercase());
         let boundary = at == 0
             || !(prior(bytes, at).is_ascii_alphanumeric()
                 || prior(bytes, at) >= 0x80

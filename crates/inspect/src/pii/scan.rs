@@ -9,7 +9,7 @@ use aho_corasick::AhoCorasick;
 use super::ids::{self, Needs};
 use super::near::{ANNOUNCE, announced, automaton, speaks, spoken};
 use super::{Kind, Personal, money, names, phone};
-use crate::safe::{Places, item, part, prior};
+use crate::safe::{item, next, part, prior};
 
 /// Longest run of digits and separators that is looked at.
 const RUN_MOST: usize = 48;
@@ -155,10 +155,9 @@ impl<'a> Run<'a> {
 
 fn numbers(text: &str, found: &mut Vec<Personal>) {
     let bytes = text.as_bytes();
-    let mut places = Places::new(bytes, |byte| byte.is_ascii_digit());
     let mut at = 0;
     loop {
-        at = places.next(at);
+        at = next(bytes, at, |byte| byte.is_ascii_digit());
         if at >= bytes.len() {
             break;
         }

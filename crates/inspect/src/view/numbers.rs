@@ -1,6 +1,7 @@
 //! Texts spelt out as numbers, one a character: `69 67 6e`, `0x69, 0x67`, `105, 103`, `01101001`, `U+0069`; and Morse code.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use super::map::Map;
 use super::{Form, Found};
@@ -23,42 +24,37 @@ const OF_NUMBERS: u8 = 1;
 /// Bytes that Morse code is made of.
 const OF_MORSE: u8 = 2;
 
-/// What a byte is a part of.
-const fn parts_of(byte: u8) -> u8 {
-    match byte {
-        b'0'..=b'9'
-        | b'a'..=b'f'
-        | b'A'..=b'F'
-        | b'x'
-        | b'X'
-        | b'U'
-        | b'+'
-        | b','
-        | b';'
-        | b':'
-        | b'_'
-        | b'\t' => OF_NUMBERS,
-        b'.' | b'/' | b'|' => OF_MORSE,
-        b' ' | b'-' | b'\n' | b'\r' => OF_NUMBERS | OF_MORSE,
-        _ => 0,
-    }
-}
+/// What each byte is a part of.
+static PARTS: LazyLock<[u8; 256]> = LazyLock::new(|| {
+    let part_of = |byte: u8| {
+        let numbers = b"0123456789abcdefABCDEFxXU+ ,;:-_\n\r\t".contains(&byte);
+        let morse = b".-/| \n\r".contains(&byte);
+        (if numbers { OF_NUMBERS } else { 0 }) | (if morse { OF_MORSE } else { 0 })
+    };
+    let mut table = [0; 256];
+    table
+        .iter_mut()
+        .zip(0..=255)
+        .for_each(|(part, byte)| *part = part_of(byte));
+    table
+});
 
-const fn holds(set: u8, byte: u8) -> bool {
-    parts_of(byte) & set != 0
+fn parts_of(parts: &[u8; 256], byte: u8) -> u8 {
+    parts.get(usize::from(byte)).copied().unwrap_or(0)
 }
 
 /// Finds lists of numbers and Morse code in `text`.
 pub(super) fn find(text: &str, found: &mut Vec<Found>) {
     let already = found.len();
-    let bytes = text.as_bytes();
+    let (bytes, parts) = (text.as_bytes(), &*PARTS);
     let mut at = 0;
     while let Some(window) = bytes.get(at..).and_then(|rest| rest.first_chunk::<STEP>()) {
         if found.len() >= already + FOUND_MOST {
             return;
         }
         let [one, _, _, two, _, _, three, _, _, four, ..] = *window;
-        let probed = parts_of(one) & parts_of(two) & parts_of(three) & parts_of(four);
+        let of = |byte| parts_of(parts, byte);
+        let probed = of(one) & of(two) & of(three) & of(four);
         // Most text is of neither at one of four places.
         if probed == 0 {
             at += STEP;
@@ -81,11 +77,10 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>) {
 
 /// The whole run of such bytes around a place.
 fn run_of(bytes: &[u8], at: usize, set: u8) -> Range<usize> {
-    let before = part(bytes, ..at)
-        .iter()
-        .rev()
-        .take_while(|byte| holds(set, **byte));
-    let after = part(bytes, at..).iter().take_while(|byte| holds(set, **byte));
+    let parts = &*PARTS;
+    let holds = |byte: &&u8| parts_of(parts, **byte) & set != 0;
+    let before = part(bytes, ..at).iter().rev().take_while(holds);
+    let after = part(bytes, at..).iter().take_while(holds);
     at - before.count()..at + after.count()
 }
 
