@@ -45,7 +45,7 @@ fn classifier(name: &str) -> Classifier {
 
 #[test]
 fn ids_and_shares_are_those_of_the_reference() {
-    for name in FOLDERS {
+    for name in &folders() {
         let classifier = classifier(name);
         let all: Vec<Expected> = serde_json::from_slice(&bytes(name, "expected.json")).unwrap();
         assert!(all.len() > 20);

@@ -83,15 +83,16 @@ RULES = {
 }
 
 
-def unigram(folder: Path, special: dict, layout: str) -> Tokenizer:
-    """A SentencePiece model in the layout of a tokenizer.json that is around."""
+def unigram(folder: Path, special: dict, layout: str, whole: bool) -> Tokenizer:
+    """A SentencePiece model in the layout of a tokenizer.json that is around; `whole`: with the table that real ones have."""
     text, rules = folder / "corpus.txt", folder / "rules.tsv"
     text.write_text("\n".join(CORPUS))
     point = lambda text: " ".join(f"{ord(c):X}" for c in text)
     rules.write_text("".join(f"{point(left)}\t{point(right)}\n" for left, right in sorted(RULES.items())))
+    normal = {"normalization_rule_name": "nmt_nfkc"} if whole else {"normalization_rule_tsv": str(rules)}
     sentencepiece.SentencePieceTrainer.train(
         input=str(text), model_prefix=str(folder / "spm"), vocab_size=340, character_coverage=0.995, model_type="unigram",
-        normalization_rule_tsv=str(rules), minloglevel=2, hard_vocab_limit=False,
+        minloglevel=2, hard_vocab_limit=False, **normal,
     )
     proto = pieces.ModelProto()
     proto.ParseFromString((folder / "spm.model").read_bytes())
@@ -172,15 +173,15 @@ def small(size: int, **more) -> dict:
     return {"vocab_size": size, "max_position_embeddings": 160, **told, **three, **more}
 
 
-def made(folder: Path) -> dict:
+def made(folder: Path, whole: bool) -> dict:
     """Each folder's tokenizer and model."""
     tokenizers = {
-        "deberta": finished(unigram(folder, SPECIAL, "deberta"), SPECIAL, "template"),
-        "deberta-apart": finished(unigram(folder, SPECIAL, "five"), SPECIAL, "template"),
+        "deberta": finished(unigram(folder, SPECIAL, "deberta", whole), SPECIAL, "template"),
+        "deberta-apart": finished(unigram(folder, SPECIAL, "five", whole), SPECIAL, "template"),
         "bert": finished(wordpiece(SPECIAL, True), SPECIAL, "template"),
         "distilbert": finished(wordpiece(SPECIAL, False), SPECIAL, "bert"),
         "roberta": finished(bytes_of_pairs(ROUND), ROUND, "roberta"),
-        "xlm-roberta": finished(unigram(folder, ROUND, "xlm"), ROUND, "template"),
+        "xlm-roberta": finished(unigram(folder, ROUND, "xlm", whole), ROUND, "template"),
     }
     size = {name: tokenizer.get_vocab_size() for name, tokenizer in tokenizers.items()}
     apart = {
@@ -216,7 +217,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(int(sys.argv[2]) if len(sys.argv) > 2 else 7)
     torch.set_num_threads(1)
-    for name, (tokenizer, model) in made(folder).items():
+    for name, (tokenizer, model) in made(folder, len(sys.argv) > 1).items():
         place = folder / name
         place.mkdir(exist_ok=True)
         kept = KEPT.get(name, torch.float32)
