@@ -167,6 +167,20 @@ pub(crate) struct Config {
     pub(crate) outcome: Outcome,
 }
 
+impl Family {
+    fn of(file: &File) -> Result<Self, Fault> {
+        match file.model_type.as_str() {
+            "bert" => Ok(Self::Bert),
+            "distilbert" => Ok(Self::Distil),
+            "roberta" | "xlm-roberta" => Ok(Self::Roberta {
+                first: file.pad_token_id.unwrap_or(1) + 1,
+            }),
+            "deberta-v2" => Ok(Self::Deberta),
+            _ => Err(unsupported("model_type")),
+        }
+    }
+}
+
 const fn unsupported(member: &'static str) -> Fault {
     Fault::Unsupported {
         file: "config.json",
@@ -186,15 +200,7 @@ impl Config {
         })?;
         refused(&file)?;
         let places = file.max_position_embeddings;
-        let family = match file.model_type.as_str() {
-            "bert" => Family::Bert,
-            "distilbert" => Family::Distil,
-            "roberta" | "xlm-roberta" => Family::Roberta {
-                first: file.pad_token_id.unwrap_or(1) + 1,
-            },
-            "deberta-v2" => Family::Deberta,
-            _ => return Err(unsupported("model_type")),
-        };
+        let family = Family::of(&file)?;
         let is_deberta = family == Family::Deberta;
         let relative = match file.relative_attention {
             Some(true) if is_deberta => Some(relative(&file)?),

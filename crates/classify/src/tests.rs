@@ -29,6 +29,31 @@ fn folder(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// Our folders, and those below `$BARTIZAN_CLASSIFIERS`, whose names are whole paths.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test reads its vectors, and those that its caller names"
+)]
+fn folders() -> Vec<String> {
+    let mut all: Vec<String> = FOLDERS.iter().map(|name| (*name).to_owned()).collect();
+    if let Ok(more) = std::env::var("BARTIZAN_CLASSIFIERS") {
+        let names = std::fs::read_dir(more)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        all.extend(
+            names
+                .filter(|path| path.is_dir())
+                .map(|path| path.to_str().unwrap().to_owned()),
+        );
+        assert!(all.len() > FOLDERS.len());
+    }
+    all
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test reads its vectors, and those that its caller names"
+)]
 fn bytes(name: &str, file: &str) -> Vec<u8> {
     std::fs::read(folder(name).join(file)).unwrap()
 }

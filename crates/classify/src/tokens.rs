@@ -117,12 +117,8 @@ impl Tokens {
             .unwrap_or(0);
         Ok(Self {
             highest: highest.max(pieces.highest()),
-            normal: file
-                .normalizer
-                .map_or(Ok(Vec::new()), |written| Normal::read(written))?,
-            splits: file
-                .pre_tokenizer
-                .map_or(Ok(Vec::new()), |written| Split::read(written))?,
+            normal: file.normalizer.map_or(Ok(Vec::new()), Normal::read)?,
+            splits: file.pre_tokenizer.map_or(Ok(Vec::new()), Split::read)?,
             pieces,
             before,
             after,

@@ -98,20 +98,7 @@ pub(super) async fn release(
     } else {
         decoder
     };
-    let weir = asked.shared.inspector.as_ref().map(|inspector| {
-        let owner = Owner::of(&asked.caller.principal);
-        let would_withhold = |findings: &[Finding]| passage.would_withhold(findings);
-        let holds = inspector.holds(&asked.expected, &would_withhold);
-        let judged = inspector.judges(&would_withhold);
-        Weir::new(
-            inspector,
-            owner,
-            &asked.expected,
-            limits.event_bytes,
-            holds,
-            judged,
-        )
-    });
+    let weir = weir_of(&asked, &passage);
     let rewriter = match &asked.resource {
         Some(resource) => {
             let surface = asked.api.surface();
@@ -152,6 +139,24 @@ pub(super) async fn release(
     Ok(response)
 }
 
+/// What looks at an answer, and holds it back for what policy would withhold.
+fn weir_of(asked: &Asked, passage: &Passage<Outbound>) -> Option<Weir> {
+    let inspector = asked.shared.inspector.as_ref()?;
+    let owner = Owner::of(&asked.caller.principal);
+    let would_withhold = |findings: &[Finding]| passage.would_withhold(findings);
+    let holds = inspector.holds(&asked.expected, &would_withhold);
+    let judged = inspector.judges(&would_withhold);
+    let event_bytes = asked.shared.config.limits.event_bytes;
+    Some(Weir::new(
+        inspector,
+        owner,
+        &asked.expected,
+        event_bytes,
+        holds,
+        judged,
+    ))
+}
+
 /// The next bytes for the agent.
 async fn next(mut flow: Box<Flow>) -> Option<(Box<Flow>, Result<Bytes, Cut>)> {
     loop {
@@ -187,11 +192,14 @@ async fn next(mut flow: Box<Flow>) -> Option<(Box<Flow>, Result<Bytes, Cut>)> {
                 Ok(chunk) => chunk,
                 Err(_) => continue,
             },
-            Ok(None) => match flow.close() {
-                Ok(()) => continue,
-                Err((out, Stop::Refused(refusal))) => return flow.refuse(&refusal, out),
-                Err((out, Stop::Malformed(code))) => return flow.cut_off(code, out),
-            },
+            Ok(None) => {
+                let mut out = BytesMut::new();
+                match flow.close(&mut out) {
+                    Ok(()) => continue,
+                    Err(Stop::Refused(refusal)) => return flow.refuse(&refusal, out),
+                    Err(Stop::Malformed(code)) => return flow.cut_off(code, out),
+                }
+            }
             Ok(Some(Err(_))) => return flow.cut_off(Code::UpstreamUnreachable, BytesMut::new()),
             Err(_) if wait == left => return flow.cut_off(Code::UpstreamTimeout, BytesMut::new()),
             Err(_) => {
@@ -397,22 +405,23 @@ impl Flow {
         Some((out, ruled))
     }
 
-    /// The upstream ended the stream: looks at what is left.
-    fn close(&mut self) -> Result<(), (BytesMut, Stop)> {
+    /// The upstream ended the stream: looks at what is left. Where it ends badly, `out` is what goes before.
+    fn close(&mut self, out: &mut BytesMut) -> Result<(), Stop> {
         let mut turn = Turn::default();
-        let decoder = self
-            .decoder
-            .take()
-            .ok_or((BytesMut::new(), Stop::Malformed(Code::Bug)))?;
-        let usage = match decoder.finish(&mut |step| turn.take(step)) {
+        let decoder = self.decoder.take().ok_or(Stop::Malformed(Code::Bug))?;
+        let ended = decoder.finish(&mut |step| turn.take(step));
+        let usage = match ended {
             Ok(usage) => usage,
-            Err(fault) => return Err((turn.out, Stop::Malformed(fault.of_upstream().code))),
+            Err(fault) => {
+                *out = turn.out;
+                return Err(Stop::Malformed(fault.of_upstream().code));
+            }
         };
-        let looked = self.look(&mut turn.out, true);
-        match looked.and_then(|refused| self.rewrite(&mut turn.out).map(|()| refused)) {
-            Ok(None) => {}
-            Ok(Some(refusal)) => return Err((turn.out, Stop::Refused(refusal))),
-            Err(stop) => return Err((BytesMut::new(), stop)),
+        let refused = self.look(&mut turn.out, true)?;
+        self.rewrite(&mut turn.out)?;
+        if let Some(refusal) = refused {
+            *out = turn.out;
+            return Err(Stop::Refused(refusal));
         }
         self.ended = Some((usage, turn.out));
         self.ask();
