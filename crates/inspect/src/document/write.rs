@@ -105,21 +105,16 @@ fn wrapped(line: &str) -> Vec<Vec<u8>> {
     lines
 }
 
-/// The code of a letter in WinAnsi (ISO 32000-1, annex D.2).
-const fn ansi(c: char) -> u8 {
+/// The code of a letter in WinAnsi.
+fn ansi(c: char) -> u8 {
     match c {
         '\t' => b' ',
         ' '..='~' | '\u{a0}'..='\u{ff}' => c as u8,
-        '€' => 0x80,
-        '…' => 0x85,
-        '‘' => 0x91,
-        '’' => 0x92,
-        '“' => 0x93,
-        '”' => 0x94,
-        '•' => 0x95,
-        '–' => 0x96,
-        '—' => 0x97,
-        _ => b'?',
+        _ => super::ANSI
+            .chars()
+            .position(|known| known == c)
+            .and_then(|at| u8::try_from(0x80 + at).ok())
+            .unwrap_or(b'?'),
     }
 }
 
