@@ -158,9 +158,9 @@ impl Classifier {
         let mut length = boundary(rest, room.saturating_mul(8));
         loop {
             let part = rest.get(..length).unwrap_or_default();
-            let mut ids = self.tokens.encode(part);
+            let (mut ids, whole) = self.tokens.encode(part);
             let least = rest.chars().next().map_or(1, char::len_utf8);
-            if ids.len() <= room || length <= least {
+            if whole && ids.len() <= room || length <= least {
                 ids.truncate(room);
                 let range = start..start + length;
                 return Some(Window {
@@ -169,7 +169,7 @@ impl Classifier {
                 });
             }
             // Shorter by what is too many, and at least by a tenth, so this ends.
-            let fits = (length * room / ids.len()).min(length * 9 / 10).max(least);
+            let fits = (length * room / ids.len().max(1)).min(length * 9 / 10).max(least);
             length = boundary(rest, fits).max(least);
         }
     }

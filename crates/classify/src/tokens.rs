@@ -15,6 +15,9 @@ use normal::Normal;
 use pieces::Pieces;
 use words::Split;
 
+/// Longest text that is cut into pieces, once it was made alike. The parts of a text that are asked for are shorter by far.
+const EXPANDED_MOST: usize = 64 << 10;
+
 #[derive(Deserialize)]
 struct File {
     #[serde(default)]
@@ -125,11 +128,14 @@ impl Tokens {
         })
     }
 
-    /// The pieces of a text.
-    pub(crate) fn encode(&self, text: &str) -> Vec<u32> {
-        let mut text = text.to_owned();
+    /// The pieces of a text, and whether they are of all of it: a tokenizer may make any text long, and is followed no
+    /// further than [`EXPANDED_MOST`].
+    pub(crate) fn encode(&self, text: &str) -> (Vec<u32>, bool) {
+        let (mut text, mut whole) = (text.to_owned(), true);
         for step in &self.normal {
             text = step.apply(&text);
+            whole &= text.len() <= EXPANDED_MOST;
+            text.truncate(text.floor_char_boundary(EXPANDED_MOST));
         }
         let mut words = vec![text];
         for split in &self.splits {
@@ -139,7 +145,7 @@ impl Tokens {
         for word in words.iter().filter(|word| !word.is_empty()) {
             self.pieces.of(word, &mut ids);
         }
-        ids
+        (ids, whole)
     }
 
     /// With what stands around a text.
