@@ -75,7 +75,9 @@ fn ids_and_shares_are_those_of_the_reference() {
         let all: Vec<Expected> = serde_json::from_slice(&bytes(name, "expected.json")).unwrap();
         assert!(all.len() > 20);
         for expected in all {
-            let ids = classifier.tokens.framed(classifier.tokens.encode(&expected.text).0);
+            let ids = classifier
+                .tokens
+                .framed(classifier.tokens.encode(&expected.text).0);
             assert_eq!(ids, expected.ids, "{name} {:?}", expected.text);
             let window = Window {
                 range: 0..expected.text.len(),
@@ -208,13 +210,22 @@ fn what_is_cut_off_or_changed_is_refused() {
 fn a_tokenizer_that_makes_texts_long_is_not_followed_for_ever() {
     let tokenizer = String::from_utf8(bytes("roberta", "tokenizer.json")).unwrap();
     let more = r#"{"type":"Replace","pattern":{"String":"a"},"content":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}"#;
-    let all = format!(r#""normalizer":{{"type":"Sequence","normalizers":[{}]}}"#, [more; 20].join(","));
+    let all = format!(
+        r#""normalizer":{{"type":"Sequence","normalizers":[{}]}}"#,
+        [more; 20].join(",")
+    );
     let grown = tokenizer.replace(r#""normalizer":null"#, &all);
     assert_ne!(grown, tokenizer);
-    let (config, weights) = (bytes("roberta", "config.json"), bytes("roberta", "model.safetensors"));
+    let (config, weights) = (
+        bytes("roberta", "config.json"),
+        bytes("roberta", "model.safetensors"),
+    );
     let classifier = Classifier::read(&config, grown.as_bytes(), &mut weights.as_slice()).unwrap();
     let all = windows(&classifier, "b a c a");
-    assert!(all.iter().all(|window| window.ids.len() <= classifier.config.tokens));
+    assert!(
+        all.iter()
+            .all(|window| window.ids.len() <= classifier.config.tokens)
+    );
     assert_eq!(all.last().map(|window| window.range.end), Some(7));
 }
 

@@ -75,7 +75,10 @@ fn whatever_reads_gives_shares_or_silence() {
             }
         }
     }
-    assert!(read > CHANGES, "most changes of a number leave it readable: {read}");
+    assert!(
+        read > CHANGES,
+        "most changes of a number leave it readable: {read}"
+    );
 }
 
 #[test]

@@ -473,7 +473,12 @@ pub(crate) fn open(digits: &str) -> Option<Opened> {
             cut: document.cut,
         });
     }
-    let text = String::from_utf8(bytes).ok()?;
+    // What no text has says that it is something else, whose text nobody has read.
+    let is_odd =
+        |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{8}' | '\u{b}' | '\u{c}' | '\u{1b}');
+    let text = String::from_utf8(bytes)
+        .ok()
+        .filter(|text| !text.contains(is_odd))?;
     Some(Opened {
         text,
         kind: None,
