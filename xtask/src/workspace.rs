@@ -52,6 +52,7 @@ pub(crate) const PLACES: &[Place] = &[
     place("bartizan-policy", Ring::Core, &[]),
     place("bartizan-flow", Ring::Core, &[]),
     place("bartizan-inspect", Ring::Core, &[]),
+    place("bartizan-classify", Ring::Core, &[]),
     place("bartizan-ledger", Ring::Core, &[]),
     place("bartizan-mcp", Ring::Core, &["bartizan-wire"]),
     place(
@@ -85,6 +86,7 @@ pub(crate) const PLACES: &[Place] = &[
             "bartizan-wire",
             "bartizan-identity",
             "bartizan-inspect",
+            "bartizan-classify",
             "bartizan-flow",
             "bartizan-policy",
             "bartizan-guard",

@@ -176,37 +176,48 @@ impl Intent {
     }
 }
 
-/// The words of sentences that ask for something to be done, in their order. A question asks for an answer, unless it asks
-/// somebody to do something (`can you`); and what she says not to do is no deed.
+/// Words that questions begin with.
+const ASKING: &[&str] = &[
+    "who", "whom", "whose", "what", "what's", "whats", "which", "when", "where", "why", "how", "is", "are",
+    "am", "was", "were", "did", "does", "do", "has", "have", "had", "can", "could", "should", "shall", "may",
+    "any", "will", "would", "wer", "wen", "wem", "was", "welche", "welcher", "wann", "wo", "warum", "wie",
+    "ist", "sind", "hat", "haben", "qui", "que", "quel", "quelle", "quand", "où", "pourquoi", "comment",
+    "combien", "quién", "qué", "cuál", "cuándo", "dónde", "cómo", "cuánto", "chi", "che", "quando", "dove",
+    "perché", "come", "hvem", "hvad", "hva", "hvor", "kto", "co",
+];
+
+/// Does this sentence ask for an answer? One that asks somebody to do something (`can you`) asks for that.
+fn question(sentence: &[&str]) -> bool {
+    const POLITE: [&str; 7] = ["can", "could", "would", "will", "may", "kannst", "könntest"];
+    const OTHERS: [&str; 7] = ["you", "we", "i", "du", "sie", "tu", "vous"];
+    let end = sentence.iter().rev().find(|word| **word != "\u{1}");
+    if !end.is_some_and(|word| word.ends_with('?')) {
+        return false;
+    }
+    let first = |at: usize| {
+        sentence
+            .get(at)
+            .map(|word| prompt::trim(word))
+            .unwrap_or_default()
+    };
+    let polite = POLITE.contains(&first(0)) && OTHERS.contains(&first(1)) && first(1) != "i"
+        || sentence.iter().any(|word| prompt::trim(word) == "please");
+    // `Reminder for Friday: what time was it?`
+    let turns = sentence.windows(2).any(|pair| match pair {
+        [before, after] => before.ends_with([',', ':']) && ASKING.contains(&prompt::trim(after)),
+        _ => false,
+    });
+    !polite && (ASKING.contains(&first(0)) || turns)
+}
+
+/// The words of sentences that ask for something to be done, in their order. What she says not to do is no deed.
 fn orders<'a>(raw: &[&'a str]) -> Vec<&'a str> {
-    const POLITE: [&str; 9] = [
-        "can",
-        "could",
-        "would",
-        "will",
-        "may",
-        "kannst",
-        "könntest",
-        "peux-tu",
-        "pouvez-vous",
-    ];
-    const OTHERS: [&str; 7] = ["you", "we", "du", "sie", "tu", "vous", "please"];
     const NOT: [&str; 6] = ["not", "don't", "dont", "never", "nicht", "no"];
     // Who is asked not to forget is asked to do.
     const YET: [&str; 4] = ["forget", "only", "hesitate", "just"];
     let mut out = Vec::with_capacity(raw.len());
     for sentence in raw.split_inclusive(|word| *word == "\u{1}" || word.ends_with(['.', '!', '?'])) {
-        let end = sentence.iter().rev().find(|word| **word != "\u{1}");
-        let question = end.is_some_and(|word| word.ends_with('?'));
-        let first = |at: usize| {
-            sentence
-                .get(at)
-                .map(|word| prompt::trim(word))
-                .unwrap_or_default()
-        };
-        let polite = POLITE.contains(&first(0)) && (OTHERS.contains(&first(1)) || first(0).contains('-'))
-            || sentence.iter().any(|word| prompt::trim(word) == "please");
-        if question && !polite {
+        if question(sentence) {
             out.push("\u{1}");
             continue;
         }

@@ -16,8 +16,10 @@ use bartizan_types::{AgentId, ModelName, PeerName, ServerName, ToolName, Upstrea
 use bartizan_wire::{model::Api, site::SitePattern};
 use http::Uri;
 
+mod inspect;
 mod signing;
 
+pub use inspect::{Classifier, Guard, GuardShape, Inspect};
 pub use signing::{Google, Scheme, Signed};
 
 /// Everything the gateway needs to know before it starts.
@@ -65,72 +67,6 @@ impl Config {
     }
 }
 
-/// What is looked for in content. It all ends in findings; what follows from them, policy says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inspect {
-    /// Whether anything is looked at.
-    pub enabled: bool,
-    /// Look for instructions that do not belong, and for hidden text.
-    pub instructions: bool,
-    /// Look for personal data.
-    pub personal: bool,
-    /// Bytes of new text that are looked at in one call.
-    pub bytes_per_call: usize,
-    /// Secrets of the store whose values are planted: nobody has a reason to say one.
-    pub canaries: Vec<String>,
-    /// Domains, with all below them, that addresses may lead to.
-    pub allowed_domains: Vec<String>,
-    /// Files that list domains, IP addresses and hashes of what is known to be a threat.
-    pub threat_lists: Vec<PathBuf>,
-    /// Services elsewhere that are asked, too.
-    pub guards: Vec<Guard>,
-}
-
-/// A service that is asked what it sees in texts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Guard {
-    /// Its name in records and logs.
-    pub name: String,
-    /// How it is asked.
-    pub shape: GuardShape,
-    /// Where.
-    pub url: Uri,
-    /// The model that it is told to use.
-    pub model: String,
-    /// The secret of the store that goes with the question.
-    pub secret: Option<String>,
-    /// Channels whose texts it is shown, by their words.
-    pub channels: Vec<&'static str>,
-    /// How long a call waits for it.
-    pub time: Duration,
-    /// Bytes of text that it is shown in one call.
-    pub bytes: usize,
-}
-
-/// How a guard is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GuardShape {
-    /// As OpenAI's moderations.
-    Moderations,
-    /// As a chat completion, with a fixed rubric and a schema for the answer.
-    Chat,
-}
-
-impl Default for Inspect {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            instructions: true,
-            personal: true,
-            bytes_per_call: 1 << 20,
-            canaries: Vec::new(),
-            allowed_domains: Vec::new(),
-            threat_lists: Vec::new(),
-            guards: Vec::new(),
-        }
-    }
-}
-
 /// What nobody on the way may see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Privacy {
@@ -142,6 +78,19 @@ pub struct Privacy {
     pub life: Duration,
     /// Restore tokens in what models answer to agents, where policy permits it.
     pub answers: bool,
+    /// What becomes of a document that holds what a rule masks, or that can't be read whole.
+    pub documents: MaskDocuments,
+}
+
+/// What becomes of documents in which values can't be masked where they stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaskDocuments {
+    /// The call is refused (`privacy.document`).
+    Refuse,
+    /// A plain PDF of the masked text takes the place of a PDF; anything else is refused.
+    AsText,
+    /// They pass as they are.
+    DangerPass,
 }
 
 impl Oauth {
@@ -166,6 +115,7 @@ impl Default for Privacy {
             per_identity: false,
             life: Duration::from_secs(24 * 60 * 60),
             answers: true,
+            documents: MaskDocuments::Refuse,
         }
     }
 }

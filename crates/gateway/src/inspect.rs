@@ -34,12 +34,13 @@ use bartizan_types::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
+pub use guards::ClassifierFault;
 pub(crate) use lists::ListFault;
 pub(crate) use output::Expected;
 use pieces::of_request;
 pub(crate) use pieces::{Piece, Source, of_answer, of_value};
 pub(crate) use service::{Shape, serve};
-pub(crate) use weir::Weir;
+pub(crate) use weir::{Rule, Weir};
 
 use bartizan_wire::json::Scanned;
 
@@ -50,7 +51,9 @@ use lists::Lists;
 /// Most findings that one call's evidence carries; the worst are kept.
 const FINDINGS: usize = 48;
 /// Most places remembered of one text.
-const MARKS: usize = 256;
+const MARKS: usize = 4096;
+/// What is said of a text with more of them: not all values in it are known by their places.
+pub(crate) const MORE: &str = "more";
 
 /// One thing seen in a text.
 #[derive(Debug, Clone)]
@@ -140,7 +143,7 @@ impl Inspector {
             canaries: Canaries::new(planted).map_err(InspectFault::Canary)?,
             lists: Lists::read(config)?,
             cache: Cache::new(),
-            guards: guards::Guards::new(&config.guards)?,
+            guards: guards::Guards::new(config)?,
             inspected: AtomicU64::new(0),
             config: config.clone(),
         })
@@ -154,7 +157,7 @@ impl Inspector {
             ..Looked::default()
         };
         let mut unseen = None;
-        let is_file = |piece: &Piece<'_>| piece.source == Source::File;
+        let is_file = |piece: &Piece<'_>| piece.source.is_file();
         let backwards = || pieces.iter().enumerate().rev();
         let texts = backwards().filter(|(_, piece)| !is_file(piece));
         for (at, piece) in texts.chain(backwards().filter(|(_, piece)| is_file(piece))) {
@@ -208,8 +211,8 @@ impl Inspector {
 
     /// Everything seen in one text.
     pub(crate) fn examine(&self, source: Source, text: &str) -> Vec<Mark> {
-        if source == Source::File {
-            return self.file(text);
+        if source.is_file() {
+            return self.file(source, text);
         }
         let report = bartizan_inspect::inspect(
             source.channel(),
@@ -236,21 +239,20 @@ impl Inspector {
         if source == Source::Model {
             marks.extend(output::code(text));
         }
-        if report.cut || report.seen.len() > MARKS {
-            marks.push(Mark {
-                kind: FindingKind::Unseen,
-                what: "decoded",
-                severity: Severity::Info,
-                score: 1000,
-                range: 0..text.len(),
-            });
-        }
+        let unseen = [(report.cut, "decoded"), (report.seen.len() > MARKS, MORE)];
+        marks.extend(unseen.into_iter().filter(|(is, _)| *is).map(|(_, what)| Mark {
+            kind: FindingKind::Unseen,
+            what,
+            severity: Severity::Info,
+            score: 1000,
+            range: 0..text.len(),
+        }));
         marks
     }
 
     /// Everything seen in the text of a document in base64. Places in that text mean nothing to anybody else, so each
     /// mark is of the whole.
-    fn file(&self, digits: &str) -> Vec<Mark> {
+    fn file(&self, source: Source, digits: &str) -> Vec<Mark> {
         let whole = |mark: Mark| Mark {
             range: 0..digits.len(),
             ..mark
@@ -262,16 +264,17 @@ impl Inspector {
             score: 1000,
             range: 0..digits.len(),
         };
-        let read = STANDARD
-            .decode(digits)
-            .ok()
-            .and_then(|bytes| document::read(&bytes));
-        let Some(document) = read else {
+        let Some(opened) = open(digits) else {
             return vec![unread()];
         };
-        let marks = self.examine(Source::Document, &document.text);
+        let inside = if source == Source::File {
+            Source::Document
+        } else {
+            Source::Data
+        };
+        let marks = self.examine(inside, &opened.text);
         let mut marks: Vec<Mark> = marks.into_iter().map(whole).collect();
-        marks.extend(document.cut.then(unread));
+        marks.extend(opened.cut.then(unread));
         marks
     }
 
@@ -327,6 +330,23 @@ impl Inspector {
         } else {
             Holds::Nothing
         }
+    }
+
+    /// Whether guards are shown what models answer, and whether an answer has to wait for them: as `would_withhold` says of
+    /// findings like those that they can have, and of their silence.
+    pub(crate) fn judges(&self, would_withhold: &dyn Fn(&[Finding]) -> bool) -> Option<bool> {
+        let kinds = self.guards.as_ref()?.of_answers();
+        let possible: Vec<Finding> = kinds
+            .iter()
+            .map(|(kind, severity)| Finding {
+                kind: *kind,
+                severity: *severity,
+                ..unseen_at("/stream")
+            })
+            .collect();
+        let alone = |one: &Finding| would_withhold(std::slice::from_ref(one));
+        let waits = || would_withhold(&possible) || possible.iter().any(alone);
+        (!possible.is_empty()).then(waits)
     }
 
     /// What is wrong between a server's tools and those of others, by the tool's name: look-alikes, and definitions that
@@ -428,6 +448,42 @@ pub enum InspectFault {
     /// Guards can't be reached at all.
     #[error(transparent)]
     Guards(#[from] crate::upstream::RootsFault),
+    /// A classifier does not read.
+    #[error(transparent)]
+    Classifier(#[from] ClassifierFault),
+}
+
+/// A document in base64, opened.
+pub(crate) struct Opened {
+    /// Its text.
+    pub text: String,
+    /// What it is; `None`: the text itself.
+    pub kind: Option<document::Kind>,
+    /// Something of it was not read.
+    pub cut: bool,
+}
+
+/// Opens it. `None`: nobody can read it here.
+pub(crate) fn open(digits: &str) -> Option<Opened> {
+    let bytes = STANDARD.decode(digits).ok()?;
+    if let Some(document) = document::read(&bytes) {
+        return Some(Opened {
+            text: document.text,
+            kind: Some(document.kind),
+            cut: document.cut,
+        });
+    }
+    // What no text has says that it is something else, whose text nobody has read.
+    let is_odd =
+        |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{8}' | '\u{b}' | '\u{c}' | '\u{1b}');
+    let text = String::from_utf8(bytes)
+        .ok()
+        .filter(|text| !text.contains(is_odd))?;
+    Some(Opened {
+        text,
+        kind: None,
+        cut: false,
+    })
 }
 
 fn unseen_at(pointer: &str) -> Finding {
@@ -489,6 +545,34 @@ impl Shared {
             guards.ask(self, &owner, pieces, &mut looked).await;
         }
         looked
+    }
+
+    /// What guards say of parts of a streamed answer, from which values were taken already.
+    pub(crate) async fn judge(self: &Arc<Self>, owner: &Owner, pieces: &[Piece<'_>]) -> Vec<Finding> {
+        let mut looked = Looked {
+            marks: vec![Some(Arc::from(Vec::new())); pieces.len()],
+            ..Looked::default()
+        };
+        if let Some(guards) = self
+            .inspector
+            .as_ref()
+            .and_then(|inspector| inspector.guards.as_ref())
+        {
+            guards.ask(self, owner, pieces, &mut looked).await;
+        }
+        // Places in a part are nobody's: each finding is of all of its part.
+        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        for finding in &mut looked.findings {
+            if let [piece] = pieces {
+                finding.span = Some(Span {
+                    start: place(piece.span.start),
+                    end: place(piece.span.end),
+                });
+            } else {
+                finding.span = None;
+            }
+        }
+        looked.findings
     }
 
     /// The texts of a request to a model. Off, nothing is read out of it.

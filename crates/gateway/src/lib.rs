@@ -62,7 +62,7 @@ pub use approvals::{ApprovalFault, Approvals};
 pub use config::Config;
 pub use directory::{Directory, DirectoryKeys, Domains, IssuerSource, KeysAt, ReloadFault};
 pub use gate::CallSpan;
-pub use inspect::InspectFault;
+pub use inspect::{ClassifierFault, InspectFault};
 pub use mcp::{Labelled, Looked, Manifests, ReviewFault, Standing, StdioFault, pins};
 pub use meters::Meters;
 pub use model::UpstreamStatus;

@@ -289,7 +289,13 @@ fn masks(
     };
     let name = format!("{upstream}/{model}");
     let edits = privacy
-        .edits(&asked.caller, Towards::Model(&name), pieces, looked)
+        .edits(
+            &asked.caller,
+            asked.shared.inspector.as_deref(),
+            Towards::Model(&name),
+            pieces,
+            looked,
+        )
         .map_err(|code| asked.early(code))?;
     findings.extend(edits.findings);
     Ok((edits.changes, findings))

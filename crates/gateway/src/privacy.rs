@@ -10,6 +10,7 @@
 //! reads it), and masking what was not looked at (the call is refused instead).
 
 mod answer;
+mod documents;
 mod fitting;
 mod stream;
 mod vaults;
@@ -43,7 +44,7 @@ use crate::{
     Shared, clock,
     config::{self, MaskAct, MaskRule},
     gate::Caller,
-    inspect::{Inspector, Looked, Mark, Piece, Source, of_value},
+    inspect::{Inspector, Looked, MORE, Mark, Piece, Source, of_value},
 };
 
 /// Shortest known value that is looked for where no detector saw it.
@@ -274,21 +275,23 @@ impl Privacy {
     /// What to change in a body, and the findings that say so. What was not looked at can't be masked.
     ///
     /// # Errors
-    /// [`Code::PrivacyUnseen`].
+    /// [`Code::PrivacyUnseen`], [`Code::PrivacyDocument`].
     pub(crate) fn edits(
         &self,
         caller: &Caller,
+        inspector: Option<&Inspector>,
         towards: Towards<'_>,
         pieces: &[Piece<'_>],
         looked: &Looked,
     ) -> Result<Edits, Code> {
-        self.edits_fitting(caller, towards, pieces, looked, None)
+        self.edits_fitting(caller, inspector, towards, pieces, looked, None)
     }
 
     /// The same, with stand-ins that fit what a schema says of their places.
     fn edits_fitting(
         &self,
         caller: &Caller,
+        inspector: Option<&Inspector>,
         towards: Towards<'_>,
         pieces: &[Piece<'_>],
         looked: &Looked,
@@ -305,15 +308,23 @@ impl Privacy {
         let held = self.vault(caller);
         let mut vault = held.lock();
         for (piece, marks) in pieces.iter().zip(&looked.marks) {
-            // A tool's description is the server's and no value of anybody's; a document goes on as it is.
-            if matches!(piece.source, Source::Description | Source::File) {
+            // A tool's description is the server's and no value of anybody's.
+            if piece.source == Source::Description {
+                continue;
+            }
+            if piece.source.is_file() {
+                let change = self.document(inspector, &mut vault, towards, piece, now)?;
+                if let Some(change) = change {
+                    edits.changes.push(change);
+                    edits.findings.push(masked(&piece.pointer));
+                }
                 continue;
             }
             // Arguments are the agent's to call with, and go on to a tool by the rules of calls.
             if matches!(towards, Towards::Answer) && !is_said(&piece.pointer) {
                 continue;
             }
-            let marks = marks.as_deref().ok_or(Code::PrivacyUnseen)?;
+            let marks = known(marks.as_deref()).ok_or(Code::PrivacyUnseen)?;
             let fit = |shape| fitting.and_then(|fitting| fitting.text(&piece.pointer, shape));
             let Some(text) = self.text_fitting(&mut vault, towards, &piece.text, marks, now, &fit) else {
                 continue;
@@ -343,6 +354,11 @@ pub(crate) struct Edits {
     pub changes: Vec<Change>,
     /// What the record says of it.
     pub findings: Vec<Finding>,
+}
+
+/// What was seen in a text, where that is all of it.
+fn known(marks: Option<&[Mark]>) -> Option<&[Mark]> {
+    marks.filter(|marks| marks.iter().all(|mark| mark.what != MORE))
 }
 
 fn masked(pointer: &str) -> Finding {
@@ -497,7 +513,14 @@ impl Shared {
         let looked = self.look(caller, None, &pieces).await;
         let fitting = Fitting::of(definition);
         let edits = privacy
-            .edits_fitting(caller, towards, &pieces, &looked, fitting.as_ref())
+            .edits_fitting(
+                caller,
+                self.inspector.as_deref(),
+                towards,
+                &pieces,
+                &looked,
+                fitting.as_ref(),
+            )
             .map_err(|code| self.reject(code, Some(&caller.principal)))?;
         let mut departed: Value =
             match serde_json::from_str(&bartizan_wire::json::replace(&text, &edits.changes)) {
@@ -533,7 +556,7 @@ impl Shared {
         let Some(privacy) = &self.privacy else {
             return Ok(None);
         };
-        let edits = privacy.edits(caller, Towards::Agent, pieces, looked)?;
+        let edits = privacy.edits(caller, self.inspector.as_deref(), Towards::Agent, pieces, looked)?;
         if edits.changes.is_empty() {
             return Ok(None);
         }

@@ -6,7 +6,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use bartizan_gateway::config::{Family, Guard, GuardShape};
+use bartizan_gateway::config::{Classifier, Family, Guard, GuardShape};
 use bartizan_types::{Action, Resource};
 use serde_json::{Value, json};
 use support::{Answer, Gated, Upstreamed, config, upstream};
@@ -197,4 +197,256 @@ async fn a_guard_that_keeps_failing_is_left_alone_and_what_is_too_much_is_not_sh
     let much = "the weather is fine today. ".repeat(1000);
     assert_eq!(guarded.says(&much).await.0, 403, "not judged");
     assert_eq!(guarded.guard.count(), 0);
+}
+
+/// What policy does about answers that a guard minds, or did not judge.
+const OF_ANSWERS: &str = r#"
+@id("test.open")
+permit (principal, action, resource);
+@id("test.flagged") @reason("a guard flagged the answer")
+forbid (principal, action == Bartizan::Action::"generate", resource)
+when { context.answering && context.findings.contains("flagged") };
+@id("test.unjudged") @reason("nobody judged the answer")
+forbid (principal, action == Bartizan::Action::"generate", resource)
+when { context.answering && context.findings.contains("guard_unanswered") };
+"#;
+const OPEN: &str = r#"@id("test.open") permit (principal, action, resource);"#;
+
+/// An answer in events of some words each.
+fn streamed(text: &str) -> String {
+    let words: Vec<&str> = text.split_inclusive(' ').collect();
+    let events = words.chunks(4).map(|words| {
+        let event = json!({"id":"c","object":"chat.completion.chunk",
+            "choices":[{"index":0,"delta":{"content":words.concat()}}]});
+        format!("data: {event}\n\n")
+    });
+    let last = json!({"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]});
+    events.collect::<String>() + &format!("data: {last}\n\ndata: [DONE]\n\n")
+}
+
+/// A gateway whose guard is shown what models answer, and flags what has a word in it.
+async fn of_answers(stream: &str, policy: &str, guard: Answer, then: Answer) -> (Gated, Upstreamed) {
+    let chunks: Vec<Vec<u8>> = stream.as_bytes().chunks(700).map(<[u8]>::to_vec).collect();
+    let provider = Upstreamed::start(vec![Answer::Stream(chunks, Duration::ZERO)]).await;
+    let answers = std::sync::Mutex::new(vec![then, guard]);
+    let guard = Upstreamed::answering(move |seen| {
+        let asked: Value = serde_json::from_slice(&seen.body).unwrap();
+        let texts = asked["input"].as_array().unwrap();
+        let scripted = answers.lock().unwrap().pop();
+        match scripted {
+            Some(Answer::Whole(200, _, _)) | None => {
+                let flags: Vec<bool> = texts
+                    .iter()
+                    .map(|text| text.as_str().unwrap().contains("mutiny"))
+                    .collect();
+                whole(200, &results(&flags))
+            }
+            Some(other) => other,
+        }
+    })
+    .await;
+    let mut config = config(vec![upstream("openai", Family::Openai, provider.address)]);
+    config.inspect.guards = vec![Guard {
+        name: "far".to_owned(),
+        shape: GuardShape::Moderations,
+        url: format!("http://{}/judge", guard.address).parse().unwrap(),
+        model: "mod".to_owned(),
+        secret: None,
+        channels: vec!["model"],
+        time: BOX,
+        bytes: 16 << 10,
+    }];
+    (Gated::start(config, policy).await, guard)
+}
+
+async fn stream_of(gate: &Gated) -> String {
+    let ask = json!({"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}).to_string();
+    let (_, _, body) = gate.post(CHAT, ask).await;
+    String::from_utf8(body.to_vec()).unwrap()
+}
+
+fn shown(guard: &Upstreamed) -> String {
+    let seen = guard.seen.lock().unwrap();
+    let texts = seen.iter().flat_map(|seen| {
+        let asked: Value = serde_json::from_slice(&seen.body).unwrap();
+        asked["input"].as_array().unwrap().clone()
+    });
+    texts
+        .map(|text| text.as_str().unwrap().to_owned() + "\n")
+        .collect()
+}
+
+#[tokio::test]
+async fn a_streamed_answer_waits_for_its_guard_and_stops_at_what_it_minds() {
+    let calm = "ab cde fgh ij ".repeat(500);
+    let key = "AKIAQYLPMN5HHHFPZAM2";
+    let stream = streamed(&format!("{calm}the key {key} of ann@corp.example {calm}"));
+    let fine = || whole(200, &json!({}));
+    let (gate, guard) = of_answers(&stream, OF_ANSWERS, fine(), fine()).await;
+    assert_eq!(
+        stream_of(&gate).await,
+        stream,
+        "what nobody minds goes as it came"
+    );
+    let told = shown(&guard);
+    assert!(
+        !told.contains(key) && !told.contains("ann@"),
+        "values do not go to a guard"
+    );
+    let (asked, at) = (guard.count(), told.find("the key").unwrap_or(0));
+    assert!(
+        told.contains("the key [") && asked > 4,
+        "{asked} {:?}",
+        told.get(at..at + 90)
+    );
+
+    let stream = streamed(&format!("{calm}a mutiny is planned {calm}"));
+    let (gate, _) = of_answers(&stream, OF_ANSWERS, fine(), fine()).await;
+    let got = stream_of(&gate).await;
+    assert!(
+        !got.contains("mutiny") && got.contains("a guard flagged the answer"),
+        "{got}"
+    );
+    let went = got.split("data: {\"error\"").next().unwrap();
+    assert!(
+        stream.starts_with(went) && went.len() > stream.len() / 3,
+        "what was judged before goes"
+    );
+
+    // Where policy acts on none of it, nothing waits, and it is in the closing record.
+    let (gate, _) = of_answers(&stream, OPEN, fine(), fine()).await;
+    assert_eq!(stream_of(&gate).await, stream);
+    let records = format!("{:?}", gate.records().await);
+    assert!(records.contains("Flagged"));
+}
+
+#[tokio::test]
+async fn a_guard_that_is_silent_on_a_stream_is_ruled_on_in_its_box() {
+    let stream = streamed(&"ab cde fgh ij ".repeat(300));
+    for silence in [
+        || Answer::Silence,
+        || Answer::HangUp,
+        || whole(500, &json!({})),
+        || Answer::Stream(vec![b" ".to_vec(); 400], Duration::from_millis(50)),
+    ] {
+        let fine = whole(200, &json!({}));
+        let (gate, _) = of_answers(&stream, OF_ANSWERS, silence(), fine).await;
+        let began = Instant::now();
+        let got = stream_of(&gate).await;
+        assert!(
+            got.contains("nobody judged the answer") && !got.contains("fgh"),
+            "{got}"
+        );
+        assert!(began.elapsed() < BOX + Duration::from_secs(2));
+        // Silent on the second part: the first has gone.
+        let fine = whole(200, &json!({}));
+        let (gate, _) = of_answers(&stream, OF_ANSWERS, fine, silence()).await;
+        let got = stream_of(&gate).await;
+        assert!(
+            got.contains("nobody judged the answer") && got.contains("fgh"),
+            "{got}"
+        );
+        // Nothing waits where policy does not mind silence, and the agent gets all of it.
+        let (gate, _) = of_answers(&stream, OPEN, silence(), silence()).await;
+        assert_eq!(stream_of(&gate).await, stream);
+        assert!(format!("{:?}", gate.records().await).contains("GuardUnanswered"));
+    }
+}
+
+#[tokio::test]
+async fn a_whole_answer_is_shown_to_its_guard_too() {
+    let said = SAID.replace("fine", "a mutiny is planned");
+    let provider = Upstreamed::start(vec![
+        Answer::Whole(200, "application/json", said.into_bytes()),
+        Answer::Whole(200, "application/json", SAID.into()),
+    ])
+    .await;
+    let guard = Upstreamed::start(vec![whole(200, &results(&[true]))]).await;
+    let mut config = config(vec![upstream("openai", Family::Openai, provider.address)]);
+    config.inspect.guards = vec![Guard {
+        name: "far".to_owned(),
+        shape: GuardShape::Moderations,
+        url: format!("http://{}/judge", guard.address).parse().unwrap(),
+        model: "mod".to_owned(),
+        secret: None,
+        channels: vec!["model"],
+        time: BOX,
+        bytes: 16 << 10,
+    }];
+    let gate = Gated::start(config, OF_ANSWERS).await;
+    let ask = json!({"model":"m","messages":[{"role":"user","content":"hi"}]}).to_string();
+    let (status, _, body) = gate.post(CHAT, ask).await;
+    let told = String::from_utf8_lossy(&body);
+    assert!(
+        status == 403 && told.contains("a guard flagged the answer"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_classifier_in_a_folder_is_a_guard_of_requests_and_of_streams() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../classify/vectors/deberta");
+    let expected: Value =
+        serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
+    let by_share = |most: bool| {
+        let share = |one: &&Value| (one["probabilities"][1].as_f64().unwrap() * 1e6) as i64;
+        let all = expected
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|one| one["text"].as_str().unwrap().len() > 12);
+        let one = if most {
+            all.max_by_key(share)
+        } else {
+            all.min_by_key(share)
+        };
+        let one = one.unwrap();
+        (
+            one["text"].as_str().unwrap().to_owned(),
+            one["probabilities"][1].as_f64().unwrap(),
+        )
+    };
+    let ((high, share), (low, other)) = (by_share(true), by_share(false));
+    assert!(share > 0.9 && other < 0.5, "{share} {other}");
+    let policy = r#"
+@id("test.open")
+permit (principal, action, resource);
+@id("test.injected") @reason("the classifier minds it")
+forbid (principal, action == Bartizan::Action::"generate", resource)
+when { context.findings.contains("injection") && context.worst >= 3 };
+"#;
+    let start = async |stream: String| {
+        let chunks = vec![stream.into_bytes()];
+        let provider = Upstreamed::start(vec![Answer::Stream(chunks, Duration::ZERO)]).await;
+        let mut config = config(vec![upstream("openai", Family::Openai, provider.address)]);
+        config.inspect.instructions = false;
+        config.inspect.classifiers = vec![Classifier {
+            name: "near".to_owned(),
+            folder: folder.clone(),
+            labels: vec!["MALICIOUS".to_owned()],
+            at_percent: 90,
+            kind: bartizan_types::FindingKind::Injection,
+            channels: vec!["user", "model"],
+            time: Duration::from_secs(20),
+            bytes: 16 << 10,
+            at_once: 2,
+        }];
+        (Gated::start(config, policy).await, provider)
+    };
+    let ask = |text: &str| {
+        json!({"model":"m","stream":true,"messages":[{"role":"user","content":text}]}).to_string()
+    };
+    let (gate, provider) = start(streamed("fine")).await;
+    let (status, _, body) = gate.post(CHAT, ask(&high)).await;
+    assert!(status == 403 && String::from_utf8_lossy(&body).contains("the classifier minds it"));
+    assert_eq!(provider.count(), 0);
+    let (status, _, _) = gate.post(CHAT, ask(&low)).await;
+    assert_eq!(status, 200);
+    let (gate, _) = start(streamed(&high)).await;
+    let (_, _, body) = gate.post(CHAT, ask(&low)).await;
+    let got = String::from_utf8(body.to_vec()).unwrap();
+    assert!(
+        got.contains("the classifier minds it") && !got.contains("content"),
+        "{got}"
+    );
 }

@@ -10,8 +10,11 @@
 
 mod office;
 mod pdf;
+mod write;
 
 use std::io::Read;
+
+pub use write::pdf as as_pdf;
 
 /// Most bytes of text that one document gives.
 pub const TEXT_MOST: usize = 1 << 20;
@@ -57,6 +60,18 @@ pub fn read(bytes: &[u8]) -> Option<Document> {
         text: out.text,
         cut: out.cut,
     })
+}
+
+/// Letters of the codes 0x80 to 0x9f in WinAnsi (ISO 32000-1, annex D.2), which the other codes share with Unicode; a space
+/// where there is none.
+const ANSI: &str = "€ ‚ƒ„…†‡ˆ‰Š‹Œ Ž  ‘’“”•–—˜™š›œ žŸ";
+
+/// A letter of WinAnsi.
+fn ansi(code: u8) -> char {
+    match code.checked_sub(0x80) {
+        Some(at @ 0..0x20) => ANSI.chars().nth(usize::from(at)).unwrap_or(' '),
+        _ => char::from(code),
+    }
 }
 
 /// Text as it is put together, within the bounds of one document.

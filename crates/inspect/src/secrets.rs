@@ -1,30 +1,31 @@
 //! Secrets: keys, tokens and passwords, by the formats their vendors publish.
 //!
-//! One pass of an automaton over the text finds the words that formats start with or are named by; only around a hit is
-//! a format's own automaton run, on a bounded stretch. So time is linear in the text.
+//! One pass over the text finds the words that formats start with or are named by; only around a hit is a format's own
+//! automaton run, on a bounded stretch. So time is linear in the text.
 //! A finding never carries the secret: [`Secret`] is a place and a format.
 
 mod check;
 mod formats;
+mod screen;
 
 use std::ops::Range;
 use std::sync::{LazyLock, OnceLock};
 
 use crate::safe::part;
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex_automata::meta::Regex;
 use regex_automata::{Anchored, Input};
 
 pub use check::Check;
 pub use formats::{FORMATS, Format, Rule};
+use screen::Screen;
 
 /// Longest stretch that a format is matched on, beyond the word.
 const STRETCH: usize = 12_100;
 /// Most of what stands between a name and its value.
 const BETWEEN: &str =
     r#"[\w.\- \[\]]{0,40}?(?:\\?["'`])?\]?\s{0,4}(?:=>|:=|==?|:|,|is )\s{0,4}(?:[bru]|\\?["'`(]){0,3}"#;
-/// Most secrets reported of one text.
-const FOUND_MOST: usize = 1000;
+/// Most secrets reported of one text: more than there is room for in a window of `stream`.
+const FOUND_MOST: usize = 8192;
 
 /// A secret in a text.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,13 +39,13 @@ pub struct Secret {
 }
 
 struct Engine {
-    words: AhoCorasick,
+    words: Screen,
     /// For each word the formats it belongs to.
     owners: Vec<Vec<u16>>,
     patterns: Vec<OnceLock<Option<Regex>>>,
 }
 
-static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(|| {
+static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     let mut words: Vec<&str> = FORMATS
         .iter()
         .flat_map(|format| format.words.iter().copied())
@@ -59,16 +60,11 @@ static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(|| {
             formats.iter().filter(owns).map(|(at, _)| *at as u16).collect()
         })
         .collect();
-    let words = AhoCorasick::builder()
-        .ascii_case_insensitive(true)
-        .kind(Some(AhoCorasickKind::DFA))
-        .build(words)
-        .ok()?;
-    Some(Engine {
-        words,
+    Engine {
+        words: Screen::new(words),
         owners,
         patterns: FORMATS.iter().map(|_| OnceLock::new()).collect(),
-    })
+    }
 });
 
 impl Engine {
@@ -105,24 +101,12 @@ fn compile(format: &Format) -> Option<Regex> {
 /// Finds secrets. Of overlapping ones the surer stays, and of equally sure ones the earlier in [`FORMATS`].
 #[must_use]
 pub fn find(text: &str) -> Vec<Secret> {
-    let Some(engine) = ENGINE.as_ref() else {
-        return Vec::new();
-    };
-    let bytes = text.as_bytes();
+    let engine = &*ENGINE;
     let mut found: Vec<(usize, Secret)> = Vec::new();
-    for hit in engine.words.find_overlapping_iter(bytes) {
-        for owner in engine.owners.get(hit.pattern().as_usize()).into_iter().flatten() {
-            let at = usize::from(*owner);
-            if let Some(format) = FORMATS.get(at)
-                && let Some(secret) = engine.look(at, format, text, hit.start()..hit.end())
-            {
-                found.push((at, secret));
-            }
-        }
-        if found.len() >= FOUND_MOST {
-            break;
-        }
-    }
+    engine.words.find(text.as_bytes(), |word, spelt| {
+        engine.at(word, spelt, text, &mut found);
+        found.len() < FOUND_MOST
+    });
     settle(found)
 }
 
@@ -144,6 +128,18 @@ fn settle(mut found: Vec<(usize, Secret)>) -> Vec<Secret> {
 }
 
 impl Engine {
+    /// What stands at a word.
+    fn at(&self, word: usize, spelt: Range<usize>, text: &str, found: &mut Vec<(usize, Secret)>) {
+        for owner in self.owners.get(word).into_iter().flatten() {
+            let at = usize::from(*owner);
+            if let Some(format) = FORMATS.get(at)
+                && let Some(secret) = self.look(at, format, text, spelt.clone())
+            {
+                found.push((at, secret));
+            }
+        }
+    }
+
     /// Whether this format is at this word.
     fn look(&self, at: usize, format: &'static Format, text: &str, word: Range<usize>) -> Option<Secret> {
         let bytes = text.as_bytes();

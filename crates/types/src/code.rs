@@ -210,6 +210,8 @@ pub enum Code {
     DelegationExceeded,
     /// `privacy.unseen`: what has to be masked is larger than what is looked at.
     PrivacyUnseen,
+    /// `privacy.document`: a document can't be masked.
+    PrivacyDocument,
     /// `budget.exceeded`: this call would cross a budget.
     BudgetExceeded,
     /// `budget.unbounded`: nobody can say what this call may come to, and a budget counts it.

@@ -26,6 +26,8 @@ const CORE_MAY_LINK: &[&str] = &[
     "memchr",
     // Only its trait, by which Cedar's errors tell where they are; the CLI draws them.
     "miette",
+    // Products of tables, on the thread that asks for them.
+    "ndarray",
     // Automata only: linear in the text, whatever the pattern.
     "regex-automata",
     // zstd, of Parquet's pages and of packed models.
@@ -39,6 +41,7 @@ const CORE_MAY_LINK: &[&str] = &[
     "toml",
     "unicode-normalization",
     "unicode-security",
+    "unicode-segmentation",
     "zeroize",
     // Pictures of data sets, decoded from bytes to bytes.
     "zune-core",

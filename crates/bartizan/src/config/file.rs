@@ -16,7 +16,7 @@ mod inspect;
 pub(crate) mod spending;
 mod upstream;
 
-pub(crate) use inspect::{GuardChannel, GuardShape, Inspect};
+pub(crate) use inspect::{ClassifierFinding, GuardChannel, GuardShape, Inspect};
 pub(crate) use upstream::{Api, Credential, Upstream};
 
 /// Everything one file configures. Every table may be left out.
@@ -603,6 +603,22 @@ pub(crate) struct Privacy {
     pub(crate) life_seconds: u64,
     /// Restore tokens in what models answer to agents, where a policy permits `restore` on the model.
     pub(crate) restore_answers: bool,
+    /// What becomes of a PDF or an Office file on a way on which a rule masks, when it holds such a value or can't be read
+    /// whole. Text in base64 is masked where it stands.
+    pub(crate) documents: MaskDocuments,
+}
+
+/// What becomes of documents in which values can't be masked where they stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MaskDocuments {
+    /// The call is refused.
+    #[default]
+    Refuse,
+    /// In the place of a PDF goes a plain one with its masked text; Office files are refused.
+    AsText,
+    /// They go as they are, values included.
+    DangerPass,
 }
 
 impl Default for Privacy {
@@ -613,6 +629,7 @@ impl Default for Privacy {
             scope: VaultScope::Session,
             life_seconds: built_in.life.as_secs(),
             restore_answers: built_in.answers,
+            documents: MaskDocuments::default(),
         }
     }
 }

@@ -28,14 +28,16 @@ pub(crate) enum Source {
     Document,
     /// A mail or a message.
     Mail,
-    /// An Office file or a PDF in base64: looked at for the text in it, and forwarded as it is.
+    /// A document in base64: looked at for the text in it.
     File,
+    /// The same, in arguments and the like: looked through for values.
+    SentFile,
 }
 
 impl Source {
     pub(super) const fn channel(self) -> Channel {
         match self {
-            Self::User | Self::Model | Self::Data => Channel::User,
+            Self::User | Self::Model | Self::Data | Self::SentFile => Channel::User,
             Self::Tool => Channel::Tool,
             Self::System => Channel::System,
             Self::Description => Channel::Description,
@@ -46,7 +48,12 @@ impl Source {
 
     /// Whether a model reads it as something that could instruct it.
     pub(super) const fn is_read(self) -> bool {
-        !matches!(self, Self::Model | Self::Data)
+        !matches!(self, Self::Model | Self::Data | Self::SentFile)
+    }
+
+    /// Whether it is a document's base64 and no text.
+    pub(crate) const fn is_file(self) -> bool {
+        matches!(self, Self::File | Self::SentFile)
     }
 }
 
@@ -124,17 +131,39 @@ fn is_protocol(steps: &[Step<'_>], raw: &str) -> bool {
     }
 }
 
-/// The base64 of a document that is read: an Office file or a PDF, alone or in a `data:` address. `raw` is a JSON string
-/// with its quotes.
-fn file(raw: &str) -> Option<&str> {
+/// The base64 of a document that is read: an Office file or a PDF, alone or in a `data:` address; and text, where a member
+/// stands for bytes. `raw` is a JSON string with its quotes.
+fn file<'r>(steps: &[Step<'_>], raw: &'r str) -> Option<&'r str> {
     const LEAST: usize = 64;
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    let digits = match inner.strip_prefix("data:") {
-        Some(address) => address.split_once(";base64,")?.1,
-        None => inner,
+    let (digits, is_address) = match inner.strip_prefix("data:") {
+        Some(address) => (address.split_once(";base64,")?.1, true),
+        None => (inner, false),
     };
-    let starts = digits.starts_with("JVBERi") || digits.starts_with("UEsDB");
-    (starts && digits.len() >= LEAST && !digits.contains('\\')).then_some(digits)
+    if digits.len() < LEAST || digits.contains('\\') {
+        return None;
+    }
+    let is_document = digits.starts_with("JVBERi") || digits.starts_with("UEsDB");
+    let is_bytes = is_address || matches!(steps.last(), Some(Step::Key("data" | "blob" | "file_data")));
+    (is_document || is_bytes && begins_as_text(digits)).then_some(digits)
+}
+
+/// Whether base64 begins with bytes that are text. Pictures, sound and archives begin with others.
+fn begins_as_text(digits: &str) -> bool {
+    let head = digits.as_bytes().get(..64).unwrap_or_default();
+    let is_digit =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=');
+    if !head.iter().all(is_digit) {
+        return false;
+    }
+    let bytes = bartizan_inspect::digits::base64(head);
+    let valid = match std::str::from_utf8(&bytes) {
+        Ok(_) => bytes.len(),
+        Err(fault) if fault.error_len().is_none() => fault.valid_up_to(),
+        Err(_) => return false,
+    };
+    let shown = |byte: &u8| *byte >= 0x20 && *byte != 0x7f || matches!(byte, b'\n' | b'\r' | b'\t');
+    bytes.iter().take(valid).all(shown)
 }
 
 /// Whether the steps lead into arguments, where any member's string is content.
@@ -194,7 +223,7 @@ pub(crate) fn of_request(body: Scanned<'_>) -> Vec<Piece<'_>> {
             "messages" | "input" => Source::User,
             _ => return,
         };
-        if file(raw).is_some() && matches!(source, Source::User) {
+        if file(steps, raw).is_some() && matches!(source, Source::User) {
             found.push((Source::File, (turn, part), steps.to_vec(), span));
         } else if in_arguments(steps) || !is_protocol(steps, raw) {
             found.push((source, (turn, part), steps.to_vec(), span));
@@ -242,8 +271,13 @@ pub(crate) fn of_value<'a>(value: &'a str, source: Source, front: &str) -> Vec<P
     };
     json::strings(scanned, &mut |steps, span| {
         let raw = value.get(span.clone()).unwrap_or_default();
-        if file(raw).is_some() && source.is_read() {
-            out.extend(piece(scanned, Source::File, steps, span, front));
+        let as_file = match source {
+            Source::Data => Some(Source::SentFile),
+            source if source.is_read() => Some(Source::File),
+            _ => None,
+        };
+        if let Some(as_file) = as_file.filter(|_| file(steps, raw).is_some()) {
+            out.extend(piece(scanned, as_file, steps, span, front));
             return;
         }
         let bytes = matches!(steps.last(), Some(Step::Key("blob" | "data"))) && raw.len() > 256;
@@ -266,7 +300,7 @@ fn piece<'a>(
         return None;
     }
     let text = match source {
-        Source::File => Cow::Borrowed(file(body.text().get(span.clone())?)?),
+        Source::File | Source::SentFile => Cow::Borrowed(file(steps, body.text().get(span.clone())?)?),
         _ => json::text_of(body, &span),
     };
     Some(Piece {

@@ -231,6 +231,7 @@ fn a_streamed_answer_that_comes_back_as_history_is_known() {
         &Arc::default(),
         1 << 20,
         Holds::Nothing,
+        None,
     );
     let mut out = bytes::BytesMut::new();
     for piece in text.as_bytes().chunks(7) {

@@ -2,9 +2,12 @@
 //!
 //! Where policy would withhold an answer for something that can be seen in it, an event waits until the stretches of text
 //! that it adds to have been looked at, each with what stands around it; what is seen is ruled on before the event goes.
-//! Elsewhere nothing waits, and what is seen is in the closing record. Events go whole, in order, as they came.
+//! Elsewhere nothing waits, and what is seen is in the closing record. Events go whole, in order, as they came. Guards are
+//! asked beside that (`judging`): the weir says what to ask them and takes what they say, and the stream does the asking.
 //!
 //! INVARIANT: what is looked at, and what goes before a denial, depends on the events and not on how their bytes were cut.
+
+mod judging;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -17,11 +20,12 @@ use bartizan_wire::{json, sse::Splitter};
 use bytes::BytesMut;
 use serde_json::Value;
 
-use super::{Expected, Holds, Inspector, Piece, Source, of_answer, unseen_at};
+use super::{Expected, Holds, Inspector, MORE, Mark, Piece, Source, guards, of_answer, unseen_at};
 use crate::{
     mcp::Owner,
     model::{Place, closes, places},
 };
+use judging::Judging;
 
 /// Most of one answer's text that is kept to be looked at whole.
 const BYTES: usize = 256 << 10;
@@ -33,13 +37,21 @@ const FINDINGS: usize = 64;
 /// Of a text's end, so much is held against what the model was told.
 const TAIL: usize = 512;
 
-/// What an event adds to: which text, and how long that is with it.
-type Wait = (Place, usize);
+/// What an event adds to.
+struct Wait {
+    place: Place,
+    /// How long the text is with it.
+    end: usize,
+    /// How long all is that was said in its place.
+    said: usize,
+}
 
 /// An event that waits.
 struct Held {
     raw: Vec<u8>,
     waits: Vec<Wait>,
+    /// Of the strings beside texts that guards are shown, the number of its last.
+    beside: u64,
 }
 
 /// One text of the answer.
@@ -50,6 +62,8 @@ struct Text {
     decided: usize,
     /// Bytes that came.
     length: usize,
+    /// Bytes that were said in its place before it.
+    base: usize,
     /// As far as there is room.
     whole: String,
     /// Where what was seen.
@@ -67,7 +81,12 @@ pub(crate) struct Weir {
     owner: Owner,
     expected: Arc<Expected>,
     holds: Holds,
+    judging: Option<Judging>,
     splitter: Option<Splitter>,
+    /// Events that came while guards are asked about those in front of them, with their data.
+    coming: VecDeque<(Vec<u8>, Option<String>)>,
+    /// Nothing comes behind those.
+    last: bool,
     texts: BTreeMap<Place, Text>,
     queue: VecDeque<Held>,
     queued: usize,
@@ -81,20 +100,29 @@ pub(crate) struct Weir {
 }
 
 impl Weir {
-    /// For one answer.
+    /// For one answer. `judged`: guards are shown it, and whether it waits for them.
     pub(crate) fn new(
         inspector: &Arc<Inspector>,
         owner: Owner,
         expected: &Arc<Expected>,
         event_bytes: usize,
         holds: Holds,
+        judged: Option<bool>,
     ) -> Self {
+        // What goes to guards piece by piece was looked at piece by piece.
+        let holds = match (holds, judged) {
+            (Holds::Nothing, Some(true)) => Holds::Stretches,
+            _ => holds,
+        };
         Self {
+            judging: judged.map(Judging::new),
             inspector: Arc::clone(inspector),
             owner,
             expected: Arc::clone(expected),
             holds,
             splitter: Some(Splitter::new(event_bytes)),
+            coming: VecDeque::new(),
+            last: false,
             texts: BTreeMap::new(),
             queue: VecDeque::new(),
             queued: 0,
@@ -119,12 +147,12 @@ impl Weir {
     ) -> Result<(), Code> {
         let mut splitter = self.splitter.take().ok_or(Code::Bug)?;
         let pushed = splitter.push(released, &mut |event| {
-            if !self.stopped {
-                let value = event
-                    .data
-                    .as_ref()
-                    .and_then(|data| serde_json::from_str::<Value>(data).ok());
-                self.event(event.raw, event.data.as_deref(), value.as_ref(), rule);
+            if self.stopped {
+            } else if self.is_asking() {
+                self.coming
+                    .push_back((event.raw.to_vec(), event.data.map(Into::into)));
+            } else {
+                self.event(event.raw, event.data.as_deref(), rule);
                 self.flow(out);
             }
             Ok(())
@@ -136,22 +164,68 @@ impl Weir {
 
     /// The stream ended: looks at what is left, and at the texts whole.
     pub(crate) fn finish(&mut self, rule: &mut Rule<'_>, out: &mut BytesMut) {
-        if self.stopped {
+        self.last = true;
+        self.go_on(rule, out);
+    }
+
+    /// Whether what comes waits for guards to be asked about what came.
+    fn is_asking(&self) -> bool {
+        self.judging
+            .as_ref()
+            .is_some_and(|judging| judging.waits() && judging.is_asking())
+    }
+
+    /// Takes what came meanwhile, until guards are to be asked again.
+    fn go_on(&mut self, rule: &mut Rule<'_>, out: &mut BytesMut) {
+        while !self.stopped && !self.is_asking() {
+            let Some((raw, data)) = self.coming.pop_front() else {
+                break;
+            };
+            self.event(&raw, data.as_deref(), rule);
+            self.flow(out);
+        }
+        if self.stopped || !self.last || !self.coming.is_empty() {
             return;
         }
         let open: Vec<Place> = self.texts.keys().cloned().collect();
         for place in &open {
             self.end(place, rule);
         }
-        if self.over && !self.stopped {
+        if std::mem::take(&mut self.over) && !self.stopped {
             self.tell(vec![unseen_at("/stream")], rule);
         }
         self.flow(out);
     }
 
+    /// What guards are to be asked now, if anything. `judged` takes what they say.
+    pub(crate) fn question(&mut self) -> Option<Vec<Piece<'static>>> {
+        let stopped = self.stopped;
+        self.judging.as_mut().filter(|_| !stopped)?.question()
+    }
+
+    /// What guards said of the last question, silence included.
+    pub(crate) fn judged(&mut self, findings: Vec<Finding>, rule: &mut Rule<'_>, out: &mut BytesMut) {
+        if let Some(judging) = &mut self.judging {
+            judging.answered();
+        }
+        self.tell(findings, rule);
+        self.flow(out);
+        self.go_on(rule, out);
+    }
+
+    /// Nobody will be asked any more, and nothing goes: looks at what is left, and tells what was not judged.
+    pub(crate) fn unjudged(&mut self, rule: &mut Rule<'_>) {
+        let is_left = |judging: Judging| judging.is_left();
+        let left = self.judging.take().is_some_and(is_left);
+        if left && !self.stopped {
+            self.tell(vec![guards::unanswered().finding("/stream")], rule);
+        }
+        self.finish(rule, &mut BytesMut::new());
+    }
+
     /// Whether events wait.
     pub(crate) fn is_holding(&self) -> bool {
-        !self.queue.is_empty()
+        !self.queue.is_empty() || !self.coming.is_empty()
     }
 
     /// Whether nothing more may go.
@@ -159,9 +233,10 @@ impl Weir {
         self.stopped
     }
 
-    /// Bytes of the events that wait.
-    pub(crate) const fn held_bytes(&self) -> usize {
-        self.queued
+    /// Bytes of the events that wait, and of what guards are to be shown.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let coming: usize = self.coming.iter().map(|(raw, _)| raw.len()).sum();
+        self.queued + coming + self.judging.as_ref().map_or(0, Judging::bytes)
     }
 
     /// A planted value surfaced, and nobody was told yet.
@@ -169,8 +244,11 @@ impl Weir {
         self.incident && !std::mem::replace(&mut self.told, self.incident)
     }
 
-    fn event(&mut self, raw: &[u8], data: Option<&str>, value: Option<&Value>, rule: &mut Rule<'_>) {
+    fn event(&mut self, raw: &[u8], data: Option<&str>, rule: &mut Rule<'_>) {
+        let value = data.and_then(|data| serde_json::from_str::<Value>(data).ok());
+        let value = value.as_ref();
         let mut waits = Vec::new();
+        let mut beside = 0;
         if let (Some(data), Some(value)) = (data, value) {
             let adds = places(value);
             // What ends with an event that adds no text ends before it; else it ends with it.
@@ -182,7 +260,7 @@ impl Weir {
                     waits.extend(self.add(place, piece, rule));
                 }
             }
-            self.beside(data, &adds, rule);
+            beside = self.beside(data, &adds, rule);
             if !adds.is_empty() {
                 self.closing(value, rule);
             }
@@ -199,6 +277,7 @@ impl Weir {
         self.queue.push_back(Held {
             raw: raw.to_vec(),
             waits,
+            beside,
         });
     }
 
@@ -223,30 +302,37 @@ impl Weir {
         let mut text = self.texts.remove(place).unwrap_or_default();
         // A text that goes on behind its end is another one.
         if text.ended {
-            text = Text::default();
+            text = Text {
+                base: text.base + text.length,
+                ..Text::default()
+            };
         }
         text.length += piece.len();
-        if self.kept + piece.len() <= BYTES {
+        let fits = self.kept + piece.len() <= BYTES;
+        if fits {
             self.kept += piece.len();
             text.whole.push_str(piece);
         } else {
             self.over = true;
         }
+        let judging = self.judging.as_mut();
+        let said = judging.map_or(0, |judging| judging.add(place, piece, fits));
         let end = text.length;
         let holds = self.holds != Holds::Nothing;
         if holds {
             let pointer = place.pointer();
-            let mut found = self.look(&mut text, &pointer, Some(piece));
+            let mut found = self.look(&mut text, place, &pointer, Some(piece));
             found.extend(self.repeats(&mut text, &pointer));
             self.tell(found, rule);
         }
         self.texts.insert(place.clone(), text);
-        holds.then(|| (place.clone(), end))
+        let place = place.clone();
+        holds.then_some(Wait { place, end, said })
     }
 
     /// Looks at the stretches of a text that are whole now, or at all that is left of it.
-    fn look(&mut self, text: &mut Text, pointer: &str, piece: Option<&str>) -> Vec<Finding> {
-        let mut findings = Vec::new();
+    fn look(&mut self, text: &mut Text, place: &Place, pointer: &str, piece: Option<&str>) -> Vec<Finding> {
+        let (mut findings, mut seen_here): (Vec<Finding>, Vec<Mark>) = Default::default();
         let Text { masker, seen, .. } = text;
         let inspector = &self.inspector;
         let mut detect = |window: Window<'_>| {
@@ -260,6 +346,7 @@ impl Weir {
                     shape: Shape::Token,
                 }));
                 mark.range = mark.range.start + window.start..mark.range.end + window.start;
+                seen_here.push(mark.clone());
                 // The next window sees what was seen in this one once more.
                 if mark.kind != FindingKind::Unseen && seen.insert((mark.range.start, mark.what)) {
                     findings.push(mark.finding(pointer));
@@ -274,6 +361,10 @@ impl Weir {
             None => masker.finish(&mut detect, &mut same, &mut given),
         }
         text.decided += given.len();
+        if let Some(judging) = self.judging.as_mut().filter(|judging| judging.waits()) {
+            judging.saw(place, text.base, &seen_here);
+            judging.decided(place, text.base + text.decided);
+        }
         findings
     }
 
@@ -296,7 +387,7 @@ impl Weir {
         let mut found = if self.holds == Holds::Nothing {
             Vec::new()
         } else {
-            self.look(&mut text, &pointer, None)
+            self.look(&mut text, place, &pointer, None)
         };
         let pieces = [Piece {
             source: Source::Model,
@@ -306,6 +397,17 @@ impl Weir {
         }];
         let looked = self.inspector.look(&self.owner, &pieces);
         self.incident |= looked.incident;
+        if let Some(judging) = &mut self.judging {
+            match looked.marks.first().and_then(|marks| marks.as_deref()) {
+                // It was looked at piece by piece.
+                _ if judging.waits() => {}
+                Some(marks) if marks.iter().all(|mark| mark.what != MORE) => {
+                    judging.saw(place, text.base, marks)
+                }
+                _ => judging.lose(place),
+            }
+            judging.end(place);
+        }
         // What a stretch showed is known already.
         let known: BTreeSet<(FindingKind, u32)> = found
             .iter()
@@ -329,13 +431,14 @@ impl Weir {
     }
 
     /// Looks at strings of an event that add to no text: citations, and texts that are repeated whole.
-    fn beside(&mut self, data: &str, adds: &[(Place, String)], rule: &mut Rule<'_>) {
+    /// Gives the number of the last that guards are shown.
+    fn beside(&mut self, data: &str, adds: &[(Place, String)], rule: &mut Rule<'_>) -> u64 {
         let bounds = json::Bounds {
             bytes: data.len(),
             ..json::Bounds::default()
         };
         let Ok(scanned) = json::scan(data.as_bytes(), &bounds) else {
-            return;
+            return 0;
         };
         let pieces: Vec<Piece<'_>> = of_answer(scanned)
             .into_iter()
@@ -347,11 +450,14 @@ impl Weir {
             })
             .collect();
         if pieces.is_empty() {
-            return;
+            return 0;
         }
         let looked = self.inspector.look(&self.owner, &pieces);
         self.incident |= looked.incident;
+        let judging = self.judging.as_mut();
+        let last = judging.map_or(0, |judging| judging.beside(&pieces, &looked.marks));
         self.tell(looked.findings, rule);
+        last
     }
 
     /// Has what was seen ruled on.
@@ -379,12 +485,16 @@ impl Weir {
     fn flow(&mut self, out: &mut BytesMut) {
         let whole = self.holds == Holds::Whole;
         while let Some(held) = self.queue.front() {
-            let waits = held.waits.iter().any(|(place, end)| {
+            let waits = held.waits.iter().any(|wait| {
                 self.texts
-                    .get(place)
-                    .is_some_and(|text| !text.ended && (whole || text.decided < *end))
+                    .get(&wait.place)
+                    .is_some_and(|text| !text.ended && (whole || text.decided < wait.end))
             });
-            if waits {
+            let unjudged = self.judging.as_ref().is_some_and(|judging| {
+                let open = |wait: &Wait| judging.is_open(&wait.place, wait.said);
+                judging.is_beside_open(held.beside) || held.waits.iter().any(open)
+            });
+            if waits || unjudged {
                 return;
             }
             if let Some(held) = self.queue.pop_front() {

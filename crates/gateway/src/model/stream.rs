@@ -4,11 +4,11 @@
 //! call, and everything behind it, until `settle`, and then from the weir, which holds an event until what it says has
 //! been looked at and ruled on, where policy would withhold it. Nothing passes because it streamed.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use aws_lc_rs::digest;
 use bartizan_guard::AnswerFacts;
-use bartizan_types::{Code, Digest, Refusal};
+use bartizan_types::{Code, Digest, Finding, Refusal};
 use bartizan_wire::model::{self as wire, Proposal, Step, StreamBounds, Usage};
 use bytes::{Bytes, BytesMut};
 use http::{Response, response};
@@ -20,7 +20,7 @@ use super::{Asked, dressed, proposals::rule_on, used};
 use crate::{
     answer::{AgentBody, Cut, Pulled},
     gate::Passage,
-    inspect::Weir,
+    inspect::{Rule, Weir},
     mcp::Owner,
     meters::Gauge,
     privacy::Rewriter,
@@ -30,6 +30,9 @@ use crate::{
 
 /// While a tool call is held, the agent hears at least this often that the stream lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// What guards say of a part of the answer. While they are asked, nothing is read from the upstream.
+type Asking = Pin<Box<dyn Future<Output = Vec<Finding>> + Send>>;
 
 /// The stream's state between pulls.
 struct Flow {
@@ -49,6 +52,9 @@ struct Flow {
     weir: Option<Weir>,
     /// Masks values and restores tokens, where some may be.
     rewriter: Option<Rewriter>,
+    asking: Option<Asking>,
+    /// The upstream ended the stream: what it used, and what may go with the end.
+    ended: Option<(Usage, BytesMut)>,
 }
 
 /// What one turn of the decoder gave.
@@ -92,11 +98,7 @@ pub(super) async fn release(
     } else {
         decoder
     };
-    let weir = asked.shared.inspector.as_ref().map(|inspector| {
-        let owner = Owner::of(&asked.caller.principal);
-        let holds = inspector.holds(&asked.expected, &|findings| passage.would_withhold(findings));
-        Weir::new(inspector, owner, &asked.expected, limits.event_bytes, holds)
-    });
+    let weir = weir_of(&asked, &passage);
     let rewriter = match &asked.resource {
         Some(resource) => {
             let surface = asked.api.surface();
@@ -127,6 +129,8 @@ pub(super) async fn release(
         room,
         weir,
         rewriter,
+        asking: None,
+        ended: None,
     };
     let stream = Pulled::new(Box::new(flow), |flow| Box::pin(next(flow)));
     let mut response = Response::new(AgentBody::stream(release, stream).holding(open));
@@ -135,9 +139,40 @@ pub(super) async fn release(
     Ok(response)
 }
 
+/// What looks at an answer, and holds it back for what policy would withhold.
+fn weir_of(asked: &Asked, passage: &Passage<Outbound>) -> Option<Weir> {
+    let inspector = asked.shared.inspector.as_ref()?;
+    let owner = Owner::of(&asked.caller.principal);
+    let would_withhold = |findings: &[Finding]| passage.would_withhold(findings);
+    let holds = inspector.holds(&asked.expected, &would_withhold);
+    let judged = inspector.judges(&would_withhold);
+    let event_bytes = asked.shared.config.limits.event_bytes;
+    Some(Weir::new(
+        inspector,
+        owner,
+        &asked.expected,
+        event_bytes,
+        holds,
+        judged,
+    ))
+}
+
 /// The next bytes for the agent.
 async fn next(mut flow: Box<Flow>) -> Option<(Box<Flow>, Result<Bytes, Cut>)> {
     loop {
+        if flow.asking.is_some() {
+            match flow.judged().await {
+                None => return Some(flow.give(Bytes::from_static(b": keep-alive\n\n"))),
+                Some((out, Ok(()))) if out.is_empty() => {}
+                Some((out, Ok(()))) => return Some(flow.give(out.freeze())),
+                Some((out, Err(Stop::Refused(refusal)))) => return flow.refuse(&refusal, out),
+                Some((out, Err(Stop::Malformed(code)))) => return flow.cut_off(code, out),
+            }
+            continue;
+        }
+        if flow.ended.is_some() {
+            return flow.end();
+        }
         let decoder = flow.decoder.as_mut()?;
         // Between held events a comment is safe; anywhere else it might fall inside one of the upstream's.
         let holding = decoder.is_holding() || flow.weir.as_ref().is_some_and(Weir::is_holding);
@@ -157,7 +192,14 @@ async fn next(mut flow: Box<Flow>) -> Option<(Box<Flow>, Result<Bytes, Cut>)> {
                 Ok(chunk) => chunk,
                 Err(_) => continue,
             },
-            Ok(None) => return flow.close(),
+            Ok(None) => {
+                let mut out = BytesMut::new();
+                match flow.close(&mut out) {
+                    Ok(()) => continue,
+                    Err(Stop::Refused(refusal)) => return flow.refuse(&refusal, out),
+                    Err(Stop::Malformed(code)) => return flow.cut_off(code, out),
+                }
+            }
             Ok(Some(Err(_))) => return flow.cut_off(Code::UpstreamUnreachable, BytesMut::new()),
             Err(_) if wait == left => return flow.cut_off(Code::UpstreamTimeout, BytesMut::new()),
             Err(_) => {
@@ -173,6 +215,7 @@ async fn next(mut flow: Box<Flow>) -> Option<(Box<Flow>, Result<Bytes, Cut>)> {
         let settled = flow.settle(&mut turn).await;
         // Also what was released before a refused call is looked at before it goes.
         let settled = flow.read(&mut turn.out).and(settled).and_then(|()| flow.keep());
+        flow.ask();
         match settled {
             Ok(()) if turn.out.is_empty() => {}
             // Most chunks go as they came: no copy is kept of those.
@@ -228,6 +271,25 @@ impl Flow {
 
     /// Leaves in `out` what may go; gives the refusal, where policy withholds what comes then. `last`: nothing follows.
     fn look(&mut self, out: &mut BytesMut, last: bool) -> Result<Option<Refusal>, Stop> {
+        if self.weir.is_none() {
+            return Ok(None);
+        }
+        let came = out.split();
+        self.weigh(out, |weir, rule, out| {
+            weir.push(&came, rule, out).map_err(Stop::Malformed)?;
+            if last {
+                weir.finish(rule, out);
+            }
+            Ok(())
+        })
+    }
+
+    /// Has the weir do something, and rules on what it finds.
+    fn weigh(
+        &mut self,
+        out: &mut BytesMut,
+        work: impl FnOnce(&mut Weir, &mut Rule<'_>, &mut BytesMut) -> Result<(), Stop>,
+    ) -> Result<Option<Refusal>, Stop> {
         let (Some(weir), Some(passage)) = (&mut self.weir, &mut self.passage) else {
             return Ok(None);
         };
@@ -239,11 +301,7 @@ impl Flow {
                 false
             }
         };
-        let came = out.split();
-        weir.push(&came, &mut rule, out).map_err(Stop::Malformed)?;
-        if last {
-            weir.finish(&mut rule, out);
-        }
+        work(weir, &mut rule, out)?;
         if weir.incident() {
             let call = Some(passage.call());
             self.asked.shared.incident(&self.asked.caller, call);
@@ -293,6 +351,11 @@ impl Flow {
     fn sealed(&mut self) -> Option<Passage<Outbound>> {
         // An answer that is cut off is looked at as far as it came. Nothing of that goes any more, so nothing is withheld.
         let _refused = self.look(&mut BytesMut::new(), true);
+        let _refused = self.weigh(&mut BytesMut::new(), |weir, rule, _| {
+            weir.unjudged(rule);
+            Ok(())
+        });
+        self.asking = None;
         self.weir = None;
         self.asked.shared.keep_vault(&self.asked.caller);
         let mut passage = self.passage.take()?;
@@ -303,34 +366,80 @@ impl Flow {
         Some(passage)
     }
 
-    /// The upstream ended the stream.
-    fn close(mut self: Box<Self>) -> Option<(Box<Self>, Result<Bytes, Cut>)> {
+    /// Asks guards, where there is something to ask.
+    fn ask(&mut self) {
+        let Some(pieces) = self.weir.as_mut().and_then(Weir::question) else {
+            return;
+        };
+        let shared = Arc::clone(&self.asked.shared);
+        let owner = Owner::of(&self.asked.caller.principal);
+        self.asking = Some(Box::pin(async move { shared.judge(&owner, &pieces).await }));
+    }
+
+    /// Waits for guards, and rules on what they say: what may go then. `None`: the agent has heard nothing for a while.
+    async fn judged(&mut self) -> Option<(BytesMut, Result<(), Stop>)> {
+        let wait = KEEP_ALIVE.saturating_sub(self.given.elapsed());
+        let said = tokio::time::timeout(wait, self.asking.as_mut()?).await.ok()?;
+        self.asking = None;
+        let mut out = BytesMut::new();
+        let ruled = self.weigh(&mut out, |weir, rule, out| {
+            weir.judged(said, rule, out);
+            Ok(())
+        });
+        let ruled = self
+            .rewrite(&mut out)
+            .and(ruled.and_then(|refused| match refused {
+                None => Ok(()),
+                Some(refusal) => Err(Stop::Refused(refusal)),
+            }));
+        let ruled = ruled.and_then(|()| self.keep());
+        self.ask();
+        // What comes with the end goes with it.
+        if let Some((_, last)) = &mut self.ended {
+            last.extend_from_slice(&out);
+            out = match ruled {
+                Ok(()) => BytesMut::new(),
+                Err(_) => std::mem::take(last),
+            };
+        }
+        Some((out, ruled))
+    }
+
+    /// The upstream ended the stream: looks at what is left. Where it ends badly, `out` is what goes before.
+    fn close(&mut self, out: &mut BytesMut) -> Result<(), Stop> {
         let mut turn = Turn::default();
-        let ended = self.decoder.take()?.finish(&mut |step| turn.take(step));
-        match ended {
-            Err(fault) => self.cut_off(fault.of_upstream().code, turn.out),
-            Ok(usage) => {
-                let looked = self.look(&mut turn.out, true);
-                let looked = looked.and_then(|refused| self.rewrite(&mut turn.out).map(|()| refused));
-                let refused = match looked {
-                    Ok(refused) => refused,
-                    Err(Stop::Refused(refusal)) => Some(refusal),
-                    Err(Stop::Malformed(code)) => return self.cut_off(code, BytesMut::new()),
-                };
-                if let Some(refusal) = refused {
-                    return self.refuse(&refusal, turn.out);
-                }
-                self.drain(&mut turn.out);
-                self.account(&turn.out);
-                let mut passage = self.sealed()?;
-                used(self.asked.api, &mut passage, usage);
-                passage.finish();
-                if turn.out.is_empty() {
-                    None
-                } else {
-                    Some((self, Ok(turn.out.freeze())))
-                }
+        let decoder = self.decoder.take().ok_or(Stop::Malformed(Code::Bug))?;
+        let ended = decoder.finish(&mut |step| turn.take(step));
+        let usage = match ended {
+            Ok(usage) => usage,
+            Err(fault) => {
+                *out = turn.out;
+                return Err(Stop::Malformed(fault.of_upstream().code));
             }
+        };
+        let refused = self.look(&mut turn.out, true)?;
+        self.rewrite(&mut turn.out)?;
+        if let Some(refusal) = refused {
+            *out = turn.out;
+            return Err(Stop::Refused(refusal));
+        }
+        self.ended = Some((usage, turn.out));
+        self.ask();
+        Ok(())
+    }
+
+    /// Everything was looked at and judged: gives what is left, and seals.
+    fn end(mut self: Box<Self>) -> Option<(Box<Self>, Result<Bytes, Cut>)> {
+        let (usage, mut out) = self.ended.take()?;
+        self.drain(&mut out);
+        self.account(&out);
+        let mut passage = self.sealed()?;
+        used(self.asked.api, &mut passage, usage);
+        passage.finish();
+        if out.is_empty() {
+            None
+        } else {
+            Some((self, Ok(out.freeze())))
         }
     }
 

@@ -92,7 +92,7 @@ impl Shared {
         let Some(privacy) = &self.privacy else {
             return Ok(None);
         };
-        let edits = privacy.edits(caller, Towards::Answer, pieces, looked)?;
+        let edits = privacy.edits(caller, self.inspector.as_deref(), Towards::Answer, pieces, looked)?;
         let masked = (!edits.changes.is_empty()).then(|| json::replace(body, &edits.changes));
         Ok(masked.map(|masked| (masked, edits.findings)))
     }

@@ -13,8 +13,8 @@ use crate::safe::{item, next, part, prior};
 
 /// Longest run of digits and separators that is looked at.
 const RUN_MOST: usize = 48;
-/// Most findings of one text.
-const FOUND_MOST: usize = 5000;
+/// Most findings of one text: more than there is room for in a window of `stream`.
+const FOUND_MOST: usize = 16_384;
 
 /// Finds personal data. Of overlapping findings the surer stays, and of equally sure ones the longer.
 #[must_use]

@@ -1,10 +1,11 @@
 //! Texts spelt out as numbers, one a character: `69 67 6e`, `0x69, 0x67`, `105, 103`, `01101001`, `U+0069`; and Morse code.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use super::map::Map;
 use super::{Form, Found};
-use crate::safe::{item, part};
+use crate::safe::part;
 
 /// Bytes between places that are probed: shorter than any list that is read.
 const STEP: usize = 12;
@@ -18,42 +19,53 @@ const MORSE_KINDS: usize = 6;
 /// Most lists of one text.
 const FOUND_MOST: usize = 16;
 
-/// Bytes that lists of numbers are made of, a bit each.
-const OF_NUMBERS: u128 = set(b"0123456789abcdefABCDEFxXU+ ,;:-_\n\r\t");
+/// Bytes that lists of numbers are made of.
+const OF_NUMBERS: u8 = 1;
 /// Bytes that Morse code is made of.
-const OF_MORSE: u128 = set(b".-/| \n\r");
+const OF_MORSE: u8 = 2;
 
-const fn set(bytes: &[u8]) -> u128 {
-    let (mut bits, mut rest) = (0, bytes);
-    while let [byte, after @ ..] = rest {
-        bits |= 1 << *byte;
-        rest = after;
-    }
-    bits
-}
+/// What each byte is a part of.
+static PARTS: LazyLock<[u8; 256]> = LazyLock::new(|| {
+    let part_of = |byte: u8| {
+        let numbers = b"0123456789abcdefABCDEFxXU+ ,;:-_\n\r\t".contains(&byte);
+        let morse = b".-/| \n\r".contains(&byte);
+        (if numbers { OF_NUMBERS } else { 0 }) | (if morse { OF_MORSE } else { 0 })
+    };
+    let mut table = [0; 256];
+    table
+        .iter_mut()
+        .zip(0..=255)
+        .for_each(|(part, byte)| *part = part_of(byte));
+    table
+});
 
-const fn holds(set: u128, byte: u8) -> bool {
-    byte < 128 && set >> byte & 1 == 1
+fn parts_of(parts: &[u8; 256], byte: u8) -> u8 {
+    parts.get(usize::from(byte)).copied().unwrap_or(0)
 }
 
 /// Finds lists of numbers and Morse code in `text`.
 pub(super) fn find(text: &str, found: &mut Vec<Found>) {
     let already = found.len();
-    let bytes = text.as_bytes();
+    let (bytes, parts) = (text.as_bytes(), &*PARTS);
     let mut at = 0;
-    while at + STEP <= bytes.len() && found.len() < already + FOUND_MOST {
-        let probed = |set| {
-            [0, 3, 6, 9]
-                .iter()
-                .all(|offset| holds(set, item(bytes, at + offset)))
-        };
-        let window = part(bytes, at..at + STEP);
+    while let Some(window) = bytes.get(at..).and_then(|rest| rest.first_chunk::<STEP>()) {
+        if found.len() >= already + FOUND_MOST {
+            return;
+        }
+        let [one, _, _, two, _, _, three, _, _, four, ..] = *window;
+        let of = |byte| parts_of(parts, byte);
+        let probed = of(one) & of(two) & of(three) & of(four);
+        // Most text is of neither at one of four places.
+        if probed == 0 {
+            at += STEP;
+            continue;
+        }
         let count = |is: fn(&u8) -> bool| window.iter().filter(|byte| is(byte)).count();
-        at = if probed(OF_NUMBERS) && count(u8::is_ascii_hexdigit) >= 4 {
+        at = if probed & OF_NUMBERS != 0 && count(u8::is_ascii_hexdigit) >= 4 {
             let run = run_of(bytes, at, OF_NUMBERS);
             lists(text, run.clone(), found);
             run.end.max(at + STEP)
-        } else if probed(OF_MORSE) && count(|byte| matches!(byte, b'.' | b'-')) >= 4 {
+        } else if probed & OF_MORSE != 0 && count(|byte| matches!(byte, b'.' | b'-')) >= 4 {
             let run = run_of(bytes, at, OF_MORSE);
             morse(text, run.clone(), found);
             run.end.max(at + STEP)
@@ -64,12 +76,11 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>) {
 }
 
 /// The whole run of such bytes around a place.
-fn run_of(bytes: &[u8], at: usize, set: u128) -> Range<usize> {
-    let before = part(bytes, ..at)
-        .iter()
-        .rev()
-        .take_while(|byte| holds(set, **byte));
-    let after = part(bytes, at..).iter().take_while(|byte| holds(set, **byte));
+fn run_of(bytes: &[u8], at: usize, set: u8) -> Range<usize> {
+    let parts = &*PARTS;
+    let holds = |byte: &&u8| parts_of(parts, **byte) & set != 0;
+    let before = part(bytes, ..at).iter().rev().take_while(holds);
+    let after = part(bytes, at..).iter().take_while(holds);
     at - before.count()..at + after.count()
 }
 

@@ -28,6 +28,52 @@ pub(crate) struct Inspect {
     /// Services elsewhere that are asked what they see in texts. What they say, and that they said nothing, is a finding.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) guard: Vec<Guard>,
+    /// Classifiers on this machine that are asked what they see in texts: any sequence classifier of the BERT, DistilBERT,
+    /// RoBERTa, XLM-RoBERTa and DeBERTa v2 and v3 families as Hugging Face keeps it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) classifier: Vec<Classifier>,
+}
+
+/// A classifier in a folder. Nothing leaves this machine; what it says, and that it did not finish in time, is a finding.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Classifier {
+    /// Its name in logs.
+    pub(crate) name: String,
+    /// The folder with `config.json`, `tokenizer.json` and `model.safetensors`. Relative to this file.
+    pub(crate) folder: PathBuf,
+    /// Those of its labels that speak against a text, as its `config.json` names them; their shares are added.
+    pub(crate) labels: Vec<String>,
+    /// From this share on, in percent, there is a finding, 1 to 100; from 90 on it is of high severity.
+    #[serde(default = "default_at_percent")]
+    pub(crate) at_percent: u8,
+    /// What the finding is.
+    #[serde(default)]
+    pub(crate) finding: ClassifierFinding,
+    /// Whose texts it is shown.
+    #[serde(default = "default_guard_channels")]
+    pub(crate) channels: Vec<GuardChannel>,
+    /// How long a call waits for it, 10 to 30000. A text that it did not read to its end by then counts as not answered.
+    #[serde(default = "default_guard_timeout_ms")]
+    pub(crate) timeout_ms: u64,
+    /// Bytes of text not seen before that it is shown in one call, newest first, at most 262144. What is beyond counts as
+    /// not answered.
+    #[serde(default = "default_guard_bytes")]
+    pub(crate) bytes: usize,
+    /// Calls whose texts it reads at the same time, each on a thread of its own, 1 to 64. Others wait, within their time.
+    #[serde(default = "default_at_once")]
+    pub(crate) at_once: usize,
+}
+
+/// What a classifier's finding is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ClassifierFinding {
+    /// The text tries to take over whoever reads it.
+    #[default]
+    Injection,
+    /// The text is what the operator does not want: insults, and the like.
+    Flagged,
 }
 
 /// A service that is asked what it sees in texts. Secrets, personal data and planted values that were found in a text do
@@ -84,6 +130,9 @@ pub(crate) enum GuardChannel {
     System,
     /// Descriptions of tools that a request to a model has.
     Description,
+    /// What models answer, whole and streamed. A stream waits for the guard, a part at a time, where policy would withhold
+    /// an answer for what it says or for its silence.
+    Answer,
 }
 
 fn default_guard_channels() -> Vec<GuardChannel> {
@@ -103,6 +152,14 @@ const fn default_guard_bytes() -> usize {
     64 << 10
 }
 
+const fn default_at_percent() -> u8 {
+    50
+}
+
+const fn default_at_once() -> usize {
+    2
+}
+
 impl Default for Inspect {
     fn default() -> Self {
         let built_in = bartizan_gateway::config::Inspect::default();
@@ -115,6 +172,7 @@ impl Default for Inspect {
             allowed_domains: built_in.allowed_domains,
             threat_lists: built_in.threat_lists,
             guard: Vec::new(),
+            classifier: Vec::new(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{path::Path, time::Duration};
 
 use bartizan_gateway::config as gateway;
 use bartizan_identity::oauth::Address;
+use bartizan_types::FindingKind;
 use http::Uri;
 
 use super::{super::file, Wrong};
@@ -31,6 +32,7 @@ pub(super) fn inspect(inspect: &file::Inspect, base: &Path, wrong: &mut Wrong<'_
         allowed_domains: inspect.allowed_domains.clone(),
         threat_lists: inspect.threat_lists.iter().map(|path| base.join(path)).collect(),
         guards: guards(inspect, wrong),
+        classifiers: classifiers(inspect, base, wrong),
     }
 }
 
@@ -44,27 +46,97 @@ pub(super) fn service(url: &str) -> Option<Uri> {
 /// Longest name of a guard: it is a part of a server's name in records.
 const GUARD_NAME_MOST: usize = 40;
 
-fn guards(inspect: &file::Inspect, wrong: &mut Wrong<'_>) -> Vec<gateway::Guard> {
-    let mut all: Vec<gateway::Guard> = Vec::new();
-    for guard in &inspect.guard {
+/// What guards of every sort have, checked.
+struct Common<'c> {
+    table: &'static str,
+    name: &'c str,
+    timeout_ms: u64,
+    bytes: usize,
+}
+
+impl Common<'_> {
+    fn check(&self, is_double: bool, wrong: &mut Wrong<'_>) {
+        let Self {
+            table,
+            name,
+            timeout_ms,
+            bytes,
+        } = self;
         let mut add =
-            |key: &str, message: String| wrong.add(&format!("inspect.guard.{key}"), key, message, "");
+            |key: &str, message: String| wrong.add(&format!("inspect.{table}.{key}"), key, message, "");
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        if guard.name.is_empty() || guard.name.len() > GUARD_NAME_MOST || !guard.name.bytes().all(plain) {
+        if name.is_empty() || name.len() > GUARD_NAME_MOST || !name.bytes().all(plain) {
             add(
                 "name",
                 format!("`name` has 1 to {GUARD_NAME_MOST} letters, digits, `-` and `_`"),
             );
         }
-        if all.iter().any(|earlier| earlier.name == guard.name) {
-            add("name", format!("two guards are called `{}`", guard.name));
+        if is_double {
+            add("name", format!("two {table}s are called `{name}`"));
         }
-        if !(10..=30_000).contains(&guard.timeout_ms) {
+        if !(10..=30_000).contains(timeout_ms) {
             add("timeout_ms", "`timeout_ms` must be 10 to 30000".to_owned());
         }
-        if !(1024..=256 << 10).contains(&guard.bytes) {
+        if !(1024..=256 << 10).contains(bytes) {
             add("bytes", "`bytes` must be 1024 to 262144".to_owned());
         }
+    }
+}
+
+fn classifiers(inspect: &file::Inspect, base: &Path, wrong: &mut Wrong<'_>) -> Vec<gateway::Classifier> {
+    let mut all: Vec<gateway::Classifier> = Vec::new();
+    for one in &inspect.classifier {
+        let is_double = all.iter().any(|earlier| earlier.name == one.name);
+        let common = Common {
+            table: "classifier",
+            name: &one.name,
+            timeout_ms: one.timeout_ms,
+            bytes: one.bytes,
+        };
+        common.check(is_double, wrong);
+        let mut add = |key: &str, message: &str| {
+            wrong.add(&format!("inspect.classifier.{key}"), key, message.to_owned(), "")
+        };
+        if one.labels.is_empty() {
+            add("labels", "`labels` names the labels that speak against a text");
+        }
+        if !(1..=100).contains(&one.at_percent) {
+            add("at_percent", "`at_percent` must be 1 to 100");
+        }
+        if !(1..=64).contains(&one.at_once) {
+            add("at_once", "`at_once` must be 1 to 64");
+        }
+        all.push(gateway::Classifier {
+            name: one.name.clone(),
+            folder: base.join(&one.folder),
+            labels: one.labels.clone(),
+            at_percent: one.at_percent,
+            kind: match one.finding {
+                file::ClassifierFinding::Injection => FindingKind::Injection,
+                file::ClassifierFinding::Flagged => FindingKind::Flagged,
+            },
+            channels: one.channels.iter().map(|channel| word(*channel)).collect(),
+            time: Duration::from_millis(one.timeout_ms),
+            bytes: one.bytes,
+            at_once: one.at_once.clamp(1, 64),
+        });
+    }
+    all
+}
+
+fn guards(inspect: &file::Inspect, wrong: &mut Wrong<'_>) -> Vec<gateway::Guard> {
+    let mut all: Vec<gateway::Guard> = Vec::new();
+    for guard in &inspect.guard {
+        let is_double = all.iter().any(|earlier| earlier.name == guard.name);
+        let common = Common {
+            table: "guard",
+            name: &guard.name,
+            timeout_ms: guard.timeout_ms,
+            bytes: guard.bytes,
+        };
+        common.check(is_double, wrong);
+        let mut add =
+            |key: &str, message: String| wrong.add(&format!("inspect.guard.{key}"), key, message, "");
         let secret = match guard.key.as_ref().map(|key| key.strip_prefix("secret:")) {
             Some(None) => {
                 add(
@@ -107,6 +179,7 @@ const fn word(channel: file::GuardChannel) -> &'static str {
         file::GuardChannel::Mail => "mail",
         file::GuardChannel::System => "system",
         file::GuardChannel::Description => "description",
+        file::GuardChannel::Answer => "model",
     }
 }
 
@@ -150,6 +223,11 @@ pub(super) fn privacy(
         per_identity: privacy.scope == file::VaultScope::Identity,
         life: Duration::from_secs(privacy.life_seconds),
         answers: privacy.restore_answers,
+        documents: match privacy.documents {
+            file::MaskDocuments::Refuse => gateway::MaskDocuments::Refuse,
+            file::MaskDocuments::AsText => gateway::MaskDocuments::AsText,
+            file::MaskDocuments::DangerPass => gateway::MaskDocuments::DangerPass,
+        },
     }
 }
 
