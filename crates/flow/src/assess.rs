@@ -225,7 +225,7 @@ impl Assessment {
     }
 
     /// Links that it fetches because a search found them.
-    pub(crate) fn visits<'a>(&'a self) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn visits(&self) -> impl Iterator<Item = &str> {
         self.arguments.iter().filter_map(|a| a.link.as_deref())
     }
 
@@ -295,12 +295,7 @@ pub fn assess(
                 held.as_str()
             }
         };
-        let mut argument = argument(memory, manifest.effect, path, manifest.role(path), text);
-        if !argument.source.vouched() && manifest.takes_code(path) && memory.codes.completes(text) {
-            argument.source = Source::Endorsed;
-            argument.code = Some(text.into());
-        }
-        seen.push(argument);
+        seen.push(traced(memory, manifest, path, text));
     }
     derive_times(memory, &leaves, &mut seen);
     picked(memory, manifest.effect, &mut seen);
@@ -369,7 +364,33 @@ fn picked(memory: &Memory, effect: Effect, seen: &mut [Argument]) {
     }
 }
 
-fn argument(memory: &Memory, effect: Effect, path: &[&str], role: Role, text: &str) -> Argument {
+/// One argument, or the one-time code that it is.
+fn traced(memory: &Memory, manifest: &Manifest, path: &[&str], text: &str) -> Argument {
+    let given = Given {
+        effect: manifest.effect,
+        path,
+        role: manifest.role(path),
+        text,
+    };
+    let mut argument = argument(memory, given);
+    if !argument.source.vouched() && manifest.takes_code(path) && memory.codes.completes(text) {
+        argument.source = Source::Endorsed;
+        argument.code = Some(text.into());
+    }
+    argument
+}
+
+/// One argument as it was given.
+#[derive(Clone, Copy)]
+struct Given<'a> {
+    effect: Effect,
+    path: &'a [&'a str],
+    role: Role,
+    text: &'a str,
+}
+
+fn argument(memory: &Memory, given: Given<'_>) -> Argument {
+    let Given { path, role, text, .. } = given;
     let canonical = canon::canonical(text).ok();
     let mut found = memory.find_as(text, canonical.as_ref(), role == Role::Selector);
     // What she tells by its name is that, and neither reckoned nor another number of hers.
@@ -385,16 +406,7 @@ fn argument(memory: &Memory, effect: Effect, path: &[&str], role: Role, text: &s
             found = memory.made_up();
         }
     } else if !found.source.vouched() {
-        found = derived(
-            memory,
-            effect,
-            path,
-            role,
-            text,
-            canonical.as_ref().map(|c| &c.kind),
-            canonical.as_ref().map(|c| &*c.key),
-            found,
-        );
+        found = derived(memory, given, canonical.as_ref(), found);
     }
     // A date or a number is the same in any spelling; a name is not.
     let typed = canonical
@@ -608,16 +620,14 @@ fn joined_path(memory: &Memory, path: &[&str], text: &str) -> bool {
 }
 
 /// Tier 3: values computed from trusted ones.
-fn derived(
-    memory: &Memory,
-    effect: Effect,
-    path: &[&str],
-    role: Role,
-    text: &str,
-    kind: Option<&Kind>,
-    key: Option<&str>,
-    found: Found,
-) -> Found {
+fn derived(memory: &Memory, given: Given<'_>, canonical: Option<&canon::Canonical>, found: Found) -> Found {
+    let Given {
+        effect,
+        path,
+        role,
+        text,
+    } = given;
+    let (kind, key) = (canonical.map(|c| &c.kind), canonical.map(|c| &*c.key));
     let holds = match (role, kind) {
         (Role::Amount, Some(Kind::Number)) => key
             .and_then(|k| k.get(2..))

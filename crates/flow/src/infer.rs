@@ -3,6 +3,8 @@
 //! Names, descriptions and hints are claims of a server. What comes out is not reviewed, so it only tightens until an
 //! operator accepts it; a hint never makes a tool milder than its name does.
 
+mod names;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,6 +13,7 @@ use bartizan_types::{
     flow::{Effect, Role},
 };
 
+use self::names::{invites, makes, moves_money, names_new, pages, searches, statement, versions};
 use crate::{
     manifest::{Class, Manifest, PathPattern},
     roles, words,
@@ -98,7 +101,6 @@ impl Inferred {
 /// Infers a manifest. At most 256 arguments are named; a call with others finds them unknown.
 #[must_use]
 pub fn infer(tool: &ToolFacts<'_>) -> Inferred {
-    let (mut effect, mut because) = effect(tool);
     let properties = tool.input.get("properties").and_then(Value::as_object);
     let names = || {
         properties
@@ -106,36 +108,7 @@ pub fn infer(tool: &ToolFacts<'_>) -> Inferred {
             .flat_map(|map| map.keys().map(String::as_str))
             .take(256)
     };
-    if effect == Effect::Pay
-        && words::split(tool.name).iter().any(|word| word == "checkout")
-        && versions(tool.name, names())
-    {
-        effect = Effect::Write;
-    }
-    if matches!(effect, Effect::Write | Effect::Send | Effect::Unknown) && moves_money(tool.name, names()) {
-        effect = Effect::Pay;
-        because = Because::ArgumentName;
-    }
-    if matches!(effect, Effect::Write) && names().any(invites) {
-        effect = Effect::Send;
-        because = Because::ArgumentName;
-    }
-    if effect == Effect::Read && names().any(|name| ["url", "uri", "urls"].contains(&name)) {
-        effect = Effect::Fetch;
-        because = Because::ArgumentName;
-    }
-    if effect == Effect::Read && tool.hints.read_only == Some(false) {
-        effect = Effect::Write;
-        because = Because::Hint;
-    }
-    if effect == Effect::Read && changes(tool.description) {
-        effect = Effect::Write;
-        because = Because::Description;
-    }
-    if effect == Effect::Write && tool.hints.destructive == Some(true) && words::verb(tool.name).0.is_none() {
-        effect = Effect::Delete;
-        because = Because::Hint;
-    }
+    let (effect, because) = tightened(tool, names);
     let money = effect == Effect::Pay && names().any(|name| roles::by_name(name) == Some(Role::Amount));
     let about = About {
         effect,
@@ -172,6 +145,45 @@ pub fn infer(tool: &ToolFacts<'_>) -> Inferred {
         arguments: reasons,
         results: classed,
     }
+}
+
+/// What the tool's name says that it does, and what its arguments and hints make of that.
+fn tightened<'a, N: Iterator<Item = &'a str>>(
+    tool: &ToolFacts<'_>,
+    names: impl Fn() -> N,
+) -> (Effect, Because) {
+    let (mut effect, mut because) = effect(tool);
+    if effect == Effect::Pay
+        && words::split(tool.name).iter().any(|word| word == "checkout")
+        && versions(tool.name, names())
+    {
+        effect = Effect::Write;
+    }
+    if matches!(effect, Effect::Write | Effect::Send | Effect::Unknown) && moves_money(tool.name, names()) {
+        effect = Effect::Pay;
+        because = Because::ArgumentName;
+    }
+    if matches!(effect, Effect::Write) && names().any(invites) {
+        effect = Effect::Send;
+        because = Because::ArgumentName;
+    }
+    if effect == Effect::Read && names().any(|name| ["url", "uri", "urls"].contains(&name)) {
+        effect = Effect::Fetch;
+        because = Because::ArgumentName;
+    }
+    if effect == Effect::Read && tool.hints.read_only == Some(false) {
+        effect = Effect::Write;
+        because = Because::Hint;
+    }
+    if effect == Effect::Read && changes(tool.description) {
+        effect = Effect::Write;
+        because = Because::Description;
+    }
+    if effect == Effect::Write && tool.hints.destructive == Some(true) && words::verb(tool.name).0.is_none() {
+        effect = Effect::Delete;
+        because = Because::Hint;
+    }
+    (effect, because)
 }
 
 /// Whether a tool that is named as a read says that it changes what it reads.
@@ -412,126 +424,6 @@ fn members(schema: &Value) -> impl Iterator<Item = (&str, &Value)> {
         .map(|(name, schema)| (name.as_str(), schema))
 }
 
-/// Whether a plain `name` is a new thing's: the tool makes one, or the thing meant is told by an identifier beside it.
-fn names_new<'a>(tool: &str, mut names: impl Iterator<Item = &'a str>) -> bool {
-    const MAKES: &[&str] = &[
-        "create",
-        "make",
-        "new",
-        "generate",
-        "add",
-        "draft",
-        "register",
-        "init",
-        "open",
-        "save",
-        "store",
-        "duplicate",
-        "copy",
-        "clone",
-        "fork",
-        "rename",
-        "define",
-        "insert",
-    ];
-    words::split(tool)
-        .iter()
-        .any(|word| MAKES.contains(&word.as_str()))
-        || names.any(|name| {
-            let split = words::split(name);
-            split
-                .last()
-                .is_some_and(|last| ["id", "ids", "key", "uuid", "slug"].contains(&last.as_str()))
-        })
-}
-
-/// What a tool makes that is named `create_branch`: a thing of one word.
-fn makes(tool: &str) -> Option<String> {
-    let split = words::split(tool);
-    let at = split
-        .iter()
-        .position(|word| ["create", "make", "new"].contains(&word.as_str()))?;
-    match split.get(at + 1..) {
-        Some([thing]) => Some(thing.clone()),
-        _ => None,
-    }
-}
-
-/// Whether a tool searches the open web.
-fn searches(tool: &ToolFacts<'_>) -> bool {
-    const WEB: &[&str] = &[
-        "web",
-        "internet",
-        "online",
-        "google",
-        "bing",
-        "brave",
-        "duckduckgo",
-        "ddg",
-        "tavily",
-        "exa",
-        "serp",
-        "news",
-    ];
-    let about = words::split(tool.name);
-    let has = |list: &[&str]| about.iter().any(|word| list.contains(&word.as_str()));
-    // What is somebody's own is no open web.
-    const PRIVATE: &[&str] = &[
-        "drive", "contact", "contacts", "mail", "email", "gmail", "message", "messages", "post", "posts",
-        "comment", "comments", "history", "inbox", "forum", "chat", "calendar", "docs", "doc", "photos",
-        "file", "files",
-    ];
-    has(&["search", "find", "lookup", "query"]) && has(WEB) && !has(PRIVATE)
-}
-
-/// Whether an argument is a query: words to look for in a read, a statement to carry out elsewhere.
-fn statement(name: &str) -> bool {
-    words::split(name)
-        .last()
-        .is_some_and(|last| ["query", "statement"].contains(&last.as_str()))
-}
-
-/// Whether an argument turns pages.
-fn pages(name: &str) -> bool {
-    let split = words::split(name);
-    split
-        .iter()
-        .any(|word| ["page", "limit", "first", "cursor"].contains(&word.as_str()))
-}
-
-/// Whether the tool is about versions of files, where a checkout costs nothing.
-fn versions<'a>(tool: &str, mut names: impl Iterator<Item = &'a str>) -> bool {
-    let about = |text: &str| {
-        words::split(text).iter().any(|word| {
-            ["git", "branch", "repo", "repository", "commit", "revision"].contains(&word.as_str())
-        })
-    };
-    about(tool) || names.any(about)
-}
-
-fn moves_money<'a>(tool: &str, mut names: impl Iterator<Item = &'a str>) -> bool {
-    let about = words::split(tool);
-    about.iter().any(|word| {
-        [
-            "money",
-            "payment",
-            "transaction",
-            "payout",
-            "invoice",
-            "refund",
-            "transfer",
-            "funds",
-        ]
-        .contains(&words::singular(word))
-    }) && names.any(|name| matches!(roles::by_name(name), Some(Role::Amount | Role::Target)))
-}
-
-fn invites(name: &str) -> bool {
-    words::split(name).iter().any(|word| {
-        ["participant", "attendee", "invitee", "guest", "collaborator"].contains(&words::singular(word))
-    })
-}
-
 fn role(name: &str, schema: &Value, about: &About) -> (Role, Because) {
     let effect = about.effect;
     let kind = |want: &str| {
@@ -737,6 +629,18 @@ const SECRETS: &[&str] = &[
     "**.*passcode",
 ];
 
+/// What a directory tells.
+const DIRECTORY: [(&str, Class); 8] = [
+    ("", Class::Directory),
+    ("*", Class::Directory),
+    ("*.name", Class::Directory),
+    ("**.email", Class::Directory),
+    ("**.phone", Class::Directory),
+    ("**.iban", Class::Directory),
+    ("**.username", Class::Directory),
+    ("**.handle", Class::Directory),
+];
+
 /// Classes by the shape of keys. Clocks and a service's own catalogue, directories and identifiers are its own words.
 fn results(tool: &ToolFacts<'_>, effect: Effect) -> Vec<((PathPattern, Class), Because)> {
     let about = words::split(tool.name);
@@ -758,16 +662,7 @@ fn results(tool: &ToolFacts<'_>, effect: Effect) -> Vec<((PathPattern, Class), B
             "channel",
             "team",
         ]) {
-            lines.extend([
-                ("", Class::Directory),
-                ("*", Class::Directory),
-                ("*.name", Class::Directory),
-                ("**.email", Class::Directory),
-                ("**.phone", Class::Directory),
-                ("**.iban", Class::Directory),
-                ("**.username", Class::Directory),
-                ("**.handle", Class::Directory),
-            ]);
+            lines.extend(DIRECTORY);
         } else if has(&[
             "hotel",
             "restaurant",

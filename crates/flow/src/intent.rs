@@ -53,14 +53,7 @@ impl Intent {
         let speech = Speech::of(&asked);
         let mut said = said(&asked);
         said.extend(speech.deeds.iter().copied());
-        let nouns: BTreeSet<&str> = words
-            .iter()
-            .flat_map(|word| word.split(['-', '/']))
-            .chain(words.iter().copied())
-            .map(words::singular)
-            .chain(speech.things.iter().copied())
-            .chain(raw.iter().flat_map(|word| marked(word)).copied())
-            .collect();
+        let nouns = things(&words, &raw, &speech);
         let (mut called, mut spoken) = (BTreeSet::new(), BTreeSet::new());
         let (mut close, mut loose, mut carriers) = (BTreeSet::new(), Vec::new(), Vec::new());
         let mut weak: BTreeMap<&'static str, Vec<&str>> = BTreeMap::new();
@@ -90,19 +83,9 @@ impl Intent {
         let alone = loose.iter().filter(|(verb, _)| !close.contains(verb));
         called.extend(alone.map(|(_, tool)| (*tool).to_owned()));
         // Somebody is to be told something, and she does not say by what.
-        let says = |tool: &String| {
-            let own = words::split(tool);
-            own.iter().any(|word| {
-                speech::carries(&[words::singular(word)]) && nouns.contains(words::singular(word))
-            })
-        };
-        let carried = called.iter().any(says);
-        called.extend(
-            carriers
-                .iter()
-                .filter(|_| !carried)
-                .map(|tool| (*tool).to_owned()),
-        );
+        if !called.iter().any(|tool| carried_by(tool, &nouns)) {
+            called.extend(carriers.iter().map(|tool| (*tool).to_owned()));
+        }
         let weak = weak
             .into_iter()
             .filter(|(verb, tools)| tools.len() == 1 && !close.contains(verb));
@@ -189,7 +172,7 @@ const ASKING: &[&str] = &[
 /// Does this sentence ask for an answer? One that asks somebody to do something (`can you`) asks for that.
 fn question(sentence: &[&str]) -> bool {
     const POLITE: [&str; 7] = ["can", "could", "would", "will", "may", "kannst", "könntest"];
-    const OTHERS: [&str; 7] = ["you", "we", "i", "du", "sie", "tu", "vous"];
+    const OTHERS: [&str; 5] = ["you", "we", "du", "sie", "vous"];
     let end = sentence.iter().rev().find(|word| **word != "\u{1}");
     if !end.is_some_and(|word| word.ends_with('?')) {
         return false;
@@ -200,7 +183,9 @@ fn question(sentence: &[&str]) -> bool {
             .map(|word| prompt::trim(word))
             .unwrap_or_default()
     };
-    let polite = POLITE.contains(&first(0)) && OTHERS.contains(&first(1)) && first(1) != "i"
+    let polite = sentence
+        .windows(2)
+        .any(|pair| matches!(pair, [ask, whom] if POLITE.contains(&prompt::trim(ask)) && OTHERS.contains(&prompt::trim(whom))))
         || sentence.iter().any(|word| prompt::trim(word) == "please");
     // `Reminder for Friday: what time was it?`
     let turns = sentence.windows(2).any(|pair| match pair {
@@ -292,6 +277,25 @@ fn said<'a>(words: &[&'a str]) -> BTreeSet<&'a str> {
         })
         .map(|(_, word)| prompt::trim(word))
         .collect()
+}
+
+/// Things that she names, in her words and in those of tools.
+fn things<'a>(words: &[&'a str], raw: &[&'a str], speech: &Speech) -> BTreeSet<&'a str> {
+    words
+        .iter()
+        .flat_map(|word| word.split(['-', '/']))
+        .chain(words.iter().copied())
+        .map(words::singular)
+        .chain(speech.things.iter().copied())
+        .chain(raw.iter().flat_map(|word| marked(word)).copied())
+        .collect()
+}
+
+/// Does she say that it is to be told by what this tool carries?
+fn carried_by(tool: &str, nouns: &BTreeSet<&str>) -> bool {
+    let own = words::split(tool);
+    let mut own = own.iter().map(|word| words::singular(word));
+    own.any(|word| speech::carries(&[word]) && nouns.contains(word))
 }
 
 /// What a word is by the mark it has: a channel, somebody's handle, a sum.

@@ -292,16 +292,7 @@ impl Memory {
                 }
             };
             self.read = self.read.saturating_add(text.len());
-            let link = || {
-                path.last()
-                    .is_some_and(|key| matches!(*key, "url" | "link" | "href" | "uri"))
-            };
-            if manifest.searches && manifest.reviewed && class == Class::Structured && link() {
-                self.named.finds(text);
-            }
-            if class == Class::Member && looked_for {
-                self.named.links(text);
-            }
+            self.links(manifest, class, path, text, looked_for);
             // Whoever may pick a name may say something with it.
             if class == Class::Directory && !label::name(text) {
                 self.taint(Writers::UNKNOWN);
@@ -311,22 +302,7 @@ impl Memory {
                 record.entry(parent).or_default().push(when);
             }
         }
-        if let Content::Json(value) = content {
-            self.named.read(&self.prompt, manifest, value);
-            if manifest.reviewed && call.is_some_and(|call| call.looks_for_her_words(&self.prompt)) {
-                self.named.answer(manifest, value);
-            }
-            self.codes.read(manifest, value);
-        }
-        if let Some(call) = call {
-            call.visits().for_each(|link| self.named.visit(link));
-            for code in call.codes() {
-                self.codes.spend(code);
-            }
-            if manifest.reviewed {
-                self.codes.wait(&manifest.codes_from);
-            }
-        }
+        self.settle(manifest, call, content);
         if let Content::Json(Value::Array(list)) = content {
             self.extreme(manifest, list);
         }
@@ -335,6 +311,36 @@ impl Memory {
         }
         self.readers = self.readers.join(&readers);
         self.shrink();
+    }
+
+    /// Keeps links that a search of the web found, or that a member of the directory wrote where the human said to look.
+    fn links(&mut self, manifest: &Manifest, class: Class, path: &[&str], text: &str, looked_for: bool) {
+        let link = matches!(path.last(), Some(&("url" | "link" | "href" | "uri")));
+        if link && manifest.searches && manifest.reviewed && class == Class::Structured {
+            self.named.finds(text);
+        }
+        if class == Class::Member && looked_for {
+            self.named.links(text);
+        }
+    }
+
+    /// What the records of an answer stand for, and what the call that it answers used up or waits for.
+    fn settle(&mut self, manifest: &Manifest, call: Option<&Assessment>, content: Content<'_>) {
+        if let Content::Json(value) = content {
+            self.named.read(&self.prompt, manifest, value);
+            if manifest.reviewed && call.is_some_and(|call| call.looks_for_her_words(&self.prompt)) {
+                self.named.answer(manifest, value);
+            }
+            self.codes.read(manifest, value);
+        }
+        let Some(call) = call else { return };
+        call.visits().for_each(|link| self.named.visit(link));
+        for code in call.codes() {
+            self.codes.spend(code);
+        }
+        if manifest.reviewed {
+            self.codes.wait(&manifest.codes_from);
+        }
     }
 
     /// Keeps what stands in text that the human's words point at.
@@ -717,7 +723,7 @@ impl Memory {
         if self.prompt.holds_raw(text) {
             return Some(None);
         }
-        Some(spelling_of(&self.prompt.raw, folded).filter(|known| known != text))
+        Some(prompt::spelling_of(&self.prompt.raw, folded).filter(|known| known != text))
     }
 
     /// Nothing vouches for it: it has the label of all that was read.
@@ -750,20 +756,6 @@ impl Memory {
     pub(crate) fn prompt_text(&self) -> &str {
         &self.prompt.folded
     }
-}
-
-/// The words of the prompt that fold to this.
-fn spelling_of(raw: &str, folded: &str) -> Option<String> {
-    let count = folded.split(' ').count();
-    let words: Vec<&str> = raw.split_whitespace().collect();
-    words.windows(count).find_map(|window| {
-        let (first, rest) = window.split_first()?;
-        let joined = rest
-            .iter()
-            .fold((*first).to_owned(), |text, word| text + " " + word);
-        let bare = prompt::trim(&joined);
-        (canon::fold(bare).as_deref() == Ok(folded)).then(|| bare.to_owned())
-    })
 }
 
 /// The types of address that outsiders' fields of this answer hold.

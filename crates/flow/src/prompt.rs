@@ -16,6 +16,76 @@ use crate::{
 pub(crate) const LIMIT: usize = 128 << 10;
 const NUMBERS: usize = 64;
 
+/// Words of people who want something reckoned.
+const RECKONING: &[&str] = &[
+    "more",
+    "less",
+    "plus",
+    "minus",
+    "difference",
+    "split",
+    "share",
+    "shares",
+    "each",
+    "half",
+    "third",
+    "quarter",
+    "percent",
+    "pct",
+    "prozent",
+    "add",
+    "added",
+    "raise",
+    "increase",
+    "reduce",
+    "decrease",
+    "lower",
+    "discount",
+    "off",
+    "than",
+    "remaining",
+    "remainder",
+    "rest",
+    "total",
+    "sum",
+    "together",
+    "both",
+    "combined",
+    "twice",
+    "double",
+    "average",
+    "between",
+    "extra",
+    "additional",
+    "top",
+    "divide",
+    "teile",
+    "geteilt",
+    "partage",
+    "overcharged",
+    "overpaid",
+    "underpaid",
+    "owe",
+    "owes",
+    "missing",
+    "instead",
+    "on",
+    "excess",
+    "deduct",
+    "subtract",
+    "without",
+    "including",
+    "incl",
+    "net",
+    "gross",
+    "fee",
+    "fees",
+    "tax",
+    "vat",
+    "tip",
+    "by",
+];
+
 /// The human's words of one session.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Prompt {
@@ -428,91 +498,31 @@ impl Prompt {
                 .filter(|_| !part(at + 1))
                 .and_then(|word| Amount::parse(word))
         };
+        const BETWEEN: &[&str] = &[
+            "of", "is", "to", "at", "a", "about", "euro", "euros", "eur", "dollar", "dollars", "usd",
+            "pounds", "gbp",
+        ];
+        let little = |at: usize| {
+            words
+                .get(at)
+                .is_some_and(|word| BETWEEN.contains(word) || word.is_empty())
+        };
         // What follows is meant before what leads: `table 45, tip 3`.
         let mut found = BTreeSet::new();
         for (at, _) in words.iter().enumerate().filter(|(_, word)| *word == name) {
-            let after: Vec<Amount> = (at + 1..at + 4).filter_map(sum).take(1).collect();
-            let before = (at.saturating_sub(2)..at).filter_map(sum);
-            if after.is_empty() {
-                found.extend(before);
-            } else {
-                found.extend(after);
-            }
+            let after = sum(at + 1).or_else(|| sum(at + 2).filter(|_| little(at + 1)));
+            let before = || {
+                let near = at.checked_sub(1).and_then(sum);
+                near.or_else(|| at.checked_sub(2).filter(|_| little(at - 1)).and_then(sum))
+            };
+            found.extend(after.or_else(before));
         }
         found
     }
 
     /// Does she ask for something to be reckoned? Else a sum is one that she tells.
     pub(crate) fn reckons(&self) -> bool {
-        const SAID: &[&str] = &[
-            "more",
-            "less",
-            "plus",
-            "minus",
-            "difference",
-            "split",
-            "share",
-            "shares",
-            "each",
-            "half",
-            "third",
-            "quarter",
-            "percent",
-            "pct",
-            "prozent",
-            "add",
-            "added",
-            "raise",
-            "increase",
-            "reduce",
-            "decrease",
-            "lower",
-            "discount",
-            "off",
-            "than",
-            "remaining",
-            "remainder",
-            "rest",
-            "total",
-            "sum",
-            "together",
-            "both",
-            "combined",
-            "twice",
-            "double",
-            "average",
-            "between",
-            "extra",
-            "additional",
-            "top",
-            "divide",
-            "teile",
-            "geteilt",
-            "partage",
-            "overcharged",
-            "overpaid",
-            "underpaid",
-            "owe",
-            "owes",
-            "missing",
-            "instead",
-            "on",
-            "excess",
-            "deduct",
-            "subtract",
-            "without",
-            "including",
-            "incl",
-            "net",
-            "gross",
-            "fee",
-            "fees",
-            "tax",
-            "vat",
-            "tip",
-            "by",
-        ];
-        !self.percents.is_empty() || self.folded.split(' ').any(|word| SAID.contains(&trim(word)))
+        !self.percents.is_empty() || self.folded.split(' ').any(|word| RECKONING.contains(&trim(word)))
     }
 
     /// Does the prompt hold exactly these bytes as whole words?
@@ -537,6 +547,20 @@ pub(crate) fn shape(key: &str) -> Option<u8> {
         b'w' if account => Some(b'b'),
         _ => None,
     }
+}
+
+/// The words of the prompt that fold to this.
+pub(crate) fn spelling_of(raw: &str, folded: &str) -> Option<String> {
+    let count = folded.split(' ').count();
+    let words: Vec<&str> = raw.split_whitespace().collect();
+    words.windows(count).find_map(|window| {
+        let (first, rest) = window.split_first()?;
+        let joined = rest
+            .iter()
+            .fold((*first).to_owned(), |text, word| text + " " + word);
+        let bare = trim(&joined);
+        (canon::fold(bare).as_deref() == Ok(folded)).then(|| bare.to_owned())
+    })
 }
 
 /// The host of a link with its scheme.

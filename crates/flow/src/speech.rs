@@ -242,40 +242,7 @@ impl Speech {
                     speech.things.insert(thing);
                 }
             }
-            // `A letter to Owen, please`, `And a to-do for Lucie`, `als kurze Mail an Ute`: what is wanted is only named.
-            let wanted = ["to", "for", "an", "à", "für", "para", "til", "aan", "per"].contains(&next);
-            let lead = |back: usize| at.checked_sub(back).and_then(|i| words.get(i)).copied();
-            let begins = |at: usize| {
-                at == 0
-                    || raw
-                        .get(at - 1)
-                        .is_some_and(|word| word.ends_with(['.', '!', '?', ';', ':', ',']))
-                    || words.get(at - 1).is_some_and(|word| {
-                        ["and", "also", "plus", "und", "et", "y", "e", "og"].contains(word)
-                    })
-            };
-            let article = |word: Option<&str>| {
-                word.is_some_and(|word| {
-                    ["a", "an", "one", "eine", "einen", "un", "une", "una"].contains(&word)
-                })
-            };
-            let alone =
-                begins(at) || article(lead(1)) && begins(at - 1) || article(lead(2)) && begins(at - 2);
-            let shaped = (1..=3).any(|back| {
-                lead(back).is_some_and(|word| ["as", "als", "comme", "como", "come"].contains(&word))
-            });
-            if wanted
-                && (alone || shaped)
-                && CARRIERS
-                    .iter()
-                    .chain(["letter", "reminder"].iter())
-                    .any(|noun| noun == word)
-            {
-                speech.deeds.extend(["send", "write"]);
-                speech.talks = true;
-            } else if wanted && alone && MADE.contains(word) {
-                speech.deeds.extend(["create", "add"]);
-            }
+            speech.only_named(raw, &words, at);
             let told = TO_OTHERS.iter().find(|deed| *deed == word);
             if let Some(deed) = told.filter(|_| !next.is_empty() && next != "\u{1}" && !ME.contains(&next)) {
                 speech.deeds.insert(deed);
@@ -285,6 +252,40 @@ impl Speech {
         }
         speech.talks |= speech.deeds.iter().any(|deed| TALK.contains(deed));
         speech
+    }
+
+    /// `A letter to Owen, please`, `And a to-do for Lucie`, `als kurze Mail an Ute`: what is wanted is only named.
+    fn only_named(&mut self, raw: &[&str], words: &[&str], at: usize) {
+        const AND: &[&str] = &["and", "also", "plus", "und", "et", "y", "e", "og"];
+        const ONE: &[&str] = &["a", "an", "one", "eine", "einen", "un", "une", "una"];
+        const AS: &[&str] = &["as", "als", "comme", "como", "come"];
+        const TO: &[&str] = &["to", "for", "an", "à", "für", "para", "til", "aan", "per"];
+        let is = |at: Option<usize>, list: &[&str]| {
+            at.and_then(|at| words.get(at))
+                .is_some_and(|word| list.contains(word))
+        };
+        if !is(at.checked_add(1), TO) {
+            return;
+        }
+        let begins = |at: usize| {
+            let before = at.checked_sub(1);
+            let stop = before
+                .and_then(|at| raw.get(at))
+                .is_some_and(|word| word.ends_with(['.', '!', '?', ';', ':', ',']) || *word == "\u{1}");
+            before.is_none() || stop || is(before, AND)
+        };
+        let article = |back: usize| {
+            at.checked_sub(back)
+                .is_some_and(|at| is(Some(at), ONE) && begins(at))
+        };
+        let alone = begins(at) || article(1) || article(2);
+        let shaped = (1..=3).any(|back| is(at.checked_sub(back), AS));
+        if (alone || shaped) && (is(Some(at), CARRIERS) || is(Some(at), &["letter", "reminder"])) {
+            self.deeds.extend(["send", "write"]);
+            self.talks = true;
+        } else if alone && is(Some(at), MADE) {
+            self.deeds.extend(["create", "add"]);
+        }
     }
 }
 
