@@ -246,6 +246,7 @@ fn a_loosening_key_loosens_and_is_named_so() {
             + schema.matches("\"danger_opaque\"").count()
             + schema.matches("\"danger_encrypted_hello\"").count()
             + schema.matches("\"danger_intercept\"").count()
+            + schema.matches("\"danger_pass\"").count()
     );
 }
 
