@@ -21,18 +21,39 @@ use crate::{
 /// # Errors
 /// The refusal of the first that does not pass.
 pub(super) async fn rule_on(asked: &Asked, proposals: &[Proposal]) -> Result<(), Refusal> {
+    // What it wrote is known again, whether or not it passes: a refused task may be handed over all the same.
+    let wrote: Vec<String> = proposals.iter().flat_map(texts).collect();
+    let wrote = wrote.iter().map(String::as_str);
+    asked
+        .shared
+        .sessions
+        .wrote(&asked.caller.principal, clock::now(), wrote);
     let mut pending = Vec::with_capacity(proposals.len());
     for proposal in proposals {
         pending.extend(propose(asked, proposal).await?);
     }
     let session = &asked.caller.session;
-    let wrote = proposals.iter().map(|proposal| proposal.arguments.get());
-    asked
-        .shared
-        .sessions
-        .wrote(&asked.caller.principal, clock::now(), wrote);
     pending.into_iter().for_each(|proposed| session.propose(proposed));
     Ok(())
+}
+
+/// Each text of a proposal's arguments by itself, as it would come back; the arguments themselves where they are no JSON.
+fn texts(proposal: &Proposal) -> Vec<String> {
+    let raw = proposal.arguments.get();
+    let Ok(value) = serde_json::from_str::<Value>(raw) else {
+        return vec![raw.to_owned()];
+    };
+    let mut out = Vec::new();
+    let mut left = vec![value];
+    while let Some(value) = left.pop() {
+        match value {
+            Value::String(text) => out.push(text),
+            Value::Array(list) => left.extend(list),
+            Value::Object(map) => left.extend(map.into_iter().map(|(_, value)| value)),
+            _ => {}
+        }
+    }
+    out
 }
 
 /// Rules on one. What the provider ran itself is nothing that a later call spends.
