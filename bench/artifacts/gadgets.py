@@ -15,25 +15,7 @@ import tarfile
 import zipfile
 import zlib
 
-PROTO = b"\x80\x04"
-
-
-def text(value):
-    raw = value.encode()
-    return b"\x8c" + bytes([len(raw)]) + raw if len(raw) < 256 else b"X" + struct.pack("<I", len(raw)) + raw
-
-
-def glob(module, name):
-    return b"c" + module.encode() + b"\n" + name.encode() + b"\n"
-
-
-def named(module, name):
-    return text(module) + text(name) + b"\x93"
-
-
-def call(function, *arguments):
-    return function + b"(" + b"".join(arguments) + b"tR"
-
+from opcodes import PROTO, call, glob, stack_glob, text
 
 COMMAND = text("true")
 SYSTEM = call(glob("os", "system"), COMMAND)
@@ -71,24 +53,24 @@ DOTTED = [
 def pickles():
     for dotted in GAPS:
         module, _, name = dotted.rpartition(".")
-        yield f"gadget/{dotted}.pkl", "deny-list gap", PROTO + call(named(module, name), COMMAND) + b"."
+        yield f"gadget/{dotted}.pkl", "deny-list gap", PROTO + call(stack_glob(module, name), COMMAND) + b"."
     for number, (module, name) in enumerate(DOTTED):
-        yield f"gadget/dotted{number}.pkl", "dotted name", PROTO + call(named(module, name), COMMAND) + b"."
-    bert = named("transformers.models.bert.modeling_bert", "BertModel")
-    array = named("dill._dill", "_create_array")
+        yield f"gadget/dotted{number}.pkl", "dotted name", PROTO + call(stack_glob(module, name), COMMAND) + b"."
+    bert = stack_glob("transformers.models.bert.modeling_bert", "BertModel")
+    array = stack_glob("dill._dill", "_create_array")
     shapes = {
-        "new_with_arguments": ("harmless class, harmful state", named("torchvision.models.resnet", "ResNet") + text("x") + b"\x85\x81"),
+        "new_with_arguments": ("harmless class, harmful state", stack_glob("torchvision.models.resnet", "ResNet") + text("x") + b"\x85\x81"),
         "called_not_made": ("harmless class, harmful state", call(bert, COMMAND)),
         "array_of_system": ("resolver handed on", call(array, glob("os", "system"), COMMAND + b"\x85", b"N", b"N")),
         "array_of_getattr": ("resolver handed on", call(array, glob("builtins", "getattr"), glob("os", "sys") + text("x") + b"\x86", b"N", b"N")),
-        "type_then_called": ("type confusion", call(call(named("dill._dill", "_load_type"), text("FunctionType")), COMMAND)),
-        "formula": ("harmless class, harmful state", named("statsmodels.base.data", "ModelData") + b")\x81}(" + text("restore_model_spec") + b"\x88" + text("formula") + text("__import__('os').system('true')") + b"ub"),
-        "frozen": ("harmless class, harmful state", named("scipy.stats._distn_infrastructure", "rv_continuous_frozen") + b")\x81}" + text("dist") + glob("os", "system") + b"sb"),
-        "forward_is_system": ("harmless class, harmful state", named("torch.nn.modules.linear", "Linear") + b")\x81N}" + text("forward") + glob("os", "system") + b"s\x86b"),
+        "type_then_called": ("type confusion", call(call(stack_glob("dill._dill", "_load_type"), text("FunctionType")), COMMAND)),
+        "formula": ("harmless class, harmful state", stack_glob("statsmodels.base.data", "ModelData") + b")\x81}(" + text("restore_model_spec") + b"\x88" + text("formula") + text("__import__('os').system('true')") + b"ub"),
+        "frozen": ("harmless class, harmful state", stack_glob("scipy.stats._distn_infrastructure", "rv_continuous_frozen") + b")\x81}" + text("dist") + glob("os", "system") + b"sb"),
+        "forward_is_system": ("harmless class, harmful state", stack_glob("torch.nn.modules.linear", "Linear") + b")\x81N}" + text("forward") + glob("os", "system") + b"s\x86b"),
         "key_is_system": ("import", b"}" + glob("os", "system") + b"Ns"),
-        "module_is_changed": ("state of an import", named("torch.nn.modules", "linear") + b"}" + text("Linear") + glob("os", "system") + b"sb"),
-        "environment": ("state of an import", named("os", "environ") + text("LD_PRELOAD") + text("/tmp/x.so") + b"s"),
-        "search_path": ("state of an import", named("sys", "path") + b"(" + COMMAND + b"e"),
+        "module_is_changed": ("state of an import", stack_glob("torch.nn.modules", "linear") + b"}" + text("Linear") + glob("os", "system") + b"sb"),
+        "environment": ("state of an import", stack_glob("os", "environ") + text("LD_PRELOAD") + text("/tmp/x.so") + b"s"),
+        "search_path": ("state of an import", stack_glob("sys", "path") + b"(" + COMMAND + b"e"),
     }
     for name, (kind, body) in shapes.items():
         yield f"gadget/{name}.pkl", kind, PROTO + body + b"."

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import folders
 import gadgets
+from opcodes import PROTO, call, glob, stack_glob, text
 
 OUT = Path(sys.argv[1])
 OUT.mkdir(parents=True, exist_ok=True)
@@ -30,27 +31,6 @@ def put(name, kind, data):
     print(json.dumps({"file": name, "class": kind}), flush=True)
 
 
-# Opcodes, by hand: picklers would not write most of this.
-
-
-def text(value):
-    raw = value.encode()
-    return b"\x8c" + bytes([len(raw)]) + raw if len(raw) < 256 else b"X" + struct.pack("<I", len(raw)) + raw
-
-
-def glob(module, name):
-    return b"c" + module.encode() + b"\n" + name.encode() + b"\n"
-
-
-def stack_glob(module, name):
-    return text(module) + text(name) + b"\x93"
-
-
-def call(function, *arguments):
-    return function + b"(" + b"".join(arguments) + b"tR"
-
-
-PROTO = b"\x80\x04"
 COMMAND = text("true")
 SYSTEM = call(glob("os", "system"), COMMAND)
 EVIL = PROTO + SYSTEM + b"."

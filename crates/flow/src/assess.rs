@@ -396,7 +396,7 @@ fn argument(memory: &Memory, given: Given<'_>) -> Argument {
     // What she tells by its name is that, and neither reckoned nor another number of hers.
     let told = (role == Role::Amount)
         .then(|| memory.prompt.sums(path.last().copied().unwrap_or_default()))
-        .filter(|sums| !sums.is_empty());
+        .flatten();
     if let Some(sums) = told {
         let this = canonical
             .as_ref()
@@ -558,8 +558,8 @@ fn sum(argument: &Argument) -> Option<Amount> {
         .and_then(Amount::parse)
 }
 
-/// A new sum for what is there already (it is paid to whoever it was paid to), which she leaves to a place that she names: she tells no sum, that place was read,
-/// and it is within a tenth of what the service first told of this very record.
+/// A new sum for what is there already (it is paid to whoever it was paid to), which she leaves to a place that she
+/// names: she tells no sum, that place was read, and it is within a tenth of what the service first told of this very record.
 fn left_to_a_place(memory: &Memory, effect: Effect, seen: &[Argument], argument: &Argument) -> bool {
     let goes = || {
         seen.iter()
@@ -619,6 +619,27 @@ fn joined_path(memory: &Memory, path: &[&str], text: &str) -> bool {
             .any(|word| memory.prompt.holds(&format!("{word} {folded}")))
 }
 
+/// A number of hers that she spells otherwise (`58k`, `a dozen`), or what follows from hers where she asks for it to be
+/// reckoned, or its name says that it is.
+fn reckoned(memory: &Memory, path: &[&str], amount: Amount) -> bool {
+    let name = words::split(path.last().copied().unwrap_or_default());
+    let total = matches!(
+        name.last().map(String::as_str),
+        Some("total" | "subtotal" | "sum")
+    );
+    if memory.prompt.numbers.contains(&amount) {
+        return true;
+    }
+    let list = |numbers: &BTreeSet<Amount>| numbers.iter().copied().collect::<Vec<_>>();
+    let known: Vec<Amount> = memory.numbers.iter().copied().collect();
+    (total || memory.prompt.reckons())
+        && amount.derivable(
+            &list(&memory.prompt.numbers),
+            &list(&memory.prompt.percents),
+            &known,
+        )
+}
+
 /// Tier 3: values computed from trusted ones.
 fn derived(memory: &Memory, given: Given<'_>, canonical: Option<&canon::Canonical>, found: Found) -> Found {
     let Given {
@@ -632,15 +653,7 @@ fn derived(memory: &Memory, given: Given<'_>, canonical: Option<&canon::Canonica
         (Role::Amount, Some(Kind::Number)) => key
             .and_then(|k| k.get(2..))
             .and_then(Amount::parse)
-            .is_some_and(|amount| {
-                if !memory.prompt.reckons() {
-                    return false;
-                }
-                let told: Vec<Amount> = memory.prompt.numbers.iter().copied().collect();
-                let percents: Vec<Amount> = memory.prompt.percents.iter().copied().collect();
-                let known: Vec<Amount> = memory.numbers.iter().copied().collect();
-                amount.derivable(&told, &percents, &known)
-            }),
+            .is_some_and(|amount| reckoned(memory, path, amount)),
         (_, Some(Kind::When(when))) => {
             zone_trusted(memory, when) && day_trusted(memory, when) && minute_trusted(memory, when)
         }

@@ -10,6 +10,7 @@ use crate::{
     canon::{self, Kind},
     relative::{self, Relative},
     when::{self, When},
+    words,
 };
 
 /// Most bytes of prompt that are kept per session; what comes after is not prompt, which only tightens.
@@ -69,7 +70,6 @@ const RECKONING: &[&str] = &[
     "owes",
     "missing",
     "instead",
-    "on",
     "excess",
     "deduct",
     "subtract",
@@ -83,7 +83,57 @@ const RECKONING: &[&str] = &[
     "tax",
     "vat",
     "tip",
-    "by",
+];
+
+/// Words after which something is to be kept, those that say so after it, and those that say again what is not.
+const BEFORE: &[&str] = &[
+    "but",
+    "apart",
+    "other",
+    "need",
+    "spare",
+    "save",
+    "instead",
+    "keep",
+    "except",
+    "besides",
+    "not",
+    "don't",
+    "dont",
+    "never",
+    "leave",
+    "without",
+    "außer",
+    "nicht",
+    "behalte",
+    "behalt",
+    "verschone",
+    "garde",
+    "sauf",
+    "excepto",
+    "menos",
+    "tranne",
+    "behalve",
+    "unless",
+];
+const AFTER: &[&str] = &[
+    "protected",
+    "untouched",
+    "stay",
+    "stays",
+    "remain",
+    "remains",
+    "bleibt",
+    "bleiben",
+    "blijven",
+    "blijft",
+    "reste",
+    "restent",
+    "quedan",
+    "queda",
+];
+const AGAIN: &[&str] = &[
+    "delete", "remove", "cancel", "drop", "lösch", "lösche", "supprime", "borra", "elimina",
 ];
 
 /// The human's words of one session.
@@ -105,6 +155,10 @@ pub(crate) struct Prompt {
     pub(crate) numbers: BTreeSet<Amount>,
     pub(crate) percents: BTreeSet<Amount>,
     pub(crate) relative: Relative,
+    /// Sums by the word that she tells them by.
+    told: BTreeMap<Box<str>, BTreeSet<Amount>>,
+    /// She asks for something to be reckoned.
+    reckons: bool,
     /// First letters of the keys of typed values that something may go to: not those that she says it comes from.
     aims: BTreeSet<u8>,
 }
@@ -163,6 +217,7 @@ impl Prompt {
             self.grouped(before, rest);
             before = rest.first().copied().unwrap_or_default();
         }
+        self.tell(&bare);
         self.marks(&words, &bare);
     }
 
@@ -323,28 +378,12 @@ impl Prompt {
 
     /// Does the human write out this very host, alone or in an address?
     pub(crate) fn tells_host(&self, host: &str) -> bool {
-        let of = |key: &str| {
-            let rest = key
-                .strip_prefix("u:")
-                .map(|rest| rest.split_once("://").map_or(rest, |(_, rest)| rest));
-            rest.and_then(|rest| rest.split(['/', '?', '#']).next())
-                .is_some_and(|known| known == host)
-        };
-        self.keys.keys().any(|key| of(key))
+        self.keys.keys().any(|key| host_of_key(key) == Some(host))
     }
 
     /// Does the human write out an address of this one's host?
     pub(crate) fn same_host(&self, key: &str) -> bool {
-        let host = |key: &str| {
-            let rest = key.strip_prefix("u:")?;
-            let rest = rest.split_once("://").map_or(rest, |(_, rest)| rest);
-            rest.split(['/', '?', '#']).next().map(str::to_owned)
-        };
-        host(key).is_some_and(|host_of_key| {
-            self.keys
-                .keys()
-                .any(|known| host(known).as_ref() == Some(&host_of_key))
-        })
+        host_of_key(key).is_some_and(|host| self.tells_host(host))
     }
 
     /// A short number is an id only after a word that says so, or in quotes: `1.` may be a list's first entry.
@@ -426,103 +465,76 @@ impl Prompt {
         self.raw.split_whitespace().any(last)
     }
 
-    /// Does the human say that this is to be kept, wherever she writes of it?
+    /// Does the human say somewhere that this is to be kept? What follows such a word is, until the sentence ends or she says
+    /// again what is not; and what `stays` or the like follows in its clause. One pass over her words.
     pub(crate) fn spares(&self, folded: &str) -> bool {
-        const BEFORE: &[&str] = &[
-            "keep", "except", "besides", "not", "don't", "dont", "never", "leave", "without", "außer",
-            "nicht", "behalte", "behalt", "garde", "sauf", "excepto", "menos", "tranne", "behalve", "unless",
-        ];
-        const AFTER: &[&str] = &[
-            "stay", "stays", "remain", "remains", "bleibt", "bleiben", "blijven", "blijft", "reste",
-            "restent", "quedan", "queda",
-        ];
-        const AGAIN: &[&str] = &[
-            "delete", "remove", "cancel", "drop", "lösch", "lösche", "supprime", "borra", "elimina",
-        ];
-        // A sentence at a time: what follows such a word is spared, until she says again what is not.
-        let mut sentence = String::new();
-        let mut spared = false;
-        for word in self.folded.split(' ').chain(["\u{1}"]) {
-            sentence.push(' ');
-            sentence.push_str(word);
-            if !(word == "\u{1}" || word.ends_with(['.', '!', '?', ';'])) {
-                continue;
+        let name: Vec<&str> = folded.split(' ').collect();
+        let raw: Vec<&str> = self.folded.split(' ').collect();
+        let (mut kept, mut named) = (false, false);
+        raw.iter().enumerate().any(|(at, word)| {
+            let bare = trim(word);
+            let says = |list: &[&str]| list.contains(&bare);
+            // What is merged into it is meant, and not it.
+            let into = bare == "into"
+                && at
+                    .checked_sub(1)
+                    .and_then(|at| raw.get(at))
+                    .is_some_and(|word| *word == "merged");
+            if says(BEFORE) || into || says(AGAIN) {
+                (kept, named) = (!says(AGAIN), false);
             }
-            let words: Vec<&str> = sentence.split(' ').map(trim).collect();
-            let says = |at: usize, list: &[&str]| words.get(at).is_some_and(|word| list.contains(word));
-            let count = folded.split(' ').count();
-            let ends = |word: &str| word.ends_with([',', ':']);
-            let raw: Vec<&str> = sentence.split(' ').collect();
-            for at in 0..words.len() {
-                let this = words
-                    .get(at..at + count)
-                    .is_some_and(|run| run.join(" ") == folded);
-                if !this {
-                    continue;
-                }
-                let last = (0..at).rev().find(|at| says(*at, BEFORE) || says(*at, AGAIN));
-                let kept = last.is_some_and(|at| says(at, BEFORE));
-                // `main stays`, `main and dev remain`: within the clause.
-                let clause = (at + count..words.len())
-                    .take_while(|next| {
-                        *next == at + count || !raw.get(next - 1).is_some_and(|word| ends(word))
-                    })
-                    .take_while(|next| !says(*next, BEFORE) && !says(*next, AGAIN));
-                let stays = clause.into_iter().any(|next| says(next, AFTER));
-                spared |= kept || stays;
+            let run = raw.get(at..at + name.len());
+            let this = run.is_some_and(|run| run.iter().map(|word| trim(word)).eq(name.iter().copied()));
+            named |= this;
+            let spared = this && kept || named && says(AFTER);
+            if *word == "\u{1}" || word.ends_with(['.', '!', '?', ';']) {
+                (kept, named) = (false, false);
+            } else if word.ends_with([',', ':']) {
+                named = false;
             }
-            sentence.clear();
-        }
-        spared
+            spared
+        })
     }
 
     /// How much this argument, by its last word, is to be, where she says it: `tip 3`, `a 20 euro deposit`.
-    pub(crate) fn sums(&self, path: &str) -> BTreeSet<Amount> {
-        let split = crate::words::split(path);
-        let Some(name) = split.last().filter(|name| name.len() > 2 && *name != "amount") else {
-            return BTreeSet::new();
-        };
-        let words: Vec<&str> = self.folded.split(' ').map(trim).collect();
-        // A part of something is reckoned.
-        let part = |at: usize| {
-            words.get(at).is_some_and(|word| {
-                matches!(
-                    *word,
-                    "%" | "percent" | "pct" | "prozent" | "pourcent" | "times" | "x"
-                )
-            })
-        };
-        let sum = |at: usize| {
-            words
-                .get(at)
-                .filter(|_| !part(at + 1))
-                .and_then(|word| Amount::parse(word))
-        };
-        const BETWEEN: &[&str] = &[
-            "of", "is", "to", "at", "a", "about", "euro", "euros", "eur", "dollar", "dollars", "usd",
-            "pounds", "gbp",
-        ];
-        let little = |at: usize| {
-            words
-                .get(at)
-                .is_some_and(|word| BETWEEN.contains(word) || word.is_empty())
-        };
-        // What follows is meant before what leads: `table 45, tip 3`.
-        let mut found = BTreeSet::new();
-        for (at, _) in words.iter().enumerate().filter(|(_, word)| *word == name) {
-            let after = sum(at + 1).or_else(|| sum(at + 2).filter(|_| little(at + 1)));
-            let before = || {
-                let near = at.checked_sub(1).and_then(sum);
-                near.or_else(|| at.checked_sub(2).filter(|_| little(at - 1)).and_then(sum))
-            };
-            found.extend(after.or_else(before));
-        }
-        found
+    pub(crate) fn sums(&self, path: &str) -> Option<&BTreeSet<Amount>> {
+        self.told.get(words::split(path).last()?.as_str())
     }
 
     /// Does she ask for something to be reckoned? Else a sum is one that she tells.
     pub(crate) fn reckons(&self) -> bool {
-        !self.percents.is_empty() || self.folded.split(' ').any(|word| RECKONING.contains(&trim(word)))
+        !self.percents.is_empty() || self.reckons
+    }
+
+    /// Keeps sums by the word that they stand beside.
+    fn tell(&mut self, words: &[&str]) {
+        const BETWEEN: &[&str] = &[
+            "of", "is", "to", "at", "a", "about", "euro", "euros", "eur", "dollar", "dollars", "usd",
+            "pounds", "gbp", "",
+        ];
+        // A part of something is reckoned.
+        const PARTS: &[&str] = &["%", "percent", "pct", "prozent", "pourcent", "times", "x"];
+        let is = |at: usize, list: &[&str]| words.get(at).is_some_and(|word| list.contains(word));
+        let sum = |at: usize| {
+            let word = words.get(at).filter(|_| !is(at + 1, PARTS))?;
+            Amount::parse(word)
+        };
+        for (at, name) in words.iter().enumerate() {
+            let named = name.len() > 2 && *name != "amount" && name.starts_with(char::is_alphabetic);
+            if !named || self.told.len() >= NUMBERS * 4 {
+                continue;
+            }
+            // What follows is meant before what leads: `table 45, tip 3`.
+            let after = sum(at + 1).or_else(|| sum(at + 2).filter(|_| is(at + 1, BETWEEN)));
+            let before = || {
+                let near = at.checked_sub(1).and_then(sum);
+                near.or_else(|| at.checked_sub(2).filter(|_| is(at - 1, BETWEEN)).and_then(sum))
+            };
+            if let Some(sum) = after.or_else(before) {
+                self.told.entry((*name).into()).or_default().insert(sum);
+            }
+        }
+        self.reckons |= words.iter().any(|word| RECKONING.contains(word));
     }
 
     /// Does the prompt hold exactly these bytes as whole words?
@@ -566,6 +578,12 @@ pub(crate) fn spelling_of(raw: &str, folded: &str) -> Option<String> {
 /// The host of a link with its scheme.
 pub(crate) fn host_of(link: &str) -> Option<&str> {
     link.split_once("://")?.1.split(['/', '?', '#']).next()
+}
+
+/// The host of a link by its key, which may lack the scheme.
+fn host_of_key(key: &str) -> Option<&str> {
+    let link = key.strip_prefix("u:")?;
+    host_of(link).or_else(|| link.split(['/', '?', '#']).next())
 }
 
 fn keep(set: &mut BTreeSet<Amount>, value: Amount) {

@@ -1,14 +1,12 @@
 //! What is asked of the human, and what is denied: she is asked about what may be what she means.
 
-use bartizan_flow::{Content, Decision, Intent, Joined, Manifest, Memory, Reason, assess, decide};
+mod desk;
+
+use bartizan_flow::{Decision, Intent, Memory, Reason};
 use serde_json::{Value, json};
 
-/// One agent at work: what the human typed, the tools with their manifests, what was read.
-struct Desk {
-    memory: Memory,
-    intent: Intent,
-    tools: Value,
-}
+/// The desk of these tests, which is handed on from read to read.
+struct Desk(desk::Desk);
 
 impl Desk {
     fn new(prompt: &str) -> Self {
@@ -24,35 +22,15 @@ impl Desk {
             "delete_document": {"effect": "delete", "arguments": [["id", "selector"]]},
             "get_page": {"effect": "fetch", "arguments": [["url", "target"]]},
         });
-        let mut memory = Memory::new();
-        memory.prompt(prompt);
-        let intent = Intent::of(&memory, tools.as_object().unwrap().keys().map(String::as_str));
-        Self {
-            memory,
-            intent,
-            tools,
-        }
-    }
-
-    fn manifest(&self, tool: &str) -> Manifest {
-        let mut line = self.tools[tool].clone();
-        line["reviewed"] = json!(true);
-        serde_json::from_value(line).unwrap()
+        Self(desk::Desk::new(prompt, tools))
     }
 
     fn rule(&self, tool: &str, call: Value) -> Decision {
-        let seen = assess(&self.memory, &self.intent, tool, &self.manifest(tool), &call);
-        decide(&seen.flow(Joined::Only))
+        self.0.rule(tool, call)
     }
 
     fn read(mut self, tool: &str, call: Value, result: Value) -> Self {
-        let manifest = self.manifest(tool);
-        let seen = assess(&self.memory, &self.intent, tool, &manifest, &call);
-        let content = match &result {
-            Value::String(text) => Content::Text(text),
-            value => Content::Json(value),
-        };
-        self.memory.result(&manifest, Some(&seen), content);
+        self.0.read(tool, call, result);
         self
     }
 
@@ -172,7 +150,7 @@ fn whom_the_directory_does_not_know_and_nobody_named() {
         json!({}),
         json!(["general", said]),
     );
-    assert!(desk.memory.tainted());
+    assert!(desk.0.memory.tainted());
     assert_eq!(
         desk.rule("send_message", json!({"to": "Mallory", "text": "hi"})),
         Decision::Deny(Reason::Target)

@@ -1,49 +1,15 @@
 //! What follows from the human's words without standing in them, each beside what an attacker would make of it.
 
-use bartizan_flow::{
-    Called, Content, Decision, Intent, Joined, Manifest, Memory, Reason, Source, assess, decide,
-};
+mod desk;
+
+use bartizan_flow::{Called, Decision, Intent, Memory, Reason, Source};
 use serde_json::{Value, json};
 
-struct Desk {
-    memory: Memory,
-    intent: Intent,
-    tools: Value,
-}
+use self::desk::Desk;
 
-impl Desk {
-    fn new(prompt: &str, tools: Value) -> Self {
-        let mut memory = Memory::new();
-        memory.prompt(prompt);
-        let intent = Intent::of(&memory, tools.as_object().unwrap().keys().map(String::as_str));
-        Self {
-            memory,
-            intent,
-            tools,
-        }
-    }
-
-    fn manifest(&self, tool: &str) -> Manifest {
-        let mut line = self.tools[tool].clone();
-        line["reviewed"] = json!(true);
-        serde_json::from_value(line).unwrap()
-    }
-
-    fn rule(&self, tool: &str, call: Value) -> Decision {
-        let seen = assess(&self.memory, &self.intent, tool, &self.manifest(tool), &call);
-        decide(&seen.flow(Joined::Only))
-    }
-
-    fn source(&self, tool: &str, call: Value, path: &str) -> Source {
-        let seen = assess(&self.memory, &self.intent, tool, &self.manifest(tool), &call);
-        seen.arguments.iter().find(|a| a.path == path).unwrap().source
-    }
-
-    fn read(&mut self, tool: &str, call: Value, result: Value) {
-        let manifest = self.manifest(tool);
-        let seen = assess(&self.memory, &self.intent, tool, &manifest, &call);
-        self.memory.result(&manifest, Some(&seen), Content::Json(&result));
-    }
+fn source(desk: &Desk, tool: &str, call: Value, path: &str) -> Source {
+    let seen = desk.assess(tool, &call);
+    seen.arguments.iter().find(|a| a.path == path).unwrap().source
 }
 
 fn bank() -> Value {
@@ -225,6 +191,12 @@ fn what_she_wants_kept_is_not_deleted_for_being_named() {
         "Delete all branches except main",
         "Lösch die alten Branches, main und release/0.9 bleiben natürlich",
         "Clean up the branches but do not touch main",
+        "Delete all branches except develop, staging and main.",
+        "Delete all but main",
+        "Delete every branch other than main",
+        "Delete the branches that were merged into main",
+        "Delete the old branches, main is protected",
+        "Remove the branches, I still need main",
     ] {
         let desk = Desk::new(prompt, orders());
         assert_ne!(
@@ -265,6 +237,67 @@ fn a_sum_that_she_tells_by_its_name_is_that_sum() {
 }
 
 #[test]
+fn a_sum_is_reckoned_only_where_she_asks_for_it() {
+    let tools = json!({
+        "send_money": {"effect": "pay", "arguments": [["iban", "target"], ["amount", "amount"]]},
+        "get_balance": {"effect": "read", "results": [["balance", "trusted"]]},
+    });
+    let rule = |prompt: &str, amount: f64| {
+        let mut desk = Desk::new(prompt, tools.clone());
+        desk.read("get_balance", json!({}), json!({"balance": 3000, "note": "x"}));
+        desk.rule(
+            "send_money",
+            json!({"iban": "DE89370400440532013000", "amount": amount}),
+        )
+    };
+    let to = "to DE89370400440532013000";
+    assert_eq!(
+        rule(&format!("Send 87,60 split by 4 {to}"), 21.9),
+        Decision::Allow
+    );
+    assert_eq!(
+        rule(&format!("Pay 18 500 euros, up to 18 500, {to}"), 18500.0),
+        Decision::Allow
+    );
+    for (prompt, amount) in [
+        (format!("Send 400 euros {to} on Friday"), 3400.0),
+        (format!("Send the 12 euros for 2 tickets {to}"), 1500.0),
+        (format!("Pay invoice 12 {to} by Monday, 500 euros"), 6000.0),
+        (format!("Send 0.500 {to}"), 500.0),
+        (format!("Pay for room 12 350 euros {to}"), 12350.0),
+    ] {
+        assert_ne!(rule(&prompt, amount), Decision::Allow, "{prompt}");
+    }
+}
+
+#[test]
+fn a_question_or_a_no_is_no_order() {
+    let called = |prompt: &str, tool: &str| {
+        let mut memory = Memory::new();
+        memory.prompt(prompt);
+        Intent::of(&memory, [tool]).calls(tool)
+    };
+    for (prompt, tool) in [
+        ("Did the transfer of 40 euros go through?", "send_money"),
+        ("Don't pay the bill yet", "pay_bill"),
+        ("Review PR 131 but do not merge it", "merge_pull_request"),
+        ("Who needs access to acme/app?", "add_collaborator"),
+        ("Reminder for the dentist: what time was it?", "send_email"),
+        ("Can I throw away q1-report.pdf?", "delete_file"),
+    ] {
+        assert_eq!(called(prompt, tool), Called::No, "{prompt}");
+    }
+    for (prompt, tool) in [
+        ("Can you pay the bill?", "pay_bill"),
+        ("The meeting is off, could you cancel the event?", "cancel_event"),
+        ("Don't forget to pay the bill", "pay_bill"),
+        ("Set up a payment for what I usually pay?", "schedule_payment"),
+    ] {
+        assert_eq!(called(prompt, tool), Called::Yes, "{prompt}");
+    }
+}
+
+#[test]
 fn addresses_beside_names_are_read() {
     let tools = json!({
         "list_mail": {"effect": "read", "results": [["*.from", "structured"], ["*.cc", "directory"]]},
@@ -276,13 +309,13 @@ fn addresses_beside_names_are_read() {
         json!({}),
         json!([{"from": "\"Beck, Tom\" <tom@beck.example>", "cc": "Ann Lee <ann@a.example>, Bo <bo@a.example>"}]),
     );
-    for (to, source) in [
+    for (to, told) in [
         ("tom@beck.example", Source::Structured),
         ("ann@a.example", Source::Directory),
         ("bo@a.example", Source::Directory),
         ("eve@evil.example", Source::FreeText),
     ] {
-        assert_eq!(desk.source("send_mail", json!({"to": to}), "to"), source, "{to}");
+        assert_eq!(source(&desk, "send_mail", json!({"to": to}), "to"), told, "{to}");
     }
 }
 

@@ -26,6 +26,20 @@ when { context.findings.contains("guard_unanswered") };
 "#;
 const BOX: Duration = Duration::from_millis(400);
 
+/// A guard that is shown what models answer.
+fn shown_answers(address: std::net::SocketAddr) -> Guard {
+    Guard {
+        name: "far".to_owned(),
+        shape: GuardShape::Moderations,
+        url: format!("http://{address}/judge").parse().unwrap(),
+        model: "mod".to_owned(),
+        secret: None,
+        channels: vec!["model"],
+        time: BOX,
+        bytes: 16 << 10,
+    }
+}
+
 fn whole(status: u16, value: &Value) -> Answer {
     Answer::Whole(status, "application/json", value.to_string().into_bytes())
 }
@@ -246,16 +260,7 @@ async fn of_answers(stream: &str, policy: &str, guard: Answer, then: Answer) -> 
     })
     .await;
     let mut config = config(vec![upstream("openai", Family::Openai, provider.address)]);
-    config.inspect.guards = vec![Guard {
-        name: "far".to_owned(),
-        shape: GuardShape::Moderations,
-        url: format!("http://{}/judge", guard.address).parse().unwrap(),
-        model: "mod".to_owned(),
-        secret: None,
-        channels: vec!["model"],
-        time: BOX,
-        bytes: 16 << 10,
-    }];
+    config.inspect.guards = vec![shown_answers(guard.address)];
     (Gated::start(config, policy).await, guard)
 }
 
@@ -363,16 +368,7 @@ async fn a_whole_answer_is_shown_to_its_guard_too() {
     .await;
     let guard = Upstreamed::start(vec![whole(200, &results(&[true]))]).await;
     let mut config = config(vec![upstream("openai", Family::Openai, provider.address)]);
-    config.inspect.guards = vec![Guard {
-        name: "far".to_owned(),
-        shape: GuardShape::Moderations,
-        url: format!("http://{}/judge", guard.address).parse().unwrap(),
-        model: "mod".to_owned(),
-        secret: None,
-        channels: vec!["model"],
-        time: BOX,
-        bytes: 16 << 10,
-    }];
+    config.inspect.guards = vec![shown_answers(guard.address)];
     let gate = Gated::start(config, OF_ANSWERS).await;
     let ask = json!({"model":"m","messages":[{"role":"user","content":"hi"}]}).to_string();
     let (status, _, body) = gate.post(CHAT, ask).await;

@@ -1,7 +1,7 @@
 //! Tool calls in a model's answer: each is ruled on before the agent sees it, with where its arguments came from, and is
 //! remembered for the call that will spend it.
 
-use bartizan_flow::Manifest;
+use bartizan_flow::{Manifest, leaves};
 use bartizan_types::{Action, CallFacts, Code, Refusal, Resource, ToolName};
 use bartizan_wire::{
     json,
@@ -37,23 +37,17 @@ pub(super) async fn rule_on(asked: &Asked, proposals: &[Proposal]) -> Result<(),
     Ok(())
 }
 
-/// Each text of a proposal's arguments by itself, as it would come back; the arguments themselves where they are no JSON.
+/// Each text of a proposal's arguments by itself, as it would come back, and the arguments as they are written: all of what
+/// has no such texts, or more than are looked at.
 fn texts(proposal: &Proposal) -> Vec<String> {
     let raw = proposal.arguments.get();
-    let Ok(value) = serde_json::from_str::<Value>(raw) else {
-        return vec![raw.to_owned()];
-    };
-    let mut out = Vec::new();
-    let mut left = vec![value];
-    while let Some(value) = left.pop() {
-        match value {
-            Value::String(text) => out.push(text),
-            Value::Array(list) => left.extend(list),
-            Value::Object(map) => left.extend(map.into_iter().map(|(_, value)| value)),
-            _ => {}
-        }
-    }
-    out
+    let value = serde_json::from_str(raw).unwrap_or_default();
+    let (leaves, _) = leaves(&value);
+    let texts = leaves
+        .into_iter()
+        .filter(|leaf| !leaf.number)
+        .map(|leaf| leaf.text);
+    texts.chain([raw.to_owned()]).collect()
 }
 
 /// Rules on one. What the provider ran itself is nothing that a later call spends.
