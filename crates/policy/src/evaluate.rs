@@ -98,10 +98,8 @@ impl Policy {
         if !because.errors.is_empty() || !first.approvable {
             return denied(because);
         }
-        let approved = Request {
-            approved: true,
-            ..plain.clone()
-        };
+        let mut approved = plain.clone();
+        approved.approved = true;
         let second = self.pass(&approved);
         if !second.allows() {
             because.errors = second.errors;
