@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::{
     amount::Amount,
+    audience,
     canon::{self, Kind},
     intent::Intent,
     label::{Capacity, Label, Readers, Writers},
@@ -390,7 +391,9 @@ struct Given<'a> {
 }
 
 fn argument(memory: &Memory, given: Given<'_>) -> Argument {
-    let Given { path, role, text, .. } = given;
+    let Given {
+        path, mut role, text, ..
+    } = given;
     let canonical = canon::canonical(text).ok();
     let mut found = memory.find_as(text, canonical.as_ref(), role == Role::Selector);
     // What she tells by its name is that, and neither reckoned nor another number of hers.
@@ -405,8 +408,16 @@ fn argument(memory: &Memory, given: Given<'_>) -> Argument {
         if this.is_none_or(|this| !sums.contains(&this)) {
             found = memory.made_up();
         }
+    } else if audience::opens(memory, given.effect, role, text) {
+        // To whom it goes, in one word: nothing but her own words vouches for that.
+        (role, found) = (Role::Target, memory.made_up());
     } else if !found.source.vouched() {
         found = derived(memory, given, canonical.as_ref(), found);
+        if let Some(dialled) =
+            canon::dialled(text).filter(|_| role == Role::Target && !found.source.vouched())
+        {
+            found = memory.dialled(&dialled, found);
+        }
     }
     // A date or a number is the same in any spelling; a name is not.
     let typed = canonical

@@ -298,6 +298,23 @@ fn phone(folded: &str) -> Option<String> {
     (shape && (7..=15).contains(&digits.len())).then(|| format!("+{digits}"))
 }
 
+/// The number that a messenger's address stands for: an international number without its `+`, alone or in front of the
+/// domain that WhatsApp's own addresses have.
+#[must_use]
+pub fn dialled(text: &str) -> Option<Canonical> {
+    let bare = text.trim();
+    let digits = ["@s.whatsapp.net", "@c.us"]
+        .iter()
+        .find_map(|domain| bare.strip_suffix(domain))
+        .unwrap_or(bare);
+    // Shorter ones are anybody's; what begins with a zero is a national one.
+    let shape = (9..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    (shape && !digits.starts_with('0')).then(|| Canonical {
+        key: format!("p:+{digits}").into_boxed_str(),
+        kind: Kind::Phone,
+    })
+}
+
 /// A URL, or a bare `host/path` whose last label is letters. Scheme and host fold, the rest keeps its case; a bare
 /// host means `https`. Credentials, and characters outside RFC 3986, have no canonical form.
 fn url(folded: &str, raw: &str) -> Option<String> {

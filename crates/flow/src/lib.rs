@@ -12,6 +12,7 @@
 
 mod amount;
 mod assess;
+mod audience;
 mod builtin;
 pub mod canon;
 mod codes;

@@ -1,0 +1,84 @@
+//! Values that say who may see something without naming anybody: a link for anyone, a public page.
+//!
+//! A tool that shares has an enumeration where another has an address, and it aims as far as any address does. Named by
+//! what they mean and in every tool's spelling; never by a tool.
+
+use bartizan_types::flow::{Effect, Role};
+
+use crate::{canon, memory::Memory};
+
+/// Spellings of "everybody" among the values of sharing, without signs and in lower case: those of file stores, calendars,
+/// code forges, object stores and trackers.
+const EVERYBODY: &[&str] = &[
+    "anyone",
+    "anyonewithlink",
+    "anyonewiththelink",
+    "anyonecanview",
+    "anyonecanedit",
+    "everyone",
+    "everybody",
+    "anonymous",
+    "public",
+    "publicread",
+    "publicreadwrite",
+    "publiclink",
+    "publiconweb",
+    "internet",
+    "world",
+    "worldreadable",
+    "allusers",
+    "allauthenticatedusers",
+    "unlisted",
+    "openlink",
+];
+
+/// Words by which she says it herself.
+const SAID: &[&str] = &[
+    "public",
+    "publish",
+    "anyone",
+    "anybody",
+    "everyone",
+    "everybody",
+    "unlisted",
+    "öffentlich",
+    "jeder mit",
+    "tout le monde",
+    "publique",
+    "öppen för alla",
+    "offentlig",
+    "openbaar",
+    "iedereen",
+    "público",
+    "pública",
+    "cualquiera",
+    "todo el mundo",
+    "pubblic",
+    "chiunque",
+    "публичн",
+    "公开",
+    "公開",
+    "누구나",
+];
+
+/// Whether this argument opens something to everybody, of which the human's words say nothing.
+pub(crate) fn opens(memory: &Memory, effect: Effect, role: Role, text: &str) -> bool {
+    let aims = matches!(
+        effect,
+        Effect::Send | Effect::Write | Effect::Execute | Effect::Unknown
+    );
+    if !aims || !matches!(role, Role::Value | Role::Unknown | Role::Selector) || text.len() > 32 {
+        return false;
+    }
+    let Ok(value) = canon::canonical(text) else {
+        return false;
+    };
+    let bare: String = value
+        .key
+        .get(2..)
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| !matches!(c, ' ' | '_' | '-' | '.' | ':'))
+        .collect();
+    EVERYBODY.contains(&bare.as_str()) && !SAID.iter().any(|word| memory.prompt_text().contains(word))
+}
