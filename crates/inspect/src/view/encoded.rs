@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::map::Map;
 use super::{Form, Found};
 use crate::digits::{base32, base64, nibble};
-use crate::safe::item;
+use crate::safe::{item, part};
 
 /// Shortest run of base64 that is tried.
 const BASE64_LEAST: usize = 16;
@@ -34,6 +34,64 @@ const FOUND_MOST: usize = 24;
 pub(super) fn find(text: &str, found: &mut Vec<Found>) {
     let least = found.len();
     runs(text, found, least);
+    groups(text, found);
+}
+
+/// Fewest and most digits of a group, fewest groups, and most rows of groups that are tried in one text.
+const GROUP: std::ops::RangeInclusive<usize> = 4..=14;
+const GROUPS_LEAST: usize = 5;
+const ROWS_MOST: usize = 64;
+
+/// Base64 in groups of equally many digits with a space between, shorter than what is found as a run.
+fn groups(text: &str, found: &mut Vec<Found>) {
+    let bytes = text.as_bytes();
+    let is = |at: usize| bytes.get(at).is_some_and(|byte| is_base64(*byte));
+    let length = |from: usize| (from..).take_while(|at| is(*at)).take(GROUP.end() + 1).count();
+    // A row of them has a space, and one more a group further on, wherever it is looked into.
+    let (mut at, mut rows) = (0, 0);
+    while let Some(space) = memchr::memchr(b' ', part(bytes, at..)).map(|space| at + space) {
+        at = space + 1;
+        let size = length(at);
+        if !GROUP.contains(&size) || bytes.get(at + size) != Some(&b' ') || length(at + size + 1) != size {
+            continue;
+        }
+        // The group before the first space belongs to it as well.
+        let mut start = at;
+        if space >= size && (space - size..space).all(&is) && !(space > size && is(space - size - 1)) {
+            start = space - size;
+        }
+        let (mut end, mut count) = (at + size, 1);
+        while bytes.get(end) == Some(&b' ') {
+            match length(end + 1) {
+                next if next == size => end += 1 + size,
+                // The last one may be shorter, and filled up.
+                next if (1..size).contains(&next) => {
+                    end += 1 + next;
+                    break;
+                }
+                _ => break,
+            }
+            count += 1;
+        }
+        at = end;
+        if count < GROUPS_LEAST {
+            continue;
+        }
+        rows += 1;
+        if rows > ROWS_MOST {
+            return;
+        }
+        let dense: Vec<u8> = part(bytes, start..end)
+            .iter()
+            .copied()
+            .filter(|byte| *byte != b' ')
+            .collect();
+        let mixed = dense.iter().any(u8::is_ascii_uppercase) && dense.iter().any(u8::is_ascii_lowercase);
+        let mut tries = Tries { moved: 0, bare: 0 };
+        if mixed {
+            adopt(&base64(&dense), Form::Base64, &(start..end), &mut tries, found);
+        }
+    }
 }
 
 /// Characters of both kinds of base64, a bit each.
@@ -126,7 +184,11 @@ fn decode(run: &str, range: Range<usize>, tries: &mut Tries, found: &mut Vec<Fou
         return;
     }
     let upper = |byte: &u8| matches!(byte, b'A'..=b'Z' | b'2'..=b'7');
-    if dense.len() >= BASE32_LEAST && dense.iter().all(upper) && adopt(&base32(&dense), Form::Base32, tries) {
+    let lower = |byte: &u8| matches!(byte, b'a'..=b'z' | b'2'..=b'7');
+    if dense.len() >= BASE32_LEAST
+        && (dense.iter().all(upper) || dense.iter().all(lower))
+        && adopt(&base32(&dense.to_ascii_uppercase()), Form::Base32, tries)
+    {
         return;
     }
     // A path or a word is base64 by its letters alone; text encoded so has both cases.
@@ -205,10 +267,12 @@ fn adopt(bytes: &[u8], form: Form, range: &Range<usize>, tries: &mut Tries, foun
         }
         _ => None,
     };
-    let (bytes, form) = match &unpacked {
-        Some(unpacked) => (unpacked.as_slice(), Form::Compressed),
-        None if !fits => return false,
-        None => (bytes, form),
+    let wide = if unpacked.is_none() { wide(bytes) } else { None };
+    let (bytes, form) = match (&unpacked, &wide) {
+        (Some(unpacked), _) => (unpacked.as_slice(), Form::Compressed),
+        (None, Some(wide)) => (wide.as_bytes(), form),
+        (None, None) if !fits => return false,
+        (None, None) => (bytes, form),
     };
     match readable(bytes) {
         Some(text) => {
@@ -221,6 +285,27 @@ fn adopt(bytes: &[u8], form: Form, range: &Range<usize>, tries: &mut Tries, foun
         }
         None => false,
     }
+}
+
+/// Text in UTF-16, as programs of Windows pass it in base64. Its first letters are of one byte and a zero.
+fn wide(bytes: &[u8]) -> Option<String> {
+    const LEAST: usize = 8;
+    let body = bytes
+        .strip_prefix(b"\xff\xfe")
+        .or_else(|| bytes.strip_prefix(b"\xfe\xff"))
+        .unwrap_or(bytes);
+    let head = body.get(..2 * LEAST)?.as_chunks::<2>().0.iter();
+    let (low, high) = head.fold((0, 0), |(low, high), [first, second]| {
+        (low + usize::from(*second == 0), high + usize::from(*first == 0))
+    });
+    if low.max(high) * 4 < LEAST * 3 {
+        return None;
+    }
+    let units = body.as_chunks::<2>().0.iter().map(|pair| match low >= high {
+        true => u16::from_le_bytes(*pair),
+        false => u16::from_be_bytes(*pair),
+    });
+    char::decode_utf16(units).collect::<Result<String, _>>().ok()
 }
 
 /// Whether bytes may start a deflate stream: random ones seldom may, and setting a reader up costs more than this.
