@@ -73,7 +73,10 @@ impl Guards {
             let remote = self.remote.iter().map(Guard::desk);
             remote.chain(self.local.iter().map(Judge::desk))
         };
-        let wanted = |piece: &Piece<'_>| desks().any(|desk| desk.would_open(owner, piece));
+        let wanted: Vec<bool> = pieces
+            .iter()
+            .map(|piece| desks().any(|desk| desk.would_open(owner, piece)))
+            .collect();
         let shown = shown::all(inspector, pieces, looked, &wanted).await;
         let mut said = Vec::new();
         let remote = self

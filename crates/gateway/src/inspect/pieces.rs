@@ -331,7 +331,13 @@ pub(crate) fn of_value<'a>(value: &'a str, source: Source, front: &str) -> Vec<P
     let Ok(scanned) = json::scan(value.as_bytes(), &bounds) else {
         return out;
     };
-    json::strings(scanned, &mut |steps, span| {
+    json::strings_and_keys(scanned, &mut |steps, span, is_key| {
+        if is_key {
+            if value.get(span.clone()).is_some_and(is_said) {
+                out.extend(piece(scanned, source, steps, span, front));
+            }
+            return;
+        }
         let raw = value.get(span.clone()).unwrap_or_default();
         let as_file = match source {
             Source::Data => Some(Source::SentFile),
@@ -348,6 +354,18 @@ pub(crate) fn of_value<'a>(value: &'a str, source: Source, front: &str) -> Vec<P
         }
     });
     out
+}
+
+/// Whether a key is more than a name: whoever fills a map from outside chooses its keys.
+fn is_said(key: &str) -> bool {
+    /// Longest name, and most digits of one.
+    const NAME: usize = 40;
+    const DIGITS: usize = 5;
+    let inner = key.trim_matches('"');
+    let named = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$');
+    inner.len() > NAME
+        || !inner.bytes().all(named)
+        || inner.bytes().filter(u8::is_ascii_digit).count() > DIGITS
 }
 
 fn piece<'a>(

@@ -59,12 +59,12 @@ impl Shown<'_> {
     }
 }
 
-/// The pieces, with those documents opened that are wanted.
+/// The pieces, with those documents opened that are wanted, by their places.
 pub(super) async fn all<'a>(
     inspector: &Arc<Inspector>,
     pieces: &'a [Piece<'a>],
     looked: &Looked,
-    is_wanted: &dyn Fn(&Piece<'_>) -> bool,
+    wanted: &[bool],
 ) -> Vec<Shown<'a>> {
     let mut shown: Vec<Shown<'a>> = pieces
         .iter()
@@ -79,7 +79,7 @@ pub(super) async fn all<'a>(
     let documents: Vec<(usize, Piece<'static>)> = shown
         .iter()
         .enumerate()
-        .filter(|(_, shown)| shown.marks.is_some() && is_wanted(shown.piece))
+        .filter(|(at, shown)| shown.marks.is_some() && wanted.get(*at) == Some(&true))
         .map(|(at, shown)| (at, shown.piece.owned()))
         .collect();
     if documents.is_empty() {
