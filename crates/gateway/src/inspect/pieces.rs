@@ -88,10 +88,7 @@ impl<'a> Piece<'a> {
 impl Piece<'_> {
     /// Whether it is a picture in base64.
     pub(super) fn is_picture(&self) -> bool {
-        self.source.is_file()
-            && PICTURES
-                .iter()
-                .any(|beginning| self.text.trim_start().starts_with(beginning))
+        self.source.is_file() && begins_as_picture(self.text.trim_start())
     }
 
     pub(super) fn owned(&self) -> Piece<'static> {
@@ -147,7 +144,14 @@ fn is_protocol(steps: &[Step<'_>], raw: &str) -> bool {
 const FILE_LEAST: usize = 64;
 /// How the base64 of documents begins, and of pictures.
 const DOCUMENTS: [&str; 3] = ["JVBERi", "UEsDB", "77u/JVBERi"];
-const PICTURES: [&str; 6] = ["iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "SUkqA", "TU0AK"];
+const PICTURES: [&str; 5] = ["iVBORw0KGgo", "/9j/", "R0lGOD", "SUkqA", "TU0AK"];
+
+/// Whether digits of base64 begin like a picture's.
+fn begins_as_picture(digits: &str) -> bool {
+    // A kind of file that holds sound as well says a little later that it is a picture.
+    let webp = digits.starts_with("UklGR") && digits.get(11..16) == Some("XRUJQ");
+    webp || PICTURES.iter().any(|beginning| digits.starts_with(beginning))
+}
 
 /// The base64 of a document that is read, and what stands before it: an Office file, a PDF or a picture, alone or in a
 /// `data:` address; and text, where a member stands for bytes. What is taken for one that is none is said to be unread.
@@ -191,8 +195,8 @@ fn file<'r>(
         }
     };
     let start = digits.trim_start();
-    let mut beginnings = DOCUMENTS.iter().chain(&PICTURES);
-    let is_document = beginnings.any(|beginning| start.starts_with(beginning));
+    let is_document =
+        begins_as_picture(start) || DOCUMENTS.iter().any(|beginning| start.starts_with(beginning));
     let is_bytes = is_address || is_named;
     (digits.len() >= FILE_LEAST && (is_document || is_bytes && begins_as_text(start)))
         .then_some((front, digits))

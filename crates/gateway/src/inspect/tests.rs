@@ -416,6 +416,14 @@ fn pictures_are_read_beside_their_pixels() {
     let kinds: Vec<_> = looked.findings.iter().map(|finding| finding.kind).collect();
     assert_eq!(kinds, [FindingKind::Canary]);
     assert!(looked.incident && !looked.unseen);
+    // Sound is in the same kind of file as some pictures, and nobody listens to it.
+    for (kind, expected) in [(b"WAVE", 0), (b"WEBP", 1)] {
+        let file = STANDARD.encode([b"RIFF\x40\0\0\0".as_slice(), kind, &[0; 64]].concat());
+        let result = format!(r#"{{"content":[{{"type":"audio","data":"{file}{file}{file}{file}"}}]}}"#);
+        let pieces = of_value(&result, Source::Tool, "");
+        let files = pieces.iter().filter(|piece| piece.source.is_file());
+        assert_eq!(files.count(), expected);
+    }
     let result = format!(r#"{{"content":[{{"type":"image","mimeType":"image/jpeg","data":"{digits}"}}]}}"#);
     let looked = inspector.look(&owner("b"), &of_value(&result, Source::Tool, ""));
     assert!(

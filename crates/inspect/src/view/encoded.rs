@@ -45,51 +45,56 @@ const ROWS_MOST: usize = 64;
 /// Base64 in groups of equally many digits with a space between, shorter than what is found as a run.
 fn groups(text: &str, found: &mut Vec<Found>) {
     let bytes = text.as_bytes();
-    let is = |at: usize| bytes.get(at).is_some_and(|byte| is_base64(*byte));
-    let length = |from: usize| (from..).take_while(|at| is(*at)).take(GROUP.end() + 1).count();
-    // A row of them has a space, and one more a group further on, wherever it is looked into.
-    let (mut at, mut rows) = (0, 0);
-    while let Some(space) = memchr::memchr(b' ', part(bytes, at..)).map(|space| at + space) {
-        at = space + 1;
-        let size = length(at);
-        if !GROUP.contains(&size) || bytes.get(at + size) != Some(&b' ') || length(at + size + 1) != size {
+    let dense = |from: usize, to: usize| part(bytes, from..to).iter().all(|byte| is_base64(*byte));
+    // Spaces at equal distances are a sign of it, and cheap to see.
+    let (mut last, mut size, mut equal, mut rows, mut done) = (0, 0, 0, 0, 0);
+    for space in memchr::memchr_iter(b' ', bytes) {
+        let gap = space - last;
+        (size, equal) = (gap, if gap == size { equal + 1 } else { 1 });
+        last = space + 1;
+        if equal < GROUPS_LEAST - 2 || !GROUP.contains(&gap) || space < done {
             continue;
         }
-        // The group before the first space belongs to it as well.
-        let mut start = at;
-        if space >= size && (space - size..space).all(&is) && !(space > size && is(space - size - 1)) {
-            start = space - size;
+        let mut start = space - gap;
+        if !dense(start, space) {
+            continue;
         }
-        let (mut end, mut count) = (at + size, 1);
-        while bytes.get(end) == Some(&b' ') {
-            match length(end + 1) {
-                next if next == size => end += 1 + size,
-                // The last one may be shorter, and filled up.
-                next if (1..size).contains(&next) => {
-                    end += 1 + next;
-                    break;
-                }
-                _ => break,
+        while start > gap && item(bytes, start - 1) == b' ' && dense(start - 1 - gap, start - 1) {
+            start -= 1 + gap;
+        }
+        if start > 0 && is_base64(item(bytes, start - 1)) {
+            continue;
+        }
+        let mut end = space;
+        while item(bytes, end) == b' ' {
+            let rest = part(bytes, end + 1..);
+            let next = rest
+                .iter()
+                .take(gap + 1)
+                .take_while(|byte| is_base64(**byte))
+                .count();
+            if next == 0 || next > gap {
+                break;
             }
-            count += 1;
+            end += 1 + next;
+            if next < gap {
+                break;
+            }
         }
-        at = end;
-        if count < GROUPS_LEAST {
-            continue;
-        }
+        done = end;
         rows += 1;
         if rows > ROWS_MOST {
             return;
         }
-        let dense: Vec<u8> = part(bytes, start..end)
+        let digits: Vec<u8> = part(bytes, start..end)
             .iter()
             .copied()
             .filter(|byte| *byte != b' ')
             .collect();
-        let mixed = dense.iter().any(u8::is_ascii_uppercase) && dense.iter().any(u8::is_ascii_lowercase);
-        let mut tries = Tries { moved: 0, bare: 0 };
-        if mixed {
-            adopt(&base64(&dense), Form::Base64, &(start..end), &mut tries, found);
+        let mixed = digits.iter().any(u8::is_ascii_uppercase) && digits.iter().any(u8::is_ascii_lowercase);
+        if mixed && end - start >= GROUPS_LEAST * (gap + 1) - 1 {
+            let mut tries = Tries { moved: 0, bare: 0 };
+            adopt(&base64(&digits), Form::Base64, &(start..end), &mut tries, found);
         }
     }
 }

@@ -101,7 +101,10 @@ fn joined(text: &str, found: &mut Vec<Found>) {
     let bytes = text.as_bytes();
     let mut seams: Vec<(usize, usize)> = Vec::new();
     for at in memchr::memchr2_iter(b'"', b'\'', bytes) {
-        if seams.last().is_some_and(|(_, end)| at < *end) {
+        let next = item(bytes, at + 1);
+        if !(next.is_ascii_whitespace() || matches!(next, b'+' | b'&'))
+            || seams.last().is_some_and(|(_, end)| at < *end)
+        {
             continue;
         }
         let quote = item(bytes, at);
