@@ -137,9 +137,9 @@ impl<'a> Pieces<'a> {
 
     /// The last piece.
     fn last(&mut self, end: usize) -> Option<Piece<'a>> {
-        let piece = self.piece(self.at..self.at, self.at..self.at, end);
+        let piece = self.piece(self.at..self.at, self.at..self.at, end)?;
         self.at = usize::MAX;
-        piece
+        Some(piece)
     }
 
     fn number(&self, at: usize, width: usize, be: bool) -> Option<usize> {

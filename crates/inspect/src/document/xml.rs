@@ -121,7 +121,7 @@ impl<'a> Reader<'a, '_> {
             self.at += (9 + length + 3).min(rest.len());
         } else {
             // Entities that a part declares may say anything.
-            self.out.cut |= rest.starts_with("<!ENTITY");
+            self.out.cut |= rest.starts_with("<!ENTITY") || rest.starts_with("<!DOCTYPE") && has_own(rest);
             let Some(length) = tag_length(rest) else {
                 self.out.cut = true;
                 self.characters(rest);
@@ -195,6 +195,12 @@ impl<'a> Reader<'a, '_> {
         }
         self.plain(rest);
     }
+}
+
+/// Whether a document type declares things of its own.
+fn has_own(rest: &str) -> bool {
+    let end = rest.find('>').unwrap_or(rest.len());
+    rest.get(..end).is_some_and(|head| head.contains('['))
 }
 
 fn local(name: &str) -> &str {

@@ -129,7 +129,7 @@ fn month_at_end(text: &str) -> Option<usize> {
 /// Without the ends that a number of a day may have, and words of one letter or two before a month.
 fn trimmed(text: &str) -> &str {
     let mut text = text.trim_end_matches([' ', ',', '.']);
-    for end in ["st", "nd", "rd", "th", "er", "º", "°", " de", " of", " d'"] {
+    for end in [" de", " of", " d'", "st", "nd", "rd", "th", "er", "º", "°"] {
         text = text.strip_suffix(end).unwrap_or(text);
     }
     text.trim_end_matches([' ', ',', '.'])

@@ -227,7 +227,7 @@ pub const FORMATS: &[Format] = &[
     around("docker_auth", "Docker", "https://docs.docker.com/reference/cli/docker/login/", &["\"auth\""], r#""auth"\s{0,4}:\s{0,4}"(?P<s>[A-Za-z0-9+/]{12,300}={0,2})"#).with(Check::Basic),
     prefixed("contentful_personal_token", "Contentful", "https://www.contentful.com/developers/docs/references/authentication/", &["CFPAT-"], "CFPAT-[A-Za-z0-9_-]{43}"),
     // Models.
-    prefixed("voyage_key", "Voyage AI", "https://docs.voyageai.com/docs/api-key-and-installation", &["pa-"], "pa-[A-Za-z0-9_-]{43}").entropy(4.2),
+    prefixed("voyage_key", "Voyage AI", "https://docs.voyageai.com/docs/api-key-and-installation", &["pa-"], "pa-[A-Za-z0-9_-]{43}").entropy(4.0),
     prefixed("fireworks_key", "Fireworks AI", "https://docs.fireworks.ai/getting-started/quickstart", &["fw_"], "fw_[A-Za-z0-9]{22,24}").entropy(3.8),
     prefixed("together_marked_key", "Together AI", "https://docs.together.ai/docs/quickstart", &["tgp_v1_"], "tgp_v1_[A-Za-z0-9_-]{43}"),
     prefixed("jina_key", "Jina AI", "https://jina.ai/reader/", &["jina_"], "jina_[A-Za-z0-9]{60}"),

@@ -65,8 +65,9 @@ fn groups(text: &str, found: &mut Vec<Found>) {
         if start > 0 && is_base64(item(bytes, start - 1)) {
             continue;
         }
-        let mut end = space;
-        while item(bytes, end) == b' ' {
+        // The last one may be shorter, or a word that only follows.
+        let (mut end, mut full) = (space, space);
+        while item(bytes, end) == b' ' && end == full {
             let rest = part(bytes, end + 1..);
             let next = rest
                 .iter()
@@ -77,8 +78,8 @@ fn groups(text: &str, found: &mut Vec<Found>) {
                 break;
             }
             end += 1 + next;
-            if next < gap {
-                break;
+            if next == gap {
+                full = end;
             }
         }
         done = end;
@@ -86,17 +87,24 @@ fn groups(text: &str, found: &mut Vec<Found>) {
         if rows > ROWS_MOST {
             return;
         }
-        let digits: Vec<u8> = part(bytes, start..end)
-            .iter()
-            .copied()
-            .filter(|byte| *byte != b' ')
-            .collect();
-        let mixed = digits.iter().any(u8::is_ascii_uppercase) && digits.iter().any(u8::is_ascii_lowercase);
-        if mixed && end - start >= GROUPS_LEAST * (gap + 1) - 1 {
-            let mut tries = Tries { moved: 0, bare: 0 };
-            adopt(&base64(&digits), Form::Base64, &(start..end), &mut tries, found);
+        // So may the first ones.
+        let starts = (0..3).map(|skipped| start + skipped * (gap + 1));
+        let ranges = starts.flat_map(|start| [start..end, start..full]);
+        for range in ranges.filter(|range| range.len() + 1 >= GROUPS_LEAST * (gap + 1)) {
+            if row(bytes, range, found) {
+                break;
+            }
         }
     }
+}
+
+/// Adds a layer where the groups of a range are text.
+fn row(bytes: &[u8], range: Range<usize>, found: &mut Vec<Found>) -> bool {
+    let digits = part(bytes, range.clone()).iter().copied();
+    let digits: Vec<u8> = digits.filter(|byte| *byte != b' ').collect();
+    let mixed = digits.iter().any(u8::is_ascii_uppercase) && digits.iter().any(u8::is_ascii_lowercase);
+    let mut tries = Tries { moved: 0, bare: 0 };
+    mixed && adopt(&base64(&digits), Form::Base64, &range, &mut tries, found)
 }
 
 /// Characters of both kinds of base64, a bit each.

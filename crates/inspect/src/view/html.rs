@@ -113,7 +113,7 @@ impl<'a> Reader<'a, '_> {
                 .push((Disguise::HiddenElement, *start..self.text.len()));
         }
         for comment in std::mem::take(&mut self.aside) {
-            self.make("\n", comment.start..comment.start);
+            self.make("\n", comment.start.saturating_sub(4)..comment.start);
             self.copy(comment);
         }
     }

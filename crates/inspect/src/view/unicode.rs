@@ -8,7 +8,7 @@ use unicode_normalization::char::{canonical_combining_class, compose};
 
 use super::map::Map;
 use super::{Disguise, Mark};
-use crate::safe::part;
+use crate::safe::{item, part, prior};
 
 /// Most combining marks kept on one letter.
 const COMBINING_MOST: usize = 3;
@@ -471,8 +471,13 @@ const NEAR_LEAST: usize = 2;
 
 /// Whether a text ends in a single plain letter and a sign: letters are kept apart there.
 fn is_apart(out: &[u8]) -> bool {
-    matches!(out, [.., before, letter, sign]
-        if letter.is_ascii_alphabetic() && !sign.is_ascii_alphanumeric() && !before.is_ascii_alphanumeric())
+    let sign = item(out, out.len().saturating_sub(1));
+    // A wider gap stands between words.
+    let gap = out.iter().rev().take(3).take_while(|byte| **byte == sign).count();
+    let letters = part(out, ..out.len() - gap);
+    !sign.is_ascii_alphanumeric()
+        && prior(letters, letters.len()).is_ascii_alphabetic()
+        && !prior(letters, letters.len().saturating_sub(1)).is_ascii_alphanumeric()
 }
 
 /// The plain letters that a word of look-alikes is read as. `None` where the word is an ordinary one: all of one

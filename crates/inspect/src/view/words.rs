@@ -66,10 +66,7 @@ static NARROW: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
 
 /// Finds disguised words in `text`.
 pub(super) fn find(text: &str, last: Form, found: &mut Vec<Found>) {
-    if matches!(
-        last,
-        Form::Rot13 | Form::Reversed | Form::Spaced | Form::Leet | Form::Joined
-    ) {
+    if matches!(last, Form::Rot13 | Form::Reversed | Form::Spaced | Form::Leet) {
         return;
     }
     let (rot, back) = told(text);
