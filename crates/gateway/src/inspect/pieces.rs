@@ -383,14 +383,14 @@ fn piece<'a>(
     if span.len() < 6 {
         return None;
     }
-    let (front, text) = match source {
+    let (before, text) = match source {
         Source::File | Source::SentFile => file(body, steps, &span)?,
         _ => (Cow::Borrowed(""), json::text_of(body, &span)),
     };
     Some(Piece {
         source,
         text,
-        front,
+        front: before,
         pointer: front.to_owned() + &json::pointer_of(steps, POINTER),
         span,
     })

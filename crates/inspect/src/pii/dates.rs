@@ -8,13 +8,119 @@ use super::{Kind, Personal};
 
 /// How far before a year its month and day may stand.
 const REACH: usize = 28;
-/// First three letters of the names of months, in small ones.
+/// Names of months, in small letters.
 const MONTHS: &[&str] = &[
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "mär", "mai", "okt",
-    "dez", "fév", "fev", "avr", "jui", "aoû", "déc", "ene", "abr", "ago", "dic", "gen", "mag", "giu", "lug",
-    "set", "ott", "mrt", "mei", "out", "sty", "lut", "kwi", "maj", "cze", "lip", "sie", "wrz", "paź", "lis",
-    "gru", "янв", "фев", "мар", "апр", "мая", "июн", "июл", "авг", "сен", "окт", "ноя", "дек",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+    "januar",
+    "jänner",
+    "februar",
+    "märz",
+    "mai",
+    "juni",
+    "juli",
+    "oktober",
+    "dezember",
+    "janvier",
+    "février",
+    "mars",
+    "avril",
+    "juin",
+    "juillet",
+    "août",
+    "septembre",
+    "octobre",
+    "novembre",
+    "décembre",
+    "enero",
+    "febrero",
+    "marzo",
+    "abril",
+    "mayo",
+    "junio",
+    "julio",
+    "agosto",
+    "septiembre",
+    "setiembre",
+    "octubre",
+    "noviembre",
+    "diciembre",
+    "janeiro",
+    "fevereiro",
+    "março",
+    "maio",
+    "junho",
+    "julho",
+    "setembro",
+    "outubro",
+    "novembro",
+    "dezembro",
+    "gennaio",
+    "febbraio",
+    "aprile",
+    "maggio",
+    "giugno",
+    "luglio",
+    "settembre",
+    "ottobre",
+    "dicembre",
+    "januari",
+    "februari",
+    "maart",
+    "mei",
+    "augustus",
+    "stycznia",
+    "lutego",
+    "marca",
+    "kwietnia",
+    "maja",
+    "czerwca",
+    "lipca",
+    "sierpnia",
+    "września",
+    "października",
+    "listopada",
+    "grudnia",
+    "maj",
+    "augusti",
+    "januara",
+    "ocak",
+    "şubat",
+    "mart",
+    "nisan",
+    "mayıs",
+    "haziran",
+    "temmuz",
+    "ağustos",
+    "eylül",
+    "ekim",
+    "kasım",
+    "aralık",
+    "января",
+    "февраля",
+    "марта",
+    "апреля",
+    "мая",
+    "июня",
+    "июля",
+    "августа",
+    "сентября",
+    "октября",
+    "ноября",
+    "декабря",
 ];
+/// Fewest letters of a short form, and most.
+const SHORT: std::ops::RangeInclusive<usize> = 3..=4;
 
 /// Words that announce a date of birth.
 const BIRTHS: &[&str] = &[
@@ -122,15 +228,23 @@ fn month_at_end(text: &str) -> Option<usize> {
             .map_or(1, char::len_utf8)
     });
     let word = text.get(start..)?.to_lowercase();
-    let first: String = word.chars().take(3).collect();
-    (word.chars().count() <= 10 && MONTHS.contains(&first.as_str())).then_some(start)
+    let is_short = SHORT.contains(&word.chars().count());
+    let is_month = |name: &&str| **name == word || is_short && name.starts_with(&word);
+    MONTHS.iter().any(is_month).then_some(start)
 }
 
 /// Without the ends that a number of a day may have, and words of one letter or two before a month.
 fn trimmed(text: &str) -> &str {
     let mut text = text.trim_end_matches([' ', ',', '.']);
-    for end in [" de", " of", " d'", "st", "nd", "rd", "th", "er", "º", "°"] {
-        text = text.strip_suffix(end).unwrap_or(text);
+    for word in [" de", " of", " d'"] {
+        text = text.strip_suffix(word).unwrap_or(text);
+    }
+    for end in ["st", "nd", "rd", "th", "er", "º", "°"] {
+        // Of a number, and not of a word.
+        let number = text.strip_suffix(end);
+        text = number
+            .filter(|text| text.ends_with(|c: char| c.is_ascii_digit()))
+            .unwrap_or(text);
     }
     text.trim_end_matches([' ', ',', '.'])
 }

@@ -367,7 +367,8 @@ pub(super) const PLACES: &[Disguise] = &[
         }
     }),
     ("literals", |text| {
-        if text.contains(['"', '\\', '\n']) {
+        // A literal that began with a mark of the letter before it would be another text.
+        if !text.is_ascii() || text.contains(['"', '\\', '\n']) {
             return format!("\"{text}\"");
         }
         let letters: Vec<char> = text.chars().collect();
