@@ -145,7 +145,7 @@ async fn a_guard_is_shown_the_text_of_documents() {
         let data = format!("data:application/pdf;base64,{}", STANDARD.encode(bytes));
         let body = json!({"model":"m","messages":[{"role":"user","content":[
             {"type":"text","text":"what does it say?"},
-            {"type":"file","file":{"filename":"a.pdf","file_data":data}},
+            {"type":"file","file":{"filename":"a","file_data":data}},
         ]}]});
         guarded.gate.post(CHAT, body.to_string()).await.0.as_u16()
     };
