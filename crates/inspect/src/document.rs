@@ -3,8 +3,8 @@
 //! texts, links, titles.
 //!
 //! It refuses to be a renderer. Not read: documents that are encrypted, pixels (no OCR), macros, PDF filters but Flate,
-//! fonts of PDF whose codes only the font itself explains, XFA forms, the old binary formats of Office. A text whose letters
-//! are placed one by one comes out as separate lines.
+//! fonts of PDF whose codes only the font itself explains, XFA forms, the old binary formats of Office, and attributes of XML
+//! that nobody reads and that hold one word. A text whose letters are placed one by one comes out as separate lines.
 //!
 //! INVARIANT: time and memory are linear in the input and [`TEXT_MOST`]; nothing is unpacked past [`UNPACKED_MOST`], all
 //! parts together. [`Document::cut`] says that a bound was reached, or that some part could not be read, and
