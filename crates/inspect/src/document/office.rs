@@ -55,20 +55,19 @@ impl Holds {
             .strip_prefix(b"\xef\xbb\xbf")
             .unwrap_or(bytes)
             .trim_ascii_start();
-        if bytes.is_empty()
-            || name.contains("/printerSettings/")
-            || ends(&[".odttf", ".fntdata", ".ttf", ".otf"])
-        {
+        let is_xml = matches!(head, [b'<', ..])
+            || matches!(bytes, [0xfe, 0xff, ..] | [0xff, 0xfe, ..] | [0, b'<', ..]);
+        if bytes.is_empty() {
             Self::Nothing
         } else if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"%PDF-") {
             Self::Document
         } else if image::is(bytes) {
             Self::Picture
-        } else if matches!(head, [b'<', ..])
-            || matches!(bytes, [0xfe, 0xff, ..] | [0xff, 0xfe, ..] | [0, b'<', ..])
-            || ends(&[".xml", ".rels", ".txt", ".css", ".json"])
-            || &*name == "mimetype"
-        {
+        } else if is_xml {
+            Self::Words
+        } else if name.contains("/printerSettings/") || ends(&[".odttf", ".fntdata", ".ttf", ".otf"]) {
+            Self::Nothing
+        } else if ends(&[".xml", ".rels", ".txt", ".css", ".json"]) || &*name == "mimetype" {
             Self::Words
         } else {
             Self::Other

@@ -123,6 +123,7 @@ fn words_are_read_however_xml_writes_them() {
         ("word/document.xml", "<a:t b=\"x > y\" descr='in an attribute' c = \"said to bob@corp.example\"/><![CDATA[in <data>]]><x:p>one</x:p><x:p>two</x:p>".as_bytes()),
         ("word/styles.xml", b"<w:t>in a part of another name</w:t>"),
         ("word/document.bin", b"\xef\xbb\xbf<?xml version='1.0'?><w:t>in a part of another kind</w:t>"),
+        ("word/document.ttf", b"<w:t>in what is called a font</w:t>"),
         ("word/footnotes.xml", &wide),
         ("word/embeddings/sheet.xlsx", &file(&[("xl/sharedStrings.xml", b"<si><t>in another document</t></si>")])),
     ]);
@@ -135,6 +136,7 @@ fn words_are_read_however_xml_writes_them() {
         "one\ntwo\n",
         "in a part of another name",
         "in a part of another kind",
+        "in what is called a font",
         "in wide letters",
         "in another document",
     ] {
