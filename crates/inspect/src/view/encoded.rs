@@ -300,18 +300,23 @@ fn adopt(bytes: &[u8], form: Form, range: &Range<usize>, tries: &mut Tries, foun
     }
 }
 
-/// Text in UTF-16, as programs of Windows pass it in base64. Its first letters are of one byte and a zero.
+/// Text in UTF-16, as programs of Windows pass it in base64. One of each two bytes tells: it is of few kinds.
 fn wide(bytes: &[u8]) -> Option<String> {
     const LEAST: usize = 8;
+    // Latin letters, those that look like them, characters that nobody sees, and halves of those beyond.
+    let tells = |byte: u8| matches!(byte, 0..=5 | 0x1d | 0x1e | 0x20 | 0x21 | 0x24 | 0x28 | 0xd8..=0xdf | 0xfe | 0xff);
     let body = bytes
         .strip_prefix(b"\xff\xfe")
         .or_else(|| bytes.strip_prefix(b"\xfe\xff"))
         .unwrap_or(bytes);
     let head = body.get(..2 * LEAST)?.as_chunks::<2>().0.iter();
     let (low, high) = head.fold((0, 0), |(low, high), [first, second]| {
-        (low + usize::from(*second == 0), high + usize::from(*first == 0))
+        (
+            low + usize::from(tells(*second)),
+            high + usize::from(tells(*first)),
+        )
     });
-    if low.max(high) * 4 < LEAST * 3 {
+    if low.max(high) * 8 < LEAST * 7 {
         return None;
     }
     let units = body.as_chunks::<2>().0.iter().map(|pair| match low >= high {
