@@ -1,5 +1,6 @@
 //! How well and how fast content is inspected. What each figure means is in docs/design/inspect.md.
 
+mod classifier;
 mod learning;
 mod peers;
 mod speed;
@@ -39,6 +40,9 @@ pub(crate) fn run(cache: &Path, quick: bool, wants: &dyn Fn(&str) -> bool) -> Ve
             let names = learning::NAMES.iter().chain(speed::NAMES);
             figures.extend(names.map(|(name, unit)| Figure::missing(name, unit, reason.clone())));
         }
+    }
+    if wants("classifier_22m") || wants("classifier_86m") {
+        figures.extend(classifier::run(quick));
     }
     if wants("pii_") || wants("speed_ratio") || wants("secrets_") {
         figures.extend(peers::run(cache));

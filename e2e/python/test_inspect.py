@@ -1,7 +1,10 @@
 """Inspection with real SDKs: what is seen is evidence and is recorded, secrets on their way out ask, planted values raise an
 incident, and ordinary work is not denied."""
 
+import base64
+import io
 import json
+import zipfile
 
 import httpx2
 import openai
@@ -67,7 +70,7 @@ async def test_a_planted_value_is_an_incident_wherever_it_surfaces(gateway, prov
     assert records.count("incident: a planted value surfaced") == 2 and CANARY not in records + through.output()
 
 
-async def test_as_a_service(gateway, provider):
+async def test_as_a_service(gateway, provider, tmp_path):
     through = gateway(provider, policy=None)
     address = through.listen + "/v1/inspect"
     body = {"texts": [{"channel": "tool", "text": INJECTED}, {"text": f"key {KEY}"}, {"text": "see you at noon"}]}
@@ -76,8 +79,23 @@ async def test_as_a_service(gateway, provider):
         answer = (await http.post(address, json=body, headers={"authorization": f"Bearer {through.key}"})).json()
         wrong = await http.post(address, json={"texts": [{"text": 1}]}, headers={"authorization": f"Bearer {through.key}"})
         assert wrong.status_code == 400
+        docx = io.BytesIO()
+        with zipfile.ZipFile(docx, "w") as file:
+            file.writestr("[Content_Types].xml", "<Types/>")
+            file.writestr("word/document.xml", f"<w:t>{INJECTED}</w:t>")
+        (tmp_path / "a.docx").write_bytes(docx.getvalue())
+        document = {"texts": [{"document": base64.b64encode(docx.getvalue()).decode()}]}
+        inside = (await http.post(address, json=document, headers={"authorization": f"Bearer {through.key}"})).json()
     first, second, third = (result["findings"] for result in answer["results"])
-    assert any(finding["kind"] == "injection" for finding in first)
+    injection = next(finding for finding in first if finding["kind"] == "injection")
+    # It says how far above the threshold, and why.
+    assert injection["above_threshold"] > 0 and "AML.T0051" in injection["taxonomy"]
+    assert all(injection["start"] <= reason["start"] < reason["end"] <= injection["end"] for reason in injection["because"])
+    assert injection["because"]
+    assert "@" in INJECTED and any(finding["what"] == "email" for finding in inside["results"][0]["findings"])
+    told = through.cli("inspect", str(tmp_path / "a.docx"), "--channel", "tool", "--json", "--fail-on", "critical")
+    said = json.loads(told.stdout)
+    assert "office" in said["document"]["kind"] and any(finding["kind"] == "injection" for finding in said["findings"])
     secret = next(finding for finding in second if finding["kind"] == "secret")
     assert KEY in f"key {KEY}".encode()[secret["start"]:secret["end"]].decode()
     assert third == []

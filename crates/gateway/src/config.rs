@@ -87,7 +87,7 @@ pub struct Privacy {
 pub enum MaskDocuments {
     /// The call is refused (`privacy.document`).
     Refuse,
-    /// A plain PDF of the masked text takes the place of a PDF; anything else is refused.
+    /// A plain PDF of the masked text takes the place of a PDF, and Office files go without what is no words.
     AsText,
     /// They pass as they are.
     DangerPass,

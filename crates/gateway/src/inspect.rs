@@ -26,13 +26,12 @@ use std::{
 use bartizan_inspect::{
     Seen, Wanted,
     canary::{Canaries, Unplantable},
-    document, taxonomy,
+    digits, document, taxonomy,
 };
 use bartizan_mcp::Catalog;
 use bartizan_types::{
     CallFacts, CallId, Finding, FindingKind, PinState, Principal, Record, RecordKind, Severity, Span,
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 pub use guards::ClassifierFault;
 pub(crate) use lists::ListFault;
@@ -52,6 +51,8 @@ use lists::Lists;
 const FINDINGS: usize = 48;
 /// Most places remembered of one text.
 const MARKS: usize = 4096;
+/// Bytes that a picture counts for at most.
+const PICTURE: usize = 16 << 10;
 /// What is said of a text with more of them: not all values in it are known by their places.
 pub(crate) const MORE: &str = "more";
 
@@ -193,10 +194,15 @@ impl Inspector {
         if let Some(known) = self.cache.get(&key) {
             return (Some(known), false);
         }
-        if piece.text.len() > *left {
+        // Of a picture little is looked at, however large it is.
+        let cost = match piece.is_picture() {
+            true => piece.text.len().min(PICTURE),
+            false => piece.text.len(),
+        };
+        if cost > *left {
             return (None, false);
         }
-        *left -= piece.text.len();
+        *left -= cost;
         let bytes = u64::try_from(piece.text.len()).unwrap_or(u64::MAX);
         self.inspected.fetch_add(bytes, Ordering::Relaxed);
         let marks: Arc<[Mark]> = self.examine(piece.source, &piece.text).into();
@@ -211,8 +217,13 @@ impl Inspector {
 
     /// Everything seen in one text.
     pub(crate) fn examine(&self, source: Source, text: &str) -> Vec<Mark> {
+        self.explain(source, text).0
+    }
+
+    /// Everything seen in one text, and what the detectors give as reasons; of a document nobody knows the places of these.
+    fn explain(&self, source: Source, text: &str) -> (Vec<Mark>, Vec<Seen>) {
         if source.is_file() {
-            return self.file(source, text);
+            return (self.file(source, text), Vec::new());
         }
         let report = bartizan_inspect::inspect(
             source.channel(),
@@ -247,7 +258,7 @@ impl Inspector {
             score: 1000,
             range: 0..text.len(),
         }));
-        marks
+        (marks, report.seen)
     }
 
     /// Everything seen in the text of a document in base64. Places in that text mean nothing to anybody else, so each
@@ -257,15 +268,15 @@ impl Inspector {
             range: 0..digits.len(),
             ..mark
         };
-        let unread = || Mark {
+        let unread = |what| Mark {
             kind: FindingKind::Unseen,
-            what: "document",
+            what,
             severity: Severity::Info,
             score: 1000,
             range: 0..digits.len(),
         };
         let Some(opened) = open(digits) else {
-            return vec![unread()];
+            return vec![unread("document")];
         };
         let inside = if source == Source::File {
             Source::Document
@@ -274,7 +285,8 @@ impl Inspector {
         };
         let marks = self.examine(inside, &opened.text);
         let mut marks: Vec<Mark> = marks.into_iter().map(whole).collect();
-        marks.extend(opened.cut.then(unread));
+        marks.extend(opened.cut.then(|| unread("document")));
+        marks.extend(opened.pictures.then(|| unread("picture")));
         marks
     }
 
@@ -461,28 +473,45 @@ pub(crate) struct Opened {
     pub kind: Option<document::Kind>,
     /// Something of it was not read.
     pub cut: bool,
+    /// There are pictures in it.
+    pub pictures: bool,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
 }
 
 /// Opens it. `None`: nobody can read it here.
+///
+/// Digits are read as the laxest reader does, since that may be the one who reads them next: of either alphabet, broken
+/// into lines, not filled up.
 pub(crate) fn open(digits: &str) -> Option<Opened> {
-    let bytes = STANDARD.decode(digits).ok()?;
+    let dense = digits.bytes().filter(|byte| !byte.is_ascii_whitespace());
+    let mut dense: Vec<u8> = dense.collect();
+    let filled = dense.iter().rev().take_while(|byte| **byte == b'=').count();
+    dense.truncate(dense.len() - filled);
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_');
+    if !dense.iter().all(is_digit) {
+        return None;
+    }
+    let bytes = digits::base64(&dense);
     if let Some(document) = document::read(&bytes) {
         return Some(Opened {
             text: document.text,
             kind: Some(document.kind),
             cut: document.cut,
+            pictures: document.pictures,
+            bytes,
         });
     }
     // What no text has says that it is something else, whose text nobody has read.
     let is_odd =
         |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{8}' | '\u{b}' | '\u{c}' | '\u{1b}');
-    let text = String::from_utf8(bytes)
-        .ok()
-        .filter(|text| !text.contains(is_odd))?;
-    Some(Opened {
+    let text = str::from_utf8(&bytes).ok()?.to_owned();
+    (!text.contains(is_odd)).then_some(Opened {
         text,
         kind: None,
         cut: false,
+        pictures: false,
+        bytes,
     })
 }
 
@@ -542,7 +571,7 @@ impl Shared {
             self.incident(caller, call);
         }
         if let Some(guards) = &inspector.guards {
-            guards.ask(self, &owner, pieces, &mut looked).await;
+            guards.ask(self, inspector, &owner, pieces, &mut looked).await;
         }
         looked
     }
@@ -553,12 +582,10 @@ impl Shared {
             marks: vec![Some(Arc::from(Vec::new())); pieces.len()],
             ..Looked::default()
         };
-        if let Some(guards) = self
-            .inspector
-            .as_ref()
-            .and_then(|inspector| inspector.guards.as_ref())
+        if let Some(inspector) = &self.inspector
+            && let Some(guards) = &inspector.guards
         {
-            guards.ask(self, owner, pieces, &mut looked).await;
+            guards.ask(self, inspector, owner, pieces, &mut looked).await;
         }
         // Places in a part are nobody's: each finding is of all of its part.
         let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);

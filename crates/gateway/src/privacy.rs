@@ -158,17 +158,31 @@ impl Privacy {
                 found.shape = fit(found.shape).unwrap_or(found.shape);
             }
         }
+        Some(self.replace(vault, text, &found, now, &mut |_, _| {}))
+    }
+
+    /// A text with what was found in it replaced. `tell` is told each range, and what stands there now, in order.
+    fn replace(
+        &self,
+        vault: &mut Vault,
+        text: &str,
+        found: &[(Found, Option<MaskAct>)],
+        now: Timestamp,
+        tell: &mut dyn FnMut(Range<usize>, String),
+    ) -> String {
         let ranges: Vec<Found> = found.iter().map(|(found, _)| found.clone()).collect();
-        Some(bartizan_privacy::mask(text, &ranges, |one, value| {
+        bartizan_privacy::mask(text, &ranges, |one, value| {
             let act = found
                 .iter()
                 .find(|(found, _)| found.range.start == one.range.start && found.kind == one.kind)
                 .and_then(|(_, act)| *act);
-            match act {
+            let new = match act {
                 None => bartizan_privacy::escape(value).into_owned(),
                 Some(act) => self.stand_in(vault, act, one, value, now),
-            }
-        }))
+            };
+            tell(one.range.clone(), new.clone());
+            new
+        })
     }
 
     /// What takes the place of a value, by the rule for its kind.

@@ -139,6 +139,170 @@ async fn text_in_base64_is_masked_where_it_stands() {
     }
 }
 
+/// A zip of these parts, all of them stored.
+fn office(parts: &[(&str, &[u8])]) -> Vec<u8> {
+    let (mut out, mut directory) = (Vec::new(), Vec::new());
+    for (name, content) in parts {
+        let at = u32::try_from(out.len()).unwrap();
+        let mut head = vec![20, 0, 0, 8, 0, 0, 0, 0, 0x21, 0];
+        let length = u32::try_from(content.len()).unwrap();
+        for number in [crc32(content), length, length] {
+            head.extend(number.to_le_bytes());
+        }
+        head.extend(u16::try_from(name.len()).unwrap().to_le_bytes());
+        head.extend([0, 0]);
+        out.extend(b"PK\x03\x04");
+        out.extend(&head);
+        out.extend(name.as_bytes());
+        out.extend(*content);
+        directory.extend(b"PK\x01\x02\x14\0");
+        directory.extend(&head);
+        directory.extend([0; 10]);
+        directory.extend(at.to_le_bytes());
+        directory.extend(name.as_bytes());
+    }
+    let (at, count) = (
+        u32::try_from(out.len()).unwrap(),
+        u16::try_from(parts.len()).unwrap(),
+    );
+    out.extend(&directory);
+    out.extend(b"PK\x05\x06\0\0\0\0");
+    out.extend([count.to_le_bytes(), count.to_le_bytes()].concat());
+    out.extend(u32::try_from(directory.len()).unwrap().to_le_bytes());
+    out.extend(at.to_le_bytes());
+    out.extend([0, 0]);
+    out
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
+            if sum & 1 == 1 {
+                sum >> 1 ^ 0xedb8_8320
+            } else {
+                sum >> 1
+            }
+        })
+    })
+}
+
+const DOCX: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+
+fn letter(more: &[(&str, &[u8])]) -> Vec<u8> {
+    let body = format!(
+        "<w:document><w:p><w:r><w:t>Write to {}</w:t></w:r><w:r><w:t>{} about castles</w:t></w:r></w:p></w:document>",
+        &MAIL[..7],
+        &MAIL[7..]
+    );
+    let mut parts: Vec<(&str, &[u8])> = vec![
+        ("[Content_Types].xml", b"<Types/>"),
+        ("word/document.xml", body.as_bytes()),
+    ];
+    parts.extend(more);
+    office(&parts)
+}
+
+#[tokio::test]
+async fn an_office_file_is_masked_where_its_words_stand() {
+    let photo = [b"\xff\xd8\xff\xe0\0\x04JF".as_slice(), b"\xff\xd9"].concat();
+    for documents in [MaskDocuments::Refuse, MaskDocuments::AsText] {
+        let (gate, provider) = start(documents).await;
+        assert_eq!(send(&gate, DOCX, &letter(&[])).await.0, 200);
+        let text = text_of(&got(&provider).1);
+        assert!(
+            text.starts_with("Write to bz-email-") && text.ends_with("@token.invalid about castles\n"),
+            "{text}"
+        );
+        // A picture may show anything. It goes nowhere, or becomes a dot.
+        let (status, told) = send(&gate, DOCX, &letter(&[("word/media/image1.jpeg", &photo)])).await;
+        if documents == MaskDocuments::Refuse {
+            assert!(status == 403 && told.contains("privacy.document"), "{told}");
+        } else {
+            assert_eq!(status, 200);
+            let bytes = got(&provider).1;
+            assert!(!bytes.windows(photo.len()).any(|part| part == photo));
+            assert!(text_of(&bytes).contains("bz-email-"));
+        }
+        // Words that nobody could read go nowhere at all.
+        let strange = b"<?xml version='1.0' encoding='x'?><w:t>\xff\xfe\xfd</w:t>";
+        assert_eq!(
+            send(&gate, DOCX, &letter(&[("word/footnotes.xml", strange)]))
+                .await
+                .0,
+            403
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_stands_beside_the_pixels_of_a_picture_is_left_out() {
+    let (gate, provider) = start(MaskDocuments::Refuse).await;
+    let segment = |marker: u8, data: &[u8]| {
+        let length = u16::try_from(data.len() + 2).unwrap();
+        [&[0xff, marker], length.to_be_bytes().as_slice(), data].concat()
+    };
+    let said = |comment: &str| {
+        [
+            b"\xff\xd8".as_slice(),
+            &segment(0xe0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0"),
+            &segment(0xfe, comment.as_bytes()),
+            &segment(0xda, b"\x01\x01\0\0\x3f\0"),
+            &[0x55; 60],
+            b"\xff\xd9",
+        ]
+        .concat()
+    };
+    let plain = said("a castle by the sea");
+    assert_eq!(send(&gate, "image/jpeg", &plain).await.0, 200);
+    assert_eq!(got(&provider).1, plain);
+    assert_eq!(send(&gate, "image/jpeg", &said(MAIL)).await.0, 200);
+    let bytes = got(&provider).1;
+    assert!(
+        bytes.starts_with(b"\xff\xd8\xff\xe0") && bytes.ends_with(b"\xff\xd9") && bytes.len() < plain.len()
+    );
+    assert!(!String::from_utf8_lossy(&bytes).contains("ana.lopez"));
+}
+
+/// Encoders differ: some escape a slash, some break lines, some use the other alphabet or fill nothing up. Whoever reads it
+/// next may take them all.
+#[tokio::test]
+async fn a_document_is_one_however_its_base64_is_written() {
+    let (gate, provider) = start(MaskDocuments::Refuse).await;
+    let bytes = pdf(&format!("Write to {MAIL} ??>>~~??>>~~ \u{ff}\u{ff}\u{fe}\u{fb}"));
+    let digits = STANDARD.encode(&bytes);
+    let lines: Vec<String> = digits
+        .as_bytes()
+        .chunks(76)
+        .map(|line| String::from_utf8_lossy(line).into_owned())
+        .collect();
+    let spellings = [
+        format!("data:application\\/pdf;base64,{}", digits.replace('/', "\\/")),
+        format!("data:application/pdf;base64,{}", lines.join("\\r\\n")),
+        format!("DATA:application/pdf;name=a.pdf;BASE64,{digits}"),
+        format!(
+            "data:application/pdf;base64,{}",
+            digits.trim_end_matches('=').replace('+', "-").replace('/', "_")
+        ),
+        format!("data:application/pdf;base64,\\u004a{}", &digits[1..]),
+        digits.clone(),
+        STANDARD.encode([b"\xfe\xff junk before \n".as_slice(), &bytes].concat()),
+    ];
+    for spelt in spellings {
+        let body = format!(
+            r#"{{"model":"m","messages":[{{"role":"user","content":[{{"type":"file","file":{{"filename":"a","file_data":"{spelt}"}}}}]}}]}}"#
+        );
+        let (status, _, told) = gate.post(CHAT, body).await;
+        assert_eq!(
+            status.as_u16(),
+            403,
+            "{} {}",
+            &spelt[..60],
+            String::from_utf8_lossy(&told)
+        );
+    }
+    assert_eq!(provider.count(), 0);
+}
+
 #[tokio::test]
 async fn who_says_that_documents_pass_gets_that() {
     let (gate, provider) = start(MaskDocuments::DangerPass).await;

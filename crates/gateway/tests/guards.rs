@@ -72,7 +72,7 @@ impl Guarded {
             url: format!("http://{}/judge", guard.address).parse().unwrap(),
             model: "mod".to_owned(),
             secret: Some("provider".to_owned()),
-            channels: vec!["user", "tool"],
+            channels: vec!["user", "tool", "document"],
             time: BOX,
             bytes: 16 << 10,
         }];
@@ -130,6 +130,40 @@ async fn what_a_guard_says_is_evidence_and_is_asked_for_once() {
         });
     assert!(ruled.count() >= 2, "each question is a ruled call");
     assert!(!format!("{records:?}").contains(guarded.gate.provider_key));
+}
+
+/// What a guard is shown of a document is the text in it, without the values in that; once, as of any text.
+#[tokio::test]
+async fn a_guard_is_shown_the_text_of_documents() {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let answers = vec![
+        whole(200, &results(&[false, false])),
+        whole(200, &results(&[true])),
+    ];
+    let guarded = Guarded::start(GuardShape::Moderations, answers).await;
+    let says = async |bytes: &[u8]| {
+        let data = format!("data:application/pdf;base64,{}", STANDARD.encode(bytes));
+        let body = json!({"model":"m","messages":[{"role":"user","content":[
+            {"type":"text","text":"what does it say?"},
+            {"type":"file","file":{"filename":"a","file_data":data}},
+        ]}]});
+        guarded.gate.post(CHAT, body.to_string()).await.0.as_u16()
+    };
+    let pdf = bartizan_inspect::document::as_pdf("Minutes of Monday, kept by ana.lopez@corp.example");
+    assert_eq!(says(&pdf).await, 200);
+    assert_eq!(says(&pdf).await, 200);
+    assert_eq!(guarded.guard.count(), 1, "what it said of a document is known");
+    let input = guarded.asked()[0]["input"].clone();
+    assert!(input.to_string().contains("Minutes of Monday"), "{input}");
+    assert!(!input.to_string().contains("ana.lopez"), "{input}");
+    // What it flags goes nowhere, and what nobody can read was judged by nobody.
+    assert_eq!(
+        says(&bartizan_inspect::document::as_pdf("Something that it minds")).await,
+        403
+    );
+    let sealed = [pdf.as_slice(), b"\n9 0 obj << /Encrypt 8 0 R >> endobj\n"].concat();
+    assert_eq!(says(&sealed).await, 403);
+    assert_eq!(guarded.provider.count(), 2);
 }
 
 #[tokio::test]

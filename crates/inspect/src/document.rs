@@ -1,19 +1,27 @@
-//! The text inside of documents: Office files (OOXML, OpenDocument, EPUB) and PDF. What a person reads on their pages,
-//! and what only a program does: notes, comments, alternative texts, links, titles.
+//! The text inside of documents: Office files (OOXML, OpenDocument, EPUB), PDF, and what pictures say beside their pixels
+//! (Exif, XMP, comments). What a person reads on their pages, and what only a program does: notes, comments, alternative
+//! texts, links, titles.
 //!
-//! It refuses to be a renderer. Not read: documents that are encrypted, pictures (no OCR), macros and embedded files, PDF
-//! filters but Flate, fonts of PDF whose codes only the font itself explains, XFA forms, the old binary formats of Office.
-//! A text whose letters are placed one by one comes out as separate lines.
+//! It refuses to be a renderer. Not read: documents that are encrypted, pixels (no OCR), macros, PDF filters but Flate,
+//! fonts of PDF whose codes only the font itself explains, XFA forms, the old binary formats of Office, and attributes of XML
+//! that nobody reads and that hold one word. A text whose letters are placed one by one comes out as separate lines.
 //!
 //! INVARIANT: time and memory are linear in the input and [`TEXT_MOST`]; nothing is unpacked past [`UNPACKED_MOST`], all
-//! parts together. [`Document::cut`] says that a bound was reached, or that some part could not be read.
+//! parts together. [`Document::cut`] says that a bound was reached, or that some part could not be read, and
+//! [`Document::pictures`] that there is something to look at.
 
+mod image;
 mod office;
 mod pdf;
 mod write;
+mod xml;
 
+use std::collections::BTreeMap;
 use std::io::Read;
+use std::ops::Range;
 
+pub use image::bare as bare_image;
+pub use office::{Change, rewrite as rewrite_office};
 pub use write::pdf as as_pdf;
 
 /// Most bytes of text that one document gives.
@@ -28,6 +36,8 @@ pub enum Kind {
     Office,
     /// PDF.
     Pdf,
+    /// PNG, JPEG, GIF, WebP or TIFF: what stands beside the pixels.
+    Image,
 }
 
 /// A document's text.
@@ -39,6 +49,8 @@ pub struct Document {
     pub text: String,
     /// Something was not read.
     pub cut: bool,
+    /// Pictures, or other things to look at, stand in it, whose own text nobody has read.
+    pub pictures: bool,
 }
 
 /// Reads a document, where the bytes start like one.
@@ -46,8 +58,11 @@ pub struct Document {
 pub fn read(bytes: &[u8]) -> Option<Document> {
     let mut out = Out::default();
     let kind = if bytes.starts_with(b"PK\x03\x04") {
-        office::read(bytes, &mut out)?;
+        office::read(bytes, &mut out, 0)?;
         Kind::Office
+    } else if image::is(bytes) {
+        image::read(bytes, &mut out);
+        Kind::Image
     } else {
         // A few bytes may stand before the head (ISO 32000-1, annex H, note 13).
         let head = bytes.get(..1024).unwrap_or(bytes);
@@ -59,6 +74,7 @@ pub fn read(bytes: &[u8]) -> Option<Document> {
         kind,
         text: out.text,
         cut: out.cut,
+        pictures: out.pictures,
     })
 }
 
@@ -79,8 +95,36 @@ fn ansi(code: u8) -> char {
 struct Out {
     text: String,
     cut: bool,
+    pictures: bool,
     /// Bytes that may still be unpacked.
     left: usize,
+    /// Where the text came from, where somebody wants to know.
+    places: Option<Places>,
+}
+
+/// Where a text came from.
+#[derive(Debug, Default)]
+struct Places {
+    /// The part that is being read.
+    part: usize,
+    /// In the order of the text. What was read of a part as a whole goes up to `usize::MAX` in it.
+    all: Vec<Place>,
+    /// What each part holds, and whether some of it was not read.
+    parts: BTreeMap<usize, (office::Holds, bool)>,
+    /// Not all parts are known.
+    is_cut: bool,
+}
+
+/// A stretch of the text, and what of a part it was read from.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Bytes of the text.
+    start: usize,
+    end: usize,
+    part: usize,
+    /// Bytes of the part. Where a code stands for a character, they are more than those of the text.
+    from: usize,
+    to: usize,
 }
 
 impl Default for Out {
@@ -88,7 +132,9 @@ impl Default for Out {
         Self {
             text: String::new(),
             cut: false,
+            pictures: false,
             left: UNPACKED_MOST,
+            places: None,
         }
     }
 }
@@ -104,6 +150,23 @@ impl Out {
 
     fn push_str(&mut self, text: &str) {
         text.chars().for_each(|c| self.push(c));
+    }
+
+    /// Adds what bytes of a part say.
+    fn push_from(&mut self, text: &str, from: Range<usize>) {
+        let start = self.text.len();
+        self.push_str(text);
+        let end = self.text.len();
+        if let Some(places) = &mut self.places {
+            let part = places.part;
+            places.all.push(Place {
+                start,
+                end,
+                part,
+                from: from.start,
+                to: from.end,
+            });
+        }
     }
 
     /// Ends a line, if one was begun.

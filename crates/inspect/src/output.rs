@@ -6,8 +6,12 @@ use std::{
     ops::Range,
 };
 
+use crate::view::View;
+
 /// Words in a row that nobody repeats by chance.
 const RUN: usize = 14;
+/// The same, where each character counts as one.
+const DENSE_RUN: usize = 24;
 /// Most runs that are remembered of instructions.
 const RUNS_MOST: usize = 8192;
 /// Most places of dangerous code in one text.
@@ -37,12 +41,22 @@ impl Instructions {
         self.runs.is_empty()
     }
 
-    /// Where a text repeats them: the first run of words to the last.
+    /// Where a text repeats them: the first run of words to the last, as they are or in any form that the canonical view
+    /// undoes. Whoever wants them out asks for them in another.
     #[must_use]
     pub fn repeated(&self, text: &str) -> Option<Range<usize>> {
         if self.is_empty() {
             return None;
         }
+        self.said(text).or_else(|| {
+            let view = View::new(text.as_bytes());
+            let mut layers = view.layers().iter().enumerate();
+            layers.find_map(|(index, layer)| Some(view.origin(index, self.said(&layer.text)?)))
+        })
+    }
+
+    /// The same, of words as they are.
+    fn said(&self, text: &str) -> Option<Range<usize>> {
         let mut hits = hashes(text).filter(|(_, hash)| self.runs.contains(hash));
         let (first, _) = hits.next()?;
         let last = hits.last().map_or(first.end, |(range, _)| range.end);
@@ -50,15 +64,19 @@ impl Instructions {
     }
 }
 
-/// Each run of words with its hash: letters and digits alone, lower case, so that layout changes nothing.
+/// Each run of words with its hash: letters and digits alone, lower case, so that layout changes nothing. Of scripts that
+/// put nothing between words each character is one.
 fn hashes(text: &str) -> impl Iterator<Item = (Range<usize>, u64)> {
     let words: Vec<(usize, &str)> = text
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
+        .flat_map(pieces)
         .map(|word| (word.as_ptr().addr() - text.as_ptr().addr(), word))
         .collect();
-    let runs: Vec<(Range<usize>, u64)> = words
-        .windows(RUN)
+    let dense = |run: &[(usize, &str)]| run.iter().all(|(_, word)| word.starts_with(is_dense));
+    let short = words.windows(RUN).filter(|run| !dense(run));
+    let runs: Vec<(Range<usize>, u64)> = short
+        .chain(words.windows(DENSE_RUN).filter(|run| dense(run)))
         .filter_map(|run| {
             let (first, last) = (run.first()?, run.last()?);
             let mut hasher = DefaultHasher::new();
@@ -69,6 +87,27 @@ fn hashes(text: &str) -> impl Iterator<Item = (Range<usize>, u64)> {
         })
         .collect();
     runs.into_iter()
+}
+
+/// Letters of scripts that put nothing between words.
+const fn is_dense(c: char) -> bool {
+    matches!(c, '\u{e00}'..='\u{edf}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}'
+        | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{2fa1f}')
+}
+
+/// A word, or its characters where its script has no words.
+fn pieces(word: &str) -> Vec<&str> {
+    if !word.contains(is_dense) {
+        return vec![word];
+    }
+    word.split_inclusive(is_dense)
+        .flat_map(|part| {
+            let last = part.char_indices().next_back().filter(|(_, c)| is_dense(*c));
+            let (before, own) = part.split_at(last.map_or(part.len(), |(at, _)| at));
+            [before, own]
+        })
+        .filter(|piece| !piece.is_empty())
+        .collect()
 }
 
 /// What is dangerous to run wherever it stands in code, with its word.
@@ -173,6 +212,25 @@ mod tests {
             assert_eq!(told.repeated(harmless), None, "{harmless}");
         }
         assert!(Instructions::new(["be brief"]).is_empty());
+    }
+
+    #[test]
+    fn instructions_in_another_form_or_script_are_found() {
+        let told = Instructions::new([TOLD]);
+        let turned: String = TOLD.chars().rev().collect();
+        let spelt: String = TOLD.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let wide: String = TOLD.chars().map(|c| format!("{c}\u{200b}")).collect();
+        for form in [turned, spelt, wide] {
+            let answer = format!("As you like: {form} !");
+            let range = told.repeated(&answer).expect("found");
+            assert!(range.start >= 13 && range.len() > 40, "{range:?}");
+        }
+        let told = Instructions::new([
+            "你是示例银行的助手。不要告诉任何人保存账户的内部系统的名称,并且最多用两句话回答客户的问题。",
+        ]);
+        let answer = "当然:不要告诉任何人保存账户的内部系统的名称, 并且最多用两句话回答";
+        assert!(told.repeated(answer).is_some());
+        assert_eq!(told.repeated("示例银行的助手最多用两句话回答。"), None);
     }
 
     #[test]

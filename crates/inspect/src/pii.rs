@@ -3,11 +3,13 @@
 //! One walk over the bytes stops at the few that may start something: digits, `@`, `+`, `:` and, for names, capitals.
 //! Each candidate is judged by arithmetic where its kind has any, else by its form and by the words before it.
 
+mod dates;
 mod ids;
 mod money;
 mod names;
 mod near;
 mod phone;
+mod places;
 mod scan;
 
 use std::ops::Range;

@@ -32,10 +32,6 @@ pub fn find(text: &str) -> Vec<(Range<usize>, &'static str, u16)> {
             .take_while(|byte| byte.is_ascii_alphanumeric())
             .count();
         let start = at - scheme;
-        let ends = |byte: &u8| {
-            byte.is_ascii_whitespace()
-                || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b')' | b'`' | b'\\' | b'|')
-        };
         let length = part(bytes, at..)
             .iter()
             .take(URL_MOST)
@@ -56,6 +52,16 @@ pub fn find(text: &str) -> Vec<(Range<usize>, &'static str, u16)> {
     let mut told = [false; 2];
     for at in LINK.find_iter(bytes) {
         let to = part(bytes, at + 2..);
+        // An address without a scheme has the page's own.
+        if let Some(rest) = to.strip_prefix(b"//")
+            && is_image(text, at + 2)
+        {
+            let end = rest.iter().take(URL_MOST).take_while(|byte| !ends(byte)).count();
+            let end = text.floor_char_boundary(at + 4 + end);
+            if let Some((what, score)) = text.get(at + 4..end).and_then(|rest| judge(rest, true)) {
+                found.push((at + 2..end, what, score));
+            }
+        }
         for ((start, what), told) in [
             (&b"javascript:"[..], "script_link"),
             (b"data:text/html", "data_link"),
@@ -63,7 +69,11 @@ pub fn find(text: &str) -> Vec<(Range<usize>, &'static str, u16)> {
         .into_iter()
         .zip(&mut told)
         {
-            if !*told && to.starts_with(start) {
+            if !*told
+                && to
+                    .get(..start.len())
+                    .is_some_and(|to| to.eq_ignore_ascii_case(start))
+            {
                 *told = true;
                 found.push((at + 2..at + 13, what, 800));
             }
@@ -72,10 +82,22 @@ pub fn find(text: &str) -> Vec<(Range<usize>, &'static str, u16)> {
     found
 }
 
-/// Whether the address at `start` is an image's, which programs fetch unasked.
+/// What ends an address in a text.
+const fn ends(byte: &u8) -> bool {
+    byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b')' | b'`' | b'\\' | b'|')
+}
+
+/// Elements whose addresses programs fetch, or send to, unasked.
+const FETCHED: &[&str] = &[
+    "<img", "<image", "<iframe", "<link", "<object", "<embed", "<video", "<audio", "<source", "<script",
+    "<input", "<body", "<table", "<td", "<track", "<use", "<meta",
+];
+
+/// Whether the address at `start` is an image's, or another's that programs fetch unasked.
 fn is_image(text: &str, start: usize) -> bool {
     let from = text.ceil_char_boundary(start.saturating_sub(200));
     let before = text.get(from..start).unwrap_or_default();
+    let before = before.strip_suffix('<').unwrap_or(before);
     let markdown = before.ends_with("](")
         && before
             .rfind("![")
@@ -85,13 +107,32 @@ fn is_image(text: &str, start: usize) -> bool {
         .and_then(|at| before.get(at..))
         .is_some_and(|tag| {
             let tag = tag.to_ascii_lowercase();
-            (tag.starts_with("<img")
-                || tag.starts_with("<iframe")
-                || tag.starts_with("<link")
-                || tag.starts_with("<object"))
-                && !tag.contains('>')
+            FETCHED.iter().any(|element| tag.starts_with(element)) && !tag.contains('>')
         });
-    markdown || tag || before.trim_end().ends_with("url(")
+    let style = || before.trim_end_matches([' ', '"', '\'']).ends_with("url(");
+    markdown || tag || style() || is_referred(text, before)
+}
+
+/// Whether an address behind `before` is one that an image refers to by its label: `[label]: address`, `![text][label]`.
+fn is_referred(text: &str, before: &str) -> bool {
+    const LABEL_MOST: usize = 64;
+    let line = before.rsplit('\n').next().unwrap_or_default().trim();
+    let label = line.strip_prefix('[').and_then(|line| line.strip_suffix("]:"));
+    label
+        .filter(|label| !label.is_empty() && label.len() <= LABEL_MOST)
+        .is_some_and(|label| {
+            let named = format!("][{label}]");
+            let uses = memchr::memmem::find_iter(text.as_bytes(), named.as_bytes()).take(16);
+            let image = |at: usize| {
+                let line = text.get(..at).unwrap_or_default();
+                let line = line
+                    .get(line.rfind('\n').map_or(0, |at| at + 1)..)
+                    .unwrap_or_default();
+                line.rfind('[')
+                    .is_some_and(|open| line.get(..open).is_some_and(|line| line.ends_with('!')))
+            };
+            uses.into_iter().any(image) || text.contains(&format!("![{label}]"))
+        })
 }
 
 fn judge(rest: &str, fetched: bool) -> Option<(&'static str, u16)> {
@@ -110,7 +151,12 @@ fn judge(rest: &str, fetched: bool) -> Option<(&'static str, u16)> {
     if fetched && (slot(query) || slot(path)) {
         return Some(("image_with_slot", 900));
     }
-    if host.split('.').any(|label| label.len() >= 32 && dense(label)) {
+    // In one label, or cut over several.
+    let labels = host.split('.').filter(|label| label.len() >= 12 && dense(label));
+    let (most, all) = labels.fold((0, 0), |(most, all), label| {
+        (label.len().max(most), label.len() + all)
+    });
+    if most >= 32 || all >= 40 {
         return Some(("data_in_host_name", 700));
     }
     let carries = query
@@ -176,13 +222,32 @@ mod tests {
             what("see https://www.example.com@evil.example/login"),
             ["misleading_user_part"]
         );
-        assert_eq!(what("[x](javascript:alert(1))"), ["script_link"]);
+        assert_eq!(what("[x](JavaScript:alert(1))"), ["script_link"]);
+        let data = "d=c2VjcmV0IGRhdGEgb2YgdGhlIHVzZXI5MQ";
+        for text in [
+            format!("![x](//a.example/p.png?{data})"),
+            format!("![x](<https://a.example/p.png?{data}>)"),
+            format!("<body style=\"background:url('https://a.example/p.png?{data}')\">"),
+            format!("<video poster='https://a.example/p.png?{data}'></video>"),
+            format!("see ![the logo][1] here\n\n[1]: https://a.example/p.png?{data}\n"),
+            format!("![logo]\n\n[logo]: <https://a.example/p.png?{data}>"),
+        ] {
+            assert_eq!(what(&text), ["image_with_data"], "{text}");
+        }
+        assert_eq!(
+            what("https://c2vjcmv0igrhdge1.b2ygdghlihvzzxi9.mqaa7d3k2m4n.a.example/"),
+            ["data_in_host_name"]
+        );
         for text in [
             "https://example.com/search?q=rust",
             "![logo](https://example.com/logo.png)",
             "[a](https://example.com/a?b=c)",
             "x://",
             "://",
+            "see [the docs][1]\n\n[1]: https://example.com/p?d=c2VjcmV0IGRhdGEgb2YgdGhlIHVzZXI5MQ",
+            "![x](//example.com/logo.png)",
+            "https://d111111abcdef8.cloudfront.net/a.js",
+            "https://my-app-a1b2c3d4.us-east1.run.app/",
         ] {
             assert_eq!(what(text), [""; 0], "{text}");
         }

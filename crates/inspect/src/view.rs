@@ -62,6 +62,8 @@ pub enum Form {
     Numbers,
     /// The dots and dashes of Morse code.
     Morse,
+    /// Literals that a program would put together.
+    Joined,
 }
 
 impl Form {
@@ -84,6 +86,7 @@ impl Form {
             Self::Quoted => "quoted_printable",
             Self::Numbers => "numbers",
             Self::Morse => "morse",
+            Self::Joined => "joined",
         }
     }
 }

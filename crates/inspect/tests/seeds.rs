@@ -77,6 +77,12 @@ fn no_seed_and_no_change_of_it_breaks_a_bound() {
                 documents += 1;
                 assert!(document.text.len() <= document::TEXT_MOST + 4, "{path}");
             }
+            if let Some(new) = document::rewrite_office(&bytes, &[], true) {
+                assert!(document::read(&new).is_some(), "{path}");
+            }
+            if let Some(bare) = document::bare_image(&bytes) {
+                assert_eq!(document::bare_image(&bare).as_ref(), Some(&bare), "{path}");
+            }
         }
     }
     assert!(documents >= 30, "{documents}");

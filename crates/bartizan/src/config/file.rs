@@ -574,8 +574,8 @@ pub(crate) struct Privacy {
     pub(crate) life_seconds: u64,
     /// Restore tokens in what models answer to agents, where a policy permits `restore` on the model.
     pub(crate) restore_answers: bool,
-    /// What becomes of a PDF or an Office file on a way on which a rule masks, when it holds such a value or can't be read
-    /// whole. Text in base64 is masked where it stands.
+    /// What becomes of a PDF that holds such a value on a way on which a rule masks, and of a PDF or an Office file that
+    /// can't be read whole. Text in base64 and Office files are masked where their words stand.
     pub(crate) documents: MaskDocuments,
 }
 
@@ -586,7 +586,7 @@ pub(crate) enum MaskDocuments {
     /// The call is refused.
     #[default]
     Refuse,
-    /// In the place of a PDF goes a plain one with its masked text; Office files are refused.
+    /// In the place of a PDF goes a plain one with its masked text; what is no words is left out of Office files.
     AsText,
     /// They go as they are, values included.
     DangerPass,

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 use bartizan_inspect::canary::Canaries;
-use bartizan_inspect::{Channel, Report, Seen, Wanted, inspect};
+use bartizan_inspect::{Channel, Report, Seen, Wanted, document, inspect};
 use bartizan_types::{FindingKind, Severity};
 use serde_json::{Value, json};
 
@@ -33,19 +33,54 @@ pub(crate) fn run(out: Output, asked: &Inspect) -> Result<Exit, Failure> {
     }
     let path = asked.file.as_deref().unwrap_or_else(|| Path::new("-"));
     let bytes = read(path)?;
-    let report = inspect(channel(asked.channel), &bytes, Wanted::ALL, &Canaries::default());
+    // Of a document the text in it is looked into, and places are in that text.
+    let document = document::read(&bytes);
+    let bytes = match &document {
+        Some(document) => document.text.as_bytes(),
+        None => &bytes,
+    };
+    let mut report = inspect(channel(asked.channel), bytes, Wanted::ALL, &Canaries::default());
+    report.cut |= document.as_ref().is_some_and(|document| document.cut);
     if asked.sarif {
-        let text = serde_json::to_string_pretty(&sarif(path, &bytes, &report)).map_err(|error| {
-            Failure::new(Exit::Bug, "the answer can't be written as SARIF").because(error)
-        })?;
+        let text = serde_json::to_string_pretty(&sarif(path, bytes, &report, document.is_none())).map_err(
+            |error| Failure::new(Exit::Bug, "the answer can't be written as SARIF").because(error),
+        )?;
         out.raw(format!("{text}\n").as_bytes())?;
     } else {
-        let value = value(&bytes, &report);
-        out.emit(&value, |to| show(to, &bytes, &report))?;
+        let mut value = value(bytes, &report);
+        if let (Some(document), Some(value)) = (&document, value.as_object_mut()) {
+            value.insert(
+                "document".to_owned(),
+                json!({ "kind": word(document.kind), "pictures": document.pictures, "incomplete": document.cut }),
+            );
+        }
+        out.emit(&value, |to| {
+            if let Some(document) = &document {
+                let pictures = if document.pictures {
+                    ", pictures in it unread"
+                } else {
+                    ""
+                };
+                writeln!(
+                    to,
+                    "the text in {}{pictures}; places are in that text",
+                    word(document.kind)
+                )?;
+            }
+            show(to, bytes, &report)
+        })?;
     }
     let least = severity(asked.fail_on);
     let refused = report.cut || report.seen.iter().any(|seen| seen.severity >= least);
     Ok(if refused { Exit::Refused } else { Exit::Done })
+}
+
+const fn word(kind: document::Kind) -> &'static str {
+    match kind {
+        document::Kind::Office => "an office file",
+        document::Kind::Pdf => "a PDF",
+        document::Kind::Image => "a picture's metadata",
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -164,7 +199,10 @@ fn show(to: &mut dyn Write, bytes: &[u8], report: &Report) -> io::Result<()> {
         writeln!(to, "nothing found; that is no proof that nothing is there")?;
     }
     if report.cut {
-        writeln!(to, "incomplete: too many or too long encodings; some went unseen")?;
+        writeln!(
+            to,
+            "incomplete: too many or too long encodings, or parts of a document that can't be read; some went unseen"
+        )?;
     }
     Ok(())
 }
@@ -199,7 +237,8 @@ const fn is_unseen(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e01ef}')
 }
 
-fn sarif(path: &Path, bytes: &[u8], report: &Report) -> Value {
+/// `places`: that of a finding is one of the file.
+fn sarif(path: &Path, bytes: &[u8], report: &Report, places: bool) -> Value {
     let results: Vec<Value> = report
         .seen
         .iter()
@@ -210,22 +249,42 @@ fn sarif(path: &Path, bytes: &[u8], report: &Report) -> Value {
                 Severity::Medium => "warning",
                 _ => "note",
             };
+            let mut place = json!({ "artifactLocation": { "uri": path.display().to_string() } });
+            if let Some(place) = place.as_object_mut().filter(|_| places) {
+                place.insert(
+                    "region".to_owned(),
+                    json!({ "startLine": line, "startColumn": column, "byteOffset": seen.span.start, "byteLength": seen.span.len() }),
+                );
+            }
             json!({
                 "ruleId": format!("{}/{}", seen.kind.as_str(), seen.what),
                 "level": level,
                 "message": { "text": format!("{}: {}", seen.kind.as_str(), seen.what) },
-                "locations": [{ "physicalLocation": {
-                    "artifactLocation": { "uri": path.display().to_string() },
-                    "region": { "startLine": line, "startColumn": column, "byteOffset": seen.span.start, "byteLength": seen.span.len() },
-                } }],
+                "locations": [{ "physicalLocation": place }],
             })
         })
+        .collect();
+    let mut rules: Vec<(String, &[&str])> = report
+        .seen
+        .iter()
+        .map(|seen| {
+            (
+                format!("{}/{}", seen.kind.as_str(), seen.what),
+                bartizan_inspect::taxonomy(seen.kind),
+            )
+        })
+        .collect();
+    rules.sort_unstable();
+    rules.dedup();
+    let rules: Vec<Value> = rules
+        .into_iter()
+        .map(|(id, tags)| json!({ "id": id, "shortDescription": { "text": id }, "properties": { "tags": tags } }))
         .collect();
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
-            "tool": { "driver": { "name": "bartizan inspect", "version": env!("CARGO_PKG_VERSION"), "rules": [] } },
+            "tool": { "driver": { "name": "bartizan inspect", "version": env!("CARGO_PKG_VERSION"), "rules": rules } },
             "columnKind": "unicodeCodePoints",
             "results": results,
         }],
@@ -241,7 +300,7 @@ mod tests {
         let text = b"first line\nkey ghp_0123456789abcdefghijABCDEFGHIJabcdef and ana@example.com\n";
         let report = inspect(Channel::Tool, text, Wanted::ALL, &Canaries::default());
         let json = value(text, &report).to_string();
-        let found = sarif(Path::new("x"), text, &report).to_string();
+        let found = sarif(Path::new("x"), text, &report, true).to_string();
         let mut shown = Vec::new();
         show(&mut shown, text, &report).expect("memory");
         let shown = String::from_utf8(shown).expect("text");

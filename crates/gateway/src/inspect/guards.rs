@@ -2,13 +2,14 @@
 //! this machine. What they answer is evidence like any other; that they did not answer is evidence, too
 //! (`guard_unanswered`).
 //!
-//! Each is asked once in a call, with all the texts that it has not seen. INVARIANT: a call waits for all guards together
+//! Each is asked once in a call, with all the texts that it has not seen; of a document, the text in it. INVARIANT: a call waits for all guards together
 //! no longer than the longest of their boxes, whatever they do; secrets, personal data and planted values that were found
 //! in a text do not leave this machine with it.
 
 mod local;
 mod remote;
 mod shapes;
+mod shown;
 
 use std::{pin::Pin, sync::Arc};
 
@@ -18,7 +19,9 @@ pub use local::ClassifierFault;
 use local::Judge;
 use remote::{Guard, Reaching};
 
-use super::{InspectFault, Looked, Mark, Piece, Source, cache::Cache, worst};
+use shown::Shown;
+
+use super::{InspectFault, Inspector, Looked, Mark, Piece, Source, cache::Cache, worst};
 use crate::{Shared, config, mcp::Owner};
 
 /// All guards of a gateway.
@@ -61,27 +64,42 @@ impl Guards {
     pub(super) async fn ask(
         &self,
         shared: &Arc<Shared>,
+        inspector: &Arc<Inspector>,
         owner: &Owner,
         pieces: &[Piece<'_>],
         looked: &mut Looked,
     ) {
+        let desks = || {
+            let remote = self.remote.iter().map(Guard::desk);
+            remote.chain(self.local.iter().map(Judge::desk))
+        };
+        let wanted: Vec<bool> = pieces
+            .iter()
+            .map(|piece| desks().any(|desk| desk.would_open(owner, piece)))
+            .collect();
+        let shown = shown::all(inspector, pieces, looked, &wanted).await;
         let mut said = Vec::new();
-        let seen = &*looked;
         let remote = self
             .remote
             .iter()
-            .map(|guard| -> Said<'_> { Box::pin(guard.ask(&self.reaching, shared, owner, pieces, seen)) });
+            .map(|guard| -> Said<'_> { Box::pin(guard.ask(&self.reaching, shared, owner, &shown)) });
         let local = self
             .local
             .iter()
-            .map(|judge| -> Said<'_> { Box::pin(judge.ask(owner, pieces)) });
+            .map(|judge| -> Said<'_> { Box::pin(judge.ask(owner, &shown)) });
         for found in join(remote.chain(local)).await {
             said.extend(found);
         }
-        looked.findings.extend(said.iter().filter_map(|(at, mark)| {
-            let piece = pieces.get(*at)?;
-            Some(mark.finding(&piece.pointer))
-        }));
+        looked
+            .findings
+            .extend(said.into_iter().filter_map(|(at, mut mark)| {
+                let piece = pieces.get(at)?;
+                if piece.source.is_file() {
+                    // Places in a document's text mean nothing to anybody else.
+                    mark.range = 0..piece.text.len();
+                }
+                Some(mark.finding(&piece.pointer))
+            }));
         worst(&mut looked.findings);
     }
 }
@@ -173,17 +191,37 @@ impl Desk {
         }
     }
 
-    /// Sorts the pieces on its channels, the newest first.
-    fn sort(&self, owner: &Owner, pieces: &[Piece<'_>], may_go: &dyn Fn(usize) -> bool) -> Sorted {
+    fn known(&self, owner: &Owner, piece: &Piece<'_>) -> Option<Arc<[Mark]>> {
+        self.known.get(&self.known.key(owner, piece.source, &piece.text))
+    }
+
+    /// Whether it has to do with a document that it has not seen.
+    fn would_open(&self, owner: &Owner, piece: &Piece<'_>) -> bool {
+        piece.source == Source::File
+            && self.channels.contains(&piece.source.word())
+            && self.known(owner, piece).is_none()
+    }
+
+    /// Sorts the texts on its channels, the newest first.
+    fn sort(&self, owner: &Owner, shown: &[Shown<'_>], may_go: &dyn Fn(&Shown<'_>) -> bool) -> Sorted {
         let (mut sorted, mut left) = (Sorted::default(), self.bytes);
-        for (at, piece) in pieces.iter().enumerate().rev() {
-            if !self.channels.contains(&piece.source.word()) {
+        for (at, shown) in shown.iter().enumerate().rev() {
+            if !self.channels.contains(&shown.piece.source.word()) {
                 continue;
             }
-            if let Some(known) = self.known.get(&self.known.key(owner, piece.source, &piece.text)) {
+            let text = shown.text();
+            // A document without words, such as most pictures, has nothing to judge.
+            if shown.is_whole() && text.is_some_and(|text| text.trim().is_empty()) {
+                continue;
+            }
+            if let Some(known) = self.known(owner, shown.piece) {
                 sorted.said.extend(known.iter().map(|mark| (at, mark.clone())));
-            } else if may_go(at) && piece.text.len() <= left && sorted.going.len() < self.texts {
-                left -= piece.text.len();
+            } else if let Some(text) = text
+                && may_go(shown)
+                && text.len() <= left
+                && sorted.going.len() < self.texts
+            {
+                left -= text.len();
                 sorted.going.push(at);
             } else {
                 sorted.beyond = Some(at);
@@ -197,7 +235,7 @@ impl Desk {
     fn settle(
         &self,
         owner: &Owner,
-        pieces: &[Piece<'_>],
+        shown: &[Shown<'_>],
         sorted: Sorted,
         verdicts: impl Iterator<Item = Option<Verdict>>,
     ) -> Vec<(usize, Mark)> {
@@ -208,12 +246,13 @@ impl Desk {
         } = sorted;
         let mut verdicts = verdicts.fuse();
         for at in going {
-            let Some(piece) = pieces.get(at) else { continue };
+            let Some(shown) = shown.get(at) else { continue };
             let verdict = verdicts.next().flatten();
-            let whole = verdict.as_ref().is_some_and(|verdict| verdict.whole);
+            let whole = verdict.as_ref().is_some_and(|verdict| verdict.whole) && shown.is_whole();
             let marks: Arc<[Mark]> = verdict.map(|verdict| verdict.marks).unwrap_or_default().into();
             said.extend(marks.iter().map(|mark| (at, mark.clone())));
             if whole {
+                let piece = shown.piece;
                 self.known
                     .put(self.known.key(owner, piece.source, &piece.text), marks);
             } else {
@@ -252,9 +291,9 @@ impl Source {
             Self::Description => "description",
             Self::Model => "model",
             Self::Data => "data",
-            Self::Document => "document",
+            Self::Document | Self::File => "document",
             Self::Mail => "mail",
-            Self::File | Self::SentFile => "file",
+            Self::SentFile => "file",
         }
     }
 }

@@ -175,6 +175,7 @@ mod tests {
 
     fn said(pointer: &str, text: &str) -> Vec<Piece<'static>> {
         vec![Piece {
+            front: "".into(),
             source: Source::Model,
             text: text.to_owned().into(),
             pointer: pointer.to_owned(),

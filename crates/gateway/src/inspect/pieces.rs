@@ -64,6 +64,8 @@ pub(crate) struct Piece<'a> {
     pub source: Source,
     /// The text.
     pub text: Cow<'a, str>,
+    /// What stands in the string before it: of a document, the front of a `data:` address.
+    pub front: Cow<'a, str>,
     /// Where it stands: a JSON pointer into the body.
     pub pointer: String,
     /// The bytes of the JSON string in the body, quotes included.
@@ -76,6 +78,7 @@ impl<'a> Piece<'a> {
         Self {
             source,
             text: Cow::Borrowed(text),
+            front: Cow::Borrowed(""),
             pointer: pointer.to_owned(),
             span: 0..0,
         }
@@ -83,10 +86,16 @@ impl<'a> Piece<'a> {
 }
 
 impl Piece<'_> {
+    /// Whether it is a picture in base64.
+    pub(super) fn is_picture(&self) -> bool {
+        self.source.is_file() && begins_as_picture(self.text.trim_start())
+    }
+
     pub(super) fn owned(&self) -> Piece<'static> {
         Piece {
             source: self.source,
             text: Cow::Owned(self.text.clone().into_owned()),
+            front: Cow::Owned(self.front.clone().into_owned()),
             pointer: self.pointer.clone(),
             span: self.span.clone(),
         }
@@ -131,33 +140,90 @@ fn is_protocol(steps: &[Step<'_>], raw: &str) -> bool {
     }
 }
 
-/// The base64 of a document that is read: an Office file or a PDF, alone or in a `data:` address; and text, where a member
-/// stands for bytes. `raw` is a JSON string with its quotes.
-fn file<'r>(steps: &[Step<'_>], raw: &'r str) -> Option<&'r str> {
-    const LEAST: usize = 64;
-    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    let (digits, is_address) = match inner.strip_prefix("data:") {
-        Some(address) => (address.split_once(";base64,")?.1, true),
-        None => (inner, false),
-    };
-    if digits.len() < LEAST || digits.contains('\\') {
-        return None;
-    }
-    let is_document = digits.starts_with("JVBERi") || digits.starts_with("UEsDB");
-    let is_bytes = is_address || matches!(steps.last(), Some(Step::Key("data" | "blob" | "file_data")));
-    (is_document || is_bytes && begins_as_text(digits)).then_some(digits)
+/// Fewest digits of base64 that are a document.
+const FILE_LEAST: usize = 64;
+/// How the base64 of documents begins, and of pictures.
+const DOCUMENTS: [&str; 3] = ["JVBERi", "UEsDB", "77u/JVBERi"];
+const PICTURES: [&str; 5] = ["iVBORw0KGgo", "/9j/", "R0lGOD", "SUkqA", "TU0AK"];
+
+/// Whether digits of base64 begin like a picture's.
+fn begins_as_picture(digits: &str) -> bool {
+    // A kind of file that holds sound as well says a little later that it is a picture.
+    let webp = digits.starts_with("UklGR") && digits.get(11..16) == Some("XRUJQ");
+    webp || PICTURES.iter().any(|beginning| digits.starts_with(beginning))
 }
 
-/// Whether base64 begins with bytes that are text. Pictures, sound and archives begin with others.
+/// The base64 of a document that is read, and what stands before it: an Office file, a PDF or a picture, alone or in a
+/// `data:` address; and text, where a member stands for bytes. What is taken for one that is none is said to be unread.
+/// Whoever encodes it may break it into lines, or escape a sign that needs no escape, so it is read as a reader would.
+fn file<'r>(
+    body: Scanned<'r>,
+    steps: &[Step<'_>],
+    span: &Range<usize>,
+) -> Option<(Cow<'r, str>, Cow<'r, str>)> {
+    if span.len() < FILE_LEAST {
+        return None;
+    }
+    let raw = body.text().get(span.clone())?;
+    let is_named = matches!(steps.last(), Some(Step::Key("data" | "blob" | "file_data")));
+    // A quick look: most strings are sentences.
+    let head = raw.as_bytes().get(1..FILE_LEAST)?;
+    let is_address = head
+        .get(..5)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"data:"));
+    if !is_address && head.contains(&b' ') {
+        return None;
+    }
+    let (front, digits) = match (json::text_of(body, span), is_address) {
+        (text, false) => (Cow::Borrowed(""), text),
+        (text, true) => {
+            let at = text.find(',')? + 1;
+            let is_base64 = text
+                .get(..at)?
+                .to_ascii_lowercase()
+                .trim_end_matches([',', ' '])
+                .ends_with(";base64");
+            if !is_base64 {
+                return None;
+            }
+            let front = text.get(..at)?.to_owned();
+            let digits = match text {
+                Cow::Borrowed(text) => Cow::Borrowed(text.get(at..)?),
+                Cow::Owned(text) => Cow::Owned(text.get(at..)?.to_owned()),
+            };
+            (Cow::Owned(front), digits)
+        }
+    };
+    let start = digits.trim_start();
+    let is_document =
+        begins_as_picture(start) || DOCUMENTS.iter().any(|beginning| start.starts_with(beginning));
+    let is_bytes = is_address || is_named;
+    (digits.len() >= FILE_LEAST && (is_document || is_bytes && begins_as_text(start)))
+        .then_some((front, digits))
+}
+
+/// Whether base64 begins with bytes that are text, or has a PDF's mark among its first ones. Pictures, sound and archives
+/// begin with others.
 fn begins_as_text(digits: &str) -> bool {
-    let head = digits.as_bytes().get(..64).unwrap_or_default();
+    /// Digits of the bytes among which the mark may stand.
+    const MARKED: usize = 1368;
+    let head = digits.as_bytes().get(..MARKED).unwrap_or(digits.as_bytes());
     let is_digit =
         |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=');
-    if !head.iter().all(is_digit) {
+    let dense: Vec<u8> = head
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
+    if !dense.iter().all(is_digit) {
         return false;
     }
-    let bytes = bartizan_inspect::digits::base64(head);
-    let valid = match std::str::from_utf8(&bytes) {
+    let bytes = bartizan_inspect::digits::base64(&dense);
+    if bytes.windows(5).any(|five| five == b"%PDF-") {
+        return true;
+    }
+    let bytes = bytes.get(..48).unwrap_or(&bytes);
+    let valid = match std::str::from_utf8(bytes) {
         Ok(_) => bytes.len(),
         Err(fault) if fault.error_len().is_none() => fault.valid_up_to(),
         Err(_) => return false,
@@ -223,7 +289,7 @@ pub(crate) fn of_request(body: Scanned<'_>) -> Vec<Piece<'_>> {
             "messages" | "input" => Source::User,
             _ => return,
         };
-        if file(steps, raw).is_some() && matches!(source, Source::User) {
+        if matches!(source, Source::User) && file(body, steps, &span).is_some() {
             found.push((Source::File, (turn, part), steps.to_vec(), span));
         } else if in_arguments(steps) || !is_protocol(steps, raw) {
             found.push((source, (turn, part), steps.to_vec(), span));
@@ -269,14 +335,20 @@ pub(crate) fn of_value<'a>(value: &'a str, source: Source, front: &str) -> Vec<P
     let Ok(scanned) = json::scan(value.as_bytes(), &bounds) else {
         return out;
     };
-    json::strings(scanned, &mut |steps, span| {
+    json::strings_and_keys(scanned, &mut |steps, span, is_key| {
+        if is_key {
+            if value.get(span.clone()).is_some_and(is_said) {
+                out.extend(piece(scanned, source, steps, span, front));
+            }
+            return;
+        }
         let raw = value.get(span.clone()).unwrap_or_default();
         let as_file = match source {
             Source::Data => Some(Source::SentFile),
             source if source.is_read() => Some(Source::File),
             _ => None,
         };
-        if let Some(as_file) = as_file.filter(|_| file(steps, raw).is_some()) {
+        if let Some(as_file) = as_file.filter(|_| file(scanned, steps, &span).is_some()) {
             out.extend(piece(scanned, as_file, steps, span, front));
             return;
         }
@@ -286,6 +358,18 @@ pub(crate) fn of_value<'a>(value: &'a str, source: Source, front: &str) -> Vec<P
         }
     });
     out
+}
+
+/// Whether a key is more than a name: whoever fills a map from outside chooses its keys.
+fn is_said(key: &str) -> bool {
+    /// Longest name, and most digits of one.
+    const NAME: usize = 40;
+    const DIGITS: usize = 5;
+    let inner = key.trim_matches('"');
+    let named = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$');
+    inner.len() > NAME
+        || !inner.bytes().all(named)
+        || inner.bytes().filter(u8::is_ascii_digit).count() > DIGITS
 }
 
 fn piece<'a>(
@@ -299,13 +383,14 @@ fn piece<'a>(
     if span.len() < 6 {
         return None;
     }
-    let text = match source {
-        Source::File | Source::SentFile => Cow::Borrowed(file(steps, body.text().get(span.clone())?)?),
-        _ => json::text_of(body, &span),
+    let (before, text) = match source {
+        Source::File | Source::SentFile => file(body, steps, &span)?,
+        _ => (Cow::Borrowed(""), json::text_of(body, &span)),
     };
     Some(Piece {
         source,
         text,
+        front: before,
         pointer: front.to_owned() + &json::pointer_of(steps, POINTER),
         span,
     })

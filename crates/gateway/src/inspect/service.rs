@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use bartizan_inspect::taxonomy;
 use bartizan_types::{Code, Refusal, Severity};
 use bartizan_wire::json::{self, Bounds};
 use bytes::Bytes;
@@ -34,7 +35,11 @@ struct Asked {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AskedText {
-    text: String,
+    #[serde(default)]
+    text: Option<String>,
+    /// A document in base64, in place of a text.
+    #[serde(default)]
+    document: Option<String>,
     #[serde(default)]
     channel: Channel,
 }
@@ -70,6 +75,8 @@ enum Part {
     Typed { text: String },
 }
 
+/// One finding. Of what the classifier saw, how far above its threshold, and the parts of the text that speak most for it;
+/// places are bytes of the text.
 #[derive(Serialize)]
 struct Told {
     kind: &'static str,
@@ -78,6 +85,18 @@ struct Told {
     score: u16,
     start: usize,
     end: usize,
+    taxonomy: &'static [&'static str],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    above_threshold: Option<f32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    because: Vec<Reason>,
+}
+
+#[derive(Serialize)]
+struct Reason {
+    start: usize,
+    end: usize,
+    weight: f32,
 }
 
 impl Channel {
@@ -130,7 +149,13 @@ fn read(shape: Shape, body: &[u8]) -> Option<Vec<(Source, String)>> {
         Shape::Inspect => {
             let asked: Asked = serde_json::from_slice(body).ok()?;
             let texts = asked.texts.into_iter();
-            Some(texts.map(|text| (text.channel.source(), text.text)).collect())
+            texts
+                .map(|one| match (one.text, one.document) {
+                    (Some(text), None) => Some((one.channel.source(), text)),
+                    (None, Some(document)) => Some((Source::File, document)),
+                    _ => None,
+                })
+                .collect()
         }
         Shape::Moderations => {
             let asked: Moderated = serde_json::from_slice(body).ok()?;
@@ -149,16 +174,17 @@ fn read(shape: Shape, body: &[u8]) -> Option<Vec<(Source, String)>> {
 }
 
 fn answer(inspector: &Inspector, shape: Shape, texts: &[(Source, String)]) -> Value {
-    let all = texts
-        .iter()
-        .map(|(source, text)| inspector.examine(*source, text));
     match shape {
         Shape::Inspect => {
-            let results: Vec<Value> = all.map(|marks| json!({ "findings": told(&marks) })).collect();
-            json!({ "results": results })
+            let told =
+                |(source, text): &(Source, String)| json!({ "findings": told(inspector, *source, text) });
+            json!({ "results": texts.iter().map(told).collect::<Vec<Value>>() })
         }
         Shape::Moderations => {
-            let results: Vec<Value> = all.map(|marks| moderated(&marks)).collect();
+            let marks = texts
+                .iter()
+                .map(|(source, text)| inspector.examine(*source, text));
+            let results: Vec<Value> = marks.map(|marks| moderated(&marks)).collect();
             json!({
                 "id": format!("modr-{}", clock::mint::<()>(clock::now())),
                 "model": "bartizan-inspect",
@@ -168,16 +194,33 @@ fn answer(inspector: &Inspector, shape: Shape, texts: &[(Source, String)]) -> Va
     }
 }
 
-fn told(marks: &[Mark]) -> Vec<Told> {
+fn told(inspector: &Inspector, source: Source, text: &str) -> Vec<Told> {
+    let (marks, reasons) = inspector.explain(source, text);
     marks
         .iter()
-        .map(|mark| Told {
-            kind: mark.kind.as_str(),
-            what: mark.what,
-            severity: mark.severity,
-            score: mark.score,
-            start: mark.range.start,
-            end: mark.range.end,
+        .map(|mark| {
+            let reason = reasons
+                .iter()
+                .find(|seen| seen.kind == mark.kind && seen.what == mark.what && seen.span == mark.range);
+            let because = reason.map(|seen| seen.because.as_slice()).unwrap_or_default();
+            Told {
+                kind: mark.kind.as_str(),
+                what: mark.what,
+                severity: mark.severity,
+                score: mark.score,
+                start: mark.range.start,
+                end: mark.range.end,
+                taxonomy: taxonomy(mark.kind),
+                above_threshold: reason.and_then(|seen| seen.above),
+                because: because
+                    .iter()
+                    .map(|(range, weight)| Reason {
+                        start: range.start,
+                        end: range.end,
+                        weight: *weight,
+                    })
+                    .collect(),
+            }
         })
         .collect()
 }

@@ -390,6 +390,7 @@ impl Weir {
             self.look(&mut text, place, &pointer, None)
         };
         let pieces = [Piece {
+            front: "".into(),
             source: Source::Model,
             text: std::mem::take(&mut text.whole).into(),
             pointer: pointer.clone(),

@@ -47,7 +47,12 @@ struct File {
 
 pub(super) fn read(bytes: &[u8], out: &mut Out) {
     let file = objects(bytes, out);
+    // Whoever has the password reads what is not read here.
+    out.cut |= memchr::memmem::find(bytes, b"/Encrypt").is_some();
     let codes = codes(&file);
+    // Codes of these fonts are numbers of their own glyphs, unless they say what they stand for.
+    let is_odd = |object: &Vec<u8>| has(object, b"/DescendantFonts") && !has(object, b"/ToUnicode");
+    out.cut |= file.plain.values().any(is_odd);
     let fonts = fonts(&file, &codes);
     for (_, stream) in &file.streams {
         if memchr::memmem::find(stream, b"begincmap").is_none() {
@@ -121,7 +126,9 @@ fn has(bytes: &[u8], word: &[u8]) -> bool {
 }
 
 fn stream(file: &mut File, number: u32, dictionary: Vec<u8>, data: &[u8], out: &mut Out) {
-    let picture = has(&dictionary, b"/Image") || has(&dictionary, b"/FontFile");
+    let picture = has(&dictionary, b"/Image");
+    // What is attached is read by whoever opens it.
+    out.pictures |= picture || has(&dictionary, b"/EmbeddedFile");
     let filtered = has(&dictionary, b"/Filter");
     let flate = has(&dictionary, b"/FlateDecode") || has(&dictionary, b"/Fl ");
     let plain = if picture {
@@ -206,12 +213,28 @@ fn codes(file: &File) -> BTreeMap<u32, Codes> {
 fn code_map(stream: &[u8], left: &mut usize) -> Codes {
     let mut codes = Codes::default();
     let mut strings: Vec<Vec<u8>> = Vec::new();
-    let (mut reader, mut listed) = (Reader::new(stream), false);
+    let mut list: Option<Vec<Vec<u8>>> = None;
+    let (mut reader, mut in_range) = (Reader::new(stream), false);
     while let Some(token) = reader.next() {
         match token {
-            Token::Text(text) => strings.push(text),
-            Token::Open => listed = true,
-            Token::Word(b"beginbfchar" | b"beginbfrange" | b"begincodespacerange") => strings.clear(),
+            Token::Text(text) => match &mut list {
+                Some(list) => list.push(text),
+                None => strings.push(text),
+            },
+            Token::Open => list = Some(Vec::new()),
+            Token::Close => {
+                // The texts of a range, one by one.
+                let low = strings.first().map_or(0, |low| be(low));
+                for (step, text) in (0..).zip(list.take().unwrap_or_default()) {
+                    codes.put(low.saturating_add(step), utf16(&text), left);
+                }
+                strings.clear();
+            }
+            Token::Word(b"beginbfchar" | b"begincodespacerange") => strings.clear(),
+            Token::Word(b"beginbfrange") => {
+                strings.clear();
+                in_range = true;
+            }
             Token::Word(b"endcodespacerange") => {
                 codes.width = strings.first().map_or(1, |low| low.len().clamp(1, 4));
                 strings.clear();
@@ -222,17 +245,12 @@ fn code_map(stream: &[u8], left: &mut usize) -> Codes {
                 }
                 strings.clear();
             }
-            Token::Word(b"endbfrange") => {
-                // Ranges that list each text are rare; of a mixed table only what is surely a range is read.
-                if !listed {
-                    for [low, high, text] in strings.as_chunks::<3>().0 {
-                        codes.range(be(low), be(high), text, left);
-                    }
-                }
-                strings.clear();
-                listed = false;
-            }
-            _ => {}
+            Token::Word(b"endbfrange") => in_range = false,
+            Token::Word(_) => {}
+        }
+        if let ([low, high, text], true, None) = (strings.as_slice(), in_range, &list) {
+            codes.range(be(low), be(high), text, left);
+            strings.clear();
         }
     }
     codes
@@ -259,12 +277,18 @@ impl Codes {
         }
     }
 
-    fn text(&self, codes: &[u8]) -> String {
+    /// What codes say, and whether most of them are explained at all.
+    fn text(&self, codes: &[u8]) -> (String, bool) {
         let width = self.width.max(1);
-        codes
-            .chunks(width)
-            .filter_map(|code| self.of.get(&be(code)).map(String::as_str))
-            .collect()
+        let (mut text, mut all, mut known) = (String::new(), 0_usize, 0_usize);
+        for code in codes.chunks(width) {
+            all += 1;
+            if let Some(said) = self.of.get(&be(code)) {
+                known += 1;
+                text.push_str(said);
+            }
+        }
+        (text, known * 2 >= all)
     }
 }
 
@@ -358,7 +382,11 @@ fn show(stream: &[u8], fonts: &BTreeMap<Vec<u8>, &Codes>, out: &mut Out) {
                 for text in held.drain(..) {
                     match (text.is_empty(), font) {
                         (true, _) => out.push(' '),
-                        (false, Some(codes)) => out.push_str(&codes.text(&text)),
+                        (false, Some(codes)) => {
+                            let (text, is_known) = codes.text(&text);
+                            out.push_str(&text);
+                            out.cut |= !is_known;
+                        }
                         (false, None) => out.push_str(&latin(&text)),
                     }
                 }

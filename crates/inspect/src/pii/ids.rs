@@ -12,9 +12,9 @@ use check::{
     ar_cuit, at_social, au_medicare, au_tfn, baltic, be_national, bg_egn, br_cnpj, br_cpf, ca_sin, ch_ahv,
     cl_rut, cn_resident, co_nit, cz_birth, de_pension, de_tax, dk_cpr, es_dni, es_nie, fi_hetu, fr_nir,
     gb_nhs, gb_nino, gr_afm, hk_id, hu_taj, ie_pps, il_id, in_aadhaar, in_pan, iso7064_11_10, it_fiscal,
-    jp_my_number, kr_rrn, lv_code, mx_curp, my_nric, nl_bsn, no_birth, nz_ird, pl_pesel, pt_nif, ro_cnp,
-    ru_inn, ru_snils, se_person, se_person_long, sg_nric, si_emso, th_id, tr_id, tw_id, ua_tax, us_itin,
-    us_ssn, za_id,
+    jp_my_number, kr_rrn, lv_code, mx_curp, my_nric, nl_bsn, no_birth, nz_ird, nz_ird_short, pl_pesel,
+    pt_nif, ro_cnp, ru_inn, ru_snils, se_person, se_person_long, sg_nric, si_emso, th_id, tr_id, tw_id,
+    ua_tax, us_itin, us_ssn, za_id,
 };
 
 /// How much must speak for a number besides its arithmetic.
@@ -578,6 +578,14 @@ pub(super) const IDS: &[Id] = &[
         "000-000-000",
         &["ird"],
         nz_ird,
+        Needs::Word,
+    ),
+    id(
+        "nz_ird_short",
+        "00000000",
+        "00-000-000",
+        &["ird"],
+        nz_ird_short,
         Needs::Word,
     ),
     id(

@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use aho_corasick::AhoCorasick;
 
 use super::ids::{self, Needs};
-use super::near::{ANNOUNCE, announced, automaton, speaks, spoken};
-use super::{Kind, Personal, money, names, phone};
+use super::near::{announced, automaton, speaks, spoken};
+use super::{Kind, Personal, dates, money, names, phone, places};
 use crate::safe::{item, next, part, prior};
 
 /// Longest run of digits and separators that is looked at.
@@ -23,6 +23,8 @@ pub fn find(text: &str) -> Vec<Personal> {
     mails(text, &mut found);
     numbers(text, &mut found);
     colons(text, &mut found);
+    dots(text, &mut found);
+    places::degrees(text, &mut found);
     words(text, &mut found);
     let mut people = Vec::new();
     names::people(text, &mut people);
@@ -71,7 +73,7 @@ static CARDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     ])
 });
 
-fn plain(kind: Kind, range: Range<usize>, score: u16) -> Personal {
+pub(super) fn plain(kind: Kind, range: Range<usize>, score: u16) -> Personal {
     Personal {
         kind,
         what: kind.as_str(),
@@ -79,6 +81,11 @@ fn plain(kind: Kind, range: Range<usize>, score: u16) -> Personal {
         score,
     }
 }
+
+/// Ends of names of files, none of which is a domain of the top.
+const FILES: &[&str] = &[
+    "png", "jpg", "jpeg", "gif", "webp", "svg", "css", "js", "json", "html", "xml", "txt", "pdf",
+];
 
 /// E-mail addresses (RFC 5321, dot-atoms; and internationalised ones).
 fn mails(text: &str, found: &mut Vec<Personal>) {
@@ -135,7 +142,16 @@ fn mails(text: &str, found: &mut Vec<Personal>) {
                     .is_some_and(|part| !part.contains(char::is_whitespace))
             })
         };
-        if !login && start < at && labels && named && domain.contains('.') && prior(bytes, at) != b'.' {
+        // `git@host:path` is where a repository is, and `logo@2x.png` a file.
+        let repository = item(bytes, end) == b':' && part(bytes, start..at) == b"git";
+        let file = FILES.iter().any(|end| top.eq_ignore_ascii_case(end));
+        if !(login || repository || file)
+            && start < at
+            && labels
+            && named
+            && domain.contains('.')
+            && prior(bytes, at) != b'.'
+        {
             found.push(plain(Kind::Email, start..end, 1000));
         }
     }
@@ -228,6 +244,9 @@ fn number(text: &str, range: Range<usize>, digits: usize, found: &mut Vec<Person
     if glued || goes_on {
         return;
     }
+    if digits == 4 && range.len() == 4 {
+        dates::written(text, range.clone(), found);
+    }
     if digits <= 5
         && let Some(street) = names::street(
             text,
@@ -240,7 +259,7 @@ fn number(text: &str, range: Range<usize>, digits: usize, found: &mut Vec<Person
     if (dots == 0 || !coordinates(text, &run, before, found) && (dots < 3 || !ip4(&run, found)))
         && digits >= 5
     {
-        birth(&run, found);
+        dates::birth(text, range.clone(), found);
         if digits >= CARD_LEAST {
             cards(&run, found);
         }
@@ -425,7 +444,9 @@ fn shaped_from(text: &str, digit: usize, letters: bool, found: &mut Vec<Personal
             continue;
         }
         // Digits alone are in style only with their signs.
-        let signs = (in_style && end - start > length) || id.shape.contains(['A', '*']);
+        // Where either may stand, a digit says nothing.
+        let letter = id.shape.contains('*') && !dense.iter().all(u8::is_ascii_digit);
+        let signs = (in_style && end - start > length) || id.shape.contains('A') || letter;
         let said = announced(near, start - from, id.words);
         let score = match (id.needs, signs, said) {
             (_, _, true) => 950,
@@ -492,9 +513,11 @@ fn ip4(run: &Run<'_>, found: &mut Vec<Personal>) -> bool {
     let bytes = run.text.as_bytes();
     let dotted = run.range.start > 0 && matches!(prior(bytes, run.range.start), b'.' | b'v' | b'-');
     if !dotted && let Ok(address) = part.parse::<Ipv4Addr>() {
-        let dull = address.is_unspecified()
-            || address.is_broadcast()
-            || address.octets()[3] == 0 && address.octets()[2] == 0 && address.octets()[1] == 0;
+        // Masks of networks, and the machine itself, are nobody's.
+        if address.is_unspecified() || address.is_loopback() || address.octets()[0] == 255 {
+            return true;
+        }
+        let dull = address.octets()[3] == 0 && address.octets()[2] == 0 && address.octets()[1] == 0;
         // Four small numbers are as often a version.
         let version = announced(run.text, run.range.start, &["version", "release", "ver."]);
         if !version && !dull {
@@ -513,86 +536,6 @@ fn ip4(run: &Run<'_>, found: &mut Vec<Personal>) -> bool {
         return true;
     }
     false
-}
-
-/// Words that announce a date of birth.
-const BIRTHS: &[&str] = &[
-    "born",
-    "birth",
-    "dob",
-    "d.o.b",
-    "birthday",
-    "geboren",
-    "geburtsdatum",
-    "geb.",
-    "né le",
-    "née le",
-    "naissance",
-    "nacido",
-    "nacida",
-    "nacimiento",
-    "nascimento",
-    "nato il",
-    "nata il",
-    "nascita",
-    "geboortedatum",
-    "urodzon",
-    "data urodzenia",
-    "född",
-    "født",
-    "syntynyt",
-    "рожд",
-    "родил",
-    "生年月日",
-    "出生",
-    "생년월일",
-    "doğum",
-];
-
-/// A date with a word about birth before it.
-fn birth(run: &Run<'_>, found: &mut Vec<Personal>) {
-    let spelt = run.spelt();
-    let date = spelt
-        .get(..spelt.find(' ').unwrap_or(spelt.len()))
-        .unwrap_or(spelt);
-    let groups: Vec<&str> = date.split(['-', '/', '.']).collect();
-    let number = |at: usize| {
-        groups
-            .get(at)
-            .and_then(|group| group.parse::<u32>().ok())
-            .unwrap_or(u32::MAX)
-    };
-    let date_like = match groups.as_slice() {
-        [year, _, _] if year.len() == 4 => {
-            matches!(number(0), 1890..=2030) && matches!(number(1), 1..=12) && matches!(number(2), 1..=31)
-        }
-        [_, _, year] => {
-            matches!(year.len(), 2 | 4)
-                && matches!(number(0), 1..=31)
-                && matches!(number(1), 1..=31)
-                && (number(0) <= 12 || number(1) <= 12)
-                && (year.len() == 2 || matches!(number(2), 1890..=2030))
-        }
-        _ => false,
-    };
-    // A number in between belongs to something else.
-    let before = run
-        .text
-        .as_bytes()
-        .iter()
-        .take(run.range.start)
-        .rev()
-        .take(ANNOUNCE);
-    let near = before.take_while(|byte| !byte.is_ascii_digit()).count();
-    let from = run.text.ceil_char_boundary(run.range.start - near);
-    let words = run.text.get(from..run.range.end).unwrap_or_default();
-    if date_like && announced(words, run.range.start - from, BIRTHS) {
-        found.push(plain(
-            Kind::BirthDate,
-            run.range.start..run.range.start + date.len(),
-            900,
-        ));
-    }
 }
 
 /// Two decimal numbers in range with at least four digits behind the point, or two fields named so.
@@ -635,16 +578,22 @@ fn coordinates(text: &str, run: &Run<'_>, before: Option<u8>, found: &mut Vec<Pe
     if !(tight || named) {
         return false;
     }
+    // Nothing speaks for them but how exact they are.
+    let digits = |from: usize| text.get(from..).unwrap_or_default().bytes();
+    let fine = [start, end + gap].into_iter().all(|from| {
+        let fraction = digits(from).skip_while(|byte| *byte != b'.').skip(1);
+        fraction.take_while(u8::is_ascii_digit).count() >= 5
+    }) || between.contains('°');
     match decimal(end + gap).filter(|(value, _)| value.abs() <= 180.0) {
-        Some((_, last))
+        Some((longitude, last))
             if latitude != 0.0
                 && (named
                     || announced(
                         text,
                         start,
-                        &["lat", "coord", "gps", "location", "position", "at "],
+                        &["lat", "coord", "gps", "geo", "location", "position", "at "],
                     )
-                    || tight) =>
+                    || tight && fine && latitude.abs().min(f64::abs(longitude)) >= 1.0) =>
         {
             found.push(plain(
                 Kind::Coordinates,
@@ -702,6 +651,29 @@ fn colons(text: &str, found: &mut Vec<Personal>) {
             && spelt != "::"
         {
             found.push(plain(Kind::Ip, start..end, 600));
+        }
+    }
+}
+
+/// Hardware addresses in three parts with dots.
+fn dots(text: &str, found: &mut Vec<Personal>) {
+    let bytes = text.as_bytes();
+    for at in memchr::memchr_iter(b'.', bytes) {
+        // The first of two dots, each with four digits before it and behind it.
+        if bytes.get(at + 5) != Some(&b'.') || at < 4 {
+            continue;
+        }
+        let whole = part(bytes, at - 4..at + 10);
+        let fits = whole.len() == 14
+            && whole.iter().enumerate().all(|(at, byte)| match at {
+                4 | 9 => *byte == b'.',
+                _ => byte.is_ascii_hexdigit(),
+            });
+        let letters = whole.iter().any(u8::is_ascii_alphabetic);
+        let word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+        let ends = !word(prior(bytes, at - 4)) && !item(bytes, at + 10).is_ascii_alphanumeric();
+        if fits && letters && ends {
+            found.push(plain(Kind::Mac, at - 4..at + 10, 900));
         }
     }
 }

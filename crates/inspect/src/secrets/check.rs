@@ -7,6 +7,8 @@ use crate::digits::base64;
 pub enum Check {
     /// None.
     None,
+    /// None, and what is in this form is less sure to be of use.
+    Weak,
     /// The last six characters are the CRC-32 of the rest after the prefix, in base 62.
     Crc62,
     /// The last eight are the CRC-32 of what precedes the last `=`, in hexadecimal.
@@ -27,6 +29,7 @@ pub enum Check {
 pub(super) fn judge(check: Check, value: &str) -> Option<u16> {
     match check {
         Check::None => Some(950),
+        Check::Weak => Some(700),
         Check::Crc62 => Some(sure(crc62(value))),
         Check::CrcHex => Some(sure(crc_hex(value, '='))),
         Check::GrafanaCrc => Some(sure(crc_hex(value, '_'))),
@@ -129,6 +132,12 @@ pub(super) fn placeholder(value: &str) -> bool {
         "optional",
         "disabled",
         "enabled",
+        // Names of what is done with them.
+        "argon2",
+        "bcrypt",
+        "pbkdf2",
+        "sha256",
+        "sha512",
     ];
     if word.iter().any(|word| lower.contains(word)) {
         // A long one that merely holds such a word may be real.

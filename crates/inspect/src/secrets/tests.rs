@@ -99,6 +99,70 @@ fn generic_assignments_are_found_and_code_is_not() {
     }
 }
 
+/// Ways of writing that were missed once.
+#[test]
+fn secrets_of_every_day_are_found() {
+    let entra = "abc8Q~30mFSZanLDEY9.1c.NAfoxe.ObOAG0y6Bh";
+    let devops = format!(
+        "{}AZDO4xYz",
+        "xGAY0pSj6513iYbSsFRYU443qgLpQq7PWbJ0U3YpzpV0fD2mHDjhoTVI0C87"
+            .repeat(2)
+            .split_at(76)
+            .0
+    );
+    let terraform = format!(
+        "SmWVbJpd1a1b0g.atlasv1.{}",
+        "5z05iilni4JI-NQXG14NfhgK0l7rAbjC1mQTS".repeat(2).split_at(67).0
+    );
+    for (text, id) in [
+        (format!("--set secret={entra}"), "azure_entra_secret"),
+        (devops, "azure_devops_marked_token"),
+        (format!("token = \"{terraform}\""), "terraform_cloud_token"),
+        ("<password>pWWzeyJutkCz7t</password>".to_owned(), "xml_password"),
+        ("Passwort: BehtPjR8fR1L".to_owned(), "password"),
+        ("mot de passe : s6qxc0A2muiJ".to_owned(), "password"),
+        ("Contraseña: hXeLB5Bkoggw".to_owned(), "password"),
+        ("Пароль: BPGMng9Zb2EJ".to_owned(), "password"),
+        ("密码:VMgWLPpCM0yH".to_owned(), "password"),
+        ("mysql -uroot -pWehXmR58E4Js4R app".to_owned(), "mysql_password"),
+        ("backup --password NINN9K89VK245h --all".to_owned(), "command_line_password"),
+        ("curl -u admin:EplXoq0yuuuMDx https://x.corp/api".to_owned(), "curl_password"),
+        ("machine x.corp login joe password EJVyQdABrGsLqO".to_owned(), "netrc_password"),
+        ("//registry.npmjs.org/:_authToken=97d037f2-b183-4b9a-a80d-c6375b0b9f11".to_owned(), "npm_auth"),
+        (r#"{"auths":{"r.io":{"auth":"dTpVY0p1NEdGSko0dWRIYg=="}}}"#.to_owned(), "docker_auth"),
+        ("root:$6$vgVA8FWm$p4T7/qXn6x6yciE/rqB/1gxun1BqMI1mlckfOH2Nfimp4T7/qXn6x6yciE/rqB/1gxun1BqMI1mlckfOH2Nf:1:".to_owned(), "password_hash"),
+        ("$2b$12$HVNDDqNE5NsuFUvd2n3lixzbVMtZHbgXyl2OOUUPvEJS90N8pQdfN".to_owned(), "password_hash"),
+        ("WIFI:T:WPA;S:net;P:s4oASGQrh1Mi;;".to_owned(), "wifi_password"),
+        ("seed phrase: legal winner thank year wave sausage worth useful legal winner thank yellow".to_owned(), "recovery_phrase"),
+        ("PrivateKey = lnd2Uc7/Sf5Mrdqsk0B1QWO7UK8FZpwHNQ3EOyG+odw=".to_owned(), "wireguard_private_key"),
+    ] {
+        assert_eq!(ids(&text), [id], "{text}");
+    }
+}
+
+/// Texts that look like them, and are none.
+#[test]
+fn what_only_speaks_of_secrets_is_none() {
+    for text in [
+        "password_hash_algorithm: argon2id",
+        "docker run -u 1000:1000 image",
+        "docker run -u node:node image",
+        "mysql --protocol=TCP --port=3306 -p app",
+        "tool --password PASSWORD --token <TOKEN>",
+        "login as root, password is asked for later",
+        "use --token $GITHUB_TOKEN or --api-key=${KEY}",
+        "<label for=\"password\">Password</label>",
+        "<secret>required</secret>",
+        "\"auth\": \"none\"",
+        "mnemonic: my very educated mother just served us nine pizzas",
+        "PublicKey = lnd2Uc7/Sf5Mrdqsk0B1QWO7UK8FZpwHNQ3EOyG+odw=",
+        "das Passwort: bitte beim Empfang erfragen",
+        "Passwort: mindestens zwölf Zeichen",
+    ] {
+        assert_eq!(ids(text), [""; 0], "{text}");
+    }
+}
+
 #[test]
 fn keys_in_blocks_and_tokens_in_parts() {
     let body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7\nVJTUt9Us8cKjMzEfYyjiWA4R4/M2bS1GB4t7NXp98C3SC6dVMvDu\n";

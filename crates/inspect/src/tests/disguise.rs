@@ -62,6 +62,15 @@ pub(super) const OVER_LETTERS: &[Disguise] = &[
             }
         })
     }),
+    ("accents in towers", |text| {
+        each(text, |c| {
+            if c.is_ascii_alphabetic() {
+                format!("{c}\u{300}\u{334}\u{331}\u{308}")
+            } else {
+                c.to_string()
+            }
+        })
+    }),
     ("letters in rings", |text| {
         each(text, |c| match c {
             'a'..='z' => char::from_u32(0x24d0 + c as u32 - 'a' as u32).map_or(String::new(), String::from),
@@ -114,6 +123,54 @@ pub(super) const FOR_WORDS: &[Disguise] = &[
                 other => other,
             }
             .to_string()
+        })
+    }),
+    ("kept apart, words by another sign", |text| {
+        let words = text
+            .split(' ')
+            .map(|word| word.chars().map(String::from).collect::<Vec<_>>().join("."));
+        words.collect::<Vec<_>>().join("._.")
+    }),
+    ("letters joined by hyphens", |text| {
+        let words = text
+            .split(' ')
+            .map(|word| word.chars().map(String::from).collect::<Vec<_>>().join("-"));
+        words.collect::<Vec<_>>().join(" ")
+    }),
+    ("a letter a line", |text| {
+        text.chars().map(String::from).collect::<Vec<_>>().join("\n")
+    }),
+    ("kept apart, every other a look-alike", |text| {
+        let near = each(text, |c| {
+            match c {
+                'o' => 'о',
+                'e' => 'е',
+                'a' => 'а',
+                other => other,
+            }
+            .to_string()
+        });
+        let words = near
+            .split(' ')
+            .map(|word| word.chars().map(String::from).collect::<Vec<_>>().join(" "));
+        words.collect::<Vec<_>>().join("   ")
+    }),
+    ("Greek letters", |text| {
+        each(text, |c| {
+            match c.to_ascii_lowercase() {
+                'e' => 'ε',
+                'o' => 'ο',
+                'i' => 'ι',
+                _ => c,
+            }
+            .to_string()
+        })
+    }),
+    ("Braille", |text| {
+        let dots: Vec<char> = "⠁⠃⠉⠙⠑⠋⠛⠓⠊⠚⠅⠇⠍⠝⠕⠏⠟⠗⠎⠞⠥⠧⠺⠭⠽⠵".chars().collect();
+        each(text, |c| match c.to_ascii_lowercase() {
+            letter @ 'a'..='z' => dots[letter as usize - 'a' as usize].to_string(),
+            other => other.to_string(),
         })
     }),
     ("Morse code", |text| {
@@ -243,6 +300,18 @@ pub(super) const ENCODINGS: &[Disguise] = &[
             .rev()
             .collect()
     }),
+    ("base64 of UTF-16", |text| {
+        let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        base64(&units)
+    }),
+    ("base64 in groups", |text| {
+        let digits = base64(text.as_bytes());
+        let digits = digits.trim_end_matches('=').as_bytes();
+        let groups = digits
+            .chunks(4)
+            .map(|group| String::from_utf8_lossy(group).into_owned());
+        groups.collect::<Vec<_>>().join(" ")
+    }),
     ("base64 in lines", |text| {
         let digits = base64(text.as_bytes());
         digits
@@ -283,6 +352,30 @@ pub(super) const PLACES: &[Disguise] = &[
         } else {
             each(text, |c| format!("{c}<b></b>"))
         }
+    }),
+    ("comments inside of words", |text| {
+        if text.contains(['&', '<', '\\', '%']) {
+            format!("<!-- -->{text}")
+        } else {
+            each(text, |c| {
+                if c == 'n' {
+                    "n<!-- x -->".to_owned()
+                } else {
+                    c.to_string()
+                }
+            })
+        }
+    }),
+    ("literals", |text| {
+        // A literal that began with a mark of the letter before it would be another text.
+        if !text.is_ascii() || text.contains(['"', '\\', '\n']) {
+            return format!("\"{text}\"");
+        }
+        let letters: Vec<char> = text.chars().collect();
+        let pieces = letters
+            .chunks(7)
+            .map(|piece| format!("\"{}\"", String::from_iter(piece)));
+        pieces.collect::<Vec<_>>().join(" + ")
     }),
     ("JSON", |text| {
         format!(

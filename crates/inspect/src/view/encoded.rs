@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::map::Map;
 use super::{Form, Found};
 use crate::digits::{base32, base64, nibble};
-use crate::safe::item;
+use crate::safe::{item, part};
 
 /// Shortest run of base64 that is tried.
 const BASE64_LEAST: usize = 16;
@@ -34,6 +34,77 @@ const FOUND_MOST: usize = 24;
 pub(super) fn find(text: &str, found: &mut Vec<Found>) {
     let least = found.len();
     runs(text, found, least);
+    groups(text, found);
+}
+
+/// Fewest and most digits of a group, fewest groups, and most rows of groups that are tried in one text.
+const GROUP: std::ops::RangeInclusive<usize> = 4..=14;
+const GROUPS_LEAST: usize = 5;
+const ROWS_MOST: usize = 64;
+
+/// Base64 in groups of equally many digits with a space between, shorter than what is found as a run.
+fn groups(text: &str, found: &mut Vec<Found>) {
+    let bytes = text.as_bytes();
+    let dense = |from: usize, to: usize| part(bytes, from..to).iter().all(|byte| is_base64(*byte));
+    // Spaces at equal distances are a sign of it, and cheap to see.
+    let (mut last, mut size, mut equal, mut rows, mut done) = (0, 0, 0, 0, 0);
+    for space in memchr::memchr_iter(b' ', bytes) {
+        let gap = space - last;
+        (size, equal) = (gap, if gap == size { equal + 1 } else { 1 });
+        last = space + 1;
+        if equal < GROUPS_LEAST - 2 || !GROUP.contains(&gap) || space < done {
+            continue;
+        }
+        let mut start = space - gap;
+        if !dense(start, space) {
+            continue;
+        }
+        while start > gap && item(bytes, start - 1) == b' ' && dense(start - 1 - gap, start - 1) {
+            start -= 1 + gap;
+        }
+        if start > 0 && is_base64(item(bytes, start - 1)) {
+            continue;
+        }
+        // The last one may be shorter, or a word that only follows.
+        let (mut end, mut full) = (space, space);
+        while item(bytes, end) == b' ' && end == full {
+            let rest = part(bytes, end + 1..);
+            let next = rest
+                .iter()
+                .take(gap + 1)
+                .take_while(|byte| is_base64(**byte))
+                .count();
+            if next == 0 || next > gap {
+                break;
+            }
+            end += 1 + next;
+            if next == gap {
+                full = end;
+            }
+        }
+        done = end;
+        rows += 1;
+        if rows > ROWS_MOST {
+            return;
+        }
+        // So may the first ones.
+        let starts = (0..3).map(|skipped| start + skipped * (gap + 1));
+        let ranges = starts.flat_map(|start| [start..end, start..full]);
+        for range in ranges.filter(|range| range.len() + 1 >= GROUPS_LEAST * (gap + 1)) {
+            if row(bytes, range, found) {
+                break;
+            }
+        }
+    }
+}
+
+/// Adds a layer where the groups of a range are text.
+fn row(bytes: &[u8], range: Range<usize>, found: &mut Vec<Found>) -> bool {
+    let digits = part(bytes, range.clone()).iter().copied();
+    let digits: Vec<u8> = digits.filter(|byte| *byte != b' ').collect();
+    let mixed = digits.iter().any(u8::is_ascii_uppercase) && digits.iter().any(u8::is_ascii_lowercase);
+    let mut tries = Tries { moved: 0, bare: 0 };
+    mixed && adopt(&base64(&digits), Form::Base64, &range, &mut tries, found)
 }
 
 /// Characters of both kinds of base64, a bit each.
@@ -126,7 +197,11 @@ fn decode(run: &str, range: Range<usize>, tries: &mut Tries, found: &mut Vec<Fou
         return;
     }
     let upper = |byte: &u8| matches!(byte, b'A'..=b'Z' | b'2'..=b'7');
-    if dense.len() >= BASE32_LEAST && dense.iter().all(upper) && adopt(&base32(&dense), Form::Base32, tries) {
+    let lower = |byte: &u8| matches!(byte, b'a'..=b'z' | b'2'..=b'7');
+    if dense.len() >= BASE32_LEAST
+        && (dense.iter().all(upper) || dense.iter().all(lower))
+        && adopt(&base32(&dense.to_ascii_uppercase()), Form::Base32, tries)
+    {
         return;
     }
     // A path or a word is base64 by its letters alone; text encoded so has both cases.
@@ -205,10 +280,12 @@ fn adopt(bytes: &[u8], form: Form, range: &Range<usize>, tries: &mut Tries, foun
         }
         _ => None,
     };
-    let (bytes, form) = match &unpacked {
-        Some(unpacked) => (unpacked.as_slice(), Form::Compressed),
-        None if !fits => return false,
-        None => (bytes, form),
+    let wide = if unpacked.is_none() { wide(bytes) } else { None };
+    let (bytes, form) = match (&unpacked, &wide) {
+        (Some(unpacked), _) => (unpacked.as_slice(), Form::Compressed),
+        (None, Some(wide)) => (wide.as_bytes(), form),
+        (None, None) if !fits => return false,
+        (None, None) => (bytes, form),
     };
     match readable(bytes) {
         Some(text) => {
@@ -221,6 +298,32 @@ fn adopt(bytes: &[u8], form: Form, range: &Range<usize>, tries: &mut Tries, foun
         }
         None => false,
     }
+}
+
+/// Text in UTF-16, as programs of Windows pass it in base64. One of each two bytes tells: it is of few kinds.
+fn wide(bytes: &[u8]) -> Option<String> {
+    const LEAST: usize = 8;
+    // Latin letters, those that look like them, characters that nobody sees, and halves of those beyond.
+    let tells = |byte: u8| matches!(byte, 0..=5 | 0x1d | 0x1e | 0x20 | 0x21 | 0x24 | 0x28 | 0xd8..=0xdf | 0xfe | 0xff);
+    let body = bytes
+        .strip_prefix(b"\xff\xfe")
+        .or_else(|| bytes.strip_prefix(b"\xfe\xff"))
+        .unwrap_or(bytes);
+    let head = body.get(..2 * LEAST)?.as_chunks::<2>().0.iter();
+    let (low, high) = head.fold((0, 0), |(low, high), [first, second]| {
+        (
+            low + usize::from(tells(*second)),
+            high + usize::from(tells(*first)),
+        )
+    });
+    if low.max(high) * 8 < LEAST * 7 {
+        return None;
+    }
+    let units = body.as_chunks::<2>().0.iter().map(|pair| match low >= high {
+        true => u16::from_le_bytes(*pair),
+        false => u16::from_be_bytes(*pair),
+    });
+    char::decode_utf16(units).collect::<Result<String, _>>().ok()
 }
 
 /// Whether bytes may start a deflate stream: random ones seldom may, and setting a reader up costs more than this.

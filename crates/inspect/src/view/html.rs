@@ -9,6 +9,8 @@ use super::{Disguise, Form, Found};
 const TAG_MOST: usize = 4096;
 /// Deepest nesting of hidden elements that is followed.
 const NEST_MOST: usize = 64;
+/// Most comments that are told apart from the words that they stand in.
+const ASIDE_MOST: usize = 4096;
 /// Attributes whose values a model reads as text.
 const SPOKEN: &[&str] = &[
     "alt",
@@ -44,6 +46,7 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>, hidden: &mut Vec<(Disguis
         map: Map::default(),
         hidden,
         open: Vec::new(),
+        aside: Vec::new(),
         changed: false,
     };
     reader.read();
@@ -88,6 +91,8 @@ struct Reader<'a, 'b> {
     hidden: &'b mut Vec<(Disguise, Range<usize>)>,
     /// Open elements below a hidden one, the hidden one first, with where it started.
     open: Vec<(&'a str, usize)>,
+    /// Comments inside of words: they come last, and the words whole.
+    aside: Vec<Range<usize>>,
     changed: bool,
 }
 
@@ -106,6 +111,10 @@ impl<'a> Reader<'a, '_> {
         if let Some((_, start)) = self.open.first() {
             self.hidden
                 .push((Disguise::HiddenElement, *start..self.text.len()));
+        }
+        for comment in std::mem::take(&mut self.aside) {
+            self.make("\n", comment.start.saturating_sub(4)..comment.start);
+            self.copy(comment);
         }
     }
 
@@ -145,9 +154,19 @@ impl<'a> Reader<'a, '_> {
                 self.hidden
                     .push((Disguise::Comment, at..(end + 3).min(self.text.len())));
             }
-            self.make(" ", at..at + 4);
-            self.copy(at + 4..end);
-            return (4 + length + 3).min(rest.len());
+            let whole = (4 + length + 3).min(rest.len());
+            let letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+            let after = rest.get(whole..).unwrap_or_default();
+            let inside = letter(self.out.chars().next_back())
+                && (letter(after.chars().next()) || after.starts_with("<!--"));
+            if inside && self.aside.len() < ASIDE_MOST {
+                self.changed = true;
+                self.aside.push(at + 4..end);
+            } else {
+                self.make(" ", at..at + 4);
+                self.copy(at + 4..end);
+            }
+            return whole;
         }
         let marked = matches!(rest.as_bytes().get(1), Some(b'!' | b'?'));
         if !marked && !is_tag(rest.as_bytes().get(1..).unwrap_or_default()) {

@@ -8,10 +8,12 @@ use unicode_normalization::char::{canonical_combining_class, compose};
 
 use super::map::Map;
 use super::{Disguise, Mark};
-use crate::safe::part;
+use crate::safe::{item, part, prior};
 
 /// Most combining marks kept on one letter.
 const COMBINING_MOST: usize = 3;
+/// So many marks that no letter takes are there to disguise a word.
+const ODD_LEAST: usize = 2;
 /// A run of variation selectors this long spells something.
 const SELECTORS_LEAST: usize = 3;
 /// A run of zero-width characters this long spells something.
@@ -254,7 +256,8 @@ impl Cleaner {
         }
         let word = rest.get(..end).unwrap_or_default();
         let normal = normal(word, self.out.chars().next_back());
-        let folded = fold(&normal, self.out.chars().rev().find(|c| c.is_alphanumeric()));
+        let before = self.out.chars().rev().find(|c| c.is_alphanumeric());
+        let folded = fold(&normal, before, is_apart(self.out.as_bytes()));
         if let Some(folded) = folded {
             self.mark(Disguise::LookAlike, base..base + end);
             self.make(&folded, base..base + end);
@@ -295,9 +298,9 @@ const fn is_direction(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Signs that stand for letters: enclosed ones and regional indicators.
+/// Signs that stand for letters: enclosed ones, regional indicators and Braille.
 const fn is_letter_sign(c: char) -> bool {
-    matches!(c, '\u{24b6}'..='\u{24e9}' | '\u{1f110}'..='\u{1f189}' | '\u{1f1e6}'..='\u{1f1ff}')
+    matches!(c, '\u{2801}'..='\u{283f}' | '\u{24b6}'..='\u{24e9}' | '\u{1f110}'..='\u{1f189}' | '\u{1f1e6}'..='\u{1f1ff}')
 }
 
 /// Length of a terminal escape sequence at the start of `rest`.
@@ -355,7 +358,7 @@ fn bits(run: &str) -> Option<String> {
 /// strokes through letters, and what composes with no plain letter or sign. `before` is what the word follows.
 fn normal(word: &str, before: Option<char>) -> String {
     let flags = word.chars().all(|c| matches!(c, '\u{1f1e6}'..='\u{1f1ff}')) && word.chars().count() <= 2;
-    let (mut marks, mut below) = (0, before.unwrap_or('a'));
+    let (mut marks, mut below, mut odd) = (0, before.unwrap_or('a'), 0);
     let text: String = word
         .nfkc()
         .filter(|c| {
@@ -364,7 +367,10 @@ fn normal(word: &str, before: Option<char>) -> String {
                 return true;
             }
             marks += 1;
-            marks <= COMBINING_MOST && !below.is_ascii() && !is_stroke(*c)
+            // What composes is composed by now.
+            let stays = marks <= COMBINING_MOST && !below.is_ascii() && !is_latin(below) && !is_stroke(*c);
+            odd += usize::from(!stays);
+            stays
         })
         .map(|c| {
             let code = c as u32;
@@ -372,18 +378,29 @@ fn normal(word: &str, before: Option<char>) -> String {
                 0x1f150..=0x1f169 => code - 0x1f150,
                 0x1f170..=0x1f189 => code - 0x1f170,
                 0x1f1e6..=0x1f1ff if !flags => code - 0x1f1e6,
-                _ => return small_capital(c),
+                _ => return small_capital(braille(c).unwrap_or(c)),
             };
             char::from_u32(u32::from(b'A') + letter).unwrap_or(c)
         })
         .collect();
-    if accented(&text) {
+    // A word with marks that no letter takes has its other marks for the same reason.
+    if odd >= ODD_LEAST || accented(&text) {
         text.nfd()
             .filter(|c| canonical_combining_class(*c) == 0)
             .collect()
     } else {
         text
     }
+}
+
+/// The letter that dots stand for (Braille of six dots, the alphabet alone).
+fn braille(c: char) -> Option<char> {
+    const LETTERS: &str = "⠁⠃⠉⠙⠑⠋⠛⠓⠊⠚⠅⠇⠍⠝⠕⠏⠟⠗⠎⠞⠥⠧⠺⠭⠽⠵";
+    if !matches!(c, '\u{2801}'..='\u{283f}') {
+        return None;
+    }
+    let at = LETTERS.chars().position(|letter| letter == c)?;
+    char::from_u32(u32::from(b'a') + at as u32)
 }
 
 /// Marks over, through and around letters.
@@ -419,15 +436,65 @@ fn small_capital(c: char) -> char {
     }
 }
 
+/// Letters of other scripts that are put in the place of plain ones, and are known to be confused only in other ways.
+const NEAR: &[(char, char)] = &[
+    ('ε', 'e'),
+    ('η', 'n'),
+    ('κ', 'k'),
+    ('μ', 'u'),
+    ('π', 'n'),
+    ('τ', 't'),
+    ('χ', 'x'),
+    ('ω', 'w'),
+    ('β', 'b'),
+    ('в', 'b'),
+    ('к', 'k'),
+    ('м', 'm'),
+    ('н', 'h'),
+    ('т', 't'),
+    ('г', 'r'),
+    ('п', 'n'),
+    ('и', 'u'),
+    ('ш', 'w'),
+    ('ь', 'b'),
+    ('ё', 'e'),
+    ('э', 'e'),
+    ('я', 'r'),
+    ('л', 'n'),
+    ('ц', 'u'),
+    ('Я', 'R'),
+    ('И', 'N'),
+    ('Г', 'L'),
+];
+/// Fewest plain letters of a word that may have such. With fewer it is a unit or a symbol.
+const NEAR_LEAST: usize = 2;
+
+/// Whether a text ends in a single plain letter and a sign: letters are kept apart there.
+fn is_apart(out: &[u8]) -> bool {
+    let sign = item(out, out.len().saturating_sub(1));
+    // A wider gap stands between words.
+    let gap = out.iter().rev().take(3).take_while(|byte| **byte == sign).count();
+    let letters = part(out, ..out.len() - gap);
+    !sign.is_ascii_alphanumeric()
+        && prior(letters, letters.len()).is_ascii_alphabetic()
+        && !prior(letters, letters.len().saturating_sub(1)).is_ascii_alphanumeric()
+}
+
 /// The plain letters that a word of look-alikes is read as. `None` where the word is an ordinary one: all of one
 /// script, unless it stands in Latin text and every letter of it looks Latin.
-fn fold(word: &str, before: Option<char>) -> Option<String> {
+fn fold(word: &str, before: Option<char>, apart: bool) -> Option<String> {
     let letters = || word.chars().filter(|c| c.is_alphabetic());
     let foreign = letters().filter(|c| !c.is_ascii() && !is_latin(*c)).count();
     if foreign == 0 {
         return None;
     }
     let ascii = letters().filter(char::is_ascii).count();
+    let near = ascii >= NEAR_LEAST;
+    let near = |c: char| {
+        NEAR.iter()
+            .find(|(one, _)| near && *one == c)
+            .map(|(_, plain)| *plain)
+    };
     let mut folded = String::with_capacity(word.len());
     let mut buffer = [0; 4];
     for c in word.chars().filter(|c| canonical_combining_class(*c) == 0) {
@@ -446,14 +513,15 @@ fn fold(word: &str, before: Option<char>) -> Option<String> {
                     one
                 });
             }
-            _ => return None,
+            _ => folded.push(near(c)?),
         }
     }
     let latin_before = before.is_some_and(|c| c.is_ascii_alphabetic());
     // Digits of a number that is written in letters, too.
     let digits =
         word.contains(|c: char| c.is_ascii_digit()) && before.is_some_and(|c| c.is_ascii_alphanumeric());
-    (ascii > 0 || digits || (latin_before && foreign >= 2)).then_some(folded)
+    let alone = apart && latin_before && foreign == 1;
+    (ascii > 0 || digits || (latin_before && foreign >= 2) || alone).then_some(folded)
 }
 
 const fn is_latin(c: char) -> bool {

@@ -1,5 +1,5 @@
-//! Words written so that a filter does not see them: letters moved by thirteen, backwards, kept apart, or with digits
-//! and signs for letters. A layer is made only where a word that matters would appear.
+//! Words written so that a filter does not see them: letters moved by thirteen, backwards, kept apart, cut into literals, or
+//! with digits and signs for letters. A layer is made only where a word that matters would appear.
 
 use std::sync::LazyLock;
 
@@ -85,7 +85,51 @@ pub(super) fn find(text: &str, last: Form, found: &mut Vec<Found>) {
     }
     turned(text, found);
     spaced(text, found);
+    joined(text, found);
     leet(text, found);
+}
+
+/// Seams of a text that was cut into literals, from the end of one to the beginning of the next, and fewest of them.
+const SEAM_MOST: usize = 32;
+const SEAMS_LEAST: usize = 2;
+
+/// Literals that a program would put together: `"ig" + "nore"`, and one after the other.
+fn joined(text: &str, found: &mut Vec<Found>) {
+    let bytes = text.as_bytes();
+    let mut seams: Vec<(usize, usize)> = Vec::new();
+    for at in memchr::memchr2_iter(b'"', b'\'', bytes) {
+        let next = item(bytes, at + 1);
+        if !(next.is_ascii_whitespace() || matches!(next, b'+' | b'&'))
+            || seams.last().is_some_and(|(_, end)| at < *end)
+        {
+            continue;
+        }
+        let quote = item(bytes, at);
+        let rest = part(bytes, at + 1..(at + 1 + SEAM_MOST).min(bytes.len()));
+        let space = |rest: &[u8]| rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let first = space(rest);
+        let sign = usize::from(matches!(rest.get(first), Some(b'+' | b'&')));
+        let second = first + sign + space(part(rest, first + sign..));
+        // Without a sign they stand on lines of their own.
+        let lines = part(rest, ..second).contains(&b'\n');
+        if (sign > 0 || lines) && rest.get(second) == Some(&quote) {
+            seams.push((at, at + 1 + second + 1));
+        }
+    }
+    if seams.len() < SEAMS_LEAST {
+        return;
+    }
+    let (mut out, mut map, mut from) = (String::with_capacity(text.len()), Map::default(), 0);
+    for (start, end) in seams.into_iter().chain([(text.len(), text.len())]) {
+        map.copied(out.len(), from, start - from);
+        out.push_str(text.get(from..start).unwrap_or_default());
+        from = end;
+    }
+    found.push(Found {
+        text: out,
+        form: Form::Joined,
+        map,
+    });
 }
 
 /// Letters that look like plain ones turned upside down, and those.
@@ -189,9 +233,18 @@ fn reversed(text: &str) -> Found {
     }
 }
 
+/// Signs that keep letters apart.
+const fn is_separator(byte: u8) -> bool {
+    matches!(
+        byte,
+        b' ' | b'.' | b'-' | b'_' | b'*' | b'|' | b'/' | b',' | b'\n'
+    )
+}
+
 /// The letters kept apart from `start` on: their places, with `usize::MAX` for a space between words; how many; the end.
 fn run_of(bytes: &[u8], start: usize) -> (Vec<usize>, usize, usize) {
     let letter = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphabetic);
+    let alone = |at: usize| letter(at) && !bytes.get(at + 1).is_some_and(u8::is_ascii_alphanumeric);
     let sign = item(bytes, start + 1);
     let (mut end, mut letters, mut word) = (start + 1, 1, vec![start]);
     loop {
@@ -200,16 +253,28 @@ fn run_of(bytes: &[u8], start: usize) -> (Vec<usize>, usize, usize) {
             .take(4)
             .take_while(|byte| **byte == sign)
             .count();
-        if gap == 0 || gap > 3 || !letter(end + gap) || letter(end + gap + 1) {
+        // Between words there may be another sign, alone or with the usual one on its sides.
+        let other = item(bytes, end + gap);
+        let behind = gap + 1 + usize::from(gap > 0);
+        let word_ends = gap <= 1
+            && !other.is_ascii_alphanumeric()
+            && (is_separator(other) || other == b'\r')
+            && (gap == 0 || item(bytes, end + 2) == sign)
+            && alone(end + behind);
+        if word_ends {
+            word.extend([usize::MAX, end + behind]);
+            end += behind + 1;
+        } else if gap == 0 || gap > 3 || !alone(end + gap) {
             return (word, letters, end);
+        } else {
+            // A wider gap is a space between words.
+            if gap > 1 {
+                word.push(usize::MAX);
+            }
+            word.push(end + gap);
+            end += gap + 1;
         }
-        // A wider gap is a space between words.
-        if gap > 1 {
-            word.push(usize::MAX);
-        }
-        word.push(end + gap);
         letters += 1;
-        end += gap + 1;
     }
 }
 
@@ -224,12 +289,7 @@ fn spaced(text: &str, found: &mut Vec<Found>) {
     while at + 2 * SPACED_LEAST <= bytes.len() {
         // In a run of kept-apart letters every other byte of these is a separator.
         let probe = at + SPACED_LEAST;
-        let separator = |at: usize| {
-            matches!(
-                bytes.get(at),
-                Some(b' ' | b'.' | b'-' | b'_' | b'*' | b'|' | b'/')
-            )
-        };
+        let separator = |at: usize| is_separator(item(bytes, at));
         if !(separator(probe) || separator(probe + 1)) || !(separator(probe + 2) || separator(probe + 3)) {
             at = probe + 1;
             continue;

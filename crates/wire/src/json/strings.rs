@@ -17,6 +17,15 @@ pub enum Step<'a> {
 
 /// Gives every string value (keys are none) with the steps to it and its bytes, quotes included, in order.
 pub fn strings<'a>(body: Scanned<'a>, each: &mut dyn FnMut(&[Step<'a>], Range<usize>)) {
+    strings_and_keys(body, &mut |steps, span, is_key| {
+        if !is_key {
+            each(steps, span);
+        }
+    });
+}
+
+/// The same, and every key: its steps are those to its value, and the last word says that it is one.
+pub fn strings_and_keys<'a>(body: Scanned<'a>, each: &mut dyn FnMut(&[Step<'a>], Range<usize>, bool)) {
     let text = body.text();
     let bytes = text.as_bytes();
     let mut steps: Vec<Step<'a>> = Vec::new();
@@ -47,9 +56,10 @@ pub fn strings<'a>(body: Scanned<'a>, each: &mut dyn FnMut(&[Step<'a>], Range<us
                     if let Some(last) = steps.last_mut() {
                         *last = Step::Key(key);
                     }
+                    each(&steps, at..end, true);
                     key_next = false;
                 } else {
-                    each(&steps, at..end);
+                    each(&steps, at..end, false);
                 }
                 at = end;
                 continue;
@@ -164,6 +174,23 @@ mod tests {
             .collect();
         assert_eq!(all(text), expected);
         assert_eq!(all("\"root\""), [(String::new(), "root".to_owned())]);
+    }
+
+    #[test]
+    fn every_key_has_the_place_of_its_value() {
+        let text = r#"{"a b":{"c@d":1},"e":[{"f":"g"}]}"#;
+        let scanned = scan(text.as_bytes(), &Bounds::default()).unwrap();
+        let mut keys = Vec::new();
+        strings_and_keys(scanned, &mut |steps, span, is_key| {
+            if is_key {
+                keys.push((pointer_of(steps, 256), text_of(scanned, &span).into_owned()));
+            }
+        });
+        let expected = [("/a b", "a b"), ("/a b/c@d", "c@d"), ("/e", "e"), ("/e/0/f", "f")];
+        assert_eq!(
+            keys,
+            expected.map(|(place, key)| (place.to_owned(), key.to_owned()))
+        );
     }
 
     #[test]

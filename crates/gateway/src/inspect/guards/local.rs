@@ -18,10 +18,7 @@ use bartizan_inspect::view::View;
 use bartizan_types::{FindingKind, Severity};
 use tokio::sync::Semaphore;
 
-use super::{
-    super::{Mark, Piece},
-    Desk, Verdict,
-};
+use super::{super::Mark, Desk, Shown, Verdict};
 use crate::{config::Classifier as Config, mcp::Owner};
 
 /// Most texts of one call; of more, the newest. Time is up long before.
@@ -110,17 +107,21 @@ impl Judge {
         })
     }
 
-    /// What it says of the pieces on its channels, each with the piece's place.
-    pub(super) async fn ask(&self, owner: &Owner, pieces: &[Piece<'_>]) -> Vec<(usize, Mark)> {
-        let sorted = self.desk.sort(owner, pieces, &|_| true);
+    pub(super) const fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// What it says of the texts on its channels, each with the place of its piece.
+    pub(super) async fn ask(&self, owner: &Owner, shown: &[Shown<'_>]) -> Vec<(usize, Mark)> {
+        let sorted = self.desk.sort(owner, shown, &|_| true);
         if sorted.going.is_empty() {
-            return self.desk.settle(owner, pieces, sorted, std::iter::empty());
+            return self.desk.settle(owner, shown, sorted, std::iter::empty());
         }
         let texts: Vec<String> = sorted
             .going
             .iter()
-            .filter_map(|at| pieces.get(*at))
-            .map(|piece| piece.text.clone().into_owned())
+            .filter_map(|at| shown.get(*at)?.text())
+            .map(str::to_owned)
             .collect();
         let verdicts: Verdicts = Arc::new(Mutex::new(Vec::new()));
         let box_ends = Instant::now() + self.config.time;
@@ -128,7 +129,7 @@ impl Judge {
             tracing::warn!(classifier = %self.config.name, reason, "a classifier did not answer in time");
         }
         let said = std::mem::take(&mut *verdicts.lock().unwrap_or_else(PoisonError::into_inner));
-        self.desk.settle(owner, pieces, sorted, said.into_iter())
+        self.desk.settle(owner, shown, sorted, said.into_iter())
     }
 
     async fn boxed(

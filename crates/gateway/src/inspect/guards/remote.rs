@@ -14,8 +14,8 @@ use http::{HeaderMap, HeaderValue, header};
 use tokio::sync::Semaphore;
 
 use super::{
-    super::{Looked, MORE, Mark, Piece},
-    Desk, Verdict, holds_value, shapes,
+    super::{MORE, Mark},
+    Desk, Shown, Verdict, holds_value, shapes,
 };
 use crate::{
     Shared, clock,
@@ -89,6 +89,14 @@ enum Silence {
 /// A text on its way to a guard: the word of its channel, and as it goes.
 type Going = (&'static str, String);
 
+/// What was seen in a text. What was not looked at here, or holds more than is known by its place, may hold what must not
+/// go.
+fn known<'s>(shown: &'s Shown<'_>) -> Option<&'s [Mark]> {
+    shown
+        .marks()
+        .filter(|marks| marks.iter().all(|mark| mark.what != MORE))
+}
+
 impl Guard {
     pub(super) fn new(config: &Config) -> Self {
         Self {
@@ -100,27 +108,26 @@ impl Guard {
         }
     }
 
-    /// What it says of the pieces on its channels, each with the piece's place.
+    pub(super) const fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// What it says of the texts on its channels, each with the place of its piece.
     pub(super) async fn ask(
         &self,
         reaching: &Reaching,
         shared: &Arc<Shared>,
         owner: &Owner,
-        pieces: &[Piece<'_>],
-        looked: &Looked,
+        shown: &[Shown<'_>],
     ) -> Vec<(usize, Mark)> {
-        // What was not looked at here, or holds more than is known by its place, may hold what must not go.
-        let marks = |at: usize| {
-            let marks = looked.marks.get(at).and_then(|marks| marks.as_deref());
-            marks.filter(|marks| marks.iter().all(|mark| mark.what != MORE))
-        };
-        let sorted = self.desk.sort(owner, pieces, &|at| marks(at).is_some());
+        let sorted = self.desk.sort(owner, shown, &|shown| known(shown).is_some());
         let going: Vec<Going> = sorted
             .going
             .iter()
             .filter_map(|at| {
-                let piece = pieces.get(*at)?;
-                Some((piece.source.word(), reaching.shown(&piece.text, marks(*at)?)))
+                let shown = shown.get(*at)?;
+                let text = reaching.shown(shown.text()?, known(shown)?);
+                Some((shown.piece.source.word(), text))
             })
             .collect();
         let answered = match going.is_empty() {
@@ -134,7 +141,7 @@ impl Guard {
         let verdicts = verdicts
             .into_iter()
             .map(|marks| marks.map(|marks| Verdict { marks, whole: true }));
-        self.desk.settle(owner, pieces, sorted, verdicts)
+        self.desk.settle(owner, shown, sorted, verdicts)
     }
 
     /// Asks, within the box and while it answers at all.

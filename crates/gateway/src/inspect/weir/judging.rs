@@ -163,6 +163,7 @@ impl Judging {
         let before = std::mem::replace(&mut text.before, shown.get(from..).unwrap_or_default().to_owned());
         self.parts.push_back(Part {
             piece: Piece {
+                front: "".into(),
                 source: Source::Model,
                 text: (before + &shown).into(),
                 pointer: place.pointer(),
@@ -189,6 +190,7 @@ impl Judging {
             self.beside.0 += 1;
             self.parts.push_back(Part {
                 piece: Piece {
+                    front: "".into(),
                     source: Source::Model,
                     text: redact::apply(&piece.text, &values, Transform::Redact, &self.key).into(),
                     pointer: piece.pointer.clone(),

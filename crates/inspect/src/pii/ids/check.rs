@@ -279,7 +279,7 @@ pub(in crate::pii) fn baltic(b: &[u8]) -> bool {
 }
 
 pub(in crate::pii) fn lv_code(b: &[u8]) -> bool {
-    let check = (1 + 10 * 11 - sum(b, &[10, 5, 8, 4, 2, 1, 6, 3, 7, 9]) % 11) % 11;
+    let check = (1 + sum(b, &[10, 5, 8, 4, 2, 1, 6, 3, 7, 9])) % 11;
     b.starts_with(b"32") || (ddmmyy(b) && check % 10 == d(b, 10))
 }
 
@@ -479,6 +479,11 @@ pub(in crate::pii) fn nz_ird(b: &[u8]) -> bool {
     } else {
         first
     }) == d(b, 8)
+}
+
+/// The older ones have a digit less.
+pub(in crate::pii) fn nz_ird_short(b: &[u8]) -> bool {
+    nz_ird(&[b"0", b].concat())
 }
 
 pub(in crate::pii) fn ca_sin(b: &[u8]) -> bool {

@@ -3,7 +3,7 @@ use std::{path::PathBuf, time::Duration};
 use serde_json::Value;
 
 use super::*;
-use crate::inspect::Source;
+use crate::inspect::{Piece, Source};
 
 fn folder(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -39,6 +39,11 @@ fn piece(text: &str) -> Piece<'_> {
     Piece::of_text(Source::Tool, text, "/x")
 }
 
+async fn asked(judge: &Judge, pieces: &[Piece<'_>]) -> Vec<(usize, crate::inspect::Mark)> {
+    let shown: Vec<Shown<'_>> = pieces.iter().map(Shown::of).collect();
+    judge.ask(&owner(), &shown).await
+}
+
 /// Texts with the share of their second label, as the reference says.
 fn expected() -> Vec<(String, f64)> {
     let bytes = std::fs::read(folder("deberta").join("expected.json")).unwrap();
@@ -59,7 +64,7 @@ async fn what_it_is_sure_of_is_a_finding() {
     let plain = |text: &str| text.bytes().all(|byte| matches!(byte, 0x20..=0x7e));
     let (mut above, mut below) = (0, 0);
     for (text, share) in all.iter().filter(|(text, _)| plain(text)) {
-        let said = judge.ask(&owner(), &[piece(text)]).await;
+        let said = asked(&judge, &[piece(text)]).await;
         if *share >= 0.6 {
             let mark = &said[0].1;
             assert_eq!((mark.kind, mark.what), (FindingKind::Injection, "classifier"));
@@ -90,9 +95,9 @@ async fn a_disguise_changes_nothing_that_it_says() {
         .find(|(text, share)| *share >= 0.7 && text.is_ascii() && text.len() > 20)
         .unwrap();
     let score = |said: Vec<(usize, Mark)>| said.first().map(|(_, mark)| mark.score);
-    let plain = score(judge.ask(&owner(), &[piece(&text)]).await);
+    let plain = score(asked(&judge, &[piece(&text)]).await);
     let disguised: String = text.chars().flat_map(|c| [c, '\u{200b}']).collect();
-    let said = judge.ask(&owner(), &[piece(&disguised)]).await;
+    let said = asked(&judge, &[piece(&disguised)]).await;
     assert_eq!(said[0].1.range, 0..disguised.len() - '\u{200b}'.len_utf8());
     assert_eq!(score(said), plain);
 }
@@ -102,11 +107,11 @@ async fn what_it_did_not_read_in_time_is_not_answered() {
     let mut short = config("deberta", &["MALICIOUS"]);
     short.time = Duration::ZERO;
     let judge = Judge::new(&short).unwrap();
-    let said = judge.ask(&owner(), &[piece("a text of some words")]).await;
+    let said = asked(&judge, &[piece("a text of some words")]).await;
     assert_eq!(said.len(), 1);
     assert_eq!(said[0].1.kind, FindingKind::GuardUnanswered);
     // Nothing of it was kept as known.
-    let said = judge.ask(&owner(), &[piece("a text of some words")]).await;
+    let said = asked(&judge, &[piece("a text of some words")]).await;
     assert_eq!(said[0].1.kind, FindingKind::GuardUnanswered);
 }
 
@@ -117,11 +122,11 @@ async fn whoever_waits_for_a_place_waits_within_the_box() {
     let judge = Judge::new(&short).unwrap();
     let taken = Arc::clone(&judge.places).acquire_owned().await.unwrap();
     let began = Instant::now();
-    let said = judge.ask(&owner(), &[piece("a text of some words")]).await;
+    let said = asked(&judge, &[piece("a text of some words")]).await;
     assert_eq!(said[0].1.kind, FindingKind::GuardUnanswered);
     assert!(began.elapsed() < Duration::from_secs(5));
     drop(taken);
-    let said = judge.ask(&owner(), &[piece("a text of some words")]).await;
+    let said = asked(&judge, &[piece("a text of some words")]).await;
     assert!(
         said.iter()
             .all(|(_, mark)| mark.kind != FindingKind::GuardUnanswered)
@@ -134,7 +139,7 @@ async fn more_than_it_is_shown_is_not_answered() {
     small.bytes = 1024;
     let judge = Judge::new(&small).unwrap();
     let long = "word ".repeat(400);
-    let said = judge.ask(&owner(), &[piece(&long), piece("short")]).await;
+    let said = asked(&judge, &[piece(&long), piece("short")]).await;
     let silent: Vec<usize> = said
         .iter()
         .filter(|(_, mark)| mark.kind == FindingKind::GuardUnanswered)
@@ -142,7 +147,7 @@ async fn more_than_it_is_shown_is_not_answered() {
         .collect();
     assert_eq!(silent, [0]);
     let other = Piece::of_text(Source::System, &long, "/x");
-    assert!(judge.ask(&owner(), &[other]).await.is_empty(), "another channel");
+    assert!(asked(&judge, &[other]).await.is_empty(), "another channel");
 }
 
 #[test]
