@@ -108,8 +108,9 @@ pub(crate) async fn serve(
         .await
         .map_err(early)?;
     caller.reins.takes_turn(bytes.len()).await;
-    let scanned = json::scan(&bytes, &strict(shared, bytes.len())).map_err(|fault| early(fault.code))?;
-    let request = wire::decode_request(scanned).map_err(|fault| early(fault.code))?;
+    let misread = |fault| shared.misread(fault, &bytes, &caller.principal);
+    let scanned = json::scan(&bytes, &strict(shared, bytes.len())).map_err(misread)?;
+    let request = wire::decode_request(scanned).map_err(misread)?;
     let asked = Asked {
         shared: Arc::clone(shared),
         caller: caller.clone(),

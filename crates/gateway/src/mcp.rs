@@ -178,8 +178,9 @@ async fn post(
         bytes: shared.config.limits.body_bytes,
         ..json::Bounds::default()
     };
-    let scanned = json::scan(&bytes, &limits).map_err(|fault| early(fault.code))?;
-    let message = jsonrpc::decode(scanned).map_err(|fault| early(fault.code))?;
+    let misread = |fault| shared.misread(fault, &bytes, &caller.principal);
+    let scanned = json::scan(&bytes, &limits).map_err(misread)?;
+    let message = jsonrpc::decode(scanned).map_err(misread)?;
     let base = Base {
         shared,
         caller,
