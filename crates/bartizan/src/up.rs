@@ -4,6 +4,7 @@
 //! output has the block (or one JSON line) and nothing else; logs go to standard error.
 
 mod block;
+mod missing;
 mod reload;
 
 use std::{
@@ -166,6 +167,7 @@ pub(crate) async fn stand(
     if settings.default_upstreams {
         provider_keys(&desk, &mut warnings)?;
     }
+    warnings.extend(missing::missing(&settings, &desk));
     let local_key = first_agent(&desk).await?;
     let (stop, stopped) = watch::channel(false);
     let (spans, finished) = mpsc::channel(otlp::QUEUE_SPANS);

@@ -10,6 +10,8 @@ mod conn;
 mod exchange;
 mod fence;
 mod flow;
+mod given;
+mod health;
 mod hub;
 mod labels;
 mod listings;
@@ -47,6 +49,7 @@ use tokio::{
     time::{Duration, Interval, MissedTickBehavior},
 };
 
+pub use health::ServerStatus;
 pub(crate) use hub::{Hub, Owner};
 pub(crate) use manifests::{
     Explained, Origin,

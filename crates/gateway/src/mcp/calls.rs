@@ -489,7 +489,7 @@ pub(super) async fn addressed(
     let mut findings = conn.findings();
     findings.extend(state.iter().flat_map(|listed| listed.findings.iter().cloned()));
     findings.extend(labels::in_address(ctx, call.id, uri).await);
-    let given = state.is_some() || conn.gave(uri);
+    let given = state.is_some() || conn.given.knows(uri);
     let traced = labels::address(ctx, action, uri, given);
     Ok(Addressed {
         call,

@@ -2,7 +2,7 @@
 //! hands what comes to whoever waits for it.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, Weak,
@@ -16,13 +16,14 @@ use bartizan_mcp::{
     Ask, Caller, Catalog, Event, Link, ListKind, Method, Outcome, Revision,
     link::{Handshake, Input},
 };
-use bartizan_types::{Action, CallFacts, Code, Digest, Effects, Finding, PinState, Refusal, Resource};
+use bartizan_types::{Action, CallFacts, Code, Effects, Finding, PinState, Refusal, Resource};
 use bartizan_wire::json;
 use serde_json::value::RawValue;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::{
     flow::Message,
+    given::Given,
     hub::{AgentSession, Served, lock},
     labels,
     notices::{self, Filter},
@@ -44,8 +45,6 @@ const WAITING: usize = 64;
 const OWED: usize = 16;
 /// Streams of change notices on one conversation.
 const LISTENERS: usize = 16;
-/// Addresses that a server handed out and that are known again; past it, later ones are the agent's own choice.
-const HANDED_OUT: usize = 4096;
 
 /// What comes for one request.
 pub(crate) enum Delivery {
@@ -157,8 +156,8 @@ pub(crate) struct Conn {
     watched: Mutex<Watched>,
     listeners: Mutex<Vec<(Filter, mpsc::Sender<Message>)>>,
     catalogs: Mutex<[Option<KeptCatalog>; 4]>,
-    /// Digests of the addresses of resources that the server named in its answers.
-    handed_out: Mutex<HashSet<Digest>>,
+    /// The addresses of resources that the server named in its answers.
+    pub(super) given: Given,
     hand: OnceLock<Handshake>,
     known: OnceLock<(Vec<Finding>, bool)>,
     ready: watch::Sender<Option<Result<(), Code>>>,
@@ -194,7 +193,7 @@ impl Conn {
             watched: Mutex::new(Watched::default()),
             listeners: Mutex::new(Vec::new()),
             catalogs: Mutex::new(Default::default()),
-            handed_out: Mutex::new(HashSet::new()),
+            given: Given::default(),
             hand: OnceLock::new(),
             known: OnceLock::new(),
             ready,
@@ -235,25 +234,6 @@ impl Conn {
             .get()
             .map(|(findings, _)| findings.clone())
             .unwrap_or_default()
-    }
-
-    /// Notes the addresses that the server hands out in an answer.
-    pub(super) fn hands_out(&self, result: &RawValue) {
-        let addresses = labels::handed_out(result);
-        if addresses.is_empty() {
-            return;
-        }
-        let mut known = lock(&self.handed_out);
-        for address in addresses {
-            if known.len() < HANDED_OUT {
-                known.insert(sha256(address.as_bytes()));
-            }
-        }
-    }
-
-    /// Whether the server handed this address out.
-    pub(super) fn gave(&self, uri: &str) -> bool {
-        lock(&self.handed_out).contains(&sha256(uri.as_bytes()))
     }
 
     /// Whether its instructions are kept from agents.
@@ -483,7 +463,10 @@ impl Conn {
         if self.is_alive() {
             self.served.ended(self.born.elapsed());
             if let Way::Pipe(child) = &self.way {
-                tracing::warn!(server = %child.server(), stderr = ?child.complaints().last(), "the server ended");
+                let complaints = child.complaints();
+                tracing::warn!(server = %child.server(), stderr = ?complaints.last(), "the server ended");
+                let lived = self.born.elapsed().as_secs();
+                self.served.health.ended(format!("it ended after {lived} s"), complaints);
             }
         }
         self.close(code);

@@ -460,7 +460,7 @@ impl Flight {
                 {
                     findings.extend(unfit(output, result));
                 }
-                self.conn.hands_out(result);
+                self.conn.given.note(result);
                 labels::read(&self.ctx, self.request.traced.as_ref(), result);
                 let source = labels::channel(self.method(), result);
                 let (seen, masked) = labels::inspected(&self.ctx, self.request.facts.id, result, source)
