@@ -259,7 +259,6 @@ async fn call_tool(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
         let caller = &labelled.ctx.caller;
         findings.extend(ctx.shared.look_at_arguments(caller, &call, arguments).await);
     }
-    findings.extend(labels::responses(&labelled.ctx, call.id, &asked.params).await);
     let (seen, beside) = labels::beside(&labelled.ctx, call.id, &asked.params).await;
     findings.extend(seen);
     if let Some(traced) = &mut labelled.traced {
@@ -506,8 +505,6 @@ async fn on_resource(ctx: &Ctx, method: Method, asked: Asked<'_>) -> Result<Repl
     }
     let (_, conn) = whose(ctx, &uri).await?;
     let mut addressed = addressed(ctx, &conn, method.action(), &uri).await?;
-    let leaving = labels::responses(ctx, addressed.call.id, &asked.params).await;
-    addressed.findings.extend(leaving);
     let (seen, beside) = labels::beside(ctx, addressed.call.id, &asked.params).await;
     addressed.findings.extend(seen);
     addressed.traced.beside = beside;

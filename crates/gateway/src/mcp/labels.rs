@@ -279,16 +279,21 @@ pub(super) async fn answered(
 }
 
 /// What is seen in what a request that calls no tool carries out: a prompt's or a completion's arguments, the address of
-/// a resource, answers to questions.
+/// a resource.
 pub(super) async fn leaving(ctx: &Ctx, call: CallId, asked: &Params<'_>) -> Vec<Finding> {
-    let members = ["arguments", "argument", "context", "uri", "inputResponses"];
+    let members = ["arguments", "argument", "context", "ref"];
     members_seen(ctx, call, asked, &members).await
 }
 
-/// What is seen in what a request carries beside what it is for, and whether that is more than it needs.
+/// What is seen in what a request carries beside what it is for, answers to questions included, and whether the rest of
+/// that is more than it needs.
 pub(super) async fn beside(ctx: &Ctx, call: CallId, asked: &Params<'_>) -> (Vec<Finding>, bool) {
     let mut bytes = 0_usize;
-    let mut pieces = Vec::new();
+    let responses = asked.find("inputResponses").map(|responses| responses.get());
+    let mut pieces: Vec<_> = responses
+        .into_iter()
+        .flat_map(|responses| inspect::of_value(responses, Source::Data, "/inputResponses"))
+        .collect();
     for (key, value) in asked.beside() {
         bytes = bytes.saturating_add(key.len() + value.get().len());
         pieces.extend(inspect::of_value(value.get(), Source::Data, "/_meta"));
@@ -304,11 +309,6 @@ pub(super) async fn beside(ctx: &Ctx, call: CallId, asked: &Params<'_>) -> (Vec<
 pub(super) async fn in_address(ctx: &Ctx, call: CallId, uri: &str) -> Vec<Finding> {
     let uri = inspect::Piece::of_text(Source::Data, uri, "/uri");
     ctx.shared.look(&ctx.caller, Some(call), &[uri]).await.findings
-}
-
-/// What is seen in a stateless agent's answers to a stateless server, which go with its request.
-pub(super) async fn responses(ctx: &Ctx, call: CallId, asked: &Params<'_>) -> Vec<Finding> {
-    members_seen(ctx, call, asked, &["inputResponses"]).await
 }
 
 /// What is seen in the params of a method that we don't know.
