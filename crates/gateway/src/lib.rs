@@ -13,6 +13,7 @@ mod edge;
 mod egress;
 mod errand;
 mod gate;
+mod given;
 mod handing;
 mod hook;
 mod inspect;

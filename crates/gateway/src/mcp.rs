@@ -10,7 +10,6 @@ mod conn;
 mod exchange;
 mod fence;
 mod flow;
-mod given;
 mod health;
 mod hub;
 mod labels;

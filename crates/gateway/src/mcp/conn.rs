@@ -23,7 +23,6 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::{
     flow::Message,
-    given::Given,
     hub::{AgentSession, Served, lock},
     labels,
     notices::{self, Filter},
@@ -31,6 +30,7 @@ use super::{
 };
 use crate::{
     Shared, clock, gate,
+    given::Given,
     model::sha256,
     room::{Full, Room, Taken},
     upstream::{
