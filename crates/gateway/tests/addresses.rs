@@ -14,10 +14,11 @@ use bartizan_gateway::config::{Reach, Server};
 use bartizan_policy::Pack;
 use bartizan_types::{Code, ServerName};
 use http::Method;
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use support::{
     Answer, Gated, Seen, Upstreamed,
-    agent::{Client, raw, said},
+    agent::{Client, said},
     config,
 };
 
@@ -76,8 +77,10 @@ fn reading(seen: &Seen, stateless: bool, told: &Mutex<Vec<Value>>) -> Answer {
             let ack = json!({"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged",
                 "params":{"_meta":{"io.modelcontextprotocol/subscriptionId":message["id"]},
                     "notifications":{"resourceSubscriptions":watched}}});
-            let event = format!("event: message\ndata: {ack}\n\n").into_bytes();
-            Answer::Stream(vec![event], Duration::from_millis(200))
+            let moved = json!({"jsonrpc":"2.0","method":"notifications/resources/updated",
+                "params":{"_meta":{"io.modelcontextprotocol/subscriptionId":message["id"]},"uri":"note://listed"}});
+            let event = |message: &Value| format!("event: message\ndata: {message}\n\n").into_bytes();
+            Answer::Stream(vec![event(&ack), event(&moved)], Duration::from_millis(50))
         }
         _ => reply(&message, json!({"resultType":"complete"})),
     }
@@ -183,13 +186,21 @@ forbid (principal, action == Bartizan::Action::"subscribe_resource", resource ==
             "io.modelcontextprotocol/clientCapabilities":{}}
     });
     let body = json!({"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":params});
-    let extra = [
+    let bearer = format!("Bearer {}", world.gate.key);
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("accept", "application/json, text/event-stream"),
         ("mcp-protocol-version", "2026-07-28"),
         ("mcp-method", "subscriptions/listen"),
     ];
-    let asked = tokio::time::timeout(Duration::from_secs(2), raw(&world.gate, &extra, &body));
-    // The stream stays open for as long as anybody listens: leaving it is the only end.
-    let _left = asked.await;
+    let answer = world.gate.open("/mcp", body.to_string(), &headers).await;
+    let (mut stream, mut heard) = (answer.into_body(), String::new());
+    while !heard.contains("notifications/resources/updated") {
+        let frame = tokio::time::timeout(Duration::from_secs(10), stream.frame()).await;
+        let frame = frame.expect("news in time").expect("an open stream").unwrap();
+        heard.push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
+    }
+    assert!(!heard.contains("note://secret"), "{heard}");
     assert!(world.was_told("note://listed"));
     assert!(!world.was_told("note://secret"));
 }
