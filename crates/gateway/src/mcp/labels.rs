@@ -441,21 +441,22 @@ fn parts(result: &Value) -> impl Iterator<Item = &Value> {
     list("content").chain(list("contents")).chain(spoken)
 }
 
-/// The text of a part: its own, or that of the resource in it.
-fn text_of(part: &Value) -> Option<&str> {
-    let inner = || part.get("resource").and_then(|inner| inner.get("text"));
-    part.get("text").or_else(inner).and_then(Value::as_str)
+/// The texts of a part: its own, and that of the resource in it.
+fn texts_of(part: &Value) -> impl Iterator<Item = &str> {
+    let inner = part.get("resource").and_then(|inner| inner.get("text"));
+    let all = part.get("text").into_iter().chain(inner);
+    all.filter_map(Value::as_str)
 }
 
 /// All texts that an answer shows.
 fn texts(result: &Value) -> Vec<String> {
-    parts(result).filter_map(text_of).map(str::to_owned).collect()
+    parts(result).flat_map(texts_of).map(str::to_owned).collect()
 }
 
 /// What an answer shows beside its texts: the words of links and of parts that nobody here knows, and something in the
 /// place of what has none. A picture says what whoever made it wanted a model to read.
 fn others(result: &Value) -> Vec<String> {
-    let wordless = parts(result).filter(|part| text_of(part).is_none());
+    let wordless = parts(result).filter(|part| texts_of(part).next().is_none());
     wordless
         .map(|part| Some(words(part)).filter(|words| !words.is_empty()))
         .map(|words| words.unwrap_or_else(|| WORDLESS.to_owned()))
