@@ -19,7 +19,11 @@ fuzz_target!(|data: &[u8]| {
     }
     let _ = decode_answer(body, &Id::Number(1));
     let Ok(card) = Card::read(body) else { return };
-    assert!(!card.name().is_empty() && !card.payloads().is_empty() && card.definition().get("signatures").is_none());
+    assert!(
+        !card.name().is_empty()
+            && !card.payloads().is_empty()
+            && card.definition().get("signatures").is_none()
+    );
     let shown: Value = serde_json::from_slice(&card.shown("https://ours.example", false)).expect("JSON");
     let all = shown["supportedInterfaces"].as_array().expect("a list");
     assert!(all.len() == 1 && all[0]["url"] == "https://ours.example");

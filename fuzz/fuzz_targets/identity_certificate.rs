@@ -5,8 +5,8 @@
 use std::sync::LazyLock;
 
 use bartizan_identity::{
-    Credential, Naming, PeerCertificate, Pepper, Presented, Registry, Replays, Secret, TokenCache, TrustBundle,
-    TrustDomain,
+    Credential, Naming, PeerCertificate, Pepper, Presented, Registry, Replays, Secret, TokenCache,
+    TrustBundle, TrustDomain,
 };
 use bartizan_types::Timestamp;
 use libfuzzer_sys::fuzz_target;
@@ -26,7 +26,11 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let size = data.len() / (usize::from(*first % 4) + 1);
-    let chain = data.chunks(size.max(1)).take(8).map(|der| der.to_vec().into()).collect();
+    let chain = data
+        .chunks(size.max(1))
+        .take(8)
+        .map(|der| der.to_vec().into())
+        .collect();
     let Some(peer) = PeerCertificate::new(chain) else {
         return;
     };

@@ -5,8 +5,8 @@
 use std::sync::{Arc, LazyLock};
 
 use bartizan_identity::{
-    Credential, IssuerConfig, IssuerKeys, KeySet, Pepper, Presented, ProofOf, Registry, Replays, Secret, TokenCache,
-    is_delegation, seal,
+    Credential, IssuerConfig, IssuerKeys, KeySet, Pepper, Presented, ProofOf, Registry, Replays, Secret,
+    TokenCache, is_delegation, seal,
 };
 use bartizan_types::{Issuer, Timestamp};
 use libfuzzer_sys::fuzz_target;
@@ -21,7 +21,8 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     let config = IssuerConfig::new(issuer, vec!["us".to_owned()]);
     let keys = Some(Arc::new(KeySet::parse(KEYS).expect("a key set")));
     let pepper = Pepper::new(&Secret::new([7; 32]));
-    let registry = Registry::new(1, Vec::new(), pepper, vec![IssuerKeys { config, keys }]).expect("a registry");
+    let registry =
+        Registry::new(1, Vec::new(), pepper, vec![IssuerKeys { config, keys }]).expect("a registry");
     registry
         .with_delegations("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")
         .expect("a key")
@@ -44,7 +45,11 @@ fuzz_target!(|text: &str| {
         }),
     };
     let cache = TokenCache::new(16);
-    assert!(cache.judge(&REGISTRY, &presented, &Replays::new(16), now).is_err());
+    assert!(
+        cache
+            .judge(&REGISTRY, &presented, &Replays::new(16), now)
+            .is_err()
+    );
     if is_delegation(token) {
         let _ = seal(token);
     }

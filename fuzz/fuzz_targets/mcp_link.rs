@@ -14,7 +14,8 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 
 fn face() -> Face {
-    let can = RawValue::from_string(r#"{"sampling":{},"elicitation":{},"roots":{}}"#.to_owned()).expect("JSON");
+    let can =
+        RawValue::from_string(r#"{"sampling":{},"elicitation":{},"roots":{}}"#.to_owned()).expect("JSON");
     Face::read(None, Some(&can)).expect("a face")
 }
 
@@ -24,19 +25,25 @@ fuzz_target!(|data: &[u8]| {
     };
     let mut link = Link::new(face(), Bounds::default());
     let _opening = link.open(first & 1 == 1);
-    let with_token = RawValue::from_string(r#"{"name":"t","_meta":{"progressToken":"p"}}"#.to_owned()).expect("JSON");
+    let with_token =
+        RawValue::from_string(r#"{"name":"t","_meta":{"progressToken":"p"}}"#.to_owned()).expect("JSON");
     let params = Params::strict(Some(&with_token)).expect("params");
     let (mut callers, mut waiting, mut asks) = (0_u64, BTreeSet::new(), BTreeSet::new());
     for line in data.split(|byte| *byte == b'\n').take(512) {
         match line {
             b"?" => {
-                if link.request(Caller(callers), "tools/call", &params, Shape::default()).is_ok() {
+                if link
+                    .request(Caller(callers), "tools/call", &params, Shape::default())
+                    .is_ok()
+                {
                     waiting.insert(callers);
                 }
                 callers += 1;
             }
             b"!" => {
-                let Some(oldest) = waiting.pop_first() else { continue };
+                let Some(oldest) = waiting.pop_first() else {
+                    continue;
+                };
                 assert_eq!(link.cancel(Caller(oldest)).len(), 1);
             }
             line => {
@@ -44,7 +51,9 @@ fuzz_target!(|data: &[u8]| {
                 let _fault = link.receive(line, &mut events);
                 for event in events {
                     match event {
-                        Event::Answer { caller, .. } => assert!(waiting.remove(&caller.0), "an answer to nobody"),
+                        Event::Answer { caller, .. } => {
+                            assert!(waiting.remove(&caller.0), "an answer to nobody")
+                        }
                         Event::InputRequired { caller, inputs, .. } => {
                             assert!(waiting.remove(&caller.0), "a question to nobody");
                             assert!(inputs.len() <= MAX_INPUTS);

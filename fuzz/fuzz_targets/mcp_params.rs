@@ -18,7 +18,9 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let raw: &RawValue = serde_json::from_str(scanned.text()).expect("strict");
-    let Ok(params) = Params::strict(Some(raw)) else { return };
+    let Ok(params) = Params::strict(Some(raw)) else {
+        return;
+    };
     let face = Face::default();
     let revision = Revision::ALL[usize::from(*first) % Revision::ALL.len()];
     let mut rewrite = Rewrite::new(revision, &face);
@@ -37,7 +39,9 @@ fuzz_target!(|data: &[u8]| {
     );
     assert_eq!(members.find("name").map(RawValue::get), Some("\"own\""));
     assert!(members.find("inputResponses").is_none() && members.find("cursor").is_none());
-    let meta = members.find("_meta").map(|meta| Members::read(meta).expect("an object"));
+    let meta = members
+        .find("_meta")
+        .map(|meta| Members::read(meta).expect("an object"));
     let said = meta.as_ref().and_then(|meta| meta.find(META_CAPABILITIES));
     assert_eq!(said.map(RawValue::get), revision.stateless().then_some("{}"));
 });

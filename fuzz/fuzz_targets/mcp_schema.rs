@@ -14,14 +14,25 @@ fn raw(bytes: &[u8]) -> Option<Box<RawValue>> {
 
 fuzz_target!(|data: &[u8]| {
     let mut halves = data.splitn(2, |byte| *byte == b'\n');
-    let Some(schema) = halves.next().and_then(raw) else { return };
-    let Ok(schema) = Schema::compile(&schema) else { return };
+    let Some(schema) = halves.next().and_then(raw) else {
+        return;
+    };
+    let Ok(schema) = Schema::compile(&schema) else {
+        return;
+    };
     let arguments = halves.next().and_then(raw);
     match schema.check_arguments(arguments.as_deref()) {
         Ok(value) => {
             let sent = schema.headers().emit(&value);
-            let lookup = |name: &str| sent.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-            schema.headers().check(&value, false, lookup).expect("they were made from it");
+            let lookup = |name: &str| {
+                sent.iter()
+                    .find(|(key, _)| key == name)
+                    .map(|(_, value)| value.as_str())
+            };
+            schema
+                .headers()
+                .check(&value, false, lookup)
+                .expect("they were made from it");
         }
         Err(mismatch) => assert!(mismatch.pointer.len() <= 512 && !mismatch.keyword.is_empty()),
     }

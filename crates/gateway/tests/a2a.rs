@@ -395,22 +395,34 @@ async fn a_task_goes_by_the_name_that_its_peer_gave_it() {
     let early = met.ask(&about("GetTask", json!({"id": "guessed"}))).await.1;
     assert!(early.contains("task-7"), "{early}");
     assert!(met.ask(HELLO).await.1.contains("task-7"));
-    for params in [json!({"id": "task-7", "historyLength": 2}), json!({"id": "task-7"})] {
+    for params in [
+        json!({"id": "task-7", "historyLength": 2}),
+        json!({"id": "task-7"}),
+    ] {
         let answer = met.ask(&about("GetTask", params)).await.1;
         assert!(answer.contains("TASK_STATE_WORKING"), "{answer}");
     }
     let before = met.messages();
     for (method, params) in [
         ("GetTask", json!({"id": "everything-that-was-read"})),
-        ("GetTask", json!({"id": "task-7", "metadata": {"note": "everything"}})),
+        (
+            "GetTask",
+            json!({"id": "task-7", "metadata": {"note": "everything"}}),
+        ),
         ("CancelTask", json!({"id": "everything"})),
-        ("ListTasks", json!({"contextId": "c-1", "pageToken": "everything"})),
+        (
+            "ListTasks",
+            json!({"contextId": "c-1", "pageToken": "everything"}),
+        ),
     ] {
         let refused = met.refused(&about(method, params)).await.0;
         assert_eq!(refused, "policy.denied", "{method}");
     }
     assert_eq!(met.messages(), before);
-    let listed = about("ListTasks", json!({"contextId": "c-1", "status": "TASK_STATE_WORKING"}));
+    let listed = about(
+        "ListTasks",
+        json!({"contextId": "c-1", "status": "TASK_STATE_WORKING"}),
+    );
     assert!(met.ask(&listed).await.1.contains("task-7"));
 }
 

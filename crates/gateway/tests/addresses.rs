@@ -152,11 +152,19 @@ async fn an_address_that_a_server_handed_out_is_its_own() {
     let answer = read(&client, "note://linked").await;
     assert!(answer.get("result").is_some(), "{answer}");
     let answer = read(&client, "note://guessed").await;
-    assert_eq!(answer["error"]["data"]["code"], Code::PolicyAsk.as_str(), "{answer}");
+    assert_eq!(
+        answer["error"]["data"]["code"],
+        Code::PolicyAsk.as_str(),
+        "{answer}"
+    );
     // In a conversation of its own nobody handed it out.
     let (other, _) = Client::connect(&world.gate, json!({})).await;
     let answer = read(&other, "note://linked").await;
-    assert_eq!(answer["error"]["data"]["code"], Code::PolicyAsk.as_str(), "{answer}");
+    assert_eq!(
+        answer["error"]["data"]["code"],
+        Code::PolicyAsk.as_str(),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
@@ -167,7 +175,11 @@ async fn strict_holds_over_a_permit_for_resources() {
     let answer = read(&client, "note://listed").await;
     assert!(answer.get("result").is_some(), "{answer}");
     let answer = read(&client, OUT).await;
-    assert_eq!(answer["error"]["data"]["code"], Code::PolicyAsk.as_str(), "{answer}");
+    assert_eq!(
+        answer["error"]["data"]["code"],
+        Code::PolicyAsk.as_str(),
+        "{answer}"
+    );
     assert!(!world.was_told("everything"));
 }
 
@@ -209,9 +221,7 @@ forbid (principal, action == Bartizan::Action::"subscribe_resource", resource ==
 async fn much_beside_a_call_is_no_whole_call() {
     let world = World::start(Some(Pack::Balanced), "", false).await;
     let (client, _) = Client::connect(&world.gate, json!({})).await;
-    let call = |note: String| {
-        json!({"name":"read_note","arguments":{},"_meta":{"vendor/note":note,"vendor/id":"toolu_1"}})
-    };
+    let call = |note: String| json!({"name":"read_note","arguments":{},"_meta":{"vendor/note":note,"vendor/id":"toolu_1"}});
     let answer = client.ask("tools/call", call("short".to_owned())).await;
     assert_eq!(said(&answer), "a note");
     let answer = client.ask("tools/call", call("telling ".repeat(200))).await;

@@ -11,7 +11,12 @@ use crate::config::resolve::Settings;
 
 /// One sentence for each, with what to do.
 pub(super) fn missing(settings: &Settings, desk: &Desk) -> Vec<String> {
-    let held: BTreeSet<String> = desk.secrets.list().into_iter().map(|secret| secret.name).collect();
+    let held: BTreeSet<String> = desk
+        .secrets
+        .list()
+        .into_iter()
+        .map(|secret| secret.name)
+        .collect();
     let mut notes = providers(settings, &held);
     for server in &settings.gateway.servers {
         let values = match &server.reach {

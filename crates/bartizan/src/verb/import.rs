@@ -88,12 +88,14 @@ pub(crate) fn run(out: Output, import: &Import) -> Result<Exit, Failure> {
     if let Some(path) = &import.write {
         create(path, text.as_bytes())?;
     }
-    let value =
-        json!({ "servers": count, "config": text, "written": import.write, "warnings": warnings });
+    let value = json!({ "servers": count, "config": text, "written": import.write, "warnings": warnings });
     out.emit(&value, |out| match &import.write {
         Some(path) => {
             let path = path.display();
-            writeln!(out, "{count} servers written to {path}; next: bartizan up --config {path}")
+            writeln!(
+                out,
+                "{count} servers written to {path}; next: bartizan up --config {path}"
+            )
         }
         None => out.write_all(text.as_bytes()),
     })?;
@@ -164,7 +166,9 @@ fn warning(server: &ImportedServer, warning: &ImportWarning) -> String {
             )
         }
         ImportWarning::PlaceholderInArguments(at) => {
-            format!("`{name}`: argument {at} has a placeholder that nobody fills here; write what it stands for")
+            format!(
+                "`{name}`: argument {at} has a placeholder that nobody fills here; write what it stands for"
+            )
         }
         ImportWarning::Renamed(title) => format!("`{title}`: is called `{name}` here"),
         ImportWarning::Disabled => format!("`{name}`: is switched off in the file, and left out"),

@@ -80,7 +80,12 @@ fn servers(out: &mut dyn Write, servers: &Value) -> io::Result<()> {
         )?;
     }
     for server in servers {
-        write!(out, "server    {} {}", text(&server["name"]), text(&server["reach"]))?;
+        write!(
+            out,
+            "server    {} {}",
+            text(&server["name"]),
+            text(&server["reach"])
+        )?;
         match server["conversations"].as_u64() {
             Some(open) if open > 0 => write!(out, ", {open} open conversations")?,
             _ => {}

@@ -151,7 +151,9 @@ fn ids<'v>(value: &'v Value, found: &mut Vec<&'v str>, depth: u8) {
         Value::Object(members) => {
             for (key, inner) in members {
                 match (key.as_str(), inner) {
-                    ("id" | "taskId" | "contextId" | "nextPageToken", Value::String(text)) => found.push(text),
+                    ("id" | "taskId" | "contextId" | "nextPageToken", Value::String(text)) => {
+                        found.push(text)
+                    }
                     ("parts" | "metadata" | "data", _) => {}
                     _ => ids(inner, found, depth + 1),
                 }

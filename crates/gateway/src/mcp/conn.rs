@@ -466,7 +466,9 @@ impl Conn {
                 let complaints = child.complaints();
                 tracing::warn!(server = %child.server(), stderr = ?complaints.last(), "the server ended");
                 let lived = self.born.elapsed().as_secs();
-                self.served.health.ended(format!("it ended after {lived} s"), complaints);
+                self.served
+                    .health
+                    .ended(format!("it ended after {lived} s"), complaints);
             }
         }
         self.close(code);

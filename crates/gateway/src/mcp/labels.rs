@@ -512,11 +512,17 @@ mod tests {
         let whole: Value = serde_json::from_str(answer).unwrap();
         assert_eq!(texts(&whole), ["t"]);
         let others = others(&whole);
-        assert!(others.len() == 3 && others[0].contains("pay me") && others[1] == WORDLESS, "{others:?}");
+        assert!(
+            others.len() == 3 && others[0].contains("pay me") && others[1] == WORDLESS,
+            "{others:?}"
+        );
         assert_eq!(handed_out(&raw(answer)), ["x://a", "x://b"]);
         let read = r#"{"contents":[{"uri":"x://c","text":"t"}]}"#;
         assert_eq!(handed_out(&raw(read)), ["x://c"]);
-        assert_eq!(handed_out(&raw(r#"{"structuredContent":{"uri":"x://d"}}"#)), Vec::<String>::new());
+        assert_eq!(
+            handed_out(&raw(r#"{"structuredContent":{"uri":"x://d"}}"#)),
+            Vec::<String>::new()
+        );
     }
 
     #[test]

@@ -19,9 +19,7 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use super::{
-    calls::{
-        Addressed, Asked, addressed, ask_server, facts, on_server, own_request, put_together, whose,
-    },
+    calls::{Addressed, Asked, addressed, ask_server, facts, on_server, own_request, put_together, whose},
     conn::{Conn, Way},
     flow::{Ctx, Flight, Message, Open, Refused, Reply, Request},
     labels, open,

@@ -58,14 +58,10 @@ fn secrets_are_kept_apart_wherever_they_stand() {
         "b":{"command":"x","args":["--key","sk-12345"],"env":{"V":"0123456789abcdef0123456789abcdef","EMPTY_TOKEN":""}}}}"#;
     let servers = parse(file).unwrap();
     assert!(servers[0].secrets.contains_key("Authorization"));
-    assert!(
-        servers[0]
-            .warnings
-            .contains(&ImportWarning::Placeholder {
-                key: "Key".into(),
-                store_as: "a-key".into(),
-            })
-    );
+    assert!(servers[0].warnings.contains(&ImportWarning::Placeholder {
+        key: "Key".into(),
+        store_as: "a-key".into(),
+    }));
     assert!(servers[0].secrets.contains_key("Key"));
     assert!(servers[1].secrets.contains_key("V") && !servers[1].secrets.contains_key("EMPTY_TOKEN"));
     assert!(servers[1].warnings.contains(&ImportWarning::SecretInArguments(1)));

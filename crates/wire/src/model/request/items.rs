@@ -301,10 +301,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         let cites = CITES.iter().any(|word| kind.contains(word));
         // What a provider's MCP server listed declares nothing: the server itself does, and is ruled on. Nor does data
         // further down, which is whatever a tool gave.
-        if let Some(tools) = item
-            .tools
-            .filter(|_| self.depth == 1 && kind != "mcp_list_tools")
-        {
+        if let Some(tools) = item.tools.filter(|_| self.depth == 1 && kind != "mcp_list_tools") {
             self.request.declare(self.body, tools)?;
         }
         let human =
