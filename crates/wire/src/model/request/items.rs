@@ -283,6 +283,8 @@ impl<'r, 'a> Reader<'r, 'a> {
             "container_upload" => {}
             "" if item.role.is_none() && item.id.is_some() => self.history("item_reference", item.id.take()),
             "item_reference" => self.history("item_reference", item.id.take()),
+            // What a search found declares tools, and is read as such.
+            output if output.ends_with("_output") && item.output.is_none() && item.tools.is_some() => {}
             // Without an id it answers no call: a part of what a provider-run tool gave, say.
             output if output.ends_with("_output") && (item.call_id.is_some() || item.id.is_some()) => {
                 self.result(
