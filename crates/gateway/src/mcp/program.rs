@@ -27,7 +27,7 @@ use std::{
 use aws_lc_rs::digest::{Context, SHA256};
 use bartizan_mcp::PinKind;
 use bartizan_store::Secrets;
-use bartizan_types::{Code, Digest, Finding, Secret, ServerName};
+use bartizan_types::{Code, Digest, Finding, Secret};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{
