@@ -211,6 +211,11 @@ def test_hosted_tools_are_refused(balanced, provider, path, tool):
     ("/v1/messages", {"mcp_servers": [{"type": "url", "url": "https://evil.example/mcp", "name": "x"}]}),
     ("/v1/messages", {"container": {"skills": [{"type": "anthropic", "skill_id": "pptx"}]}}),
     ("/v1/chat/completions", {"web_search_options": {}}),
+    ("/v1/responses", {"input": [{"type": "tool_search_output", "call_id": "c", "tools": [{"type": "mcp", "server_label": "x", "server_url": "https://evil.example/mcp"}]}]}),
+    ("/v1/responses", {"input": [{"type": "additional_tools", "role": "developer", "tools": [{"type": "web_search"}]}]}),
+    ("/v1/chat/completions", {"messages": [{"role": "user", "content": [{"type": "image", "image": "http://169.254.169.254/latest"}]}]}),
+    ("/v1/chat/completions", {"preset": "somebody-elses"}),
+    ("/v1/chat/completions", {"deferred": True}),
 ])
 def test_hosted_things_beside_tools_are_refused(balanced, provider, path, fields):
     refused_before_the_provider(balanced, provider, path, request(path, **fields), ["policy.hosted_tool", "policy.server_history"])

@@ -50,7 +50,8 @@ pub(crate) async fn run(global: &Global, wanted: &Up) -> Result<Exit, Failure> {
     let out = crate::output(global);
     let place = Place::make(global)?;
     let mut inner = global.clone();
-    inner.state = Some(place.path.join("state"));
+    let inner_state = place.path.join("state");
+    inner.state = Some(inner_state.clone());
     let mut quiet = wanted.clone();
     quiet.listen = Some(wanted.listen.unwrap_or(([127, 0, 0, 1], 0).into()));
     let mut settings = up::adjusted(&Loaded::default(), &inner, &quiet)?;
@@ -79,10 +80,13 @@ pub(crate) async fn run(global: &Global, wanted: &Up) -> Result<Exit, Failure> {
     out.remark(&format!("the story took {:.1} s", began.elapsed().as_secs_f64()));
     if wanted.stay {
         out.remark(&format!(
-            "still standing at http://{}; stop with Ctrl-C",
-            standing.address()
+            "still standing at http://{}; stop with Ctrl-C. Beside it, try: bartizan --state {} audit search",
+            standing.address(),
+            inner_state.display()
         ));
         up::told_to_stop().await?;
+    } else if place.ours {
+        out.remark("its log is gone again; `bartizan up --demo --stay` keeps it, for `explain` and `audit`");
     }
     standing.down().await?;
     Ok(exit)

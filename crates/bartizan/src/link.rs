@@ -10,6 +10,7 @@ use bartizan_store::{
     Fault, Keyring, Ledger, LedgerFault, LedgerOptions, MasterKey, MasterKeySource, Purpose, Recovered,
     Secrets, State, StateDir, WrappingKey,
 };
+use bartizan_types::Code;
 use bytes::Bytes;
 use http::Method;
 use hyper::body::Incoming;
@@ -187,8 +188,9 @@ fn refusal(value: &Value) -> Failure {
     };
     let failure = Failure::new(exit, error["message"].as_str().unwrap_or("the gateway refused"));
     match error["code"].as_str().and_then(|code| code.parse().ok()) {
+        // Its hint is for whoever asked over HTTP.
+        None | Some(Code::NotFound) => failure,
         Some(code) => failure.code(code),
-        None => failure,
     }
 }
 

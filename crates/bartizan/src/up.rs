@@ -4,6 +4,7 @@
 //! output has the block (or one JSON line) and nothing else; logs go to standard error.
 
 mod block;
+mod missing;
 mod reload;
 
 use std::{
@@ -163,9 +164,8 @@ pub(crate) async fn stand(
     let mut warnings = warnings(&settings, &desk, &policy);
     warnings.extend(master_key_note(&desk, opened.key_from));
     recover(&desk, &opened.recovered, &mut warnings).await?;
-    if settings.default_upstreams {
-        provider_keys(&desk, &mut warnings)?;
-    }
+    provider_keys(&settings, &desk, &mut warnings)?;
+    warnings.extend(missing::missing(&settings, &desk));
     let local_key = first_agent(&desk).await?;
     let (stop, stopped) = watch::channel(false);
     let (spans, finished) = mpsc::channel(otlp::QUEUE_SPANS);
@@ -315,8 +315,12 @@ async fn recover(desk: &Desk, recovered: &Recovered, warnings: &mut Vec<String>)
     Ok(())
 }
 
-/// The environment's provider keys go into the sealed store, unless there is one already: the store wins.
-fn provider_keys(desk: &Desk, warnings: &mut Vec<String>) -> Result<(), Failure> {
+/// Where no file names upstreams, the environment's provider keys go into the sealed store, unless there is one already:
+/// the store wins.
+fn provider_keys(settings: &Settings, desk: &Desk, warnings: &mut Vec<String>) -> Result<(), Failure> {
+    if !settings.default_upstreams {
+        return Ok(());
+    }
     let held = desk.secrets.list();
     for (variable, name) in [("OPENAI_API_KEY", "openai"), ("ANTHROPIC_API_KEY", "anthropic")] {
         let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else {

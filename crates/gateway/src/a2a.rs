@@ -21,7 +21,10 @@ use bartizan_wire::{
 use bytes::Bytes;
 use http::{HeaderValue, Method as Verb, Response, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
 
 use peers::Peer;
 pub use peers::PeerStatus;
@@ -108,8 +111,9 @@ pub(crate) async fn serve(
         .await
         .map_err(early)?;
     caller.reins.takes_turn(bytes.len()).await;
-    let scanned = json::scan(&bytes, &strict(shared, bytes.len())).map_err(|fault| early(fault.code))?;
-    let request = wire::decode_request(scanned).map_err(|fault| early(fault.code))?;
+    let misread = |fault| shared.misread(fault, &bytes, &caller.principal);
+    let scanned = json::scan(&bytes, &strict(shared, bytes.len())).map_err(misread)?;
+    let request = wire::decode_request(scanned).map_err(misread)?;
     let asked = Asked {
         shared: Arc::clone(shared),
         caller: caller.clone(),
@@ -175,6 +179,23 @@ fn manifest(method: Method) -> Manifest {
 }
 
 impl Asked {
+    /// What this request does. One that names a task by something that the peer did not hand out says something with it.
+    fn declared(&self, params: &Value) -> Arc<Manifest> {
+        let names = matches!(self.method.action(), Action::ReadTask | Action::CancelTask);
+        if !names || self.peer.gave(params) {
+            return Arc::clone(&self.manifest);
+        }
+        let role = |path, role| (PathPattern::new(path), role);
+        Arc::new(Manifest {
+            arguments: vec![
+                role("metadata.**", Role::Content),
+                role("status", Role::Value),
+                role("**", Role::Target),
+            ],
+            ..Manifest::clone(&self.manifest)
+        })
+    }
+
     fn early(&self, code: Code) -> Refusal {
         self.shared.reject(code, Some(&self.caller.principal))
     }
@@ -212,7 +233,7 @@ impl Asked {
         let mut traced = Traced::new(
             &self.caller.session,
             &tool,
-            Arc::clone(&self.manifest),
+            self.declared(&request.params),
             request.params,
         );
         traced.fixed = true;
@@ -328,6 +349,7 @@ impl Asked {
             .session
             .read_from(&self.manifest, Content::Json(value));
         self.peer.heard(&self.caller, moved);
+        self.peer.names(value);
         Ok(answered)
     }
 

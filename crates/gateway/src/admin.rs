@@ -31,6 +31,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{Shared, clock, config::Server, telemetry};
 
+/// The note of a record: a secret is new.
+const SECRET_SET: &str = "secret set";
+
 /// Largest request body, in bytes.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
 
@@ -189,7 +192,7 @@ impl Ask<'_> {
 
     fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, No> {
         serde_json::from_slice(self.body)
-            .map_err(|fault| No::usage(format!("the body does not fit: {fault}")))
+            .map_err(|fault| No::usage(format!("the request does not fit: {}", without_place(&fault))))
     }
 }
 
@@ -270,7 +273,7 @@ impl Desk {
             ("POST", ["connections", "forget"]) => self.disconnect(ask).await,
             ("GET", ["secrets"]) => Ok(json!({ "secrets": self.secrets.list() })),
             ("GET", ["secrets", "usage"]) => self.secret_usage(ask),
-            ("PUT", ["secrets", name]) => self.secret(name, "secret set", ask, Secrets::set).await,
+            ("PUT", ["secrets", name]) => self.secret(name, SECRET_SET, ask, Secrets::set).await,
             ("POST", ["secrets", name, "rotate"]) => {
                 self.secret(name, "secret rotated", ask, Secrets::rotate).await
             }
@@ -306,6 +309,8 @@ impl Desk {
         act: impl FnOnce(&Secrets, &str, &Secret<Vec<u8>>) -> Result<(), Fault>,
     ) -> Answer {
         let value = Secret::new(ask.body.to_vec());
+        // What can't be meant changes nothing, and so is no change in the log.
+        self.secrets.fits(name, what == SECRET_SET)?;
         // The record goes first: a change nobody remembers is worse than a record of a change that failed.
         let index = self.operation(format!("{what}: `{name}`"), ask).await?;
         act(&self.secrets, name, &value)?;
@@ -351,6 +356,15 @@ impl Desk {
             Ok(Err(why)) => Err(No::new(StatusCode::UNPROCESSABLE_ENTITY, "config", why)),
             Err(_) => Err(No::state("the gateway is stopping")),
         }
+    }
+}
+
+/// What is wrong with a body, without where: whoever typed a command wrote no body.
+fn without_place(fault: &serde_json::Error) -> String {
+    let text = fault.to_string();
+    match text.rsplit_once(" at line ") {
+        Some((what, _)) => what.to_owned(),
+        None => text,
     }
 }
 

@@ -213,7 +213,7 @@ pub(crate) async fn serve(
     };
     let event = json::scan(&bytes, &limits)
         .and_then(hook::decode_neutral)
-        .map_err(|fault| early(fault.code))?;
+        .map_err(|fault| shared.misread(fault, &bytes, &caller.principal))?;
     let asked = Asked {
         shared,
         caller,

@@ -13,6 +13,7 @@ mod edge;
 mod egress;
 mod errand;
 mod gate;
+mod given;
 mod handing;
 mod hook;
 mod inspect;
@@ -63,7 +64,7 @@ pub use config::Config;
 pub use directory::{Directory, DirectoryKeys, Domains, IssuerSource, KeysAt, ReloadFault};
 pub use gate::CallSpan;
 pub use inspect::{ClassifierFault, InspectFault};
-pub use mcp::{Labelled, Looked, Manifests, ReviewFault, Standing, StdioFault, pins};
+pub use mcp::{Labelled, Looked, Manifests, ReviewFault, ServerStatus, Standing, StdioFault, pins};
 pub use meters::Meters;
 pub use model::UpstreamStatus;
 pub use reins::Revoked;
@@ -264,6 +265,12 @@ impl Shared {
     #[must_use]
     pub fn upstreams(&self) -> Vec<UpstreamStatus> {
         self.routes.status()
+    }
+
+    /// MCP servers by name, with the last failure of each.
+    #[must_use]
+    pub fn servers(&self) -> Vec<ServerStatus> {
+        self.mcp.status()
     }
 
     /// Peers by name, with how their cards stand and the last failure of each.

@@ -10,6 +10,7 @@ mod conn;
 mod exchange;
 mod fence;
 mod flow;
+mod health;
 mod hub;
 mod labels;
 mod listings;
@@ -47,6 +48,7 @@ use tokio::{
     time::{Duration, Interval, MissedTickBehavior},
 };
 
+pub use health::ServerStatus;
 pub(crate) use hub::{Hub, Owner};
 pub(crate) use manifests::{
     Explained, Origin,
@@ -178,8 +180,9 @@ async fn post(
         bytes: shared.config.limits.body_bytes,
         ..json::Bounds::default()
     };
-    let scanned = json::scan(&bytes, &limits).map_err(|fault| early(fault.code))?;
-    let message = jsonrpc::decode(scanned).map_err(|fault| early(fault.code))?;
+    let misread = |fault| shared.misread(fault, &bytes, &caller.principal);
+    let scanned = json::scan(&bytes, &limits).map_err(misread)?;
+    let message = jsonrpc::decode(scanned).map_err(misread)?;
     let base = Base {
         shared,
         caller,

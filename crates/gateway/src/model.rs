@@ -157,6 +157,10 @@ impl Asked {
         self.shared.reject(code, Some(&self.caller.principal))
     }
 
+    fn misread(&self, fault: wire::Fault, body: &[u8]) -> Refusal {
+        self.shared.misread(fault, body, &self.caller.principal)
+    }
+
     fn bounds(&self, bytes: usize) -> Bounds {
         Bounds {
             depth: self.shared.config.limits.json_depth,
@@ -180,8 +184,8 @@ pub(crate) async fn call(
 ) -> Result<Response<AgentBody>, Refusal> {
     let mut asked = Asked::new(shared, caller, api);
     let scanned = json::scan(&body, &asked.bounds(shared.config.limits.body_bytes))
-        .map_err(|fault| asked.early(fault.code))?;
-    let request = wire::decode_request(api, scanned).map_err(|fault| asked.early(fault.code))?;
+        .map_err(|fault| asked.misread(fault, &body))?;
+    let request = wire::decode_request(api, scanned).map_err(|fault| asked.misread(fault, &body))?;
     let way = way(&asked, &request)?;
     let heard = Heard::new(scanned.text(), &request);
     asked.caller.session = shared.sessions.converse(&caller.principal, clock::now(), &heard);

@@ -16,6 +16,7 @@ use std::{
 use bartizan_types::{
     Action, CallId, Code, Principal, Record, RecordKind, Refusal, Resource, RulingWord, Timestamp,
 };
+use bartizan_wire::{Fault, json};
 use tokio::sync::watch;
 
 use crate::{Shared, clock, config::Limits, mcp::Owner};
@@ -174,6 +175,16 @@ impl Counted {
 impl Shared {
     /// Refuses something before it was a call, and remembers that. Gives what to tell whoever asked.
     pub(crate) fn reject(&self, code: Code, principal: Option<&Principal>) -> Refusal {
+        self.reject_at(limit(&self.config.limits, code), code, principal)
+    }
+
+    /// The same, where another limit was met than the configuration's.
+    pub(crate) fn reject_at(
+        &self,
+        limit: Option<String>,
+        code: Code,
+        principal: Option<&Principal>,
+    ) -> Refusal {
         let now = clock::now();
         self.meters.refused(code);
         let call = match self.rejections.admit(code, now) {
@@ -186,7 +197,20 @@ impl Shared {
                 call
             }
         };
-        told(call, code)
+        match limit {
+            Some(limit) => told(call, code).saying(&limit),
+            None => told(call, code),
+        }
+    }
+
+    /// Refuses a body that can't be read, and tells where.
+    pub(crate) fn misread(&self, fault: Fault, body: &[u8], principal: &Principal) -> Refusal {
+        let refusal = self.reject(fault.code, Some(principal));
+        // Of what is too large the bound is told; of a whole that is wrong there is no place.
+        if fault.code == Code::BodyTooLarge || fault.at == 0 {
+            return refusal;
+        }
+        refusal.saying(&json::place(body, fault.at))
     }
 
     /// Refuses something because there is too much of it, or because the gateway stops: counted, and never recorded
@@ -228,6 +252,25 @@ impl Shared {
 }
 
 /// A refusal under an id that a record has, or will have.
+/// The limit that was met, where it is one of the configuration's.
+fn limit(limits: &Limits, code: Code) -> Option<String> {
+    Some(match code {
+        Code::BodyTooLarge | Code::BodyExpansion => {
+            format!("{} bytes (`[limits] body_bytes`)", limits.body_bytes)
+        }
+        Code::JsonDepth => format!("{} levels (`[limits] json_depth`)", limits.json_depth),
+        Code::SlowCaller => format!(
+            "{} s for a body (`[limits] read_timeout_ms`)",
+            limits.read_timeout.as_secs_f64()
+        ),
+        Code::ShareFull => format!(
+            "{} calls of one identity at once (`[limits] calls_per_identity`)",
+            limits.calls_per_identity
+        ),
+        _ => return None,
+    })
+}
+
 fn told(call: CallId, code: Code) -> Refusal {
     let mut refusal = Refusal::new(call, code);
     if matches!(code, Code::Saturated | Code::QueueFull | Code::Draining) {

@@ -21,7 +21,7 @@ use bartizan_flow::{Assessment, Content, Echoes, Joined, Manifest};
 use bartizan_types::{AgentId, CallFacts, Digest, Flow, Principal, SessionId, Timestamp, UserId};
 use serde_json::Value;
 
-pub(crate) use heard::{Heard, Proposed};
+pub(crate) use heard::{Heard, Proposed, WORDLESS, words};
 pub(crate) use task::Question;
 use task::Task;
 
@@ -152,6 +152,8 @@ pub(crate) struct Traced {
     pub crosses: bool,
     /// The arguments go out as they are: nothing can be spelled otherwise on the way.
     pub fixed: bool,
+    /// More goes out beside the arguments than was looked at.
+    pub beside: bool,
     /// Whether whom it goes to may see all that was read, where that is no argument of the call.
     pub readable: Option<bool>,
     /// What was found.
@@ -169,6 +171,7 @@ impl Traced {
             arguments: Arc::new(arguments),
             crosses: false,
             fixed: false,
+            beside: false,
             readable: None,
             found,
         }
@@ -189,7 +192,7 @@ impl Traced {
         let mut flow = found.flow(self.session.joined);
         flow.crosses = self.crosses;
         flow.readable = self.readable.unwrap_or(flow.readable);
-        flow.whole &= !self.fixed || found.rewritten(&self.arguments).is_none();
+        flow.whole &= !self.beside && (!self.fixed || found.rewritten(&self.arguments).is_none());
         flow
     }
 

@@ -372,6 +372,60 @@ async fn balanced_lets_a_talk_with_one_peer_go_on_and_asks_once_others_were_read
     assert_eq!(other.messages(), 1);
 }
 
+/// Following a task tells the peer nothing; asking after one that it never spoke of might.
+#[tokio::test]
+async fn a_task_goes_by_the_name_that_its_peer_gave_it() {
+    let tasks = |seen: &Seen| {
+        if seen.method == Method::GET {
+            return whole(card("1"));
+        }
+        let asked: Value = serde_json::from_slice(&seen.body).unwrap();
+        let task = json!({"id": "task-7", "contextId": "c-1", "status": {"state": "TASK_STATE_WORKING"}});
+        let result = match asked["method"].as_str() {
+            Some("SendMessage") => json!({"task": task}),
+            _ => task,
+        };
+        whole(json!({"jsonrpc": "2.0", "id": asked["id"], "result": result}).to_string())
+    };
+    let met = Met::with("", Some(Pack::Balanced), tasks, |_| ()).await;
+    let about = |method: &str, params: Value| {
+        json!({"jsonrpc": "2.0", "id": "q1", "method": method, "params": params}).to_string()
+    };
+    // Nothing was read yet, so there is nothing to tell.
+    let early = met.ask(&about("GetTask", json!({"id": "guessed"}))).await.1;
+    assert!(early.contains("task-7"), "{early}");
+    assert!(met.ask(HELLO).await.1.contains("task-7"));
+    for params in [
+        json!({"id": "task-7", "historyLength": 2}),
+        json!({"id": "task-7"}),
+    ] {
+        let answer = met.ask(&about("GetTask", params)).await.1;
+        assert!(answer.contains("TASK_STATE_WORKING"), "{answer}");
+    }
+    let before = met.messages();
+    for (method, params) in [
+        ("GetTask", json!({"id": "everything-that-was-read"})),
+        (
+            "GetTask",
+            json!({"id": "task-7", "metadata": {"note": "everything"}}),
+        ),
+        ("CancelTask", json!({"id": "everything"})),
+        (
+            "ListTasks",
+            json!({"contextId": "c-1", "pageToken": "everything"}),
+        ),
+    ] {
+        let refused = met.refused(&about(method, params)).await.0;
+        assert_eq!(refused, "policy.denied", "{method}");
+    }
+    assert_eq!(met.messages(), before);
+    let listed = about(
+        "ListTasks",
+        json!({"contextId": "c-1", "status": "TASK_STATE_WORKING"}),
+    );
+    assert!(met.ask(&listed).await.1.contains("task-7"));
+}
+
 const KEY: &str = "AKIAQYLPMN5HHHFPZAM2";
 const NO_KEYS: &str = r#"
 permit (principal, action, resource);

@@ -50,10 +50,18 @@ pub enum ImportWarning {
         /// A name for it in the secret store.
         store_as: String,
     },
-    /// `${…}` stands in this place: the client would have asked or looked it up.
-    Placeholder(String),
-    /// The entry's name can't be ours; this one is used.
-    Renamed(ServerName),
+    /// `${…}` stands in this variable or header: the client would have asked or looked it up. Put what it stands for into
+    /// the store under the name given.
+    Placeholder {
+        /// The variable or header.
+        key: String,
+        /// A name for it in the secret store.
+        store_as: String,
+    },
+    /// `${…}` stands in this argument of the command.
+    PlaceholderInArguments(usize),
+    /// The entry's name, given here, can't be ours; another is used.
+    Renamed(String),
     /// The entry says it is switched off.
     Disabled,
     /// An argument of the command looks like a secret; programs' arguments are visible to every user of the machine.
@@ -129,7 +137,7 @@ fn read(title: &str, entry: &Value) -> Option<ImportedServer> {
     let mut warnings = Vec::new();
     let name = our_name(title)?;
     if name.as_str() != title {
-        warnings.push(ImportWarning::Renamed(name.clone()));
+        warnings.push(ImportWarning::Renamed(title.to_owned()));
     }
     if entry.get("disabled").and_then(Value::as_bool) == Some(true) {
         warnings.push(ImportWarning::Disabled);
@@ -144,6 +152,9 @@ fn read(title: &str, entry: &Value) -> Option<ImportedServer> {
                     let argument = argument.as_str()?;
                     if looks_secret("", argument) {
                         warnings.push(ImportWarning::SecretInArguments(at));
+                    }
+                    if argument.contains("${") {
+                        warnings.push(ImportWarning::PlaceholderInArguments(at));
                     }
                     words.push(argument.to_owned());
                 }
@@ -166,7 +177,9 @@ fn read(title: &str, entry: &Value) -> Option<ImportedServer> {
                 .get("type")
                 .or_else(|| entry.get("transport"))
                 .and_then(Value::as_str);
-            if kind == Some("sse") {
+            // Clients that are told no kind try the new transport, and then the old one, which is called so nearly always.
+            let path = url.split(['?', '#']).next().unwrap_or_default();
+            if kind == Some("sse") || kind.is_none() && path.ends_with("/sse") {
                 ImportedReach::LegacySse { url, headers }
             } else {
                 ImportedReach::Http { url, headers }
@@ -199,19 +212,19 @@ fn pairs(
             Value::Bool(yes) => yes.to_string(),
             _ => return None,
         };
-        if text.contains("${") {
-            warnings.push(ImportWarning::Placeholder(key.clone()));
-        }
-        if looks_secret(key, &text) {
-            let store_as = format!("{server}-{}", key.to_ascii_lowercase().replace('_', "-"));
-            warnings.push(ImportWarning::Secret {
-                key: key.clone(),
-                store_as: store_as.clone(),
-            });
-            secrets.insert(key.clone(), store_as);
-        } else {
+        let placeholder = text.contains("${");
+        if !placeholder && !looks_secret(key, &text) {
             plain.insert(key.clone(), text);
+            continue;
         }
+        let store_as = format!("{server}-{}", key.to_ascii_lowercase().replace('_', "-"));
+        secrets.insert(key.clone(), store_as.clone());
+        let key = key.clone();
+        warnings.push(if placeholder {
+            ImportWarning::Placeholder { key, store_as }
+        } else {
+            ImportWarning::Secret { key, store_as }
+        });
     }
     Some(plain)
 }

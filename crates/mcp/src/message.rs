@@ -49,6 +49,8 @@ const READ: [&str; 22] = [
     META_CAPABILITIES,
     META_LOG_LEVEL,
 ];
+/// Members of `_meta` that name a trace (2026-07-28, basic, "trace context").
+const TRACE: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 /// Longest name and capabilities of a client together, bytes. They are kept for as long as a session is.
 const FACE_BYTES: usize = 64 << 10;
 
@@ -306,6 +308,12 @@ impl<'a> Params<'a> {
     #[must_use]
     pub fn meta(&self, key: &str) -> Option<&'a RawValue> {
         self.meta.find(key)
+    }
+
+    /// What no revision defines and the server gets all the same: members of `params` and of `_meta`.
+    pub fn beside(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        let said = self.members.iter().chain(self.meta.iter());
+        said.filter(|(key, _)| !READ.contains(key) && !TRACE.contains(key))
     }
 
     /// The revision that the request says it follows, as text.
@@ -715,6 +723,15 @@ mod tests {
             strict(r#"{"name":"A","arguments":{"To":1,"x":{"A":1}},"_meta":{"vendor/X":1}}"#),
             Ok(())
         );
+    }
+
+    #[test]
+    fn what_goes_beside_a_call_is_told() {
+        let text = r#"{"name":"a","arguments":{"x":1},"note":"n","_meta":{"progressToken":1,"traceparent":"00","vendor/id":"i"}}"#;
+        let raw = RawValue::from_string(text.to_owned()).unwrap();
+        let params = Params::strict(Some(&raw)).unwrap();
+        let beside: Vec<_> = params.beside().map(|(key, value)| (key, value.get())).collect();
+        assert_eq!(beside, [("note", "\"n\""), ("vendor/id", "\"i\"")]);
     }
 
     #[test]

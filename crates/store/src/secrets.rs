@@ -166,6 +166,20 @@ impl Secrets {
         Ok(())
     }
 
+    /// Whether a change of this secret can be meant: [`Secrets::set`] of a new one, else of one that is there.
+    ///
+    /// # Errors
+    /// [`Fault::SecretExists`], [`Fault::SecretName`].
+    pub fn fits(&self, name: &str, new: bool) -> Result<(), Fault> {
+        let known = self.lock().entries.contains_key(name);
+        match (new, known) {
+            (true, true) => Err(Fault::SecretExists(SecretExists::Already)),
+            (false, false) => Err(Fault::SecretExists(SecretExists::Not)),
+            (true, false) => check_name(name),
+            (false, true) => Ok(()),
+        }
+    }
+
     /// Names and dates, by name. No value.
     #[must_use]
     pub fn list(&self) -> Vec<SecretInfo> {

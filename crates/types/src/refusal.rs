@@ -9,7 +9,8 @@ use crate::{ApprovalId, CallId, Code};
 /// A refusal as the caller sees it: the call's id, a stable code, one safe sentence, and a hint.
 ///
 /// INVARIANT: no field carries anything the caller did not already know, a secret, or text from content. The
-/// sentence is constant per code, or an operator's `@reason`.
+/// sentence is constant per code, or an operator's `@reason`; a place in what the caller sent, or the limit that it met,
+/// may follow.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[error("{sentence} {}", self.mark())]
 pub struct Refusal {
@@ -42,6 +43,13 @@ impl Refusal {
             approval: None,
             scopes: None,
         }
+    }
+
+    /// The same with what is wrong in particular: a place in what the caller sent, or the limit that it met.
+    #[must_use]
+    pub fn saying(mut self, detail: &str) -> Self {
+        self.sentence = format!("{}: {detail}", self.sentence);
+        self
     }
 
     /// What follows the sentence wherever only text is shown: the code and the ids, in brackets.

@@ -45,11 +45,47 @@ fn explain(message: &str) -> (String, Option<String>) {
         };
         return (format!("unknown {noun} `{unknown}`"), Some(help));
     }
-    let mut message = message.to_owned();
+    if message == "invalid socket address syntax" {
+        let message = "this is no address: an IP address and a port".to_owned();
+        return (message, Some("`127.0.0.1:4480`, say, or `[::1]:4480`".to_owned()));
+    }
+    let mut message = without_types(message);
     if let Some(first) = message.get(..1).map(str::to_lowercase) {
         message.replace_range(..1, &first);
     }
     (message, None)
+}
+
+/// serde's sentence without the names of Rust's types.
+fn without_types(message: &str) -> String {
+    const WORDS: [(&str, &str); 14] = [
+        ("usize", "a whole number"),
+        ("u64", "a whole number"),
+        ("u32", "a whole number"),
+        ("u16", "a whole number"),
+        ("u8", "a whole number"),
+        ("i64", "a whole number"),
+        ("f64", "a number"),
+        ("a boolean", "true or false"),
+        ("a string", "a text"),
+        ("path string", "a path"),
+        ("a sequence", "a list"),
+        ("a map", "a table"),
+        ("struct", "a table"),
+        ("socket address", "an address, such as `127.0.0.1:4480`"),
+    ];
+    let of_serde = message.starts_with("invalid type: ") || message.starts_with("invalid value: ");
+    let Some((said, wanted)) = message.rsplit_once(", expected ").filter(|_| of_serde) else {
+        return message.to_owned();
+    };
+    let said = said
+        .replacen("invalid type: ", "", 1)
+        .replacen("invalid value: ", "", 1)
+        .replacen("string ", "the text ", 1)
+        .replacen("integer ", "the number ", 1);
+    let known = WORDS.iter().find(|(word, _)| wanted.starts_with(word));
+    let wanted = known.map_or(wanted, |(_, word)| *word);
+    format!("{said} does not fit here: it has to be {wanted}")
 }
 
 /// A diagnostic with the text around its place.

@@ -225,7 +225,10 @@ async fn export(
         next = end;
     }
     bar.finish_and_clear();
-    to.flush().map_err(file("writing", shown))?;
+    match to.flush() {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+        written => written.map_err(file("writing", shown))?,
+    }
     drop(to);
     if let Some(made) = made {
         made.sync_all().map_err(file("writing", shown))?;

@@ -1,6 +1,9 @@
 //! `explain`: a stored ruling in words. Renders what was recorded; evaluates nothing (invariant 9).
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
 use anstyle::{AnsiColor, Style};
 use bartizan_gateway::telemetry::{ending_word, ruling_word};
@@ -34,11 +37,30 @@ pub(crate) struct Stored {
 /// Runs the verb.
 pub(crate) async fn run(global: &Global, out: Output, id: &str) -> Result<Exit, Failure> {
     let link = Link::connect(global, Absent::Fail)?;
-    let answer = link.read(&format!("/v1/explain/{}", encode(id))).await?;
+    let asked = link.read(&format!("/v1/explain/{}", encode(id))).await;
+    let answer = asked.map_err(|failure| elsewhere(failure, link.state()))?;
     let records = stored(&answer["records"])?;
     out.emit(&answer, |out| render(out, &records))?;
     link.close().await?;
     Ok(Exit::Done)
+}
+
+/// Wrapped servers keep logs of their own: where there are some, the call may be in one of them.
+fn elsewhere(failure: Failure, state: &Path) -> Failure {
+    let Some(beside) = state.parent().filter(|_| failure.exit() == Exit::NotFound) else {
+        return failure;
+    };
+    let wrapped = std::fs::read_dir(beside).into_iter().flatten().flatten();
+    let wrapped = wrapped.filter(|entry| entry.file_name().to_string_lossy().starts_with("bartizan-wrap-"));
+    let mut wrapped: Vec<_> = wrapped.map(|entry| entry.path().display().to_string()).collect();
+    wrapped.sort();
+    match wrapped.first() {
+        None => failure,
+        Some(first) => failure.hint(format!(
+            "servers that `bartizan wrap` runs have logs of their own ({} here): `bartizan --state {first} explain …`",
+            wrapped.len()
+        )),
+    }
 }
 
 /// Records of an answer.

@@ -13,6 +13,10 @@ use crate::{
     output::Output,
 };
 
+/// What surprises most in a server that worked before.
+const CONFINED: &str = "note: programs run confined: they read what their command line names, and change only their own \
+    directory. Give a server more with `readable`, `writable` and `tcp_ports` in its entry";
+
 /// Largest file read, in bytes.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
@@ -58,9 +62,12 @@ pub(crate) fn run(out: Output, import: &Import) -> Result<Exit, Failure> {
         )
         .because(fault)
     })?;
+    // What the user switched off stays off.
+    let on = |server: &&ImportedServer| !server.warnings.contains(&ImportWarning::Disabled);
     let written = Written {
-        server: servers.iter().map(entry).collect(),
+        server: servers.iter().filter(on).map(entry).collect(),
     };
+    let count = written.server.len();
     let text = toml::to_string(&written)
         .map_err(|error| Failure::new(Exit::Bug, "the configuration can't be written").because(error))?;
     let text = format!(
@@ -75,13 +82,21 @@ pub(crate) fn run(out: Output, import: &Import) -> Result<Exit, Failure> {
     for one in &warnings {
         out.remark(&format!("note: {one}"));
     }
+    if written.server.iter().any(|entry| !entry.command.is_empty()) {
+        out.remark(CONFINED);
+    }
     if let Some(path) = &import.write {
         create(path, text.as_bytes())?;
     }
-    let value =
-        json!({ "servers": servers.len(), "config": text, "written": import.write, "warnings": warnings });
+    let value = json!({ "servers": count, "config": text, "written": import.write, "warnings": warnings });
     out.emit(&value, |out| match &import.write {
-        Some(path) => writeln!(out, "{} servers written to {}", servers.len(), path.display()),
+        Some(path) => {
+            let path = path.display();
+            writeln!(
+                out,
+                "{count} servers written to {path}; next: bartizan up --config {path}"
+            )
+        }
         None => out.write_all(text.as_bytes()),
     })?;
     Ok(Exit::Done)
@@ -144,11 +159,19 @@ fn warning(server: &ImportedServer, warning: &ImportWarning) -> String {
         ImportWarning::Secret { key, store_as } => {
             format!("`{name}`: `{key}` looks like a secret; put it in with `bartizan secret set {store_as}`")
         }
-        ImportWarning::Placeholder(place) => {
-            format!("`{name}`: `{place}` has a placeholder that nobody fills here")
+        ImportWarning::Placeholder { key, store_as } => {
+            format!(
+                "`{name}`: `{key}` has a placeholder that nobody fills here; put its value in with `bartizan secret set \
+                 {store_as}`"
+            )
         }
-        ImportWarning::Renamed(new) => format!("`{name}`: renamed to `{new}`"),
-        ImportWarning::Disabled => format!("`{name}`: is switched off in the file"),
+        ImportWarning::PlaceholderInArguments(at) => {
+            format!(
+                "`{name}`: argument {at} has a placeholder that nobody fills here; write what it stands for"
+            )
+        }
+        ImportWarning::Renamed(title) => format!("`{title}`: is called `{name}` here"),
+        ImportWarning::Disabled => format!("`{name}`: is switched off in the file, and left out"),
         ImportWarning::SecretInArguments(at) => {
             format!(
                 "`{name}`: argument {at} looks like a secret, and every user of the machine can read arguments"

@@ -1,6 +1,9 @@
 //! `status`.
 
+use std::io::{self, Write};
+
 use anstyle::{AnsiColor, Style};
+use serde_json::Value;
 
 use super::{text, time};
 use crate::{
@@ -10,6 +13,9 @@ use crate::{
     link::{Absent, Link},
     output::Output,
 };
+
+/// Last lines of a server's stderr that are shown; `--json` has them all.
+const STDERR_LINES: usize = 3;
 
 /// Runs the verb. A gateway that is not running is an answer, not a failure; a poisoned ledger is a refusal.
 pub(crate) async fn run(global: &Global, out: Output) -> Result<Exit, Failure> {
@@ -28,9 +34,7 @@ pub(crate) async fn run(global: &Global, out: Output) -> Result<Exit, Failure> {
             let digest = text(&policy["digest"]);
             let short = digest.get(..12).unwrap_or(&digest);
             writeln!(out, "policy    {} policies, {short}{observes}", policy["policies"])?;
-            for server in status["servers"].as_array().into_iter().flatten() {
-                writeln!(out, "server    {}", text(&server["name"]))?;
-            }
+            servers(out, &status["servers"])?;
             for peer in status["peers"].as_array().into_iter().flatten() {
                 write!(out, "peer      {} {}, card {}", text(&peer["name"]), text(&peer["url"]), text(&peer["pin"]))?;
                 let failure = &peer["last_failure"];
@@ -63,4 +67,46 @@ pub(crate) async fn run(global: &Global, out: Output) -> Result<Exit, Failure> {
     })?;
     link.close().await?;
     Ok(if poisoned { Exit::Refused } else { Exit::Done })
+}
+
+/// MCP servers: how each is reached, and why it failed last.
+fn servers(out: &mut dyn Write, servers: &Value) -> io::Result<()> {
+    let dim = Style::new().dimmed();
+    let servers = servers.as_array().map_or(&[][..], Vec::as_slice);
+    if servers.is_empty() {
+        writeln!(
+            out,
+            "server    {dim}none; `bartizan import` makes a configuration from a client's{dim:#}"
+        )?;
+    }
+    for server in servers {
+        write!(
+            out,
+            "server    {} {}",
+            text(&server["name"]),
+            text(&server["reach"])
+        )?;
+        match server["conversations"].as_u64() {
+            Some(open) if open > 0 => write!(out, ", {open} open conversations")?,
+            _ => {}
+        }
+        let failure = &server["last_failure"];
+        if failure.is_object() {
+            write!(
+                out,
+                ", last failed {}: {}",
+                time(&failure["time"]),
+                text(&failure["what"])
+            )?;
+        }
+        writeln!(out)?;
+        let complaints = server["stderr"].as_array().map_or(&[][..], Vec::as_slice);
+        for line in complaints
+            .iter()
+            .skip(complaints.len().saturating_sub(STDERR_LINES))
+        {
+            writeln!(out, "          {dim}stderr{dim:#} {}", text(line))?;
+        }
+    }
+    Ok(())
 }

@@ -21,7 +21,8 @@ pub(crate) async fn run(global: &Global, out: Output, tools: &Tools) -> Result<E
     let link = Link::connect(global, Absent::Fail)?;
     let exit = match tools {
         Tools::List => {
-            list(out, &link.read("/v1/tools").await?)?;
+            let (tools, labels) = (link.read("/v1/tools").await?, link.read("/v1/manifests").await?);
+            list(out, &tools, &labels)?;
             Exit::Done
         }
         Tools::Show { tool } => {
@@ -66,19 +67,27 @@ pub(crate) async fn run(global: &Global, out: Output, tools: &Tools) -> Result<E
     Ok(exit)
 }
 
-fn list(out: Output, answer: &Value) -> Result<(), Failure> {
+/// What is pinned, and how the labels of each tool stand: approving a definition and accepting its labels are two acts.
+fn list(out: Output, answer: &Value, labels: &Value) -> Result<(), Failure> {
+    let standing = |pinned: &Value| {
+        let mut all = array(&labels["manifests"]);
+        let of = all.find(|one| one["server"] == pinned["server"] && one["tool"] == pinned["name"]);
+        of.filter(|_| pinned["kind"] == "tool")
+            .map_or_else(|| "–".to_owned(), |one| text(&one["standing"]))
+    };
     let rows: Vec<_> = array(&answer["tools"])
         .map(|tool| {
             vec![
                 text(&tool["server"]),
                 text(&tool["item"]),
                 text(&tool["state"]),
+                standing(tool),
                 time(&tool["first_seen"]),
             ]
         })
         .collect();
     out.emit(answer, |out| {
-        table(out, &["SERVER", "ITEM", "STATE", "FIRST SEEN"], &rows)
+        table(out, &["SERVER", "ITEM", "PIN", "LABELS", "FIRST SEEN"], &rows)
     })
 }
 

@@ -34,6 +34,7 @@ use crate::{
     directory::housekeeper,
     edge::{self, BodyBounds},
     gate::Caller,
+    given::Given,
     mcp::pins,
     model::sha256,
     sessions::Moved,
@@ -46,6 +47,8 @@ const FRESH: Duration = Duration::from_secs(300);
 const CARD_BYTES: usize = 256 << 10;
 /// The name under which a card is pinned.
 const CARD: &str = "card";
+/// Deepest nesting of an answer that is searched for ids.
+const DEPTH: u8 = 32;
 /// Identities whose talk with one peer is remembered; forgetting one only tightens.
 const TALKS: usize = 16_384;
 
@@ -61,6 +64,8 @@ pub(crate) struct Peer {
     keys: Option<KeySet>,
     known: Mutex<Known>,
     talks: Mutex<HashMap<Identity, (SessionId, u64)>>,
+    /// Ids of tasks, contexts and pages that it handed out.
+    ids: Given,
 }
 
 #[derive(Default)]
@@ -93,6 +98,7 @@ impl Peers {
                 keys,
                 known: Mutex::default(),
                 talks: Mutex::default(),
+                ids: Given::default(),
                 config: peer.clone(),
             };
             all.insert(peer.name.clone(), Arc::new(made));
@@ -134,6 +140,28 @@ pub struct PeerStatus {
     pub pin: PinState,
     /// When it last failed, and how.
     pub last_failure: Option<(Timestamp, String)>,
+}
+
+/// What a peer calls its tasks, contexts and pages; not what stands in what it says.
+fn ids<'v>(value: &'v Value, found: &mut Vec<&'v str>, depth: u8) {
+    if depth > DEPTH {
+        return;
+    }
+    match value {
+        Value::Object(members) => {
+            for (key, inner) in members {
+                match (key.as_str(), inner) {
+                    ("id" | "taskId" | "contextId" | "nextPageToken", Value::String(text)) => {
+                        found.push(text)
+                    }
+                    ("parts" | "metadata" | "data", _) => {}
+                    _ => ids(inner, found, depth + 1),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| ids(item, found, depth + 1)),
+        _ => {}
+    }
 }
 
 fn identity(caller: &Caller) -> Identity {
@@ -268,6 +296,25 @@ impl Peer {
             }
             talks.insert(key, (id, moved.after));
         }
+    }
+
+    /// Notes the ids in an answer.
+    pub(crate) fn names(&self, answer: &Value) {
+        let mut found = Vec::new();
+        ids(answer, &mut found, 0);
+        self.ids.note(found);
+    }
+
+    /// Whether this peer handed out all that a request about a task names; its filter of states is a word of the protocol.
+    pub(crate) fn gave(&self, params: &Value) -> bool {
+        params.as_object().is_some_and(|members| {
+            members.iter().all(|(key, value)| match value {
+                Value::String(_) if key == "status" => true,
+                Value::String(text) => text.is_empty() || self.ids.knows(text),
+                Value::Number(_) | Value::Bool(_) | Value::Null => true,
+                Value::Array(_) | Value::Object(_) => false,
+            })
+        })
     }
 
     fn talks(&self) -> MutexGuard<'_, HashMap<Identity, (SessionId, u64)>> {

@@ -166,8 +166,13 @@ fn word<T: DeserializeOwned>(ask: &Ask<'_>, name: &str) -> Result<Option<T>, No>
     let Some(text) = ask.value(name) else {
         return Ok(None);
     };
-    let known = serde_json::from_value(Value::from(text));
-    known
+    serde_json::from_value(Value::from(text))
         .map(Some)
-        .map_err(|_| No::usage(format!("`{text}` is no {name}")))
+        .map_err(|fault| {
+            // serde lists the words that there are behind `expected`.
+            let fault = fault.to_string();
+            let known = fault.split_once("expected ").map_or("", |(_, known)| known);
+            let known = known.trim_start_matches("one of ").replace('`', "");
+            No::usage(format!("`{text}` is no {name}; there are {known}"))
+        })
 }

@@ -38,12 +38,16 @@ impl Desk {
                     json!({ "name": upstream.name, "url": upstream.url, "last_failure": failure })
                 })
                 .collect();
-            let servers: Vec<_> = shared
-                .config
-                .servers
-                .iter()
-                .map(|server| json!({ "name": server.name }))
-                .collect();
+            let servers = shared.servers().into_iter().map(|server| {
+                let failure = server
+                    .last_failure
+                    .map(|(time, what)| json!({ "time": time, "what": what }));
+                json!({
+                    "name": server.name, "reach": server.reach, "conversations": server.conversations,
+                    "last_failure": failure, "stderr": server.stderr,
+                })
+            });
+            let servers: Vec<_> = servers.collect();
             let mut rulings = json!({ "allow": 0, "ask": 0, "deny": 0 });
             for (_, ruling, _, count) in shared.meters.calls() {
                 let word = ruling_word(ruling);

@@ -55,6 +55,10 @@ impl<'a> Wire<'a> {
                 let server = ServerName::new(&format!("site/{site}")).ok()?;
                 Some((server, ToolName::new(self.call.action.as_str()).ok()?))
             }
+            Resource::McpResource { server, .. } => {
+                let server = ServerName::new(&format!("resource/{server}")).ok()?;
+                Some((server, ToolName::new(self.call.action.as_str()).ok()?))
+            }
             Resource::AgentTool { tool } => Some((ServerName::new(OWN).ok()?, tool.clone())),
             _ => None,
         }

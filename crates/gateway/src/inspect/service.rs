@@ -129,7 +129,14 @@ pub(crate) async fn serve(
         bytes: inspector.config.bytes_per_call,
         ..Bounds::default()
     };
-    json::scan(&body, &bounds).map_err(|fault| early(fault.code))?;
+    json::scan(&body, &bounds).map_err(|fault| {
+        let limit = match fault.code {
+            Code::JsonDepth => Some(format!("{} levels", bounds.depth)),
+            Code::BodyTooLarge => Some(format!("{} bytes (`[inspect] bytes_per_call`)", bounds.bytes)),
+            _ => None,
+        };
+        shared.reject_at(limit, fault.code, Some(&caller.principal))
+    })?;
     let texts = read(shape, &body).ok_or_else(|| early(Code::RequestShape))?;
     if texts.len() > TEXTS {
         return Err(early(Code::RequestShape));

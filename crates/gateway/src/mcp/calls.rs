@@ -24,7 +24,7 @@ use super::{
     notices::{self, listen},
     open,
 };
-use crate::{clock, model::sha256};
+use crate::{clock, gate::Asking, model::sha256, sessions::Traced};
 
 /// A request of an agent.
 pub(crate) struct Asked<'a> {
@@ -158,10 +158,21 @@ pub(crate) async fn released(
     bytes: Vec<u8>,
     findings: Vec<Finding>,
 ) -> Result<Reply, Refusal> {
-    let (permit, mut passage) = ctx
-        .shared
-        .enter(ctx.shared.evidence(&ctx.caller, call, Vec::new()), ())
-        .await?;
+    let asking = ctx.shared.evidence(&ctx.caller, call, Vec::new());
+    put_together(ctx, asking, bytes, findings).await
+}
+
+/// The same of a call of which more is known.
+///
+/// # Errors
+/// The refusal to tell.
+pub(super) async fn put_together(
+    ctx: &Ctx,
+    asking: Box<Asking>,
+    bytes: Vec<u8>,
+    findings: Vec<Finding>,
+) -> Result<Reply, Refusal> {
+    let (permit, mut passage) = ctx.shared.enter(asking, ()).await?;
     let () = permit.spend();
     let release = passage.answered(bartizan_guard::AnswerFacts {
         status: None,
@@ -231,7 +242,7 @@ async fn call_tool(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
         call.arguments = arguments.map(json::arguments);
     }
     // What is withheld is ruled on as such, and its arguments are nobody's business.
-    let (mirrored, labelled) = if listed.withheld {
+    let (mirrored, mut labelled) = if listed.withheld {
         (Vec::new(), labels::Call::untraced(ctx))
     } else {
         let called = asked.params.text("name").ok().flatten().unwrap_or_default();
@@ -248,7 +259,11 @@ async fn call_tool(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
         let caller = &labelled.ctx.caller;
         findings.extend(ctx.shared.look_at_arguments(caller, &call, arguments).await);
     }
-    findings.extend(labels::responses(&labelled.ctx, call.id, &asked.params).await);
+    let (seen, beside) = labels::beside(&labelled.ctx, call.id, &asked.params).await;
+    findings.extend(seen);
+    if let Some(traced) = &mut labelled.traced {
+        traced.beside = beside;
+    }
     let mut request = Request {
         own: Some(tool.as_str().to_owned()),
         keep_input: true,
@@ -393,6 +408,7 @@ async fn get_prompt(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
         findings.push(unlisted());
     }
     findings.extend(labels::leaving(ctx, call.id, &asked.params).await);
+    findings.extend(labels::beside(ctx, call.id, &asked.params).await.0);
     let request = Request {
         own: Some(prompt.as_str().to_owned()),
         keep_input: true,
@@ -436,34 +452,70 @@ pub(crate) async fn whose(ctx: &Ctx, uri: &str) -> Result<(ServerName, Arc<Conn>
     owner.ok_or_else(|| ctx.early(Code::ToolUnknown))
 }
 
+/// A call on a resource: what policy is asked, what was seen, and where the address came from.
+pub(super) struct Addressed {
+    pub(super) call: CallFacts,
+    pub(super) findings: Vec<Finding>,
+    pub(super) traced: Traced,
+}
+
+impl Addressed {
+    /// As the guard is asked about it.
+    pub(super) fn asking(self, ctx: &Ctx) -> Box<Asking> {
+        let asking = ctx.shared.evidence(&ctx.caller, self.call, self.findings);
+        asking.traced(Some(self.traced))
+    }
+}
+
+/// Looks at the address of a resource on its way to a server.
+///
+/// # Errors
+/// The refusal to tell.
+pub(super) async fn addressed(
+    ctx: &Ctx,
+    conn: &Arc<Conn>,
+    action: Action,
+    uri: &str,
+) -> Result<Addressed, Refusal> {
+    // What is listed has a pin, and is held to it: so the listing is read first, whoever forgot it.
+    let state = known(ctx, conn, ListKind::Resources).await?.find(uri).cloned();
+    let resource = Resource::McpResource {
+        server: conn.served.config.name.clone(),
+        uri: uri.to_owned(),
+    };
+    let mut call = facts(ctx, action, resource);
+    call.pin = state.as_ref().map_or(PinState::None, |listed| listed.state);
+    let mut findings = conn.findings();
+    findings.extend(state.iter().flat_map(|listed| listed.findings.iter().cloned()));
+    findings.extend(labels::in_address(ctx, call.id, uri).await);
+    let given = state.is_some() || conn.given.knows(uri);
+    let traced = labels::address(ctx, action, uri, given);
+    Ok(Addressed {
+        call,
+        findings,
+        traced,
+    })
+}
+
 async fn on_resource(ctx: &Ctx, method: Method, asked: Asked<'_>) -> Result<Reply, Refused> {
     let early = |code| ctx.early(code);
     let uri = required(ctx, &asked, "uri")?;
     if uri.is_empty() || uri.len() > listing::MAX_URI {
         return Err(early(Code::MessageInvalid).into());
     }
-    let (server, conn) = whose(ctx, &uri).await?;
-    // What is listed has a pin, and is held to it: so the listing is read first, whoever forgot it.
-    let state = known(ctx, &conn, ListKind::Resources).await?.find(&uri).cloned();
-    let mut call = facts(
-        ctx,
-        method.action(),
-        Resource::McpResource {
-            server,
-            uri: uri.clone().into_owned(),
-        },
-    );
-    call.pin = state.as_ref().map_or(PinState::None, |listed| listed.state);
-    let mut findings = conn.findings();
-    findings.extend(state.iter().flat_map(|listed| listed.findings.iter().cloned()));
-    findings.extend(labels::leaving(ctx, call.id, &asked.params).await);
+    let (_, conn) = whose(ctx, &uri).await?;
+    let mut addressed = addressed(ctx, &conn, method.action(), &uri).await?;
+    let (seen, beside) = labels::beside(ctx, addressed.call.id, &asked.params).await;
+    addressed.findings.extend(seen);
+    addressed.traced.beside = beside;
     if conn.is_stateless() && method != Method::ResourcesRead {
-        return notices::subscribe(ctx, &conn, method, &asked, call, &uri).await;
+        return notices::subscribe(ctx, &conn, method, &asked, addressed, &uri).await;
     }
     let request = Request {
         keep_input: method.may_need_input(),
-        findings,
-        ..plain(&asked, call)
+        findings: addressed.findings,
+        traced: Some(addressed.traced),
+        ..plain(&asked, addressed.call)
     };
     fly(ctx, conn, request, asked).await
 }
@@ -523,6 +575,7 @@ async fn complete(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
     let call = facts(ctx, Action::Complete, resource);
     let mut findings = conn.findings();
     findings.extend(labels::leaving(ctx, call.id, &asked.params).await);
+    findings.extend(labels::beside(ctx, call.id, &asked.params).await.0);
     let request = Request {
         reference: Some(rewritten),
         findings,

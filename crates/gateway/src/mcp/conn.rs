@@ -30,6 +30,7 @@ use super::{
 };
 use crate::{
     Shared, clock, gate,
+    given::Given,
     model::sha256,
     room::{Full, Room, Taken},
     upstream::{
@@ -155,6 +156,8 @@ pub(crate) struct Conn {
     watched: Mutex<Watched>,
     listeners: Mutex<Vec<(Filter, mpsc::Sender<Message>)>>,
     catalogs: Mutex<[Option<KeptCatalog>; 4]>,
+    /// The addresses of resources that the server named in its answers.
+    pub(super) given: Given,
     hand: OnceLock<Handshake>,
     known: OnceLock<(Vec<Finding>, bool)>,
     ready: watch::Sender<Option<Result<(), Code>>>,
@@ -190,6 +193,7 @@ impl Conn {
             watched: Mutex::new(Watched::default()),
             listeners: Mutex::new(Vec::new()),
             catalogs: Mutex::new(Default::default()),
+            given: Given::default(),
             hand: OnceLock::new(),
             known: OnceLock::new(),
             ready,
@@ -459,7 +463,12 @@ impl Conn {
         if self.is_alive() {
             self.served.ended(self.born.elapsed());
             if let Way::Pipe(child) = &self.way {
-                tracing::warn!(server = %child.server(), stderr = ?child.complaints().last(), "the server ended");
+                let complaints = child.complaints();
+                tracing::warn!(server = %child.server(), stderr = ?complaints.last(), "the server ended");
+                let lived = self.born.elapsed().as_secs();
+                self.served
+                    .health
+                    .ended(format!("it ended after {lived} s"), complaints);
             }
         }
         self.close(code);

@@ -460,6 +460,8 @@ impl Flight {
                 {
                     findings.extend(unfit(output, result));
                 }
+                let given = labels::handed_out(result);
+                self.conn.given.note(given.iter().map(String::as_str));
                 labels::read(&self.ctx, self.request.traced.as_ref(), result);
                 let source = labels::channel(self.method(), result);
                 let (seen, masked) = labels::inspected(&self.ctx, self.request.facts.id, result, source)

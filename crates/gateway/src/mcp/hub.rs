@@ -23,6 +23,7 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 use super::{
     conn::Conn,
     flow::{Flight, Message},
+    health::{Health, ServerStatus},
     manifests::{Manifests, accepted::Signer},
     program::Known,
 };
@@ -89,6 +90,8 @@ pub(crate) struct Served {
     manifests: Arc<Manifests>,
     /// The program that ran last.
     pub(super) program: Known,
+    /// How it does.
+    pub(super) health: Health,
 }
 
 #[derive(Default)]
@@ -333,6 +336,7 @@ impl Hub {
                 breaker: Mutex::default(),
                 manifests: Arc::clone(&manifests),
                 program: Known::default(),
+                health: Health::default(),
             }));
         }
         for served in &servers {
@@ -581,6 +585,35 @@ impl Hub {
                 visit(conn);
             }
         }
+    }
+
+    /// How each server does.
+    pub(crate) fn status(&self) -> Vec<ServerStatus> {
+        let conns = lock(&self.conns);
+        let alive = |slot: &Slot| match slot.try_lock() {
+            Ok(held) => held.as_ref().is_some_and(|conn| conn.is_alive()),
+            // Someone is opening it.
+            Err(_) => true,
+        };
+        let open = |name: &ServerName| {
+            let own = conns.iter().filter(|((of, _, _), _)| of == name);
+            own.filter(|(_, slot)| alive(slot)).count()
+        };
+        let one = |served: &Arc<Served>| {
+            let (last_failure, stderr) = served.health.last();
+            ServerStatus {
+                name: served.config.name.clone(),
+                reach: match served.config.reach {
+                    Reach::Stdio { .. } => "stdio",
+                    Reach::Http { .. } => "http",
+                    Reach::LegacySse { .. } => "sse",
+                },
+                conversations: open(&served.config.name),
+                last_failure,
+                stderr,
+            }
+        };
+        self.servers.iter().map(one).collect()
     }
 
     /// Every conversation forgets its listings: pins were changed by an operator.

@@ -1,10 +1,10 @@
 //! Labels at the crossing of tools: where a call's arguments came from, and what its session reads of the answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use bartizan_flow::{Content, Manifest};
+use bartizan_flow::{Content, Effect, Manifest, PathPattern, Role};
 use bartizan_mcp::{Listed, Method, Params, message};
-use bartizan_types::{CallId, Code, Finding, ServerName, ToolName};
+use bartizan_types::{Action, CallId, Code, Finding, ServerName, ToolName};
 use bartizan_wire::json;
 use serde_json::{Value, value::RawValue};
 
@@ -15,8 +15,34 @@ use crate::{
     inspect::{self, Source},
     model::sha256,
     privacy::Arrived,
-    sessions::{Session, Traced},
+    sessions::{Session, Traced, WORDLESS, words},
 };
+
+/// What a request may carry beside what it is for, in bytes: ids of clients, settings of extensions. With more in it, not
+/// all of the call was looked at.
+const BESIDE_BYTES: usize = 1024;
+
+/// Reading from an address that is handed over: where it leads, only the server knows.
+static ADDRESS: LazyLock<Arc<Manifest>> = LazyLock::new(|| {
+    Arc::new(Manifest {
+        effect: Effect::Read,
+        arguments: vec![(PathPattern::new("uri"), Role::Target)],
+        ..Manifest::unknown()
+    })
+});
+
+/// Where the address of a resource came from. `given`: from the server itself, so it gives nothing away.
+pub(super) fn address(ctx: &Ctx, action: Action, uri: &str, given: bool) -> Traced {
+    let arguments = if given {
+        Value::Object(serde_json::Map::new())
+    } else {
+        serde_json::json!({ "uri": uri })
+    };
+    let manifest = Arc::clone(&ADDRESS);
+    let mut traced = Traced::new(&ctx.caller.session, action.as_str(), manifest, arguments);
+    traced.fixed = true;
+    traced
+}
 
 /// A tool's names: as the agent called it, and as it is.
 pub(super) struct Names<'a> {
@@ -253,15 +279,36 @@ pub(super) async fn answered(
 }
 
 /// What is seen in what a request that calls no tool carries out: a prompt's or a completion's arguments, the address of
-/// a resource, answers to questions.
+/// a resource.
 pub(super) async fn leaving(ctx: &Ctx, call: CallId, asked: &Params<'_>) -> Vec<Finding> {
-    let members = ["arguments", "argument", "context", "uri", "inputResponses"];
+    let members = ["arguments", "argument", "context", "ref"];
     members_seen(ctx, call, asked, &members).await
 }
 
-/// What is seen in a stateless agent's answers to a stateless server, which go with its request.
-pub(super) async fn responses(ctx: &Ctx, call: CallId, asked: &Params<'_>) -> Vec<Finding> {
-    members_seen(ctx, call, asked, &["inputResponses"]).await
+/// What is seen in what a request carries beside what it is for, answers to questions included, and whether the rest of
+/// that is more than it needs.
+pub(super) async fn beside(ctx: &Ctx, call: CallId, asked: &Params<'_>) -> (Vec<Finding>, bool) {
+    let mut bytes = 0_usize;
+    let responses = asked.find("inputResponses").map(|responses| responses.get());
+    let mut pieces: Vec<_> = responses
+        .into_iter()
+        .flat_map(|responses| inspect::of_value(responses, Source::Data, "/inputResponses"))
+        .collect();
+    for (key, value) in asked.beside() {
+        bytes = bytes.saturating_add(key.len() + value.get().len());
+        pieces.extend(inspect::of_value(value.get(), Source::Data, "/_meta"));
+    }
+    if pieces.is_empty() || ctx.shared.inspector.is_none() {
+        return (Vec::new(), bytes > BESIDE_BYTES);
+    }
+    let looked = ctx.shared.look(&ctx.caller, Some(call), &pieces).await;
+    (looked.findings, bytes > BESIDE_BYTES)
+}
+
+/// What is seen in the address of a resource.
+pub(super) async fn in_address(ctx: &Ctx, call: CallId, uri: &str) -> Vec<Finding> {
+    let uri = inspect::Piece::of_text(Source::Data, uri, "/uri");
+    ctx.shared.look(&ctx.caller, Some(call), &[uri]).await.findings
 }
 
 /// What is seen in the params of a method that we don't know.
@@ -356,7 +403,11 @@ pub(super) fn read(ctx: &Ctx, traced: Option<&Traced>, result: &RawValue) {
             Some(_) => session.taint(text),
         }
     }
-    if traced.is_none() && texts.is_empty() && structured.is_none() {
+    let others = others(&whole);
+    for other in &others {
+        session.read(manifest, call, Content::Text(other));
+    }
+    if traced.is_none() && texts.is_empty() && others.is_empty() && structured.is_none() {
         session.taint(result.get());
     }
     remember(ctx, &texts, structured);
@@ -382,30 +433,50 @@ fn unwrapped(value: &Value) -> &Value {
     }
 }
 
-/// All texts that an answer shows: content parts, embedded resources, messages of a prompt.
-fn texts(result: &Value) -> Vec<String> {
+/// The parts of an answer that are shown: content, contents of a resource, messages of a prompt.
+fn parts(result: &Value) -> impl Iterator<Item = &Value> {
     let list = |key| result.get(key).and_then(Value::as_array).into_iter().flatten();
-    let inner = |part: &Value| -> Vec<String> {
-        let own = [
-            part.get("text"),
-            part.get("resource").and_then(|inner| inner.get("text")),
-        ];
-        own.into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect()
-    };
     let messages = list("messages").filter_map(|message| message.get("content"));
     let spoken = messages.flat_map(|content| match content {
-        Value::Array(parts) => parts.iter().flat_map(inner).collect::<Vec<_>>(),
-        part => inner(part),
+        Value::Array(parts) => parts.as_slice(),
+        part => std::slice::from_ref(part),
     });
-    list("content")
-        .chain(list("contents"))
-        .flat_map(inner)
-        .chain(spoken)
+    list("content").chain(list("contents")).chain(spoken)
+}
+
+/// The texts of a part: its own, and that of the resource in it.
+fn texts_of(part: &Value) -> impl Iterator<Item = &str> {
+    let inner = part.get("resource").and_then(|inner| inner.get("text"));
+    let all = part.get("text").into_iter().chain(inner);
+    all.filter_map(Value::as_str)
+}
+
+/// All texts that an answer shows.
+fn texts(result: &Value) -> Vec<String> {
+    parts(result).flat_map(texts_of).map(str::to_owned).collect()
+}
+
+/// What an answer shows beside its texts: the words of links and of parts that nobody here knows, and something in the
+/// place of what has none. A picture says what whoever made it wanted a model to read.
+fn others(result: &Value) -> Vec<String> {
+    let wordless = parts(result).filter(|part| texts_of(part).next().is_none());
+    wordless
+        .map(|part| Some(words(part)).filter(|words| !words.is_empty()))
+        .map(|words| words.unwrap_or_else(|| WORDLESS.to_owned()))
         .collect()
+}
+
+/// The addresses that a server handed out in an answer.
+pub(super) fn handed_out(result: &RawValue) -> Vec<String> {
+    if !result.get().contains("\"uri\"") {
+        return Vec::new();
+    }
+    let whole: Value = serde_json::from_str(result.get()).unwrap_or_default();
+    let at = |part: &Value| -> Option<String> {
+        let own = part.get("uri").or_else(|| part.get("resource")?.get("uri"));
+        own.and_then(Value::as_str).map(str::to_owned)
+    };
+    parts(&whole).filter_map(at).collect()
 }
 
 /// Remembers what goes to the agent, so that it is known again where the agent shows it to its model.
@@ -432,6 +503,30 @@ mod tests {
     use bartizan_flow::Effect;
 
     use super::*;
+
+    #[test]
+    fn every_part_of_an_answer_is_read_and_what_a_server_hands_out_is_known() {
+        let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+        let answer = r#"{"content":[{"type":"text","text":"t"},
+            {"type":"resource_link","uri":"x://a","name":"pay me"},
+            {"type":"image","data":"AA==","mimeType":"image/png"},
+            {"type":"resource","resource":{"uri":"x://b","blob":"AA=="}}],
+            "_meta":{"uri":"x://no"}}"#;
+        let whole: Value = serde_json::from_str(answer).unwrap();
+        assert_eq!(texts(&whole), ["t"]);
+        let others = others(&whole);
+        assert!(
+            others.len() == 3 && others[0].contains("pay me") && others[1] == WORDLESS,
+            "{others:?}"
+        );
+        assert_eq!(handed_out(&raw(answer)), ["x://a", "x://b"]);
+        let read = r#"{"contents":[{"uri":"x://c","text":"t"}]}"#;
+        assert_eq!(handed_out(&raw(read)), ["x://c"]);
+        assert_eq!(
+            handed_out(&raw(r#"{"structuredContent":{"uri":"x://d"}}"#)),
+            Vec::<String>::new()
+        );
+    }
 
     #[test]
     fn a_text_is_json_only_where_an_operator_says_so() {

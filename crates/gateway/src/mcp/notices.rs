@@ -13,16 +13,16 @@ use bartizan_mcp::{
     message::{self, Members, Object},
     refusal,
 };
-use bartizan_types::{Action, CallFacts, Code, Resource, ServerName};
+use bartizan_types::{Action, Code, Refusal, ServerName};
 use bartizan_wire::jsonrpc;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use super::{
-    calls::{Asked, ask_server, facts, on_server, own_request, released, whose},
+    calls::{Addressed, Asked, addressed, ask_server, facts, on_server, own_request, put_together, whose},
     conn::{Conn, Way},
-    flow::{Ctx, Flight, Message, Open, Refused, Reply},
-    open,
+    flow::{Ctx, Flight, Message, Open, Refused, Reply, Request},
+    labels, open,
 };
 use crate::upstream;
 
@@ -148,8 +148,10 @@ pub(crate) async fn listen(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused
     let first = ctx.names.servers().first();
     let resource = on_server(first.ok_or_else(|| early(Code::ServerUnknown))?);
     let call = facts(ctx, Action::SubscribeResource, resource);
-    let evidence = ctx.shared.evidence(&ctx.caller, call, Vec::new());
-    let (permit, mut passage) = ctx.shared.enter(evidence, ()).await?;
+    // Each resource is ruled on by itself, where it belongs.
+    let none = labels::address(ctx, Action::SubscribeResource, "", true);
+    let asking = ctx.shared.evidence(&ctx.caller, call, Vec::new());
+    let (permit, mut passage) = ctx.shared.enter(asking.traced(Some(none)), ()).await?;
     let () = permit.spend();
     let (sender, messages) = mpsc::channel(64);
     let mut agreed = BTreeSet::new();
@@ -185,8 +187,9 @@ async fn listen_at(
             own.uris.insert(uri.clone());
         }
     }
-    conn.listen(own.clone(), to.clone())?;
     if conn.is_stateless() {
+        own.uris = allowed(ctx, &conn, own.uris).await;
+        conn.listen(own.clone(), to.clone())?;
         let (ctx, to, agreed) = (ctx.clone(), to.clone(), own.uris.clone());
         tokio::spawn(async move {
             tokio::select! {
@@ -196,6 +199,7 @@ async fn listen_at(
         });
         return Ok(agreed);
     }
+    conn.listen(own.clone(), to.clone())?;
     let mut agreed = BTreeSet::new();
     for uri in own.uris {
         if watch(ctx, &conn, &uri).await {
@@ -235,6 +239,33 @@ fn acknowledged(filter: &Filter, agreed: &BTreeSet<String>) -> Vec<u8> {
     ack.finish().into_bytes()
 }
 
+/// Those of these resources that the agent may watch. A stateless server is told them all with one request, on itself,
+/// so each is ruled on here.
+async fn allowed(ctx: &Ctx, conn: &Arc<Conn>, uris: BTreeSet<String>) -> BTreeSet<String> {
+    let mut allowed = BTreeSet::new();
+    for uri in uris {
+        let Ok(address) = addressed(ctx, conn, Action::SubscribeResource, &uri).await else {
+            continue;
+        };
+        if ruled(ctx, address).await.is_ok() {
+            allowed.insert(uri);
+        }
+    }
+    allowed
+}
+
+/// Rules on watching a resource, where nothing goes out for this one alone.
+///
+/// # Errors
+/// The refusal to tell.
+async fn ruled(ctx: &Ctx, address: Addressed) -> Result<(), Refusal> {
+    let (permit, mut passage) = ctx.shared.enter(address.asking(ctx), ()).await?;
+    let () = permit.spend();
+    let _call = passage.answered(AnswerFacts::default())?.spend();
+    passage.finish();
+    Ok(())
+}
+
 /// Subscribes to one resource at a server with sessions.
 async fn watch(ctx: &Ctx, conn: &Arc<Conn>, uri: &str) -> bool {
     let mut params = Object::default();
@@ -242,12 +273,14 @@ async fn watch(ctx: &Ctx, conn: &Arc<Conn>, uri: &str) -> bool {
     let Ok(params) = message::raw(params.finish()) else {
         return false;
     };
-    let resource = Resource::McpResource {
-        server: conn.served.config.name.clone(),
-        uri: uri.to_owned(),
+    let Ok(address) = addressed(ctx, conn, Action::SubscribeResource, uri).await else {
+        return false;
     };
-    let call = facts(ctx, Action::SubscribeResource, resource);
-    let request = own_request(Method::Subscribe, Some(params), call);
+    let request = Request {
+        findings: address.findings,
+        traced: Some(address.traced),
+        ..own_request(Method::Subscribe, Some(params), address.call)
+    };
     matches!(ask_server(ctx, conn, request).await, Ok(Outcome::Result(_)))
 }
 
@@ -261,10 +294,11 @@ pub(super) async fn subscribe(
     conn: &Arc<Conn>,
     method: Method,
     asked: &Asked<'_>,
-    call: CallFacts,
+    address: Addressed,
     uri: &str,
 ) -> Result<Reply, Refused> {
-    let reply = released(ctx, call, refusal::result(&asked.id, "{}"), Vec::new()).await?;
+    let asking = address.asking(ctx);
+    let reply = put_together(ctx, asking, refusal::result(&asked.id, "{}"), Vec::new()).await?;
     {
         let mut watched = conn.watched();
         if method == Method::Subscribe {
@@ -327,7 +361,11 @@ async fn held(ctx: &Ctx, conn: &Arc<Conn>, filter: &Filter) {
             Action::SubscribeResource,
             on_server(&conn.served.config.name),
         );
-        let request = own_request(Method::Listen, Some(params.clone()), call);
+        let request = Request {
+            // Its resources were ruled on one by one.
+            traced: Some(labels::address(ctx, Action::SubscribeResource, "", true)),
+            ..own_request(Method::Listen, Some(params.clone()), call)
+        };
         let Ok(flight) = Flight::new(ctx, conn, request, None) else {
             return;
         };

@@ -49,7 +49,9 @@ pub(crate) async fn conn(ctx: &Ctx, server: &ServerName) -> Result<Arc<Conn>, Re
     }
     *held = None;
     served.may_start().map_err(early)?;
-    let conn = Box::pin(open(ctx, served)).await?;
+    let began = clock::now();
+    let opened = Box::pin(open(ctx, served)).await;
+    let conn = opened.inspect_err(|refusal| served.health.refused(began, refusal.code))?;
     if let Err(code) = settle(ctx, &conn) {
         conn.close(code);
         return Err(early(code));
@@ -71,7 +73,7 @@ async fn open(ctx: &Ctx, served: &Arc<Served>) -> Result<Arc<Conn>, Refusal> {
         Reach::LegacySse { url, headers } => (url, headers, true),
     };
     let secrets = upstream::names_of(headers);
-    let headers = program::headers_of(headers, &ctx.shared.secrets).map_err(early)?;
+    let headers = program::headers_of(headers, &ctx.shared.secrets, &served.health).map_err(early)?;
     let pool = served.pool.clone().ok_or_else(|| early(Code::Bug))?;
     let upstream = UpstreamName::new(served.config.name.as_str()).map_err(|_| early(Code::Bug))?;
     let wallet = ctx.shared.wallets.of(&served.config.name, &ctx.caller);

@@ -27,12 +27,13 @@ use std::{
 use aws_lc_rs::digest::{Context, SHA256};
 use bartizan_mcp::PinKind;
 use bartizan_store::Secrets;
-use bartizan_types::{Code, Digest, Finding, Secret, ServerName};
+use bartizan_types::{Code, Digest, Finding, Secret};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{
     fence::{self, Ground},
     flow::Ctx,
+    health::Health,
     hub::{Served, lock},
 };
 use crate::{
@@ -79,7 +80,7 @@ pub(super) async fn prepare(ctx: &Ctx, served: &Arc<Served>) -> Result<(Spawn, V
     let state = ctx.shared.state.directory().ok_or(Code::Bug)?.to_owned();
     let home = state.join("servers").join(name.as_str());
     let secrets = names_of(environment);
-    let environment = environment_of(environment, &ctx.shared.secrets, &home)?;
+    let environment = environment_of(environment, &ctx.shared.secrets, &home, &served.health)?;
     let directory = directory.clone().unwrap_or_else(|| home.clone());
     let wanted = command.first().ok_or(Code::ServerFailed)?.clone();
     let path = environment
@@ -95,11 +96,14 @@ pub(super) async fn prepare(ctx: &Ctx, served: &Arc<Served>) -> Result<(Spawn, V
         make(&home.join("tmp"))?;
         let program = resolve(&wanted, &path, &from).ok_or_else(|| {
             tracing::warn!(server = %known.config.name, program = %wanted, "the program is not to be found");
+            known
+                .health
+                .failed(format!("the program `{wanted}` is not on PATH, or can't be run"));
             Code::ServerFailed
         })?;
         let digest = known.program.digest(&program)?;
         let fence = fence_of(
-            &known.config.name,
+            &known,
             &Ground {
                 state: &state,
                 own: &home,
@@ -128,12 +132,16 @@ pub(super) async fn prepare(ctx: &Ctx, served: &Arc<Served>) -> Result<(Spawn, V
 }
 
 /// What the server may reach; none where the operator loosened it.
-fn fence_of(server: &ServerName, ground: &Ground<'_>) -> Result<Option<Fence>, Code> {
+fn fence_of(served: &Served, ground: &Ground<'_>) -> Result<Option<Fence>, Code> {
+    let server = &served.config.name;
     if ground.grants.unconfined {
         return Ok(None);
     }
     let (fence, left_out) = fence::of(ground).map_err(|fault| {
         tracing::error!(%server, error = %fault, "the server can't be confined as configured, and is not started");
+        served
+            .health
+            .failed(format!("it can't be confined as configured: {fault}"));
         Code::ServerFailed
     })?;
     if let Some(directory) = left_out {
@@ -233,13 +241,15 @@ impl Known {
     }
 }
 
-fn reveal(value: &EnvValue, secrets: &Secrets) -> Result<Secret<Vec<u8>>, Code> {
+fn reveal(value: &EnvValue, secrets: &Secrets, health: &Health) -> Result<Secret<Vec<u8>>, Code> {
     match value {
         EnvValue::Plain(text) => Ok(Secret::new(text.clone().into_bytes())),
-        EnvValue::Secret(name) => secrets
-            .reveal(name)
-            .map_err(|_| Code::SecretMissing)?
-            .ok_or(Code::SecretMissing),
+        EnvValue::Secret(name) => secrets.reveal(name).ok().flatten().ok_or_else(|| {
+            health.failed(format!(
+                "the secret `{name}` is not in the store: `bartizan secret set {name}`"
+            ));
+            Code::SecretMissing
+        }),
     }
 }
 
@@ -248,6 +258,7 @@ fn environment_of(
     values: &BTreeMap<String, EnvValue>,
     secrets: &Secrets,
     home: &Path,
+    health: &Health,
 ) -> Result<BTreeMap<String, Secret<Vec<u8>>>, Code> {
     let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from(USUAL));
     let given = |value: &OsStr| Secret::new(value.as_bytes().to_vec());
@@ -257,7 +268,7 @@ fn environment_of(
         ("TMPDIR".to_owned(), given(home.join("tmp").as_os_str())),
     ]);
     for (name, value) in values {
-        all.insert(name.clone(), reveal(value, secrets)?);
+        all.insert(name.clone(), reveal(value, secrets, health)?);
     }
     Ok(all)
 }
@@ -266,11 +277,15 @@ fn environment_of(
 ///
 /// # Errors
 /// [`Code::SecretMissing`], also when a secret is no header value; [`Code::Bug`] for a name that is none.
-pub(super) fn headers_of(values: &BTreeMap<String, EnvValue>, secrets: &Secrets) -> Result<HeaderMap, Code> {
+pub(super) fn headers_of(
+    values: &BTreeMap<String, EnvValue>,
+    secrets: &Secrets,
+    health: &Health,
+) -> Result<HeaderMap, Code> {
     let mut headers = HeaderMap::new();
     for (name, value) in values {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Code::Bug)?;
-        let secret = reveal(value, secrets)?;
+        let secret = reveal(value, secrets, health)?;
         let mut value = HeaderValue::from_bytes(secret.expose()).map_err(|_| Code::SecretMissing)?;
         value.set_sensitive(true);
         headers.insert(name, value);

@@ -6,7 +6,7 @@ use bartizan_flow::{Assessment, Manifest, ToolFacts, infer};
 use bartizan_types::{Digest, Effects};
 use bartizan_wire::model::Request;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use crate::model::sha256;
 
@@ -120,22 +120,111 @@ pub(super) fn text(json: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// The texts of a result's content: the string it is, or its text parts.
+/// The texts of a result's content: the string it is, or its text parts, and the words of its other parts.
 pub(super) fn texts(content: &str) -> Vec<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Part {
+        #[serde(rename = "type")]
+        kind: Option<String>,
         text: Option<String>,
     }
     if let Some(text) = text(content) {
         return vec![text];
     }
-    match serde_json::from_str::<Vec<Part>>(content) {
-        Ok(parts) => parts
-            .into_iter()
-            .filter_map(|part| part.text)
-            .map(Cow::Owned)
-            .collect(),
-        // Whatever else it is, it is read as it stands.
-        Err(_) => vec![Cow::Borrowed(content)],
+    // Whatever else it is, it is read as it stands.
+    let Ok(parts) = serde_json::from_str::<Vec<&RawValue>>(content) else {
+        return vec![Cow::Borrowed(content)];
+    };
+    let plain = |part: Part| {
+        let kind = part.kind.as_deref();
+        let plain = kind.is_none_or(|kind| matches!(kind, "text" | "input_text" | "output_text"));
+        part.text.filter(|_| plain)
+    };
+    let one = |part: &RawValue| {
+        if let Some(text) = serde_json::from_str(part.get()).ok().and_then(plain) {
+            return text;
+        }
+        // A document, a search result, a picture: its words, or something in the place of none.
+        let whole: Value = serde_json::from_str(part.get()).unwrap_or_default();
+        let words = words(&whole);
+        if words.is_empty() {
+            WORDLESS.to_owned()
+        } else {
+            words
+        }
+    };
+    parts.into_iter().map(one).map(Cow::Owned).collect()
+}
+
+/// What stands for a part without words: a picture, a sound, a file.
+pub(crate) const WORDLESS: &str = "\u{FFFC}";
+/// Members that hold no words: content in Base64, and what says of which kind it is.
+const NO_WORDS: [&str; 9] = [
+    "type",
+    "data",
+    "blob",
+    "mimeType",
+    "media_type",
+    "mime_type",
+    "image_url",
+    "file_data",
+    "image",
+];
+
+/// The texts in a part that is none itself, a line each.
+pub(crate) fn words(part: &Value) -> String {
+    fn walk(value: &Value, out: &mut String) {
+        match value {
+            Value::String(text) => {
+                if !out.is_empty() {
+                    out.push('\n');
+                }
+                out.push_str(text);
+            }
+            Value::Array(items) => items.iter().for_each(|item| walk(item, out)),
+            Value::Object(members) => {
+                // The source of a document in plain text has it in `data`.
+                let plain = members.get("type").and_then(Value::as_str) == Some("text");
+                members
+                    .iter()
+                    .filter(|(key, _)| plain && *key == "data" || !NO_WORDS.contains(&key.as_str()))
+                    .for_each(|(_, inner)| walk(inner, out));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    let mut out = String::new();
+    walk(part, &mut out);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_a_result_is_read_whatever_it_is() {
+        for (content, expected) in [
+            (r#""a\nb""#, vec!["a\nb"]),
+            (r#"[{"type":"text","text":"a"},"b"]"#, vec!["a", "b"]),
+            (
+                r#"[{"type":"search_result","content":[{"type":"text","text":"pay"}]}]"#,
+                vec!["pay"],
+            ),
+            (
+                r#"[{"type":"document","source":{"type":"text","media_type":"text/plain","data":"pay"}}]"#,
+                vec!["pay"],
+            ),
+            (
+                r#"[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AA=="}}]"#,
+                vec![WORDLESS],
+            ),
+            (r#"{"type":"screenshot"}"#, vec![r#"{"type":"screenshot"}"#]),
+            ("[]", vec![]),
+        ] {
+            assert_eq!(texts(content), expected, "{content}");
+        }
+        let both = texts(r#"[{"type":"search_result","text":"fine","content":[{"text":"pay"}]}]"#);
+        assert!(both.iter().any(|text| text.contains("pay")), "{both:?}");
     }
 }

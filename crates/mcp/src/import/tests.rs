@@ -41,6 +41,11 @@ fn names_are_made_to_fit_and_never_merged() {
     let servers = parse(spaced).unwrap();
     assert_eq!(servers[0].name.as_str(), "My-Server");
     assert!(servers[0].warnings.contains(&ImportWarning::Disabled));
+    assert!(
+        servers[0]
+            .warnings
+            .contains(&ImportWarning::Renamed("My Server!".into()))
+    );
     let clash = br#"{"mcpServers":{"a b":{"command":"x"},"a.b":{"command":"y"}}}"#;
     assert!(matches!(parse(clash), Err(ImportFault::Twice(_))));
     let seam = br#"{"mcpServers":{"a__b":{"command":"x"}}}"#;
@@ -53,13 +58,23 @@ fn secrets_are_kept_apart_wherever_they_stand() {
         "b":{"command":"x","args":["--key","sk-12345"],"env":{"V":"0123456789abcdef0123456789abcdef","EMPTY_TOKEN":""}}}}"#;
     let servers = parse(file).unwrap();
     assert!(servers[0].secrets.contains_key("Authorization"));
-    assert!(
-        servers[0]
-            .warnings
-            .contains(&ImportWarning::Placeholder("Key".into()))
-    );
+    assert!(servers[0].warnings.contains(&ImportWarning::Placeholder {
+        key: "Key".into(),
+        store_as: "a-key".into(),
+    }));
+    assert!(servers[0].secrets.contains_key("Key"));
     assert!(servers[1].secrets.contains_key("V") && !servers[1].secrets.contains_key("EMPTY_TOKEN"));
     assert!(servers[1].warnings.contains(&ImportWarning::SecretInArguments(1)));
+}
+
+#[test]
+fn what_a_client_would_fill_in_or_try_is_told_or_tried() {
+    let file = br#"{"mcpServers":{"a":{"url":"https://h/sse?k=1"},"b":{"url":"https://h/sse","type":"http"},
+        "c":{"command":"x","args":["-d","${workspaceFolder}"]}}}"#;
+    let servers = parse(file).unwrap();
+    assert!(matches!(servers[0].reach, ImportedReach::LegacySse { .. }));
+    assert!(matches!(servers[1].reach, ImportedReach::Http { .. }));
+    assert_eq!(servers[2].warnings, [ImportWarning::PlaceholderInArguments(1)]);
 }
 
 #[test]

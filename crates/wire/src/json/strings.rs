@@ -71,7 +71,7 @@ pub fn strings_and_keys<'a>(body: Scanned<'a>, each: &mut dyn FnMut(&[Step<'a>],
 }
 
 /// One past the closing quote of the string that begins at `at`.
-fn end_of(bytes: &[u8], at: usize) -> usize {
+pub(super) fn end_of(bytes: &[u8], at: usize) -> usize {
     let mut end = at + 1;
     loop {
         match bytes.get(end) {

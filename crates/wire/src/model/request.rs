@@ -102,7 +102,16 @@ pub struct Request<'a> {
     kept: bool,
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    /// Adds declared tools, wherever in the request they stand.
+    fn declare(&mut self, body: Scanned<'a>, tools: &'a RawValue) -> Result<(), Fault> {
+        for Object(tool) in shaped::<Vec<Object<Tool<'a>>>>(body, tools.get())? {
+            tool.join(self.api, self)
+                .ok_or(Fault::new(Code::RequestShape, 0))?;
+        }
+        Ok(())
+    }
+
     /// The provider keeps the answer for later use: asked for with `store: true`, or not declined with
     /// `store: false` where the API keeps by default (OpenAI responses).
     #[must_use]
@@ -158,10 +167,16 @@ struct Body<'a> {
     web_search: Option<&'a RawValue>,
     #[serde(borrow)]
     enable_web_search: Option<&'a RawValue>,
+    compound_custom: Option<IgnoredAny>,
+    search_options: Option<IgnoredAny>,
+    search_settings: Option<IgnoredAny>,
     // Fields that have such a provider answer by another model than the one that is ruled on.
     models: Option<IgnoredAny>,
     fallbacks: Option<IgnoredAny>,
+    preset: Option<IgnoredAny>,
     enable_search: Option<bool>,
+    // The answer is fetched later, under another name for it.
+    deferred: Option<bool>,
 }
 
 impl<'a> Body<'a> {
@@ -176,7 +191,7 @@ impl<'a> Body<'a> {
             hosted: Vec::new(),
             history: Vec::new(),
             store: self.store.unwrap_or(false),
-            background: self.background.unwrap_or(false),
+            background: self.background.unwrap_or(false) || self.deferred.unwrap_or(false),
             tool_results: Vec::new(),
             said: Vec::new(),
             tools_span: 0..0,
@@ -214,6 +229,10 @@ impl<'a> Body<'a> {
             ("enable_web_search", on(self.enable_web_search)),
             ("models", self.models.is_some()),
             ("fallbacks", self.fallbacks.is_some()),
+            ("preset", self.preset.is_some()),
+            ("compound_custom", self.compound_custom.is_some()),
+            ("search_options", self.search_options.is_some()),
+            ("search_settings", self.search_settings.is_some()),
             ("web_search_options", self.web_search_options.is_some()),
             ("search_parameters", self.search_parameters.is_some()),
             ("data_sources", self.data_sources.is_some()),
@@ -251,10 +270,7 @@ pub fn decode_request<'a>(api: Api, body: Scanned<'a>) -> Result<Request<'a>, Fa
     request.usage_unasked = usage_unasked(body, &request, read.stream_options)?;
     if let Some(tools) = read.tools.filter(|tools| tools.get() != "null") {
         request.tools_span = span_of(body, tools.get()).unwrap_or_default();
-        for Object(tool) in shaped::<Vec<Object<Tool<'a>>>>(body, tools.get())? {
-            tool.join(api, &mut request)
-                .ok_or(Fault::new(Code::RequestShape, 0))?;
-        }
+        request.declare(body, tools)?;
     }
     if let Some(choice) = read.tool_choice {
         choice.join(&mut request);

@@ -113,6 +113,7 @@ pub(super) async fn run(global: &Global, out: Output, install: &HookInstall) -> 
     })?;
     let (before, after) = (pretty(&old), pretty(&new));
     let changed = before != after;
+    let is_new = !path.exists();
     if changed && !install.dry_run {
         if !key.exists() {
             make_key(global, word(install.agent), &key).await?;
@@ -127,6 +128,7 @@ pub(super) async fn run(global: &Global, out: Output, install: &HookInstall) -> 
         let done = match (changed, install.dry_run) {
             (false, _) => "is as it should be",
             (true, true) => "would change so",
+            (true, false) if is_new => "is new",
             (true, false) => "changed so; the old one is beside it",
         };
         writeln!(out, "{} {done}", path.display())

@@ -24,6 +24,8 @@ pub(super) struct Message<'a> {
     tool_calls: Option<Vec<Object<PastCall<'a>>>>,
     #[serde(borrow)]
     audio: Option<Object<Reference<'a>>>,
+    #[serde(borrow)]
+    tools: Option<&'a RawValue>,
 }
 
 /// A call in the assistant's past messages: only to know the name behind an id.
@@ -88,7 +90,18 @@ struct Item<'a> {
     #[serde(borrow)]
     input_audio: Option<&'a RawValue>,
     #[serde(borrow)]
+    file_uri: Option<&'a RawValue>,
+    #[serde(borrow)]
+    image: Option<&'a RawValue>,
+    #[serde(borrow)]
+    video: Option<&'a RawValue>,
+    #[serde(borrow)]
+    audio: Option<&'a RawValue>,
+    #[serde(borrow)]
     url: Option<&'a RawValue>,
+    /// Tools that come with an item: found by a search that the agent ran, or added on the way.
+    #[serde(borrow)]
+    tools: Option<&'a RawValue>,
 }
 
 /// A file, or the source of a block.
@@ -102,6 +115,8 @@ struct File<'a> {
     file_url: Option<&'a RawValue>,
     #[serde(borrow)]
     file_data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    file_uri: Option<&'a RawValue>,
     #[serde(borrow)]
     content: Option<&'a RawValue>,
 }
@@ -153,6 +168,9 @@ impl<'r, 'a> Reader<'r, 'a> {
                 if let (Some(Text(id)), Some(Object(named))) = (call.id, call.function.or(call.custom)) {
                     self.names.insert(id, named.name.0);
                 }
+            }
+            if let Some(tools) = message.tools {
+                self.request.declare(self.body, tools)?;
             }
             if let Some(Object(audio)) = message.audio
                 && audio.id.is_some()
@@ -265,6 +283,8 @@ impl<'r, 'a> Reader<'r, 'a> {
             "container_upload" => {}
             "" if item.role.is_none() && item.id.is_some() => self.history("item_reference", item.id.take()),
             "item_reference" => self.history("item_reference", item.id.take()),
+            // What a search found declares tools, and is read as such.
+            output if output.ends_with("_output") && item.output.is_none() && item.tools.is_some() => {}
             // Without an id it answers no call: a part of what a provider-run tool gave, say.
             output if output.ends_with("_output") && (item.call_id.is_some() || item.id.is_some()) => {
                 self.result(
@@ -281,10 +301,15 @@ impl<'r, 'a> Reader<'r, 'a> {
     fn item(&mut self, mut item: Item<'a>) -> Result<(), Fault> {
         let Text(kind) = item.kind.take().unwrap_or(Text(Cow::Borrowed("")));
         let cites = CITES.iter().any(|word| kind.contains(word));
+        // What a provider's MCP server listed declares nothing: the server itself does, and is ruled on. Nor does data
+        // further down, which is whatever a tool gave.
+        if let Some(tools) = item.tools.filter(|_| self.depth == 1 && kind != "mcp_list_tools") {
+            self.request.declare(self.body, tools)?;
+        }
         let human =
             matches!(&*kind, "" | "message") && item.role.as_ref().is_some_and(|Text(role)| is_human(role));
         self.of_kind(&kind, &mut item);
-        if item.image_url.is_some() {
+        if item.image_url.is_some() || item.image.is_some() || item.video.is_some() {
             self.request.images = true;
         }
         if item.file_id.is_some() {
@@ -307,6 +332,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             item.audio_url,
             item.document_url,
             item.pdf_url,
+            item.file_uri,
             url,
         ];
         for address in addresses.into_iter().flatten() {
@@ -314,6 +340,9 @@ impl<'r, 'a> Reader<'r, 'a> {
         }
         for data in [item.file_data, item.input_audio].into_iter().flatten() {
             self.data(data)?;
+        }
+        for medium in [item.image, item.video, item.audio].into_iter().flatten() {
+            self.medium(medium)?;
         }
         // Results of tools that the provider ran keep their own shapes (an object of results, say); only lists can
         // hold parts there. Elsewhere `content` and `output` hold a text or parts.
@@ -337,7 +366,7 @@ impl<'r, 'a> Reader<'r, 'a> {
         if file.file_id.is_some() {
             self.history("file_id", file.file_id);
         }
-        for address in [file.url, file.file_url].into_iter().flatten() {
+        for address in [file.url, file.file_url, file.file_uri].into_iter().flatten() {
             self.address(address)?;
         }
         if let Some(data) = file.file_data {
@@ -380,6 +409,18 @@ impl<'r, 'a> Reader<'r, 'a> {
         let text = value.get();
         if text.starts_with('{') || memchr::memchr2(b':', b'\\', text.as_bytes()).is_some() {
             return self.address(value);
+        }
+        Ok(())
+    }
+
+    /// A picture or a sound under its bare name, as some compatible providers take it, or a list of them: the frames
+    /// of a film.
+    fn medium(&mut self, value: &'a RawValue) -> Result<(), Fault> {
+        if !value.get().starts_with('[') {
+            return self.data(value);
+        }
+        for one in shaped::<Vec<&'a RawValue>>(self.body, value.get())? {
+            self.data(one)?;
         }
         Ok(())
     }
