@@ -185,6 +185,8 @@ pub struct Shared {
     pub policy: ArcSwap<Policy>,
     /// Who may call; swapped whole.
     pub registry: Arc<ArcSwap<Registry>>,
+    /// Counts those swaps, for whoever was let in for longer than a request.
+    registered: watch::Sender<u64>,
     /// What workloads are shown that we call.
     pub(crate) own: Arc<OwnSvid>,
     directory: Directory,
@@ -332,11 +334,16 @@ impl Gateway {
         let inspector = inspector(&config.inspect, &parts.secrets)?;
         let privacy = masking(&config.privacy, parts.vaults);
         let budgets = Budgets::open(&config.budgets, &config.limits, &parts.state, &parts.ledger)?;
+        // From here on a start finds where to read on from, whatever ends this run.
+        if let Err(error) = budgets.keep(&parts.state, &parts.ledger) {
+            tracing::error!(%error, "what budgets used was not kept; the log has it");
+        }
         let revoked = Arc::new(Revoked::open(&parts.state).map_err(StartFault::Revocations)?);
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared {
             policy: ArcSwap::new(parts.policy),
             registry,
+            registered: watch::Sender::new(0),
             own,
             directory: parts.directory,
             ledger: parts.ledger,

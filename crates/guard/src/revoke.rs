@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum Subject {
     /// Every call of everybody.
     Everything,
-    /// A token, by its `jti`; an API key, by its prefix; a certificate, by its fingerprint: the credential as records
-    /// name it.
+    /// A token, by its `jti`; an API key, by its prefix; a certificate, by the hash of what was signed; a link of a delegation,
+    /// by its key: the credential as records name it, with all that rests on it.
     Credential(String),
     /// An agent.
     Agent(String),
@@ -24,6 +24,8 @@ pub enum Subject {
     Session(String),
     /// A tool, as `server/tool`.
     Tool(String),
+    /// A built-in tool of coding agents, as their hooks name it.
+    AgentTool(String),
     /// An MCP server, with all that it offers.
     Server(String),
     /// A model, as `upstream/model`.
@@ -50,6 +52,7 @@ impl Subject {
             Self::Tenant(name) => ("tenant", name),
             Self::Session(name) => ("session", name),
             Self::Tool(name) => ("tool", name),
+            Self::AgentTool(name) => ("agent-tool", name),
             Self::Server(name) => ("server", name),
             Self::Model(name) => ("model", name),
             Self::Upstream(name) => ("upstream", name),
@@ -59,7 +62,8 @@ impl Subject {
         }
     }
 
-    /// Reads `agent:NAME`, `everything` and the like. `token`, `key` and `certificate` are credentials.
+    /// Reads `agent:NAME`, `everything` and the like. `token`, `key` and `certificate` are credentials, spelled as people have
+    /// them at hand. What could never be anybody's is `None`: a revocation that ends nothing must not look like one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text == "everything" {
@@ -72,12 +76,15 @@ impl Subject {
         }
         let name = name.to_owned();
         Some(match kind {
-            "credential" | "token" | "key" | "certificate" => Self::Credential(name),
+            "credential" | "token" => Self::Credential(name),
+            "key" => Self::Credential(prefix_of(&name)?),
+            "certificate" => Self::Credential(certificate_of(&name)?),
             "agent" => Self::Agent(name),
             "user" => Self::User(name),
             "tenant" => Self::Tenant(name),
             "session" => Self::Session(name.to_ascii_uppercase()),
             "tool" if name.contains('/') => Self::Tool(name),
+            "agent-tool" => Self::AgentTool(name),
             "server" => Self::Server(name),
             "model" if name.contains('/') => Self::Model(name),
             "upstream" => Self::Upstream(name),
@@ -87,6 +94,22 @@ impl Subject {
             _ => return None,
         })
     }
+}
+
+/// An API key's prefix, from that with or without `bz_`, or from the whole key, of which nothing more is kept.
+fn prefix_of(name: &str) -> Option<String> {
+    let digits = name.strip_prefix("bz_").unwrap_or(name);
+    let digits = digits.split('_').next().unwrap_or_default();
+    let fits = digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    fits.then(|| format!("bz_{digits}"))
+}
+
+/// A certificate's name, from that of records, or from a SHA-256 fingerprint as tools print it.
+fn certificate_of(name: &str) -> Option<String> {
+    let hex = name.strip_prefix("x509:").unwrap_or(name);
+    let hex: String = hex.chars().filter(|char| *char != ':').collect();
+    let fits = hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+    fits.then(|| format!("x509:{}", hex.to_ascii_lowercase()))
 }
 
 /// One revocation.
@@ -213,9 +236,15 @@ impl Revocations {
             .act
             .iter()
             .map(|actor| Subject::Agent(actor.sub.clone()));
+        // What a credential rests on ends it: else a key's end would leave what was handed on from it, and whoever holds a
+        // delegation would add a link to get another name.
+        let links = principal.act.iter().filter_map(|actor| actor.key.as_ref());
+        let rests = principal.rests.iter().chain(links);
+        let rests = rests.map(|name| Subject::Credential(name.to_string()));
         fixed
             .into_iter()
             .flatten()
+            .chain(rests)
             .chain(actors)
             .chain(agents)
             .find_map(|subject| self.live(&subject, now))
@@ -233,6 +262,7 @@ impl Revocations {
         let (upstream, own) = match resource {
             Resource::Model { upstream, .. } => (Some(upstream), Some(Subject::Model(resource.entity_id()))),
             Resource::Tool { .. } => (None, Some(Subject::Tool(resource.entity_id()))),
+            Resource::AgentTool { .. } => (None, Some(Subject::AgentTool(resource.entity_id()))),
             Resource::HostedTool { upstream, .. } => {
                 (Some(upstream), Some(Subject::Tool(resource.entity_id())))
             }

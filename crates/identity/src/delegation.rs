@@ -23,6 +23,8 @@ use crate::{ApiKeyRecord, Fault, Reason, strict, token::Verified};
 
 /// What a delegation begins with.
 pub(crate) const PREFIX: &str = "bzd.";
+/// What a link's name begins with.
+const NAME: &str = "bzd:";
 /// Most links.
 pub const LINKS_MAX: usize = 8;
 /// Longest delegation, in bytes.
@@ -84,6 +86,12 @@ impl DelegationKey {
     #[must_use]
     pub fn public(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.pair.public_key())
+    }
+
+    /// What records call the link that names it, and what that link is revoked by.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{NAME}{}", self.public())
     }
 
     fn sign(&self, domain: &[u8], text: &str) -> String {
@@ -292,6 +300,7 @@ pub(crate) fn verify(
             sub: link.to,
             iss: None,
             bounds: Some(Box::new(link.bounds)),
+            key: Some(name(&key).ok_or(Reason::DelegationShape)?),
         });
     }
     let proven = match &chain.end {
@@ -310,7 +319,7 @@ pub(crate) fn verify(
     act.reverse();
     let ends = act.iter().filter_map(|actor| actor.bounds.as_ref()?.until);
     let expires = ends.chain(under.expires).min();
-    let public = |key: &[u8]| format!("bzd:{}", URL_SAFE_NO_PAD.encode(key));
+    let last = act.first().and_then(|actor| actor.key.clone());
     Ok(Verified {
         until: expires.unwrap_or(Timestamp::from_unix_micros(u64::MAX)),
         principal: Principal {
@@ -320,12 +329,19 @@ pub(crate) fn verify(
             groups: under.groups,
             scopes: std::collections::BTreeSet::new(),
             issuer: Issuer::new("bartizan").map_err(|_| Reason::DelegationShape)?,
-            credential: KeyId::new(&public(&key)).map_err(|_| Reason::DelegationShape)?,
+            credential: last.ok_or(Reason::DelegationShape)?,
+            rests: under.rests.into_iter().chain([first.rests]).collect(),
             method: AuthMethod::Delegated,
             expires,
         },
         binding: None,
     })
+}
+
+/// What a link is called in records and revocations: by its key, which the one before signed. Whoever holds it can add
+/// links, and not call it something else.
+fn name(key: &[u8]) -> Option<KeyId> {
+    KeyId::new(&format!("{NAME}{}", URL_SAFE_NO_PAD.encode(key))).ok()
 }
 
 fn check(key: &[u8], domain: &[u8], text: &str, signature: &[u8]) -> Option<()> {

@@ -10,7 +10,7 @@ use bartizan_guard::AnswerFacts;
 use bartizan_types::{Action, Code, Digest, Refusal, UpstreamName};
 use bartizan_wire::{
     json::{self, Bounds},
-    site::Site,
+    site::{self, Site},
 };
 use bytes::Bytes;
 use http::{
@@ -78,7 +78,7 @@ pub(super) async fn serve(
     let mut wish =
         Wish::new(shared, caller, site, Action::FetchWeb, effect).ok_or_else(|| late(Code::Bug))?;
     let (seen, whole) = seen_body(shared, edge::is_json(&head.headers), &bytes);
-    wish.arguments = arguments(&wish.site, head, head.method.as_str());
+    wish.arguments = arguments(&wish.site, head, head.method.as_str()).map_err(late)?;
     if let Some(seen) = seen {
         wish.arguments["body"] = seen;
     }
@@ -108,19 +108,23 @@ pub(super) async fn serve(
     }
 }
 
-/// What policy and flow see of a request's head.
-pub(super) fn arguments(site: &Site, head: &Parts, method: &str) -> Value {
+/// What policy and flow see of a request's head. The path in its one spelling: the site would take the others for it.
+///
+/// # Errors
+/// [`Code::EgressTarget`]: a path that servers read in two ways.
+pub(super) fn arguments(site: &Site, head: &Parts, method: &str) -> Result<Value, Code> {
+    let path = site::path(head.uri.path()).ok_or(Code::EgressTarget)?;
     let mut arguments = json!({
         "scheme": head.uri.scheme_str().unwrap_or("http"),
         "host": site.host(),
         "port": site.port(),
         "method": method,
-        "path": head.uri.path(),
+        "path": path,
     });
     if let Some(query) = head.uri.query() {
         arguments["query"] = json!(query);
     }
-    arguments
+    Ok(arguments)
 }
 
 /// A body as policy and flow see it, and whether that is all of it: JSON by its leaves, where it may be that, text as one.

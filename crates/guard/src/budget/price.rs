@@ -82,6 +82,8 @@ pub struct Asked {
     pub most_output_tokens: Option<u64>,
     /// Answers asked for.
     pub choices: u64,
+    /// It asks for more than the listed price.
+    pub dearer: bool,
 }
 
 impl Prices {
@@ -111,7 +113,7 @@ impl Prices {
         Bound {
             input_tokens: input,
             output_tokens: output,
-            micro_usd: match (price, input, output) {
+            micro_usd: match (price.filter(|_| !asked.dearer), input, output) {
                 (Some(price), Some(input), Some(output)) => Some(price.cost(input, output)),
                 _ => None,
             },
@@ -186,6 +188,7 @@ mod tests {
             bytes: Some(1000),
             most_output_tokens: Some(100),
             choices: 2,
+            dearer: false,
         };
         let bound = prices().bound("openai", "gpt", asked);
         assert_eq!((bound.input_tokens, bound.output_tokens), (Some(1000), Some(200)));
@@ -194,6 +197,7 @@ mod tests {
             bytes: None,
             most_output_tokens: None,
             choices: 1,
+            dearer: false,
         };
         let bound = prices().bound("openai", "gpt", open);
         assert_eq!(
@@ -205,6 +209,13 @@ mod tests {
             (bound.input_tokens, bound.output_tokens, bound.micro_usd),
             (None, None, None)
         );
+        // Nobody listed what a dearer tier costs; how many tokens it takes is known all the same.
+        let dearer = Asked {
+            dearer: true,
+            ..asked
+        };
+        let bound = prices().bound("openai", "gpt", dearer);
+        assert_eq!((bound.output_tokens, bound.micro_usd), (Some(200), None));
         // A bound of nothing that was multiplied past the end is no bound.
         let many = Asked {
             most_output_tokens: Some(u64::MAX),
