@@ -77,7 +77,7 @@ use crate::{
 
 /// Verified tokens remembered.
 const TOKENS: usize = 16_384;
-/// DPoP proofs remembered, about 100 bytes each: 1,000 calls/s of one proof each for the time that one is good.
+/// DPoP proofs remembered, about 150 bytes each: 1,000 calls/s of one proof each for the time that one is good.
 const PROOFS: usize = 262_144;
 
 /// What the gateway is given to work with.
@@ -355,7 +355,7 @@ impl Gateway {
             revoked,
             address,
             tokens: TokenCache::new(TOKENS),
-            replays: Replays::new(PROOFS),
+            replays: Replays::begun(PROOFS, clock::now()),
             nonces: config.listen.dpop_nonces.then(nonces::Nonces::new),
             sessions: Sessions::new(&config.sessions),
             rejections: Rejections::new(&config.limits),

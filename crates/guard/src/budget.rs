@@ -106,7 +106,7 @@ pub struct Budget {
     pub window: Window,
     /// Kept apart for every combination of these. A call without one of them counts among those without.
     pub per: BTreeSet<Dimension>,
-    /// Only calls whose value is one of these; a dimension that is not named takes any.
+    /// Only calls whose value is one of these, `*` at the end for any rest; a dimension that is not named takes any.
     pub only: BTreeMap<Dimension, BTreeSet<String>>,
     /// Whether it refuses; one that does not counts and is seen by policy.
     pub enforce: bool,
@@ -133,10 +133,12 @@ impl Budget {
             return None;
         }
         for (dimension, values) in &self.only {
-            if !dimension
-                .of(evidence)
-                .is_some_and(|value| values.contains(&value))
-            {
+            let value = dimension.of(evidence)?;
+            let meant = |one: &String| match one.strip_suffix('*') {
+                Some(start) => value.starts_with(start),
+                None => *one == value,
+            };
+            if !values.iter().any(meant) {
                 return None;
             }
         }

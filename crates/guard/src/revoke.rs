@@ -22,13 +22,13 @@ pub enum Subject {
     Tenant(String),
     /// A session.
     Session(String),
-    /// A tool, as `server/tool`.
+    /// A tool, as `server/tool`; `*` at the end for any rest.
     Tool(String),
     /// A built-in tool of coding agents, as their hooks name it.
     AgentTool(String),
     /// An MCP server, with all that it offers.
     Server(String),
-    /// A model, as `upstream/model`.
+    /// A model, as `upstream/model`; `*` at the end for any rest: providers answer to several names of one model.
     Model(String),
     /// A model provider, with all its models.
     Upstream(String),
@@ -59,6 +59,14 @@ impl Subject {
             Self::Peer(name) => ("peer", name),
             Self::Site(name) => ("site", name),
             Self::Actor(name) => ("actor", name),
+        }
+    }
+
+    /// How the names begin that it means, where it means several: models have aliases, and servers families of tools.
+    fn start(&self) -> Option<&str> {
+        match self {
+            Self::Model(name) | Self::Tool(name) => name.strip_suffix('*'),
+            _ => None,
         }
     }
 
@@ -134,6 +142,8 @@ pub struct Revocation {
 pub struct Revocations {
     all: BTreeMap<RevocationId, Revocation>,
     by_subject: HashMap<Subject, Vec<RevocationId>>,
+    /// Those of models and tools whose names only begin so.
+    wide: BTreeSet<RevocationId>,
 }
 
 impl Revocations {
@@ -150,6 +160,9 @@ impl Revocations {
     /// One more, at the cost of one, however many there are. One of the same id takes the other's place.
     pub fn insert(&mut self, one: Revocation) {
         self.remove(one.id);
+        if one.subject.start().is_some() {
+            self.wide.insert(one.id);
+        }
         self.by_subject
             .entry(one.subject.clone())
             .or_default()
@@ -160,6 +173,7 @@ impl Revocations {
     /// One less. Gives it, where there was one.
     pub fn remove(&mut self, id: RevocationId) -> Option<Revocation> {
         let gone = self.all.remove(&id)?;
+        self.wide.remove(&id);
         if let Some(ids) = self.by_subject.get_mut(&gone.subject) {
             ids.retain(|known| *known != id);
             if ids.is_empty() {
@@ -277,10 +291,24 @@ impl Revocations {
             _ => None,
         };
         let host = host.map(|(host, _)| Subject::Site(host.to_owned()));
+        let begins = own.as_ref().and_then(|own| self.begins(own, now));
         [server, upstream, host, own]
             .into_iter()
             .flatten()
             .find_map(|subject| self.live(&subject, now))
+            .or(begins)
+    }
+
+    /// A revocation of all whose names begin so.
+    fn begins(&self, own: &Subject, now: Timestamp) -> Option<&Revocation> {
+        let (kind, name) = own.parts();
+        let meant = |one: &&Revocation| {
+            let start = one.subject.start();
+            one.subject.parts().0 == kind && start.is_some_and(|start| name.starts_with(start))
+        };
+        let all = self.wide.iter().filter_map(|id| self.all.get(id));
+        all.filter(meant)
+            .find(|one| one.until.is_none_or(|until| now < until))
     }
 
     fn live(&self, subject: &Subject, now: Timestamp) -> Option<&Revocation> {

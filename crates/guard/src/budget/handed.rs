@@ -106,13 +106,14 @@ impl Counters {
         self.0.get_mut(key).map(|handed| &mut handed.counter)
     }
 
-    /// The counter, made where there is none.
+    /// The counter, made where there is none. It stays as long as the longest-lived link that names it.
     pub(super) fn made(&mut self, counting: &Counting, until: Timestamp) -> &mut Counter {
         let handed = self.0.entry(counting.key.clone()).or_insert_with(|| Handed {
             counter: Counter::default(),
             limit: counting.limit,
             until,
         });
+        handed.until = handed.until.max(until);
         &mut handed.counter
     }
 

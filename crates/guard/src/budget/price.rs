@@ -87,13 +87,18 @@ pub struct Asked {
 }
 
 impl Prices {
-    /// The price of a model; `None` where nobody set one.
+    /// The price of a model; `None` where nobody set one. A whole name goes before the start of one, and a longer start
+    /// before a shorter.
     #[must_use]
     pub fn of(&self, upstream: &str, model: &str) -> Option<Price> {
-        let full = self.0.get(&format!("{upstream}/{model}"));
-        full.or_else(|| self.0.get(model))
-            .or_else(|| self.0.get("*"))
-            .copied()
+        let full = format!("{upstream}/{model}");
+        let begins = || {
+            let starts = self.0.iter().filter_map(|(key, price)| Some((key.strip_suffix('*')?, price)));
+            let fits = starts.filter(|(start, _)| full.starts_with(start) || model.starts_with(start));
+            fits.max_by_key(|(start, _)| start.len()).map(|(_, price)| price)
+        };
+        let named = self.0.get(&full).or_else(|| self.0.get(model));
+        named.or_else(begins).copied()
     }
 
     /// The most that a request may come to. A token stands for at least one byte of it, so its bytes bound what goes in.
@@ -135,6 +140,22 @@ mod tests {
             ..Price::default()
         };
         [("openai/gpt".to_owned(), price)].into_iter().collect()
+    }
+
+    #[test]
+    fn the_name_that_says_most_has_the_price() {
+        let price = |input| Price {
+            input,
+            ..Price::default()
+        };
+        let all = [("*", 1), ("gpt*", 2), ("openai/gpt-5*", 3), ("openai/gpt-5", 4), ("mini", 5)];
+        let prices: Prices = all.map(|(name, input)| (name.to_owned(), price(input))).into_iter().collect();
+        let of = |upstream, model| prices.of(upstream, model).map(|price| price.input);
+        assert_eq!(of("openai", "gpt-5"), Some(4));
+        assert_eq!(of("openai", "gpt-5-2025-08-07"), Some(3));
+        assert_eq!(of("openai", "mini"), Some(5));
+        assert_eq!(of("other", "gpt-4"), Some(2));
+        assert_eq!(of("other", "x"), Some(1));
     }
 
     #[test]
