@@ -18,6 +18,7 @@ use bartizan_types::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{ApiKeyRecord, Fault, Reason, strict, token::Verified};
 
@@ -278,7 +279,9 @@ pub(crate) fn verify(
     for (at, (signed, json, signature)) in chain.links.iter().enumerate() {
         check(&key, LINK_DOMAIN, signed, signature).ok_or(Reason::DelegationSignature)?;
         let shape = |_| Reason::DelegationShape;
-        let object = serde_json::Value::Object(strict::object(json).map_err(shape)?);
+        let object = strict::object(json).map_err(shape)?;
+        check_objects(&object, at == 0)?;
+        let object = Value::Object(object);
         let link = if at == 0 {
             let found: First = serde_json::from_value(object).map_err(|_| Reason::DelegationShape)?;
             let link = found.link.clone();
@@ -336,6 +339,20 @@ pub(crate) fn verify(
         },
         binding: None,
     })
+}
+
+/// That what has names is read by its names: serde would take a list for a struct, in the order of its fields, and no other
+/// reader would.
+fn check_objects(link: &Map<String, Value>, is_first: bool) -> Result<(), Reason> {
+    let link = match (is_first, link.get("link")) {
+        (true, found) => found.and_then(Value::as_object).ok_or(Reason::DelegationShape)?,
+        (false, _) => link,
+    };
+    if link.get("bounds").is_none_or(Value::is_object) {
+        Ok(())
+    } else {
+        Err(Reason::DelegationShape)
+    }
 }
 
 /// What a link is called in records and revocations: by its key, which the one before signed. Whoever holds it can add
