@@ -237,13 +237,19 @@ async fn routed(
         head.uri = spelled(site, "http", &head.uri).ok_or_else(|| late(Code::EgressTarget))?;
     }
     let head = &head;
-    serve::in_turn(shared, Arc::clone(&principal), now, None, |mut caller| async move {
-        caller.badge = Some(badge);
-        match target {
-            Target::Tunnel(site) => tunnel::serve(shared, &caller, site, upgrade).await,
-            Target::Clear(site) => forward::serve(shared, &caller, site, head, (body, upgrade)).await,
-        }
-    })
+    serve::in_turn(
+        shared,
+        Arc::clone(&principal),
+        now,
+        None,
+        |mut caller| async move {
+            caller.badge = Some(badge);
+            match target {
+                Target::Tunnel(site) => tunnel::serve(shared, &caller, site, upgrade).await,
+                Target::Clear(site) => forward::serve(shared, &caller, site, head, (body, upgrade)).await,
+            }
+        },
+    )
     .await
 }
 

@@ -288,7 +288,10 @@ when { context.args.hasTag("path") && context.args.getTag("path") like "/admin*"
     let gate = Gated::start(settings, &format!("{OPEN}{RULES}")).await;
     if let Some(what) = case["revoked"].as_str() {
         let body = json!({ "what": what }).to_string();
-        let reply = gate.desk().handle(&Method::POST, "/v1/revocations", body.as_bytes(), "test").await;
+        let reply = gate
+            .desk()
+            .handle(&Method::POST, "/v1/revocations", body.as_bytes(), "test")
+            .await;
         assert_eq!(reply.status, 200, "{what}");
     }
     let host = case["host"].as_str().unwrap_or("127.0.0.1");
@@ -321,7 +324,11 @@ when { context.args.hasTag("path") && context.args.getTag("path") like "/admin*"
 async fn handed(case: &Value) -> Result<(), String> {
     let provider =
         Upstreamed::answering(|_| Answer::Whole(200, "application/json", SAID.as_bytes().to_vec())).await;
-    let gate = Gated::start(config(vec![upstream("openai", Family::Openai, provider.address)]), OPEN).await;
+    let gate = Gated::start(
+        config(vec![upstream("openai", Family::Openai, provider.address)]),
+        OPEN,
+    )
+    .await;
     let (_, _, body) = gate.post("/v1/delegations", r#"{"to":"child"}"#).await;
     let answer: Value = serde_json::from_slice(&body).unwrap();
     let first = answer["delegation"].as_str().unwrap();
@@ -337,7 +344,10 @@ async fn handed(case: &Value) -> Result<(), String> {
         _ => "token:bzd:AAAA".to_owned(),
     };
     let body = json!({ "what": what }).to_string();
-    let reply = gate.desk().handle(&Method::POST, "/v1/revocations", body.as_bytes(), "test").await;
+    let reply = gate
+        .desk()
+        .handle(&Method::POST, "/v1/revocations", body.as_bytes(), "test")
+        .await;
     assert_eq!(reply.status, 200, "{what}");
     let bearer = format!("Bearer {}", text.expose());
     let (status, _, body) = gate.send(CHAT, ASK, &[("authorization", &bearer)]).await;

@@ -82,14 +82,15 @@ impl Far {
                         let answering = there(Arc::clone(&log), request);
                         async move {
                             let mut answer = answering.await?;
-                            if is_grpc {
-                                let kind = "application/grpc".parse().unwrap();
-                                answer.headers_mut().insert("content-type", kind);
+                            if !is_grpc {
+                                return Ok::<_, Infallible>(answer.map(|body| body.boxed_unsync()));
                             }
+                            let kind = "application/grpc".parse().unwrap();
+                            answer.headers_mut().insert("content-type", kind);
                             let mut status = http::HeaderMap::new();
                             status.insert("grpc-status", "0".parse().unwrap());
-                            let trailers = async move { is_grpc.then_some(Ok(status)) };
-                            Ok::<_, Infallible>(answer.map(|body| body.with_trailers(trailers).boxed_unsync()))
+                            let trailers = async move { Some(Ok(status)) };
+                            Ok(answer.map(|body| body.with_trailers(trailers).boxed_unsync()))
                         }
                     });
                     let _ = auto::Builder::new(TokioExecutor::new())
@@ -384,7 +385,12 @@ async fn rules_on_method_and_path_hold_inside_a_tunnel() {
         let (status, body) = ask(&mut sender, "GET", path, &site, "").await;
         assert!(status == 403 && body.contains("policy.denied"), "{path}: {body}");
     }
-    for path in ["/zen/../admin/keys", "/zen/%2e%2E/admin/keys", "/zen/..;/admin/keys", "/zen%2f..%2fadmin"] {
+    for path in [
+        "/zen/../admin/keys",
+        "/zen/%2e%2E/admin/keys",
+        "/zen/..;/admin/keys",
+        "/zen%2f..%2fadmin",
+    ] {
         let (status, body) = ask(&mut sender, "GET", path, &site, "").await;
         assert!(status == 400 && body.contains("egress.target"), "{path}: {body}");
     }
@@ -687,7 +693,11 @@ async fn an_ended_key_ends_what_was_opened_with_it() {
         Err(_) => true,
     };
     assert!(refused);
-    let asked = world.far.seen().into_iter().filter(|said| said.starts_with("GET"));
+    let asked = world
+        .far
+        .seen()
+        .into_iter()
+        .filter(|said| said.starts_with("GET"));
     assert_eq!(asked.count(), 1);
 }
 

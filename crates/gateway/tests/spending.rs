@@ -212,7 +212,11 @@ async fn who_hangs_up_pays_what_the_answer_came_to() {
             .to_vec()
     };
     let pause = Duration::from_millis(100);
-    let up = Upstreamed::start(vec![Answer::Stream(chunks(), pause), Answer::Stream(chunks(), pause)]).await;
+    let up = Upstreamed::start(vec![
+        Answer::Stream(chunks(), pause),
+        Answer::Stream(chunks(), pause),
+    ])
+    .await;
     let gated = gated(&up, vec![budget(Meter::Tokens, 1000, &[])]).await;
     let key = format!("Bearer {}", gated.key);
     // Before anything came, and in the middle.
@@ -239,7 +243,11 @@ async fn who_hangs_up_pays_what_the_answer_came_to() {
         .map(|settled| (settled.input_tokens, settled.output_tokens))
         .collect();
     assert_eq!(settled, [(7, 3), (7, 3)]);
-    assert!(closings.iter().all(|record| record.ending == Some(Ending::Abandoned)));
+    assert!(
+        closings
+            .iter()
+            .all(|record| record.ending == Some(Ending::Abandoned))
+    );
 }
 
 #[tokio::test]
@@ -258,7 +266,10 @@ async fn a_revocation_ends_what_is_read_on_for_its_usage() {
     response.body_mut().frame().await.unwrap().unwrap();
     drop(response);
     let shared = gated.running.shared();
-    shared.revoked.add(&shared.state, revocation("upstream:up", 1)).unwrap();
+    shared
+        .revoked
+        .add(&shared.state, revocation("upstream:up", 1))
+        .unwrap();
     until(|| closed.load(std::sync::atomic::Ordering::Acquire)).await;
     assert_eq!(used(&gated), 60, "settled at what was set aside");
 }

@@ -14,8 +14,8 @@ mod window;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bartizan_types::{
-    Action, Amounts, BudgetName, CallId, Code, Evidence, Meter, Over, Principal, Record, RecordKind, Resource,
-    RulingWord, Share, Spending, Timestamp,
+    Action, Amounts, BudgetName, CallId, Code, Evidence, Meter, Over, Principal, Record, RecordKind,
+    Resource, RulingWord, Share, Spending, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 

@@ -212,7 +212,11 @@ fn unpercent(text: &str, takes: impl Fn(u8) -> bool) -> Option<String> {
             continue;
         }
         let (high, low) = (bytes.next()?, bytes.next()?);
-        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let digit = |byte: u8| {
+            char::from(byte)
+                .to_digit(16)
+                .and_then(|digit| u8::try_from(digit).ok())
+        };
         let value = (digit(high)? << 4) | digit(low)?;
         if takes(value) {
             out.push(value);

@@ -119,7 +119,8 @@ fn budget(said: &[String]) -> Result<BTreeMap<Meter, u64>, Failure> {
     let read = |text: &String| {
         one(text).ok_or_else(|| {
             let words = Meter::ALL.map(Meter::as_str).join(", ");
-            Failure::new(Exit::Usage, format!("`{text}` is not `METER=AMOUNT`")).hint(format!("meters: {words}"))
+            Failure::new(Exit::Usage, format!("`{text}` is not `METER=AMOUNT`"))
+                .hint(format!("meters: {words}"))
         })
     };
     said.iter().map(read).collect()

@@ -65,7 +65,10 @@ impl Desk {
             .issue(&self.state, &issue.agent, issue.hours, clock::now())?;
         let name = PeerCertificate::new(issued.chain.clone()).and_then(|shown| shown.name());
         let name = name.map(|name| name.to_string()).unwrap_or_default();
-        let note = format!("certificate issued: {}, until {}, as {name}", issued.id, issued.until);
+        let note = format!(
+            "certificate issued: {}, until {}, as {name}",
+            issued.id, issued.until
+        );
         let index = self.operation(note, ask).await?;
         // The first issue makes the first root.
         self.refresh()?;

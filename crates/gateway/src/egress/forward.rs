@@ -344,7 +344,11 @@ impl Body for Trailed {
             return polled;
         }
         self.is_over = true;
-        let trailers = self.trailers.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let trailers = self
+            .trailers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
     }
 
@@ -421,9 +425,15 @@ async fn next(mut flow: Box<Flow>) -> Option<(Box<Flow>, Result<Bytes, Cut>)> {
 impl Flow {
     /// Keeps trailers until all else has gone. They count as what was carried.
     fn keep(&mut self, frame: Frame<Bytes>) {
-        let Ok(trailers) = frame.into_trailers() else { return };
-        let bytes = trailers.iter().map(|(name, value)| name.as_str().len() + value.len());
-        self.bytes = self.bytes.saturating_add(u64::try_from(bytes.sum::<usize>()).unwrap_or(u64::MAX));
+        let Ok(trailers) = frame.into_trailers() else {
+            return;
+        };
+        let bytes = trailers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len());
+        self.bytes = self
+            .bytes
+            .saturating_add(u64::try_from(bytes.sum::<usize>()).unwrap_or(u64::MAX));
         let kept = passed_on(&trailers);
         *self.trailers.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
     }

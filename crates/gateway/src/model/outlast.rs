@@ -97,7 +97,10 @@ pub(super) struct Rest {
 impl Rest {
     /// Reads on where that tells what a budget wants to know, and closes the passage.
     pub(super) fn settle(self) {
-        let (shared, reins) = (Arc::clone(&self.asked.shared), Arc::clone(&self.asked.caller.reins));
+        let (shared, reins) = (
+            Arc::clone(&self.asked.shared),
+            Arc::clone(&self.asked.caller.reins),
+        );
         let counts = shared.budgets.counts_tokens(&self.asked.caller.principal);
         match goes_on(&shared, &reins).filter(|_| counts) {
             Some((runtime, most)) => {

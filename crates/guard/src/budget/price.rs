@@ -93,7 +93,10 @@ impl Prices {
     pub fn of(&self, upstream: &str, model: &str) -> Option<Price> {
         let full = format!("{upstream}/{model}");
         let begins = || {
-            let starts = self.0.iter().filter_map(|(key, price)| Some((key.strip_suffix('*')?, price)));
+            let starts = self
+                .0
+                .iter()
+                .filter_map(|(key, price)| Some((key.strip_suffix('*')?, price)));
             let fits = starts.filter(|(start, _)| full.starts_with(start) || model.starts_with(start));
             fits.max_by_key(|(start, _)| start.len()).map(|(_, price)| price)
         };
@@ -148,8 +151,17 @@ mod tests {
             input,
             ..Price::default()
         };
-        let all = [("*", 1), ("gpt*", 2), ("openai/gpt-5*", 3), ("openai/gpt-5", 4), ("mini", 5)];
-        let prices: Prices = all.map(|(name, input)| (name.to_owned(), price(input))).into_iter().collect();
+        let all = [
+            ("*", 1),
+            ("gpt*", 2),
+            ("openai/gpt-5*", 3),
+            ("openai/gpt-5", 4),
+            ("mini", 5),
+        ];
+        let prices: Prices = all
+            .map(|(name, input)| (name.to_owned(), price(input)))
+            .into_iter()
+            .collect();
         let of = |upstream, model| prices.of(upstream, model).map(|price| price.input);
         assert_eq!(of("openai", "gpt-5"), Some(4));
         assert_eq!(of("openai", "gpt-5-2025-08-07"), Some(3));

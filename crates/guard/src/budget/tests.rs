@@ -494,7 +494,10 @@ fn what_a_link_may_spend_bounds_it_and_all_after_it() {
     assert!(call(&mut books, &[parent, first]));
     assert!(call(&mut books, &[parent, first]));
     assert!(!call(&mut books, &[parent, first]), "its own are spent");
-    assert!(call(&mut books, &[parent, second]), "the other child has what is left");
+    assert!(
+        call(&mut books, &[parent, second]),
+        "the other child has what is left"
+    );
     // A larger number further on, and a link without any, gain nothing.
     assert!(!call(&mut books, &[parent, second]));
     assert!(!call(&mut books, &[parent, ("c", None, 100)]));
@@ -504,7 +507,10 @@ fn what_a_link_may_spend_bounds_it_and_all_after_it() {
     let free = handed(99, "mail", &[("x", None, 100)]);
     assert_eq!(books.reserve(at(0), &free, tokens(1, 1)), None);
     let line = books.lines(at(0));
-    let of_parent = line.iter().find(|line| line.of == "agent=mail link=bzd:p").unwrap();
+    let of_parent = line
+        .iter()
+        .find(|line| line.of == "agent=mail link=bzd:p")
+        .unwrap();
     assert_eq!((of_parent.used, of_parent.limit), (3, 3));
 }
 
@@ -532,7 +538,13 @@ fn what_a_link_has_spent_is_known_after_a_restart_and_a_crash() {
 
 #[test]
 fn one_agents_chains_take_no_room_from_others_and_what_ended_makes_room() {
-    let mut books = Books::new(vec![budget("t", Meter::Calls, 9, Window::Total, &[Dimension::Agent])]);
+    let mut books = Books::new(vec![budget(
+        "t",
+        Meter::Calls,
+        9,
+        Window::Total,
+        &[Dimension::Agent],
+    )]);
     let mut number = 0;
     let mut call = |books: &mut Books, now: u64, agent: &str, key: &str, until: u64| {
         number += 1;
@@ -545,9 +557,21 @@ fn one_agents_chains_take_no_room_from_others_and_what_ended_makes_room() {
         assert_eq!(call(&mut books, 0, "a", &format!("k{at_most}"), 50), None);
     }
     assert_eq!(call(&mut books, 0, "a", "more", 200_000), Some(Code::Saturated));
-    assert_eq!(call(&mut books, 0, "a", "k0", 50), None, "one that is known goes on");
-    assert_eq!(call(&mut books, 0, "ab", "k", 50), None, "another agent has its own");
+    assert_eq!(
+        call(&mut books, 0, "a", "k0", 50),
+        None,
+        "one that is known goes on"
+    );
+    assert_eq!(
+        call(&mut books, 0, "ab", "k", 50),
+        None,
+        "another agent has its own"
+    );
     assert_eq!(call(&mut books, 0, "b", "k", 50), None);
-    assert_eq!(call(&mut books, 60, "a", "more", 200_000), Some(Code::Saturated), "a clock may jump back");
+    assert_eq!(
+        call(&mut books, 60, "a", "more", 200_000),
+        Some(Code::Saturated),
+        "a clock may jump back"
+    );
     assert_eq!(call(&mut books, 90_000, "a", "more", 200_000), None);
 }

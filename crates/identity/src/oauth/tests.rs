@@ -482,7 +482,10 @@ fn users_sign_in_at_a_page_of_who_was_asked() {
         ("com", "honest.com"),
     ] {
         assert!(!check(host, page, false, &[]), "{host} {page}");
-        assert!(check(host, page, true, &[]), "its answers will say whose they are");
+        assert!(
+            check(host, page, true, &[]),
+            "its answers will say whose they are"
+        );
         assert!(check(host, page, false, &[page]), "the operator knows");
     }
 }

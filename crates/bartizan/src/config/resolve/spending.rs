@@ -21,7 +21,8 @@ pub(super) fn budgets(file: &file::ConfigFile, wrong: &mut Wrong<'_>) -> gateway
             wrong.add("budget.name", &budget.name, message, "");
         }
         if budget.name.starts_with(RESERVED) {
-            let message = format!("names that begin with `{RESERVED}` are those of what delegations may spend");
+            let message =
+                format!("names that begin with `{RESERVED}` are those of what delegations may spend");
             wrong.add("budget.name", &budget.name, message, "");
         }
         all.extend(one(budget, wrong));
