@@ -3,7 +3,8 @@
 //!
 //! Winnowed shingles (Schleimer, Wilkerson, Aiken: "Winnowing", SIGMOD 2003): of every [`WINDOW`] neighbouring runs of
 //! [`RUN`] words the least hash is kept, so any common run of `RUN + WINDOW - 1` words is found. Shorter texts are
-//! kept whole. INVARIANT: forgetting only tightens: when the memory is full, everything counts as seen before.
+//! kept whole. What the human herself typed before is not taken from her because a model or a file repeats it.
+//! INVARIANT: forgetting only tightens: when the memory is full, everything counts as seen before.
 
 use std::{
     collections::HashSet,
@@ -16,12 +17,17 @@ const RUN: usize = 6;
 const WINDOW: usize = 4;
 /// Hashes kept: with two in five shingles kept, about two MiB of text.
 const KEPT: usize = 1 << 17;
+/// Hashes of what the human typed: one for each of her words.
+const OWN: usize = 1 << 15;
 
 /// What was written by others than the human.
 #[derive(Debug, Clone, Default)]
 pub struct Echoes {
     kept: HashSet<u32>,
     full: bool,
+    /// Of what the human typed before anybody repeated it. Whole hashes: who chose a text that falls together with one of
+    /// these would have it forgotten.
+    own: HashSet<u64>,
 }
 
 impl Echoes {
@@ -32,15 +38,33 @@ impl Echoes {
         }
         let words = words(text);
         if words.len() < RUN + WINDOW {
-            self.kept.extend(whole(&words));
+            let whole = whole(&words).filter(|whole| !self.own.contains(whole));
+            self.kept.extend(whole.map(short));
         }
-        let shingles: Vec<u32> = words.windows(RUN).map(hash).collect();
+        // Her own runs count as none: of a window that holds another, that one is kept.
+        let shingles: Vec<Option<u32>> = words
+            .windows(RUN)
+            .map(|run| Some(hash(run)).filter(|run| !self.own.contains(run)).map(short))
+            .collect();
         for window in shingles.windows(WINDOW.min(shingles.len()).max(1)) {
-            self.kept.extend(window.iter().min());
+            self.kept.extend(window.iter().flatten().min());
         }
         if self.kept.len() > KEPT {
             self.kept = HashSet::new();
             self.full = true;
+        }
+    }
+
+    /// Takes in what the human typed, after [`strip`](Self::strip): her own words stay hers.
+    pub fn typed(&mut self, text: &str) {
+        let all = words(text);
+        let lines = text.lines().map(words);
+        let short = lines.filter(|line| line.len() < RUN + WINDOW);
+        let whole = short.filter_map(|line| whole(&line)).chain(whole(&all));
+        for hash in whole.chain(all.windows(RUN).map(hash)) {
+            if self.own.len() < OWN {
+                self.own.insert(hash);
+            }
         }
     }
 
@@ -52,18 +76,18 @@ impl Echoes {
         }
         // Runs cross the ends of lines: every line that a known run touches is left out.
         let lines: Vec<&str> = text.lines().collect();
-        let each: Vec<Vec<String>> = lines.iter().map(|line| words(line)).collect();
+        let each: Vec<Vec<u64>> = lines.iter().map(|line| words(line)).collect();
         let mut stale: Vec<bool> = each.iter().map(|line| self.knows(line)).collect();
-        let (of, all): (Vec<usize>, Vec<String>) = each
+        let (of, all): (Vec<usize>, Vec<u64>) = each
             .into_iter()
             .enumerate()
             .flat_map(|(at, line)| line.into_iter().map(move |word| (at, word)))
             .unzip();
-        if whole(&all).is_some_and(|whole| self.kept.contains(&whole)) {
+        if self.knows(&all) {
             return String::new();
         }
         for (run, places) in all.windows(RUN).zip(of.windows(RUN)) {
-            if self.kept.contains(&hash(run)) {
+            if self.kept.contains(&short(hash(run))) {
                 for slot in places.iter() {
                     if let Some(stale) = stale.get_mut(*slot) {
                         *stale = true;
@@ -75,35 +99,50 @@ impl Echoes {
         fresh.flat_map(|(line, _)| [*line, "\n"]).collect()
     }
 
-    /// A short line that was written whole.
-    fn knows(&self, line: &[String]) -> bool {
-        whole(line).is_some_and(|whole| self.kept.contains(&whole))
+    /// A short text that was written whole.
+    fn knows(&self, words: &[u64]) -> bool {
+        whole(words).is_some_and(|whole| self.kept.contains(&short(whole)))
     }
 
     /// Bytes it takes, about.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.kept.capacity() * 5
+        self.kept.capacity() * 5 + self.own.capacity() * 9
     }
 }
 
-/// Words without the punctuation around them, in lower case.
-fn words(text: &str) -> Vec<String> {
+/// Words without the punctuation around them, in lower case, each as its hash.
+fn words(text: &str) -> Vec<u64> {
     text.split_whitespace()
-        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase())
+        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()))
         .filter(|word| !word.is_empty())
+        .map(|word| {
+            let mut hasher = DefaultHasher::new();
+            if word.is_ascii() {
+                word.bytes()
+                    .for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
+            } else {
+                word.to_lowercase().bytes().for_each(|byte| hasher.write_u8(byte));
+            }
+            hasher.finish()
+        })
         .collect()
 }
 
-fn hash<T: std::hash::Hash>(of: &[T]) -> u32 {
+fn hash(words: &[u64]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    of.hash(&mut hasher);
-    u32::try_from(hasher.finish() >> 32).unwrap_or(u32::MAX)
+    words.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The part of a hash that is kept of what others wrote: there, texts that fall together only tighten.
+fn short(hash: u64) -> u32 {
+    u32::try_from(hash >> 32).unwrap_or(u32::MAX)
 }
 
 /// A short text as a whole; two words or fewer are anybody's.
-fn whole(words: &[String]) -> Option<u32> {
-    (words.len() > 2).then(|| hash(&[&["whole".to_owned()], words].concat()))
+fn whole(words: &[u64]) -> Option<u64> {
+    (words.len() > 2).then(|| hash(&[&[0], words].concat()))
 }
 
 #[cfg(test)]
@@ -140,6 +179,34 @@ mod tests {
             let broken = run.replacen(' ', "\n", 3);
             assert!(echoes.strip(&broken).len() < broken.len(), "{from}");
         }
+    }
+
+    #[test]
+    fn what_she_typed_stays_hers_though_a_model_repeats_it() {
+        let mut echoes = Echoes::default();
+        let asked = "Send the signed lease to ann@example.org before Friday noon please.\nKeep it short.\n";
+        echoes.typed(asked);
+        echoes.wrote(
+            "You asked me to send the signed lease to ann@example.org before Friday noon please. I also sent it to eve@example.org as the page says.",
+        );
+        echoes.wrote("keep it short");
+        assert_eq!(echoes.strip(asked), asked);
+        // What a model put beside her words is not hers, nor is what it made of them.
+        for forged in [
+            "send the signed lease to ann@example.org before Friday noon please. I also sent it to eve@example.org\n",
+            "Friday noon please. I also sent it to eve@example.org as\n",
+        ] {
+            assert_eq!(echoes.strip(forged), "", "{forged}");
+        }
+    }
+
+    #[test]
+    fn a_short_answer_that_bends_her_words_is_not_hers() {
+        let mut echoes = Echoes::default();
+        echoes.typed("Send the lease to ann@example.org please");
+        echoes.wrote("Send the lease to eve@example.org please");
+        assert_eq!(echoes.strip("Send the lease to eve@example.org please"), "");
+        assert_ne!(echoes.strip("Send the lease to ann@example.org please"), "");
     }
 
     #[test]

@@ -30,54 +30,95 @@ pub enum Class {
 }
 
 /// Where leaves are: dotted keys, `*` for one key or index, `**` for any number of them. The empty pattern is the root.
+///
+/// Split once, when it is read: every leaf of every result is held against every pattern of its tool.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct PathPattern(String);
+#[serde(from = "String", into = "String")]
+pub struct PathPattern {
+    text: String,
+    /// `None`: it matches nothing.
+    parts: Option<Box<[Part]>>,
+}
+
+/// One part of a pattern.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Part {
+    /// `**`.
+    Any,
+    /// A key as it stands.
+    Key(Box<str>),
+    /// `*` in front of the end of a key; alone, any key.
+    Ends(Box<str>),
+    /// `*` behind the start of one.
+    Starts(Box<str>),
+}
+
+impl Part {
+    fn of(text: &str) -> Self {
+        if text == "**" {
+            return Self::Any;
+        }
+        match (text.strip_prefix('*'), text.strip_suffix('*')) {
+            (Some(end), _) => Self::Ends(end.into()),
+            (None, Some(start)) => Self::Starts(start.into()),
+            (None, None) => Self::Key(text.into()),
+        }
+    }
+
+    fn is(&self, key: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Key(own) => **own == *key,
+            Self::Ends(end) => key.ends_with(&**end),
+            Self::Starts(start) => key.starts_with(&**start),
+        }
+    }
+}
+
+impl From<String> for PathPattern {
+    fn from(text: String) -> Self {
+        let split = || -> Box<[Part]> {
+            let parts = (!text.is_empty()).then(|| text.split('.').map(Part::of));
+            parts.into_iter().flatten().collect()
+        };
+        // Each `**` may be tried at every key: bounded, so that matching takes bounded steps.
+        let parts = (text.len() <= 256)
+            .then(split)
+            .filter(|parts| parts.iter().filter(|part| **part == Part::Any).count() <= 2);
+        Self { text, parts }
+    }
+}
+
+impl From<PathPattern> for String {
+    fn from(pattern: PathPattern) -> Self {
+        pattern.text
+    }
+}
 
 impl PathPattern {
-    /// From its text; 256 bytes at most, a longer one matches nothing.
+    /// From its text; 256 bytes and two `**` at most, a longer one matches nothing.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        Self(text.to_owned())
+        Self::from(text.to_owned())
     }
     /// Its text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
-    /// Does it name this path? At most two `**` are honoured, so that matching takes bounded steps.
+    /// Does it name this path?
     #[must_use]
     pub fn matches(&self, path: &[&str]) -> bool {
-        if self.0.len() > 256 {
-            return false;
-        }
-        self.0.split('.').filter(|part| *part == "**").count() <= 2
-            && Self::fits((!self.0.is_empty()).then_some(&self.0), path)
+        self.parts.as_deref().is_some_and(|parts| Self::fits(parts, path))
     }
 
-    /// `pattern`: what is left of it, `None` at its end.
-    fn fits(pattern: Option<&str>, path: &[&str]) -> bool {
-        let Some(parts) = pattern else {
-            return path.is_empty();
-        };
-        let (part, rest) = match parts.split_once('.') {
-            Some((part, rest)) => (part, Some(rest)),
-            None => (parts, None),
-        };
-        match (part, path.split_first()) {
-            ("**", None) => Self::fits(rest, path),
-            ("**", Some((_, tail))) => Self::fits(rest, path) || Self::fits(pattern, tail),
-            (_, None) => false,
-            (_, Some((key, tail))) => Self::one(part, key) && Self::fits(rest, tail),
-        }
-    }
-
-    /// `*` alone is any key; at one end of a part it is any text there.
-    fn one(part: &str, key: &str) -> bool {
-        match (part.strip_prefix('*'), part.strip_suffix('*')) {
-            (Some(end), _) => key.ends_with(end),
-            (None, Some(start)) => key.starts_with(start),
-            (None, None) => part == key,
+    fn fits(parts: &[Part], path: &[&str]) -> bool {
+        match (parts.split_first(), path.split_first()) {
+            (None, None) => true,
+            (Some((Part::Any, rest)), None) => Self::fits(rest, path),
+            (Some((Part::Any, rest)), Some((_, tail))) => Self::fits(rest, path) || Self::fits(parts, tail),
+            (Some((part, rest)), Some((key, tail))) => part.is(key) && Self::fits(rest, tail),
+            _ => false,
         }
     }
 }

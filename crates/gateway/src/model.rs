@@ -8,6 +8,7 @@ mod proposals;
 mod retries;
 mod routes;
 mod stream;
+mod wrote;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -567,6 +568,9 @@ async fn come_back(
         status: Some(head.status.as_u16()),
         findings,
     })?;
+    if endpoint == Endpoint::Generate {
+        wrote::remember(asked, &bytes);
+    }
     passage.released.bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     passage.released.transcript = Some(sha256(&bytes));
     let answer = dressed(&head, &passage, AgentBody::whole(release, bytes).holding(room));

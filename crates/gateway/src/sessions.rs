@@ -310,6 +310,14 @@ impl Sessions {
             .unwrap_or_else(|| Session::one(&Arc::new(Task::stranger().minted(now)), Joined::Alone))
     }
 
+    /// The session of an identity that has no conversation.
+    pub(crate) fn alone(&self, principal: &Principal, now: Timestamp) -> Option<Session> {
+        self.with(principal, now, |table, key| {
+            let live = table.live.get(key)?;
+            live.tasks.is_empty().then(|| live.all())
+        })
+    }
+
     /// The conversation that a request to a model goes on with, or begins: what stands in the human's role is taken
     /// as the operator declared it for this agent, and the results of tools are read.
     pub(crate) fn converse(&self, principal: &Principal, now: Timestamp, heard: &Heard<'_>) -> Session {

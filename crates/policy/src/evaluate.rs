@@ -81,12 +81,9 @@ impl Policy {
             durable: true,
             would_deny: false,
         };
-        let (plain, approved) = match (Request::new(evidence), Request::new(evidence)) {
-            (Ok(plain), Ok(mut approved)) => {
-                approved.approved = true;
-                (plain, approved)
-            }
-            (Err(unfit), _) | (_, Err(unfit)) => {
+        let plain = match Request::new(evidence) {
+            Ok(plain) => plain,
+            Err(unfit) => {
                 return denied(Because {
                     errors: vec![(self.request_id.clone(), unfit.to_string())],
                     ..Because::default()
@@ -101,6 +98,8 @@ impl Policy {
         if !because.errors.is_empty() || !first.approvable {
             return denied(because);
         }
+        let mut approved = plain.clone();
+        approved.approved = true;
         let second = self.pass(&approved);
         if !second.allows() {
             because.errors = second.errors;
@@ -184,7 +183,7 @@ impl Policy {
         request: &'r Request<'e>,
     ) -> impl Iterator<Item = &'a Rule> + use<'a, 'r, 'e> {
         let candidates = self.index.candidates(request).filter_map(|at| self.rules.get(at));
-        candidates.filter(|rule| rule.scope.matches(request))
+        candidates.filter(|rule| rule.scope.fits(request))
     }
 }
 

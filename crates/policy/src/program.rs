@@ -35,6 +35,17 @@ pub(crate) enum Compare {
     GreaterEq,
 }
 
+impl Compare {
+    pub(crate) const fn holds(self, a: i64, b: i64) -> bool {
+        match self {
+            Self::Less => a < b,
+            Self::LessEq => a <= b,
+            Self::Greater => a > b,
+            Self::GreaterEq => a >= b,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arithmetic {
     Add,

@@ -237,6 +237,7 @@ pub(crate) enum Lookup<'a> {
 }
 
 /// The facts of one call.
+#[derive(Clone)]
 pub(crate) struct Request<'e> {
     pub(crate) evidence: &'e Evidence,
     pub(crate) action: Action,
@@ -383,7 +384,17 @@ impl<'e> Request<'e> {
         if self.partial && slot.is_optional() {
             return Value::Unknown;
         }
-        Value::Bool(!slot.is_optional() || self.read(slot).is_some())
+        Value::Bool(self.is_there(slot))
+    }
+
+    /// Whether a request whose context is known has this.
+    pub(crate) fn is_there(&self, slot: Slot) -> bool {
+        !slot.is_optional() || self.read(slot).is_some()
+    }
+
+    /// `context.findings.contains(kind)`.
+    pub(crate) fn found(&self, kind: &str) -> bool {
+        self.findings.contains(&kind)
     }
 
     /// An attribute of an entity. Known even where the context is not: who calls what never is in doubt.

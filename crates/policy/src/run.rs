@@ -3,7 +3,7 @@
 //! Bounded: every node runs at most once, `like` is linear in its text per piece, and no loop depends on anything
 //! but sizes that were bounded on load. No panic, no allocation beyond set and record literals.
 
-use crate::program::{Arithmetic, Compare, Constant, Node, Root, SetTest};
+use crate::program::{Arithmetic, Constant, Node, Root, SetTest};
 use crate::request::{Lookup, Request, Slot};
 use crate::value::{Entity, Kind, Value};
 
@@ -46,7 +46,67 @@ pub(crate) fn holds<'a>(
     request: &'a Request<'_>,
     trace: &mut Trace<'a>,
 ) -> Result<Option<bool>, Fail<'a>> {
-    truth(run(node, request, trace)?)
+    decide(node, request, trace)
+}
+
+/// A condition's truth. Most are joined tests of one slot against a constant, and those make no [`Value`].
+fn decide<'a>(
+    node: &'a Node,
+    request: &'a Request<'_>,
+    trace: &mut Trace<'a>,
+) -> Result<Option<bool>, Fail<'a>> {
+    match node {
+        Node::And(left, right) => junction(false, left, right, request, trace),
+        Node::Or(left, right) => junction(true, left, right, request, trace),
+        Node::Not(of) => Ok(decide(of, request, trace)?.map(|value| !value)),
+        _ => match plain(node, request, trace) {
+            Some(value) => Ok(Some(value)),
+            None => truth(run(node, request, trace)?),
+        },
+    }
+}
+
+/// The truth of a test of one slot against one constant, where both are of the type it takes. `None`: it is something
+/// else, or a value is missing, unknown or of another type; then [`run`] has the word.
+fn plain<'a>(node: &'a Node, request: &Request<'_>, trace: &mut Trace<'a>) -> Option<bool> {
+    let (left, right) = match node {
+        Node::HasSlot(Some(slot), rest) if rest.is_empty() && !request.partial => {
+            trace.slots |= slot.bit();
+            return Some(request.is_there(*slot));
+        }
+        Node::Compare(_, left, right)
+        | Node::Equal(left, right)
+        | Node::SetTest(SetTest::Contains, left, right) => (&**left, &**right),
+        _ => return None,
+    };
+    let (Node::Slot(slot, _), Node::Constant(constant)) = (left, right) else {
+        return None;
+    };
+    trace.slots |= slot.bit();
+    match (node, constant) {
+        (Node::Compare(compare, ..), Constant::Long(constant)) => {
+            let Some(Value::Long(value)) = request.read(*slot) else {
+                return None;
+            };
+            Some(compare.holds(value, *constant))
+        }
+        (Node::Equal(..), Constant::Text(constant)) => {
+            let Some(Value::Text(text)) = request.read(*slot) else {
+                return None;
+            };
+            Some(*text == **constant)
+        }
+        (Node::Equal(..), Constant::Bool(constant)) => {
+            let Some(Value::Bool(value)) = request.read(*slot) else {
+                return None;
+            };
+            Some(value == *constant)
+        }
+        (Node::SetTest(..), Constant::Text(constant)) if *slot == Slot::Findings && !request.partial => {
+            Some(request.found(constant))
+        }
+        _ => None,
+    }
 }
 
 fn truth<'a>(value: Value<'_>) -> Result<Option<bool>, Fail<'a>> {
@@ -97,10 +157,6 @@ fn run<'a>(node: &'a Node, request: &'a Request<'_>, trace: &mut Trace<'a>) -> O
             let value = run(of, request, trace)?;
             has(value, path, request, trace)
         }
-        Node::Not(of) => {
-            let value = truth(run(of, request, trace)?)?;
-            Ok(value.map_or(Value::Unknown, |value| Value::Bool(!value)))
-        }
         Node::Negate(of) => match run(of, request, trace)? {
             Value::Long(value) => value.checked_neg().map(Value::Long).ok_or(Fail::Overflow),
             Value::Unknown => Ok(Value::Unknown),
@@ -111,11 +167,12 @@ fn run<'a>(node: &'a Node, request: &'a Request<'_>, trace: &mut Trace<'a>) -> O
             Value::Unknown => Ok(Value::Unknown),
             _ => Err(Fail::Type),
         },
-        Node::And(left, right) => junction(false, left, right, request, trace),
-        Node::Or(left, right) => junction(true, left, right, request, trace),
+        Node::And(..) | Node::Or(..) | Node::Not(_) => {
+            Ok(decide(node, request, trace)?.map_or(Value::Unknown, Value::Bool))
+        }
         Node::If(parts) => {
             let [condition, then, otherwise] = &**parts;
-            match truth(run(condition, request, trace)?)? {
+            match decide(condition, request, trace)? {
                 Some(true) => run(then, request, trace),
                 Some(false) => run(otherwise, request, trace),
                 None => match (run(then, request, trace), run(otherwise, request, trace)) {
@@ -138,18 +195,15 @@ fn junction<'a>(
     right: &'a Node,
     request: &'a Request<'_>,
     trace: &mut Trace<'a>,
-) -> Outcome<'a> {
-    match truth(run(left, request, trace)?)? {
-        Some(value) if value == stop => Ok(Value::Bool(stop)),
-        Some(_) => {
-            let value = truth(run(right, request, trace)?)?;
-            Ok(value.map_or(Value::Unknown, Value::Bool))
-        }
+) -> Result<Option<bool>, Fail<'a>> {
+    match decide(left, request, trace)? {
+        Some(value) if value == stop => Ok(Some(stop)),
+        Some(_) => decide(right, request, trace),
         // Left unknown: it says `stop`, or errs, or leaves the answer to the right side.
-        None => match run(right, request, trace).and_then(truth) {
-            Ok(Some(value)) if value == stop => Ok(Value::Bool(stop)),
-            Ok(_) => Ok(Value::Unknown),
-            Err(_) => Ok(Value::Bool(stop)),
+        None => match decide(right, request, trace) {
+            Ok(Some(value)) if value == stop => Ok(Some(stop)),
+            Ok(_) => Ok(None),
+            Err(_) => Ok(Some(stop)),
         },
     }
 }
@@ -164,12 +218,7 @@ fn operator<'a>(node: &'a Node, request: &'a Request<'_>, trace: &mut Trace<'a>)
         Node::Compare(compare, left, right) => {
             match (run(left, request, trace)?, run(right, request, trace)?) {
                 (Value::Long(a), Value::Long(b)) | (Value::Time(a), Value::Time(b)) => {
-                    Ok(Value::Bool(match compare {
-                        Compare::Less => a < b,
-                        Compare::LessEq => a <= b,
-                        Compare::Greater => a > b,
-                        Compare::GreaterEq => a >= b,
-                    }))
+                    Ok(Value::Bool(compare.holds(a, b)))
                 }
                 (Value::Unknown, Value::Long(_) | Value::Time(_) | Value::Unknown)
                 | (Value::Long(_) | Value::Time(_), Value::Unknown) => Ok(Value::Unknown),

@@ -99,8 +99,12 @@ impl Scope {
     }
 
     pub(crate) fn matches(&self, request: &Request<'_>) -> bool {
-        self.speaks_of(request.action)
-            && self.resource.matches(request.resource(), request)
+        self.speaks_of(request.action) && self.fits(request)
+    }
+
+    /// The same of a policy that speaks of the request's action, as those do that the index gives.
+    pub(crate) fn fits(&self, request: &Request<'_>) -> bool {
+        self.resource.matches(request.resource(), request)
             && self.principal.matches(request.principal, request)
     }
 }
@@ -137,7 +141,7 @@ impl Index {
         index
     }
 
-    /// Positions of the policies whose head may match; [`Scope::matches`] has the last word.
+    /// Positions of the policies whose head may match; [`Scope::fits`] has the last word.
     pub(crate) fn candidates(&self, request: &Request<'_>) -> impl Iterator<Item = usize> {
         let by_resource = self.actions.get(&request.action);
         let named = by_resource.and_then(|by| by.named.get(&*request.resource_id));

@@ -289,15 +289,18 @@ async fn members_seen(ctx: &Ctx, call: CallId, asked: &Params<'_>, members: &[&s
 /// The session of this call: the conversation whose model proposed it, under whatever name the agent gave the tool.
 pub(super) fn session(ctx: &Ctx, names: &Names<'_>, arguments: &Value) -> Session {
     let (server, tool) = (names.server, names.tool);
+    let sessions = &ctx.shared.sessions;
+    // Without a conversation there is no pending call, whatever this one is.
+    if let Some(alone) = sessions.alone(&ctx.caller.principal, clock::now()) {
+        return alone;
+    }
     let long = [format!("{server}__{tool}"), format!("mcp__{server}__{tool}")];
     let all = [names.asked, tool.as_str(), &long[0], &long[1]];
     let canonical = serde_json::value::to_raw_value(arguments)
         .ok()
         .and_then(|raw| json::canonical(&raw).ok())
         .unwrap_or_default();
-    ctx.shared
-        .sessions
-        .spend(&ctx.caller.principal, clock::now(), &all, sha256(&canonical))
+    sessions.spend(&ctx.caller.principal, clock::now(), &all, sha256(&canonical))
 }
 
 /// The params with other arguments.

@@ -21,6 +21,7 @@ use super::{
     outlast::{Rest, so_far},
     proposals::rule_on,
     used,
+    wrote::Wrote,
 };
 use crate::{
     answer::{AgentBody, Cut, Pulled},
@@ -59,6 +60,8 @@ struct Flow {
     /// Masks values and restores tokens, where some may be.
     rewriter: Option<Rewriter>,
     asking: Option<Asking>,
+    /// What the model wrote, where it may come back as a prompt.
+    wrote: Option<Wrote>,
     /// The upstream ended the stream: what it used, and what may go with the end.
     ended: Option<(Usage, BytesMut)>,
 }
@@ -124,6 +127,7 @@ pub(super) async fn release(
         .headers;
     let room = asked.shared.answers.of(&asked.caller.principal).nothing();
     let flow = Flow {
+        wrote: Wrote::of(&asked),
         asked,
         passage: Some(passage),
         body: Some(body),
@@ -351,6 +355,11 @@ impl Flow {
         self.bytes = self
             .bytes
             .saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        if let Some(wrote) = self.wrote.as_mut().filter(|_| !bytes.is_empty())
+            && wrote.push(bytes)
+        {
+            wrote.flush(&self.asked);
+        }
     }
 
     /// The passage, knowing what was released.
@@ -363,6 +372,9 @@ impl Flow {
         });
         self.asking = None;
         self.weir = None;
+        if let Some(mut wrote) = self.wrote.take() {
+            wrote.flush(&self.asked);
+        }
         self.asked.shared.keep_vault(&self.asked.caller);
         let mut passage = self.passage.take()?;
         let mut transcript = [0_u8; 32];

@@ -318,8 +318,10 @@ impl State {
                 break;
             }
             if self.know(&text) {
-                let echoes = echoes.lock().unwrap_or_else(PoisonError::into_inner);
-                self.memory.prompt(&echoes.strip(&typed(&text)));
+                let mut echoes = echoes.lock().unwrap_or_else(PoisonError::into_inner);
+                let hers = echoes.strip(&typed(&text));
+                echoes.typed(&hers);
+                self.memory.prompt(&hers);
                 self.intents.clear();
                 self.plan = Plan::Unasked;
                 self.turn += 1;
