@@ -176,6 +176,7 @@ pub(crate) fn evidence(at: usize) -> Result<Evidence, String> {
             scopes: BTreeSet::new(),
             issuer: Issuer::new("https://idp.example").map_err(name_fault)?,
             credential: KeyId::new("k").map_err(name_fault)?,
+            rests: Default::default(),
             method: AuthMethod::Jwt,
             expires: None,
         },

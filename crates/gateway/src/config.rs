@@ -161,6 +161,8 @@ pub struct Budgets {
     pub prices: bartizan_guard::budget::Prices,
     /// How long a call may take at most where a budget counts its time, in milliseconds: it is set aside, and cut there.
     pub most_millis: u64,
+    /// How long an answer is read on whose agent went away, for what it used. Zero: it is cut off at once.
+    pub usage_wait: Duration,
 }
 
 impl Default for Budgets {
@@ -169,6 +171,7 @@ impl Default for Budgets {
             all: Vec::new(),
             prices: bartizan_guard::budget::Prices::default(),
             most_millis: 600_000,
+            usage_wait: Duration::from_secs(10),
         }
     }
 }

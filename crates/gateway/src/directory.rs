@@ -327,6 +327,7 @@ pub(crate) fn housekeeper(shared: &Shared) -> Result<Caller, Code> {
         session,
         reins,
         shown: None,
+        badge: None,
     })
 }
 
@@ -344,6 +345,8 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner);
         let registry = self.directory.registry(&self.state)?;
         self.registry.store(Arc::new(registry));
+        self.registered
+            .send_modify(|times| *times = times.wrapping_add(1));
         Ok(())
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! INVARIANT: a name is resolved once, after the ruling, and what was judged is what is connected to (`upstream::reach`).
 
+mod badge;
 mod forward;
 mod intercept;
 mod listener;
@@ -18,17 +19,17 @@ use std::{net::SocketAddr, sync::Arc};
 
 use bartizan_flow::{Effect, Manifest, PathPattern, Role};
 use bartizan_guard::Permit;
-use bartizan_identity::{Credential, Presented};
 use bartizan_types::{
     Action, CallFacts, Code, Principal, Record, RecordKind, Refusal, Resource, SiteName, Surface,
 };
 use bartizan_wire::{json, site::Site};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request::Parts};
 use hyper::{body::Incoming, ext::ReasonPhrase, upgrade::OnUpgrade};
 use serde_json::{Value, value::to_raw_value};
 use tokio::{net::TcpListener, sync::Semaphore};
 
+pub(crate) use badge::Badge;
 pub(crate) use listener::run;
 pub(crate) use mint::Mint;
 
@@ -202,7 +203,7 @@ pub(crate) async fn request(shared: Arc<Shared>, mut request: Request<Incoming>)
     };
     let busy = Gauge::raise(Arc::clone(&shared.meters), |meters| &meters.in_progress);
     let mut who = None;
-    match Box::pin(routed(&shared, &head, body, upgrade, &mut who)).await {
+    match Box::pin(routed(&shared, head, body, upgrade, &mut who)).await {
         Ok(answer) => answer.map(|body| body.holding((slot, busy))),
         Err(said) => {
             drop((slot, busy));
@@ -216,7 +217,7 @@ pub(crate) async fn request(shared: Arc<Shared>, mut request: Request<Incoming>)
 
 async fn routed(
     shared: &Arc<Shared>,
-    head: &Parts,
+    mut head: Parts,
     body: Incoming,
     upgrade: OnUpgrade,
     who: &mut Option<Arc<Principal>>,
@@ -224,24 +225,42 @@ async fn routed(
     let early = |code| shared.reject(code, None);
     let now = clock::now();
     let shown = credential(&head.headers).transpose().map_err(early)?;
-    let presented = Presented {
-        credential: shown.as_deref().map_or(Credential::None, Credential::Bearer),
-        certificate: head.extensions.get::<Shown>().map(|shown| &*shown.0),
-        proof: None,
-    };
-    let principal = shared.authenticate(&presented, now).map_err(early)?;
+    let badge = Badge::new(shown, head.extensions.get::<Shown>().cloned());
+    let principal = badge.judge(shared, now).map_err(early)?;
     *who = Some(Arc::clone(&principal));
     if shared.is_draining() {
         return Err(shared.shed(Code::Draining));
     }
-    let target = target(head).map_err(|code| shared.reject(code, Some(&principal)))?;
-    serve::in_turn(shared, principal, now, None, |caller| async move {
-        match target {
-            Target::Tunnel(site) => tunnel::serve(shared, &caller, site, upgrade).await,
-            Target::Clear(site) => forward::serve(shared, &caller, site, head, (body, upgrade)).await,
-        }
-    })
+    let late = |code| shared.reject(code, Some(&principal));
+    let target = target(&head).map_err(late)?;
+    if let Target::Clear(site) = &target {
+        head.uri = spelled(site, "http", &head.uri).ok_or_else(|| late(Code::EgressTarget))?;
+    }
+    let head = &head;
+    serve::in_turn(
+        shared,
+        Arc::clone(&principal),
+        now,
+        None,
+        |mut caller| async move {
+            caller.badge = Some(badge);
+            match target {
+                Target::Tunnel(site) => tunnel::serve(shared, &caller, site, upgrade).await,
+                Target::Clear(site) => forward::serve(shared, &caller, site, head, (body, upgrade)).await,
+            }
+        },
+    )
     .await
+}
+
+/// An address at a site, spelled as policy sees the site: what is resolved, connected to and said in `Host` is that.
+fn spelled(site: &Site, scheme: &str, uri: &Uri) -> Option<Uri> {
+    let standard = if scheme == "https" { ":443" } else { ":80" };
+    let authority = site.to_string();
+    let authority = authority.strip_suffix(standard).unwrap_or(&authority);
+    let path = uri.path();
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{scheme}://{authority}{path}{query}").parse().ok()
 }
 
 /// One request or tunnel, as it is ruled on.

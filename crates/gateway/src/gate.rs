@@ -19,6 +19,7 @@ use crate::{
     Shared,
     approvals::Held,
     clock,
+    egress::Badge,
     reins::Reins,
     sessions::{Session, Traced},
     spending::{Billed, End, Reserved},
@@ -36,6 +37,8 @@ pub(crate) struct Caller {
     pub reins: Arc<Reins>,
     /// The token that it showed, where tokens are exchanged; never passed on.
     pub shown: Option<Arc<bartizan_types::Secret<String>>>,
+    /// What was shown to the proxy, for what is opened there and stays open.
+    pub badge: Option<Badge>,
 }
 
 /// A call as the guard is asked about it, with what is needed to ask again. On the heap, as a [`Passage`] is.

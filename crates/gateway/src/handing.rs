@@ -40,13 +40,23 @@ pub(crate) struct Wanted {
     pub(crate) minutes: Option<u64>,
 }
 
+/// A chain that was begun.
+pub(crate) struct Begun {
+    /// The delegation.
+    pub(crate) text: Secret<String>,
+    /// When it ends.
+    pub(crate) until: Timestamp,
+    /// What records call it, and what it is revoked by.
+    pub(crate) name: String,
+}
+
 /// Begins a chain that rests on an API key. It always ends: by `until`, `minutes`, or after an hour.
 pub(crate) fn begin(
     ours: &DelegationKey,
     record: &ApiKeyRecord,
     wanted: Wanted,
     now: Timestamp,
-) -> Result<(Secret<String>, Timestamp), DelegationFault> {
+) -> Result<Begun, DelegationFault> {
     let last = now.plus_micros(MINUTES_MAX * MINUTE_MICROS);
     let minutes = wanted.minutes.unwrap_or(MINUTES).min(MINUTES_MAX);
     let mut bounds = wanted.bounds;
@@ -58,7 +68,11 @@ pub(crate) fn begin(
     let until = asked.min(last);
     bounds.until = Some(until);
     let next = DelegationKey::new(Secret::new(clock::random::<32>()))?;
-    Ok((delegate(ours, record, &wanted.to, bounds, &next)?, until))
+    Ok(Begun {
+        text: delegate(ours, record, &wanted.to, bounds, &next)?,
+        until,
+        name: next.name(),
+    })
 }
 
 /// Serves the request. Only who has an API key begins a chain: with a delegation one goes on offline.
@@ -89,17 +103,19 @@ pub(crate) async fn serve(
         .find(|key| key.prefix == caller.principal.credential)
         .ok_or_else(|| late(Code::KeyUnknown))?;
     let note = note(record, &wanted.to);
-    let (delegation, until) = begin(shared.directory.delegations(), record, wanted, clock::now())
+    let begun = begin(shared.directory.delegations(), record, wanted, clock::now())
         .map_err(|_| late(Code::RequestShape))?;
     let mut operation = Record::new(RecordKind::Operation, clock::now());
-    operation.note = Some(format!("{note}, by itself"));
+    operation.note = Some(format!("{note}, by itself, as {}", begun.name));
     operation.principal = Some((*caller.principal).clone());
     shared
         .ledger
         .append(&operation)
         .await
         .map_err(|fault| late(fault.code()))?;
-    let answer = json!({ "delegation": delegation.expose(), "until": until });
+    let answer = json!({
+        "delegation": begun.text.expose(), "until": begun.until, "credential": begun.name,
+    });
     let mut response = Response::new(AgentBody::ours(answer.to_string().into_bytes()));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

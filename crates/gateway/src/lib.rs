@@ -78,7 +78,7 @@ use crate::{
 
 /// Verified tokens remembered.
 const TOKENS: usize = 16_384;
-/// DPoP proofs remembered, about 100 bytes each: 1,000 calls/s of one proof each for the time that one is good.
+/// DPoP proofs remembered, about 150 bytes each: 1,000 calls/s of one proof each for the time that one is good.
 const PROOFS: usize = 262_144;
 
 /// What the gateway is given to work with.
@@ -186,6 +186,8 @@ pub struct Shared {
     pub policy: ArcSwap<Policy>,
     /// Who may call; swapped whole.
     pub registry: Arc<ArcSwap<Registry>>,
+    /// Counts those swaps, for whoever was let in for longer than a request.
+    registered: watch::Sender<u64>,
     /// What workloads are shown that we call.
     pub(crate) own: Arc<OwnSvid>,
     directory: Directory,
@@ -339,11 +341,16 @@ impl Gateway {
         let inspector = inspector(&config.inspect, &parts.secrets)?;
         let privacy = masking(&config.privacy, parts.vaults);
         let budgets = Budgets::open(&config.budgets, &config.limits, &parts.state, &parts.ledger)?;
+        // From here on a start finds where to read on from, whatever ends this run.
+        if let Err(error) = budgets.keep(&parts.state, &parts.ledger) {
+            tracing::error!(%error, "what budgets used was not kept; the log has it");
+        }
         let revoked = Arc::new(Revoked::open(&parts.state).map_err(StartFault::Revocations)?);
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared {
             policy: ArcSwap::new(parts.policy),
             registry,
+            registered: watch::Sender::new(0),
             own,
             directory: parts.directory,
             ledger: parts.ledger,
@@ -355,7 +362,7 @@ impl Gateway {
             revoked,
             address,
             tokens: TokenCache::new(TOKENS),
-            replays: Replays::new(PROOFS),
+            replays: Replays::begun(PROOFS, clock::now()),
             nonces: config.listen.dpop_nonces.then(nonces::Nonces::new),
             sessions: Sessions::new(&config.sessions),
             rejections: Rejections::new(&config.limits),

@@ -2,6 +2,7 @@
 //! on first. Unary here, streamed in `stream`.
 
 mod deltas;
+mod outlast;
 mod planner;
 mod proposals;
 mod retries;
@@ -13,7 +14,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use aws_lc_rs::digest;
 use bartizan_guard::{
-    AnswerFacts,
+    AnswerFacts, Permit,
     budget::{Asked as Size, Bound},
 };
 use bartizan_types::{
@@ -29,6 +30,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request
 use hyper::body::Incoming;
 
 pub(crate) use deltas::{Place, closes, places};
+use outlast::Outlasting;
 pub(crate) use routes::Routes;
 pub use routes::UpstreamStatus;
 
@@ -82,6 +84,8 @@ pub(super) struct Asked {
     expected: Arc<Expected>,
     /// A streamed answer says its usage because we asked for it.
     strips_usage: bool,
+    /// The provider may run tools by itself while it answers.
+    hosts: bool,
 }
 
 impl Asked {
@@ -94,6 +98,7 @@ impl Asked {
             resource: None,
             expected: Arc::default(),
             strips_usage: false,
+            hosts: false,
         }
     }
 
@@ -225,10 +230,11 @@ async fn forward(
         asked.upstream = Some(target.upstream.clone());
         side_calls(&asked, request, &target.upstream, digest).await?;
         let to = target.model.as_ref().unwrap_or(&model).clone();
-        let counts = endpoint == Endpoint::Generate && shared.budgets.counts_tokens();
+        let counts = endpoint == Endpoint::Generate && shared.budgets.counts_tokens(&asked.caller.principal);
         let (changes, findings) = masks(&asked, (&target.upstream, &to), &pieces, &looked)?;
         let sent = changed(body, request, changes, target.model.as_ref(), counts);
         asked.strips_usage = counts && request.usage_unasked.is_some();
+        asked.hosts = !request.hosted.is_empty();
         let bound = asked.bound(endpoint, (&target.upstream, &to), size_of(request, body.len()));
         let outbound = shared
             .routes
@@ -248,21 +254,53 @@ async fn forward(
         let facts = Asked::outgoing(asked.facts(Action::Generate, resource), request, body, digest);
         let evidence = shared.evidence(&asked.caller, facts, findings).bounded(bound);
         let (permit, passage) = shared.enter(evidence, outbound).await?;
-        match upstream::send(permit, shared.config.limits.upstream_timeout).await {
-            Ok(response) => {
-                shared.routes.answered(&target.upstream, response.status());
-                return Box::pin(come_back(&asked, endpoint, passage, response)).await;
-            }
-            Err(fault) => {
-                let refusal = asked.lost(passage, &target.upstream, &fault);
-                if !fault.sent_nothing() {
-                    return Err(refusal);
-                }
-                unreachable = Some(refusal);
-            }
+        let exchange = Box::pin(exchange(asked.clone(), endpoint, permit, passage));
+        let exchanged = if counts {
+            // What it costs is told with its end, and counts whoever still waits for that.
+            Outlasting::new(&shared, &asked.caller.reins, exchange).await
+        } else {
+            exchange.await
+        };
+        match exchanged {
+            Exchanged::Back(answer) => return answer,
+            Exchanged::Unsent(refusal) => unreachable = Some(refusal),
         }
     }
     Err(asked.nobody(unreachable, open))
+}
+
+/// How it went with one upstream.
+enum Exchanged {
+    /// There is an answer, or why there is none.
+    Back(Result<Response<AgentBody>, Refusal>),
+    /// Nothing reached it, so another may be tried.
+    Unsent(Refusal),
+}
+
+/// Sends a request that has its permit, and brings the answer back.
+async fn exchange(
+    asked: Asked,
+    endpoint: Endpoint,
+    permit: Permit<Outbound>,
+    passage: Passage<Outbound>,
+) -> Exchanged {
+    let (shared, Some(upstream)) = (&asked.shared, asked.upstream.clone()) else {
+        return Exchanged::Back(Err(passage.failed(Code::Bug)));
+    };
+    match upstream::send(permit, shared.config.limits.upstream_timeout).await {
+        Ok(response) => {
+            shared.routes.answered(&upstream, response.status());
+            Exchanged::Back(come_back(&asked, endpoint, passage, response).await)
+        }
+        Err(fault) => {
+            let refusal = asked.lost(passage, &upstream, &fault);
+            if fault.sent_nothing() {
+                Exchanged::Unsent(refusal)
+            } else {
+                Exchanged::Back(Err(refusal))
+            }
+        }
+    }
 }
 
 /// How large a request is, as far as tokens go. What only points at content elsewhere has no bound in its bytes.
@@ -271,12 +309,22 @@ fn size_of(request: &wire::Request<'_>, bytes: usize) -> Size {
         || !request.fetches.is_empty()
         || !request.history.is_empty()
         || !request.hosted.is_empty();
+    let tools = !request.tools.is_empty() || request.legacy_functions;
+    let words = u64::from(tools) * TOOL_WORDS + u64::from(request.built_in) * BUILT_IN_WORDS;
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(words);
     Size {
-        bytes: (!elsewhere).then(|| u64::try_from(bytes).unwrap_or(u64::MAX)),
+        bytes: (!elsewhere).then_some(bytes),
         most_output_tokens: request.max_tokens,
         choices: request.choices,
+        dearer: request.dearer,
     }
 }
+
+/// Tokens of the words that a provider puts around tools, which are in no request: 159 to 935 by what Anthropic's pages have
+/// said of its models.
+const TOOL_WORDS: u64 = 1536;
+/// The same for each tool that the provider describes itself: up to 735 by that table.
+const BUILT_IN_WORDS: u64 = 2048;
 
 /// What changes because this model may not see it, and all that was seen.
 ///

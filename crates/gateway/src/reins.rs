@@ -117,6 +117,11 @@ impl Revoked {
         self.read().bar(evidence)
     }
 
+    /// Whether a resource is revoked, whoever has to do with it.
+    pub(crate) fn ends(&self, resource: &Resource) -> bool {
+        self.read().of_resource(resource, clock::now()).is_some()
+    }
+
     /// How often revocations changed.
     pub(crate) fn version(&self) -> u64 {
         self.count.load(Ordering::Acquire)

@@ -135,6 +135,7 @@ where
         session,
         reins: Arc::clone(&reins),
         shown,
+        badge: None,
     };
     let mut cut: Ending = Box::pin(Arc::clone(&reins).cut(Arc::clone(&shared.revoked)));
     let answered = tokio::select! {

@@ -9,9 +9,9 @@ use std::sync::{
 };
 use std::time::Duration;
 
-use bartizan_guard::budget::{Asked, Books, Bound, Budget, Kept, Line, Price, Prices, Used};
+use bartizan_guard::budget::{self, Asked, Books, Bound, Budget, Kept, Line, Price, Prices, Used};
 use bartizan_store::{Ledger, State};
-use bartizan_types::{Amounts, Answer, BudgetName, CallId, Evidence, Meter, Resource, Timestamp};
+use bartizan_types::{Amounts, Answer, BudgetName, CallId, Evidence, Meter, Principal, Resource, Timestamp};
 use tokio::{sync::watch, time::Instant};
 
 use crate::{Shared, clock, config};
@@ -20,6 +20,8 @@ use crate::{Shared, clock, config};
 const KEPT: &str = "budgets";
 /// How often they are written, where they changed.
 const EVERY: Duration = Duration::from_secs(5);
+/// Records after which they are written all the same.
+const BEHIND_MOST: u64 = 10_000;
 
 /// What stopped the books from being read.
 #[derive(Debug, thiserror::Error)]
@@ -40,11 +42,15 @@ pub struct Budgets {
     books: Mutex<Books>,
     prices: Prices,
     most_millis: u64,
+    usage_wait: Duration,
     answer_bytes: u64,
     /// Some budget counts tokens or money, so usage is asked for.
     tokens: bool,
+    /// None is configured; links of delegations may still bring theirs.
     none: bool,
     changed: AtomicBool,
+    /// The first record that is not in what was kept last.
+    kept_upto: AtomicU64,
     /// Calls that came to more than was set aside.
     overruns: AtomicU64,
     refused: AtomicU64,
@@ -110,6 +116,7 @@ impl Budgets {
             books: Mutex::new(books),
             prices: config.prices.clone(),
             most_millis: config.most_millis,
+            usage_wait: config.usage_wait,
             answer_bytes: u64::try_from(limits.answer_bytes).unwrap_or(u64::MAX),
             tokens: counts(&[
                 Meter::Tokens,
@@ -118,6 +125,7 @@ impl Budgets {
                 Meter::MicroUsd,
             ]),
             changed: AtomicBool::new(true),
+            kept_upto: AtomicU64::new(0),
             overruns: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         })
@@ -127,9 +135,14 @@ impl Budgets {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether usage has to be known.
-    pub(crate) const fn counts_tokens(&self) -> bool {
-        self.tokens
+    /// Whether usage of this caller's calls has to be known.
+    pub(crate) fn counts_tokens(&self, caller: &Principal) -> bool {
+        self.tokens || budget::counts_tokens(caller)
+    }
+
+    /// How long an answer is read on that nobody waits for any more, for what it used.
+    pub(crate) const fn usage_wait(&self) -> Duration {
+        self.usage_wait
     }
 
     /// The most that a request to a model may come to.
@@ -139,7 +152,7 @@ impl Budgets {
 
     /// Sets aside what a call may come to, and puts into its evidence what budgets know of it.
     pub(crate) fn reserve(&self, evidence: &mut Evidence, bound: Bound) -> Option<Reserved> {
-        if self.none {
+        if self.none && !budget::is_counted(&evidence.principal) {
             return None;
         }
         let bound = Bound {
@@ -232,7 +245,10 @@ impl Budgets {
     /// # Errors
     /// The state's.
     pub fn keep(&self, state: &State, ledger: &Ledger) -> Result<(), bartizan_store::Fault> {
-        if self.none || !self.changed.swap(false, Relaxed) {
+        let size = ledger.checkpoint().checkpoint().size;
+        // Also where nothing was spent for long: records that were never read with these books are read at the next start.
+        let behind = size.saturating_sub(self.kept_upto.load(Relaxed)) >= BEHIND_MOST;
+        if !self.changed.swap(false, Relaxed) && !behind {
             return Ok(());
         }
         let kept = {
@@ -242,18 +258,21 @@ impl Budgets {
         };
         state.keep(KEPT, &kept).inspect_err(|_| {
             self.changed.store(true, Relaxed);
-        })
+        })?;
+        self.kept_upto.store(kept.upto(), Relaxed);
+        Ok(())
     }
 }
 
 fn read(budgets: Vec<Budget>, state: &State, ledger: &Ledger) -> Result<Books, BooksFault> {
     let mut books = Books::new(budgets);
-    if books.is_empty() {
-        return Ok(books);
-    }
     let kept: Option<Kept> = state.kept(KEPT)?;
-    // A log that was never read with budgets holds nothing of theirs before its end.
-    let from = kept.as_ref().map_or(0, Kept::upto);
+    let from = match &kept {
+        Some(kept) => kept.upto(),
+        // No books were ever kept, and there is nothing that they would have counted.
+        None if books.is_empty() => ledger.checkpoint().checkpoint().size,
+        None => 0,
+    };
     if let Some(kept) = kept {
         books.restore(kept)?;
     }

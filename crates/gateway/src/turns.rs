@@ -226,6 +226,7 @@ pub(crate) mod tests {
             scopes: BTreeSet::new(),
             issuer: Issuer::new("bartizan").unwrap(),
             credential: KeyId::new("k").unwrap(),
+            rests: Default::default(),
             method: AuthMethod::ApiKey,
             expires: None,
         }

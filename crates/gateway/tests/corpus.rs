@@ -10,8 +10,8 @@ use bartizan_gateway::{
     IssuerSource, KeysAt,
     config::{Config, Egress, Family, Peer},
 };
-use bartizan_identity::IssuerConfig;
-use bartizan_types::{Issuer, PeerName};
+use bartizan_identity::{DelegationKey, IssuerConfig, Secret, narrow};
+use bartizan_types::{Bounds, Issuer, PeerName};
 use bartizan_wire::{json as strict, site::SitePattern};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use http::Method;
@@ -55,7 +55,7 @@ fn entries() -> BTreeMap<String, Entry> {
 #[tokio::test]
 async fn every_bad_one_is_refused_for_its_reason_and_its_twin_passes() {
     let all = entries();
-    assert!(all.len() >= 7, "{}", all.len());
+    assert!(all.len() >= 20, "{}", all.len());
     for (name, entry) in &all {
         let (bad, twin) = (
             judged(&entry.kind, &entry.bad).await,
@@ -72,6 +72,8 @@ async fn judged(kind: &str, case: &Value) -> Result<(), String> {
         "card" => card(case).await,
         "keys" => keys(case).await,
         "site" => site(case).await,
+        "path" => path(case).await,
+        "handed" => handed(case).await,
         "token" => token(case).await,
         other => panic!("kind {other}"),
     }
@@ -128,7 +130,11 @@ async fn card(case: &Value) -> Result<(), String> {
     if case["altered"] == true {
         card["description"] = json!("knows everything");
     }
-    let shown = card.to_string();
+    let mut shown = card.to_string();
+    if let Some(before) = case["before"].as_str() {
+        // A second reading for whoever takes the first of two.
+        shown = shown.replacen('{', &format!("{{{before},"), 1);
+    }
     let peer = Upstreamed::answering(move |seen| {
         let text = if seen.method == Method::GET {
             shown.clone()
@@ -262,6 +268,92 @@ async fn site(case: &Value) -> Result<(), String> {
         Some(_) => Ok(()),
         None => Err(first.split(' ').nth(2).unwrap_or_default().to_owned()),
     }
+}
+
+/// A request in clear to an address behind the proxy, where rules keep agents from `/admin`, and one site may be revoked.
+async fn path(case: &Value) -> Result<(), String> {
+    const RULES: &str = r#"
+@id("test.admin") @reason("not for agents")
+forbid (principal, action == Bartizan::Action::"fetch_web", resource)
+when { context.args.hasTag("path") && context.args.getTag("path") like "/admin*" };
+"#;
+    let far = Upstreamed::answering(|_| Answer::Whole(200, "text/plain", b"there".to_vec())).await;
+    let port = far.address.port();
+    let mut settings = config(Vec::new());
+    let mut egress = Egress::at("127.0.0.1:0".parse().unwrap());
+    egress.inside = ["127.0.0.1", "localhost"]
+        .map(|host| SitePattern::parse(&format!("{host}:{port}")).unwrap())
+        .to_vec();
+    settings.egress = Some(egress);
+    let gate = Gated::start(settings, &format!("{OPEN}{RULES}")).await;
+    if let Some(what) = case["revoked"].as_str() {
+        let body = json!({ "what": what }).to_string();
+        let reply = gate
+            .desk()
+            .handle(&Method::POST, "/v1/revocations", body.as_bytes(), "test")
+            .await;
+        assert_eq!(reply.status, 200, "{what}");
+    }
+    let host = case["host"].as_str().unwrap_or("127.0.0.1");
+    let path = case["path"].as_str().unwrap_or("/open");
+    let web = gate.running.shared().web_address().unwrap();
+    let mut stream = TcpStream::connect(web).await.unwrap();
+    let request = format!(
+        "GET http://{host}:{port}{path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\nProxy-Authorization: Bearer {}\r\n\r\n",
+        gate.key
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut said = Vec::new();
+    stream.read_to_end(&mut said).await.unwrap();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let first = said.lines().next().unwrap_or_default().to_owned();
+    let came = far.count();
+    match first.strip_prefix("HTTP/1.1 200") {
+        Some(_) => {
+            assert_eq!(came, 1);
+            Ok(())
+        }
+        None => {
+            assert_eq!(came, 0, "nothing went there: {said}");
+            Err(first.split(' ').nth(2).unwrap_or_default().to_owned())
+        }
+    }
+}
+
+/// A delegation that was narrowed after something that it rests on was ended: the key beneath, or a link.
+async fn handed(case: &Value) -> Result<(), String> {
+    let provider =
+        Upstreamed::answering(|_| Answer::Whole(200, "application/json", SAID.as_bytes().to_vec())).await;
+    let gate = Gated::start(
+        config(vec![upstream("openai", Family::Openai, provider.address)]),
+        OPEN,
+    )
+    .await;
+    let (_, _, body) = gate.post("/v1/delegations", r#"{"to":"child"}"#).await;
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    let first = answer["delegation"].as_str().unwrap();
+    let next = DelegationKey::new(Secret::new([3; 32])).unwrap();
+    let text = narrow(first, "grandchild", Bounds::default(), &next).unwrap();
+    let what = match case["ended"].as_str() {
+        Some("key") => format!("key:{}", gate.key),
+        Some("first") => format!("token:{}", answer["credential"].as_str().unwrap()),
+        Some("last") => format!("token:{}", next.name()),
+        Some("actor") => "actor:child".to_owned(),
+        // Somebody else's.
+        Some("other-key") => format!("key:{}", gate.others[0]),
+        _ => "token:bzd:AAAA".to_owned(),
+    };
+    let body = json!({ "what": what }).to_string();
+    let reply = gate
+        .desk()
+        .handle(&Method::POST, "/v1/revocations", body.as_bytes(), "test")
+        .await;
+    assert_eq!(reply.status, 200, "{what}");
+    let bearer = format!("Bearer {}", text.expose());
+    let (status, _, body) = gate.send(CHAT, ASK, &[("authorization", &bearer)]).await;
+    let outcome = outcome(status, &body);
+    assert_eq!(provider.count(), usize::from(outcome.is_ok()));
+    outcome
 }
 
 async fn token(case: &Value) -> Result<(), String> {

@@ -346,3 +346,39 @@ async fn a_token_bound_to_a_key_is_good_with_a_proof_once() {
         .await;
     assert_eq!(response.status(), 404);
 }
+
+/// What a child may spend, it was told; and its parent's number holds both.
+#[tokio::test]
+async fn a_child_spends_what_it_was_given_and_no_more() {
+    let (gate, provider) = started(None, Vec::new()).await;
+    let wanted = json!({"to": "child", "bounds": {"budget": {"calls": 2}}, "minutes": 5});
+    let (_, _, body) = gate.post("/v1/delegations", wanted.to_string()).await;
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    let first = answer["delegation"].as_str().unwrap().to_owned();
+    let next = DelegationKey::new(Secret::new([3; 32])).unwrap();
+    let more: Bounds = serde_json::from_value(json!({"budget": {"calls": 100}})).unwrap();
+    let child = narrow(&first, "grandchild", more, &next)
+        .unwrap()
+        .expose()
+        .clone();
+    let send = |text: &str| {
+        let (gate, bearer) = (&gate, format!("Bearer {text}"));
+        async move { gate.send(CHAT, ASK, &[("authorization", &bearer)]).await }
+    };
+    assert_eq!(send(&child).await.0, 200);
+    assert_eq!(send(&first).await.0, 200);
+    for text in [&child, &first] {
+        let (status, _, body) = send(text).await;
+        assert_eq!((status.as_u16(), code(&body).as_str()), (429, "budget.exceeded"));
+    }
+    assert_eq!(provider.seen.lock().unwrap().len(), 2);
+    // Its own key is bound by nothing of that.
+    assert_eq!(gate.post(CHAT, ASK).await.0, 200);
+    let lines = gate.running.shared().budgets.show(now()).1;
+    let line = lines.iter().find(|line| line.limit == 2).unwrap();
+    assert_eq!((line.budget.as_str(), line.used), ("delegation/calls", 2));
+    assert_eq!(
+        line.of,
+        format!("agent=tester link={}", answer["credential"].as_str().unwrap())
+    );
+}

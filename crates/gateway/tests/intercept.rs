@@ -77,7 +77,22 @@ impl Far {
                     let Ok(stream) = acceptor.accept(stream).await else {
                         return;
                     };
-                    let service = service_fn(move |request| there(Arc::clone(&log), request));
+                    let service = service_fn(move |request: Request<Incoming>| {
+                        let is_grpc = request.headers().get("te").is_some_and(|te| te == "trailers");
+                        let answering = there(Arc::clone(&log), request);
+                        async move {
+                            let mut answer = answering.await?;
+                            if !is_grpc {
+                                return Ok::<_, Infallible>(answer.map(|body| body.boxed_unsync()));
+                            }
+                            let kind = "application/grpc".parse().unwrap();
+                            answer.headers_mut().insert("content-type", kind);
+                            let mut status = http::HeaderMap::new();
+                            status.insert("grpc-status", "0".parse().unwrap());
+                            let trailers = async move { Some(Ok(status)) };
+                            Ok(answer.map(|body| body.with_trailers(trailers).boxed_unsync()))
+                        }
+                    });
                     let _ = auto::Builder::new(TokioExecutor::new())
                         .serve_connection_with_upgrades(TokioIo::new(stream), service)
                         .await;
@@ -365,6 +380,20 @@ async fn rules_on_method_and_path_hold_inside_a_tunnel() {
         assert_eq!(status, 403, "{method} {path}: {body}");
         assert!(body.contains("policy.denied"), "{body}");
     }
+    // Another spelling of a path is the same path, and one that servers read in two ways is none.
+    for path in ["//admin/keys", "/%61dmin/keys"] {
+        let (status, body) = ask(&mut sender, "GET", path, &site, "").await;
+        assert!(status == 403 && body.contains("policy.denied"), "{path}: {body}");
+    }
+    for path in [
+        "/zen/../admin/keys",
+        "/zen/%2e%2E/admin/keys",
+        "/zen/..;/admin/keys",
+        "/zen%2f..%2fadmin",
+    ] {
+        let (status, body) = ask(&mut sender, "GET", path, &site, "").await;
+        assert!(status == 400 && body.contains("egress.target"), "{path}: {body}");
+    }
     // Another host behind the listed one is another site.
     let (_, body) = ask(&mut sender, "GET", "/zen", "evil.example", "").await;
     assert!(body.contains("wire.host"), "{body}");
@@ -385,7 +414,7 @@ async fn rules_on_method_and_path_hold_inside_a_tunnel() {
     let fetches: Vec<&Record> = of(Action::FetchWeb).collect();
     let words: Vec<RulingWord> = fetches.iter().filter_map(|record| record.ruling).collect();
     assert_eq!(words.iter().filter(|word| **word == RulingWord::Allow).count(), 2);
-    assert_eq!(words.iter().filter(|word| **word == RulingWord::Deny).count(), 3);
+    assert_eq!(words.iter().filter(|word| **word == RulingWord::Deny).count(), 5);
     let facts = fetches[0].facts.as_ref().unwrap();
     assert_eq!(facts.resource.entity_id(), site);
     assert_eq!(facts.arguments.as_ref().unwrap().texts["method"], "GET");
@@ -632,4 +661,66 @@ async fn frames_that_nobody_may_send_end_a_websocket_unseen() {
             .iter()
             .all(|one| one.starts_with("WEBSOCKET") || one == "gone" || one.starts_with("Close"))
     );
+}
+
+/// What was opened with a key does not outlive it: not the tunnel, not a WebSocket in one, not a request on its way.
+#[tokio::test]
+async fn an_ended_key_ends_what_was_opened_with_it() {
+    let world = World::start(OPEN, |_, _| {}).await;
+    let (root, site) = (world.root().await.unwrap(), world.far.site());
+    let mut sender = world.tunnel(&root, "localhost").await.unwrap();
+    assert_eq!(ask(&mut sender, "GET", "/zen", &site, "").await.0, 200);
+    let mut socket = world.socket("/talk").await.unwrap();
+    let reply = world
+        .gate
+        .desk()
+        .handle(&Method::DELETE, "/v1/agents/tester", b"", "test")
+        .await;
+    assert_eq!(reply.status, 200);
+    while let Some(said) = socket.hear().await {
+        assert!(matches!(said, Said::Close(..)), "{said:?}");
+    }
+    let request = Request::builder()
+        .uri("/zen")
+        .header("host", &site)
+        .body(Full::new(Bytes::new()))
+        .unwrap();
+    let refused = match sender.ready().await {
+        Ok(()) => match sender.send_request(request).await {
+            Ok(response) => response.status() != 200,
+            Err(_) => true,
+        },
+        Err(_) => true,
+    };
+    assert!(refused);
+    let asked = world
+        .far
+        .seen()
+        .into_iter()
+        .filter(|said| said.starts_with("GET"));
+    assert_eq!(asked.count(), 1);
+}
+
+#[tokio::test]
+async fn how_a_grpc_call_ended_stands_behind_its_answer() {
+    let world = World::start(OPEN, |_, _| {}).await;
+    let root = world.root().await.unwrap();
+    let stream = world.line(&root, "localhost", "h2").await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let request = Request::builder()
+        .method("POST")
+        .uri(format!("https://{}/pack.Service/Call", world.far.site()))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(Full::new(Bytes::from("\0\0\0\0\x01x")))
+        .unwrap();
+    let answer = sender.send_request(request).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let whole = answer.into_body().collect().await.unwrap();
+    assert_eq!(whole.trailers().unwrap()["grpc-status"], "0");
+    assert_eq!(whole.to_bytes(), "what is there");
 }

@@ -419,6 +419,7 @@ async fn a_pipe_is_served_like_a_socket() {
         scopes: std::collections::BTreeSet::new(),
         issuer: Issuer::new("bartizan").unwrap(),
         credential: KeyId::new("pipe").unwrap(),
+        rests: Default::default(),
         method: AuthMethod::Local,
         expires: None,
     };

@@ -48,6 +48,11 @@ fn budget(meter: Meter, limit: u64, per: &[Dimension]) -> Budget {
 }
 
 async fn gated(up: &Upstreamed, budgets: Vec<Budget>) -> Gated {
+    gated_for(up, budgets, Duration::from_secs(20)).await
+}
+
+/// One that reads on for so long what its agents left.
+async fn gated_for(up: &Upstreamed, budgets: Vec<Budget>, usage_wait: Duration) -> Gated {
     let mut config = config(vec![upstream("up", Family::Openai, up.address)]);
     let price = Price {
         input: 1_000_000,
@@ -60,6 +65,7 @@ async fn gated(up: &Upstreamed, budgets: Vec<Budget>) -> Gated {
         all: budgets,
         prices: [("*".to_owned(), price)].into_iter().collect(),
         most_millis: 1_000,
+        usage_wait,
     };
     Gated::start(config, OPEN).await
 }
@@ -197,8 +203,55 @@ async fn usage_is_asked_for_and_kept_from_the_agent() {
     assert_eq!(used(&gated), 20);
 }
 
+/// The provider goes on when the agent does not, and bills what it has made: the books say the same.
 #[tokio::test]
-async fn who_hangs_up_pays_what_was_set_aside() {
+async fn who_hangs_up_pays_what_the_answer_came_to() {
+    let chunks = || {
+        [CHUNK, LAST, USAGE, DONE]
+            .map(|chunk| chunk.as_bytes().to_vec())
+            .to_vec()
+    };
+    let pause = Duration::from_millis(100);
+    let up = Upstreamed::start(vec![
+        Answer::Stream(chunks(), pause),
+        Answer::Stream(chunks(), pause),
+    ])
+    .await;
+    let gated = gated(&up, vec![budget(Meter::Tokens, 1000, &[])]).await;
+    let key = format!("Bearer {}", gated.key);
+    // Before anything came, and in the middle.
+    for (number, frames) in [(1, 0), (2, 1)] {
+        let mut response = gated
+            .open(CHAT, asking(60, true), &[("authorization", &key)])
+            .await;
+        for _ in 0..frames {
+            response.body_mut().frame().await.unwrap().unwrap();
+        }
+        assert!(used(&gated) > 60, "set aside while it streams");
+        drop(response);
+        until(|| used(&gated) == 10 * number).await;
+    }
+    let records = gated.records().await;
+    let closings: Vec<_> = records
+        .iter()
+        .filter_map(|stored| stored.record.as_ref())
+        .filter(|record| record.kind == RecordKind::Closing)
+        .collect();
+    let settled: Vec<_> = closings
+        .iter()
+        .filter_map(|record| record.answer.as_ref()?.settled)
+        .map(|settled| (settled.input_tokens, settled.output_tokens))
+        .collect();
+    assert_eq!(settled, [(7, 3), (7, 3)]);
+    assert!(
+        closings
+            .iter()
+            .all(|record| record.ending == Some(Ending::Abandoned))
+    );
+}
+
+#[tokio::test]
+async fn a_revocation_ends_what_is_read_on_for_its_usage() {
     let closed = Arc::new(AtomicBool::new(false));
     let up = Upstreamed::start(vec![Answer::Open(
         vec![CHUNK.as_bytes().to_vec()],
@@ -206,6 +259,30 @@ async fn who_hangs_up_pays_what_was_set_aside() {
     )])
     .await;
     let gated = gated(&up, vec![budget(Meter::OutputTokens, 100, &[])]).await;
+    let key = format!("Bearer {}", gated.key);
+    let mut response = gated
+        .open(CHAT, asking(60, true), &[("authorization", &key)])
+        .await;
+    response.body_mut().frame().await.unwrap().unwrap();
+    drop(response);
+    let shared = gated.running.shared();
+    shared
+        .revoked
+        .add(&shared.state, revocation("upstream:up", 1))
+        .unwrap();
+    until(|| closed.load(std::sync::atomic::Ordering::Acquire)).await;
+    assert_eq!(used(&gated), 60, "settled at what was set aside");
+}
+
+#[tokio::test]
+async fn where_nothing_is_read_on_who_hangs_up_pays_what_was_set_aside() {
+    let closed = Arc::new(AtomicBool::new(false));
+    let up = Upstreamed::start(vec![Answer::Open(
+        vec![CHUNK.as_bytes().to_vec()],
+        Arc::clone(&closed),
+    )])
+    .await;
+    let gated = gated_for(&up, vec![budget(Meter::OutputTokens, 100, &[])], Duration::ZERO).await;
     let key = format!("Bearer {}", gated.key);
     let mut response = gated
         .open(CHAT, asking(60, true), &[("authorization", &key)])

@@ -7,17 +7,19 @@
 //! INVARIANT: settled and reserved together never exceed a limit that is enforced, under any interleaving, as long as
 //! what is settled is not more than what was reserved; `no_interleaving_crosses_a_limit` holds it.
 
+mod handed;
 mod price;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bartizan_types::{
-    Action, Amounts, BudgetName, CallId, Code, Evidence, Meter, Over, Record, RecordKind, Resource,
-    RulingWord, Share, Spending, Timestamp,
+    Action, Amounts, BudgetName, CallId, Code, Evidence, Meter, Over, Principal, Record, RecordKind,
+    Resource, RulingWord, Share, Spending, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
+pub use handed::{RESERVED, counts_tokens, is_counted};
 pub use price::{Asked, Price, Prices, Used};
 use window::Counter;
 pub use window::Window;
@@ -104,7 +106,7 @@ pub struct Budget {
     pub window: Window,
     /// Kept apart for every combination of these. A call without one of them counts among those without.
     pub per: BTreeSet<Dimension>,
-    /// Only calls whose value is one of these; a dimension that is not named takes any.
+    /// Only calls whose value is one of these, `*` at the end for any rest; a dimension that is not named takes any.
     pub only: BTreeMap<Dimension, BTreeSet<String>>,
     /// Whether it refuses; one that does not counts and is seen by policy.
     pub enforce: bool,
@@ -131,10 +133,12 @@ impl Budget {
             return None;
         }
         for (dimension, values) in &self.only {
-            if !dimension
-                .of(evidence)
-                .is_some_and(|value| values.contains(&value))
-            {
+            let value = dimension.of(evidence)?;
+            let meant = |one: &String| match one.strip_suffix('*') {
+                Some(start) => value.starts_with(start),
+                None => *one == value,
+            };
+            if !values.iter().any(meant) {
                 return None;
             }
         }
@@ -211,6 +215,21 @@ impl Bound {
     }
 }
 
+/// A budget, and whose counter of it.
+type Key = (BudgetName, String);
+
+/// A counter that counts a call, and by which rules.
+#[derive(Debug, Clone)]
+struct Counting {
+    key: Key,
+    meter: Meter,
+    window: Window,
+    limit: u64,
+    enforce: bool,
+    /// Of a delegation's: when its link ends.
+    until: Option<Timestamp>,
+}
+
 /// Where a reservation was taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Taken {
@@ -263,6 +282,8 @@ pub struct Kept {
     upto: u64,
     counters: Vec<(BudgetName, String, Window, Counter)>,
     open: Vec<(CallId, Open)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    handed: Vec<(BudgetName, String, handed::Handed)>,
 }
 
 impl Kept {
@@ -278,6 +299,8 @@ impl Kept {
 pub struct Books {
     budgets: BTreeMap<BudgetName, Budget>,
     counters: BTreeMap<(BudgetName, String), Counter>,
+    /// What links of delegations may spend, kept apart: agents make those, and must not take room from what operators count.
+    handed: handed::Counters,
     open: BTreeMap<CallId, Open>,
     purged: Timestamp,
 }
@@ -292,10 +315,34 @@ impl Books {
         }
     }
 
-    /// Whether there is no budget, so that nothing has to be kept.
+    /// Whether no budget is configured.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.budgets.is_empty()
+    }
+
+    /// By which rules a name counts: what, over which time, how much.
+    fn rules(&self, name: &BudgetName) -> Option<(Meter, Window, u64)> {
+        match self.budgets.get(name) {
+            Some(budget) => Some((budget.meter, budget.window, budget.limit)),
+            // Nothing of these ever drains, so their limits matter to who takes and to nobody else.
+            None => handed::meter(name).map(|meter| (meter, Window::Total, u64::MAX)),
+        }
+    }
+
+    fn counter(&self, key: &Key) -> Option<&Counter> {
+        match handed::meter(&key.0) {
+            Some(_) => self.handed.get(key),
+            None => self.counters.get(key),
+        }
+    }
+
+    /// The counter to settle on; a delegation's that has long ended has none.
+    fn counter_mut(&mut self, key: Key) -> Option<&mut Counter> {
+        match handed::meter(&key.0) {
+            Some(_) => self.handed.get_mut(&key),
+            None => Some(self.counters.entry(key).or_default()),
+        }
     }
 
     /// The budgets.
@@ -310,11 +357,18 @@ impl Books {
         if self.open.contains_key(&call) {
             return evidence.call.spending.as_deref().cloned();
         }
-        let counting: Vec<(BudgetName, String)> = self
-            .budgets
-            .values()
-            .filter_map(|budget| Some((budget.name.clone(), budget.counts(evidence)?)))
-            .collect();
+        let own = |budget: &Budget| {
+            Some(Counting {
+                key: (budget.name.clone(), budget.counts(evidence)?),
+                meter: budget.meter,
+                window: budget.window,
+                limit: budget.limit,
+                enforce: budget.enforce,
+                until: None,
+            })
+        };
+        let mut counting: Vec<Counting> = self.budgets.values().filter_map(own).collect();
+        counting.extend(handed::counting(evidence));
         if counting.is_empty() {
             return None;
         }
@@ -323,12 +377,11 @@ impl Books {
             shares: Vec::with_capacity(counting.len()),
             over: None,
         };
-        for key in &counting {
-            self.room(now, key);
-            if let Some((share, over)) = self.weigh(now, key, bound) {
-                spending.shares.push(share);
-                spending.over = spending.over.or(over);
-            }
+        for one in &counting {
+            let is_full = self.is_full(now, one);
+            let (share, over) = self.weigh(now, one, bound, is_full);
+            spending.shares.push(share);
+            spending.over = spending.over.or(over);
         }
         if spending.over.is_some() {
             return Some(spending);
@@ -346,75 +399,64 @@ impl Books {
         Some(spending)
     }
 
-    /// How one budget stands to a call that would take this much.
-    fn weigh(
-        &self,
-        now: Timestamp,
-        key: &(BudgetName, String),
-        bound: Bound,
-    ) -> Option<(Share, Option<Over>)> {
-        let budget = self.budgets.get(&key.0)?;
+    /// How one budget stands to a call that would take this much. `is_full`: there is no room for its counter.
+    fn weigh(&self, now: Timestamp, one: &Counting, bound: Bound, is_full: bool) -> (Share, Option<Over>) {
         let empty = Counter::default();
-        let counter = self.counters.get(key).unwrap_or(&empty);
-        let used = counter.used(budget.window, budget.limit, now);
+        let counter = self.counter(&one.key).unwrap_or(&empty);
+        let used = counter.used(one.window, one.limit, now);
         let over = |code, retry_after_seconds| {
-            budget.enforce.then(|| Over {
-                budget: key.0.clone(),
-                of: key.1.clone(),
+            one.enforce.then(|| Over {
+                budget: one.key.0.clone(),
+                of: one.key.1.clone(),
                 code,
                 retry_after_seconds,
             })
         };
-        let said = match bound.of(budget.meter) {
+        let said = match bound.of(one.meter) {
             None => over(Code::BudgetUnbounded, None),
-            Some(amount) if used.checked_add(amount).is_none_or(|then| then > budget.limit) => over(
+            Some(amount) if used.checked_add(amount).is_none_or(|then| then > one.limit) => over(
                 Code::BudgetExceeded,
-                counter.wait(budget.window, budget.limit, now, amount),
+                counter.wait(one.window, one.limit, now, amount),
             ),
-            Some(_) if !self.counters.contains_key(key) && self.counters.len() >= MOST_COUNTERS => {
-                over(Code::Saturated, Some(1))
-            }
+            Some(_) if is_full => over(Code::Saturated, Some(1)),
             Some(_) => None,
         };
         let share = Share {
-            budget: key.0.clone(),
-            of: key.1.clone(),
-            meter: budget.meter,
-            limit: budget.limit,
+            budget: one.key.0.clone(),
+            of: one.key.1.clone(),
+            meter: one.meter,
+            limit: one.limit,
             used,
         };
-        Some((share, said))
+        (share, said)
     }
 
-    fn take(
-        &mut self,
-        now: Timestamp,
-        counting: &[(BudgetName, String)],
-        spending: &mut Spending,
-    ) -> Vec<Taken> {
+    fn take(&mut self, now: Timestamp, counting: &[Counting], spending: &mut Spending) -> Vec<Taken> {
         let mut taken = Vec::with_capacity(counting.len());
-        for (key, share) in counting.iter().zip(&mut spending.shares) {
-            let Some(budget) = self.budgets.get(&key.0) else {
-                continue;
+        for (one, share) in counting.iter().zip(&mut spending.shares) {
+            let counter = match one.until {
+                Some(until) => self.handed.made(one, until),
+                None => self.counters.entry(one.key.clone()).or_default(),
             };
-            let counter = self.counters.entry(key.clone()).or_default();
-            let amount = spending.reserved.of(budget.meter);
-            let cell = counter.take(budget.window, budget.limit, now, amount);
-            share.used = counter.used(budget.window, budget.limit, now);
-            taken.push(Taken {
-                budget: key.0.clone(),
-                of: key.1.clone(),
-                cell,
-            });
+            let amount = spending.reserved.of(one.meter);
+            let cell = counter.take(one.window, one.limit, now, amount);
+            share.used = counter.used(one.window, one.limit, now);
+            let (budget, of) = one.key.clone();
+            taken.push(Taken { budget, of, cell });
         }
         taken
     }
 
-    /// Makes room for a new counter where there are too many, at most once a second.
-    fn room(&mut self, now: Timestamp, key: &(BudgetName, String)) {
-        let full = self.counters.len() >= MOST_COUNTERS && !self.counters.contains_key(key);
-        if !full || now.micros_since(self.purged) < 1_000_000 {
-            return;
+    /// Whether there is no room for a counter. What no longer holds anything makes room first, at most once a second.
+    fn is_full(&mut self, now: Timestamp, one: &Counting) -> bool {
+        if one.until.is_some() {
+            return self.handed.is_full(&one.key, now);
+        }
+        let most = |counters: &BTreeMap<Key, Counter>| {
+            counters.len() >= MOST_COUNTERS && !counters.contains_key(&one.key)
+        };
+        if !most(&self.counters) || now.micros_since(self.purged) < 1_000_000 {
+            return most(&self.counters);
         }
         self.purged = now;
         let budgets = &self.budgets;
@@ -423,6 +465,7 @@ impl Books {
                 .get(name)
                 .is_some_and(|budget| !counter.is_empty(budget.window, budget.limit, now))
         });
+        most(&self.counters)
     }
 
     /// Settles a call at what it came to. What is given is the whole: what stayed unknown is to be what was reserved.
@@ -430,18 +473,19 @@ impl Books {
         let open = self.open.remove(&call)?;
         let mut overrun = false;
         for taken in &open.taken {
-            let Some(budget) = self.budgets.get(&taken.budget) else {
+            let Some((meter, window, limit)) = self.rules(&taken.budget) else {
                 continue;
             };
             let key = (taken.budget.clone(), taken.of.clone());
-            let counter = self.counters.entry(key).or_default();
-            let reserved = open.reserved.of(budget.meter);
+            let Some(counter) = self.counter_mut(key) else {
+                continue;
+            };
+            let reserved = open.reserved.of(meter);
             // What is in progress ends with the call, whatever it came to.
-            let came_to = match budget.meter {
+            let came_to = match meter {
                 Meter::Concurrent => 0,
                 meter => settled.of(meter),
             };
-            let (window, limit) = (budget.window, budget.limit);
             if came_to > reserved {
                 overrun = true;
                 counter.take(window, limit, now, came_to - reserved);
@@ -495,25 +539,29 @@ impl Books {
         let mut reserved: BTreeMap<(&BudgetName, &str), u64> = BTreeMap::new();
         for open in self.open.values() {
             for taken in &open.taken {
-                if let Some(budget) = self.budgets.get(&taken.budget) {
+                if let Some((meter, ..)) = self.rules(&taken.budget) {
                     let sum = reserved.entry((&taken.budget, &taken.of)).or_default();
-                    *sum = sum.saturating_add(open.reserved.of(budget.meter));
+                    *sum = sum.saturating_add(open.reserved.of(meter));
                 }
             }
         }
-        let line = |((name, of), counter): (&(BudgetName, String), &Counter)| {
-            let budget = self.budgets.get(name)?;
-            let used = counter.used(budget.window, budget.limit, now);
+        let line = |((name, of), counter, limit): (&Key, &Counter, Option<u64>)| {
+            let (meter, window, own) = self.rules(name)?;
+            let limit = limit.unwrap_or(own);
+            let used = counter.used(window, limit, now);
             (used > 0).then(|| Line {
                 budget: name.clone(),
                 of: of.clone(),
-                meter: budget.meter,
-                limit: budget.limit,
+                meter,
+                limit,
                 used,
                 reserved: reserved.get(&(name, of.as_str())).copied().unwrap_or(0),
             })
         };
-        self.counters.iter().filter_map(line).collect()
+        let own = self.counters.iter().map(|(key, counter)| (key, counter, None));
+        let handed = self.handed.iter();
+        let handed = handed.map(|(key, one)| (key, &one.counter, Some(one.limit)));
+        own.chain(handed).filter_map(line).collect()
     }
 
     /// What to keep over a restart. Every record before `upto` must have been seen by these books.
@@ -533,6 +581,7 @@ impl Books {
                 .iter()
                 .map(|(call, open)| (*call, open.clone()))
                 .collect(),
+            handed: self.handed.keep(now),
         }
     }
 
@@ -554,6 +603,7 @@ impl Books {
             }
         }
         self.open = kept.open.into_iter().collect();
+        self.handed.restore(kept.handed);
         Ok(())
     }
 
@@ -566,7 +616,7 @@ impl Books {
             // On its answer: what it cost stays, and its closing record settles it.
             (RecordKind::Ruling, _, _) if record.answering => {}
             (RecordKind::Ruling, Some(RulingWord::Allow), Some(spending)) if spending.over.is_none() => {
-                self.retake(now, call, spending);
+                self.retake(now, call, spending, record.principal.as_ref());
             }
             // It took the place of one that allowed.
             (RecordKind::Ruling, Some(_), _) => self.cancel(now, call),
@@ -581,17 +631,33 @@ impl Books {
     }
 
     /// Sets aside what a record says was; once, however often the call was ruled on.
-    fn retake(&mut self, now: Timestamp, call: CallId, spending: &Spending) {
+    fn retake(&mut self, now: Timestamp, call: CallId, spending: &Spending, caller: Option<&Principal>) {
         if self.open.contains_key(&call) {
             return;
         }
-        let keys: Vec<(BudgetName, String)> = spending
-            .shares
-            .iter()
-            .map(|share| (share.budget.clone(), share.of.clone()))
-            .collect();
+        let handed = caller.map(handed::of_chain).unwrap_or_default();
         let mut again = spending.clone();
-        let taken = self.take(now, &keys, &mut again);
+        // What is configured no more is counted no more.
+        let known = |share: &Share| Some((self.rules(&share.budget)?, share.clone()));
+        let known: Vec<_> = spending.shares.iter().filter_map(known).collect();
+        again.shares = known.iter().map(|(_, share)| share.clone()).collect();
+        let counting: Vec<Counting> = known
+            .into_iter()
+            .map(|((meter, window, limit), share)| {
+                let key = (share.budget, share.of);
+                let own = handed.iter().find(|one| one.key == key);
+                let forever = || handed::meter(&key.0).map(|_| Timestamp::from_unix_micros(u64::MAX));
+                Counting {
+                    until: own.and_then(|one| one.until).or_else(forever),
+                    limit: own.map_or(limit, |one| one.limit),
+                    enforce: true,
+                    key,
+                    meter,
+                    window,
+                }
+            })
+            .collect();
+        let taken = self.take(now, &counting, &mut again);
         let open = Open {
             reserved: spending.reserved,
             since: now,

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum Subject {
     /// Every call of everybody.
     Everything,
-    /// A token, by its `jti`; an API key, by its prefix; a certificate, by its fingerprint: the credential as records
-    /// name it.
+    /// A token, by its `jti`; an API key, by its prefix; a certificate, by the hash of what was signed; a link of a delegation,
+    /// by its key: the credential as records name it, with all that rests on it.
     Credential(String),
     /// An agent.
     Agent(String),
@@ -22,11 +22,13 @@ pub enum Subject {
     Tenant(String),
     /// A session.
     Session(String),
-    /// A tool, as `server/tool`.
+    /// A tool, as `server/tool`; `*` at the end for any rest.
     Tool(String),
+    /// A built-in tool of coding agents, as their hooks name it.
+    AgentTool(String),
     /// An MCP server, with all that it offers.
     Server(String),
-    /// A model, as `upstream/model`.
+    /// A model, as `upstream/model`; `*` at the end for any rest: providers answer to several names of one model.
     Model(String),
     /// A model provider, with all its models.
     Upstream(String),
@@ -50,6 +52,7 @@ impl Subject {
             Self::Tenant(name) => ("tenant", name),
             Self::Session(name) => ("session", name),
             Self::Tool(name) => ("tool", name),
+            Self::AgentTool(name) => ("agent-tool", name),
             Self::Server(name) => ("server", name),
             Self::Model(name) => ("model", name),
             Self::Upstream(name) => ("upstream", name),
@@ -59,7 +62,16 @@ impl Subject {
         }
     }
 
-    /// Reads `agent:NAME`, `everything` and the like. `token`, `key` and `certificate` are credentials.
+    /// How the names begin that it means, where it means several: models have aliases, and servers families of tools.
+    fn start(&self) -> Option<&str> {
+        match self {
+            Self::Model(name) | Self::Tool(name) => name.strip_suffix('*'),
+            _ => None,
+        }
+    }
+
+    /// Reads `agent:NAME`, `everything` and the like. `token`, `key` and `certificate` are credentials, spelled as people have
+    /// them at hand. What could never be anybody's is `None`: a revocation that ends nothing must not look like one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text == "everything" {
@@ -72,12 +84,15 @@ impl Subject {
         }
         let name = name.to_owned();
         Some(match kind {
-            "credential" | "token" | "key" | "certificate" => Self::Credential(name),
+            "credential" | "token" => Self::Credential(name),
+            "key" => Self::Credential(prefix_of(&name)?),
+            "certificate" => Self::Credential(certificate_of(&name)?),
             "agent" => Self::Agent(name),
             "user" => Self::User(name),
             "tenant" => Self::Tenant(name),
             "session" => Self::Session(name.to_ascii_uppercase()),
             "tool" if name.contains('/') => Self::Tool(name),
+            "agent-tool" => Self::AgentTool(name),
             "server" => Self::Server(name),
             "model" if name.contains('/') => Self::Model(name),
             "upstream" => Self::Upstream(name),
@@ -87,6 +102,22 @@ impl Subject {
             _ => return None,
         })
     }
+}
+
+/// An API key's prefix, from that with or without `bz_`, or from the whole key, of which nothing more is kept.
+fn prefix_of(name: &str) -> Option<String> {
+    let digits = name.strip_prefix("bz_").unwrap_or(name);
+    let digits = digits.split('_').next().unwrap_or_default();
+    let fits = digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    fits.then(|| format!("bz_{digits}"))
+}
+
+/// A certificate's name, from that of records, or from a SHA-256 fingerprint as tools print it.
+fn certificate_of(name: &str) -> Option<String> {
+    let hex = name.strip_prefix("x509:").unwrap_or(name);
+    let hex: String = hex.chars().filter(|char| *char != ':').collect();
+    let fits = hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+    fits.then(|| format!("x509:{}", hex.to_ascii_lowercase()))
 }
 
 /// One revocation.
@@ -111,6 +142,8 @@ pub struct Revocation {
 pub struct Revocations {
     all: BTreeMap<RevocationId, Revocation>,
     by_subject: HashMap<Subject, Vec<RevocationId>>,
+    /// Those of models and tools whose names only begin so.
+    wide: BTreeSet<RevocationId>,
 }
 
 impl Revocations {
@@ -127,6 +160,9 @@ impl Revocations {
     /// One more, at the cost of one, however many there are. One of the same id takes the other's place.
     pub fn insert(&mut self, one: Revocation) {
         self.remove(one.id);
+        if one.subject.start().is_some() {
+            self.wide.insert(one.id);
+        }
         self.by_subject
             .entry(one.subject.clone())
             .or_default()
@@ -137,6 +173,7 @@ impl Revocations {
     /// One less. Gives it, where there was one.
     pub fn remove(&mut self, id: RevocationId) -> Option<Revocation> {
         let gone = self.all.remove(&id)?;
+        self.wide.remove(&id);
         if let Some(ids) = self.by_subject.get_mut(&gone.subject) {
             ids.retain(|known| *known != id);
             if ids.is_empty() {
@@ -213,9 +250,15 @@ impl Revocations {
             .act
             .iter()
             .map(|actor| Subject::Agent(actor.sub.clone()));
+        // What a credential rests on ends it: else a key's end would leave what was handed on from it, and whoever holds a
+        // delegation would add a link to get another name.
+        let links = principal.act.iter().filter_map(|actor| actor.key.as_ref());
+        let rests = principal.rests.iter().chain(links);
+        let rests = rests.map(|name| Subject::Credential(name.to_string()));
         fixed
             .into_iter()
             .flatten()
+            .chain(rests)
             .chain(actors)
             .chain(agents)
             .find_map(|subject| self.live(&subject, now))
@@ -233,6 +276,7 @@ impl Revocations {
         let (upstream, own) = match resource {
             Resource::Model { upstream, .. } => (Some(upstream), Some(Subject::Model(resource.entity_id()))),
             Resource::Tool { .. } => (None, Some(Subject::Tool(resource.entity_id()))),
+            Resource::AgentTool { .. } => (None, Some(Subject::AgentTool(resource.entity_id()))),
             Resource::HostedTool { upstream, .. } => {
                 (Some(upstream), Some(Subject::Tool(resource.entity_id())))
             }
@@ -247,10 +291,24 @@ impl Revocations {
             _ => None,
         };
         let host = host.map(|(host, _)| Subject::Site(host.to_owned()));
+        let begins = own.as_ref().and_then(|own| self.begins(own, now));
         [server, upstream, host, own]
             .into_iter()
             .flatten()
             .find_map(|subject| self.live(&subject, now))
+            .or(begins)
+    }
+
+    /// A revocation of all whose names begin so.
+    fn begins(&self, own: &Subject, now: Timestamp) -> Option<&Revocation> {
+        let (kind, name) = own.parts();
+        let meant = |one: &&Revocation| {
+            let start = one.subject.start();
+            one.subject.parts().0 == kind && start.is_some_and(|start| name.starts_with(start))
+        };
+        let all = self.wide.iter().filter_map(|id| self.all.get(id));
+        all.filter(meant)
+            .find(|one| one.until.is_none_or(|until| now < until))
     }
 
     fn live(&self, subject: &Subject, now: Timestamp) -> Option<&Revocation> {

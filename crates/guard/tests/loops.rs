@@ -12,6 +12,7 @@ fn principal(chain: &[&str]) -> Principal {
         sub: (*sub).to_owned(),
         iss: None,
         bounds: None,
+        key: None,
     };
     Principal {
         agent: AgentId::new("a").unwrap(),
@@ -21,6 +22,7 @@ fn principal(chain: &[&str]) -> Principal {
         scopes: BTreeSet::new(),
         issuer: Issuer::new("i").unwrap(),
         credential: KeyId::new("k").unwrap(),
+        rests: Default::default(),
         method: AuthMethod::ApiKey,
         expires: None,
     }

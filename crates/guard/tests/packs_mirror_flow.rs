@@ -21,6 +21,7 @@ fn evidence() -> Evidence {
             scopes: BTreeSet::new(),
             issuer: Issuer::new("local").unwrap(),
             credential: KeyId::new("k").unwrap(),
+            rests: Default::default(),
             method: AuthMethod::ApiKey,
             expires: None,
         },

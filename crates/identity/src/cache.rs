@@ -117,7 +117,13 @@ impl TokenCache {
                 replays.take(&seen, now)?;
             }
         }
-        Ok(principal)
+        let Some(peer) = presented.certificate else {
+            return Ok(principal);
+        };
+        // Revoking the certificate ends what it is shown with, too.
+        let mut both = Arc::unwrap_or_clone(principal);
+        both.rests.extend(peer.names());
+        Ok(Arc::new(both))
     }
 
     fn credential(&self, registry: &Registry, text: &str, now: Timestamp) -> Result<Known, Fault> {

@@ -251,6 +251,7 @@ fn actors(mut next: Option<&Value>) -> Result<Vec<Actor>, Fault> {
             sub: text("sub")?.ok_or(Reason::ActorShape)?,
             iss: text("iss")?,
             bounds: None,
+            key: None,
         });
         next = link.get("act");
     }

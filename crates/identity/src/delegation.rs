@@ -18,11 +18,14 @@ use bartizan_types::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{ApiKeyRecord, Fault, Reason, strict, token::Verified};
 
 /// What a delegation begins with.
 pub(crate) const PREFIX: &str = "bzd.";
+/// What a link's name begins with.
+const NAME: &str = "bzd:";
 /// Most links.
 pub const LINKS_MAX: usize = 8;
 /// Longest delegation, in bytes.
@@ -84,6 +87,12 @@ impl DelegationKey {
     #[must_use]
     pub fn public(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.pair.public_key())
+    }
+
+    /// What records call the link that names it, and what that link is revoked by.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{NAME}{}", self.public())
     }
 
     fn sign(&self, domain: &[u8], text: &str) -> String {
@@ -270,7 +279,9 @@ pub(crate) fn verify(
     for (at, (signed, json, signature)) in chain.links.iter().enumerate() {
         check(&key, LINK_DOMAIN, signed, signature).ok_or(Reason::DelegationSignature)?;
         let shape = |_| Reason::DelegationShape;
-        let object = serde_json::Value::Object(strict::object(json).map_err(shape)?);
+        let object = strict::object(json).map_err(shape)?;
+        check_objects(&object, at == 0)?;
+        let object = Value::Object(object);
         let link = if at == 0 {
             let found: First = serde_json::from_value(object).map_err(|_| Reason::DelegationShape)?;
             let link = found.link.clone();
@@ -292,6 +303,7 @@ pub(crate) fn verify(
             sub: link.to,
             iss: None,
             bounds: Some(Box::new(link.bounds)),
+            key: Some(name(&key).ok_or(Reason::DelegationShape)?),
         });
     }
     let proven = match &chain.end {
@@ -310,7 +322,7 @@ pub(crate) fn verify(
     act.reverse();
     let ends = act.iter().filter_map(|actor| actor.bounds.as_ref()?.until);
     let expires = ends.chain(under.expires).min();
-    let public = |key: &[u8]| format!("bzd:{}", URL_SAFE_NO_PAD.encode(key));
+    let last = act.first().and_then(|actor| actor.key.clone());
     Ok(Verified {
         until: expires.unwrap_or(Timestamp::from_unix_micros(u64::MAX)),
         principal: Principal {
@@ -320,12 +332,33 @@ pub(crate) fn verify(
             groups: under.groups,
             scopes: std::collections::BTreeSet::new(),
             issuer: Issuer::new("bartizan").map_err(|_| Reason::DelegationShape)?,
-            credential: KeyId::new(&public(&key)).map_err(|_| Reason::DelegationShape)?,
+            credential: last.ok_or(Reason::DelegationShape)?,
+            rests: under.rests.into_iter().chain([first.rests]).collect(),
             method: AuthMethod::Delegated,
             expires,
         },
         binding: None,
     })
+}
+
+/// That what has names is read by its names: serde would take a list for a struct, in the order of its fields, and no other
+/// reader would.
+fn check_objects(link: &Map<String, Value>, is_first: bool) -> Result<(), Reason> {
+    let link = match (is_first, link.get("link")) {
+        (true, found) => found.and_then(Value::as_object).ok_or(Reason::DelegationShape)?,
+        (false, _) => link,
+    };
+    if link.get("bounds").is_none_or(Value::is_object) {
+        Ok(())
+    } else {
+        Err(Reason::DelegationShape)
+    }
+}
+
+/// What a link is called in records and revocations: by its key, which the one before signed. Whoever holds it can add
+/// links, and not call it something else.
+fn name(key: &[u8]) -> Option<KeyId> {
+    KeyId::new(&format!("{NAME}{}", URL_SAFE_NO_PAD.encode(key))).ok()
 }
 
 fn check(key: &[u8], domain: &[u8], text: &str, signature: &[u8]) -> Option<()> {

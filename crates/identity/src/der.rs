@@ -64,6 +64,12 @@ pub(crate) fn read(der: &[u8]) -> Option<Said<'_>> {
     Some(said)
 }
 
+/// What the issuer of a certificate signed: all of it but the signature.
+pub(crate) fn signed(der: &[u8]) -> Option<&[u8]> {
+    let (certificate, _) = element(der, SEQUENCE)?;
+    first(certificate).map(|(signed, _)| signed)
+}
+
 /// Splits off the certificate that stands first.
 pub(crate) fn first(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (_, rest) = element(der, SEQUENCE)?;

@@ -5,7 +5,7 @@
 //! its `iat` and once in them; with nonces (section 9) it can't have been made before its nonce was given, either.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Mutex, PoisonError},
 };
@@ -109,6 +109,8 @@ pub(crate) fn verify(
     context.update(jti.ok_or(shape)?.as_bytes());
     Ok(Seen {
         id: hashed(context.finish()),
+        key: *thumbprint,
+        issued,
         until: issued.plus_micros(WINDOW_MICROS + 1),
     })
 }
@@ -128,6 +130,9 @@ fn issued_at(claims: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, R
 /// A proof as it is remembered.
 pub(crate) struct Seen {
     id: Digest,
+    /// Whose it is.
+    key: Digest,
+    issued: Timestamp,
     /// First moment at which its `iat` alone refuses it.
     until: Timestamp,
 }
@@ -170,17 +175,39 @@ fn is_address(htu: &str, of: &ProofOf<'_>) -> bool {
     plain(authority) == plain(of.authority) && path == of.path
 }
 
-/// Proofs that were used, each until its time is over. Bounded: a full shard refuses, it never forgets early.
+/// Proofs that were used, each until its time is over. Bounded: a full shard refuses, it never forgets early; and one key
+/// has an eighth of a shard at most, so that who floods refuses itself.
 pub struct Replays {
     shards: Vec<Mutex<Shard>>,
     /// Most proofs of one shard.
     limit: usize,
+    /// Nothing is known of proofs that were made before.
+    since: Timestamp,
 }
 
 #[derive(Default)]
 struct Shard {
-    seen: BTreeMap<Digest, Timestamp>,
-    by_end: BTreeMap<(Timestamp, Digest), ()>,
+    /// Each proof's key.
+    seen: BTreeMap<Digest, Digest>,
+    by_end: BTreeSet<(Timestamp, Digest)>,
+    /// How many each key has.
+    of_key: BTreeMap<Digest, usize>,
+}
+
+/// Part of a shard that one key may take, and how many proofs it may have in any case.
+const SHARE: usize = 8;
+const SHARE_LEAST: usize = 16;
+
+impl Shard {
+    fn forget(&mut self, id: &Digest) {
+        let Some(key) = self.seen.remove(id) else { return };
+        if let Some(count) = self.of_key.get_mut(&key) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.of_key.remove(&key);
+            }
+        }
+    }
 }
 
 impl Replays {
@@ -190,10 +217,24 @@ impl Replays {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             limit: entries.div_ceil(SHARDS),
+            since: Timestamp::default(),
+        }
+    }
+
+    /// Of a run that begins now: what was used in the one before is not known, so what was made before is not taken.
+    #[must_use]
+    pub fn begun(entries: usize, now: Timestamp) -> Self {
+        Self {
+            since: now,
+            ..Self::new(entries)
         }
     }
 
     pub(crate) fn take(&self, seen: &Seen, now: Timestamp) -> Result<(), Reason> {
+        // `iat` counts whole seconds.
+        if seen.issued.plus_micros(1_000_000) <= self.since {
+            return Err(Reason::ProofTime);
+        }
         let [first, ..] = seen.id.0;
         let shard = self
             .shards
@@ -202,21 +243,23 @@ impl Replays {
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         // A clock that jumps back finds proofs that were dropped after their end: their `iat` is then in the future
         // by less than the window, so that they could come again. Ends are therefore kept one window longer.
-        while let Some(((end, id), ())) = shard.by_end.pop_first() {
+        while let Some((end, id)) = shard.by_end.pop_first() {
             if now < end.plus_micros(WINDOW_MICROS) {
-                shard.by_end.insert((end, id), ());
+                shard.by_end.insert((end, id));
                 break;
             }
-            shard.seen.remove(&id);
+            shard.forget(&id);
         }
         if shard.seen.contains_key(&seen.id) {
             return Err(Reason::ProofSeen);
         }
-        if shard.seen.len() >= self.limit {
+        let own = shard.of_key.get(&seen.key).copied().unwrap_or(0);
+        if shard.seen.len() >= self.limit || own >= (self.limit / SHARE).max(SHARE_LEAST) {
             return Err(Reason::ProofRoom);
         }
-        shard.seen.insert(seen.id, seen.until);
-        shard.by_end.insert((seen.until, seen.id), ());
+        shard.seen.insert(seen.id, seen.key);
+        shard.by_end.insert((seen.until, seen.id));
+        *shard.of_key.entry(seen.key).or_default() += 1;
         Ok(())
     }
 
@@ -237,5 +280,56 @@ impl Replays {
 impl fmt::Debug for Replays {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Replays").field("entries", &self.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_790_000_000;
+
+    fn seen(key: u8, number: u32, issued: u64) -> Seen {
+        let mut id = [0; 32];
+        // All in one shard.
+        let (front, _) = id.split_at_mut(5);
+        let [b, c, d, e] = number.to_be_bytes();
+        front.copy_from_slice(&[0, b, c, d, e]);
+        let issued = Timestamp::from_unix_seconds(issued);
+        Seen {
+            id: Digest(id),
+            key: Digest([key; 32]),
+            issued,
+            until: issued.plus_micros(WINDOW_MICROS + 1),
+        }
+    }
+
+    #[test]
+    fn who_floods_takes_its_own_room_and_no_other() {
+        let replays = Replays::new(SHARDS * 1024);
+        let now = Timestamp::from_unix_seconds(NOW);
+        let mut number = 0;
+        let mut take = |key, now: Timestamp| {
+            number += 1;
+            replays.take(&seen(key, number, now.unix_seconds()), now)
+        };
+        for _ in 0..128 {
+            assert_eq!(take(1, now), Ok(()));
+        }
+        assert_eq!(take(1, now), Err(Reason::ProofRoom));
+        assert_eq!(take(2, now), Ok(()), "others go on");
+        let later = now.plus_micros(3 * WINDOW_MICROS);
+        assert_eq!(take(1, later), Ok(()), "and so does it, once its proofs are over");
+        assert_eq!(replays.len(), 1);
+    }
+
+    #[test]
+    fn what_a_run_before_may_have_seen_is_not_taken() {
+        let now = Timestamp::from_unix_seconds(NOW);
+        let replays = Replays::begun(1024, now);
+        assert_eq!(replays.take(&seen(1, 1, NOW - 1), now), Err(Reason::ProofTime));
+        assert_eq!(replays.take(&seen(1, 1, NOW), now), Ok(()));
+        assert_eq!(replays.take(&seen(1, 1, NOW), now), Err(Reason::ProofSeen));
+        assert_eq!(Replays::new(1024).take(&seen(1, 1, NOW - 1), now), Ok(()));
     }
 }

@@ -63,6 +63,17 @@ pub enum OauthFault {
     /// The server does not say that it checks PKCE with S256.
     #[error("the authorization server does not say that it supports PKCE with S256")]
     Pkce,
+    /// Users would sign in at somebody else's page, and nothing in the answer would tell whose it is.
+    #[error(
+        "users would sign in at `{page}`, which is not `{issuer}`'s own, and the answers there name no issuer: list its host in \
+         `hosts` of the server's `oauth` if that is right"
+    )]
+    Page {
+        /// Where.
+        page: String,
+        /// Who says so.
+        issuer: String,
+    },
     /// The answer of an authorization names no issuer, and this server's must.
     #[error("the answer names no issuer, and answers of `{0}` must")]
     IssuerMissing(String),

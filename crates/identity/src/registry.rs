@@ -81,6 +81,7 @@ impl Registry {
                 scopes: BTreeSet::new(),
                 issuer: own.clone(),
                 credential: record.prefix.clone(),
+                rests: Default::default(),
                 method: AuthMethod::ApiKey,
                 expires: record.expires,
             });
@@ -217,6 +218,7 @@ pub fn local_principal(agent: AgentId, user: Option<UserId>, issuer: Issuer, cre
         scopes: BTreeSet::new(),
         issuer,
         credential,
+        rests: Default::default(),
         method: AuthMethod::Local,
         expires: None,
     }

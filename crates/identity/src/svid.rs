@@ -32,6 +32,8 @@ const OWN_PATH: &str = "agent/";
 pub struct PeerCertificate {
     chain: Vec<CertificateDer<'static>>,
     fingerprint: Digest,
+    /// SHA-256 of what the leaf's issuer signed.
+    signed: Digest,
     whole: Digest,
 }
 
@@ -39,7 +41,9 @@ impl PeerCertificate {
     /// Of the chain the handshake saw; `None` for an empty one.
     #[must_use]
     pub fn new(chain: Vec<CertificateDer<'static>>) -> Option<Self> {
-        let fingerprint = fingerprint(chain.first()?);
+        let leaf = chain.first()?;
+        let fingerprint = fingerprint(leaf);
+        let signed = der::signed(leaf).map_or(fingerprint, self::fingerprint);
         // Whether it is trusted rests on all that was shown, so that is what a verdict is remembered by.
         let mut context = digest::Context::new(&digest::SHA256);
         context.update(b"bartizan certificate chain v1\0");
@@ -51,8 +55,22 @@ impl PeerCertificate {
         Some(Self {
             chain,
             fingerprint,
+            signed,
             whole,
         })
+    }
+
+    /// What records call it, and by what a revocation ends it: the hash of what its issuer signed. Its fingerprint would not
+    /// do: whoever shows it may spell the ECDSA signature on it in a second way, (r, n - s), which makes another fingerprint.
+    #[must_use]
+    pub fn name(&self) -> Option<KeyId> {
+        KeyId::new(&format!("x509:{}", self.signed)).ok()
+    }
+
+    /// Everything that it may be revoked by: its name, and the fingerprint that other tools print.
+    pub(crate) fn names(&self) -> impl Iterator<Item = KeyId> {
+        let printed = KeyId::new(&format!("x509:{}", self.fingerprint)).ok();
+        self.name().into_iter().chain(printed)
     }
 
     pub(crate) const fn whole(&self) -> &Digest {
@@ -226,7 +244,8 @@ pub(crate) fn verify(
             groups: BTreeSet::new(),
             scopes: BTreeSet::new(),
             issuer: Issuer::new(&format!("spiffe://{}", held.id.domain)).map_err(unnamed)?,
-            credential: KeyId::new(&format!("x509:{}", peer.fingerprint)).map_err(unnamed)?,
+            credential: peer.name().ok_or(Reason::CertificateShape)?,
+            rests: peer.names().skip(1).collect(),
             method: AuthMethod::Certificate,
             expires: Some(held.not_after),
         },

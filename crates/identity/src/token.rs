@@ -26,7 +26,7 @@ pub(crate) struct Verified {
     pub(crate) binding: Option<Binding>,
 }
 
-/// SHA-256 of the whole token: the cache's key, and the token's public name where it has no `jti`.
+/// SHA-256 of a text: of a whole token, the cache's key; of what is signed in it, its public name where it has no `jti`.
 pub(crate) fn fingerprint(token: &str) -> Digest {
     let mut bytes = [0; 32];
     for (slot, byte) in bytes
@@ -86,10 +86,10 @@ pub(crate) fn verify<'a>(
     let binding = Binding::read(&claims).map_err(refuse)?;
     let credential = match claims.get("jti").and_then(Value::as_str).map(KeyId::new) {
         Some(Ok(jti)) => jti,
-        // No `jti`, or one that is no id: the token's digest names it.
-        _ => {
-            KeyId::new(&format!("sha256:{}", fingerprint(token))).map_err(|_| refuse(Reason::Unrecognised))?
-        }
+        // No `jti`, or one that is no id: the digest of what is signed names it. Not the signature's as well: whoever holds
+        // the token makes another good ECDSA signature of it, (r, n - s), and would walk out of a revocation with that.
+        _ => KeyId::new(&format!("sha256:{}", fingerprint(parts.signed)))
+            .map_err(|_| refuse(Reason::Unrecognised))?,
     };
     Ok(Verified {
         principal: Principal {
@@ -100,6 +100,7 @@ pub(crate) fn verify<'a>(
             scopes: claims::scopes(&claims),
             issuer: config.issuer.clone(),
             credential,
+            rests: Default::default(),
             method: AuthMethod::Jwt,
             expires: Some(window.expires),
         },

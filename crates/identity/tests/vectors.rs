@@ -237,3 +237,39 @@ fn a_jwt_svid_names_whom_its_path_names() {
     assert_eq!(principal.issuer.as_str(), "spiffe://svids.example");
     assert_eq!(principal.user, None);
 }
+
+/// The order of P-256.
+const ORDER: [u8; 32] = [
+    0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xBC, 0xE6, 0xFA,
+    0xAD, 0xA7, 0x17, 0x9E, 0x84, 0xF3, 0xB9, 0xCA, 0xC2, 0xFC, 0x63, 0x25, 0x51,
+];
+
+/// ECDSA lets whoever sees a signature make a second good one, (r, n - s). Whoever holds a token that was revoked must not
+/// walk out of that with it.
+#[test]
+fn a_second_spelling_of_a_signature_is_the_same_credential() {
+    let keys = Keys::new();
+    let registry = registry("plain", &keys);
+    let now = Timestamp::from_unix_seconds(NOW);
+    let plain = Token {
+        claims: Some(json!({"jti": null})),
+        ..Token::default()
+    };
+    let token = build(&plain, &keys);
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let mut bytes = B64.decode(signature).unwrap();
+    let mut borrow = 0;
+    for (digit, order) in bytes[32..].iter_mut().zip(ORDER).rev() {
+        let left = i16::from(order) - i16::from(*digit) - borrow;
+        borrow = i16::from(left < 0);
+        *digit = u8::try_from(left + 256 * borrow).unwrap();
+    }
+    let second = format!("{signed}.{}", B64.encode(bytes));
+    assert_ne!(second, token);
+    let named = |text: &str| {
+        let credential = Credential::Bearer(text);
+        registry.authenticate(&credential, now).unwrap().credential
+    };
+    assert!(named(&token).as_str().starts_with("sha256:"), "it has no jti");
+    assert_eq!(named(&token), named(&second));
+}

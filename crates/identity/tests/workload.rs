@@ -66,6 +66,72 @@ fn what_is_named_by_each_kind() {
     );
 }
 
+/// What ends what: a revocation of the key beneath, of any link, of the certificate that was shown.
+#[test]
+fn what_a_credential_rests_on_is_known() {
+    let world = World::new();
+    let judge = |spec| world.judge(&spec).unwrap();
+    let handed = judge(serde_json::json!({"delegation": {}}));
+    let links: Vec<_> = handed
+        .act
+        .iter()
+        .map(|actor| actor.key.clone().unwrap())
+        .collect();
+    assert_eq!(links.first(), Some(&handed.credential));
+    assert_ne!(links[0], links[1]);
+    let rests: Vec<_> = handed.rests.iter().map(|name| name.as_str()).collect();
+    assert!(
+        matches!(rests.as_slice(), [key] if key.starts_with("bz_")),
+        "{rests:?}"
+    );
+    // Another link makes another name, and keeps the ones before.
+    let links_of = |links: serde_json::Value| judge(serde_json::json!({"delegation": {"links": links}}));
+    let (parent, child) = (
+        links_of(serde_json::json!([{}])),
+        links_of(serde_json::json!([{}, {}])),
+    );
+    assert_ne!(parent.credential, child.credential);
+    assert!(
+        child
+            .act
+            .iter()
+            .any(|actor| actor.key.as_ref() == Some(&parent.credential))
+    );
+    let shown = judge(serde_json::json!({"certificate": {}}));
+    let beside = judge(serde_json::json!({"key": 1, "certificate": {}}));
+    assert!(shown.credential.as_str().starts_with("x509:") && shown.rests.len() == 1);
+    assert_eq!(
+        beside.rests.len(),
+        2,
+        "its name, and the fingerprint that tools print"
+    );
+    assert!(beside.credential.as_str().starts_with("bz_"));
+}
+
+/// The bytes of the certificate's own signature may be spelled in a second way by whoever shows it.
+#[test]
+fn a_second_spelling_of_a_certificates_signature_is_the_same_certificate() {
+    let params = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+    let der = params
+        .self_signed(&rcgen::KeyPair::generate().unwrap())
+        .unwrap()
+        .der()
+        .to_vec();
+    let mut other = der.clone();
+    // Whatever the signature is: what was signed names it.
+    *other.last_mut().unwrap() ^= 1;
+    let shown = |der: Vec<u8>| bartizan_identity::PeerCertificate::new(vec![der.into()]).unwrap();
+    let (first, second) = (shown(der.clone()), shown(other));
+    assert_ne!(first.fingerprint(), second.fingerprint());
+    assert_eq!(first.name(), second.name());
+    let next = params
+        .self_signed(&rcgen::KeyPair::generate().unwrap())
+        .unwrap()
+        .der()
+        .to_vec();
+    assert_ne!(shown(next).name(), first.name());
+}
+
 fn key(seed: u8) -> DelegationKey {
     DelegationKey::new(Secret::new([seed; 32])).unwrap()
 }
@@ -144,6 +210,7 @@ fn some_bounds() -> impl Strategy<Value = Bounds> {
         arguments,
         until,
         session,
+        budget: BTreeMap::new(),
     })
 }
 

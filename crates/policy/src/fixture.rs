@@ -47,6 +47,7 @@ pub(crate) fn evidence() -> Evidence {
             scopes: BTreeSet::new(),
             issuer: Issuer::new("local").unwrap(),
             credential: KeyId::new("k1").unwrap(),
+            rests: Default::default(),
             method: AuthMethod::ApiKey,
             expires: None,
         },
@@ -184,6 +185,7 @@ pub(crate) fn random_evidence(random: &mut Seeded) -> Evidence {
             sub: "x".to_owned(),
             iss: None,
             bounds: None,
+            key: None,
         });
     }
     let all = resources(random.pick(&["s1", "s2"]), random.pick(&["t1", "t2/x"]));

@@ -197,6 +197,7 @@ fn principal(rule: &Rule, draw: Draw) -> Option<Principal> {
         scopes: BTreeSet::new(),
         issuer: Issuer::new("local").ok()?,
         credential: KeyId::new("key").ok()?,
+        rests: Default::default(),
         method: AuthMethod::Local,
         expires: None,
     })

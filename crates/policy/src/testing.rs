@@ -248,6 +248,7 @@ fn principal(case: &Case) -> Result<Principal, bartizan_types::IdFault> {
         sub: "actor".to_owned(),
         iss: None,
         bounds: None,
+        key: None,
     };
     let agent = match &case.agent {
         Some(agent) => agent.clone(),
@@ -265,6 +266,7 @@ fn principal(case: &Case) -> Result<Principal, bartizan_types::IdFault> {
         scopes: BTreeSet::new(),
         issuer,
         credential: KeyId::new("test")?,
+        rests: Default::default(),
         method: case.method.unwrap_or(AuthMethod::ApiKey),
         expires: None,
     })

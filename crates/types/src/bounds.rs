@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallFacts, Resource, SessionId, Timestamp};
+use crate::{CallFacts, Meter, Resource, SessionId, Timestamp};
 
 /// Most patterns, arguments or values of one link.
 pub const BOUND_ENTRIES_MAX: usize = 64;
@@ -32,6 +32,10 @@ pub struct Bounds {
     /// The one session it holds in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
+    /// The most that all calls by this link, and by those handed on from it, may come to together while it lasts. Counted
+    /// where budgets are: a call has to fit into that of every link.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub budget: BTreeMap<Meter, u64>,
 }
 
 impl Bounds {
@@ -199,6 +203,12 @@ mod tests {
         let other = SessionId::mint(Timestamp::from_unix_seconds(1), 2);
         check(&format!(r#"{{"session":"{own}"}}"#), &send, true);
         check(&format!(r#"{{"session":"{other}"}}"#), &send, false);
+        assert!(serde_json::from_str::<Bounds>(r#"{"budget":{"calls":3,"micro_usd":100}}"#).is_ok());
+        for amount in ["-1", "1.5", "18446744073709551616", "null", "\"1\""] {
+            let text = format!(r#"{{"budget":{{"calls":{amount}}}}}"#);
+            assert!(serde_json::from_str::<Bounds>(&text).is_err(), "{text}");
+        }
+        assert!(serde_json::from_str::<Bounds>(r#"{"budget":{"wishes":3}}"#).is_err());
         assert!(serde_json::from_str::<Bounds>(r#"{"more":1}"#).is_err());
     }
 }

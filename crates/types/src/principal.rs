@@ -33,6 +33,10 @@ pub struct Actor {
     /// What the actor was handed, where it was handed something narrower.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounds: Option<Box<Bounds>>,
+    /// The credential by which it was handed that: a link's key, which its holder can't choose anew. Ended, it ends all
+    /// that was handed on from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyId>,
 }
 
 impl Principal {
@@ -67,6 +71,10 @@ pub struct Principal {
     pub issuer: Issuer,
     /// Which credential, without its secret.
     pub credential: KeyId,
+    /// Other credentials that it rests on: the key beneath a delegation, the certificate shown beside a token. Where one
+    /// of them is ended, so is this.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub rests: BTreeSet<KeyId>,
     /// How it was checked.
     pub method: AuthMethod,
     /// When the credential ends, if it does.

@@ -1,10 +1,11 @@
 //! Where a request through the proxy goes: a host and a port, in one spelling, and the operator's patterns of them.
 //!
 //! INVARIANT: there is one spelling of each site. Numbers that only some resolvers take for an address (`127.1`,
-//! `0x7f000001`, `2130706433`), user names, empty labels and letters outside ASCII are refused, so what a policy compares
-//! is what is connected to.
+//! `0x7f000001`, `2130706433`), user names, empty labels and letters outside ASCII are refused, and an IPv4 address in an
+//! IPv6 one (`::ffff:10.0.0.1`) is itself, so what a policy compares is what is connected to. The same goes for what
+//! stands behind it: [`path`] gives the one spelling of a path, or none where two servers would take it for two.
 
-use std::{fmt, net::IpAddr};
+use std::{borrow::Cow, fmt, net::IpAddr};
 
 /// Most bytes of a host name (RFC 1035 section 2.3.4).
 const HOST_BYTES: usize = 253;
@@ -134,7 +135,7 @@ fn number(text: &str) -> Option<u16> {
 
 fn canonical(host: &str) -> Option<String> {
     if let Ok(address) = host.parse::<IpAddr>() {
-        return Some(address.to_string());
+        return Some(address.to_canonical().to_string());
     }
     let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     let label = |label: &str| {
@@ -143,6 +144,87 @@ fn canonical(host: &str) -> Option<String> {
     };
     let fits = name.len() <= HOST_BYTES && name.split('.').all(label);
     (fits && !is_numeric(name.rsplit('.').next()?)).then_some(name)
+}
+
+/// A site as a revocation names it: `host` for all its ports, or `host:port`, in the one spelling that calls have.
+#[must_use]
+pub fn revocable(text: &str) -> Option<String> {
+    let (_, port) = split(text)?;
+    let site = Site::parse(text, Some(1))?;
+    let whole = site.to_string();
+    match port {
+        Some(_) => Some(whole),
+        None => whole.rsplit_once(':').map(|(host, _)| host.to_owned()),
+    }
+}
+
+/// Most rounds in which a path is decoded to look for what is hidden in it.
+const ROUNDS: usize = 4;
+
+/// A path as policy sees it: each letter in its one spelling (RFC 3986 section 6.2.2), and no slash twice in a row. `None`
+/// where servers would disagree about where it leads: a segment of dots, in whatever encoding, behind an encoded slash, a
+/// backslash or before a parameter, as some servers resolve those; a control character; a percent sign of nothing.
+#[must_use]
+pub fn path(text: &str) -> Option<Cow<'_, str>> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~' | b'/');
+    let doubled = text.as_bytes().windows(2).any(|two| two == b"//");
+    if !doubled && text.bytes().all(plain) {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut seen = text.to_owned();
+    for round in 0..ROUNDS {
+        if is_climbing(&seen) {
+            return None;
+        }
+        match unpercent(&seen, |_| true) {
+            Some(next) if next == seen => break,
+            Some(next) => seen = next,
+            // The path itself must be whole; what is encoded in it may be any text.
+            None if round == 0 => return None,
+            None => break,
+        }
+    }
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let mut out = unpercent(text, unreserved)?;
+    while out.contains("//") {
+        out = out.replace("//", "/");
+    }
+    Some(Cow::Owned(out))
+}
+
+/// Whether a segment of it is one of dots, by any reading, or a control character is in it.
+fn is_climbing(path: &str) -> bool {
+    let dots = |segment: &str| {
+        let bare = segment.split(';').next().unwrap_or_default();
+        matches!(bare, "." | "..")
+    };
+    path.bytes().any(|byte| byte.is_ascii_control()) || path.split(['/', '\\']).any(dots)
+}
+
+/// Decodes what `takes` says of, and writes the other escapes in capitals. `None`: a percent sign without two digits, or
+/// bytes that are no text where they are decoded.
+fn unpercent(text: &str, takes: impl Fn(u8) -> bool) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            out.push(byte);
+            continue;
+        }
+        let (high, low) = (bytes.next()?, bytes.next()?);
+        let digit = |byte: u8| {
+            char::from(byte)
+                .to_digit(16)
+                .and_then(|digit| u8::try_from(digit).ok())
+        };
+        let value = (digit(high)? << 4) | digit(low)?;
+        if takes(value) {
+            out.push(value);
+        } else {
+            out.extend([b'%', high.to_ascii_uppercase(), low.to_ascii_uppercase()]);
+        }
+    }
+    Some(String::from_utf8_lossy(&out).into_owned())
 }
 
 /// Whether a last label makes some readers take the whole for an IPv4 address (WHATWG URL, "ends in a number").
@@ -169,7 +251,9 @@ mod tests {
         check("xn--bcher-kva.example:1", Some("xn--bcher-kva.example:1"));
         check("10.0.0.1", Some("10.0.0.1:80"));
         check("[2001:DB8:0::1]:443", Some("[2001:db8::1]:443"));
-        check("[::ffff:10.0.0.1]", Some("[::ffff:10.0.0.1]:80"));
+        // Else a rule about the address would not be about this.
+        check("[::ffff:10.0.0.1]", Some("10.0.0.1:80"));
+        check("[::FFFF:0a00:1]:443", Some("10.0.0.1:443"));
         check("_dmarc.example.com", Some("_dmarc.example.com:80"));
     }
 
@@ -213,6 +297,92 @@ mod tests {
         check(&"a.".repeat(128), None);
         check(&format!("{}.example", "a".repeat(64)), None);
         assert_eq!(Site::parse("a.example", None), None);
+    }
+
+    #[test]
+    fn each_path_has_one_spelling_or_none() {
+        for (text, expected) in [
+            ("/", "/"),
+            ("/a/b", "/a/b"),
+            ("/a/b.json", "/a/b.json"),
+            ("/%61dmin", "/admin"),
+            ("/a%2Db%7e", "/a-b~"),
+            ("//admin", "/admin"),
+            ("/a///b", "/a/b"),
+            ("/a/", "/a/"),
+            // Names with a slash in them are one segment, and stay so.
+            ("/@scope%2fname", "/@scope%2Fname"),
+            ("/a%20b", "/a%20b"),
+            ("/%C3%A9", "/%C3%A9"),
+            ("/%ff", "/%FF"),
+            ("/a;v=1/b", "/a;v=1/b"),
+            ("/...", "/..."),
+            ("/a..b/.hidden", "/a..b/.hidden"),
+            ("/100%25", "/100%25"),
+            ("/web/2020/https://a.example/", "/web/2020/https:/a.example/"),
+            ("*", "*"),
+        ] {
+            assert_eq!(path(text).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_that_climb_by_any_reading_are_none() {
+        for text in [
+            "/a/../b",
+            "/a/./b",
+            "/..",
+            "/.",
+            "/a/%2e%2e/b",
+            "/a/.%2E/b",
+            "/a%2f..%2fb",
+            "/a/..%2fb",
+            "/a%5c..%5cb",
+            "/a\\..\\b",
+            "/a/..;/b",
+            "/a/..;x=1/b",
+            "/a/%2e%2e;/b",
+            "/a/%252e%252e/b",
+            "/a%252f..%252fb",
+            "/a/%25252e%25252e/b",
+            "/a%00",
+            "/a%0ab",
+            "/a%",
+            "/a%2",
+            "/a%zz",
+            "/a%+1",
+        ] {
+            assert_eq!(path(text), None, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_path_that_was_read_is_read_the_same_again(text in "(/|%2[eEfF]|%5c|%25|\\.|a|;|%41|é)*") {
+            if let Some(once) = path(&text) {
+                let again = path(&once);
+                proptest::prop_assert_eq!(again.as_deref(), Some(&*once));
+                proptest::prop_assert!(!once.split('/').any(|part| part == ".." || part == "."));
+            }
+        }
+    }
+
+    #[test]
+    fn sites_are_revoked_in_the_spelling_that_calls_have() {
+        for (text, expected) in [
+            ("Example.com", Some("example.com")),
+            ("example.com.", Some("example.com")),
+            ("example.com:8443", Some("example.com:8443")),
+            ("10.0.0.1", Some("10.0.0.1")),
+            ("[::ffff:10.0.0.1]:80", Some("10.0.0.1:80")),
+            ("[::1]", Some("[::1]")),
+            ("[0:0::1]:443", Some("[::1]:443")),
+            ("https://example.com", None),
+            ("example.com/x", None),
+            ("127.1", None),
+        ] {
+            assert_eq!(revocable(text).as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

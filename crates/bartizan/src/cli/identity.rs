@@ -59,6 +59,10 @@ pub(crate) struct Delegate {
     /// What an argument may be: `PATH=VALUE`, `*` at the end for any rest; may be repeated
     #[arg(long = "argument", value_name = "PATH=VALUE")]
     pub(crate) arguments: Vec<String>,
+    /// What it and all that is handed on from it may spend together: `calls=100`, `tokens=50000`, `micro_usd=200000`; may be
+    /// repeated
+    #[arg(long = "budget", value_name = "METER=AMOUNT")]
+    pub(crate) budget: Vec<String>,
     /// Minutes until it ends
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=43_200))]
     pub(crate) minutes: Option<u64>,

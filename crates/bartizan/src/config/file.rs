@@ -697,6 +697,8 @@ pub(crate) struct Limits {
     pub(crate) drain_timeout_ms: u64,
     /// How long a call may take where a `[[budget]]` of `millis` counts it: this is set aside, and the call cut off there.
     pub(crate) metered_call_ms: u64,
+    /// How long an answer is read on whose agent went away, where a budget counts its tokens. 0: it is cut off at once.
+    pub(crate) usage_wait_ms: u64,
     /// Rejections recorded one by one per minute; beyond, one summary a minute.
     pub(crate) rejections_per_minute: u32,
     /// The same tool call, one right after the other, in one session within ten minutes (`limit.same_call`). 0: any number.
@@ -732,6 +734,7 @@ impl Default for Limits {
             upstream_timeout_ms: millis(limits.upstream_timeout),
             drain_timeout_ms: millis(limits.drain_timeout),
             metered_call_ms: bartizan_gateway::config::Budgets::default().most_millis,
+            usage_wait_ms: millis(bartizan_gateway::config::Budgets::default().usage_wait),
             rejections_per_minute: limits.rejections_per_minute,
             same_call_in_a_row: limits.loops.same_call,
             session_calls_per_minute: limits.loops.per_minute,

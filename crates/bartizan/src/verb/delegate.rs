@@ -8,7 +8,7 @@ use std::{
 };
 
 use bartizan_identity::{DelegationKey, narrow, seal};
-use bartizan_types::{Bounds, Secret, SessionId};
+use bartizan_types::{Bounds, Meter, Secret, SessionId};
 use http::Method;
 use serde_json::json;
 
@@ -106,5 +106,22 @@ fn bounds(delegate: &Delegate) -> Result<Bounds, Failure> {
         arguments,
         until: None,
         session,
+        budget: budget(&delegate.budget)?,
     })
+}
+
+fn budget(said: &[String]) -> Result<BTreeMap<Meter, u64>, Failure> {
+    let one = |text: &String| {
+        let (word, amount) = text.split_once('=')?;
+        let meter = Meter::ALL.into_iter().find(|meter| meter.as_str() == word)?;
+        Some((meter, amount.parse().ok()?))
+    };
+    let read = |text: &String| {
+        one(text).ok_or_else(|| {
+            let words = Meter::ALL.map(Meter::as_str).join(", ");
+            Failure::new(Exit::Usage, format!("`{text}` is not `METER=AMOUNT`"))
+                .hint(format!("meters: {words}"))
+        })
+    };
+    said.iter().map(read).collect()
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use bartizan_guard::revoke::{Revocation, Subject};
 use bartizan_identity::{ApiKeyRecord, Pepper, mint_key};
 use bartizan_store::{Fault, Purpose, State};
 use bartizan_types::{AgentId, KeyId, Secret, UserId};
@@ -93,7 +94,27 @@ impl Desk {
             Ok(())
         })
         .await?;
+        self.cut_off(&open, ask.by).await?;
         Ok(json!({ "revoked": open, "record": index }))
+    }
+
+    /// Ends what is in progress with these keys, and with what was handed on from them: a key that is gone refuses the next
+    /// call, and does nothing to a stream, a tunnel, or a request that it was checked for just before.
+    async fn cut_off(&self, keys: &[KeyId], by: &str) -> Result<(), No> {
+        let now = clock::now();
+        let all: Vec<Revocation> = keys
+            .iter()
+            .map(|key| Revocation {
+                id: clock::mint(now),
+                subject: Subject::Credential(key.to_string()),
+                since: now,
+                until: None,
+                reason: "the key was ended".to_owned(),
+                by: by.to_owned(),
+            })
+            .collect();
+        self.change_revoked(move |revoked, state| all.into_iter().try_for_each(|one| revoked.add(state, one)))
+            .await
     }
 
     /// Changes keys on a thread that may wait for the disk, and puts the change in force: calls go on meanwhile.

@@ -1,7 +1,7 @@
 //! Workload identity: certificates of our own authority, its roots, and delegations that an operator begins. A private
 //! key leaves here once, in the answer to its making, and is kept nowhere.
 
-use bartizan_identity::{ApiKeyRecord, DelegationKey};
+use bartizan_identity::{ApiKeyRecord, DelegationKey, PeerCertificate};
 use bartizan_store::Purpose;
 use bartizan_types::AgentId;
 use serde::Deserialize;
@@ -63,13 +63,18 @@ impl Desk {
         let issued = self
             .authority()?
             .issue(&self.state, &issue.agent, issue.hours, clock::now())?;
-        let note = format!("certificate issued: {}, until {}", issued.id, issued.until);
+        let name = PeerCertificate::new(issued.chain.clone()).and_then(|shown| shown.name());
+        let name = name.map(|name| name.to_string()).unwrap_or_default();
+        let note = format!(
+            "certificate issued: {}, until {}, as {name}",
+            issued.id, issued.until
+        );
         let index = self.operation(note, ask).await?;
         // The first issue makes the first root.
         self.refresh()?;
         let chain: String = issued.chain.iter().map(|der| pem("CERTIFICATE", der)).collect();
         Ok(json!({
-            "id": issued.id, "agent": issue.agent, "until": issued.until, "certificate": chain,
+            "id": issued.id, "agent": issue.agent, "until": issued.until, "credential": name, "certificate": chain,
             "key": pem("PRIVATE KEY", issued.key.expose()), "bundle": self.bundle()?, "record": index,
         }))
     }
@@ -111,12 +116,13 @@ impl Desk {
         let ours = DelegationKey::new(self.keyring.derive(Purpose::Delegations)?)
             .map_err(|fault| No::state(fault.to_string()))?;
         let note = handing::note(&record, &wanted.to);
-        let (delegation, until) =
+        let begun =
             handing::begin(&ours, &record, wanted, now).map_err(|fault| No::usage(fault.to_string()))?;
-        let index = self.operation(note, ask).await?;
-        Ok(
-            json!({ "delegation": delegation.expose(), "until": until, "agent": record.agent, "record": index }),
-        )
+        let index = self.operation(format!("{note}, as {}", begun.name), ask).await?;
+        Ok(json!({
+            "delegation": begun.text.expose(), "until": begun.until, "credential": begun.name,
+            "agent": record.agent, "record": index,
+        }))
     }
 }
 

@@ -8,6 +8,7 @@ use bartizan_guard::{
 };
 use bartizan_store::{Fault, State};
 use bartizan_types::{BudgetName, RevocationId, Timestamp};
+use bartizan_wire::site;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -50,7 +51,7 @@ impl Desk {
 
     /// Changes revocations on a thread that may wait for the disk: calls, which are what is being ended, go on meanwhile
     /// and see the change the moment it is made.
-    async fn change_revoked<T: Send + 'static>(
+    pub(super) async fn change_revoked<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Revoked, &State) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, No> {
@@ -123,9 +124,14 @@ impl Desk {
     /// Revokes. The answer goes out when it is durable, recorded, and in force for the next call.
     pub(super) async fn revoke(&self, ask: &Ask<'_>) -> Answer {
         let asked: Revoke = ask.json()?;
-        let subject = Subject::parse(&asked.what).ok_or_else(|| {
-            No::usage("say what: `everything`, `agent:NAME`, `tool:SERVER/TOOL` and the like")
-        })?;
+        let subject = Subject::parse(&asked.what)
+            .and_then(|subject| match subject {
+                Subject::Site(name) => site::revocable(&name).map(Subject::Site),
+                other => Some(other),
+            })
+            .ok_or_else(|| {
+                No::usage("say what: `everything`, `agent:NAME`, `tool:SERVER/TOOL` and the like")
+            })?;
         let now = clock::now();
         let until = match asked.until.as_deref().map(Timestamp::parse) {
             None => None,

@@ -67,6 +67,7 @@ fn principal() -> Principal {
         scopes: BTreeSet::new(),
         issuer: Issuer::new("bartizan").unwrap(),
         credential: KeyId::new("k").unwrap(),
+        rests: Default::default(),
         method: AuthMethod::ApiKey,
         expires: None,
     }

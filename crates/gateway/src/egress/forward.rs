@@ -2,7 +2,12 @@
 //!
 //! Redirects are the agent's to follow, and then cross again. Media and archives are passed on unread, within a bound.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use aws_lc_rs::digest;
 use bartizan_flow::{Content, Effect};
@@ -10,13 +15,14 @@ use bartizan_guard::AnswerFacts;
 use bartizan_types::{Action, Code, Digest, Refusal, UpstreamName};
 use bartizan_wire::{
     json::{self, Bounds},
-    site::Site,
+    site::{self, Site},
 };
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts,
     response,
 };
+use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use serde_json::{Value, json};
@@ -78,7 +84,7 @@ pub(super) async fn serve(
     let mut wish =
         Wish::new(shared, caller, site, Action::FetchWeb, effect).ok_or_else(|| late(Code::Bug))?;
     let (seen, whole) = seen_body(shared, edge::is_json(&head.headers), &bytes);
-    wish.arguments = arguments(&wish.site, head, head.method.as_str());
+    wish.arguments = arguments(&wish.site, head, head.method.as_str()).map_err(late)?;
     if let Some(seen) = seen {
         wish.arguments["body"] = seen;
     }
@@ -108,19 +114,23 @@ pub(super) async fn serve(
     }
 }
 
-/// What policy and flow see of a request's head.
-pub(super) fn arguments(site: &Site, head: &Parts, method: &str) -> Value {
+/// What policy and flow see of a request's head. The path in its one spelling: the site would take the others for it.
+///
+/// # Errors
+/// [`Code::EgressTarget`]: a path that servers read in two ways.
+pub(super) fn arguments(site: &Site, head: &Parts, method: &str) -> Result<Value, Code> {
+    let path = site::path(head.uri.path()).ok_or(Code::EgressTarget)?;
     let mut arguments = json!({
         "scheme": head.uri.scheme_str().unwrap_or("http"),
         "host": site.host(),
         "port": site.port(),
         "method": method,
-        "path": head.uri.path(),
+        "path": path,
     });
     if let Some(query) = head.uri.query() {
         arguments["query"] = json!(query);
     }
-    arguments
+    Ok(arguments)
 }
 
 /// A body as policy and flow see it, and whether that is all of it: JSON by its leaves, where it may be that, text as one.
@@ -155,8 +165,17 @@ pub(super) fn outgoing(head: &Parts, unpacked: bool) -> HeaderMap {
     // The body is sent whole, so its length is known to the client that sends it.
     out.remove(header::CONTENT_LENGTH);
     out.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    // Its servers want to hear that trailers are taken.
+    if is_grpc(&head.headers) {
+        out.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
     out.append(header::VIA, via(head.version));
     out
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// By which protocol it came (RFC 9110 section 7.6.3).
@@ -263,6 +282,7 @@ fn is_text(headers: &HeaderMap) -> bool {
         "x-www-form-urlencoded",
     ];
     essence != "text/event-stream"
+        && !is_grpc(headers)
         && (essence.starts_with("text/") || texts.iter().any(|text| essence.ends_with(text)))
 }
 
@@ -298,6 +318,43 @@ struct Flow {
     bytes: u64,
     most: u64,
     patience: Duration,
+    trailers: Trailers,
+}
+
+/// What stands behind an answer, once it has come: of gRPC, how the call ended.
+type Trailers = Arc<Mutex<Option<HeaderMap>>>;
+
+/// An answer in pieces, and what stands behind it.
+struct Trailed {
+    pieces: Pulled<Box<Flow>>,
+    trailers: Trailers,
+    is_over: bool,
+}
+
+impl Body for Trailed {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let polled = Pin::new(&mut self.pieces).poll_frame(context);
+        if !matches!(polled, Poll::Ready(None)) || self.is_over {
+            return polled;
+        }
+        self.is_over = true;
+        let trailers = self
+            .trailers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_over
+    }
 }
 
 /// Passes an answer on in pieces. It is nothing that anybody reads as text, but the agent may.
@@ -315,7 +372,9 @@ fn stream(
     let shared = &wish.shared;
     let open = Gauge::raise(Arc::clone(&shared.meters), |meters| &meters.streams);
     let template = dressed(AgentBody::ours(Vec::new()), head, &passage, false, false);
+    let trailers = Trailers::default();
     let flow = Flow {
+        trailers: Arc::clone(&trailers),
         passage: Some(passage),
         body,
         hash: digest::Context::new(&digest::SHA256),
@@ -326,8 +385,12 @@ fn stream(
             .map_or(0, |proxy| proxy.config.tunnel_bytes),
         patience: shared.config.limits.upstream_timeout,
     };
-    let pulled = Pulled::new(Box::new(flow), |flow| Box::pin(next(flow)));
-    Ok(template.map(|_| AgentBody::stream(release, pulled).holding(open)))
+    let trailed = Trailed {
+        pieces: Pulled::new(Box::new(flow), |flow| Box::pin(next(flow))),
+        trailers,
+        is_over: false,
+    };
+    Ok(template.map(|_| AgentBody::stream(release, trailed).holding(open)))
 }
 
 /// The next piece for the agent.
@@ -337,8 +400,10 @@ async fn next(mut flow: Box<Flow>) -> Option<(Box<Flow>, Result<Bytes, Cut>)> {
             Ok(Some(Ok(frame))) => match frame.into_data() {
                 Ok(chunk) if chunk.is_empty() => continue,
                 Ok(chunk) => chunk,
-                // Trailers of one connection end there.
-                Err(_) => continue,
+                Err(frame) => {
+                    flow.keep(frame);
+                    continue;
+                }
             },
             Ok(None) => {
                 flow.sealed()?.finish();
@@ -358,6 +423,21 @@ async fn next(mut flow: Box<Flow>) -> Option<(Box<Flow>, Result<Bytes, Cut>)> {
 }
 
 impl Flow {
+    /// Keeps trailers until all else has gone. They count as what was carried.
+    fn keep(&mut self, frame: Frame<Bytes>) {
+        let Ok(trailers) = frame.into_trailers() else {
+            return;
+        };
+        let bytes = trailers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len());
+        self.bytes = self
+            .bytes
+            .saturating_add(u64::try_from(bytes.sum::<usize>()).unwrap_or(u64::MAX));
+        let kept = passed_on(&trailers);
+        *self.trailers.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+    }
+
     /// The passage, knowing what was released.
     fn sealed(&mut self) -> Option<Passage<Outbound>> {
         let mut passage = self.passage.take()?;

@@ -10,22 +10,22 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bartizan_guard::AnswerFacts;
-use bartizan_types::{Code, Principal, Refusal};
+use bartizan_types::{Code, Refusal};
 use bartizan_wire::site::Site;
 use bytes::Bytes;
-use http::{Method, Request, Response, Uri, Version, header, request::Parts, uri::Scheme};
+use http::{Method, Request, Response, Version, header, request::Parts, uri::Scheme};
 use hyper::{body::Incoming, server::conn::http2, service::service_fn, upgrade::OnUpgrade};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Wish, forward, refusal, tunnel};
+use super::{Badge, Wish, forward, refusal, spelled, tunnel};
 use crate::{
     Shared,
     answer::AgentBody,
     clock,
     config::Limits,
-    gate::Passage,
+    gate::{Caller, Passage},
     listener::{CatchPanic, Watched, bounded},
     meters::Gauge,
     serve,
@@ -67,7 +67,7 @@ async fn run(wish: Wish, passage: Passage<()>, upgrade: OnUpgrade) {
         biased;
         code = cut => Err(code),
         code = tunnel::drained(&shared) => Err(code),
-        code = over(&wish.caller.principal) => Err(code),
+        code = over(&shared, &wish.caller) => Err(code),
         ended = inside(&shared, &wish, upgrade) => ended,
     };
     match ended {
@@ -79,14 +79,26 @@ async fn run(wish: Wish, passage: Passage<()>, upgrade: OnUpgrade) {
     }
 }
 
-/// Resolves when the credential that opened the tunnel has ended.
-pub(super) async fn over(principal: &Principal) -> Code {
-    let Some(expires) = principal.expires else {
-        return std::future::pending().await;
+/// Resolves when the credential that opened the tunnel has ended: by its time, or because who may call has changed.
+pub(super) async fn over(shared: &Shared, caller: &Caller) -> Code {
+    let late = async {
+        let Some(expires) = caller.principal.expires else {
+            return std::future::pending().await;
+        };
+        let left = expires.micros_since(clock::now());
+        tokio::time::sleep(Duration::from_micros(left)).await;
+        Code::TokenExpired
     };
-    let left = expires.micros_since(clock::now());
-    tokio::time::sleep(std::time::Duration::from_micros(left)).await;
-    Code::TokenExpired
+    let ended = async {
+        match &caller.badge {
+            Some(badge) => badge.ends(shared).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        code = late => code,
+        code = ended => code,
+    }
 }
 
 async fn inside(shared: &Arc<Shared>, wish: &Wish, upgrade: OnUpgrade) -> Result<(), Code> {
@@ -105,13 +117,13 @@ async fn inside(shared: &Arc<Shared>, wish: &Wish, upgrade: OnUpgrade) -> Result
         tracing::debug!(site = %wish.site, error = %fault, "no TLS in a tunnel");
         Code::EgressHello
     })?;
-    let (ours, principal, site) = (
+    let (ours, badge, site) = (
         Arc::clone(shared),
-        Arc::clone(&wish.caller.principal),
+        wish.caller.badge.clone().ok_or(Code::Bug)?,
         wish.site.clone(),
     );
     let service = service_fn(move |asked: Request<Incoming>| {
-        one(Arc::clone(&ours), Arc::clone(&principal), site.clone(), asked)
+        one(Arc::clone(&ours), badge.clone(), site.clone(), asked)
     });
     let stream = Watched::new(stream, limits.write_timeout);
     let ended = if stream.watched().get_ref().1.alpn_protocol() == Some(b"h2") {
@@ -141,18 +153,18 @@ fn second(limits: &Limits) -> http2::Builder<TokioExecutor> {
 
 async fn one(
     shared: Arc<Shared>,
-    principal: Arc<Principal>,
+    badge: Badge,
     site: Site,
     asked: Request<Incoming>,
 ) -> Result<Response<AgentBody>, Infallible> {
-    let caught = CatchPanic(Box::pin(request(Arc::clone(&shared), principal, site, asked))).await;
+    let caught = CatchPanic(Box::pin(request(Arc::clone(&shared), badge, site, asked))).await;
     Ok(caught.unwrap_or_else(|| serve::after_panic(&shared)))
 }
 
 /// Serves one request of a tunnel.
 async fn request(
     shared: Arc<Shared>,
-    principal: Arc<Principal>,
+    badge: Badge,
     site: Site,
     mut asked: Request<Incoming>,
 ) -> Response<AgentBody> {
@@ -162,14 +174,18 @@ async fn request(
         return refusal(&shared.shed(Code::Saturated));
     };
     let busy = Gauge::raise(Arc::clone(&shared.meters), |meters| &meters.in_progress);
+    let now = clock::now();
+    let judged = badge.judge(&shared, now);
+    let who = judged.as_ref().ok().map(Arc::clone);
     let answered = async {
+        let principal = judged.map_err(|code| shared.reject(code, None))?;
         if shared.is_draining() {
             return Err(shared.shed(Code::Draining));
         }
         whole(&site, &mut head).map_err(|code| shared.reject(code, Some(&principal)))?;
-        let who = Arc::clone(&principal);
-        serve::in_turn(&shared, who, clock::now(), None, |caller| {
+        serve::in_turn(&shared, principal, now, None, |mut caller| {
             let (shared, head) = (&shared, &head);
+            caller.badge = Some(badge);
             async move { forward::serve(shared, &caller, site, head, (body, upgrade)).await }
         })
         .await
@@ -178,7 +194,7 @@ async fn request(
         Ok(answer) => answer.map(|body| body.holding((slot, busy))),
         Err(said) => {
             drop((slot, busy));
-            if let Some(late) = shared.turns.late(Some(&principal)) {
+            if let Some(late) = shared.turns.late(who.as_deref()) {
                 tokio::time::sleep(late).await;
             }
             refusal(&said)
@@ -198,9 +214,10 @@ fn whole(site: &Site, head: &mut Parts) -> Result<(), Code> {
         // `:scheme` and `:authority` are how HTTP/2 says what `Host` says (RFC 9113 section 8.3.1).
         Some(_) => is_second && head.uri.scheme() == Some(&Scheme::HTTPS),
     };
-    let path = path
-        .filter(|path| plain && head.method != Method::CONNECT && path.starts_with('/'))
-        .ok_or(Code::EgressTarget)?;
+    let goes = |path: &str| plain && head.method != Method::CONNECT && path.starts_with('/');
+    if !path.is_some_and(goes) {
+        return Err(Code::EgressTarget);
+    }
     let is_ours = |host: &str| Site::parse(host, Some(443)).as_ref() == Some(site);
     if head
         .uri
@@ -215,12 +232,7 @@ fn whole(site: &Site, head: &mut Parts) -> Result<(), Code> {
         (None, None) if is_second => {}
         _ => return Err(Code::HostMismatch),
     }
-    let authority = site.to_string();
-    let authority = authority.strip_suffix(":443").unwrap_or(&authority);
-    let uri: Uri = format!("https://{authority}{path}")
-        .parse()
-        .map_err(|_| Code::EgressTarget)?;
-    head.uri = uri;
+    head.uri = spelled(site, "https", &head.uri).ok_or(Code::EgressTarget)?;
     Ok(())
 }
 

@@ -158,7 +158,7 @@ pub(super) async fn serve(
         return Err(shared.shed(Code::Saturated));
     };
     caller.reins.takes_turn(0).await;
-    wish.arguments = arguments(&wish.site, head);
+    wish.arguments = arguments(&wish.site, head).map_err(late)?;
     let key = STANDARD.encode(clock::random::<16>());
     let outbound = asking(&wish, head, &key).map_err(late)?;
     let (permit, mut passage) = wish.ruled(outbound).await?;
@@ -199,12 +199,12 @@ pub(super) async fn serve(
     Ok(response)
 }
 
-fn arguments(site: &Site, head: &Parts) -> Value {
-    let mut arguments = forward::arguments(site, head, "CONNECT");
+fn arguments(site: &Site, head: &Parts) -> Result<Value, Code> {
+    let mut arguments = forward::arguments(site, head, "CONNECT")?;
     let private = head.uri.scheme_str() == Some("https");
     arguments["scheme"] = json!(if private { "wss" } else { "ws" });
     arguments["upgrade"] = json!("websocket");
-    arguments
+    Ok(arguments)
 }
 
 /// The opening as it goes to the site: the agent's own but for what belongs to its connection with us.
@@ -304,7 +304,7 @@ impl Socket {
             biased;
             code = Arc::clone(&reins).cut(Arc::clone(&shared.revoked)) => Err(code),
             code = tunnel::drained(&shared) => Err(code),
-            code = intercept::over(&wish.caller.principal) => Err(code),
+            code = intercept::over(&shared, &wish.caller) => Err(code),
             ended = ways.up(from_near) => ended,
             ended = ways.down(hearing, &mut passage, &mut heard) => ended,
             code = carried.stands_still(idle) => Err(code),

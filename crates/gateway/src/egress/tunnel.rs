@@ -205,6 +205,7 @@ impl Tunnel {
             biased;
             code = cut => Err(code),
             code = drained(&shared) => Err(code),
+            code = intercept::over(&shared, &wish.caller) => Err(code),
             ended = work => ended,
             code = carried.stands_still(idle) => Err(code),
         };

@@ -594,7 +594,7 @@ impl Conn {
         for kind in kinds {
             self.keep_catalog(*kind, None);
         }
-        if method == Method::Acknowledged {
+        if method == Method::Acknowledged || self.is_revoked() {
             return;
         }
         for (filter, to) in lock(&self.listeners).iter() {
@@ -626,6 +626,13 @@ impl Conn {
             (Some(session), None) => self.tell(session, message).await,
             (None, _) | (Some(_), Some(_)) => {}
         }
+    }
+
+    /// Whether its server was revoked: what it says unasked is then nobody's to hear. What it answers has its own ruling.
+    fn is_revoked(&self) -> bool {
+        let server = self.served.config.name.clone();
+        let shared = self.shared.upgrade();
+        shared.is_none_or(|shared| shared.revoked.ends(&Resource::Server { server }))
     }
 
     /// Tells an agent with a session what belongs to no request of its own. One in which something was seen is ruled on

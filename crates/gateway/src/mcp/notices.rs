@@ -24,7 +24,7 @@ use super::{
     flow::{Ctx, Flight, Message, Open, Refused, Reply, Request},
     labels, open,
 };
-use crate::upstream;
+use crate::{reins::Reins, upstream};
 
 /// Resources one stream of change notices may watch.
 const WATCHED: usize = 256;
@@ -337,6 +337,19 @@ pub(crate) fn keep(ctx: &Ctx, conn: &Arc<Conn>) {
     }
 }
 
+/// The same caller in a request of its own, which outlasts the one that began it and ends by revocations alone.
+fn apart(ctx: &Ctx) -> Ctx {
+    let mut ctx = ctx.clone();
+    let caller = &ctx.caller;
+    ctx.caller.reins = Reins::new(&ctx.shared.revoked, &caller.principal, caller.session.id, None);
+    ctx
+}
+
+/// Resolves when a stream that nobody waits for has to end.
+fn cut(ctx: &Ctx) -> impl Future<Output = Code> + use<> {
+    Arc::clone(&ctx.caller.reins).cut(Arc::clone(&ctx.shared.revoked))
+}
+
 /// Holds a stateless server's stream of notices, and opens it again when it ends, while the server takes it.
 async fn held(ctx: &Ctx, conn: &Arc<Conn>, filter: &Filter) {
     let flag = |on| if on { "true" } else { "false" };
@@ -354,6 +367,7 @@ async fn held(ctx: &Ctx, conn: &Arc<Conn>, filter: &Filter) {
     let Ok(params) = message::raw(params.finish()) else {
         return;
     };
+    let ctx = &apart(ctx);
     let mut failures = 0;
     while conn.is_alive() && failures < ATTEMPTS {
         let call = facts(
@@ -370,7 +384,12 @@ async fn held(ctx: &Ctx, conn: &Arc<Conn>, filter: &Filter) {
             return;
         };
         let since = Instant::now();
-        if let Err(refusal) = flight.hold().await {
+        let ended = tokio::select! {
+            biased;
+            _ = cut(ctx) => return,
+            ended = flight.hold() => ended,
+        };
+        if let Err(refusal) = ended {
             tracing::debug!(server = %conn.served.config.name, code = %refusal.code, "a stream of notices ended");
         }
         failures = if since.elapsed() < STEADY { failures + 1 } else { 0 };
@@ -381,7 +400,7 @@ async fn held(ctx: &Ctx, conn: &Arc<Conn>, filter: &Filter) {
 /// Follows the stream on which a server with sessions talks unasked (GET), if it has one, for as long as the
 /// conversation lasts.
 pub(crate) fn follow(ctx: &Ctx, conn: &Arc<Conn>) {
-    let (ctx, conn) = (ctx.clone(), Arc::downgrade(conn));
+    let (ctx, conn) = (apart(ctx), Arc::downgrade(conn));
     tokio::spawn(async move {
         let mut failures = 0;
         while failures < ATTEMPTS
@@ -415,7 +434,15 @@ async fn follow_once(ctx: &Ctx, conn: &Arc<Conn>) -> bool {
                 return false;
             };
             let _call = release.spend();
-            if let Err(code) = conn.absorb(response, None).await {
+            let absorbed = tokio::select! {
+                biased;
+                code = cut(ctx) => {
+                    passage.withheld(code);
+                    return false;
+                }
+                absorbed = conn.absorb(response, None) => absorbed,
+            };
+            if let Err(code) = absorbed {
                 tracing::debug!(server = %conn.served.config.name, %code, "the server's stream ended");
             }
             passage.finish();

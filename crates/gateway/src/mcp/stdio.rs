@@ -70,6 +70,7 @@ impl Shared {
             session,
             reins,
             shown: None,
+            badge: None,
         };
         let (lines, mut outgoing) = mpsc::channel::<Vec<u8>>(AT_ONCE);
         let writer = tokio::spawn(async move {

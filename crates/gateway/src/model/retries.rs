@@ -65,12 +65,14 @@ mod tests {
                     sub: (*sub).to_owned(),
                     iss: iss.map(str::to_owned),
                     bounds: None,
+                    key: None,
                 })
                 .collect(),
             groups: BTreeSet::new(),
             scopes: BTreeSet::new(),
             issuer: Issuer::new(issuer).unwrap(),
             credential: KeyId::new("k1").unwrap(),
+            rests: Default::default(),
             method: AuthMethod::Jwt,
             expires: None,
         }

@@ -16,7 +16,13 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::{Asked, dressed, proposals::rule_on, used, wrote::Wrote};
+use super::{
+    Asked, dressed,
+    outlast::{Rest, so_far},
+    proposals::rule_on,
+    used,
+    wrote::Wrote,
+};
 use crate::{
     answer::{AgentBody, Cut, Pulled},
     gate::Passage,
@@ -38,7 +44,8 @@ type Asking = Pin<Box<dyn Future<Output = Vec<Finding>> + Send>>;
 struct Flow {
     asked: Asked,
     passage: Option<Passage<Outbound>>,
-    body: Incoming,
+    /// There until the answer goes on without its agent.
+    body: Option<Incoming>,
     decoder: Option<wire::Stream>,
     hash: digest::Context,
     bytes: u64,
@@ -123,7 +130,7 @@ pub(super) async fn release(
         wrote: Wrote::of(&asked),
         asked,
         passage: Some(passage),
-        body,
+        body: Some(body),
         decoder: Some(decoder),
         hash: digest::Context::new(&digest::SHA256),
         bytes: 0,
@@ -190,7 +197,7 @@ async fn next(mut flow: Box<Flow>) -> Option<(Box<Flow>, Result<Bytes, Cut>)> {
             .upstream_timeout
             .saturating_sub(flow.silence);
         let wait = if holding { left.min(KEEP_ALIVE) } else { left };
-        let chunk = match tokio::time::timeout(wait, flow.body.frame()).await {
+        let chunk = match tokio::time::timeout(wait, flow.body.as_mut()?.frame()).await {
             Ok(Some(Ok(frame))) => match frame.into_data() {
                 Ok(chunk) => chunk,
                 Err(_) => continue,
@@ -461,10 +468,10 @@ impl Flow {
         refusal: &Refusal,
         mut out: BytesMut,
     ) -> Option<(Box<Self>, Result<Bytes, Cut>)> {
-        self.decoder = None;
+        let decoder = self.decoder.take();
         self.drain(&mut out);
         self.account(&out);
-        self.sealed()?.withheld(refusal.code);
+        self.leave(decoder, Some(refusal.code))?;
         out.extend_from_slice(&wire::refusal_event(self.asked.api, refusal));
         Some((self, Ok(out.freeze())))
     }
@@ -475,18 +482,50 @@ impl Flow {
         code: Code,
         mut out: BytesMut,
     ) -> Option<(Box<Self>, Result<Bytes, Cut>)> {
-        self.decoder = None;
+        let decoder = self.decoder.take();
         self.drain(&mut out);
         self.account(&out);
-        let refusal = self.sealed()?.failed(code);
+        let mut passage = self.sealed()?;
+        if let Some(decoder) = &decoder {
+            so_far(&self.asked, &mut passage, decoder);
+        }
+        let refusal = passage.failed(code);
         out.extend_from_slice(&wire::refusal_event(self.asked.api, &refusal));
         Some((self, Ok(out.freeze())))
     }
 }
 
+impl Flow {
+    /// The agent is given nothing more, and what the answer uses may still be to come.
+    fn leave(&mut self, decoder: Option<wire::Stream>, withheld: Option<Code>) -> Option<()> {
+        let mut passage = self.sealed()?;
+        if let Some((usage, _)) = self.ended.take() {
+            // It came whole, and was not given whole.
+            used(self.asked.api, &mut passage, usage);
+        }
+        let known = passage.released.output_tokens.is_some();
+        match (decoder, self.body.take()) {
+            (Some(decoder), Some(body)) if !known => Rest {
+                asked: self.asked.clone(),
+                passage,
+                body,
+                decoder,
+                withheld,
+            }
+            .settle(),
+            _ => match withheld {
+                Some(code) => passage.withheld(code),
+                None => drop(passage),
+            },
+        }
+        Some(())
+    }
+}
+
 impl Drop for Flow {
     fn drop(&mut self) {
-        // Still here means the agent went away: the passage records that as it is dropped.
-        drop(self.sealed());
+        // Still here means that the agent went away, or that its request was ended.
+        let decoder = self.decoder.take();
+        let _left = self.leave(decoder, None);
     }
 }

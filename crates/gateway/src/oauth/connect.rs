@@ -116,6 +116,7 @@ impl Wallets {
             .ok_or_else(|| ConnectFault::NoPage(server.issuer.clone()))?;
         // The page is opened by a browser; what holds for a fetch of ours must hold for it, too.
         place.reach(&page)?;
+        server.check_page(&page, &place.oauth.hosts)?;
         let client = self.client(shared, &place, &server, wish.redirect).await?;
         let scopes = scopes_for(
             challenge.as_ref(),

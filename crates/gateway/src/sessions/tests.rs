@@ -22,6 +22,7 @@ fn principal(agent: &str) -> Principal {
         scopes: std::collections::BTreeSet::new(),
         issuer: Issuer::new("bartizan").unwrap(),
         credential: KeyId::new("k").unwrap(),
+        rests: Default::default(),
         method: AuthMethod::ApiKey,
         expires: None,
     }

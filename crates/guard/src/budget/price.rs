@@ -82,16 +82,26 @@ pub struct Asked {
     pub most_output_tokens: Option<u64>,
     /// Answers asked for.
     pub choices: u64,
+    /// It asks for more than the listed price.
+    pub dearer: bool,
 }
 
 impl Prices {
-    /// The price of a model; `None` where nobody set one.
+    /// The price of a model; `None` where nobody set one. A whole name goes before the start of one, and a longer start
+    /// before a shorter.
     #[must_use]
     pub fn of(&self, upstream: &str, model: &str) -> Option<Price> {
-        let full = self.0.get(&format!("{upstream}/{model}"));
-        full.or_else(|| self.0.get(model))
-            .or_else(|| self.0.get("*"))
-            .copied()
+        let full = format!("{upstream}/{model}");
+        let begins = || {
+            let starts = self
+                .0
+                .iter()
+                .filter_map(|(key, price)| Some((key.strip_suffix('*')?, price)));
+            let fits = starts.filter(|(start, _)| full.starts_with(start) || model.starts_with(start));
+            fits.max_by_key(|(start, _)| start.len()).map(|(_, price)| price)
+        };
+        let named = self.0.get(&full).or_else(|| self.0.get(model));
+        named.or_else(begins).copied()
     }
 
     /// The most that a request may come to. A token stands for at least one byte of it, so its bytes bound what goes in.
@@ -111,7 +121,7 @@ impl Prices {
         Bound {
             input_tokens: input,
             output_tokens: output,
-            micro_usd: match (price, input, output) {
+            micro_usd: match (price.filter(|_| !asked.dearer), input, output) {
                 (Some(price), Some(input), Some(output)) => Some(price.cost(input, output)),
                 _ => None,
             },
@@ -133,6 +143,31 @@ mod tests {
             ..Price::default()
         };
         [("openai/gpt".to_owned(), price)].into_iter().collect()
+    }
+
+    #[test]
+    fn the_name_that_says_most_has_the_price() {
+        let price = |input| Price {
+            input,
+            ..Price::default()
+        };
+        let all = [
+            ("*", 1),
+            ("gpt*", 2),
+            ("openai/gpt-5*", 3),
+            ("openai/gpt-5", 4),
+            ("mini", 5),
+        ];
+        let prices: Prices = all
+            .map(|(name, input)| (name.to_owned(), price(input)))
+            .into_iter()
+            .collect();
+        let of = |upstream, model| prices.of(upstream, model).map(|price| price.input);
+        assert_eq!(of("openai", "gpt-5"), Some(4));
+        assert_eq!(of("openai", "gpt-5-2025-08-07"), Some(3));
+        assert_eq!(of("openai", "mini"), Some(5));
+        assert_eq!(of("other", "gpt-4"), Some(2));
+        assert_eq!(of("other", "x"), Some(1));
     }
 
     #[test]
@@ -186,6 +221,7 @@ mod tests {
             bytes: Some(1000),
             most_output_tokens: Some(100),
             choices: 2,
+            dearer: false,
         };
         let bound = prices().bound("openai", "gpt", asked);
         assert_eq!((bound.input_tokens, bound.output_tokens), (Some(1000), Some(200)));
@@ -194,6 +230,7 @@ mod tests {
             bytes: None,
             most_output_tokens: None,
             choices: 1,
+            dearer: false,
         };
         let bound = prices().bound("openai", "gpt", open);
         assert_eq!(
@@ -205,6 +242,13 @@ mod tests {
             (bound.input_tokens, bound.output_tokens, bound.micro_usd),
             (None, None, None)
         );
+        // Nobody listed what a dearer tier costs; how many tokens it takes is known all the same.
+        let dearer = Asked {
+            dearer: true,
+            ..asked
+        };
+        let bound = prices().bound("openai", "gpt", dearer);
+        assert_eq!((bound.output_tokens, bound.micro_usd), (Some(200), None));
         // A bound of nothing that was multiplied past the end is no bound.
         let many = Asked {
             most_output_tokens: Some(u64::MAX),

@@ -33,6 +33,7 @@ fn generate(number: u128, agent: &str) -> Evidence {
             scopes: BTreeSet::new(),
             issuer: Issuer::new("bartizan").unwrap(),
             credential: KeyId::new("k").unwrap(),
+            rests: Default::default(),
             method: AuthMethod::ApiKey,
             expires: None,
         },
@@ -451,4 +452,126 @@ proptest! {
             }
         }
     }
+}
+
+/// A call by a chain of links, the one that began it first: each its key, its budget of calls, and when it ends.
+fn handed(number: u128, agent: &str, links: &[(&str, Option<u64>, u64)]) -> Evidence {
+    let mut evidence = generate(number, agent);
+    evidence.principal.method = AuthMethod::Delegated;
+    let link = |(key, calls, until): &(&str, Option<u64>, u64)| bartizan_types::Actor {
+        sub: (*key).to_owned(),
+        iss: None,
+        bounds: Some(Box::new(bartizan_types::Bounds {
+            until: Some(at(*until)),
+            budget: calls.map(|calls| (Meter::Calls, calls)).into_iter().collect(),
+            ..Default::default()
+        })),
+        key: Some(KeyId::new(&format!("bzd:{key}")).unwrap()),
+    };
+    evidence.principal.act = links.iter().rev().map(link).collect();
+    evidence
+}
+
+/// Whether a call was let through, and if so settled.
+fn goes(books: &mut Books, now: Timestamp, evidence: &Evidence) -> bool {
+    let spending = books.reserve(now, evidence, tokens(1, 1)).unwrap();
+    if spending.over.is_none() {
+        books.settle(now, evidence.call.id, came_to(1, 1));
+    }
+    spending.over.is_none()
+}
+
+#[test]
+fn what_a_link_may_spend_bounds_it_and_all_after_it() {
+    let mut books = Books::default();
+    let parent = ("p", Some(3), 100);
+    let (first, second) = (("a", Some(2), 100), ("b", Some(900), 100));
+    let mut number = 0;
+    let mut call = |books: &mut Books, links: &[(&str, Option<u64>, u64)]| {
+        number += 1;
+        goes(books, at(0), &handed(number, "mail", links))
+    };
+    assert!(call(&mut books, &[parent, first]));
+    assert!(call(&mut books, &[parent, first]));
+    assert!(!call(&mut books, &[parent, first]), "its own are spent");
+    assert!(
+        call(&mut books, &[parent, second]),
+        "the other child has what is left"
+    );
+    // A larger number further on, and a link without any, gain nothing.
+    assert!(!call(&mut books, &[parent, second]));
+    assert!(!call(&mut books, &[parent, ("c", None, 100)]));
+    assert!(!call(&mut books, &[parent, second, ("d", Some(5), 100)]));
+    assert!(!call(&mut books, &[parent]));
+    // Without a budget nothing is counted.
+    let free = handed(99, "mail", &[("x", None, 100)]);
+    assert_eq!(books.reserve(at(0), &free, tokens(1, 1)), None);
+    let line = books.lines(at(0));
+    let of_parent = line
+        .iter()
+        .find(|line| line.of == "agent=mail link=bzd:p")
+        .unwrap();
+    assert_eq!((of_parent.used, of_parent.limit), (3, 3));
+}
+
+#[test]
+fn what_a_link_has_spent_is_known_after_a_restart_and_a_crash() {
+    let mut books = Books::default();
+    let link = [("p", Some(3), 100)];
+    assert!(goes(&mut books, at(0), &handed(1, "mail", &link)));
+    let kept: Kept = serde_json::from_str(&serde_json::to_string(&books.keep(at(0), 1)).unwrap()).unwrap();
+    let mut again = Books::default();
+    again.restore(kept).unwrap();
+    // A call that was let through after that, and that a crash cut off: its record is all there is.
+    let mut evidence = handed(2, "mail", &link);
+    evidence.call.spending = books.reserve(at(1), &evidence, tokens(1, 1)).map(Box::new);
+    let mut record = Record::new(RecordKind::Ruling, at(1));
+    record.call = Some(evidence.call.id);
+    record.ruling = Some(RulingWord::Allow);
+    record.principal = Some(evidence.principal.clone());
+    record.facts = Some(evidence.call.clone());
+    again.recover(&record);
+    assert_eq!(again.close_open(at(2)), 1);
+    assert!(goes(&mut again, at(3), &handed(3, "mail", &link)));
+    assert!(!goes(&mut again, at(3), &handed(4, "mail", &link)));
+}
+
+#[test]
+fn one_agents_chains_take_no_room_from_others_and_what_ended_makes_room() {
+    let mut books = Books::new(vec![budget(
+        "t",
+        Meter::Calls,
+        9,
+        Window::Total,
+        &[Dimension::Agent],
+    )]);
+    let mut number = 0;
+    let mut call = |books: &mut Books, now: u64, agent: &str, key: &str, until: u64| {
+        number += 1;
+        let evidence = handed(number, agent, &[(key, Some(9), until)]);
+        let spending = books.reserve(at(now), &evidence, tokens(1, 1)).unwrap();
+        books.cancel(at(now), evidence.call.id);
+        spending.over.map(|over| over.code)
+    };
+    for at_most in 0..handed::MOST_OF_ONE {
+        assert_eq!(call(&mut books, 0, "a", &format!("k{at_most}"), 50), None);
+    }
+    assert_eq!(call(&mut books, 0, "a", "more", 200_000), Some(Code::Saturated));
+    assert_eq!(
+        call(&mut books, 0, "a", "k0", 50),
+        None,
+        "one that is known goes on"
+    );
+    assert_eq!(
+        call(&mut books, 0, "ab", "k", 50),
+        None,
+        "another agent has its own"
+    );
+    assert_eq!(call(&mut books, 0, "b", "k", 50), None);
+    assert_eq!(
+        call(&mut books, 60, "a", "more", 200_000),
+        Some(Code::Saturated),
+        "a clock may jump back"
+    );
+    assert_eq!(call(&mut books, 90_000, "a", "more", 200_000), None);
 }

@@ -26,6 +26,7 @@ fn evidence() -> Evidence {
             scopes: BTreeSet::new(),
             issuer: Issuer::new("local").unwrap(),
             credential: KeyId::new("k").unwrap(),
+            rests: Default::default(),
             method: AuthMethod::ApiKey,
             expires: None,
         },
@@ -701,6 +702,7 @@ fn what_was_handed_on_bounds_a_call_whatever_policy_says() {
                 on: Some(BTreeSet::from([on.to_owned()])),
                 ..bartizan_types::Bounds::default()
             })),
+            key: None,
         }];
         evidence
     };

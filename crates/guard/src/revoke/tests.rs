@@ -21,11 +21,13 @@ fn evidence(resource: Resource) -> Evidence {
                 sub: "planner".to_owned(),
                 iss: None,
                 bounds: None,
+                key: Some(KeyId::new("bzd:link").unwrap()),
             }],
             groups: BTreeSet::new(),
             scopes: BTreeSet::new(),
             issuer: Issuer::new("https://idp.example").unwrap(),
             credential: KeyId::new("jti-1").unwrap(),
+            rests: BTreeSet::from([KeyId::new("bz_4kQx90Za").unwrap()]),
             method: AuthMethod::Jwt,
             expires: None,
         },
@@ -69,8 +71,10 @@ fn every_subject_ends_its_own_calls_and_no_other() {
     for (text, tools, models) in [
         ("everything".to_owned(), true, true),
         ("token:jti-1".to_owned(), true, true),
-        ("key:jti-1".to_owned(), true, true),
-        ("certificate:jti-1".to_owned(), true, true),
+        ("credential:jti-1".to_owned(), true, true),
+        ("token:bzd:link".to_owned(), true, true),
+        ("key:bz_4kQx90Za".to_owned(), true, true),
+        ("key:bz_4kQx90Zb".to_owned(), false, false),
         ("agent:acme/mailer".to_owned(), true, true),
         ("agent:planner".to_owned(), true, true),
         ("actor:planner".to_owned(), true, true),
@@ -80,6 +84,11 @@ fn every_subject_ends_its_own_calls_and_no_other() {
         ("tool:mail/send".to_owned(), true, false),
         ("server:mail".to_owned(), true, false),
         ("model:openai/gpt".to_owned(), false, true),
+        ("model:openai/g*".to_owned(), false, true),
+        ("model:openai/*".to_owned(), false, true),
+        ("model:openai/gpt-*".to_owned(), false, false),
+        ("tool:mail/*".to_owned(), true, false),
+        ("tool:mail/r*".to_owned(), false, false),
         ("upstream:openai".to_owned(), false, true),
         ("agent:mailer".to_owned(), false, false),
         ("token:jti-2".to_owned(), false, false),
@@ -104,9 +113,45 @@ fn what_is_no_subject_is_none() {
         "model:gpt",
         "user:a b",
         "colour:red",
+        "key:4kQx90",
+        "key:jti-1",
+        "certificate:ab",
+        "certificate:svid.pem",
     ] {
         assert_eq!(Subject::parse(text), None, "{text}");
     }
+}
+
+#[test]
+fn credentials_are_read_as_people_have_them_at_hand() {
+    let named = |text: &str| match Subject::parse(text) {
+        Some(Subject::Credential(name)) => name,
+        other => panic!("{text}: {other:?}"),
+    };
+    let whole = format!("key:bz_4kQx90Za_{}_123456", "s".repeat(43));
+    for text in ["key:bz_4kQx90Za", "key:4kQx90Za", &whole] {
+        assert_eq!(named(text), "bz_4kQx90Za", "{text}");
+    }
+    let hex = "0f".repeat(32);
+    let printed = vec!["0F"; 32].join(":");
+    for text in [
+        format!("certificate:{hex}"),
+        format!("certificate:x509:{hex}"),
+        format!("certificate:{printed}"),
+    ] {
+        assert_eq!(named(&text), format!("x509:{hex}"), "{text}");
+    }
+    assert_eq!(named("token:a:b"), "a:b");
+}
+
+#[test]
+fn a_built_in_tool_of_an_agent_is_revoked_by_its_name() {
+    let call = evidence(Resource::AgentTool {
+        tool: ToolName::new("Bash").unwrap(),
+    });
+    assert!(revoked("agent-tool:Bash", None).bar(&call).is_some());
+    assert!(revoked("agent-tool:Read", None).bar(&call).is_none());
+    assert!(revoked("tool:x/Bash", None).bar(&call).is_none());
 }
 
 #[test]

@@ -39,6 +39,41 @@ pub struct AuthorizationServer {
     pub client_documents: bool,
 }
 
+impl AuthorizationServer {
+    /// Whether users sign in with whoever this is. Without `iss` in its answers a server could send them to another's page and
+    /// be handed the code that they get there (mix-up, RFC 9700 section 4.4); so then the page must be at the issuer's own host,
+    /// above or below it, or beside it in one domain, or at one of these hosts, which the operator named.
+    ///
+    /// # Errors
+    /// [`OauthFault::Page`].
+    pub fn check_page(&self, page: &Address, named: &[String]) -> Result<(), OauthFault> {
+        let own = Address::parse(&self.issuer).is_ok_and(|issuer| are_kin(issuer.host(), page.host()));
+        if self.iss_in_answers || own || named.iter().any(|host| host.eq_ignore_ascii_case(page.host())) {
+            return Ok(());
+        }
+        Err(OauthFault::Page {
+            page: page.origin(),
+            issuer: shown(&self.issuer),
+        })
+    }
+}
+
+fn are_kin(one: &str, other: &str) -> bool {
+    let below = |low: &str, high: &str| {
+        let above = low.strip_suffix(high);
+        above.is_some_and(|above| above.ends_with('.')) && high.contains('.')
+    };
+    let parent = |host: &str| {
+        let (_, parent) = host.split_once('.')?;
+        let is_address = host.parse::<std::net::IpAddr>().is_ok();
+        (parent.contains('.') && !is_address).then(|| parent.to_owned())
+    };
+    one == other
+        || below(one, other)
+        || below(other, one)
+        || parent(one).is_some_and(|parent_of_one| parent(other) == Some(parent_of_one))
+}
+
 /// How exactly metadata must name who was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strictness {

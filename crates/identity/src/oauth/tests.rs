@@ -3,6 +3,7 @@
 use bartizan_types::{Secret, Timestamp};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
 
@@ -442,5 +443,49 @@ fn an_id_token_is_for_one_audience_and_not_over() {
             id_token_answer(bad.as_bytes(), "https://place.example", now).is_err(),
             "{bad}"
         );
+    }
+}
+
+/// A server that sends users to another's page is handed the code that they get there, unless the answer says whose it is.
+#[test]
+fn users_sign_in_at_a_page_of_who_was_asked() {
+    let issuer = |host: &str| Address::parse(&format!("https://{host}")).unwrap();
+    let server = |host: &str, page: &str, iss: bool| {
+        let metadata = json!({
+            "issuer": format!("https://{host}"), "authorization_endpoint": page,
+            "token_endpoint": format!("https://{host}/token"), "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": iss,
+        });
+        authorization_server(metadata.to_string().as_bytes(), &issuer(host), Strictness::Exact).unwrap()
+    };
+    let check = |host: &str, page: &str, iss: bool, named: &[&str]| {
+        let server = server(host, &format!("https://{page}/authorize"), iss);
+        let named: Vec<String> = named.iter().map(|one| (*one).to_owned()).collect();
+        let page = server.authorization_endpoint.clone().unwrap();
+        server.check_page(&page, &named).is_ok()
+    };
+    for (host, page) in [
+        ("as.example.com", "as.example.com"),
+        ("as.example.com:8443", "as.example.com"),
+        ("as.example.com", "login.as.example.com"),
+        ("as.example.com", "example.com"),
+        ("cf.mcp.example.com", "web.mcp.example.com"),
+        ("127.0.0.1:1", "127.0.0.1:2"),
+    ] {
+        assert!(check(host, page, false, &[]), "{host} {page}");
+    }
+    for (host, page) in [
+        ("evil.example", "honest.example"),
+        ("as.evil.com", "as.honest.com"),
+        ("evil.com", "notevil.com"),
+        ("10.0.0.1", "10.0.0.2"),
+        ("com", "honest.com"),
+    ] {
+        assert!(!check(host, page, false, &[]), "{host} {page}");
+        assert!(
+            check(host, page, true, &[]),
+            "its answers will say whose they are"
+        );
+        assert!(check(host, page, false, &[page]), "the operator knows");
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use aws_lc_rs::digest;
+use aws_lc_rs::{digest, signature::Ed25519KeyPair};
 use bartizan_identity::{
     Credential, DelegationKey, Fault, IssuerConfig, IssuerKeys, KeySet, Naming, NewKey, PeerCertificate,
     Pepper, Presented, ProofOf, Registry, Replays, Secret, TokenCache, TrustBundle, TrustDomain, delegate,
@@ -433,6 +433,18 @@ fn edit(whole: &str, steps: &[String], how: Option<&str>) -> String {
         Some("garbage") => parts[1] = B64.encode("{\"agent\":1}"),
         Some("twin-key") => parts[1] = B64.encode("{\"agent\":\"a\",\"agent\":\"b\"}"),
         Some("only-prefix") => return "bzd.".to_owned(),
+        // Whoever holds a link signs what it likes behind it.
+        Some(own) if own.starts_with("own:") => {
+            let link = String::from_utf8(B64.decode(&parts[last - 2]).unwrap()).unwrap();
+            let link: Value = serde_json::from_str(&link).unwrap();
+            let (to, key, bounds) = (&link["to"], &link["key"], &own["own:".len()..]);
+            parts[last - 2] = B64.encode(format!("{{\"to\":{to},\"key\":{key},\"bounds\":{bounds}}}"));
+            let signed = parts[..last - 1].join(".");
+            let holder = u8::try_from(steps.len()).unwrap() + 18;
+            let holder = Ed25519KeyPair::from_seed_unchecked(&[holder; 32]).unwrap();
+            let message = [b"bartizan delegation link v1\0", signed.as_bytes()].concat();
+            parts[last - 1] = B64.encode(holder.sign(&message));
+        }
         Some(other) => panic!("edit {other}"),
     }
     parts.join(".")

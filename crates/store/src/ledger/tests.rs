@@ -39,6 +39,7 @@ fn ruling(number: u64, agent: &str, word: RulingWord) -> Record {
         scopes: std::collections::BTreeSet::new(),
         issuer: Issuer::new("bartizan").expect("a name"),
         credential: KeyId::new("k1").expect("a name"),
+        rests: Default::default(),
         method: AuthMethod::ApiKey,
         expires: None,
     });

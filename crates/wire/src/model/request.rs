@@ -99,6 +99,10 @@ pub struct Request<'a> {
     pub choices: u64,
     /// The deprecated `functions` or `function_call` are used.
     pub legacy_functions: bool,
+    /// Tools of the agent's whose words are the provider's own, named by a type: they come to more than they say here.
+    pub built_in: u32,
+    /// It asks to be served dearer than the list says: before others, faster, or in a certain place.
+    pub dearer: bool,
     kept: bool,
 }
 
@@ -177,6 +181,13 @@ struct Body<'a> {
     enable_search: Option<bool>,
     // The answer is fetched later, under another name for it.
     deferred: Option<bool>,
+    // Fields that change the price.
+    #[serde(borrow)]
+    service_tier: Option<&'a RawValue>,
+    #[serde(borrow)]
+    speed: Option<&'a RawValue>,
+    #[serde(borrow)]
+    inference_geo: Option<&'a RawValue>,
 }
 
 impl<'a> Body<'a> {
@@ -201,8 +212,20 @@ impl<'a> Body<'a> {
             fetches: Vec::new(),
             choices: self.n.unwrap_or(1),
             legacy_functions: self.functions.is_some() || self.function_call.is_some(),
+            built_in: 0,
+            dearer: self.is_dearer(),
             kept: self.store.unwrap_or(api == Api::OpenaiResponses),
         }
+    }
+
+    /// A tier that nobody lists is one that nobody knows the price of.
+    fn is_dearer(&self) -> bool {
+        const LISTED: [&str; 5] = ["auto", "default", "standard", "standard_only", "flex"];
+        let listed = |word: Option<&RawValue>| {
+            word.is_none_or(|word| word.get() == "null" || LISTED.contains(&&*shapeless(word)))
+        };
+        let said = |word: Option<&RawValue>| word.is_some_and(|word| word.get() != "null");
+        !listed(self.service_tier) || !listed(self.speed) || said(self.inference_geo)
     }
 
     /// A field of another API bounds nothing: who put it there may know that.

@@ -242,6 +242,12 @@ impl Stream {
         self.splitter.kept_bytes() + core.held.len() + core.waiting_bytes
     }
 
+    /// What was said so far of what the answer uses. Only with [`Step::End`] is it whole.
+    #[must_use]
+    pub const fn usage(&self) -> Usage {
+        self.core.usage
+    }
+
     /// The ruling on everything pending. `true` releases the held events unchanged and goes on with what came in
     /// since, which may give out further proposals. `false` drops them and everything after.
     ///

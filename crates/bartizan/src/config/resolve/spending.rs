@@ -1,9 +1,9 @@
 //! Budgets and prices, from the file to what the guard counts with.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use bartizan_gateway::config as gateway;
-use bartizan_guard::budget::{Budget, Dimension, Price, Window};
+use bartizan_guard::budget::{Budget, Dimension, Price, RESERVED, Window};
 use bartizan_types::Meter;
 
 use super::{Wrong, file};
@@ -20,11 +20,17 @@ pub(super) fn budgets(file: &file::ConfigFile, wrong: &mut Wrong<'_>) -> gateway
             let message = format!("two budgets are called `{}`", budget.name);
             wrong.add("budget.name", &budget.name, message, "");
         }
+        if budget.name.starts_with(RESERVED) {
+            let message =
+                format!("names that begin with `{RESERVED}` are those of what delegations may spend");
+            wrong.add("budget.name", &budget.name, message, "");
+        }
         all.extend(one(budget, wrong));
     }
     gateway::Budgets {
         prices: file.price.iter().map(priced).collect(),
         most_millis: file.limits.metered_call_ms,
+        usage_wait: Duration::from_millis(file.limits.usage_wait_ms),
         all,
     }
 }

@@ -32,11 +32,13 @@ fn ruling(word: RulingWord) -> Record {
             sub: "planner".to_owned(),
             iss: None,
             bounds: None,
+            key: None,
         }],
         groups: std::collections::BTreeSet::new(),
         scopes: std::collections::BTreeSet::new(),
         issuer: Issuer::new("https://id.example").unwrap(),
         credential: KeyId::new("kid-1").unwrap(),
+        rests: Default::default(),
         method: AuthMethod::Jwt,
         expires: None,
     });

@@ -55,10 +55,14 @@ impl<'a> Tool<'a> {
             (Api::OpenaiChat, Some("custom")) => Some(self.custom?.0.name.0),
             (Api::OpenaiResponses, Some("function" | "custom")) => Some(self.name?.0),
             (Api::OpenaiResponses, Some(own @ ("local_shell" | "apply_patch"))) => {
+                request.built_in = request.built_in.saturating_add(1);
                 Some(Cow::Owned(own.to_owned()))
             }
             (Api::AnthropicMessages, None | Some("custom")) => Some(self.name?.0),
-            (Api::AnthropicMessages, Some(kind)) if clients(kind) => Some(self.name?.0),
+            (Api::AnthropicMessages, Some(kind)) if clients(kind) => {
+                request.built_in = request.built_in.saturating_add(1);
+                Some(self.name?.0)
+            }
             _ => None,
         };
         match agents {
