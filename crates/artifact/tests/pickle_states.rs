@@ -276,6 +276,21 @@ fn what_calls_its_arguments_is_given_nothing_else_to_call() {
     for name in ["CodeType", "FunctionType", "PartialType", "eval"] {
         evil(name, &call(&by_name, &[&text(name)]));
     }
+    let kind = import("builtins", "type");
+    clean("a class of a constant", &call(&kind, &[b"N"]));
+    clean(
+        "a class of a constant",
+        &call(&kind, &[&import("builtins", "Ellipsis")]),
+    );
+    clean("a class", &[b"](", &kind[..], b"e"].concat());
+    evil("a class that is made", &call(&kind, &[&text("x"), b")", b"}"]));
+    evil("a class of an object", &call(&kind, &[&lines()]));
+    let stranger = import("somebody.model", "Net");
+    let report = scan(
+        "x.pkl",
+        &whole(&call(&reconstructor, &[&stranger, &object, b"N"])),
+    );
+    assert_eq!(report.verdict, Verdict::Unknown, "{:#?}", report.findings);
     let stand_in = import("joblib.numpy_pickle", "NumpyArrayWrapper");
     evil(
         "a stand-in that nobody sees",

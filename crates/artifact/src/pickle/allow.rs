@@ -26,9 +26,14 @@ impl Use {
     pub(crate) fn unseen(self) -> Verdict {
         match self {
             Self::Value | Self::New | Self::Call(..) => Verdict::Clean,
-            Self::Check(Check::Dtype | Check::Generator | Check::Wrapper | Check::Partial | Check::Ufunc) => {
-                Verdict::Clean
-            }
+            Self::Check(
+                Check::Dtype
+                | Check::Generator
+                | Check::Wrapper
+                | Check::Partial
+                | Check::Ufunc
+                | Check::Kind,
+            ) => Verdict::Clean,
             Self::Check(Check::Distribution | Check::Formula | Check::Symbolic | Check::Symbol) => {
                 Verdict::Unknown
             }
@@ -67,6 +72,8 @@ pub(crate) enum Check {
     Generator,
     /// `dill._dill._load_type(name)`: types by name, some of which make functions.
     Type,
+    /// `type(None)` and its like, which gives a class; with more, it makes one.
+    Kind,
     /// A distribution of scipy: made by `__new__`, and its state holds a program.
     Distribution,
     /// A model's data in statsmodels: made by `__new__`, and its state may hold a formula that is evaluated.
@@ -142,6 +149,7 @@ fn use_of(text: &str) -> Option<Use> {
             "bytes" => Check::Bytes,
             "generator" => Check::Generator,
             "type" => Check::Type,
+            "kind" => Check::Kind,
             "distribution" => Check::Distribution,
             "formula" => Check::Formula,
             "symbolic" => Check::Symbolic,

@@ -260,7 +260,7 @@ impl Machine<'_, '_, '_, '_> {
             return;
         };
         if let Use::Check(check) = import.uses
-            && !matches!(check, Check::Dtype | Check::Generator)
+            && !matches!(check, Check::Dtype | Check::Generator | Check::Kind)
         {
             let dotted = import.dotted();
             let what = format!("hands `{dotted}` on, to be called where its arguments can't be seen");
@@ -367,6 +367,12 @@ impl Machine<'_, '_, '_, '_> {
     fn checked(&mut self, check: Check, at: u32, given: &Arguments, how: How) -> Step<Value> {
         let [first, second, third, ..] = given.values;
         let count = given.count.unwrap_or(usize::MAX);
+        // A class that nobody knows is as bad as it is, whichever way it is made.
+        if let (Check::Reconstructor | Check::Newobj, Kind::Global(class)) = (check, first.kind())
+            && matches!(self.use_at(class), Some(Use::Unlisted(_)))
+        {
+            return Ok(self.called_unlisted(class, given));
+        }
         let harmless = match check {
             Check::Getattr => return self.attribute(given),
             Check::Encode => count == 2 && self.is_codec(second),
@@ -387,6 +393,7 @@ impl Machine<'_, '_, '_, '_> {
                         .all()
                         .is_some_and(|given| given.len() <= 2 && self.are_generators(given))
             }
+            Check::Kind => how == How::Call && count == 1 && self.is_constant(first),
             Check::Type => count == 1 && self.word_of(first).is_some_and(|name| is_plain_type(&name)),
             Check::Distribution | Check::Formula => how != How::Call && count == 0,
             Check::Symbolic => {
@@ -514,6 +521,18 @@ impl Machine<'_, '_, '_, '_> {
             "str" | "unicode" | "bytes" | "bytearray" | "int" | "long" | "float" | "complex" => {
                 !holds && !self.is_made(state)
             }
+            _ => false,
+        }
+    }
+
+    /// `None`, `...` or `NotImplemented`: Python's picklers write their classes as what `type` gives for them.
+    fn is_constant(&self, value: Value) -> bool {
+        match value.kind() {
+            Kind::None => true,
+            Kind::Global(at) => matches!(
+                self.imported(at),
+                Some(("builtins" | "__builtin__", "Ellipsis" | "NotImplemented"))
+            ),
             _ => false,
         }
     }
@@ -658,6 +677,6 @@ impl Machine<'_, '_, '_, '_> {
 
 /// Types that dill asks for by name and that make nothing which can be called.
 fn is_plain_type(name: &str) -> bool {
-    matches!(name, "NoneType" | "EllipsisType" | "NotImplementedType")
+    matches!(name, "NoneType" | "EllipsisType" | "NotImplementedType" | "type")
         || matches!(allow::look_up("builtins", name), Use::Value | Use::Call(..))
 }
