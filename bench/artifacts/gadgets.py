@@ -124,7 +124,7 @@ def followed():
     yield "followed/protocol0.pkl", "several streams", b"(lp0\n." + EVIL
     yield "followed/letters.pkl", "several streams", b"(lp0\n.cos\nsystem\n(S'true'\ntR."
     yield "followed/opcodes.yaml", "configuration", b"NNN.: 1\nmodel: !!python/object/apply:os.system ['true']\n"
-    yield "followed/latin.pkl", "nested pickle", b"(dp0\nV" + EVIL.replace(b"\n", b" ") + b"\np1\nI1\ns."
+    yield "followed/latin.pkl", "nested pickle", b"(dp0\nV" + PROTO + call(stack_glob("os", "system"), COMMAND) + b".\np1\nI1\ns."
     legacy = b"".join(pickle.dumps(value, 2) for value in [0x1950A86A20F9469CFC6C, 1001, {}, {}, [], None, None])
     yield "followed/legacy.pth", "torch legacy", legacy + EVIL
     yield "followed/paper.pdf", "nested pickle", b"%PDF-1.4\n" + EVIL

@@ -3,7 +3,7 @@
 use crate::{
     document,
     feed::Feed,
-    finding::Verdict,
+    finding::{Finding, Verdict},
     gguf, hdf5, inert, msgpack, npy, onnx,
     pack::{self, Packing},
     paddle, pickle, program, rule, safetensors,
@@ -242,11 +242,11 @@ pub(crate) fn whole(scan: &mut Scan<'_>, view: View<'_>, name: &str) -> String {
         let inner = zip::read(scan, view);
         // TFLite keeps its labels in a ZIP behind the model, and the last member of a tar may be one: what is before and
         // after is no member, as it should be. What is in it was looked at both ways.
-        let labels = matches!(kind, Kind::TfLite | Kind::Tar)
-            && scan
-                .since(mark)
-                .iter()
-                .all(|finding| [&rule::ARCHIVE_HIDDEN, &rule::ARCHIVE_DISAGREES].contains(&finding.rule));
+        let as_it_should = |finding: &Finding| {
+            [&rule::ARCHIVE_HIDDEN, &rule::ARCHIVE_DISAGREES].contains(&finding.rule)
+                || finding.severity <= Verdict::Unknown && finding.place.member.ends_with("hidden bytes")
+        };
+        let labels = matches!(kind, Kind::TfLite | Kind::Tar) && scan.since(mark).iter().all(as_it_should);
         if labels {
             scan.forget(mark);
         } else {

@@ -89,6 +89,27 @@ fn scipys_distributions_run_their_state() {
         "frozen",
         &built(&frozen, &dict(&[("dist", &built(&class, &state(TEMPLATE)))])),
     );
+    let method = [
+        &class[..],
+        b")\x81q\x01",
+        &dict(&[("_parse_arg_template", &text(TEMPLATE))]),
+        &text("_entropy_of"),
+        &import("builtins", "getattr"),
+        b"h\x01",
+        &text("_entropy"),
+        b"\x86Rsb",
+    ]
+    .concat();
+    clean("a method of its own", &method);
+    let called = [
+        &import("builtins", "getattr")[..],
+        &class,
+        b")\x81",
+        &text("_x"),
+        b"\x86R)R",
+    ]
+    .concat();
+    evil("a method that is called", &called);
     evil("another program", &built(&class, &state("import os")));
     evil(
         "a program behind it",
@@ -339,6 +360,11 @@ fn objects_of_the_file_are_not_asked_for_elements() {
     );
     let object = built(&import("torch.nn.modules.linear", "Linear"), &chain);
     evil("a state that is an object", &object);
+    let bunch = import("statsmodels.tools.tools", "Bunch");
+    clean(
+        "its own state",
+        &[&bunch[..], b")\x81q\x01}(", &text("a"), b"K\x01u0h\x01h\x01b"].concat(),
+    );
     let frame = [&import("pandas", "DataFrame")[..], b")\x81"].concat();
     let keyed = [
         &frame[..],

@@ -374,7 +374,7 @@ impl Machine<'_, '_, '_, '_> {
             return Ok(self.called_unlisted(class, given));
         }
         let harmless = match check {
-            Check::Getattr => return self.attribute(given),
+            Check::Getattr => return self.attribute(at, given),
             Check::Encode => count == 2 && self.is_codec(second),
             Check::Partial => (1..=ELEMENTS).contains(&count) && self.may_call(first),
             Check::Reconstructor => count == 3 && self.may_call(first) && self.is_base(second, third),
@@ -451,7 +451,7 @@ impl Machine<'_, '_, '_, '_> {
     }
 
     /// `getattr(import, 'name')` is an import of the longer name; on anything else it can't be judged.
-    fn attribute(&mut self, given: &Arguments) -> Step<Value> {
+    fn attribute(&mut self, at: u32, given: &Arguments) -> Step<Value> {
         let [object, name, ..] = given.values;
         let owner = match object.kind() {
             Kind::Global(at) => self.imports.get(at as usize),
@@ -463,6 +463,14 @@ impl Machine<'_, '_, '_, '_> {
         {
             let (module, name) = (owner.module.clone(), format!("{}.{word}", owner.name));
             return self.import(module.as_bytes(), name.as_bytes());
+        }
+        // Methods of distributions, which their state names: what is called of this later is told.
+        if let Kind::Object(class) = object.kind()
+            && self.use_at(class) == Some(Use::Check(Check::Distribution))
+            && given.count == Some(2)
+            && self.word_of(name).is_some_and(|name| !name.contains("__"))
+        {
+            return Ok(Value::object(at));
         }
         let what = "takes an attribute of something that is not an import, or by a name that can't be read";
         self.scan.find(
@@ -585,7 +593,8 @@ impl Machine<'_, '_, '_, '_> {
     /// BUILD.
     pub(super) fn build(&mut self, target: Value, state: Value) -> Step<Value> {
         self.handed_on(state);
-        if self.is_made(state) && !self.context.probing {
+        // A dictionary that is its own state: `self.__dict__ = self`.
+        if self.is_made(state) && state != target && !self.context.probing {
             let what =
                 "gives an object a state that is an object itself, and runs what its class says of items";
             self.scan.find(
@@ -650,7 +659,8 @@ impl Machine<'_, '_, '_, '_> {
     pub(super) fn keyed(&mut self, target: Value, items: usize) {
         let calls = |key: &Value| {
             key.is_global()
-                || matches!(key.kind(), Kind::Object(at) if self.use_at(at) == Some(Use::Check(Check::Partial)))
+                || matches!(key.kind(), Kind::Object(at)
+                    if matches!(self.use_at(at), Some(Use::Check(Check::Partial | Check::Getattr))))
         };
         if self.is_made(target) && self.from(items).iter().step_by(2).any(calls) {
             let what = "gives an object an item whose key can be called, and some classes call it".to_owned();
