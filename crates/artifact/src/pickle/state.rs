@@ -119,7 +119,7 @@ fn is_plain_formula(text: &str) -> bool {
             continue;
         }
         rest = after.trim_start();
-        let known = FUNCTIONS.contains(&word);
+        let known = FUNCTIONS.contains(&word.replacen("numpy.", "np.", 1).as_str());
         if !known && (rest.starts_with('(') || word.contains('.') && word.parse::<f64>().is_err()) {
             return false;
         }
@@ -279,7 +279,7 @@ mod tests {
         for plain in [
             "y ~ x",
             "y ~ a + b:c + C(g, Treatment('ref')) - 1",
-            "np.log(y) ~ I(x ** 2) + bs(x, df=4) + 1.5",
+            "numpy.log(y) ~ I(x ** 2) + bs(x, df=4) + 1.5",
             "Lottery ~ Literacy * Wealth + np.log (Pop1831)",
         ] {
             assert!(is_plain_formula(plain), "{plain}");
