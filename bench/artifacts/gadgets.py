@@ -81,6 +81,58 @@ def pickles():
         yield f"gadget/python2_{name}.pkl", "old call form", body
 
 
+def called():
+    """Listed names that call, iterate or evaluate what they are given."""
+    lines = stack_glob("gensim.models.word2vec", "LineSentence")
+    address, code = text("http://127.0.0.1/x"), text("__import__('os').system('true')")
+    made = lines + b")\x81}" + text("source") + address + b"sb"
+    sine = stack_glob("sympy.functions.elementary.trigonometric", "sin")
+    shapes = {
+        "iterated": call(glob("builtins", "list"), made), "shown": call(glob("builtins", "str"), b"](" + made + b"e"), "counted": call(glob("collections", "Counter"), made),
+        "base": call(glob("copyreg", "_reconstructor"), lines, lines, address),
+        "generator": call(stack_glob("numpy.random._pickle", "__generator_ctor"), address, lines),
+        "bit_generator": call(stack_glob("numpy.random._pickle", "__bit_generator_ctor"), lines),
+        "rebuilt": call(glob("torch._tensor", "_rebuild_from_type_v2"), lines, lines, address + b"\x85", b"}"),
+        "array": call(stack_glob("dill._dill", "_create_array"), lines, address + b"\x85", b"N"),
+        "code_type": call(stack_glob("dill._dill", "_load_type"), text("CodeType")),
+        "sympy_text": sine + code + b"\x85\x81", "sympy_list": sine + b"](" + code + b"e\x85\x81",
+        "sympy_long": sine + b"X" + struct.pack("<I", 4000) + b"x" * 4000 + b"\x85\x81",
+        "chain": stack_glob("torch.nn.modules.linear", "Linear") + b")\x81" + stack_glob("collections", "ChainMap") + b")\x81}bb",
+        "items_of_list": b"](K\0K\1u", "element_of_dict": b"}K\0a", "item_of_tensor": call(glob("torch._utils", "_rebuild_parameter"), b"N", b"\x88", b"}") + b"K\0K\1s",
+        "key": stack_glob("pandas", "DataFrame") + b")\x81" + lines + b"Ns",
+    }
+    for name, body in shapes.items():
+        yield f"called/{name}.pkl", "harmless function, harmful argument", PROTO + body + b"."
+
+
+def counted():
+    """joblib's stand-ins, counted wrongly: the numbers hide what a reader that counts right finds behind them."""
+    evil = b"0" + SYSTEM + b"."
+    hidden = (b"0N0N0C" + bytes([40 + len(evil) - 7])).ljust(40, b"\0") + evil + b"."
+    dtype = lambda kind: call(glob("numpy", "dtype"), text(kind), b"\x89", b"\x88")
+    shape = lambda count: text("shape") + b"K" + bytes([count]) + b"\x85"
+    stand_in = lambda state: PROTO + glob("joblib.numpy_pickle", "NumpyArrayWrapper") + b")\x81}(" + state + b"ub" + hidden
+    grown = dtype("V1") + b"(K\x03" + text("|") + b"NNNK\x28K\x01K\0tb"
+    yield "counted/many.joblib", "joblib: size", stand_in(shape(0) + text("dtype") + dtype("u1") + (text("order") + b"N") * 70 + shape(40))
+    yield "counted/grown.joblib", "joblib: size", stand_in(shape(1) + text("dtype") + grown)
+    yield "counted/long_name.joblib", "joblib: size", stand_in(shape(5) + text("dtype") + dtype("float64"))
+    yield "counted/aligned.joblib", "joblib: size", stand_in(shape(39) + text("dtype") + dtype("u1") + text("numpy_array_alignment_bytes") + b"\x88")
+
+
+def followed():
+    """A beginning that is harmless to whoever reads no further."""
+    yield "followed/protocol0.pkl", "several streams", b"(lp0\n." + EVIL
+    yield "followed/letters.pkl", "several streams", b"(lp0\n.cos\nsystem\n(S'true'\ntR."
+    yield "followed/opcodes.yaml", "configuration", b"NNN.: 1\nmodel: !!python/object/apply:os.system ['true']\n"
+    yield "followed/latin.pkl", "nested pickle", b"(dp0\nV" + PROTO + call(stack_glob("os", "system"), COMMAND) + b".\np1\nI1\ns."
+    legacy = b"".join(pickle.dumps(value, 2) for value in [0x1950A86A20F9469CFC6C, 1001, {}, {}, [], None, None])
+    yield "followed/legacy.pth", "torch legacy", legacy + EVIL
+    yield "followed/paper.pdf", "nested pickle", b"%PDF-1.4\n" + EVIL
+    yield "followed/tar.pkl", "nested pickle", pickle.dumps({"folder": tarred({"w.pkl": EVIL})}, 4)
+    pair = struct.pack("<Q", 1) + b"a" + struct.pack("<II", 4, 1)
+    yield "followed/padding.gguf", "gguf header", (b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + pair + b"\x80\x04N.").ljust(64, b"\0")
+
+
 def nested():
     size = lambda data: struct.pack("<I", len(data))
     letters = EVIL.decode("latin-1").encode()
@@ -117,7 +169,14 @@ def tarred(members, **more):
     return data.getvalue()
 
 
+def rebuilt(count):
+    """A tensor's pickle, whose storage has so many numbers."""
+    storage = b"(" + text("storage") + glob("torch", "FloatStorage") + text("0") + text("cpu") + b"K" + bytes([count]) + b"tQ"
+    return PROTO + call(glob("torch._utils", "_rebuild_tensor_v2"), storage, b"K\0", b"K\x04\x85", b"K\1\x85", b"\x89", b"}") + b"."
+
+
 def archives():
+    yield "export/storage.pt", "torch zip", archive({"m/data.pkl": rebuilt(200), "m/data/0": bytes(16), "m/version": "3\n"})
     exported = {"m/archive_format": "pt2", "m/archive_version": "0"}
     yield "export/weights.pt2", "torch zip", archive({**exported, "m/data/weights/weight_0": EVIL})
     yield "export/beside.pt2", "torch zip", archive({**exported, "m/data/weights/evil.pkl": EVIL})
@@ -135,6 +194,8 @@ def archives():
     yield "skops/type.skops", "skops", schema({"__class__": "type", "__module__": "builtins", "__loader__": "TypeNode", "content": {"__class__": "Popen", "__module__": "subprocess"}})
     yield "skops/outside.skops", "archive: name leads out", schema({"__class__": "ndarray", "__module__": "numpy", "__loader__": "NdArrayNode", "type": "numpy", "file": "../../x.npy"})
     yield "skops/pickle_beside.skops", "skops", archive({"schema.json": json.dumps({"__class__": "dict", "__module__": "builtins", "__loader__": "DictNode", "content": {}}), "x.bin": EVIL})
+    resolved = {"__class__": "function", "__module__": "builtins", "__loader__": "FunctionNode", "content": {"module_path": "builtins", "function": "getattr"}}
+    yield "skops/getattr.skops", "skops", archive({"schema.json": json.dumps(resolved)})
     layers = {
         "loop": {"module": "keras.src.ops.core", "class_name": "Map", "config": {}},
         "load": {"module": "keras.src.ops.numpy", "class_name": "load", "config": {}},
@@ -182,6 +243,17 @@ def documents(field):
     yield "settings/path.pth", "program", b"import os; os.system('true')\n"
 
 
+def operators(field):
+    definition = lambda name, attribute=b"": field(1, field(1, "n") + field(2, name) + attribute)
+    saved = lambda *nodes: b"\x08\x01" + field(2, field(2, b"".join(nodes)))
+    address = field(5, field(1, "debug_urls") + field(2, field(1, field(2, "grpc://127.0.0.1:1"))))
+    yield "operators/debug/saved_model.pb", "tensorflow operator", saved(definition("Const"), definition("DebugIdentity", address))
+    yield "operators/call/saved_model.pb", "tensorflow operator", saved(definition("Const"), definition("RpcCall"))
+    code = "class Net(Module):\n  def forward(self: __torch__.Net) -> Tensor:\n    _0 = __import__('os').system('true')\n    return _0\n"
+    script = {"m/data.pkl": pickle.dumps({}), "m/constants.pkl": pickle.dumps(()), "m/code/__torch__.py": code}
+    yield "operators/import.pt", "torchscript", archive(script)
+
+
 def stores(field):
     zarr = {"zarr_format": 2, "shape": [1], "chunks": [1], "dtype": "|O", "filters": [{"id": "pickle", "protocol": 4}], "compressor": None, "order": "C", "fill_value": None}
     yield "zarr/.zarray", "configuration", json.dumps(zarr).encode()
@@ -221,7 +293,7 @@ def virtual(file):
 
 def write(put, folder, field):
     """Writes all of them by `put(name, class, bytes)`."""
-    for name, kind, data in [*pickles(), *nested(), *archives(), *documents(field), *stores(field)]:
+    for name, kind, data in [*pickles(), *called(), *counted(), *followed(), *nested(), *archives(), *documents(field), *operators(field), *stores(field)]:
         name = f"gadgets/{name}"
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         put(name, kind, data)

@@ -135,6 +135,53 @@ def packed(put):
     put("random.skops", "skops", lambda path: skops.io.dump({"g": numpy.random.default_rng(1)}, path))
 
 
+def statistics(put):
+    """Models and distributions whose state is run or evaluated when it is read: what their libraries write is clean."""
+    import pandas as pd
+    import scipy.interpolate, scipy.optimize, scipy.spatial, scipy.stats
+    import statsmodels.api as sm
+    import statsmodels.formula.api as formula
+    from statsmodels.tsa.arima.model import ARIMA
+
+    frame = pd.DataFrame({"y": NUMBERS, "a": ROWS[:, 0], "b": ROWS[:, 1], "c": CLASSES, "g": numpy.repeat(list("uvwx"), 30)})
+    series = pd.Series(NUMBERS.cumsum(), index=pd.date_range("2020", periods=len(NUMBERS), freq="D"))
+    made = {
+        "least_squares": sm.OLS(NUMBERS, sm.add_constant(ROWS)).fit(), "formula": formula.ols("y ~ a + numpy.log(b + 1) + C(g)", frame).fit(),
+        "logit": sm.Logit(CLASSES, sm.add_constant(ROWS)).fit(disp=0), "glm": sm.GLM(CLASSES, ROWS, family=sm.families.Binomial()).fit(),
+        "mixed": formula.mixedlm("y ~ a", frame, groups=frame.g).fit(), "arima": ARIMA(series, order=(1, 1, 1)).fit(), "var": sm.tsa.VAR(frame[["y", "a"]]).fit(1),
+    }
+    for name, value in made.items():
+        put(f"statsmodels_{name}.pkl", "statsmodels", pickle.dumps(value))
+    points = ROWS[:, :2]
+    made = {
+        "normal": scipy.stats.norm, "gamma": scipy.stats.gamma(2), "poisson": scipy.stats.poisson(3), "histogram": scipy.stats.rv_histogram(numpy.histogram(NUMBERS, 5)),
+        "many": scipy.stats.multivariate_normal([0, 0], numpy.eye(2)), "density": scipy.stats.gaussian_kde(NUMBERS), "line": scipy.stats.linregress(ROWS[:, 0], NUMBERS),
+        "spline": scipy.interpolate.CubicSpline(numpy.arange(9), numpy.arange(9.0)), "nearest": scipy.interpolate.NearestNDInterpolator(points, NUMBERS),
+        "tree": scipy.spatial.KDTree(points), "hull": scipy.spatial.ConvexHull(points), "minimum": scipy.optimize.minimize(lambda at: (at**2).sum(), [1.0, 2.0]),
+    }
+    for name, value in made.items():
+        # What takes keywords is written as calls of a call by older protocols, and is not followed there.
+        for protocol in (4,) if name == "line" else (2, 4):
+            put(f"scipy_{name}_{protocol}.pkl", "scipy", pickle.dumps(value, protocol))
+
+
+def expressions(put):
+    import sympy
+
+    x, y = sympy.symbols("x y")
+    made = {"sum": x**2 + sympy.sin(y) / 3 + sympy.pi, "pieces": sympy.Piecewise((x, x > 0), (0, True)), "integral": sympy.Integral(x, (x, 0, 1)), "number": sympy.Float("1.5")}
+    for name, value in made.items():
+        put(f"sympy_{name}.pkl", "sympy", pickle.dumps(value, 4))
+
+
+def forecasts(put):
+    import pandas as pd
+    from prophet import Prophet
+
+    model = Prophet().fit(pd.DataFrame({"ds": pd.date_range("2020", periods=len(NUMBERS)), "y": NUMBERS}))
+    put("prophet.pkl", "prophet", pickle.dumps(model))
+
+
 def keras_operations(put):
     os.environ.setdefault("KERAS_BACKEND", "numpy")
     import keras
@@ -162,7 +209,7 @@ def orbax_folder(put):
 
 def write(put):
     """Writes all of them by `put(name, library, bytes or what writes)`."""
-    for part in [frames, estimators, boosted, texts, others, torch_networks, transformers, vectors, packed, keras_operations, orbax_folder]:
+    for part in [frames, estimators, boosted, texts, others, torch_networks, transformers, vectors, packed, statistics, expressions, forecasts, keras_operations, orbax_folder]:
         try:
             part(put)
         except Exception as fault:  # a library that is missing or does not fit the others

@@ -57,6 +57,42 @@ def configurations():
     yield "good.pmml", b'<?xml version="1.0"?><PMML version="4.4"><Header><Extension name="author" value="us"/></Header></PMML>'
 
 
+def archives():
+    """Beside each archive of an attack: the same, as its library or people make it."""
+    import io
+    import pickle
+    import tarfile
+    import zipfile
+
+    def zipped(members):
+        data = io.BytesIO()
+        with zipfile.ZipFile(data, "w") as file:
+            for name, body in members.items():
+                file.writestr(name, body)
+        return data.getvalue()
+
+    weights = zipped({"model_weights/data.pkl": pickle.dumps({"w": 1}, 2), "model_weights/version": "3\n"})
+    settings = b"target: nemo.collections.asr.models.EncDecCTCModel\npreprocessor:\n  _target_: nemo.collections.asr.modules.AudioToMelSpectrogramPreprocessor\n  features: 80\n"
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as file:
+        for name, body in {"./model_config.yaml": settings, "./model_weights.ckpt": weights}.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(body)
+            file.addfile(member, io.BytesIO(body))
+    yield "archives/speech.nemo", data.getvalue()
+    beside = b"\0\5\x16\7\0\2\0\0Mac OS X        \0\2\0\0\0\x09" + bytes(50)
+    yield "archives/mac.zip", zipped({"m/w.pkl": pickle.dumps([1]), "__MACOSX/m/._w.pkl": beside})
+    code = "def forward(self: __torch__.Net,\n    x: Tensor) -> Tensor:\n    _0 = ops.torchvision.nms(x, x, 0.5)\n    return _0\n"
+    yield "archives/detector.pt", zipped({"m/data.pkl": pickle.dumps({}), "m/constants.pkl": pickle.dumps(()), "m/code/__torch__.py": code})
+    for name, kind, size in [("nested", "[('a', [('x', '<i4'), ('y', '<i4')]), ('b', '<f8')]", 16), ("matrix", "[('a', '<i4', (2, 3)), ('b', '<f8')]", 32)]:
+        header = ("{'descr': %s, 'fortran_order': False, 'shape': (1,), }" % kind).encode().ljust(117) + b"\n"
+        yield f"archives/{name}.npy", b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + bytes(size)
+    import gadgets
+
+    yield "archives/storage.pt", zipped({"m/data.pkl": gadgets.rebuilt(4), "m/data/0": bytes(16), "m/version": "3\n"})
+    yield "archives/instance.pkl", b"(iargparse\nNamespace\np0\n(dp1\nS'a'\nI1\nsb."
+
+
 def numbers():
     floats = struct.pack("<300f", *[n * 0.37 - 50 for n in range(300)])
     yield "tf/variables/variables.data-00000-of-00001", floats
@@ -80,7 +116,7 @@ def numbers():
 
 def main():
     out = Path(sys.argv[1])
-    for make in [configurations, numbers, documents.honest]:
+    for make in [configurations, archives, numbers, documents.honest]:
         for name, data in make():
             path = out / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -62,6 +62,9 @@ const MODELS: Driver = Driver {
         "gensim",
         "transformers",
         "orbax-checkpoint",
+        "statsmodels",
+        "sympy",
+        "prophet",
     ],
     whole: None,
     named: &[

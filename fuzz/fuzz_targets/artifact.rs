@@ -1,13 +1,13 @@
 //! What the targets of artifacts share: any bytes are judged within bounds, twice the same.
 
 use bartizan_artifact::{
-    Limits, Verdict,
-    data::{Beside, Chosen, table},
+    Limits, Source, Verdict,
+    data::{Beside, Chosen, Course, Inspected, folder, table},
     model,
 };
 
 /// The first byte picks the name, and with it the reader of formats that have no first bytes of their own.
-#[allow(dead_code, reason = "each target uses one of the two")]
+#[allow(dead_code, reason = "each target uses one of them")]
 pub fn judged(names: &[&str], data: &[u8]) {
     let [pick, data @ ..] = data else { return };
     let name = names[usize::from(*pick) % names.len()];
@@ -30,7 +30,7 @@ pub fn judged(names: &[&str], data: &[u8]) {
 }
 
 /// The same for data sets.
-#[allow(dead_code, reason = "each target uses one of the two")]
+#[allow(dead_code, reason = "each target uses one of them")]
 pub fn rows(names: &[&str], data: &[u8]) {
     let [pick, data @ ..] = data else { return };
     let name = names[usize::from(*pick) % names.len()];
@@ -45,4 +45,26 @@ pub fn rows(names: &[&str], data: &[u8]) {
     assert_eq!(first.rows, again.rows);
     assert_eq!(first.suspects.len(), again.suspects.len());
     assert!(first.suspects.iter().all(|suspect| suspect.row < first.rows && suspect.p.is_finite()));
+}
+
+/// The same for a folder of pictures, of which there are two like this.
+#[allow(dead_code, reason = "each target uses one of them")]
+pub fn pictures(names: &[&str], data: &[u8]) {
+    let [pick, data @ ..] = data else { return };
+    let name = names[usize::from(*pick) % names.len()];
+    let scan = || {
+        let files = ["1/", "2/"].into_iter().map(|front| {
+            let source: Box<dyn Source> = Box::new(data.to_vec());
+            (format!("{front}{name}"), source)
+        });
+        let mut course = Course {
+            before: Inspected::default(),
+            keep: &mut |_| {},
+            stopped: &|| false,
+        };
+        folder("x", files, Beside::default(), &Chosen::default(), &mut course).expect("nothing beside is asked for")
+    };
+    let (first, again) = (scan(), scan());
+    assert_eq!(first.report.verdict, again.report.verdict);
+    assert_eq!(first.rows, again.rows);
 }

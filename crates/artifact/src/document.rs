@@ -133,8 +133,13 @@ fn reader(kind: Text, name: &str) -> Reader {
 
 /// Judges a text. Returns what it is.
 pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Text) -> String {
-    if pickle::guess(scan, view) {
-        return "pickle".to_owned();
+    let mark = scan.mark();
+    match pickle::guess(scan, view) {
+        pickle::Guess::Other => {}
+        pickle::Guess::Pickle => return "pickle".to_owned(),
+        // A few letters that are opcodes too hide nothing of what follows them.
+        pickle::Guess::Front(_) if scan.worst_since(mark) < Verdict::Malicious => _ = scan.forget(mark),
+        pickle::Guess::Front(_) => {}
     }
     let head = view.bytes(0, 1024).unwrap_or_default();
     if let Some((word, severity)) = program::begins(&head) {

@@ -3,7 +3,7 @@
 use crate::{
     document,
     feed::Feed,
-    finding::Verdict,
+    finding::{Finding, Verdict},
     gguf, hdf5, inert, msgpack, npy, onnx,
     pack::{self, Packing},
     paddle, pickle, program, rule, safetensors,
@@ -240,12 +240,13 @@ pub(crate) fn whole(scan: &mut Scan<'_>, view: View<'_>, name: &str) -> String {
     if kind != Kind::Zip && view.size() > 22 && zip::has_end(view) {
         let mark = scan.mark();
         let inner = zip::read(scan, view);
-        // TFLite keeps its labels in a ZIP behind the model: what is before that is no member, as it should be.
-        let labels = kind == Kind::TfLite
-            && scan
-                .since(mark)
-                .iter()
-                .all(|finding| [&rule::ARCHIVE_HIDDEN, &rule::ARCHIVE_DISAGREES].contains(&finding.rule));
+        // TFLite keeps its labels in a ZIP behind the model, and the last member of a tar may be one: what is before and
+        // after is no member, as it should be. What is in it was looked at both ways.
+        let as_it_should = |finding: &Finding| {
+            [&rule::ARCHIVE_HIDDEN, &rule::ARCHIVE_DISAGREES].contains(&finding.rule)
+                || finding.severity <= Verdict::Unknown && finding.place.member.ends_with("hidden bytes")
+        };
+        let labels = matches!(kind, Kind::TfLite | Kind::Tar) && scan.since(mark).iter().all(as_it_should);
         if labels {
             scan.forget(mark);
         } else {
@@ -405,7 +406,17 @@ pub(crate) fn streamed(scan: &mut Scan<'_>, feed: &mut Feed<'_>, name: &str) -> 
         Kind::Inert(word)
             if !matches!(
                 word,
-                "png" | "jpeg" | "gif" | "riff" | "bmp" | "tiff" | "icon" | "sound" | "arrow" | "parquet"
+                "png"
+                    | "jpeg"
+                    | "gif"
+                    | "riff"
+                    | "bmp"
+                    | "tiff"
+                    | "icon"
+                    | "sound"
+                    | "arrow"
+                    | "parquet"
+                    | "apple double"
             ) =>
         {
             word.to_owned()
@@ -422,15 +433,12 @@ pub(crate) fn streamed(scan: &mut Scan<'_>, feed: &mut Feed<'_>, name: &str) -> 
 
 /// Bytes without a sign of what they are: perhaps a pickle of protocol 0 or 1, which has none.
 fn other(scan: &mut Scan<'_>, view: View<'_>, name: &str, head: &[u8]) -> String {
-    if pickle::guess(scan, view) {
+    if pickle::guessed(scan, view) {
         return "pickle".to_owned();
     }
     // HDF5 may begin later, behind a block of the user's.
-    let later = [512_u64, 1024, 2048, 4096].into_iter();
-    for at in later.filter(|at| *at < view.size()) {
-        if view.bytes(at, 8).unwrap_or_default() == b"\x89HDF\r\n\x1a\n" {
-            return hdf5::read(scan, view.part(at, view.size()));
-        }
+    if hdf5::starts(view) > 0 {
+        return hdf5::read(scan, view);
     }
     // spaCy's parts have no mark, and no ending or one that says little: only what is a value to its last byte is one.
     // What says that it is a pickle, and is none, is not let off so.
@@ -475,8 +483,13 @@ pub(crate) fn torchscript(scan: &mut Scan<'_>, text: &[u8]) {
             let what = format!("line {}: `{word}` reads or writes files", line + 1);
             scan.find(&rule::SCRIPT, Verdict::Malicious, line as u64, word, what);
         }
+        if let Some((word, severity)) = program::within(code) {
+            let what = format!("line {}: `{word}` is no TorchScript", line + 1);
+            scan.find(&rule::SCRIPT, severity, line as u64, word, what);
+        }
         let own = [
             "prim.",
+            "torchvision.",
             "aten.",
             "quantized.",
             "inductor.",

@@ -85,6 +85,15 @@ fn header(scan: &mut Scan<'_>, feed: &mut Feed<'_>, size: u64) -> Result<(), Sto
         furthest = furthest.max(offset.checked_add(count / 8).ok_or(Stop::Corrupt)?);
     }
     let start = feed.offset().next_multiple_of(alignment);
+    let padding = usize::try_from(start.min(size) - feed.offset().min(size)).unwrap_or(0);
+    if feed.peek(padding)?.iter().take(padding).any(|byte| *byte != 0) {
+        lies(
+            scan,
+            feed.offset(),
+            "padding",
+            "bytes lie between the header and the tensors",
+        );
+    }
     if start
         .checked_add(furthest)
         .is_none_or(|end| end > size.max(start))

@@ -4,7 +4,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use crate::{feed::Stop, finding::Verdict, inert, keras, pickle, rule, scan::Scan, source::View};
+use crate::{feed::Stop, finding::Verdict, format, inert, keras, pickle, rule, scan::Scan, source::View};
 
 /// Objects that are followed.
 const OBJECTS: usize = 1 << 18;
@@ -30,8 +30,13 @@ impl From<std::io::Error> for Lost {
 
 /// Looks into a file. Returns what it is.
 pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>) -> String {
+    let start = starts(view);
+    if start > 0 {
+        behind(scan, view.part(0, start));
+    }
     let mut walk = Walk {
-        view,
+        view: view.part(start, view.size() - start),
+        start,
         queue: VecDeque::new(),
         seen: HashSet::new(),
         keras: false,
@@ -49,8 +54,29 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>) -> String {
     if walk.keras { "keras h5" } else { "hdf5" }.to_owned()
 }
 
+/// Where the file begins: at once, or behind a block of the user's, whose length is a power of two.
+pub(crate) fn starts(view: View<'_>) -> u64 {
+    let is_one = |at: &u64| view.bytes(*at, 8).unwrap_or_default() == b"\x89HDF\r\n\x1a\n";
+    if is_one(&0) {
+        return 0;
+    }
+    let later = (9..24).map(|power| 1_u64 << power);
+    later.take_while(|at| *at < view.size()).find(is_one).unwrap_or(0)
+}
+
+/// A block of the user's is any file: a pickle or an archive there is loaded by whoever reads from the front.
+fn behind(scan: &mut Scan<'_>, block: View<'_>) {
+    let mark = scan.mark();
+    scan.inside("user block", |scan| format::whole(scan, block, ""));
+    if scan.worst_since(mark) < Verdict::Suspicious {
+        scan.forget(mark);
+    }
+}
+
 struct Walk<'a> {
     view: View<'a>,
+    /// Where this view begins in the file.
+    start: u64,
     queue: VecDeque<u64>,
     seen: HashSet<u64>,
     keras: bool,
@@ -73,7 +99,7 @@ impl Walk<'_> {
             Some(2 | 3) => (9, 12, 36),
             _ => return Err(Lost::Odd(8, "a version that is not known")),
         };
-        if number(&head, sizes, 2) != 0x0808 || number(&head, base, 8) != 0 {
+        if number(&head, sizes, 2) != 0x0808 || ![0, self.start].contains(&number(&head, base, 8)) {
             return Err(Lost::Odd(sizes as u64, "addresses of an unusual size"));
         }
         self.queue.push_back(number(&head, root, 8));
@@ -313,7 +339,9 @@ impl Walk<'_> {
             {
                 // PyTables and pandas keep Python objects in attributes as pickles.
                 let held = text.to_vec();
-                scan.inside(&format!("@{name}"), |scan| pickle::guess(scan, View::all(&held)));
+                scan.inside(&format!("@{name}"), |scan| {
+                    pickle::guessed(scan, View::all(&held))
+                });
             }
             _ => {}
         }

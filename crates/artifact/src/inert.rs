@@ -60,6 +60,8 @@ pub(crate) fn of(head: &[u8]) -> Option<&'static str> {
         // MXNet's list of arrays.
         [0x12, 1, 0, 0, 0, 0, 0, 0, ..] => "mxnet arrays",
         [0, 0, 0, 1, b'B', b'u', b'd', b'1', ..] => "folder view",
+        // What macOS writes beside a file for which the place has no room: icons, and where it came from.
+        [0, 5, 0x16, 7, 0, 2, 0, 0, ..] => "apple double",
         [_, _, _, _, b'E', b'T', b'0'..=b'9', b'0'..=b'9', ..] => "executorch",
         _ => return None,
     })
@@ -202,6 +204,7 @@ pub(crate) fn pdf(scan: &mut Scan<'_>, view: View<'_>) -> String {
     if let Err(stop) = done {
         scan.stopped(stop, 0);
     }
+    carried(scan, view);
     "pdf".to_owned()
 }
 
@@ -212,7 +215,7 @@ pub(crate) fn look(scan: &mut Scan<'_>, view: View<'_>, word: &str) {
             behind_picture(scan, view);
             carried(scan, view);
         }
-        "jpeg" | "gif" | "riff" | "bmp" | "tiff" | "icon" | "sound" => carried(scan, view),
+        "jpeg" | "gif" | "riff" | "bmp" | "tiff" | "icon" | "sound" | "apple double" => carried(scan, view),
         "arrow" | "parquet" => extensions(scan, view),
         _ => {}
     }

@@ -1,9 +1,11 @@
 //! Keras' configurations, of v3 archives, H5 files and JSON: which classes they name, from where, and which hold code.
 
+use std::{collections::HashSet, sync::LazyLock};
+
 use crate::{
     finding::Verdict,
     json::{self, Json},
-    rule,
+    program, rule,
     scan::Scan,
 };
 
@@ -47,11 +49,39 @@ const PATHS: [&str; 5] = [
     "file_path",
 ];
 
-/// `config.json` of an archive, or the attribute of an H5 file.
+/// Keys under which words are data.
+const WORDS: [&str; 3] = ["vocabulary", "idf_weights", "tokens"];
+
+/// Keras' own classes, by name alone.
+static NAMES: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    let lines = include_str!("keras_names.txt").lines();
+    lines
+        .filter(|line| !line.starts_with('#'))
+        .flat_map(str::split_whitespace)
+        .collect()
+});
+
+/// `config.json` of an archive, or the attribute of an H5 file: a document that is Keras' and nothing else.
 pub(crate) fn config(scan: &mut Scan<'_>, text: &[u8]) {
-    if let Some(json) = json::parse(scan, text) {
-        judge(scan, &json);
-    }
+    let Some(json) = json::parse(scan, text) else {
+        return;
+    };
+    judge(scan, &json);
+    json.walk("", &mut |key, value| match value {
+        Json::Text(text) if !WORDS.contains(&key) => program::judge(scan, 0, key, text),
+        // A class without a module, and not one of Keras': whoever loads the model has to have it.
+        Json::Object(_) if value.get("module").is_none() && value.get("config").is_some() => {
+            let class = value.get("class_name").and_then(Json::text);
+            let plain = class.filter(|class| !class.contains(['>', '.', '/']));
+            if let Some(class) = plain.filter(|class| !NAMES.contains(class) && *class != "function") {
+                let known = CODE.contains(&class) || class == "__lambda__";
+                if !known {
+                    custom(scan, class);
+                }
+            }
+        }
+        _ => {}
+    });
 }
 
 /// Judges a configuration that was parsed.
@@ -97,6 +127,7 @@ fn object(scan: &mut Scan<'_>, value: &Json) {
     }
     match module {
         Some("builtins") => builtin(scan, class, value),
+        None if class == "function" => builtin(scan, class, value),
         Some(module) if is_own(module) => own(scan, module, class),
         Some(module) => {
             let severity = match crate::pickle::look_up(module, class) {

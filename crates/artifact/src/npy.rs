@@ -90,65 +90,174 @@ impl Header {
     /// Reads `{'descr': ..., 'fortran_order': ..., 'shape': (...), }`: strings, numbers, brackets and nothing else.
     fn of(header: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(header).ok()?.trim_end_matches(['\n', ' ']);
-        let inner = text.strip_prefix('{')?.strip_suffix('}')?;
-        let mut strings = Vec::new();
-        let mut plain = String::new();
-        let mut rest = inner.chars();
-        while let Some(letter) = rest.next() {
-            if matches!(letter, '\'' | '"') {
-                let mut string = String::new();
-                loop {
-                    match rest.next()? {
-                        '\\' => return None,
-                        end if end == letter => break,
-                        other => string.push(other),
+        let mut reader = Reader { rest: text };
+        let (mut descr, mut order, mut shape) = (None, None, None);
+        reader.take('{')?;
+        while reader.take('}').is_none() {
+            let Literal::Text(key) = reader.value(0)? else {
+                return None;
+            };
+            reader.take(':')?;
+            let value = reader.value(0)?;
+            let place = match key.as_str() {
+                "descr" => &mut descr,
+                "fortran_order" => &mut order,
+                "shape" => &mut shape,
+                _ => return None,
+            };
+            if place.replace(value).is_some() {
+                return None;
+            }
+            if reader.take(',').is_none() {
+                reader.take('}')?;
+                break;
+            }
+        }
+        order.filter(|order| matches!(order, Literal::Bool))?;
+        let kind = descr?.kind()?;
+        let count = shape?.product()?;
+        (reader.rest.is_empty()).then(|| Self {
+            object: kind.object,
+            bytes: kind.bytes.and_then(|bytes| bytes.checked_mul(count)),
+        })
+    }
+}
+
+/// Values in a tuple in a list in a tuple: deeper ones nobody writes.
+const DEPTH: u32 = 16;
+
+/// The part of Python's literals that numpy writes.
+enum Literal {
+    Text(String),
+    Number(u64),
+    Bool,
+    /// Brackets of either kind.
+    Several(Vec<Literal>),
+}
+
+/// What an array's elements are.
+struct Kind {
+    object: bool,
+    bytes: Option<u64>,
+}
+
+impl Literal {
+    /// A code, a list of fields, or a type and the shape of what is made of it.
+    fn kind(&self) -> Option<Kind> {
+        let fields = match self {
+            Self::Text(code) => {
+                return Some(Kind {
+                    object: is_object(code),
+                    bytes: size_of(code),
+                });
+            }
+            Self::Several(parts) => match parts.as_slice() {
+                [kind, shape] if shape.product().is_some() => {
+                    return kind.kind()?.times(shape.product()?).into();
+                }
+                parts => parts,
+            },
+            _ => return None,
+        };
+        let mut whole = Kind {
+            object: false,
+            bytes: Some(0),
+        };
+        for field in fields {
+            let Self::Several(field) = field else { return None };
+            // The name may come with a title.
+            let (kind, count) = match field.as_slice() {
+                [Self::Text(_) | Self::Several(_), kind] => (kind, 1),
+                [Self::Text(_) | Self::Several(_), kind, shape] => (kind, shape.product()?),
+                _ => return None,
+            };
+            let kind = kind.kind()?.times(count);
+            whole.object |= kind.object;
+            whole.bytes = whole
+                .bytes
+                .zip(kind.bytes)
+                .and_then(|(sum, bytes)| sum.checked_add(bytes));
+        }
+        Some(whole)
+    }
+
+    /// The elements of a shape.
+    fn product(&self) -> Option<u64> {
+        match self {
+            Self::Number(count) => Some(*count),
+            Self::Several(sides) => sides.iter().try_fold(1_u64, |product, side| match side {
+                Self::Number(side) => product.checked_mul(*side),
+                _ => None,
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl Kind {
+    fn times(self, count: u64) -> Self {
+        Self {
+            object: self.object,
+            bytes: self.bytes.and_then(|bytes| bytes.checked_mul(count)),
+        }
+    }
+}
+
+struct Reader<'a> {
+    rest: &'a str,
+}
+
+impl Reader<'_> {
+    fn take(&mut self, letter: char) -> Option<()> {
+        self.rest = self.rest.trim_start_matches([' ', '\n']).strip_prefix(letter)?;
+        self.rest = self.rest.trim_start_matches([' ', '\n']);
+        Some(())
+    }
+
+    fn value(&mut self, depth: u32) -> Option<Literal> {
+        self.rest = self.rest.trim_start_matches([' ', '\n']);
+        let first = self.rest.chars().next()?;
+        for (open, close) in [('(', ')'), ('[', ']')] {
+            if first == open && depth < DEPTH {
+                self.take(open)?;
+                let mut values = Vec::new();
+                let mut comma = false;
+                while self.take(close).is_none() {
+                    values.push(self.value(depth + 1)?);
+                    comma = self.take(',').is_some();
+                    if !comma {
+                        self.take(close)?;
+                        break;
                     }
                 }
-                plain.push('$');
-                strings.push(string);
-            } else {
-                plain.push(letter);
-            }
-        }
-        let allowed = |letter: char| letter.is_ascii_digit() || "${}[]():, TrueFalseL".contains(letter);
-        if !plain.chars().all(allowed) {
-            return None;
-        }
-        let shape = plain.rsplit_once("$: (")?.1.split(')').next()?;
-        let mut count = 1_u64;
-        for side in shape.split(',').map(str::trim).filter(|side| !side.is_empty()) {
-            count = count.checked_mul(side.trim_end_matches('L').parse().ok()?)?;
-        }
-        let keys = ["descr", "fortran_order", "shape"];
-        if keys
-            .iter()
-            .any(|key| strings.iter().filter(|string| string == key).count() != 1)
-        {
-            return None;
-        }
-        let codes: Vec<&String> = strings
-            .iter()
-            .filter(|string| !keys.contains(&string.as_str()))
-            .collect();
-        let object = codes.iter().any(|code| is_object(code));
-        let bytes = match codes.as_slice() {
-            [code] => size_of(code).and_then(|size| size.checked_mul(count)),
-            // Fields: names and types in turn; nested or titled ones can't be told apart and are not measured.
-            fields if !plain.contains("$, [") && !plain.contains("(($") => {
-                let mut size = Some(0_u64);
-                for code in fields.iter().skip(1).step_by(2) {
-                    size = size
-                        .zip(size_of(code))
-                        .and_then(|(sum, size)| sum.checked_add(size));
+                // Brackets around one value without a comma are only brackets.
+                if open == '(' && values.len() == 1 && !comma {
+                    return values.pop();
                 }
-                // One bracket for each field, one for the shape of the whole; more are shapes of fields.
-                let subarrays = plain.matches('(').count() > fields.len() / 2 + 1 || fields.len() % 2 != 0;
-                size.filter(|_| !subarrays)
-                    .and_then(|size| size.checked_mul(count))
+                return Some(Literal::Several(values));
             }
-            _ => None,
-        };
-        Some(Self { object, bytes })
+        }
+        match first {
+            '\'' | '"' => {
+                let (text, rest) = self.rest.get(1..)?.split_once(first)?;
+                self.rest = rest;
+                (!text.contains(['\\', '\n'])).then(|| Literal::Text(text.to_owned()))
+            }
+            '0'..='9' => {
+                let end = self.rest.find(|letter: char| !letter.is_ascii_digit());
+                let (digits, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
+                self.rest = rest.strip_prefix('L').unwrap_or(rest);
+                digits.parse().ok().map(Literal::Number)
+            }
+            _ => {
+                let rest = self
+                    .rest
+                    .strip_prefix("True")
+                    .or_else(|| self.rest.strip_prefix("False"))?;
+                self.rest = rest;
+                Some(Literal::Bool)
+            }
+        }
     }
 }
 
@@ -192,6 +301,33 @@ mod tests {
         assert_eq!(header(fields).map(|(object, _)| object), Some(true));
         let fields = "{'descr': [('a', '<i4'), ('b', '<U3')], 'fortran_order': False, 'shape': (2,), }";
         assert_eq!(header(fields), Some((false, Some(32))));
+        let size = |descr: &str| {
+            header(&format!(
+                "{{'descr': {descr}, 'fortran_order': False, 'shape': (2,), }}"
+            ))
+        };
+        assert_eq!(
+            size("[('a', '<i4', (2, 3)), ('b', '<f8')]"),
+            Some((false, Some(64)))
+        );
+        assert_eq!(size("[('a', '<i4', 2)]"), Some((false, Some(16))));
+        assert_eq!(
+            size("[('a', [('x', '<i4'), ('y', '<i2')], (2,))]"),
+            Some((false, Some(24)))
+        );
+        assert_eq!(
+            size("[(('title', 'a'), '|O')]").map(|(object, _)| object),
+            Some(true)
+        );
+        assert_eq!(
+            size("[('a', [('b', [('c', '|O')])])]").map(|(object, _)| object),
+            Some(true)
+        );
+        assert_eq!(
+            size("[('a', ('|O', (1,)))]").map(|(object, _)| object),
+            Some(true)
+        );
+        assert_eq!(size("('<f8', (3,))"), Some((false, Some(48))));
     }
 
     #[test]
@@ -200,6 +336,11 @@ mod tests {
             "{'descr': __import__('os').system('id'), 'fortran_order': False, 'shape': (), }",
             "{'descr': '<f8', 'descr': '|O', 'fortran_order': False, 'shape': (1,), }",
             "{'descr': '\\x7cO', 'fortran_order': False, 'shape': (1,), }",
+            "{'descr': '<f8', 'fortran_order': False, 'shape': (1,), } or exit()",
+            "{'descr': '<f8', 'fortran_order': False, 'shape': (1,), 'x': 1}",
+            "{'descr': '<f8', 'fortran_order': 0, 'shape': (1,), }",
+            "{'descr': [('a', '<f8')] + [], 'fortran_order': False, 'shape': (1,), }",
+            "{'descr': '<f8', 'shape': (1,), }",
             "[1]",
             "",
         ] {

@@ -8,8 +8,10 @@ mod machine;
 mod memo;
 mod nested;
 pub(crate) mod opcode;
+mod state;
 mod text;
 mod value;
+mod watch;
 
 use machine::Machine;
 use value::Value;
@@ -113,15 +115,42 @@ pub(crate) fn stream(feed: &mut Feed<'_>, scan: &mut Scan<'_>, context: &Context
     if legacy {
         return legacy_torch(feed, scan);
     }
-    let mut several = false;
+    let tail = further(feed, scan, context);
+    if let Tail::Foreign(at) = tail {
+        trailing(scan, at);
+    }
+    if tail == Tail::Several {
+        "pickles"
+    } else {
+        "pickle"
+    }
+}
+
+/// What follows a pickle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tail {
+    Nothing,
+    Several,
+    /// From this offset on, bytes that are no pickle.
+    Foreign(u64),
+}
+
+fn trailing(scan: &mut Scan<'_>, at: u64) {
+    let what = "bytes that are no pickle follow; a loader may read on".to_owned();
+    scan.find(&rule::TRAILING, Verdict::Unknown, at, "trailing", what);
+}
+
+/// Follows the pickles after the first, to the end or to what is none.
+fn further(feed: &mut Feed<'_>, scan: &mut Scan<'_>, context: &Context) -> Tail {
+    let mut tail = Tail::Nothing;
     loop {
         let at = feed.offset();
         let next = match feed.peek(2) {
-            Ok([]) => break,
+            Ok([]) => return tail,
             Ok(next) => next.to_vec(),
             Err(stop) => {
                 scan.stopped(stop, at);
-                break;
+                return tail;
             }
         };
         let mark = scan.mark();
@@ -130,21 +159,13 @@ pub(crate) fn stream(feed: &mut Feed<'_>, scan: &mut Scan<'_>, context: &Context
             let pickle = matches!(next.as_slice(), [0x80, 0..=5]);
             if !pickle && scan.worst_since(mark) < Verdict::Suspicious {
                 scan.forget(mark);
-                scan.find(
-                    &rule::TRAILING,
-                    Verdict::Unknown,
-                    at,
-                    "trailing",
-                    "bytes that are no pickle follow; a loader may read on".to_owned(),
-                );
-            } else {
-                tell(scan, &ending);
+                return Tail::Foreign(at);
             }
-            break;
+            tell(scan, &ending);
+            return tail;
         }
-        several = true;
+        tail = Tail::Several;
     }
-    if several { "pickles" } else { "pickle" }
 }
 
 /// Magic number, protocol, system, object, keys of storages; then the storages, which are numbers.
@@ -156,11 +177,17 @@ fn legacy_torch(feed: &mut Feed<'_>, scan: &mut Scan<'_>) -> &'static str {
             return "torch legacy";
         }
     }
-    // Storages begin with a count. Another pickle is for a loader that reads on.
-    let mark = scan.mark();
-    one(feed, scan, &Context::TORCH, 0);
-    if scan.worst_since(mark) < Verdict::Malicious {
-        scan.forget(mark);
+    // Storages begin with a count. More pickles are for a loader that reads on, as many as there are.
+    loop {
+        let mark = scan.mark();
+        let ending = one(feed, scan, &Context::TORCH, 0);
+        let harmful = scan.worst_since(mark) >= Verdict::Malicious;
+        if !harmful {
+            scan.forget(mark);
+        }
+        if harmful || !ending.is_whole() {
+            break;
+        }
     }
     "torch legacy"
 }
@@ -213,12 +240,23 @@ pub(crate) fn poses(scan: &mut Scan<'_>, view: View<'_>) -> bool {
     harmful
 }
 
-/// Whether bytes of no known format are a pickle of protocol 0 or 1, or the beginning of one. Its findings stay if so.
-pub(crate) fn guess(scan: &mut Scan<'_>, view: View<'_>) -> bool {
+/// What bytes of no known format are to a loader of pickles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Guess {
+    /// Nothing. No finding stays.
+    Other,
+    /// A pickle of protocol 0 or 1, or several; or the beginning of one that runs code. Findings stay.
+    Pickle,
+    /// A pickle, and from this offset on something else. Findings stay.
+    Front(u64),
+}
+
+/// Looks whether bytes of no known format are pickles of protocol 0 or 1, which begin with no mark.
+pub(crate) fn guess(scan: &mut Scan<'_>, view: View<'_>) -> Guess {
     let mark = scan.mark();
     let mut feed = Feed::view(view);
     let before = scan.opcodes;
-    let ending = one(&mut feed, scan, &Context::default(), 0);
+    let (ending, legacy) = one_noting(&mut feed, scan, &Context::default(), 0);
     let plausible = match ending {
         Ending::Stopped(_) => feed.offset() == view.size() || scan.opcodes - before > 2,
         _ => scan.worst_since(mark) >= Verdict::Malicious,
@@ -226,6 +264,33 @@ pub(crate) fn guess(scan: &mut Scan<'_>, view: View<'_>) -> bool {
     if !plausible {
         scan.forget(mark);
         scan.opcodes = before;
+        return Guess::Other;
     }
-    plausible
+    if !ending.is_whole() {
+        return Guess::Pickle;
+    }
+    if legacy {
+        legacy_torch(&mut feed, scan);
+        return Guess::Pickle;
+    }
+    match further(&mut feed, scan, &Context::default()) {
+        Tail::Foreign(at) => {
+            let rest = view.bytes(at, 64).unwrap_or_default();
+            let blank = rest.len() < 64 && rest.iter().all(u8::is_ascii_whitespace);
+            if blank { Guess::Pickle } else { Guess::Front(at) }
+        }
+        _ => Guess::Pickle,
+    }
+}
+
+/// Whether they are. What follows them is a finding.
+pub(crate) fn guessed(scan: &mut Scan<'_>, view: View<'_>) -> bool {
+    match guess(scan, view) {
+        Guess::Other => false,
+        Guess::Pickle => true,
+        Guess::Front(at) => {
+            trailing(scan, at);
+            true
+        }
+    }
 }

@@ -54,7 +54,7 @@ rules! {
     UNLISTED_IMPORT = "pickle/unlisted-import", "imports what is not on the list of harmless names", REVIEW, [], [502], UNSAFE_ARTIFACT;
     COMPUTED_IMPORT = "pickle/computed-import", "imports a name that can't be read from the file", REFUSE, [], [502, 470], EVADES;
     EXTENSION_REGISTRY = "pickle/extension-registry", "imports by number from the loader's registry", REFUSE, [], [502, 470], EVADES;
-    ARITY = "pickle/arity", "calls a harmless name in a way it is not meant to be called", REFUSE, [], [502], EVADES;
+    ARITY = "pickle/arity", "calls a harmless name in a way it is not meant to be called", REFUSE, ["CVE-2026-24747"], [502], EVADES;
     CALLS_OBJECT = "pickle/calls-object", "calls something that is not an import", REFUSE, [], [502], EVADES;
     PATCHES_IMPORT = "pickle/patches-import", "changes what it imported", REFUSE, [], [502, 915], EVADES;
     PERSISTENT_ID = "pickle/persistent-id", "asks the loader for an object by id", REVIEW, [], [502], UNSAFE_ARTIFACT;
@@ -69,7 +69,7 @@ rules! {
     DISGUISED = "file/disguised", "the content is not what the name says", REFUSE, ["CVE-2025-1889", "CVE-2025-10155"], [434, 646], EVADES;
     ENCRYPTED = "archive/encrypted", "a member is encrypted and can't be looked into", REVIEW, [], [311], EVADES;
     ARCHIVE_UNSUPPORTED = "archive/unsupported", "packed in a way that can't be looked into", REFUSE, [], [], EVADES;
-    ARCHIVE_DISAGREES = "archive/disagrees", "two parts of the archive tell different stories about a member", RENEW, ["CVE-2025-1944", "CVE-2025-1945", "CVE-2025-10156"], [436], EVADES;
+    ARCHIVE_DISAGREES = "archive/disagrees", "two parts of the archive tell different stories about a member", RENEW, ["CVE-2025-1944", "CVE-2025-1945", "CVE-2025-10156", "CVE-2026-24747"], [436], EVADES;
     ARCHIVE_HIDDEN = "archive/hidden-bytes", "bytes in the archive belong to no member", RENEW, [], [436, 506], EVADES;
     CHECKSUM = "archive/checksum", "a member does not have its checksum", RENEW, ["CVE-2025-10156"], [354], EVADES;
     TRAVERSAL = "archive/traversal", "a member's name leads out of the folder", REFUSE, ["CVE-2025-54413"], [22], UNSAFE_ARTIFACT;
@@ -102,7 +102,7 @@ rules! {
     XML_ENTITY = "xml/entity", "the document declares entities or a document type", REFUSE, [], [611, 776], UNSAFE_ARTIFACT;
     XML_EXTENSION = "xml/extension", "the document names code outside the format", REVIEW, [], [829], UNSAFE_ARTIFACT;
     SKOPS_TYPE = "skops/type", "the schema names a type or function that is not on the list", REFUSE, ["CVE-2025-54412", "CVE-2025-54413", "CVE-2025-54886"], [502, 351], UNSAFE_ARTIFACT;
-    SCRIPT = "torchscript/operator", "the program calls an operator that touches files or runs code", REFUSE, ["CVE-2025-32434", "CVE-2026-24747"], [94, 73], UNSAFE_ARTIFACT;
+    SCRIPT = "torchscript/operator", "the program calls an operator that touches files or runs code", REFUSE, ["CVE-2025-32434"], [94, 73], UNSAFE_ARTIFACT;
     JSON_BROKEN = "json/broken", "the document is not plain JSON with each key once", RENEW, [], [20, 436], EVADES;
     SOURCE_CODE = "file/program", "a program or a native library lies among the weights", REVIEW, [], [829], UNSAFE_ARTIFACT;
     DATA_LABEL = "data/label", "labels are likely wrong", CLEAN_ROWS, [], [345], POISONED;

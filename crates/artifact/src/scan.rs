@@ -88,6 +88,8 @@ pub(crate) struct Scan<'l> {
     pub(crate) opcodes: u64,
     /// Files beside this one that hold its numbers.
     pub(crate) refers: Vec<String>,
+    /// Storages of torch's, and the bytes that pickles say they have.
+    pub(crate) storages: Vec<(String, u64)>,
     /// Encoded texts that we are in.
     pub(crate) decoding: u32,
     file: String,
@@ -106,6 +108,7 @@ impl<'l> Scan<'l> {
             limits,
             opcodes: 0,
             refers: Vec::new(),
+            storages: Vec::new(),
             decoding: 0,
             file: file.to_owned(),
             path: Vec::new(),

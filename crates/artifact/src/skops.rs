@@ -3,8 +3,7 @@
 use crate::{
     finding::Verdict,
     json::{self, Json},
-    pickle::{self, Use},
-    rule,
+    pickle, rule,
     scan::Scan,
 };
 
@@ -93,7 +92,8 @@ fn named(scan: &mut Scan<'_>, module: &str, name: &str) {
     ) {
         return;
     }
-    if let Use::Unlisted(severity) = pickle::look_up(module, name) {
+    let severity = pickle::look_up(module, name).unseen();
+    if severity > Verdict::Clean {
         let dotted = format!("{module}.{name}");
         scan.find(
             &rule::SKOPS_TYPE,

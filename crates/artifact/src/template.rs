@@ -131,7 +131,19 @@ fn asks_for(condition: &str) -> Option<&str> {
             .trim_start()
             .strip_prefix("not ")
             .unwrap_or(tail.trim_start());
+        // Kinds of parts are keys: `'image' in content`.
+        let kind = [
+            "image",
+            "image_url",
+            "video",
+            "video_url",
+            "audio",
+            "audio_url",
+            "text",
+            "file",
+        ];
         let plain = literal.trim().len() >= 4
+            && !kind.contains(&literal)
             && literal
                 .chars()
                 .all(|letter| letter.is_ascii_alphabetic() || matches!(letter, ' ' | '.' | '-'));
@@ -240,9 +252,77 @@ fn block(scan: &mut Scan<'_>, subject: &str, at: usize, part: &str) {
             odd("goes round for very long");
         }
     }
+    if let Some(name) = of_python(part) {
+        odd(&format!(
+            "asks for Python's `{name}`, which templates are not given"
+        ));
+    }
     if squeezed.contains("http://") || squeezed.contains("https://") {
         odd("puts an address into every conversation");
     }
+}
+
+/// A function or a module of Python's, outside of texts: whoever writes it hopes that it is there.
+fn of_python(part: &str) -> Option<&'static str> {
+    const CALLED: [&str; 14] = [
+        "eval",
+        "exec",
+        "compile",
+        "open",
+        "getattr",
+        "setattr",
+        "globals",
+        "locals",
+        "vars",
+        "dir",
+        "input",
+        "breakpoint",
+        "b64decode",
+        "b64encode",
+    ];
+    const MODULES: [&str; 12] = [
+        "os",
+        "sys",
+        "subprocess",
+        "socket",
+        "shutil",
+        "urllib",
+        "requests",
+        "pickle",
+        "marshal",
+        "ctypes",
+        "importlib",
+        "builtins",
+    ];
+    let mut bare = String::with_capacity(part.len());
+    let mut quote = None;
+    let mut letters = part.chars();
+    while let Some(letter) = letters.next() {
+        match quote {
+            Some(_) if letter == '\\' => _ = letters.next(),
+            Some(open) if open == letter => quote = None,
+            Some(_) => {}
+            None if matches!(letter, '\'' | '"') => {
+                quote = Some(letter);
+                bare.push('$');
+            }
+            None => bare.push(letter),
+        }
+    }
+    let whole = |name: &str, calls: bool| {
+        bare.match_indices(name).any(|(at, _)| {
+            let before = bare
+                .get(..at)
+                .and_then(|front| front.trim_end().chars().next_back());
+            let after = bare.get(at + name.len()..).unwrap_or_default().trim_start();
+            let own = before.is_some_and(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '.'))
+                && bare.get(..at).is_some_and(|front| !front.ends_with(' '));
+            let filter = before == Some('|') && calls && name.starts_with("b64");
+            !own && (after.starts_with(if calls { '(' } else { '.' }) || filter)
+        })
+    };
+    let called = CALLED.into_iter().find(|name| whole(name, true));
+    called.or_else(|| MODULES.into_iter().find(|name| whole(name, false)))
 }
 
 /// What Flask and Jinja give a template beside its values.

@@ -23,7 +23,7 @@ const CODE: [&str; 9] = [
     "LoadLibrary",
 ];
 /// Operators that read or write files that the graph names, or reach other machines.
-const FILES: [&str; 40] = [
+const FILES: [&str; 45] = [
     "ReadFile",
     "WriteFile",
     "MatchingFiles",
@@ -61,6 +61,11 @@ const FILES: [&str; 40] = [
     "CloudBigtableClient",
     "Rpc",
     "TryRpc",
+    "RpcCall",
+    "RpcClient",
+    "RpcServer",
+    "RpcServerStart",
+    "RpcServerRegister",
     "DataServiceDataset",
     "DataServiceDatasetV2",
     "IgniteDataset",
@@ -172,21 +177,25 @@ fn message(
     }
     let start = feed.offset();
     *nodes += u64::from(kind == Message::Node);
-    let (mut prints, mut to_file) = (false, false);
+    let (mut prints, mut outside) = (None, false);
     while let Some(field) = next(feed, end)? {
         let Field::Bytes(number, to) = field else { continue };
         match (kind, number) {
             (Message::Node, 2) => {
                 let operator = text(feed, to, 256)?;
                 judge(scan, start, &operator);
-                prints |= operator == "PrintV2";
+                if operator == "PrintV2" || operator.starts_with("Debug") {
+                    prints = Some(operator);
+                }
             }
-            // What it prints into is an attribute, and may be a file.
+            // What it prints into is an attribute, and may be a file or another machine.
             (Message::Node, 5) if to.saturating_sub(feed.offset()) <= ATTRIBUTE => {
                 let outer = feed.end_at(to);
                 let entry = feed.rest(ATTRIBUTE as usize);
                 feed.end_at(outer);
-                to_file |= entry?.windows(7).any(|part| part == b"file://");
+                outside |= entry?
+                    .windows(7)
+                    .any(|part| matches!(part, b"file://" | b"grpc://"));
             }
             _ => match kind.inner(number) {
                 Some(inner) => message(scan, feed, to, inner, depth + 1, nodes)?,
@@ -194,9 +203,9 @@ fn message(
             },
         }
     }
-    if prints && to_file {
-        let what = "`PrintV2` writes into a file while the graph runs".to_owned();
-        scan.find(&rule::TF_OPERATOR, Verdict::Malicious, start, "PrintV2", what);
+    if let Some(operator) = prints.filter(|_| outside) {
+        let what = format!("`{operator}` writes into a file, or to another machine, while the graph runs");
+        scan.find(&rule::TF_OPERATOR, Verdict::Malicious, start, &operator, what);
     }
     Ok(())
 }

@@ -83,6 +83,7 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>) -> String {
         }
     };
     let kind = Use::of(&entries);
+    let outer = std::mem::take(&mut scan.storages);
     for entry in &entries {
         if entry.name.ends_with('/') && entry.size == 0 {
             continue;
@@ -92,7 +93,26 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>) -> String {
             break;
         }
     }
+    let told = std::mem::replace(&mut scan.storages, outer);
+    if kind == Use::Torch {
+        sizes(scan, &entries, told);
+    }
     kind.word().to_owned()
+}
+
+/// Numbers of another size than the pickle says: loaders that do not compare read, or write, past their end.
+fn sizes(scan: &mut Scan<'_>, entries: &[Entry], told: Vec<(String, u64)>) {
+    let held: std::collections::HashMap<&str, u64> = entries
+        .iter()
+        .filter(|entry| is_storage(Use::Torch, &entry.name))
+        .filter_map(|entry| Some((entry.name.rsplit_once("/data/")?.1, entry.size)))
+        .collect();
+    for (key, bytes) in told {
+        if let Some(size) = held.get(key.as_str()).filter(|size| **size != bytes) {
+            let what = format!("the pickle says that storage `{key}` has {bytes} bytes, and it has {size}");
+            scan.find(&rule::ARCHIVE_DISAGREES, Verdict::Suspicious, 0, &key, what);
+        }
+    }
 }
 
 fn member(scan: &mut Scan<'_>, view: View<'_>, entry: &Entry, kind: Use) {

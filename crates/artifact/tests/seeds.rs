@@ -9,8 +9,8 @@
 use std::path::{Path, PathBuf};
 
 use bartizan_artifact::{
-    Limits, Verdict,
-    data::{Beside, Chosen, table},
+    Limits, Source, Verdict,
+    data::{Beside, Chosen, Course, Inspected, folder, table},
     model,
 };
 
@@ -62,7 +62,18 @@ fn limits() -> Limits {
 /// Equal input, equal answer; the answer itself.
 fn judged(target: &str, name: &str, bytes: &[u8]) -> Verdict {
     let bytes = bytes.to_vec();
-    if matches!(target, "artifact_rows" | "artifact_parquet") {
+    if target == "artifact_pictures" {
+        let source: Box<dyn Source> = Box::new(bytes);
+        let mut course = Course {
+            before: Inspected::default(),
+            keep: &mut |_| {},
+            stopped: &|| false,
+        };
+        let files = [(name.to_owned(), source)].into_iter();
+        let outcome = folder("x", files, Beside::default(), &Chosen::default(), &mut course);
+        return outcome.expect("nothing beside is asked for").report.verdict;
+    }
+    if matches!(target, "artifact_rows" | "artifact_parquet" | "artifact_arrow") {
         let chosen = Chosen {
             contents: false,
             ..Chosen::default()
@@ -100,6 +111,8 @@ fn every_reader_has_a_target_with_seeds() {
         "numbers",
         "rows",
         "parquet",
+        "arrow",
+        "pictures",
     ] {
         assert!(targets.contains(&format!("artifact_{reader}")), "{reader}");
     }

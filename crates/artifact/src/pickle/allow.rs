@@ -21,6 +21,28 @@ pub(crate) enum Use {
     Unlisted(Verdict),
 }
 
+impl Use {
+    /// How bad it is to name this where nobody sees what it is given.
+    pub(crate) fn unseen(self) -> Verdict {
+        match self {
+            Self::Value | Self::New | Self::Call(..) => Verdict::Clean,
+            Self::Check(
+                Check::Dtype
+                | Check::Generator
+                | Check::Wrapper
+                | Check::Partial
+                | Check::Ufunc
+                | Check::Kind,
+            ) => Verdict::Clean,
+            Self::Check(Check::Distribution | Check::Formula | Check::Symbolic | Check::Symbol) => {
+                Verdict::Unknown
+            }
+            Self::Check(_) => Verdict::Suspicious,
+            Self::Unlisted(verdict) => verdict,
+        }
+    }
+}
+
 /// A check of a call's arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Check {
@@ -46,6 +68,20 @@ pub(crate) enum Check {
     Array,
     /// `torch.storage._load_from_bytes(bytes)`.
     Bytes,
+    /// numpy's makers of random generators, which call what they are given.
+    Generator,
+    /// `dill._dill._load_type(name)`: types by name, some of which make functions.
+    Type,
+    /// `type(None)` and its like, which gives a class; with more, it makes one.
+    Kind,
+    /// A distribution of scipy: made by `__new__`, and its state holds a program.
+    Distribution,
+    /// A model's data in statsmodels: made by `__new__`, and its state may hold a formula that is evaluated.
+    Formula,
+    /// An expression of sympy: made of numbers and expressions, never of texts, which it would evaluate.
+    Symbolic,
+    /// A symbol or number of sympy: its name or digits are texts.
+    Symbol,
 }
 
 /// The first that names something decides.
@@ -111,6 +147,13 @@ fn use_of(text: &str) -> Option<Use> {
             "rebuild" => Check::Rebuild,
             "array" => Check::Array,
             "bytes" => Check::Bytes,
+            "generator" => Check::Generator,
+            "type" => Check::Type,
+            "kind" => Check::Kind,
+            "distribution" => Check::Distribution,
+            "formula" => Check::Formula,
+            "symbolic" => Check::Symbolic,
+            "symbol" => Check::Symbol,
             _ => return None,
         }),
         _ => return None,

@@ -13,6 +13,8 @@ use crate::{
 
 /// Imports kept.
 const IMPORTS: usize = 1 << 16;
+/// Storages whose size is noted.
+const STORAGES: usize = 1 << 18;
 /// Numpy types kept.
 const DTYPES: usize = 1 << 16;
 
@@ -39,6 +41,8 @@ pub(super) enum How {
     New,
     /// The same with keywords.
     NewWith,
+    /// INST and OBJ without arguments: `class.__new__(class)`, or a call of what is no class.
+    Bare,
 }
 
 /// The elements of a tuple, as far as they are remembered.
@@ -46,6 +50,14 @@ struct Arguments {
     /// How many; `None`: not known.
     count: Option<usize>,
     values: [Value; ELEMENTS],
+    remembered: bool,
+}
+
+impl Arguments {
+    /// All of them, if they are remembered.
+    fn all(&self) -> Option<&[Value]> {
+        self.values.get(..self.count.filter(|_| self.remembered)?)
+    }
 }
 
 impl Machine<'_, '_, '_, '_> {
@@ -67,18 +79,21 @@ impl Machine<'_, '_, '_, '_> {
         let mut arguments = Arguments {
             count: None,
             values: [Value::DATA; ELEMENTS],
+            remembered: false,
         };
         let Kind::Tuple(sequence, count) = value.kind() else {
             return arguments;
         };
         if sequence == TUPLES && count == 0 {
             arguments.count = Some(0);
+            arguments.remembered = true;
         } else if let Some((there, length, values)) = self.tuples.get(sequence as usize % TUPLE_RING)
             && *there == sequence
             && sequence != TUPLES
         {
             arguments.count = Some(usize::from(*length));
             arguments.values = *values;
+            arguments.remembered = true;
         } else if count < MANY {
             arguments.count = Some(count as usize);
         }
@@ -157,7 +172,17 @@ impl Machine<'_, '_, '_, '_> {
                 format!("imports `{dotted}` when it is loaded"),
             );
         }
-        self.watching |= matches!(uses, Use::Check(Check::Dtype | Check::Wrapper));
+        if let Use::Check(
+            Check::Dtype
+            | Check::Wrapper
+            | Check::Distribution
+            | Check::Formula
+            | Check::Symbolic
+            | Check::Symbol,
+        ) = uses
+        {
+            self.watch.start(self.containers | 3);
+        }
         if self.imports.len() >= IMPORTS {
             return Err(Halt::Limit);
         }
@@ -197,9 +222,35 @@ impl Machine<'_, '_, '_, '_> {
             .and_then(|id| self.elements(id));
         let class = parts.as_deref().and_then(|parts| match parts {
             [kind, class, ..] if class.is_global() && self.text_of(*kind) == Some(b"module") => Some(*class),
+            [kind, class, key, _, count, ..] if self.text_of(*kind) == Some(b"storage") => {
+                self.storage(*class, *key, *count);
+                None
+            }
             _ => None,
         });
         self.push(class.unwrap_or(Value::PERSISTENT))
+    }
+
+    /// Notes how many bytes the pickle says that a storage of torch's has.
+    fn storage(&mut self, class: Value, key: Value, count: Value) {
+        let Kind::Global(at) = class.kind() else { return };
+        let width = match self.imported(at) {
+            Some(("torch" | "torch.cuda", name)) => match name {
+                "ByteStorage" | "CharStorage" | "BoolStorage" | "QInt8Storage" | "QUInt8Storage" => 1,
+                "ShortStorage" | "HalfStorage" | "BFloat16Storage" => 2,
+                "IntStorage" | "FloatStorage" | "QInt32Storage" => 4,
+                "LongStorage" | "DoubleStorage" | "ComplexFloatStorage" => 8,
+                "ComplexDoubleStorage" => 16,
+                _ => return,
+            },
+            Some(("torch.storage", "UntypedStorage")) => 1,
+            _ => return,
+        };
+        if let (Some(key), Kind::Int(count)) = (self.word_of(key), count.kind())
+            && self.scan.storages.len() < STORAGES
+        {
+            self.scan.storages.push((key, u64::from(count) * width));
+        }
     }
 
     /// A value goes into a container, a call or a state. What may only be called under a check may not.
@@ -209,7 +260,7 @@ impl Machine<'_, '_, '_, '_> {
             return;
         };
         if let Use::Check(check) = import.uses
-            && !matches!(check, Check::Dtype | Check::Wrapper)
+            && !matches!(check, Check::Dtype | Check::Generator | Check::Kind)
         {
             let dotted = import.dotted();
             let what = format!("hands `{dotted}` on, to be called where its arguments can't be seen");
@@ -243,16 +294,27 @@ impl Machine<'_, '_, '_, '_> {
             (Use::Unlisted(_), _) => return Ok(self.called_unlisted(at, &given)),
             (Use::Check(check), _) => return self.checked(check, at, &given, how),
             (Use::Value, _) => false,
-            (Use::New, How::New | How::NewWith) => given.count == Some(0),
+            (Use::New, How::New | How::NewWith | How::Bare) => given.count == Some(0),
             (Use::New, How::Call) => false,
-            (Use::Call(least, most), How::Call) => given
+            (Use::Call(least, most), How::Call | How::Bare) => given
                 .count
                 .is_some_and(|count| (usize::from(least)..=usize::from(most)).contains(&count)),
             (Use::Call(_, most), How::New | How::NewWith) => {
                 given.count.is_some_and(|count| count <= usize::from(most))
             }
         };
-        if !fits {
+        let asks = fits && self.is_asked(at, given.all());
+        if asks {
+            let dotted = self
+                .imports
+                .get(at as usize)
+                .map_or_else(String::new, Import::dotted);
+            let what = format!(
+                "has `{dotted}` ask an object for its elements or its text, which runs code of its class"
+            );
+            self.scan
+                .find(&rule::ARITY, Verdict::Suspicious, self.at, &dotted, what);
+        } else if !fits {
             self.misused(at, &given);
         }
         Ok(Value::object(at))
@@ -305,24 +367,40 @@ impl Machine<'_, '_, '_, '_> {
     fn checked(&mut self, check: Check, at: u32, given: &Arguments, how: How) -> Step<Value> {
         let [first, second, third, ..] = given.values;
         let count = given.count.unwrap_or(usize::MAX);
+        // A class that nobody knows is as bad as it is, whichever way it is made.
+        if let (Check::Reconstructor | Check::Newobj, Kind::Global(class)) = (check, first.kind())
+            && matches!(self.use_at(class), Some(Use::Unlisted(_)))
+        {
+            return Ok(self.called_unlisted(class, given));
+        }
         let harmless = match check {
-            Check::Getattr => return self.attribute(given),
+            Check::Getattr => return self.attribute(at, given),
             Check::Encode => count == 2 && self.is_codec(second),
             Check::Partial => (1..=ELEMENTS).contains(&count) && self.may_call(first),
-            Check::Reconstructor => count == 3 && self.may_call(first) && second.is_global(),
+            Check::Reconstructor => count == 3 && self.may_call(first) && self.is_base(second, third),
             Check::Newobj => (1..=ELEMENTS).contains(&count) && self.may_make(first, count.saturating_sub(1)),
             Check::Rebuild => {
-                count == 4 && self.may_call(first) && second.is_global() && {
-                    let third = self.arguments(third);
-                    third.count.is_some()
-                }
+                count == 4 && second.is_global() && self.takes(first, self.arguments(third).count)
             }
-            Check::Array => {
-                (3..=4).contains(&count) && self.may_call(first) && self.arguments(second).count.is_some()
-            }
+            Check::Array => (3..=4).contains(&count) && self.takes(first, self.arguments(second).count),
             Check::Ufunc => {
                 let names = self.word_of(first).zip(self.word_of(second));
                 count == 2 && names.is_some_and(|(module, name)| allow::is_ufunc(&module, &name))
+            }
+            Check::Generator => {
+                how == How::Call
+                    && given
+                        .all()
+                        .is_some_and(|given| given.len() <= 2 && self.are_generators(given))
+            }
+            Check::Kind => how == How::Call && count == 1 && self.is_constant(first),
+            Check::Type => count == 1 && self.word_of(first).is_some_and(|name| is_plain_type(&name)),
+            Check::Distribution | Check::Formula => how != How::Call && count == 0,
+            Check::Symbolic => {
+                how == How::New && given.all().is_some_and(|given| self.are_symbols(given, false, 0))
+            }
+            Check::Symbol => {
+                how != How::Call && given.all().is_some_and(|given| self.are_symbols(given, true, 0))
             }
             Check::Dtype => return self.dtype(at, given),
             Check::Wrapper => {
@@ -373,7 +451,7 @@ impl Machine<'_, '_, '_, '_> {
     }
 
     /// `getattr(import, 'name')` is an import of the longer name; on anything else it can't be judged.
-    fn attribute(&mut self, given: &Arguments) -> Step<Value> {
+    fn attribute(&mut self, at: u32, given: &Arguments) -> Step<Value> {
         let [object, name, ..] = given.values;
         let owner = match object.kind() {
             Kind::Global(at) => self.imports.get(at as usize),
@@ -385,6 +463,14 @@ impl Machine<'_, '_, '_, '_> {
         {
             let (module, name) = (owner.module.clone(), format!("{}.{word}", owner.name));
             return self.import(module.as_bytes(), name.as_bytes());
+        }
+        // Methods of distributions, which their state names: what is called of this later is told.
+        if let Kind::Object(class) = object.kind()
+            && self.use_at(class) == Some(Use::Check(Check::Distribution))
+            && given.count == Some(2)
+            && self.word_of(name).is_some_and(|name| !name.contains("__"))
+        {
+            return Ok(Value::object(at));
         }
         let what = "takes an attribute of something that is not an import, or by a name that can't be read";
         self.scan.find(
@@ -415,6 +501,64 @@ impl Machine<'_, '_, '_, '_> {
     /// Whether a value is an import that may be called with anything.
     fn may_call(&self, value: Value) -> bool {
         matches!(self.use_of(value), Some(Use::New | Use::Call(..) | Use::Value))
+    }
+
+    /// Whether it is an import that is called with so many arguments.
+    fn takes(&self, value: Value, count: Option<usize>) -> bool {
+        match self.use_of(value) {
+            Some(Use::Call(least, most)) => {
+                count.is_some_and(|count| (usize::from(least)..=usize::from(most)).contains(&count))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it is a class that `copyreg` finds under one that was written in Python, and given what it keeps: its
+    /// `__init__` is run.
+    fn is_base(&self, value: Value, state: Value) -> bool {
+        let Kind::Global(at) = value.kind() else {
+            return false;
+        };
+        let Some(("builtins" | "__builtin__", name)) = self.imported(at) else {
+            return false;
+        };
+        let holds = matches!(state.kind(), Kind::Container(_) | Kind::Tuple(..));
+        match name {
+            "object" => true,
+            "dict" | "list" | "set" | "frozenset" | "tuple" => !self.is_made(state),
+            "str" | "unicode" | "bytes" | "bytearray" | "int" | "long" | "float" | "complex" => {
+                !holds && !self.is_made(state)
+            }
+            _ => false,
+        }
+    }
+
+    /// `None`, `...` or `NotImplemented`: Python's picklers write their classes as what `type` gives for them.
+    fn is_constant(&self, value: Value) -> bool {
+        match value.kind() {
+            Kind::None => true,
+            Kind::Global(at) => matches!(
+                self.imported(at),
+                Some(("builtins" | "__builtin__", "Ellipsis" | "NotImplemented"))
+            ),
+            _ => false,
+        }
+    }
+
+    /// Whether it is an object whose state the file wrote.
+    pub(super) fn is_made(&self, value: Value) -> bool {
+        matches!(value.kind(), Kind::Object(at) if self.use_at(at) == Some(Use::New))
+    }
+
+    /// Module and name of an import.
+    pub(super) fn imported(&self, at: u32) -> Option<(&str, &str)> {
+        self.imports
+            .get(at as usize)
+            .map(|import| (import.module.as_str(), import.name.as_str()))
+    }
+
+    pub(super) fn use_at(&self, at: u32) -> Option<Use> {
+        self.imports.get(at as usize).map(|import| import.uses)
     }
 
     fn may_make(&self, value: Value, count: usize) -> bool {
@@ -449,8 +593,32 @@ impl Machine<'_, '_, '_, '_> {
     /// BUILD.
     pub(super) fn build(&mut self, target: Value, state: Value) -> Step<Value> {
         self.handed_on(state);
+        // A dictionary that is its own state: `self.__dict__ = self`.
+        if self.is_made(state) && state != target && !self.context.probing {
+            let what =
+                "gives an object a state that is an object itself, and runs what its class says of items";
+            self.scan.find(
+                &rule::ARITY,
+                Verdict::Suspicious,
+                self.at,
+                "state",
+                what.to_owned(),
+            );
+        }
         match target.kind() {
-            Kind::Object(_) | Kind::Tainted => Ok(target),
+            Kind::Object(at) => {
+                if let Some(Use::Check(check)) = self.use_at(at)
+                    && matches!(
+                        check,
+                        Check::Distribution | Check::Formula | Check::Symbolic | Check::Symbol
+                    )
+                    && !self.state_fits(check, state)
+                {
+                    self.evaluated(at);
+                }
+                Ok(target)
+            }
+            Kind::Tainted => Ok(target),
             Kind::Dtype(at) => {
                 self.dtype_state(at, state);
                 Ok(target)
@@ -464,6 +632,19 @@ impl Machine<'_, '_, '_, '_> {
         }
     }
 
+    /// The state of an object whose class runs a part of it is not what the library writes.
+    fn evaluated(&mut self, at: u32) {
+        let dotted = self
+            .imports
+            .get(at as usize)
+            .map_or_else(String::new, Import::dotted);
+        let what = format!(
+            "gives `{dotted}` a state that it runs or evaluates, and that its library does not write"
+        );
+        self.scan
+            .find(&rule::RESOLVER, Verdict::Malicious, self.at, &dotted, what);
+    }
+
     /// Items are added to `target`.
     pub(super) fn changes(&mut self, target: Value) -> Step {
         match target.kind() {
@@ -472,6 +653,20 @@ impl Machine<'_, '_, '_, '_> {
             _ => self.changes_import(target, "adds items to"),
         }
         Ok(())
+    }
+
+    /// An object whose class was written in Python is given items under keys that can be called: `DataFrame` calls them.
+    pub(super) fn keyed(&mut self, target: Value, items: usize) {
+        let calls = |key: &Value| {
+            key.is_global()
+                || matches!(key.kind(), Kind::Object(at)
+                    if matches!(self.use_at(at), Some(Use::Check(Check::Partial | Check::Getattr))))
+        };
+        if self.is_made(target) && self.from(items).iter().step_by(2).any(calls) {
+            let what = "gives an object an item whose key can be called, and some classes call it".to_owned();
+            self.scan
+                .find(&rule::ARITY, Verdict::Suspicious, self.at, "key", what);
+        }
     }
 
     fn changes_import(&mut self, target: Value, does: &str) {
@@ -488,4 +683,10 @@ impl Machine<'_, '_, '_, '_> {
         self.scan
             .find(&rule::PATCHES_IMPORT, severity, self.at, &dotted, what);
     }
+}
+
+/// Types that dill asks for by name and that make nothing which can be called.
+fn is_plain_type(name: &str) -> bool {
+    matches!(name, "NoneType" | "EllipsisType" | "NotImplementedType" | "type")
+        || matches!(allow::look_up("builtins", name), Use::Value | Use::Call(..))
 }

@@ -14,13 +14,22 @@ use crate::{finding::Verdict, rule};
 pub(super) struct Dtype {
     /// Bytes of an element; `None`: not known.
     size: Option<u64>,
-    /// Elements are pickled Python objects.
+    /// Elements are pickled Python objects, or may be.
     pub(super) object: bool,
+    /// It has a size that its state sets: texts, bytes, and records.
+    flexible: bool,
+    /// Its state says of it what is not followed here.
+    odd: bool,
 }
 
 impl Dtype {
     pub(super) fn unknown(object: bool) -> Self {
-        Self { size: None, object }
+        Self {
+            size: None,
+            object,
+            flexible: false,
+            odd: true,
+        }
     }
 
     /// The type of a text such as `f8`, `<i4`, `V16`, `O8`, `U12`, `M8[ns]`.
@@ -46,6 +55,8 @@ impl Dtype {
         Self {
             size,
             object: kind == b'O' || size.is_none(),
+            flexible: matches!(kind, b'V' | b'S' | b'a' | b'U'),
+            odd: kind != b'O' && size.is_none(),
         }
     }
 }
@@ -89,30 +100,41 @@ impl Machine<'_, '_, '_, '_> {
         }
     }
 
-    /// A type is given its state: fields may be objects.
+    /// A type is given its state: fields may be objects, and what has no size of its own is given one.
     pub(super) fn dtype_state(&mut self, at: u32, state: Value) {
         let object = match state.kind() {
             Kind::Tuple(..) => self.has_object(state),
             _ => true,
         };
+        // Version, byte order, subarray, names, fields, size, alignment and more.
+        let size = match self.elements(state).as_deref() {
+            Some([_, _, _, _, _, size, ..]) => match size.kind() {
+                Kind::Int(size) => Some(u64::from(size)),
+                _ => None,
+            },
+            _ => None,
+        };
         if let Some(dtype) = self.dtypes.get_mut(at as usize) {
+            dtype.odd |= object && !dtype.object;
             dtype.object |= object;
+            if dtype.flexible {
+                dtype.odd |= size.is_none();
+                dtype.size = size;
+            }
         }
     }
 
     /// Passes over the bytes of the array that a wrapper with this state stands for.
     pub(super) fn wrapped_array(&mut self, state: Value) -> Step<Value> {
         let unread = Halt::State("an array whose size can't be told");
-        let Kind::Container(number) = state.kind() else {
-            return Err(unread);
-        };
-        let Some(items) = self.watched.remove(&number) else {
-            return Err(unread);
+        let items = match state.kind() {
+            Kind::Container(number) => self.watch.items(number),
+            _ => None,
         };
         let mut shape = None;
         let mut dtype = None;
         let mut aligned = false;
-        for (key, value) in items {
+        for (key, value) in items.ok_or(unread)? {
             match self.text_of(key) {
                 Some(b"shape") => shape = self.elements(value),
                 Some(b"dtype") => {
@@ -121,12 +143,18 @@ impl Machine<'_, '_, '_, '_> {
                         _ => None,
                     }
                 }
-                Some(b"numpy_array_alignment_bytes") => aligned = matches!(value.kind(), Kind::Int(1..)),
+                Some(b"numpy_array_alignment_bytes") => {
+                    aligned = match value.kind() {
+                        Kind::Int(_) => true,
+                        Kind::None => false,
+                        _ => return Err(unread),
+                    }
+                }
                 Some(b"subclass" | b"order" | b"allow_mmap") => {}
                 _ => return Err(unread),
             }
         }
-        let (Some(shape), Some(dtype)) = (shape, dtype) else {
+        let (Some(shape), Some(dtype)) = (shape, dtype.filter(|dtype| !dtype.odd)) else {
             return Err(unread);
         };
         self.leave_frame();

@@ -10,6 +10,7 @@ use super::{
     opcode as op,
     text::{LONGEST, Texts},
     value::{Kind, PAYLOAD, Value},
+    watch::Holds,
 };
 use crate::{
     feed::{Feed, Stop},
@@ -24,10 +25,6 @@ const STACK: usize = 1 << 25;
 pub(super) const TUPLE_RING: usize = 1 << 10;
 /// Elements remembered of a tuple.
 pub(super) const ELEMENTS: usize = 9;
-/// Dictionaries whose items are remembered for joblib.
-const WATCHED: usize = 1 << 16;
-/// Items remembered of such a dictionary.
-const ITEMS: usize = 64;
 
 /// Why the machine stopped before STOP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +60,7 @@ pub(super) struct Machine<'m, 'f, 's, 'l> {
     pub(super) dtypes: Vec<super::joblib::Dtype>,
     /// Containers that hold, at some depth, a numpy type of Python objects.
     pub(super) holds_object: std::collections::HashSet<u32>,
-    pub(super) watched: std::collections::HashMap<u32, Vec<(Value, Value)>>,
-    pub(super) watching: bool,
+    pub(super) watch: super::watch::Watch,
     pub(super) tuple_count: u32,
     /// Bytes whose content was followed as a pickle of its own.
     pub(super) followed: std::collections::HashSet<u32>,
@@ -74,7 +70,7 @@ pub(super) struct Machine<'m, 'f, 's, 'l> {
     stack: Vec<Value>,
     marks: Vec<usize>,
     memo: Memo,
-    containers: u32,
+    pub(super) containers: u32,
     blobs: u32,
     frame_end: u64,
     lines: [Vec<u8>; 2],
@@ -100,8 +96,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
             tuples: Vec::new(),
             dtypes: Vec::new(),
             holds_object: std::collections::HashSet::new(),
-            watched: std::collections::HashMap::new(),
-            watching: false,
+            watch: super::watch::Watch::default(),
             tuple_count: 0,
             followed: std::collections::HashSet::new(),
             legacy: false,
@@ -223,10 +218,23 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
         }
     }
 
+    /// A new list, dictionary or set.
     #[inline]
-    fn container(&mut self) -> Step {
-        self.containers = (self.containers + 1).min(PAYLOAD);
-        self.push(Value::container(self.containers))
+    fn container(&mut self, holds: Holds) -> Step {
+        let number = self.numbered(holds);
+        self.push(Value::container(number))
+    }
+
+    /// Its number, which says what it is and grows; `PAYLOAD`: there were too many to tell.
+    #[inline]
+    fn numbered(&mut self, holds: Holds) -> u32 {
+        let next = (self.containers | 3) + 1;
+        self.containers = if next >= PAYLOAD - 3 {
+            PAYLOAD
+        } else {
+            next | holds as u32
+        };
+        self.containers
     }
 
     fn step(&mut self, code: u8) -> Step {
@@ -258,7 +266,9 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
                 self.marks.push(self.stack.len());
                 Ok(())
             }
-            op::EMPTY_DICT | op::EMPTY_LIST | op::EMPTY_SET => self.container(),
+            op::EMPTY_DICT => self.container(Holds::Items),
+            op::EMPTY_LIST => self.container(Holds::Elements),
+            op::EMPTY_SET => self.container(Holds::Members),
             op::SHORT_BINUNICODE => {
                 let length = u64::from(self.feed.byte()?);
                 self.unicode(length)
@@ -267,7 +277,8 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
                 let length = u64::from(self.feed.byte()?);
                 self.text(length)
             }
-            op::NONE | op::NEWTRUE | op::NEWFALSE => self.push(Value::DATA),
+            op::NONE => self.push(Value::NONE),
+            op::NEWTRUE | op::NEWFALSE => self.push(Value::NUMBER),
             op::BININT1 => {
                 let number = self.feed.byte()?;
                 self.push(Value::int(u64::from(number)))
@@ -278,23 +289,28 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
             }
             op::BININT => {
                 let number = i32::from_le_bytes(self.feed.array()?);
-                self.push(u64::try_from(number).map_or(Value::DATA, Value::int))
+                self.push(u64::try_from(number).map_or(Value::NUMBER, Value::int))
             }
             op::BINFLOAT => {
                 self.feed.need(8)?;
-                self.push(Value::DATA)
+                self.push(Value::NUMBER)
             }
             op::SETITEMS => self.set_items(),
             op::APPENDS | op::ADDITEMS => {
                 let mark = self.since_mark()?;
-                self.extend(mark)
+                let holds = if code == op::APPENDS {
+                    Holds::Elements
+                } else {
+                    Holds::Members
+                };
+                self.extend(mark, holds)
             }
             op::APPEND => {
                 let mark = self.stack.len().saturating_sub(1);
                 if mark < self.floor() || self.stack.is_empty() {
                     return self.probed("nothing on the stack");
                 }
-                self.extend(mark)
+                self.extend(mark, Holds::Elements)
             }
             op::SETITEM => {
                 let mark = self.stack.len().saturating_sub(2);
@@ -328,10 +344,14 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
             }
             op::LIST | op::DICT | op::FROZENSET => {
                 let mark = self.since_mark()?;
-                self.containers = (self.containers + 1).min(PAYLOAD);
-                self.keep_items(self.containers, mark, code == op::DICT);
+                let number = self.numbered(match code {
+                    op::LIST => Holds::Elements,
+                    op::DICT => Holds::Items,
+                    _ => Holds::Members,
+                });
+                self.keep_items(number, mark, code == op::DICT);
                 self.stack.truncate(mark);
-                self.push(Value::container(self.containers))
+                self.push(Value::container(number))
             }
             op::POP => {
                 if self.marks.last() == Some(&self.stack.len()) {
@@ -409,9 +429,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
                 }
                 let mark = self.since_mark()?;
                 self.tuple_from(mark)?;
-                let arguments = self.pop()?;
-                let made = self.call(value, arguments, super::call::How::Call)?;
-                self.push(made)
+                self.instance(value)
             }
             op::STACK_GLOBAL => {
                 let name = self.pop()?;
@@ -445,9 +463,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
                 }
                 let function = self.stack.remove(mark);
                 self.tuple_from(mark)?;
-                let arguments = self.pop()?;
-                let made = self.call(function, arguments, super::call::How::Call)?;
-                self.push(made)
+                self.instance(function)
             }
             op::BUILD => {
                 let state = self.pop()?;
@@ -500,13 +516,13 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
                 }
                 let number = super::escape::index(line.strip_suffix(b"L").unwrap_or(&line), whole);
                 self.last_int = number;
-                self.push(number.map_or(Value::DATA, Value::int))
+                self.push(number.map_or(Value::NUMBER, Value::int))
             }
             op::FLOAT => {
                 if whole && !super::escape::float(&line) {
                     self.malformed("a number that is none");
                 }
-                self.push(Value::DATA)
+                self.push(Value::NUMBER)
             }
             op::STRING if whole => match super::escape::string(&line) {
                 Some(text) => {
@@ -522,7 +538,12 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
                 if !super::escape::unescapes(&line) {
                     self.malformed("a text with a broken escape");
                 }
-                let value = match super::escape::unicode(&line) {
+                let text = super::escape::unicode(&line);
+                if let Some(text) = text.as_deref().filter(|text| super::nested::may_hold(text)) {
+                    self.look_inside_short(text);
+                }
+                let value = match text {
+                    Some(text) if super::state::is_template(&text) => Value::TEMPLATE,
                     Some(text) => self.texts.push(&text),
                     None => Value::DATA,
                 };
@@ -598,8 +619,10 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
     }
 
     fn long_text(&mut self, length: u64) -> Step {
+        let may_be = self.watch.is_on() && length <= super::state::TEMPLATE;
+        let template = may_be && super::state::is_template(self.feed.peek(length as usize)?);
         self.look_inside(length, true)?;
-        self.push(Value::DATA)
+        self.push(if template { Value::TEMPLATE } else { Value::DATA })
     }
 
     fn blob(&mut self, length: u64) -> Step {
@@ -614,7 +637,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
     fn long(&mut self, length: u64) -> Step {
         if length > 16 {
             self.feed.skip(length)?;
-            return self.push(Value::DATA);
+            return self.push(Value::NUMBER);
         }
         let bytes = self.feed.need(length as usize)?;
         if bytes == super::MAGIC {
@@ -632,7 +655,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
         self.push(if small && !negative {
             Value::int(number)
         } else {
-            Value::DATA
+            Value::NUMBER
         })
     }
 
@@ -686,10 +709,16 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
         }
     }
 
-    fn extend(&mut self, mark: usize) -> Step {
+    /// The values from a place on the stack on.
+    pub(super) fn from(&self, mark: usize) -> &[Value] {
+        self.stack.get(mark..).unwrap_or_default()
+    }
+
+    fn extend(&mut self, mark: usize, holds: Holds) -> Step {
         self.keep_items(PAYLOAD, mark, false);
         self.stack.truncate(mark);
         let target = self.top()?;
+        self.suits(target, holds);
         self.changes(target)
     }
 
@@ -704,6 +733,8 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
             Kind::Container(number) => number,
             _ => PAYLOAD,
         };
+        self.keyed(target, mark);
+        self.suits(target, Holds::Items);
         self.keep_items(number, mark, true);
         self.stack.truncate(mark);
         self.changes(target)
@@ -715,7 +746,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
         if values.iter().any(|value| value.is_global()) {
             self.handed_on_from(mark);
         }
-        if !self.watching {
+        if !self.watch.is_on() {
             return;
         }
         let values = self.stack.get(mark..).unwrap_or_default();
@@ -723,20 +754,21 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
         if objects {
             self.holds_object.insert(number);
         }
-        if pairs && values.len() <= 2 * ITEMS && number != PAYLOAD {
-            let items = values.chunks_exact(2).filter_map(|pair| match pair {
-                [key, value] => Some((*key, *value)),
-                _ => None,
-            });
-            let items: Vec<(Value, Value)> = items.collect();
-            if self.watched.len() >= WATCHED {
-                self.watched.clear();
-            }
-            let kept = self.watched.entry(number).or_default();
-            if kept.len() + items.len() <= ITEMS {
-                kept.extend(items);
-            }
+        if pairs {
+            let values = self.stack.get(mark..).unwrap_or_default();
+            self.watch.put(number, values);
         }
+    }
+
+    /// INST and OBJ, whose arguments are on the stack: without any, Python makes the object as NEWOBJ does.
+    fn instance(&mut self, class: Value) -> Step {
+        let arguments = self.pop()?;
+        let how = match arguments {
+            Value::EMPTY => super::call::How::Bare,
+            _ => super::call::How::Call,
+        };
+        let made = self.call(class, arguments, how)?;
+        self.push(made)
     }
 
     fn calls(&mut self, how: super::call::How) -> Step {

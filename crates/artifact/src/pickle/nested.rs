@@ -10,6 +10,7 @@ use crate::{
     format,
     pack::Packing,
     source::View,
+    tar,
 };
 
 /// Bytes of an encoded text that are decoded.
@@ -47,6 +48,9 @@ impl Machine<'_, '_, '_, '_> {
                     let bytes = narrowed(self.feed.peek(most_of(length, BUFFER))?);
                     self.follow_held(&bytes);
                     false
+                }
+                _ if !text && length >= 512 && tar::is_header(self.feed.peek(512)?) => {
+                    self.follow_archive(length)?
                 }
                 _ if encoded(&head) => {
                     self.follow_decoded(length)?;

@@ -33,6 +33,12 @@ pub(crate) enum Kind {
     Persistent,
     /// joblib's stand-in for an array whose bytes follow in the stream.
     Wrapper,
+    /// `None`.
+    None,
+    /// The program text that scipy's distributions keep, word for word.
+    Template,
+    /// A number of which nothing else is known.
+    Number,
 }
 
 /// The largest payload. As a sequence number it means "forgotten".
@@ -53,6 +59,12 @@ impl Value {
     pub(crate) const PERSISTENT: Self = Self(11 << 28);
     /// See [`Kind::Wrapper`].
     pub(crate) const WRAPPER: Self = Self(12 << 28);
+    /// See [`Kind::None`].
+    pub(crate) const NONE: Self = Self(13 << 28);
+    /// See [`Kind::Template`].
+    pub(crate) const TEMPLATE: Self = Self(14 << 28);
+    /// See [`Kind::Number`].
+    pub(crate) const NUMBER: Self = Self(15 << 28);
 
     const fn with(tag: u32, payload: u32) -> Self {
         Self(tag << 28 | (payload & PAYLOAD))
@@ -62,7 +74,7 @@ impl Value {
     pub(crate) fn int(number: u64) -> Self {
         match u32::try_from(number) {
             Ok(number) if number < PAYLOAD => Self::with(1, number),
-            _ => Self::DATA,
+            _ => Self::NUMBER,
         }
     }
 
@@ -116,6 +128,9 @@ impl Value {
             10 => Kind::Bytes(payload),
             11 => Kind::Persistent,
             12 => Kind::Wrapper,
+            13 => Kind::None,
+            14 => Kind::Template,
+            15 => Kind::Number,
             _ => Kind::Data,
         }
     }
