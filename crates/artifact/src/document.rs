@@ -131,6 +131,16 @@ fn reader(kind: Text, name: &str) -> Reader {
     }
 }
 
+/// Whether a text that is not read whole is none that has to be.
+fn may_be_long(reader: Reader, ending: &str, stop: Stop) -> bool {
+    // Trees of numbers are JSON too, and a large text without an ending is a log or a list.
+    let tree = reader == Reader::Json && ending != "json";
+    let list = stop == Stop::TooMuch
+        && (matches!(reader, Reader::Other | Reader::JsonLines)
+            || reader == Reader::Configuration && ending.is_empty());
+    tree || list
+}
+
 /// Judges a text. Returns what it is.
 pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Text) -> String {
     let mark = scan.mark();
@@ -156,12 +166,7 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Text) 
     let bytes = match Feed::view(view).rest(scan.limits.document_bytes) {
         Ok(bytes) => bytes,
         Err(stop) => {
-            // Trees of numbers are JSON too, and a large text without an ending is a log or a list.
-            let tree = reader == Reader::Json && ending != "json";
-            let list = stop == Stop::TooMuch
-                && (matches!(reader, Reader::Other | Reader::JsonLines)
-                    || reader == Reader::Configuration && ending.is_empty());
-            if !tree && !list {
+            if !may_be_long(reader, &ending, stop) {
                 scan.stopped(stop, 0);
             }
             return "text".to_owned();

@@ -188,6 +188,20 @@ fn blocks(text: &str) -> Vec<(usize, &str)> {
     found
 }
 
+/// Ways to put an underscore beside something.
+const JOINED: [&str; 10] = [
+    "'_'~",
+    "\"_\"~",
+    "'_'+",
+    "\"_\"+",
+    "'_'*",
+    "\"_\"*",
+    "'_',",
+    "\"_\",",
+    "%c",
+    "format(95",
+];
+
 fn block(scan: &mut Scan<'_>, subject: &str, at: usize, part: &str) {
     let place = at as u64;
     let shown = shown(part.trim().as_bytes(), 100);
@@ -215,20 +229,8 @@ fn block(scan: &mut Scan<'_>, subject: &str, at: usize, part: &str) {
         || part.contains("\\137")
         || part.contains("\\N{")
         || part.contains("\\U0000005");
-    let joined = [
-        "'_'~",
-        "\"_\"~",
-        "'_'+",
-        "\"_\"+",
-        "'_'*",
-        "\"_\"*",
-        "'_',",
-        "\"_\",",
-        "%c",
-        "format(95",
-    ];
     if spelled
-        || joined.iter().any(|word| squeezed.contains(word))
+        || JOINED.iter().any(|word| squeezed.contains(word))
         || lone_underscore(&squeezed)
         || pieces(&squeezed)
     {

@@ -416,7 +416,7 @@ fn argument(memory: &Memory, given: Given<'_>) -> Argument {
         if let Some(dialled) =
             canon::dialled(text).filter(|_| role == Role::Target && !found.source.vouched())
         {
-            found = memory.dialled(&dialled, found);
+            found = audience::dialled(memory, &dialled, found);
         }
     }
     // A date or a number is the same in any spelling; a name is not.

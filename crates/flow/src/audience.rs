@@ -1,11 +1,14 @@
-//! Values that say who may see something without naming anybody: a link for anyone, a public page.
+//! Whom a value means that is no address as others write it: a link for anyone, a public page, a messenger's number.
 //!
 //! A tool that shares has an enumeration where another has an address, and it aims as far as any address does. Named by
 //! what they mean and in every tool's spelling; never by a tool.
 
-use bartizan_types::flow::{Effect, Role};
+use bartizan_types::flow::{Effect, Role, Source};
 
-use crate::{canon, memory::Memory};
+use crate::{
+    canon::{self, Canonical},
+    memory::{Found, Memory},
+};
 
 /// Spellings of "everybody" among the values of sharing, without signs and in lower case: those of file stores, calendars,
 /// code forges, object stores and trackers.
@@ -81,4 +84,17 @@ pub(crate) fn opens(memory: &Memory, effect: Effect, role: Role, text: &str) -> 
         .filter(|c| !matches!(c, ' ' | '_' | '-' | '.' | ':'))
         .collect();
     EVERYBODY.contains(&bare.as_str()) && !SAID.iter().any(|word| memory.prompt_text().contains(word))
+}
+
+/// Who has the number that this stands for, where anybody vouches for it. It goes out as it is: the tool has its own way to
+/// write it.
+pub(crate) fn dialled(memory: &Memory, number: &Canonical, otherwise: Found) -> Found {
+    let known = memory.find_as(number.key.get(2..).unwrap_or_default(), Some(number), false);
+    match known.source {
+        Source::Prompt | Source::Trusted | Source::Directory => Found {
+            spelling: None,
+            ..known
+        },
+        _ => otherwise,
+    }
 }

@@ -747,19 +747,6 @@ impl Memory {
         self.owner.as_deref()
     }
 
-    /// Who has the number that this stands for, where anybody vouches for it. It goes out as it is: the tool has its own way
-    /// to write it.
-    pub(crate) fn dialled(&self, number: &Canonical, otherwise: Found) -> Found {
-        let known = self.find_as(&number.key[2..], Some(number), false);
-        match known.source {
-            Source::Prompt | Source::Trusted | Source::Directory => Found {
-                spelling: None,
-                ..known
-            },
-            _ => otherwise,
-        }
-    }
-
     /// The human's words, as she typed them; what stood apart is set apart by U+0001 on a line of its own.
     #[must_use]
     pub fn typed_words(&self) -> &str {

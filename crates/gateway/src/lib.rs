@@ -340,11 +340,7 @@ impl Gateway {
         let approvals = Approvals::open(config.approvals.clone(), parts.approvals, parts.ledger.clone())?;
         let inspector = inspector(&config.inspect, &parts.secrets)?;
         let privacy = masking(&config.privacy, parts.vaults);
-        let budgets = Budgets::open(&config.budgets, &config.limits, &parts.state, &parts.ledger)?;
-        // From here on a start finds where to read on from, whatever ends this run.
-        if let Err(error) = budgets.keep(&parts.state, &parts.ledger) {
-            tracing::error!(%error, "what budgets used was not kept; the log has it");
-        }
+        let budgets = spending(&config, &parts)?;
         let revoked = Arc::new(Revoked::open(&parts.state).map_err(StartFault::Revocations)?);
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared {
@@ -394,6 +390,16 @@ impl Gateway {
             tasks,
         })
     }
+}
+
+/// The budgets, as far as they are used.
+fn spending(config: &Config, parts: &Parts) -> Result<Budgets, StartFault> {
+    let budgets = Budgets::open(&config.budgets, &config.limits, &parts.state, &parts.ledger)?;
+    // From here on a start finds where to read on from, whatever ends this run.
+    if let Err(error) = budgets.keep(&parts.state, &parts.ledger) {
+        tracing::error!(%error, "what budgets used was not kept; the log has it");
+    }
+    Ok(budgets)
 }
 
 /// The agents' listener, and where it came to be.

@@ -340,7 +340,7 @@ impl Books {
     /// The counter to settle on; a delegation's that has long ended has none.
     fn counter_mut(&mut self, key: Key) -> Option<&mut Counter> {
         match handed::meter(&key.0) {
-            Some(_) => self.handed.get_mut(&key),
+            Some(_) => self.handed.counter_mut(&key),
             None => Some(self.counters.entry(key).or_default()),
         }
     }

@@ -262,6 +262,14 @@ impl<'a> Chain<'a> {
         }
         Ok(Self { body, links, end })
     }
+
+    /// Whether who shows it holds the last link's key.
+    fn is_held_by(&self, key: &[u8]) -> bool {
+        match &self.end {
+            End::Seed(seed) => Ed25519KeyPair::from_seed_and_public_key(seed.expose(), key).is_ok(),
+            End::Sealed(signature) => check(key, END_DOMAIN, self.body, signature).is_some(),
+        }
+    }
 }
 
 /// Judges a delegation, at `now`. `ours` is the public half of the key that begins chains; `rests` gives what a
@@ -306,11 +314,7 @@ pub(crate) fn verify(
             key: Some(name(&key).ok_or(Reason::DelegationShape)?),
         });
     }
-    let proven = match &chain.end {
-        End::Seed(seed) => Ed25519KeyPair::from_seed_and_public_key(seed.expose(), &key).is_ok(),
-        End::Sealed(signature) => check(&key, END_DOMAIN, chain.body, signature).is_some(),
-    };
-    if !proven {
+    if !chain.is_held_by(&key) {
         return Err(Reason::DelegationProof.into());
     }
     let first = first.ok_or(Reason::DelegationShape)?;

@@ -102,7 +102,7 @@ impl Counters {
         self.0.get(key).map(|handed| &handed.counter)
     }
 
-    pub(super) fn get_mut(&mut self, key: &Key) -> Option<&mut Counter> {
+    pub(super) fn counter_mut(&mut self, key: &Key) -> Option<&mut Counter> {
         self.0.get_mut(key).map(|handed| &mut handed.counter)
     }
 

@@ -280,24 +280,24 @@ fn adopt(bytes: &[u8], form: Form, range: &Range<usize>, tries: &mut Tries, foun
         }
         _ => None,
     };
+    // What begins like a bare stream may unpack to anything, and be text in UTF-16 all the same.
+    let unpacked = unpacked.as_deref().and_then(readable);
     let wide = if unpacked.is_none() { wide(bytes) } else { None };
-    let (bytes, form) = match (&unpacked, &wide) {
-        (Some(unpacked), _) => (unpacked.as_slice(), Form::Compressed),
-        (None, Some(wide)) => (wide.as_bytes(), form),
-        (None, None) if !fits => return false,
-        (None, None) => (bytes, form),
+    let (text, form) = match (unpacked, &wide) {
+        (Some(unpacked), _) => (Some(unpacked), Form::Compressed),
+        (None, Some(wide)) => (readable(wide.as_bytes()), form),
+        (None, None) if !fits => (None, form),
+        (None, None) => (readable(bytes), form),
     };
-    match readable(bytes) {
-        Some(text) => {
-            found.push(Found {
-                text: text.to_owned(),
-                form,
-                map: Map::whole(range.clone()),
-            });
-            true
-        }
-        None => false,
-    }
+    let Some(text) = text else {
+        return false;
+    };
+    found.push(Found {
+        text: text.to_owned(),
+        form,
+        map: Map::whole(range.clone()),
+    });
+    true
 }
 
 /// Text in UTF-16, as programs of Windows pass it in base64. One of each two bytes tells: it is of few kinds.
