@@ -339,8 +339,8 @@ impl Gateway {
         let (listener, address) = bind(wanted).await?;
         let approvals = Approvals::open(config.approvals.clone(), parts.approvals, parts.ledger.clone())?;
         let inspector = inspector(&config.inspect, &parts.secrets)?;
+        let budgets = spending(&config, &parts.state, &parts.ledger)?;
         let privacy = masking(&config.privacy, parts.vaults);
-        let budgets = spending(&config, &parts)?;
         let revoked = Arc::new(Revoked::open(&parts.state).map_err(StartFault::Revocations)?);
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared {
@@ -393,10 +393,10 @@ impl Gateway {
 }
 
 /// The budgets, as far as they are used.
-fn spending(config: &Config, parts: &Parts) -> Result<Budgets, StartFault> {
-    let budgets = Budgets::open(&config.budgets, &config.limits, &parts.state, &parts.ledger)?;
+fn spending(config: &Config, state: &Arc<State>, ledger: &Ledger) -> Result<Budgets, StartFault> {
+    let budgets = Budgets::open(&config.budgets, &config.limits, state, ledger)?;
     // From here on a start finds where to read on from, whatever ends this run.
-    if let Err(error) = budgets.keep(&parts.state, &parts.ledger) {
+    if let Err(error) = budgets.keep(state, ledger) {
         tracing::error!(%error, "what budgets used was not kept; the log has it");
     }
     Ok(budgets)
