@@ -15,6 +15,9 @@ pub enum Step<'a> {
     Item(usize),
 }
 
+/// Where strings and keys go: the steps to each, its bytes, and whether it is a key.
+pub type EachText<'a, 'e> = dyn FnMut(&[Step<'a>], Range<usize>, bool) + 'e;
+
 /// Gives every string value (keys are none) with the steps to it and its bytes, quotes included, in order.
 pub fn strings<'a>(body: Scanned<'a>, each: &mut dyn FnMut(&[Step<'a>], Range<usize>)) {
     strings_and_keys(body, &mut |steps, span, is_key| {
@@ -25,7 +28,7 @@ pub fn strings<'a>(body: Scanned<'a>, each: &mut dyn FnMut(&[Step<'a>], Range<us
 }
 
 /// The same, and every key: its steps are those to its value, and the last word says that it is one.
-pub fn strings_and_keys<'a>(body: Scanned<'a>, each: &mut dyn FnMut(&[Step<'a>], Range<usize>, bool)) {
+pub fn strings_and_keys<'a>(body: Scanned<'a>, each: &mut EachText<'a, '_>) {
     let text = body.text();
     let bytes = text.as_bytes();
     let mut steps: Vec<Step<'a>> = Vec::new();
