@@ -97,23 +97,17 @@ const SEAMS_LEAST: usize = 2;
 fn joined(text: &str, found: &mut Vec<Found>) {
     let bytes = text.as_bytes();
     let mut seams: Vec<(usize, usize)> = Vec::new();
-    for at in memchr::memchr2_iter(b'"', b'\'', bytes) {
-        let next = item(bytes, at + 1);
-        if !(next.is_ascii_whitespace() || matches!(next, b'+' | b'&'))
-            || seams.last().is_some_and(|(_, end)| at < *end)
-        {
-            continue;
-        }
-        let quote = item(bytes, at);
-        let rest = part(bytes, at + 1..(at + 1 + SEAM_MOST).min(bytes.len()));
-        let space = |rest: &[u8]| rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-        let first = space(rest);
-        let sign = usize::from(matches!(rest.get(first), Some(b'+' | b'&')));
-        let second = first + sign + space(part(rest, first + sign..));
-        // Without a sign they stand on lines of their own.
-        let lines = part(rest, ..second).contains(&b'\n');
-        if (sign > 0 || lines) && rest.get(second) == Some(&quote) {
-            seams.push((at, at + 1 + second + 1));
+    // What stands in a seam is rarer than quotes.
+    for at in memchr::memchr3_iter(b'+', b'&', b'\n', bytes) {
+        let space = |byte: &&u8| byte.is_ascii_whitespace();
+        let before = part(bytes, at.saturating_sub(SEAM_MOST)..at);
+        let start = at - before.iter().rev().take_while(space).count();
+        let behind = part(bytes, at + 1..(at + 1 + SEAM_MOST).min(bytes.len()));
+        let end = at + 1 + behind.iter().take_while(space).count();
+        let quote = prior(bytes, start);
+        let is_seam = matches!(quote, b'"' | b'\'') && item(bytes, end) == quote;
+        if is_seam && seams.last().is_none_or(|(_, last)| start > *last) {
+            seams.push((start - 1, end + 1));
         }
     }
     if seams.len() < SEAMS_LEAST {
