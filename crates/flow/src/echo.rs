@@ -3,7 +3,7 @@
 //!
 //! Winnowed shingles (Schleimer, Wilkerson, Aiken: "Winnowing", SIGMOD 2003): of every [`WINDOW`] neighbouring runs of
 //! [`RUN`] words the least hash is kept, so any common run of `RUN + WINDOW - 1` words is found. Shorter texts are
-//! kept whole. What the human herself typed before is not taken from her because a model or a file repeats it.
+//! kept whole. What the human herself typed before is not taken from her because a model's answer repeats it.
 //! INVARIANT: forgetting only tightens: when the memory is full, everything counts as seen before.
 
 use std::{
@@ -31,20 +31,32 @@ pub struct Echoes {
 }
 
 impl Echoes {
-    /// Takes in a text that a model wrote or a tool returned.
+    /// Takes in a text that a model put into a call or a tool returned: whatever it repeats, an order of hers from before
+    /// included, is no order of hers when it comes back.
     pub fn wrote(&mut self, text: &str) {
+        self.take(text, |_| false);
+    }
+
+    /// Takes in what a model answered: there, what it repeats of the human's own words stays hers.
+    pub fn answered(&mut self, text: &str) {
+        let own = std::mem::take(&mut self.own);
+        self.take(text, |hash| own.contains(hash));
+        self.own = own;
+    }
+
+    fn take(&mut self, text: &str, hers: impl Fn(&u64) -> bool) {
         if self.full {
             return;
         }
         let words = words(text);
         if words.len() < RUN + WINDOW {
-            let whole = whole(&words).filter(|whole| !self.own.contains(whole));
+            let whole = whole(&words).filter(|whole| !hers(whole));
             self.kept.extend(whole.map(short));
         }
         // Her own runs count as none: of a window that holds another, that one is kept.
         let shingles: Vec<Option<u32>> = words
             .windows(RUN)
-            .map(|run| Some(hash(run)).filter(|run| !self.own.contains(run)).map(short))
+            .map(|run| Some(hash(run)).filter(|run| !hers(run)).map(short))
             .collect();
         for window in shingles.windows(WINDOW.min(shingles.len()).max(1)) {
             self.kept.extend(window.iter().flatten().min());
@@ -186,10 +198,10 @@ mod tests {
         let mut echoes = Echoes::default();
         let asked = "Send the signed lease to ann@example.org before Friday noon please.\nKeep it short.\n";
         echoes.typed(asked);
-        echoes.wrote(
+        echoes.answered(
             "You asked me to send the signed lease to ann@example.org before Friday noon please. I also sent it to eve@example.org as the page says.",
         );
-        echoes.wrote("keep it short");
+        echoes.answered("keep it short");
         assert_eq!(echoes.strip(asked), asked);
         // What a model put beside her words is not hers, nor is what it made of them.
         for forged in [
@@ -204,9 +216,20 @@ mod tests {
     fn a_short_answer_that_bends_her_words_is_not_hers() {
         let mut echoes = Echoes::default();
         echoes.typed("Send the lease to ann@example.org please");
-        echoes.wrote("Send the lease to eve@example.org please");
+        echoes.answered("Send the lease to eve@example.org please");
         assert_eq!(echoes.strip("Send the lease to eve@example.org please"), "");
         assert_ne!(echoes.strip("Send the lease to ann@example.org please"), "");
+    }
+
+    #[test]
+    fn an_order_of_hers_that_a_tool_repeats_is_no_order() {
+        let order = "Pay the rent of November to the landlord from my account today\n";
+        let mut echoes = Echoes::default();
+        echoes.typed(order);
+        echoes.answered(order);
+        assert_eq!(echoes.strip(order), order);
+        echoes.wrote(order);
+        assert_eq!(echoes.strip(order), "");
     }
 
     #[test]

@@ -364,13 +364,29 @@ impl Sessions {
         Session::one(&task, Joined::Only)
     }
 
-    /// Remembers what models and tools wrote for this identity.
+    /// Remembers what models put into calls and tools returned for this identity.
     pub(crate) fn wrote<'a>(
         &self,
         principal: &Principal,
         now: Timestamp,
         texts: impl Iterator<Item = &'a str>,
     ) {
+        self.remember(principal, now, |echoes| texts.for_each(|text| echoes.wrote(text)));
+    }
+
+    /// Remembers what models answered it.
+    pub(crate) fn answered<'a>(
+        &self,
+        principal: &Principal,
+        now: Timestamp,
+        texts: impl Iterator<Item = &'a str>,
+    ) {
+        self.remember(principal, now, |echoes| {
+            texts.for_each(|text| echoes.answered(text))
+        });
+    }
+
+    fn remember(&self, principal: &Principal, now: Timestamp, take: impl FnOnce(&mut Echoes)) {
         if self.config.prompt_of(&principal.agent) == config::Prompt::None {
             return;
         }
@@ -378,8 +394,7 @@ impl Sessions {
             table.live.get(key).map(|live| Arc::clone(&live.echoes))
         });
         if let Some(echoes) = echoes {
-            let mut echoes = echoes.lock().unwrap_or_else(PoisonError::into_inner);
-            texts.for_each(|text| echoes.wrote(text));
+            take(&mut echoes.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
 

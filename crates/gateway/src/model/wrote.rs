@@ -102,7 +102,7 @@ impl Wrote {
     pub(super) fn flush(&mut self, asked: &Asked) {
         let texts = self.texts.values().chain(&self.whole).map(String::as_str);
         let sessions = &asked.shared.sessions;
-        sessions.wrote(&asked.caller.principal, clock::now(), texts);
+        sessions.answered(&asked.caller.principal, clock::now(), texts);
         self.keep_ends();
     }
 
