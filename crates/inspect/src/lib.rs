@@ -8,6 +8,7 @@
 //! INVARIANT: a span lies within the inspected bytes (`tests::spans_lie_in_the_input`); time and memory are linear in
 //! the input; equal input gives equal findings; no finding holds the text it is about.
 
+mod bits;
 pub mod canary;
 pub mod digits;
 pub mod document;

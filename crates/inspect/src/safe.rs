@@ -15,20 +15,6 @@ pub(crate) fn part<T>(items: &[T], range: impl SliceIndex<[T], Output = [T]>) ->
     items.get(range).unwrap_or_default()
 }
 
-/// The next place from `at` on whose byte is one of these; the end where none is. Blocks first: without an early end the
-/// compiler makes them wide.
-pub(crate) fn next(bytes: &[u8], at: usize, is: impl Fn(u8) -> bool) -> usize {
-    let mut from = at;
-    for block in part(bytes, at..).chunks(32) {
-        if block.iter().fold(false, |any, byte| any | is(*byte)) {
-            let inside = block.iter().position(|byte| is(*byte));
-            return from + inside.unwrap_or(block.len());
-        }
-        from += block.len();
-    }
-    bytes.len()
-}
-
 /// The item before a place; the default one at the start.
 pub(crate) fn prior<T: Copy + Default>(items: &[T], at: usize) -> T {
     at.checked_sub(1).map(|at| item(items, at)).unwrap_or_default()

@@ -3,7 +3,8 @@
 //! Names of people are an open set: this finds a listed given name with a capitalised word behind it, or a title with
 //! one, and street lines of a known build. It misses most names of most cultures, and says so in the documentation.
 
-use crate::safe::{item, next, prior};
+use crate::bits::Bits;
+use crate::safe::{item, part, prior};
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -424,15 +425,13 @@ pub(super) fn people(text: &str, found: &mut Vec<(Range<usize>, u16)>) {
 fn capitalised(text: &str) -> Vec<Range<usize>> {
     let mut words = Vec::new();
     let bytes = text.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        at = next(bytes, at, |byte| byte.is_ascii_uppercase());
+    let capitals = Bits::of(bytes, |byte| byte.is_ascii_uppercase());
+    for at in capitals.places() {
         let boundary = at == 0
             || !(prior(bytes, at).is_ascii_alphanumeric()
                 || prior(bytes, at) >= 0x80
                 || matches!(prior(bytes, at), b'_' | b'/' | b'@' | b'.'));
-        if at >= bytes.len() || !boundary {
-            at += 1;
+        if !boundary {
             continue;
         }
         let mut end = at + 1;
@@ -449,7 +448,6 @@ fn capitalised(text: &str) -> Vec<Range<usize>> {
         {
             words.push(at..end);
         }
-        at = end;
     }
     words
 }
@@ -464,7 +462,14 @@ static LINES: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
 
 /// A street line that holds the house number at `number`: its range.
 pub(super) fn street(text: &str, number: Range<usize>) -> Option<Range<usize>> {
-    if number.len() > 5 {
+    let bytes = text.as_bytes();
+    // Whichever way a street is written, a space stands at its number, and beyond it what may be a name.
+    let follows = matches!(
+        part(bytes, number.end..),
+        [b' ', b'A'..=b'Z' | b'0'..=b'9' | 0x80.., ..]
+    );
+    let leads = item(bytes, number.start.wrapping_sub(1)) == b' ';
+    if number.len() > 5 || !(follows || leads) {
         return None;
     }
     let after = text.get(number.end..text.floor_char_boundary(number.end.saturating_add(60)))?;

@@ -9,7 +9,8 @@ use aho_corasick::AhoCorasick;
 use super::ids::{self, Needs};
 use super::near::{announced, automaton, speaks, spoken};
 use super::{Kind, Personal, dates, money, names, phone, places};
-use crate::safe::{item, next, part, prior};
+use crate::bits::Bits;
+use crate::safe::{item, part, prior};
 
 /// Longest run of digits and separators that is looked at.
 const RUN_MOST: usize = 48;
@@ -171,12 +172,9 @@ impl<'a> Run<'a> {
 
 fn numbers(text: &str, found: &mut Vec<Personal>) {
     let bytes = text.as_bytes();
-    let mut at = 0;
-    loop {
-        at = next(bytes, at, |byte| byte.is_ascii_digit());
-        if at >= bytes.len() {
-            break;
-        }
+    let all = Bits::of(bytes, |byte| byte.is_ascii_digit());
+    let mut next = 0;
+    while let Some(at) = all.next(next) {
         let mut end = at + 1;
         let (mut digits, mut gap) = (1, 0);
         let mut last = at + 1;
@@ -201,7 +199,7 @@ fn numbers(text: &str, found: &mut Vec<Personal>) {
         } else if let Some(street) = names::street(text, range.clone()) {
             found.push(plain(Kind::Address, street, 600));
         }
-        at = last;
+        next = last;
     }
 }
 
@@ -611,7 +609,7 @@ fn colons(text: &str, found: &mut Vec<Personal>) {
     let bytes = text.as_bytes();
     let part = |byte: &u8| byte.is_ascii_hexdigit() || *byte == b':';
     let mut done = 0;
-    for at in memchr::memchr_iter(b':', bytes) {
+    for at in Bits::of(bytes, |byte| byte == b':').places() {
         let near = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(part);
         if at < done || !near(at.checked_sub(1)) && !near(Some(at + 1)) {
             continue;
@@ -658,7 +656,7 @@ fn colons(text: &str, found: &mut Vec<Personal>) {
 /// Hardware addresses in three parts with dots.
 fn dots(text: &str, found: &mut Vec<Personal>) {
     let bytes = text.as_bytes();
-    for at in memchr::memchr_iter(b'.', bytes) {
+    for at in Bits::of(bytes, |byte| byte == b'.').places() {
         // The first of two dots, each with four digits before it and behind it.
         if bytes.get(at + 5) != Some(&b'.') || at < 4 {
             continue;
@@ -692,22 +690,8 @@ fn mac(spelt: &str, sign: char) -> bool {
 /// start with many letters.
 fn words(text: &str, found: &mut Vec<Personal>) {
     let bytes = text.as_bytes();
-    // Every word of at least 16 signs has one of these steps inside.
-    let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
-    let mut at = 15;
-    while at < bytes.len() {
-        if !word(&item(bytes, at)) {
-            at += 16;
-            continue;
-        }
-        let mut start = at;
-        while start > 0 && at - start < 130 && word(&prior(bytes, start)) {
-            start -= 1;
-        }
-        let mut end = at + 1;
-        while end < bytes.len() && end - start < 130 && word(&item(bytes, end)) {
-            end += 1;
-        }
+    let signs = Bits::of(bytes, |byte| byte.is_ascii_alphanumeric() | (byte == b'-'));
+    for Range { start, end } in signs.runs(16) {
         if (16..=125).contains(&(end - start))
             && let Some(spelt) = text.get(start..end)
         {
@@ -722,6 +706,5 @@ fn words(text: &str, found: &mut Vec<Personal>) {
                 });
             }
         }
-        at = end + 15;
     }
 }

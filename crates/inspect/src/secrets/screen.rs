@@ -4,6 +4,8 @@
 //! most signs are alike. Three bytes that no word knows rule out every word there; for others each word is compared.
 //! INVARIANT: whoever stands in a text, in whatever letter case, is found (`tests::the_screen_passes_every_word`).
 
+use crate::safe::item;
+
 /// Bits that are looked at of a byte.
 const BITS: usize = 5;
 /// Kinds of three bytes.
@@ -27,8 +29,11 @@ pub(super) struct Screen {
     words: Vec<&'static str>,
     /// A bit for each kind of three bytes.
     known: Box<[u64; KINDS / 64]>,
-    /// In order of their kinds.
+    /// Of each word of `known` how many kinds the words before it know.
+    ranks: Vec<u16>,
+    /// In order of their kinds; and where those of each known kind start, with where the last ones end.
     hints: Vec<Hint>,
+    starts: Vec<u16>,
 }
 
 fn small(byte: u8) -> usize {
@@ -79,7 +84,27 @@ impl Screen {
                 *bits |= 1 << (hint.kind % 64);
             }
         }
-        Self { words, known, hints }
+        let counts = known.iter().scan(0, |sum, bits| {
+            let before = *sum;
+            *sum += bits.count_ones() as u16;
+            Some(before)
+        });
+        let alike = hints.chunk_by(|one, two| one.kind == two.kind);
+        let mut starts: Vec<u16> = alike
+            .scan(0, |sum, hints| {
+                let before = *sum;
+                *sum += hints.len() as u16;
+                Some(before)
+            })
+            .collect();
+        starts.push(hints.len() as u16);
+        Self {
+            words,
+            ranks: counts.collect(),
+            known,
+            hints,
+            starts,
+        }
     }
 
     /// Tells each word that stands in a text, by its number, and where it starts. Words may overlap. `tell` says whether
@@ -95,6 +120,14 @@ impl Screen {
         }
     }
 
+    /// The hints of a known kind.
+    fn hints_of(&self, kind: usize) -> &[Hint] {
+        let below = self.known.get(kind / 64).copied().unwrap_or(0) & ((1 << (kind % 64)) - 1);
+        let rank = usize::from(item(&self.ranks, kind / 64)) + below.count_ones() as usize;
+        let range = usize::from(item(&self.starts, rank))..usize::from(item(&self.starts, rank + 1));
+        self.hints.get(range).unwrap_or_default()
+    }
+
     /// Compares the words whose three bytes may end at `upto`.
     #[cold]
     fn compare(
@@ -104,9 +137,7 @@ impl Screen {
         kind: usize,
         tell: &mut impl FnMut(usize, std::ops::Range<usize>) -> bool,
     ) -> bool {
-        let from = self.hints.partition_point(|hint| usize::from(hint.kind) < kind);
-        let hints = self.hints.get(from..).unwrap_or_default();
-        for hint in hints.iter().take_while(|hint| usize::from(hint.kind) == kind) {
+        for hint in self.hints_of(kind) {
             let Some(start) = upto.checked_sub(usize::from(hint.end)) else {
                 continue;
             };

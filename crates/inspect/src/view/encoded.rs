@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::map::Map;
 use super::{Form, Found};
+use crate::bits::Bits;
 use crate::digits::{base32, base64, nibble};
 use crate::safe::{item, part};
 
@@ -48,7 +49,7 @@ fn groups(text: &str, found: &mut Vec<Found>) {
     let dense = |from: usize, to: usize| part(bytes, from..to).iter().all(|byte| is_base64(*byte));
     // Spaces at equal distances are a sign of it, and cheap to see.
     let (mut last, mut size, mut equal, mut rows, mut done) = (0, 0, 0, 0, 0);
-    for space in memchr::memchr_iter(b' ', bytes) {
+    for space in Bits::of(bytes, |byte| byte == b' ').places() {
         let gap = space - last;
         (size, equal) = (gap, if gap == size { equal + 1 } else { 1 });
         last = space + 1;
@@ -107,69 +108,42 @@ fn row(bytes: &[u8], range: Range<usize>, found: &mut Vec<Found>) -> bool {
     mixed && adopt(&base64(&digits), Form::Base64, &range, &mut tries, found)
 }
 
-/// Characters of both kinds of base64, a bit each.
-const BASE64: u128 = {
-    let (mut bits, mut byte) = (0, 0_u8);
-    while byte < 128 {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_') {
-            bits |= 1 << byte;
-        }
-        byte += 1;
-    }
-    bits
-};
-
+/// Characters of both kinds of base64.
 const fn is_base64(byte: u8) -> bool {
-    byte < 128 && BASE64 >> byte & 1 == 1
+    byte.is_ascii_alphanumeric() | (byte == b'+') | (byte == b'/') | (byte == b'-') | (byte == b'_')
 }
 
-/// Long runs of characters that encodings are made of. Steps over the text: a long run has a byte at every step.
+/// Long runs of characters that encodings are made of.
 fn runs(text: &str, found: &mut Vec<Found>, already: usize) {
     let bytes = text.as_bytes();
-    let step = BASE64_LEAST - 1;
-    let is = |at: usize| bytes.get(at).is_some_and(|byte| is_base64(*byte));
-    let mut tried = 0;
+    let digits = Bits::of(bytes, is_base64);
     let mut tries = Tries {
         moved: MOVED_MOST,
         bare: BARE_MOST,
     };
-    let mut at = step;
-    while at < bytes.len() && tried < RUNS_MOST && found.len() < already + FOUND_MOST {
-        if !is(at) {
-            at += step;
+    let mut done = 0;
+    for (tried, Range { start, mut end }) in digits.runs(BASE64_LEAST).enumerate() {
+        if tried >= RUNS_MOST || found.len() >= already + FOUND_MOST {
+            return;
+        }
+        if start < done {
             continue;
-        }
-        let mut start = at;
-        while start > 0 && is(start - 1) {
-            start -= 1;
-        }
-        let mut end = at + 1;
-        while is(end) {
-            end += 1;
         }
         // Lines of an encoding that was wrapped belong together.
         while end - start >= 56 {
-            let gap = bytes
-                .get(end..)
-                .unwrap_or_default()
+            let gap = part(bytes, end..)
                 .iter()
                 .take_while(|byte| matches!(byte, b'\r' | b'\n'))
                 .count();
-            if gap == 0 || gap > 2 || !is(end + gap) {
+            if gap == 0 || gap > 2 || !is_base64(item(bytes, end + gap)) {
                 break;
             }
-            end += gap;
-            while is(end) {
-                end += 1;
-            }
+            end = digits.end(end + gap);
         }
-        if end - start >= BASE64_LEAST {
-            tried += 1;
-            if let Some(run) = text.get(start..end) {
-                decode(run, start..end, &mut tries, found);
-            }
+        if let Some(run) = text.get(start..end) {
+            decode(run, start..end, &mut tries, found);
         }
-        at = end + step;
+        done = end;
     }
 }
 

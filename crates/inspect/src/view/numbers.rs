@@ -1,14 +1,12 @@
 //! Texts spelt out as numbers, one a character: `69 67 6e`, `0x69, 0x67`, `105, 103`, `01101001`, `U+0069`; and Morse code.
 
 use std::ops::Range;
-use std::sync::LazyLock;
 
 use super::map::Map;
 use super::{Form, Found};
+use crate::bits::Bits;
 use crate::safe::part;
 
-/// Bytes between places that are probed: shorter than any list that is read.
-const STEP: usize = 12;
 /// Fewest numbers of a list.
 const NUMBERS_LEAST: usize = 8;
 /// Longest number, its sign of a base included.
@@ -19,69 +17,47 @@ const MORSE_KINDS: usize = 6;
 /// Most lists of one text.
 const FOUND_MOST: usize = 16;
 
-/// Bytes that lists of numbers are made of.
-const OF_NUMBERS: u8 = 1;
-/// Bytes that Morse code is made of.
-const OF_MORSE: u8 = 2;
-
-/// What each byte is a part of.
-static PARTS: LazyLock<[u8; 256]> = LazyLock::new(|| {
-    let part_of = |byte: u8| {
-        let numbers = b"0123456789abcdefABCDEFxXU+ ,;:-_\n\r\t".contains(&byte);
-        let morse = b".-/| \n\r".contains(&byte);
-        (if numbers { OF_NUMBERS } else { 0 }) | (if morse { OF_MORSE } else { 0 })
-    };
-    let mut table = [0; 256];
-    table
-        .iter_mut()
-        .zip(0..=255)
-        .for_each(|(part, byte)| *part = part_of(byte));
-    table
-});
-
-fn parts_of(parts: &[u8; 256], byte: u8) -> u8 {
-    parts.get(usize::from(byte)).copied().unwrap_or(0)
-}
+/// Shortest list of numbers, each of at least two signs, and fewest digits of it.
+const LIST_LEAST: usize = 3 * NUMBERS_LEAST - 1;
+const DIGITS_LEAST: usize = 2 * NUMBERS_LEAST;
+/// Shortest Morse code of so many letters and gaps that are of so many kinds, and fewest signs of it.
+const KEYED_LEAST: usize = 16;
+const SIGNS_LEAST: usize = 10;
 
 /// Finds lists of numbers and Morse code in `text`.
 pub(super) fn find(text: &str, found: &mut Vec<Found>) {
-    let already = found.len();
-    let (bytes, parts) = (text.as_bytes(), &*PARTS);
-    let mut at = 0;
-    while let Some(window) = bytes.get(at..).and_then(|rest| rest.first_chunk::<STEP>()) {
-        if found.len() >= already + FOUND_MOST {
-            return;
+    let (already, bytes) = (found.len(), text.as_bytes());
+    let is_of_list = |byte: u8| {
+        let small = byte | 0x20;
+        byte.is_ascii_digit()
+            | ((small >= b'a') & (small <= b'f'))
+            | (small == b'x')
+            | (byte == b'U')
+            | ((byte >= b'+') & (byte <= b'-'))
+            | ((byte == b':') | (byte == b';') | (byte == b'_'))
+            | ((byte == b' ') | (byte == b'\t') | (byte == b'\n') | (byte == b'\r'))
+    };
+    for run in Bits::of(bytes, is_of_list).runs(LIST_LEAST) {
+        let digits = part(bytes, run.clone())
+            .iter()
+            .filter(|byte| byte.is_ascii_hexdigit());
+        if digits.count() >= DIGITS_LEAST && found.len() < already + FOUND_MOST {
+            lists(text, run, found);
         }
-        let [one, _, _, two, _, _, three, _, _, four, ..] = *window;
-        let of = |byte| parts_of(parts, byte);
-        let probed = of(one) & of(two) & of(three) & of(four);
-        // Most text is of neither at one of four places.
-        if probed == 0 {
-            at += STEP;
-            continue;
-        }
-        let count = |is: fn(&u8) -> bool| window.iter().filter(|byte| is(byte)).count();
-        at = if probed & OF_NUMBERS != 0 && count(u8::is_ascii_hexdigit) >= 4 {
-            let run = run_of(bytes, at, OF_NUMBERS);
-            lists(text, run.clone(), found);
-            run.end.max(at + STEP)
-        } else if probed & OF_MORSE != 0 && count(|byte| matches!(byte, b'.' | b'-')) >= 4 {
-            let run = run_of(bytes, at, OF_MORSE);
-            morse(text, run.clone(), found);
-            run.end.max(at + STEP)
-        } else {
-            at + STEP
-        };
     }
-}
-
-/// The whole run of such bytes around a place.
-fn run_of(bytes: &[u8], at: usize, set: u8) -> Range<usize> {
-    let parts = &*PARTS;
-    let holds = |byte: &&u8| parts_of(parts, **byte) & set != 0;
-    let before = part(bytes, ..at).iter().rev().take_while(holds);
-    let after = part(bytes, at..).iter().take_while(holds);
-    at - before.count()..at + after.count()
+    let is_of_code = |byte: u8| {
+        ((byte >= b'-') & (byte <= b'/'))
+            | (byte == b'|')
+            | ((byte == b' ') | (byte == b'\n') | (byte == b'\r'))
+    };
+    for run in Bits::of(bytes, is_of_code).runs(KEYED_LEAST) {
+        let signs = part(bytes, run.clone())
+            .iter()
+            .filter(|byte| matches!(byte, b'.' | b'-'));
+        if signs.count() >= SIGNS_LEAST && found.len() < already + FOUND_MOST {
+            morse(text, run, found);
+        }
+    }
 }
 
 /// How a number is written, a bit each, since some may be read in several ways.

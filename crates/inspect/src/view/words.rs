@@ -1,12 +1,14 @@
 //! Words written so that a filter does not see them: letters moved by thirteen, backwards, kept apart, cut into literals, or
 //! with digits and signs for letters. A layer is made only where a word that matters would appear.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, packed};
 
 use super::map::Map;
 use super::{Form, Found};
+use crate::bits::Bits;
 use crate::safe::{item, part, prior};
 
 /// Words whose disguise makes a text worth a second reading.
@@ -98,7 +100,13 @@ fn joined(text: &str, found: &mut Vec<Found>) {
     let bytes = text.as_bytes();
     let mut seams: Vec<(usize, usize)> = Vec::new();
     // What stands in a seam is rarer than quotes.
-    for at in memchr::memchr3_iter(b'+', b'&', b'\n', bytes) {
+    for at in Bits::of(bytes, |byte| (byte == b'+') | (byte == b'&') | (byte == b'\n')).places() {
+        if !matches!(
+            prior(bytes, at),
+            b'"' | b'\'' | b' ' | b'\t' | b'\r' | b'\n' | b'\x0c'
+        ) {
+            continue;
+        }
         let space = |byte: &&u8| byte.is_ascii_whitespace();
         let before = part(bytes, at.saturating_sub(SEAM_MOST)..at);
         let start = at - before.iter().rev().take_while(space).count();
@@ -272,61 +280,66 @@ fn run_of(bytes: &[u8], start: usize) -> (Vec<usize>, usize, usize) {
     }
 }
 
-/// Single letters with the same one or two separators between them.
+/// Runs of single letters with the same one or two separators between them: the letters as [`run_of`] has them, and the run.
+fn kept_apart(bytes: &[u8]) -> Vec<(Vec<usize>, Range<usize>)> {
+    let letter = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphabetic);
+    let separator = |at: usize| is_separator(item(bytes, at));
+    let mut runs = Vec::new();
+    // In such a run no letter stands before another, which is rare for so long.
+    let apart = Bits::of(bytes, |byte| byte.is_ascii_alphanumeric()).apart();
+    for stretch in apart.runs(2 * SPACED_LEAST - 1) {
+        let mut at = stretch.start;
+        while at < stretch.end {
+            let starts = letter(at)
+                && separator(at + 1)
+                && letter(at + 2)
+                && separator(at + 3)
+                && (at == 0 || !prior(bytes, at).is_ascii_alphanumeric());
+            if !starts {
+                at += 1;
+                continue;
+            }
+            let (word, letters, end) = run_of(bytes, at);
+            if letters >= SPACED_LEAST {
+                runs.push((word, at..end));
+            }
+            at = end;
+        }
+    }
+    runs
+}
+
+/// Single letters put together again.
 fn spaced(text: &str, found: &mut Vec<Found>) {
     let bytes = text.as_bytes();
-    // Letter, separator, letter, separator at a stride: cheap to rule out.
-    let letter = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphabetic);
-    let mut out = String::new();
-    let mut map = Map::default();
-    let (mut copied, mut at, mut any) = (0, 0, false);
-    while at + 2 * SPACED_LEAST <= bytes.len() {
-        // In a run of kept-apart letters every other byte of these is a separator.
-        let probe = at + SPACED_LEAST;
-        let separator = |at: usize| is_separator(item(bytes, at));
-        if !(separator(probe) || separator(probe + 1)) || !(separator(probe + 2) || separator(probe + 3)) {
-            at = probe + 1;
-            continue;
-        }
-        let Some(start) = (at..=probe + 1).find(|start| {
-            letter(*start)
-                && separator(start + 1)
-                && letter(start + 2)
-                && separator(start + 3)
-                && (*start == 0 || !prior(bytes, *start).is_ascii_alphanumeric())
-        }) else {
-            at = probe + 1;
-            continue;
-        };
-        let (word, letters, end) = run_of(bytes, start);
-        if letters >= SPACED_LEAST {
-            any = true;
-            map.copied(out.len(), copied, start - copied);
-            out.push_str(text.get(copied..start).unwrap_or_default());
-            let mut before = start;
-            for place in word {
-                if place == usize::MAX {
-                    map.made(out.len(), before..before + 1);
-                    out.push(' ');
-                } else {
-                    map.copied(out.len(), place, 1);
-                    out.push(char::from(item(bytes, place)));
-                    before = place;
-                }
+    let runs = kept_apart(bytes);
+    if runs.is_empty() {
+        return;
+    }
+    let (mut out, mut map, mut copied) = (String::with_capacity(text.len()), Map::default(), 0);
+    for (word, run) in runs {
+        map.copied(out.len(), copied, run.start - copied);
+        out.push_str(text.get(copied..run.start).unwrap_or_default());
+        let mut before = run.start;
+        for place in word {
+            if place == usize::MAX {
+                map.made(out.len(), before..before + 1);
+                out.push(' ');
+            } else {
+                map.copied(out.len(), place, 1);
+                out.push(char::from(item(bytes, place)));
+                before = place;
             }
-            copied = end;
         }
-        at = end.max(at + 1);
+        copied = run.end;
     }
-    if any {
-        map.copied(out.len(), copied, text.len() - copied);
-        out.push_str(text.get(copied..).unwrap_or_default());
-        found.push(Found {
-            text: out,
-            form: Form::Spaced,
-            map,
-        });
-    }
+    map.copied(out.len(), copied, text.len() - copied);
+    out.push_str(text.get(copied..).unwrap_or_default());
+    found.push(Found {
+        text: out,
+        form: Form::Spaced,
+        map,
+    });
 }
 
 /// Longest word that is looked at for digits that stand for letters.
@@ -363,7 +376,8 @@ fn leet(text: &str, found: &mut Vec<Found>) {
     let bytes = text.as_bytes();
     let Some(words) = PLAIN.as_ref() else { return };
     let (mut telling, mut read) = (0, 0);
-    for at in memchr::memchr3_iter(b'0', b'3', b'1', bytes).take(4096) {
+    let digits = Bits::of(bytes, |byte| (byte == b'0') | (byte == b'3') | (byte == b'1'));
+    for at in digits.places().take(4096) {
         let letters = |from: usize| part(bytes, from..from + 2).iter().all(u8::is_ascii_alphabetic);
         let beside =
             at > 0 && prior(bytes, at).is_ascii_alphabetic() || letters(at + 1) && at + 2 < bytes.len();
