@@ -1,6 +1,8 @@
 //! TFLite: a FlatBuffer whose operators go by number. Those of TensorFlow itself, and those of somebody's own, go by name:
 //! the first are judged as in a graph, the second are native code that the file does not hold.
 
+use std::collections::HashSet;
+
 use crate::{finding::Verdict, finding::shown, inert, rule, scan::Scan, source::View, tensorflow};
 
 /// Operators that are looked at.
@@ -43,7 +45,7 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>) -> String {
     }
     for (at, name) in custom(view).unwrap_or_default() {
         if let Some(operator) = name.strip_prefix("Flex") {
-            tensorflow::judge(scan, at, operator);
+            tensorflow::alone(scan, at, operator, &HashSet::new());
         } else if !KNOWN.contains(&name.as_str()) {
             let name = shown(name.as_bytes(), 100);
             let what = format!("`{name}` is an operator of a library that is not in the file");
