@@ -95,6 +95,7 @@ def graphs(field):
     yield "graph.pbtxt", "tensorflow operator", b'node { name: "x" op: "PyFunc" }\n'
     yield "deploy.prototxt", "custom operator", b"layer { name: 'x' type: 'Python' python_param { module: 'm' } }\n"
     yield "flex.tflite", "tensorflow operator", b"\x1c\x00\x00\x00TFL3" + bytes(40) + b"FlexReadFile\x00" + bytes(20)
+    yield "unread.tflite", "unreadable format", b"\x1c\x00\x00\x00TFL3" + bytes(60)
     layer = field(1, field(1, "l") + field(500, field(10, "Custom")))
     network = field(500, layer)
     yield "custom_layer.mlmodel", "custom operator", b"\x08\x05" + field(2, field(1, b"")) + network
@@ -117,6 +118,8 @@ def documents(evil):
     for name, data in inside.items():
         yield f"inside/{name}", "pickle inside other bytes", data + evil
         yield f"inside_old/{name}", "pickle inside other bytes", data[:5000] + old
+    yield "inside/bare.sqlite", "pickle inside other bytes", b"SQLite format 3\0" + bytes(400) + evil[2:]
+    yield "inside/bare_texts.ttf", "pickle inside other bytes", b"\0\1\0\0\0\x10" + bytes(200) + b"\x8c\x05posix\x8c\x06system\x93\x8c\x04true\x85R."
     yield "inside/table.csv", "pickle inside other bytes", b"a,b\n1,2\n" + evil
 
 

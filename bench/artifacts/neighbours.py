@@ -24,6 +24,12 @@ def field(number, body):
     return varint(number << 3 | 2) + varint(len(body)) + body
 
 
+def tflite(operator):
+    """A model of one operator: where the fields of the model lie, the model, its list, the operator, its name."""
+    root = struct.pack("<I", 16) + b"TFL3" + struct.pack("<4H", 8, 8, 0, 4) + struct.pack("<II", 8, 4)
+    return root + struct.pack("<II", 1, 12) + struct.pack("<4H", 8, 8, 0, 4) + struct.pack("<II", 8, 4) + struct.pack("<I", len(operator)) + operator.encode() + b"\0"
+
+
 CHATML = (
     "{% if not add_generation_prompt is defined %}{% set add_generation_prompt = false %}{% endif %}"
     "{% for message in messages %}{% if '</think>' in message['content'] %}{{ message['content'].split('</think>')[-1] }}"
@@ -115,7 +121,7 @@ def numbers():
     yield "openvino/m.xml", f'<?xml version="1.0"?>\n<net name="m" version="11"><layers>{layer}</layers><edges/></net>'.encode()
     yield "openvino/m.bin", floats
     yield "model.pte", b"\x30\x00\x00\x00ET12eh00" + bytes(64)
-    yield "model.tflite", b"\x1c\x00\x00\x00TFL3" + bytes(40) + b"CONV_2D\x00" + bytes(20)
+    yield "model.tflite", tflite("TFLite_Detection_PostProcess")
     yield "model.cbm", b"CBM1" + struct.pack("<I", 40) + bytes(40)
     yield "model.mlmodel", b"\x08\x05" + field(2, field(1, field(1, "x"))) + field(500, field(1, field(1, "layer") + field(140, b"")))
     array = b"\x93\x91\x04\xa7float32\xc4\x10" + bytes(16)

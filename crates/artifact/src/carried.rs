@@ -49,7 +49,7 @@ pub(crate) fn look(scan: &mut Scan<'_>, view: View<'_>, among: Among) {
             let Some(part) = piece.get(place..) else { break };
             let here = at + place as u64;
             match part {
-                [0x80, 2..=5, rest @ ..] if begins(rest, view.size() - here) => {
+                [0x80, 0..=5, rest @ ..] if begins(rest, view.size() - here) => {
                     probes += 1;
                     if probes > PROBES + view.size() / PROBE_BYTES {
                         let what = "holds more beginnings of pickles than are followed".to_owned();
@@ -60,6 +60,10 @@ pub(crate) fn look(scan: &mut Scan<'_>, view: View<'_>, among: Among) {
                 }
                 [b'c' | b'i', rest @ ..] if among == Among::Bytes && imports(rest) => {
                     let what = "carries a pickle of protocol 0 that imports what runs code".to_owned();
+                    scan.find(&rule::NESTED_PICKLE, Verdict::Suspicious, here, "inside", what);
+                }
+                [0x8c | b'X', ..] if names(part) => {
+                    let what = "carries opcodes of a pickle that import what runs code".to_owned();
                     scan.find(&rule::NESTED_PICKLE, Verdict::Suspicious, here, "inside", what);
                 }
                 [0x7f, b'E', b'L', b'F', 1 | 2, 1, 1, ..] => {
@@ -173,6 +177,35 @@ fn imports(rest: &[u8]) -> bool {
     lines.next().is_some() && pickle::look_up(module, function) == Use::Unlisted(Verdict::Malicious)
 }
 
+/// Whether two texts and the opcode that imports by them follow, and name what runs code: a pickle needs no first bytes.
+fn names(part: &[u8]) -> bool {
+    let Some((module, rest)) = text(part) else {
+        return false;
+    };
+    let Some((name, rest)) = text(rest) else {
+        return false;
+    };
+    rest.first() == Some(&0x93) && pickle::look_up(module, name) == Use::Unlisted(Verdict::Malicious)
+}
+
+/// A text of a pickle and what is behind it, but for where the text is kept.
+fn text(part: &[u8]) -> Option<(&str, &[u8])> {
+    let (length, rest) = match part {
+        [0x8c, length, rest @ ..] => (usize::from(*length), rest),
+        [b'X', length, 0, 0, 0, rest @ ..] => (usize::from(*length), rest),
+        _ => return None,
+    };
+    let (text, rest) = rest.split_at_checked(length)?;
+    let text = std::str::from_utf8(text).ok().filter(|text| !text.is_empty())?;
+    Some((
+        text,
+        match rest {
+            [0x94, rest @ ..] | [b'q', _, rest @ ..] | [b'r', _, _, _, _, rest @ ..] => rest,
+            rest => rest,
+        },
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,6 +234,15 @@ mod tests {
         ] {
             assert!(begins(pickle, 1000), "{pickle:?}");
         }
+    }
+
+    #[test]
+    fn texts_that_name_what_runs_code_and_are_imported() {
+        assert!(names(b"\x8c\x05posix\x8c\x06system\x93\x8c\x04true\x85R."));
+        assert!(names(b"X\x02\0\0\0osq\x00X\x06\0\0\0systemq\x01\x93"));
+        assert!(names(b"\x8c\x05posix\x94\x8c\x06system\x94\x93"));
+        assert!(!names(b"\x8c\x05posix\x8c\x06system."));
+        assert!(!names(b"\x8c\x0bcollections\x8c\x0bOrderedDict\x93"));
     }
 
     #[test]

@@ -41,6 +41,12 @@ fn operators_of_tflite() {
     check("x.tflite", &tflite("Somebodys"), Verdict::Unknown);
     check("x.tflite", &tflite("FlexPyFunc"), Verdict::Malicious);
     check("x.tflite", &tflite("FlexShellExecute"), Verdict::Suspicious);
+    check("x.tflite", &tflite("FlexSomebodys"), Verdict::Unknown);
+    check(
+        "x.tflite",
+        &[b"\x1c\0\0\0TFL3", &[0; 60][..]].concat(),
+        Verdict::Unknown,
+    );
 }
 
 #[test]
@@ -231,6 +237,7 @@ fn links_and_attributes_that_hdf5_packs_densely() {
 #[test]
 fn what_lies_somewhere_in_other_bytes() {
     let old = b"cos\nsystem\n(S'true'\ntR.";
+    let graph = tflite("TFLite_Detection_PostProcess");
     let far = vec![0_u8; 33 << 20];
     let gif = [b"GIF89a\x01\0", &far[..]].concat();
     check("x.gif", &gif, Verdict::Clean);
@@ -240,11 +247,12 @@ fn what_lies_somewhere_in_other_bytes() {
         b"RIFF\x24\0\0\0WAVE",
         b"SQLite format 3\0",
         b"CBM1\x28\0\0\0",
-        b"\x1c\0\0\0TFL3\0\0\0\0",
+        &graph[..],
     ] {
         for (behind, verdict) in [
             (&b"\0\0\0"[..], Verdict::Clean),
             (PICKLE, Verdict::Suspicious),
+            (&PICKLE[2..], Verdict::Suspicious),
             (old, Verdict::Suspicious),
         ] {
             check("x.dat2", &[begin, &[0; 40], behind, &[0; 9]].concat(), verdict);

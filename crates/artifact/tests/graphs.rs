@@ -107,7 +107,7 @@ fn operators_that_nobody_knows_are_not_clean() {
 #[test]
 fn a_path_of_the_graphs_own_is_not_written_or_read() {
     let given = |path: Vec<u8>, operator: &str| {
-        saved(&[path, node("s", operator, &["p:0", "t", "d"], &[])], &[], &[])
+        saved(&[path, node("s", operator, &["p:0", "p", "d"], &[])], &[], &[])
     };
     for operator in [
         "Save",

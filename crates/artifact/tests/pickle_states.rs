@@ -271,7 +271,10 @@ fn sympys_matrices_hold_expressions() {
 }
 
 fn dict_of(items: &[(&[u8], &[u8])]) -> Vec<u8> {
-    let items: Vec<u8> = items.iter().flat_map(|(key, value)| [*key, *value].concat()).collect();
+    let items: Vec<u8> = items
+        .iter()
+        .flat_map(|(key, value)| [*key, *value].concat())
+        .collect();
     [b"}(", &items[..], b"u"].concat()
 }
 

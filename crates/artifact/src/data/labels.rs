@@ -300,7 +300,10 @@ fn symmetric(own: &[f64], classes: usize) -> (f64, f64) {
     // Few rows pull the estimate to where it began: both ends are tried.
     let starts: &[f64] = if own.len() < SMALL { &[0.03, 0.15] } else { &[0.03] };
     let each = starts.iter().map(|start| estimated(own, classes, *start));
-    each.fold((f64::MIN, 0.0), |best, next| if next.0 > best.0 { next } else { best })
+    each.fold(
+        (f64::MIN, 0.0),
+        |best, next| if next.0 > best.0 { next } else { best },
+    )
 }
 
 fn estimated(own: &[f64], classes: usize, start: f64) -> (f64, f64) {
