@@ -227,7 +227,11 @@ fn a_path_is_followed_through_functions() {
         &[node("s", "SaveV2", &["prefix", "x"], &[])],
     );
     check(
-        &saved(&[text("p", "/etc/x")], &[bound_last.clone()], &[objects(bound)]),
+        &saved(
+            &[text("p", "/etc/x")],
+            std::slice::from_ref(&bound_last),
+            &[objects(bound)],
+        ),
         Verdict::Malicious,
     );
     check(
