@@ -93,6 +93,9 @@ def graphs(field):
     yield "tf_objects/saved_model.pb", "keras code layer", model(node("a", "MatMul"), more=field(7, kept))
     yield "tensor_too/graph.pb", "tensorflow operator", b"\x10\x01" + definition("Const") + definition("PyFunc")
     yield "graph.pbtxt", "tensorflow operator", b'node { name: "x" op: "PyFunc" }\n'
+    for name, path in {"plain": "/home/user/.ssh/authorized_keys", "octal": "\\057etc\\057x"}.items():
+        written = 'node { name: "p" op: "Const" attr { key: "value" value { tensor { dtype: DT_STRING string_val: "%s" } } } }\nnode { name: "s" op: "SaveV2" input: "p" }\n'
+        yield f"text_{name}/saved_model.pbtxt", "tensorflow path", (written % path).encode()
     yield "deploy.prototxt", "custom operator", b"layer { name: 'x' type: 'Python' python_param { module: 'm' } }\n"
     yield "flex.tflite", "tensorflow operator", b"\x1c\x00\x00\x00TFL3" + bytes(40) + b"FlexReadFile\x00" + bytes(20)
     yield "unread.tflite", "unreadable format", b"\x1c\x00\x00\x00TFL3" + bytes(60)

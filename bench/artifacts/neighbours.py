@@ -112,6 +112,7 @@ def numbers():
     saver = text("m", "model") + node("p", "PlaceholderWithDefault", "m") + text("part", "_temp_1/part") + node("j", "StringJoin", "p", "part") + node("f", "ShardedFilename", "j", "n", "k") + node("s", "SaveV2", "f", "t")
     yield "tf_saver/saved_model.pb", b"\x08\x01" + field(2, field(2, saver))
     asset = field(6, field(1, field(1, "p:0")) + field(2, "vocab.txt"))
+    yield "tf_text/graph.pbtxt", b'node { name: "p" op: "Const" attr { key: "value" value { tensor { dtype: DT_STRING string_val: "_temp_1/part" } } } }\nnode { name: "s" op: "SaveV2" input: "p" }\n'
     yield "tf_asset/saved_model.pb", b"\x08\x01" + field(2, field(2, text("p", "/home/maker/vocab.txt") + node("t", "InitializeTableFromTextFileV2", "h", "p")) + asset)
     function = field(2, field(1, field(1, field(1, "__inference_f_1")) + field(3, field(1, "n") + field(2, "MatMul"))))
     yield "tf_function/saved_model.pb", b"\x08\x01" + field(2, field(2, node("c", "__inference_f_1") + function))

@@ -20,6 +20,7 @@ use crate::{
     source::View,
 };
 use paths::{Node, Paths};
+pub(crate) use paths::{leads_away, takes_path};
 
 /// Operators that run Python or native code that the graph names, or a graph that a text holds.
 const CODE: [&str; 12] = [

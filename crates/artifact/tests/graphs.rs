@@ -347,3 +347,33 @@ fn a_large_graph_of_calls_ends() {
     );
     assert!(report.verdict > Verdict::Clean, "{:#?}", report.findings);
 }
+
+#[test]
+fn graphs_that_are_written_as_text() {
+    let graph = |path: &str, operator: &str| {
+        format!(
+            "node {{ name: \"p\" op: \"Const\" attr {{ key: \"value\" value {{ tensor {{ string_val: {path} }} }} }} }}\n\
+             node {{ name: \"s\" op: \"{operator}\" input: \"p\" }}\n"
+        )
+    };
+    for (path, operator, verdict) in [
+        ("\"model\"", "SaveV2", Verdict::Clean),
+        ("\"_temp_1/part\"", "SaveV2", Verdict::Clean),
+        ("\"/etc/x\"", "AsString", Verdict::Clean),
+        ("\"/etc/x\"", "SaveV2", Verdict::Suspicious),
+        ("'/etc/x'", "RestoreV2", Verdict::Suspicious),
+        ("\"\\057etc\"", "Save", Verdict::Suspicious),
+        ("\"\\x2fetc\"", "Save", Verdict::Suspicious),
+        ("[\"a\", \".\" './x']", "MergeV2Checkpoints", Verdict::Suspicious),
+        ("\"a\"", "SomebodysOwn", Verdict::Unknown),
+    ] {
+        let report = scan("saved_model.pbtxt", graph(path, operator).as_bytes());
+        assert_eq!(
+            report.verdict, verdict,
+            "{path} {operator}: {:#?}",
+            report.findings
+        );
+    }
+    let named = "library { function { signature { name: \"f\" } } } node { name: \"c\" op: \"f\" }\n";
+    assert_eq!(scan("x.pbtxt", named.as_bytes()).verdict, Verdict::Clean);
+}

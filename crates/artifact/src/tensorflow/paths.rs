@@ -435,13 +435,18 @@ fn handed(uses: &BTreeMap<(String, usize), BTreeSet<Use>>, call: &Call) -> Vec<(
     found
 }
 
+/// Whether an operator is given a path that somebody else names, as a rule.
+pub(crate) fn takes_path(operator: &str) -> bool {
+    USERS.iter().any(|(name, _, _)| *name == operator)
+}
+
 /// The node of an input, which may say which of its outputs it is.
 fn base(input: &str) -> &str {
     input.split(':').next().unwrap_or_default()
 }
 
 /// Whether a part of a path leads somewhere of its own.
-fn leads_away(text: &str) -> bool {
+pub(crate) fn leads_away(text: &str) -> bool {
     format::leads_out(text) || text.contains("://") || text.contains('\0')
 }
 
