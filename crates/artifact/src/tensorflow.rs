@@ -337,9 +337,17 @@ impl Walk<'_> {
             match number {
                 1 => node.name = text(feed, to, NAME)?,
                 2 => {
-                    let operator = text(feed, to, 256)?;
-                    if !judge(scan, at, &operator) && !is_known(&operator) && self.unknown.len() < NAMES {
+                    // A name that is cut could be taken for that of a function.
+                    if to - feed.offset() > NAME as u64 {
+                        return Err(Stop::TooMuch);
+                    }
+                    let operator = text(feed, to, NAME)?;
+                    if !judge(scan, at, &operator) && !is_known(&operator) {
                         self.unknown.entry(operator.clone()).or_insert(at);
+                        // One that is left out could be the one that is no function.
+                        if self.unknown.len() > NAMES {
+                            return Err(Stop::TooMuch);
+                        }
                     }
                     if operator == "PrintV2" || operator.starts_with("Debug") {
                         prints = Some(operator.clone());
