@@ -278,6 +278,16 @@ def hdf5():
     put("arrays.h5", "h5py", write)
     put("arrays_new.h5", "h5py", lambda path: write(path, libver="latest"))
 
+    def dense(path, many, order):
+        with h5py.File(path, "w", libver="latest", track_order=order) as file:
+            for number in range(many):
+                file.attrs[f"a{number}"] = numpy.arange(4) + number
+                file[f"d{number}"] = numpy.arange(3)
+            file.attrs["long"] = numpy.zeros(100_000, "u1")
+
+    put("dense.h5", "h5py", lambda path: dense(path, 40, False))
+    put("dense_order.h5", "h5py", lambda path: dense(path, 600, True))
+
 
 def beside():
     import neighbours

@@ -170,6 +170,8 @@ def expressions(put):
 
     x, y = sympy.symbols("x y")
     made = {"sum": x**2 + sympy.sin(y) / 3 + sympy.pi, "pieces": sympy.Piecewise((x, x > 0), (0, True)), "integral": sympy.Integral(x, (x, 0, 1)), "number": sympy.Float("1.5")}
+    matrix = sympy.MatrixSymbol("A", 2, 2)
+    made |= {"matrix": sympy.Matrix([[1, x], [y, 2]]), "fractions": sympy.Matrix([[sympy.Rational(1, 2), 3]]), "fixed": sympy.ImmutableMatrix([[1, x]]), "sparse": sympy.SparseMatrix(2, 2, {(0, 0): x}), "product": matrix * sympy.Identity(2), "array": sympy.Array([[1, 2], [3, 4]]), "indexed": sympy.IndexedBase("a")[x]}
     for name, value in made.items():
         put(f"sympy_{name}.pkl", "sympy", pickle.dumps(value, 4))
 

@@ -146,6 +146,8 @@ def many():
         inner.write(pickle.dumps(value, 2))
     inner.write(EVIL + pickle.dumps([], 2))
     put("legacy_torch.pth", "torch legacy", inner.getvalue())
+    storages = b"".join(pickle.dumps(value, 2) for value in [magic, *rest, {}, ["0"]]) + struct.pack("<q", 4) + bytes(16)
+    put("legacy_behind.pth", "pickle inside other bytes", storages + b"junk" + EVIL)
     load = call(glob("torch.storage", "_load_from_bytes"), b"B" + struct.pack("<I", len(inner.getvalue())) + inner.getvalue())
     put("load_from_bytes.pkl", "nested pickle", PROTO + load + b".")
     evaluated = b"\x80\x02" + call(glob("__builtin__", "eval"), text("0x1950a86a20f9469cfc6c")) + b"."
@@ -165,6 +167,8 @@ def packed():
     for name, pack in packings.items():
         put(f"packed.pkl.{name}", "packed", pack(EVIL))
     put("twice.pkl.gz", "packed", gzip.compress(bz2.compress(EVIL)))
+    put("zlib_behind.joblib", "several streams", zlib.compress(pickle.dumps([1])) + EVIL)
+    put("zlib_second.joblib", "several streams", zlib.compress(pickle.dumps([1])) + zlib.compress(EVIL))
     put("second_member.pkl.gz", "packed", gzip.compress(pickle.dumps([1])) + gzip.compress(EVIL))
     bomb = zlib.compress(b"\0" * (64 << 20), 9)
     put("bomb.pkl.z", "bomb", zlib.compress(PROTO + b"B" + struct.pack("<I", 64 << 20) + b"\0" * (64 << 20) + b"0" + SYSTEM + b"."))
@@ -325,6 +329,18 @@ def keras():
     with h5py.File(path, "w", libver="latest") as file:
         file["link"] = h5py.ExternalLink("/etc/passwd", "/")
     print(json.dumps({"file": path.name, "class": "hdf5 external"}), flush=True)
+    dense = {
+        "dense_lambda.h5": ("hdf5 dense", lambda file: file.attrs.__setitem__("model_config", json.dumps(model([layer("Lambda")])))),
+        "dense_long_lambda.h5": ("hdf5 dense", lambda file: file.attrs.__setitem__("model_config", json.dumps(model([layer("Lambda")])).encode() + b" " * 100_000)),
+        "dense_link.h5": ("hdf5 dense", lambda file: file.__setitem__("zz", h5py.ExternalLink("/etc/passwd", "/"))),
+    }
+    for name, (kind, change) in dense.items():
+        with h5py.File(OUT / name, "w", libver="latest", track_order=True) as file:
+            for number in range(40):
+                file.attrs[f"a{number}"] = number
+                file[f"l{number}"] = h5py.SoftLink("/")
+            change(file)
+        print(json.dumps({"file": name, "class": kind}), flush=True)
 
 
 def varint(number):
@@ -384,6 +400,8 @@ def documents():
     put("tokenizer_config.json", "chat template", json.dumps({"chat_template": templates["globals"]}).encode())
     put("named_template.gguf", "chat template", gguf([("tokenizer.chat_template.tool_use", templates["attr"])]))
     put("key_twice.gguf", "gguf header", gguf([("tokenizer.chat_template", "x"), ("tokenizer.chat_template", templates["attr"])]))
+    nested = struct.pack("<IQ", 9, 1) + struct.pack("<IQ", 8, 1) + struct.pack("<Q", len(templates["attr"])) + templates["attr"].encode()
+    put("nested_list.gguf", "gguf header", b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", 3) + b"x.y" + struct.pack("<I", 9) + nested)
     put("huge_count.gguf", "gguf header", b"GGUF" + struct.pack("<IQQ", 3, 2**62, 2**62))
     header = lambda text, body=b"": struct.pack("<Q", len(text)) + text + body
     tensor = b'"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}'

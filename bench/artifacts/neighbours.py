@@ -24,6 +24,12 @@ def field(number, body):
     return varint(number << 3 | 2) + varint(len(body)) + body
 
 
+def tflite(operator):
+    """A model of one operator: where the fields of the model lie, the model, its list, the operator, its name."""
+    root = struct.pack("<I", 16) + b"TFL3" + struct.pack("<4H", 8, 8, 0, 4) + struct.pack("<II", 8, 4)
+    return root + struct.pack("<II", 1, 12) + struct.pack("<4H", 8, 8, 0, 4) + struct.pack("<II", 8, 4) + struct.pack("<I", len(operator)) + operator.encode() + b"\0"
+
+
 CHATML = (
     "{% if not add_generation_prompt is defined %}{% set add_generation_prompt = false %}{% endif %}"
     "{% for message in messages %}{% if '</think>' in message['content'] %}{{ message['content'].split('</think>')[-1] }}"
@@ -46,6 +52,8 @@ def configurations():
     }
     for name, value in hub.items():
         yield f"hub/{name}", json.dumps(value).encode()
+    yield "hub/peft/adapter_config.json", json.dumps({"peft_type": "LORA", "megatron_config": None, "megatron_core": "megatron.core"}).encode()
+    yield "hub/clone/.git/config", b"[core]\n\trepositoryformatversion = 0\n\tfsmonitor = false\n[filter \"lfs\"]\n\tsmudge = git-lfs smudge -- %f\n[remote \"origin\"]\n\turl = https://huggingface.co/x/y\n"
     yield "hub/README.md", b"# x\n```python\nimport os\nos.system('x')\n```\n_target_: a\n!!python/x\n"
     yield "hub/vocab.txt", b"[PAD]\n[UNK]\n##ing\n"
     yield "hub/spiece.model", b"\n\x0e\n\x05<unk>\x15\x00\x00\x00\x00\x18\x02\n\x0c\n\x03<s>\x15\x00\x00\x00\x00\x18\x03"
@@ -99,13 +107,22 @@ def numbers():
     yield "tf/variables/variables.index", b"\x00\x00\x12\x08\x01\x1a\x02\x08\x01" + bytes(69) + struct.pack("<Q", 0xDB4775248B80FB57)
     yield "tf/fingerprint.pb", b"\x08\xf4\xa1\xd6\xe2\x8a\xb4\xe1\xd5\x9b\x01\x10\xf3\xa1\x01\x18\x05 \x07(\t2\x02\x08\x01"
     definition = field(1, field(1, "n") + field(2, "Const")) + field(1, field(1, "m") + field(2, "InitializeTableFromTextFileV2"))
+    node = lambda name, operator, *inputs: field(1, field(1, name) + field(2, operator) + b"".join(field(3, each) for each in inputs))
+    text = lambda name, value: field(1, field(1, name) + field(2, "Const") + field(5, field(1, "value") + field(2, field(8, b"\x08\x07" + field(8, value)))))
+    saver = text("m", "model") + node("p", "PlaceholderWithDefault", "m") + text("part", "_temp_1/part") + node("j", "StringJoin", "p", "part") + node("f", "ShardedFilename", "j", "n", "k") + node("s", "SaveV2", "f", "t")
+    yield "tf_saver/saved_model.pb", b"\x08\x01" + field(2, field(2, saver))
+    asset = field(6, field(1, field(1, "p:0")) + field(2, "vocab.txt"))
+    yield "tf_text/graph.pbtxt", b'node { name: "p" op: "Const" attr { key: "value" value { tensor { dtype: DT_STRING string_val: "_temp_1/part" } } } }\nnode { name: "s" op: "SaveV2" input: "p" }\n'
+    yield "tf_asset/saved_model.pb", b"\x08\x01" + field(2, field(2, text("p", "/home/maker/vocab.txt") + node("t", "InitializeTableFromTextFileV2", "h", "p")) + asset)
+    function = field(2, field(1, field(1, field(1, "__inference_f_1")) + field(3, field(1, "n") + field(2, "MatMul"))))
+    yield "tf_function/saved_model.pb", b"\x08\x01" + field(2, field(2, node("c", "__inference_f_1") + function))
     yield "tf/saved_model.pb", b"\x08\x01" + field(2, field(2, definition))
     yield "runs/events.out.tfevents.1690000000.host.1.0", struct.pack("<Q", 24) + b"abcd" + b"\x09\x00\x00\x00\x00\x00\x00\xf0\x41\x1a\x0dbrain.Event:2" + b"efgh"
     layer = '<layer id="0" name="x" type="Parameter" version="opset1"><data shape="1,3" element_type="f32"/></layer>'
     yield "openvino/m.xml", f'<?xml version="1.0"?>\n<net name="m" version="11"><layers>{layer}</layers><edges/></net>'.encode()
     yield "openvino/m.bin", floats
     yield "model.pte", b"\x30\x00\x00\x00ET12eh00" + bytes(64)
-    yield "model.tflite", b"\x1c\x00\x00\x00TFL3" + bytes(40) + b"CONV_2D\x00" + bytes(20)
+    yield "model.tflite", tflite("TFLite_Detection_PostProcess")
     yield "model.cbm", b"CBM1" + struct.pack("<I", 40) + bytes(40)
     yield "model.mlmodel", b"\x08\x05" + field(2, field(1, field(1, "x"))) + field(500, field(1, field(1, "layer") + field(140, b"")))
     array = b"\x93\x91\x04\xa7float32\xc4\x10" + bytes(16)

@@ -5,7 +5,7 @@ use crate::{
     config, encoding,
     feed::{Feed, Stop},
     finding::{Verdict, shown},
-    hub, json, objects, packages, pickle, program, prototxt, python, rule,
+    git, hub, json, objects, packages, pickle, program, prototxt, python, rule,
     scan::Scan,
     serving, shell,
     source::View,
@@ -174,6 +174,9 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Text) 
     };
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let text = String::from_utf8_lossy(bytes);
+    if git::is_one(name) {
+        git::judge(scan, &text);
+    }
     match reader {
         Reader::Template => return template::judge(scan, "template", &text),
         Reader::Json if kind == Text::Json && !braces(bytes) || json::is_one(bytes) => {

@@ -1,6 +1,7 @@
 //! What a file is. Its first bytes decide; its name only says what somebody will try to load it as.
 
 use crate::{
+    carried::{self, Among},
     document,
     feed::Feed,
     finding::{Finding, Verdict},
@@ -49,6 +50,28 @@ enum Kind {
     Text,
     Empty,
     Other,
+}
+
+impl Kind {
+    /// Whether what is not meant to be read as opcodes is searched for some, and among what.
+    fn carries(self) -> Option<Among> {
+        match self {
+            Self::Json | Self::Xml | Self::Text | Self::Pdf => Some(Among::Letters),
+            Self::Hdf5
+            | Self::TfLite
+            | Self::Paddle
+            | Self::CoreMl
+            | Self::Msgpack
+            | Self::SavedModel
+            | Self::KerasMetadata
+            | Self::Fingerprint
+            | Self::Graph
+            | Self::MetaGraph
+            | Self::Inert(_)
+            | Self::Other => Some(Among::Bytes),
+            _ => None,
+        }
+    }
 }
 
 /// The ending of a name, in lower case.
@@ -236,6 +259,9 @@ pub(crate) fn whole(scan: &mut Scan<'_>, view: View<'_>, name: &str) -> String {
         scan.find(&rule::TWO_READINGS, Verdict::Malicious, 0, "opcodes", what);
     }
     let mut found = by_kind(scan, view, name, kind, &head);
+    if let Some(among) = kind.carries().filter(|_| found != "pickle") {
+        carried::look(scan, view, among);
+    }
     // A ZIP is read from its end: whatever is before it, some loader takes the file for one.
     if kind != Kind::Zip && view.size() > 22 && zip::has_end(view) {
         let mark = scan.mark();

@@ -209,6 +209,10 @@ fn value(
             return feed.skip(length);
         }
         9 if depth < NESTED => {
+            if depth > 0 {
+                let at = feed.offset();
+                lies(scan, at, "array", "a list holds lists, which no reader takes");
+            }
             let inner = u32::from_le_bytes(feed.array()?);
             let count = u64::from_le_bytes(feed.array()?);
             let fixed = match inner {

@@ -2,9 +2,11 @@
 //!
 //! Data sets are not read. Links and data sets that lead to other files are findings; so is what can't be followed.
 
+mod dense;
+
 use std::collections::{HashSet, VecDeque};
 
-use crate::{feed::Stop, finding::Verdict, format, inert, keras, pickle, rule, scan::Scan, source::View};
+use crate::{feed::Stop, finding::Verdict, format, keras, pickle, rule, scan::Scan, source::View};
 
 /// Objects that are followed.
 const OBJECTS: usize = 1 << 18;
@@ -12,6 +14,8 @@ const OBJECTS: usize = 1 << 18;
 const MESSAGES: usize = 1 << 16;
 /// Bytes of one block.
 const BLOCK: usize = 32 << 20;
+/// Bytes of links and attributes in heaps, all objects together.
+const DENSE: u64 = 256 << 20;
 const NOWHERE: u64 = u64::MAX;
 
 /// Why following stopped.
@@ -40,6 +44,7 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>) -> String {
         queue: VecDeque::new(),
         seen: HashSet::new(),
         keras: false,
+        dense: 0,
     };
     match walk.all(scan) {
         Ok(()) => {}
@@ -49,8 +54,6 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>) -> String {
             scan.find(&rule::HDF5_BROKEN, Verdict::Unknown, at, "structure", what);
         }
     }
-    // PyTables unpickles what its arrays of objects hold, and nothing else here begins so and runs code.
-    inert::carried(scan, view);
     if walk.keras { "keras h5" } else { "hdf5" }.to_owned()
 }
 
@@ -80,6 +83,8 @@ struct Walk<'a> {
     queue: VecDeque<u64>,
     seen: HashSet<u64>,
     keras: bool,
+    /// Bytes of links and attributes that were taken out of heaps.
+    dense: u64,
 }
 
 fn number(bytes: &[u8], at: usize, size: usize) -> u64 {
@@ -165,6 +170,10 @@ impl Walk<'_> {
                 let Some(body) = block.get(from..from + size) else {
                     return Err(Lost::Odd(start, "a message that ends past its block"));
                 };
+                let flags = number(&block, place + if new { 3 } else { 4 }, 1);
+                if kind == 0x0c && flags & 2 != 0 {
+                    return Err(Lost::Odd(start, "an attribute that is shared"));
+                }
                 if kind == 0x10 {
                     let (next, length) = (number(body, 0, 8), number(body, 8, 8));
                     let (next, length) = if new {
@@ -189,17 +198,11 @@ impl Walk<'_> {
             0x06 => self.link(scan, body, at),
             0x02 => {
                 let start = 2 + if number(body, 1, 1) & 1 != 0 { 8 } else { 0 };
-                if number(body, start, 8) != NOWHERE {
-                    return Err(Lost::Odd(at, "a group whose links are packed densely"));
-                }
-                Ok(())
+                self.dense(scan, body, start, Self::link)
             }
             0x15 => {
                 let start = 2 + if number(body, 1, 1) & 1 != 0 { 2 } else { 0 };
-                if number(body, start, 8) != NOWHERE {
-                    return Err(Lost::Odd(at, "attributes that are packed densely"));
-                }
-                Ok(())
+                self.dense(scan, body, start, Self::attribute)
             }
             // A layout: of class 3, which takes its data from elsewhere.
             0x08 if matches!(number(body, 0, 1), 3 | 4) && number(body, 1, 1) == 3 => {
@@ -226,6 +229,34 @@ impl Walk<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Links or attributes that an object keeps in a heap, which this part of its header names.
+    fn dense(
+        &mut self,
+        scan: &mut Scan<'_>,
+        body: &[u8],
+        start: usize,
+        each: fn(&mut Self, &mut Scan<'_>, &[u8], u64) -> Followed,
+    ) -> Followed {
+        let heap = number(body, start, 8);
+        if heap == NOWHERE {
+            return Ok(());
+        }
+        let mut trees = vec![number(body, start + 8, 8)];
+        if number(body, 1, 1) & 2 != 0 {
+            trees.push(number(body, start + 16, 8));
+        }
+        let heap = dense::Heap::read(self, heap)?;
+        for id in dense::ids(self, &trees)? {
+            let (at, value) = heap.value(self, &id)?;
+            self.dense += value.len() as u64;
+            if self.dense > DENSE || self.queue.len() > OBJECTS {
+                return Err(Lost::Read(Stop::TooMuch));
+            }
+            each(self, scan, &value, at)?;
+        }
+        Ok(())
     }
 
     fn link(&mut self, scan: &mut Scan<'_>, body: &[u8], at: u64) -> Followed {

@@ -138,6 +138,18 @@ fn keys(scan: &mut Scan<'_>, json: &Json) {
         ("trust_remote_code", Json::Bool(true)) => {
             ask(scan, key, "asks for remote code to be trusted".to_owned());
         }
+        ("trust_remote_code", Json::Text(text)) if text.eq_ignore_ascii_case("true") => {
+            ask(scan, key, "asks for remote code to be trusted".to_owned());
+        }
+        ("custom_pipeline", Json::Text(path)) if !path.is_empty() => {
+            let what = format!(
+                "takes a pipeline of Python from `{}`",
+                shown(path.as_bytes(), 100)
+            );
+            ask(scan, key, what);
+        }
+        // PEFT imports it to split layers over machines.
+        ("megatron_core", Json::Text(module)) if module != "megatron.core" => library(scan, module),
         ("_class_name", Json::List(_)) => {
             ask(
                 scan,
@@ -230,6 +242,10 @@ pub(crate) fn mlmodel(scan: &mut Scan<'_>, bytes: &[u8]) {
             let value = shown(value.as_bytes(), 200);
             let what = format!("imports `{value}` when the model is loaded");
             scan.find(&rule::HYDRA_TARGET, severity, 0, &value, what);
+        }
+        if key == "model_code_path" && !matches!(value, "" | "null" | "~") {
+            let what = format!("runs `{}` to make the model", shown(value.as_bytes(), 100));
+            ask(scan, "model_code_path", what);
         }
         if key == "code" && !matches!(value, "" | "null" | "~") {
             let what = format!(

@@ -5,7 +5,7 @@
 use crate::{
     feed::{BUFFER, Feed, Stop},
     finding::Verdict,
-    format, pickle,
+    format,
     protobuf::{self, Field},
     rule,
     scan::Scan,
@@ -15,8 +15,6 @@ use crate::{
 /// The last bytes of a table of LevelDB, in which TensorFlow keeps where its variables are.
 const TABLE: [u8; 8] = [0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb];
 
-/// Beginnings of pickles that are followed in a picture; chance gives a few in a hundred megabytes.
-const PROBES: u32 = 1024;
 /// Bytes at either end of a table in which its schema is looked for.
 const SCHEMA: u64 = 4 << 20;
 
@@ -204,18 +202,13 @@ pub(crate) fn pdf(scan: &mut Scan<'_>, view: View<'_>) -> String {
     if let Err(stop) = done {
         scan.stopped(stop, 0);
     }
-    carried(scan, view);
     "pdf".to_owned()
 }
 
 /// Looks at what a format can carry beside its own.
 pub(crate) fn look(scan: &mut Scan<'_>, view: View<'_>, word: &str) {
     match word {
-        "png" => {
-            behind_picture(scan, view);
-            carried(scan, view);
-        }
-        "jpeg" | "gif" | "riff" | "bmp" | "tiff" | "icon" | "sound" | "apple double" => carried(scan, view),
+        "png" => behind_picture(scan, view),
         "arrow" | "parquet" => extensions(scan, view),
         _ => {}
     }
@@ -243,41 +236,6 @@ fn behind_picture(scan: &mut Scan<'_>, view: View<'_>) {
     scan.inside("behind the picture", |scan| format::whole(scan, rest, "behind"));
     if scan.worst_since(mark) < Verdict::Suspicious {
         scan.forget(mark);
-    }
-}
-
-/// Pickles and programs in a picture, a sound or numbers: nothing of either begins so by chance, and names imports.
-pub(crate) fn carried(scan: &mut Scan<'_>, view: View<'_>) {
-    if view.size() > scan.limits.document_bytes as u64 {
-        return;
-    }
-    let mut probes = 0;
-    let bytes = view.bytes(0, scan.limits.document_bytes).unwrap_or_default();
-    for (at, part) in bytes.windows(8).enumerate() {
-        let begins = matches!(
-            part,
-            [0x80, 2..=5, 0x95 | 0x8c | b'c' | b'}' | b']' | b'(' | b'X', ..]
-        );
-        probes += u32::from(begins);
-        if probes > PROBES {
-            let what = "holds more beginnings of pickles than are followed".to_owned();
-            scan.find(&rule::LIMIT, Verdict::Unknown, at as u64, "pickles", what);
-            return;
-        }
-        if begins && pickle::probe(scan, view.part(at as u64, view.size())) >= Verdict::Malicious {
-            let what = "carries a pickle that runs code".to_owned();
-            scan.find(
-                &rule::NESTED_PICKLE,
-                Verdict::Suspicious,
-                at as u64,
-                "inside",
-                what,
-            );
-        }
-        if part.starts_with(b"\x7fELF\x02\x01\x01") || part.starts_with(b"\x7fELF\x01\x01\x01") {
-            let what = "carries a native program".to_owned();
-            scan.find(&rule::SOURCE_CODE, Verdict::Suspicious, at as u64, "inside", what);
-        }
     }
 }
 

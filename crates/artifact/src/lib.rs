@@ -3,6 +3,7 @@
 //!
 //! This crate sees bytes through [`Source`] and gives back a [`Report`]. It opens nothing and knows no clock.
 
+mod carried;
 mod config;
 mod cover;
 pub mod data;
@@ -12,6 +13,7 @@ mod feed;
 mod finding;
 mod format;
 mod gguf;
+mod git;
 mod hdf5;
 mod hub;
 mod inert;

@@ -1,8 +1,11 @@
 //! Packed streams: gzip, zlib, bzip2, xz, lzma, lz4, zstd. Unpacked as they are read, within the scan's limit.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
-use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use flate2::{
+    bufread::ZlibDecoder,
+    read::{DeflateDecoder, MultiGzDecoder},
+};
 
 use crate::{feed::Feed, finding::Verdict, format, rule, scan::Scan};
 
@@ -65,7 +68,7 @@ impl Packing {
         Ok(match self {
             Self::Deflate => Box::new(DeflateDecoder::new(inner)),
             Self::Gzip => Box::new(MultiGzDecoder::new(inner)),
-            Self::Zlib => Box::new(ZlibDecoder::new(inner)),
+            Self::Zlib => Box::new(Zlib(ZlibDecoder::new(BufReader::new(inner)))),
             Self::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(inner)),
             Self::Xz => Box::new(Xz::new(inner)?),
             Self::Lzma => Box::new(lzma_rust2::LzmaReader::new_mem_limit(
@@ -79,6 +82,19 @@ impl Packing {
                     .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?,
             ),
         })
+    }
+}
+
+/// One zlib stream. What follows it is read by some loaders and passed over by others, so it is a fault.
+struct Zlib<R>(ZlibDecoder<BufReader<R>>);
+
+impl<R: Read> Read for Zlib<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(into)?;
+        if read == 0 && !into.is_empty() && !self.0.get_mut().fill_buf()?.is_empty() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        Ok(read)
     }
 }
 

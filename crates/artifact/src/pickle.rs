@@ -19,6 +19,7 @@ use value::Value;
 pub(crate) use allow::{Use, look_up};
 
 use crate::{
+    carried,
     feed::{Feed, Stop},
     finding::Verdict,
     rule,
@@ -178,8 +179,10 @@ fn legacy_torch(feed: &mut Feed<'_>, scan: &mut Scan<'_>) -> &'static str {
         }
     }
     // Storages begin with a count. More pickles are for a loader that reads on, as many as there are.
+    let mut rest;
     loop {
         let mark = scan.mark();
+        rest = feed.offset();
         let ending = one(feed, scan, &Context::TORCH, 0);
         let harmful = scan.worst_since(mark) >= Verdict::Malicious;
         if !harmful {
@@ -188,6 +191,10 @@ fn legacy_torch(feed: &mut Feed<'_>, scan: &mut Scan<'_>) -> &'static str {
         if harmful || !ending.is_whole() {
             break;
         }
+    }
+    if let Some(view) = feed.seekable() {
+        let left = view.part(rest, feed.end().saturating_sub(rest));
+        carried::look(scan, left, carried::Among::Bytes);
     }
     "torch legacy"
 }

@@ -2,6 +2,9 @@
 
 use crate::feed::{Feed, Stop};
 
+/// Packed numbers that are kept of one field.
+const NUMBERS: usize = 1 << 20;
+
 /// A field: its number and what it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Field {
@@ -76,6 +79,21 @@ pub(crate) fn text(feed: &mut Feed<'_>, end: u64, most: usize) -> Result<String,
     let left = end.saturating_sub(feed.offset());
     feed.skip(left)?;
     Ok(text)
+}
+
+/// Numbers that are packed in a field, up to `end`.
+pub(crate) fn numbers(feed: &mut Feed<'_>, end: u64, into: &mut Vec<u64>) -> Result<(), Stop> {
+    while feed.offset() < end {
+        into.push(varint(feed)?);
+        if into.len() > NUMBERS {
+            return Err(Stop::TooMuch);
+        }
+    }
+    if feed.offset() == end {
+        Ok(())
+    } else {
+        Err(Stop::Corrupt)
+    }
 }
 
 /// Passes over the rest of a field.

@@ -1,32 +1,48 @@
 //! TensorFlow's graphs: operators that run Python or touch files while the graph runs.
 
+mod assets;
+mod attribute;
+mod objects;
+mod paths;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::LazyLock,
+};
+
 use crate::{
     feed::{Feed, Stop},
-    finding::Verdict,
+    finding::{Finding, Verdict, shown},
     keras, onnx,
     protobuf::{Field, next, pass, text},
     rule,
     scan::Scan,
     source::View,
 };
+use paths::{Node, Paths};
+pub(crate) use paths::{leads_away, takes_path};
 
-/// Operators that run Python or native code that the graph names.
-const CODE: [&str; 9] = [
+/// Operators that run Python or native code that the graph names, or a graph that a text holds.
+const CODE: [&str; 12] = [
     "PyFunc",
     "PyFuncStateless",
     "EagerPyFunc",
     "PyCall",
     "OpaquePyFunc",
     "DatasetFromGraph",
+    "XlaCustomCall",
     "XlaCustomCallV2",
     "TPUPartitionedCall",
     "LoadLibrary",
+    "_XlaHostComputeMlir",
+    "Abort",
 ];
 /// Operators that read or write files that the graph names, or reach other machines.
-const FILES: [&str; 45] = [
+const FILES: [&str; 67] = [
     "ReadFile",
     "WriteFile",
     "MatchingFiles",
+    "MatchingFilesDataset",
     "WholeFileReader",
     "WholeFileReaderV2",
     "TextLineReader",
@@ -38,14 +54,28 @@ const FILES: [&str; 45] = [
     "LMDBReader",
     "TextLineDataset",
     "TFRecordDataset",
+    "TFRecordDatasetV2",
     "FixedLengthRecordDataset",
+    "FixedLengthRecordDatasetV2",
     "SaveDataset",
     "SaveDatasetV2",
     "SnapshotDataset",
+    "SnapshotDatasetV2",
+    "SnapshotDatasetReader",
+    "SnapshotNestedDatasetReader",
+    "SnapshotChunkDataset",
+    "ListSnapshotChunksDataset",
+    "DatasetToTFRecord",
+    "DistributedSave",
+    "RegisterDataset",
+    "RegisterDatasetV2",
     "WriteSummary",
     "CreateSummaryFileWriter",
+    "CreateSummaryDbWriter",
     "ImportEvent",
     "DebugIdentityV2",
+    "DumpTensor",
+    "CalibrationStatisticsSaver",
     "CSVDataset",
     "CSVDatasetV2",
     "LMDBDataset",
@@ -55,6 +85,8 @@ const FILES: [&str; 45] = [
     "ReaderReadV2",
     "ReaderReadUpToV2",
     "DeleteFile",
+    "RenameFile",
+    "CopyFile",
     "FileSystemSetConfiguration",
     "BigQueryReader",
     "BigtableClient",
@@ -68,11 +100,46 @@ const FILES: [&str; 45] = [
     "RpcServerRegister",
     "DataServiceDataset",
     "DataServiceDatasetV2",
+    "DataServiceDatasetV3",
+    "DataServiceDatasetV4",
     "IgniteDataset",
+    "RecordInput",
+    "ImmutableConst",
+    "Skipgram",
+];
+/// Attributes that name a file, of operators that do without as well.
+const PATHS: [(&str, &str); 1] = [("FixedUnigramCandidateSampler", "vocab_file")];
+/// What operators are named like that run programs.
+const WORDS: [&str; 7] = [
+    "Shell",
+    "Subprocess",
+    "SystemC",
+    "ExecuteOp",
+    "PyFunc",
+    "PyCall",
+    "LoadLibrary",
 ];
 const DEPTH: u32 = 16;
-/// Bytes of an attribute that is looked at.
+/// Bytes of an attribute that is looked at for where it prints.
 const ATTRIBUTE: u64 = 4096;
+/// Bytes of a name, or of a text that may be a path.
+const NAME: usize = 1024;
+/// Inputs of an operator; functions and unknown operators of a graph.
+const INPUTS: usize = 1 << 16;
+const NAMES: usize = 1 << 16;
+
+/// The operators that TensorFlow registers.
+static KNOWN: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    let lines = include_str!("tensorflow/operators.txt").lines();
+    lines
+        .filter(|line| !line.starts_with('#'))
+        .flat_map(str::split_whitespace)
+        .collect()
+});
+
+fn is_known(operator: &str) -> bool {
+    KNOWN.contains(operator)
+}
 
 /// A message, as far as it is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +149,8 @@ enum Message {
     Graph,
     Library,
     Function,
+    Signature,
+    Objects,
     Node,
 }
 
@@ -90,9 +159,11 @@ impl Message {
         Some(match (self, number) {
             (Self::SavedModel, 2) => Self::MetaGraph,
             (Self::MetaGraph, 2) => Self::Graph,
+            (Self::MetaGraph, 7) => Self::Objects,
             (Self::Graph, 1) | (Self::Function, 3) => Self::Node,
             (Self::Graph, 2) => Self::Library,
             (Self::Library, 1) => Self::Function,
+            (Self::Function, 1) => Self::Signature,
             _ => return None,
         })
     }
@@ -121,7 +192,8 @@ pub(crate) fn graph(scan: &mut Scan<'_>, view: View<'_>) -> String {
     let mark = scan.mark();
     walk(scan, view, kind);
     // A field that a graph does not know makes no tensor of it: only what is no graph at all may be one.
-    if scan.worst_since(mark) == Verdict::Unknown {
+    let broken = |finding: &Finding| finding.rule == &rule::PROTOBUF;
+    if scan.since(mark).iter().any(broken) && scan.since(mark).iter().all(broken) {
         let found = scan.forget(mark);
         if onnx::tensor(scan, view) {
             return "onnx tensor".to_owned();
@@ -141,11 +213,18 @@ pub(crate) fn graph(scan: &mut Scan<'_>, view: View<'_>) -> String {
 
 fn walk(scan: &mut Scan<'_>, view: View<'_>, kind: Message) {
     let mut feed = Feed::view(view);
-    let mut nodes = 0;
-    let done = message(scan, &mut feed, view.size(), kind, 0, &mut nodes);
+    let mut walk = Walk {
+        view,
+        nodes: 0,
+        paths: Paths::default(),
+        unknown: BTreeMap::new(),
+        functions: HashSet::new(),
+    };
+    let done = walk.message(scan, &mut feed, view.size(), kind, 0);
     let at = feed.offset();
+    walk.settle(scan);
     match done {
-        Ok(()) if nodes > 0 => {}
+        Ok(()) if walk.nodes > 0 => {}
         Ok(()) => scan.find(
             &rule::PROTOBUF,
             Verdict::Unknown,
@@ -153,7 +232,7 @@ fn walk(scan: &mut Scan<'_>, view: View<'_>, kind: Message) {
             "graph",
             "is no graph: it has no nodes".to_owned(),
         ),
-        Err(stop @ (Stop::Cancelled | Stop::Broken)) => scan.stopped(stop, at),
+        Err(stop @ (Stop::Cancelled | Stop::Broken | Stop::TooMuch)) => scan.stopped(stop, at),
         Err(_) => scan.find(
             &rule::PROTOBUF,
             Verdict::Unknown,
@@ -164,74 +243,199 @@ fn walk(scan: &mut Scan<'_>, view: View<'_>, kind: Message) {
     }
 }
 
-fn message(
-    scan: &mut Scan<'_>,
-    feed: &mut Feed<'_>,
-    end: u64,
-    kind: Message,
-    depth: u32,
-    nodes: &mut u64,
-) -> Result<(), Stop> {
-    if depth > DEPTH {
-        return Err(Stop::TooMuch);
-    }
-    let start = feed.offset();
-    *nodes += u64::from(kind == Message::Node);
-    let (mut prints, mut outside) = (None, false);
-    while let Some(field) = next(feed, end)? {
-        let Field::Bytes(number, to) = field else { continue };
-        match (kind, number) {
-            (Message::Node, 2) => {
-                let operator = text(feed, to, 256)?;
-                judge(scan, start, &operator);
-                if operator == "PrintV2" || operator.starts_with("Debug") {
-                    prints = Some(operator);
-                }
-            }
-            // What it prints into is an attribute, and may be a file or another machine.
-            (Message::Node, 5) if to.saturating_sub(feed.offset()) <= ATTRIBUTE => {
-                let outer = feed.end_at(to);
-                let entry = feed.rest(ATTRIBUTE as usize);
-                feed.end_at(outer);
-                outside |= entry?
-                    .windows(7)
-                    .any(|part| matches!(part, b"file://" | b"grpc://"));
-            }
-            _ => match kind.inner(number) {
-                Some(inner) => message(scan, feed, to, inner, depth + 1, nodes)?,
-                None => pass(feed, to)?,
-            },
-        }
-    }
-    if let Some(operator) = prints.filter(|_| outside) {
-        let what = format!("`{operator}` writes into a file, or to another machine, while the graph runs");
-        scan.find(&rule::TF_OPERATOR, Verdict::Malicious, start, &operator, what);
-    }
-    Ok(())
+/// What is known of a model while it is read.
+struct Walk<'a> {
+    view: View<'a>,
+    nodes: u64,
+    paths: Paths,
+    /// Operators that TensorFlow does not have: functions of the graph, or somebody's own.
+    unknown: BTreeMap<String, u64>,
+    functions: HashSet<String>,
 }
 
-pub(crate) fn judge(scan: &mut Scan<'_>, at: u64, operator: &str) {
-    if CODE.contains(&operator) {
-        let what = format!("`{operator}` runs code of the loading process");
-        scan.find(&rule::TF_OPERATOR, Verdict::Malicious, at, operator, what);
+impl Walk<'_> {
+    fn message(
+        &mut self,
+        scan: &mut Scan<'_>,
+        feed: &mut Feed<'_>,
+        end: u64,
+        kind: Message,
+        depth: u32,
+    ) -> Result<(), Stop> {
+        if depth > DEPTH {
+            return Err(Stop::TooMuch);
+        }
+        match kind {
+            Message::Node => return self.node(scan, feed, end),
+            Message::Signature => return self.signature(feed, end),
+            Message::Objects => return objects::read(scan, feed, end, &mut self.paths),
+            Message::MetaGraph => {
+                let start = feed.offset();
+                let part = self.view.part(start, end.saturating_sub(start));
+                self.paths.assets = assets::names(scan, part)?;
+            }
+            Message::Graph | Message::Function => self.paths.enter(),
+            Message::SavedModel | Message::Library => {}
+        }
+        while let Some(field) = next(feed, end)? {
+            let Field::Bytes(number, to) = field else { continue };
+            match kind.inner(number) {
+                Some(inner) => self.message(scan, feed, to, inner, depth + 1)?,
+                None => pass(feed, to)?,
+            }
+        }
+        match kind {
+            Message::Graph | Message::Function => self.paths.leave(scan),
+            Message::MetaGraph => self.settle(scan),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The name and the arguments of a function.
+    fn signature(&mut self, feed: &mut Feed<'_>, end: u64) -> Result<(), Stop> {
+        while let Some(field) = next(feed, end)? {
+            match field {
+                Field::Bytes(1, to) => {
+                    let name = text(feed, to, NAME)?;
+                    if self.functions.len() >= NAMES {
+                        return Err(Stop::TooMuch);
+                    }
+                    self.functions.insert(name.clone());
+                    self.paths.sign(Some(name), None);
+                }
+                Field::Bytes(2, to) => {
+                    while let Some(field) = next(feed, to)? {
+                        match field {
+                            Field::Bytes(1, to) => {
+                                let argument = text(feed, to, NAME)?;
+                                self.paths.sign(None, Some(argument));
+                            }
+                            Field::Bytes(_, to) => pass(feed, to)?,
+                            _ => {}
+                        }
+                    }
+                }
+                Field::Bytes(_, to) => pass(feed, to)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, scan: &mut Scan<'_>, feed: &mut Feed<'_>, end: u64) -> Result<(), Stop> {
+        self.nodes += 1;
+        let at = feed.offset();
+        let mut node = Node {
+            at,
+            texts: Some(Vec::new()),
+            ..Node::default()
+        };
+        let (mut prints, mut outside) = (None, false);
+        while let Some(field) = next(feed, end)? {
+            let Field::Bytes(number, to) = field else { continue };
+            match number {
+                1 => node.name = text(feed, to, NAME)?,
+                2 => {
+                    // A name that is cut could be taken for that of a function.
+                    if to - feed.offset() > NAME as u64 {
+                        return Err(Stop::TooMuch);
+                    }
+                    let operator = text(feed, to, NAME)?;
+                    if !judge(scan, at, &operator) && !is_known(&operator) {
+                        self.unknown.entry(operator.clone()).or_insert(at);
+                        // One that is left out could be the one that is no function.
+                        if self.unknown.len() > NAMES {
+                            return Err(Stop::TooMuch);
+                        }
+                    }
+                    if operator == "PrintV2" || operator.starts_with("Debug") {
+                        prints = Some(operator.clone());
+                    }
+                    node.operator = operator;
+                }
+                3 => {
+                    if node.inputs.len() >= INPUTS {
+                        return Err(Stop::TooMuch);
+                    }
+                    node.inputs.push(text(feed, to, NAME)?);
+                }
+                // What it prints into is an attribute, and may be a file or another machine.
+                5 => {
+                    let part = self.view.part(feed.offset(), to.saturating_sub(feed.offset()));
+                    if part.size() <= ATTRIBUTE {
+                        let entry = part.bytes(0, ATTRIBUTE as usize)?;
+                        outside |= entry
+                            .windows(7)
+                            .any(|part| matches!(part, b"file://" | b"grpc://"));
+                    }
+                    attribute::read(feed, to, &mut node)?;
+                }
+                _ => pass(feed, to)?,
+            }
+        }
+        if let Some(operator) = prints.filter(|_| outside) {
+            let what =
+                format!("`{operator}` writes into a file, or to another machine, while the graph runs");
+            scan.find(&rule::TF_OPERATOR, Verdict::Malicious, at, &operator, what);
+        }
+        for (operator, key) in PATHS {
+            if node.operator == operator && node.files.iter().any(|name| name == key) {
+                let what = format!("`{operator}` reads or writes the file that its `{key}` names");
+                scan.find(&rule::TF_OPERATOR, Verdict::Malicious, at, operator, what);
+            }
+        }
+        self.paths.node(node);
+        Ok(())
+    }
+
+    /// The end of a model: what its functions are is known now.
+    fn settle(&mut self, scan: &mut Scan<'_>) {
+        std::mem::take(&mut self.paths).settle(scan);
+        let functions = std::mem::take(&mut self.functions);
+        for (operator, at) in std::mem::take(&mut self.unknown) {
+            if functions.contains(&operator) {
+                continue;
+            }
+            let name = shown(operator.as_bytes(), 100);
+            let what =
+                format!("`{name}` is no operator of TensorFlow's: a library that is not in the file has it");
+            scan.find(&rule::CUSTOM_OPERATOR, Verdict::Unknown, at, &name, what);
+        }
+    }
+}
+
+/// Judges an operator that does harm by its name; whether it does.
+pub(crate) fn judge(scan: &mut Scan<'_>, at: u64, operator: &str) -> bool {
+    let (severity, what) = if CODE.contains(&operator) {
+        (
+            Verdict::Malicious,
+            format!("`{operator}` runs code of the loading process"),
+        )
     } else if FILES.contains(&operator.strip_prefix("Experimental").unwrap_or(operator)) {
-        let what = format!("`{operator}` reads or writes files while the graph runs");
-        scan.find(&rule::TF_OPERATOR, Verdict::Malicious, at, operator, what);
-    } else if [
-        "Shell",
-        "Subprocess",
-        "SystemC",
-        "ExecuteOp",
-        "PyFunc",
-        "PyCall",
-        "LoadLibrary",
-    ]
-    .iter()
-    .any(|word| operator.contains(word))
-    {
+        (
+            Verdict::Malicious,
+            format!("`{operator}` reads or writes files, or reaches other machines, while the graph runs"),
+        )
+    } else if WORDS.iter().any(|word| operator.contains(word)) {
+        (
+            Verdict::Suspicious,
+            format!("`{operator}` is no operator of TensorFlow's, and is named like one that runs programs"),
+        )
+    } else {
+        return false;
+    };
+    scan.find(&rule::TF_OPERATOR, severity, at, operator, what);
+    true
+}
+
+/// Judges an operator that stands alone, where no functions are beside it.
+pub(crate) fn alone(scan: &mut Scan<'_>, at: u64, operator: &str, functions: &HashSet<&str>) {
+    if !judge(scan, at, operator) && !is_known(operator) && !functions.contains(operator) {
+        let name = shown(operator.as_bytes(), 100);
         let what =
-            format!("`{operator}` is no operator of TensorFlow's, and is named like one that runs programs");
-        scan.find(&rule::TF_OPERATOR, Verdict::Suspicious, at, operator, what);
+            format!("`{name}` is no operator of TensorFlow's: a library that is not in the file has it");
+        scan.find(&rule::CUSTOM_OPERATOR, Verdict::Unknown, at, &name, what);
     }
 }
 

@@ -1,6 +1,8 @@
 //! TFLite: a FlatBuffer whose operators go by number. Those of TensorFlow itself, and those of somebody's own, go by name:
 //! the first are judged as in a graph, the second are native code that the file does not hold.
 
+use std::collections::HashSet;
+
 use crate::{finding::Verdict, finding::shown, inert, rule, scan::Scan, source::View, tensorflow};
 
 /// Operators that are looked at.
@@ -41,9 +43,14 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>) -> String {
     }) {
         scan.stopped(stop, 0);
     }
-    for (at, name) in custom(view).unwrap_or_default() {
+    let names = custom(view).unwrap_or_else(|| {
+        let what = "its operators can't be followed".to_owned();
+        scan.find(&rule::UNREADABLE, Verdict::Unknown, 0, "operators", what);
+        Vec::new()
+    });
+    for (at, name) in names {
         if let Some(operator) = name.strip_prefix("Flex") {
-            tensorflow::judge(scan, at, operator);
+            tensorflow::alone(scan, at, operator, &HashSet::new());
         } else if !KNOWN.contains(&name.as_str()) {
             let name = shown(name.as_bytes(), 100);
             let what = format!("`{name}` is an operator of a library that is not in the file");
@@ -84,7 +91,7 @@ fn follow(view: View<'_>, at: u64) -> Option<u64> {
 fn custom(view: View<'_>) -> Option<Vec<(u64, String)>> {
     let model = follow(view, 0)?;
     let list = follow(view, field(view, model, 1)?)?;
-    let count = word(view, list)?.min(OPERATORS);
+    let count = word(view, list).filter(|count| *count <= OPERATORS)?;
     let mut names = Vec::new();
     for index in 0..count {
         let operator = follow(view, list + 4 + 4 * u64::from(index))?;

@@ -41,6 +41,12 @@ fn operators_of_tflite() {
     check("x.tflite", &tflite("Somebodys"), Verdict::Unknown);
     check("x.tflite", &tflite("FlexPyFunc"), Verdict::Malicious);
     check("x.tflite", &tflite("FlexShellExecute"), Verdict::Suspicious);
+    check("x.tflite", &tflite("FlexSomebodys"), Verdict::Unknown);
+    check(
+        "x.tflite",
+        &[b"\x1c\0\0\0TFL3", &[0; 60][..]].concat(),
+        Verdict::Unknown,
+    );
 }
 
 #[test]
@@ -181,4 +187,139 @@ fn a_pickle_that_reads_as_something_else_is_not_clean() {
         check(name, mutated, Verdict::Unknown);
     }
     check("vocab/lookups.bin", mutated, Verdict::Clean);
+}
+
+#[test]
+fn links_and_attributes_that_hdf5_packs_densely() {
+    let seed = |bytes: &'static [u8]| bytes.split_first().map_or(&[][..], |(_, rest)| rest);
+    let good = seed(include_bytes!("../../../fuzz/corpus/artifact_hdf5/dense.h5"));
+    check("x.h5", good, Verdict::Clean);
+    let report = scan(
+        "x.h5",
+        seed(include_bytes!(
+            "../../../fuzz/corpus/artifact_hdf5/dense_lambda.h5"
+        )),
+    );
+    assert!(
+        report
+            .findings
+            .iter()
+            .any(|finding| finding.rule.id == "keras/code"),
+        "{:#?}",
+        report.findings
+    );
+    let report = scan(
+        "x.h5",
+        seed(include_bytes!("../../../fuzz/corpus/artifact_hdf5/dense_link.h5")),
+    );
+    assert!(
+        report
+            .findings
+            .iter()
+            .any(|finding| finding.rule.id == "hdf5/external"),
+        "{:#?}",
+        report.findings
+    );
+    // A heap or a tree that is not where it should be is not passed over.
+    for mark in [b"FRHP", b"BTHD", b"BTLF", b"FHDB"] {
+        let at = good
+            .windows(4)
+            .position(|part| part == mark)
+            .expect("a dense file has one");
+        let mut broken = good.to_vec();
+        broken[at] = b'X';
+        let verdict = scan("x.h5", &broken).verdict;
+        // A direct block is read by its place: its own mark says nothing more.
+        assert_eq!(verdict > Verdict::Clean, mark != b"FHDB", "{mark:?}");
+    }
+}
+
+#[test]
+fn what_lies_somewhere_in_other_bytes() {
+    let old = b"cos\nsystem\n(S'true'\ntR.";
+    let graph = tflite("TFLite_Detection_PostProcess");
+    let far = vec![0_u8; 33 << 20];
+    let gif = [b"GIF89a\x01\0", &far[..]].concat();
+    check("x.gif", &gif, Verdict::Clean);
+    check("x.gif", &[&gif[..], PICKLE].concat(), Verdict::Suspicious);
+    for begin in [
+        &b"GIF89a\x01\0"[..],
+        b"RIFF\x24\0\0\0WAVE",
+        b"SQLite format 3\0",
+        b"CBM1\x28\0\0\0",
+        &graph[..],
+    ] {
+        for (behind, verdict) in [
+            (&b"\0\0\0"[..], Verdict::Clean),
+            (PICKLE, Verdict::Suspicious),
+            (&PICKLE[2..], Verdict::Suspicious),
+            (old, Verdict::Suspicious),
+        ] {
+            check("x.dat2", &[begin, &[0; 40], behind, &[0; 9]].concat(), verdict);
+        }
+    }
+    check(
+        "x.txt",
+        b"{\n}\nan import reads\ncos\nsystem\nthere\n",
+        Verdict::Clean,
+    );
+    let report = scan("x.csv", &[&b"a,b\n1,2\n"[..], PICKLE].concat());
+    assert!(report.verdict >= Verdict::Suspicious, "{:#?}", report.findings);
+}
+
+#[test]
+fn settings_that_git_runs() {
+    check(
+        ".git/config",
+        b"[core]\n\tfsmonitor = false\n[remote \"origin\"]\n\turl = https://huggingface.co/x/y\n",
+        Verdict::Clean,
+    );
+    check(
+        ".git/config",
+        b"[core]\n\tsshCommand = /tmp/x.sh\n",
+        Verdict::Suspicious,
+    );
+    check(
+        "x/.git/config",
+        b"[filter \"lfs\"] smudge = sh -c id\n",
+        Verdict::Suspicious,
+    );
+    check("config", b"[core]\n\tpager = less\n", Verdict::Clean);
+}
+
+#[test]
+fn what_hubs_import_by_name() {
+    check(
+        "adapter_config.json",
+        br#"{"peft_type": "LORA", "megatron_core": "megatron.core"}"#,
+        Verdict::Clean,
+    );
+    check(
+        "adapter_config.json",
+        br#"{"peft_type": "LORA", "megatron_core": "os"}"#,
+        Verdict::Malicious,
+    );
+    check(
+        "model_index.json",
+        br#"{"_class_name": "DiffusionPipeline", "custom_pipeline": "someone/pipe"}"#,
+        Verdict::Unknown,
+    );
+    check(
+        "config.json",
+        br#"{"model_type": "x", "trust_remote_code": "true"}"#,
+        Verdict::Unknown,
+    );
+    check(
+        "config.json",
+        br#"{"model_type": "x", "trust_remote_code": "false"}"#,
+        Verdict::Clean,
+    );
+    let model =
+        |more: &str| format!("flavors:\n  python_function:\n    loader_module: mlflow.pyfunc.model\n{more}");
+    check("MLmodel", model("").as_bytes(), Verdict::Clean);
+    check(
+        "MLmodel",
+        model("    model_code_path: run.py\n").as_bytes(),
+        Verdict::Unknown,
+    );
 }

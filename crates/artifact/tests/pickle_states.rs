@@ -240,6 +240,45 @@ fn sympy_evaluates_texts() {
 }
 
 #[test]
+fn sympys_matrices_hold_expressions() {
+    let x = made(&import("sympy.core.symbol", "Symbol"), &[&text("x")]);
+    let sequence = |value: &[u8]| made(&import("sympy.core.containers", "Tuple"), &[value]);
+    let matrix = import("sympy.matrices.immutable", "ImmutableDenseMatrix");
+    let of = |values: &[u8]| made(&matrix, &[b"K\x01", b"K\x01", values]);
+    clean("a matrix", &of(&sequence(&x)));
+    let domain = made(&import("sympy.polys.domains.integerring", "IntegerRing"), &[]);
+    let rows = dict_of(&[(b"K\0", &dict_of(&[(b"K\0", b"K\x05")]))]);
+    let kept = call(
+        &import("sympy.polys.matrices.domainmatrix", "DomainMatrix"),
+        &[&rows, b"K\x01K\x01\x86", &domain],
+    );
+    let changeable = built(
+        &import("sympy.matrices.dense", "MutableDenseMatrix"),
+        &dict(&[("rows", b"K\x01"), ("cols", b"K\x01"), ("_rep", &kept)]),
+    );
+    clean("a matrix that can be changed", &changeable);
+    let name = made(&import("sympy.core.symbol", "Str"), &[&text("A")]);
+    let named = import("sympy.matrices.expressions.matexpr", "MatrixSymbol");
+    clean("a name for one", &made(&named, &[&name, b"K\x02", b"K\x02"]));
+    let code = text("__import__('os').system('true')");
+    evil("a text", &of(&sequence(&code)));
+    evil("a text in a list", &of(&[b"](", &code[..], b"e"].concat()));
+    evil("a text for a size", &made(&named, &[&name, &code, b"K\x02"]));
+    // What nobody knows is as bad as it is, and no worse for what it is put into.
+    let unknown = call(&import("somebody.package", "Thing"), &[]);
+    let report = scan("x.pkl", &whole(&of(&sequence(&unknown))));
+    assert_eq!(report.verdict, Verdict::Unknown, "{:#?}", report.findings);
+}
+
+fn dict_of(items: &[(&[u8], &[u8])]) -> Vec<u8> {
+    let items: Vec<u8> = items
+        .iter()
+        .flat_map(|(key, value)| [*key, *value].concat())
+        .collect();
+    [b"}(", &items[..], b"u"].concat()
+}
+
+#[test]
 fn what_calls_its_arguments_is_given_nothing_else_to_call() {
     let class = import("gensim.models.word2vec", "LineSentence");
     let address = text("http://127.0.0.1/x");

@@ -43,6 +43,8 @@ pub(crate) struct Judged {
 
 /// Rows below which labels have to go with the rows before any is called wrong.
 const FEW: usize = 200;
+/// Rows below which a set is small.
+const SMALL: usize = 400;
 /// Shuffles of the labels for that.
 const SHUFFLES: usize = 199;
 /// The p-value from which on they are taken to go with nothing.
@@ -256,10 +258,12 @@ fn likeliest(
             noise: 0.01,
         },
     );
-    let nears: &[f64] = if votes.is_some() {
-        &[0.0, 0.35, 0.7, 1.0]
-    } else {
-        &[0.0]
+    // In a small set a row has few neighbours, and what they say is never certain: where classes lie apart it is more so
+    // than their number says, and the labels' likelihood tells.
+    let nears: &[f64] = match votes {
+        Some(_) if rows < SMALL => &[0.0, 0.35, 0.7, 1.0, 1.5, 2.5],
+        Some(_) => &[0.0, 0.35, 0.7, 1.0],
+        None => &[0.0],
     };
     let coarse = rows.div_ceil(8_000).max(1);
     for (sharp, near) in sharps
@@ -293,8 +297,20 @@ fn likeliest(
 
 /// The share of noise that makes the labels likeliest, when noise is alike for all classes.
 fn symmetric(own: &[f64], classes: usize) -> (f64, f64) {
+    // Few rows pull the estimate to where it began: both ends are tried.
+    let starts: &[f64] = if own.len() < SMALL { &[0.03, 0.15] } else { &[0.03] };
+    let each = starts.iter().map(|start| estimated(own, classes, *start));
+    each.fold(
+        (f64::MIN, 0.0),
+        |best, next| if next.0 > best.0 { next } else { best },
+    )
+}
+
+fn estimated(own: &[f64], classes: usize, start: f64) -> (f64, f64) {
     let other = 1.0 / (classes.max(2) - 1) as f64;
-    let mut noise = 0.03;
+    // Two labels in a thousand are taken for wrong beforehand, with the weight of twenty rows, or of a tenth of the rows.
+    let weight = (own.len() as f64 / 10.0).min(20.0);
+    let mut noise = start;
     for _ in 0..12 {
         let wrong: f64 = own
             .iter()
@@ -303,8 +319,7 @@ fn symmetric(own: &[f64], classes: usize) -> (f64, f64) {
                 bad / (bad + (1.0 - noise) * p).max(1e-300)
             })
             .sum();
-        // Two labels in a thousand are taken for wrong beforehand, with the weight of twenty rows.
-        noise = ((wrong + 0.04) / (own.len() as f64 + 20.0)).clamp(1e-5, 0.45);
+        noise = ((wrong + 0.002 * weight) / (own.len() as f64 + weight)).clamp(1e-5, 0.45);
     }
     let likelihood = own
         .iter()

@@ -187,10 +187,11 @@ impl Machine<'_, '_, '_, '_> {
         })
     }
 
-    /// Whether an expression may be made of these: numbers and expressions, and texts where a text is a name.
+    /// Whether an expression may be made of these: numbers and expressions, and texts where a text is a name. What was made
+    /// by something that is on no list was told when it was made.
     pub(super) fn are_symbols(&self, arguments: &[Value], names: bool, depth: u32) -> bool {
         arguments.iter().all(|value| match value.kind() {
-            Kind::Int(_) | Kind::Number | Kind::None => true,
+            Kind::Int(_) | Kind::Number | Kind::None | Kind::Tainted => true,
             Kind::Text(_) | Kind::Recent(_) => names,
             Kind::Object(at) => matches!(self.use_at(at), Some(Use::Check(Check::Symbolic | Check::Symbol))),
             Kind::Tuple(..) if depth < DEPTH => self

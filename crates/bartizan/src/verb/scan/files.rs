@@ -128,6 +128,12 @@ pub(super) fn walk(folder: &Path, depth: usize, found: &mut Found) -> Result<(),
         if kind.is_dir() {
             if entry.file_name() != ".git" {
                 walk(&path, depth + 1, found)?;
+                continue;
+            }
+            // Of a clone only what git runs commands of: the rest is git's own.
+            let settings = path.join("config");
+            if std::fs::symlink_metadata(&settings).is_ok_and(|there| there.is_file()) {
+                found.plain.push(settings);
             }
         } else if kind.is_file() {
             found.plain.push(path);

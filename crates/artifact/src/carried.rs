@@ -1,0 +1,256 @@
+//! Pickles and programs somewhere in bytes that are something else: behind a picture, in a song, between numbers, after a
+//! text. Whoever knows the place loads them from there, and nothing of the kind begins so by chance and names what runs code.
+//!
+//! Weights are not searched where their format says where they lie (tensors of safetensors and GGUF, storages of torch,
+//! arrays): whoever reads them takes them for numbers.
+
+use crate::{
+    feed::{BUFFER, Stop},
+    finding::Verdict,
+    pickle::{self, Use},
+    rule,
+    scan::Scan,
+    source::View,
+};
+
+/// Beginnings of pickles that are followed, and one more for so many bytes: chance gives fewer.
+const PROBES: u64 = 4096;
+const PROBE_BYTES: u64 = 1 << 16;
+/// Bytes that are looked at from a beginning on.
+const AHEAD: usize = 192;
+/// Opcodes that have to be ones, where the first few say little.
+const OPCODES: usize = 24;
+
+/// What the bytes are, as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Among {
+    /// Letters: a text about pickles holds those of protocol 0.
+    Letters,
+    /// Anything else.
+    Bytes,
+}
+
+/// Searches all of it.
+pub(crate) fn look(scan: &mut Scan<'_>, view: View<'_>, among: Among) {
+    let (mut at, mut probes) = (0_u64, 0_u64);
+    while at < view.size() {
+        let piece = match view.bytes(at, BUFFER) {
+            Ok(piece) if !piece.is_empty() => piece,
+            Ok(_) => return scan.stopped(Stop::End, at),
+            Err(fault) => return scan.stopped(fault.into(), at),
+        };
+        let last = at + piece.len() as u64 >= view.size();
+        let whole = if last {
+            piece.len()
+        } else {
+            piece.len().saturating_sub(AHEAD)
+        };
+        for place in 0..whole {
+            let Some(part) = piece.get(place..) else { break };
+            let here = at + place as u64;
+            match part {
+                [0x80, 0..=5, rest @ ..] if begins(rest, view.size() - here) => {
+                    probes += 1;
+                    if probes > PROBES + view.size() / PROBE_BYTES {
+                        let what = "holds more beginnings of pickles than are followed".to_owned();
+                        scan.find(&rule::LIMIT, Verdict::Unknown, here, "pickles", what);
+                        return;
+                    }
+                    probe(scan, view, here);
+                }
+                [b'c' | b'i', rest @ ..] if among == Among::Bytes && imports(rest) => {
+                    let what = "carries a pickle of protocol 0 that imports what runs code".to_owned();
+                    scan.find(&rule::NESTED_PICKLE, Verdict::Suspicious, here, "inside", what);
+                }
+                [0x8c | b'X', ..] if names(part) => {
+                    let what = "carries opcodes of a pickle that import what runs code".to_owned();
+                    scan.find(&rule::NESTED_PICKLE, Verdict::Suspicious, here, "inside", what);
+                }
+                [0x7f, b'E', b'L', b'F', 1 | 2, 1, 1, ..] => {
+                    let what = "carries a native program".to_owned();
+                    scan.find(&rule::SOURCE_CODE, Verdict::Suspicious, here, "inside", what);
+                }
+                _ => {}
+            }
+        }
+        at += whole.max(1) as u64;
+    }
+}
+
+fn probe(scan: &mut Scan<'_>, view: View<'_>, at: u64) {
+    if pickle::probe(scan, view.part(at, view.size())) >= Verdict::Malicious {
+        let what = "carries a pickle that runs code".to_owned();
+        scan.find(&rule::NESTED_PICKLE, Verdict::Suspicious, at, "inside", what);
+    }
+}
+
+/// Whether what follows a protocol's number could be the opcodes of a pickle, of which `left` bytes are there.
+fn begins(mut rest: &[u8], left: u64) -> bool {
+    for _ in 0..OPCODES {
+        let Some((code, after)) = rest.split_first() else {
+            return true;
+        };
+        let skipped = match code {
+            // A frame that ends past the file is read by no loader.
+            0x95 => {
+                let length = after.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+                return length.is_none_or(|length| length <= left);
+            }
+            // A short text, an import by lines, a text.
+            0x8c => return named(after.get(1..).unwrap_or_default()),
+            b'c' | b'i' => return named(after),
+            b'X' | b'T' | b'B' | 0x8b => {
+                let length = after
+                    .first_chunk()
+                    .map(|bytes| u64::from(u32::from_le_bytes(*bytes)));
+                return length.is_none_or(|length| length <= left);
+            }
+            b'('
+            | b')'
+            | b']'
+            | b'}'
+            | b'0'
+            | b'1'
+            | b'2'
+            | b'N'
+            | b'a'
+            | b'b'
+            | b'd'
+            | b'e'
+            | b'l'
+            | b's'
+            | b't'
+            | b'u'
+            | b'R'
+            | b'Q'
+            | b'o'
+            | 0x81
+            | 0x85..=0x89
+            | 0x8f..=0x94 => 0,
+            b'K' | b'q' | b'h' | 0x82 => 1,
+            b'M' | 0x83 => 2,
+            b'J' | b'r' | b'j' | 0x84 => 4,
+            b'G' => 8,
+            b'U' | b'C' | 0x8a => 1 + usize::from(after.first().copied().unwrap_or(0)),
+            // The rest is seldom: what is there is followed.
+            b'.' => return false,
+            b'F' | b'I' | b'L' | b'S' | b'V' | b'g' | b'p' | b'P' => return named(after),
+            0x8d | 0x8e | 0x96 => {
+                let length = after.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+                return length.is_none_or(|length| length <= left);
+            }
+            0x97 | 0x98 => 0,
+            _ => return false,
+        };
+        rest = after.get(skipped..).unwrap_or_default();
+    }
+    true
+}
+
+/// Whether letters, digits and marks are next, as in names and numbers of a pickle.
+fn named(text: &[u8]) -> bool {
+    text.iter()
+        .take(4)
+        .all(|byte| (0x20..0x7f).contains(byte) || *byte == b'\n')
+}
+
+/// Whether two lines follow that name what runs code.
+fn imports(rest: &[u8]) -> bool {
+    let mut lines = rest
+        .get(..AHEAD.min(rest.len()))
+        .unwrap_or_default()
+        .split(|byte| *byte == b'\n');
+    let is_name = |line: &[u8]| {
+        !line.is_empty()
+            && line
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_'))
+    };
+    let mut name = || {
+        let line = lines.next().filter(|line| is_name(line))?;
+        std::str::from_utf8(line).ok()
+    };
+    let (Some(module), Some(function)) = (name(), name()) else {
+        return false;
+    };
+    // The last line has to end: what is cut off is no line.
+    lines.next().is_some() && pickle::look_up(module, function) == Use::Unlisted(Verdict::Malicious)
+}
+
+/// Whether two texts and the opcode that imports by them follow, and name what runs code: a pickle needs no first bytes.
+fn names(part: &[u8]) -> bool {
+    let Some((module, rest)) = text(part) else {
+        return false;
+    };
+    let Some((name, rest)) = text(rest) else {
+        return false;
+    };
+    rest.first() == Some(&0x93) && pickle::look_up(module, name) == Use::Unlisted(Verdict::Malicious)
+}
+
+/// A text of a pickle and what is behind it, but for where the text is kept.
+fn text(part: &[u8]) -> Option<(&str, &[u8])> {
+    let (length, rest) = match part {
+        [0x8c, length, rest @ ..] => (usize::from(*length), rest),
+        [b'X', length, 0, 0, 0, rest @ ..] => (usize::from(*length), rest),
+        _ => return None,
+    };
+    let (text, rest) = rest.split_at_checked(length)?;
+    let text = std::str::from_utf8(text).ok().filter(|text| !text.is_empty())?;
+    Some((
+        text,
+        match rest {
+            [0x94, rest @ ..] | [b'q', _, rest @ ..] | [b'r', _, _, _, _, rest @ ..] => rest,
+            rest => rest,
+        },
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chance_seldom_begins_a_pickle_and_a_pickler_always_does() {
+        let mut state = 1_u64;
+        let mut chance = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        };
+        let bytes: Vec<u8> = (0..1 << 18).map(|_| chance()).collect();
+        let begun = (0..bytes.len() - AHEAD)
+            .filter(|at| begins(&bytes[*at..], 1 << 18))
+            .count();
+        // Two bytes before it have to be right too, which they are in one of 16,384 places.
+        assert!(begun < bytes.len() / 50, "{begun} of {}", bytes.len());
+        for pickle in [
+            &b"\x95\x1b\0\0\0\0\0\0\0\x8c\x05posix\x8c\x06system\x93\x8c\x04true\x85R."[..],
+            b"cos\nsystem\n(S'true'\ntR.",
+            b"}q\x00(X\x01\0\0\0aK\x01u0cos\nsystem\n",
+            b"K\x01K\x02K\x030000cos\nsystem\n",
+            b"NNNNNNNNNNNNNNNNNNNNNNNNNNNNNN",
+        ] {
+            assert!(begins(pickle, 1000), "{pickle:?}");
+        }
+    }
+
+    #[test]
+    fn texts_that_name_what_runs_code_and_are_imported() {
+        assert!(names(b"\x8c\x05posix\x8c\x06system\x93\x8c\x04true\x85R."));
+        assert!(names(b"X\x02\0\0\0osq\x00X\x06\0\0\0systemq\x01\x93"));
+        assert!(names(b"\x8c\x05posix\x94\x8c\x06system\x94\x93"));
+        assert!(!names(b"\x8c\x05posix\x8c\x06system."));
+        assert!(!names(b"\x8c\x0bcollections\x8c\x0bOrderedDict\x93"));
+    }
+
+    #[test]
+    fn lines_that_name_what_runs_code() {
+        assert!(imports(b"os\nsystem\n"));
+        assert!(imports(b"__builtin__\neval\n(S'x'"));
+        assert!(!imports(b"os\nsystem"), "cut off");
+        assert!(!imports(b"collections\nOrderedDict\n"));
+        assert!(!imports(b"ancer is\nan illness\n"));
+    }
+}
