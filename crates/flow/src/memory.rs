@@ -18,15 +18,17 @@ use crate::{
     assess::Assessment,
     canon::{self, Canonical, Kind},
     codes::Codes,
+    extremes::Extremes,
     label::{self, Capacity, Label, Readers, Writers},
     leaves::{Leaf, Leaves, MANY},
     mailbox,
     manifest::{Class, Manifest},
     named::Named,
+    people::{People, Reading},
     pointed::{Pointed, Pointing},
     prompt::{self, Prompt},
+    singled::{Hers, Singled},
     when::{self, When},
-    words,
 };
 
 /// What a tool answered.
@@ -77,9 +79,11 @@ pub struct Memory {
     pub(crate) zones: BTreeSet<i16>,
     pub(crate) spans: BTreeSet<u32>,
     pub(crate) numbers: VecDeque<Amount>,
-    extremes: BTreeMap<(Box<str>, bool), Box<str>>,
+    extremes: Extremes,
     pub(crate) named: Named,
     pub(crate) pointed: Pointed,
+    pub(crate) singled: Singled,
+    pub(crate) people: People,
     tenants: BTreeSet<Box<str>>,
     readers: Readers,
     writers: Writers,
@@ -108,9 +112,11 @@ impl Default for Memory {
             zones: BTreeSet::new(),
             spans: BTreeSet::new(),
             numbers: VecDeque::new(),
-            extremes: BTreeMap::new(),
+            extremes: Extremes::default(),
             named: Named::default(),
             pointed: Pointed::default(),
+            singled: Singled::default(),
+            people: People::default(),
             tenants: BTreeSet::new(),
             readers: Readers::Everyone,
             writers: Writers::USER,
@@ -221,7 +227,8 @@ impl Memory {
     /// Bytes this memory accounts for.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes + self.named.bytes() + self.pointed.bytes() + self.prompt.raw.len() * 2
+        let kept = self.named.bytes() + self.pointed.bytes() + self.singled.bytes() + self.people.bytes();
+        self.bytes + kept + self.prompt.raw.len() * 2
     }
     /// Bytes read so far.
     #[must_use]
@@ -240,7 +247,7 @@ impl Memory {
     /// All that can make a later ruling stricter than an earlier one: who wrote, who may read, whether a secret was
     /// read, and which records are picked no longer. New facts only vouch for more.
     fn strictness(&self) -> (bool, bool, Writers, Readers, usize) {
-        let withdrawn = self.extremes.values().filter(|id| id.is_empty()).count();
+        let withdrawn = self.extremes.withdrawn() + self.singled.withdrawn() + self.people.withdrawn();
         (
             self.tainted,
             self.secret,
@@ -277,6 +284,9 @@ impl Memory {
             at == Source::Prompt
         });
         self.point(manifest, call, &leaves);
+        if call.map_or(self.tainted, |call| call.strays) {
+            self.people.stray();
+        }
         let mut record: BTreeMap<Vec<&str>, Vec<When>> = BTreeMap::new();
         if !leaves.whole {
             self.taint(Writers::UNKNOWN);
@@ -303,8 +313,8 @@ impl Memory {
             }
         }
         self.settle(manifest, call, content);
-        if let Content::Json(Value::Array(list)) = content {
-            self.extreme(manifest, list);
+        if let Content::Json(value) = content {
+            self.extremes.read(manifest, value);
         }
         for whens in record.into_values() {
             self.span(&whens);
@@ -332,6 +342,7 @@ impl Memory {
                 self.named.answer(manifest, value);
             }
             self.codes.read(manifest, value);
+            self.meet(manifest, call, value);
         }
         let Some(call) = call else { return };
         call.visits().for_each(|link| self.named.visit(link));
@@ -341,6 +352,28 @@ impl Memory {
         if manifest.reviewed {
             self.codes.wait(&manifest.codes_from);
         }
+    }
+
+    /// Which records her words single out, and whom.
+    fn meet(&mut self, manifest: &Manifest, call: Option<&Assessment>, value: &Value) {
+        let Some(call) = call.filter(|call| manifest.reviewed && !call.effect.consequential()) else {
+            return;
+        };
+        if call.hers {
+            let hers = Hers {
+                prompt: &self.prompt,
+                today: &self.today,
+            };
+            self.singled.read(hers, manifest, value);
+        }
+        let reading = Reading {
+            manifest,
+            said: self.prompt.wording.all(),
+            owner: self.owner.as_deref(),
+            tenants: &self.tenants,
+            hers: call.hers,
+        };
+        self.people.read(reading, value);
     }
 
     /// Keeps what stands in text that the human's words point at.
@@ -430,76 +463,19 @@ impl Memory {
         self.writers = self.writers.join(writers);
     }
 
-    /// Which record of a list holds the most and the least of each trusted number. Only a list that is the whole
-    /// answer, whose every record has a trusted id, and only without a tie.
-    fn extreme(&mut self, manifest: &Manifest, list: &[Value]) {
-        let trusted = |key: &str| manifest.class(&["0", key]) == Class::Trusted;
-        let id = |record: &Value| {
-            let (_, value) = record
-                .as_object()?
-                .iter()
-                .find(|(key, _)| matches!(key.as_str(), "id" | "id_" | "uuid") && trusted(key))?;
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            canon::canonical(&text).ok().map(|c| c.key)
-        };
-        for field in words::EXTREMES
-            .iter()
-            .flat_map(|(_, _, fields)| fields.iter())
-            .filter(|field| trusted(field))
-        {
-            let values: Option<Vec<(Amount, Box<str>)>> = list
-                .iter()
-                .map(|record| Some((Amount::parse(&record.get(field)?.to_string())?, id(record)?)))
-                .collect();
-            let Some(mut values) = values.filter(|values| values.len() > 1) else {
-                continue;
-            };
-            values.sort();
-            let (least, most) = (values.first(), values.last());
-            for (most, best, next) in [
-                (false, least, values.get(1)),
-                (true, most, values.get(values.len() - 2)),
-            ] {
-                let place = ((*field).into(), most);
-                match (best, next) {
-                    (Some((value, id)), Some((other, _))) if value != other => {
-                        // Two lists that disagree leave nothing: which one the human meant is not known.
-                        let kept = self.extremes.entry(place).or_insert_with(|| id.clone());
-                        if kept != id {
-                            *kept = "".into();
-                        }
-                    }
-                    _ => {
-                        self.extremes.insert(place, "".into());
-                    }
-                }
-            }
-        }
+    /// The human asked for the most or least of something, and this id is the record that is.
+    pub(crate) fn picked(&self, key: &str) -> bool {
+        self.extremes.picked(&self.prompt, key)
     }
 
     /// The human says which by the most or least of something and by nothing else, and lists tell which one that is.
     pub(crate) fn picks(&self) -> bool {
-        self.named.none()
-            && words::EXTREMES.iter().any(|(said, most, fields)| {
-                said.iter().any(|word| self.prompt.holds(word))
-                    && fields.iter().any(|field| {
-                        self.extremes
-                            .get(&((*field).into(), *most))
-                            .is_some_and(|id| !id.is_empty())
-                    })
-            })
+        self.named.none() && self.extremes.picks(&self.prompt)
     }
 
-    /// The human asked for the most or least of something, and this id is the record that is.
-    pub(crate) fn picked(&self, key: &str) -> bool {
-        words::EXTREMES.iter().any(|(said, most, fields)| {
-            said.iter().any(|word| self.prompt.holds(word))
-                && fields.iter().any(|field| {
-                    self.extremes
-                        .get(&((*field).into(), *most))
-                        .is_some_and(|id| **id == *key)
-                })
-        })
+    /// The organisation's own domains.
+    pub(crate) const fn tenants(&self) -> &BTreeSet<Box<str>> {
+        &self.tenants
     }
 
     /// How long a trusted record lasts, so that moving it can keep its length.

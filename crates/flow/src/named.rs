@@ -39,7 +39,7 @@ const BYTES: usize = 512;
 const DEPTH: usize = 6;
 
 /// Keys by which people name a record.
-const NAMES: [&str; 8] = [
+pub(crate) const NAMES: [&str; 8] = [
     "title",
     "name",
     "subject",

@@ -10,6 +10,7 @@ use crate::{
     canon::{self, Kind},
     relative::{self, Relative},
     when::{self, When},
+    wording::Wording,
     words,
 };
 
@@ -155,6 +156,8 @@ pub(crate) struct Prompt {
     pub(crate) numbers: BTreeSet<Amount>,
     pub(crate) percents: BTreeSet<Amount>,
     pub(crate) relative: Relative,
+    /// Words that say which one is meant.
+    pub(crate) wording: Wording,
     /// Sums by the word that she tells them by.
     told: BTreeMap<Box<str>, BTreeSet<Amount>>,
     /// She asks for something to be reckoned.
@@ -180,6 +183,8 @@ impl Prompt {
             self.folded.push(' ');
             self.folded.push_str(word);
         }
+        let said: Vec<&str> = folded.iter().map(String::as_str).collect();
+        self.wording.hear(&said);
         self.folded.push_str(" \u{1}");
         self.raw.push_str(text);
         self.raw.push_str("\n\u{1}\n");

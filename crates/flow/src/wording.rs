@@ -1,0 +1,409 @@
+//! Which of the human's words say *which* thing or person is meant: names, numbers and days, and not the words that any
+//! sentence has.
+//!
+//! A record is singled out by words where no other of its list has all the words that it has, and it has one more. Whoever
+//! writes a record can make it more like her words, and so herself be found; she can't make another's so.
+
+use std::collections::BTreeSet;
+
+use bartizan_types::flow::Effect;
+
+use crate::{prompt::trim, speech::Speech, when::When, words};
+
+/// Most words that are kept, and longest of them.
+const MOST: usize = 2048;
+const BYTES: usize = 64;
+
+/// Words that say nothing of which one is meant, in the languages that prompts are written in: little words, and what mail
+/// and lists are made of.
+const LITTLE: &[&str] = &[
+    "about",
+    "after",
+    "again",
+    "all",
+    "also",
+    "always",
+    "and",
+    "another",
+    "any",
+    "anything",
+    "are",
+    "aber",
+    "alle",
+    "allen",
+    "als",
+    "alles",
+    "already",
+    "auch",
+    "auf",
+    "aux",
+    "avec",
+    "because",
+    "been",
+    "before",
+    "being",
+    "between",
+    "bitte",
+    "both",
+    "but",
+    "can",
+    "chez",
+    "come",
+    "como",
+    "con",
+    "could",
+    "dans",
+    "das",
+    "dass",
+    "del",
+    "della",
+    "dem",
+    "den",
+    "der",
+    "des",
+    "det",
+    "die",
+    "dies",
+    "diese",
+    "dieser",
+    "does",
+    "doch",
+    "don't",
+    "done",
+    "dont",
+    "down",
+    "each",
+    "een",
+    "eine",
+    "einem",
+    "einen",
+    "einer",
+    "else",
+    "est",
+    "every",
+    "everybody",
+    "everyone",
+    "first",
+    "for",
+    "from",
+    "für",
+    "give",
+    "good",
+    "great",
+    "had",
+    "has",
+    "have",
+    "her",
+    "here",
+    "het",
+    "him",
+    "his",
+    "how",
+    "ich",
+    "ihm",
+    "ihn",
+    "ihr",
+    "ihre",
+    "ihren",
+    "into",
+    "isn't",
+    "ist",
+    "its",
+    "just",
+    "kannst",
+    "know",
+    "last",
+    "les",
+    "let",
+    "like",
+    "los",
+    "mail",
+    "email",
+    "mails",
+    "emails",
+    "message",
+    "make",
+    "many",
+    "mein",
+    "meine",
+    "meinen",
+    "mes",
+    "mit",
+    "mon",
+    "more",
+    "much",
+    "must",
+    "need",
+    "needs",
+    "new",
+    "next",
+    "nicht",
+    "niet",
+    "noch",
+    "not",
+    "now",
+    "nur",
+    "once",
+    "one",
+    "only",
+    "other",
+    "our",
+    "out",
+    "over",
+    "par",
+    "para",
+    "per",
+    "please",
+    "por",
+    "pour",
+    "que",
+    "qui",
+    "right",
+    "same",
+    "say",
+    "says",
+    "she",
+    "should",
+    "sie",
+    "sind",
+    "some",
+    "son",
+    "soon",
+    "sur",
+    "sus",
+    "take",
+    "tell",
+    "than",
+    "thank",
+    "thanks",
+    "that",
+    "the",
+    "their",
+    "them",
+    "then",
+    "there",
+    "they",
+    "thing",
+    "this",
+    "those",
+    "time",
+    "today",
+    "tomorrow",
+    "two",
+    "una",
+    "und",
+    "une",
+    "uns",
+    "until",
+    "use",
+    "van",
+    "very",
+    "vom",
+    "von",
+    "voor",
+    "vous",
+    "want",
+    "wants",
+    "was",
+    "week",
+    "well",
+    "were",
+    "what",
+    "when",
+    "where",
+    "which",
+    "who",
+    "will",
+    "wir",
+    "with",
+    "within",
+    "without",
+    "worden",
+    "would",
+    "year",
+    "yes",
+    "yesterday",
+    "yet",
+    "you",
+    "your",
+    "zum",
+    "zur",
+    "com",
+    "org",
+    "net",
+    "www",
+    "http",
+    "https",
+    "info",
+    "inbox",
+    "post",
+    "webmail",
+    "example",
+    "mailbox",
+];
+/// Words that speak of something said before.
+const BEFORE: &[&str] = &[
+    "it", "its", "his", "him", "her", "hers", "their", "them", "they", "this", "that", "these", "those",
+    "one", "ones", "sie", "es", "ihn", "ihm", "ihr", "ihre", "ihren", "sein", "seine", "seinen", "ihn",
+    "das", "dies", "diese", "son", "sa", "ses", "leur", "leurs", "celui", "celle", "su", "sus", "lo", "suo",
+    "sua", "suoi", "zijn", "haar", "hun", "hans", "hennes", "deres", "den", "det", "jego", "jej", "ich",
+];
+/// Words that mean all of a kind of people.
+const ALL: &[&str] = &[
+    "all",
+    "everybody",
+    "everyone",
+    "every",
+    "each",
+    "both",
+    "parents",
+    "members",
+    "participants",
+    "attendees",
+    "guests",
+    "customers",
+    "clients",
+    "tenants",
+    "students",
+    "pupils",
+    "families",
+    "people",
+    "owners",
+    "residents",
+    "volunteers",
+    "alle",
+    "allen",
+    "jedem",
+    "jeden",
+    "eltern",
+    "teilnehmer",
+    "teilnehmern",
+    "teilnehmerinnen",
+    "mitglieder",
+    "mitgliedern",
+    "kunden",
+    "gäste",
+    "gästen",
+    "mieter",
+    "mietern",
+    "tous",
+    "toutes",
+    "chaque",
+    "parents",
+    "membres",
+    "participants",
+    "clients",
+    "invités",
+    "todos",
+    "todas",
+    "cada",
+    "padres",
+    "socios",
+    "clientes",
+    "invitados",
+    "tutti",
+    "tutte",
+    "ogni",
+    "genitori",
+    "soci",
+    "partecipanti",
+    "ospiti",
+    "clienti",
+    "iedereen",
+    "ouders",
+    "leden",
+    "deelnemers",
+    "klanten",
+    "gasten",
+    "alla",
+    "alle",
+    "foreldre",
+    "föräldrar",
+    "forældre",
+    "medlemmer",
+    "medlemmar",
+    "deltakere",
+    "deltagere",
+    "wszyscy",
+    "wszystkim",
+    "wszystkich",
+    "rodzice",
+    "rodzicom",
+];
+
+/// The words of one session's prompt that single things out.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wording {
+    all: BTreeSet<Box<str>>,
+    /// Those of sentences that want something gone.
+    gone: BTreeSet<Box<str>>,
+    /// Such a sentence speaks of what was said before.
+    refers: bool,
+    /// She speaks of all of a kind of people.
+    everybody: bool,
+}
+
+impl Wording {
+    /// Takes in folded words in order, punctuation and all.
+    pub(crate) fn hear(&mut self, raw: &[&str]) {
+        self.everybody |= raw.iter().any(|word| ALL.contains(&trim(word)));
+        for sentence in raw.split_inclusive(|word| *word == "\u{1}" || word.ends_with(['.', '!', '?', ';'])) {
+            let mut own: BTreeSet<Box<str>> = BTreeSet::new();
+            sentence.iter().for_each(|word| tokens(word, &mut own));
+            if destroys(sentence) {
+                self.refers |= sentence.iter().any(|word| BEFORE.contains(&trim(word)));
+                self.gone.extend(own.iter().cloned());
+            }
+            self.all.append(&mut own);
+        }
+        for set in [&mut self.all, &mut self.gone] {
+            while set.len() > MOST {
+                set.pop_last();
+            }
+        }
+    }
+
+    /// Words that may mean what is to be gone.
+    pub(crate) const fn gone(&self) -> &BTreeSet<Box<str>> {
+        if self.refers { &self.all } else { &self.gone }
+    }
+
+    pub(crate) const fn all(&self) -> &BTreeSet<Box<str>> {
+        &self.all
+    }
+
+    /// What is to be gone is what she spoke of before.
+    pub(crate) const fn refers(&self) -> bool {
+        self.refers
+    }
+
+    /// Does she speak of all of a kind of people?
+    pub(crate) const fn everybody(&self) -> bool {
+        self.everybody
+    }
+}
+
+/// Does this sentence want something gone?
+fn destroys(sentence: &[&str]) -> bool {
+    let deletes = || words::VERBS.iter().filter(|verb| verb.effect == Effect::Delete);
+    let says = |word: &str| deletes().any(|verb| verb.said.contains(&word));
+    sentence.iter().any(|word| says(trim(word))) || Speech::of(sentence).deeds.iter().any(|deed| says(deed))
+}
+
+/// The words of a folded text that may single something out.
+pub(crate) fn tokens(folded: &str, into: &mut BTreeSet<Box<str>>) {
+    for part in folded.split(|c: char| !c.is_alphanumeric()) {
+        let digits = part.bytes().any(|b| b.is_ascii_digit());
+        let long = part.chars().count() >= if digits { 2 } else { 3 };
+        let number = part.bytes().all(|b| b.is_ascii_digit()) && part.len() < 4;
+        if long && !number && part.len() <= BYTES && !LITTLE.contains(&part) {
+            into.insert(words::singular(part).into());
+        }
+    }
+}
+
+/// A day as a word.
+pub(crate) fn day(when: &When) -> Option<Box<str>> {
+    let (month, date) = when.day?;
+    Some(format!("\u{2}{}-{month}-{date}", when.year?).into())
+}
