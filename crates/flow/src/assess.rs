@@ -352,9 +352,9 @@ const fn hers(argument: &Argument) -> bool {
     )
 }
 
-/// It says what is looked for, and nobody vouches for it.
+/// It says what is looked for, and nobody vouches for it. How much of that is looked at, and of when, says little.
 fn strays(argument: &Argument) -> bool {
-    argument.role != Role::Value && !argument.source.vouched()
+    !matches!(argument.role, Role::Value | Role::Time) && !argument.source.vouched()
 }
 
 /// One argument, or the one-time code that it is.

@@ -119,11 +119,12 @@ pub(crate) fn derived(
             .is_some_and(|amount| reckoned(memory, path, amount)),
         (_, Some(Kind::When(when))) => {
             zone_trusted(memory, when) && day_trusted(memory, when) && minute_trusted(memory, when)
+                || effect == Effect::Read && role == Role::Time && borders(memory, when)
         }
         (Role::Selector | Role::Target, Some(Kind::Text | Kind::Url)) => {
-            effect == Effect::Write
-                && (role == Role::Selector && key.is_some_and(|k| OWN.contains(&k))
-                    || joined_path(memory, path, text))
+            let own = role == Role::Selector && key.is_some_and(|k| OWN.contains(&k));
+            own && matches!(effect, Effect::Write | Effect::Read)
+                || effect == Effect::Write && joined_path(memory, path, text)
         }
         _ => false,
     };
@@ -140,6 +141,20 @@ fn vouch(found: Found) -> Found {
         label,
         spelling: None,
     }
+}
+
+/// The day before or after one that is trusted, as bounds of what is looked at are: up to midnight.
+fn borders(memory: &Memory, when: &When) -> bool {
+    let Some(day) = when
+        .days()
+        .filter(|_| matches!(when.minute, None | Some(0 | 1439)))
+    else {
+        return false;
+    };
+    [day - 1, day + 1]
+        .into_iter()
+        .filter_map(When::of_days)
+        .any(|near| day_trusted(memory, &near))
 }
 
 /// The day is one the human wrote, one that a trusted result holds, or today or tomorrow as she asked. A day she wrote

@@ -8,7 +8,7 @@
 //!   told is then hers to tell, and theirs to know; and
 //! - with it go no things but those that stand in its own record.
 //!
-//! Or it is all of them: the whole column of a list that she looked for, where she speaks of all.
+//! Or it is all of them: the better part of a column of a list that she looked for, where she speaks of all.
 //!
 //! INVARIANT: a record in which no trusted writer had a hand adds nothing; every further address and every stray read only
 //! withdraws. An address spelled like one of the organisation's own that is none is nobody's.
@@ -22,7 +22,7 @@ use crate::{
     canon::{self, Kind},
     label, mailbox,
     manifest::{Class, Manifest},
-    wording, words,
+    singled, wording, words,
 };
 
 /// Most addresses that are kept, most columns and their longest, most ids of one record, how deep records are looked for.
@@ -65,6 +65,47 @@ const NAMES: &[&str] = &[
     "company",
     "organisation",
     "organization",
+];
+/// What stands before `name` in such a key.
+const OF: &[&str] = &[
+    "first",
+    "last",
+    "full",
+    "real",
+    "user",
+    "nick",
+    "given",
+    "family",
+    "form",
+    "person",
+    "people",
+    "lead",
+    "account",
+    "patient",
+    "applicant",
+    "employee",
+    "staff",
+    "user",
+    "recipient",
+    "parent",
+    "requester",
+    "reporter",
+    "holder",
+    "buyer",
+    "seller",
+    "borrower",
+    "visitor",
+    "client",
+    "subscriber",
+    "donor",
+    "reviewer",
+    "beneficiary",
+    "payee",
+    "passenger",
+];
+/// Keys of names by which a service finds whom or what it hands words to.
+const HANDLES: &[&str] = &[
+    "chat", "username", "handle", "login", "sender", "from", "author", "nick", "channel", "user",
 ];
 /// Keys of telephone numbers, which are written in as many ways as there are countries.
 const PHONES: &[&str] = &[
@@ -127,6 +168,8 @@ struct Entry<'a> {
     key: Box<str>,
     /// Words that stand with it.
     words: BTreeSet<Box<str>>,
+    /// One of a list, which names beside it do not name.
+    of_list: bool,
 }
 
 impl People {
@@ -155,7 +198,7 @@ impl People {
                 .map(|e| &*e.key)
                 .filter(|key| !reading.own(key))
                 .collect();
-            for letter in ["e:", "p:"] {
+            for letter in ["e:", "p:", "w:"] {
                 let mut of = outside.iter().filter(|key| key.starts_with(letter));
                 if let (Some(key), None) = (of.next(), of.next())
                     && let Some(person) = self.all.get_mut(*key)
@@ -237,7 +280,10 @@ impl People {
         let (mut found, mut ids) = (Vec::new(), BTreeSet::new());
         let mut inner = Vec::new();
         gather(reading.manifest, map, path, &mut found, &mut ids, &mut inner);
-        for entry in found {
+        for mut entry in found {
+            if let Some(name) = entry.key.strip_prefix("w:") {
+                wording::tokens(name, &mut entry.words);
+            }
             let words: BTreeSet<Box<str>> = entry
                 .words
                 .iter()
@@ -290,7 +336,7 @@ impl People {
         self.all.get(key).is_some_and(|person| person.ids.contains(id))
     }
 
-    /// Are these all of a list that she looked for? `more` go there as well.
+    /// Are these of a list that she looked for, and most of it? `more` go there as well.
     pub(crate) fn everybody(
         &self,
         keys: &BTreeSet<&str>,
@@ -302,7 +348,8 @@ impl People {
             && !keys.is_empty()
             && !keys.iter().any(|key| like_own(key, tenants))
             && self.columns.iter().any(|column| {
-                keys.iter().all(|key| column.contains(*key)) && column.iter().all(|key| here(key))
+                let of = column.iter().filter(|key| here(key)).count();
+                keys.iter().all(|key| column.contains(*key)) && of * 2 >= column.len()
             })
     }
 }
@@ -334,27 +381,23 @@ fn gather<'a>(
             Value::Object(deeper) if path.len() < DEPTH => gather(manifest, deeper, path, found, ids, later),
             Value::Array(list) if list.iter().any(Value::is_object) => later.push((path.clone(), inner)),
             Value::Array(list) => {
+                let from = found.len();
                 path.push("0");
                 list.iter()
                     .take(LONG)
                     .filter_map(Value::as_str)
                     .for_each(|text| address(manifest, path, text, found));
                 path.pop();
+                found.iter_mut().skip(from).for_each(|entry| entry.of_list = true);
             }
             Value::String(text) => {
                 address(manifest, path, text, found);
                 let class = manifest.class(path);
                 if class == Class::Trusted && ids.len() < IDS {
-                    ids.extend(
-                        canon::canonical(text)
-                            .ok()
-                            .filter(|v| v.kind == Kind::Text)
-                            .map(|v| v.key),
-                    );
+                    ids.extend(singled::id(key, inner));
                 }
                 let words = words::split(key);
-                let named = words.last().is_some_and(|last| NAMES.contains(&last.as_str()));
-                if named
+                if person(&words)
                     && label::name(text)
                     && let Ok(folded) = canon::fold(text)
                 {
@@ -369,7 +412,7 @@ fn gather<'a>(
     let depth = path.len() + 1;
     for entry in found.iter_mut().skip(start) {
         let beside = entry.path.iter().filter(|part| **part != "0").count() <= depth;
-        if beside {
+        if beside && !entry.of_list {
             entry.words.extend(names.iter().cloned());
         }
     }
@@ -394,6 +437,7 @@ fn address<'a>(manifest: &Manifest, path: &[&'a str], text: &str, found: &mut Ve
             path: path.to_vec(),
             key,
             words,
+            of_list: false,
         });
     };
     let mut boxes = mailbox::all(path, text).peekable();
@@ -401,6 +445,13 @@ fn address<'a>(manifest: &Manifest, path: &[&'a str], text: &str, found: &mut Ve
         one(text, "");
     }
     boxes.for_each(|spelling| one(spelling, text));
+}
+
+/// Does this key tell somebody's name? `class_name` tells another's.
+fn person(key: &[String]) -> bool {
+    let named = key.last().is_some_and(|last| NAMES.contains(&last.as_str()));
+    let of = key.len().checked_sub(2).and_then(|at| key.get(at));
+    named && of.is_none_or(|of| NAMES.contains(&of.as_str()) || OF.contains(&of.as_str()))
 }
 
 /// An address of a person as a key.
@@ -417,12 +468,19 @@ pub(crate) fn key(path: &[&str], text: &str) -> Option<Box<str>> {
     let phone = words.iter().any(|word| PHONES.contains(&words::singular(word)));
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     let shape = text.chars().all(|c| c.is_ascii_digit() || " -.()/".contains(c));
-    (phone && shape && (7..=15).contains(&digits.len())).then(|| format!("p:{digits}").into())
+    if phone && shape && (7..=15).contains(&digits.len()) {
+        return Some(format!("p:{digits}").into());
+    }
+    let handle = words.last().is_some_and(|last| HANDLES.contains(&last.as_str()));
+    (handle && value.kind == Kind::Text && text.len() <= 64 && label::name(text)).then_some(value.key)
 }
 
 /// The address as the call spells it, among those that are known.
 pub(crate) fn spoken(text: &str) -> Option<Box<str>> {
-    key(&["phone"], text).or_else(|| canon::dialled(text).map(|value| value.key))
+    canon::dialled(text)
+        .map(|value| value.key)
+        .or_else(|| key(&["phone", "handle"], text))
+        .or_else(|| key(&["phone"], text))
 }
 
 /// Is this host spelled almost as one of the organisation's own, and another? By what eyes take for one another, and by one

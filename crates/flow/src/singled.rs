@@ -193,7 +193,7 @@ fn one(kinds: &Kinds, id: &str) -> bool {
 }
 
 /// What looks like the id of something: a number or a short name under a key that says so, or a word with digits.
-fn id(key: &str, value: &Value) -> Option<Box<str>> {
+pub(crate) fn id(key: &str, value: &Value) -> Option<Box<str>> {
     let words = words::split(key);
     let says = words.last().is_some_and(|last| {
         ["id", "uuid", "ref", "uid", "sid", "number", "key", "slug"].contains(&last.as_str())
