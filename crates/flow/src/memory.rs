@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use bartizan_types::flow::{Role, Source};
+use bartizan_types::flow::{Effect, Role, Source};
 use serde_json::Value;
 
 use crate::{
@@ -234,6 +234,16 @@ impl Memory {
     #[must_use]
     pub const fn read(&self) -> usize {
         self.read
+    }
+
+    /// A call was not let through. Once outsiders' text was read, one that nobody lets through is somebody else's wish more
+    /// often than hers, and who had it may have more: what she leaves open is open no longer.
+    pub fn refused(&mut self, call: &Assessment) {
+        let before = self.strictness();
+        if call.tainted && call.effect != Effect::Read {
+            self.people.stray();
+        }
+        self.epoch = self.epoch.saturating_add(u64::from(before != self.strictness()));
     }
 
     /// Takes in a result. `call` is what was assessed before the call went out: what a result echoes is no better than

@@ -196,6 +196,8 @@ impl World {
                     value => Content::Json(value),
                 };
                 memory.result(manifest, Some(&seen), content);
+            } else {
+                memory.refused(&seen);
             }
             out.push((call, decision, seen));
         }
