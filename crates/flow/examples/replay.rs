@@ -15,8 +15,8 @@ use std::{
 };
 
 use bartizan_flow::{
-    Assessment, Class, Content, Decision, Effect, Intent, Joined, Manifest, Memory, PathPattern, Role, ToolFacts,
-    assess, decide, infer,
+    Assessment, Class, Content, Decision, Effect, Intent, Joined, Manifest, Memory, PathPattern, Role,
+    ToolFacts, assess, decide, infer,
 };
 use bartizan_types::Effects;
 use serde_json::{Value, json};

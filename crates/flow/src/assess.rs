@@ -10,7 +10,7 @@ use crate::{
     amount::Amount,
     audience,
     canon::{self, Kind},
-    derived::{derive_times, derived, left_to_a_place},
+    derived::{derive_times, derived, left_to_a_place, note_times},
     intent::Intent,
     label::{Capacity, Label, Readers, Writers},
     leaves::{Leaf, Leaves},
@@ -233,6 +233,19 @@ impl Assessment {
             })
     }
 
+    /// What it was called with by nobody's wish but hers: nothing of outsiders' had been read.
+    pub(crate) fn early(&self) -> impl Iterator<Item = &str> {
+        let early = !self.tainted && self.reviewed;
+        let made_up =
+            |a: &&Argument| matches!(a.role, Role::Selector | Role::Target) && a.source == Source::Nowhere;
+        let keys = self
+            .arguments
+            .iter()
+            .filter(made_up)
+            .filter_map(|a| a.key.as_deref());
+        keys.filter(move |key| early && key.starts_with("w:") && key.len() <= 96)
+    }
+
     /// Links that it fetches because a search found them.
     pub(crate) fn visits(&self) -> impl Iterator<Item = &str> {
         self.arguments.iter().filter_map(|a| a.link.as_deref())
@@ -309,6 +322,7 @@ pub fn assess(
     derive_times(memory, &leaves, &mut seen);
     picked(memory, manifest.effect, &mut seen);
     name_targets(memory, intent, manifest.effect, &leaves, &mut seen);
+    note_times(memory, tool, manifest.effect, &leaves, &mut seen);
     let bounded = seen
         .iter()
         .filter(|a| a.role == Role::Amount)

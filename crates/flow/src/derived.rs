@@ -121,6 +121,9 @@ pub(crate) fn derived(
             zone_trusted(memory, when) && day_trusted(memory, when) && minute_trusted(memory, when)
                 || effect == Effect::Read && role == Role::Time && borders(memory, when)
         }
+        (Role::Selector | Role::Target, Some(Kind::Text)) if key.is_some_and(|key| memory.early(key)) => {
+            matches!(effect, Effect::Write | Effect::Send | Effect::Read)
+        }
         (Role::Selector | Role::Target, Some(Kind::Text | Kind::Url)) => {
             let own = role == Role::Selector && key.is_some_and(|k| OWN.contains(&k));
             own && matches!(effect, Effect::Write | Effect::Read)
@@ -262,6 +265,65 @@ pub(crate) fn derive_times(memory: &Memory, leaves: &Leaves<'_>, seen: &mut [Arg
         if holds {
             argument.source = Source::Derived;
             argument.writers = Writers::USER.join(Writers::OPERATOR);
+        }
+    }
+}
+
+/// What adds to what is there, and changes none of it.
+const ADDS: [&str; 8] = [
+    "create", "add", "new", "insert", "append", "log", "note", "remember",
+];
+/// How long what begins on a day may last.
+const LASTS: i64 = 12 * 60;
+
+/// Times that are only noted. An entry that a tool adds for the human herself, in a place and for people that she or a
+/// service names, moves nothing and is gone again in a moment; what it says of when is as much of its content as its title.
+/// It is hers to say where she says it: then only its end is free, within half a day.
+pub(crate) fn note_times(
+    memory: &Memory,
+    tool: &str,
+    effect: Effect,
+    leaves: &Leaves<'_>,
+    seen: &mut [Argument],
+) {
+    let adds = words::split(tool)
+        .iter()
+        .any(|word| ADDS.contains(&word.as_str()));
+    let plain = |a: &Argument| match a.role {
+        Role::Target | Role::Selector | Role::Unknown => a.source.vouched(),
+        Role::Amount => false,
+        _ => a.foreign_tokens == 0,
+    };
+    if !adds || !matches!(effect, Effect::Write | Effect::Send) || !seen.iter().all(plain) {
+        return;
+    }
+    let open = memory.prompt.relative.none() && memory.prompt.whens.iter().all(|when| when.day.is_none());
+    let told = open && (!memory.tainted() || memory.looked());
+    let read = |leaf: &Leaf<'_>| match leaf {
+        Leaf::Text(text) if text.len() <= 40 => {
+            canon::fold(text).ok().and_then(|folded| when::parse(&folded))
+        }
+        _ => None,
+    };
+    let starts: Vec<i64> = seen
+        .iter()
+        .zip(&leaves.out)
+        .filter(|(a, _)| a.role == Role::Time && a.source.vouched())
+        .filter_map(|(_, (_, leaf))| memory::moment(&read(leaf)?))
+        .take(16)
+        .collect();
+    for (argument, (_, leaf)) in seen.iter_mut().zip(&leaves.out) {
+        if argument.role != Role::Time || argument.source.vouched() {
+            continue;
+        }
+        let ends = || {
+            read(leaf)
+                .as_ref()
+                .and_then(memory::moment)
+                .is_some_and(|end| starts.iter().any(|start| (1..=LASTS).contains(&(end - start))))
+        };
+        if told || ends() {
+            argument.role = Role::Value;
         }
     }
 }

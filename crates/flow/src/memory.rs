@@ -84,6 +84,10 @@ pub struct Memory {
     pub(crate) pointed: Pointed,
     pub(crate) singled: Singled,
     pub(crate) people: People,
+    /// Something was looked for by nobody's wish but hers.
+    looked: bool,
+    /// What the model called things before it read anything of outsiders'.
+    early: BTreeSet<Box<str>>,
     tenants: BTreeSet<Box<str>>,
     readers: Readers,
     writers: Writers,
@@ -117,6 +121,8 @@ impl Default for Memory {
             pointed: Pointed::default(),
             singled: Singled::default(),
             people: People::default(),
+            looked: false,
+            early: BTreeSet::new(),
             tenants: BTreeSet::new(),
             readers: Readers::Everyone,
             writers: Writers::USER,
@@ -356,6 +362,11 @@ impl Memory {
         }
         let Some(call) = call else { return };
         call.visits().for_each(|link| self.named.visit(link));
+        for key in call.early() {
+            if self.early.len() < NUMBERS && self.early.insert(key.into()) {
+                self.bytes += 64 + key.len();
+            }
+        }
         for code in call.codes() {
             self.codes.spend(code);
         }
@@ -369,6 +380,7 @@ impl Memory {
         let Some(call) = call.filter(|call| manifest.reviewed && !call.effect.consequential()) else {
             return;
         };
+        self.looked |= call.hers;
         if call.hers {
             let hers = Hers {
                 prompt: &self.prompt,
@@ -481,6 +493,16 @@ impl Memory {
     /// The human says which by the most or least of something and by nothing else, and lists tell which one that is.
     pub(crate) fn picks(&self) -> bool {
         self.named.none() && self.extremes.picks(&self.prompt)
+    }
+
+    /// Something was read that she wanted looked up, or a place that she names.
+    pub(crate) const fn looked(&self) -> bool {
+        self.looked || self.pointed.reached()
+    }
+
+    /// This was said by the model before it read anything of outsiders': it stands in nothing that they wrote.
+    pub(crate) fn early(&self, key: &str) -> bool {
+        self.early.contains(key)
     }
 
     /// The organisation's own domains.
