@@ -343,7 +343,11 @@ pub fn assess(
     Assessment {
         effect: manifest.effect,
         reviewed: manifest.reviewed,
-        called: called(memory, intent, tool, manifest.effect, &seen),
+        called: if audience::switched(memory, manifest.effect, arguments) {
+            Called::No
+        } else {
+            called(memory, intent, tool, manifest.effect, &seen)
+        },
         pointing: Pointing::of(&seen, intent.speaks_of(tool)),
         hers: manifest.effect == Effect::Read && (!memory.tainted() || seen.iter().all(hers)),
         strays: memory.tainted() && !manifest.effect.consequential() && seen.iter().any(strays),

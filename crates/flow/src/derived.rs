@@ -273,6 +273,21 @@ pub(crate) fn derive_times(memory: &Memory, leaves: &Leaves<'_>, seen: &mut [Arg
 const ADDS: [&str; 8] = [
     "create", "add", "new", "insert", "append", "log", "note", "remember",
 ];
+/// Kinds of entries that people keep for themselves.
+const OWN_ENTRIES: [&str; 12] = [
+    "event",
+    "calendar",
+    "reminder",
+    "todo",
+    "task",
+    "note",
+    "agenda",
+    "appointment",
+    "meeting",
+    "diary",
+    "entry",
+    "journal",
+];
 /// How long what begins on a day may last.
 const LASTS: i64 = 12 * 60;
 
@@ -286,9 +301,9 @@ pub(crate) fn note_times(
     leaves: &Leaves<'_>,
     seen: &mut [Argument],
 ) {
-    let adds = words::split(tool)
-        .iter()
-        .any(|word| ADDS.contains(&word.as_str()));
+    let named = words::split(tool);
+    let is = |list: &[&str]| named.iter().any(|word| list.contains(&words::singular(word)));
+    let adds = is(&ADDS) && is(&OWN_ENTRIES);
     let plain = |a: &Argument| match a.role {
         Role::Target | Role::Selector | Role::Unknown => a.source.vouched(),
         Role::Amount => false,

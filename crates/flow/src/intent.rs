@@ -243,9 +243,9 @@ fn orders<'a>(raw: &[&'a str]) -> Vec<&'a str> {
 /// Words that are said as verbs. `email` and its like are nouns more often than not: they are verbs where a clause
 /// begins, or after a word that asks for doing.
 fn said<'a>(words: &[&'a str]) -> BTreeSet<&'a str> {
-    const BOTH: [&str; 13] = [
+    const BOTH: [&str; 12] = [
         "update", "transfer", "email", "mail", "message", "text", "order", "comment", "post", "review",
-        "request", "sms", "file",
+        "request", "sms",
     ];
     const ASKING: [&str; 24] = [
         "please",
@@ -416,7 +416,6 @@ const DONE: &[(&str, &[&str])] = &[
     ("subscription", &["subscribe"]),
     ("reply", &["reply", "answer"]),
     ("envelope", &["sign", "signing", "signature", "signatures"]),
-    ("filing", &["file"]),
     ("registration", &["register", "enrol", "enroll"]),
     ("enrollment", &["enrol", "enroll", "register"]),
     ("hold", &["hold", "reserve"]),

@@ -34,7 +34,9 @@ pub(crate) fn picked(memory: &Memory, effect: Effect, seen: &mut [Argument]) {
         let Some(key) = argument.key.as_deref() else {
             continue;
         };
-        let passed = memory.named.passed_over(key);
+        let passed = memory.named.passed_over(key)
+            || !reads
+                && (memory.singled.passed_over(key) || memory.extremes().passed_over(&memory.prompt, key));
         let means = || match effect {
             Effect::Delete => memory.singled.gone(key),
             _ => reads && memory.singled.means(key),

@@ -381,13 +381,12 @@ impl Memory {
             return;
         };
         self.looked |= call.hers;
-        if call.hers {
-            let hers = Hers {
-                prompt: &self.prompt,
-                today: &self.today,
-            };
-            self.singled.read(hers, manifest, value);
-        }
+        let hers = Hers {
+            looked: call.hers,
+            prompt: &self.prompt,
+            today: &self.today,
+        };
+        self.singled.read(hers, manifest, value);
         let reading = Reading {
             manifest,
             said: self.prompt.wording.all(),
@@ -493,6 +492,10 @@ impl Memory {
     /// The human says which by the most or least of something and by nothing else, and lists tell which one that is.
     pub(crate) fn picks(&self) -> bool {
         self.named.none() && self.extremes.picks(&self.prompt)
+    }
+
+    pub(crate) const fn extremes(&self) -> &Extremes {
+        &self.extremes
     }
 
     /// Something was read that she wanted looked up, or a place that she names.

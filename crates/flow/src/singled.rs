@@ -29,6 +29,8 @@ type Kinds = BTreeMap<Box<str>, BTreeSet<Box<str>>>;
 /// The human's words, and what day it is.
 #[derive(Clone, Copy)]
 pub(crate) struct Hers<'a> {
+    /// Nothing but her words decided what was looked for; else only what she passes over is told.
+    pub(crate) looked: bool,
     pub(crate) prompt: &'a Prompt,
     pub(crate) today: &'a BTreeSet<(u16, u8, u8)>,
 }
@@ -59,6 +61,8 @@ impl Hers<'_> {
 pub(crate) struct Singled {
     all: Kinds,
     gone: Kinds,
+    /// Of a list of which one is singled out, the others.
+    passed: BTreeSet<Box<str>>,
     bytes: usize,
 }
 
@@ -75,7 +79,7 @@ impl Singled {
                 .map(|ids| ids.len().saturating_sub(1))
                 .sum::<usize>()
         };
-        several(&self.all) + several(&self.gone)
+        several(&self.all) + several(&self.gone) + self.passed.len()
     }
 
     /// This is the one record of its kind that she means.
@@ -86,6 +90,11 @@ impl Singled {
     /// This is the one of its kind that she wants gone.
     pub(crate) fn gone(&self, id: &str) -> bool {
         one(&self.gone, id)
+    }
+
+    /// Her words fit another of its list better.
+    pub(crate) fn passed_over(&self, id: &str) -> bool {
+        self.passed.contains(id) && !self.all.values().any(|ids| ids.contains(id))
     }
 
     /// Takes in the answer to what she looked for.
@@ -159,8 +168,32 @@ impl Singled {
                 .iter()
                 .enumerate()
                 .all(|(other, fits)| other == at || fits.len() < most.len() && fits.is_subset(most));
-            if let (true, Some(record)) = (alone, records.get(at)) {
+            let Some(record) = records.get(at).filter(|_| alone) else {
+                continue;
+            };
+            let clear = of
+                .iter()
+                .enumerate()
+                .all(|(other, fits)| other == at || fits.len() + 2 <= most.len());
+            let mut one = Kinds::new();
+            keep(&mut one, manifest, record, path, name);
+            if hers.looked {
                 self.bytes += keep(kinds, manifest, record, path, name);
+            }
+            let mut others = Kinds::new();
+            let passed = records
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != at && clear);
+            passed.for_each(|(_, record)| drop(keep(&mut others, manifest, record, path, name)));
+            for id in others
+                .into_values()
+                .flatten()
+                .filter(|id| !one.values().any(|ids| ids.contains(id)))
+            {
+                if self.passed.len() < IDS && self.passed.insert(id) {
+                    self.bytes += 96;
+                }
             }
         }
     }
@@ -175,6 +208,9 @@ impl Singled {
         name: &str,
     ) {
         let wording = &hers.prompt.wording;
+        if !hers.looked {
+            return;
+        }
         self.bytes += keep(&mut self.all, manifest, record, path, name);
         let mut said = || {
             fits(hers, manifest, record, path)
