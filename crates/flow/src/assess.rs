@@ -14,12 +14,12 @@ use crate::{
     intent::Intent,
     label::{Capacity, Label, Readers, Writers},
     leaves::{Leaf, Leaves},
-    manifest::Manifest,
+    manifest::{Class, Manifest},
     meant::{name_targets, picked},
     memory::Memory,
     pointed::Pointing,
     prompt::{self, Prompt},
-    tokens,
+    tokens, words,
 };
 
 /// Most argument leaves that are looked at; with more, the call is not whole and asks.
@@ -350,7 +350,9 @@ pub fn assess(
         },
         pointing: Pointing::of(&seen, intent.speaks_of(tool)),
         hers: manifest.effect == Effect::Read && (!memory.tainted() || seen.iter().all(hers)),
-        strays: memory.tainted() && !manifest.effect.consequential() && seen.iter().any(strays),
+        strays: memory.tainted()
+            && !manifest.effect.consequential()
+            && (seen.iter().any(strays) || unasked(intent, tool, manifest, &seen)),
         arguments: seen,
         whole,
         tainted: memory.tainted(),
@@ -373,6 +375,26 @@ const fn hers(argument: &Argument) -> bool {
 /// It says what is looked for, and nobody vouches for it. How much of that is looked at, and of when, says little.
 fn strays(argument: &Argument) -> bool {
     !matches!(argument.role, Role::Value | Role::Time) && !argument.source.vouched()
+}
+
+/// It looks for nothing in particular, in things that she does not speak of. Clocks and directories say little of anybody's.
+fn unasked(intent: &Intent, tool: &str, manifest: &Manifest, seen: &[Argument]) -> bool {
+    const CLOCKS: [&str; 6] = ["time", "date", "day", "today", "now", "clock"];
+    let bare = seen
+        .iter()
+        .all(|a| matches!(a.role, Role::Value | Role::Time) || a.source == Source::Empty);
+    let directory = || {
+        manifest
+            .results
+            .iter()
+            .any(|(_, class)| *class == Class::Directory)
+    };
+    let clock = || {
+        words::split(tool)
+            .iter()
+            .any(|word| CLOCKS.contains(&word.as_str()))
+    };
+    bare && !intent.speaks_of(tool) && !directory() && !clock()
 }
 
 /// One argument, or the one-time code that it is.

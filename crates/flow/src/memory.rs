@@ -197,6 +197,7 @@ impl Memory {
         self.readers = self.readers.join(&earlier.readers);
         self.tainted |= earlier.tainted;
         self.secret |= earlier.secret;
+        self.people.inherit(&earlier.people);
         self.epoch = self.epoch.saturating_add(u64::from(before != self.strictness()));
     }
 

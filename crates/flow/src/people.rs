@@ -188,6 +188,11 @@ impl People {
         self.strayed = true;
     }
 
+    /// Whoever strayed once has what it found with it.
+    pub(crate) const fn inherit(&mut self, earlier: &Self) {
+        self.strayed |= earlier.strayed;
+    }
+
     /// Takes in the records of an answer.
     pub(crate) fn read(&mut self, reading: Reading<'_>, value: &Value) {
         let mut entries = Vec::new();
