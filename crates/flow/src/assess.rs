@@ -365,16 +365,29 @@ pub fn assess(
 }
 
 /// It is her word, or follows from her words alone.
-const fn hers(argument: &Argument) -> bool {
+fn hers(argument: &Argument) -> bool {
     matches!(
         argument.source,
         Source::Empty | Source::Prompt | Source::Picked | Source::Derived | Source::Endorsed
-    )
+    ) || roomy(argument)
+}
+
+/// How many answers there may be, where that leaves room for more than the first.
+fn roomy(argument: &Argument) -> bool {
+    const LIMITS: [&str; 8] = ["limit", "max", "count", "size", "top", "results", "rows", "first"];
+    let words = words::split(&argument.path);
+    let key = argument.key.as_deref().and_then(|key| key.strip_prefix("n:"));
+    argument.role == Role::Value
+        && words.iter().any(|word| LIMITS.contains(&word.as_str()))
+        && key
+            .and_then(|key| key.parse::<u32>().ok())
+            .is_some_and(|most| most >= 5)
 }
 
 /// It says what is looked for, and nobody vouches for it. How much of that is looked at, and of when, says little.
 fn strays(argument: &Argument) -> bool {
-    !matches!(argument.role, Role::Value | Role::Time) && !argument.source.vouched()
+    let chosen = argument.role == Role::Selector && argument.source == Source::Trusted;
+    !matches!(argument.role, Role::Value | Role::Time) && (chosen || !argument.source.vouched())
 }
 
 /// It looks for nothing in particular, in things that she does not speak of. Clocks and directories say little of anybody's.

@@ -303,17 +303,17 @@ pub(crate) fn note_times(
 ) {
     let named = words::split(tool);
     let is = |list: &[&str]| named.iter().any(|word| list.contains(&words::singular(word)));
-    let adds = is(&ADDS) && is(&OWN_ENTRIES);
+    let (adds, own) = (is(&ADDS), is(&OWN_ENTRIES));
     let plain = |a: &Argument| match a.role {
         Role::Target | Role::Selector | Role::Unknown => a.source.vouched(),
         Role::Amount => false,
         _ => a.foreign_tokens == 0,
     };
-    if !adds || !matches!(effect, Effect::Write | Effect::Send) || !seen.iter().all(plain) {
+    if !own || !matches!(effect, Effect::Write | Effect::Send) || !seen.iter().all(plain) {
         return;
     }
     let open = memory.prompt.relative.none() && memory.prompt.whens.iter().all(|when| when.day.is_none());
-    let told = open && (!memory.tainted() || memory.looked());
+    let told = adds && open && (!memory.tainted() || memory.looked());
     let read = |leaf: &Leaf<'_>| match leaf {
         Leaf::Text(text) if text.len() <= 40 => {
             canon::fold(text).ok().and_then(|folded| when::parse(&folded))

@@ -52,20 +52,34 @@ impl List<'_> {
         let only = like.next().filter(|_| like.next().is_none());
         let own = first.get_key_value(field).map(|(key, _)| key);
         let key = own.or(only).filter(|key| loose || self.trusted(key))?;
+        // `order_id` where it is the only one by which records are told apart.
+        let ends = |key: &&String| {
+            let last = words::split(key);
+            last.last()
+                .is_some_and(|last| ["id", "ref", "sku", "code", "number"].contains(&last.as_str()))
+        };
+        let differ = |key: &&String| {
+            let values: BTreeSet<String> = self
+                .list
+                .iter()
+                .filter_map(|record| record.get(*key))
+                .map(text)
+                .collect();
+            values.len() == self.list.len()
+        };
+        let mut tells = first
+            .keys()
+            .filter(ends)
+            .filter(|key| loose || self.trusted(key))
+            .filter(differ);
+        let apart = tells.next().filter(|_| tells.next().is_none());
         let id = |record: &Value| {
             let map = record.as_object()?;
             let told = |key: &str| loose || self.trusted(key);
             let plain = map
                 .iter()
                 .find(|(key, _)| matches!(key.as_str(), "id" | "id_" | "uuid") && told(key));
-            // `order_id` where it is the only one of its record.
-            let ends = |key: &str| {
-                words::split(key)
-                    .last()
-                    .is_some_and(|last| last == "id" || last == "ref")
-            };
-            let mut others = map.iter().filter(|(key, _)| ends(key) && told(key));
-            let only = others.next().filter(|_| others.next().is_none());
+            let only = apart.and_then(|key| map.get_key_value(key));
             canon::canonical(&text(plain.or(only)?.1)).ok().map(|c| c.key)
         };
         let values: Option<Vec<(Amount, Box<str>)>> = self

@@ -405,8 +405,6 @@ const GENERIC: &[&str] = &["object", "entity", "resource"];
 const DONE: &[(&str, &[&str])] = &[
     ("booking", &["book", "reserve", "rebook"]),
     ("reservation", &["reserve", "book"]),
-    ("order", &["order", "reorder", "buy", "purchase", "restock"]),
-    ("purchase", &["buy", "purchase", "order"]),
     ("refund", &["refund", "reimburse"]),
     ("payment", &["pay"]),
     ("disbursement", &["pay", "refund", "disburse"]),

@@ -29,7 +29,8 @@ pub(crate) fn picked(memory: &Memory, effect: Effect, seen: &mut [Argument]) {
     }
     let reads = effect == Effect::Read;
     for argument in seen.iter_mut().filter(|a| {
-        a.source == Source::Trusted && (a.role == Role::Selector || reads && a.role == Role::Content)
+        let which = matches!(a.role, Role::Selector | Role::Unknown);
+        a.source == Source::Trusted && (which || reads && a.role == Role::Content)
     }) {
         let Some(key) = argument.key.as_deref() else {
             continue;
@@ -119,7 +120,8 @@ fn addressed(memory: &Memory, effect: Effect, leaves: &Leaves<'_>, seen: &[Argum
     }
     let to: BTreeSet<&str> = goes.iter().map(|(_, key)| &**key).collect();
     let along = |a: &Argument| {
-        a.role != Role::Selector || people::goes_along(&memory.people, &to, a.source, a.key.as_deref())
+        !matches!(a.role, Role::Selector | Role::Unknown)
+            || people::goes_along(&memory.people, &to, a.source, a.key.as_deref())
     };
     if goes.is_empty() || !seen.iter().all(along) {
         return BTreeSet::new();

@@ -120,6 +120,8 @@ const BEFORE: &[&str] = &[
 const AFTER: &[&str] = &[
     "protected",
     "untouched",
+    "keep",
+    "kept",
     "stay",
     "stays",
     "remain",
@@ -479,6 +481,7 @@ impl Prompt {
         raw.iter().enumerate().any(|(at, word)| {
             let bare = trim(word);
             let says = |list: &[&str]| list.contains(&bare);
+            let after = named && says(AFTER);
             // What is merged into it is meant, and not it.
             let into = bare == "into"
                 && at
@@ -491,7 +494,7 @@ impl Prompt {
             let run = raw.get(at..at + name.len());
             let this = run.is_some_and(|run| run.iter().map(|word| trim(word)).eq(name.iter().copied()));
             named |= this;
-            let spared = this && kept || named && says(AFTER);
+            let spared = this && kept || after;
             if *word == "\u{1}" || word.ends_with(['.', '!', '?', ';']) {
                 (kept, named) = (false, false);
             } else if word.ends_with([',', ':']) {

@@ -198,7 +198,7 @@ impl Singled {
         }
     }
 
-    /// The only record of an answer. What is to be gone is it where she speaks of what she spoke of, or says a word of it.
+    /// The only record of an answer. What is to be gone is it where she speaks of what she spoke of before, or says it of it.
     fn lone<'a>(
         &mut self,
         hers: Hers<'_>,
@@ -212,12 +212,11 @@ impl Singled {
             return;
         }
         self.bytes += keep(&mut self.all, manifest, record, path, name);
-        let mut said = || {
-            fits(hers, manifest, record, path)
-                .iter()
-                .any(|word| wording.gone().contains(word))
-        };
-        if wording.refers() || said() {
+        // All that she says of it is said of what is to be gone; else she speaks of it for another reason.
+        let said = fits(hers, manifest, record, path);
+        let mut words = said.iter().filter(|word| !word.starts_with('\u{2}')).peekable();
+        let gone = words.peek().is_some() && words.all(|word| wording.gone().contains(word));
+        if wording.refers() || gone {
             self.bytes += keep(&mut self.gone, manifest, record, path, name);
         }
     }

@@ -43,6 +43,8 @@ const PARTED: &[(&[&str], &[&str], &str)] = &[
         AGENDA,
         "schedule",
     ),
+    (&["into"], AGENDA, "schedule"),
+    (&["into"], AGENDA, "create"),
     (&["fais", "faites"], &["savoir"], "inform"),
     (&["fai", "fate", "faccia"], &["sapere"], "inform"),
     (&["haz", "haga"], &["saber"], "inform"),
@@ -101,6 +103,7 @@ const AGENDA: &[&str] = &[
     "kalender",
     "kalenderen",
     "calendar",
+    "diary",
 ];
 /// What is given to who may do more than before.
 const ACCESS: &[&str] = &[

@@ -241,13 +241,27 @@ const LITTLE: &[&str] = &[
     "example",
     "mailbox",
 ];
-/// Words that speak of something said before.
+/// Words that speak of something or somebody said before.
 const BEFORE: &[&str] = &[
-    "it", "its", "his", "him", "her", "hers", "their", "them", "they", "this", "that", "these", "those",
-    "one", "ones", "sie", "es", "ihn", "ihm", "ihr", "ihre", "ihren", "sein", "seine", "seinen", "ihn",
-    "das", "dies", "diese", "son", "sa", "ses", "leur", "leurs", "celui", "celle", "su", "sus", "lo", "suo",
-    "sua", "suoi", "zijn", "haar", "hun", "hans", "hennes", "deres", "den", "det", "jego", "jej", "ich",
+    "it", "its", "his", "him", "her", "hers", "their", "them", "ihn", "ihm", "ihr", "ihre", "ihren", "sein",
+    "seine", "seinen", "son", "sa", "ses", "leur", "leurs", "su", "sus", "lo", "suo", "sua", "suoi", "zijn",
+    "haar", "hun", "hans", "hennes", "deres", "jego", "jej", "ich",
 ];
+/// What joins two wishes, where a verb follows, and what does so alone.
+const JOINS: &[&str] = &["and", "but", "und", "et", "y", "e", "og", "och", "en", "i"];
+const JOINS_ALONE: &[&str] = &[
+    "then",
+    "afterwards",
+    "dann",
+    "puis",
+    "ensuite",
+    "luego",
+    "poi",
+    "daarna",
+];
+/// How soon after the verb they stand.
+const SOON: usize = 2;
+
 /// Words that mean all of a kind of people.
 const ALL: &[&str] = &[
     "all",
@@ -351,8 +365,8 @@ impl Wording {
             let mut own: BTreeSet<Box<str>> = BTreeSet::new();
             sentence.iter().for_each(|word| tokens(word, &mut own));
             if destroys(sentence) {
-                self.refers |= sentence.iter().any(|word| BEFORE.contains(&trim(word)));
-                self.gone.extend(own.iter().cloned());
+                self.refers |= refers(sentence);
+                objects(sentence, &mut self.gone);
             }
             self.all.append(&mut own);
         }
@@ -388,6 +402,45 @@ fn destroys(sentence: &[&str]) -> bool {
     let deletes = || words::VERBS.iter().filter(|verb| verb.effect == Effect::Delete);
     let says = |word: &str| deletes().any(|verb| verb.said.contains(&word));
     sentence.iter().any(|word| says(trim(word))) || Speech::of(sentence).deeds.iter().any(|deed| says(deed))
+}
+
+/// What stands after the verb that wants it gone, up to the next verb; where nothing does, what stands before it.
+fn objects(sentence: &[&str], into: &mut BTreeSet<Box<str>>) {
+    let verb = |word: &str| words::VERBS.iter().any(|verb| verb.said.contains(&trim(word)));
+    let mut before = 0;
+    for (at, word) in sentence.iter().enumerate() {
+        if !destroys(std::slice::from_ref(word)) {
+            continue;
+        }
+        let mut after = BTreeSet::new();
+        let mut last = *word;
+        for next in sentence.get(at + 1..).unwrap_or_default() {
+            let joins = last.ends_with(',') || JOINS.contains(&trim(last));
+            if JOINS_ALONE.contains(&trim(next)) || joins && verb(next) {
+                break;
+            }
+            tokens(next, &mut after);
+            last = next;
+        }
+        if after.is_empty() {
+            let front = sentence.get(before..at).unwrap_or_default();
+            front.iter().for_each(|word| tokens(word, &mut after));
+        }
+        before = at + 1;
+        into.append(&mut after);
+    }
+    // A verb in two parts: `sag den Termin ab`.
+    if before == 0 {
+        sentence.iter().for_each(|word| tokens(word, into));
+    }
+}
+
+/// Is it something said before that this sentence wants gone: `erase his record`, and not `delete the draft that she sent him`?
+fn refers(sentence: &[&str]) -> bool {
+    sentence.iter().enumerate().any(|(at, word)| {
+        let soon = sentence.get(at + 1..).unwrap_or_default().iter().take(SOON);
+        destroys(std::slice::from_ref(word)) && soon.into_iter().any(|word| BEFORE.contains(&trim(word)))
+    })
 }
 
 /// The words of a folded text that may single something out.
