@@ -233,9 +233,10 @@ impl Assessment {
             })
     }
 
-    /// What it was called with by nobody's wish but hers: nothing of outsiders' had been read.
+    /// What it was called with by nobody's wish but hers: nothing of outsiders' had been read. Of a read: what somebody said yes
+    /// to is that call's alone.
     pub(crate) fn early(&self) -> impl Iterator<Item = &str> {
-        let early = !self.tainted && self.reviewed;
+        let early = !self.tainted && self.reviewed && self.effect == Effect::Read;
         let made_up =
             |a: &&Argument| matches!(a.role, Role::Selector | Role::Target) && a.source == Source::Nowhere;
         let keys = self
@@ -352,7 +353,7 @@ pub fn assess(
         hers: manifest.effect == Effect::Read && (!memory.tainted() || seen.iter().all(hers)),
         strays: memory.tainted()
             && !manifest.effect.consequential()
-            && (seen.iter().any(strays) || unasked(intent, tool, manifest, &seen)),
+            && (seen.iter().any(|a| strays(memory, a)) || unasked(intent, tool, manifest, &seen)),
         arguments: seen,
         whole,
         tainted: memory.tainted(),
@@ -385,9 +386,16 @@ fn roomy(argument: &Argument) -> bool {
 }
 
 /// It says what is looked for, and nobody vouches for it. How much of that is looked at, and of when, says little.
-fn strays(argument: &Argument) -> bool {
+fn strays(memory: &Memory, argument: &Argument) -> bool {
     let chosen = argument.role == Role::Selector && argument.source == Source::Trusted;
-    !matches!(argument.role, Role::Value | Role::Time) && (chosen || !argument.source.vouched())
+    // Whom she names she may look up.
+    let whom = || {
+        let key = argument.key.as_deref();
+        key.is_some_and(|key| memory.people.means(key, memory.tenants()))
+    };
+    !matches!(argument.role, Role::Value | Role::Time)
+        && (chosen || !argument.source.vouched())
+        && !(argument.source == Source::Structured && whom())
 }
 
 /// It looks for nothing in particular, in things that she does not speak of. Clocks and directories say little of anybody's.

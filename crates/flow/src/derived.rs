@@ -10,7 +10,7 @@ use crate::{
     canon::{self, Kind},
     label::{Label, Writers},
     leaves::{Leaf, Leaves},
-    memory::{self, Found, Memory},
+    memory::{Found, Memory},
     when::{self, When},
     words,
 };
@@ -257,7 +257,7 @@ pub(crate) fn derive_times(memory: &Memory, leaves: &Leaves<'_>, seen: &mut [Arg
                 .chain(&memory.spans)
                 .map(|minutes| i64::from(*minutes))
         };
-        let holds = anchors.iter().filter(|anchor| anchor.zone == when.zone).any(|anchor| match (memory::moment(anchor), memory::moment(&when)) {
+        let holds = anchors.iter().filter(|anchor| anchor.zone == when.zone).any(|anchor| match (when::moment(anchor), when::moment(&when)) {
             (Some(from), Some(to)) => lengths().any(|length| to - from == length),
             _ => matches!((anchor.days(), when.days(), anchor.minute, when.minute), (Some(from), Some(to), None, None)
                 if lengths().any(|length| length % 1440 == 0 && to - from == length / 1440)),
@@ -324,7 +324,7 @@ pub(crate) fn note_times(
         .iter()
         .zip(&leaves.out)
         .filter(|(a, _)| a.role == Role::Time && a.source.vouched())
-        .filter_map(|(_, (_, leaf))| memory::moment(&read(leaf)?))
+        .filter_map(|(_, (_, leaf))| when::moment(&read(leaf)?))
         .take(16)
         .collect();
     for (argument, (_, leaf)) in seen.iter_mut().zip(&leaves.out) {
@@ -334,7 +334,7 @@ pub(crate) fn note_times(
         let ends = || {
             read(leaf)
                 .as_ref()
-                .and_then(memory::moment)
+                .and_then(when::moment)
                 .is_some_and(|end| starts.iter().any(|start| (1..=LASTS).contains(&(end - start))))
         };
         if told || ends() {

@@ -517,7 +517,7 @@ impl Memory {
     /// How long a trusted record lasts, so that moving it can keep its length.
     fn span(&mut self, whens: &[When]) {
         if let [a, b] = whens
-            && let (Some(from), Some(to)) = (moment(a), moment(b))
+            && let (Some(from), Some(to)) = (when::moment(a), when::moment(b))
             && let Ok(span) = u32::try_from((to - from).abs())
             && span > 0
             && span <= 14 * 1440
@@ -654,7 +654,7 @@ impl Memory {
         };
         let fact = self.facts.get(value.key.as_ref());
         let readers = fact.map_or(Readers::Everyone, |fact| Readers::clone(&fact.readers));
-        let capacity = capacity(&value.kind, text);
+        let capacity = label::capacity(&value.kind, text);
         let label = |writers| Label {
             writers,
             readers: readers.clone(),
@@ -779,20 +779,6 @@ fn shapes(manifest: &Manifest, leaves: &Leaves<'_>) -> BTreeSet<u8> {
         _ => None,
     });
     told.filter_map(|value| prompt::shape(&value.key)).collect()
-}
-
-pub(crate) fn moment(when: &When) -> Option<i64> {
-    Some(when.days()? * 1440 + i64::from(when.minute?))
-}
-
-pub(crate) fn capacity(kind: &Kind, text: &str) -> Capacity {
-    match kind {
-        Kind::Number => Capacity::Number,
-        Kind::When(_) => Capacity::Date,
-        Kind::Email | Kind::Url | Kind::Iban | Kind::Phone => Capacity::Address,
-        Kind::Text if text.len() <= 48 && !text.contains('\n') => Capacity::Token,
-        Kind::Text => Capacity::FreeText,
-    }
 }
 
 /// What clocks call their hands.

@@ -119,6 +119,9 @@ const PHONES: &[&str] = &[
     "sms",
 ];
 
+/// And those of mail addresses.
+const MAILS: &[&str] = &["email", "mail", "address", "from", "to", "cc", "sender", "reply"];
+
 #[derive(Debug, Clone, Default)]
 struct Person {
     /// Words of hers that it goes by.
@@ -424,8 +427,24 @@ fn gather<'a>(
 }
 
 fn address<'a>(manifest: &Manifest, path: &[&'a str], text: &str, found: &mut Vec<Entry<'a>>) {
-    let class = manifest.class(path);
-    if matches!(class, Class::FreeText | Class::Member | Class::Secret) || text.len() > 4096 {
+    // A field that is named as one of addresses is one, whoever wrote it.
+    let field = || {
+        let own = path
+            .iter()
+            .rev()
+            .find(|key| !key.bytes().all(|b| b.is_ascii_digit()));
+        own.is_some_and(|key| {
+            words::split(key).last().is_some_and(|last| {
+                PHONES.contains(&words::singular(last)) || MAILS.contains(&words::singular(last))
+            })
+        })
+    };
+    let told = match manifest.class(path) {
+        Class::Member | Class::Secret => false,
+        Class::FreeText => field(),
+        _ => true,
+    };
+    if !told || text.len() > 4096 {
         return;
     }
     let mut one = |spelling: &str, name: &str| {

@@ -185,7 +185,9 @@ impl Singled {
                 .iter()
                 .enumerate()
                 .filter(|(other, _)| *other != at && clear);
-            passed.for_each(|(_, record)| drop(keep(&mut others, manifest, record, path, name)));
+            for (_, record) in passed {
+                keep(&mut others, manifest, record, path, name);
+            }
             for id in others
                 .into_values()
                 .flatten()

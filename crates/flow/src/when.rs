@@ -67,6 +67,11 @@ impl When {
     }
 }
 
+/// Minutes since 1 March of the year 0, of what tells a day and a time.
+pub(crate) fn moment(when: &When) -> Option<i64> {
+    Some(when.days()? * 1440 + i64::from(when.minute?))
+}
+
 const MONTHS: [&str; 12] = [
     "january",
     "february",
