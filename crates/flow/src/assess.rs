@@ -447,6 +447,10 @@ fn argument(memory: &Memory, given: Given<'_>) -> Argument {
     let Given {
         path, mut role, text, ..
     } = given;
+    if given.effect == Effect::Execute && role == Role::Value && runs(path) {
+        // Which of the things that can be run is no setting of it.
+        role = Role::Selector;
+    }
     let canonical = canon::canonical(text).ok();
     let mut found = memory.find_as(text, canonical.as_ref(), role == Role::Selector);
     // What she tells by its name is that, and neither reckoned nor another number of hers.
@@ -494,6 +498,15 @@ fn argument(memory: &Memory, given: Given<'_>) -> Argument {
         link: None,
         foreign_tokens: if carries { tokens::foreign(memory, text) } else { 0 },
     }
+}
+
+/// Does this argument say what it is that runs?
+fn runs(path: &[&str]) -> bool {
+    const WHICH: [&str; 8] = [
+        "version", "image", "tag", "build", "release", "revision", "commit", "ref",
+    ];
+    let words = path.last().map(|key| words::split(key)).unwrap_or_default();
+    words.last().is_some_and(|last| WHICH.contains(&last.as_str()))
 }
 
 /// Whether this call of the tool is called for. The human may ask for the tool and not for this call of it, once
