@@ -393,9 +393,10 @@ fn strays(memory: &Memory, argument: &Argument) -> bool {
         let key = argument.key.as_deref();
         key.is_some_and(|key| memory.people.means(key, memory.tenants()))
     };
-    !matches!(argument.role, Role::Value | Role::Time)
-        && (chosen || !argument.source.vouched())
-        && !(argument.source == Source::Structured && whom())
+    if matches!(argument.role, Role::Value | Role::Time) || !chosen && argument.source.vouched() {
+        return false;
+    }
+    argument.source != Source::Structured || !whom()
 }
 
 /// It looks for nothing in particular, in things that she does not speak of. Clocks and directories say little of anybody's.

@@ -110,8 +110,7 @@ fn open_switch(memory: &Memory, value: &Value, depth: usize) -> bool {
                 let hers = |word: &&str| memory.prompt_text().contains(word);
                 // What she calls internal is not for others, whatever else she says.
                 opens
-                    && (!SAID.iter().any(|word| hers(&word))
-                        && !["external", "visible"].iter().any(|word| hers(&word))
+                    && (!SAID.iter().any(hers) && !["external", "visible"].iter().any(hers)
                         || memory.prompt.holds("internal")
                         || memory.prompt.holds("intern"))
             }
