@@ -122,7 +122,7 @@ pub(crate) fn derived(
                 || effect == Effect::Read && role == Role::Time && borders(memory, when)
         }
         (Role::Selector | Role::Target, Some(Kind::Text)) if key.is_some_and(|key| memory.early(key)) => {
-            matches!(effect, Effect::Write | Effect::Send | Effect::Read)
+            matches!(effect, Effect::Write | Effect::Read) || effect == Effect::Send && role == Role::Selector
         }
         (Role::Selector | Role::Target, Some(Kind::Text | Kind::Url)) => {
             let own = role == Role::Selector && key.is_some_and(|k| OWN.contains(&k));

@@ -8,7 +8,7 @@
 //!   told is then hers to tell, and theirs to know; and
 //! - with it go no things but those that stand in its own record.
 //!
-//! Or it is all of them: the better part of a column of a list that she looked for, where she speaks of all.
+//! Or it is all of them: two thirds and more of a column of a list that she looked for, where she wants all of a kind told.
 //!
 //! INVARIANT: a record in which no trusted writer had a hand adds nothing; every further address and every stray read only
 //! withdraws. An address spelled like one of the organisation's own that is none is nobody's.
@@ -357,7 +357,7 @@ impl People {
             && !keys.iter().any(|key| like_own(key, tenants))
             && self.columns.iter().any(|column| {
                 let of = column.iter().filter(|key| here(key)).count();
-                keys.iter().all(|key| column.contains(*key)) && of * 2 >= column.len()
+                keys.iter().all(|key| column.contains(*key)) && of >= 2 && of * 3 >= column.len() * 2
             })
     }
 }

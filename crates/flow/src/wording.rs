@@ -259,6 +259,10 @@ const JOINS_ALONE: &[&str] = &[
     "poi",
     "daarna",
 ];
+/// How soon before them she says that they are to be told.
+const NEAR: usize = 4;
+/// Longest sentence that is looked at for what is to be gone, in words.
+const LONG: usize = 512;
 /// How soon after the verb they stand.
 const SOON: usize = 2;
 
@@ -353,17 +357,25 @@ pub(crate) struct Wording {
     gone: BTreeSet<Box<str>>,
     /// Such a sentence speaks of what was said before.
     refers: bool,
-    /// She speaks of all of a kind of people.
+    /// She wants all of a kind of people told.
     everybody: bool,
 }
 
 impl Wording {
     /// Takes in folded words in order, punctuation and all.
     pub(crate) fn hear(&mut self, raw: &[&str]) {
-        self.everybody |= raw.iter().any(|word| ALL.contains(&trim(word)));
+        let tells = |word: &str| {
+            let mut sends = words::VERBS.iter().filter(|verb| verb.effect == Effect::Send);
+            sends.any(|verb| verb.said.contains(&trim(word)))
+        };
+        self.everybody |= raw.iter().enumerate().any(|(at, word)| {
+            let before = raw.get(at.saturating_sub(NEAR)..at).unwrap_or_default();
+            ALL.contains(&trim(word)) && before.iter().any(|word| tells(word))
+        });
         for sentence in raw.split_inclusive(|word| *word == "\u{1}" || word.ends_with(['.', '!', '?', ';'])) {
             let mut own: BTreeSet<Box<str>> = BTreeSet::new();
             sentence.iter().for_each(|word| tokens(word, &mut own));
+            let sentence = sentence.get(..sentence.len().min(LONG)).unwrap_or_default();
             if destroys(sentence) {
                 self.refers |= refers(sentence);
                 objects(sentence, &mut self.gone);
@@ -391,7 +403,7 @@ impl Wording {
         self.refers
     }
 
-    /// Does she speak of all of a kind of people?
+    /// Does she want all of a kind of people told?
     pub(crate) const fn everybody(&self) -> bool {
         self.everybody
     }
