@@ -391,7 +391,7 @@ fn strays(memory: &Memory, argument: &Argument) -> bool {
     // Whom she names she may look up.
     let whom = || {
         let key = argument.key.as_deref();
-        key.is_some_and(|key| memory.people.means(key, memory.tenants()))
+        key.is_some_and(|key| memory.people.means(key, memory.tenants(), false))
     };
     if matches!(argument.role, Role::Value | Role::Time) || !chosen && argument.source.vouched() {
         return false;
@@ -538,7 +538,7 @@ fn called(memory: &Memory, intent: &Intent, tool: &str, effect: Effect, seen: &[
             && a.role == Role::Selector
             && match a.source {
                 Source::FreeText | Source::Nowhere => memory.ids,
-                Source::Trusted => memory.picks(),
+                Source::Trusted | Source::Structured => memory.picks(),
                 _ => false,
             }
     };

@@ -42,7 +42,8 @@ pub(crate) fn picked(memory: &Memory, effect: Effect, seen: &mut [Argument]) {
             Effect::Delete => memory.singled.gone(key),
             _ => reads && memory.singled.means(key),
         };
-        if memory.picked(key) || (memory.named.lone(key) || means()) && !passed {
+        let alone = memory.named.lone(key) && !(effect == Effect::Delete && memory.singled.elsewhere(key));
+        if memory.picked(key) || (alone || means()) && !passed {
             // The human named it by what it is, and a trusted list says which one that is.
             argument.source = Source::Picked;
         } else if memory.tainted() && passed {
@@ -130,7 +131,7 @@ fn addressed(memory: &Memory, effect: Effect, leaves: &Leaves<'_>, seen: &[Argum
     let more: BTreeSet<&str> = more.iter().map(|key| &**key).collect();
     let all = memory.prompt.wording.everybody() && memory.people.everybody(&to, &more, tenants);
     goes.iter()
-        .filter(|(_, key)| all || memory.people.means(key, tenants))
+        .filter(|(_, key)| all || memory.people.means(key, tenants, effect == Effect::Send))
         .map(|(at, _)| *at)
         .collect()
 }

@@ -301,7 +301,7 @@ impl Memory {
             at == Source::Prompt
         });
         self.point(manifest, call, &leaves);
-        if call.map_or(self.tainted, |call| call.strays) {
+        if call.is_none_or(|call| call.strays) {
             self.people.stray();
         }
         let mut record: BTreeMap<Vec<&str>, Vec<When>> = BTreeMap::new();

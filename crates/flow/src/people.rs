@@ -206,9 +206,11 @@ impl People {
                 .map(|e| &*e.key)
                 .filter(|key| !reading.own(key))
                 .collect();
+            let of_lists = |key: &str| entries.iter().all(|e| &*e.key != key || e.of_list);
             for letter in ["e:", "p:", "w:"] {
                 let mut of = outside.iter().filter(|key| key.starts_with(letter));
                 if let (Some(key), None) = (of.next(), of.next())
+                    && !of_lists(key)
                     && let Some(person) = self.all.get_mut(*key)
                 {
                     person.lone = true;
@@ -320,8 +322,9 @@ impl People {
         }
     }
 
-    /// Is this the one address of somebody whom she names?
-    pub(crate) fn means(&self, key: &str, tenants: &BTreeSet<Box<str>>) -> bool {
+    /// Is this the one address of somebody whom she names? `tells`: it is told something; who is the only one that her search
+    /// found needs no name for that.
+    pub(crate) fn means(&self, key: &str, tenants: &BTreeSet<Box<str>>, tells: bool) -> bool {
         let Some(person) = self.all.get(key).filter(|_| !self.strayed && !self.full) else {
             return false;
         };
@@ -331,7 +334,7 @@ impl People {
         let same = |other: &str| other.get(..2) == key.get(..2) && other != key;
         let mut others = self.all.iter().filter(|(other, _)| same(other));
         if person.words.is_empty() {
-            return person.lone && !others.any(|(_, other)| other.lone);
+            return tells && person.lone && !others.any(|(_, other)| other.lone);
         }
         !others.any(|(_, other)| {
             let fewer = other.words.len() < person.words.len() && other.words.is_subset(&person.words);

@@ -63,6 +63,8 @@ pub(crate) struct Singled {
     gone: Kinds,
     /// Of a list of which one is singled out, the others.
     passed: BTreeSet<Box<str>>,
+    /// The only ones of answers, of which she speaks for another reason than that they be gone.
+    elsewhere: BTreeSet<Box<str>>,
     bytes: usize,
 }
 
@@ -79,7 +81,7 @@ impl Singled {
                 .map(|ids| ids.len().saturating_sub(1))
                 .sum::<usize>()
         };
-        several(&self.all) + several(&self.gone) + self.passed.len()
+        several(&self.all) + several(&self.gone) + self.passed.len() + self.elsewhere.len()
     }
 
     /// This is the one record of its kind that she means.
@@ -90,6 +92,11 @@ impl Singled {
     /// This is the one of its kind that she wants gone.
     pub(crate) fn gone(&self, id: &str) -> bool {
         one(&self.gone, id)
+    }
+
+    /// She speaks of this for another reason than that it be gone.
+    pub(crate) fn elsewhere(&self, id: &str) -> bool {
+        self.elsewhere.contains(id)
     }
 
     /// Her words fit another of its list better.
@@ -220,6 +227,10 @@ impl Singled {
         let gone = words.peek().is_some() && words.all(|word| wording.gone().contains(word));
         if wording.refers() || gone {
             self.bytes += keep(&mut self.gone, manifest, record, path, name);
+        } else if !said.is_empty() {
+            let mut ids = Kinds::new();
+            self.bytes += keep(&mut ids, manifest, record, path, name);
+            self.elsewhere.extend(ids.into_values().flatten().take(IDS));
         }
     }
 }
