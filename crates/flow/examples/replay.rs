@@ -15,8 +15,8 @@ use std::{
 };
 
 use bartizan_flow::{
-    Assessment, Class, Content, Effect, Intent, Joined, Manifest, Memory, PathPattern, Role, ToolFacts,
-    assess, decide, infer,
+    Assessment, Class, Content, Decision, Effect, Intent, Joined, Manifest, Memory, PathPattern, Role,
+    ToolFacts, assess, decide, infer,
 };
 use bartizan_types::Effects;
 use serde_json::{Value, json};
@@ -105,6 +105,9 @@ impl Session {
         self.micros.push(u64::try_from(begun.elapsed().as_nanos() / 100)?);
         let answer = json!({"decision": decision, "effect": seen.effect, "called": seen.called,
             "arguments": seen.arguments.iter().map(|a| json!([a.path, a.role, a.source, a.foreign_tokens, a.rewrite])).collect::<Vec<_>>()});
+        if decision != Decision::Allow {
+            self.memory.refused(&seen);
+        }
         self.last = Some(seen);
         Ok(answer)
     }

@@ -1,6 +1,6 @@
 //! One call against what the session has read: a source for every argument, and the few facts that rules ask for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bartizan_types::flow::{Called, Effect, Flow, Joined, Role, Source, Traced};
 use serde::{Deserialize, Serialize};
@@ -10,16 +10,16 @@ use crate::{
     amount::Amount,
     audience,
     canon::{self, Kind},
+    derived::{derive_times, derived, left_to_a_place, note_times},
     intent::Intent,
     label::{Capacity, Label, Readers, Writers},
     leaves::{Leaf, Leaves},
-    manifest::Manifest,
-    memory::{self, Found, Memory},
+    manifest::{Class, Manifest},
+    meant::{name_targets, picked},
+    memory::Memory,
     pointed::Pointing,
     prompt::{self, Prompt},
-    tokens,
-    when::{self, When},
-    words,
+    tokens, words,
 };
 
 /// Most argument leaves that are looked at; with more, the call is not whole and asks.
@@ -44,13 +44,13 @@ pub struct Argument {
     pub rewrite: Option<String>,
     /// The canonical key, if it has one.
     #[serde(skip)]
-    key: Option<Box<str>>,
+    pub(crate) key: Option<Box<str>>,
     /// The one-time code that it is, where it completes a call that waits for one.
     #[serde(skip)]
     code: Option<Box<str>>,
     /// The link that it is, where a search found it.
     #[serde(skip)]
-    link: Option<Box<str>>,
+    pub(crate) link: Option<Box<str>>,
     /// Links, addresses or accounts inside it that nobody trusted wrote.
     pub foreign_tokens: u16,
 }
@@ -83,6 +83,12 @@ pub struct Assessment {
     /// How the human's words point at what it reads.
     #[serde(skip, default = "away")]
     pub(crate) pointing: Pointing,
+    /// Nothing but her words decides what it looks for.
+    #[serde(skip)]
+    pub(crate) hers: bool,
+    /// It looks for something that somebody's text may have asked for.
+    #[serde(skip)]
+    pub(crate) strays: bool,
 }
 
 const fn away() -> Pointing {
@@ -144,6 +150,8 @@ impl Assessment {
         self.readable &= other.readable;
         self.bounded &= other.bounded;
         self.pointing = self.pointing.max(other.pointing);
+        self.hers &= other.hers;
+        self.strays |= other.strays;
         self
     }
 
@@ -225,6 +233,20 @@ impl Assessment {
             })
     }
 
+    /// What it was called with by nobody's wish but hers: nothing of outsiders' had been read. Of a read: what somebody said yes
+    /// to is that call's alone.
+    pub(crate) fn early(&self) -> impl Iterator<Item = &str> {
+        let early = !self.tainted && self.reviewed && self.effect == Effect::Read;
+        let made_up =
+            |a: &&Argument| matches!(a.role, Role::Selector | Role::Target) && a.source == Source::Nowhere;
+        let keys = self
+            .arguments
+            .iter()
+            .filter(made_up)
+            .filter_map(|a| a.key.as_deref());
+        keys.filter(move |key| early && key.starts_with("w:") && key.len() <= 96)
+    }
+
     /// Links that it fetches because a search found them.
     pub(crate) fn visits(&self) -> impl Iterator<Item = &str> {
         self.arguments.iter().filter_map(|a| a.link.as_deref())
@@ -301,6 +323,7 @@ pub fn assess(
     derive_times(memory, &leaves, &mut seen);
     picked(memory, manifest.effect, &mut seen);
     name_targets(memory, intent, manifest.effect, &leaves, &mut seen);
+    note_times(memory, tool, manifest.effect, &leaves, &mut seen);
     let bounded = seen
         .iter()
         .filter(|a| a.role == Role::Amount)
@@ -321,8 +344,16 @@ pub fn assess(
     Assessment {
         effect: manifest.effect,
         reviewed: manifest.reviewed,
-        called: called(memory, intent, tool, manifest.effect, &seen),
+        called: if audience::switched(memory, manifest.effect, arguments) {
+            Called::No
+        } else {
+            called(memory, intent, tool, manifest.effect, &seen)
+        },
         pointing: Pointing::of(&seen, intent.speaks_of(tool)),
+        hers: manifest.effect == Effect::Read && (!memory.tainted() || seen.iter().all(hers)),
+        strays: memory.tainted()
+            && !manifest.effect.consequential()
+            && (seen.iter().any(|a| strays(memory, a)) || unasked(intent, tool, manifest, &seen)),
         arguments: seen,
         whole,
         tainted: memory.tainted(),
@@ -334,35 +365,58 @@ pub fn assess(
     }
 }
 
-/// Which record is meant, as far as the human says it.
-fn picked(memory: &Memory, effect: Effect, seen: &mut [Argument]) {
-    // What she wants kept is not what she wants gone.
-    let spared = |a: &Argument| {
-        let name = a.key.as_deref().and_then(|key| key.get(2..));
-        a.role == Role::Selector
-            && a.source == Source::Prompt
-            && name.is_some_and(|name| memory.prompt.spares(name))
+/// It is her word, or follows from her words alone.
+fn hers(argument: &Argument) -> bool {
+    matches!(
+        argument.source,
+        Source::Empty | Source::Prompt | Source::Picked | Source::Derived | Source::Endorsed
+    ) || roomy(argument)
+}
+
+/// How many answers there may be, where that leaves room for more than the first.
+fn roomy(argument: &Argument) -> bool {
+    const LIMITS: [&str; 8] = ["limit", "max", "count", "size", "top", "results", "rows", "first"];
+    let words = words::split(&argument.path);
+    let key = argument.key.as_deref().and_then(|key| key.strip_prefix("n:"));
+    argument.role == Role::Value
+        && words.iter().any(|word| LIMITS.contains(&word.as_str()))
+        && key
+            .and_then(|key| key.parse::<u32>().ok())
+            .is_some_and(|most| most >= 5)
+}
+
+/// It says what is looked for, and nobody vouches for it. How much of that is looked at, and of when, says little.
+fn strays(memory: &Memory, argument: &Argument) -> bool {
+    let chosen = argument.role == Role::Selector && argument.source == Source::Trusted;
+    // Whom she names she may look up.
+    let whom = || {
+        let key = argument.key.as_deref();
+        key.is_some_and(|key| memory.people.means(key, memory.tenants(), false))
     };
-    for argument in seen.iter_mut().filter(|a| effect == Effect::Delete && spared(a)) {
-        argument.source = Source::Structured;
+    if matches!(argument.role, Role::Value | Role::Time) || !chosen && argument.source.vouched() {
+        return false;
     }
-    for argument in seen
-        .iter_mut()
-        .filter(|a| a.role == Role::Selector && a.source == Source::Trusted)
-    {
-        let Some(key) = argument.key.as_deref() else {
-            continue;
-        };
-        let passed = memory.named.passed_over(key);
-        if memory.picked(key) || memory.named.lone(key) && !passed {
-            // The human named it by what it is, and a trusted list says which one that is.
-            argument.source = Source::Picked;
-        } else if memory.tainted() && passed {
-            // She named another of that list.
-            argument.source = Source::Structured;
-            argument.writers = argument.writers.join(Writers::PARTY);
-        }
-    }
+    argument.source != Source::Structured || !whom()
+}
+
+/// It looks for nothing in particular, in things that she does not speak of. Clocks and directories say little of anybody's.
+fn unasked(intent: &Intent, tool: &str, manifest: &Manifest, seen: &[Argument]) -> bool {
+    const CLOCKS: [&str; 6] = ["time", "date", "day", "today", "now", "clock"];
+    let bare = seen
+        .iter()
+        .all(|a| matches!(a.role, Role::Value | Role::Time) || a.source == Source::Empty);
+    let directory = || {
+        manifest
+            .results
+            .iter()
+            .any(|(_, class)| *class == Class::Directory)
+    };
+    let clock = || {
+        words::split(tool)
+            .iter()
+            .any(|word| CLOCKS.contains(&word.as_str()))
+    };
+    bare && !intent.speaks_of(tool) && !directory() && !clock()
 }
 
 /// One argument, or the one-time code that it is.
@@ -383,17 +437,21 @@ fn traced(memory: &Memory, manifest: &Manifest, path: &[&str], text: &str) -> Ar
 
 /// One argument as it was given.
 #[derive(Clone, Copy)]
-struct Given<'a> {
-    effect: Effect,
-    path: &'a [&'a str],
-    role: Role,
-    text: &'a str,
+pub(crate) struct Given<'a> {
+    pub(crate) effect: Effect,
+    pub(crate) path: &'a [&'a str],
+    pub(crate) role: Role,
+    pub(crate) text: &'a str,
 }
 
 fn argument(memory: &Memory, given: Given<'_>) -> Argument {
     let Given {
         path, mut role, text, ..
     } = given;
+    if given.effect == Effect::Execute && role == Role::Value && runs(path) {
+        // Which of the things that can be run is no setting of it.
+        role = Role::Selector;
+    }
     let canonical = canon::canonical(text).ok();
     let mut found = memory.find_as(text, canonical.as_ref(), role == Role::Selector);
     // What she tells by its name is that, and neither reckoned nor another number of hers.
@@ -443,6 +501,15 @@ fn argument(memory: &Memory, given: Given<'_>) -> Argument {
     }
 }
 
+/// Does this argument say what it is that runs?
+fn runs(path: &[&str]) -> bool {
+    const WHICH: [&str; 8] = [
+        "version", "image", "tag", "build", "release", "revision", "commit", "ref",
+    ];
+    let words = path.last().map(|key| words::split(key)).unwrap_or_default();
+    words.last().is_some_and(|last| WHICH.contains(&last.as_str()))
+}
+
 /// Whether this call of the tool is called for. The human may ask for the tool and not for this call of it, once
 /// outsiders' text was read:
 /// - it would go to an address of the type that she wrote out, and to another one;
@@ -471,7 +538,7 @@ fn called(memory: &Memory, intent: &Intent, tool: &str, effect: Effect, seen: &[
             && a.role == Role::Selector
             && match a.source {
                 Source::FreeText | Source::Nowhere => memory.ids,
-                Source::Trusted => memory.picks(),
+                Source::Trusted | Source::Structured => memory.picks(),
                 _ => false,
             }
     };
@@ -519,77 +586,6 @@ fn written_out(seen: &[Argument]) -> bool {
     targets.peek().is_some() && targets.all(|a| a.source == Source::Prompt)
 }
 
-/// Targets that the human's words name without writing them out (see [`crate::named`]).
-fn name_targets(
-    memory: &Memory,
-    intent: &Intent,
-    effect: Effect,
-    leaves: &Leaves<'_>,
-    seen: &mut [Argument],
-) {
-    if !seen.iter().any(|a| a.role == Role::Target && !a.source.vouched()) {
-        return;
-    }
-    let sums: Vec<Amount> = seen
-        .iter()
-        .filter(|a| a.role == Role::Amount)
-        .filter_map(sum)
-        .collect();
-    let targets: BTreeSet<&str> = seen
-        .iter()
-        .zip(&leaves.out)
-        .filter_map(|(a, (_, leaf))| match leaf {
-            Leaf::Text(text) if a.role == Role::Target => Some(*text),
-            _ => None,
-        })
-        .collect();
-    let field = matches!(effect, Effect::Send | Effect::Write) && memory.named.field(&targets, memory.own());
-    for (argument, (_, leaf)) in seen.iter_mut().zip(&leaves.out) {
-        let Leaf::Text(text) = leaf else { continue };
-        if argument.role != Role::Target || argument.source.vouched() {
-            continue;
-        }
-        let named = match effect {
-            Effect::Fetch => memory.named.link(text) || intent.wants_web() && memory.named.found(text),
-            Effect::Pay => memory.named.origin(text, &sums),
-            _ => field,
-        };
-        if named {
-            argument.link = (effect == Effect::Fetch).then(|| (*text).into());
-            argument.source = Source::Named;
-        }
-    }
-}
-
-fn sum(argument: &Argument) -> Option<Amount> {
-    argument
-        .key
-        .as_deref()
-        .and_then(|key| key.get(2..))
-        .and_then(Amount::parse)
-}
-
-/// A new sum for what is there already (it is paid to whoever it was paid to), which she leaves to a place that she
-/// names: she tells no sum, that place was read, and it is within a tenth of what the service first told of this very record.
-fn left_to_a_place(memory: &Memory, effect: Effect, seen: &[Argument], argument: &Argument) -> bool {
-    let goes = || {
-        seen.iter()
-            .any(|a| a.role == Role::Target && a.source != Source::Empty)
-    };
-    (effect == Effect::Write || effect == Effect::Pay && !goes())
-        && memory.prompt.numbers.is_empty()
-        && memory.prompt.percents.is_empty()
-        && memory.pointed.reached()
-        && sum(argument).is_some_and(|amount| {
-            let ids = seen
-                .iter()
-                .filter(|a| a.role == Role::Selector)
-                .filter_map(|a| a.key.as_deref());
-            ids.filter_map(|id| memory.named.sum_of(id))
-                .any(|known| amount.near_tenth(known))
-        })
-}
-
 /// Words that name something: two or more that no little word begins or ends, and that she does not want kept.
 fn phrase(prompt: &Prompt, words: &str) -> bool {
     const LITTLE: &[&str] = &[
@@ -600,201 +596,4 @@ fn phrase(prompt: &Prompt, words: &str) -> bool {
     let all: Vec<&str> = words.split(' ').collect();
     let long = |word: Option<&&str>| word.is_some_and(|word| word.len() > 2 && !LITTLE.contains(word));
     all.len() > 1 && words.len() >= 8 && long(all.first()) && long(all.last()) && !prompt.spares(words)
-}
-
-/// What services call the user's own: her calendar, her account.
-const OWN: [&str; 2] = ["w:primary", "w:me"];
-
-/// A path whose folder she spells, and whose last name is a file's that she names: what is moved there, or is to be
-/// written, keeps its name. Never where something is taken from, nor where she says something comes from or stays.
-fn joined_path(memory: &Memory, path: &[&str], text: &str) -> bool {
-    let Some((folder, name)) = text.rsplit_once(['/', '\\']) else {
-        return false;
-    };
-    let from = words::split(path.last().copied().unwrap_or_default());
-    let source = ["source", "src", "from", "old", "origin"]
-        .iter()
-        .any(|word| from.iter().any(|part| part == word));
-    let spelled = folder.contains(['/', '\\', '~']);
-    let hers = |part: &str| memory.find(part).source == Source::Prompt;
-    let folded = canon::fold(folder).unwrap_or_default();
-    !source
-        && spelled
-        && name.len() > 2
-        && !text.split(['/', '\\']).any(|part| part == "..")
-        && (hers(folder) || hers(&format!("{folder}/")))
-        && (memory.prompt.holds_raw(name) || memory.prompt.ends_path(name))
-        && !memory.prompt.spares(&folded)
-        && !["from", "aus", "von", "de"]
-            .iter()
-            .any(|word| memory.prompt.holds(&format!("{word} {folded}")))
-}
-
-/// A number of hers that she spells otherwise (`58k`, `a dozen`), or what follows from hers where she asks for it to be
-/// reckoned, or its name says that it is.
-fn reckoned(memory: &Memory, path: &[&str], amount: Amount) -> bool {
-    let name = words::split(path.last().copied().unwrap_or_default());
-    let total = matches!(
-        name.last().map(String::as_str),
-        Some("total" | "subtotal" | "sum")
-    );
-    if memory.prompt.numbers.contains(&amount) {
-        return true;
-    }
-    let list = |numbers: &BTreeSet<Amount>| numbers.iter().copied().collect::<Vec<_>>();
-    let known: Vec<Amount> = memory.numbers.iter().copied().collect();
-    (total || memory.prompt.reckons())
-        && amount.derivable(
-            &list(&memory.prompt.numbers),
-            &list(&memory.prompt.percents),
-            &known,
-        )
-}
-
-/// Tier 3: values computed from trusted ones.
-fn derived(memory: &Memory, given: Given<'_>, canonical: Option<&canon::Canonical>, found: Found) -> Found {
-    let Given {
-        effect,
-        path,
-        role,
-        text,
-    } = given;
-    let (kind, key) = (canonical.map(|c| &c.kind), canonical.map(|c| &*c.key));
-    let holds = match (role, kind) {
-        (Role::Amount, Some(Kind::Number)) => key
-            .and_then(|k| k.get(2..))
-            .and_then(Amount::parse)
-            .is_some_and(|amount| reckoned(memory, path, amount)),
-        (_, Some(Kind::When(when))) => {
-            zone_trusted(memory, when) && day_trusted(memory, when) && minute_trusted(memory, when)
-        }
-        (Role::Selector | Role::Target, Some(Kind::Text | Kind::Url)) => {
-            effect == Effect::Write
-                && (role == Role::Selector && key.is_some_and(|k| OWN.contains(&k))
-                    || joined_path(memory, path, text))
-        }
-        _ => false,
-    };
-    if holds { vouch(found) } else { found }
-}
-
-fn vouch(found: Found) -> Found {
-    let label = Label {
-        writers: Writers::USER.join(Writers::OPERATOR),
-        ..found.label
-    };
-    Found {
-        source: Source::Derived,
-        label,
-        spelling: None,
-    }
-}
-
-/// The day is one the human wrote, one that a trusted result holds, or today or tomorrow as she asked. A day she wrote
-/// without its year is that day of any year.
-fn day_trusted(memory: &Memory, when: &When) -> bool {
-    let Some((month, day)) = when.day else { return true };
-    let Some(year) = when.year else { return false };
-    let told = memory
-        .prompt
-        .whens
-        .iter()
-        .any(|w| w.day == Some((month, day)) && w.year.is_none_or(|y| y == year));
-    let relative = || {
-        memory.today.iter().any(|&(y, m, d)| {
-            let today = When {
-                year: Some(y),
-                day: Some((m, d)),
-                minute: None,
-                zone: None,
-            };
-            memory.prompt.relative.means(&today, when)
-        })
-    };
-    // `Push it by two weeks`: so long after a day that a service told.
-    let pushed = || {
-        let lengths = || {
-            memory
-                .prompt
-                .durations
-                .iter()
-                .filter(|length| *length % 1440 == 0)
-        };
-        lengths().next().is_some()
-            && memory.days.iter().any(|&(y, m, d)| {
-                let known = When {
-                    year: Some(y),
-                    day: Some((m, d)),
-                    minute: None,
-                    zone: None,
-                };
-                matches!((known.days(), when.days()), (Some(from), Some(to))
-                    if lengths().any(|length| (to - from).abs() == i64::from(length / 1440)))
-            })
-    };
-    told || memory.days.contains(&(year, month, day)) || relative() || pushed()
-}
-
-/// Its offset from UTC is one that a trusted result has, give or take the hour of a summer. Where none has any, it is
-/// the model's to fill.
-fn zone_trusted(memory: &Memory, when: &When) -> bool {
-    let known = |zone: i16| memory.zones.iter().any(|known| (known - zone).abs() <= 60);
-    when.zone.is_none_or(known) || memory.zones.is_empty()
-}
-
-/// What the human left open is the model's to fill: with no time of day in her words, any will do on a vouched day. Once
-/// an outsider could have filled it and services told times, it is one of theirs.
-fn minute_trusted(memory: &Memory, when: &When) -> bool {
-    let told = || memory.prompt.whens.iter().filter_map(|w| w.minute);
-    when.minute.is_none_or(|minute| {
-        memory.minutes.contains(&minute)
-            || told().any(|m| m == minute)
-            || when.day.is_some()
-                && told().next().is_none()
-                && memory.prompt.durations.is_empty()
-                && (!memory.tainted() || memory.minutes.is_empty())
-    })
-}
-
-/// An end is trusted when it lies a trusted duration after another time of the same call that is itself trusted.
-fn derive_times(memory: &Memory, leaves: &Leaves<'_>, seen: &mut [Argument]) {
-    let read = |text: &str| canon::fold(text).ok().and_then(|folded| when::parse(&folded));
-    let whens: Vec<Option<When>> = leaves
-        .out
-        .iter()
-        .take(LEAVES)
-        .map(|(_, leaf)| match leaf {
-            Leaf::Text(text) if text.len() <= 40 => read(text),
-            _ => None,
-        })
-        .collect();
-    let anchors: Vec<When> = seen
-        .iter()
-        .zip(&whens)
-        .filter(|(a, _)| a.source.vouched())
-        .filter_map(|(_, w)| *w)
-        .take(16)
-        .collect();
-    for (argument, when) in seen.iter_mut().zip(&whens) {
-        let Some(when) = when.filter(|_| !argument.source.vouched()) else {
-            continue;
-        };
-        let lengths = || {
-            memory
-                .prompt
-                .durations
-                .iter()
-                .chain(&memory.spans)
-                .map(|minutes| i64::from(*minutes))
-        };
-        let holds = anchors.iter().filter(|anchor| anchor.zone == when.zone).any(|anchor| match (memory::moment(anchor), memory::moment(&when)) {
-            (Some(from), Some(to)) => lengths().any(|length| to - from == length),
-            _ => matches!((anchor.days(), when.days(), anchor.minute, when.minute), (Some(from), Some(to), None, None)
-                if lengths().any(|length| length % 1440 == 0 && to - from == length / 1440)),
-        });
-        if holds {
-            argument.source = Source::Derived;
-            argument.writers = Writers::USER.join(Writers::OPERATOR);
-        }
-    }
 }

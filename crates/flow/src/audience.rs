@@ -5,9 +5,12 @@
 
 use bartizan_types::flow::{Effect, Role, Source};
 
+use serde_json::Value;
+
 use crate::{
     canon::{self, Canonical},
     memory::{Found, Memory},
+    words,
 };
 
 /// Spellings of "everybody" among the values of sharing, without signs and in lower case: those of file stores, calendars,
@@ -84,6 +87,45 @@ pub(crate) fn opens(memory: &Memory, effect: Effect, role: Role, text: &str) -> 
         .filter(|c| !matches!(c, ' ' | '_' | '-' | '.' | ':'))
         .collect();
     EVERYBODY.contains(&bare.as_str()) && !SAID.iter().any(|word| memory.prompt_text().contains(word))
+}
+
+/// Whether a switch among these arguments opens something to everybody, or to whom it is about, of which the human's words
+/// say nothing: `public: true`, `visible_to_customer: true`.
+pub(crate) fn switched(memory: &Memory, effect: Effect, arguments: &Value) -> bool {
+    let aims = matches!(
+        effect,
+        Effect::Send | Effect::Write | Effect::Execute | Effect::Unknown
+    );
+    aims && open_switch(memory, arguments, 0)
+}
+
+fn open_switch(memory: &Memory, value: &Value, depth: usize) -> bool {
+    match value {
+        Value::Object(map) => map.iter().take(512).any(|(key, inner)| match inner {
+            Value::Bool(true) => {
+                let words = words::split(key);
+                let says = |word: &str| words.iter().any(|own| own == word);
+                let opens =
+                    says("public") || says("external") || says("anonymous") || says("visible") && says("to");
+                let hers = |word: &&str| memory.prompt_text().contains(word);
+                // What she calls internal is not for others, whatever else she says.
+                opens
+                    && (!SAID.iter().any(hers) && !["external", "visible"].iter().any(hers)
+                        || memory.prompt.holds("internal")
+                        || memory.prompt.holds("intern"))
+            }
+            Value::Object(_) | Value::Array(_) => depth < 8 && open_switch(memory, inner, depth + 1),
+            _ => false,
+        }),
+        Value::Array(list) => {
+            depth < 8
+                && list
+                    .iter()
+                    .take(512)
+                    .any(|inner| open_switch(memory, inner, depth + 1))
+        }
+        _ => false,
+    }
 }
 
 /// Who has the number that this stands for, where anybody vouches for it. It goes out as it is: the tool has its own way to

@@ -195,6 +195,12 @@ fn question(sentence: &[&str]) -> bool {
     !polite && (ASKING.contains(&first(0)) || turns)
 }
 
+/// Verbs of saying, after which a colon begins what is said.
+const SAYING: &[&str] = &[
+    "comment", "reply", "answer", "tell", "say", "saying", "text", "message", "dm", "respond", "announce",
+    "antworte", "schreib", "schreibe", "réponds", "responde", "rispondi", "svar",
+];
+
 /// The words of sentences that ask for something to be done, in their order. What she says not to do is no deed.
 fn orders<'a>(raw: &[&'a str]) -> Vec<&'a str> {
     const NOT: [&str; 6] = ["not", "don't", "dont", "never", "nicht", "no"];
@@ -207,8 +213,16 @@ fn orders<'a>(raw: &[&'a str]) -> Vec<&'a str> {
             continue;
         }
         let mut quiet = 0_u8;
+        // `Comment on it: please add the prices` orders a comment.
+        let (mut talks, mut told) = (false, false);
         for word in sentence {
             let bare = prompt::trim(word);
+            if told {
+                out.push("\u{1}");
+                continue;
+            }
+            talks |= SAYING.contains(&bare);
+            told = talks && word.ends_with(':');
             if YET.contains(&bare) {
                 quiet = 0;
             }
@@ -229,9 +243,9 @@ fn orders<'a>(raw: &[&'a str]) -> Vec<&'a str> {
 /// Words that are said as verbs. `email` and its like are nouns more often than not: they are verbs where a clause
 /// begins, or after a word that asks for doing.
 fn said<'a>(words: &[&'a str]) -> BTreeSet<&'a str> {
-    const BOTH: [&str; 11] = [
+    const BOTH: [&str; 12] = [
         "update", "transfer", "email", "mail", "message", "text", "order", "comment", "post", "review",
-        "request",
+        "request", "sms",
     ];
     const ASKING: [&str; 24] = [
         "please",
@@ -267,7 +281,7 @@ fn said<'a>(words: &[&'a str]) -> BTreeSet<&'a str> {
             let before = at.checked_sub(1).and_then(|i| words.get(i));
             let begins = before.is_none_or(|word| {
                 word.trim_end_matches(['"', '\'', '”', '’', '»'])
-                    .ends_with(['.', ',', ';', ':', '!', '?', ')', '-'])
+                    .ends_with(['.', ',', ';', ':', '!', '?', ')', '-', '>', '→', '&', '+'])
                     || ASKING.contains(&prompt::trim(word))
             });
             let after = words
@@ -387,6 +401,27 @@ fn carries_itself(word: &str) -> bool {
 /// Words for whatever a service keeps.
 const GENERIC: &[&str] = &["object", "entity", "resource"];
 
+/// What is made by doing something: who says `book them` wants a booking.
+const DONE: &[(&str, &[&str])] = &[
+    ("booking", &["book", "reserve", "rebook"]),
+    ("reservation", &["reserve", "book"]),
+    ("refund", &["refund", "reimburse"]),
+    ("payment", &["pay"]),
+    ("disbursement", &["pay", "refund", "disburse"]),
+    ("transfer", &["transfer"]),
+    ("reminder", &["remind"]),
+    ("invitation", &["invite"]),
+    ("subscription", &["subscribe"]),
+    ("reply", &["reply", "answer"]),
+    ("envelope", &["sign", "signing", "signature", "signatures"]),
+    ("registration", &["register", "enrol", "enroll"]),
+    ("enrollment", &["enrol", "enroll", "register"]),
+    ("hold", &["hold", "reserve"]),
+    ("donation", &["donate"]),
+    ("assignment", &["assign"]),
+    ("override", &["cover", "override", "swap"]),
+];
+
 fn named(
     tool: &str,
     verb: &words::Verb,
@@ -416,6 +451,16 @@ fn named(
     let particular = words::split(tool)
         .iter()
         .any(|word| words::PARTICULAR.contains(&word.as_str()) && said.contains(word.as_str()));
+    let makes = verb
+        .names
+        .iter()
+        .any(|name| ["create", "add", "submit"].contains(name));
+    let own = words::split(tool);
+    let done = makes
+        && DONE.iter().any(|(thing, deeds)| {
+            own.iter().any(|word| words::singular(word) == *thing)
+                && deeds.iter().any(|deed| said.contains(deed))
+        });
     // `Comment on it`: who adds one is asked for by what it is.
     let adds = verb
         .names
@@ -425,7 +470,7 @@ fn named(
         && words::split(tool)
             .iter()
             .any(|word| (carries_itself(word) || word == "review") && said.contains(word.as_str()));
-    if deed {
+    if deed || done {
         return true;
     }
     if hits.is_empty() && !paid && !particular {

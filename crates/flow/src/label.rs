@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::canon::Kind;
+
 /// Kinds of writers, as a set: who could have written a value. Join is union.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Writers(u8);
@@ -166,4 +168,15 @@ pub(crate) fn name(text: &str) -> bool {
     text.lines()
         .flat_map(|line| line.split([',', ';']))
         .all(|part| part.trim().len() <= 96 && part.split_whitespace().count() <= 10)
+}
+
+/// How much a text of this kind can carry.
+pub(crate) fn capacity(kind: &Kind, text: &str) -> Capacity {
+    match kind {
+        Kind::Number => Capacity::Number,
+        Kind::When(_) => Capacity::Date,
+        Kind::Email | Kind::Url | Kind::Iban | Kind::Phone => Capacity::Address,
+        Kind::Text if text.len() <= 48 && !text.contains('\n') => Capacity::Token,
+        Kind::Text => Capacity::FreeText,
+    }
 }

@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use bartizan_types::flow::{Role, Source};
+use bartizan_types::flow::{Effect, Role, Source};
 use serde_json::Value;
 
 use crate::{
@@ -18,15 +18,17 @@ use crate::{
     assess::Assessment,
     canon::{self, Canonical, Kind},
     codes::Codes,
+    extremes::Extremes,
     label::{self, Capacity, Label, Readers, Writers},
     leaves::{Leaf, Leaves, MANY},
     mailbox,
     manifest::{Class, Manifest},
     named::Named,
+    people::{People, Reading},
     pointed::{Pointed, Pointing},
     prompt::{self, Prompt},
+    singled::{Hers, Singled},
     when::{self, When},
-    words,
 };
 
 /// What a tool answered.
@@ -77,9 +79,15 @@ pub struct Memory {
     pub(crate) zones: BTreeSet<i16>,
     pub(crate) spans: BTreeSet<u32>,
     pub(crate) numbers: VecDeque<Amount>,
-    extremes: BTreeMap<(Box<str>, bool), Box<str>>,
+    extremes: Extremes,
     pub(crate) named: Named,
     pub(crate) pointed: Pointed,
+    pub(crate) singled: Singled,
+    pub(crate) people: People,
+    /// Something was looked for by nobody's wish but hers.
+    looked: bool,
+    /// What the model called things before it read anything of outsiders'.
+    early: BTreeSet<Box<str>>,
     tenants: BTreeSet<Box<str>>,
     readers: Readers,
     writers: Writers,
@@ -108,9 +116,13 @@ impl Default for Memory {
             zones: BTreeSet::new(),
             spans: BTreeSet::new(),
             numbers: VecDeque::new(),
-            extremes: BTreeMap::new(),
+            extremes: Extremes::default(),
             named: Named::default(),
             pointed: Pointed::default(),
+            singled: Singled::default(),
+            people: People::default(),
+            looked: false,
+            early: BTreeSet::new(),
             tenants: BTreeSet::new(),
             readers: Readers::Everyone,
             writers: Writers::USER,
@@ -185,6 +197,7 @@ impl Memory {
         self.readers = self.readers.join(&earlier.readers);
         self.tainted |= earlier.tainted;
         self.secret |= earlier.secret;
+        self.people.inherit(&earlier.people);
         self.epoch = self.epoch.saturating_add(u64::from(before != self.strictness()));
     }
 
@@ -221,12 +234,23 @@ impl Memory {
     /// Bytes this memory accounts for.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes + self.named.bytes() + self.pointed.bytes() + self.prompt.raw.len() * 2
+        let kept = self.named.bytes() + self.pointed.bytes() + self.singled.bytes() + self.people.bytes();
+        self.bytes + kept + self.prompt.raw.len() * 2
     }
     /// Bytes read so far.
     #[must_use]
     pub const fn read(&self) -> usize {
         self.read
+    }
+
+    /// A call was not let through. Once outsiders' text was read, one that nobody lets through is somebody else's wish more
+    /// often than hers, and who had it may have more: what she leaves open is open no longer.
+    pub fn refused(&mut self, call: &Assessment) {
+        let before = self.strictness();
+        if call.tainted && call.effect != Effect::Read {
+            self.people.stray();
+        }
+        self.epoch = self.epoch.saturating_add(u64::from(before != self.strictness()));
     }
 
     /// Takes in a result. `call` is what was assessed before the call went out: what a result echoes is no better than
@@ -240,7 +264,7 @@ impl Memory {
     /// All that can make a later ruling stricter than an earlier one: who wrote, who may read, whether a secret was
     /// read, and which records are picked no longer. New facts only vouch for more.
     fn strictness(&self) -> (bool, bool, Writers, Readers, usize) {
-        let withdrawn = self.extremes.values().filter(|id| id.is_empty()).count();
+        let withdrawn = self.extremes.withdrawn() + self.singled.withdrawn() + self.people.withdrawn();
         (
             self.tainted,
             self.secret,
@@ -277,6 +301,9 @@ impl Memory {
             at == Source::Prompt
         });
         self.point(manifest, call, &leaves);
+        if call.is_none_or(|call| call.strays) {
+            self.people.stray();
+        }
         let mut record: BTreeMap<Vec<&str>, Vec<When>> = BTreeMap::new();
         if !leaves.whole {
             self.taint(Writers::UNKNOWN);
@@ -303,8 +330,8 @@ impl Memory {
             }
         }
         self.settle(manifest, call, content);
-        if let Content::Json(Value::Array(list)) = content {
-            self.extreme(manifest, list);
+        if let Content::Json(value) = content {
+            self.extremes.read(manifest, value);
         }
         for whens in record.into_values() {
             self.span(&whens);
@@ -332,15 +359,43 @@ impl Memory {
                 self.named.answer(manifest, value);
             }
             self.codes.read(manifest, value);
+            self.meet(manifest, call, value);
         }
         let Some(call) = call else { return };
         call.visits().for_each(|link| self.named.visit(link));
+        for key in call.early() {
+            if self.early.len() < NUMBERS && self.early.insert(key.into()) {
+                self.bytes += 64 + key.len();
+            }
+        }
         for code in call.codes() {
             self.codes.spend(code);
         }
         if manifest.reviewed {
             self.codes.wait(&manifest.codes_from);
         }
+    }
+
+    /// Which records her words single out, and whom.
+    fn meet(&mut self, manifest: &Manifest, call: Option<&Assessment>, value: &Value) {
+        let Some(call) = call.filter(|call| manifest.reviewed && !call.effect.consequential()) else {
+            return;
+        };
+        self.looked |= call.hers;
+        let hers = Hers {
+            looked: call.hers,
+            prompt: &self.prompt,
+            today: &self.today,
+        };
+        self.singled.read(hers, manifest, value);
+        let reading = Reading {
+            manifest,
+            said: self.prompt.wording.all(),
+            owner: self.owner.as_deref(),
+            tenants: &self.tenants,
+            hers: call.hers,
+        };
+        self.people.read(reading, value);
     }
 
     /// Keeps what stands in text that the human's words point at.
@@ -430,82 +485,39 @@ impl Memory {
         self.writers = self.writers.join(writers);
     }
 
-    /// Which record of a list holds the most and the least of each trusted number. Only a list that is the whole
-    /// answer, whose every record has a trusted id, and only without a tie.
-    fn extreme(&mut self, manifest: &Manifest, list: &[Value]) {
-        let trusted = |key: &str| manifest.class(&["0", key]) == Class::Trusted;
-        let id = |record: &Value| {
-            let (_, value) = record
-                .as_object()?
-                .iter()
-                .find(|(key, _)| matches!(key.as_str(), "id" | "id_" | "uuid") && trusted(key))?;
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            canon::canonical(&text).ok().map(|c| c.key)
-        };
-        for field in words::EXTREMES
-            .iter()
-            .flat_map(|(_, _, fields)| fields.iter())
-            .filter(|field| trusted(field))
-        {
-            let values: Option<Vec<(Amount, Box<str>)>> = list
-                .iter()
-                .map(|record| Some((Amount::parse(&record.get(field)?.to_string())?, id(record)?)))
-                .collect();
-            let Some(mut values) = values.filter(|values| values.len() > 1) else {
-                continue;
-            };
-            values.sort();
-            let (least, most) = (values.first(), values.last());
-            for (most, best, next) in [
-                (false, least, values.get(1)),
-                (true, most, values.get(values.len() - 2)),
-            ] {
-                let place = ((*field).into(), most);
-                match (best, next) {
-                    (Some((value, id)), Some((other, _))) if value != other => {
-                        // Two lists that disagree leave nothing: which one the human meant is not known.
-                        let kept = self.extremes.entry(place).or_insert_with(|| id.clone());
-                        if kept != id {
-                            *kept = "".into();
-                        }
-                    }
-                    _ => {
-                        self.extremes.insert(place, "".into());
-                    }
-                }
-            }
-        }
+    /// The human asked for the most or least of something, and this id is the record that is.
+    pub(crate) fn picked(&self, key: &str) -> bool {
+        self.extremes.picked(&self.prompt, key)
     }
 
     /// The human says which by the most or least of something and by nothing else, and lists tell which one that is.
     pub(crate) fn picks(&self) -> bool {
-        self.named.none()
-            && words::EXTREMES.iter().any(|(said, most, fields)| {
-                said.iter().any(|word| self.prompt.holds(word))
-                    && fields.iter().any(|field| {
-                        self.extremes
-                            .get(&((*field).into(), *most))
-                            .is_some_and(|id| !id.is_empty())
-                    })
-            })
+        self.named.none() && self.extremes.picks(&self.prompt)
     }
 
-    /// The human asked for the most or least of something, and this id is the record that is.
-    pub(crate) fn picked(&self, key: &str) -> bool {
-        words::EXTREMES.iter().any(|(said, most, fields)| {
-            said.iter().any(|word| self.prompt.holds(word))
-                && fields.iter().any(|field| {
-                    self.extremes
-                        .get(&((*field).into(), *most))
-                        .is_some_and(|id| **id == *key)
-                })
-        })
+    pub(crate) const fn extremes(&self) -> &Extremes {
+        &self.extremes
+    }
+
+    /// Something was read that she wanted looked up, or a place that she names.
+    pub(crate) const fn looked(&self) -> bool {
+        self.looked || self.pointed.reached()
+    }
+
+    /// This was said by the model before it read anything of outsiders': it stands in nothing that they wrote.
+    pub(crate) fn early(&self, key: &str) -> bool {
+        self.early.contains(key)
+    }
+
+    /// The organisation's own domains.
+    pub(crate) const fn tenants(&self) -> &BTreeSet<Box<str>> {
+        &self.tenants
     }
 
     /// How long a trusted record lasts, so that moving it can keep its length.
     fn span(&mut self, whens: &[When]) {
         if let [a, b] = whens
-            && let (Some(from), Some(to)) = (moment(a), moment(b))
+            && let (Some(from), Some(to)) = (when::moment(a), when::moment(b))
             && let Ok(span) = u32::try_from((to - from).abs())
             && span > 0
             && span <= 14 * 1440
@@ -642,7 +654,7 @@ impl Memory {
         };
         let fact = self.facts.get(value.key.as_ref());
         let readers = fact.map_or(Readers::Everyone, |fact| Readers::clone(&fact.readers));
-        let capacity = capacity(&value.kind, text);
+        let capacity = label::capacity(&value.kind, text);
         let label = |writers| Label {
             writers,
             readers: readers.clone(),
@@ -767,20 +779,6 @@ fn shapes(manifest: &Manifest, leaves: &Leaves<'_>) -> BTreeSet<u8> {
         _ => None,
     });
     told.filter_map(|value| prompt::shape(&value.key)).collect()
-}
-
-pub(crate) fn moment(when: &When) -> Option<i64> {
-    Some(when.days()? * 1440 + i64::from(when.minute?))
-}
-
-pub(crate) fn capacity(kind: &Kind, text: &str) -> Capacity {
-    match kind {
-        Kind::Number => Capacity::Number,
-        Kind::When(_) => Capacity::Date,
-        Kind::Email | Kind::Url | Kind::Iban | Kind::Phone => Capacity::Address,
-        Kind::Text if text.len() <= 48 && !text.contains('\n') => Capacity::Token,
-        Kind::Text => Capacity::FreeText,
-    }
 }
 
 /// What clocks call their hands.

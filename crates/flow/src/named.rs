@@ -39,7 +39,7 @@ const BYTES: usize = 512;
 const DEPTH: usize = 6;
 
 /// Keys by which people name a record.
-const NAMES: [&str; 8] = [
+pub(crate) const NAMES: [&str; 8] = [
     "title",
     "name",
     "subject",
@@ -145,7 +145,9 @@ impl Named {
                 let words = words::split(key);
                 let last = words.last().map(String::as_str).unwrap_or_default();
                 match inner {
-                    Value::String(text) if NAMES.contains(&last) && by_name(prompt, text) => {
+                    Value::String(text)
+                        if NAMES.contains(&last) && by_name(prompt, text) && !kept(prompt, text) =>
+                    {
                         let name = canon::canonical(text).ok().map(|name| name.key);
                         // Its own name, and not that of whom it belongs to.
                         title = title.or_else(|| name.clone().filter(|_| words.len() == 1));
@@ -477,6 +479,11 @@ fn by_name(prompt: &Prompt, text: &str) -> bool {
     let several = folded.contains(' ') && folded.len() >= 8;
     let odd = folded.len() >= 5 && folded.contains(['.', '_', '-', '/']);
     (several || odd || prompt.is_id(&folded) || prompt.quotes(&folded)) && prompt.holds(&folded)
+}
+
+/// What is to be kept is not what she names it for.
+fn kept(prompt: &Prompt, text: &str) -> bool {
+    canon::fold(text).is_ok_and(|folded| prompt.spares(&folded))
 }
 
 /// Do the human's words ask for this field: `the same guests`, `the attendees of`, `whoever the participants are`?

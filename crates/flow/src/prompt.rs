@@ -10,6 +10,7 @@ use crate::{
     canon::{self, Kind},
     relative::{self, Relative},
     when::{self, When},
+    wording::Wording,
     words,
 };
 
@@ -119,6 +120,8 @@ const BEFORE: &[&str] = &[
 const AFTER: &[&str] = &[
     "protected",
     "untouched",
+    "keep",
+    "kept",
     "stay",
     "stays",
     "remain",
@@ -155,6 +158,8 @@ pub(crate) struct Prompt {
     pub(crate) numbers: BTreeSet<Amount>,
     pub(crate) percents: BTreeSet<Amount>,
     pub(crate) relative: Relative,
+    /// Words that say which one is meant.
+    pub(crate) wording: Wording,
     /// Sums by the word that she tells them by.
     told: BTreeMap<Box<str>, BTreeSet<Amount>>,
     /// She asks for something to be reckoned.
@@ -180,6 +185,8 @@ impl Prompt {
             self.folded.push(' ');
             self.folded.push_str(word);
         }
+        let said: Vec<&str> = folded.iter().map(String::as_str).collect();
+        self.wording.hear(&said);
         self.folded.push_str(" \u{1}");
         self.raw.push_str(text);
         self.raw.push_str("\n\u{1}\n");
@@ -474,6 +481,7 @@ impl Prompt {
         raw.iter().enumerate().any(|(at, word)| {
             let bare = trim(word);
             let says = |list: &[&str]| list.contains(&bare);
+            let after = named && says(AFTER);
             // What is merged into it is meant, and not it.
             let into = bare == "into"
                 && at
@@ -486,7 +494,7 @@ impl Prompt {
             let run = raw.get(at..at + name.len());
             let this = run.is_some_and(|run| run.iter().map(|word| trim(word)).eq(name.iter().copied()));
             named |= this;
-            let spared = this && kept || named && says(AFTER);
+            let spared = this && kept || after;
             if *word == "\u{1}" || word.ends_with(['.', '!', '?', ';']) {
                 (kept, named) = (false, false);
             } else if word.ends_with([',', ':']) {

@@ -126,6 +126,15 @@ impl Relative {
             .extend(month.and_then(|word| when::month(crate::prompt::trim(word))));
     }
 
+    /// She counts no day.
+    pub(crate) fn none(&self) -> bool {
+        self.ahead.is_empty()
+            && self.week.is_empty()
+            && self.nth.is_empty()
+            && self.dates.is_empty()
+            && self.ends.is_empty()
+    }
+
     /// Is this a day that she means, counted from `today`?
     pub(crate) fn means(&self, today: &When, day: &When) -> bool {
         let (Some(from), Some(to)) = (today.days(), day.days()) else {
@@ -233,6 +242,17 @@ fn range(from: &str, to: &str, words: &[&str]) -> Option<[u16; 2]> {
             .ok()
             .filter(|hour| bare.len() <= 2 && *hour <= 24)
     };
+    // `6-8pm` is both in the evening.
+    for (half, after) in [("pm", 12), ("am", 0)] {
+        let end = to
+            .strip_suffix(half)
+            .or((words.get(1) == Some(&half)).then_some(to));
+        if let Some(end) = end.and_then(hour).filter(|end| (1..=12).contains(end)) {
+            let begin = hour(from).filter(|begin| (1..=12).contains(begin))?;
+            let clock = |hour: u16| (hour % 12 + after) * 60;
+            return Some([clock(begin), clock(end)]);
+        }
+    }
     (named || to.ends_with('h')).then_some([hour(from)? * 60, hour(to)? * 60])
 }
 
@@ -297,6 +317,8 @@ mod tests {
         assert_eq!(hours("until", &["noon"]), [720]);
         assert_eq!(hours("", &["14-16h"]), [840, 960]);
         assert_eq!(hours("", &["9-11", "uhr"]), [540, 660]);
+        assert_eq!(hours("", &["6-8pm"]), [1080, 1200]);
+        assert_eq!(hours("", &["9-11", "am"]), [540, 660]);
         assert!(hours("rooms", &["14-16"]).is_empty());
         assert!(hours("flat", &["3"]).is_empty());
         assert!(hours("at", &["250"]).is_empty());

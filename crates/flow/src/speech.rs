@@ -15,6 +15,19 @@ use crate::prompt::trim;
 const PARTED: &[(&[&str], &[&str], &str)] = &[
     (&["let"], &["know"], "inform"),
     (&["laat"], &["weten"], "inform"),
+    (&["daj", "dajcie", "proszę"], &["znać"], "inform"),
+    (&["confirm", "confirmed"], &["him", "her", "them"], "inform"),
+    (&["say"], &["yes", "no", "sorry", "hello", "thanks"], "reply"),
+    (
+        &["leave", "add", "put", "write", "post", "drop", "make"],
+        &["comment", "comments", "remark"],
+        "comment",
+    ),
+    (
+        &["zet", "zetten", "setz", "setze", "leg", "put", "place"],
+        &["pauze", "pause", "hold"],
+        "update",
+    ),
     (
         &["drop", "leave", "shoot"],
         &["line", "note", "message"],
@@ -30,6 +43,8 @@ const PARTED: &[(&[&str], &[&str], &str)] = &[
         AGENDA,
         "schedule",
     ),
+    (&["into"], AGENDA, "schedule"),
+    (&["into"], AGENDA, "create"),
     (&["fais", "faites"], &["savoir"], "inform"),
     (&["fai", "fate", "faccia"], &["sapere"], "inform"),
     (&["haz", "haga"], &["saber"], "inform"),
@@ -88,6 +103,7 @@ const AGENDA: &[&str] = &[
     "kalender",
     "kalenderen",
     "calendar",
+    "diary",
 ];
 /// What is given to who may do more than before.
 const ACCESS: &[&str] = &[
@@ -241,6 +257,19 @@ impl Speech {
                 if forms.contains(word) {
                     speech.things.insert(thing);
                 }
+            }
+            // `Say so in #ops`: told in a place that is marked as one.
+            let marked = |word: &&&str| word.starts_with(['#', '@']) && word.len() > 2;
+            if ["say", "report", "mention", "announce", "note", "write"].contains(word)
+                && raw
+                    .get(at + 1..)
+                    .unwrap_or_default()
+                    .iter()
+                    .take(clause)
+                    .any(|word| marked(&word))
+            {
+                speech.deeds.extend(["post", "send"]);
+                speech.talks = true;
             }
             speech.only_named(raw, &words, at);
             let told = TO_OTHERS.iter().find(|deed| *deed == word);

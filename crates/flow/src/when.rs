@@ -40,6 +40,36 @@ impl When {
         let month = (i64::from(month) + 9) % 12;
         Some(365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + i64::from(day) - 1)
     }
+
+    /// The day that is so many days after 1 March of the year 0, the other way round than [`Self::days`].
+    #[must_use]
+    pub(crate) fn of_days(days: i64) -> Option<Self> {
+        let era = days.div_euclid(146_097);
+        let day_of_era = days.rem_euclid(146_097);
+        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let from_march = (5 * day_of_year + 2) / 153;
+        let month = if from_march < 10 {
+            from_march + 3
+        } else {
+            from_march - 9
+        };
+        let year = year_of_era + era * 400 + i64::from(month < 3);
+        Some(Self {
+            year: Some(u16::try_from(year).ok()?),
+            day: Some((
+                u8::try_from(month).ok()?,
+                u8::try_from(day_of_year - (153 * from_march + 2) / 5 + 1).ok()?,
+            )),
+            minute: None,
+            zone: None,
+        })
+    }
+}
+
+/// Minutes since 1 March of the year 0, of what tells a day and a time.
+pub(crate) fn moment(when: &When) -> Option<i64> {
+    Some(when.days()? * 1440 + i64::from(when.minute?))
 }
 
 const MONTHS: [&str; 12] = [
@@ -353,5 +383,19 @@ mod tests {
         assert_eq!(duration(&["zwei", "wochen"]), Some(20160));
         assert_eq!(duration(&["9999", "weeks"]), None);
         assert_eq!(duration(&["0", "days"]), None);
+    }
+
+    #[test]
+    fn days_count_both_ways() {
+        for days in (693_900..776_000).step_by(7) {
+            let when = When::of_days(days).unwrap();
+            assert_eq!(when.days(), Some(days), "{when:?}");
+        }
+        assert_eq!(
+            When::of_days(parse("2024-02-29").unwrap().days().unwrap())
+                .unwrap()
+                .day,
+            Some((2, 29))
+        );
     }
 }

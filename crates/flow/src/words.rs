@@ -448,12 +448,12 @@ pub(crate) const EXTREMES: &[(&[&str], bool, &[&str])] = &[
     (
         &["largest", "biggest", "heaviest"],
         true,
-        &["size", "bytes", "length", "amount"],
+        &["size", "bytes", "length", "amount", "total"],
     ),
     (
         &["smallest", "lightest"],
         false,
-        &["size", "bytes", "length", "amount"],
+        &["size", "bytes", "length", "amount", "total"],
     ),
     (&["highest", "costliest"], true, &["amount", "price", "total"]),
     (&["lowest", "cheapest"], false, &["amount", "price", "total"]),

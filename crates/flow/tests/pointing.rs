@@ -176,7 +176,8 @@ fn another_than_the_one_she_picks_is_not_deleted() {
     assert_eq!(desk.rule("delete_document", json!({"id": "a2"})), Decision::Allow);
     assert_eq!(
         desk.rule("delete_document", json!({"id": "a1"})),
-        Decision::Deny(Reason::Destroys)
+        Decision::Deny(Reason::Selector),
+        "another of the list than the largest"
     );
 }
 

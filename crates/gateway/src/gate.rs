@@ -229,6 +229,9 @@ impl Shared {
                     Effect::Forward(minted) => permit = Some(minted),
                     Effect::Refuse(mut refusal) => {
                         refusal.call = counted.unwrap_or(refusal.call);
+                        if let Some(traced) = &traced {
+                            session.refused(&traced.found);
+                        }
                         let question = self.approvals.question_of(asked, traced.as_ref());
                         refusal.approval = Box::pin(question).await;
                         return Err(passage.refused(refusal));

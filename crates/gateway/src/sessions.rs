@@ -101,6 +101,13 @@ impl Session {
         None
     }
 
+    /// Takes in that a call was not let through.
+    pub(crate) fn refused(&self, call: &Assessment) {
+        for task in self.tasks.iter() {
+            task.refused(call);
+        }
+    }
+
     /// Takes in text from outside that no manifest speaks of.
     pub(crate) fn taint(&self, text: &str) {
         self.read(&Manifest::unknown(), None, Content::Text(text));

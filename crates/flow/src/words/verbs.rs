@@ -39,6 +39,7 @@ pub(crate) const VERBS: &[Verb] = &[
             "dm",
             "respond",
             "text",
+            "sms",
             "inform",
             "submit",
             "post",
@@ -62,6 +63,11 @@ pub(crate) const VERBS: &[Verb] = &[
             "post", "publish", "write", "announce", "upload", "comment", "reply", "tweet", "push", "put",
             "export", "share", "send", "leave", "add",
         ],
+    },
+    Verb {
+        names: &["hold"],
+        effect: Effect::Write,
+        said: &["hold", "reserve", "keep", "option"],
     },
     Verb {
         names: &["review"],

@@ -222,6 +222,11 @@ impl Task {
         });
     }
 
+    /// A call of this session was not let through.
+    pub(super) fn refused(&self, call: &Assessment) {
+        self.settle(&mut self.state(), |state| state.memory.refused(call));
+    }
+
     pub(super) fn read_from(&self, manifest: &Manifest, content: Content<'_>) -> Moved {
         let mut state = self.state();
         let (before, tainted) = (state.memory.epoch(), state.memory.tainted());
