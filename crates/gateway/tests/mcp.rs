@@ -408,6 +408,58 @@ async fn several_servers_share_an_endpoint_without_sharing_names() {
     }
 }
 
+const NOT_ONE: &str = r#"
+@id("test.open")
+permit (principal, action, resource);
+@id("test.not_one") @reason("nobody goes there")
+forbid (principal, action, resource in Bartizan::Server::"one");
+"#;
+
+#[tokio::test]
+async fn a_server_that_may_not_be_reached_keeps_nobody_from_the_others() {
+    let gate = gated(NOT_ONE, &["one", "two"]).await;
+    let (client, hello) = Client::connect(&gate, json!({})).await;
+    assert_eq!(hello["serverInfo"]["name"], "bartizan", "{hello}");
+    let listed = client.ask("tools/list", json!({})).await.to_string();
+    assert!(
+        !listed.contains("one__echo") && listed.contains("two__echo"),
+        "{listed}"
+    );
+    assert_eq!(said(&client.call("two__echo", json!({"word":"hi"})).await), "hi");
+    let refused = client.call("one__echo", json!({"word":"hi"})).await.to_string();
+    assert!(refused.contains("policy.denied"), "{refused}");
+    let discover = json!({"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{
+        "io.modelcontextprotocol/protocolVersion":"2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities":{}}}});
+    let headers = [
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "server/discover"),
+    ];
+    let (status, _, messages) = raw(&gate, &headers, &discover).await;
+    assert_eq!(status.as_u16(), 200, "{messages:?}");
+    assert!(
+        messages[0]["result"]["supportedVersions"].is_array(),
+        "{messages:?}"
+    );
+}
+
+#[tokio::test]
+async fn who_may_reach_no_server_is_told_so() {
+    let none = r#"
+@id("test.none") @reason("nobody goes anywhere")
+forbid (principal, action, resource);
+"#;
+    let gate = gated(none, &["one", "two"]).await;
+    let hello = json!({"jsonrpc":"2.0","id":1,"method":"initialize","params":{
+        "protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}});
+    let (_, headers, messages) = raw(&gate, &[], &hello).await;
+    assert_eq!(
+        messages[0]["error"]["data"]["code"], "policy.denied",
+        "{messages:?}"
+    );
+    assert!(!headers.contains_key("mcp-session-id"));
+}
+
 #[tokio::test]
 async fn a_pipe_is_served_like_a_socket() {
     let gate = gated(NO_ECHO, &["fake"]).await;
