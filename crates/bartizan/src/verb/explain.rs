@@ -14,6 +14,7 @@ use bartizan_types::{
 };
 use serde::Deserialize;
 
+use super::safe;
 use crate::{
     cli::Global,
     client::encode,
@@ -95,7 +96,7 @@ pub(crate) fn render(out: &mut dyn Write, records: &[Stored]) -> io::Result<()> 
 /// What budgets knew of a call, and what stood in its way.
 fn spent(out: &mut dyn Write, facts: &CallFacts) -> io::Result<()> {
     if let Some(bar) = &facts.bar {
-        writeln!(out, "  barred    {}", shown(&bar.what))?;
+        writeln!(out, "  barred    {}", safe(&bar.what))?;
     }
     let Some(spending) = &facts.spending else {
         return Ok(());
@@ -104,7 +105,7 @@ fn spent(out: &mut dyn Write, facts: &CallFacts) -> io::Result<()> {
         let of = if share.of.is_empty() {
             String::new()
         } else {
-            format!(" of {}", shown(&share.of))
+            format!(" of {}", safe(&share.of))
         };
         let over = spending.over.as_ref();
         let over = over.filter(|over| over.budget == share.budget && over.of == share.of);
@@ -167,7 +168,7 @@ fn ruling(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
             "  what      {} {} {} by {}",
             facts.action.as_str(),
             resource.type_name(),
-            shown(&resource.entity_id()),
+            safe(&resource.entity_id()),
             facts.surface.as_str()
         )?;
     }
@@ -215,7 +216,7 @@ fn found(out: &mut dyn Write, finding: &Finding) -> io::Result<()> {
     let place = if finding.pointer.is_empty() {
         String::new()
     } else {
-        format!(" at {}", shown(&finding.pointer))
+        format!(" at {}", safe(&finding.pointer))
     };
     let taxonomy = if finding.taxonomy.is_empty() {
         String::new()
@@ -271,7 +272,7 @@ fn flowed(out: &mut dyn Write, flow: &Flow) -> io::Result<()> {
         writeln!(
             out,
             "  argument  {} ({}): {}{spelled}",
-            shown(&argument.path),
+            safe(&argument.path),
             argument.role.as_str(),
             from(argument.source)
         )?;
@@ -324,11 +325,11 @@ pub(crate) fn because(out: &mut dyn Write, record: &Record) -> io::Result<()> {
         writeln!(
             out,
             "  because   {policy} could not be evaluated: {}",
-            shown(error)
+            safe(error)
         )?;
     }
     for fact in &because.facts {
-        writeln!(out, "  fact      {} = {}", shown(&fact.path), shown(&fact.value))?;
+        writeln!(out, "  fact      {} = {}", safe(&fact.path), safe(&fact.value))?;
     }
     for policy in &because.would_permit {
         writeln!(
@@ -354,7 +355,7 @@ fn rule(policy: &MatchedPolicy) -> String {
     let reason = if policy.reason.is_empty() {
         String::new()
     } else {
-        format!(": {}", shown(&policy.reason))
+        format!(": {}", safe(&policy.reason))
     };
     format!("{} {effect}{reason}", policy.id)
 }
@@ -394,7 +395,7 @@ fn other(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
         writeln!(out, "  told      {} [{code}]", code.sentence())?;
     }
     if let Some(note) = &record.note {
-        writeln!(out, "  note      {}", shown(note))?;
+        writeln!(out, "  note      {}", safe(note))?;
     }
     if let Some(scan) = &record.scan {
         super::scan::told(out, scan)?;
@@ -409,22 +410,13 @@ fn who(principal: &Principal) -> String {
         text.push_str(&format!(" for user {user}"));
     }
     for actor in &principal.act {
-        text.push_str(&format!(", through {}", shown(&actor.sub)));
+        text.push_str(&format!(", through {}", safe(&actor.sub)));
     }
     text.push_str(&format!(
         ", vouched for by {} (credential {})",
         principal.issuer, principal.credential
     ));
     text
-}
-
-/// Text from outside, escaped so that it can't drive the terminal.
-fn shown(text: &str) -> String {
-    let one = |character: char| match character {
-        '"' | '\'' | '\\' => character.to_string(),
-        other => other.escape_debug().to_string(),
-    };
-    text.chars().map(one).collect()
 }
 
 #[cfg(test)]
