@@ -444,6 +444,27 @@ async fn a_server_that_may_not_be_reached_keeps_nobody_from_the_others() {
 }
 
 #[tokio::test]
+async fn a_delegation_to_one_tool_reaches_it_beside_other_servers_and_sees_no_more() {
+    let mut gate = gated(OPEN, &["one", "two"]).await;
+    let wanted = json!({"to":"reader","bounds":{"on":["Tool::two/echo"]},"minutes":30});
+    let (_, _, body) = gate.post("/v1/delegations", wanted.to_string()).await;
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    answer["delegation"].as_str().unwrap().clone_into(&mut gate.key);
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    let listed = client.ask("tools/list", json!({})).await;
+    let names: Vec<&str> = listed["result"]["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| tool["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["two__echo"]);
+    assert_eq!(said(&client.call("two__echo", json!({"word":"hi"})).await), "hi");
+    let refused = client.call("one__echo", json!({"word":"hi"})).await.to_string();
+    assert!(refused.contains("policy.delegation"), "{refused}");
+}
+
+#[tokio::test]
 async fn who_may_reach_no_server_is_told_so() {
     let none = r#"
 @id("test.none") @reason("nobody goes anywhere")

@@ -1,6 +1,7 @@
 //! `explain`: a stored ruling in words. Renders what was recorded; evaluates nothing (invariant 9).
 
 use std::{
+    collections::BTreeSet,
     io::{self, Write},
     path::Path,
 };
@@ -8,8 +9,8 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use bartizan_gateway::telemetry::{ending_word, ruling_word};
 use bartizan_types::{
-    Amounts, CallFacts, Finding, Flow, MatchedPolicy, PolicyEffect, Principal, Record, RecordKind,
-    RulingWord,
+    Amounts, Bounds, CallFacts, Code, Finding, Flow, MatchedPolicy, PolicyEffect, Principal, Record,
+    RecordKind, RulingWord,
     flow::{Called, Joined, Source},
 };
 use serde::Deserialize;
@@ -189,6 +190,7 @@ fn ruling(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
     if let Some(code) = record.code {
         writeln!(out, "  told      {} [{code}]", code.sentence())?;
     }
+    handed(out, record)?;
     because(out, record)?;
     if let Some(facts) = &record.facts {
         spent(out, facts)?;
@@ -206,6 +208,56 @@ fn ruling(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
         out,
         "  record    {index}; `bartizan audit prove {index}` proves it"
     )
+}
+
+/// What each link of the chain was handed, and which of them this call was outside of. Arguments are not judged again:
+/// the record has those alone that a policy reads.
+fn handed(out: &mut dyn Write, record: &Record) -> io::Result<()> {
+    let links = record.principal.iter().flat_map(|principal| &principal.act);
+    for (link, bounds) in links.filter_map(|link| Some((link, link.bounds.as_deref()?))) {
+        let outside = record.code == Some(Code::DelegationExceeded)
+            && record.facts.as_ref().is_some_and(|facts| {
+                !bounds.may_reach(&facts.resource)
+                    || bounds.until.is_some_and(|until| until <= record.time)
+                    || bounds.session.is_some_and(|only| record.session != Some(only))
+            });
+        let outside = if outside { "; this call is outside" } else { "" };
+        writeln!(
+            out,
+            "  handed    to {}: {}{outside}",
+            safe(&link.sub),
+            safe(&bounded(bounds))
+        )?;
+    }
+    Ok(())
+}
+
+/// Bounds of a link, in words.
+fn bounded(bounds: &Bounds) -> String {
+    let list = |values: &BTreeSet<String>, between: &str| {
+        values
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(between)
+    };
+    let mut said = Vec::new();
+    if let Some(on) = &bounds.on {
+        said.push(format!("on {}", list(on, " ")));
+    }
+    for (path, values) in &bounds.arguments {
+        said.push(format!("with {path}={}", list(values, "|")));
+    }
+    for (meter, most) in &bounds.budget {
+        said.push(format!("at most {most} {}", meter.as_str()));
+    }
+    said.extend(bounds.session.map(|session| format!("in session {session}")));
+    said.extend(bounds.until.map(|until| format!("until {until}")));
+    if said.is_empty() {
+        "all that was handed before".to_owned()
+    } else {
+        said.join(", ")
+    }
 }
 
 /// One thing that an inspector saw.

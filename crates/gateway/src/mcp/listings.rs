@@ -298,6 +298,12 @@ pub(crate) async fn list(ctx: &Ctx, method: Method, asked: &Asked<'_>) -> Result
         ListKind::Prompts => Action::GetPrompt,
         ListKind::Resources | ListKind::Templates => Action::ReadResource,
     };
+    let handed = |resource: &Resource| {
+        let links = ctx.caller.principal.act.iter();
+        links
+            .filter_map(|link| link.bounds.as_deref())
+            .all(|bounds| bounds.may_reach(resource))
+    };
     let mut show = |resource: &Resource, listed: &Listed| {
         // A template names no resource yet: what it leads to is ruled on when it is read.
         if kind == ListKind::Templates {
@@ -306,11 +312,12 @@ pub(crate) async fn list(ctx: &Ctx, method: Method, asked: &Asked<'_>) -> Result
         let mut call = facts(ctx, action, resource.clone());
         call.pin = listed.state;
         call.effects = listed.effects;
-        policy.may_ever_allow(
-            ctx.shared
-                .evidence(&ctx.caller, call, listed.findings.clone())
-                .evidence(),
-        )
+        handed(resource)
+            && policy.may_ever_allow(
+                ctx.shared
+                    .evidence(&ctx.caller, call, listed.findings.clone())
+                    .evidence(),
+            )
     };
     let result = match listing::page(kind, &ctx.names, &parts, cursor.as_deref(), &mut show) {
         Ok(result) => result,
