@@ -123,13 +123,8 @@ fn policies_configurations_and_policy_tests_in_the_guides_are_good() {
 
 /// A command line of ours in a page, in words; `None` for a synopsis.
 fn words(line: &str) -> Option<Vec<String>> {
-    let command = line
-        .split(" #")
-        .next()?
-        .split(" | ")
-        .next()?
-        .split(" < ")
-        .next()?;
+    let ends = [" #", " | ", " < ", " > "].map(|end| line.find(end).unwrap_or(line.len()));
+    let command = line.get(..ends.into_iter().min()?)?;
     if command.contains('[') {
         return None;
     }
