@@ -173,6 +173,7 @@ mod tests {
                 "{uri}"
             );
             assert!(place["region"]["byteOffset"].is_u64());
+            assert_eq!(place["region"]["startLine"], 1, "what code scanning requires");
             for print in result["partialFingerprints"]
                 .as_object()
                 .expect("prints")

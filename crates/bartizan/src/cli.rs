@@ -604,7 +604,7 @@ pub(crate) enum Secret {
 pub(crate) struct SecretUsage {
     /// The secret's name; all if left out
     pub(crate) name: Option<String>,
-    /// Not before, seconds since 1970 or a span back such as 15m, 2h, 7d
+    /// Not before: a date (UTC), RFC 3339, seconds since 1970, or a span back such as 15m, 2h, 7d
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<String>,
     /// Of records below this index: where the page before ended
@@ -716,9 +716,12 @@ pub(crate) struct Search {
     /// Refused with this code
     #[arg(long)]
     pub(crate) code: Option<String>,
-    /// Not before, seconds since 1970 or a span back such as 15m, 2h, 7d
-    #[arg(long)]
+    /// Not before: a date (UTC), RFC 3339, seconds since 1970, or a span back such as 15m, 2h, 7d
+    #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<String>,
+    /// Not after: the same; a date is until its end
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
     /// Only below this index: the last one of the page before
     #[arg(long)]
     pub(crate) before: Option<u64>,

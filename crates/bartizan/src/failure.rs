@@ -110,6 +110,7 @@ impl Failure {
 
     fn show_json(&self, err: &mut dyn Write) -> std::io::Result<()> {
         let reports: Vec<_> = self.reports.iter().map(|report| report.to_string()).collect();
+        let places: Vec<_> = self.reports.iter().map(place).collect();
         let error = json!({ "error": {
             "exit": self.exit.number(),
             "kind": self.exit.word(),
@@ -118,6 +119,7 @@ impl Failure {
             "hint": self.hint,
             "causes": self.causes(),
             "diagnostics": reports,
+            "places": places,
         } });
         writeln!(err, "{error}")
     }
@@ -147,6 +149,16 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
+}
+
+/// Where a diagnostic points: file, line and column from 1. `null` where it names no place.
+fn place(report: &miette::Report) -> serde_json::Value {
+    let found = || {
+        let label = report.labels()?.next()?;
+        let read = report.source_code()?.read_span(label.inner(), 0, 0).ok()?;
+        Some(json!({ "file": read.name(), "line": read.line() + 1, "column": read.column() + 1 }))
+    };
+    found().unwrap_or_default()
 }
 
 /// Turns a failed read or write of the caller's own file into a failure that names it.

@@ -186,7 +186,10 @@ fn refusal(value: &Value) -> Failure {
         Some("files") => Exit::Files,
         _ => Exit::State,
     };
-    let failure = Failure::new(exit, error["message"].as_str().unwrap_or("the gateway refused"));
+    let mut failure = Failure::new(exit, error["message"].as_str().unwrap_or("the gateway refused"));
+    if exit == Exit::NotRunning {
+        failure = failure.hint("start one with `bartizan up`");
+    }
     match error["code"].as_str().and_then(|code| code.parse().ok()) {
         // Its hint is for whoever asked over HTTP.
         None | Some(Code::NotFound) => failure,

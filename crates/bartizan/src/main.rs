@@ -31,12 +31,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are answers, not errors. Nobody is left to tell when the stream is gone.
-            let _ = error.print();
-            let answered = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return ExitCode::from(if answered { Exit::Done } else { Exit::Usage }.number());
-        }
+        Err(error) => return ExitCode::from(misused(&error).number()),
     };
     let json = cli.global.json;
     prepare(&cli);
@@ -63,6 +58,33 @@ fn main() -> ExitCode {
             ExitCode::from(failure.exit().number())
         }
     }
+}
+
+/// Says what is wrong with a command line that does not parse: to a program as any failure, if it asked for JSON.
+fn misused(error: &clap::Error) -> Exit {
+    // Help and version are answers, not errors.
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        // Nobody is left to tell when the stream is gone.
+        let _ = error.print();
+        return Exit::Done;
+    }
+    // What stands behind `--` is another program's.
+    let json = std::env::args_os()
+        .skip(1)
+        .take_while(|argument| argument != "--")
+        .any(|argument| argument == "--json");
+    if json {
+        let said = error.render().to_string();
+        let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+        let first = lines.next().unwrap_or("the command line is wrong");
+        let rest: Vec<_> = lines.collect();
+        Failure::new(Exit::Usage, first.strip_prefix("error: ").unwrap_or(first))
+            .hint(rest.join("; "))
+            .show(true);
+    } else {
+        let _ = error.print();
+    }
+    Exit::Usage
 }
 
 /// Colour, diagnostics and logs, as the command line wants them.

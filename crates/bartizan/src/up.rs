@@ -15,6 +15,7 @@ use std::{
 use bartizan_gateway::{
     Directory, DirectoryKeys, Gateway, IssuerSource, KeysAt, Parts, Running,
     admin::{self, Desk, Live},
+    config::TlsKey,
     telemetry::{Outlet, Projection, otlp},
 };
 use bartizan_identity::ApiKeyRecord;
@@ -387,6 +388,14 @@ fn warnings(settings: &Settings, desk: &Desk, policy: &bartizan_policy::Policy) 
     if settings.gateway.listen.danger_plaintext {
         warnings.push(
             "listening off loopback without TLS: keys and content cross the network in clear".to_owned(),
+        );
+    }
+    let tls = settings.gateway.listen.tls.as_ref();
+    if tls.is_some_and(|tls| tls.key == TlsKey::Issued) {
+        warnings.push(
+            "clients have to trust our own authority: `bartizan identity bundle --out bundle.pem`, and then \
+             SSL_CERT_FILE=bundle.pem (Python, Go; it replaces the system's roots) or NODE_EXTRA_CA_CERTS=bundle.pem"
+                .to_owned(),
         );
     }
     if settings.witness.is_none() {

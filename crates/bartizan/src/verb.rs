@@ -108,7 +108,7 @@ pub(crate) fn reference() -> String {
     }
     out.push_str(
         "\nWith `--json` an answer is one JSON value per line on standard output, and a failure one JSON object \
-         `{\"error\": {\"exit\", \"kind\", \"code\", \"message\", \"hint\", \"causes\", \"diagnostics\"}}` on standard error.\n\n\
+         `{\"error\": {\"exit\", \"kind\", \"code\", \"message\", \"hint\", \"causes\", \"diagnostics\", \"places\"}}` on standard error.\n\n\
          `status` answers 1 for a poisoned ledger, `audit replay` for rulings that would change, \
          `scan` for files that are not clean.\n",
     );
@@ -145,6 +145,15 @@ pub(crate) fn time(value: &serde_json::Value) -> String {
                 .map_or(text.clone(), |text| format!("{}Z", text.replace('T', " ")))
         },
     )
+}
+
+/// Text from outside, escaped so that it can't drive the terminal.
+pub(crate) fn safe(text: &str) -> String {
+    let one = |character: char| match character {
+        '"' | '\'' | '\\' => character.to_string(),
+        other => other.escape_debug().to_string(),
+    };
+    text.chars().map(one).collect()
 }
 
 /// A text of an answer, or `–`.

@@ -389,6 +389,10 @@ fn every_kind_of_failure_has_its_exit_code() {
         (&["audit", "show", "999"], 6, "there is no record 999"),
         (&["audit", "tail"], 5, "no gateway runs"),
         (&["policy", "reload"], 5, "no gateway runs"),
+        (&["vault", "erase"], 5, "no gateway runs"),
+        (&["identity", "bundle"], 6, "no root yet"),
+        (&["audit", "search", "--limit", "0"], 2, "invalid value '0'"),
+        (&["no-such-verb"], 2, "unrecognized subcommand"),
         (&["tools", "approve", "nobody"], 6, "nothing of that name"),
     ];
     for (arguments, exit, said) in cases {
@@ -404,6 +408,52 @@ fn every_kind_of_failure_has_its_exit_code() {
             "{arguments:?}: {err}"
         );
     }
+}
+
+#[test]
+fn a_fault_in_a_file_has_its_place_for_programs_too() {
+    let home = Home::new();
+    let wrong = home.file("wrong.toml", "[listen]\naddress = 12\n");
+    let done = home.run(&["config", "check", wrong.to_str().unwrap(), "--json"]);
+    let err: Value = serde_json::from_slice(&done.stderr).unwrap();
+    assert_eq!(
+        err["error"]["places"],
+        serde_json::json!([{ "file": wrong.to_str().unwrap(), "line": 2, "column": 11 }]),
+        "{err}"
+    );
+}
+
+#[test]
+fn records_of_a_day_are_found_by_its_date() {
+    let home = Home::new();
+    home.json(&["agent", "add", "a"]);
+    let count = |arguments: &[&str]| {
+        let found = home.json(&[&["audit", "search"], arguments].concat());
+        found["records"].as_array().unwrap().len()
+    };
+    assert!(count(&["--since", "2020-01-01"]) > 0);
+    assert_eq!(count(&["--until", "2020-01-01"]), 0);
+    assert_eq!(
+        count(&["--since", "2020-01-01", "--until", "2020-01-01T12:00:00Z"]),
+        0
+    );
+    assert!(count(&["--since", "1d", "--until", "0s"]) > 0);
+}
+
+#[test]
+fn a_backup_without_the_key_that_was_asked_for_is_refused() {
+    let home = Home::new();
+    let out = home.0.path().join("backup");
+    let key = "11".repeat(32);
+    let run = |arguments: &[&str]| {
+        let mut command = home.command(arguments);
+        command.env("BARTIZAN_MASTER_KEY", &key).output().unwrap()
+    };
+    assert_eq!(code(&run(&["agent", "add", "a"])), 0);
+    let done = run(&["backup", "--with-key", out.to_str().unwrap()]);
+    assert_eq!(code(&done), 1, "{}", text(&done.stderr));
+    assert!(!out.exists());
+    assert_eq!(code(&run(&["backup", out.to_str().unwrap()])), 0);
 }
 
 #[test]

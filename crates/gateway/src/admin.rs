@@ -320,7 +320,11 @@ impl Desk {
     /// Erases values behind tokens: an agent's, or all. What is kept is erased by its owner, so a gateway must run.
     async fn erase_vaults(&self, ask: &Ask<'_>) -> Answer {
         let Some(live) = &self.live else {
-            return Err(No::refused("no gateway runs on this state"));
+            return Err(No::new(
+                StatusCode::CONFLICT,
+                "not_running",
+                "no gateway runs on this state, and values are kept by it alone",
+            ));
         };
         let Some(privacy) = &live.shared.privacy else {
             return Err(No::not_found("`[privacy]` has no rules, so there are no vaults"));

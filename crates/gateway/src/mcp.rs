@@ -330,15 +330,8 @@ async fn initialize(base: &Base<'_>, params: &Params<'_>, id: &Id<'_>) -> Result
         .map_err(|code| base.early(code))?;
     let ctx = base.ctx(Agent::Session(Arc::clone(&session)));
     let introduced = async {
-        let result = listings::introduce(&ctx).await?;
-        let server = ctx
-            .names
-            .servers()
-            .first()
-            .cloned()
-            .ok_or_else(|| ctx.early(Code::ServerUnknown))?;
-        let facts = calls::facts(&ctx, Action::Connect, bartizan_types::Resource::Server { server });
-        calls::released(&ctx, facts, refusal::result(id, &result), Vec::new()).await
+        let (result, reached) = listings::introduce(&ctx).await?;
+        calls::released(&ctx, &reached, Action::Connect, refusal::result(id, &result)).await
     };
     match introduced.await {
         Ok(Reply::Whole {
@@ -421,16 +414,11 @@ async fn stream(
         body: (0, sha256(b"")),
     };
     let ctx = base.ctx(Agent::Session(Arc::clone(&session)));
-    let server = ctx
-        .names
-        .servers()
-        .first()
-        .cloned()
-        .ok_or_else(|| early(Code::ServerUnknown))?;
-    let facts = calls::facts(&ctx, Action::Notify, bartizan_types::Resource::Server { server });
-    let (permit, mut passage) = shared
-        .enter(shared.evidence(caller, facts, Vec::new()), ())
-        .await?;
+    let asking = |server: &ServerName| {
+        let call = calls::facts(&ctx, Action::Notify, calls::on_server(server));
+        shared.evidence(caller, call, Vec::new())
+    };
+    let (permit, mut passage) = calls::enter_first(&ctx, ctx.names.servers(), asking).await?;
     let () = permit.spend();
     let release = passage.answered(AnswerFacts::default())?;
     let messages = session.listen();

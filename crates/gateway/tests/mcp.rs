@@ -408,6 +408,79 @@ async fn several_servers_share_an_endpoint_without_sharing_names() {
     }
 }
 
+const NOT_ONE: &str = r#"
+@id("test.open")
+permit (principal, action, resource);
+@id("test.not_one") @reason("nobody goes there")
+forbid (principal, action, resource in Bartizan::Server::"one");
+"#;
+
+#[tokio::test]
+async fn a_server_that_may_not_be_reached_keeps_nobody_from_the_others() {
+    let gate = gated(NOT_ONE, &["one", "two"]).await;
+    let (client, hello) = Client::connect(&gate, json!({})).await;
+    assert_eq!(hello["serverInfo"]["name"], "bartizan", "{hello}");
+    let listed = client.ask("tools/list", json!({})).await.to_string();
+    assert!(
+        !listed.contains("one__echo") && listed.contains("two__echo"),
+        "{listed}"
+    );
+    assert_eq!(said(&client.call("two__echo", json!({"word":"hi"})).await), "hi");
+    let refused = client.call("one__echo", json!({"word":"hi"})).await.to_string();
+    assert!(refused.contains("policy.denied"), "{refused}");
+    let discover = json!({"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{
+        "io.modelcontextprotocol/protocolVersion":"2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities":{}}}});
+    let headers = [
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", "server/discover"),
+    ];
+    let (status, _, messages) = raw(&gate, &headers, &discover).await;
+    assert_eq!(status.as_u16(), 200, "{messages:?}");
+    assert!(
+        messages[0]["result"]["supportedVersions"].is_array(),
+        "{messages:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_delegation_to_one_tool_reaches_it_beside_other_servers_and_sees_no_more() {
+    let mut gate = gated(OPEN, &["one", "two"]).await;
+    let wanted = json!({"to":"reader","bounds":{"on":["Tool::two/echo"]},"minutes":30});
+    let (_, _, body) = gate.post("/v1/delegations", wanted.to_string()).await;
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    answer["delegation"].as_str().unwrap().clone_into(&mut gate.key);
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    let listed = client.ask("tools/list", json!({})).await;
+    let names: Vec<&str> = listed["result"]["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| tool["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["two__echo"]);
+    assert_eq!(said(&client.call("two__echo", json!({"word":"hi"})).await), "hi");
+    let refused = client.call("one__echo", json!({"word":"hi"})).await.to_string();
+    assert!(refused.contains("policy.delegation"), "{refused}");
+}
+
+#[tokio::test]
+async fn who_may_reach_no_server_is_told_so() {
+    let none = r#"
+@id("test.none") @reason("nobody goes anywhere")
+forbid (principal, action, resource);
+"#;
+    let gate = gated(none, &["one", "two"]).await;
+    let hello = json!({"jsonrpc":"2.0","id":1,"method":"initialize","params":{
+        "protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}});
+    let (_, headers, messages) = raw(&gate, &[], &hello).await;
+    assert_eq!(
+        messages[0]["error"]["data"]["code"], "policy.denied",
+        "{messages:?}"
+    );
+    assert!(!headers.contains_key("mcp-session-id"));
+}
+
 #[tokio::test]
 async fn a_pipe_is_served_like_a_socket() {
     let gate = gated(NO_ECHO, &["fake"]).await;

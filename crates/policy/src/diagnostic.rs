@@ -105,7 +105,17 @@ pub(crate) fn of_validation(
         file: file.to_owned(),
         span: label(error).unwrap_or(whole),
         message: message(error),
-        help: error.help().map(|help| help.to_string()),
+        help: error.help().map(|help| tag_help(help.to_string())),
+    }
+}
+
+/// Cedar's checker takes a tag as there behind `hasTag(…) &&` alone. `!hasTag(…) || …` means the same and is refused,
+/// so say how it is written.
+fn tag_help(help: String) -> String {
+    if help.contains(".hasTag(") && help.contains("&&") {
+        format!("{help}; in place of `when {{ !a || !b }}` write `unless {{ a && b }}`")
+    } else {
+        help
     }
 }
 

@@ -152,6 +152,14 @@ fn differences(policy: &Policy, case: &Case, evidence: &Evidence) -> Vec<String>
         let (expected, got) = (word(case.expect), word(decision.ruling));
         differences.push(format!("expected `{expected}`, got `{got}`"));
     }
+    // Only what reads flow can be stricter for the lack of it.
+    if case.flow.is_none() && stricter(decision.ruling, case.expect) && traced(case.action) {
+        differences.push(
+            "no `flow` is given, so what information flow knows of the call reads as the strictest: effect unknown, \
+             asked for by nobody; see `[test.flow]` in docs/guides/policy.md"
+                .to_owned(),
+        );
+    }
     for (id, error) in &decision.because.errors {
         differences.push(format!("policy `{id}` failed: {error}"));
     }
@@ -171,6 +179,24 @@ fn differences(policy: &Policy, case: &Case, evidence: &Evidence) -> Vec<String>
         }
     }
     differences
+}
+
+/// Whether a ruling lets less pass than was expected.
+fn stricter(got: RulingWord, expected: RulingWord) -> bool {
+    let weight = |word| match word {
+        RulingWord::Allow => 0,
+        RulingWord::Ask => 1,
+        RulingWord::Deny => 2,
+    };
+    weight(got) > weight(expected)
+}
+
+/// Whether calls of this action have arguments that are traced.
+fn traced(action: Action) -> bool {
+    matches!(
+        action,
+        Action::CallTool | Action::ProposeTool | Action::ReadResource | Action::SendMessage
+    )
 }
 
 fn evidence(case: &Case) -> Result<Evidence, String> {

@@ -398,6 +398,41 @@ forbid (principal, action, resource) when { context.args.hasTag("to") || !contex
 }
 
 #[test]
+fn a_test_without_flow_is_told_why_it_is_ruled_on_more_strictly() {
+    let policy = Policy::load(Some(Pack::Balanced), &[]).unwrap();
+    let case = |expect: &str| {
+        let text = format!(
+            "[[test]]\nname = \"it\"\naction = \"call_tool\"\nresource = 'Tool::\"mail/send\"'\nexpect = \"{expect}\"\n"
+        );
+        run_tests(&policy, "t.toml", &text).unwrap().remove(0).differences
+    };
+    let told = case("allow");
+    assert_eq!(told[0], "expected `allow`, got `ask`");
+    assert!(told[1].contains("no `flow` is given"), "{told:?}");
+    assert_eq!(case("ask"), Vec::<String>::new());
+    assert_eq!(case("deny"), ["expected `deny`, got `ask`"]);
+}
+
+#[test]
+fn what_the_checker_does_not_follow_is_told_with_the_way_to_write_it() {
+    let text = r#"
+@id("t.limit")
+forbid (principal, action == Bartizan::Action::"call_tool", resource)
+when { !context.numbers.hasTag("amount") || context.numbers.getTag("amount") > 500 };
+"#;
+    let faults = Policy::load(
+        None,
+        &[Source {
+            name: "t.cedar",
+            text,
+        }],
+    )
+    .unwrap_err();
+    let help = faults[0].help.as_deref().unwrap_or_default();
+    assert!(help.contains("write `unless { a && b }`"), "{faults:?}");
+}
+
+#[test]
 fn policy_tests_run_from_files() {
     let policy = Policy::load(Some(Pack::Balanced), &[]).unwrap();
     let text = r#"

@@ -44,8 +44,14 @@ impl Bounds {
     pub fn admit(&self, call: &CallFacts, session: SessionId, now: Timestamp) -> bool {
         self.until.is_none_or(|until| now < until)
             && self.session.is_none_or(|only| only == session)
-            && self.on.as_ref().is_none_or(|on| is_on(on, &call.resource))
+            && self.may_reach(&call.resource)
             && self.admits_arguments(call)
+    }
+
+    /// Whether some call on this resource could be within.
+    #[must_use]
+    pub fn may_reach(&self, resource: &Resource) -> bool {
+        self.on.as_ref().is_none_or(|on| is_on(on, resource))
     }
 
     /// Whether the lists are as short as they must be, so that judging a call is bounded.

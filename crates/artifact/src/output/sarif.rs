@@ -57,7 +57,8 @@ fn result(finding: &Finding) -> Value {
         "" => String::new(),
         member => format!(" (in `{member}`)"),
     };
-    let mut region = json!({ "byteOffset": finding.place.offset });
+    // Code scanning shows nothing without a line; files that have none are one line.
+    let mut region = json!({ "startLine": 1, "byteOffset": finding.place.offset });
     if let (Some(length), Some(region)) = (finding.place.length, region.as_object_mut()) {
         region.insert("byteLength".to_owned(), json!(length));
     }

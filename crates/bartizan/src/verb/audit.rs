@@ -9,11 +9,12 @@ use std::{
     path::Path,
 };
 
+use bartizan_types::Timestamp;
 use http::Method;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
-use super::{explain, ocsf, policy, scan, text, time};
+use super::{explain, ocsf, policy, safe, scan, text, time};
 use crate::{
     cli::{Audit, ExportFormat, Global, Search},
     client::encode,
@@ -112,6 +113,9 @@ async fn search(link: &Link, out: Output, wanted: &Search) -> Result<(), Failure
     if let Some(since) = &wanted.since {
         query.push_str(&format!("&since={}", since_micros(since)?));
     }
+    if let Some(until) = &wanted.until {
+        query.push_str(&format!("&until={}", until_micros(until)?));
+    }
     if let Some(before) = wanted.before {
         query.push_str(&format!("&before={before}"));
     }
@@ -142,7 +146,7 @@ fn row(stored: &Value) -> Vec<String> {
     } else {
         text(&record["note"])
     };
-    let short: String = what.escape_debug().to_string().chars().take(72).collect();
+    let short: String = safe(&what).chars().take(160).collect();
     vec![
         text(&stored["index"]),
         time(&stored["time"]),
@@ -154,11 +158,32 @@ fn row(stored: &Value) -> Vec<String> {
     ]
 }
 
-/// Seconds since 1970, or a span back from now such as `15m`, in microseconds.
+/// Microseconds of a day: a date alone is its end.
+const DAY_MICROS: u64 = 86_400_000_000;
+
+/// A date (from its beginning, UTC), RFC 3339, seconds since 1970, or a span back from now such as `15m`, in
+/// microseconds.
 pub(super) fn since_micros(since: &str) -> Result<u64, Failure> {
+    match Timestamp::parse(since) {
+        Some(end) if since.len() == 10 => Ok(end.unix_micros().saturating_sub(DAY_MICROS)),
+        Some(time) => Ok(time.unix_micros()),
+        None => span_micros(since),
+    }
+}
+
+/// The same, but a date is until its end.
+pub(super) fn until_micros(until: &str) -> Result<u64, Failure> {
+    match Timestamp::parse(until) {
+        Some(time) => Ok(time.unix_micros()),
+        None => span_micros(until),
+    }
+}
+
+fn span_micros(since: &str) -> Result<u64, Failure> {
     let wrong = || {
-        Failure::new(Exit::Usage, format!("`{since}` is no time"))
-            .hint("seconds since 1970, or a span back such as 90s, 15m, 2h, 7d")
+        Failure::new(Exit::Usage, format!("`{since}` is no time")).hint(
+            "a date such as 2026-11-28, a time such as 2026-11-28T18:00:00Z, or a span back such as 90s, 15m, 2h, 7d",
+        )
     };
     let unit = match since.as_bytes().last() {
         Some(b's') => 1,

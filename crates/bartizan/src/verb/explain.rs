@@ -1,6 +1,7 @@
 //! `explain`: a stored ruling in words. Renders what was recorded; evaluates nothing (invariant 9).
 
 use std::{
+    collections::BTreeSet,
     io::{self, Write},
     path::Path,
 };
@@ -8,12 +9,13 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use bartizan_gateway::telemetry::{ending_word, ruling_word};
 use bartizan_types::{
-    Amounts, CallFacts, Finding, Flow, MatchedPolicy, PolicyEffect, Principal, Record, RecordKind,
-    RulingWord,
+    Amounts, Bounds, CallFacts, Code, Finding, Flow, MatchedPolicy, PolicyEffect, Principal, Record,
+    RecordKind, RulingWord,
     flow::{Called, Joined, Source},
 };
 use serde::Deserialize;
 
+use super::safe;
 use crate::{
     cli::Global,
     client::encode,
@@ -95,7 +97,7 @@ pub(crate) fn render(out: &mut dyn Write, records: &[Stored]) -> io::Result<()> 
 /// What budgets knew of a call, and what stood in its way.
 fn spent(out: &mut dyn Write, facts: &CallFacts) -> io::Result<()> {
     if let Some(bar) = &facts.bar {
-        writeln!(out, "  barred    {}", shown(&bar.what))?;
+        writeln!(out, "  barred    {}", safe(&bar.what))?;
     }
     let Some(spending) = &facts.spending else {
         return Ok(());
@@ -104,7 +106,7 @@ fn spent(out: &mut dyn Write, facts: &CallFacts) -> io::Result<()> {
         let of = if share.of.is_empty() {
             String::new()
         } else {
-            format!(" of {}", shown(&share.of))
+            format!(" of {}", safe(&share.of))
         };
         let over = spending.over.as_ref();
         let over = over.filter(|over| over.budget == share.budget && over.of == share.of);
@@ -167,7 +169,7 @@ fn ruling(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
             "  what      {} {} {} by {}",
             facts.action.as_str(),
             resource.type_name(),
-            shown(&resource.entity_id()),
+            safe(&resource.entity_id()),
             facts.surface.as_str()
         )?;
     }
@@ -188,6 +190,7 @@ fn ruling(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
     if let Some(code) = record.code {
         writeln!(out, "  told      {} [{code}]", code.sentence())?;
     }
+    handed(out, record)?;
     because(out, record)?;
     if let Some(facts) = &record.facts {
         spent(out, facts)?;
@@ -207,6 +210,56 @@ fn ruling(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
     )
 }
 
+/// What each link of the chain was handed, and which of them this call was outside of. Arguments are not judged again:
+/// the record has those alone that a policy reads.
+fn handed(out: &mut dyn Write, record: &Record) -> io::Result<()> {
+    let links = record.principal.iter().flat_map(|principal| &principal.act);
+    for (link, bounds) in links.filter_map(|link| Some((link, link.bounds.as_deref()?))) {
+        let outside = record.code == Some(Code::DelegationExceeded)
+            && record.facts.as_ref().is_some_and(|facts| {
+                !bounds.may_reach(&facts.resource)
+                    || bounds.until.is_some_and(|until| until <= record.time)
+                    || bounds.session.is_some_and(|only| record.session != Some(only))
+            });
+        let outside = if outside { "; this call is outside" } else { "" };
+        writeln!(
+            out,
+            "  handed    to {}: {}{outside}",
+            safe(&link.sub),
+            safe(&bounded(bounds))
+        )?;
+    }
+    Ok(())
+}
+
+/// Bounds of a link, in words.
+fn bounded(bounds: &Bounds) -> String {
+    let list = |values: &BTreeSet<String>, between: &str| {
+        values
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(between)
+    };
+    let mut said = Vec::new();
+    if let Some(on) = &bounds.on {
+        said.push(format!("on {}", list(on, " ")));
+    }
+    for (path, values) in &bounds.arguments {
+        said.push(format!("with {path}={}", list(values, "|")));
+    }
+    for (meter, most) in &bounds.budget {
+        said.push(format!("at most {most} {}", meter.as_str()));
+    }
+    said.extend(bounds.session.map(|session| format!("in session {session}")));
+    said.extend(bounds.until.map(|until| format!("until {until}")));
+    if said.is_empty() {
+        "all that was handed before".to_owned()
+    } else {
+        said.join(", ")
+    }
+}
+
 /// One thing that an inspector saw.
 fn found(out: &mut dyn Write, finding: &Finding) -> io::Result<()> {
     let span = finding.span.map_or_else(String::new, |span| {
@@ -215,7 +268,7 @@ fn found(out: &mut dyn Write, finding: &Finding) -> io::Result<()> {
     let place = if finding.pointer.is_empty() {
         String::new()
     } else {
-        format!(" at {}", shown(&finding.pointer))
+        format!(" at {}", safe(&finding.pointer))
     };
     let taxonomy = if finding.taxonomy.is_empty() {
         String::new()
@@ -271,7 +324,7 @@ fn flowed(out: &mut dyn Write, flow: &Flow) -> io::Result<()> {
         writeln!(
             out,
             "  argument  {} ({}): {}{spelled}",
-            shown(&argument.path),
+            safe(&argument.path),
             argument.role.as_str(),
             from(argument.source)
         )?;
@@ -324,11 +377,11 @@ pub(crate) fn because(out: &mut dyn Write, record: &Record) -> io::Result<()> {
         writeln!(
             out,
             "  because   {policy} could not be evaluated: {}",
-            shown(error)
+            safe(error)
         )?;
     }
     for fact in &because.facts {
-        writeln!(out, "  fact      {} = {}", shown(&fact.path), shown(&fact.value))?;
+        writeln!(out, "  fact      {} = {}", safe(&fact.path), safe(&fact.value))?;
     }
     for policy in &because.would_permit {
         writeln!(
@@ -354,7 +407,7 @@ fn rule(policy: &MatchedPolicy) -> String {
     let reason = if policy.reason.is_empty() {
         String::new()
     } else {
-        format!(": {}", shown(&policy.reason))
+        format!(": {}", safe(&policy.reason))
     };
     format!("{} {effect}{reason}", policy.id)
 }
@@ -394,7 +447,7 @@ fn other(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
         writeln!(out, "  told      {} [{code}]", code.sentence())?;
     }
     if let Some(note) = &record.note {
-        writeln!(out, "  note      {}", shown(note))?;
+        writeln!(out, "  note      {}", safe(note))?;
     }
     if let Some(scan) = &record.scan {
         super::scan::told(out, scan)?;
@@ -409,22 +462,13 @@ fn who(principal: &Principal) -> String {
         text.push_str(&format!(" for user {user}"));
     }
     for actor in &principal.act {
-        text.push_str(&format!(", through {}", shown(&actor.sub)));
+        text.push_str(&format!(", through {}", safe(&actor.sub)));
     }
     text.push_str(&format!(
         ", vouched for by {} (credential {})",
         principal.issuer, principal.credential
     ));
     text
-}
-
-/// Text from outside, escaped so that it can't drive the terminal.
-fn shown(text: &str) -> String {
-    let one = |character: char| match character {
-        '"' | '\'' | '\\' => character.to_string(),
-        other => other.escape_debug().to_string(),
-    };
-    text.chars().map(one).collect()
 }
 
 #[cfg(test)]

@@ -177,7 +177,12 @@ fn key_file(reach: &HookReach) -> Result<PathBuf, String> {
 /// Reads the key. A file that others may read or change is refused.
 fn read_key(path: &Path) -> Result<String, String> {
     let shown = path.display();
-    let about = std::fs::metadata(path).map_err(|_| format!("the key file `{shown}` can't be read"))?;
+    let about = std::fs::metadata(path).map_err(|fault| match fault.kind() {
+        std::io::ErrorKind::NotFound => {
+            format!("there is no key file `{shown}`; `bartizan hook install` makes it")
+        }
+        _ => format!("the key file `{shown}` can't be read"),
+    })?;
     if about.mode() & 0o077 != 0 || about.uid() != rustix::process::geteuid().as_raw() {
         return Err(format!("the key file `{shown}` is not its owner's alone"));
     }

@@ -48,6 +48,10 @@ pub(crate) async fn run(global: &Global, out: Output, identity: &Identity) -> Re
             let answer = link.read("/v1/identities").await?;
             link.close().await?;
             let bundle = answer["bundle"].as_str().unwrap_or_default();
+            if bundle.is_empty() {
+                return Err(Failure::new(Exit::NotFound, "there is no root yet")
+                    .hint("the first certificate makes it: `bartizan identity issue AGENT --out DIR`, or a listener with `[listen.tls]`"));
+            }
             match path {
                 Some(path) => put(path, bundle, 0o644)?,
                 None => out.emit(&answer, |out| write!(out, "{bundle}"))?,

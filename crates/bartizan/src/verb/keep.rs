@@ -23,8 +23,12 @@ pub(crate) async fn rotate(global: &Global, out: Output) -> Result<Exit, Failure
     out.emit(&answer, |out| {
         writeln!(
             out,
-            "rotated; the old master key opens nothing any more (record {})",
+            "rotated; the old master key opens nothing here any more (record {})",
             text(&answer["record"])
+        )?;
+        writeln!(
+            out,
+            "backups made before still need it, and it is kept nowhere: make a new one with `bartizan backup`"
         )
     })?;
     link.close().await?;
@@ -41,7 +45,13 @@ pub(crate) async fn backup(
 ) -> Result<Exit, Failure> {
     let absolute = std::path::absolute(path).map_err(file("resolving", path))?;
     let link = Link::connect(global, Absent::Fail)?;
-    let with_key = with_key && link.state().join("master.key").exists();
+    if with_key && !link.state().join("master.key").exists() {
+        return Err(Failure::new(
+            Exit::Refused,
+            "the master key is not in the state, so no backup can have it",
+        )
+        .hint("back it up where you keep it, and leave `--with-key` out"));
+    }
     let bar = out.progress(0, "backing up");
     let body = json!({ "out": absolute, "with_key": with_key })
         .to_string()

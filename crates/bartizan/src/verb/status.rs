@@ -107,6 +107,12 @@ fn servers(out: &mut dyn Write, servers: &Value) -> io::Result<()> {
         {
             writeln!(out, "          {dim}stderr{dim:#} {}", text(line))?;
         }
+        if server["reach"] == "stdio" && failure.is_object() && !complaints.is_empty() {
+            writeln!(
+                out,
+                "          {dim}hint{dim:#}   unless `danger_unconfined`, it runs confined: `readable`, `writable`, `tcp_ports` in its entry give it more"
+            )?;
+        }
     }
     Ok(())
 }

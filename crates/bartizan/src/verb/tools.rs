@@ -35,6 +35,9 @@ pub(crate) async fn run(global: &Global, out: Output, tools: &Tools) -> Result<E
             if let (Some(server), Some(changes)) = (server, answer["changes"].as_array_mut()) {
                 changes.retain(|change| change["server"] == server.as_str());
             }
+            if array(&answer["changes"]).next().is_none() {
+                out.remark("nothing differs from its pin");
+            }
             out.emit(&answer, |out| {
                 let yellow = AnsiColor::Yellow.on_default();
                 for change in array(&answer["changes"]) {

@@ -171,8 +171,11 @@ impl From<ApprovalFault> for No {
 }
 
 fn parsed(id: &str) -> Result<ApprovalId, No> {
-    id.parse()
-        .map_err(|_| No::usage("an approval's id is 26 characters of Crockford base 32"))
+    id.parse().map_err(|_| {
+        No::usage(
+            "an approval's id is 26 characters of Crockford base 32; `bartizan approvals list` shows them",
+        )
+    })
 }
 
 fn answerer(ask: &Ask<'_>) -> Answerer {

@@ -78,8 +78,11 @@ impl Desk {
         let call = match id.parse::<CallId>() {
             Ok(call) => call,
             Err(_) => {
-                let index =
-                    index_of(id).map_err(|_| No::usage(format!("`{id}` is neither a call nor an index")))?;
+                let index = index_of(id).map_err(|_| {
+                    No::usage(format!(
+                        "`{id}` is neither a call nor an index; `bartizan audit search` lists both"
+                    ))
+                })?;
                 let stored = self.ledger.read(index)?;
                 match stored.record.as_ref().and_then(|record| record.call) {
                     Some(call) => call,

@@ -128,9 +128,9 @@ impl Desk {
 
     /// One scan, all parts of it, by its id.
     pub(super) fn scan(&self, id: &str) -> Answer {
-        let id: ScanId = id
-            .parse()
-            .map_err(|_| No::usage("a scan's id is 26 characters of Crockford base 32"))?;
+        let id: ScanId = id.parse().map_err(|_| {
+            No::usage("a scan's id is 26 characters of Crockford base 32; `bartizan audit scans` shows them")
+        })?;
         let mut parts = Vec::new();
         self.pages(None, |page| {
             let met = parts.len();

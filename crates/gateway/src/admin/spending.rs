@@ -130,7 +130,10 @@ impl Desk {
                 other => Some(other),
             })
             .ok_or_else(|| {
-                No::usage("say what: `everything`, `agent:NAME`, `tool:SERVER/TOOL` and the like")
+                No::usage(
+                    "this is nobody's name; say `everything`, `agent:NAME`, `user:NAME`, `tool:SERVER/TOOL`, \
+                     `key:PREFIX` (its first 11 characters) or another that `bartizan revoke --help` lists",
+                )
             })?;
         let now = clock::now();
         let until = match asked.until.as_deref().map(Timestamp::parse) {
@@ -152,7 +155,11 @@ impl Desk {
             by: ask.by.to_owned(),
         };
         let answer = shown(&one, now);
-        let note = format!("revoked {} as {}: {}", asked.what, one.id, one.reason);
+        let why = match one.reason.as_str() {
+            "" => String::new(),
+            reason => format!(": {reason}"),
+        };
+        let note = format!("revoked {} as {}{why}", asked.what, one.id);
         // In force first: a log that can't be written must not keep a stolen key alive.
         self.change_revoked(move |revoked, state| revoked.add(state, one))
             .await?;
@@ -163,9 +170,11 @@ impl Desk {
     }
 
     pub(super) async fn lift(&self, id: &str, ask: &Ask<'_>) -> Answer {
-        let id: RevocationId = id
-            .parse()
-            .map_err(|_| No::usage("a revocation's id is 26 characters of Crockford base 32"))?;
+        let id: RevocationId = id.parse().map_err(|_| {
+            No::usage(
+                "a revocation's id is 26 characters of Crockford base 32; `bartizan revoke list` shows them",
+            )
+        })?;
         let unknown = || No::not_found("there is no revocation of this id");
         let known = self.with_revoked(|revoked| Ok(revoked.has(id)))?;
         if !known {

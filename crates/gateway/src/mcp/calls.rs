@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
+use bartizan_guard::Permit;
 use bartizan_mcp::{
     ListKind, Listed, Method, Outcome, Params, listing,
     message::{self, Object},
@@ -24,7 +25,12 @@ use super::{
     notices::{self, listen},
     open,
 };
-use crate::{clock, gate::Asking, model::sha256, sessions::Traced};
+use crate::{
+    clock,
+    gate::{Asking, Passage},
+    model::sha256,
+    sessions::Traced,
+};
 
 /// A request of an agent.
 pub(crate) struct Asked<'a> {
@@ -123,14 +129,9 @@ pub(crate) async fn request(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refuse
     match method {
         Method::Ping => Ok(Reply::ours(refusal::result(&asked.id, "{}"))),
         Method::Discover => {
-            let bytes = refusal::result(&asked.id, &Box::pin(introduce(ctx)).await?);
-            let server = ctx
-                .names
-                .servers()
-                .first()
-                .ok_or_else(|| ctx.early(Code::ServerUnknown))?;
-            let facts = facts(ctx, Action::Connect, on_server(server));
-            Ok(Box::pin(released(ctx, facts, bytes, Vec::new())).await?)
+            let (result, reached) = Box::pin(introduce(ctx)).await?;
+            let bytes = refusal::result(&asked.id, &result);
+            Ok(Box::pin(released(ctx, &reached, Action::Connect, bytes)).await?)
         }
         Method::ToolsList | Method::PromptsList | Method::ResourcesList | Method::TemplatesList => {
             Box::pin(list(ctx, method, &asked)).await
@@ -147,22 +148,53 @@ pub(crate) async fn request(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refuse
     }
 }
 
-/// An answer that we put together from what servers said, with what was seen in it: ruled on and released as one call on
-/// the first of them.
+/// An answer that we put together from what these servers said: ruled on and released as one call on the first of them
+/// that admits it. Who may not reach one server is not kept from the others.
 ///
 /// # Errors
 /// The refusal to tell.
 pub(crate) async fn released(
     ctx: &Ctx,
-    call: CallFacts,
+    servers: &[ServerName],
+    action: Action,
     bytes: Vec<u8>,
-    findings: Vec<Finding>,
 ) -> Result<Reply, Refusal> {
-    let asking = ctx.shared.evidence(&ctx.caller, call, Vec::new());
-    put_together(ctx, asking, bytes, findings).await
+    let asking = |server: &ServerName| {
+        let call = facts(ctx, action, on_server(server));
+        ctx.shared.evidence(&ctx.caller, call, Vec::new())
+    };
+    let (permit, passage) = enter_first(ctx, servers, asking).await?;
+    sent(permit, passage, bytes, Vec::new())
 }
 
-/// The same of a call of which more is known.
+/// Rules on a call that is about several servers: on each in turn, until one admits it.
+///
+/// # Errors
+/// The refusal to tell: of the last, where none admits it.
+pub(super) async fn enter_first(
+    ctx: &Ctx,
+    servers: &[ServerName],
+    asking: impl Fn(&ServerName) -> Box<Asking> + Send + Sync,
+) -> Result<(Permit<()>, Passage<()>), Refusal> {
+    let mut refused = None;
+    for server in servers {
+        match ctx.shared.enter(asking(server), ()).await {
+            // Refused for what is asked of this server; who asks, and how much, is the same at every other.
+            Err(refusal)
+                if matches!(
+                    refusal.code,
+                    Code::PolicyDenied | Code::DelegationExceeded | Code::Revoked
+                ) =>
+            {
+                refused = Some(refusal);
+            }
+            entered => return entered,
+        }
+    }
+    Err(refused.unwrap_or_else(|| ctx.early(Code::ServerUnknown)))
+}
+
+/// An answer of ours to one call of which more is known, with what was seen in it.
 ///
 /// # Errors
 /// The refusal to tell.
@@ -172,7 +204,16 @@ pub(super) async fn put_together(
     bytes: Vec<u8>,
     findings: Vec<Finding>,
 ) -> Result<Reply, Refusal> {
-    let (permit, mut passage) = ctx.shared.enter(asking, ()).await?;
+    let (permit, passage) = ctx.shared.enter(asking, ()).await?;
+    sent(permit, passage, bytes, findings)
+}
+
+fn sent(
+    permit: Permit<()>,
+    mut passage: Passage<()>,
+    bytes: Vec<u8>,
+    findings: Vec<Finding>,
+) -> Result<Reply, Refusal> {
     let () = permit.spend();
     let release = passage.answered(bartizan_guard::AnswerFacts {
         status: None,

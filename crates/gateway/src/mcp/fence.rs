@@ -8,6 +8,7 @@
 use std::{
     collections::BTreeSet,
     ffi::OsStr,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -140,8 +141,24 @@ fn beside(program: &Path, into: &mut BTreeSet<PathBuf>) {
                     .iter()
                     .map(|name| installation.join(name)),
             );
+            // A copied program leads nowhere; its environment says whose libraries it runs on.
+            if let Some(base) = base_of(&installation.join("pyvenv.cfg")) {
+                into.extend(base.parent().map(|installation| installation.join("lib")));
+                into.insert(base);
+            }
         }
     }
+}
+
+/// The `bin` of the installation that a Python environment was made from.
+fn base_of(config: &Path) -> Option<PathBuf> {
+    let is_small = fs::metadata(config).is_ok_and(|about| about.is_file() && about.len() <= 64 << 10);
+    let text = is_small.then(|| fs::read_to_string(config).ok()).flatten()?;
+    let home = text.lines().find_map(|line| {
+        let (key, value) = line.split_once('=')?;
+        (key.trim() == "home").then(|| PathBuf::from(value.trim()))
+    })?;
+    (home.is_absolute() && home.ends_with("bin")).then_some(home)
 }
 
 /// What an argument names, alone or after a `=`: a directory, or a file, with its package if it is a script.
@@ -180,8 +197,6 @@ fn named(directory: &Path, argument: &str, into: &mut BTreeSet<PathBuf>) {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     struct Place(tempfile::TempDir);
@@ -277,6 +292,48 @@ mod tests {
             "work/node_modules/pkg/dist/main.js",
         ];
         assert_eq!(fence.read, expected.map(|path| place.at(path)).into());
+    }
+
+    #[test]
+    fn a_copied_python_reads_the_installation_it_was_made_from() {
+        let place = Place::new();
+        for folder in ["python/bin", "python/lib", "python/share", "venv/bin", "venv/lib"] {
+            fs::create_dir_all(place.at("").join(folder)).unwrap();
+        }
+        fs::write(place.at("venv/bin").join("python"), "").unwrap();
+        let config = place.at("venv").join("pyvenv.cfg");
+        let read = |home: &str| {
+            fs::write(&config, format!("home = {home}\nversion = 3.11.7\n")).unwrap();
+            let own = place.at("home/.local/state/bartizan/servers/it");
+            let (fence, _) = of(&Ground {
+                state: &place.at("home/.local/state/bartizan"),
+                own: &own,
+                home: Some(&place.at("home")),
+                directory: &own,
+                program: &place.at("venv/bin/python"),
+                arguments: &[],
+                path: OsStr::new(""),
+                grants: &Grants::default(),
+            })
+            .unwrap();
+            fence.read
+        };
+        let base = place.at("python/bin");
+        let granted = read(base.to_str().unwrap());
+        assert!(granted.contains(&base) && granted.contains(&place.at("python/lib")));
+        assert!(!granted.contains(&place.at("python")) && !granted.contains(&place.at("python/share")));
+        for home in ["bin", place.at("home").to_str().unwrap(), "/etc/bin", ""] {
+            let granted = read(home);
+            assert!(!granted.contains(&place.at("home")), "{home}: {granted:?}");
+            assert_eq!(
+                granted
+                    .iter()
+                    .filter(|path| !path.starts_with(place.at("venv")))
+                    .count(),
+                0,
+                "{home}"
+            );
+        }
     }
 
     #[test]

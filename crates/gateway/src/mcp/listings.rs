@@ -14,7 +14,7 @@ use bartizan_wire::jsonrpc::Id;
 use serde_json::{Value, value::RawValue};
 
 use super::{
-    calls::{Asked, ask_server, facts, on_server, own_request, released},
+    calls::{Asked, ask_server, facts, on_server, own_request, put_together, released},
     conn::Conn,
     flow::{Ctx, Refused, Reply, Request},
     labels, open,
@@ -24,20 +24,18 @@ use crate::clock;
 /// Servers asked at a time.
 const AT_ONCE: usize = 16;
 
-/// What the servers behind this endpoint are, together: for `initialize` and `server/discover`.
+/// What the servers behind this endpoint are, together: for `initialize` and `server/discover`. With it come the servers
+/// that say so; all of them, where none can be reached.
 ///
 /// # Errors
 /// The refusal of the only server. Of several, those that can't be reached are left out.
-pub(crate) async fn introduce(ctx: &Ctx) -> Result<String, Refusal> {
+pub(crate) async fn introduce(ctx: &Ctx) -> Result<(String, Vec<ServerName>), Refusal> {
     let names = &ctx.names;
-    let mut conns = Vec::new();
-    for server in names.servers() {
-        match open::conn(ctx, server).await {
-            Ok(conn) => conns.push(conn),
-            Err(refusal) if names.servers().len() == 1 => return Err(refusal),
-            Err(refusal) => tracing::warn!(%server, code = %refusal.code, "a server is left out"),
-        }
-    }
+    let conns = reached(ctx).await?;
+    let servers = match conns.as_slice() {
+        [] => names.servers().to_vec(),
+        some => some.iter().map(|conn| conn.served.config.name.clone()).collect(),
+    };
     let revision = ctx.revision();
     let mut out = Object::default();
     if revision.stateless() {
@@ -84,7 +82,38 @@ pub(crate) async fn introduce(ctx: &Ctx) -> Result<String, Refusal> {
     if !told.is_empty() {
         out.text("instructions", &told.join("\n\n"));
     }
-    Ok(out.finish())
+    Ok((out.finish(), servers))
+}
+
+/// Conversations with the servers of the endpoint, in their order. Opened a few at a time, so that one that takes long to
+/// start keeps nobody longer than itself.
+async fn reached(ctx: &Ctx) -> Result<Vec<Arc<Conn>>, Refusal> {
+    let alone = ctx.names.servers().len() == 1;
+    let mut found = Vec::new();
+    let mut running = tokio::task::JoinSet::new();
+    let mut waiting = ctx.names.servers().iter().cloned().enumerate();
+    loop {
+        while running.len() < AT_ONCE
+            && let Some((place, server)) = waiting.next()
+        {
+            let ctx = ctx.clone();
+            running.spawn(async move {
+                let opened = open::conn(&ctx, &server).await;
+                (place, server, opened)
+            });
+        }
+        match running.join_next().await {
+            Some(Ok((place, _, Ok(conn)))) => found.push((place, conn)),
+            Some(Ok((_, _, Err(refusal)))) if alone => return Err(refusal),
+            Some(Ok((_, server, Err(refusal)))) => {
+                tracing::warn!(%server, code = %refusal.code, "a server is left out");
+            }
+            Some(Err(_)) => return Err(ctx.early(Code::Bug)),
+            None => break,
+        }
+    }
+    found.sort_by_key(|(place, _)| *place);
+    Ok(found.into_iter().map(|(_, conn)| conn).collect())
 }
 
 /// Together, servers can do what any of them can. What we can't rule on one by one is not offered.
@@ -269,6 +298,12 @@ pub(crate) async fn list(ctx: &Ctx, method: Method, asked: &Asked<'_>) -> Result
         ListKind::Prompts => Action::GetPrompt,
         ListKind::Resources | ListKind::Templates => Action::ReadResource,
     };
+    let handed = |resource: &Resource| {
+        let links = ctx.caller.principal.act.iter();
+        links
+            .filter_map(|link| link.bounds.as_deref())
+            .all(|bounds| bounds.may_reach(resource))
+    };
     let mut show = |resource: &Resource, listed: &Listed| {
         // A template names no resource yet: what it leads to is ruled on when it is read.
         if kind == ListKind::Templates {
@@ -277,11 +312,12 @@ pub(crate) async fn list(ctx: &Ctx, method: Method, asked: &Asked<'_>) -> Result
         let mut call = facts(ctx, action, resource.clone());
         call.pin = listed.state;
         call.effects = listed.effects;
-        policy.may_ever_allow(
-            ctx.shared
-                .evidence(&ctx.caller, call, listed.findings.clone())
-                .evidence(),
-        )
+        handed(resource)
+            && policy.may_ever_allow(
+                ctx.shared
+                    .evidence(&ctx.caller, call, listed.findings.clone())
+                    .evidence(),
+            )
     };
     let result = match listing::page(kind, &ctx.names, &parts, cursor.as_deref(), &mut show) {
         Ok(result) => result,
@@ -298,9 +334,12 @@ pub(crate) async fn list(ctx: &Ctx, method: Method, asked: &Asked<'_>) -> Result
     let raw = message::raw(result).map_err(|code| ctx.early(code))?;
     let result = message::result_for(&raw, ctx.revision(), method).map_err(|code| ctx.early(code))?;
     let bytes = refusal::result(&asked.id, &result);
-    let server = first(ctx)?;
-    let call = facts(ctx, method.action(), on_server(server));
-    Ok(released(ctx, call, bytes, Vec::new()).await?)
+    let listed: Vec<ServerName> = catalogs.iter().map(|(server, _)| server.clone()).collect();
+    let servers = match listed.as_slice() {
+        [] => ctx.names.servers(),
+        some => some,
+    };
+    Ok(released(ctx, servers, method.action(), bytes).await?)
 }
 
 fn first(ctx: &Ctx) -> Result<&ServerName, Refusal> {
@@ -326,5 +365,6 @@ pub(super) async fn told(
             labels::said(ctx, call.id, &Value::from(message.as_str()).to_string()).await
         }
     };
-    released(ctx, call, outcome.encode(id), findings).await
+    let asking = ctx.shared.evidence(&ctx.caller, call, Vec::new());
+    put_together(ctx, asking, outcome.encode(id), findings).await
 }

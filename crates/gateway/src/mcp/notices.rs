@@ -19,7 +19,10 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use super::{
-    calls::{Addressed, Asked, addressed, ask_server, facts, on_server, own_request, put_together, whose},
+    calls::{
+        Addressed, Asked, addressed, ask_server, enter_first, facts, on_server, own_request, put_together,
+        whose,
+    },
     conn::{Conn, Way},
     flow::{Ctx, Flight, Message, Open, Refused, Reply, Request},
     labels, open,
@@ -145,13 +148,15 @@ pub(crate) async fn listen(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused
         return Err(early(Code::ContentType).into());
     }
     let filter = wanted(&asked).map_err(early)?;
-    let first = ctx.names.servers().first();
-    let resource = on_server(first.ok_or_else(|| early(Code::ServerUnknown))?);
-    let call = facts(ctx, Action::SubscribeResource, resource);
-    // Each resource is ruled on by itself, where it belongs.
-    let none = labels::address(ctx, Action::SubscribeResource, "", true);
-    let asking = ctx.shared.evidence(&ctx.caller, call, Vec::new());
-    let (permit, mut passage) = ctx.shared.enter(asking.traced(Some(none)), ()).await?;
+    let asking = |server: &ServerName| {
+        let call = facts(ctx, Action::SubscribeResource, on_server(server));
+        // Each resource is ruled on by itself, where it belongs.
+        let none = labels::address(ctx, Action::SubscribeResource, "", true);
+        ctx.shared
+            .evidence(&ctx.caller, call, Vec::new())
+            .traced(Some(none))
+    };
+    let (permit, mut passage) = enter_first(ctx, ctx.names.servers(), asking).await?;
     let () = permit.spend();
     let (sender, messages) = mpsc::channel(64);
     let mut agreed = BTreeSet::new();

@@ -223,7 +223,7 @@ impl Pipe {
         };
         let ctx = self.ctx(Agent::Session(Arc::clone(&session)), line);
         match super::listings::introduce(&ctx).await {
-            Ok(result) => {
+            Ok((result, _)) => {
                 self.send(refusal::result(&id, &result)).await;
                 Some(session)
             }

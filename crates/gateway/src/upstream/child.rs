@@ -277,7 +277,11 @@ async fn listen<R: AsyncBufRead + Unpin>(child: std::sync::Weak<Child>, mut stde
         let cut = line.get(..STDERR_LINE_BYTES).unwrap_or(&line);
         let text: String = String::from_utf8_lossy(cut)
             .chars()
-            .flat_map(char::escape_debug)
+            .map(|one| match one {
+                // They drive no terminal, and complaints of programs are full of them.
+                '"' | '\'' => one.to_string(),
+                other => other.escape_debug().to_string(),
+            })
             .collect();
         tracing::debug!(server = %child.server, %text, "stderr");
         let mut kept = child.stderr.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anstyle::AnsiColor;
 use bartizan_ledger::{InclusionProof, Report, SignedCheckpoint, Verdict, Verifier};
-use bartizan_store::{LedgerFault, StateDir, read_heads, verify_ledger};
+use bartizan_store::{Fault, LedgerFault, StateDir, read_heads, verify_ledger};
 use serde_json::json;
 
 use crate::{
@@ -192,7 +192,12 @@ async fn key(global: &Global, vkey: Option<&str>, foreign: bool) -> Result<Found
     }
     let loaded = Loaded::find(global)?;
     let state = resolve::state_dir(global, Some(&loaded.file), &loaded.base())?;
-    StateDir::peek(&state).map_err(link::state)?;
+    StateDir::peek(&state).map_err(|fault| match fault {
+        Fault::Absent(_) => link::state(fault).hint(
+            "without a state, say whose log it is with `--vkey`: the last line of `bartizan audit witness` there",
+        ),
+        fault => link::state(fault),
+    })?;
     match link::open(&state, link::options(&loaded)) {
         Ok(opened) => {
             let vkey = opened.desk.ledger.verifier().vkey();
@@ -200,7 +205,7 @@ async fn key(global: &Global, vkey: Option<&str>, foreign: bool) -> Result<Found
             parse(&vkey)
         }
         Err(link::OpenFault::Ledger(fault @ LedgerFault::Corrupt(_))) => Ok(Found::Damaged(fault)),
-        Err(link::OpenFault::State(bartizan_store::Fault::Locked { .. })) => {
+        Err(link::OpenFault::State(Fault::Locked { .. })) => {
             let link = Link::connect(global, Absent::Fail)?;
             let head = link.read("/v1/checkpoint").await?;
             parse(head["vkey"].as_str().unwrap_or_default())

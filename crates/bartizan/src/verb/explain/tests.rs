@@ -145,6 +145,30 @@ fn a_question_tells_what_a_human_would_be_asked() {
 }
 
 #[test]
+fn what_was_handed_on_is_shown_and_which_link_the_call_is_outside_of() {
+    let mut record = ruling(RulingWord::Deny);
+    record.code = Some(Code::DelegationExceeded);
+    let link = |sub: &str, on: &str| Actor {
+        sub: sub.to_owned(),
+        iss: None,
+        bounds: Some(Box::new(bartizan_types::Bounds {
+            on: Some([on.to_owned()].into()),
+            arguments: [("folder".to_owned(), ["in*".to_owned()].into())].into(),
+            budget: [(bartizan_types::Meter::Calls, 9)].into(),
+            ..Default::default()
+        })),
+        key: None,
+    };
+    let principal = record.principal.as_mut().unwrap();
+    principal.act = vec![link("reader", "Tool::mail/*"), link("clerk", "Tool::office/*")];
+    let shown = text(&[stored(0, record)]);
+    let reader =
+        "handed    to reader: on Tool::mail/*, with folder=in*, at most 9 calls; this call is outside\n";
+    let clerk = "handed    to clerk: on Tool::office/*, with folder=in*, at most 9 calls\n";
+    assert!(shown.contains(reader) && shown.contains(clerk), "{shown}");
+}
+
+#[test]
 fn an_allowed_call_tells_how_it_ended_and_an_error_is_shown() {
     let mut record = ruling(RulingWord::Allow);
     record.because = Some(Because {

@@ -455,18 +455,18 @@ fn told(to: &mut dyn Write, all: bool, outcomes: &[Outcome], reports: &[Report])
             outcome.rows,
             outcome.suspects.len()
         )?;
+        let mut before = None;
         for suspect in outcome.suspects.iter().take(ROWS_TOLD) {
             let place = suspect.file.as_deref().map_or_else(
                 || format!("row {}", suspect.row),
                 |file| shown(file.as_bytes(), 400),
             );
-            writeln!(
-                to,
-                "  {place} p {:.1e} {}: {}",
-                suspect.p,
-                suspect.rule,
-                shown(suspect.reason.as_bytes(), 400)
-            )?;
+            let why = (suspect.rule.as_ref(), suspect.reason.as_str());
+            let reason = match before.replace(why) {
+                Some(told) if told == why => "the same".to_owned(),
+                _ => shown(suspect.reason.as_bytes(), 400),
+            };
+            writeln!(to, "  {place} p {:.1e} {}: {reason}", suspect.p, suspect.rule)?;
         }
         if outcome.suspects.len() > ROWS_TOLD {
             writeln!(

@@ -29,6 +29,9 @@ pub(crate) async fn run(out: Output, link: &Link, wanted: Option<&str>) -> Resul
             ),
         );
     }
+    if manifests.is_empty() && pinned.is_none() {
+        out.remark("nothing is pinned yet: a server's tools are when an agent first lists them");
+    }
     let answer = json!({ "manifests": manifests, "definition": pinned });
     out.emit(&answer, |out| {
         for one in &manifests {
@@ -57,7 +60,7 @@ fn names(one: &Value, wanted: &str) -> bool {
 
 /// A server's own words, escaped, so that they can't drive the terminal.
 fn safe(value: &Value) -> String {
-    text(value).escape_debug().to_string()
+    crate::verb::safe(&text(value))
 }
 
 /// One line: what of, where, what it is, and why.
