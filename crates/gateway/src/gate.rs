@@ -198,8 +198,7 @@ impl Shared {
         let crossing = Crossing::begin(self.policy.load_full(), evidence, outbound, &mut effects);
         let mut passage = Passage::new(Arc::clone(self), crossing, span, reins, reserved);
         loop {
-            let mut next = None;
-            let mut permit = None;
+            let (mut next, mut permit) = (None, None);
             for effect in effects.drain(..) {
                 match effect {
                     Effect::Append { record, wait } => {
@@ -229,9 +228,7 @@ impl Shared {
                     Effect::Forward(minted) => permit = Some(minted),
                     Effect::Refuse(mut refusal) => {
                         refusal.call = counted.unwrap_or(refusal.call);
-                        if let Some(traced) = &traced {
-                            session.refused(&traced.found);
-                        }
+                        session.refused(traced.as_ref());
                         let question = self.approvals.question_of(asked, traced.as_ref());
                         refusal.approval = Box::pin(question).await;
                         return Err(passage.refused(refusal));

@@ -101,10 +101,10 @@ impl Session {
         None
     }
 
-    /// Takes in that a call was not let through.
-    pub(crate) fn refused(&self, call: &Assessment) {
-        for task in self.tasks.iter() {
-            task.refused(call);
+    /// Takes in that a call was not let through, if it is one that is traced.
+    pub(crate) fn refused(&self, call: Option<&Traced>) {
+        if let Some(call) = call {
+            self.tasks.iter().for_each(|task| task.refused(&call.found));
         }
     }
 

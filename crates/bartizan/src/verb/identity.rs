@@ -43,21 +43,7 @@ pub(crate) async fn run(global: &Global, out: Output, identity: &Identity) -> Re
             link.close().await?;
             Ok(Exit::Done)
         }
-        Identity::Bundle { out: path } => {
-            let link = Link::connect(global, Absent::Fail)?;
-            let answer = link.read("/v1/identities").await?;
-            link.close().await?;
-            let bundle = answer["bundle"].as_str().unwrap_or_default();
-            if bundle.is_empty() {
-                return Err(Failure::new(Exit::NotFound, "there is no root yet")
-                    .hint("the first certificate makes it: `bartizan identity issue AGENT --out DIR`, or a listener with `[listen.tls]`"));
-            }
-            match path {
-                Some(path) => put(path, bundle, 0o644)?,
-                None => out.emit(&answer, |out| write!(out, "{bundle}"))?,
-            }
-            Ok(Exit::Done)
-        }
+        Identity::Bundle { out: path } => bundle(global, out, path.as_deref()).await,
         Identity::List => {
             let link = Link::connect(global, Absent::Fail)?;
             let answer = link.read("/v1/identities").await?;
@@ -88,6 +74,23 @@ pub(crate) async fn run(global: &Global, out: Output, identity: &Identity) -> Re
             Ok(Exit::Done)
         }
     }
+}
+
+/// The roots that are trusted, to a file or to the terminal.
+async fn bundle(global: &Global, out: Output, path: Option<&Path>) -> Result<Exit, Failure> {
+    let link = Link::connect(global, Absent::Fail)?;
+    let answer = link.read("/v1/identities").await?;
+    link.close().await?;
+    let bundle = answer["bundle"].as_str().unwrap_or_default();
+    if bundle.is_empty() {
+        return Err(Failure::new(Exit::NotFound, "there is no root yet")
+            .hint("the first certificate makes it: `bartizan identity issue AGENT --out DIR`, or a listener with `[listen.tls]`"));
+    }
+    match path {
+        Some(path) => put(path, bundle, 0o644)?,
+        None => out.emit(&answer, |out| write!(out, "{bundle}"))?,
+    }
+    Ok(Exit::Done)
 }
 
 /// Makes one and writes its files. With `--json` the key is left out of the answer: it is in its file.
