@@ -30,10 +30,10 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>) {
     let is_of_list = |byte: u8| {
         let small = byte | 0x20;
         byte.is_ascii_digit()
-            | ((small >= b'a') & (small <= b'f'))
+            | matches!(small, b'a'..=b'f')
             | (small == b'x')
             | (byte == b'U')
-            | ((byte >= b'+') & (byte <= b'-'))
+            | matches!(byte, b'+'..=b'-')
             | ((byte == b':') | (byte == b';') | (byte == b'_'))
             | ((byte == b' ') | (byte == b'\t') | (byte == b'\n') | (byte == b'\r'))
     };
@@ -46,9 +46,7 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>) {
         }
     }
     let is_of_code = |byte: u8| {
-        ((byte >= b'-') & (byte <= b'/'))
-            | (byte == b'|')
-            | ((byte == b' ') | (byte == b'\n') | (byte == b'\r'))
+        matches!(byte, b'-'..=b'/') | (byte == b'|') | ((byte == b' ') | (byte == b'\n') | (byte == b'\r'))
     };
     for run in Bits::of(bytes, is_of_code).runs(KEYED_LEAST) {
         let signs = part(bytes, run.clone())
