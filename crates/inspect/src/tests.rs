@@ -224,6 +224,38 @@ fn still_found(text: impl Fn(&str) -> String) -> Vec<&'static str> {
         .collect()
 }
 
+#[test]
+fn comments_between_groups_of_an_encoding_part_nothing() {
+    let (_, groups) = ENCODINGS
+        .iter()
+        .find(|(name, _)| *name == "base64 in groups")
+        .expect("it is there");
+    for comment in [
+        "<!-- x --> ",
+        " <!-- x -->",
+        " <!-- x --> ",
+        " <!-- x --><!-- y -->",
+    ] {
+        let found = still_found(|text| {
+            let row = groups(text);
+            let mut at = 0;
+            // Behind each third group: no piece is long enough alone.
+            row.split(' ').fold(String::new(), |out, group| {
+                at += 1;
+                let gap = if at == 1 {
+                    ""
+                } else if at % 3 == 1 {
+                    comment
+                } else {
+                    " "
+                };
+                out + gap + group
+            })
+        });
+        assert_eq!(found, ["attack", "secret", "canary"], "{comment:?}");
+    }
+}
+
 /// Two disguises of which one destroys what the other wrote, for any reader.
 fn destroys(first: &str, second: &str) -> bool {
     matches!(
@@ -233,26 +265,30 @@ fn destroys(first: &str, second: &str) -> bool {
             | ("octal escapes", "some escapes")
             // The sign at an inner line's end is one of the outer's characters.
             | ("soft line ends", "soft line ends")
-            // Open: a comment behind a group's last letter is read where it stands, so that the row of groups is two.
-            | ("base64 in groups", "comments inside of words")
     )
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
-    #[test]
-    fn what_is_found_is_found_in_any_disguise_over_any_other(
-        first in 0..OVER_LETTERS.len() + ENCODINGS.len() + PLACES.len() + REWRITTEN.len(),
-        second in 0..OVER_LETTERS.len() + ENCODINGS.len() + PLACES.len(),
-    ) {
-        let pick = |at: usize| {
-            OVER_LETTERS.iter().chain(ENCODINGS).chain(PLACES).chain(REWRITTEN).nth(at).expect("one of them")
-        };
-        let ((one, inner), (two, outer)) = (pick(first), pick(second));
-        prop_assume!(!destroys(one, two));
-        let found = still_found(|text| outer(&inner(text)));
-        prop_assert_eq!(found, ["attack", "secret", "canary"], "{} over {}", two, one);
+/// Pairs, the outer one first, under which something is missed to this day. What is mended leaves the list.
+const OPEN: &[(&str, &str)] = &[
+    ("soft line ends", "accents in towers"),
+    ("soft line ends", "base64 in groups"),
+    // Comments do not nest, so the outer one ends inside of the text.
+    ("comment", "comments inside of words"),
+    ("JSON", "literals"),
+];
+
+#[test]
+fn what_is_found_is_found_in_any_disguise_over_any_other() {
+    let outer = || OVER_LETTERS.iter().chain(ENCODINGS).chain(PLACES);
+    let mut missed = Vec::new();
+    for (one, inner) in outer().chain(REWRITTEN) {
+        for (two, over) in outer().filter(|(two, _)| !destroys(one, two)) {
+            if still_found(|text| over(&inner(text))) != ["attack", "secret", "canary"] {
+                missed.push((*two, *one));
+            }
+        }
     }
+    assert_eq!(missed, OPEN, "the outer disguise first");
 }
 
 proptest! {

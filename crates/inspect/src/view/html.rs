@@ -132,6 +132,17 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
+    /// Whether a comment, with `after` behind it, stands inside of a word or between two of a line. There it parts what
+    /// belongs together: letters, and the groups that an encoding is written in.
+    fn within_words(&self, after: &str) -> bool {
+        let of_word = |c: Option<char>| {
+            c.is_some_and(|c| c.is_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '='))
+        };
+        let before = self.out.strip_suffix(' ').unwrap_or(&self.out);
+        let behind = after.strip_prefix(' ').unwrap_or(after);
+        of_word(before.chars().next_back()) && (of_word(behind.chars().next()) || behind.starts_with("<!--"))
+    }
+
     fn make(&mut self, text: &str, from: Range<usize>) {
         if !text.is_empty() {
             self.map.made(self.out.len(), from);
@@ -155,13 +166,13 @@ impl<'a> Reader<'a, '_> {
                     .push((Disguise::Comment, at..(end + 3).min(self.text.len())));
             }
             let whole = (4 + length + 3).min(rest.len());
-            let letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
             let after = rest.get(whole..).unwrap_or_default();
-            let inside = letter(self.out.chars().next_back())
-                && (letter(after.chars().next()) || after.starts_with("<!--"));
-            if inside && self.aside.len() < ASIDE_MOST {
+            if self.within_words(after) && self.aside.len() < ASIDE_MOST {
                 self.changed = true;
                 self.aside.push(at + 4..end);
+                // Who looks at the page sees one space of two.
+                let twice = self.out.ends_with(' ') && after.starts_with(' ');
+                return whole + usize::from(twice);
             } else {
                 self.make(" ", at..at + 4);
                 self.copy(at + 4..end);
