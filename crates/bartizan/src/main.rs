@@ -7,6 +7,8 @@ mod config;
 mod demo;
 mod exit;
 mod failure;
+#[cfg(target_os = "linux")]
+mod huge;
 mod link;
 mod output;
 mod policy_files;
@@ -36,7 +38,12 @@ fn main() -> ExitCode {
     let json = cli.global.json;
     prepare(&cli);
     let threads = if matches!(cli.verb, Verb::Up(_)) {
-        up::worker_threads(&cli.global)
+        let wanted = up::runtime(&cli.global);
+        if wanted.huge_pages.unwrap_or(true) {
+            // Before the first thread.
+            huge_pages();
+        }
+        up::worker_threads(&wanted)
     } else {
         1
     };
@@ -57,6 +64,15 @@ fn main() -> ExitCode {
             failure.show(json);
             ExitCode::from(failure.exit().number())
         }
+    }
+}
+
+/// Code that serves for long lies on huge pages, where the kernel has some.
+fn huge_pages() {
+    #[cfg(target_os = "linux")]
+    match huge::move_code(main) {
+        Ok(moved) => tracing::debug!(bytes = moved.bytes, "the code lies on huge pages"),
+        Err(why) => tracing::debug!(%why, "the code stays on small pages"),
     }
 }
 

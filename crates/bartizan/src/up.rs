@@ -34,7 +34,7 @@ use tokio::{
 
 use crate::{
     cli::{Global, Up},
-    config::{Loaded, resolve, resolve::Settings},
+    config::{Loaded, file::Runtime, resolve, resolve::Settings},
     exit::Exit,
     failure::Failure,
     link, output, policy_files,
@@ -43,12 +43,15 @@ use crate::{
 /// How long the last spans may take on the way out.
 const FAREWELL: std::time::Duration = std::time::Duration::from_secs(6);
 
-/// Threads for serving, from the file if it reads; faults show when it is read in earnest.
-pub(crate) fn worker_threads(global: &Global) -> usize {
-    let wanted = Loaded::find(global)
-        .ok()
-        .and_then(|loaded| loaded.file.runtime.worker_threads);
+/// What the file says of threads and memory, if it reads; faults show when it is read in earnest.
+pub(crate) fn runtime(global: &Global) -> Runtime {
+    Loaded::find(global).map_or_else(|_| Runtime::default(), |loaded| loaded.file.runtime)
+}
+
+/// Threads for serving.
+pub(crate) fn worker_threads(wanted: &Runtime) -> usize {
     wanted
+        .worker_threads
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(2, std::num::NonZero::get))
         .min(1024)
 }

@@ -769,11 +769,15 @@ pub(crate) struct Ledger {
     pub(crate) disk_limit_bytes: Option<u64>,
 }
 
-/// Threads.
+/// Threads and memory.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Runtime {
     /// Threads that serve calls. None: one per available core.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) worker_threads: Option<usize>,
+    /// Whether the program copies its own code to huge pages when it starts (Linux): a call costs about a fifth less, and
+    /// the code counts as 36 MiB of the process's own memory. `perf` and `gdb` show such code without names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) huge_pages: Option<bool>,
 }
