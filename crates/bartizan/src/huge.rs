@@ -11,7 +11,7 @@
 use std::{fmt, fs, num::ParseIntError, ops::Range};
 
 const FOLDER: &str = "/sys/kernel/mm/transparent_hugepage";
-/// The largest huge page that is reckoned with: 512 MiB, of ARM with base pages of 64 KiB, wastes more than it brings.
+/// The largest huge page that is reckoned with; x86-64 has 2 MiB.
 const PAGE_MOST: usize = 4 << 20;
 
 /// Code that lies on huge pages now.

@@ -7,7 +7,7 @@ mod config;
 mod demo;
 mod exit;
 mod failure;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod huge;
 mod link;
 mod output;
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
 
 /// Code that serves for long lies on huge pages, where the kernel has some.
 fn huge_pages() {
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     match huge::move_code(main) {
         Ok(moved) => tracing::debug!(bytes = moved.bytes, "the code lies on huge pages"),
         Err(why) => tracing::debug!(%why, "the code stays on small pages"),

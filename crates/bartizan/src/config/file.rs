@@ -776,7 +776,7 @@ pub(crate) struct Runtime {
     /// Threads that serve calls. None: one per available core.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) worker_threads: Option<usize>,
-    /// Whether the program copies its own code to huge pages when it starts (Linux): a call costs about a fifth less, and
+    /// Whether the program copies its own code to huge pages when it starts (Linux on x86-64): a call costs about a fifth less, and
     /// the code counts as 36 MiB of the process's own memory. `perf` and `gdb` show such code without names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) huge_pages: Option<bool>,
