@@ -89,6 +89,15 @@ pub(crate) fn opens(memory: &Memory, effect: Effect, role: Role, text: &str) -> 
     EVERYBODY.contains(&bare.as_str()) && !SAID.iter().any(|word| memory.prompt_text().contains(word))
 }
 
+/// Whether this says that something goes to one person, whom another argument tells: `type: user`. It opens nothing to anybody.
+pub(crate) fn one_person(path: &[&str], text: &str) -> bool {
+    const KINDS: [&str; 4] = ["type", "kind", "grantee", "principal"];
+    const ONE: [&str; 5] = ["user", "users", "person", "individual", "email"];
+    let own = path.last().map(|key| words::split(key)).unwrap_or_default();
+    own.last().is_some_and(|last| KINDS.contains(&last.as_str()))
+        && ONE.contains(&text.to_lowercase().as_str())
+}
+
 /// Whether a switch among these arguments opens something to everybody, or to whom it is about, of which the human's words
 /// say nothing: `public: true`, `visible_to_customer: true`.
 pub(crate) fn switched(memory: &Memory, effect: Effect, arguments: &Value) -> bool {

@@ -120,9 +120,17 @@ fn addressed(memory: &Memory, effect: Effect, leaves: &Leaves<'_>, seen: &[Argum
         }
     }
     let to: BTreeSet<&str> = goes.iter().map(|(_, key)| &**key).collect();
+    // A thing that her words single out among the answers to what she looked for.
+    let described = |id: &str| {
+        memory.singled.means(id)
+            && memory.singled.fits(id)
+            && !memory.singled.passed_over(id)
+            && !memory.named.passed_over(id)
+    };
     let along = |a: &Argument| {
         !matches!(a.role, Role::Selector | Role::Unknown)
             || people::goes_along(&memory.people, &to, a.source, a.key.as_deref())
+            || a.source == Source::Trusted && a.key.as_deref().is_some_and(described)
     };
     if goes.is_empty() || !seen.iter().all(along) {
         return BTreeSet::new();

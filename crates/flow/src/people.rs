@@ -102,6 +102,9 @@ const OF: &[&str] = &[
     "beneficiary",
     "payee",
     "passenger",
+    "push",
+    "profile",
+    "caller",
 ];
 /// Keys of names by which a service finds whom or what it hands words to.
 const HANDLES: &[&str] = &[
@@ -472,6 +475,11 @@ fn address<'a>(manifest: &Manifest, path: &[&'a str], text: &str, found: &mut Ve
         one(text, "");
     }
     boxes.for_each(|spelling| one(spelling, text));
+}
+
+/// Is this somebody's name?
+pub(crate) fn names(path: &[&str], text: &str) -> bool {
+    label::name(text) && path.last().is_some_and(|key| person(&words::split(key)))
 }
 
 /// Does this key tell somebody's name? `class_name` tells another's.

@@ -65,6 +65,8 @@ pub(crate) struct Singled {
     passed: BTreeSet<Box<str>>,
     /// The only ones of answers, of which she speaks for another reason than that they be gone.
     elsewhere: BTreeSet<Box<str>>,
+    /// Those that are singled out by at least two of her words.
+    fitting: BTreeSet<Box<str>>,
     bytes: usize,
 }
 
@@ -97,6 +99,11 @@ impl Singled {
     /// She speaks of this for another reason than that it be gone.
     pub(crate) fn elsewhere(&self, id: &str) -> bool {
         self.elsewhere.contains(id)
+    }
+
+    /// At least two of her words say that it is this one.
+    pub(crate) fn fits(&self, id: &str) -> bool {
+        self.fitting.contains(id)
     }
 
     /// Her words fit another of its list better.
@@ -186,6 +193,9 @@ impl Singled {
             keep(&mut one, manifest, record, path, name);
             if hers.looked {
                 self.bytes += keep(kinds, manifest, record, path, name);
+                if most.len() >= 2 {
+                    self.fitting.extend(one.values().flatten().cloned());
+                }
             }
             let mut others = Kinds::new();
             let passed = records
@@ -223,6 +233,11 @@ impl Singled {
         self.bytes += keep(&mut self.all, manifest, record, path, name);
         // All that she says of it is said of what is to be gone; else she speaks of it for another reason.
         let said = fits(hers, manifest, record, path);
+        if said.len() >= 2 {
+            let mut ids = Kinds::new();
+            self.bytes += keep(&mut ids, manifest, record, path, name);
+            self.fitting.extend(ids.into_values().flatten().take(IDS));
+        }
         let mut words = said.iter().filter(|word| !word.starts_with('\u{2}')).peekable();
         let gone = words.peek().is_some() && words.all(|word| wording.gone().contains(word));
         if wording.refers() || gone {

@@ -16,7 +16,9 @@ const PARTED: &[(&[&str], &[&str], &str)] = &[
     (&["let"], &["know"], "inform"),
     (&["laat"], &["weten"], "inform"),
     (&["daj", "dajcie", "proszę"], &["znać"], "inform"),
-    (&["confirm", "confirmed"], &["him", "her", "them"], "inform"),
+    (&["confirm", "confirmed"], &["him", "her", "them", "to"], "inform"),
+    (&["sag", "sage", "sagt"], &["ihm", "ihr", "ihnen"], "inform"),
+    (&["with"], &["note", "comment", "remark"], "comment"),
     (&["say"], &["yes", "no", "sorry", "hello", "thanks"], "reply"),
     (
         &["leave", "add", "put", "write", "post", "drop", "make"],
@@ -53,6 +55,7 @@ const PARTED: &[(&[&str], &[&str], &str)] = &[
     (&["bring", "pull"], &["forward"], "reschedule"),
     (&["call"], &["off"], "cancel"),
     (&["take"], &["off", "out", "down"], "remove"),
+    (&["take"], &["down"], "unpublish"),
     (&["get"], &["rid"], "delete"),
     (&["throw"], &["away", "out"], "delete"),
     (&["set", "line"], &["up"], "schedule"),
@@ -139,6 +142,10 @@ const TO_OTHERS: &[&str] = &[
     "warn",
     "nudge",
     "chase",
+    "whatsapp",
+    "dm",
+    "sms",
+    "slack",
 ];
 /// The speaker, and what a question is about.
 const ME: &[&str] = &[
@@ -169,6 +176,25 @@ const ME: &[&str] = &[
     "questions",
 ];
 
+/// Who it is that does something, in what is told; and whom one writes to.
+const WE: &[&str] = &[
+    "i", "i'm", "i'll", "we", "we're", "we'll", "it", "it's", "he", "she", "they", "my", "our", "the",
+    "there",
+];
+const WHOM: &[&str] = &[
+    "to",
+    "him",
+    "her",
+    "them",
+    "everyone",
+    "everybody",
+    "whoever",
+    "mr",
+    "mrs",
+    "ms",
+    "dr",
+];
+
 /// What is made for somebody.
 const MADE: &[&str] = &[
     "to-do",
@@ -184,7 +210,7 @@ const MADE: &[&str] = &[
 ];
 
 /// Deeds that are nothing but words to somebody, whatever carries them.
-const TALK: &[&str] = &[
+pub(crate) const TALK: &[&str] = &[
     "reply",
     "respond",
     "answer",
@@ -199,11 +225,45 @@ const TALK: &[&str] = &[
     "nudge",
     "chase",
     "congratulate",
+    "ask",
+    "whatsapp",
+    "dm",
+    "sms",
+    "slack",
+    "reassure",
 ];
 /// What carries words.
 const CARRIERS: &[&str] = &[
-    "email", "mail", "message", "dm", "sms", "chat", "text", "gmail", "whatsapp", "slack", "reply",
-    "mailbox", "inbox", "outbox",
+    "email",
+    "mail",
+    "message",
+    "dm",
+    "sms",
+    "chat",
+    "text",
+    "gmail",
+    "whatsapp",
+    "slack",
+    "reply",
+    "mailbox",
+    "inbox",
+    "outbox",
+    "comment",
+    "telegram",
+    "teams",
+    "messenger",
+];
+/// Where words are answered: `answer in the thread`.
+const PLACES: &[&str] = &[
+    "thread",
+    "ticket",
+    "chat",
+    "channel",
+    "case",
+    "issue",
+    "conversation",
+    "group",
+    "dm",
 ];
 
 /// The deeds and things that a prompt names beside its own words.
@@ -237,7 +297,7 @@ impl Speech {
             let head = word.split_once('-').map_or(*word, |(head, _)| head);
             for (first, second, deed) in PARTED {
                 let parted = (first.contains(word) || first.contains(&head))
-                    && !(*deed == "inform" && ME.contains(&next))
+                    && !(*deed == "inform" && *word != "confirm" && ME.contains(&next))
                     && rest.iter().take(clause).any(|later| second.contains(later));
                 if parted {
                     speech.deeds.insert(deed);
@@ -278,6 +338,17 @@ impl Speech {
                 speech.talks |= TALK.contains(deed);
             }
             speech.talks |= ["reply", "respond", "forward"].contains(word) && next != "me";
+            // `Answer in the thread`, `answer that we agree`, `write to her`; and not `answer in Spanish`, `write a page`.
+            let answers = ["answer", "reply", "respond", "write", "say"].contains(word);
+            let there = answers && ["in", "on"].contains(&next) && {
+                rest.iter().take(4).any(|word| PLACES.contains(word))
+            };
+            let that = answers && next == "that" && rest.get(1).is_some_and(|word| WE.contains(word));
+            let whom = ["write", "text", "message"].contains(word) && WHOM.contains(&next);
+            if there || that || whom {
+                speech.deeds.insert("reply");
+                speech.talks = true;
+            }
         }
         speech.talks |= speech.deeds.iter().any(|deed| TALK.contains(deed));
         speech
