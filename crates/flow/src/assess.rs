@@ -86,6 +86,9 @@ pub struct Assessment {
     /// Nothing but her words decides what it looks for.
     #[serde(skip)]
     pub(crate) hers: bool,
+    /// Nothing but her words and times decides what it looks for.
+    #[serde(skip)]
+    pub(crate) near: bool,
     /// It looks for something that somebody's text may have asked for.
     #[serde(skip)]
     pub(crate) strays: bool,
@@ -151,6 +154,7 @@ impl Assessment {
         self.bounded &= other.bounded;
         self.pointing = self.pointing.max(other.pointing);
         self.hers &= other.hers;
+        self.near &= other.near;
         self.strays |= other.strays;
         self
     }
@@ -351,6 +355,7 @@ pub fn assess(
         },
         pointing: Pointing::of(&seen, intent.speaks_of(tool)),
         hers: manifest.effect == Effect::Read && (!memory.tainted() || seen.iter().all(hers)),
+        near: manifest.effect == Effect::Read && near(&seen),
         strays: memory.tainted()
             && !manifest.effect.consequential()
             && (seen.iter().any(|a| strays(memory, a))
@@ -374,6 +379,14 @@ fn hers(argument: &Argument) -> bool {
     ) || roomy(argument)
 }
 
+/// Words of hers are looked for, and times only narrow where.
+fn near(seen: &[Argument]) -> bool {
+    let told = |a: &&Argument| a.role != Role::Time && a.source != Source::Empty;
+    seen.iter()
+        .any(|a| told(&a) && a.role != Role::Value && a.source == Source::Prompt)
+        && seen.iter().filter(told).all(hers)
+}
+
 /// How many answers there may be, where that leaves room for more than the first.
 fn roomy(argument: &Argument) -> bool {
     const LIMITS: [&str; 8] = ["limit", "max", "count", "size", "top", "results", "rows", "first"];
@@ -395,6 +408,14 @@ fn strays(memory: &Memory, argument: &Argument) -> bool {
         key.is_some_and(|key| memory.people.means(key, memory.tenants(), false))
     };
     if matches!(argument.role, Role::Value | Role::Time) || !chosen && argument.source.vouched() {
+        return false;
+    }
+    if chosen
+        && argument
+            .key
+            .as_deref()
+            .is_some_and(|key| memory.singled.near(key))
+    {
         return false;
     }
     argument.source != Source::Structured || !whom()

@@ -361,6 +361,7 @@ fn things<'a>(words: &[&'a str], raw: &[&'a str], speech: &Speech) -> BTreeSet<&
         .iter()
         .flat_map(|word| word.split(['-', '/']))
         .chain(words.iter().copied())
+        .map(speech::whole)
         .map(words::singular)
         .chain(speech.things.iter().copied())
         .chain(raw.iter().flat_map(|word| marked(word)).copied())

@@ -37,7 +37,9 @@ pub(crate) fn picked(memory: &Memory, effect: Effect, seen: &mut [Argument]) {
         };
         let passed = memory.named.passed_over(key)
             || !reads
-                && (memory.singled.passed_over(key) || memory.extremes().passed_over(&memory.prompt, key));
+                && (memory.singled.aside(key)
+                    || memory.singled.passed_over(key)
+                    || memory.extremes().passed_over(&memory.prompt, key));
         let means = || match effect {
             Effect::Delete => memory.singled.gone(key),
             _ => reads && memory.singled.means(key),

@@ -401,6 +401,8 @@ impl Memory {
         self.looked |= call.hers;
         let hers = Hers {
             looked: call.hers,
+            near: call.near,
+            strayed: call.strays,
             prompt: &self.prompt,
             today: &self.today,
         };

@@ -411,7 +411,7 @@ fn gather<'a>(
                     ids.extend(singled::id(key, inner));
                 }
                 let words = words::split(key);
-                if person(&words)
+                if named(&words)
                     && label::name(text)
                     && let Ok(folded) = canon::fold(text)
                 {
@@ -479,11 +479,11 @@ fn address<'a>(manifest: &Manifest, path: &[&'a str], text: &str, found: &mut Ve
 
 /// Is this somebody's name?
 pub(crate) fn names(path: &[&str], text: &str) -> bool {
-    label::name(text) && path.last().is_some_and(|key| person(&words::split(key)))
+    label::name(text) && path.last().is_some_and(|key| named(&words::split(key)))
 }
 
 /// Does this key tell somebody's name? `class_name` tells another's.
-fn person(key: &[String]) -> bool {
+pub(crate) fn named(key: &[String]) -> bool {
     let named = key.last().is_some_and(|last| NAMES.contains(&last.as_str()));
     let of = key.len().checked_sub(2).and_then(|at| key.get(at));
     named && of.is_none_or(|of| NAMES.contains(&of.as_str()) || OF.contains(&of.as_str()))

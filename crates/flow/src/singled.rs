@@ -31,6 +31,10 @@ type Kinds = BTreeMap<Box<str>, BTreeSet<Box<str>>>;
 pub(crate) struct Hers<'a> {
     /// Nothing but her words decided what was looked for; else only what she passes over is told.
     pub(crate) looked: bool,
+    /// Her words decided it, within times that she may not have told.
+    pub(crate) near: bool,
+    /// Somebody's text may have had it looked for.
+    pub(crate) strayed: bool,
     pub(crate) prompt: &'a Prompt,
     pub(crate) today: &'a BTreeSet<(u16, u8, u8)>,
 }
@@ -65,6 +69,10 @@ pub(crate) struct Singled {
     passed: BTreeSet<Box<str>>,
     /// The only ones of answers, of which she speaks for another reason than that they be gone.
     elsewhere: BTreeSet<Box<str>>,
+    /// The only ones of answers to her words within times that she may not have told: they may be read.
+    near: BTreeSet<Box<str>>,
+    /// By kind, those that only a read told which somebody's text may have asked for.
+    aside: Kinds,
     /// Those that are singled out by at least two of her words.
     fitting: BTreeSet<Box<str>>,
     bytes: usize,
@@ -83,12 +91,31 @@ impl Singled {
                 .map(|ids| ids.len().saturating_sub(1))
                 .sum::<usize>()
         };
-        several(&self.all) + several(&self.gone) + self.passed.len() + self.elsewhere.len()
+        let aside: usize = self.aside.values().map(BTreeSet::len).sum();
+        several(&self.all) + several(&self.gone) + self.passed.len() + self.elsewhere.len() + aside
     }
 
     /// This is the one record of its kind that she means.
     pub(crate) fn means(&self, id: &str) -> bool {
         one(&self.all, id)
+    }
+
+    /// This was the only answer to words of hers.
+    pub(crate) fn near(&self, id: &str) -> bool {
+        self.near.contains(id)
+    }
+
+    /// She means one of this kind, and this one stands only where somebody's text may have had it looked for.
+    pub(crate) fn aside(&self, id: &str) -> bool {
+        let other = |kind: &str| {
+            self.all
+                .get(kind)
+                .is_some_and(|ids| ids.len() == 1 && !ids.contains(id))
+        };
+        self.aside
+            .iter()
+            .any(|(kind, ids)| ids.contains(id) && other(kind))
+            && !self.all.values().any(|ids| ids.contains(id))
     }
 
     /// This is the one of its kind that she wants gone.
@@ -163,6 +190,11 @@ impl Singled {
             self.lone(hers, manifest, only, path, name);
             return;
         }
+        if hers.strayed {
+            for record in &records {
+                self.bytes += keep(&mut self.aside, manifest, record, path, name);
+            }
+        }
         let wording = &hers.prompt.wording;
         let fits: Vec<BTreeSet<Box<str>>> = records
             .iter()
@@ -227,6 +259,15 @@ impl Singled {
         name: &str,
     ) {
         let wording = &hers.prompt.wording;
+        if hers.near {
+            let mut ids = Kinds::new();
+            self.bytes += keep(&mut ids, manifest, record, path, name);
+            let room = IDS.saturating_sub(self.near.len());
+            self.near.extend(ids.into_values().flatten().take(room));
+        }
+        if hers.strayed {
+            self.bytes += keep(&mut self.aside, manifest, record, path, name);
+        }
         if !hers.looked {
             return;
         }

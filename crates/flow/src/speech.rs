@@ -280,8 +280,9 @@ pub(crate) struct Speech {
 impl Speech {
     /// Of folded words in order, punctuation and all.
     pub(crate) fn of(raw: &[&str]) -> Self {
-        let words: Vec<&str> = raw.iter().map(|word| trim(word)).collect();
+        let words: Vec<&str> = raw.iter().map(|word| whole(trim(word))).collect();
         let mut speech = Self::default();
+        speech.unspaced(raw);
         for (at, word) in words.iter().enumerate() {
             let rest = words.get(at + 1..).unwrap_or_default();
             // A clause ends what is parted.
@@ -354,6 +355,43 @@ impl Speech {
         speech
     }
 
+    /// Languages that part no words: what is told or sent is looked for within them.
+    fn unspaced(&mut self, raw: &[&str]) {
+        const TOLD: &[&str] = &[
+            "伝えて",
+            "返信し",
+            "返信を",
+            "知らせて",
+            "連絡して",
+            "送ってください",
+            "送って下さい",
+            "送信して",
+            "告诉",
+            "告訴",
+            "回复",
+            "回覆",
+            "通知",
+            "发送给",
+            "發送給",
+            "알려",
+            "답장",
+            "보내줘",
+            "보내주",
+        ];
+        const MAIL: &[&str] = &["メール", "邮件", "郵件", "메일"];
+        let any = |list: &[&str]| {
+            raw.iter()
+                .any(|word| !word.is_ascii() && list.iter().any(|part| word.contains(part)))
+        };
+        if any(TOLD) {
+            self.deeds.extend(["inform", "reply", "send"]);
+            self.talks = true;
+        }
+        if any(MAIL) {
+            self.things.insert("email");
+        }
+    }
+
     /// `A letter to Owen, please`, `And a to-do for Lucie`, `als kurze Mail an Ute`: what is wanted is only named.
     fn only_named(&mut self, raw: &[&str], words: &[&str], at: usize) {
         const AND: &[&str] = &["and", "also", "plus", "und", "et", "y", "e", "og"];
@@ -386,6 +424,18 @@ impl Speech {
         } else if alone && is(Some(at), MADE) {
             self.deeds.extend(["create", "add"]);
         }
+    }
+}
+
+/// A word without the article or pronoun that French and Italian draw into it: `l'agenda`, `dell'ordine`.
+pub(crate) fn whole(word: &str) -> &str {
+    const DRAWN: [&str; 17] = [
+        "l", "d", "j", "m", "t", "s", "n", "c", "qu", "dell", "all", "nell", "sull", "dall", "un", "quell",
+        "jusqu",
+    ];
+    match word.split_once(['\'', '’']) {
+        Some((front, rest)) if DRAWN.contains(&front) && rest.len() > 2 => rest,
+        _ => word,
     }
 }
 
