@@ -358,8 +358,7 @@ pub fn assess(
         near: manifest.effect == Effect::Read && near(&seen),
         strays: memory.tainted()
             && !manifest.effect.consequential()
-            && (seen.iter().any(|a| strays(memory, a))
-                || unasked(intent, tool, &seen) && !directory(manifest)),
+            && (seen.iter().any(|a| strays(memory, a)) || unasked(intent, tool, &seen)),
         arguments: seen,
         whole,
         tainted: memory.tainted(),
@@ -427,7 +426,7 @@ pub(crate) fn directory(manifest: &Manifest) -> bool {
     told(Class::Directory)
 }
 
-/// It looks for nothing in particular, in things that she does not speak of. Clocks and directories say little of anybody's.
+/// It looks for nothing in particular, in things that she does not speak of. Clocks say little of anybody's.
 fn unasked(intent: &Intent, tool: &str, seen: &[Argument]) -> bool {
     const CLOCKS: [&str; 6] = ["time", "date", "day", "today", "now", "clock"];
     let bare = seen

@@ -73,6 +73,8 @@ pub(crate) struct Singled {
     near: BTreeSet<Box<str>>,
     /// By kind, those that only a read told which somebody's text may have asked for.
     aside: Kinds,
+    /// Those that other reads told.
+    open: BTreeSet<Box<str>>,
     /// Those that are singled out by at least two of her words.
     fitting: BTreeSet<Box<str>>,
     bytes: usize,
@@ -112,9 +114,12 @@ impl Singled {
                 .get(kind)
                 .is_some_and(|ids| ids.len() == 1 && !ids.contains(id))
         };
-        self.aside
-            .iter()
-            .any(|(kind, ids)| ids.contains(id) && other(kind))
+        // A bare `id` at the root says of no kind that it is.
+        let kinds = self.aside.iter().filter(|(kind, _)| !kind.starts_with('.'));
+        !self.open.contains(id)
+            && kinds
+                .into_iter()
+                .any(|(kind, ids)| ids.contains(id) && other(kind))
             && !self.all.values().any(|ids| ids.contains(id))
     }
 
@@ -188,13 +193,10 @@ impl Singled {
         }
         if let [only] = records.as_slice() {
             self.lone(hers, manifest, only, path, name);
+            self.within(hers, manifest, only, path);
             return;
         }
-        if hers.strayed {
-            for record in &records {
-                self.bytes += keep(&mut self.aside, manifest, record, path, name);
-            }
-        }
+        self.tell(hers, manifest, &records, path, name);
         let wording = &hers.prompt.wording;
         let fits: Vec<BTreeSet<Box<str>>> = records
             .iter()
@@ -249,6 +251,67 @@ impl Singled {
         }
     }
 
+    /// Keeps apart what a read told that somebody's text may have asked for.
+    fn tell<'a>(
+        &mut self,
+        hers: Hers<'_>,
+        manifest: &Manifest,
+        records: &[&'a Map<String, Value>],
+        path: &mut Vec<&'a str>,
+        name: &str,
+    ) {
+        for record in records {
+            if hers.strayed {
+                self.bytes += keep(&mut self.aside, manifest, record, path, name);
+                continue;
+            }
+            let mut ids = Kinds::new();
+            self.bytes += keep(&mut ids, manifest, record, path, name);
+            let room = IDS.saturating_sub(self.open.len());
+            self.open.extend(ids.into_values().flatten().take(room));
+        }
+    }
+
+    /// Of what the only record holds a list of, those beside the one that has words of hers: `the double` of a hotel's rates.
+    fn within<'a>(
+        &mut self,
+        hers: Hers<'_>,
+        manifest: &Manifest,
+        record: &'a Map<String, Value>,
+        path: &mut Vec<&'a str>,
+    ) {
+        for (key, list) in record {
+            let Some(list) = list
+                .as_array()
+                .filter(|list| (2..=SIBLINGS).contains(&list.len()))
+            else {
+                continue;
+            };
+            path.extend([key.as_str(), "0"]);
+            let of: Vec<(bool, &Map<String, Value>)> = list
+                .iter()
+                .filter_map(Value::as_object)
+                .map(|one| (says(hers, one), one))
+                .collect();
+            let mut told = of.iter().filter(|(fits, _)| *fits);
+            if let (Some((_, one)), None) = (told.next(), told.next()) {
+                let mut kept = Kinds::new();
+                keep(&mut kept, manifest, one, path, key);
+                let mut others = Kinds::new();
+                for (_, other) in of.iter().filter(|(fits, _)| !fits) {
+                    keep(&mut others, manifest, other, path, key);
+                }
+                let known = |id: &Box<str>| kept.values().any(|ids| ids.contains(id));
+                for id in others.into_values().flatten().filter(|id| !known(id)) {
+                    if self.passed.len() < IDS && self.passed.insert(id) {
+                        self.bytes += 96;
+                    }
+                }
+            }
+            path.truncate(path.len() - 2);
+        }
+    }
+
     /// The only record of an answer. What is to be gone is it where she speaks of what she spoke of before, or says it of it.
     fn lone<'a>(
         &mut self,
@@ -265,9 +328,7 @@ impl Singled {
             let room = IDS.saturating_sub(self.near.len());
             self.near.extend(ids.into_values().flatten().take(room));
         }
-        if hers.strayed {
-            self.bytes += keep(&mut self.aside, manifest, record, path, name);
-        }
+        self.tell(hers, manifest, std::slice::from_ref(&record), path, name);
         if !hers.looked {
             return;
         }
@@ -371,6 +432,20 @@ fn fits<'a>(
     let said = hers.prompt.wording.all();
     found.retain(|word| word.starts_with('\u{2}') || said.contains(word) && !hers.prompt.spares(word));
     found
+}
+
+/// Has this record, in whatever short text of it, a word of hers? What she passes over is that whoever says so.
+fn says(hers: Hers<'_>, record: &Map<String, Value>) -> bool {
+    let said = hers.prompt.wording.all();
+    record.values().filter_map(Value::as_str).any(|text| {
+        let mut words = BTreeSet::new();
+        if text.len() <= 64
+            && let Ok(folded) = canon::fold(text)
+        {
+            wording::tokens(&folded, &mut words);
+        }
+        words.iter().any(|word| said.contains(word))
+    })
 }
 
 /// Leaves of a record and of what it holds, lists left out.
