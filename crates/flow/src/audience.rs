@@ -36,6 +36,10 @@ const EVERYBODY: &[&str] = &[
     "allauthenticatedusers",
     "unlisted",
     "openlink",
+    "domain",
+    "domainwithlink",
+    "organization",
+    "organisation",
 ];
 
 /// Words by which she says it herself.
@@ -47,6 +51,11 @@ const SAID: &[&str] = &[
     "everyone",
     "everybody",
     "unlisted",
+    "domain",
+    "organisation",
+    "organization",
+    "company",
+    "firm",
     "öffentlich",
     "jeder mit",
     "tout le monde",

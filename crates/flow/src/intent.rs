@@ -465,13 +465,18 @@ fn calls_for(tool: &str, said: &BTreeSet<&str>, nouns: &BTreeSet<&str>, talks: b
         return deed(tool, said, nouns);
     };
     let first = verb.names.first().copied().unwrap_or_default();
-    if named(tool, verb, &rest, said, nouns) {
+    if named(tool, verb, &rest, said, nouns, talks) {
         return Fits::Named(first);
     }
-    if talks && verb.effect == Effect::Send && carries(tool) {
+    let own = words::split(tool);
+    let adds = || {
+        own.iter()
+            .any(|word| ["comment", "reply", "message"].contains(&word.as_str()))
+    };
+    let hands = verb.effect == Effect::Send || verb.names.contains(&"add") && adds();
+    if talks && hands && carries(tool) {
         return Fits::Carries;
     }
-    let own = words::split(tool);
     let changes = own.iter().any(|word| CHANGES.contains(&word.as_str()));
     if changes
         && CHANGE
@@ -562,9 +567,10 @@ fn named(
     rest: &[String],
     said: &BTreeSet<&str>,
     nouns: &BTreeSet<&str>,
+    talks: bool,
 ) -> bool {
     // Whatever carries words carries all that is said to somebody.
-    let talk: &[&str] = if verb.effect == Effect::Send && carries(tool) {
+    let talk: &[&str] = if talks && verb.effect == Effect::Send && carries(tool) {
         speech::TALK
     } else {
         &[]

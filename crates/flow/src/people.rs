@@ -514,8 +514,8 @@ pub(crate) fn key(path: &[&str], text: &str) -> Option<Box<str>> {
 pub(crate) fn spoken(text: &str) -> Option<Box<str>> {
     canon::dialled(text)
         .map(|value| value.key)
-        .or_else(|| key(&["phone", "handle"], text))
         .or_else(|| key(&["phone"], text))
+        .or_else(|| key(&["handle"], text))
 }
 
 /// Is this host spelled almost as one of the organisation's own, and another? By what eyes take for one another, and by one
