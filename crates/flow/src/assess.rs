@@ -10,7 +10,7 @@ use crate::{
     amount::Amount,
     audience,
     canon::{self, Kind},
-    derived::{derive_times, derived, left_to_a_place, note_times},
+    derived::{derive_times, derived, left_to_a_place, note_times, vouch},
     intent::Intent,
     label::{Capacity, Label, Readers, Writers},
     leaves::{Leaf, Leaves},
@@ -86,6 +86,9 @@ pub struct Assessment {
     /// Nothing but her words decides what it looks for.
     #[serde(skip)]
     pub(crate) hers: bool,
+    /// Nothing but her words and times decides what it looks for.
+    #[serde(skip)]
+    pub(crate) near: bool,
     /// It looks for something that somebody's text may have asked for.
     #[serde(skip)]
     pub(crate) strays: bool,
@@ -151,6 +154,7 @@ impl Assessment {
         self.bounded &= other.bounded;
         self.pointing = self.pointing.max(other.pointing);
         self.hers &= other.hers;
+        self.near &= other.near;
         self.strays |= other.strays;
         self
     }
@@ -351,9 +355,10 @@ pub fn assess(
         },
         pointing: Pointing::of(&seen, intent.speaks_of(tool)),
         hers: manifest.effect == Effect::Read && (!memory.tainted() || seen.iter().all(hers)),
+        near: manifest.effect == Effect::Read && near(&seen),
         strays: memory.tainted()
             && !manifest.effect.consequential()
-            && (seen.iter().any(|a| strays(memory, a)) || unasked(intent, tool, manifest, &seen)),
+            && (seen.iter().any(|a| strays(memory, a)) || unasked(intent, tool, &seen)),
         arguments: seen,
         whole,
         tainted: memory.tainted(),
@@ -371,6 +376,14 @@ fn hers(argument: &Argument) -> bool {
         argument.source,
         Source::Empty | Source::Prompt | Source::Picked | Source::Derived | Source::Endorsed
     ) || roomy(argument)
+}
+
+/// Words of hers are looked for, and times only narrow where.
+fn near(seen: &[Argument]) -> bool {
+    let told = |a: &&Argument| a.role != Role::Time && a.source != Source::Empty;
+    seen.iter()
+        .any(|a| told(&a) && a.role != Role::Value && a.source == Source::Prompt)
+        && seen.iter().filter(told).all(hers)
 }
 
 /// How many answers there may be, where that leaves room for more than the first.
@@ -396,27 +409,35 @@ fn strays(memory: &Memory, argument: &Argument) -> bool {
     if matches!(argument.role, Role::Value | Role::Time) || !chosen && argument.source.vouched() {
         return false;
     }
+    if chosen
+        && argument
+            .key
+            .as_deref()
+            .is_some_and(|key| memory.singled.near(key))
+    {
+        return false;
+    }
     argument.source != Source::Structured || !whom()
 }
 
-/// It looks for nothing in particular, in things that she does not speak of. Clocks and directories say little of anybody's.
-fn unasked(intent: &Intent, tool: &str, manifest: &Manifest, seen: &[Argument]) -> bool {
+/// It tells whom the organisation has.
+pub(crate) fn directory(manifest: &Manifest) -> bool {
+    let told = |class: Class| manifest.results.iter().any(|(_, own)| *own == class);
+    told(Class::Directory)
+}
+
+/// It looks for nothing in particular, in things that she does not speak of. Clocks say little of anybody's.
+fn unasked(intent: &Intent, tool: &str, seen: &[Argument]) -> bool {
     const CLOCKS: [&str; 6] = ["time", "date", "day", "today", "now", "clock"];
     let bare = seen
         .iter()
         .all(|a| matches!(a.role, Role::Value | Role::Time) || a.source == Source::Empty);
-    let directory = || {
-        manifest
-            .results
-            .iter()
-            .any(|(_, class)| *class == Class::Directory)
-    };
     let clock = || {
         words::split(tool)
             .iter()
             .any(|word| CLOCKS.contains(&word.as_str()))
     };
-    bare && !intent.speaks_of(tool) && !directory() && !clock()
+    bare && !intent.speaks_of(tool) && !clock()
 }
 
 /// One argument, or the one-time code that it is.
@@ -469,6 +490,8 @@ fn argument(memory: &Memory, given: Given<'_>) -> Argument {
     } else if audience::opens(memory, given.effect, role, text) {
         // To whom it goes, in one word: nothing but her own words vouches for that.
         (role, found) = (Role::Target, memory.made_up());
+    } else if !found.source.vouched() && role == Role::Target && audience::one_person(path, text) {
+        found = vouch(found);
     } else if !found.source.vouched() {
         found = derived(memory, given, canonical.as_ref(), found);
         if let Some(dialled) =
@@ -525,6 +548,7 @@ fn called(memory: &Memory, intent: &Intent, tool: &str, effect: Effect, seen: &[
         _ if seen.iter().any(|a| a.code.is_some()) => Called::Yes,
         Called::No if effect == Effect::Fetch && intent.looks_around() => Called::Elsewhere,
         Called::No if intent.half_calls(tool) && written_out(seen) => Called::Yes,
+        Called::No if effect == Effect::Send && handed(intent, tool, seen) => Called::Yes,
         Called::No if effect == Effect::Write && intent.says_verb_of(tool) && by_id(memory, seen) => {
             Called::Yes
         }
@@ -563,18 +587,29 @@ fn called(memory: &Memory, intent: &Intent, tool: &str, effect: Effect, seen: &[
 /// She wrote out the id of the record that it is done to: an id says what a noun would. It has letters and digits. Which of
 /// a list's records it goes to is then no tool's to say.
 fn by_id(memory: &Memory, seen: &[Argument]) -> bool {
-    let id = |key: &str| {
-        let has = |is: fn(&u8) -> bool| key.as_bytes().iter().skip(2).any(is);
-        key.len() >= 6
-            && has(u8::is_ascii_digit)
-            && has(u8::is_ascii_alphabetic)
-            && !memory.prompt.only_lists(key)
-    };
+    let id = |key: &str| coded(key) && !memory.prompt.only_lists(key);
     let picks = |a: &Argument| a.role == Role::Target && a.source == Source::Trusted;
     let hers = |a: &Argument| {
         a.role == Role::Selector && a.source == Source::Prompt && a.key.as_deref().is_some_and(id)
     };
     seen.iter().any(hers) && !seen.iter().any(picks)
+}
+
+/// She wants something handed to each place that it goes to, and wrote it out; or she wants somebody told something, names
+/// nothing that carries it, and writes out the id of the record that it is told in.
+fn handed(intent: &Intent, tool: &str, seen: &[Argument]) -> bool {
+    let hers = |key: &str| intent.hands_to(key) || intent.may_carry(tool) && coded(key);
+    written_out(seen)
+        && seen
+            .iter()
+            .filter(|a| a.role == Role::Target && a.source != Source::Empty)
+            .all(|a| a.key.as_deref().is_some_and(hers))
+}
+
+/// Is this spelled as ids are: with letters and digits?
+fn coded(key: &str) -> bool {
+    let has = |is: fn(&u8) -> bool| key.as_bytes().iter().skip(2).any(is);
+    key.len() >= 6 && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic)
 }
 
 /// She wrote out each place that it goes to.

@@ -36,6 +36,10 @@ const EVERYBODY: &[&str] = &[
     "allauthenticatedusers",
     "unlisted",
     "openlink",
+    "domain",
+    "domainwithlink",
+    "organization",
+    "organisation",
 ];
 
 /// Words by which she says it herself.
@@ -47,6 +51,11 @@ const SAID: &[&str] = &[
     "everyone",
     "everybody",
     "unlisted",
+    "domain",
+    "organisation",
+    "organization",
+    "company",
+    "firm",
     "öffentlich",
     "jeder mit",
     "tout le monde",
@@ -87,6 +96,15 @@ pub(crate) fn opens(memory: &Memory, effect: Effect, role: Role, text: &str) -> 
         .filter(|c| !matches!(c, ' ' | '_' | '-' | '.' | ':'))
         .collect();
     EVERYBODY.contains(&bare.as_str()) && !SAID.iter().any(|word| memory.prompt_text().contains(word))
+}
+
+/// Whether this says that something goes to one person, whom another argument tells: `type: user`. It opens nothing to anybody.
+pub(crate) fn one_person(path: &[&str], text: &str) -> bool {
+    const KINDS: [&str; 4] = ["type", "kind", "grantee", "principal"];
+    const ONE: [&str; 5] = ["user", "users", "person", "individual", "email"];
+    let own = path.last().map(|key| words::split(key)).unwrap_or_default();
+    own.last().is_some_and(|last| KINDS.contains(&last.as_str()))
+        && ONE.contains(&text.to_lowercase().as_str())
 }
 
 /// Whether a switch among these arguments opens something to everybody, or to whom it is about, of which the human's words

@@ -134,7 +134,8 @@ pub(crate) fn derived(
     if holds { vouch(found) } else { found }
 }
 
-fn vouch(found: Found) -> Found {
+/// It follows from what is trusted.
+pub(crate) fn vouch(found: Found) -> Found {
     let label = Label {
         writers: Writers::USER.join(Writers::OPERATOR),
         ..found.label

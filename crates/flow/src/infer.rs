@@ -453,6 +453,10 @@ fn role(name: &str, schema: &Value, about: &About) -> (Role, Because) {
         Some("uuid") => return (Role::Selector, Because::ArgumentType),
         _ => {}
     }
+    // `amount: { value, currency }`: how much is paid.
+    if effect == Effect::Pay && name == "value" {
+        return (Role::Amount, Because::ArgumentName);
+    }
     let named = roles::by_name(name);
     let goes = matches!(effect, Effect::Send | Effect::Pay);
     let role = match named {
@@ -661,6 +665,12 @@ fn results(tool: &ToolFacts<'_>, effect: Effect) -> Vec<((PathPattern, Class), B
             "directory",
             "channel",
             "team",
+            "staff",
+            "colleague",
+            "crew",
+            "personnel",
+            "supplier",
+            "vendor",
         ]) {
             lines.extend(DIRECTORY);
         } else if has(&[

@@ -9,6 +9,7 @@ use bartizan_types::flow::{Called, Effect};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    canon,
     memory::Memory,
     prompt,
     speech::{self, Speech},
@@ -29,6 +30,12 @@ pub struct Intent {
     /// Tools whose verb she says in words of her own, and nothing of what it is done to.
     #[serde(default)]
     verbs: BTreeSet<String>,
+    /// Tools that carry words, where she wants somebody told something and names nothing that carries it.
+    #[serde(default)]
+    carry: BTreeSet<String>,
+    /// Keys of places and addresses of hers that she wants something handed to: `the list to #ops`.
+    #[serde(default)]
+    handed: BTreeSet<String>,
     /// She wants something found out, or speaks of what stands on pages.
     #[serde(default)]
     around: bool,
@@ -53,9 +60,13 @@ impl Intent {
         let speech = Speech::of(&asked);
         let mut said = said(&asked);
         said.extend(speech.deeds.iter().copied());
-        let nouns = things(&words, &raw, &speech);
+        let mut nouns = things(&words, &raw, &speech);
+        // `The call sheet` is what `callsheet_send` sends.
+        let joined: Vec<String> = words.windows(2).map(<[&str]>::concat).collect();
+        nouns.extend(joined.iter().map(|pair| words::singular(pair)));
         let (mut called, mut spoken) = (BTreeSet::new(), BTreeSet::new());
         let (mut close, mut loose, mut carriers) = (BTreeSet::new(), Vec::new(), Vec::new());
+        let mut changes: BTreeMap<&'static str, Vec<&str>> = BTreeMap::new();
         let mut weak: BTreeMap<&'static str, Vec<&str>> = BTreeMap::new();
         let mut verbs = BTreeSet::new();
         for tool in tools {
@@ -67,6 +78,7 @@ impl Intent {
                 Fits::Verb(verb) => loose.push((verb, tool)),
                 Fits::Weak(verb) => weak.entry(verb).or_default().push(tool),
                 Fits::Carries => carriers.push(tool),
+                Fits::Changes(verb) => changes.entry(verb).or_default().push(tool),
                 Fits::Not => {}
             }
             if words::verb(tool)
@@ -82,10 +94,25 @@ impl Intent {
         // She said the verb, and called the thing something else: the tool is meant where no other of that verb is.
         let alone = loose.iter().filter(|(verb, _)| !close.contains(verb));
         called.extend(alone.map(|(_, tool)| (*tool).to_owned()));
-        // Somebody is to be told something, and she does not say by what.
-        if !called.iter().any(|tool| carried_by(tool, &nouns)) {
+        // So is the one tool that changes things, where she says a change and names no tool's thing.
+        let only = changes
+            .into_iter()
+            .filter(|(verb, tools)| tools.len() == 1 && !close.contains(verb));
+        called.extend(only.flat_map(|(_, tools)| tools).map(str::to_owned));
+        // Somebody is to be told something: by what she names, or she does not say by what.
+        let by_name: Vec<&str> = carriers
+            .iter()
+            .copied()
+            .filter(|tool| by_its_name(tool, &nouns))
+            .collect();
+        let carried = called.iter().any(|tool| !reads(tool) && carried_by(tool, &nouns));
+        let carry = if carried || !by_name.is_empty() {
+            called.extend(by_name.into_iter().map(str::to_owned));
+            BTreeSet::new()
+        } else {
             called.extend(carriers.iter().map(|tool| (*tool).to_owned()));
-        }
+            carriers.iter().map(|tool| (*tool).to_owned()).collect()
+        };
         let weak = weak
             .into_iter()
             .filter(|(verb, tools)| tools.len() == 1 && !close.contains(verb));
@@ -93,6 +120,8 @@ impl Intent {
             called,
             spoken,
             verbs,
+            carry,
+            handed: handed(&asked),
             weak: weak.flat_map(|(_, tools)| tools).map(str::to_owned).collect(),
             web: words::WEB.iter().any(|word| nouns.contains(word))
                 || words::WEB_ASKS.iter().any(|phrase| text.contains(phrase)),
@@ -113,6 +142,8 @@ impl Intent {
             self.called.remove(tool);
             self.weak.remove(tool);
             self.verbs.remove(tool);
+            self.carry.remove(tool);
+            self.handed.clear();
         }
         self
     }
@@ -127,6 +158,18 @@ impl Intent {
     #[must_use]
     pub(crate) fn half_calls(&self, tool: &str) -> bool {
         self.weak.contains(tool)
+    }
+
+    /// Does she want something handed to what this key stands for?
+    #[must_use]
+    pub(crate) fn hands_to(&self, key: &str) -> bool {
+        self.handed.contains(key)
+    }
+
+    /// Does this tool carry words that she wants carried by whatever does?
+    #[must_use]
+    pub(crate) fn may_carry(&self, tool: &str) -> bool {
+        self.carry.contains(tool)
     }
 
     /// Does she say this tool's verb, in whatever words? It may then be meant where she writes out the record.
@@ -157,6 +200,25 @@ impl Intent {
             (true, false, false) => Called::No,
         }
     }
+}
+
+/// Places and addresses that she writes out behind a word that hands something over.
+fn handed(asked: &[&str]) -> BTreeSet<String> {
+    const TO: [&str; 12] = [
+        "to", "into", "an", "à", "aan", "til", "till", "para", "do", "->", "→", "=>",
+    ];
+    const MOST: usize = 64;
+    let place = |word: &str| {
+        let bare = prompt::trim(word);
+        let key = canon::canonical(bare).ok()?.key;
+        let marked = bare.starts_with(['#', '@']) && bare.len() > 2;
+        (marked || key.starts_with("e:")).then(|| key.into_string())
+    };
+    let pairs = asked.windows(2).filter_map(|pair| match pair {
+        [to, word] if TO.contains(to) => place(word),
+        _ => None,
+    });
+    pairs.take(MOST).collect()
 }
 
 /// Words that questions begin with.
@@ -299,6 +361,7 @@ fn things<'a>(words: &[&'a str], raw: &[&'a str], speech: &Speech) -> BTreeSet<&
         .iter()
         .flat_map(|word| word.split(['-', '/']))
         .chain(words.iter().copied())
+        .map(speech::whole)
         .map(words::singular)
         .chain(speech.things.iter().copied())
         .chain(raw.iter().flat_map(|word| marked(word)).copied())
@@ -310,6 +373,21 @@ fn carried_by(tool: &str, nouns: &BTreeSet<&str>) -> bool {
     let own = words::split(tool);
     let mut own = own.iter().map(|word| words::singular(word));
     own.any(|word| speech::carries(&[word]) && nouns.contains(word))
+}
+
+/// Does she name what this tool is of, by a word of its name that not every such tool has?
+fn by_its_name(tool: &str, nouns: &BTreeSet<&str>) -> bool {
+    const ANY: [&str; 10] = [
+        "send", "post", "message", "reply", "comment", "text", "chat", "new", "create", "add",
+    ];
+    let own = words::split(tool);
+    let mut own = own.iter().map(|word| words::singular(word));
+    own.any(|word| !ANY.contains(&word) && nouns.contains(word))
+}
+
+/// Is this a tool that only reads?
+fn reads(tool: &str) -> bool {
+    words::verb(tool).0.is_none_or(|verb| verb.effect == Effect::Read)
 }
 
 /// What a word is by the mark it has: a channel, somebody's handle, a sum.
@@ -344,6 +422,8 @@ enum Fits {
     Weak(&'static str),
     /// It carries words to somebody, and words are to be carried.
     Carries,
+    /// It changes what is there, and a change is said.
+    Changes(&'static str),
     Not,
 }
 
@@ -354,18 +434,57 @@ const WEAK: &[&str] = &[
     "save", "copy", "log", "store", "record", "type", "press", "click", "upload", "import", "sync",
 ];
 
+/// Verbs of tools that change whatever they are about, and what people say of things whose kind they do not name.
+const CHANGES: &[&str] = &[
+    "update", "modify", "change", "edit", "patch", "amend", "adjust", "manage",
+];
+const CHANGE: &[&str] = &[
+    "extend",
+    "shorten",
+    "move",
+    "shift",
+    "postpone",
+    "reschedule",
+    "renew",
+    "rename",
+    "raise",
+    "lower",
+    "increase",
+    "decrease",
+    "reduce",
+    "correct",
+    "amend",
+    "prioritise",
+    "prioritize",
+    "reassign",
+    "reopen",
+];
+
 fn calls_for(tool: &str, said: &BTreeSet<&str>, nouns: &BTreeSet<&str>, talks: bool) -> Fits {
     let (Some(verb), rest) = words::verb(tool) else {
-        return Fits::Not;
+        return deed(tool, said, nouns);
     };
     let first = verb.names.first().copied().unwrap_or_default();
-    if named(tool, verb, &rest, said, nouns) {
+    if named(tool, verb, &rest, said, nouns, talks) {
         return Fits::Named(first);
     }
-    if talks && verb.effect == Effect::Send && carries(tool) {
+    let own = words::split(tool);
+    let adds = || {
+        own.iter()
+            .any(|word| ["comment", "reply", "message"].contains(&word.as_str()))
+    };
+    let hands = verb.effect == Effect::Send || verb.names.contains(&"add") && adds();
+    if talks && hands && carries(tool) {
         return Fits::Carries;
     }
-    let own = words::split(tool);
+    let changes = own.iter().any(|word| CHANGES.contains(&word.as_str()));
+    if changes
+        && CHANGE
+            .iter()
+            .any(|word| verb.said.contains(word) && said.contains(word))
+    {
+        return Fits::Changes(first);
+    }
     let literal = |word: &&String| {
         let word = word.as_str();
         verb.names.contains(&word) && said.contains(word)
@@ -382,6 +501,25 @@ fn calls_for(tool: &str, said: &BTreeSet<&str>, nouns: &BTreeSet<&str>, talks: b
     } else {
         Fits::Verb(first)
     }
+}
+
+/// A tool of a verb that tells no effect: its verb is said, and its thing is named.
+fn deed(tool: &str, said: &BTreeSet<&str>, nouns: &BTreeSet<&str>) -> Fits {
+    let own = words::split(tool);
+    let is = |names: &[&str], at: usize, word: &str| names.contains(&word) && (word != "issue" || at == 0);
+    let fits = words::DEEDS.iter().find_map(|(names, deeds)| {
+        let at = own
+            .iter()
+            .enumerate()
+            .position(|(at, word)| is(names, at, word))?;
+        let thing = own
+            .iter()
+            .enumerate()
+            .any(|(i, word)| i != at && self::names(word, nouns));
+        let literal = own.get(at).is_some_and(|word| said.contains(word.as_str()));
+        (deeds.iter().any(|word| said.contains(word)) && (thing || literal)).then(|| names.first().copied())
+    });
+    fits.flatten().map_or(Fits::Not, Fits::Named)
 }
 
 fn carries(tool: &str) -> bool {
@@ -420,6 +558,7 @@ const DONE: &[(&str, &[&str])] = &[
     ("donation", &["donate"]),
     ("assignment", &["assign"]),
     ("override", &["cover", "override", "swap"]),
+    ("order", &["order", "reorder"]),
 ];
 
 fn named(
@@ -428,10 +567,18 @@ fn named(
     rest: &[String],
     said: &BTreeSet<&str>,
     nouns: &BTreeSet<&str>,
+    talks: bool,
 ) -> bool {
+    // Whatever carries words carries all that is said to somebody.
+    let talk: &[&str] = if talks && verb.effect == Effect::Send && carries(tool) {
+        speech::TALK
+    } else {
+        &[]
+    };
     let hits: Vec<&str> = verb
         .said
         .iter()
+        .chain(talk)
         .copied()
         .filter(|word| said.contains(word))
         .collect();

@@ -37,7 +37,9 @@ pub(crate) fn picked(memory: &Memory, effect: Effect, seen: &mut [Argument]) {
         };
         let passed = memory.named.passed_over(key)
             || !reads
-                && (memory.singled.passed_over(key) || memory.extremes().passed_over(&memory.prompt, key));
+                && (memory.singled.aside(key)
+                    || memory.singled.passed_over(key)
+                    || memory.extremes().passed_over(&memory.prompt, key));
         let means = || match effect {
             Effect::Delete => memory.singled.gone(key),
             _ => reads && memory.singled.means(key),
@@ -120,9 +122,17 @@ fn addressed(memory: &Memory, effect: Effect, leaves: &Leaves<'_>, seen: &[Argum
         }
     }
     let to: BTreeSet<&str> = goes.iter().map(|(_, key)| &**key).collect();
+    // A thing that her words single out among the answers to what she looked for.
+    let described = |id: &str| {
+        memory.singled.means(id)
+            && memory.singled.fits(id)
+            && !memory.singled.passed_over(id)
+            && !memory.named.passed_over(id)
+    };
     let along = |a: &Argument| {
         !matches!(a.role, Role::Selector | Role::Unknown)
             || people::goes_along(&memory.people, &to, a.source, a.key.as_deref())
+            || a.source == Source::Trusted && a.key.as_deref().is_some_and(described)
     };
     if goes.is_empty() || !seen.iter().all(along) {
         return BTreeSet::new();

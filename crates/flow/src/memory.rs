@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::{
     amount::Amount,
-    assess::Assessment,
+    assess::{self, Assessment},
     canon::{self, Canonical, Kind},
     codes::Codes,
     extremes::Extremes,
@@ -24,11 +24,12 @@ use crate::{
     mailbox,
     manifest::{Class, Manifest},
     named::Named,
-    people::{People, Reading},
+    people::{self, People, Reading},
     pointed::{Pointed, Pointing},
     prompt::{self, Prompt},
     singled::{Hers, Singled},
     when::{self, When},
+    wording,
 };
 
 /// What a tool answered.
@@ -301,7 +302,9 @@ impl Memory {
             at == Source::Prompt
         });
         self.point(manifest, call, &leaves);
-        if call.is_none_or(|call| call.strays) {
+        // Where the organisation lists somebody whom she names, that was looked for.
+        let named = manifest.reviewed && assess::directory(manifest) && self.listed(manifest, &leaves);
+        if call.is_none_or(|call| call.strays && !named) {
             self.people.stray();
         }
         let mut record: BTreeMap<Vec<&str>, Vec<When>> = BTreeMap::new();
@@ -338,6 +341,20 @@ impl Memory {
         }
         self.readers = self.readers.join(&readers);
         self.shrink();
+    }
+
+    /// Does a directory's answer name somebody whom the human names?
+    fn listed(&self, manifest: &Manifest, leaves: &Leaves<'_>) -> bool {
+        leaves.out.iter().any(|(path, leaf)| match leaf {
+            Leaf::Text(text) if manifest.class(path) == Class::Directory && people::names(path, text) => {
+                let mut words = BTreeSet::new();
+                if let Ok(folded) = canon::fold(text) {
+                    wording::tokens(&folded, &mut words);
+                }
+                words.iter().any(|word| self.prompt.wording.all().contains(word))
+            }
+            _ => false,
+        })
     }
 
     /// Keeps links that a search of the web found, or that a member of the directory wrote where the human said to look.
@@ -384,6 +401,8 @@ impl Memory {
         self.looked |= call.hers;
         let hers = Hers {
             looked: call.hers,
+            near: call.near,
+            strayed: call.strays,
             prompt: &self.prompt,
             today: &self.today,
         };

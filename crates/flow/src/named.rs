@@ -22,6 +22,7 @@ use crate::{
     amount::Amount,
     canon::{self, Kind},
     manifest::{Class, Manifest},
+    people,
     prompt::{self, Prompt},
     roles, words,
 };
@@ -146,7 +147,9 @@ impl Named {
                 let last = words.last().map(String::as_str).unwrap_or_default();
                 match inner {
                     Value::String(text)
-                        if NAMES.contains(&last) && by_name(prompt, text) && !kept(prompt, text) =>
+                        if (NAMES.contains(&last) || people::named(&words))
+                            && by_name(prompt, text)
+                            && !kept(prompt, text) =>
                     {
                         let name = canon::canonical(text).ok().map(|name| name.key);
                         // Its own name, and not that of whom it belongs to.

@@ -102,6 +102,9 @@ const OF: &[&str] = &[
     "beneficiary",
     "payee",
     "passenger",
+    "push",
+    "profile",
+    "caller",
 ];
 /// Keys of names by which a service finds whom or what it hands words to.
 const HANDLES: &[&str] = &[
@@ -408,7 +411,7 @@ fn gather<'a>(
                     ids.extend(singled::id(key, inner));
                 }
                 let words = words::split(key);
-                if person(&words)
+                if named(&words)
                     && label::name(text)
                     && let Ok(folded) = canon::fold(text)
                 {
@@ -474,8 +477,13 @@ fn address<'a>(manifest: &Manifest, path: &[&'a str], text: &str, found: &mut Ve
     boxes.for_each(|spelling| one(spelling, text));
 }
 
+/// Is this somebody's name?
+pub(crate) fn names(path: &[&str], text: &str) -> bool {
+    label::name(text) && path.last().is_some_and(|key| named(&words::split(key)))
+}
+
 /// Does this key tell somebody's name? `class_name` tells another's.
-fn person(key: &[String]) -> bool {
+pub(crate) fn named(key: &[String]) -> bool {
     let named = key.last().is_some_and(|last| NAMES.contains(&last.as_str()));
     let of = key.len().checked_sub(2).and_then(|at| key.get(at));
     named && of.is_none_or(|of| NAMES.contains(&of.as_str()) || OF.contains(&of.as_str()))
@@ -506,8 +514,8 @@ pub(crate) fn key(path: &[&str], text: &str) -> Option<Box<str>> {
 pub(crate) fn spoken(text: &str) -> Option<Box<str>> {
     canon::dialled(text)
         .map(|value| value.key)
-        .or_else(|| key(&["phone", "handle"], text))
         .or_else(|| key(&["phone"], text))
+        .or_else(|| key(&["handle"], text))
 }
 
 /// Is this host spelled almost as one of the organisation's own, and another? By what eyes take for one another, and by one

@@ -240,6 +240,9 @@ impl Prompt {
         {
             self.durations.insert(minutes);
         }
+        if self.whens.len() + 2 <= NUMBERS * 4 {
+            self.whens.extend(between_days(words).into_iter().flatten());
+        }
         self.relative.hear(words);
         for minute in relative::hours(before, words) {
             if self.whens.len() < NUMBERS * 4 {
@@ -345,6 +348,17 @@ impl Prompt {
     }
 
     fn typed(&mut self, spelling: &str) {
+        // `1.240 €`: no money has three places.
+        let bare = spelling.trim_matches(['€', '$', '£']);
+        let thousands = bare.split_once('.').is_some_and(|(whole, rest)| {
+            (1..=3).contains(&whole.len())
+                && !whole.starts_with('0')
+                && rest.split('.').all(|part| part.len() == 3)
+                && bare.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+        });
+        if let Some(number) = thousands.then(|| Amount::parse(&bare.replace('.', ""))).flatten() {
+            keep(&mut self.numbers, number);
+        }
         // `34,50` with two places is a sum: thousands come in threes.
         if let Some((whole, cents)) = spelling.trim_matches(['€', '$', '£']).rsplit_once(',')
             && cents.len() == 2
@@ -556,6 +570,31 @@ impl Prompt {
     }
 }
 
+/// The days between which something is, where they end in a month: `12-15 June`, `6 to 8 November`.
+fn between_days(words: &[&str]) -> Option<[When; 2]> {
+    let (from, to, rest) = match words {
+        [both, rest @ ..] if both.contains(['-', '–']) => {
+            let (from, to) = both.split_once(['-', '–'])?;
+            (from, to, rest)
+        }
+        [from, to, last, rest @ ..]
+            if ["to", "till", "until", "and", "bis", "au", "al", "tot"].contains(to) =>
+        {
+            (*from, *last, rest)
+        }
+        _ => return None,
+    };
+    when::month(rest.first()?)?;
+    let day = |first| {
+        let words: Vec<&str> = std::iter::once(first)
+            .chain(rest.iter().take(2).copied())
+            .collect();
+        let (when, _) = when::leading(&words)?;
+        when.day.is_some().then_some(when)
+    };
+    Some([day(from)?, day(to)?])
+}
+
 /// The type of an address or account by its key. What looks like an account number and fails the check of one (not all
 /// the world's have one) is of their type, since what follows from it only tightens.
 pub(crate) fn shape(key: &str) -> Option<u8> {
@@ -659,6 +698,18 @@ mod tests {
         assert!(!prompt.is_id("1"));
         assert!(!prompt.is_id("2"));
         assert!(prompt.is_id("17") && prompt.is_id("5") && prompt.is_id("9"));
+    }
+
+    #[test]
+    fn days_and_sums_are_read_as_they_are_written_elsewhere() {
+        let prompt = of("Book it 12-15 June, or 6 to 8 november, for 1.240 €, not 0.125");
+        for day in [(6, 12), (6, 15), (11, 6), (11, 8)] {
+            assert!(prompt.whens.iter().any(|w| w.day == Some(day)), "{day:?}");
+        }
+        let sum = |text: &str| prompt.numbers.contains(&Amount::parse(text).unwrap());
+        assert!(sum("1240") && !sum("125"));
+        let none = of("rooms 3-4 and 5 to 7 days");
+        assert!(none.whens.iter().all(|w| w.day.is_none()), "{:?}", none.whens);
     }
 
     #[test]

@@ -198,7 +198,13 @@ pub(crate) fn hours(before: &str, words: &[&str]) -> Vec<u16> {
     let first = words.first().copied().unwrap_or_default();
     if let Some(both) = first
         .split_once(['-', '–'])
-        .and_then(|(from, to)| range(from, to, words))
+        .and_then(|(from, to)| range(from, to, words).or_else(|| on_a_day(before, from, to)))
+    {
+        return both.to_vec();
+    }
+    if let [_, to, end, ..] = words
+        && ["to", "till", "until", "bis", "à", "a", "tot", "til", "-", "–"].contains(to)
+        && let Some(both) = on_a_day(before, first, end)
     {
         return both.to_vec();
     }
@@ -229,6 +235,22 @@ pub(crate) fn hours(before: &str, words: &[&str]) -> Vec<u16> {
         }
         _ => Vec::new(),
     }
+}
+
+/// From one hour to another, after the name of a day: `tomorrow 10 to 14`.
+fn on_a_day(before: &str, from: &str, to: &str) -> Option<[u16; 2]> {
+    const DAYS: [&str; 13] = [
+        "today", "tomorrow", "tonight", "heute", "morgen", "demain", "mañana", "hoy", "domani", "oggi",
+        "amanhã", "hoje", "imorgen",
+    ];
+    let hour = |text: &str| {
+        text.parse::<u16>()
+            .ok()
+            .filter(|hour| text.len() <= 2 && *hour <= 24)
+    };
+    let day = DAYS.contains(&before) || WEEK.iter().any(|names| names.contains(&before));
+    let (from, to) = (hour(from)?, hour(to)?);
+    (day && from < to).then_some([from * 60, to * 60])
 }
 
 /// From one hour to another, said at once: `14-16h`, `17h-19h`, `9–11 Uhr`.
@@ -319,6 +341,9 @@ mod tests {
         assert_eq!(hours("", &["9-11", "uhr"]), [540, 660]);
         assert_eq!(hours("", &["6-8pm"]), [1080, 1200]);
         assert_eq!(hours("", &["9-11", "am"]), [540, 660]);
+        assert_eq!(hours("tomorrow", &["10", "to", "14", "for"]), [600, 840]);
+        assert_eq!(hours("friday", &["9-11"]), [540, 660]);
+        assert!(hours("takes", &["5", "to", "7", "days"]).is_empty());
         assert!(hours("rooms", &["14-16"]).is_empty());
         assert!(hours("flat", &["3"]).is_empty());
         assert!(hours("at", &["250"]).is_empty());

@@ -9,7 +9,7 @@ const TARGET: &str = "\
     recipient to cc bcc email mail participant attendee invitee guest collaborator url uri link \
     webhook endpoint host domain iban payee beneficiary receiver phone password passphrase token \
     secret credential command cmd script code sql expression args env destination dest target number \
-    address callback redirect pickup dropoff drop";
+    address callback redirect pickup dropoff drop cidr ip";
 /// Which existing thing.
 const SELECTOR: &str = "\
     id path filename file folder directory dir key slug sha ref branch owner repo repository org \
@@ -24,11 +24,11 @@ const CONTENT: &str = "\
     body content text message subject title description comment note notes summary html caption \
     markdown query q prompt question thought data search topic location keyword pattern snippet \
     reply edits observation fact block children value values input inputs instruction instructions \
-    payload heading details";
+    payload heading details purpose remark memo salutation greeting intro closing signature";
 /// When.
 const TIME: &str = "\
     date day time datetime start end due deadline until since before after timestamp month year when \
-    at";
+    at arrival departure checkin checkout expiry expires";
 /// How much.
 const AMOUNT: &str = "\
     amount price total cost sum fee quantity qty rent salary wage bonus deposit discount fare premium \
@@ -58,6 +58,13 @@ pub(crate) fn by_name(name: &str) -> Option<Role> {
         .map_or("", String::as_str);
     if ["id", "ids", "key", "uuid", "sha"].contains(&last) {
         return Some(Role::Selector);
+    }
+    // `po_no`, `room_nr`: which one. `check_in`: when.
+    if split.len() > 1 && ["no", "nr"].contains(&last) {
+        return Some(Role::Selector);
+    }
+    if before == "check" && ["in", "out"].contains(&last) {
+        return Some(Role::Time);
     }
     if last == "number" && !["phone", "account", "card", "mobile", "routing"].contains(&before) {
         return Some(if ["page", ""].contains(&before) {

@@ -31,6 +31,10 @@ type Kinds = BTreeMap<Box<str>, BTreeSet<Box<str>>>;
 pub(crate) struct Hers<'a> {
     /// Nothing but her words decided what was looked for; else only what she passes over is told.
     pub(crate) looked: bool,
+    /// Her words decided it, within times that she may not have told.
+    pub(crate) near: bool,
+    /// Somebody's text may have had it looked for.
+    pub(crate) strayed: bool,
     pub(crate) prompt: &'a Prompt,
     pub(crate) today: &'a BTreeSet<(u16, u8, u8)>,
 }
@@ -65,6 +69,14 @@ pub(crate) struct Singled {
     passed: BTreeSet<Box<str>>,
     /// The only ones of answers, of which she speaks for another reason than that they be gone.
     elsewhere: BTreeSet<Box<str>>,
+    /// The only ones of answers to her words within times that she may not have told: they may be read.
+    near: BTreeSet<Box<str>>,
+    /// By kind, those that only a read told which somebody's text may have asked for.
+    aside: Kinds,
+    /// Those that other reads told.
+    open: BTreeSet<Box<str>>,
+    /// Those that are singled out by at least two of her words.
+    fitting: BTreeSet<Box<str>>,
     bytes: usize,
 }
 
@@ -81,12 +93,34 @@ impl Singled {
                 .map(|ids| ids.len().saturating_sub(1))
                 .sum::<usize>()
         };
-        several(&self.all) + several(&self.gone) + self.passed.len() + self.elsewhere.len()
+        let aside: usize = self.aside.values().map(BTreeSet::len).sum();
+        several(&self.all) + several(&self.gone) + self.passed.len() + self.elsewhere.len() + aside
     }
 
     /// This is the one record of its kind that she means.
     pub(crate) fn means(&self, id: &str) -> bool {
         one(&self.all, id)
+    }
+
+    /// This was the only answer to words of hers.
+    pub(crate) fn near(&self, id: &str) -> bool {
+        self.near.contains(id)
+    }
+
+    /// She means one of this kind, and this one stands only where somebody's text may have had it looked for.
+    pub(crate) fn aside(&self, id: &str) -> bool {
+        let other = |kind: &str| {
+            self.all
+                .get(kind)
+                .is_some_and(|ids| ids.len() == 1 && !ids.contains(id))
+        };
+        // A bare `id` at the root says of no kind that it is.
+        let kinds = self.aside.iter().filter(|(kind, _)| !kind.starts_with('.'));
+        !self.open.contains(id)
+            && kinds
+                .into_iter()
+                .any(|(kind, ids)| ids.contains(id) && other(kind))
+            && !self.all.values().any(|ids| ids.contains(id))
     }
 
     /// This is the one of its kind that she wants gone.
@@ -97,6 +131,11 @@ impl Singled {
     /// She speaks of this for another reason than that it be gone.
     pub(crate) fn elsewhere(&self, id: &str) -> bool {
         self.elsewhere.contains(id)
+    }
+
+    /// At least two of her words say that it is this one.
+    pub(crate) fn fits(&self, id: &str) -> bool {
+        self.fitting.contains(id)
     }
 
     /// Her words fit another of its list better.
@@ -154,8 +193,10 @@ impl Singled {
         }
         if let [only] = records.as_slice() {
             self.lone(hers, manifest, only, path, name);
+            self.within(hers, manifest, only, path);
             return;
         }
+        self.tell(hers, manifest, &records, path, name);
         let wording = &hers.prompt.wording;
         let fits: Vec<BTreeSet<Box<str>>> = records
             .iter()
@@ -186,6 +227,9 @@ impl Singled {
             keep(&mut one, manifest, record, path, name);
             if hers.looked {
                 self.bytes += keep(kinds, manifest, record, path, name);
+                if most.len() >= 2 {
+                    self.fitting.extend(one.values().flatten().cloned());
+                }
             }
             let mut others = Kinds::new();
             let passed = records
@@ -207,6 +251,67 @@ impl Singled {
         }
     }
 
+    /// Keeps apart what a read told that somebody's text may have asked for.
+    fn tell<'a>(
+        &mut self,
+        hers: Hers<'_>,
+        manifest: &Manifest,
+        records: &[&'a Map<String, Value>],
+        path: &mut Vec<&'a str>,
+        name: &str,
+    ) {
+        for record in records {
+            if hers.strayed {
+                self.bytes += keep(&mut self.aside, manifest, record, path, name);
+                continue;
+            }
+            let mut ids = Kinds::new();
+            self.bytes += keep(&mut ids, manifest, record, path, name);
+            let room = IDS.saturating_sub(self.open.len());
+            self.open.extend(ids.into_values().flatten().take(room));
+        }
+    }
+
+    /// Of what the only record holds a list of, those beside the one that has words of hers: `the double` of a hotel's rates.
+    fn within<'a>(
+        &mut self,
+        hers: Hers<'_>,
+        manifest: &Manifest,
+        record: &'a Map<String, Value>,
+        path: &mut Vec<&'a str>,
+    ) {
+        for (key, list) in record {
+            let Some(list) = list
+                .as_array()
+                .filter(|list| (2..=SIBLINGS).contains(&list.len()))
+            else {
+                continue;
+            };
+            path.extend([key.as_str(), "0"]);
+            let of: Vec<(bool, &Map<String, Value>)> = list
+                .iter()
+                .filter_map(Value::as_object)
+                .map(|one| (says(hers, one), one))
+                .collect();
+            let mut told = of.iter().filter(|(fits, _)| *fits);
+            if let (Some((_, one)), None) = (told.next(), told.next()) {
+                let mut kept = Kinds::new();
+                keep(&mut kept, manifest, one, path, key);
+                let mut others = Kinds::new();
+                for (_, other) in of.iter().filter(|(fits, _)| !fits) {
+                    keep(&mut others, manifest, other, path, key);
+                }
+                let known = |id: &Box<str>| kept.values().any(|ids| ids.contains(id));
+                for id in others.into_values().flatten().filter(|id| !known(id)) {
+                    if self.passed.len() < IDS && self.passed.insert(id) {
+                        self.bytes += 96;
+                    }
+                }
+            }
+            path.truncate(path.len() - 2);
+        }
+    }
+
     /// The only record of an answer. What is to be gone is it where she speaks of what she spoke of before, or says it of it.
     fn lone<'a>(
         &mut self,
@@ -217,12 +322,24 @@ impl Singled {
         name: &str,
     ) {
         let wording = &hers.prompt.wording;
+        if hers.near {
+            let mut ids = Kinds::new();
+            self.bytes += keep(&mut ids, manifest, record, path, name);
+            let room = IDS.saturating_sub(self.near.len());
+            self.near.extend(ids.into_values().flatten().take(room));
+        }
+        self.tell(hers, manifest, std::slice::from_ref(&record), path, name);
         if !hers.looked {
             return;
         }
         self.bytes += keep(&mut self.all, manifest, record, path, name);
         // All that she says of it is said of what is to be gone; else she speaks of it for another reason.
         let said = fits(hers, manifest, record, path);
+        if said.len() >= 2 {
+            let mut ids = Kinds::new();
+            self.bytes += keep(&mut ids, manifest, record, path, name);
+            self.fitting.extend(ids.into_values().flatten().take(IDS));
+        }
         let mut words = said.iter().filter(|word| !word.starts_with('\u{2}')).peekable();
         let gone = words.peek().is_some() && words.all(|word| wording.gone().contains(word));
         if wording.refers() || gone {
@@ -315,6 +432,20 @@ fn fits<'a>(
     let said = hers.prompt.wording.all();
     found.retain(|word| word.starts_with('\u{2}') || said.contains(word) && !hers.prompt.spares(word));
     found
+}
+
+/// Has this record, in whatever short text of it, a word of hers? What she passes over is that whoever says so.
+fn says(hers: Hers<'_>, record: &Map<String, Value>) -> bool {
+    let said = hers.prompt.wording.all();
+    record.values().filter_map(Value::as_str).any(|text| {
+        let mut words = BTreeSet::new();
+        if text.len() <= 64
+            && let Ok(folded) = canon::fold(text)
+        {
+            wording::tokens(&folded, &mut words);
+        }
+        words.iter().any(|word| said.contains(word))
+    })
 }
 
 /// Leaves of a record and of what it holds, lists left out.

@@ -16,7 +16,9 @@ const PARTED: &[(&[&str], &[&str], &str)] = &[
     (&["let"], &["know"], "inform"),
     (&["laat"], &["weten"], "inform"),
     (&["daj", "dajcie", "proszę"], &["znać"], "inform"),
-    (&["confirm", "confirmed"], &["him", "her", "them"], "inform"),
+    (&["confirm", "confirmed"], &["him", "her", "them", "to"], "inform"),
+    (&["sag", "sage", "sagt"], &["ihm", "ihr", "ihnen"], "inform"),
+    (&["with"], &["note", "comment", "remark"], "comment"),
     (&["say"], &["yes", "no", "sorry", "hello", "thanks"], "reply"),
     (
         &["leave", "add", "put", "write", "post", "drop", "make"],
@@ -53,6 +55,7 @@ const PARTED: &[(&[&str], &[&str], &str)] = &[
     (&["bring", "pull"], &["forward"], "reschedule"),
     (&["call"], &["off"], "cancel"),
     (&["take"], &["off", "out", "down"], "remove"),
+    (&["take"], &["down"], "unpublish"),
     (&["get"], &["rid"], "delete"),
     (&["throw"], &["away", "out"], "delete"),
     (&["set", "line"], &["up"], "schedule"),
@@ -139,6 +142,10 @@ const TO_OTHERS: &[&str] = &[
     "warn",
     "nudge",
     "chase",
+    "whatsapp",
+    "dm",
+    "sms",
+    "slack",
 ];
 /// The speaker, and what a question is about.
 const ME: &[&str] = &[
@@ -169,6 +176,25 @@ const ME: &[&str] = &[
     "questions",
 ];
 
+/// Who it is that does something, in what is told; and whom one writes to.
+const WE: &[&str] = &[
+    "i", "i'm", "i'll", "we", "we're", "we'll", "it", "it's", "he", "she", "they", "my", "our", "the",
+    "there",
+];
+const WHOM: &[&str] = &[
+    "to",
+    "him",
+    "her",
+    "them",
+    "everyone",
+    "everybody",
+    "whoever",
+    "mr",
+    "mrs",
+    "ms",
+    "dr",
+];
+
 /// What is made for somebody.
 const MADE: &[&str] = &[
     "to-do",
@@ -184,7 +210,7 @@ const MADE: &[&str] = &[
 ];
 
 /// Deeds that are nothing but words to somebody, whatever carries them.
-const TALK: &[&str] = &[
+pub(crate) const TALK: &[&str] = &[
     "reply",
     "respond",
     "answer",
@@ -199,11 +225,45 @@ const TALK: &[&str] = &[
     "nudge",
     "chase",
     "congratulate",
+    "ask",
+    "whatsapp",
+    "dm",
+    "sms",
+    "slack",
+    "reassure",
 ];
 /// What carries words.
 const CARRIERS: &[&str] = &[
-    "email", "mail", "message", "dm", "sms", "chat", "text", "gmail", "whatsapp", "slack", "reply",
-    "mailbox", "inbox", "outbox",
+    "email",
+    "mail",
+    "message",
+    "dm",
+    "sms",
+    "chat",
+    "text",
+    "gmail",
+    "whatsapp",
+    "slack",
+    "reply",
+    "mailbox",
+    "inbox",
+    "outbox",
+    "comment",
+    "telegram",
+    "teams",
+    "messenger",
+];
+/// Where words are answered: `answer in the thread`.
+const PLACES: &[&str] = &[
+    "thread",
+    "ticket",
+    "chat",
+    "channel",
+    "case",
+    "issue",
+    "conversation",
+    "group",
+    "dm",
 ];
 
 /// The deeds and things that a prompt names beside its own words.
@@ -220,8 +280,9 @@ pub(crate) struct Speech {
 impl Speech {
     /// Of folded words in order, punctuation and all.
     pub(crate) fn of(raw: &[&str]) -> Self {
-        let words: Vec<&str> = raw.iter().map(|word| trim(word)).collect();
+        let words: Vec<&str> = raw.iter().map(|word| whole(trim(word))).collect();
         let mut speech = Self::default();
+        speech.unspaced(raw);
         for (at, word) in words.iter().enumerate() {
             let rest = words.get(at + 1..).unwrap_or_default();
             // A clause ends what is parted.
@@ -237,7 +298,7 @@ impl Speech {
             let head = word.split_once('-').map_or(*word, |(head, _)| head);
             for (first, second, deed) in PARTED {
                 let parted = (first.contains(word) || first.contains(&head))
-                    && !(*deed == "inform" && ME.contains(&next))
+                    && !(*deed == "inform" && *word != "confirm" && ME.contains(&next))
                     && rest.iter().take(clause).any(|later| second.contains(later));
                 if parted {
                     speech.deeds.insert(deed);
@@ -278,9 +339,57 @@ impl Speech {
                 speech.talks |= TALK.contains(deed);
             }
             speech.talks |= ["reply", "respond", "forward"].contains(word) && next != "me";
+            // `Answer in the thread`, `answer that we agree`, `write to her`; and not `answer in Spanish`, `write a page`.
+            let answers = ["answer", "reply", "respond", "write", "say"].contains(word);
+            let there = answers && ["in", "on"].contains(&next) && {
+                rest.iter().take(4).any(|word| PLACES.contains(word))
+            };
+            let that = answers && next == "that" && rest.get(1).is_some_and(|word| WE.contains(word));
+            let whom = ["write", "text", "message"].contains(word) && WHOM.contains(&next);
+            if there || that || whom {
+                speech.deeds.insert("reply");
+                speech.talks = true;
+            }
         }
         speech.talks |= speech.deeds.iter().any(|deed| TALK.contains(deed));
         speech
+    }
+
+    /// Languages that part no words: what is told or sent is looked for within them.
+    fn unspaced(&mut self, raw: &[&str]) {
+        const TOLD: &[&str] = &[
+            "伝えて",
+            "返信し",
+            "返信を",
+            "知らせて",
+            "連絡して",
+            "送ってください",
+            "送って下さい",
+            "送信して",
+            "告诉",
+            "告訴",
+            "回复",
+            "回覆",
+            "通知",
+            "发送给",
+            "發送給",
+            "알려",
+            "답장",
+            "보내줘",
+            "보내주",
+        ];
+        const MAIL: &[&str] = &["メール", "邮件", "郵件", "메일"];
+        let any = |list: &[&str]| {
+            raw.iter()
+                .any(|word| !word.is_ascii() && list.iter().any(|part| word.contains(part)))
+        };
+        if any(TOLD) {
+            self.deeds.extend(["inform", "reply", "send"]);
+            self.talks = true;
+        }
+        if any(MAIL) {
+            self.things.insert("email");
+        }
     }
 
     /// `A letter to Owen, please`, `And a to-do for Lucie`, `als kurze Mail an Ute`: what is wanted is only named.
@@ -315,6 +424,18 @@ impl Speech {
         } else if alone && is(Some(at), MADE) {
             self.deeds.extend(["create", "add"]);
         }
+    }
+}
+
+/// A word without the article or pronoun that French and Italian draw into it: `l'agenda`, `dell'ordine`.
+pub(crate) fn whole(word: &str) -> &str {
+    const DRAWN: [&str; 17] = [
+        "l", "d", "j", "m", "t", "s", "n", "c", "qu", "dell", "all", "nell", "sull", "dall", "un", "quell",
+        "jusqu",
+    ];
+    match word.split_once(['\'', '’']) {
+        Some((front, rest)) if DRAWN.contains(&front) && rest.len() > 2 => rest,
+        _ => word,
     }
 }
 

@@ -43,6 +43,47 @@ pub(crate) const NOUNS: &[&[&str]] = &[
         "consultation",
         "viewing",
         "demo",
+        "recce",
+        "standup",
+        "stand-up",
+        "1:1",
+        "catch-up",
+        "catchup",
+        "kickoff",
+        "kick-off",
+        "workshop",
+        "rehearsal",
+        "fitting",
+        "hearing",
+        "inspection",
+        "webinar",
+    ],
+    &[
+        "availability",
+        "available",
+        "free",
+        "vacancy",
+        "vacant",
+        "slot",
+        "busy",
+        "freebusy",
+        "frei",
+        "libre",
+        "libero",
+        "vrij",
+    ],
+    &[
+        "contact",
+        "guardian",
+        "customer",
+        "client",
+        "member",
+        "patient",
+        "policyholder",
+        "subscriber",
+        "address",
+        "phone",
+        "number",
     ],
     &["participant", "attendee", "guest", "invitee", "people", "person"],
     &[
@@ -198,6 +239,71 @@ pub(crate) const NOUNS: &[&[&str]] = &[
     &["branch"],
     &["comment", "review", "remark"],
     &["contact", "person", "people"],
+];
+
+/// Verbs of tools that say too little of what they do to tell an effect, each with what people say when they want it done.
+pub(crate) const DEEDS: &[(&[&str], &[&str])] = &[
+    (
+        &["suspend", "deactivate", "freeze"],
+        &[
+            "suspend",
+            "deactivate",
+            "disable",
+            "block",
+            "freeze",
+            "lock",
+            "stop",
+        ],
+    ),
+    (
+        &["activate", "reactivate", "unsuspend", "unblock"],
+        &["activate", "reactivate", "enable", "unblock", "restore"],
+    ),
+    (
+        &["exchange", "swap"],
+        &["exchange", "swap", "switch", "change", "move"],
+    ),
+    (
+        &["decide", "decision"],
+        &[
+            "decide", "grant", "approve", "accept", "reject", "deny", "refuse", "decline",
+        ],
+    ),
+    (
+        &["promote"],
+        &["promote", "rollback", "release", "deploy", "publish"],
+    ),
+    (
+        &["void", "invalidate"],
+        &["void", "cancel", "withdraw", "invalidate"],
+    ),
+    (&["issue"], &["issue", "give", "send", "grant", "create"]),
+    (&["release"], &["release", "publish", "hand", "ship"]),
+    (
+        &["dispatch", "ship", "deliver"],
+        &["dispatch", "ship", "send", "deliver"],
+    ),
+    (&["extend", "renew", "prolong"], &["extend", "renew", "prolong"]),
+    (&["acknowledge", "ack"], &["acknowledge", "ack", "confirm"]),
+    (&["confirm"], &["confirm", "accept"]),
+    (
+        &["enroll", "enrol"],
+        &["enroll", "enrol", "register", "add", "put"],
+    ),
+    (
+        &["reassign", "delegate", "escalate", "handoff", "handover"],
+        &[
+            "assign", "reassign", "delegate", "escalate", "hand", "give", "pass",
+        ],
+    ),
+    (
+        &["prescribe", "dispense"],
+        &["prescribe", "repeat", "renew", "dispense"],
+    ),
+    (&["reopen"], &["reopen", "open"]),
+    (&["waive"], &["waive", "drop"]),
+    (&["sign"], &["sign"]),
+    (&["print"], &["print"]),
 ];
 
 /// Verbs that already say what they are about, so that no noun is asked for.

@@ -28,8 +28,8 @@ use std::{
 };
 
 use bartizan_flow::{
-    Assessment, Class, Content, Decision, Effect, Inferred, Intent, Joined, Manifest, Memory, PathPattern,
-    Role, ToolFacts, assess, decide, infer,
+    Assessment, Called, Class, Content, Decision, Effect, Inferred, Intent, Joined, Manifest, Memory,
+    PathPattern, Role, ToolFacts, assess, decide, infer,
 };
 use bartizan_types::Effects;
 use serde::Deserialize;
@@ -175,7 +175,7 @@ impl World {
         prompt: &str,
         calls: &'w [Call],
         yes: bool,
-    ) -> Vec<(&'w Call, Decision, Assessment)> {
+    ) -> Vec<(&'w Call, Decision, Assessment, Called)> {
         let mut memory = Memory::new();
         for domain in &self.tenants {
             memory.tenant(domain);
@@ -201,7 +201,7 @@ impl World {
             } else {
                 memory.refused(&seen);
             }
-            out.push((call, decision, seen));
+            out.push((call, decision, seen, intent.calls(&call.tool)));
         }
         out
     }
@@ -220,14 +220,14 @@ impl World {
         for task in &self.tasks {
             let ruled = self.replay(&manifests, &task.prompt, &task.calls, true);
             let mut asked = BTreeSet::new();
-            for (call, decision, seen) in &ruled {
+            for (call, decision, seen, asked_for) in &ruled {
                 match decision {
                     Decision::Allow => continue,
                     Decision::Ask(reason) => drop(asked.insert((&call.tool, *reason))),
                     Decision::Deny(_) => tally.denied += 1,
                 }
                 tally.told.push(format!(
-                    "CLEAN {} {} {}: {decision:?} {}",
+                    "CLEAN {} {} {}: {decision:?} {} words {asked_for:?}",
                     self.world,
                     task.id,
                     call.tool,
@@ -236,7 +236,7 @@ impl World {
             }
             tally.tasks += 1;
             tally.asked += asked.len();
-            tally.unattended += usize::from(ruled.iter().all(|(_, ruling, _)| *ruling == Decision::Allow));
+            tally.unattended += usize::from(ruled.iter().all(|(_, ruling, ..)| *ruling == Decision::Allow));
         }
         for hijack in &self.hijacks {
             let Some(task) = self.tasks.iter().find(|task| task.id == hijack.task) else {
@@ -246,15 +246,16 @@ impl World {
             tally.hijacks += 1;
             let (theirs, hers): (Vec<_>, Vec<_>) = ruled.iter().partition(|(call, ..)| call.attacker);
             let mut harms = theirs.iter().filter(|(call, ..)| self.harms(call));
-            if let Some((call, _, seen)) = harms.clone().find(|(_, ruling, _)| *ruling == Decision::Allow) {
+            if let Some((call, _, seen, _)) = harms.clone().find(|(_, ruling, ..)| *ruling == Decision::Allow)
+            {
                 tally.landed.insert(format!("{}/{}", self.world, hijack.id));
                 let told = format!("LAND {} {} {}: {}", self.world, hijack.id, call.tool, shown(seen));
                 tally.told.push(told);
             } else {
-                tally.useful += usize::from(hers.iter().all(|(_, ruling, _)| *ruling == Decision::Allow));
+                tally.useful += usize::from(hers.iter().all(|(_, ruling, ..)| *ruling == Decision::Allow));
             }
-            if let Some((call, ruling, seen)) =
-                harms.find(|(_, ruling, _)| matches!(ruling, Decision::Ask(_)))
+            if let Some((call, ruling, seen, _)) =
+                harms.find(|(_, ruling, ..)| matches!(ruling, Decision::Ask(_)))
             {
                 tally.human += 1;
                 let told = format!(
