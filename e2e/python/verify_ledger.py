@@ -1,6 +1,7 @@
 """A second verifier of Bartizan's ledger, written from docs/reference/ledger-format.md alone; standard library only.
 
-usage: verify_ledger.py --vkey VKEY [--ledger DIR [--head NOTES]] [--proof FILE]
+usage: verify_ledger.py --vkey VKEY [--ledger DIR] [--head NOTES] [--proof FILE]
+VKEY may be any of the log's keys: the others are followed from it.
 Prints one JSON object; exit status 0 only if nothing is wrong.
 """
 import argparse, base64, hashlib, json, pathlib, re, struct, sys, zlib
@@ -73,27 +74,83 @@ def need(condition, what):
 
 class Key:
     def __init__(self, vkey):
-        self.origin, number, raw = vkey.strip().split("+", 2)
+        self.vkey = vkey.strip()
+        self.origin, number, raw = self.vkey.split("+", 2)
         raw = base64.b64decode(raw, validate=True)
         need(len(raw) == 33 and raw[0] == 1, "not an Ed25519 verifier key")
         self.id, self.key = hashlib.sha256(self.origin.encode() + b"\n" + raw).digest()[:4], raw[1:]
         need(self.id.hex() == number, "the verifier key's hash is not its own")
 
-    def head(self, note):
-        """Size and root of a signed checkpoint."""
-        text, found, signatures = note.rpartition("\n\n")
-        need(found, "not a signed note")
-        text += "\n"
-        origin, size, root = text.split("\n")[:3]
-        need(origin == self.origin, "a head of another log")
-        need(re.fullmatch("0|[1-9][0-9]*", size), "a head's size is malformed")
+    def signed(self, note):
+        """Whether this key signed a note; a wrong signature in its name is a fault."""
+        text, signatures = parts(note)
+        found = False
         for line in signatures.splitlines():
             dash, name, blob = line.split(" ")
             blob = base64.b64decode(blob, validate=True)
             if dash == "\u2014" and name == self.origin and blob[:4] == self.id:
-                need(ed25519(self.key, text.encode(), blob[4:]), "a head's signature is wrong")
-                return int(size), base64.b64decode(root, validate=True)
-        raise Fault("a head is not signed by this key")
+                need(ed25519(self.key, text.encode(), blob[4:]), "a signature is wrong")
+                found = True
+        return found
+
+
+def parts(note):
+    text, found, signatures = note.rpartition("\n\n")
+    need(found and signatures, "not a signed note")
+    return text + "\n", signatures
+
+
+STATEMENT = "bartizan log key succession v1"
+
+
+def statement(note):
+    """(old vkey, new vkey, index) of a statement that both keys signed; None for a note that is no statement."""
+    text, _ = parts(note)
+    lines = text.split("\n")
+    if lines[0] != STATEMENT:
+        return None
+    need(len(lines) == 7 and not lines[6], "a statement is malformed")
+    old, new = Key(lines[2]), Key(lines[3])
+    need(all(re.fullmatch("0|[1-9][0-9]*", line) for line in lines[4:6]), "a statement's numbers are malformed")
+    need(old.origin == new.origin == lines[1] and old.vkey != new.vkey, "a statement of another log")
+    need(old.signed(note) and new.signed(note), "a statement that a key did not sign")
+    return old.vkey, new.vkey, int(lines[4])
+
+
+class Keys:
+    """The keys of a log, oldest first, followed from one that is known."""
+
+    def __init__(self, known, stated):
+        first = newest = known.vkey
+        self.changes = []
+        while before := [one for one in stated if one[1] == first]:
+            self.changes.insert(0, before[0])
+            first = before[0][0]
+            need(len(self.changes) <= 1024, "too many changes of key")
+        while after := [one for one in stated if one[0] == newest]:
+            self.changes.append(after[0])
+            newest = after[0][1]
+            need(len(self.changes) <= 1024, "too many changes of key")
+        self.all = [Key(first)] + [Key(new) for _, new, _ in self.changes]
+        self.origin = known.origin
+        indices = [index for *_, index in self.changes]
+        need(all(a < b for a, b in zip(indices, indices[1:])), "changes of key are out of order")
+        mine = {key.vkey for key in self.all}
+        for one in stated:
+            need(one in self.changes or not mine & {one[0], one[1]}, "a key has two successors")
+
+    def at(self, size):
+        return self.all[sum(index < size for *_, index in self.changes)]
+
+    def head(self, note):
+        """Size and root of a checkpoint, signed by the key whose turn it is."""
+        text, _ = parts(note)
+        origin, size, root = text.split("\n")[:3]
+        need(origin == self.origin, "a head of another log")
+        need(re.fullmatch("0|[1-9][0-9]*", size), "a head's size is malformed")
+        signed = [key.vkey for key in self.all if key.signed(note)]
+        need(self.at(int(size)).vkey in signed, "a head is not signed by the key whose turn it is")
+        return int(size), base64.b64decode(root, validate=True)
 
 
 def node(left, right):
@@ -137,7 +194,7 @@ def frame(data, at):
 class Log:
     def __init__(self, key, heads):
         self.key, self.heads, self.tree, self.batch = key, heads, Tree(), 0
-        self.absent, self.broken, self.tombs, self.tombstones = set(), set(), {}, set()
+        self.absent, self.broken, self.tombs, self.lasting, self.changed = set(), set(), {}, set(), []
         self.compare(self.tree)
 
     def compare(self, tree):
@@ -182,6 +239,12 @@ class Log:
             broken |= not (whole or gone)
             tree.append(hashlib.sha256(b"\0" + entry).digest())
             records.append((index, entry, blob, whole, gone))
+        for index, entry, blob, whole, _ in records:
+            if entry[1] == 9:
+                old, new, at_index = public_statement(entry, blob, whole)
+                need(at_index == index and (old, new, index) in self.key.changes, f"the change of key at {index} is elsewhere")
+                need(Key(old).signed(payload.decode()), "the head over a change of key is not the old key's too")
+                self.changed.append(index)
         size, root = self.key.head(payload.decode())
         need(size == tree.size and root == tree.root(), "a head is not over the records before it")
         end = -(-at // 512) * 512
@@ -197,11 +260,12 @@ class Log:
 
     def record(self, index, entry, blob, whole, gone):
         version, kind, flag, zeros, _, about = struct.unpack(">BBB5sQQ", entry[:24])
-        need(version == 1 and 1 <= kind <= 7 and not any(zeros) and flag <= 1, f"entry {index} is malformed")
+        need(version == 1 and 1 <= kind <= 9 and not any(zeros) and flag <= 1, f"entry {index} is malformed")
         need(flag == (kind == 6) and (about < index if flag else not about), f"record {index} is about what it may not be")
         if flag:
             self.tombs.setdefault(about, index)
-            self.tombstones.add(index)
+        if flag or kind == 9:
+            self.lasting.add(index)
         if gone:
             self.absent.add(index)
         elif not whole or hashlib.sha256(blob).digest() != entry[56:88]:
@@ -213,11 +277,34 @@ class Log:
         size = self.tree.size
         for held, _ in self.heads:
             need(held <= size, f"a head held elsewhere covers {held} records, the log has {size}")
-        need(not self.tombstones & self.tombs.keys(), "a tombstone is erased")
+        for *_, index in self.key.changes:
+            need(index in self.changed or index >= size, f"record {index} is not the change of key that is known")
+        need(not self.lasting & self.tombs.keys(), "what can't be erased is erased")
         missing = self.absent - self.tombs.keys()
         need(not missing, f"records {sorted(missing)[:5]} are erased and no tombstone says so")
         changed = [i for i in self.broken if self.tombs.get(i, -9) + 2 < size]
         need(not changed, f"records {sorted(changed)[:5]} were modified")
+
+
+def public_statement(entry, blob, whole):
+    """The statement in the payload of a change of key, which is in clear: salt and body."""
+    salt, body = blob[:32], blob[32:]
+    fits = whole and hashlib.sha256(blob).digest() == entry[56:88]
+    fits = fits and hashlib.sha256(b"bartizan/ledger/commitment/v1\0" + salt + body).digest() == entry[24:56]
+    need(fits, "a change of key is not what its entry commits to")
+    return statement(json.loads(body)["statement"])
+
+
+def statements_in(data):
+    """Those that a segment's frames hold."""
+    at, found = 0, []
+    while (one := frame(data, at)) is not None:
+        kind, state, _, payload, at = one
+        if kind == 2 and payload[9] == 9:
+            found.append(public_statement(payload[8:96], payload[100:], state == 0xA5))
+        if kind == 3:
+            at = -(-at // 512) * 512
+    return found
 
 
 def split(notes):
@@ -225,9 +312,11 @@ def split(notes):
     return [note for note in re.findall("(?:(?!\u2014 ).*\n)+(?:\u2014 .*\n)+", notes)]
 
 
-def prove(key, proof):
-    need(proof["version"] == 1, "a proof of another version")
-    size, root = key.head(proof["checkpoint"])
+def prove(key, stated, proof):
+    told = proof.get("succession", [])
+    need(proof["version"] == 2 or proof["version"] == 1 and not told, "a proof of another version")
+    keys = Keys(key, stated + [statement(note) for note in told])
+    size, root = keys.head(proof["checkpoint"])
     index, last = proof["index"], size - 1
     need(0 <= index < size, "the proof's index is outside the log")
     found = hashlib.sha256(b"\0" + base64.b64decode(proof["entry"], validate=True)).digest()
@@ -252,9 +341,17 @@ def main():
     asked = parser.parse_args()
     said = {"ok": False}
     try:
-        key = Key(asked.vkey)
-        heads = [key.head(note) for note in split(asked.head.read_text())] if asked.head else []
-        need(not asked.head or heads, "the head file holds no head")
+        known = Key(asked.vkey)
+        notes = split(asked.head.read_text()) if asked.head else []
+        need(not asked.head or notes, "the head file holds no head")
+        held = [one for note in notes if (one := statement(note))]
+        stated = list(held)
+        if asked.ledger:
+            for file in sorted((asked.ledger / "wal").glob("*.seg")):
+                stated += statements_in(file.read_bytes())
+        key = Keys(known, stated)
+        heads = [key.head(note) for note in notes if not statement(note)]
+        said["keys"] = [one.vkey for one in key.all]
         if asked.ledger:
             log = Log(key, heads)
             files = sorted((asked.ledger / "wal").glob("*.seg"))
@@ -268,9 +365,11 @@ def main():
                     continue
                 said["torn_bytes"] = log.segment(data, number == len(files))
             log.finish()
+            last = max([index for old, *_, index in held if old in said["keys"]], default=-1)
+            need(last < log.tree.size, f"a statement held elsewhere covers {last + 1} records, the log has {log.tree.size}")
             said |= {"records": log.tree.size, "root": log.tree.root().hex(), "erased": len(log.absent), "self_only": not heads}
         if asked.proof:
-            prove(key, json.loads(asked.proof.read_text()))
+            prove(known, stated, json.loads(asked.proof.read_text()))
             said["proof"] = True
         need(asked.ledger or asked.proof, "nothing to verify")
         said["ok"] = True

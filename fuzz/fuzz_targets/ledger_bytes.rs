@@ -1,7 +1,7 @@
 //! The ledger's bytes as a crash or an attacker leaves them: frames, entries, bundles, tiles, notes.
 #![no_main]
 
-use bartizan_ledger::{Entry, frame, note, tile};
+use bartizan_ledger::{Entry, frame, keys, note, tile};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -16,5 +16,6 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(text) = std::str::from_utf8(data) {
         let _ = note::peek(text);
         let _ = note::split_notes(text);
+        let _ = keys::statements(text);
     }
 });

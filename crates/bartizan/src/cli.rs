@@ -647,6 +647,9 @@ pub(crate) enum Audit {
         /// The verifier key to check with; without it, the one in the state
         #[arg(long, value_name = "VKEY")]
         vkey: Option<String>,
+        /// With `--check`: a file of heads held elsewhere, for what it says of the log's keys; may be repeated
+        #[arg(long = "checkpoint", value_name = "FILE", requires = "check")]
+        checkpoints: Vec<PathBuf>,
     },
     /// Write records, oldest first
     Export {
@@ -710,7 +713,8 @@ pub(crate) struct Search {
     /// Ruled so: allow, ask, deny
     #[arg(long)]
     pub(crate) ruling: Option<String>,
-    /// Of this kind: ruling, closing, rejection, rejection_summary, operation, tombstone, lifecycle, scan
+    /// Of this kind: ruling, closing, rejection, rejection_summary, operation, tombstone, lifecycle, scan,
+    /// log_key
     #[arg(long)]
     pub(crate) kind: Option<String>,
     /// Refused with this code
@@ -742,8 +746,16 @@ pub(crate) enum ExportFormat {
 /// `key`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Key {
-    /// Seal everything under a new key; no record is rewritten
-    Rotate,
+    /// Seal everything under a new key; no record is rewritten. With `--log`: sign the log's heads with a new key
+    Rotate {
+        /// The key that signs the log's heads, in place of the master key; recorded under both
+        #[arg(long)]
+        log: bool,
+        /// Days for which the log's retired key signs beside the new one, for those who know only it
+        #[arg(long, value_name = "DAYS", default_value_t = 7, requires = "log",
+              value_parser = clap::value_parser!(u16).range(0..=366))]
+        overlap_days: u16,
+    },
 }
 
 /// `config`.

@@ -17,7 +17,7 @@ use bartizan_gateway::{
     admin::{Body, Desk},
     config::{Credential, Family, Grants, Prompt, Reach, Server, Upstream},
 };
-use bartizan_ledger::{InclusionProof, Verifier};
+use bartizan_ledger::{InclusionProof, Proven, Verifier};
 use bartizan_store::LedgerOptions;
 use bartizan_types::{ServerName, UpstreamName};
 use http::Method;
@@ -250,8 +250,8 @@ async fn proven(out: Output, desk: &Desk, index: u64) -> Result<(), Failure> {
     // Offline: only the proof and a key that the verifier knows already go in.
     let verifier = Verifier::parse(&desk.ledger.verifier().vkey())
         .map_err(|error| fault("the log's key does not read", error))?;
-    let (entry, head) = proof
-        .verify(&verifier)
+    let Proven { entry, head, .. } = proof
+        .verify(&verifier, &[])
         .map_err(|error| Failure::new(Exit::Refused, "the inclusion proof does not hold").because(error))?;
     let head = head.checkpoint();
     let text = format!(

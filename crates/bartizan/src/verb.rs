@@ -59,7 +59,10 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failure> {
         Verb::Explain { id } => explain::run(global, out, id).await,
         Verb::Scan(crate::cli::Scan::Model(scan)) => scan::model_verb(global, out, scan).await,
         Verb::Scan(crate::cli::Scan::Data(scan)) => scan::data::verb(global, out, scan).await,
-        Verb::Key(crate::cli::Key::Rotate) => keep::rotate(global, out).await,
+        Verb::Key(crate::cli::Key::Rotate { log: false, .. }) => keep::rotate(global, out).await,
+        Verb::Key(crate::cli::Key::Rotate { overlap_days, .. }) => {
+            keep::rotate_log(global, out, *overlap_days).await
+        }
         Verb::Backup { out: path, with_key } => keep::backup(global, out, path, *with_key).await,
         Verb::Restore { from } => keep::restore(global, out, from),
         Verb::Inspect(inspect) => inspect::run(out, inspect),

@@ -285,7 +285,7 @@ impl Asked {
             Ok(response) => self.come_back(passage, response).await,
             Err(fault) => {
                 self.peer.failed(&fault);
-                Err(passage.failed(fault.code()))
+                Err(passage.unread(fault.code()))
             }
         }
     }
@@ -309,7 +309,7 @@ impl Asked {
         let read = edge::read(&head.headers, body, BodyBounds::answer(limits), Some(&mut room));
         let (bytes, _) = match read.await {
             Ok(read) => read,
-            Err(code) => return Err(passage.failed(code)),
+            Err(code) => return Err(passage.unread(code)),
         };
         // What is no A2A answer, error pages included, tells the agent nothing that it could act on.
         let answered = match self.read(&bytes) {

@@ -141,6 +141,7 @@ impl From<LedgerFault> for No {
         let no = match &fault {
             LedgerFault::Missing { .. } => Self::not_found(fault.to_string()),
             LedgerFault::NotErasable(_) => Self::refused(fault.to_string()),
+            LedgerFault::KeyChange(_) => Self::refused(chain(&fault)),
             _ => Self::state(chain(&fault)),
         };
         Self { code, ..no }
@@ -287,7 +288,7 @@ impl Desk {
             ("POST", ["policy", "reload"]) => self.reload().await,
             ("DELETE", ["vaults"]) => self.erase_vaults(ask).await,
             ("POST", ["backup"]) => self.backup(ask).await,
-            ("POST", ["key", "rotate"]) => self.rotate_key(ask).await,
+            ("POST", ["key", which]) => self.new_key(which, ask).await,
             _ => Err(No::not_found(
                 "there is nothing at this path, or not with this method",
             )),
@@ -334,6 +335,14 @@ impl Desk {
         let index = self.operation(format!("vaults of {whose} erased"), ask).await?;
         let (values, kept) = privacy.erase(agent)?;
         Ok(json!({ "values": values, "kept": kept, "record": index }))
+    }
+
+    async fn new_key(&self, which: &str, ask: &Ask<'_>) -> Answer {
+        match which {
+            "rotate" => self.rotate_key(ask).await,
+            "log" => self.change_log_key(ask).await,
+            _ => Err(No::not_found("there is no such key")),
+        }
     }
 
     async fn rotate_key(&self, ask: &Ask<'_>) -> Answer {

@@ -21,6 +21,7 @@ use crate::{
     clock,
     egress::Badge,
     reins::Reins,
+    rejections::{limit_of_answer, limit_of_stream},
     sessions::{Session, Traced},
     spending::{Billed, End, Reserved},
     upstream::Carries,
@@ -456,6 +457,26 @@ impl<R> Passage<R> {
         Refusal::new(self.span.call, code)
     }
 
+    /// The upstream's answer could not be read whole, or did not come in time. Where that met a limit, it is told.
+    pub(crate) fn unread(self, code: Code) -> Refusal {
+        let limit = limit_of_answer(&self.shared.config.limits, code);
+        saying(self.failed(code), limit)
+    }
+
+    /// The same of a stream.
+    pub(crate) fn cut_off(self, code: Code) -> Refusal {
+        let limit = limit_of_stream(&self.shared.config.limits, code);
+        saying(self.failed(code), limit)
+    }
+
+    /// The upstream's answer was read and is not what it must be. How deep it may be is told.
+    pub(crate) fn misread(self, fault: bartizan_wire::Fault) -> Refusal {
+        let depth = self.shared.config.limits.json_depth;
+        let limit = (fault.code == Code::JsonDepth)
+            .then(|| format!("it is nested deeper than {depth} levels (`[limits] json_depth`)"));
+        saying(self.failed(fault.of_upstream().code), limit)
+    }
+
     /// The answer, or the rest of it, is withheld.
     pub(crate) fn withheld(mut self, code: Code) {
         self.withhold(code);
@@ -542,5 +563,13 @@ impl<R> Drop for Passage<R> {
             Some(code) if self.open => self.end(Input::Withheld(code, answer), Some(code)),
             _ => self.end(Input::Abandoned(answer), None),
         }
+    }
+}
+
+/// A refusal that tells the limit it is about, where there is one.
+fn saying(refusal: Refusal, limit: Option<String>) -> Refusal {
+    match limit {
+        Some(limit) => refusal.saying(&limit),
+        None => refusal,
     }
 }

@@ -10,6 +10,7 @@ mod conn;
 mod exchange;
 mod fence;
 mod flow;
+mod handed;
 mod health;
 mod hub;
 mod labels;

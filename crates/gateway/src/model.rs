@@ -132,7 +132,7 @@ impl Asked {
         if fault.sent_nothing() {
             passage.unsent();
         }
-        passage.failed(fault.code())
+        passage.unread(fault.code())
     }
 
     /// Facts of a call by this request.
@@ -538,7 +538,7 @@ async fn come_back(
     let read = edge::read(&head.headers, body, BodyBounds::answer(limits), Some(&mut room));
     let (bytes, _) = match read.await {
         Ok(read) => read,
-        Err(code) => return Err(passage.failed(code)),
+        Err(code) => return Err(passage.unread(code)),
     };
     let mut findings = Vec::new();
     let mut bytes = bytes;
@@ -551,7 +551,7 @@ async fn come_back(
             Err(_) if !head.status.is_success() && !poses(asked, &head.headers, &bytes) => {
                 Answered::default()
             }
-            Err(fault) => return Err(passage.failed(fault.of_upstream().code)),
+            Err(fault) => return Err(passage.misread(fault)),
         };
         used(asked.api, &mut passage, answered.usage);
         if !answered.proposals.is_empty()
@@ -763,7 +763,7 @@ pub(crate) async fn list(
         Ok(response) => come_back(&asked, Endpoint::CountTokens, passage, response).await,
         Err(fault) => {
             shared.routes.failed(&upstream, &fault);
-            Err(passage.failed(fault.code()))
+            Err(passage.unread(fault.code()))
         }
     }
 }

@@ -251,7 +251,6 @@ impl Shared {
     }
 }
 
-/// A refusal under an id that a record has, or will have.
 /// The limit that was met, where it is one of the configuration's.
 fn limit(limits: &Limits, code: Code) -> Option<String> {
     Some(match code {
@@ -271,6 +270,28 @@ fn limit(limits: &Limits, code: Code) -> Option<String> {
     })
 }
 
+/// The limit of the configuration that an upstream's answer met, where it is read whole.
+pub(crate) fn limit_of_answer(limits: &Limits, code: Code) -> Option<String> {
+    Some(match code {
+        Code::UpstreamTooLarge => format!("{} bytes (`[limits] answer_bytes`)", limits.answer_bytes),
+        Code::UpstreamTimeout => format!(
+            "{} s (`[limits] upstream_timeout_ms`)",
+            limits.upstream_timeout.as_secs_f64()
+        ),
+        _ => return None,
+    })
+}
+
+/// The same, where it is a stream.
+pub(crate) fn limit_of_stream(limits: &Limits, code: Code) -> Option<String> {
+    Some(match code {
+        Code::UpstreamTooLarge => format!("{} bytes held back (`[limits] held_bytes`)", limits.held_bytes),
+        Code::EventTooLarge => format!("{} bytes (`[limits] event_bytes`)", limits.event_bytes),
+        _ => return limit_of_answer(limits, code),
+    })
+}
+
+/// A refusal under an id that a record has, or will have.
 fn told(call: CallId, code: Code) -> Refusal {
     let mut refusal = Refusal::new(call, code);
     if matches!(code, Code::Saturated | Code::QueueFull | Code::Draining) {

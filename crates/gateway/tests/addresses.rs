@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use bartizan_gateway::config::{Reach, Server};
+use bartizan_gateway::config::{Config, Family, Prompt, Reach, Server};
 use bartizan_policy::Pack;
 use bartizan_types::{Code, ServerName};
 use http::Method;
@@ -49,7 +49,8 @@ fn reading(seen: &Seen, stateless: bool, told: &Mutex<Vec<Value>>) -> Answer {
         ),
         "initialize" if !stateless => reply(
             &message,
-            json!({"protocolVersion":"2025-06-18","capabilities":{"tools":{},"resources":{"subscribe":true}},
+            json!({"protocolVersion":"2025-06-18","capabilities":{"tools":{},"resources":{"subscribe":true},
+                "prompts":{},"completions":{}},
                 "serverInfo":{"name":"far","version":"1"}}),
         ),
         "notifications/initialized" => Answer::Whole(202, "text/plain", Vec::new()),
@@ -72,6 +73,19 @@ fn reading(seen: &Seen, stateless: bool, told: &Mutex<Vec<Value>>) -> Answer {
             json!({"resultType":"complete",
                 "contents":[{"uri":message["params"]["uri"],"text":"words of somebody else"}]}),
         ),
+        "prompts/list" => reply(
+            &message,
+            json!({"resultType":"complete","prompts":[{"name":"brief","arguments":[{"name":"topic"}]}]}),
+        ),
+        "prompts/get" => reply(
+            &message,
+            json!({"resultType":"complete",
+                "messages":[{"role":"user","content":{"type":"text","text":"Write a brief."}}]}),
+        ),
+        "completion/complete" => reply(
+            &message,
+            json!({"resultType":"complete","completion":{"values":["tides"]}}),
+        ),
         "subscriptions/listen" => {
             let watched = &message["params"]["notifications"]["resourceSubscriptions"];
             let ack = json!({"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged",
@@ -93,10 +107,13 @@ struct World {
 
 impl World {
     async fn start(pack: Option<Pack>, own: &str, stateless: bool) -> Self {
+        Self::with(config(Vec::new()), pack, own, stateless).await
+    }
+
+    async fn with(mut config: Config, pack: Option<Pack>, own: &str, stateless: bool) -> Self {
         let told: Arc<Mutex<Vec<Value>>> = Arc::default();
         let notes = Arc::clone(&told);
         let server = Upstreamed::answering(move |seen| reading(seen, stateless, &notes)).await;
-        let mut config = config(Vec::new());
         config.servers = vec![Server {
             name: ServerName::new("far").unwrap(),
             reach: Reach::Http {
@@ -228,4 +245,129 @@ async fn much_beside_a_call_is_no_whole_call() {
     let code = &answer["result"]["_meta"]["bartizan/refusal"]["code"];
     assert_eq!(code, Code::PolicyAsk.as_str(), "{answer}");
     assert!(world.was_told("short") && !world.was_told("telling"));
+}
+
+async fn prompt(client: &Client<'_>, arguments: Value) -> Value {
+    let params = json!({"name":"brief","arguments":arguments});
+    client.ask("prompts/get", params).await
+}
+
+async fn completion(client: &Client<'_>, reference: Value, argument: Value) -> Value {
+    let params = json!({"ref":reference,"argument":argument});
+    client.ask("completion/complete", params).await
+}
+
+fn code(answer: &Value) -> Option<&str> {
+    answer["error"]["data"]["code"].as_str()
+}
+
+/// What a session read goes out by a prompt's arguments, or by what is completed, no more than by a tool's.
+#[tokio::test]
+async fn what_a_prompt_or_a_completion_is_given_is_ruled_on_like_a_tools_arguments() {
+    let world = World::start(Some(Pack::Balanced), "", false).await;
+    let (client, _) = Client::connect(&world.gate, json!({})).await;
+    let brief = json!({"type":"ref/prompt","name":"brief"});
+    // Nothing was read yet, so nothing can be given away.
+    let answer = prompt(&client, json!({"topic":"before"})).await;
+    assert!(
+        answer.get("result").is_some() && world.was_told("before"),
+        "{answer}"
+    );
+    let typed = json!({"name":"topic","value":"bef"});
+    let answer = completion(&client, brief.clone(), typed).await;
+    assert!(answer.get("result").is_some(), "{answer}");
+
+    assert_eq!(said(&client.call("read_note", json!({})).await), "a note");
+    let answer = prompt(&client, json!({"topic":"told everything"})).await;
+    assert_eq!(code(&answer), Some(Code::PolicyAsk.as_str()), "{answer}");
+    // In a name that the server did not list, too.
+    let answer = prompt(&client, json!({"told everything":""})).await;
+    assert_eq!(code(&answer), Some(Code::PolicyAsk.as_str()), "{answer}");
+    let typed = |value: &str| json!({"name":"topic","value":value});
+    let strange = json!({"type":"ref/prompt","name":"brief","title":"told everything"});
+    let elsewhere = json!({"type":"ref/resource","uri":OUT});
+    for (reference, argument) in [
+        (brief.clone(), typed("told everything")),
+        (brief.clone(), json!({"name":"told everything","value":""})),
+        (
+            brief.clone(),
+            json!({"name":"topic","value":"","more":"told everything"}),
+        ),
+        (strange, typed("")),
+        (elsewhere, typed("")),
+    ] {
+        let answer = completion(&client, reference, argument).await;
+        assert_eq!(code(&answer), Some(Code::PolicyDenied.as_str()), "{answer}");
+    }
+    assert!(!world.was_told("everything"));
+    // What says nothing goes on as before: a prompt without arguments, and a first list of what may be typed.
+    let answer = prompt(&client, json!({})).await;
+    assert!(answer.get("result").is_some(), "{answer}");
+    for reference in [brief, json!({"type":"ref/resource","uri":"note://listed"})] {
+        let answer = completion(&client, reference.clone(), typed("")).await;
+        let is_prompt = reference["type"] == "ref/prompt";
+        // No template of this server has a variable `topic`, and its name is the agent's own.
+        assert_eq!(answer.get("result").is_some(), is_prompt, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_human_typed_is_hers_to_give_to_a_prompt() {
+    let answer = json!({"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,
+        "message":{"role":"assistant","content":"I will."},"finish_reason":"stop"}]});
+    let provider = Upstreamed::start(vec![Answer::Whole(
+        200,
+        "application/json",
+        answer.to_string().into_bytes(),
+    )])
+    .await;
+    let mut config = config(vec![support::upstream(
+        "openai",
+        Family::Openai,
+        provider.address,
+    )]);
+    config.sessions.prompt = Prompt::First;
+    let world = World::with(config, Some(Pack::Balanced), "", false).await;
+    let words = "Read the note, then prepare the brief on quarterly tides.";
+    let asked = json!({"model":"m","messages":[{"role":"user","content":words}]});
+    let (status, _, body) = world.gate.post("/v1/chat/completions", asked.to_string()).await;
+    assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
+    let (client, _) = Client::connect(&world.gate, json!({})).await;
+    assert_eq!(said(&client.call("read_note", json!({})).await), "a note");
+    let answer = prompt(&client, json!({"topic":"quarterly tides"})).await;
+    assert!(answer.get("result").is_some(), "{answer}");
+    assert!(world.was_told("quarterly tides"));
+    let brief = json!({"type":"ref/prompt","name":"brief"});
+    let typed = json!({"name":"topic","value":"quarterly tides"});
+    let answer = completion(&client, brief.clone(), typed).await;
+    assert!(answer.get("result").is_some(), "{answer}");
+    // And what she did not: an order in the note, say.
+    let answer = prompt(&client, json!({"topic":"told everything"})).await;
+    assert_eq!(code(&answer), Some(Code::PolicyAsk.as_str()), "{answer}");
+    let typed = json!({"name":"topic","value":"told everything"});
+    let answer = completion(&client, brief, typed).await;
+    assert_eq!(code(&answer), Some(Code::PolicyDenied.as_str()), "{answer}");
+    assert!(!world.was_told("everything"));
+}
+
+#[tokio::test]
+async fn strict_holds_over_a_permit_for_prompts() {
+    let own = r#"permit (principal, action in [Bartizan::Action::"get_prompt", Bartizan::Action::"complete"], resource);
+permit (principal, action == Bartizan::Action::"call_tool", resource);"#;
+    let world = World::start(Some(Pack::Strict), own, false).await;
+    let (client, _) = Client::connect(&world.gate, json!({})).await;
+    let answer = prompt(&client, json!({"topic":"before"})).await;
+    assert!(answer.get("result").is_some(), "{answer}");
+    assert!(answer.to_string().contains("Write a brief."));
+    // The prompt's own words were read: they are the server's.
+    let answer = prompt(&client, json!({"topic":"told everything"})).await;
+    assert_eq!(code(&answer), Some(Code::PolicyAsk.as_str()), "{answer}");
+    let answer = completion(
+        &client,
+        json!({"type":"ref/prompt","name":"brief"}),
+        json!({"name":"topic","value":"told everything"}),
+    )
+    .await;
+    assert_eq!(code(&answer), Some(Code::PolicyDenied.as_str()), "{answer}");
+    assert!(!world.was_told("everything"));
 }

@@ -11,12 +11,16 @@ use bartizan_gateway::{
     Standing,
     config::{EnvValue, Grants, Reach, Server},
 };
+use bartizan_guard::revoke::{Revocation, Subject};
 use bartizan_mcp::PinKind;
 use bartizan_types::{
-    Action, AgentId, AuthMethod, Code, FindingKind, Issuer, KeyId, Principal, RecordKind, ServerName,
-    ToolName,
+    Action, AgentId, AuthMethod, Code, FindingKind, Issuer, KeyId, Principal, RecordKind, RevocationId,
+    ServerName, Timestamp, ToolName,
 };
+use bytes::Bytes;
+use http::Method;
 use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 use serde_json::{Value, json};
 use support::{
     Gated, OPEN,
@@ -81,7 +85,9 @@ async fn a_session_lists_and_calls_and_each_step_is_recorded() {
         .collect();
     assert_eq!(
         names,
-        ["echo", "ask", "slow", "promises", "die", "env", "change"],
+        [
+            "echo", "ask", "slow", "promises", "die", "env", "change", "chatter"
+        ],
         "what can't be checked is not offered"
     );
     let answer = client.call("echo", json!({"word":"hi"})).await;
@@ -654,4 +660,96 @@ async fn params_that_differ_in_letter_case_alone_reach_no_server() {
         .filter_map(|stored| stored.record.as_ref()?.facts.as_ref())
         .filter(|facts| facts.action == Action::CallTool);
     assert_eq!(called.count(), 0);
+}
+
+/// The numbers that a chattering server says, as an agent's stream brings them.
+struct Heard {
+    stream: Incoming,
+    text: String,
+}
+
+impl Heard {
+    async fn open(client: &Client<'_>) -> Self {
+        let bearer = format!("Bearer {}", client.gate.key);
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("accept", "text/event-stream"),
+            ("mcp-session-id", client.session.as_str()),
+        ];
+        let answer = client.gate.request(Method::GET, "/mcp", "", &headers).await;
+        assert_eq!(answer.status(), 200);
+        Self {
+            stream: answer.into_body(),
+            text: String::new(),
+        }
+    }
+
+    /// The last number heard before it was silent for so long; `None` when it never is, within 20 s.
+    async fn until_silent(&mut self, silence: Duration) -> Option<u64> {
+        let end = tokio::time::Instant::now() + Duration::from_secs(20);
+        while tokio::time::Instant::now() < end {
+            match tokio::time::timeout(silence, self.stream.frame()).await {
+                Err(_) => return Some(self.ticks().last().copied().unwrap_or(0)),
+                Ok(frame) => self.take(frame.expect("an open stream").unwrap().data_ref()),
+            }
+        }
+        None
+    }
+
+    /// The first number heard after `last`.
+    async fn next(&mut self, last: u64) -> u64 {
+        loop {
+            if let Some(tick) = self.ticks().into_iter().find(|tick| *tick > last) {
+                return tick;
+            }
+            let frame = tokio::time::timeout(Duration::from_secs(20), self.stream.frame()).await;
+            self.take(
+                frame
+                    .expect("news in time")
+                    .expect("an open stream")
+                    .unwrap()
+                    .data_ref(),
+            );
+        }
+    }
+
+    fn take(&mut self, bytes: Option<&Bytes>) {
+        let bytes = bytes.map_or(&[][..], |bytes| bytes);
+        self.text.push_str(std::str::from_utf8(bytes).unwrap());
+    }
+
+    fn ticks(&self) -> Vec<u64> {
+        let parts = self.text.split("tick ").skip(1);
+        parts
+            .filter_map(|part| part.split_once('.')?.0.parse().ok())
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn what_a_revoked_server_says_unasked_is_nobodys_to_hear() {
+    let gate = gated(OPEN, &["fake"]).await;
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    let mut heard = Heard::open(&client).await;
+    assert_eq!(said(&client.call("chatter", json!({})).await), "chattering");
+    // One that is not revoked is heard, and does not fall silent.
+    let third = heard.next(2).await;
+    assert_eq!(third, 3);
+    let shared = gate.running.shared();
+    let one = Revocation {
+        id: RevocationId::mint(Timestamp::from_unix_seconds(1), 1),
+        subject: Subject::parse("server:fake").unwrap(),
+        since: Timestamp::from_unix_seconds(1),
+        until: None,
+        reason: String::new(),
+        by: "ops".to_owned(),
+    };
+    let id = one.id;
+    shared.revoked.add(&shared.state, one).unwrap();
+    let last = heard.until_silent(Duration::from_secs(1)).await;
+    let last = last.expect("a revoked server is not heard");
+    // It talks on all the while: what it says now is heard again, and what it said in between never.
+    shared.revoked.lift(&shared.state, id).unwrap().unwrap();
+    let next = heard.next(last).await;
+    assert!(next >= last + 10, "{last}, then {next}");
 }

@@ -609,3 +609,35 @@ async fn the_same_call_over_and_over_is_refused_until_another_one() {
     });
     assert_eq!(barred.count(), 2);
 }
+
+#[tokio::test]
+async fn a_server_that_is_too_slow_or_says_too_much_is_told_of_with_its_limit() {
+    for (answer, code, limit) in [
+        (
+            None,
+            Code::UpstreamTimeout,
+            "1 s (`timeout_ms` of the `[[server]]` `far`)",
+        ),
+        (
+            Some("x".repeat(300 << 10)),
+            Code::UpstreamTooLarge,
+            "262144 bytes (`[limits] answer_bytes`)",
+        ),
+    ] {
+        let server = Upstreamed::answering(move |seen| {
+            old(seen, |message| match &answer {
+                None => Answer::Silence,
+                Some(long) => reply(message, text(long)),
+            })
+        })
+        .await;
+        let mut config = config(Vec::new());
+        config.servers = vec![far(&server, Duration::from_secs(1), false)];
+        config.limits.answer_bytes = 256 << 10;
+        let gate = Gated::start(config, OPEN).await;
+        let (client, _) = Client::connect(&gate, json!({})).await;
+        let answer = client.call("echo", json!({"word":"a"})).await;
+        assert_eq!(refused_with(&answer), code.as_str(), "{answer}");
+        assert!(said(&answer).contains(limit), "{answer}");
+    }
+}

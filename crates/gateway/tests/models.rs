@@ -315,12 +315,24 @@ async fn redirects_are_not_followed() {
 #[tokio::test]
 async fn answers_that_cannot_be_read_are_withheld() {
     let duplicate = r#"{"id":"a","id":"b","choices":[]}"#;
-    let cases: Vec<(Answer, Code)> = vec![
-        (json(duplicate), Code::UpstreamMalformed),
-        (json("not json"), Code::UpstreamMalformed),
+    let deep = format!(r#"{{"id":{}1{}}}"#, "[".repeat(200), "]".repeat(200));
+    let cases: Vec<(Answer, Code, &str)> = vec![
+        (json(duplicate), Code::UpstreamMalformed, ""),
+        (json("not json"), Code::UpstreamMalformed, ""),
+        (
+            json(&deep),
+            Code::UpstreamMalformed,
+            "128 levels (`[limits] json_depth`)",
+        ),
+        (
+            Answer::Silence,
+            Code::UpstreamTimeout,
+            "2 s (`[limits] upstream_timeout_ms`)",
+        ),
         (
             Answer::Whole(200, "text/html", b"<p>hi".to_vec()),
             Code::UpstreamMalformed,
+            "",
         ),
         (
             Answer::Dressed(
@@ -332,19 +344,29 @@ async fn answers_that_cannot_be_read_are_withheld() {
                 b"x".to_vec(),
             ),
             Code::UpstreamMalformed,
+            "",
         ),
         (
             json(&format!(r#"{{"id":"{}"}}"#, "x".repeat(2 << 20))),
             Code::UpstreamTooLarge,
+            "1048576 bytes (`[limits] answer_bytes`)",
         ),
     ];
-    for (answer, expected) in cases {
+    for (answer, expected, limit) in cases {
         let provider = Upstreamed::start(vec![answer]).await;
         let mut settings = config(vec![upstream("openai", Family::Openai, provider.address)]);
         settings.limits.answer_bytes = 1 << 20;
+        settings.limits.upstream_timeout = Duration::from_secs(2);
         let gate = Gated::start(settings, OPEN).await;
         let (status, _, body) = gate.post(CHAT, ASK).await;
-        assert_eq!((status.as_u16(), code(&body)), (502, expected.to_string()));
+        assert_eq!(
+            (status.as_u16(), code(&body)),
+            (expected.status(), expected.to_string())
+        );
+        // A limit that was met is told, with the setting that moves it; nothing else speaks of limits.
+        let said = String::from_utf8_lossy(&body);
+        assert_eq!(said.contains("[limits]"), !limit.is_empty(), "{said}");
+        assert!(said.contains(limit), "{said}");
     }
 }
 

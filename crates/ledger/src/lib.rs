@@ -8,6 +8,7 @@
 
 mod entry;
 pub mod frame;
+pub mod keys;
 pub mod note;
 mod proof;
 pub mod scan;
@@ -17,7 +18,8 @@ pub mod tree;
 pub mod verify;
 
 pub use entry::{ENTRY_BYTES, Entry, EntryFault, commit, digest, leaf_hash};
+pub use keys::{KeyFault, LogKeys, Signers, Succession};
 pub use note::{Checkpoint, NoteFault, SignedCheckpoint, Signer, Verifier};
-pub use proof::{InclusionFault, InclusionProof};
+pub use proof::{InclusionFault, InclusionProof, Proven};
 pub use tree::{ProofFault, Tree, consistency_proof, inclusion_proof, verify_consistency, verify_inclusion};
 pub use verify::{Audit, Report, Verdict, VerifyFault};

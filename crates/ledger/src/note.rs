@@ -1,8 +1,8 @@
 //! Signed heads: C2SP tlog-checkpoint v1.0.0 inside a C2SP signed-note v1.0.0, Ed25519.
 //!
 //! Refuses a note without a valid signature by the one key it is asked about; signatures by other keys (witnesses)
-//! are skipped, as signed-note says. INVARIANT: a [`SignedCheckpoint`] came from [`Signer::sign`] or passed
-//! [`Verifier::verify`]; its text is exactly what was signed. (`scan` holds unverified ones while it reads, inside
+//! are skipped, as signed-note says. INVARIANT: a [`SignedCheckpoint`] was signed here or passed
+//! [`Verifier::verify`] or [`crate::keys::LogKeys::verify`]; its text is exactly what was signed. (`scan` holds unverified ones while it reads, inside
 //! this crate, and hands out only the last, verified.)
 
 use std::fmt;
@@ -38,6 +38,9 @@ pub enum NoteFault {
     /// A signature by this key that is wrong.
     #[error("the checkpoint's signature is wrong")]
     Signature,
+    /// Signed by a key of this log that another had followed before this head.
+    #[error("the checkpoint is signed only by a key that was retired before it")]
+    Retired,
     /// Not a verifier key.
     #[error("this is not a verifier key")]
     Vkey,
@@ -69,7 +72,7 @@ impl Checkpoint {
         )
     }
 
-    fn parse(text: &str) -> Result<Self, NoteFault> {
+    pub(crate) fn parse(text: &str) -> Result<Self, NoteFault> {
         let mut lines = text.strip_suffix('\n').ok_or(NoteFault::Shape)?.split('\n');
         let mut line = || lines.next().ok_or(NoteFault::Shape);
         let (origin, size, root) = (line()?, line()?, line()?);
@@ -168,15 +171,16 @@ impl Signer {
             root,
         };
         let text = checkpoint.text();
+        let note = format!("{text}\n{}", self.line(&text));
+        SignedCheckpoint { checkpoint, note }
+    }
+
+    /// The signature line over a note's text, its newline included.
+    pub(crate) fn line(&self, text: &str) -> String {
         let signature = self.pair.sign(text.as_bytes());
         let mut blob = self.verifier.id.to_vec();
         blob.extend_from_slice(signature.as_ref());
-        let note = format!(
-            "{text}\n\u{2014} {} {}\n",
-            self.verifier.origin,
-            STANDARD.encode(blob)
-        );
-        SignedCheckpoint { checkpoint, note }
+        format!("\u{2014} {} {}\n", self.verifier.origin, STANDARD.encode(blob))
     }
 }
 
@@ -239,26 +243,32 @@ impl Verifier {
     /// # Errors
     /// [`NoteFault`] names the first thing wrong.
     pub fn verify(&self, note: &str) -> Result<SignedCheckpoint, NoteFault> {
-        let (checkpoint, text, signatures) = split_note(note)?;
+        let parts = parts(note)?;
+        let checkpoint = Checkpoint::parse(parts.text)?;
         if checkpoint.origin != self.origin {
             return Err(NoteFault::Origin);
         }
-        for line in signatures.lines() {
-            let rest = line.strip_prefix("\u{2014} ").ok_or(NoteFault::Shape)?;
-            let (name, blob) = rest.split_once(' ').ok_or(NoteFault::Shape)?;
-            let blob = STANDARD.decode(blob).map_err(|_| NoteFault::Shape)?;
-            let (id, signature) = blob.split_first_chunk::<4>().ok_or(NoteFault::Shape)?;
-            if name == self.origin && *id == self.id {
-                return UnparsedPublicKey::new(&ED25519, self.key)
-                    .verify(text.as_bytes(), signature)
-                    .map(|()| SignedCheckpoint {
-                        checkpoint,
-                        note: note.to_owned(),
-                    })
-                    .map_err(|_| NoteFault::Signature);
-            }
+        if self.signed(&parts)? {
+            Ok(verified(checkpoint, note))
+        } else {
+            Err(NoteFault::Unsigned)
         }
-        Err(NoteFault::Unsigned)
+    }
+
+    /// Whether this key signed a note.
+    ///
+    /// # Errors
+    /// [`NoteFault::Signature`] for a signature in its name that is wrong.
+    pub(crate) fn signed(&self, note: &Parts<'_>) -> Result<bool, NoteFault> {
+        let mut signed = false;
+        let mine = |line: &&Line<'_>| line.name == self.origin && line.id == self.id;
+        for line in note.lines.iter().filter(mine) {
+            UnparsedPublicKey::new(&ED25519, self.key)
+                .verify(note.text.as_bytes(), &line.signature)
+                .map_err(|_| NoteFault::Signature)?;
+            signed = true;
+        }
+        Ok(signed)
     }
 }
 
@@ -282,26 +292,61 @@ pub fn split_notes(notes: &str) -> Vec<&str> {
     found
 }
 
-/// Splits concatenated notes and verifies each.
-///
-/// # Errors
-/// As [`Verifier::verify`], for the first that fails.
-pub fn verify_all(verifier: &Verifier, notes: &str) -> Result<Vec<SignedCheckpoint>, NoteFault> {
-    split_notes(notes)
-        .into_iter()
-        .map(|note| verifier.verify(note))
-        .collect()
-}
-
 /// Reads the checkpoint of a note without checking any signature.
 ///
 /// # Errors
 /// [`NoteFault::Shape`] or [`NoteFault::TooLarge`].
 pub fn peek(note: &str) -> Result<Checkpoint, NoteFault> {
-    split_note(note).map(|(checkpoint, ..)| checkpoint)
+    split_note(note).and_then(|(text, _)| Checkpoint::parse(text))
 }
 
-fn split_note(note: &str) -> Result<(Checkpoint, &str, &str), NoteFault> {
+/// A note taken apart. Nothing is verified.
+pub(crate) struct Parts<'a> {
+    /// What is signed.
+    pub(crate) text: &'a str,
+    lines: Vec<Line<'a>>,
+}
+
+struct Line<'a> {
+    name: &'a str,
+    id: [u8; 4],
+    signature: Vec<u8>,
+}
+
+/// Takes a note apart.
+pub(crate) fn parts(note: &str) -> Result<Parts<'_>, NoteFault> {
+    let (text, signatures) = split_note(note)?;
+    let lines = signatures
+        .lines()
+        .map(|line| Line::parse(line).ok_or(NoteFault::Shape));
+    Ok(Parts {
+        text,
+        lines: lines.collect::<Result<_, _>>()?,
+    })
+}
+
+impl<'a> Line<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let (name, blob) = line.strip_prefix("\u{2014} ")?.split_once(' ')?;
+        let blob = STANDARD.decode(blob).ok()?;
+        let (id, signature) = blob.split_first_chunk::<4>()?;
+        Some(Self {
+            name,
+            id: *id,
+            signature: signature.to_vec(),
+        })
+    }
+}
+
+/// A checkpoint whose note its caller has just verified or signed.
+pub(crate) fn verified(checkpoint: Checkpoint, note: &str) -> SignedCheckpoint {
+    SignedCheckpoint {
+        checkpoint,
+        note: note.to_owned(),
+    }
+}
+
+fn split_note(note: &str) -> Result<(&str, &str), NoteFault> {
     if note.len() > NOTE_MAX_BYTES {
         return Err(NoteFault::TooLarge);
     }
@@ -312,7 +357,7 @@ fn split_note(note: &str) -> Result<(Checkpoint, &str, &str), NoteFault> {
     if !signatures.ends_with('\n') || note.bytes().any(|b| b < 0x20 && b != b'\n') {
         return Err(NoteFault::Shape);
     }
-    Ok((Checkpoint::parse(text)?, text, signatures))
+    Ok((text, signatures))
 }
 
 /// Whether a text may name a log.
@@ -377,9 +422,13 @@ mod tests {
         let signer = Signer::from_seed("example.org/log", &[7; 32]).expect("a seed");
         let heads: Vec<_> = (0..4).map(|size| signer.sign(size, Digest([9; 32]))).collect();
         let text: String = heads.iter().map(SignedCheckpoint::note).collect();
-        assert_eq!(verify_all(signer.verifier(), &text), Ok(heads));
-        assert_eq!(verify_all(signer.verifier(), ""), Ok(Vec::new()));
-        assert!(verify_all(signer.verifier(), &text[..text.len() - 9]).is_err());
+        let read = |text: &str| -> Result<Vec<_>, NoteFault> {
+            let notes = split_notes(text).into_iter();
+            notes.map(|note| signer.verifier().verify(note)).collect()
+        };
+        assert_eq!(read(&text), Ok(heads));
+        assert_eq!(read(""), Ok(Vec::new()));
+        assert!(read(&text[..text.len() - 9]).is_err());
     }
 
     proptest! {

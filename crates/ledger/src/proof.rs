@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     entry::{Entry, EntryFault, leaf_hash},
+    keys::{KEYS_MAX, KeyFault, LogKeys, Succession},
     note::{NoteFault, SignedCheckpoint, Verifier},
     tree::{ProofFault, verify_inclusion},
 };
@@ -14,7 +15,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InclusionProof {
-    /// Format version, 1.
+    /// Format version: 1, or 2 with statements.
     pub version: u8,
     /// Where the entry is.
     pub index: u64,
@@ -26,6 +27,20 @@ pub struct InclusionProof {
     pub checkpoint: String,
     /// The log's key. A verifier compares it with the one it knows; it is here for convenience.
     pub vkey: String,
+    /// Where the log's key has changed: the statements that lead from the first key to `vkey`, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub succession: Vec<String>,
+}
+
+/// What a proof proved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proven {
+    /// The entry.
+    pub entry: Entry,
+    /// The head it is under.
+    pub head: SignedCheckpoint,
+    /// The log's keys, as far as the proof and its checker know them; [`LogKeys::at`] tells which signed the head.
+    pub keys: LogKeys,
 }
 
 /// Why the proof does not hold.
@@ -37,6 +52,9 @@ pub enum InclusionFault {
     /// The head.
     #[error(transparent)]
     Note(#[from] NoteFault),
+    /// A statement, or what they say together.
+    #[error(transparent)]
+    Key(#[from] KeyFault),
     /// The path.
     #[error(transparent)]
     Path(#[from] ProofFault),
@@ -56,31 +74,43 @@ impl InclusionProof {
         entry: &Entry,
         path: Vec<Digest>,
         head: &SignedCheckpoint,
-        verifier: &Verifier,
+        keys: &LogKeys,
     ) -> Self {
+        let statements = keys.changes().iter().map(|change| change.note().to_owned());
         Self {
-            version: 1,
+            version: if keys.changes().is_empty() { 1 } else { 2 },
             index,
             entry: STANDARD.encode(entry.encode()),
             path,
             checkpoint: head.note().to_owned(),
-            vkey: verifier.vkey(),
+            vkey: keys.newest().vkey(),
+            succession: statements.collect(),
         }
     }
 
-    /// Checks everything under a key the caller knows, and returns what is proven.
+    /// Checks everything under a key the caller knows, follows the log's keys from it, and returns what is proven.
+    /// `stated` are statements that the caller has from elsewhere.
     ///
     /// # Errors
     /// [`InclusionFault`] names the first thing wrong.
-    pub fn verify(&self, verifier: &Verifier) -> Result<(Entry, SignedCheckpoint), InclusionFault> {
-        if self.version != 1 {
+    pub fn verify(&self, known: &Verifier, stated: &[Succession]) -> Result<Proven, InclusionFault> {
+        let fits = matches!((self.version, self.succession.is_empty()), (1, true) | (2, _));
+        if !fits {
             return Err(InclusionFault::Version(self.version));
         }
-        let head = verifier.verify(&self.checkpoint)?;
+        if self.succession.len() > KEYS_MAX {
+            return Err(KeyFault::TooMany.into());
+        }
+        let mut all = stated.to_vec();
+        for note in &self.succession {
+            all.push(Succession::read(note).map_err(KeyFault::Statement)?);
+        }
+        let keys = LogKeys::gather(known, &all)?;
+        let head = keys.verify(&self.checkpoint)?;
         let bytes = STANDARD.decode(&self.entry).map_err(|_| InclusionFault::Base64)?;
         let entry = Entry::decode(&bytes)?;
         let (size, root) = (head.checkpoint().size, head.checkpoint().root);
         verify_inclusion(&leaf_hash(&bytes), self.index, size, &self.path, &root)?;
-        Ok((entry, head))
+        Ok(Proven { entry, head, keys })
     }
 }

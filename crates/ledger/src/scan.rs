@@ -5,11 +5,12 @@
 //! frame in them belongs to a later write (a later write exists only if the earlier one was synced). Everything
 //! else is damage, and an error; only a broken payload is passed on, for the caller to look for its tombstone. INVARIANT: no record that was acknowledged is ever reported as torn.
 
-use bartizan_types::Digest;
+use bartizan_types::{Digest, RecordKind};
 
 use crate::{
     frame::{Body, FrameFault, Payload, RecordFrame, SECTOR, SegmentHeader, decode, highest_batch},
-    note::{NoteFault, SignedCheckpoint, Verifier},
+    keys::{KeyFault, LogKeys, Succession},
+    note::{NoteFault, SignedCheckpoint},
     tree::Tree,
 };
 
@@ -47,6 +48,9 @@ pub enum Flaw {
     /// The checkpoint's note does not verify.
     #[error("{0}")]
     Note(#[source] NoteFault),
+    /// A change of the log's key is wrong, or a second one in one write.
+    #[error("{0}")]
+    Key(#[source] KeyFault),
     /// Bytes that must be zero are not.
     #[error("padding is not zero")]
     Padding,
@@ -55,8 +59,8 @@ pub enum Flaw {
 /// What must come, and how strictly to look.
 #[derive(Debug, Clone)]
 pub struct Expect<'a> {
-    /// The log's key.
-    pub verifier: &'a Verifier,
+    /// The log's keys, as far as they are known; a change that the segment holds may lead on from the newest.
+    pub keys: &'a LogKeys,
     /// The tree before this segment and the batch its header has, when known.
     pub follows: Option<(&'a Tree, u64)>,
     /// Whether a torn tail may be there: true for the last segment of a log that may have crashed.
@@ -72,6 +76,8 @@ pub struct Scan {
     pub header: SegmentHeader,
     /// The tree after it.
     pub tree: Tree,
+    /// The log's keys, with the changes in it.
+    pub keys: LogKeys,
     /// Its last checkpoint.
     pub checkpoint: SignedCheckpoint,
     /// The batch that must come next.
@@ -104,11 +110,12 @@ pub fn scan(bytes: &[u8], expect: &Expect<'_>, visit: &mut dyn Visit) -> Result<
     let fits = expect
         .follows
         .is_none_or(|(before, batch)| *before == tree && batch == first.batch);
-    if !fits || header.origin != expect.verifier.origin() {
+    if !fits || header.origin != expect.keys.origin() {
         return Err(fault(0, Flaw::Follows));
     }
     let mut state = State {
         tree,
+        keys: expect.keys.clone(),
         checkpoint: None,
         batch: first.batch,
         end: 0,
@@ -141,12 +148,13 @@ pub fn scan(bytes: &[u8], expect: &Expect<'_>, visit: &mut dyn Visit) -> Result<
     let checkpoint = if expect.every_signature {
         checkpoint
     } else {
-        let verified = expect.verifier.verify(checkpoint.note());
+        let verified = state.keys.verify(checkpoint.note());
         verified.map_err(|note| fault(state.end.saturating_sub(SECTOR), Flaw::Note(note)))?
     };
     Ok(Scan {
         header,
         tree: state.tree,
+        keys: state.keys,
         checkpoint,
         next_batch: state.batch,
         end: state.end,
@@ -163,6 +171,7 @@ pub fn never_began(bytes: &[u8], batch: u64) -> bool {
 
 struct State {
     tree: Tree,
+    keys: LogKeys,
     checkpoint: Option<SignedCheckpoint>,
     /// The batch that must come.
     batch: u64,
@@ -181,6 +190,7 @@ impl State {
         let mut tree = self.tree.clone();
         let start = at;
         let mut broken = None;
+        let mut change = None;
         loop {
             let fault = |what| ScanFault { at, what };
             let frame = decode(bytes.get(at..).unwrap_or_default()).map_err(|f| fault(Flaw::Frame(f)))?;
@@ -197,10 +207,16 @@ impl State {
                     if record.payload == Payload::Broken {
                         broken = broken.or(Some(at));
                     }
+                    if record.entry.kind == RecordKind::LogKey {
+                        let stated = Succession::of_record(&record).map_err(|key| fault(Flaw::Key(key)))?;
+                        if change.replace(stated).is_some() {
+                            return Err(fault(Flaw::Key(KeyFault::Order(record.index))));
+                        }
+                    }
                     tree.append(record.entry.leaf_hash());
                 }
                 Body::Checkpoint(note) => {
-                    let signed = self.checkpoint_of(note, &tree, expect).map_err(fault)?;
+                    let (signed, keys) = self.head(note, &tree, change.take(), expect).map_err(fault)?;
                     let end = next.next_multiple_of(SECTOR);
                     let padding = bytes.get(next..end).ok_or(fault(Flaw::Frame(FrameFault::Cut)))?;
                     if padding.iter().any(|byte| *byte != 0) {
@@ -222,6 +238,7 @@ impl State {
                     }
                     self.tell(bytes, start, at, visit);
                     self.tree = tree;
+                    self.keys = keys;
                     self.checkpoint = Some(signed);
                     self.batch = self.batch.saturating_add(1);
                     self.end = end;
@@ -247,16 +264,30 @@ impl State {
         }
     }
 
-    fn checkpoint_of(&self, note: &str, tree: &Tree, expect: &Expect<'_>) -> Result<SignedCheckpoint, Flaw> {
-        let signed = if expect.every_signature || self.checkpoint.is_none() {
-            expect.verifier.verify(note)
+    /// The head of a batch, and the keys after it.
+    fn head(
+        &self,
+        note: &str,
+        tree: &Tree,
+        change: Option<Succession>,
+        expect: &Expect<'_>,
+    ) -> Result<(SignedCheckpoint, LogKeys), Flaw> {
+        let mut keys = self.keys.clone();
+        let changes = change.is_some();
+        if let Some(change) = change {
+            // The head over a change of key is the retired key's too: whoever knows only that one still sees it named.
+            change.from().verify(note).map_err(Flaw::Note)?;
+            keys.meet(change).map_err(Flaw::Key)?;
+        }
+        let signed = if expect.every_signature || changes || self.checkpoint.is_none() {
+            keys.verify(note)
         } else {
             SignedCheckpoint::unverified(note)
         };
         let signed = signed.map_err(Flaw::Note)?;
         let (size, root): (u64, Digest) = (signed.checkpoint().size, signed.checkpoint().root);
         if size == tree.size() && root == tree.root() {
-            Ok(signed)
+            Ok((signed, keys))
         } else {
             Err(Flaw::Root)
         }

@@ -13,7 +13,8 @@ use bartizan_types::{Digest, Record, RecordKind};
 use crate::{
     entry::digest,
     frame::{Payload, RecordFrame},
-    note::{SignedCheckpoint, Verifier},
+    keys::LogKeys,
+    note::SignedCheckpoint,
     scan::{Expect, ScanFault, Visit, scan},
     seal::{DataKey, Place},
     tree::Tree,
@@ -71,6 +72,9 @@ pub enum VerifyFault {
     /// A head held elsewhere has another root at its size: modification, removal, reordering or a fork.
     #[error("a head held elsewhere at {0} records has another root")]
     Fork(u64),
+    /// A change of the log's key that is known elsewhere is not among the records.
+    #[error("record {0} is not the change of the log's key that is known elsewhere")]
+    KeyChange(u64),
     /// The file that shows the newest head to others holds something else.
     #[error("the `checkpoint` file is not a head that the log's key signed")]
     ShownHead,
@@ -87,6 +91,8 @@ pub struct Report {
     pub head: Option<SignedCheckpoint>,
     /// Heads held elsewhere that were compared.
     pub held: usize,
+    /// The log's keys, as far as they are known now.
+    pub keys: LogKeys,
     /// Records read.
     pub records: u64,
     /// Records opened with a data key.
@@ -130,9 +136,10 @@ impl Report {
 
 /// A verification in progress: segments in order, then [`Audit::finish`].
 pub struct Audit<'a> {
-    verifier: &'a Verifier,
-    held: BTreeMap<u64, BTreeSet<Digest>>,
+    keys: LogKeys,
     held_count: usize,
+    /// Records that there must be, by what is known elsewhere.
+    least: u64,
     next: Option<(u32, Tree, u64)>,
     broken: bool,
     notes: Notes<'a>,
@@ -155,14 +162,16 @@ struct Notes<'a> {
     broken: BTreeSet<u64>,
     /// What tombstones are about, and the tombstone.
     tombs: BTreeMap<u64, u64>,
-    /// Tombstones themselves; they can't be erased.
-    tombstones: BTreeSet<u64>,
+    /// What can't be erased: tombstones themselves, and changes of the log's key.
+    lasting: BTreeSet<u64>,
+    /// Where the log's key changed.
+    changes: BTreeSet<u64>,
 }
 
 impl<'a> Audit<'a> {
-    /// Against the log's key and heads held elsewhere, each verified by that key.
+    /// Against the log's keys, as far as they are known, and heads held elsewhere, each verified by them.
     #[must_use]
-    pub fn new(verifier: &'a Verifier, held: &[SignedCheckpoint]) -> Self {
+    pub fn new(keys: &'a LogKeys, held: &[SignedCheckpoint]) -> Self {
         let mut heads: BTreeMap<u64, BTreeSet<Digest>> = BTreeMap::new();
         for head in held {
             heads
@@ -171,9 +180,9 @@ impl<'a> Audit<'a> {
                 .insert(head.checkpoint().root);
         }
         let notes = Notes {
-            origin: verifier.origin(),
+            origin: keys.origin(),
             key: None,
-            held: heads.clone(),
+            held: heads,
             faults: Vec::new(),
             fault_count: 0,
             records: 0,
@@ -181,18 +190,24 @@ impl<'a> Audit<'a> {
             absent: BTreeSet::new(),
             broken: BTreeSet::new(),
             tombs: BTreeMap::new(),
-            tombstones: BTreeSet::new(),
+            lasting: BTreeSet::new(),
+            changes: BTreeSet::new(),
         };
         Self {
-            verifier,
-            held: heads,
+            keys: keys.clone(),
             held_count: held.len(),
+            least: held.iter().map(|head| head.checkpoint().size).max().unwrap_or(0),
             next: None,
             broken: false,
             notes,
             head: None,
             torn: 0,
         }
+    }
+
+    /// That the log must have at least so many records: a statement held elsewhere says where it stands.
+    pub fn expect_records(&mut self, least: u64) {
+        self.least = self.least.max(least);
     }
 
     /// The next segment, its number, whether it is the last, and its data key if one is at hand.
@@ -217,7 +232,7 @@ impl<'a> Audit<'a> {
             }
         };
         let expect = Expect {
-            verifier: self.verifier,
+            keys: &self.keys,
             follows: Some(follows),
             last,
             every_signature: true,
@@ -229,6 +244,7 @@ impl<'a> Audit<'a> {
                     self.notes.fault(VerifyFault::Key(number));
                 }
                 self.next = Some((number.saturating_add(1), found.tree, found.next_batch));
+                self.keys = found.keys;
                 self.head = Some(found.checkpoint);
                 self.torn = found.torn as u64;
             }
@@ -253,14 +269,22 @@ impl<'a> Audit<'a> {
         if self.next.is_none() && !self.broken {
             self.notes.fault(VerifyFault::Empty);
         }
-        if let Some(held) = self.held.keys().next_back().copied().filter(|held| *held > found) {
+        if self.least > found {
+            let held = self.least;
             self.notes.fault(VerifyFault::Rollback { held, found });
         }
         let mut notes = self.notes;
+        let known = self.keys.changes().iter().map(|change| change.index());
+        let missing: Vec<u64> = known
+            .filter(|index| *index < found && !notes.changes.contains(index))
+            .collect();
+        missing
+            .into_iter()
+            .for_each(|index| notes.fault(VerifyFault::KeyChange(index)));
         let wrong: Vec<u64> = notes
             .tombs
             .keys()
-            .filter(|about| notes.tombstones.contains(about))
+            .filter(|about| notes.lasting.contains(about))
             .copied()
             .collect();
         wrong
@@ -291,6 +315,7 @@ impl<'a> Audit<'a> {
             faults: notes.faults,
             fault_count: notes.fault_count,
             head: self.head,
+            keys: self.keys.until(found),
             held: self.held_count,
             records: notes.records,
             opened: notes.opened,
@@ -338,7 +363,7 @@ impl Visit for Notes<'_> {
         self.records = self.records.saturating_add(1);
         match record.payload {
             Payload::Present(sealed) if digest(sealed) == record.entry.sealed => {
-                if let Some(key) = self.key {
+                if let Some(key) = self.key.filter(|_| record.entry.kind != RecordKind::LogKey) {
                     self.open(key, record, sealed);
                 }
             }
@@ -349,10 +374,14 @@ impl Visit for Notes<'_> {
                 self.absent.insert(index);
             }
         }
+        if record.entry.kind == RecordKind::LogKey {
+            self.lasting.insert(index);
+            self.changes.insert(index);
+        }
         match (record.entry.kind, record.entry.about) {
             (RecordKind::Tombstone, Some(about)) if about < index => {
                 self.tombs.entry(about).or_insert(index);
-                self.tombstones.insert(index);
+                self.lasting.insert(index);
             }
             (RecordKind::Tombstone, _) | (_, Some(_)) => self.fault(VerifyFault::Tombstone(index)),
             (_, None) => {}

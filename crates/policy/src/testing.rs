@@ -195,7 +195,12 @@ fn stricter(got: RulingWord, expected: RulingWord) -> bool {
 fn traced(action: Action) -> bool {
     matches!(
         action,
-        Action::CallTool | Action::ProposeTool | Action::ReadResource | Action::SendMessage
+        Action::CallTool
+            | Action::ProposeTool
+            | Action::ReadResource
+            | Action::GetPrompt
+            | Action::Complete
+            | Action::SendMessage
     )
 }
 

@@ -1,19 +1,20 @@
 //! Crash states: a journal writes on the recording disk; every state a crash could leave is opened again.
 //!
 //! For each state: it opens, every record acknowledged before the crash is there and equal, an acknowledged erasure
-//! is done, and the new head grew from the last acknowledged one. Rounds go on from a crashed state, so that
+//! is done, an acknowledged change of the log's key took place, and the new head grew from the last acknowledged one,
+//! for whoever knows the log's first key only. Rounds go on from a crashed state, so that
 //! recovery's own writes crash too.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bartizan_ledger::{SignedCheckpoint, Verdict, Verifier};
-use bartizan_store::{Journal, Medium, verify_medium};
-use bartizan_types::Record;
+use bartizan_ledger::{KeyFault, LogKeys, SignedCheckpoint, Verdict};
+use bartizan_store::{ChangeKey, Held, Journal, LedgerFault, Medium, verify_medium};
+use bartizan_types::{Record, Timestamp};
 
 use crate::{
     disk::{Image, Loss, Recorder},
     random::Random,
-    workload::{key, options, record},
+    workload::{START, key, options, record},
 };
 
 /// What the crashes showed.
@@ -23,6 +24,10 @@ pub struct CrashReport {
     pub states: u64,
     /// States among them in which the crash cost an unacknowledged write.
     pub torn: u64,
+    /// States of a log whose key had changed.
+    pub changed: u64,
+    /// States in which a change of key was in the log and not yet acknowledged: opening had to finish it.
+    pub settled: u64,
     /// Acknowledged records that were not there or not equal, over all states.
     pub lost: u64,
     /// The first things that went wrong, at most 10.
@@ -34,6 +39,7 @@ struct Known {
     records: BTreeMap<u64, Record>,
     erased: BTreeMap<u64, ()>,
     head: Option<SignedCheckpoint>,
+    keys: Option<LogKeys>,
 }
 
 /// Something acknowledged when this many operations had been done.
@@ -42,6 +48,7 @@ struct Acknowledged {
     records: Vec<(u64, Record)>,
     erased: Option<u64>,
     head: SignedCheckpoint,
+    keys: LogKeys,
 }
 
 /// Opens at least `states` crash states, from a seed.
@@ -116,16 +123,13 @@ fn until(known: &Known, acknowledged: &[Acknowledged], count: usize) -> Known {
         now.records.extend(one.records.iter().cloned());
         now.erased.extend(one.erased.map(|index| (index, ())));
         now.head = Some(one.head.clone());
+        now.keys = Some(one.keys.clone());
     }
     now
 }
 
 /// Opens, writes batches, erases now and then.
-fn write(
-    disk: &Recorder,
-    number: &mut u64,
-    random: &mut Random,
-) -> Result<Vec<Acknowledged>, bartizan_store::LedgerFault> {
+fn write(disk: &Recorder, number: &mut u64, random: &mut Random) -> Result<Vec<Acknowledged>, LedgerFault> {
     let medium: Arc<dyn Medium> = Arc::new(disk.clone());
     let (mut journal, _) = Journal::open(medium, key(), options(), "")?;
     let mut acknowledged = Vec::new();
@@ -146,20 +150,37 @@ fn write(
             records: placed,
             erased: None,
             head: (*journal.head()).clone(),
+            keys: journal.keys(),
         });
+        // Overlaps of none, of some records, and of all that follow.
+        if random.one_in(12) {
+            let changed = journal.change_key(&ChangeKey {
+                now: Timestamp::from_unix_micros(START + *number),
+                overlap_micros: [0, 20, 1 << 40][random.below(3)],
+                by: "the simulation".to_owned(),
+            });
+            match changed {
+                Ok(_) => acknowledged.push(Acknowledged {
+                    operations: disk.operations(),
+                    records: Vec::new(),
+                    erased: None,
+                    head: (*journal.head()).clone(),
+                    keys: journal.keys(),
+                }),
+                Err(LedgerFault::KeyChange(KeyFault::Retiring)) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
         if random.one_in(6) {
             let target = receipts[0].index;
-            let receipt = journal.erase(
-                target,
-                "simulated",
-                bartizan_types::Timestamp::from_unix_micros(1_700_000_000_000_000 + *number),
-            )?;
+            let receipt = journal.erase(target, "simulated", Timestamp::from_unix_micros(START + *number))?;
             debug_assert!(receipt.size > receipt.index);
             acknowledged.push(Acknowledged {
                 operations: disk.operations(),
                 records: Vec::new(),
                 erased: Some(target),
                 head: (*journal.head()).clone(),
+                keys: journal.keys(),
             });
         }
     }
@@ -194,9 +215,17 @@ fn try_state(image: &Image, known: &Known, seed: u64, report: &mut CrashReport) 
             );
         }
     }
-    let verifier: &Verifier = &journal.verifier();
-    let held: Vec<SignedCheckpoint> = known.head.iter().cloned().collect();
-    match verify_medium(medium.as_ref(), verifier, &held, Some(key())) {
+    let keys = journal.keys();
+    let known_keys = known.keys.as_ref().map_or(&[][..], |known| known.changes());
+    if !keys.changes().starts_with(known_keys) {
+        report.fail(seed, &format!("state {}: keys {keys:?}", report.states));
+    }
+    report.changed += u64::from(!keys.changes().is_empty());
+    report.settled += u64::from(keys.changes().len() > known_keys.len());
+    let notes = known.head.as_ref().map_or("", SignedCheckpoint::note);
+    let held = Held::gather_on(medium.as_ref(), keys.first(), notes);
+    match held.and_then(|held| verify_medium(medium.as_ref(), &held, Some(key()))) {
+        Ok(found) if found.keys != keys => report.fail(seed, &format!("state {}: other keys", report.states)),
         Ok(found) if found.verdict() != Verdict::Damaged => {}
         other => report.fail(seed, &format!("state {}: {other:?}", report.states)),
     }

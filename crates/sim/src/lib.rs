@@ -15,4 +15,4 @@ pub use disk::{Image, Recorder};
 
 pub use kill::{CHILD_VARIABLE, KillReport, kill_rounds, run_child};
 pub use random::Random;
-pub use tamper::{TamperReport, mutations};
+pub use tamper::{TamperReport, mutations, mutations_of_changed};

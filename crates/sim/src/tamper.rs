@@ -5,12 +5,15 @@
 //! heads that verify. Each must show against a head held elsewhere, without any sealing key.
 
 use bartizan_ledger::{
-    Audit, Entry, Report, SignedCheckpoint, Signer, Tree, Verdict, Verifier, digest,
+    Audit, Entry, LogKeys, Report, SignedCheckpoint, Signer, Tree, Verdict, digest,
     frame::{ERASED, FrameFault, STATE_AT, SegmentHeader, put_checkpoint, put_record, put_segment},
 };
 use bartizan_types::{RecordKind, Timestamp};
 
 use crate::{random::Random, workload::ORIGIN};
+
+mod changed;
+pub use changed::mutations_of_changed;
 
 /// What the mutations showed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -99,8 +102,8 @@ fn put(bytes: &mut Vec<u8>, batch: u64, index: u64, leaf: &Leaf) {
     }
 }
 
-fn audit(segments: &[Vec<u8>], verifier: &Verifier, held: &[SignedCheckpoint]) -> Report {
-    let mut audit = Audit::new(verifier, held);
+fn audit(segments: &[Vec<u8>], keys: &LogKeys, held: &[SignedCheckpoint]) -> Report {
+    let mut audit = Audit::new(keys, held);
     for (number, bytes) in (1..).zip(segments) {
         audit.segment(number, bytes, number as usize == segments.len(), None);
     }
@@ -123,8 +126,9 @@ pub fn mutations(seed: u64, count: u64) -> TamperReport {
         tree
     });
     let held = [signer.sign(root.size(), root.root())];
+    let keys = LogKeys::new(signer.verifier().clone());
     let mut report = TamperReport::default();
-    let clean = audit(&honest, signer.verifier(), &held);
+    let clean = audit(&honest, &keys, &held);
     if clean.verdict() != Verdict::Consistent {
         report.failures.push(format!("the honest log: {clean:?}"));
         report.undetected = count;
@@ -141,7 +145,7 @@ pub fn mutations(seed: u64, count: u64) -> TamperReport {
         }
         report.resigned += report.tried % 2;
         report.tried += 1;
-        if audit(&segments, signer.verifier(), &held).verdict() != Verdict::Damaged {
+        if audit(&segments, &keys, &held).verdict() != Verdict::Damaged {
             report.undetected += 1;
             if report.failures.len() < 10 {
                 report
@@ -191,6 +195,12 @@ fn raw(honest: &[Vec<u8>], random: &mut Random) -> (&'static str, Vec<Vec<u8>>) 
 }
 
 fn resigned(leaves: &[Leaf], signer: &Signer, random: &mut Random) -> (&'static str, Vec<Vec<u8>>) {
+    let (name, changed) = resigned_leaves(leaves, random);
+    (name, build(&changed, signer))
+}
+
+/// What one who can sign anything would change.
+fn resigned_leaves(leaves: &[Leaf], random: &mut Random) -> (&'static str, Vec<Leaf>) {
     let mut changed = leaves.to_vec();
     let at = random.below(changed.len());
     let name = match random.below(9) {
@@ -240,7 +250,7 @@ fn resigned(leaves: &[Leaf], signer: &Signer, random: &mut Random) -> (&'static 
             "the log forked"
         }
     };
-    (name, build(&changed, signer))
+    (name, changed)
 }
 
 #[cfg(test)]
@@ -268,7 +278,7 @@ mod tests {
         leaves[3].blob = None;
         let segments = build(&leaves, &signer);
         let expect = Expect {
-            verifier: signer.verifier(),
+            keys: &LogKeys::new(signer.verifier().clone()),
             follows: None,
             last: true,
             every_signature: true,

@@ -7,6 +7,9 @@ use crate::random::Random;
 
 pub(crate) const ORIGIN: &str = "bartizan.local/sim";
 
+/// The first record's time, in microseconds since 1970.
+pub(crate) const START: u64 = 1_700_000_000_000_000;
+
 pub(crate) fn key() -> WrappingKey {
     WrappingKey::new([0x51; 32])
 }
@@ -29,7 +32,7 @@ pub(crate) fn record(number: u64, random: &mut Random) -> Record {
     } else {
         RecordKind::Ruling
     };
-    let mut record = Record::new(kind, Timestamp::from_unix_micros(1_700_000_000_000_000 + number));
+    let mut record = Record::new(kind, Timestamp::from_unix_micros(START + number));
     record.call = Some(CallId::mint(record.time, u128::from(number)));
     match kind {
         RecordKind::Closing => record.ending = Some(Ending::Complete),

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use bartizan_store::{Ledger, LedgerOptions, WrappingKey};
+use bartizan_store::{ChangeKey, Ledger, LedgerOptions, WrappingKey};
 use bartizan_types::{Record, RecordKind, Timestamp};
 
 /// Whether it accepts, and what it said.
@@ -96,5 +96,88 @@ fn python_agrees_with_rust() {
     let segments = std::fs::read_dir(at.join("wal")).expect("there").count();
     std::fs::remove_file(at.join(format!("wal/{segments:08}.seg"))).expect("there");
     let (fine, said) = python(&vkey, &all[..4]);
+    assert!(!fine && said.contains("held elsewhere covers"), "{said}");
+}
+
+#[test]
+fn python_follows_the_logs_keys_as_rust_does() {
+    if Command::new("python3")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status()
+        .is_err()
+    {
+        eprintln!("skipped: there is no python3");
+        return;
+    }
+    let place = tempfile::tempdir().expect("a directory");
+    let at = place.path().join("ledger");
+    let options = LedgerOptions {
+        segment_bytes: 64 << 10,
+        reserve_bytes: 4 << 10,
+        witness: Some(place.path().join("heads")),
+        ..LedgerOptions::default()
+    };
+    let (ledger, _) = Ledger::open(&at, WrappingKey::new([3; 32]), options).expect("opens");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    let append = |number: u64| {
+        let mut record = Record::new(RecordKind::Operation, Timestamp::from_unix_micros(number));
+        record.note = Some("n".repeat(400));
+        ledger
+            .submit(&record)
+            .expect("room")
+            .wait()
+            .expect("acknowledged");
+    };
+    (0..60).for_each(append);
+    let first = ledger.verifier().vkey();
+    let old_proof = ledger.prove(3).expect("proves");
+    for now in [60, 160] {
+        let wanted = ChangeKey {
+            now: Timestamp::from_unix_micros(now),
+            overlap_micros: 20,
+            by: "a test".to_owned(),
+        };
+        runtime.block_on(ledger.change_key(wanted)).expect("changes");
+        (now..now + 90).for_each(append);
+    }
+    let (newest, middle) = (ledger.verifier().vkey(), ledger.keys().changes()[0].to().vkey());
+    let proof = ledger.prove(3).expect("proves");
+    runtime.block_on(ledger.close()).expect("closes");
+    let file = |name: &str, proof| {
+        let path = place.path().join(name);
+        std::fs::write(&path, serde_json::to_vec(proof).expect("JSON")).expect("writes");
+        path
+    };
+    let (old_proof, proof) = (file("old.json", &old_proof), file("proof.json", &proof));
+    let heads = place.path().join("heads");
+    let all = [
+        "--ledger".as_ref(),
+        at.as_os_str(),
+        "--head".as_ref(),
+        heads.as_os_str(),
+        "--proof".as_ref(),
+    ];
+    for vkey in [&first, &middle, &newest] {
+        for proof in [&old_proof, &proof] {
+            let (fine, said) = python(vkey, &[&all[..], &[proof.as_os_str()]].concat());
+            assert!(fine && said.contains("\"records\": 242"), "{said}");
+            assert!(said.contains(&first) && said.contains(&newest), "{said}");
+        }
+        // Of the new proof, nothing else is needed to follow; of the old one only its own key knows.
+        assert!(python(vkey, &["--proof".as_ref(), proof.as_os_str()]).0);
+        let alone = python(vkey, &["--proof".as_ref(), old_proof.as_os_str()]).0;
+        assert_eq!(alone, *vkey == first);
+    }
+    let stranger = first.replace("ledger+", "ledger+0");
+    assert!(!python(&stranger, &all[..4]).0);
+    // A log cut back to before the changes, for one who knows what came after.
+    let segments = std::fs::read_dir(at.join("wal")).expect("there").count();
+    for number in 2..=segments {
+        std::fs::remove_file(at.join(format!("wal/{number:08}.seg"))).expect("there");
+    }
+    let (fine, said) = python(&first, &all[..4]);
     assert!(!fine && said.contains("held elsewhere covers"), "{said}");
 }

@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use bartizan_ledger::{InclusionProof, SignedCheckpoint, Verifier};
+use bartizan_ledger::{InclusionProof, LogKeys, SignedCheckpoint, Verifier};
 use bartizan_types::{Digest, Record};
 use tokio::sync::{oneshot, watch};
 
@@ -31,12 +31,13 @@ use heads::Heads;
 use journal::{Item, Shared};
 use words::io;
 
-pub use check::{read_heads, verify_ledger, verify_medium};
+pub use check::{Held, verify_ledger, verify_medium};
 pub use journal::Journal;
 pub use keyring::WrappingKey;
 pub use medium::{Disk, Medium, MediumFile, OpenMode};
 pub use words::{
-    Damage, LedgerFault, LedgerOptions, LedgerStats, OpenCall, Query, Receipt, Recovered, StoredRecord,
+    ChangeKey, Damage, KeyChanged, LedgerFault, LedgerOptions, LedgerStats, OpenCall, Query, Receipt,
+    Recovered, StoredRecord,
 };
 
 /// A handle to the ledger. Cheap to clone; the last one dropped lets the committer finish its queue and stop.
@@ -49,6 +50,8 @@ struct Inner {
     shared: Arc<Shared>,
     queue: Arc<Queue>,
     size: watch::Receiver<u64>,
+    /// Held while the log's key changes, and while the files are copied one after another.
+    files: tokio::sync::Mutex<()>,
 }
 
 impl Drop for Inner {
@@ -134,6 +137,7 @@ impl Ledger {
         let queue = Arc::new(Queue::new(&options, journal.batch_bytes()));
         let (size_out, size) = watch::channel(recovered.size);
         let heads = Arc::new(Heads::default());
+        heads.tell(&journal.keys());
         heads.show(&shared.head());
         let sender = Arc::clone(&heads);
         let every = Duration::from_millis(options.witness_every_millis.max(1));
@@ -148,7 +152,12 @@ impl Ledger {
             .map_err(|source| io("starting a thread", source))?;
         Ok((
             Self {
-                inner: Arc::new(Inner { shared, queue, size }),
+                inner: Arc::new(Inner {
+                    shared,
+                    queue,
+                    size,
+                    files: tokio::sync::Mutex::new(()),
+                }),
             },
             recovered,
         ))
@@ -203,10 +212,16 @@ impl Ledger {
         self.inner.shared.head()
     }
 
-    /// The key that checks this log's heads; [`Verifier::vkey`] is its text.
+    /// The key that checks this log's newest heads; [`Verifier::vkey`] is its text.
     #[must_use]
-    pub fn verifier(&self) -> &Verifier {
-        self.inner.shared.signer.verifier()
+    pub fn verifier(&self) -> Verifier {
+        self.inner.shared.signers().keys().newest().clone()
+    }
+
+    /// All keys of this log, and how each named the next.
+    #[must_use]
+    pub fn keys(&self) -> LogKeys {
+        self.inner.shared.signers().keys().clone()
     }
 
     /// One record.
@@ -300,6 +315,23 @@ impl Ledger {
         let (done, waits) = oneshot::channel();
         self.push(Job::RotateKey { under, done })?;
         waits.await.unwrap_or(Err(LedgerFault::Closed))
+    }
+
+    /// Brings in another key to sign heads, recorded under both; see [`Journal::change_key`].
+    ///
+    /// # Errors
+    /// `KeyChange`, `Full`, `Io`, `Poisoned`, `Closed`, `Busy`.
+    pub async fn change_key(&self, wanted: ChangeKey) -> Result<KeyChanged, LedgerFault> {
+        let _copied_by_nobody = self.inner.files.lock().await;
+        let (done, waits) = oneshot::channel();
+        self.push(Job::ChangeKey { wanted, done })?;
+        waits.await.unwrap_or(Err(LedgerFault::Closed))
+    }
+
+    /// While what it returns is held, the log's key does not change: a copy of the files, one after another, then has a
+    /// key file and segments that know the same keys.
+    pub async fn hold_key(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.inner.files.lock().await
     }
 
     /// Finishes the queue, sends the head to the witness, and stops. Later appends are refused.

@@ -35,7 +35,7 @@ pub use state::State;
 pub use vaults::VaultStore;
 
 pub use ledger::{
-    Damage, Disk, Journal, Ledger, LedgerFault, LedgerOptions, LedgerStats, Medium, MediumFile, OpenCall,
-    OpenMode, Pending, Query, Receipt, Recovered, StoredRecord, Tail, WrappingKey, read_heads, verify_ledger,
-    verify_medium,
+    ChangeKey, Damage, Disk, Held, Journal, KeyChanged, Ledger, LedgerFault, LedgerOptions, LedgerStats,
+    Medium, MediumFile, OpenCall, OpenMode, Pending, Query, Receipt, Recovered, StoredRecord, Tail,
+    WrappingKey, verify_ledger, verify_medium,
 };

@@ -27,6 +27,8 @@ pub enum RecordKind {
     Lifecycle,
     /// Model files or data sets were scanned.
     Scan,
+    /// The key that signs the log's heads changed. Its payload is public and can't be erased.
+    LogKey,
 }
 
 impl RecordKind {
@@ -42,6 +44,7 @@ impl RecordKind {
             Self::Tombstone => 6,
             Self::Lifecycle => 7,
             Self::Scan => 8,
+            Self::LogKey => 9,
         }
     }
 
@@ -57,6 +60,7 @@ impl RecordKind {
             6 => Self::Tombstone,
             7 => Self::Lifecycle,
             8 => Self::Scan,
+            9 => Self::LogKey,
             _ => return None,
         })
     }
@@ -172,6 +176,9 @@ pub struct Record {
     /// What was scanned, and what was found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scan: Option<Box<Scan>>,
+    /// Of a change of the log's key: the statement that both keys signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement: Option<String>,
     /// For operations, lifecycle and summaries: what happened, in words and numbers of ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -201,6 +208,7 @@ impl Record {
             ending: None,
             answer: None,
             scan: None,
+            statement: None,
             note: None,
         }
     }

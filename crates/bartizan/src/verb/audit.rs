@@ -43,8 +43,9 @@ pub(crate) async fn run(global: &Global, out: Output, audit: &Audit) -> Result<E
             index,
             check: true,
             vkey,
+            checkpoints,
         } => {
-            return verify::proof(global, out, Path::new(index), vkey.as_deref()).await;
+            return verify::proof(global, out, Path::new(index), vkey.as_deref(), checkpoints).await;
         }
         _ => {}
     }
@@ -316,9 +317,15 @@ async fn witness(link: &Link, out: Output, path: Option<&Path>) -> Result<(), Fa
     if let Some(path) = path {
         let opened = OpenOptions::new().append(true).create(true).open(path);
         let mut opened = opened.map_err(file("opening", path))?;
-        // Notes in a row, as the ledger's own witness file has them.
+        // Notes in a row, as the ledger's own witness file has them: statements about its keys once, before the head.
+        let there = std::fs::read_to_string(path).map_err(file("reading", path))?;
+        let statements = array(&head["succession"]).map(text);
+        let mut notes: String = statements
+            .filter(|statement| !there.contains(statement))
+            .collect();
+        notes.push_str(&note);
         opened
-            .write_all(note.as_bytes())
+            .write_all(notes.as_bytes())
             .and_then(|()| opened.sync_all())
             .map_err(file("writing", path))?;
     }

@@ -1,4 +1,4 @@
-//! `key rotate`, `backup`, `restore`.
+//! `key rotate`, of the master key and of the log's, `backup`, `restore`.
 
 use std::{fs::File, path::Path};
 
@@ -6,7 +6,7 @@ use bartizan_store::MasterKey;
 use http::Method;
 use serde_json::json;
 
-use super::text;
+use super::{text, time};
 use crate::{
     cli::Global,
     config::{Loaded, resolve},
@@ -29,6 +29,36 @@ pub(crate) async fn rotate(global: &Global, out: Output) -> Result<Exit, Failure
         writeln!(
             out,
             "backups made before still need it, and it is kept nowhere: make a new one with `bartizan backup`"
+        )
+    })?;
+    link.close().await?;
+    Ok(Exit::Done)
+}
+
+/// `key rotate --log`.
+pub(crate) async fn rotate_log(global: &Global, out: Output, overlap_days: u16) -> Result<Exit, Failure> {
+    let link = Link::connect(global, Absent::Fail)?;
+    let body = json!({ "overlap_days": overlap_days }).to_string().into_bytes();
+    let answer = link.ask(&Method::POST, "/v1/key/log", body).await?;
+    out.emit(&answer, |out| {
+        writeln!(
+            out,
+            "the log's heads have a new key, named by the old one in record {}",
+            text(&answer["record"])
+        )?;
+        writeln!(out, "vkey {}", text(&answer["vkey"]))?;
+        if overlap_days == 0 {
+            writeln!(out, "the old key signs no more, and is destroyed")?;
+        } else {
+            writeln!(
+                out,
+                "the old key signs beside it until {}, and is then destroyed",
+                time(&answer["until"])
+            )?;
+        }
+        writeln!(
+            out,
+            "whoever pinned the old one should pin this one; `bartizan audit verify` follows either"
         )
     })?;
     link.close().await?;

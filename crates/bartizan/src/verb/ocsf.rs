@@ -23,9 +23,11 @@ pub(crate) fn event(stored: &Value) -> Result<Option<Value>, Failure> {
         return Ok(None);
     };
     Ok(match record.kind {
-        RecordKind::Ruling | RecordKind::Rejection | RecordKind::RejectionSummary | RecordKind::Operation => {
-            Some(build(stored.index, record))
-        }
+        RecordKind::Ruling
+        | RecordKind::Rejection
+        | RecordKind::RejectionSummary
+        | RecordKind::Operation
+        | RecordKind::LogKey => Some(build(stored.index, record)),
         RecordKind::Scan => record
             .scan
             .as_deref()
@@ -103,7 +105,8 @@ fn scanned(index: u64, time: Timestamp, scan: &Scan) -> Value {
 
 fn build(index: u64, record: &Record) -> Value {
     let activity = activity(record);
-    let allowed = record.ruling == Some(RulingWord::Allow) || record.kind == RecordKind::Operation;
+    let allowed = record.ruling == Some(RulingWord::Allow)
+        || matches!(record.kind, RecordKind::Operation | RecordKind::LogKey);
     let (severity, severity_name) = severity(record, allowed);
     let operation = record
         .facts
@@ -206,7 +209,7 @@ fn add_ruling(event: &mut Value, index: u64, record: &Record) {
 /// 1 create, 2 read, 3 update, 99 other.
 fn activity(record: &Record) -> u32 {
     match (record.kind, record.facts.as_ref().map(|facts| facts.action)) {
-        (RecordKind::Operation, _) => 3,
+        (RecordKind::Operation | RecordKind::LogKey, _) => 3,
         (_, Some(Action::Generate | Action::Sample | Action::Connect)) => 1,
         (
             _,

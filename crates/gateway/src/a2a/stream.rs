@@ -215,7 +215,7 @@ impl Flow {
     ) -> Option<(Box<Self>, Result<Bytes, Cut>)> {
         self.splitter = None;
         self.account(&out);
-        let refusal = self.sealed()?.failed(code);
+        let refusal = self.sealed()?.cut_off(code);
         out.extend_from_slice(&wire::refusal_event(&self.asked.id, &refusal));
         Some((self, Ok(out.freeze())))
     }

@@ -40,6 +40,7 @@ impl Desk {
                 ask,
             )
             .await?;
+        let _steady = self.ledger.hold_key().await;
         // Copies files; the runtime's other threads go on serving.
         let manifest = tokio::task::block_in_place(|| self.copy(&wanted))?;
         let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bartizan_store::{Query, StoredRecord};
+use bartizan_store::{ChangeKey, Query, StoredRecord};
 use bartizan_types::{Action, CallId, RecordKind, RulingWord, Timestamp};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -21,6 +21,16 @@ const QUEUED_LOOKS: usize = 40;
 #[serde(deny_unknown_fields)]
 struct Erase {
     reason: String,
+}
+
+/// Longest overlap of two keys of the log, in days.
+const OVERLAP_DAYS_MAX: u16 = 366;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewLogKey {
+    /// How long the retired key signs beside the new one.
+    overlap_days: u16,
 }
 
 /// A stored record in the shape of every answer.
@@ -139,10 +149,34 @@ impl Desk {
     pub(super) fn checkpoint(&self) -> Value {
         let head = self.ledger.checkpoint();
         let checkpoint = head.checkpoint();
+        let keys = self.ledger.keys();
+        let succession: Vec<_> = keys.changes().iter().map(|change| change.note()).collect();
         json!({
             "note": head.note(), "size": checkpoint.size, "root": checkpoint.root,
-            "origin": checkpoint.origin, "vkey": self.ledger.verifier().vkey(),
+            "origin": checkpoint.origin, "vkey": keys.newest().vkey(), "succession": succession,
         })
+    }
+
+    /// Another key signs the log's heads from now on. The record of it is the change itself.
+    pub(super) async fn change_log_key(&self, ask: &Ask<'_>) -> Answer {
+        let wanted: NewLogKey = ask.json()?;
+        if wanted.overlap_days > OVERLAP_DAYS_MAX {
+            return Err(No::usage(format!(
+                "an overlap of {} days is over the limit of {OVERLAP_DAYS_MAX}",
+                wanted.overlap_days
+            )));
+        }
+        let changed = self.ledger.change_key(ChangeKey {
+            now: clock::now(),
+            overlap_micros: u64::from(wanted.overlap_days) * 86_400_000_000,
+            by: ask.by.to_owned(),
+        });
+        let changed = changed.await?;
+        let statement = &changed.statement;
+        Ok(json!({
+            "record": changed.receipt.index, "retired": statement.from().vkey(), "vkey": statement.to().vkey(),
+            "until": statement.until(), "statement": statement.note(),
+        }))
     }
 }
 

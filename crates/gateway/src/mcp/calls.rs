@@ -19,6 +19,7 @@ use serde_json::{Value, value::RawValue};
 use super::{
     conn::Conn,
     flow::{Agent, Ctx, Flight, Refused, Reply, Request, likeness},
+    handed::{self, Referred},
     hub::lock,
     labels,
     listings::{catalog, introduce, known, list, told},
@@ -449,11 +450,15 @@ async fn get_prompt(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
         findings.push(unlisted());
     }
     findings.extend(labels::leaving(ctx, call.id, &asked.params).await);
-    findings.extend(labels::beside(ctx, call.id, &asked.params).await.0);
+    let (seen, beside) = labels::beside(ctx, call.id, &asked.params).await;
+    findings.extend(seen);
+    let mut traced = handed::prompt(ctx, listed.as_deref(), &asked.params);
+    traced.beside = beside;
     let request = Request {
         own: Some(prompt.as_str().to_owned()),
         keep_input: true,
         findings,
+        traced: Some(traced),
         ..plain(&asked, call)
     };
     fly(ctx, conn, request, asked).await
@@ -613,16 +618,50 @@ async fn complete(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
         _ => return Err(early(Code::MessageInvalid).into()),
     };
     let conn = open::conn(ctx, &server).await?;
+    let mut traced = completing(ctx, &conn, &resource, raw, &asked).await?;
     let call = facts(ctx, Action::Complete, resource);
     let mut findings = conn.findings();
     findings.extend(labels::leaving(ctx, call.id, &asked.params).await);
-    findings.extend(labels::beside(ctx, call.id, &asked.params).await.0);
+    let (seen, beside) = labels::beside(ctx, call.id, &asked.params).await;
+    findings.extend(seen);
+    traced.beside = beside;
     let request = Request {
         reference: Some(rewritten),
         findings,
+        traced: Some(traced),
         ..plain(&asked, call)
     };
     fly(ctx, conn, request, asked).await
+}
+
+/// Where what a completion hands over came from. What the server listed itself gives nothing away, so its lists are read
+/// first.
+async fn completing(
+    ctx: &Ctx,
+    conn: &Arc<Conn>,
+    resource: &Resource,
+    reference: &RawValue,
+    asked: &Asked<'_>,
+) -> Result<Traced, Refusal> {
+    // A list that can't be had names nothing.
+    let of = |referred: &Referred<'_>| handed::completion(ctx, referred, reference, &asked.params);
+    match resource {
+        Resource::McpResource { uri, .. } => {
+            let mut catalogs = Vec::new();
+            for kind in [ListKind::Resources, ListKind::Templates] {
+                catalogs.extend(known(ctx, conn, kind).await);
+            }
+            let given = handed::lists(&catalogs, uri) || conn.given.knows(uri);
+            Ok(of(&Referred::Address(uri, given)))
+        }
+        Resource::Prompt { prompt, .. } => {
+            let prompts = known(ctx, conn, ListKind::Prompts).await.ok();
+            let listed = prompts.as_ref().and_then(|prompts| prompts.find(prompt.as_str()));
+            let listed = listed.map(|listed| &**listed);
+            Ok(of(&Referred::Prompt(listed, prompt.as_str())))
+        }
+        _ => Err(ctx.early(Code::MessageInvalid)),
+    }
 }
 
 async fn set_level(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {

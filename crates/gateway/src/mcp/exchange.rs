@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::hub::{AgentSession, Owner, Served, lock};
 use crate::{
-    Shared,
+    Shared, config,
     gate::{self, Passage},
     room::{Room, Taken},
     upstream::{Outbound, child::Line},
@@ -281,6 +281,20 @@ impl Passed {
         match self.by {
             By::Pipe(passage) => passage.failed(code),
             By::Http(passage) => passage.failed(code),
+        }
+    }
+
+    /// The server's answer did not come, or not whole. Where that met a limit, it is told: how long it may take is set
+    /// for each server.
+    pub(crate) fn unread(self, code: Code, server: &config::Server) -> Refusal {
+        if code == Code::UpstreamTimeout {
+            let seconds = server.timeout.as_secs_f64();
+            let limit = format!("{seconds} s (`timeout_ms` of the `[[server]]` `{}`)", server.name);
+            return self.failed(code).saying(&limit);
+        }
+        match self.by {
+            By::Pipe(passage) => passage.unread(code),
+            By::Http(passage) => passage.unread(code),
         }
     }
 }

@@ -226,7 +226,7 @@ impl Flight {
                 Ok(Delivery::Withdrawn) => Code::Bug,
                 Ok(Delivery::Gone(code)) | Err(code) => code,
             };
-            return Err(passed.failed(code));
+            return Err(passed.unread(code, &self.conn.served.config));
         }
     }
 
@@ -273,7 +273,9 @@ impl Flight {
         loop {
             let step = match self.step().await {
                 Ok(step) => step,
-                Err(Stop::Code(code)) => return Err(passed.failed(code).into()),
+                Err(Stop::Code(code)) => {
+                    return Err(passed.unread(code, &self.conn.served.config).into());
+                }
                 Err(Stop::Refusal(refusal)) => return Err((*refusal).into()),
                 // A withdrawn request has no answer (2025-11-25, "cancellation"); recorded as abandoned.
                 Err(Stop::Withdrawn) => return Ok(Reply::Accepted),
@@ -363,7 +365,7 @@ impl Flight {
                     let (id, method, revision) = (self.id.clone(), self.method(), self.ctx.revision());
                     let refusal = match stop {
                         Stop::Withdrawn => return,
-                        Stop::Code(code) => passed.failed(code),
+                        Stop::Code(code) => passed.unread(code, &self.conn.served.config),
                         Stop::Refusal(refusal) => *refusal,
                         Stop::Park(inputs) => match self.park(inputs) {
                             Ok(bytes) => {

@@ -489,7 +489,7 @@ impl Flow {
         if let Some(decoder) = &decoder {
             so_far(&self.asked, &mut passage, decoder);
         }
-        let refusal = passage.failed(code);
+        let refusal = passage.cut_off(code);
         out.extend_from_slice(&wire::refusal_event(self.asked.api, &refusal));
         Some((self, Ok(out.freeze())))
     }

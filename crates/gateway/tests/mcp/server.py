@@ -3,13 +3,26 @@
 import json
 import os
 import sys
+import threading
+import time
 
 changed = False
 
 
+saying = threading.Lock()
+
+
 def say(message):
-    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
-    sys.stdout.flush()
+    with saying:
+        sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+        sys.stdout.flush()
+
+
+def chatter():
+    """Talks unasked, twenty times a second, for as long as a test may take."""
+    for tick in range(1200):
+        say({"method": "notifications/message", "params": {"level": "info", "data": f"tick {tick}."}})
+        time.sleep(0.05)
 
 
 def tool(name, properties=None, required=None, description="d"):
@@ -27,6 +40,7 @@ def tools():
         tool("die"),
         tool("env"),
         tool("change"),
+        tool("chatter"),
         {"name": "broken", "description": "d", "inputSchema": {"$ref": "http://127.0.0.1:1/x"}},
     ]
 
@@ -49,7 +63,7 @@ for line in sys.stdin:
     elif method == "initialize":
         result = {
             "protocolVersion": "2025-06-18",
-            "capabilities": {"tools": {"listChanged": True}},
+            "capabilities": {"tools": {"listChanged": True}, "logging": {}},
             "serverInfo": {"name": "fake", "version": "1"},
             "instructions": "be kind",
         }
@@ -73,6 +87,9 @@ for line in sys.stdin:
             sys.exit(3)
         elif name == "env":
             say({"id": message["id"], "result": text(json.dumps(dict(os.environ)))})
+        elif name == "chatter":
+            threading.Thread(target=chatter, daemon=True).start()
+            say({"id": message["id"], "result": text("chattering")})
         elif name == "change":
             changed = True
             say({"method": "notifications/tools/list_changed"})

@@ -59,7 +59,7 @@ fn segment(batches: &[usize]) -> (Vec<u8>, Vec<usize>) {
 fn run(bytes: &[u8], last: bool) -> Result<(Scan, usize), ScanFault> {
     let signer = signer();
     let expect = Expect {
-        verifier: signer.verifier(),
+        keys: &LogKeys::new(signer.verifier().clone()),
         follows: None,
         last,
         every_signature: false,
@@ -123,7 +123,8 @@ proptest! {
                 }
             }
             let signer = signer();
-            let expect = Expect { verifier: signer.verifier(), follows: None, last, every_signature: false };
+            let keys = LogKeys::new(signer.verifier().clone());
+            let expect = Expect { keys: &keys, follows: None, last, every_signature: false };
             let mut broken = Broken(0);
             scan(&bytes, &expect, &mut broken).expect("frames are whole");
             prop_assert_eq!(broken.0, 1);

@@ -3,15 +3,18 @@
 use std::{path::Path, sync::Arc};
 
 use bartizan_ledger::{
-    Audit, Report, SignedCheckpoint, Verifier, VerifyFault,
-    note::{NoteFault, verify_all},
+    Audit, LogKeys, Report, SignedCheckpoint, Succession, Verifier, VerifyFault,
+    frame::{Body, SECTOR, decode},
+    keys::{KEYS_MAX, statements},
+    note::split_notes,
     seal::DataKey,
     tile::tiles_between,
 };
+use bartizan_types::RecordKind;
 
 use super::{
     journal::{Shared, segment_file},
-    keyring::{Keyring, WrappingKey},
+    keyring::{Keyring, WrappingKey, key_damage},
     medium::{Disk, Medium, OpenMode},
     words::{LedgerFault, io},
 };
@@ -19,20 +22,70 @@ use super::{
 /// Largest segment file the verifier reads.
 const SEGMENT_MAX_BYTES: u64 = 1 << 30;
 
-/// Verifies the ledger in a directory against heads held elsewhere and, given the outer key, opens every record.
+/// What a verifier knows of a log before it reads it: a key, the keys that this one leads to, and heads held elsewhere.
+#[derive(Debug, Clone)]
+pub struct Held {
+    keys: LogKeys,
+    heads: Vec<SignedCheckpoint>,
+    /// Records there must be, by the statements held elsewhere.
+    least: u64,
+}
+
+impl Held {
+    /// From the key that its caller trusts and notes held elsewhere, in a row as a witness file has them. Follows the
+    /// log's keys by the statements in the notes and in the log itself, each signed by the keys that it is about.
+    ///
+    /// # Errors
+    /// `Corrupt` when statements disagree, `Head` for the first head that does not verify, `Io`.
+    pub fn gather(place: &Path, known: &Verifier, notes: &str) -> Result<Self, LedgerFault> {
+        let disk = Disk::new(place).map_err(|source| io("opening the ledger", source))?;
+        Self::gather_on(&disk, known, notes)
+    }
+
+    /// As [`Held::gather`], on any medium.
+    ///
+    /// # Errors
+    /// As [`Held::gather`].
+    pub fn gather_on(medium: &dyn Medium, known: &Verifier, notes: &str) -> Result<Self, LedgerFault> {
+        let held = statements(notes);
+        let mut stated = held.clone();
+        for number in numbers(medium)? {
+            stated_in(&segment(medium, number)?, &mut stated);
+        }
+        let keys = LogKeys::gather(known, &stated).map_err(key_damage)?;
+        let mine = |change: &&Succession| keys.contains(change.from());
+        let least = held
+            .iter()
+            .filter(mine)
+            .map(|change| change.index().saturating_add(1));
+        let least = least.max().unwrap_or(0);
+        let mut heads = Vec::new();
+        for note in split_notes(notes) {
+            match keys.verify(note) {
+                Ok(head) => heads.push(head),
+                Err(_) if Succession::read(note).is_ok() => {}
+                Err(fault) => return Err(LedgerFault::Head(fault)),
+            }
+        }
+        Ok(Self { keys, heads, least })
+    }
+
+    /// The log's keys, as far as they are known.
+    #[must_use]
+    pub const fn keys(&self) -> &LogKeys {
+        &self.keys
+    }
+}
+
+/// Verifies the ledger in a directory against what is known of it and, given the outer key, opens every record.
 ///
 /// Reads only. The log may have crashed, or be in use: bytes after the last head are reported, not judged.
 ///
 /// # Errors
 /// `Io`, `Keys`; what is wrong with the log is in the report, not an error.
-pub fn verify_ledger(
-    place: &Path,
-    verifier: &Verifier,
-    held: &[SignedCheckpoint],
-    key: Option<WrappingKey>,
-) -> Result<Report, LedgerFault> {
+pub fn verify_ledger(place: &Path, held: &Held, key: Option<WrappingKey>) -> Result<Report, LedgerFault> {
     let disk = Disk::new(place).map_err(|source| io("opening the ledger", source))?;
-    verify_medium(&disk, verifier, held, key)
+    verify_medium(&disk, held, key)
 }
 
 /// As [`verify_ledger`], on any medium.
@@ -41,38 +94,25 @@ pub fn verify_ledger(
 /// As [`verify_ledger`].
 pub fn verify_medium(
     medium: &dyn Medium,
-    verifier: &Verifier,
-    held: &[SignedCheckpoint],
+    held: &Held,
     key: Option<WrappingKey>,
 ) -> Result<Report, LedgerFault> {
-    let names = medium
-        .list("wal")
-        .map_err(|source| io("listing the log", source))?;
-    let mut numbers: Vec<u32> = names
-        .iter()
-        .filter_map(|name| name.strip_suffix(".seg")?.parse().ok())
-        .collect();
-    numbers.sort_unstable();
+    let numbers = numbers(medium)?;
     let keyring = key
-        .map(|key| Keyring::load(medium, verifier.origin(), key))
+        .map(|key| Keyring::load(medium, held.keys.origin(), key))
         .transpose()?;
     let data_keys: Vec<Option<DataKey>> = numbers
         .iter()
         .map(|number| keyring.as_ref().map(|ring| ring.data_key(*number)).transpose())
         .collect::<Result<_, _>>()?;
-    let mut audit = Audit::new(verifier, held);
+    let mut audit = Audit::new(&held.keys, &held.heads);
+    audit.expect_records(held.least);
     for (number, key) in numbers.iter().zip(&data_keys) {
-        let fault = |source| io("reading a segment", source);
-        let file = medium
-            .open(&segment_file(*number), OpenMode::Read)
-            .map_err(fault)?;
-        let length = file.length().map_err(fault)?.min(SEGMENT_MAX_BYTES);
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
-        file.read_at(&mut bytes, 0).map_err(fault)?;
+        let bytes = segment(medium, *number)?;
         audit.segment(*number, &bytes, numbers.last() == Some(number), key.as_ref());
     }
     let mut report = audit.finish();
-    if !shown_head_verifies(medium, verifier)? {
+    if !shown_head_verifies(medium, &report.keys)? {
         report.faults.push(VerifyFault::ShownHead);
         report.fault_count = report.fault_count.saturating_add(1);
     }
@@ -81,7 +121,7 @@ pub fn verify_medium(
 
 /// Whether the `checkpoint` file, the head that is shown to others, is one that the log's key signed. A log that has
 /// not shown one yet has no such file.
-fn shown_head_verifies(medium: &dyn Medium, verifier: &Verifier) -> Result<bool, LedgerFault> {
+fn shown_head_verifies(medium: &dyn Medium, keys: &LogKeys) -> Result<bool, LedgerFault> {
     /// A signed note is some hundred bytes.
     const SHOWN_BYTES: u64 = 64 << 10;
     let fault = |source| io("reading the shown head", source);
@@ -93,15 +133,49 @@ fn shown_head_verifies(medium: &dyn Medium, verifier: &Verifier) -> Result<bool,
     let length = file.length().map_err(fault)?.min(SHOWN_BYTES);
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
     file.read_at(&mut bytes, 0).map_err(fault)?;
-    Ok(std::str::from_utf8(&bytes).is_ok_and(|note| verifier.verify(note).is_ok()))
+    Ok(std::str::from_utf8(&bytes).is_ok_and(|note| keys.verify(note).is_ok()))
 }
 
-/// Reads notes in a row, as the witness file has them, each verified by the log's key.
-///
-/// # Errors
-/// [`NoteFault`] for the first note that does not verify.
-pub fn read_heads(verifier: &Verifier, notes: &str) -> Result<Vec<SignedCheckpoint>, NoteFault> {
-    verify_all(verifier, notes)
+/// The numbers of the segments that there are.
+fn numbers(medium: &dyn Medium) -> Result<Vec<u32>, LedgerFault> {
+    let names = medium
+        .list("wal")
+        .map_err(|source| io("listing the log", source))?;
+    let number = |name: &String| name.strip_suffix(".seg")?.parse().ok();
+    let mut numbers: Vec<u32> = names.iter().filter_map(number).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+fn segment(medium: &dyn Medium, number: u32) -> Result<Vec<u8>, LedgerFault> {
+    let fault = |source| io("reading a segment", source);
+    let file = medium
+        .open(&segment_file(number), OpenMode::Read)
+        .map_err(fault)?;
+    let length = file.length().map_err(fault)?.min(SEGMENT_MAX_BYTES);
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+    file.read_at(&mut bytes, 0).map_err(fault)?;
+    Ok(bytes)
+}
+
+/// Adds the statements that a segment's frames hold, as far as they are frames. Each is signed by the keys that it is
+/// about; whether it stands where it may is the audit's to say.
+fn stated_in(bytes: &[u8], stated: &mut Vec<Succession>) {
+    let mut at = 0_usize;
+    while let Ok(frame) = decode(bytes.get(at..).unwrap_or_default()) {
+        at = at.saturating_add(frame.bytes);
+        match frame.body {
+            Body::Record(record) if record.entry.kind == RecordKind::LogKey => {
+                stated.extend(Succession::of_record(&record).ok());
+            }
+            Body::Checkpoint(_) => at = at.next_multiple_of(SECTOR),
+            _ => {}
+        }
+        // One more than there may be is enough to be refused.
+        if stated.len() > 2 * KEYS_MAX {
+            return;
+        }
+    }
 }
 
 /// Writes the tiles, entry bundles and checkpoint of a log of more than `since` records under `place`, in the

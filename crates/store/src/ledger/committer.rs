@@ -17,7 +17,7 @@ use super::{
     heads::Heads,
     journal::{Item, Journal, Shared},
     keyring::WrappingKey,
-    words::{LedgerFault, LedgerOptions, Receipt},
+    words::{ChangeKey, KeyChanged, LedgerFault, LedgerOptions, Receipt},
 };
 
 /// How long a batch gathers, at most, until as many wait for it as waited for the one before. Callers who were told
@@ -45,6 +45,10 @@ pub(super) enum Job {
     RotateKey {
         under: WrappingKey,
         done: Done<()>,
+    },
+    ChangeKey {
+        wanted: ChangeKey,
+        done: Done<KeyChanged>,
     },
     Close {
         done: Done<()>,
@@ -265,6 +269,11 @@ pub(super) fn run(mut journal: Journal, queue: &Queue, size: &watch::Sender<u64>
             }
             Some(Job::RotateKey { under, done }) if single => {
                 let _ = done.send(journal.rotate_key(under));
+            }
+            Some(Job::ChangeKey { wanted, done }) if single => {
+                let changed = journal.change_key(&wanted);
+                heads.tell(&journal.keys());
+                let _ = done.send(changed);
             }
             Some(Job::Close { done }) if single => {
                 queue.close();

@@ -16,11 +16,12 @@ use std::{
 
 use aws_lc_rs::rand;
 use bartizan_ledger::{
-    Entry, SignedCheckpoint, Signer, Tree, commit, digest,
+    Entry, KeyFault, LogKeys, SignedCheckpoint, Signers, Tree, commit, digest,
     frame::{
         BLOB_AT, ERASED, FrameFault, HEADER_BYTES, RECORD_FIXED, SECTOR, STATE_AT, SegmentHeader,
         put_checkpoint, put_record, put_segment,
     },
+    keys::{RETIRING_MAX, put_public},
     seal::{DataKey, Place, SALT_BYTES, SEAL_OVERHEAD},
 };
 use bartizan_types::{Digest, Record, RecordKind, Timestamp};
@@ -30,13 +31,13 @@ use super::{
     derived::{Derived, Row, Rows},
     keyring::{Keyring, WrappingKey, segment_row},
     medium::{Medium, MediumFile, OpenMode},
-    words::{Damage, LedgerFault, LedgerOptions, Receipt, io},
+    words::{ChangeKey, Damage, KeyChanged, LedgerFault, LedgerOptions, Receipt, io},
 };
 
 mod open;
 
-/// Room for a checkpoint frame and its padding.
-const CHECKPOINT_ROOM: usize = 2 * SECTOR;
+/// Room for a checkpoint frame of an origin of 200 bytes with four signatures, and its padding.
+const CHECKPOINT_ROOM: usize = 4 * SECTOR;
 /// Open calls remembered; beyond it the oldest is given up, and a note says so.
 const OPEN_MAX: usize = 65_536;
 /// A record this much older than one before it means that the clock went back; producers race by less.
@@ -54,8 +55,15 @@ pub(super) struct Item {
 }
 
 impl Item {
-    /// Serialises a record; `key` is the index key.
+    /// Serialises a record; `key` is the index key. Changes of the log's key are the writer's own to record.
     pub(super) fn new(record: &Record, key: &[u8; 32]) -> Result<Self, LedgerFault> {
+        if record.kind == RecordKind::LogKey {
+            return Err(LedgerFault::KeyChange(KeyFault::Record));
+        }
+        Self::of(record, key)
+    }
+
+    fn of(record: &Record, key: &[u8; 32]) -> Result<Self, LedgerFault> {
         let mut body = Vec::with_capacity(640);
         serde_json::to_writer(&mut body, record)
             .map_err(|fault| io("serialising a record", std::io::Error::other(fault)))?;
@@ -78,7 +86,7 @@ impl Item {
     const fn may_use_reserve(&self) -> bool {
         matches!(
             self.kind,
-            RecordKind::Closing | RecordKind::Lifecycle | RecordKind::Tombstone
+            RecordKind::Closing | RecordKind::Lifecycle | RecordKind::Tombstone | RecordKind::LogKey
         )
     }
 }
@@ -97,13 +105,14 @@ pub(super) fn segment_file(number: u32) -> String {
 /// What readers see: always a state that was synced.
 pub(super) struct View {
     pub(super) head: Arc<SignedCheckpoint>,
+    pub(super) signers: Arc<Signers>,
     pub(super) segments: Vec<SegmentRef>,
 }
 
 /// What the writer shares with readers.
 pub(super) struct Shared {
     pub(super) medium: Arc<dyn Medium>,
-    pub(super) signer: Signer,
+    pub(super) origin: String,
     pub(super) index_key: Zeroizing<[u8; 32]>,
     pub(super) keyring: Mutex<Keyring>,
     pub(super) view: RwLock<View>,
@@ -114,6 +123,24 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// The wrapped keys.
+    pub(super) fn ring(&self) -> std::sync::MutexGuard<'_, Keyring> {
+        self.keyring
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Who signs heads now.
+    pub(super) fn signers(&self) -> Arc<Signers> {
+        let view = self.view.read();
+        Arc::clone(&view.unwrap_or_else(std::sync::PoisonError::into_inner).signers)
+    }
+
+    fn set_signers(&self, signers: Signers) {
+        let view = self.view.write();
+        view.unwrap_or_else(std::sync::PoisonError::into_inner).signers = Arc::new(signers);
+    }
+
     /// Zeroes a payload in place and marks it, durably. Doing it twice is doing it once.
     fn zero(&self, index: u64) -> Result<(), LedgerFault> {
         let row = Rows::open(&self.medium)?.row(index)?;
@@ -202,10 +229,10 @@ impl Journal {
         Arc::clone(&view.head)
     }
 
-    /// The key that checks this log's heads.
+    /// The keys that check this log's heads.
     #[must_use]
-    pub fn verifier(&self) -> bartizan_ledger::Verifier {
-        self.shared.signer.verifier().clone()
+    pub fn keys(&self) -> LogKeys {
+        self.shared.signers().keys().clone()
     }
 
     /// One record.
@@ -238,6 +265,13 @@ impl Journal {
 
     /// Writes a batch and syncs it. Returns the index of its first record and the size it brought the log to.
     pub(super) fn commit(&mut self, items: &[Item]) -> Result<(u64, u64), LedgerFault> {
+        let newest = items.iter().map(|item| item.time).max().unwrap_or(self.last_time);
+        self.drop_ended(newest);
+        let signers = self.shared.signers();
+        self.commit_under(items, &signers)
+    }
+
+    fn commit_under(&mut self, items: &[Item], signers: &Signers) -> Result<(u64, u64), LedgerFault> {
         if self.shared.poisoned.load(Ordering::Acquire) {
             return Err(LedgerFault::Poisoned);
         }
@@ -246,7 +280,7 @@ impl Journal {
         let need = items.iter().chain(note).map(Item::bytes).sum::<usize>() + CHECKPOINT_ROOM;
         self.make_room(need, items.iter().all(Item::may_use_reserve))?;
         let first = self.tree.size();
-        let result = self.write_batch(items, note);
+        let result = self.write_batch(items, note, signers);
         if result.is_err() {
             self.poison();
         }
@@ -334,6 +368,10 @@ impl Journal {
                 self.batch,
                 index,
                 |out| {
+                    if item.kind == RecordKind::LogKey {
+                        put_public(out, salt, &item.body);
+                        return Ok(());
+                    }
                     self.segment
                         .key
                         .seal(&place, salt, &item.body, out)
@@ -358,9 +396,9 @@ impl Journal {
         Ok((tree, placed))
     }
 
-    fn write_batch(&mut self, items: &[Item], note: &[Item]) -> Result<(), LedgerFault> {
+    fn write_batch(&mut self, items: &[Item], note: &[Item], signers: &Signers) -> Result<(), LedgerFault> {
         let (tree, placed) = self.seal(items, note)?;
-        let head = self.shared.signer.sign(tree.size(), tree.root());
+        let head = signers.sign(tree.size(), tree.root());
         put_checkpoint(&mut self.buffer, self.batch, head.note());
         let at = self.segment.at as u64;
         self.segment.warm(
@@ -482,7 +520,8 @@ impl Journal {
         }
         let row = Rows::open(&self.shared.medium)?.row(index)?;
         let stored = self.shared.read(index)?;
-        if row.kind == RecordKind::Tombstone.tag() || stored.record.is_none() {
+        let lasting = [RecordKind::Tombstone.tag(), RecordKind::LogKey.tag()];
+        if lasting.contains(&row.kind) || stored.record.is_none() {
             return Err(LedgerFault::NotErasable(index));
         }
         let mut record = Record::new(RecordKind::Tombstone, now);
@@ -500,17 +539,92 @@ impl Journal {
     /// # Errors
     /// `Keys`, `Io`.
     pub fn rotate_key(&mut self, under: WrappingKey) -> Result<(), LedgerFault> {
-        let mut keyring = self
-            .shared
-            .keyring
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut keyring = self.shared.ring();
         let rewrapped = keyring.rewrapped(under)?;
         rewrapped
             .save(self.shared.medium.as_ref())
             .map_err(|source| io("replacing the key file", source))?;
         *keyring = rewrapped;
         Ok(())
+    }
+
+    /// Brings in another key to sign heads: prepared in the key file, named by the old one in a record that both
+    /// sign the head over, then promoted in the key file. Opening finishes or forgets what a crash cut short: the
+    /// record is what decides.
+    ///
+    /// # Errors
+    /// `KeyChange` when too many retired keys still sign, `Full`, `Io`, `Poisoned`.
+    pub fn change_key(&mut self, wanted: &ChangeKey) -> Result<KeyChanged, LedgerFault> {
+        self.drop_ended(wanted.now);
+        let signers = self.shared.signers();
+        if signers.retiring().len() >= RETIRING_MAX {
+            return Err(LedgerFault::KeyChange(KeyFault::Retiring));
+        }
+        let until = wanted.now.plus_micros(wanted.overlap_micros);
+        let prepared = {
+            let mut ring = self.shared.ring();
+            let prepared = ring.prepare_signer()?;
+            if let Err(source) = ring.save(self.shared.medium.as_ref()) {
+                ring.forget_prepared();
+                return Err(io("saving the key file", source));
+            }
+            prepared
+        };
+        let (next, statement) = signers
+            .succeeded_by(prepared, self.tree.size(), until)
+            .map_err(LedgerFault::KeyChange)?;
+        let mut record = Record::new(RecordKind::LogKey, wanted.now);
+        record.note = Some(format!(
+            "the log's key changed to `{}`; `{}` signs beside it until {until}, by {}",
+            statement.to().vkey(),
+            statement.from().vkey(),
+            wanted.by.chars().take(500).collect::<String>()
+        ));
+        record.statement = Some(statement.note().to_owned());
+        let item = Item::of(&record, &self.shared.index_key)?;
+        let (index, size) = match self.commit_under(&[item], &next) {
+            Ok(placed) => placed,
+            Err(fault) => {
+                // After a failed write the record may be there, and then the key must be: opening tells.
+                if !self.shared.poisoned.load(Ordering::Acquire) {
+                    self.shared.ring().forget_prepared();
+                }
+                return Err(fault);
+            }
+        };
+        let promoted = {
+            let mut ring = self.shared.ring();
+            ring.promote_signer(&statement).and_then(|()| {
+                let saved = ring.save(self.shared.medium.as_ref());
+                saved.map_err(|source| io("saving the key file", source))
+            })
+        };
+        // The log says that the key changed. Should the file not: nothing more is written, and opening goes by the log.
+        if let Err(fault) = promoted {
+            self.poison();
+            return Err(fault);
+        }
+        self.shared.set_signers(next);
+        self.drop_ended(wanted.now);
+        Ok(KeyChanged {
+            receipt: Receipt { index, size },
+            statement,
+        })
+    }
+
+    /// Retired keys whose time is over sign no more and are destroyed.
+    fn drop_ended(&mut self, now: Timestamp) {
+        let Some(fewer) = self.shared.signers().without_ended(now) else {
+            return;
+        };
+        self.shared.set_signers(fewer);
+        let mut ring = self.shared.ring();
+        if ring.drop_ended(now)
+            && let Err(fault) = ring.save(self.shared.medium.as_ref())
+        {
+            // It signs no more in any case; the next change of the file leaves it out.
+            tracing::warn!(%fault, "a retired signing key is still in the key file");
+        }
     }
 
     /// Makes derived files durable and gives unused room back. The log itself needs no closing.
@@ -593,10 +707,7 @@ fn begin(
         return Err(full_or("allocating a segment")(fault));
     }
     let key = {
-        let mut keyring = shared
-            .keyring
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut keyring = shared.ring();
         let secret = keyring.mint(&segment_row(room.number))?;
         keyring.save(medium).map_err(full_or("saving the key file"))?;
         DataKey::new(*secret).map_err(|_| LedgerFault::Keys)?
@@ -608,7 +719,7 @@ fn begin(
         key_check: key.check(),
         edge: tree.edge().to_vec(),
     };
-    let head = shared.signer.sign(tree.size(), tree.root());
+    let head = shared.signers().sign(tree.size(), tree.root());
     let mut bytes = Vec::new();
     put_segment(&mut bytes, batch, &header);
     put_checkpoint(&mut bytes, batch, head.note());

@@ -9,6 +9,7 @@ use bartizan_ledger::{
     InclusionProof, SignedCheckpoint, consistency_proof, digest,
     frame::{Body, HEADER_BYTES, PAYLOAD_MAX_BYTES, Payload, decode},
     inclusion_proof,
+    keys::read_public,
     seal::Place,
     tile::{TileId, encode_bundle},
     verify_consistency,
@@ -89,20 +90,18 @@ impl Shared {
         let entry = found.entry;
         let (record, erased_by) = match found.payload {
             Payload::Present(sealed) if digest(sealed) == entry.sealed => {
-                let keyring = self
-                    .keyring
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
-                let key = keyring.data_key(segment.number)?;
-                drop(keyring);
-                let place = Place {
-                    origin: self.signer.verifier().origin(),
-                    index,
-                    kind: entry.kind,
+                let body = if entry.kind == RecordKind::LogKey {
+                    read_public(&entry, sealed).ok_or_else(damaged)?.to_vec()
+                } else {
+                    let key = self.ring().data_key(segment.number)?;
+                    let place = Place {
+                        origin: &self.origin,
+                        index,
+                        kind: entry.kind,
+                    };
+                    key.open(&place, sealed, &entry.commitment)
+                        .map_err(|_| damaged())?
                 };
-                let body = key
-                    .open(&place, sealed, &entry.commitment)
-                    .map_err(|_| damaged())?;
                 (
                     Some(serde_json::from_slice::<Record>(&body).map_err(|_| damaged())?),
                     None,
@@ -183,8 +182,11 @@ impl Shared {
         let damaged = || LedgerFault::Corrupt(Damage::Derived(index));
         let path = inclusion_proof(index, size, &mut |level, at| nodes.node(level, at));
         let path = path.map_err(|_| damaged())?;
-        let proof = InclusionProof::new(index, &entry, path, &head, self.signer.verifier());
-        proof.verify(self.signer.verifier()).map_err(|_| damaged())?;
+        let signers = self.signers();
+        let proof = InclusionProof::new(index, &entry, path, &head, signers.keys());
+        proof
+            .verify(signers.keys().newest(), &[])
+            .map_err(|_| damaged())?;
         Ok(proof)
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bartizan_ledger::Entry;
+use bartizan_ledger::{Entry, KeyFault, NoteFault, Succession};
 use bartizan_types::{Action, AgentId, CallId, Code, Record, RecordKind, RulingWord, SessionId, Timestamp};
 
 /// How the ledger keeps its files. Every queue and file has a bound.
@@ -95,6 +95,26 @@ pub struct Recovered {
     pub last_time: Option<Timestamp>,
 }
 
+/// That the log's key is to change.
+#[derive(Debug, Clone)]
+pub struct ChangeKey {
+    /// When it is asked for.
+    pub now: Timestamp,
+    /// For how long the retired key signs beside its successor, in microseconds; 0: it signs the change and no more.
+    pub overlap_micros: u64,
+    /// By whom, in words.
+    pub by: String,
+}
+
+/// A change of the log's key that is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyChanged {
+    /// The record, and the first head that covers it, signed by both keys.
+    pub receipt: Receipt,
+    /// What both keys signed.
+    pub statement: Succession,
+}
+
 /// Which records to find; every given field must match. Newest first.
 #[derive(Debug, Clone, Default)]
 pub struct Query {
@@ -179,6 +199,12 @@ pub enum LedgerFault {
     /// The sealing keys can't be opened with this master key.
     #[error("the ledger's keys do not open with this master key")]
     Keys,
+    /// The log's key can't change now.
+    #[error("the log's key can't change now")]
+    KeyChange(#[source] KeyFault),
+    /// A head that is to be compared does not verify under the log's keys.
+    #[error("a head held elsewhere does not verify")]
+    Head(#[source] NoteFault),
     /// An option is out of its range.
     #[error("option `{0}` is out of range")]
     Option(&'static str),
@@ -223,6 +249,9 @@ pub enum Damage {
     /// A record does not open, or not to what it commits to.
     #[error("record {0} does not open to what it commits to")]
     Record(u64),
+    /// Who signs the log's heads, by the key file, the log and what is remembered elsewhere.
+    #[error("{0}")]
+    KeyChange(#[source] KeyFault),
     /// A derived file disagrees and could not be rebuilt.
     #[error("a derived file disagrees at record {0}")]
     Derived(u64),
@@ -239,8 +268,8 @@ impl LedgerFault {
             Self::Closed => Code::Draining,
             Self::TooLarge { .. } => Code::BodyTooLarge,
             Self::Missing { .. } => Code::NotFound,
-            Self::Corrupt(_) | Self::Keys => Code::LedgerCorrupt,
-            Self::NotErasable(_) | Self::Option(_) => Code::RequestShape,
+            Self::Corrupt(_) | Self::Keys | Self::Head(_) => Code::LedgerCorrupt,
+            Self::NotErasable(_) | Self::Option(_) | Self::KeyChange(_) => Code::RequestShape,
         }
     }
 }

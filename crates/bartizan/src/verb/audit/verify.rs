@@ -1,13 +1,16 @@
 //! `audit verify` and `audit prove --check`: offline, from files and a key, trusting nothing that runs.
 //!
 //! The verifier key decides what "this log" is. Given with `--vkey` it comes from elsewhere; else it is the state's own,
-//! and the verdict says that nobody else was asked.
+//! and the verdict says that nobody else was asked. Where the log's key has changed, the keys are followed from it by what
+//! both keys signed, and it is said which key is whose.
 
 use std::path::{Path, PathBuf};
 
 use anstyle::AnsiColor;
-use bartizan_ledger::{InclusionProof, Report, SignedCheckpoint, Verdict, Verifier};
-use bartizan_store::{Fault, LedgerFault, StateDir, read_heads, verify_ledger};
+use bartizan_ledger::{
+    InclusionProof, LogKeys, Report, SignedCheckpoint, Succession, Verdict, Verifier, keys::statements,
+};
+use bartizan_store::{Damage, Fault, Held, LedgerFault, StateDir, verify_ledger};
 use serde_json::json;
 
 use crate::{
@@ -39,12 +42,21 @@ pub(crate) async fn log(
         }
     };
     let verifier = match key(global, vkey, dir.is_some()).await? {
-        Found::Key(verifier) => verifier,
+        Found::Key(verifier, _) => verifier,
         Found::Damaged(fault) => return damaged(out, &fault),
     };
-    let held = heads(&loaded, checkpoints, &verifier)?;
+    let notes = notes(&loaded, checkpoints)?;
     let bar = out.progress(1, "verifying");
-    let report = verify_ledger(&place, &verifier, &held, None).map_err(link::ledger)?;
+    let held = match Held::gather(&place, &verifier, &notes) {
+        Ok(held) => held,
+        Err(fault @ LedgerFault::Corrupt(Damage::KeyChange(_))) => return damaged(out, &fault),
+        Err(LedgerFault::Head(fault)) => {
+            let message = "a head held elsewhere is not one that this log's key signed";
+            return Err(Failure::new(Exit::Refused, message).because(fault));
+        }
+        Err(fault) => return Err(link::ledger(fault)),
+    };
+    let report = verify_ledger(&place, &held, None).map_err(link::ledger)?;
     bar.finish_and_clear();
     show(out, &report, &verifier)?;
     Ok(if report.verdict() == Verdict::Damaged {
@@ -54,12 +66,8 @@ pub(crate) async fn log(
     })
 }
 
-/// The heads held elsewhere: those named, and the witness file of the configuration.
-fn heads(
-    loaded: &Loaded,
-    checkpoints: &[PathBuf],
-    verifier: &Verifier,
-) -> Result<Vec<SignedCheckpoint>, Failure> {
+/// The notes held elsewhere, in a row: those named, and the witness file of the configuration.
+fn notes(loaded: &Loaded, checkpoints: &[PathBuf]) -> Result<String, Failure> {
     let configured = loaded
         .file
         .ledger
@@ -67,19 +75,41 @@ fn heads(
         .as_ref()
         .map(|path| loaded.base().join(path))
         .filter(|path| path.exists());
-    let mut held = Vec::new();
+    let mut notes = String::new();
     for path in checkpoints.iter().chain(&configured) {
-        let text = small(path)?;
-        let heads = read_heads(verifier, &text).map_err(|fault| {
-            let message = format!(
-                "`{}` holds a head that this log's key did not sign",
-                path.display()
-            );
-            Failure::new(Exit::Refused, message).because(fault)
-        })?;
-        held.extend(heads);
+        notes.push_str(&small(path)?);
     }
-    Ok(held)
+    Ok(notes)
+}
+
+/// The log's keys, each with the record from which on it signs.
+fn keys_of(keys: &LogKeys) -> Vec<serde_json::Value> {
+    let first = json!({ "vkey": keys.first().vkey(), "after_record": null });
+    let later = keys
+        .changes()
+        .iter()
+        .map(|change| json!({ "vkey": change.to().vkey(), "after_record": change.index() }));
+    std::iter::once(first).chain(later).collect()
+}
+
+/// Says where a key that its owner trusts has led.
+fn show_keys(out: &mut dyn std::io::Write, keys: &LogKeys, known: &Verifier) -> std::io::Result<()> {
+    for change in keys.changes() {
+        writeln!(
+            out,
+            "the key changed at record {}: {} named {}",
+            change.index(),
+            change.from().vkey(),
+            change.to().vkey()
+        )?;
+    }
+    if keys.newest() != known {
+        writeln!(
+            out,
+            "the key given was retired; followed to the newest, which is the one to pin now"
+        )?;
+    }
+    Ok(())
 }
 
 fn show(out: Output, report: &Report, verifier: &Verifier) -> Result<(), Failure> {
@@ -94,6 +124,7 @@ fn show(out: Output, report: &Report, verifier: &Verifier) -> Result<(), Failure
         "verdict": verdict, "records": report.records, "held": report.held, "erased": report.erased,
         "unacknowledged_bytes": report.torn, "faults": faults, "fault_count": report.fault_count,
         "size": head.map(|head| head.size), "root": head.map(|head| head.root), "vkey": verifier.vkey(),
+        "keys": keys_of(&report.keys),
     });
     out.emit(&value, |out| {
         let (green, yellow, red) = (
@@ -125,6 +156,7 @@ fn show(out: Output, report: &Report, verifier: &Verifier) -> Result<(), Failure
             writeln!(out, "  {fault}")?;
         }
         writeln!(out, "{} records, {} erased", report.records, report.erased)?;
+        show_keys(out, &report.keys, verifier)?;
         if let Some(head) = head {
             writeln!(out, "root {} at {}", head.root, head.size)?;
         }
@@ -138,22 +170,31 @@ pub(crate) async fn proof(
     out: Output,
     path: &Path,
     vkey: Option<&str>,
+    checkpoints: &[PathBuf],
 ) -> Result<Exit, Failure> {
     let text = small(path)?;
     let wrong = |message: &str| Failure::new(Exit::Refused, message.to_owned());
     let proof: InclusionProof = serde_json::from_str(&text)
         .map_err(|fault| wrong("the file is no inclusion proof").because(fault))?;
-    let verifier = match key(global, vkey, false).await? {
-        Found::Key(verifier) => verifier,
+    let (verifier, mut stated) = match key(global, vkey, false).await? {
+        Found::Key(verifier, stated) => (verifier, stated),
         Found::Damaged(fault) => return damaged(out, &fault),
     };
-    let (entry, head) = proof
-        .verify(&verifier)
+    for path in checkpoints {
+        stated.extend(statements(&small(path)?));
+    }
+    let proven = proof
+        .verify(&verifier, &stated)
         .map_err(|fault| wrong("the proof does not hold").because(fault))?;
+    let (entry, keys) = (proven.entry, &proven.keys);
+    let signer = keys.at(proven.head.checkpoint().size);
+    let retired = keys.retired(signer).map(Succession::index);
+    let head = &proven.head;
     let head = head.checkpoint();
     let value = json!({
         "proven": true, "index": proof.index, "kind": entry.kind, "time": entry.time,
         "commitment": entry.commitment, "size": head.size, "root": head.root, "vkey": verifier.vkey(),
+        "signed_by": signer.vkey(), "retired_at_record": retired, "keys": keys_of(keys),
     });
     out.emit(&value, |out| {
         let green = AnsiColor::Green.on_default();
@@ -166,25 +207,36 @@ pub(crate) async fn proof(
             out,
             "it is from {} and commits to {}",
             entry.time, entry.commitment
-        )
+        )?;
+        show_keys(out, keys, &verifier)?;
+        if let Some(record) = retired {
+            writeln!(
+                out,
+                "its head is signed by the key that was retired at record {record}, and is worth what that key's secrecy is: \
+                 `bartizan audit prove {}` gives a new one",
+                proof.index
+            )?;
+        }
+        Ok(())
     })?;
     Ok(Exit::Done)
 }
 
 enum Found {
-    Key(Verifier),
+    /// The key, and the statements that the state has of it and others.
+    Key(Verifier, Vec<Succession>),
     Damaged(LedgerFault),
 }
 
 /// The log's key: the caller's, else the state's own.
 async fn key(global: &Global, vkey: Option<&str>, foreign: bool) -> Result<Found, Failure> {
-    let parse = |text: &str| {
+    let parse = |text: &str, stated: Vec<Succession>| {
         Verifier::parse(text)
-            .map(Found::Key)
+            .map(|key| Found::Key(key, stated))
             .map_err(|fault| Failure::new(Exit::Usage, format!("`{text}` is no verifier key")).because(fault))
     };
     if let Some(vkey) = vkey {
-        return parse(vkey);
+        return parse(vkey, Vec::new());
     }
     if foreign {
         return Err(Failure::new(Exit::Usage, "a log elsewhere needs `--vkey`")
@@ -200,15 +252,17 @@ async fn key(global: &Global, vkey: Option<&str>, foreign: bool) -> Result<Found
     })?;
     match link::open(&state, link::options(&loaded)) {
         Ok(opened) => {
-            let vkey = opened.desk.ledger.verifier().vkey();
+            let keys = opened.desk.ledger.keys();
             opened.desk.ledger.close().await.map_err(link::ledger)?;
-            parse(&vkey)
+            Ok(Found::Key(keys.newest().clone(), keys.changes().to_vec()))
         }
         Err(link::OpenFault::Ledger(fault @ LedgerFault::Corrupt(_))) => Ok(Found::Damaged(fault)),
         Err(link::OpenFault::State(Fault::Locked { .. })) => {
             let link = Link::connect(global, Absent::Fail)?;
             let head = link.read("/v1/checkpoint").await?;
-            parse(head["vkey"].as_str().unwrap_or_default())
+            let stated = head["succession"].as_array().into_iter().flatten();
+            let stated = stated.filter_map(|note| Succession::read(note.as_str()?).ok());
+            parse(head["vkey"].as_str().unwrap_or_default(), stated.collect())
         }
         Err(fault) => Err(fault.into()),
     }

@@ -11,8 +11,10 @@ use std::sync::{
 };
 
 use bartizan_ledger::{
-    SignedCheckpoint, Signer, Tree,
+    SignedCheckpoint, Signer, Succession, Tree,
     frame::{Body, Payload, RecordFrame, decode},
+    keys::{read_public, statements},
+    note::{NoteFault, split_notes},
     scan::{Expect, Flaw, Scan, ScanFault, Visit, never_began, scan},
     seal::{DataKey, Place},
     tree::root_at,
@@ -23,7 +25,7 @@ use std::collections::BTreeMap;
 use super::{
     super::{
         derived::{Derived, Nodes, Row, Rows},
-        keyring::{Keyring, WrappingKey},
+        keyring::{Keyring, SIGNER, Signing, WrappingKey},
         medium::{Medium, OpenMode},
         words::{Damage, LedgerFault, LedgerOptions, OpenCall, Recovered, io},
     },
@@ -52,26 +54,26 @@ impl Journal {
         let names = medium
             .list("wal")
             .map_err(|source| io("listing the log", source))?;
-        if !keyring.has("signer") {
+        if !keyring.has(SIGNER) {
             if !names.is_empty() {
                 return Err(LedgerFault::Keys);
             }
-            keyring.mint("signer")?;
+            keyring.mint(SIGNER)?;
             keyring.mint("index")?;
             keyring
                 .save(medium.as_ref())
                 .map_err(|source| io("saving the key file", source))?;
         }
-        let signer = Signer::from_seed(&options.origin, &*keyring.open("signer")?)
-            .map_err(|_| LedgerFault::Option("origin"))?;
+        let Signing { signers, next } = keyring.signing()?;
         let index_key = keyring.open("index")?;
-        let first_head = signer.sign(0, Tree::default().root());
+        let first_head = signers.sign(0, Tree::default().root());
         let shared = Arc::new(Shared {
-            signer,
+            origin: options.origin.clone(),
             index_key,
             keyring: Mutex::new(keyring),
             view: RwLock::new(View {
                 head: Arc::new(first_head),
+                signers: Arc::new(signers),
                 segments: Vec::new(),
             }),
             commits: AtomicU64::new(0),
@@ -87,8 +89,9 @@ impl Journal {
             dropped: 0,
         };
         let last = opening.last_segment()?;
-        opening.compare_size(held, last.as_ref())?;
-        opening.finish(last, held)
+        opening.settle_signer(last.as_ref(), next)?;
+        let held = opening.remembered(held, last.as_ref())?;
+        opening.finish(last, &held)
     }
 }
 
@@ -146,6 +149,7 @@ fn flaw(segment: u32, fault: &ScanFault) -> LedgerFault {
         Flaw::Index => "a record is missing or out of order",
         Flaw::Root => "a checkpoint is not over the records before it",
         Flaw::Note(_) => "a checkpoint does not verify",
+        Flaw::Key(_) => "a change of the log's key is wrong",
         Flaw::Padding => "padding is not zero",
     };
     segment_damage(segment, fault.at, what)
@@ -202,11 +206,11 @@ impl Opening {
 
     fn scan(&self, number: u32, bytes: &[u8], visit: &mut dyn Visit) -> Result<Scan, ScanFault> {
         let last = self.segments.last() == Some(&number);
-        let verifier = self.shared.signer.verifier();
+        let signers = self.shared.signers();
         scan(
             bytes,
             &Expect {
-                verifier,
+                keys: signers.keys(),
                 follows: None,
                 last,
                 every_signature: false,
@@ -240,37 +244,71 @@ impl Opening {
         }
     }
 
-    /// Refuses a log shorter than a head that somebody remembers, before anything is touched.
-    fn compare_size(&self, held: &str, last: Option<&Last>) -> Result<(), LedgerFault> {
-        let found = last.map_or(0, |last| last.scan.tree.size());
-        let longest = self
-            .held(held)
-            .iter()
-            .map(|head| head.checkpoint().size)
-            .max()
-            .unwrap_or(0);
-        if longest > found {
-            return Err(LedgerFault::Corrupt(Damage::Rollback { held: longest, found }));
+    /// Decides by the log whether a change of key that was begun took place. The key file says so with the next segment,
+    /// before anything is signed.
+    fn settle_signer(&self, last: Option<&Last>, next: Option<Arc<Signer>>) -> Result<(), LedgerFault> {
+        let signers = self.shared.signers();
+        let known = signers.keys().changes().len();
+        let found = last.map_or_else(|| signers.keys().clone(), |last| last.scan.keys.clone());
+        let mut ring = self.shared.ring();
+        match (found.changes().get(known..).unwrap_or_default(), next) {
+            ([], None) => Ok(()),
+            ([], Some(_)) => {
+                ring.forget_prepared();
+                Ok(())
+            }
+            ([change], Some(next)) if change.to() == next.verifier() => {
+                ring.promote_signer(change)?;
+                let promoted = ring.signing()?.signers;
+                drop(ring);
+                self.shared.set_signers(promoted);
+                Ok(())
+            }
+            // The log goes on under a key that is not here.
+            _ => Err(LedgerFault::Keys),
         }
-        Ok(())
     }
 
-    /// The remembered heads that verify. One that does not proves nothing either way, and a crash may leave the
-    /// last one cut.
-    fn held(&self, held: &str) -> Vec<SignedCheckpoint> {
-        let verifier = self.shared.signer.verifier();
-        let notes = bartizan_ledger::note::split_notes(held).into_iter();
-        notes
-            .filter_map(|note| {
-                verifier
-                    .verify(note)
-                    .inspect_err(|fault| tracing::warn!(%fault, "a remembered head is ignored"))
-                    .ok()
-            })
-            .collect()
+    /// The remembered heads that verify; refuses a log shorter than what somebody remembers, or continued under a key
+    /// that was retired, before anything is touched. A note that does not verify proves nothing either way, and a crash
+    /// may leave the last one cut.
+    fn remembered(&self, notes: &str, last: Option<&Last>) -> Result<Vec<SignedCheckpoint>, LedgerFault> {
+        let found = last.map_or(0, |last| last.scan.tree.size());
+        let rollback = |held| LedgerFault::Corrupt(Damage::Rollback { held, found });
+        let signers = self.shared.signers();
+        let disputed = |change: &Succession| signers.keys().disputes(change);
+        if let Some(change) = statements(notes).into_iter().find(disputed) {
+            let later = change.index() >= found && change.from() == signers.keys().newest();
+            return Err(if later {
+                rollback(change.index().saturating_add(1))
+            } else {
+                LedgerFault::Corrupt(Damage::Fork(change.index()))
+            });
+        }
+        let mut heads = Vec::new();
+        for note in split_notes(notes) {
+            match signers.keys().verify(note) {
+                Ok(head) => heads.push(head),
+                Err(NoteFault::Retired) => {
+                    let size = bartizan_ledger::note::peek(note).map_or(0, |head| head.size);
+                    return Err(LedgerFault::Corrupt(Damage::Fork(size)));
+                }
+                Err(_) if Succession::read(note).is_ok() => {}
+                Err(fault) => tracing::warn!(%fault, "a remembered head is ignored"),
+            }
+        }
+        let longest = heads.iter().map(|head| head.checkpoint().size).max();
+        match longest.filter(|longest| *longest > found) {
+            Some(longest) => Err(rollback(longest)),
+            None => Ok(heads),
+        }
     }
 
-    fn finish(mut self, last: Option<Last>, held: &str) -> Result<(Journal, Recovered), LedgerFault> {
+    fn finish(
+        mut self,
+        last: Option<Last>,
+        held: &[SignedCheckpoint],
+    ) -> Result<(Journal, Recovered), LedgerFault> {
         let mut segments = self.headers()?;
         let (first, base, oldest) = last.as_ref().map_or_else(Default::default, Last::begins);
         let mut derived = Derived::open(&self.shared.medium, first, base.root())?;
@@ -355,7 +393,7 @@ impl Opening {
                     &read
                 }
             };
-            let key = self.keyring().data_key(number)?;
+            let key = self.shared.ring().data_key(number)?;
             let mut fill = Fill::new(self, derived, &key);
             let scanned = self
                 .scan(number, bytes, &mut fill)
@@ -389,13 +427,6 @@ impl Opening {
             }
         }
         Ok(finished)
-    }
-
-    fn keyring(&self) -> std::sync::MutexGuard<'_, Keyring> {
-        self.shared
-            .keyring
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Where each segment begins; also counts their bytes.
@@ -435,10 +466,9 @@ impl Opening {
     }
 
     /// Refuses a log with another root at the size of a remembered head.
-    fn compare_roots(&self, held: &str, tree: &Tree) -> Result<(), LedgerFault> {
+    fn compare_roots(&self, held: &[SignedCheckpoint], tree: &Tree) -> Result<(), LedgerFault> {
         let nodes = Nodes::open(&self.shared.medium, tree.size());
-        let heads = self.held(held);
-        for head in heads.iter().rev().take(64) {
+        for head in held.iter().rev().take(64) {
             let size = head.checkpoint().size;
             let root = root_at(size, &mut |level, index| nodes.node(level, index));
             if root.map_err(|_| LedgerFault::Corrupt(Damage::Derived(size)))? != head.checkpoint().root {
@@ -467,15 +497,8 @@ impl Opening {
             }
             at += count as u64;
         }
-        {
-            let mut view = self
-                .shared
-                .view
-                .write()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            view.segments = self.headers()?;
-            view.head = Arc::new(self.shared.signer.sign(size, self.root(size)?));
-        }
+        let head = self.shared.signers().sign(size, self.root(size)?);
+        self.show(self.headers()?, head);
         let mut list = Vec::new();
         let mut indices: Vec<u64> = open.values().copied().collect();
         indices.sort_unstable();
@@ -570,10 +593,12 @@ impl<'a> Fill<'a> {
                     kind: entry.kind,
                 };
                 let damaged = || LedgerFault::Corrupt(Damage::Record(record.index));
-                let body = self
-                    .key
-                    .open(&place, sealed, &entry.commitment)
-                    .map_err(|_| damaged())?;
+                let body = if entry.kind == RecordKind::LogKey {
+                    read_public(entry, sealed).ok_or_else(damaged)?.to_vec()
+                } else {
+                    let opened = self.key.open(&place, sealed, &entry.commitment);
+                    opened.map_err(|_| damaged())?
+                };
                 let body: Record = serde_json::from_slice(&body).map_err(|_| damaged())?;
                 Row::of(&body, &self.shared.index_key)
             }
