@@ -82,6 +82,12 @@ pub(crate) enum Check {
     Symbolic,
     /// A symbol or number of sympy: its name or digits are texts.
     Symbol,
+    /// `class.__new__`, of which `functools.partial` may be made.
+    Maker,
+    /// That partial, which waits for its state.
+    Bound,
+    /// That partial with its state, which is called.
+    Ready,
 }
 
 /// The first that names something decides.
