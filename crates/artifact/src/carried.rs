@@ -30,7 +30,7 @@ const AHEAD: usize = 192;
 /// Opcodes that have to be ones, where the first few say little.
 const OPCODES: usize = 24;
 /// Beginnings of packed streams that are tried, and one more for so many bytes. Two letters announce zlib: chance gives them.
-const PACKED: u64 = 1 << 20;
+const PACKED: u64 = 1 << 18;
 const PACKED_BYTES: u64 = 1 << 10;
 /// Bytes that are unpacked of one to see how it begins, and where it begins as something that runs.
 const TASTE: usize = 512;
@@ -71,7 +71,11 @@ pub(crate) fn look(scan: &mut Scan<'_>, view: View<'_>, among: Among) {
             piece.len().saturating_sub(AHEAD)
         };
         let searched = piece.get(..whole).unwrap_or_default();
-        for (place, _) in searched.iter().enumerate().filter(|(_, byte)| BEGINS[usize::from(**byte)]) {
+        for (place, _) in searched
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| BEGINS[usize::from(**byte)])
+        {
             let Some(part) = piece.get(place..) else { break };
             if !begun(scan, view, at + place as u64, part, among, &mut tried) {
                 return;
@@ -152,7 +156,7 @@ fn begun(
             scan.find(&rule::SOURCE_CODE, Verdict::Suspicious, here, "inside", what);
         }
         // What base64 makes of a pickle's first two bytes; in documents it is looked for as documents write it.
-        [b'g', b'A', b'I' | b'M' | b'Q' | b'U', ..] if among == Among::Bytes => encoded(scan, view, here, tried),
+        [b'g', b'A', b'I'..=b'X', ..] if among == Among::Bytes => encoded(scan, view, here, tried),
         _ if among == Among::Bytes => {
             let Some((packing, skipped)) = packed(part) else {
                 return true;
@@ -176,10 +180,12 @@ fn encoded(scan: &mut Scan<'_>, view: View<'_>, here: u64, tried: &mut Tried) {
     let Ok(letters) = view.bytes(here, BUFFER) else {
         return;
     };
-    let is_letter = |byte: &u8| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'\r' | b'\n')
-    };
-    let end = letters.iter().position(|byte| !is_letter(byte)).unwrap_or(letters.len());
+    let is_letter =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'\r' | b'\n');
+    let end = letters
+        .iter()
+        .position(|byte| !is_letter(byte))
+        .unwrap_or(letters.len());
     let decoded = base64(letters.get(..end).unwrap_or_default());
     if let [0x80, 0..=5, rest @ ..] = decoded.as_slice()
         && begins(rest, u64::MAX)
@@ -187,7 +193,13 @@ fn encoded(scan: &mut Scan<'_>, view: View<'_>, here: u64, tried: &mut Tried) {
         tried.pickles += 1;
         if pickle::probe(scan, View::all(&decoded)) >= Verdict::Malicious {
             let what = "carries in base64 a pickle that runs code".to_owned();
-            scan.find(&rule::NESTED_PICKLE, Verdict::Suspicious, here, "encoded inside", what);
+            scan.find(
+                &rule::NESTED_PICKLE,
+                Verdict::Suspicious,
+                here,
+                "encoded inside",
+                what,
+            );
         }
     }
 }
@@ -195,7 +207,10 @@ fn encoded(scan: &mut Scan<'_>, view: View<'_>, here: u64, tried: &mut Tried) {
 /// A packed stream that begins here, and how many bytes of it are a header of an archive.
 fn packed(part: &[u8]) -> Option<(Packing, u64)> {
     if let [b'P', b'K', 3, 4, _, _, _, _, 8, 0, rest @ ..] = part {
-        let two = |at: usize| rest.get(at..at + 2).map(|two| u16::from_le_bytes([two[0], two[1]]));
+        let two = |at: usize| {
+            rest.get(at..at + 2)
+                .map(|two| u16::from_le_bytes([two[0], two[1]]))
+        };
         return Some((Packing::Deflate, 30 + u64::from(two(16)?) + u64::from(two(18)?)));
     }
     // Three bytes of zeros and a number are too little to tell lzma by.
@@ -208,7 +223,11 @@ fn packed(part: &[u8]) -> Option<(Packing, u64)> {
         (Packing::Zlib, [_, _, first, ..]) => first & 6 != 6,
         _ => true,
     };
-    plausible.then_some((packing, 0))
+    // Without its frame a stream of zlib is one of deflate, whose end nobody has to be right about.
+    plausible.then_some(match packing {
+        Packing::Zlib => (Packing::Deflate, 2),
+        _ => (packing, 0),
+    })
 }
 
 /// Unpacks what begins here, and keeps what is found only where it runs code.
@@ -233,7 +252,13 @@ fn unpack(scan: &mut Scan<'_>, view: View<'_>, at: u64, packing: Packing) {
     scan.forget(mark);
     if worst >= Verdict::Suspicious {
         let what = format!("carries, packed as {}, what runs code", packing.word());
-        scan.find(&rule::NESTED_PICKLE, Verdict::Suspicious, at, "packed inside", what);
+        scan.find(
+            &rule::NESTED_PICKLE,
+            Verdict::Suspicious,
+            at,
+            "packed inside",
+            what,
+        );
     }
 }
 

@@ -10,8 +10,7 @@ use crate::{
     paddle, pickle, program, rule, safetensors,
     scan::Scan,
     source::View,
-    sqlite,
-    tar, tensorflow, tflite, zip,
+    sqlite, tar, tensorflow, tflite, zip,
 };
 
 /// First bytes that are looked at.

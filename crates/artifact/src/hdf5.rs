@@ -247,7 +247,10 @@ impl Walk<'_> {
         let dimensions = (0..number(body, 1, 1) as usize).map(|place| number(body, start + 8 * place, 8));
         let count = dimensions.fold(1_u64, u64::saturating_mul);
         if count > NUMBERS && count / PACKED > self.view.size() {
-            let what = format!("a data set says it has {count} numbers, in a file of {} bytes", self.view.size());
+            let what = format!(
+                "a data set says it has {count} numbers, in a file of {} bytes",
+                self.view.size()
+            );
             scan.find(&rule::LIMIT, Verdict::Unknown, at, "data set", what);
         }
     }

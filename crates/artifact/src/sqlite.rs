@@ -44,7 +44,13 @@ pub(crate) fn look(scan: &mut Scan<'_>, view: View<'_>) {
             carried::look(scan, View::all(&value), Among::Bytes);
             let place = number * shape.page + at as u64;
             for finding in scan.forget(mark) {
-                scan.find(finding.rule, finding.severity, place, &finding.subject, finding.what);
+                scan.find(
+                    finding.rule,
+                    finding.severity,
+                    place,
+                    &finding.subject,
+                    finding.what,
+                );
             }
         }
     }

@@ -235,7 +235,10 @@ fn small_sets_are_judged_as_far_as_they_can_be_and_the_rest_is_said() {
             right += rows.iter().filter(|row| **row < 3).count();
             wrong += rows.iter().filter(|row| **row >= 3).count();
         }
-        assert!(right >= least && wrong <= 6, "{size} rows: {right} of 60, and {wrong} others");
+        assert!(
+            right >= least && wrong <= 6,
+            "{size} rows: {right} of 60, and {wrong} others"
+        );
     }
     // Where classes overlap, honest rows are on the other side, too: of small honest sets no more is named than of large.
     for apart in [60, 100, 150] {

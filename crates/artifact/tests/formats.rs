@@ -281,7 +281,11 @@ fn fixed(bytes: &[u8]) -> Vec<u8> {
     let (mut out, mut held, mut count) = (Vec::new(), 0_u32, 0);
     let mut put = |bits: u32, width: u32, turned: bool| {
         for bit in 0..width {
-            let bit = if turned { bits >> (width - 1 - bit) } else { bits >> bit } & 1;
+            let bit = if turned {
+                bits >> (width - 1 - bit)
+            } else {
+                bits >> bit
+            } & 1;
             held |= bit << count;
             count += 1;
             if count == 8 {
@@ -304,7 +308,9 @@ fn fixed(bytes: &[u8]) -> Vec<u8> {
 
 fn crc(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0_u32, |sum, byte| {
-        (0..8).fold(sum ^ u32::from(*byte), |sum, _| sum >> 1 ^ (0xedb8_8320 & (sum & 1).wrapping_neg()))
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
+            sum >> 1 ^ (0xedb8_8320 & (sum & 1).wrapping_neg())
+        })
     })
 }
 
@@ -313,7 +319,12 @@ fn what_is_packed_somewhere_in_other_bytes() {
     let harmless = b"\x80\x04}(\x8c\x05posixK\x01\x8c\x06systemK\x02u.";
     let base64 = b"gASMBXBvc2l4jAZzeXN0ZW2TjAR0cnVlhVIu";
     let zlib = [&b"\x78\x9c"[..], &fixed(PICKLE), &[0; 4]].concat();
-    for begin in [&b"GIF89a\x01\0"[..], b"SQLite format 3\0", b"IxFI", b"RIFF\x24\0\0\0WAVE"] {
+    for begin in [
+        &b"GIF89a\x01\0"[..],
+        b"SQLite format 3\0",
+        b"IxFI",
+        b"RIFF\x24\0\0\0WAVE",
+    ] {
         for (behind, verdict) in [
             (gzipped(PICKLE), Verdict::Suspicious),
             (zlib.clone(), Verdict::Suspicious),
@@ -323,7 +334,9 @@ fn what_is_packed_somewhere_in_other_bytes() {
             (gzipped(b"only some words"), Verdict::Clean),
             (b"\x78\x9c\x78\x01\x1f\x8b\x08gASV".to_vec(), Verdict::Clean),
         ] {
-            check("x.dat2", &[begin, &[0; 40], &behind, &[0; 9]].concat(), verdict);
+            let bytes = [begin, &[0; 40], &behind, &[0; 9]].concat();
+            let report = scan("x.dat2", &bytes);
+            assert_eq!(report.verdict, verdict, "{bytes:?}: {:#?}", report.findings);
         }
     }
     // A stream that is read once is searched, too, and so is what lies across two of its windows.
@@ -333,7 +346,11 @@ fn what_is_packed_somewhere_in_other_bytes() {
         check("x.index.gz", &gzipped(&index), Verdict::Suspicious);
         check("x.wav.gz", &gzipped(&song), Verdict::Suspicious);
     }
-    check("x.index.gz", &gzipped(&[b"IxFI", &vec![0; 5 << 20][..]].concat()), Verdict::Clean);
+    check(
+        "x.index.gz",
+        &gzipped(&[b"IxFI", &vec![0; 5 << 20][..]].concat()),
+        Verdict::Clean,
+    );
 }
 
 #[test]

@@ -76,11 +76,7 @@ pub(super) fn find(learnt: &Scores, near: &Neighbours, labels: &[u32], classes: 
         // Deeper in the other class than its middle is no stranger to it.
         let strange = margin(row) > to.middle && 2.0 * to.above(margin(row)) <= STRANGE;
         if chance * (labels.len() as f64) < ALPHA && !strange {
-            lone.push(Lone {
-                row,
-                chance,
-                instead,
-            });
+            lone.push(Lone { row, chance, instead });
         }
     }
     let between = core.iter().filter(|among| !**among).count() - lone.len();
@@ -92,7 +88,9 @@ pub(super) fn find(learnt: &Scores, near: &Neighbours, labels: &[u32], classes: 
 
 /// The margins of a class's rows that lie among their own; those of the others count by their middle half.
 fn spread(margin: &impl Fn(usize) -> f64, class: u32, labels: &[u32], core: &[bool]) -> Option<Spread> {
-    let all: Vec<usize> = (0..labels.len()).filter(|row| at(labels, *row) == class).collect();
+    let all: Vec<usize> = (0..labels.len())
+        .filter(|row| at(labels, *row) == class)
+        .collect();
     let inner = all.iter().filter(|row| at(core, **row));
     let inner: Vec<f64> = inner.map(|row| margin(*row)).collect();
     if inner.len() < CORE {

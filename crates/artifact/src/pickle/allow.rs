@@ -88,6 +88,8 @@ pub(crate) enum Check {
     Bound,
     /// That partial with its state, which is called.
     Ready,
+    /// sympy's maker of a function that has a name and nothing else, of which expressions are made.
+    Undefined,
 }
 
 /// The first that names something decides.
@@ -160,6 +162,7 @@ fn use_of(text: &str) -> Option<Use> {
             "formula" => Check::Formula,
             "symbolic" => Check::Symbolic,
             "symbol" => Check::Symbol,
+            "undefined" => Check::Undefined,
             _ => return None,
         }),
         _ => return None,

@@ -178,7 +178,8 @@ impl Machine<'_, '_, '_, '_> {
             | Check::Distribution
             | Check::Formula
             | Check::Symbolic
-            | Check::Symbol,
+            | Check::Symbol
+            | Check::Undefined,
         ) = uses
         {
             self.watch.start(self.containers | 3);
@@ -401,6 +402,10 @@ impl Machine<'_, '_, '_, '_> {
         let harmless = match check {
             Check::Getattr => return self.attribute(at, given),
             Check::Maker | Check::Bound => false,
+            Check::Undefined => match self.undefined(at, given.all())?.filter(|_| how == How::Call) {
+                Some(function) => return Ok(function),
+                None => false,
+            },
             Check::Ready => match self.ready(at).filter(|_| how == How::Call && count == 0) {
                 Some(made) => return Ok(made),
                 None => false,

@@ -691,8 +691,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
             *slot = *value;
         }
         if values.iter().any(|value| value.is_global()) {
-            let first = self.stack.get(mark).copied();
-            let lent = usize::from(self.lends(first.as_ref()));
+            let lent = usize::from(self.lends(mark));
             self.handed_on_from(mark + lent);
         }
         let entry = (sequence, count.min(255) as u8, kept);

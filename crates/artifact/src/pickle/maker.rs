@@ -8,6 +8,7 @@ use super::{
     allow::{Check, Use},
     machine::{Halt, Machine, Step},
     value::{Kind, Value},
+    watch::Holds,
 };
 use crate::{finding::Verdict, rule};
 
@@ -30,6 +31,7 @@ impl Machine<'_, '_, '_, '_> {
         if !makes {
             return Ok(None);
         }
+        self.back(class);
         self.listed(class, "__new__", Check::Maker).map(Some)
     }
 
@@ -51,7 +53,9 @@ impl Machine<'_, '_, '_, '_> {
     /// `partial(class.__new__)`, if that is what is called.
     pub(super) fn bound(&mut self, given: Option<&[Value]>) -> Step<Option<Value>> {
         let Some([maker]) = given else { return Ok(None) };
-        let Kind::Global(at) = maker.kind() else { return Ok(None) };
+        let Kind::Global(at) = maker.kind() else {
+            return Ok(None);
+        };
         let class = self
             .class_of(at)
             .filter(|_| self.use_at(at) == Some(Use::Check(Check::Maker)));
@@ -60,23 +64,52 @@ impl Machine<'_, '_, '_, '_> {
         self.listed(class, "__new__()", Check::Bound).map(Some)
     }
 
-    /// Whether a tuple that begins with this value is the arguments of the partial that waits.
-    pub(super) fn lends(&mut self, first: Option<&Value>) -> bool {
-        let class = self.makers.pending.filter(|class| first == Some(&Value::global(*class)));
-        let held = class.is_some_and(|class| matches!(self.use_at(class), Some(Use::Check(_))));
-        self.makers.lent += u32::from(held);
-        held
+    /// Whether the values from `mark` on become the arguments of `getattr` for `__new__`, or of the partial that waits, and
+    /// begin with a class that must not be handed on.
+    pub(super) fn lends(&mut self, mark: usize) -> bool {
+        let [first, rest @ ..] = self.from(mark) else {
+            return false;
+        };
+        let Kind::Global(class) = first.kind() else {
+            return false;
+        };
+        let asks = matches!(rest, [name] if self.text_of(*name) == Some(b"__new__"));
+        let lends = self.is_held(class) && (asks || self.makers.pending == Some(class));
+        self.makers.lent += u32::from(lends);
+        lends
+    }
+
+    /// Whether a class is one that evaluates what it is made of.
+    fn is_held(&self, class: u32) -> bool {
+        matches!(
+            self.use_at(class),
+            Some(Use::Check(Check::Symbol | Check::Symbolic))
+        )
+    }
+
+    /// A tuple that a class was lent to was taken as it should be.
+    fn back(&mut self, class: u32) {
+        if self.is_held(class) {
+            self.makers.lent = self.makers.lent.saturating_sub(1);
+        }
     }
 
     /// The partial of a class gets its state: the class again, its arguments, keywords.
     pub(super) fn arguments_bound(&mut self, bound: u32, state: Value) -> Step<Option<Value>> {
-        let Some(class) = self.class_of(bound) else { return Ok(None) };
-        let Some(parts) = self.elements(state) else { return Ok(None) };
+        let Some(class) = self.class_of(bound) else {
+            return Ok(None);
+        };
+        let Some(parts) = self.elements(state) else {
+            return Ok(None);
+        };
         let [maker, arguments, keywords, rest] = parts.as_slice() else {
             return Ok(None);
         };
-        let Kind::Global(maker) = maker.kind() else { return Ok(None) };
-        let same = self.use_at(maker) == Some(Use::Check(Check::Maker)) && self.class_of(maker) == Some(class);
+        let Kind::Global(maker) = maker.kind() else {
+            return Ok(None);
+        };
+        let same =
+            self.use_at(maker) == Some(Use::Check(Check::Maker)) && self.class_of(maker) == Some(class);
         let plain = matches!(keywords.kind(), Kind::Container(_)) && *rest == Value::NONE;
         let Some(arguments) = self.elements(*arguments).filter(|_| same && plain) else {
             return Ok(None);
@@ -96,15 +129,31 @@ impl Machine<'_, '_, '_, '_> {
             return Ok(None);
         }
         self.makers.pending = None;
-        if matches!(self.use_at(class), Some(Use::Check(_))) {
-            self.makers.lent = self.makers.lent.saturating_sub(1);
-        }
+        self.back(class);
         self.listed(class, "__new__(state)", Check::Ready).map(Some)
     }
 
     /// What the call of a partial that has its state makes.
     pub(super) fn ready(&self, step: u32) -> Option<Value> {
         self.class_of(step).map(Value::object)
+    }
+
+    /// A function of sympy that has a name and no assumptions: what it is given is evaluated as an expression's parts are.
+    pub(super) fn undefined(&mut self, maker: u32, given: Option<&[Value]>) -> Step<Option<Value>> {
+        let Some([name, keywords]) = given else {
+            return Ok(None);
+        };
+        let named = matches!(name.kind(), Kind::Text(_) | Kind::Recent(_));
+        let none = match keywords.kind() {
+            Kind::Container(number) if number & 3 == Holds::Items as u32 => {
+                self.watch.items(number).is_some_and(|items| items.is_empty())
+            }
+            _ => false,
+        };
+        if !(named && none) {
+            return Ok(None);
+        }
+        self.listed(maker, "undefined", Check::Symbolic).map(Some)
     }
 
     /// At the end: classes that were lent and not given back.

@@ -226,7 +226,7 @@ impl Machine<'_, '_, '_, '_> {
         };
         match self.imported(at) {
             Some(("builtins" | "__builtin__", "bytes" | "bytearray")) => {
-                any(&|kind| matches!(kind, Kind::Int(_)) || endless(kind))
+                any(&|kind| matches!(kind, Kind::Int(_) | Kind::Number) || endless(kind))
             }
             Some(("builtins" | "__builtin__", "list" | "tuple" | "set" | "frozenset" | "dict"))
             | Some(("collections" | "array", _)) => any(&endless),
