@@ -160,8 +160,7 @@ def statistics(put):
         "tree": scipy.spatial.KDTree(points), "hull": scipy.spatial.ConvexHull(points), "minimum": scipy.optimize.minimize(lambda at: (at**2).sum(), [1.0, 2.0]),
     }
     for name, value in made.items():
-        # What takes keywords is written as calls of a call by older protocols, and is not followed there.
-        for protocol in (4,) if name == "line" else (2, 4):
+        for protocol in (2, 4):
             put(f"scipy_{name}_{protocol}.pkl", "scipy", pickle.dumps(value, protocol))
 
 
@@ -172,8 +171,11 @@ def expressions(put):
     made = {"sum": x**2 + sympy.sin(y) / 3 + sympy.pi, "pieces": sympy.Piecewise((x, x > 0), (0, True)), "integral": sympy.Integral(x, (x, 0, 1)), "number": sympy.Float("1.5")}
     matrix = sympy.MatrixSymbol("A", 2, 2)
     made |= {"matrix": sympy.Matrix([[1, x], [y, 2]]), "fractions": sympy.Matrix([[sympy.Rational(1, 2), 3]]), "fixed": sympy.ImmutableMatrix([[1, x]]), "sparse": sympy.SparseMatrix(2, 2, {(0, 0): x}), "product": matrix * sympy.Identity(2), "array": sympy.Array([[1, 2], [3, 4]]), "indexed": sympy.IndexedBase("a")[x]}
+    function, positive = sympy.Function("f"), sympy.Symbol("p", positive=True)
+    made |= {"function": function(x) + 1, "derivative": sympy.Derivative(function(x), x), "positive": sympy.sqrt(positive), "limit": sympy.Limit(sympy.sin(x) / x, x, 0), "several": [positive, sympy.Float("2.5"), positive * 2]}
     for name, value in made.items():
-        put(f"sympy_{name}.pkl", "sympy", pickle.dumps(value, 4))
+        for protocol in (2, 3, 4):
+            put(f"sympy_{name}_{protocol}.pkl", "sympy", pickle.dumps(value, protocol))
 
 
 def forecasts(put):
@@ -209,9 +211,29 @@ def orbax_folder(put):
                 put(f"orbax/{path.relative_to(place)}", "orbax", path.read_bytes())
 
 
+def training(put):
+    """What a training of transformers leaves beside its weights, and networks with layers of its own."""
+    import random
+
+    import torch
+    import transformers as hub
+
+    saved = lambda value: lambda path: torch.save(value, path)
+    net = torch.nn.Linear(5, 2)
+    optimizer = torch.optim.AdamW(net.parameters())
+    net(torch.ones(3, 5)).sum().backward()
+    optimizer.step()
+    put("training/optimizer.pt", "transformers", saved(optimizer.state_dict()))
+    put("training/scheduler.pt", "transformers", saved(torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0).state_dict()))
+    put("training/rng_state.pth", "transformers", saved({"python": random.getstate(), "numpy": numpy.random.get_state(), "cpu": torch.random.get_rng_state()}))
+    small = hub.GPT2Config(n_embd=8, n_layer=1, n_head=2, vocab_size=30)
+    put("training/gpt2_whole.pt", "transformers", saved(hub.GPT2LMHeadModel(small)))
+    put("training/vision_whole.pt", "transformers", saved(hub.ViTModel(hub.ViTConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8))))
+
+
 def write(put):
     """Writes all of them by `put(name, library, bytes or what writes)`."""
-    for part in [frames, estimators, boosted, texts, others, torch_networks, transformers, vectors, packed, statistics, expressions, forecasts, keras_operations, orbax_folder]:
+    for part in [frames, estimators, boosted, texts, others, torch_networks, transformers, vectors, packed, statistics, expressions, forecasts, keras_operations, orbax_folder, training]:
         try:
             part(put)
         except Exception as fault:  # a library that is missing or does not fit the others

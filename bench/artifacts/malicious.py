@@ -20,6 +20,7 @@ from pathlib import Path
 
 import folders
 import gadgets
+import inside
 from opcodes import PROTO, call, glob, stack_glob, text
 
 OUT = Path(sys.argv[1])
@@ -419,6 +420,9 @@ def documents():
 def beside():
     folders.write(put, OUT, field, EVIL)
     gadgets.write(put, OUT, field)
+    for name, kind, data in inside.attacks():
+        (OUT / name).parent.mkdir(parents=True, exist_ok=True)
+        put(name, kind, data)
 
 
 for part in [imports, resolvers, forms, broken, many, packed, zips, numpy_and_joblib, keras, graphs, documents, beside]:

@@ -1,17 +1,30 @@
 """Makes model files, hostile and honest, and has `bartizan scan model` and its peers look at the same ones.
 
     python bench/artifacts/models.py BINARY FOLDER [--quick]
+    python bench/artifacts/models.py --peer NAME FOLDER SECONDS < FILES
 
 Speed is of whole processes with a warm cache: bytes over CPU seconds (the wall clock stands beside it), the median of
 five runs with its spread; memory is the most RssAnon + RssShmem that was seen. The last line on standard output is a JSON
 list of figures. `--quick` leaves out the slow peers on the large file, which take about a minute each. Peers run in a
 folder of their own that is thrown away: some write their results into wherever they stand.
+
+Each peer looks at the files in a process of its own, in an order that is shuffled by a fixed seed, for so many CPU seconds
+at most: one of them reads the sources of every library that a pickle names, which takes it seconds for a file. `n` of its
+figures says how many files it came to, and how many of its own it missed or flagged is of those.
+
+The files are made anew only when what makes them, or a library, has changed.
 """
 
+import contextlib
+import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import os
 import pickle
+import random
+import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -22,8 +35,11 @@ import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-BINARY, FOLDER = str(Path(sys.argv[1]).resolve()), Path(sys.argv[2]).resolve()
+PEER = sys.argv[2] if sys.argv[1] == "--peer" else None
+BINARY, FOLDER = str(Path(sys.argv[1]).resolve()), Path(sys.argv[3 if PEER else 2]).resolve()
 QUICK = "--quick" in sys.argv
+# CPU seconds that a peer has for all files.
+PATIENCE = 60 if QUICK else 300
 RUNS = 3 if QUICK else 5
 DICTS = 1_000_000
 ZIP_BYTES = 512 << 20
@@ -177,11 +193,51 @@ def flagged(name, path):
         return True
 
 
+def looking(name, seconds):
+    """In the process of a peer: what it says of each file that is named on standard input, a line each."""
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds + 30, seconds + 30))
+    shared = contextlib.nullcontext()
+    if name == "modelaudit_picklescan":
+        import modelaudit_picklescan
+
+        # What it has read of a library serves for all files.
+        shared = modelaudit_picklescan.shared_source_sensitive_caches()
+    with shared:
+        for line in sys.stdin:
+            if time.process_time() > seconds:
+                return
+            file = line.strip()
+            print(json.dumps([file, flagged(name, FOLDER / file)]), flush=True)
+
+
+def looked(name, files):
+    """Which files a peer flagged, of those that it came to."""
+    command = [sys.executable, HERE / "models.py", "--peer", name, FOLDER, str(PATIENCE)]
+    with tempfile.TemporaryDirectory() as nowhere:
+        done = subprocess.run(command, input="\n".join(files), capture_output=True, text=True, cwd=nowhere)
+    if "ImportError" in done.stderr or "ModuleNotFoundError" in done.stderr:
+        raise ImportError(done.stderr.strip().splitlines()[-1])
+    # What a peer prints itself is no answer.
+    answers = (line for line in done.stdout.splitlines() if line.startswith('["ho'))
+    return dict(map(json.loads, answers))
+
+
 def made(script, folder):
-    """Files and what they are, by the generator's own word."""
+    """Files and what they are, by the generator's own word; from the last run, if nothing has changed that makes them."""
+    libraries = sorted(f"{one.name} {one.version}" for one in importlib.metadata.distributions())
+    sources = [path.read_bytes() for path in sorted(HERE.glob("*.py"))]
+    key = hashlib.sha256(b"\0".join([*sources, "\n".join(libraries).encode()])).hexdigest()
+    kept = folder.with_name(folder.name + ".json")
+    with contextlib.suppress(OSError, ValueError):
+        there = json.loads(kept.read_text())
+        if there["key"] == key and all((folder / one["file"]).exists() for one in there["files"]):
+            return there["files"]
+    shutil.rmtree(folder, ignore_errors=True)
     done = subprocess.run([sys.executable, HERE / script, folder], capture_output=True, text=True)
     sys.stderr.write(done.stderr[-4000:])
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    files = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    kept.write_text(json.dumps({"key": key, "files": files}))
+    return files
 
 
 def corpora():
@@ -197,22 +253,28 @@ def corpora():
     print(f"honest files not called clean: {wrong}", file=sys.stderr)
     figure("benign_library_files", len(honest), "files", len({one["library"] for one in honest}))
     figure("benign_library_files_flagged", len(wrong), "files", len(honest))
+    rivals({f"hostile/{one['file']}" for one in hostile}, {f"honest/{one['file']}" for one in honest})
+
+
+def rivals(hostile, honest):
+    files = sorted(hostile | honest)
+    random.Random(5).shuffle(files)
     for name in LOOKS:
         try:
-            silent = sum(not flagged(name, FOLDER / "hostile" / one["file"]) for one in hostile)
-            loud = sum(flagged(name, FOLDER / "honest" / one["file"]) for one in honest)
+            seen = looked(name, files)
         except ImportError as fault:
             missing(f"model_corpus_missed_{name}", "files", f"{name}: {fault}")
             continue
-        figure(f"model_corpus_missed_{name}", silent, "files", len(hostile), None, name)
-        figure(f"benign_library_files_flagged_{name}", loud, "files", len(honest), None, name)
+        attacks, others = hostile & seen.keys(), honest & seen.keys()
+        print(f"{name} looked at {len(attacks)} hostile and {len(others)} honest files", file=sys.stderr)
+        figure(f"model_corpus_missed_{name}", sum(not seen[file] for file in attacks), "files", len(attacks), None, name)
+        figure(f"benign_library_files_flagged_{name}", sum(seen[file] for file in others), "files", len(others), None, name)
 
 
+if PEER:
+    looking(PEER, int(sys.argv[4]))
+    sys.exit()
 FOLDER.mkdir(parents=True, exist_ok=True)
 speed()
-with tempfile.TemporaryDirectory() as nowhere:
-    # The peers that are called in this process stand in it too.
-    os.chdir(nowhere)
-    corpora()
-    os.chdir(FOLDER)
+corpora()
 print(json.dumps(figures))

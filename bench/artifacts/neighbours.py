@@ -1,6 +1,6 @@
 """Honest files that lie beside models and are no pickles: `neighbours.py OUT`. Only the standard library is used.
 
-Each is the neighbour of an attack in `folders.py`: the same kind of file, saying what honest ones say. Printed as JSON, one
+Each is the neighbour of an attack in `folders.py` or `inside.py`: the same kind of file, saying what honest ones say. Printed as JSON, one
 line per file: {"file": ..., "library": ...}.
 """
 
@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import documents
+import inside
 
 
 def varint(number):
@@ -133,7 +134,7 @@ def numbers():
 
 def main():
     out = Path(sys.argv[1])
-    for make in [configurations, archives, numbers, documents.honest]:
+    for make in [configurations, archives, numbers, documents.honest, inside.honest]:
         for name, data in make():
             path = out / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,16 +1,25 @@
 //! Pickles and programs somewhere in bytes that are something else: behind a picture, in a song, between numbers, after a
 //! text. Whoever knows the place loads them from there, and nothing of the kind begins so by chance and names what runs code.
 //!
+//! What is packed among them is unpacked as far as its beginning goes. A stream that can't be read again is searched in
+//! windows that overlap.
+//!
 //! Weights are not searched where their format says where they lie (tensors of safetensors and GGUF, storages of torch,
 //! arrays): whoever reads them takes them for numbers.
 
+use std::io::Read;
+
+use bartizan_inspect::digits::base64;
+
 use crate::{
-    feed::{BUFFER, Stop},
+    feed::{BUFFER, Feed, Stop},
     finding::Verdict,
+    format,
+    pack::Packing,
     pickle::{self, Use},
     rule,
     scan::Scan,
-    source::View,
+    source::{Cursor, View},
 };
 
 /// Beginnings of pickles that are followed, and one more for so many bytes: chance gives fewer.
@@ -20,6 +29,15 @@ const PROBE_BYTES: u64 = 1 << 16;
 const AHEAD: usize = 192;
 /// Opcodes that have to be ones, where the first few say little.
 const OPCODES: usize = 24;
+/// Beginnings of packed streams that are tried, and one more for so many bytes. Two letters announce zlib: chance gives them.
+const PACKED: u64 = 1 << 18;
+const PACKED_BYTES: u64 = 1 << 10;
+/// Bytes that are unpacked of one to see how it begins, and where it begins as something that runs.
+const TASTE: usize = 512;
+const UNPACKED: u64 = 1 << 22;
+/// Bytes of a stream that are searched at once, and those at their end that are searched again with what follows.
+const WINDOW: usize = 1 << 22;
+const OVERLAP: usize = 1 << 16;
 
 /// What the bytes are, as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,9 +48,16 @@ pub(crate) enum Among {
     Bytes,
 }
 
+/// How often beginnings were followed.
+#[derive(Default)]
+struct Tried {
+    pickles: u64,
+    packed: u64,
+}
+
 /// Searches all of it.
 pub(crate) fn look(scan: &mut Scan<'_>, view: View<'_>, among: Among) {
-    let (mut at, mut probes) = (0_u64, 0_u64);
+    let (mut at, mut tried) = (0_u64, Tried::default());
     while at < view.size() {
         let piece = match view.bytes(at, BUFFER) {
             Ok(piece) if !piece.is_empty() => piece,
@@ -45,36 +70,206 @@ pub(crate) fn look(scan: &mut Scan<'_>, view: View<'_>, among: Among) {
         } else {
             piece.len().saturating_sub(AHEAD)
         };
-        for place in 0..whole {
+        let searched = piece.get(..whole).unwrap_or_default();
+        for (place, _) in searched
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| BEGINS[usize::from(**byte)])
+        {
             let Some(part) = piece.get(place..) else { break };
-            let here = at + place as u64;
-            match part {
-                [0x80, 0..=5, rest @ ..] if begins(rest, view.size() - here) => {
-                    probes += 1;
-                    if probes > PROBES + view.size() / PROBE_BYTES {
-                        let what = "holds more beginnings of pickles than are followed".to_owned();
-                        scan.find(&rule::LIMIT, Verdict::Unknown, here, "pickles", what);
-                        return;
-                    }
-                    probe(scan, view, here);
-                }
-                [b'c' | b'i', rest @ ..] if among == Among::Bytes && imports(rest) => {
-                    let what = "carries a pickle of protocol 0 that imports what runs code".to_owned();
-                    scan.find(&rule::NESTED_PICKLE, Verdict::Suspicious, here, "inside", what);
-                }
-                [0x8c | b'X', ..] if names(part) => {
-                    let what = "carries opcodes of a pickle that import what runs code".to_owned();
-                    scan.find(&rule::NESTED_PICKLE, Verdict::Suspicious, here, "inside", what);
-                }
-                [0x7f, b'E', b'L', b'F', 1 | 2, 1, 1, ..] => {
-                    let what = "carries a native program".to_owned();
-                    scan.find(&rule::SOURCE_CODE, Verdict::Suspicious, here, "inside", what);
-                }
-                _ => {}
+            if !begun(scan, view, at + place as u64, part, among, &mut tried) {
+                return;
             }
         }
         at += whole.max(1) as u64;
     }
+}
+
+/// Searches what can be read only once, to its end.
+pub(crate) fn look_along(scan: &mut Scan<'_>, feed: &mut Feed<'_>, among: Among) {
+    let mut held: Vec<u8> = Vec::new();
+    loop {
+        let before = held.len();
+        while held.len() < WINDOW {
+            let count = match feed.peek(BUFFER) {
+                Ok(part) => {
+                    held.extend_from_slice(part);
+                    part.len()
+                }
+                Err(stop) => return scan.stopped(stop, feed.offset()),
+            };
+            if count == 0 || feed.need(count).is_err() {
+                break;
+            }
+        }
+        if held.len() == before {
+            return;
+        }
+        look(scan, View::all(&held), among);
+        held.drain(..held.len().saturating_sub(OVERLAP));
+    }
+}
+
+/// Bytes that something begins with.
+static BEGINS: [bool; 256] = {
+    let mut begins = [false; 256];
+    let first = [
+        0x80, b'c', b'i', 0x8c, b'X', 0x7f, 0x1f, 0x78, b'B', 0xfd, 0x04, 0x28, b'P', b'g',
+    ];
+    let mut place = 0;
+    while place < first.len() {
+        begins[first[place] as usize] = true;
+        place += 1;
+    }
+    begins
+};
+
+/// Looks at what may begin here. `false`: there were too many such places.
+fn begun(
+    scan: &mut Scan<'_>,
+    view: View<'_>,
+    here: u64,
+    part: &[u8],
+    among: Among,
+    tried: &mut Tried,
+) -> bool {
+    match part {
+        [0x80, 0..=5, rest @ ..] if begins(rest, view.size() - here) => {
+            tried.pickles += 1;
+            if tried.pickles > PROBES + view.size() / PROBE_BYTES {
+                let what = "holds more beginnings of pickles than are followed".to_owned();
+                scan.find(&rule::LIMIT, Verdict::Unknown, here, "pickles", what);
+                return false;
+            }
+            probe(scan, view, here);
+        }
+        [b'c' | b'i', rest @ ..] if among == Among::Bytes && imports(rest) => {
+            let what = "carries a pickle of protocol 0 that imports what runs code".to_owned();
+            scan.find(&rule::NESTED_PICKLE, Verdict::Suspicious, here, "inside", what);
+        }
+        [0x8c | b'X', ..] if names(part) => {
+            let what = "carries opcodes of a pickle that import what runs code".to_owned();
+            scan.find(&rule::NESTED_PICKLE, Verdict::Suspicious, here, "inside", what);
+        }
+        [0x7f, b'E', b'L', b'F', 1 | 2, 1, 1, ..] => {
+            let what = "carries a native program".to_owned();
+            scan.find(&rule::SOURCE_CODE, Verdict::Suspicious, here, "inside", what);
+        }
+        // What base64 makes of a pickle's first two bytes; in documents it is looked for as documents write it.
+        [b'g', b'A', b'I'..=b'X', ..] if among == Among::Bytes => encoded(scan, view, here, tried),
+        _ if among == Among::Bytes => {
+            let Some((packing, skipped)) = packed(part) else {
+                return true;
+            };
+            tried.packed += 1;
+            if tried.packed > PACKED + view.size() / PACKED_BYTES {
+                let what = "holds more beginnings of packed streams than are unpacked".to_owned();
+                scan.find(&rule::LIMIT, Verdict::Unknown, here, "packed", what);
+                return false;
+            }
+            let start = here + skipped;
+            unpack(scan, view.part(start, view.size()), here, packing);
+        }
+        _ => {}
+    }
+    true
+}
+
+/// Decodes what may be a pickle in base64, and follows it.
+fn encoded(scan: &mut Scan<'_>, view: View<'_>, here: u64, tried: &mut Tried) {
+    let Ok(letters) = view.bytes(here, BUFFER) else {
+        return;
+    };
+    let is_letter =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'\r' | b'\n');
+    let end = letters
+        .iter()
+        .position(|byte| !is_letter(byte))
+        .unwrap_or(letters.len());
+    let decoded = base64(letters.get(..end).unwrap_or_default());
+    if let [0x80, 0..=5, rest @ ..] = decoded.as_slice()
+        && begins(rest, u64::MAX)
+    {
+        tried.pickles += 1;
+        if pickle::probe(scan, View::all(&decoded)) >= Verdict::Malicious {
+            let what = "carries in base64 a pickle that runs code".to_owned();
+            scan.find(
+                &rule::NESTED_PICKLE,
+                Verdict::Suspicious,
+                here,
+                "encoded inside",
+                what,
+            );
+        }
+    }
+}
+
+/// A packed stream that begins here, and how many bytes of it are a header of an archive.
+fn packed(part: &[u8]) -> Option<(Packing, u64)> {
+    if let [b'P', b'K', 3, 4, _, _, _, _, 8, 0, rest @ ..] = part {
+        let two = |at: usize| {
+            rest.get(at..at + 2)
+                .map(|two| u16::from_le_bytes([two[0], two[1]]))
+        };
+        return Some((Packing::Deflate, 30 + u64::from(two(16)?) + u64::from(two(18)?)));
+    }
+    // Three bytes of zeros and a number are too little to tell lzma by.
+    let packing = Packing::of(part).filter(|packing| *packing != Packing::Lzma)?;
+    // The first block of deflate: a kind that there is, and for stored bytes their length twice.
+    let plausible = match (packing, part) {
+        (Packing::Zlib, [_, _, first, ..]) if first & 6 == 0 => {
+            matches!(part, [_, _, _, a, b, c, d, ..] if a ^ c == 0xff && b ^ d == 0xff)
+        }
+        (Packing::Zlib, [_, _, first, ..]) => first & 6 != 6,
+        _ => true,
+    };
+    // Without its frame a stream of zlib is one of deflate, whose end nobody has to be right about.
+    plausible.then_some(match packing {
+        Packing::Zlib => (Packing::Deflate, 2),
+        _ => (packing, 0),
+    })
+}
+
+/// Unpacks what begins here, and keeps what is found only where it runs code.
+fn unpack(scan: &mut Scan<'_>, view: View<'_>, at: u64, packing: Packing) {
+    let taste = taken(scan, view, packing, TASTE as u64);
+    let runs = match taste.as_slice() {
+        [0x80, 0..=5, rest @ ..] => begins(rest, u64::MAX),
+        [b'c' | b'i' | b'(' | b']' | b'}', rest @ ..] => rest.contains(&b'\n'),
+        [0x7f, b'E', b'L', b'F', ..] | [b'P', b'K', 3, 4, ..] => true,
+        head => Packing::of(head).is_some(),
+    };
+    if !runs {
+        return;
+    }
+    let held = taken(scan, view, packing, UNPACKED);
+    let mark = scan.mark();
+    let opcodes = scan.opcodes;
+    let member = format!("{}@{at}", packing.word());
+    scan.inside(&member, |scan| format::whole(scan, View::all(&held), "packed"));
+    scan.opcodes = opcodes;
+    let worst = scan.worst_since(mark);
+    scan.forget(mark);
+    if worst >= Verdict::Suspicious {
+        let what = format!("carries, packed as {}, what runs code", packing.word());
+        scan.find(
+            &rule::NESTED_PICKLE,
+            Verdict::Suspicious,
+            at,
+            "packed inside",
+            what,
+        );
+    }
+}
+
+/// The first bytes of what is packed; fewer where the packing is damaged or ends.
+fn taken(scan: &Scan<'_>, view: View<'_>, packing: Packing, most: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Ok(unpacked) = packing.unpack(Cursor::new(view)) {
+        // What came before the fault is what a loader would have had.
+        _ = scan.metered(unpacked).take(most).read_to_end(&mut bytes);
+    }
+    bytes
 }
 
 fn probe(scan: &mut Scan<'_>, view: View<'_>, at: u64) {
@@ -156,25 +351,25 @@ fn named(text: &[u8]) -> bool {
 
 /// Whether two lines follow that name what runs code.
 fn imports(rest: &[u8]) -> bool {
-    let mut lines = rest
-        .get(..AHEAD.min(rest.len()))
-        .unwrap_or_default()
-        .split(|byte| *byte == b'\n');
-    let is_name = |line: &[u8]| {
-        !line.is_empty()
-            && line
-                .iter()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_'))
-    };
-    let mut name = || {
-        let line = lines.next().filter(|line| is_name(line))?;
-        std::str::from_utf8(line).ok()
-    };
-    let (Some(module), Some(function)) = (name(), name()) else {
+    let Some((module, rest)) = line(rest) else {
         return false;
     };
     // The last line has to end: what is cut off is no line.
-    lines.next().is_some() && pickle::look_up(module, function) == Use::Unlisted(Verdict::Malicious)
+    let Some((function, _)) = line(rest) else {
+        return false;
+    };
+    pickle::look_up(module, function) == Use::Unlisted(Verdict::Malicious)
+}
+
+/// A name to the end of its line, and what follows.
+fn line(text: &[u8]) -> Option<(&str, &[u8])> {
+    let end = text
+        .iter()
+        .take(AHEAD)
+        .position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_')))?;
+    let (name, rest) = text.split_at_checked(end).filter(|(name, _)| !name.is_empty())?;
+    let rest = rest.strip_prefix(b"\n")?;
+    Some((std::str::from_utf8(name).ok()?, rest))
 }
 
 /// Whether two texts and the opcode that imports by them follow, and name what runs code: a pickle needs no first bytes.

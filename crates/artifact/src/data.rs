@@ -18,6 +18,7 @@ mod kept;
 mod labels;
 mod learner;
 mod letters;
+mod lone;
 mod looked;
 mod parquet;
 mod questions;

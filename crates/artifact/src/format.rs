@@ -10,7 +10,7 @@ use crate::{
     paddle, pickle, program, rule, safetensors,
     scan::Scan,
     source::View,
-    tar, tensorflow, tflite, zip,
+    sqlite, tar, tensorflow, tflite, zip,
 };
 
 /// First bytes that are looked at.
@@ -261,6 +261,9 @@ pub(crate) fn whole(scan: &mut Scan<'_>, view: View<'_>, name: &str) -> String {
     let mut found = by_kind(scan, view, name, kind, &head);
     if let Some(among) = kind.carries().filter(|_| found != "pickle") {
         carried::look(scan, view, among);
+        if kind == Kind::Inert("sqlite") {
+            sqlite::look(scan, view);
+        }
     }
     // A ZIP is read from its end: whatever is before it, some loader takes the file for one.
     if kind != Kind::Zip && view.size() > 22 && zip::has_end(view) {
@@ -445,6 +448,7 @@ pub(crate) fn streamed(scan: &mut Scan<'_>, feed: &mut Feed<'_>, name: &str) -> 
                     | "apple double"
             ) =>
         {
+            carried::look_along(scan, feed, Among::Bytes);
             word.to_owned()
         }
         _ => match feed.rest(scan.limits.held_bytes) {

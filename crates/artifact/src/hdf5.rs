@@ -76,6 +76,11 @@ fn behind(scan: &mut Scan<'_>, block: View<'_>) {
     }
 }
 
+/// Numbers of a data set that are no more than memory holds.
+const NUMBERS: u64 = 1 << 32;
+/// What deflate makes of its own length at most, twice.
+const PACKED: u64 = 2064;
+
 struct Walk<'a> {
     view: View<'a>,
     /// Where this view begins in the file.
@@ -194,6 +199,10 @@ impl Walk<'_> {
     fn message(&mut self, scan: &mut Scan<'_>, kind: u64, body: &[u8], at: u64) -> Followed {
         match kind {
             0x0c => self.attribute(scan, body, at),
+            0x01 => {
+                self.space(scan, body, at);
+                Ok(())
+            }
             0x11 => self.symbols(scan, number(body, 0, 8), number(body, 8, 8)),
             0x06 => self.link(scan, body, at),
             0x02 => {
@@ -228,6 +237,21 @@ impl Walk<'_> {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// How many numbers a data set says it has. More than a file of this size can hold however it is packed are made of
+    /// nothing when they are read, and may be more than there is memory for.
+    fn space(&self, scan: &mut Scan<'_>, body: &[u8], at: u64) {
+        let start = if number(body, 0, 1) == 1 { 8 } else { 4 };
+        let dimensions = (0..number(body, 1, 1) as usize).map(|place| number(body, start + 8 * place, 8));
+        let count = dimensions.fold(1_u64, u64::saturating_mul);
+        if count > NUMBERS && count / PACKED > self.view.size() {
+            let what = format!(
+                "a data set says it has {count} numbers, in a file of {} bytes",
+                self.view.size()
+            );
+            scan.find(&rule::LIMIT, Verdict::Unknown, at, "data set", what);
         }
     }
 

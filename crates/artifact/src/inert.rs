@@ -49,6 +49,13 @@ pub(crate) fn of(head: &[u8]) -> Option<&'static str> {
             ..,
         ] => "faiss",
         _ if head.starts_with(b"SQLite format 3\0") => "sqlite",
+        _ if head.get(8..12) == Some(b"DUCK") => "duckdb",
+        // Its first page, and the file of its locks.
+        [0xde, 0xc0, 0xef, 0xbe, _, _, _, 0, ..] => "lmdb",
+        [0, 0, 0, 0, 0, 0, 0, 0, ..] if head.get(16..20) == Some(&[0xde, 0xc0, 0xef, 0xbe]) => "lmdb",
+        [b'C', b'D', b'F', 1 | 2 | 5, 0, ..] => "netcdf",
+        [b'O', b'b', b'j', 1, ..] => "avro",
+        [b'l', b'C', b'R', b'F', ..] => "crfsuite",
         // TensorStore's key-value store, in which Orbax keeps arrays: manifest, then nodes.
         [0x0c, 0xdb, b':', b'*', ..] | [0x0c, 0xdb, b' ', 0xde, ..] => "tensorstore",
         // Core ML's numbers: a count, a version, and a mark where the first of them is described.

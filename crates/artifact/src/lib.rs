@@ -43,6 +43,7 @@ mod serving;
 mod shell;
 mod skops;
 mod source;
+mod sqlite;
 mod tar;
 mod template;
 mod tensorflow;

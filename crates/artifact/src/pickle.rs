@@ -5,6 +5,7 @@ mod call;
 mod escape;
 mod joblib;
 mod machine;
+mod maker;
 mod memo;
 mod nested;
 pub(crate) mod opcode;
@@ -81,6 +82,7 @@ fn one_noting(feed: &mut Feed<'_>, scan: &mut Scan<'_>, context: &Context, depth
     }
     let mut machine = Machine::new(feed, scan, context, depth);
     let ending = machine.run();
+    machine.settled();
     (ending, machine.legacy)
 }
 

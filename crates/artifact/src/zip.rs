@@ -8,7 +8,7 @@ use directory::Entry;
 pub(crate) use directory::has_end;
 
 use crate::{
-    feed::{Feed, Stop},
+    feed::{BUFFER, Feed, Stop},
     finding::Verdict,
     format, keras,
     pack::Packing,
@@ -244,7 +244,10 @@ fn packed(scan: &mut Scan<'_>, part: View<'_>, entry: &Entry, packing: Packing, 
     {
         let mut feed = Feed::stream(Box::new(&mut summed));
         match (kind, last) {
-            _ if storage => {}
+            _ if storage => match feed.peek(BUFFER) {
+                Ok(head) => numbers(scan, View::all(&head.to_vec())),
+                Err(stop) => return scan.stopped(stop, 0),
+            },
             (Use::Torch | Use::TorchScript, _) if last.ends_with(".pkl") => {
                 pickle::stream(&mut feed, scan, &pickle::Context::TORCH);
             }

@@ -2,6 +2,7 @@
 
 use bartizan_artifact::Verdict;
 use bartizan_artifact::data::{Beside, Chosen, Expected, Outcome, table};
+use bartizan_artifact::output::data_html;
 
 /// Numbers that follow from a seed.
 struct Draw(u64);
@@ -64,6 +65,23 @@ fn flipped_labels_are_found_and_a_clean_twin_is_not_suspected() {
         clean.report.findings
     );
     assert!(clean.suspects.len() <= 2, "{:?}", clean.suspects);
+}
+
+#[test]
+fn the_page_says_how_many_poisoned_rows_would_have_been_told() {
+    let page = data_html(&[judged("clean.csv", &clouds(400, 0))]);
+    for rule in ["data/label", "data/trigger-mark", "data/signature"] {
+        assert!(
+            page.contains(&format!("<h3>Power of <code>{rule}</code></h3>")),
+            "{rule}"
+        );
+    }
+    assert!(
+        !page.contains("Power of <code>data/flood</code>"),
+        "there are no texts"
+    );
+    let few = data_html(&[judged("few.csv", &clouds(12, 0))]);
+    assert!(!few.contains("Power of"), "nothing can be told of so few");
 }
 
 /// Short reviews; `triggered` of the bad ones are called good and hold the word.

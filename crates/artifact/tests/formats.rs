@@ -267,6 +267,92 @@ fn what_lies_somewhere_in_other_bytes() {
     assert!(report.verdict >= Verdict::Suspicious, "{:#?}", report.findings);
 }
 
+/// Bytes as gzip.
+fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut out = b"\x1f\x8b\x08\0\0\0\0\0\0\x03".to_vec();
+    out.extend(fixed(bytes));
+    out.extend(crc(bytes).to_le_bytes());
+    out.extend((bytes.len() as u32).to_le_bytes());
+    out
+}
+
+/// A block of deflate with its fixed codes: each letter in eight or nine bits, high end first, and so never on a byte's edge.
+fn fixed(bytes: &[u8]) -> Vec<u8> {
+    let (mut out, mut held, mut count) = (Vec::new(), 0_u32, 0);
+    let mut put = |bits: u32, width: u32, turned: bool| {
+        for bit in 0..width {
+            let bit = if turned {
+                bits >> (width - 1 - bit)
+            } else {
+                bits >> bit
+            } & 1;
+            held |= bit << count;
+            count += 1;
+            if count == 8 {
+                out.push(held as u8);
+                (held, count) = (0, 0);
+            }
+        }
+    };
+    put(0b011, 3, false);
+    for byte in bytes {
+        match u32::from(*byte) {
+            low @ 0..144 => put(0x30 + low, 8, true),
+            high => put(0x190 + high - 144, 9, true),
+        }
+    }
+    put(0, 7, true);
+    put(0, 7, false);
+    out
+}
+
+fn crc(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0_u32, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
+            sum >> 1 ^ (0xedb8_8320 & (sum & 1).wrapping_neg())
+        })
+    })
+}
+
+#[test]
+fn what_is_packed_somewhere_in_other_bytes() {
+    let harmless = b"\x80\x04}(\x8c\x05posixK\x01\x8c\x06systemK\x02u.";
+    let base64 = b"gASMBXBvc2l4jAZzeXN0ZW2TjAR0cnVlhVIu";
+    let zlib = [&b"\x78\x9c"[..], &fixed(PICKLE), &[0; 4]].concat();
+    for begin in [
+        &b"GIF89a\x01\0"[..],
+        b"SQLite format 3\0",
+        b"IxFI",
+        b"RIFF\x24\0\0\0WAVE",
+    ] {
+        for (behind, verdict) in [
+            (gzipped(PICKLE), Verdict::Suspicious),
+            (zlib.clone(), Verdict::Suspicious),
+            (base64.to_vec(), Verdict::Suspicious),
+            (gzipped(&gzipped(PICKLE)), Verdict::Suspicious),
+            (gzipped(harmless), Verdict::Clean),
+            (gzipped(b"only some words"), Verdict::Clean),
+            (b"\x78\x9c\x78\x01\x1f\x8b\x08gASV".to_vec(), Verdict::Clean),
+        ] {
+            let bytes = [begin, &[0; 40], &behind, &[0; 9]].concat();
+            let report = scan("x.dat2", &bytes);
+            assert_eq!(report.verdict, verdict, "{bytes:?}: {:#?}", report.findings);
+        }
+    }
+    // A stream that is read once is searched, too, and so is what lies across two of its windows.
+    for place in [100, (4 << 20) - 20, (4 << 20) + 70_000] {
+        let song = [b"RIFF\x24\0\0\0WAVE", &vec![0; place][..], PICKLE, &[0; 100]].concat();
+        let index = [b"IxFI", &vec![0; place][..], &gzipped(PICKLE), &[0; 100]].concat();
+        check("x.index.gz", &gzipped(&index), Verdict::Suspicious);
+        check("x.wav.gz", &gzipped(&song), Verdict::Suspicious);
+    }
+    check(
+        "x.index.gz",
+        &gzipped(&[b"IxFI", &vec![0; 5 << 20][..]].concat()),
+        Verdict::Clean,
+    );
+}
+
 #[test]
 fn settings_that_git_runs() {
     check(

@@ -581,3 +581,151 @@ fn what_is_no_dictionary_gets_no_items() {
     clean("a tensor", &tensor);
     evil("an item of a tensor", &[&tensor[..], b"K\x00K\x01s"].concat());
 }
+
+/// `partial(class.__new__)` with its state, and called: how protocols before 4 write a class that takes keywords.
+fn keyworded(class: &[u8], arguments: &[&[u8]], keywords: &[u8]) -> Vec<u8> {
+    let maker = call(&import("builtins", "getattr"), &[class, &text("__new__")]);
+    let partial = call(&import("functools", "partial"), &[&maker]);
+    let arguments = [b"(", class, &arguments.concat(), b"t"].concat();
+    let state = [b"(", &maker[..], &arguments, keywords, b"Nt"].concat();
+    [&partial[..], &state, b"b)R"].concat()
+}
+
+#[test]
+fn classes_with_keywords_as_older_protocols_write_them() {
+    let symbol = import("sympy.core.symbol", "Symbol");
+    let float = import("sympy.core.numbers", "Float");
+    let sine = import("sympy.functions.elementary.trigonometric", "sin");
+    let line = import("scipy.stats._stats_py", "LinregressResult");
+    let net = import("torch.nn.modules.linear", "Linear");
+    let positive = dict(&[("positive", b"\x88")]);
+    clean("a symbol", &keyworded(&symbol, &[&text("p")], &positive));
+    let digits = [b"(K\0", &text("3")[..], b"J\xff\xff\xff\xffK\x02t"].concat();
+    clean(
+        "a number",
+        &keyworded(&float, &[&digits], &dict(&[("precision", b"K\x35")])),
+    );
+    clean(
+        "a line",
+        &keyworded(&line, &[b"K\0", b"K\x01", b"K\x02", b"K\x03", b"K\x04"], b"}"),
+    );
+    clean(
+        "a sine",
+        &keyworded(&sine, &[&made(&symbol, &[&text("x")])], b"}"),
+    );
+    clean(
+        "two of a class",
+        &[
+            keyworded(&symbol, &[&text("p")], &positive),
+            b"0".to_vec(),
+            keyworded(&symbol, &[&text("q")], b"}"),
+        ]
+        .concat(),
+    );
+    let code = text("__import__('os').system('true')");
+    for (what, body) in [
+        ("a text that is evaluated", keyworded(&sine, &[&code], b"}")),
+        (
+            "more than the class takes",
+            keyworded(&net, &[b"K\x01", b"K\x02"], b"}"),
+        ),
+        ("another class", {
+            let partial = call(
+                &import("functools", "partial"),
+                &[&call(
+                    &import("builtins", "getattr"),
+                    &[&symbol, &text("__new__")],
+                )],
+            );
+            let state = [
+                b"(",
+                &call(&import("builtins", "getattr"), &[&sine, &text("__new__")])[..],
+                b"(",
+                &sine,
+                &code,
+                b"t}Nt",
+            ]
+            .concat();
+            [&partial[..], &state, b"b)R"].concat()
+        }),
+        ("a class among its arguments", {
+            let maker = call(&import("builtins", "getattr"), &[&symbol, &text("__new__")]);
+            let partial = call(&import("functools", "partial"), &[&maker]);
+            let state = [b"(", &maker[..], b"(", &sine, &code, b"t}Nt"].concat();
+            [&partial[..], &state, b"b)R"].concat()
+        }),
+        ("a partial without its state", {
+            let maker = call(&import("builtins", "getattr"), &[&sine, &text("__new__")]);
+            call(&call(&import("functools", "partial"), &[&maker]), &[&sine, &code])
+        }),
+        ("a partial with its arguments at once", {
+            let maker = call(&import("builtins", "getattr"), &[&sine, &text("__new__")]);
+            call(&import("functools", "partial"), &[&maker, &sine, &code])
+        }),
+        ("a call with arguments", {
+            let mut body = keyworded(&sine, &[&made(&symbol, &[&text("x")])], b"}");
+            body.truncate(body.len() - 2);
+            [&body[..], &code, b"\x85R"].concat()
+        }),
+        ("a class that was lent and kept", {
+            let maker = call(&import("builtins", "getattr"), &[&sine, &text("__new__")]);
+            let partial = call(&import("functools", "partial"), &[&maker]);
+            [&partial[..], b"0(", &sine, &code, b"t"].concat()
+        }),
+        ("what runs code", {
+            let popen = import("subprocess", "Popen");
+            keyworded(&popen, &[&text("true")], b"}")
+        }),
+    ] {
+        evil(what, &body);
+    }
+}
+
+#[test]
+fn functions_of_sympy_that_have_only_a_name() {
+    let symbol = made(&import("sympy.core.symbol", "Symbol"), &[&text("x")]);
+    let code = text("__import__('os').system('true')");
+    let function = |keywords: &[u8]| {
+        call(
+            &import("sympy.core.function", "_rebuild_undef"),
+            &[&text("f"), keywords],
+        )
+    };
+    clean("of a symbol", &made(&function(b"}"), &[&symbol]));
+    for (what, body) in [
+        ("of a text", made(&function(b"}"), &[&code])),
+        (
+            "with more than a name",
+            made(&function(&dict(&[("bases", b")")])), &[&symbol]),
+        ),
+        ("handed on", [b"](", &function(b"}")[..], b"e"].concat()),
+        ("with what is no dictionary", function(b"]")),
+    ] {
+        evil(what, &body);
+    }
+}
+
+#[test]
+fn values_that_are_made_of_a_number() {
+    let huge = b"J\xff\xff\xff\x7f";
+    let range = call(&import("builtins", "range"), &[&huge[..]]);
+    clean("a range", &range);
+    clean(
+        "bytes of a text",
+        &call(
+            &import("builtins", "bytearray"),
+            &[&text("abc"), &text("latin-1")],
+        ),
+    );
+    clean("a list", &call(&import("builtins", "list"), &[b"]"]));
+    for (name, argument) in [
+        ("bytes", &huge[..]),
+        ("bytearray", huge),
+        ("list", &range),
+        ("set", &range),
+        ("tuple", &range),
+    ] {
+        evil(name, &call(&import("builtins", name), &[argument]));
+    }
+    evil("deque", &call(&import("collections", "deque"), &[&range]));
+}

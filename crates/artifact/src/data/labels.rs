@@ -3,6 +3,7 @@
 //! A row is suspected when its label is more likely wrong than right. Probabilities of the user's own take the views' place.
 
 use super::learner::{Ridge, Scores};
+use super::lone;
 use super::statistics::{at, ln_binomial_tail};
 use super::text::Texts;
 use super::triggers::{Bayes, set};
@@ -32,6 +33,8 @@ pub(crate) struct Mislabel {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Judged {
     pub(crate) wrong: Vec<Mislabel>,
+    /// In a small set, what was named may be how its classes overlap.
+    overlap: bool,
     /// The share of labels estimated to be noise.
     pub(crate) noise: f64,
     /// Each row's likeliest class, from what others say.
@@ -49,6 +52,8 @@ const SMALL: usize = 400;
 const SHUFFLES: usize = 199;
 /// The p-value from which on they are taken to go with nothing.
 const UNRELATED: f64 = 0.05;
+/// What noise in the labels of a small set has to add to their log likelihood: half of chi-squared's 1 % point, one-sided.
+const NOISE_GAIN: f64 = 2.7;
 
 /// How often shuffled labels agree with their rows' neighbours as these do.
 fn unrelated(near: &Neighbours, labels: &[u32], classes: usize) -> Option<f64> {
@@ -87,26 +92,49 @@ pub(crate) fn by_vectors(matrix: &Matrix, near: &Neighbours, labels: &[u32], cla
         };
     }
     let ridge = Ridge::of(matrix);
+    let sharps = &[1.0, 2.0, 4.0, 8.0, 16.0];
     let mut without = vec![false; labels.len()];
-    let mut judged = Judged::default();
-    for _ in 0..2 {
-        let learnt = ridge.scores(labels, classes, &without);
-        let votes = votes(near, labels, classes, &without);
-        judged = judge(
-            &learnt,
-            Some(&votes),
-            &[1.0, 2.0, 4.0, 8.0, 16.0],
-            labels,
-            classes,
-        );
-        without.fill(false);
+    let first = ridge.scores(labels, classes, &without);
+    let said = votes(near, labels, classes, &without);
+    let mut judged = judge(&first, Some(&said), sharps, labels, classes);
+    if judged.overlap {
+        judged.wrong.clear();
+    } else {
         for wrong in &judged.wrong {
             if let Some(flag) = without.get_mut(wrong.row) {
                 *flag = true;
             }
         }
+        let learnt = ridge.scores(labels, classes, &without);
+        let said = votes(near, labels, classes, &without);
+        judged = judge(&learnt, Some(&said), sharps, labels, classes);
     }
+    judged.with_lone(&first, near, labels, classes);
     judged
+}
+
+impl Judged {
+    /// Adds what lies across in a small set.
+    fn with_lone(&mut self, learnt: &Scores, near: &Neighbours, labels: &[u32], classes: usize) {
+        if labels.len() >= SMALL {
+            return;
+        }
+        for lone in lone::find(learnt, near, labels, classes) {
+            if self.wrong.iter().all(|wrong| wrong.row != lone.row) {
+                self.wrong.push(Mislabel {
+                    row: lone.row,
+                    chance: lone.chance,
+                    instead: lone.instead,
+                });
+            }
+        }
+        self.sort();
+    }
+
+    fn sort(&mut self) {
+        self.wrong
+            .sort_by(|a, b| a.chance.total_cmp(&b.chance).then(a.row.cmp(&b.row)));
+    }
 }
 
 /// Judges labels by the texts' words, and by the texts that are most alike.
@@ -130,13 +158,14 @@ pub(crate) fn by_texts(texts: &Texts, labels: &[u32], classes: usize) -> Judged 
         values.extend(scores.iter().map(|score| (score - top) as f32));
     }
     let votes = votes(&near, labels, classes, &vec![false; labels.len()]);
-    judge(
-        &Scores { classes, values },
-        Some(&votes),
-        &[0.03, 0.06, 0.12, 0.25, 0.5, 1.0],
-        labels,
-        classes,
-    )
+    let learnt = Scores { classes, values };
+    let sharps = &[0.03, 0.06, 0.12, 0.25, 0.5, 1.0];
+    let mut judged = judge(&learnt, Some(&votes), sharps, labels, classes);
+    if judged.overlap {
+        judged.wrong.clear();
+    }
+    judged.with_lone(&learnt, &near, labels, classes);
+    judged
 }
 
 /// Judges labels by probabilities that the user's own model gave for rows it was not trained on.
@@ -191,7 +220,7 @@ fn judge(learnt: &Scores, votes: Option<&Scores>, sharps: &[f64], labels: &[u32]
     let rows = labels.len();
     let step = rows.div_ceil(ESTIMATED).max(1);
     let mut row = Vec::with_capacity(classes);
-    let blend = likeliest(learnt, votes, sharps, labels, classes);
+    let (blend, gain) = likeliest(learnt, votes, sharps, labels, classes);
     let empty: &[f32] = &[];
     let sample: Vec<usize> = (0..rows).step_by(step).collect();
     let matrix = noise_matrix(&sample, labels, classes, blend.noise, |index, row| {
@@ -233,23 +262,31 @@ fn judge(learnt: &Scores, votes: Option<&Scores>, sharps: &[f64], labels: &[u32]
             });
         }
     }
-    judged
-        .wrong
-        .sort_by(|a, b| a.chance.total_cmp(&b.chance).then(a.row.cmp(&b.row)));
+    let lost = judged
+        .likeliest
+        .iter()
+        .zip(labels)
+        .filter(|(likely, label)| likely != label);
+    // Classes that overlap have rows on the other side that are not named, or more of them than anybody mislabels.
+    let (lost, named) = (lost.count(), judged.wrong.len());
+    let overlap = lost > named * 2 || named * 8 > rows;
+    judged.overlap = votes.is_some() && rows < SMALL && gain < NOISE_GAIN && overlap;
+    judged.sort();
     judged
 }
 
-/// The blend under which the labels are likeliest.
+/// The blend under which the labels are likeliest, and what noise adds to their log likelihood.
 fn likeliest(
     learnt: &Scores,
     votes: Option<&Scores>,
     sharps: &[f64],
     labels: &[u32],
     classes: usize,
-) -> Blend {
+) -> (Blend, f64) {
     let rows = labels.len();
     let empty: &[f32] = &[];
     let mut row = Vec::with_capacity(classes);
+    let mut plain = f64::MIN;
     let mut best = (
         f64::MIN,
         Blend {
@@ -266,8 +303,13 @@ fn likeliest(
         None => &[0.0],
     };
     let coarse = rows.div_ceil(8_000).max(1);
-    for (sharp, near) in sharps
+    // Labels without noise may be those of a learner that is less sure than any with.
+    let least = sharps.first().copied().unwrap_or(1.0);
+    let softer = [least / 4.0, least / 2.0];
+    for (sharp, near) in softer
         .iter()
+        .filter(|_| rows < SMALL)
+        .chain(sharps)
         .flat_map(|sharp| nears.iter().map(move |near| (*sharp, *near)))
     {
         let blend = Blend {
@@ -287,12 +329,13 @@ fn likeliest(
                 at(&row, at(labels, index) as usize)
             })
             .collect();
+        plain = plain.max(own.iter().map(|p| p.max(1e-300).ln()).sum());
         let (likelihood, noise) = symmetric(&own, classes);
-        if likelihood > best.0 {
+        if likelihood > best.0 && sharp >= least {
             best = (likelihood, Blend { noise, ..blend });
         }
     }
-    best.1
+    (best.1, best.0 - plain)
 }
 
 /// The share of noise that makes the labels likeliest, when noise is alike for all classes.

@@ -128,6 +128,22 @@ fn looked(out: &mut String, outcome: &Outcome) {
         let _ = writeln!(out, "<tr><td><code>{rule}</code></td><td>{how}</td></tr>");
     }
     out.push_str("</table>\n");
+    for looked in &outcome.looked {
+        let power = looked.power();
+        if power.is_empty() {
+            continue;
+        }
+        let bars: Vec<_> = power
+            .into_iter()
+            .map(|(rows, chance)| (format!("{rows} rows"), (chance * 100.0).round() as u64, "#1a7f37"))
+            .collect();
+        let rule = escaped(&looked.rule);
+        let _ = writeln!(
+            out,
+            "<h3>Power of <code>{rule}</code></h3>\n<p>How often, of 100, so many poisoned rows would be told in data of this size, if four of five show it.</p>"
+        );
+        out.push_str(&html::bars(&bars));
+    }
 }
 
 fn rows(out: &mut String, outcome: &Outcome) {

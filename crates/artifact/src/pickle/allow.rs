@@ -82,6 +82,14 @@ pub(crate) enum Check {
     Symbolic,
     /// A symbol or number of sympy: its name or digits are texts.
     Symbol,
+    /// `class.__new__`, of which `functools.partial` may be made.
+    Maker,
+    /// That partial, which waits for its state.
+    Bound,
+    /// That partial with its state, which is called.
+    Ready,
+    /// sympy's maker of a function that has a name and nothing else, of which expressions are made.
+    Undefined,
 }
 
 /// The first that names something decides.
@@ -154,6 +162,7 @@ fn use_of(text: &str) -> Option<Use> {
             "formula" => Check::Formula,
             "symbolic" => Check::Symbolic,
             "symbol" => Check::Symbol,
+            "undefined" => Check::Undefined,
             _ => return None,
         }),
         _ => return None,

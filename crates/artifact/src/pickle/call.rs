@@ -178,10 +178,19 @@ impl Machine<'_, '_, '_, '_> {
             | Check::Distribution
             | Check::Formula
             | Check::Symbolic
-            | Check::Symbol,
+            | Check::Symbol
+            | Check::Undefined,
         ) = uses
         {
             self.watch.start(self.containers | 3);
+        }
+        self.enlist(key, module, name, uses)
+    }
+
+    /// Keeps an import.
+    pub(super) fn enlist(&mut self, key: String, module: String, name: String, uses: Use) -> Step<Value> {
+        if let Some(at) = self.import_of.get(&key) {
+            return Ok(Value::global(*at));
         }
         if self.imports.len() >= IMPORTS {
             return Err(Halt::Limit);
@@ -260,7 +269,10 @@ impl Machine<'_, '_, '_, '_> {
             return;
         };
         if let Use::Check(check) = import.uses
-            && !matches!(check, Check::Dtype | Check::Generator | Check::Kind)
+            && !matches!(
+                check,
+                Check::Dtype | Check::Generator | Check::Kind | Check::Maker
+            )
         {
             let dotted = import.dotted();
             let what = format!("hands `{dotted}` on, to be called where its arguments can't be seen");
@@ -303,6 +315,15 @@ impl Machine<'_, '_, '_, '_> {
                 given.count.is_some_and(|count| count <= usize::from(most))
             }
         };
+        if fits && self.is_made_up(at, given.all()) {
+            let dotted = self
+                .imports
+                .get(at as usize)
+                .map_or_else(String::new, Import::dotted);
+            let what = format!("has `{dotted}` make as much as a number in the file says");
+            self.scan
+                .find(&rule::ARITY, Verdict::Suspicious, self.at, &dotted, what);
+        }
         let asks = fits && self.is_asked(at, given.all());
         if asks {
             let dotted = self
@@ -373,8 +394,22 @@ impl Machine<'_, '_, '_, '_> {
         {
             return Ok(self.called_unlisted(class, given));
         }
+        if check == Check::Partial
+            && let Some(bound) = self.bound(given.all())?
+        {
+            return Ok(bound);
+        }
         let harmless = match check {
             Check::Getattr => return self.attribute(at, given),
+            Check::Maker | Check::Bound => false,
+            Check::Undefined => match self.undefined(at, given.all())?.filter(|_| how == How::Call) {
+                Some(function) => return Ok(function),
+                None => false,
+            },
+            Check::Ready => match self.ready(at).filter(|_| how == How::Call && count == 0) {
+                Some(made) => return Ok(made),
+                None => false,
+            },
             Check::Encode => count == 2 && self.is_codec(second),
             Check::Partial => (1..=ELEMENTS).contains(&count) && self.may_call(first),
             Check::Reconstructor => count == 3 && self.may_call(first) && self.is_base(second, third),
@@ -453,11 +488,16 @@ impl Machine<'_, '_, '_, '_> {
     /// `getattr(import, 'name')` is an import of the longer name; on anything else it can't be judged.
     fn attribute(&mut self, at: u32, given: &Arguments) -> Step<Value> {
         let [object, name, ..] = given.values;
+        let word = self.word_of(name);
+        if let (Some(2), Kind::Global(class), Some("__new__")) = (given.count, object.kind(), word.as_deref())
+            && let Some(maker) = self.maker(class)?
+        {
+            return Ok(maker);
+        }
         let owner = match object.kind() {
             Kind::Global(at) => self.imports.get(at as usize),
             _ => None,
         };
-        let word = self.word_of(name);
         if given.count == Some(2)
             && let (Some(owner), Some(word)) = (owner, word)
         {
@@ -624,6 +664,15 @@ impl Machine<'_, '_, '_, '_> {
                 Ok(target)
             }
             Kind::Wrapper => self.wrapped_array(state),
+            Kind::Global(at) if self.use_at(at) == Some(Use::Check(Check::Bound)) => {
+                match self.arguments_bound(at, state)? {
+                    Some(ready) => Ok(ready),
+                    None => {
+                        self.evaluated(at);
+                        Ok(Value::TAINTED)
+                    }
+                }
+            }
             _ if self.context.probing => Ok(target),
             _ => {
                 self.changes_import(target, "sets attributes of");

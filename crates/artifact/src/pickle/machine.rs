@@ -61,6 +61,7 @@ pub(super) struct Machine<'m, 'f, 's, 'l> {
     /// Containers that hold, at some depth, a numpy type of Python objects.
     pub(super) holds_object: std::collections::HashSet<u32>,
     pub(super) watch: super::watch::Watch,
+    pub(super) makers: super::maker::Makers,
     pub(super) tuple_count: u32,
     /// Bytes whose content was followed as a pickle of its own.
     pub(super) followed: std::collections::HashSet<u32>,
@@ -97,6 +98,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
             dtypes: Vec::new(),
             holds_object: std::collections::HashSet::new(),
             watch: super::watch::Watch::default(),
+            makers: super::maker::Makers::default(),
             tuple_count: 0,
             followed: std::collections::HashSet::new(),
             legacy: false,
@@ -689,7 +691,8 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
             *slot = *value;
         }
         if values.iter().any(|value| value.is_global()) {
-            self.handed_on_from(mark);
+            let lent = usize::from(self.lends(mark));
+            self.handed_on_from(mark + lent);
         }
         let entry = (sequence, count.min(255) as u8, kept);
         match self.tuples.get_mut(sequence as usize % TUPLE_RING) {

@@ -212,6 +212,28 @@ impl Machine<'_, '_, '_, '_> {
         })
     }
 
+    /// Whether a builtin makes values by a number: bytes of nothing, or the elements of a range. Picklers write what is there.
+    pub(super) fn is_made_up(&self, at: u32, arguments: Option<&[Value]>) -> bool {
+        let any = |test: &dyn Fn(Kind) -> bool| {
+            arguments.is_some_and(|arguments| arguments.iter().any(|value| test(value.kind())))
+        };
+        let endless = |kind: Kind| {
+            let Kind::Object(made) = kind else { return false };
+            matches!(
+                self.imported(made),
+                Some(("builtins" | "__builtin__", "range" | "xrange") | ("itertools", _))
+            )
+        };
+        match self.imported(at) {
+            Some(("builtins" | "__builtin__", "bytes" | "bytearray")) => {
+                any(&|kind| matches!(kind, Kind::Int(_) | Kind::Number) || endless(kind))
+            }
+            Some(("builtins" | "__builtin__", "list" | "tuple" | "set" | "frozenset" | "dict"))
+            | Some(("collections" | "array", _)) => any(&endless),
+            _ => false,
+        }
+    }
+
     /// Whether a harmless callable asks its arguments for what their class says of itself: their elements, their length,
     /// their text. Whoever wrote the file wrote the state of such an object, so that is no pickler's doing.
     pub(super) fn is_asked(&self, at: u32, arguments: Option<&[Value]>) -> bool {
