@@ -36,6 +36,10 @@ const EVERYBODY: &[&str] = &[
     "allauthenticatedusers",
     "unlisted",
     "openlink",
+];
+
+/// Spellings of "everybody of the organisation".
+const HOUSE: &[&str] = &[
     "domain",
     "domainwithlink",
     "organization",
@@ -51,11 +55,6 @@ const SAID: &[&str] = &[
     "everyone",
     "everybody",
     "unlisted",
-    "domain",
-    "organisation",
-    "organization",
-    "company",
-    "firm",
     "öffentlich",
     "jeder mit",
     "tout le monde",
@@ -76,6 +75,9 @@ const SAID: &[&str] = &[
     "누구나",
 ];
 
+/// Words by which she speaks of her organisation. They open nothing to the world.
+const HOUSE_SAID: &[&str] = &["domain", "organisation", "organization", "company", "firm"];
+
 /// Whether this argument opens something to everybody, of which the human's words say nothing.
 pub(crate) fn opens(memory: &Memory, effect: Effect, role: Role, text: &str) -> bool {
     let aims = matches!(
@@ -95,7 +97,9 @@ pub(crate) fn opens(memory: &Memory, effect: Effect, role: Role, text: &str) -> 
         .chars()
         .filter(|c| !matches!(c, ' ' | '_' | '-' | '.' | ':'))
         .collect();
-    EVERYBODY.contains(&bare.as_str()) && !SAID.iter().any(|word| memory.prompt_text().contains(word))
+    let said = |words: &[&str]| words.iter().any(|word| memory.prompt_text().contains(word));
+    EVERYBODY.contains(&bare.as_str()) && !said(SAID)
+        || HOUSE.contains(&bare.as_str()) && !said(SAID) && !said(HOUSE_SAID)
 }
 
 /// Whether this says that something goes to one person, whom another argument tells: `type: user`. It opens nothing to anybody.

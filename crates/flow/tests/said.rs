@@ -470,4 +470,14 @@ fn what_is_opened_to_everybody_is_what_she_opens() {
         assert!(opened("Share f-1 with anyone", kind), "{kind}");
     }
     assert!(opened("Share f-1 with the team", "team"));
+    // Her organisation is not the world, and is nobody's unless she speaks of it.
+    for kind in ["domain", "domain_with_link", "organization"] {
+        assert!(!opened("Share f-1 with the team", kind), "{kind}");
+        assert!(opened("Share f-1 with the whole company", kind), "{kind}");
+        assert!(opened("Share f-1 with everyone", kind), "{kind}");
+    }
+    for kind in ["anyone", "public", "allUsers"] {
+        assert!(!opened("Share f-1 with the whole company", kind), "{kind}");
+        assert!(!opened("Share f-1 with our domain admins at the law firm", kind), "{kind}");
+    }
 }
