@@ -99,7 +99,7 @@ fn an_auditor_with_the_old_key_follows_and_one_who_was_rolled_back_is_told() {
         let checked = home.json(&check);
         assert_eq!(
             (&checked["signed_by"], &checked["retired_at_record"]),
-            (&old.into(), &changed["record"])
+            (&Value::from(old), &changed["record"])
         );
     }
     assert!(

@@ -273,9 +273,15 @@ async fn what_a_prompt_or_a_completion_is_given_is_ruled_on_like_a_tools_argumen
         answer.get("result").is_some() && world.was_told("before"),
         "{answer}"
     );
-    let typed = json!({"name":"topic","value":"bef"});
-    let answer = completion(&client, brief.clone(), typed).await;
-    assert!(answer.get("result").is_some(), "{answer}");
+    // The prompt's own words were read now: they are the server's. In another gateway nothing was.
+    let fresh = World::start(Some(Pack::Balanced), "", false).await;
+    let (first, _) = Client::connect(&fresh.gate, json!({})).await;
+    let typed = json!({"name":"topic","value":"before"});
+    let answer = completion(&first, brief.clone(), typed).await;
+    assert!(
+        answer.get("result").is_some() && fresh.was_told("before"),
+        "{answer}"
+    );
 
     assert_eq!(said(&client.call("read_note", json!({})).await), "a note");
     let answer = prompt(&client, json!({"topic":"told everything"})).await;

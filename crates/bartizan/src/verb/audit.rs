@@ -320,9 +320,10 @@ async fn witness(link: &Link, out: Output, path: Option<&Path>) -> Result<(), Fa
         // Notes in a row, as the ledger's own witness file has them: statements about its keys once, before the head.
         let there = std::fs::read_to_string(path).map_err(file("reading", path))?;
         let statements = array(&head["succession"]).map(text);
-        let mut notes: String = statements
-            .filter(|statement| !there.contains(statement))
-            .collect();
+        // What a crash left of a last line must not swallow the first of these.
+        let torn = !there.is_empty() && !there.ends_with('\n');
+        let mut notes = if torn { "\n".to_owned() } else { String::new() };
+        notes.extend(statements.filter(|statement| !there.contains(statement)));
         notes.push_str(&note);
         opened
             .write_all(notes.as_bytes())

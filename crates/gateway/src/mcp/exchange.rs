@@ -288,13 +288,23 @@ impl Passed {
     /// for each server.
     pub(crate) fn unread(self, code: Code, server: &config::Server) -> Refusal {
         if code == Code::UpstreamTimeout {
-            let seconds = server.timeout.as_secs_f64();
-            let limit = format!("{seconds} s (`timeout_ms` of the `[[server]]` `{}`)", server.name);
-            return self.failed(code).saying(&limit);
+            return timed(self.failed(code), server);
         }
         match self.by {
             By::Pipe(passage) => passage.unread(code),
             By::Http(passage) => passage.unread(code),
         }
     }
+}
+
+/// A refusal that tells how long a server may take, where that is what it is about.
+pub(crate) fn timed(refusal: Refusal, server: &config::Server) -> Refusal {
+    if refusal.code != Code::UpstreamTimeout {
+        return refusal;
+    }
+    let seconds = server.timeout.as_secs_f64();
+    refusal.saying(&format!(
+        "{seconds} s (`timeout_ms` of the `[[server]]` `{}`)",
+        server.name
+    ))
 }

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::{Flight, Passed};
 use crate::{
     clock, edge,
-    mcp::{conn::Way, hub::lock},
+    mcp::{conn::Way, exchange::timed, hub::lock},
     upstream::{
         self,
         child::{self, Line},
@@ -103,7 +103,7 @@ impl Flight {
                     Ok(response) => response,
                     Err(fault) => {
                         served.broke();
-                        return Err(passage.failed(fault.code()));
+                        return Err(timed(passage.failed(fault.code()), &served.config));
                     }
                 };
                 served.answered(response.status());
