@@ -85,7 +85,9 @@ def writings(value):
     yield "bzip2", bz2.compress(value)
     yield "xz", lzma.compress(value)
     yield "zip", zipped({"archive/data.pkl": value})
+    yield "lzma", lzma.compress(value, lzma.FORMAT_ALONE)
     yield "base64", base64.b64encode(value)
+    yield "hexadecimal", value.hex().encode()
 
 
 def attacks():
@@ -96,6 +98,9 @@ def attacks():
     for how, value in [("raw", LATE), *list(writings(LATE))[:2]]:
         for page in (512, 1024, 4096):
             yield f"pieces/{how}{page}.sqlite", "database: a value in pieces", sqlite(value, page)
+    for name, head in HEADS.items():
+        yield f"packed/lines/{name}", "packed inside other bytes", head + base64.b64encode(b"cposix\nsystem\n(S'true'\ntR.") + bytes(9)
+        yield f"packed/program/{name}", "program", head + b"MZ\x90\0\3\0\0\0\4\0\0\0\xff\xff" + bytes(50)
     yield "pieces/text.sqlite", "packed inside other bytes", sqlite(base64.b64encode(EVIL).decode())
     yield "along/sqlite.tar.gz", "pickle inside other bytes", gzip.compress(tarred("chroma.sqlite3", sqlite(EVIL)), mtime=0)
     yield "along/video.zip", "pickle inside other bytes", zipped({"x.mp4": b"\0\0\0\x18ftypmp42" + bytes(5 << 20) + EVIL})
@@ -130,6 +135,7 @@ def honest():
         yield f"inside/{how}.sqlite", sqlite(packed)
     for page in (512, 1024, 4096):
         yield f"inside/pieces{page}.sqlite", sqlite(gzip.compress(FILLER, mtime=0) + FILLER, page)
+    yield "inside/numbers.sqlite", sqlite("8004 8003 80048c05706f7369 MZ Y2xpZW50IHNhaWQ gASomething " * 30)
     yield "inside/text.sqlite", sqlite("Pickles can call os.system; gASV is how they begin in base64.\ncos\nsystem is two lines of one.")
     yield "inside/sqlite.tar.gz", gzip.compress(tarred("chroma.sqlite3", sqlite(value)), mtime=0)
     yield "inside/video.zip", zipped({"x.mp4": b"\0\0\0\x18ftypmp42" + bytes(5 << 20)})

@@ -9,7 +9,7 @@
 
 use std::io::Read;
 
-use bartizan_inspect::digits::base64;
+use bartizan_inspect::digits::{base64, hexadecimal};
 
 use crate::{
     feed::{BUFFER, Feed, Stop},
@@ -17,7 +17,7 @@ use crate::{
     format,
     pack::Packing,
     pickle::{self, Use},
-    rule,
+    rule::{self, Rule},
     scan::Scan,
     source::{Cursor, View},
 };
@@ -35,6 +35,8 @@ const PACKED_BYTES: u64 = 1 << 10;
 /// Bytes that are unpacked of one to see how it begins, and where it begins as something that runs.
 const TASTE: usize = 512;
 const UNPACKED: u64 = 1 << 22;
+/// Letters of the shortest pickle that runs code.
+const SHORTEST: usize = 20;
 /// Bytes of a stream that are searched at once, and those at their end that are searched again with what follows.
 const WINDOW: usize = 1 << 22;
 const OVERLAP: usize = 1 << 16;
@@ -114,7 +116,8 @@ pub(crate) fn look_along(scan: &mut Scan<'_>, feed: &mut Feed<'_>, among: Among)
 static BEGINS: [bool; 256] = {
     let mut begins = [false; 256];
     let first = [
-        0x80, b'c', b'i', 0x8c, b'X', 0x7f, 0x1f, 0x78, b'B', 0xfd, 0x04, 0x28, b'P', b'g',
+        0x80, b'c', b'i', 0x8c, b'X', 0x7f, b'M', 0xcf, 0x1f, 0x78, b'B', 0xfd, 0x5d, 0x04, 0x28, b'P', b'g',
+        b'Y', b'8',
     ];
     let mut place = 0;
     while place < first.len() {
@@ -133,31 +136,24 @@ fn begun(
     among: Among,
     tried: &mut Tried,
 ) -> bool {
+    if let Some((rule, what)) = signs(part, among) {
+        scan.find(rule, Verdict::Suspicious, here, "inside", what.to_owned());
+        return true;
+    }
     match part {
         [0x80, 0..=5, rest @ ..] if begins(rest, view.size() - here) => {
-            tried.pickles += 1;
-            if tried.pickles > PROBES + view.size() / PROBE_BYTES {
-                let what = "holds more beginnings of pickles than are followed".to_owned();
-                scan.find(&rule::LIMIT, Verdict::Unknown, here, "pickles", what);
+            if !tried.pickle(scan, view, here) {
                 return false;
             }
             probe(scan, view, here);
         }
-        [b'c' | b'i', rest @ ..] if among == Among::Bytes && imports(rest) => {
-            let what = "carries a pickle of protocol 0 that imports what runs code".to_owned();
-            scan.find(&rule::NESTED_PICKLE, Verdict::Suspicious, here, "inside", what);
+        // In documents it is looked for as documents write it.
+        _ if among == Among::Letters => {}
+        // What base64 and hexadecimal make of the first bytes of a pickle.
+        [b'g', b'A', b'I'..=b'X', ..] | [b'Y', b'2' | b'3', ..] | [b'8', b'0', b'0', b'2'..=b'5', ..] => {
+            return encoded(scan, view, here, part, tried);
         }
-        [0x8c | b'X', ..] if names(part) => {
-            let what = "carries opcodes of a pickle that import what runs code".to_owned();
-            scan.find(&rule::NESTED_PICKLE, Verdict::Suspicious, here, "inside", what);
-        }
-        [0x7f, b'E', b'L', b'F', 1 | 2, 1, 1, ..] => {
-            let what = "carries a native program".to_owned();
-            scan.find(&rule::SOURCE_CODE, Verdict::Suspicious, here, "inside", what);
-        }
-        // What base64 makes of a pickle's first two bytes; in documents it is looked for as documents write it.
-        [b'g', b'A', b'I'..=b'X', ..] if among == Among::Bytes => encoded(scan, view, here, tried),
-        _ if among == Among::Bytes => {
+        _ => {
             let Some((packing, skipped)) = packed(part) else {
                 return true;
             };
@@ -170,29 +166,37 @@ fn begun(
             let start = here + skipped;
             unpack(scan, view.part(start, view.size()), here, packing);
         }
-        _ => {}
     }
     true
 }
 
-/// Decodes what may be a pickle in base64, and follows it.
-fn encoded(scan: &mut Scan<'_>, view: View<'_>, here: u64, tried: &mut Tried) {
-    let Ok(letters) = view.bytes(here, BUFFER) else {
-        return;
-    };
-    let is_letter =
-        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'\r' | b'\n');
-    let end = letters
-        .iter()
-        .position(|byte| !is_letter(byte))
-        .unwrap_or(letters.len());
-    let decoded = base64(letters.get(..end).unwrap_or_default());
-    if let [0x80, 0..=5, rest @ ..] = decoded.as_slice()
-        && begins(rest, u64::MAX)
-    {
-        tried.pickles += 1;
-        if pickle::probe(scan, View::all(&decoded)) >= Verdict::Malicious {
-            let what = "carries in base64 a pickle that runs code".to_owned();
+/// What a few bytes say by themselves, and nothing says by chance.
+fn signs(part: &[u8], among: Among) -> Option<(&'static Rule, &'static str)> {
+    match part {
+        [b'c' | b'i', rest @ ..] if among == Among::Bytes && imports(rest) => Some((
+            &rule::NESTED_PICKLE,
+            "carries a pickle of protocol 0 that imports what runs code",
+        )),
+        [0x8c | b'X', ..] if names(part) => Some((
+            &rule::NESTED_PICKLE,
+            "carries opcodes of a pickle that import what runs code",
+        )),
+        [0x7f, b'E', b'L', b'F', 1 | 2, 1, 1, ..]
+        | [b'M', b'Z', 0x90, 0, 3, 0, 0, 0, 4, 0, 0, 0, 0xff, 0xff, ..]
+        | [0xcf, 0xfa, 0xed, 0xfe, 7 | 12, 0, 0, 1, ..] => {
+            Some((&rule::SOURCE_CODE, "carries a native program"))
+        }
+        _ => None,
+    }
+}
+
+/// Decodes what may be a pickle in base64 or hexadecimal, and follows it where it begins as one. `false`: there were too
+/// many of these.
+fn encoded(scan: &mut Scan<'_>, view: View<'_>, here: u64, part: &[u8], tried: &mut Tried) -> bool {
+    match decoded(part.get(..AHEAD.min(part.len())).unwrap_or_default()).as_slice() {
+        [0x80, 0..=5, rest @ ..] if begins(rest, u64::MAX) => {}
+        [b'c' | b'i', rest @ ..] if imports(rest) => {
+            let what = "carries in letters a pickle of protocol 0 that imports what runs code".to_owned();
             scan.find(
                 &rule::NESTED_PICKLE,
                 Verdict::Suspicious,
@@ -200,7 +204,53 @@ fn encoded(scan: &mut Scan<'_>, view: View<'_>, here: u64, tried: &mut Tried) {
                 "encoded inside",
                 what,
             );
+            return true;
         }
+        _ => return true,
+    }
+    if !tried.pickle(scan, view, here) {
+        return false;
+    }
+    let held = decoded(&view.bytes(here, BUFFER).unwrap_or_default());
+    if pickle::probe(scan, View::all(&held)) >= Verdict::Malicious {
+        let what = "carries in letters a pickle that runs code".to_owned();
+        scan.find(
+            &rule::NESTED_PICKLE,
+            Verdict::Suspicious,
+            here,
+            "encoded inside",
+            what,
+        );
+    }
+    true
+}
+
+/// What letters of base64, or digits where the first is one, stand for.
+fn decoded(letters: &[u8]) -> Vec<u8> {
+    let hex = letters.first() == Some(&b'8');
+    let is_letter = |byte: &u8| match hex {
+        true => byte.is_ascii_hexdigit(),
+        false => byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'\r' | b'\n'),
+    };
+    let end = letters.iter().position(|byte| !is_letter(byte));
+    let letters = letters.get(..end.unwrap_or(letters.len())).unwrap_or_default();
+    match (letters.len() < SHORTEST, hex) {
+        (true, _) => Vec::new(),
+        (_, true) => hexadecimal(letters),
+        (_, false) => base64(letters),
+    }
+}
+
+impl Tried {
+    /// Counts a pickle that is followed. `false`: there were too many.
+    fn pickle(&mut self, scan: &mut Scan<'_>, view: View<'_>, here: u64) -> bool {
+        self.pickles += 1;
+        let over = self.pickles > PROBES + view.size() / PROBE_BYTES;
+        if over {
+            let what = "holds more beginnings of pickles than are followed".to_owned();
+            scan.find(&rule::LIMIT, Verdict::Unknown, here, "pickles", what);
+        }
+        !over
     }
 }
 
@@ -213,8 +263,11 @@ fn packed(part: &[u8]) -> Option<(Packing, u64)> {
         };
         return Some((Packing::Deflate, 30 + u64::from(two(16)?) + u64::from(two(18)?)));
     }
-    // Three bytes of zeros and a number are too little to tell lzma by.
-    let packing = Packing::of(part).filter(|packing| *packing != Packing::Lzma)?;
+    let packing = match Packing::of(part)? {
+        // Two zeros and a number are too little to tell lzma by; that nobody says how long it is are eight bytes more.
+        Packing::Lzma if part.get(5..13) != Some(&[0xff; 8]) => return None,
+        packing => packing,
+    };
     // The first block of deflate: a kind that there is, and for stored bytes their length twice.
     let plausible = match (packing, part) {
         (Packing::Zlib, [_, _, first, ..]) if first & 6 == 0 => {

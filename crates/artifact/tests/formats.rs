@@ -329,6 +329,23 @@ fn what_is_packed_somewhere_in_other_bytes() {
             (gzipped(PICKLE), Verdict::Suspicious),
             (zlib.clone(), Verdict::Suspicious),
             (base64.to_vec(), Verdict::Suspicious),
+            (b"80048c05706f736978".to_vec(), Verdict::Clean),
+            (
+                b"80048c05706f7369788c0673797374656d938c047472756585522e".to_vec(),
+                Verdict::Suspicious,
+            ),
+            (
+                b"Y3Bvc2l4CnN5c3RlbQooUyd0cnVlJwp0Ui4=".to_vec(),
+                Verdict::Suspicious,
+            ),
+            (
+                b"MZ\x90\0\x03\0\0\0\x04\0\0\0\xff\xff".to_vec(),
+                Verdict::Suspicious,
+            ),
+            (
+                b"gAR9gAR9gAR9gAR9gAR9 80047d80047d80047d80047d MZ\x90".to_vec(),
+                Verdict::Clean,
+            ),
             (gzipped(&gzipped(PICKLE)), Verdict::Suspicious),
             (gzipped(harmless), Verdict::Clean),
             (gzipped(b"only some words"), Verdict::Clean),
