@@ -105,9 +105,11 @@ fn send(
         tracing::warn!(%fault, "the checkpoint file can't be written");
     }
     if let Some(witness) = witness {
-        let due = (statements.len() > *told)
-            .then_some(statements)
-            .unwrap_or_default();
+        let due = if statements.len() > *told {
+            statements
+        } else {
+            &[]
+        };
         match remember(witness, due, head) {
             Ok(()) => *told = statements.len(),
             Err(fault) => {
