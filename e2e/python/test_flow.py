@@ -35,7 +35,7 @@ async def test_an_order_in_a_mail_is_refused_without_any_rule(gateway, provider,
     messages = await run(through, "What is new?\nCALL read_mail {}", streamed)
     assert tools(calls) == [("read_mail", None)]
     told = messages[-2]["content"]
-    assert "policy.denied" in told and "nobody asked for this" in told, told
+    assert "policy.denied" in told and "do not ask for this call" in told, told
     call = call_of(told)
     explained = through.cli("explain", call).stdout
     assert "balanced.hijack" in explained and "to (target): made up from text that was read" in explained

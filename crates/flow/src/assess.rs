@@ -14,7 +14,7 @@ use crate::{
     intent::Intent,
     label::{Capacity, Label, Readers, Writers},
     leaves::{Leaf, Leaves},
-    manifest::{Class, Manifest},
+    manifest::Manifest,
     meant::{name_targets, picked},
     memory::Memory,
     pointed::Pointing,
@@ -418,12 +418,6 @@ fn strays(memory: &Memory, argument: &Argument) -> bool {
         return false;
     }
     argument.source != Source::Structured || !whom()
-}
-
-/// It tells whom the organisation has.
-pub(crate) fn directory(manifest: &Manifest) -> bool {
-    let told = |class: Class| manifest.results.iter().any(|(_, own)| *own == class);
-    told(Class::Directory)
 }
 
 /// It looks for nothing in particular, in things that she does not speak of. Clocks say little of anybody's.

@@ -64,55 +64,19 @@ impl Intent {
         // `The call sheet` is what `callsheet_send` sends.
         let joined: Vec<String> = words.windows(2).map(<[&str]>::concat).collect();
         nouns.extend(joined.iter().map(|pair| words::singular(pair)));
-        let (mut called, mut spoken) = (BTreeSet::new(), BTreeSet::new());
-        let (mut close, mut loose, mut carriers) = (BTreeSet::new(), Vec::new(), Vec::new());
-        let mut changes: BTreeMap<&'static str, Vec<&str>> = BTreeMap::new();
-        let mut weak: BTreeMap<&'static str, Vec<&str>> = BTreeMap::new();
-        let mut verbs = BTreeSet::new();
+        let mut sorted = Sorted::default();
         for tool in tools {
-            match calls_for(tool, &said, &nouns, speech.talks) {
-                Fits::Named(verb) => {
-                    close.insert(verb);
-                    called.insert(tool.to_owned());
-                }
-                Fits::Verb(verb) => loose.push((verb, tool)),
-                Fits::Weak(verb) => weak.entry(verb).or_default().push(tool),
-                Fits::Carries => carriers.push(tool),
-                Fits::Changes(verb) => changes.entry(verb).or_default().push(tool),
-                Fits::Not => {}
-            }
-            if words::verb(tool)
-                .0
-                .is_some_and(|verb| verb.said.iter().any(|word| said.contains(word)))
-            {
-                verbs.insert(tool.to_owned());
-            }
-            if words::verb(tool).1.iter().any(|word| names(word, &nouns)) {
-                spoken.insert(tool.to_owned());
-            }
+            sorted.take(tool, &said, &nouns, speech.talks);
         }
-        // She said the verb, and called the thing something else: the tool is meant where no other of that verb is.
-        let alone = loose.iter().filter(|(verb, _)| !close.contains(verb));
-        called.extend(alone.map(|(_, tool)| (*tool).to_owned()));
-        // So is the one tool that changes things, where she says a change and names no tool's thing.
-        let only = changes
-            .into_iter()
-            .filter(|(verb, tools)| tools.len() == 1 && !close.contains(verb));
-        called.extend(only.flat_map(|(_, tools)| tools).map(str::to_owned));
-        // Somebody is to be told something: by what she names, or she does not say by what.
-        let by_name: Vec<&str> = carriers
-            .iter()
-            .copied()
-            .filter(|tool| by_its_name(tool, &nouns))
-            .collect();
-        let carried = called.iter().any(|tool| !reads(tool) && carried_by(tool, &nouns));
-        let carry = if carried || !by_name.is_empty() {
-            called.extend(by_name.into_iter().map(str::to_owned));
-            BTreeSet::new()
-        } else {
-            called.extend(carriers.iter().map(|tool| (*tool).to_owned()));
-            carriers.iter().map(|tool| (*tool).to_owned()).collect()
-        };
+        let carry = sorted.settle(&nouns);
+        let Sorted {
+            called,
+            spoken,
+            verbs,
+            weak,
+            close,
+            ..
+        } = sorted;
         let weak = weak
             .into_iter()
             .filter(|(verb, tools)| tools.len() == 1 && !close.contains(verb));
@@ -143,6 +107,7 @@ impl Intent {
             self.weak.remove(tool);
             self.verbs.remove(tool);
             self.carry.remove(tool);
+            // Which tool hands something over is not told there.
             self.handed.clear();
         }
         self
@@ -199,6 +164,77 @@ impl Intent {
             (true, false, true) => Called::Elsewhere,
             (true, false, false) => Called::No,
         }
+    }
+}
+
+/// Tools by how they fit what is said.
+#[derive(Default)]
+struct Sorted<'t> {
+    called: BTreeSet<String>,
+    spoken: BTreeSet<String>,
+    verbs: BTreeSet<String>,
+    /// Verbs of which some tool is named.
+    close: BTreeSet<&'static str>,
+    loose: Vec<(&'static str, &'t str)>,
+    weak: BTreeMap<&'static str, Vec<&'t str>>,
+    changes: BTreeMap<&'static str, Vec<&'t str>>,
+    carriers: Vec<&'t str>,
+}
+
+impl<'t> Sorted<'t> {
+    fn take(&mut self, tool: &'t str, said: &BTreeSet<&str>, nouns: &BTreeSet<&str>, talks: bool) {
+        match calls_for(tool, said, nouns, talks) {
+            Fits::Named(verb) => {
+                self.close.insert(verb);
+                self.called.insert(tool.to_owned());
+            }
+            Fits::Verb(verb) => self.loose.push((verb, tool)),
+            Fits::Weak(verb) => self.weak.entry(verb).or_default().push(tool),
+            Fits::Carries => self.carriers.push(tool),
+            Fits::Changes(verb) => self.changes.entry(verb).or_default().push(tool),
+            Fits::Not => {}
+        }
+        let (verb, rest) = words::verb(tool);
+        if verb.is_some_and(|verb| verb.said.iter().any(|word| said.contains(word))) {
+            self.verbs.insert(tool.to_owned());
+        }
+        if rest.iter().any(|word| names(word, nouns)) {
+            self.spoken.insert(tool.to_owned());
+        }
+    }
+
+    /// Calls for what no tool that is named stands in the way of. Inside are the tools that carry words, where she names
+    /// nothing that does.
+    fn settle(&mut self, nouns: &BTreeSet<&str>) -> BTreeSet<String> {
+        let close = &self.close;
+        // She said the verb, and called the thing something else: the tool is meant where no other of that verb is.
+        let alone = self.loose.iter().filter(|(verb, _)| !close.contains(verb));
+        self.called.extend(alone.map(|(_, tool)| (*tool).to_owned()));
+        // So is the one tool that changes things, where she says a change and names no tool's thing.
+        let only = self
+            .changes
+            .iter()
+            .filter(|(verb, tools)| tools.len() == 1 && !close.contains(*verb));
+        self.called
+            .extend(only.flat_map(|(_, tools)| tools.iter().map(|tool| (*tool).to_owned())));
+        // Somebody is to be told something: by what she names, or she does not say by what.
+        let owned = |tools: &[&str]| -> BTreeSet<String> {
+            let tools = tools.iter().map(|tool| (*tool).to_owned());
+            tools.collect()
+        };
+        let carriers = self.carriers.iter().copied();
+        let by_name: Vec<&str> = carriers.filter(|tool| by_its_name(tool, nouns)).collect();
+        let carried = self
+            .called
+            .iter()
+            .any(|tool| !reads(tool) && carried_by(tool, nouns));
+        if carried || !by_name.is_empty() {
+            self.called.extend(owned(&by_name));
+            return BTreeSet::new();
+        }
+        let carry = owned(&self.carriers);
+        self.called.extend(carry.iter().cloned());
+        carry
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::{
     amount::Amount,
-    assess::{self, Assessment},
+    assess::Assessment,
     canon::{self, Canonical, Kind},
     codes::Codes,
     extremes::Extremes,
@@ -29,7 +29,6 @@ use crate::{
     prompt::{self, Prompt},
     singled::{Hers, Singled},
     when::{self, When},
-    wording,
 };
 
 /// What a tool answered.
@@ -303,7 +302,7 @@ impl Memory {
         });
         self.point(manifest, call, &leaves);
         // Where the organisation lists somebody whom she names, that was looked for.
-        let named = manifest.reviewed && assess::directory(manifest) && self.listed(manifest, &leaves);
+        let named = manifest.reviewed && people::lists_hers(manifest, &leaves, self.prompt.wording.all());
         if call.is_none_or(|call| call.strays && !named) {
             self.people.stray();
         }
@@ -341,20 +340,6 @@ impl Memory {
         }
         self.readers = self.readers.join(&readers);
         self.shrink();
-    }
-
-    /// Does a directory's answer name somebody whom the human names?
-    fn listed(&self, manifest: &Manifest, leaves: &Leaves<'_>) -> bool {
-        leaves.out.iter().any(|(path, leaf)| match leaf {
-            Leaf::Text(text) if manifest.class(path) == Class::Directory && people::names(path, text) => {
-                let mut words = BTreeSet::new();
-                if let Ok(folded) = canon::fold(text) {
-                    wording::tokens(&folded, &mut words);
-                }
-                words.iter().any(|word| self.prompt.wording.all().contains(word))
-            }
-            _ => false,
-        })
     }
 
     /// Keeps links that a search of the web found, or that a member of the directory wrote where the human said to look.

@@ -20,7 +20,9 @@ use serde_json::{Map, Value};
 
 use crate::{
     canon::{self, Kind},
-    label, mailbox,
+    label,
+    leaves::{Leaf, Leaves},
+    mailbox,
     manifest::{Class, Manifest},
     singled, wording, words,
 };
@@ -477,9 +479,20 @@ fn address<'a>(manifest: &Manifest, path: &[&'a str], text: &str, found: &mut Ve
     boxes.for_each(|spelling| one(spelling, text));
 }
 
-/// Is this somebody's name?
-pub(crate) fn names(path: &[&str], text: &str) -> bool {
-    label::name(text) && path.last().is_some_and(|key| named(&words::split(key)))
+/// Does this answer of a directory name somebody whom the human names?
+pub(crate) fn lists_hers(manifest: &Manifest, leaves: &Leaves<'_>, said: &BTreeSet<Box<str>>) -> bool {
+    leaves.out.iter().any(|(path, leaf)| {
+        let Leaf::Text(text) = leaf else { return false };
+        let name = || label::name(text) && path.last().is_some_and(|key| named(&words::split(key)));
+        if manifest.class(path) != Class::Directory || !name() {
+            return false;
+        }
+        let mut words = BTreeSet::new();
+        if let Ok(folded) = canon::fold(text) {
+            wording::tokens(&folded, &mut words);
+        }
+        words.iter().any(|word| said.contains(word))
+    })
 }
 
 /// Does this key tell somebody's name? `class_name` tells another's.

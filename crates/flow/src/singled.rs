@@ -227,7 +227,7 @@ impl Singled {
             keep(&mut one, manifest, record, path, name);
             if hers.looked {
                 self.bytes += keep(kinds, manifest, record, path, name);
-                if most.len() >= 2 {
+                if most.len() >= 2 && self.fitting.len() < IDS {
                     self.fitting.extend(one.values().flatten().cloned());
                 }
             }
@@ -301,8 +301,8 @@ impl Singled {
                 for (_, other) in of.iter().filter(|(fits, _)| !fits) {
                     keep(&mut others, manifest, other, path, key);
                 }
-                let known = |id: &Box<str>| kept.values().any(|ids| ids.contains(id));
-                for id in others.into_values().flatten().filter(|id| !known(id)) {
+                let known: BTreeSet<Box<str>> = kept.into_values().flatten().collect();
+                for id in others.into_values().flatten().filter(|id| !known.contains(id)) {
                     if self.passed.len() < IDS && self.passed.insert(id) {
                         self.bytes += 96;
                     }
@@ -338,7 +338,8 @@ impl Singled {
         if said.len() >= 2 {
             let mut ids = Kinds::new();
             self.bytes += keep(&mut ids, manifest, record, path, name);
-            self.fitting.extend(ids.into_values().flatten().take(IDS));
+            let room = IDS.saturating_sub(self.fitting.len());
+            self.fitting.extend(ids.into_values().flatten().take(room));
         }
         let mut words = said.iter().filter(|word| !word.starts_with('\u{2}')).peekable();
         let gone = words.peek().is_some() && words.all(|word| wording.gone().contains(word));

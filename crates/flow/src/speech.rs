@@ -339,14 +339,7 @@ impl Speech {
                 speech.talks |= TALK.contains(deed);
             }
             speech.talks |= ["reply", "respond", "forward"].contains(word) && next != "me";
-            // `Answer in the thread`, `answer that we agree`, `write to her`; and not `answer in Spanish`, `write a page`.
-            let answers = ["answer", "reply", "respond", "write", "say"].contains(word);
-            let there = answers && ["in", "on"].contains(&next) && {
-                rest.iter().take(4).any(|word| PLACES.contains(word))
-            };
-            let that = answers && next == "that" && rest.get(1).is_some_and(|word| WE.contains(word));
-            let whom = ["write", "text", "message"].contains(word) && WHOM.contains(&next);
-            if there || that || whom {
+            if answers(word, rest) {
                 speech.deeds.insert("reply");
                 speech.talks = true;
             }
@@ -425,6 +418,15 @@ impl Speech {
             self.deeds.extend(["create", "add"]);
         }
     }
+}
+
+/// `Answer in the thread`, `answer that we agree`, `write to her`; and not `answer in Spanish`, `write a page`.
+fn answers(word: &str, rest: &[&str]) -> bool {
+    let next = rest.first().copied().unwrap_or_default();
+    let says = ["answer", "reply", "respond", "write", "say"].contains(&word);
+    let there = ["in", "on"].contains(&next) && rest.iter().take(4).any(|word| PLACES.contains(word));
+    let that = next == "that" && rest.get(1).is_some_and(|word| WE.contains(word));
+    says && (there || that) || ["write", "text", "message"].contains(&word) && WHOM.contains(&next)
 }
 
 /// A word without the article or pronoun that French and Italian draw into it: `l'agenda`, `dell'ordine`.

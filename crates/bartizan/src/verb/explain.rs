@@ -290,7 +290,7 @@ fn flowed(out: &mut dyn Write, flow: &Flow) -> io::Result<()> {
         Called::Yes => "the human's words ask for it",
         Called::Elsewhere => "the human says that what to do stands elsewhere",
         Called::Unknown => "no prompt is known, so nobody can say what the human asked for",
-        Called::No => "no words of the human ask for it",
+        Called::No => "no words of the human ask for it, or not to where it goes",
     };
     let labels = if flow.reviewed {
         "reviewed labels"

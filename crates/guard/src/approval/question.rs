@@ -222,7 +222,7 @@ impl Unusual {
     #[must_use]
     pub const fn sentence(self) -> &'static str {
         match self {
-            Self::NotCalledFor => "no words of the user ask for this tool",
+            Self::NotCalledFor => "no words of the user ask for this call, or not to where it goes",
             Self::CalledForElsewhere => "the user said that what to do stands in something the agent read",
             Self::PromptUnknown => "what the user asked for is not known",
             Self::TargetUnvouched => "where it goes comes from text that outsiders can write",

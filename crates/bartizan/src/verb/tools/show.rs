@@ -107,6 +107,19 @@ pub(super) fn manifest(out: &mut dyn Write, one: &Value) -> io::Result<()> {
     Ok(())
 }
 
+/// Most paths that a line tells of results that vouch for nothing; `--json` tells all. What vouches is told in full, since it
+/// is what a review lets in.
+const TOLD: usize = 4;
+
+/// Leaves out all but the first paths of a line that vouches for nothing.
+fn shorten(row: &mut Row) {
+    let paths: Vec<&str> = row.path.split(", ").collect();
+    if ["secret", "structured", "free_text"].contains(&row.is.as_str()) && paths.len() > TOLD + 1 {
+        let told = paths.get(..TOLD).unwrap_or_default().join(", ");
+        row.path = format!("{told} and {} more", paths.len() - TOLD);
+    }
+}
+
 fn rows(one: &Value) -> Vec<Row> {
     let row = |kind, path: String, line: &Value| Row {
         kind,
@@ -141,6 +154,9 @@ fn rows(one: &Value) -> Vec<Row> {
             _ => rows.push(next),
         }
     }
+    rows.iter_mut()
+        .filter(|row| row.kind == "results")
+        .for_each(shorten);
     if one["public"] == true {
         rows.push(Row {
             kind: "results",
