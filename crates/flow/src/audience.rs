@@ -127,8 +127,11 @@ fn open_switch(memory: &Memory, value: &Value, depth: usize) -> bool {
             Value::Bool(true) => {
                 let words = words::split(key);
                 let says = |word: &str| words.iter().any(|own| own == word);
-                let opens =
-                    says("public") || says("external") || says("anonymous") || says("visible") && says("to");
+                let opens = EVERYBODY.contains(&words.concat().as_str())
+                    || ["public", "external", "anonymous", "anyone", "anybody", "everyone", "everybody"]
+                        .into_iter()
+                        .any(says)
+                    || says("visible") && says("to");
                 let hers = |word: &&str| memory.prompt_text().contains(word);
                 // What she calls internal is not for others, whatever else she says.
                 opens

@@ -43,10 +43,7 @@ impl Pointing {
             .map(|a| a.source)
             .filter(|source| *source != Source::Empty)
             .collect();
-        // What the model made up before anything of outsiders' was read, it made of her words.
-        let vouched = looked
-            .iter()
-            .all(|source| source.vouched() || *source == Source::Nowhere);
+        let vouched = looked.iter().all(|source| source.vouched());
         // A name out of a directory is not the human's choice, and an id may stand for what she named.
         let chosen = looked.iter().any(|source| *source != Source::Directory);
         match (vouched && chosen, vouched && spoken) {

@@ -470,6 +470,16 @@ fn what_is_opened_to_everybody_is_what_she_opens() {
         assert!(opened("Share f-1 with anyone", kind), "{kind}");
     }
     assert!(opened("Share f-1 with the team", "team"));
+    // A switch does the same.
+    let switched = |prompt: &str, key: &str| {
+        let desk = Desk::new(prompt, tools());
+        desk.rule("share", json!({"id": "f-1", key: true, "role": "reader"})) == Decision::Allow
+    };
+    for key in ["anyone", "anyone_with_link", "visibleToEveryone", "public", "unlisted"] {
+        assert!(!switched("Share f-1 with Ana", key), "{key}");
+        assert!(switched("Share f-1 with anyone who has the link", key), "{key}");
+    }
+    assert!(switched("Share f-1 with Ana", "notify"));
     // Her organisation is not the world, and is nobody's unless she speaks of it.
     for kind in ["domain", "domain_with_link", "organization"] {
         assert!(!opened("Share f-1 with the team", kind), "{kind}");

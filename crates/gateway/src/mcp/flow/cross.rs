@@ -130,7 +130,7 @@ impl Flight {
                         Ok(()) => None,
                     };
                     if let Some(code) = code {
-                        return Err(passage.failed(code));
+                        return Err(Passed::by_http(passage).unread(code, &served.config));
                     }
                 }
                 Ok(Passed::by_http(passage))
