@@ -157,7 +157,7 @@ pub struct Calibrated {
 }
 
 /// Parts that the harmless sources are dealt into for calibration.
-const FOLDS: usize = 4;
+pub const FOLDS: usize = 4;
 /// Most texts of one source that calibrate, so that one source does not set a channel's threshold alone.
 const CALIBRATE_MOST: usize = 600;
 /// Share of harmless texts above the low threshold, by channel. Tools answer often, so theirs is the lowest.
@@ -197,10 +197,20 @@ fn limit(sources: &[Vec<f32>], share: f32, hard: f32) -> f32 {
     })
 }
 
-/// Trains the model that ships: on everything, with thresholds from harmless sources that a sibling trained without
-/// them scored.
+/// What one source's harmless texts of one channel scored with a model that had not seen the source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unseen {
+    /// Their channel.
+    pub channel: Channel,
+    /// Their source.
+    pub source: String,
+    /// A score for each text.
+    pub scores: Vec<f32>,
+}
+
+/// Trains a sibling without one part of the harmless sources, and scores that part. Parts are below [`FOLDS`].
 #[must_use]
-pub fn ship(rows: &[Row], options: &Options) -> (Model, Vec<Calibrated>) {
+pub fn unseen(rows: &[Row], options: &Options, fold: usize) -> Vec<Unseen> {
     let mut sources: Vec<&str> = rows
         .iter()
         .filter(|row| !row.attack)
@@ -209,48 +219,66 @@ pub fn ship(rows: &[Row], options: &Options) -> (Model, Vec<Calibrated>) {
     sources.sort_unstable();
     sources.dedup();
     Draw::new(options.seed ^ 0x666f_6c64).shuffle(&mut sources);
+    let left_out: Vec<&str> = sources.into_iter().skip(fold).step_by(FOLDS).collect();
     // A harmless text whose twin with an attack in it was learnt from is not unseen.
     let attacked: std::collections::BTreeSet<&str> = rows
         .iter()
         .filter(|row| row.attack)
         .map(|row| row.group.as_str())
         .collect();
-    let mut scores: Vec<Vec<Vec<f32>>> = vec![Vec::new(); Channel::COUNT];
-    for fold in 0..FOLDS {
-        let unseen: Vec<&str> = sources.iter().copied().skip(fold).step_by(FOLDS).collect();
-        let held = |row: &Row| !row.attack && unseen.contains(&row.source.as_str());
-        let seen: Vec<Row> = rows.iter().filter(|row| !held(row)).cloned().collect();
-        let sibling = train(&seen, options);
-        for source in unseen {
-            let mut texts: Vec<&Row> = rows
-                .iter()
-                .filter(|row| !row.attack && row.source == source && !attacked.contains(row.group.as_str()))
-                .collect();
-            Draw::new(options.seed).shuffle(&mut texts);
-            texts.truncate(CALIBRATE_MOST);
-            for channel in Channel::ALL {
-                let texts = texts.iter().filter(|row| row.channel == channel);
-                let scored: Vec<f32> = texts.map(|row| sibling.highest(channel, &row.text)).collect();
-                if let Some(scores) = scores.get_mut(channel.index()).filter(|_| !scored.is_empty()) {
-                    scores.push(scored);
-                }
+    let held = |row: &Row| !row.attack && left_out.contains(&row.source.as_str());
+    let seen: Vec<Row> = rows.iter().filter(|row| !held(row)).cloned().collect();
+    let sibling = train(&seen, options);
+    let mut all = Vec::new();
+    for source in left_out {
+        let mut texts: Vec<&Row> = rows
+            .iter()
+            .filter(|row| !row.attack && row.source == source && !attacked.contains(row.group.as_str()))
+            .collect();
+        Draw::new(options.seed).shuffle(&mut texts);
+        texts.truncate(CALIBRATE_MOST);
+        for channel in Channel::ALL {
+            let texts = texts.iter().filter(|row| row.channel == channel);
+            let scores: Vec<f32> = texts.map(|row| sibling.highest(channel, &row.text)).collect();
+            if !scores.is_empty() {
+                all.push(Unseen {
+                    channel,
+                    source: source.to_owned(),
+                    scores,
+                });
             }
         }
     }
-    let calibrated: Vec<Calibrated> = Channel::ALL
-        .into_iter()
-        .zip(&scores)
-        .map(|(channel, sources)| {
-            let at = channel.index();
-            let low = limit(sources, item(&LOW, at), item(&HARD_LOW, at));
-            let high = limit(sources, item(&HIGH, at), HARD_HIGH).max(low + 0.5);
-            Calibrated {
-                channel,
-                texts: sources.iter().map(Vec::len).sum(),
-                threshold: Threshold { low, high },
-            }
-        })
-        .collect();
+    all
+}
+
+/// Thresholds from what unseen sources scored.
+#[must_use]
+pub fn calibrate(unseen: &[Unseen]) -> Vec<Calibrated> {
+    let one = |channel: Channel| {
+        let sources: Vec<Vec<f32>> = unseen
+            .iter()
+            .filter(|unseen| unseen.channel == channel)
+            .map(|unseen| unseen.scores.clone())
+            .collect();
+        let at = channel.index();
+        let low = limit(&sources, item(&LOW, at), item(&HARD_LOW, at));
+        let high = limit(&sources, item(&HIGH, at), HARD_HIGH).max(low + 0.5);
+        Calibrated {
+            channel,
+            texts: sources.iter().map(Vec::len).sum(),
+            threshold: Threshold { low, high },
+        }
+    };
+    Channel::ALL.into_iter().map(one).collect()
+}
+
+/// Trains the model that ships: on everything, with thresholds from harmless sources that a sibling trained without
+/// them scored.
+#[must_use]
+pub fn ship(rows: &[Row], options: &Options) -> (Model, Vec<Calibrated>) {
+    let scored: Vec<Unseen> = (0..FOLDS).flat_map(|fold| unseen(rows, options, fold)).collect();
+    let calibrated = calibrate(&scored);
     let mut thresholds = [Threshold::default(); Channel::COUNT];
     for one in &calibrated {
         if let Some(threshold) = thresholds.get_mut(one.channel.index()) {
