@@ -38,6 +38,22 @@ impl Token {
         self.grams.get(..usize::from(self.count)).unwrap_or(&[])
     }
 
+    /// Its buckets of words.
+    #[must_use]
+    pub fn words(&self) -> &[u32] {
+        self.grams
+            .get(..usize::from(self.count - self.kinds))
+            .unwrap_or(&[])
+    }
+
+    /// Its buckets of kinds of words.
+    #[must_use]
+    pub fn kinds(&self) -> &[u32] {
+        self.grams
+            .get(usize::from(self.count - self.kinds)..usize::from(self.count))
+            .unwrap_or(&[])
+    }
+
     /// The buckets of the word, of it and the one before, and of kinds of words.
     pub(super) fn telling(&self) -> impl Iterator<Item = u32> {
         let (words, kinds) = self

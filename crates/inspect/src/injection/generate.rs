@@ -29,7 +29,7 @@ pub struct Stock<'a> {
 }
 
 /// Share of the texts that are put together from sentences of many languages.
-const TONGUES: f32 = 0.45;
+const TONGUES: f32 = 0.6;
 /// Most bytes of a host text that are kept.
 const HOST_MOST: usize = 2500;
 

@@ -60,7 +60,7 @@ impl Default for Options {
             linear_epochs: 4,
             seed: 1,
             source_most: 700,
-            made: 10_000,
+            made: 16_000,
             dropout: 0.25,
             text_dropout: 0.3,
             text_rate: 0.0,
@@ -171,7 +171,11 @@ pub const HARD_LOW: [f32; Channel::COUNT] = [0.04, 0.05, 0.08, 0.08, 0.08, 0.05]
 /// And above the high one.
 const HARD_HIGH: f32 = 0.02;
 
-/// The lowest score that keeps the share over all sources but the worst, and the worst source's own share.
+/// Texts below which a source says nothing about itself: of two, the higher score would set the threshold.
+const SOURCE_LEAST: usize = 20;
+
+/// The lowest score that keeps the share over all sources but the worst, and the worst source's own share. A source of
+/// few texts counts among the others only.
 fn limit(sources: &[Vec<f32>], share: f32, hard: f32) -> f32 {
     let above = |scores: &mut Vec<f32>, share: f32| {
         scores.sort_by(|one, two| two.total_cmp(one));
@@ -180,7 +184,8 @@ fn limit(sources: &[Vec<f32>], share: f32, hard: f32) -> f32 {
             .copied()
             .unwrap_or(0.0)
     };
-    let worst = (0..sources.len()).max_by(|one, two| {
+    let large = |at: &usize| sources.get(*at).is_some_and(|scores| scores.len() >= SOURCE_LEAST);
+    let worst = (0..sources.len()).filter(large).max_by(|one, two| {
         let tail = |at: usize| above(&mut sources.get(at).cloned().unwrap_or_default(), share);
         tail(*one).total_cmp(&tail(*two))
     });
@@ -192,7 +197,7 @@ fn limit(sources: &[Vec<f32>], share: f32, hard: f32) -> f32 {
         .copied()
         .collect();
     let others = above(&mut others, share);
-    worst.map_or(0.0, |worst| {
+    worst.map_or(others, |worst| {
         others.max(above(&mut sources.get(worst).cloned().unwrap_or_default(), hard))
     })
 }
@@ -481,7 +486,7 @@ impl Trainer {
         }
         let sums: Vec<Sum> = units
             .iter()
-            .map(|unit| self.sum(&tokens, *unit, None).0)
+            .map(|unit| self.sum(&tokens, *unit, Token::grams, None).0)
             .collect();
         // The text as a whole is learnt from a part of it, drawn anew each time.
         let mut whole = ([0.0; DIMS], 0);
@@ -510,7 +515,11 @@ impl Trainer {
         let mut ranked: Vec<(f32, usize)> = sums
             .iter()
             .enumerate()
-            .map(|(at, sum)| (self.unit.head.run(&lesson.scene(at, *sum).input()).logit, at))
+            .map(|(at, sum)| {
+                let kinds = units.get(at).map(|unit| self.sum(&tokens, *unit, Token::kinds, None).0);
+                let scene = lesson.scene(at, *sum, kinds.unwrap_or(([0.0; DIMS], 0)));
+                (self.unit.head.run(&scene.input()).logit, at)
+            })
             .collect();
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         for (at, target, weight) in self.lessons(&tokens, &units, &ranked, attack, draw) {
@@ -576,8 +585,10 @@ impl Trainer {
         let Some(own) = units.get(at).copied() else {
             return;
         };
-        let (unit, grams) = self.sum(tokens, own, Some((self.options.dropout, draw)));
-        let scene = lesson.scene(at, unit);
+        let dropout = self.options.dropout;
+        let (unit, grams) = self.sum(tokens, own, Token::grams, Some((dropout, &mut *draw)));
+        let (kinds, kind_grams) = self.sum(tokens, own, Token::kinds, Some((dropout, draw)));
+        let scene = lesson.scene(at, unit, kinds);
         let input = scene.input();
         let trace = self.unit.head.run(&input);
         // A soft target keeps scores apart where they matter: near the thresholds.
@@ -597,6 +608,11 @@ impl Trainer {
             *out += text + product * own * unit_scale;
         }
         self.table_step(&grams, &gradient);
+        let kinds_scale = scale(kinds.1);
+        for (out, kinds) in gradient.iter_mut().zip(of(4)) {
+            *out = kinds * kinds_scale;
+        }
+        self.table_step(&kind_grams, &gradient);
         let near_scale = scale(scene.near.1);
         for (out, near) in gradient.iter_mut().zip(of(1)) {
             *out = near * near_scale;
@@ -619,11 +635,17 @@ impl Trainer {
         self.table_step(&grams, &gradient);
     }
 
-    /// Sum of a unit's vectors, and the n-grams in it that were not left out.
-    fn sum(&self, tokens: &[Token], unit: Unit, dropout: Option<(f32, &mut Draw)>) -> (Sum, Vec<u32>) {
+    /// Sum of the vectors of a unit's n-grams, all or some, and those of them that were not left out.
+    fn sum(
+        &self,
+        tokens: &[Token],
+        unit: Unit,
+        which: fn(&Token) -> &[u32],
+        dropout: Option<(f32, &mut Draw)>,
+    ) -> (Sum, Vec<u32>) {
         let all = part(tokens, unit.first..unit.last)
             .iter()
-            .flat_map(|token| token.grams().iter().copied());
+            .flat_map(|token| which(token).iter().copied());
         let grams: Vec<u32> = match dropout {
             Some((chance, draw)) => all.filter(|_| !draw.chance(chance)).collect(),
             None => all.collect(),
@@ -662,9 +684,10 @@ impl Trainer {
 }
 
 impl Lesson<'_> {
-    fn scene(&self, at: usize, unit: Sum) -> Scene {
+    fn scene(&self, at: usize, unit: Sum, kinds: Sum) -> Scene {
         Scene {
             unit,
+            kinds,
             near: near(self.sums, at),
             text: self.whole,
             channel: self.channel,

@@ -48,13 +48,15 @@ enum Slot {
     Hello,
     /// And ends.
     Bye,
+    /// What programs and those who write them print.
+    Log,
 }
 
-const SLOTS: usize = 17;
+const SLOTS: usize = 18;
 /// Names of the slots in the data, in order.
 const NAMES: [&str; SLOTS] = [
     "ai", "act", "tail", "man", "job", "say", "about", "quote", "key", "desc", "descx", "free", "near",
-    "sys", "sysx", "hello", "bye",
+    "sys", "sysx", "hello", "bye", "log",
 ];
 
 /// One language's lines, by slot.
@@ -211,6 +213,19 @@ fn harmless(draw: &mut Draw, tongue: &Tongue, stock: &Stock<'_>) -> Made {
             }
             inside(draw, tongue, stock, &text, false)
         }
+        51..=62 if has(tongue, Slot::Log) => {
+            let mut lines: Vec<String> = Vec::new();
+            for _ in 0..1 + draw.below(6) {
+                let log = line(draw, tongue, Slot::Log);
+                lines.push(fill(draw, log));
+            }
+            let channel = if draw.chance(0.7) {
+                Channel::Tool
+            } else {
+                Channel::Document
+            };
+            whole(lines.join("\n"), false, channel)
+        }
         _ => {
             let mut text = order(draw, tongue, Slot::Man, Slot::Job);
             if draw.chance(0.4) {
@@ -341,6 +356,7 @@ fn dressed(draw: &mut Draw, text: &str) -> String {
         2 => format!("*{text}*"),
         3 => format!("-- {text}"),
         4 => format!("P.S. {text}"),
+        6 => format!("<!-- {text} -->"),
         5 => text.to_uppercase(),
         _ => text.to_owned(),
     }
@@ -389,10 +405,13 @@ fn in_sentences(draw: &mut Draw, tongue: &Tongue, text: &str, attack: bool) -> M
         // Harmless sentences about assistants and requests to people stand beside attacks too.
         let line = match draw.below(12) {
             0 => line(draw, tongue, Slot::About).to_owned(),
+            2 if channel == Channel::Tool => line(draw, tongue, Slot::Log).to_owned(),
             1 => order(draw, tongue, Slot::Man, Slot::Job),
             _ => line(draw, tongue, Slot::Say).to_owned(),
         };
-        lines.push(fill(draw, &line));
+        if !line.is_empty() {
+            lines.push(fill(draw, &line));
+        }
     }
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let mut made = joined(draw, &lines, text, gap, channel);
