@@ -159,15 +159,7 @@ impl Scene {
         }
         let channel = Channel::ALL.map(|channel| f32::from(u8::from(channel == self.channel)));
         let mut rest = input.as_mut_slice();
-        for values in [
-            &unit[..],
-            &near,
-            &text,
-            &product,
-            &kinds,
-            &channel,
-            &self.sizes,
-        ] {
+        for values in [&unit[..], &near, &text, &product, &kinds, &channel, &self.sizes] {
             let Some((here, after)) = rest.split_at_mut_checked(values.len()) else {
                 break;
             };

@@ -184,7 +184,11 @@ fn limit(sources: &[Vec<f32>], share: f32, hard: f32) -> f32 {
             .copied()
             .unwrap_or(0.0)
     };
-    let large = |at: &usize| sources.get(*at).is_some_and(|scores| scores.len() >= SOURCE_LEAST);
+    let large = |at: &usize| {
+        sources
+            .get(*at)
+            .is_some_and(|scores| scores.len() >= SOURCE_LEAST)
+    };
     let worst = (0..sources.len()).filter(large).max_by(|one, two| {
         let tail = |at: usize| above(&mut sources.get(at).cloned().unwrap_or_default(), share);
         tail(*one).total_cmp(&tail(*two))
@@ -486,7 +490,7 @@ impl Trainer {
         }
         let sums: Vec<Sum> = units
             .iter()
-            .map(|unit| self.sum(&tokens, *unit, Token::grams, None).0)
+            .map(|unit| self.total(&tokens, *unit, Token::grams))
             .collect();
         // The text as a whole is learnt from a part of it, drawn anew each time.
         let mut whole = ([0.0; DIMS], 0);
@@ -516,7 +520,7 @@ impl Trainer {
             .iter()
             .enumerate()
             .map(|(at, sum)| {
-                let kinds = units.get(at).map(|unit| self.sum(&tokens, *unit, Token::kinds, None).0);
+                let kinds = units.get(at).map(|unit| self.total(&tokens, *unit, Token::kinds));
                 let scene = lesson.scene(at, *sum, kinds.unwrap_or(([0.0; DIMS], 0)));
                 (self.unit.head.run(&scene.input()).logit, at)
             })
@@ -586,8 +590,8 @@ impl Trainer {
             return;
         };
         let dropout = self.options.dropout;
-        let (unit, grams) = self.sum(tokens, own, Token::grams, Some((dropout, &mut *draw)));
-        let (kinds, kind_grams) = self.sum(tokens, own, Token::kinds, Some((dropout, draw)));
+        let (unit, grams) = self.sum(tokens, own, Token::grams, dropout, draw);
+        let (kinds, kind_grams) = self.sum(tokens, own, Token::kinds, dropout, draw);
         let scene = lesson.scene(at, unit, kinds);
         let input = scene.input();
         let trace = self.unit.head.run(&input);
@@ -635,21 +639,27 @@ impl Trainer {
         self.table_step(&grams, &gradient);
     }
 
-    /// Sum of the vectors of a unit's n-grams, all or some, and those of them that were not left out.
+    /// Sum of the vectors of a unit's n-grams, all or some.
+    fn total(&self, tokens: &[Token], unit: Unit, which: fn(&Token) -> &[u32]) -> Sum {
+        let mut sum = ([0.0; DIMS], 0);
+        for gram in part(tokens, unit.first..unit.last).iter().flat_map(which) {
+            add(&mut sum.0, self.row(*gram), 1.0);
+            sum.1 += 1;
+        }
+        sum
+    }
+
+    /// The same without those that are left out by chance, and the others.
     fn sum(
         &self,
         tokens: &[Token],
         unit: Unit,
         which: fn(&Token) -> &[u32],
-        dropout: Option<(f32, &mut Draw)>,
+        dropout: f32,
+        draw: &mut Draw,
     ) -> (Sum, Vec<u32>) {
-        let all = part(tokens, unit.first..unit.last)
-            .iter()
-            .flat_map(|token| which(token).iter().copied());
-        let grams: Vec<u32> = match dropout {
-            Some((chance, draw)) => all.filter(|_| !draw.chance(chance)).collect(),
-            None => all.collect(),
-        };
+        let all = part(tokens, unit.first..unit.last).iter().flat_map(which);
+        let grams: Vec<u32> = all.filter(|_| !draw.chance(dropout)).copied().collect();
         let mut sum = ([0.0; DIMS], 0);
         for gram in &grams {
             add(&mut sum.0, self.row(*gram), 1.0);

@@ -50,13 +50,15 @@ enum Slot {
     Bye,
     /// What programs and those who write them print.
     Log,
+    /// What templates tell those who fill them in, in comments.
+    Comment,
 }
 
-const SLOTS: usize = 18;
+const SLOTS: usize = 19;
 /// Names of the slots in the data, in order.
 const NAMES: [&str; SLOTS] = [
     "ai", "act", "tail", "man", "job", "say", "about", "quote", "key", "desc", "descx", "free", "near",
-    "sys", "sysx", "hello", "bye", "log",
+    "sys", "sysx", "hello", "bye", "log", "comment",
 ];
 
 /// One language's lines, by slot.
@@ -213,19 +215,7 @@ fn harmless(draw: &mut Draw, tongue: &Tongue, stock: &Stock<'_>) -> Made {
             }
             inside(draw, tongue, stock, &text, false)
         }
-        51..=62 if has(tongue, Slot::Log) => {
-            let mut lines: Vec<String> = Vec::new();
-            for _ in 0..1 + draw.below(6) {
-                let log = line(draw, tongue, Slot::Log);
-                lines.push(fill(draw, log));
-            }
-            let channel = if draw.chance(0.7) {
-                Channel::Tool
-            } else {
-                Channel::Document
-            };
-            whole(lines.join("\n"), false, channel)
-        }
+        51..=65 if has(tongue, Slot::Log) => printed(draw, tongue),
         _ => {
             let mut text = order(draw, tongue, Slot::Man, Slot::Job);
             if draw.chance(0.4) {
@@ -235,6 +225,42 @@ fn harmless(draw: &mut Draw, tongue: &Tongue, stock: &Stock<'_>) -> Made {
             inside(draw, tongue, stock, &text, false)
         }
     }
+}
+
+/// What programs print, and templates with comments for those who fill them in.
+fn printed(draw: &mut Draw, tongue: &Tongue) -> Made {
+    let mut lines: Vec<String> = Vec::new();
+    for _ in 0..draw.below(6) {
+        let log = line(draw, tongue, Slot::Log);
+        lines.push(fill(draw, log));
+    }
+    if lines.is_empty() || draw.chance(0.5) {
+        let bullet = *draw.pick(&["", "", "- ", "* ", "- [ ] "]).unwrap_or(&"");
+        let gap = *draw.pick(&["\n", "\n\n", " "]).unwrap_or(&"\n");
+        let mut comments: Vec<String> = Vec::new();
+        for at in 0..1 + draw.below(5) {
+            let comment = line(draw, tongue, Slot::Comment);
+            let comment = fill(draw, comment);
+            comments.push(if at == 0 {
+                comment
+            } else {
+                format!("{bullet}{comment}")
+            });
+        }
+        let text = comments.join(gap);
+        let text = match draw.below(4) {
+            0 => text,
+            1 => format!("<!-- {text} -->"),
+            _ => format!("<!--\n{text}\n-->"),
+        };
+        lines.insert(draw.below(lines.len() + 1), text);
+    }
+    let channel = if draw.chance(0.7) {
+        Channel::Tool
+    } else {
+        Channel::Document
+    };
+    whole(lines.join("\n"), false, channel)
 }
 
 /// All of a text is what it is.
