@@ -52,13 +52,15 @@ enum Slot {
     Log,
     /// What templates tell those who fill them in, in comments.
     Comment,
+    /// What stands below a mail that many get.
+    Foot,
 }
 
-const SLOTS: usize = 19;
+const SLOTS: usize = 20;
 /// Names of the slots in the data, in order.
 const NAMES: [&str; SLOTS] = [
     "ai", "act", "tail", "man", "job", "say", "about", "quote", "key", "desc", "descx", "free", "near",
-    "sys", "sysx", "hello", "bye", "log", "comment",
+    "sys", "sysx", "hello", "bye", "log", "comment", "foot",
 ];
 
 /// One language's lines, by slot.
@@ -216,6 +218,15 @@ fn harmless(draw: &mut Draw, tongue: &Tongue, stock: &Stock<'_>) -> Made {
             inside(draw, tongue, stock, &text, false)
         }
         51..=65 if has(tongue, Slot::Log) => printed(draw, tongue),
+        66..=69 if has(tongue, Slot::Foot) => {
+            let mut text = line(draw, tongue, Slot::Foot).to_owned();
+            if draw.chance(0.5) {
+                text = format!("{text} {}", line(draw, tongue, Slot::Foot));
+            }
+            let text = fill(draw, &text);
+            whole(text, false, Channel::Mail)
+        }
+        70..=73 => called(draw, tongue),
         _ => {
             let mut text = order(draw, tongue, Slot::Man, Slot::Job);
             if draw.chance(0.4) {
@@ -261,6 +272,38 @@ fn printed(draw: &mut Draw, tongue: &Tongue) -> Made {
         Channel::Document
     };
     whole(lines.join("\n"), false, channel)
+}
+
+/// A call of a tool with what it was given and what came of it.
+fn called(draw: &mut Draw, tongue: &Tongue) -> Made {
+    let answer = if has(tongue, Slot::Log) && draw.chance(0.3) {
+        line(draw, tongue, Slot::Log)
+    } else {
+        line(draw, tongue, Slot::Say)
+    };
+    let given = item_of(
+        draw,
+        &[
+            "\"{word}\": \"{mail}\"",
+            "\"query\": \"{topic}\", \"limit\": {number}",
+            "\"username\": \"{word}{number}\", \"password\": \"{word}{number}\"",
+            "\"url\": \"{url}\"",
+            "\"answer\": \"{topic}\"",
+            "",
+        ],
+    );
+    let shape = item_of(
+        draw,
+        &[
+            "{\"name\": \"{word}_{word}\", \"arguments\": {<}, \"response\": {\"error\": \"\", \"response\": \"<>\"}}",
+            "{'name': '{word}_for_{word}', 'arguments': '{<}', 'response': '<>'}",
+            "{\"call\": \"{word}.{word}\", \"with\": {<}, \"error\": \"<>\", \"status\": {number}}",
+            "{'name': 'done', 'arguments': '{\"return\": \"answer\", \"final\": \"<>\"}', 'response': ''}",
+        ],
+    );
+    let text = shape.replacen("<>", answer, 1).replacen('<', given, 1);
+    let text = fill(draw, &text);
+    whole(text, false, Channel::Tool)
 }
 
 /// All of a text is what it is.
@@ -462,6 +505,10 @@ fn greeted(draw: &mut Draw, tongue: &Tongue, made: Made) -> Made {
         text.push('\n');
         text.push_str(line(draw, tongue, Slot::Bye));
     }
+    if has(tongue, Slot::Foot) && draw.chance(0.3) {
+        let foot = line(draw, tongue, Slot::Foot);
+        text = format!("{text}\n{}", fill(draw, foot));
+    }
     Made {
         text,
         attack: made.attack.map(|(start, end)| (start + front, end + front)),
@@ -595,9 +642,11 @@ mod tests {
                     made.text.get(start..end).is_some_and(|order| !order.is_empty()),
                     "{made:?}"
                 );
+                // An answer of a tool may be an empty object; an order is none.
+                assert!(!made.text.contains("{}"), "{}", made.text);
             }
             for name in [
-                "{}", "{+}", "{zu+}", "{url}", "{mail}", "{URL}", "{harm}", "{number}",
+                "{+}", "{zu+}", "{url}", "{mail}", "{URL}", "{harm}", "{number}", "{word}",
             ] {
                 assert!(!made.text.contains(name), "{}", made.text);
             }
