@@ -283,6 +283,15 @@ fn hash_word(word: &str) -> Hashed {
     }
 }
 
+/// Whether a sign before this character ends a unit. The dots of an address, a name of a file or a number do not.
+fn ends(sign: char, next: Option<char>) -> bool {
+    match sign {
+        '.' | '!' | '?' => !next.is_some_and(char::is_alphanumeric),
+        ';' | '。' | '！' | '？' | '…' | '|' | '}' | '"' => true,
+        _ => false,
+    }
+}
+
 /// Splits a text into tokens. Linear in its length.
 #[must_use]
 pub fn tokenize(text: &str) -> Vec<Token> {
@@ -344,13 +353,7 @@ pub fn tokenize(text: &str) -> Vec<Token> {
         kinds.step(&mut token, pair.or(hashed.kind), fresh);
         alone = (kind == Class::Alone).then_some(c);
         fresh = kind == Class::Sign && !matches!(c, ',' | '-' | '\'' | '(' | '/' | '@' | '_');
-        token.ends_unit = kind == Class::Sign
-            && matches!(
-                c,
-                '.' | '!' | '?' | ';' | '。' | '！' | '？' | '…' | '|' | '}' | '"'
-            )
-            // The dots of an address, a name of a file or a number end nothing.
-            && !(matches!(c, '.' | '!' | '?') && chars.peek().is_some_and(|(_, next)| next.is_alphanumeric()));
+        token.ends_unit = kind == Class::Sign && ends(c, chars.peek().map(|(_, next)| *next));
         (before2, before) = (before, hashed.whole);
         tokens.push(token);
     }

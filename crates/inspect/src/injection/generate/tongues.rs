@@ -99,6 +99,16 @@ fn line(draw: &mut Draw, tongue: &Tongue, slot: Slot) -> &'static str {
         .unwrap_or("")
 }
 
+/// A line, and as often as not a second one.
+fn one_or_two(draw: &mut Draw, tongue: &Tongue, slot: Slot) -> String {
+    let first = line(draw, tongue, slot);
+    if draw.chance(0.5) {
+        format!("{first} {}", line(draw, tongue, slot))
+    } else {
+        first.to_owned()
+    }
+}
+
 fn has(tongue: &Tongue, slot: Slot) -> bool {
     tongue.get(slot as usize).is_some_and(|lines| !lines.is_empty())
 }
@@ -149,15 +159,9 @@ fn attack(draw: &mut Draw, tongue: &Tongue, stock: &Stock<'_>) -> Made {
         24..=27 if has(tongue, Slot::Betray) => {
             let order = order(draw, tongue, Slot::Betray, Slot::Act);
             let lines = [line(draw, tongue, Slot::System), line(draw, tongue, Slot::System)];
-            let lines = lines.map(|one| fill(draw, one));
+            let [first, second] = lines.map(|one| fill(draw, one));
             let order = fill(draw, &order);
-            joined(
-                draw,
-                &[lines[0].as_str(), lines[1].as_str()],
-                &order,
-                "\n",
-                Channel::System,
-            )
+            joined(draw, &[&first, &second], &order, "\n", Channel::System)
         }
         _ => {
             let order = if draw.chance(0.12) {
@@ -180,10 +184,7 @@ fn harmless(draw: &mut Draw, tongue: &Tongue, stock: &Stock<'_>) -> Made {
             whole(text, false, Channel::User)
         }
         10..=18 => {
-            let mut text = line(draw, tongue, Slot::Description).to_owned();
-            if draw.chance(0.5) {
-                text = format!("{text} {}", line(draw, tongue, Slot::Description));
-            }
+            let text = one_or_two(draw, tongue, Slot::Description);
             let text = fill(draw, &text);
             whole(text, false, Channel::Description)
         }
@@ -211,18 +212,12 @@ fn harmless(draw: &mut Draw, tongue: &Tongue, stock: &Stock<'_>) -> Made {
             inside(draw, tongue, stock, &text, false)
         }
         31..=50 => {
-            let mut text = line(draw, tongue, Slot::About).to_owned();
-            if draw.chance(0.5) {
-                text = format!("{text} {}", line(draw, tongue, Slot::About));
-            }
+            let text = one_or_two(draw, tongue, Slot::About);
             inside(draw, tongue, stock, &text, false)
         }
         51..=65 if has(tongue, Slot::Log) => printed(draw, tongue),
         66..=69 if has(tongue, Slot::Foot) => {
-            let mut text = line(draw, tongue, Slot::Foot).to_owned();
-            if draw.chance(0.5) {
-                text = format!("{text} {}", line(draw, tongue, Slot::Foot));
-            }
+            let text = one_or_two(draw, tongue, Slot::Foot);
             let text = fill(draw, &text);
             whole(text, false, Channel::Mail)
         }
