@@ -371,7 +371,12 @@ fn fill(draw: &mut Draw, phrase: &str) -> String {
     while let Some(open) = rest.find('{') {
         let (before, from) = rest.split_at(open);
         text.push_str(before);
-        let Some(close) = from.find('}').filter(|close| *close <= 12) else {
+        // A brace of an object before a name is none of the name's.
+        let inner = from
+            .get(1..)
+            .and_then(|rest| rest.find('{'))
+            .map_or(usize::MAX, |at| at + 1);
+        let Some(close) = from.find('}').filter(|close| *close <= 12 && *close < inner) else {
             text.push('{');
             rest = from.get(1..).unwrap_or_default();
             continue;
