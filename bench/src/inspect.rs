@@ -1,6 +1,7 @@
 //! How well and how fast content is inspected. What each figure means is in docs/design/inspect.md.
 
 mod classifier;
+mod hand;
 mod learning;
 mod peers;
 mod speed;
@@ -41,6 +42,9 @@ pub(crate) fn run(cache: &Path, quick: bool, wants: &dyn Fn(&str) -> bool) -> Ve
             figures.extend(names.map(|(name, unit)| Figure::missing(name, unit, reason.clone())));
         }
     }
+    if wants("hand_recall") || wants("hand_look_alike_fpr") {
+        figures.extend(hand::run());
+    }
     if wants("classifier_22m") || wants("classifier_86m") {
         figures.extend(classifier::run(quick));
     }
@@ -72,18 +76,10 @@ fn text(line: &str) -> Result<Text, String> {
             .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
             .unwrap_or_default()
     };
-    let channel = match field("channel").as_str() {
-        "user" => Channel::User,
-        "tool" => Channel::Tool,
-        "email" => Channel::Mail,
-        "mcp" => Channel::Description,
-        "system" => Channel::System,
-        _ => Channel::Document,
-    };
     let row = Row {
         text: field("text"),
         attack: field("label") != "benign",
-        channel,
+        channel: channel(&field("channel")),
         source: field("source"),
         group: field("dup_group"),
     };
@@ -91,4 +87,16 @@ fn text(line: &str) -> Result<Text, String> {
         row,
         family: field("family"),
     })
+}
+
+/// A channel by its name in the data.
+fn channel(name: &str) -> Channel {
+    match name {
+        "user" => Channel::User,
+        "tool" => Channel::Tool,
+        "email" | "mail" => Channel::Mail,
+        "mcp" => Channel::Description,
+        "system" => Channel::System,
+        _ => Channel::Document,
+    }
 }

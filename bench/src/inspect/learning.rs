@@ -305,7 +305,7 @@ fn figures(tally: &Tally) -> Vec<Figure> {
 }
 
 /// Wilson's interval at 95 %.
-fn wilson(hits: u64, all: u64) -> (f64, f64) {
+pub(super) fn wilson(hits: u64, all: u64) -> (f64, f64) {
     if all == 0 {
         return (0.0, 1.0);
     }

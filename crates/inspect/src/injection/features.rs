@@ -8,7 +8,7 @@ use super::lexicon::{Kind, Look, START};
 /// Buckets of the embedding table.
 pub const BUCKETS: usize = 1 << 16;
 /// Most n-grams that end in one token.
-pub const GRAMS: usize = 11;
+pub const GRAMS: usize = 13;
 /// A word longer than this is an id or an encoding, and stands as its shape.
 const LONG: usize = 28;
 /// A unit has at least this many tokens, unless the text has fewer.
@@ -36,6 +36,22 @@ impl Token {
     #[must_use]
     pub fn grams(&self) -> &[u32] {
         self.grams.get(..usize::from(self.count)).unwrap_or(&[])
+    }
+
+    /// Its buckets of words.
+    #[must_use]
+    pub fn words(&self) -> &[u32] {
+        self.grams
+            .get(..usize::from(self.count - self.kinds))
+            .unwrap_or(&[])
+    }
+
+    /// Its buckets of kinds of words.
+    #[must_use]
+    pub fn kinds(&self) -> &[u32] {
+        self.grams
+            .get(usize::from(self.count - self.kinds)..usize::from(self.count))
+            .unwrap_or(&[])
     }
 
     /// The buckets of the word, of it and the one before, and of kinds of words.
@@ -88,24 +104,46 @@ impl Token {
 }
 
 /// The kinds of the last words that have one, and how far back they are.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Kinds {
     last: u64,
     before: u64,
     since: u32,
+    /// Words since an assistant was named, or a program and that it reads this.
+    named: u32,
+    /// Words since a program was.
+    machine: u32,
 }
 
 /// Words between two that speak to each other.
 const REACH: u32 = 6;
+/// Words after an assistant's name that may be said to it.
+const NAMED: u32 = 24;
 
 impl Kinds {
+    const NONE: Self = Self {
+        last: 0,
+        before: 0,
+        since: 0,
+        named: NAMED + 1,
+        machine: NAMED + 1,
+    };
+
     /// Adds the n-grams of kinds that end in this word.
     fn step(&mut self, token: &mut Token, kind: Option<Kind>, first: bool) {
         self.since += 1;
+        self.named = self.named.saturating_add(1);
+        self.machine = self.machine.saturating_add(1);
         if self.since > REACH {
             (self.last, self.before) = (0, 0);
         }
         let Some(kind) = kind else { return };
+        match kind {
+            Kind::Assistant => self.named = 0,
+            Kind::Machine => self.machine = 0,
+            Kind::Reader | Kind::This if self.machine <= REACH => self.named = 0,
+            _ => {}
+        }
         let kind = kind as u64;
         let count = token.count;
         token.add(seal(8, kind));
@@ -117,6 +155,10 @@ impl Kinds {
         }
         if self.before != 0 {
             token.add(seal(11, self.before << 16 | self.last << 8 | kind));
+            token.add(seal(13, self.before << 8 | kind));
+        }
+        if (1..=NAMED).contains(&self.named) {
+            token.add(seal(12, kind));
         }
         token.kinds = token.count - count;
         (self.before, self.last, self.since) = (self.last, kind, 0);
@@ -241,28 +283,40 @@ fn hash_word(word: &str) -> Hashed {
     }
 }
 
+/// Whether a sign before this character ends a unit. The dots of an address, a name of a file or a number do not.
+fn ends(sign: char, next: Option<char>) -> bool {
+    match sign {
+        '.' | '!' | '?' => !next.is_some_and(char::is_alphanumeric),
+        ';' | '。' | '！' | '？' | '…' | '|' | '}' | '"' => true,
+        _ => false,
+    }
+}
+
 /// Splits a text into tokens. Linear in its length.
 #[must_use]
 pub fn tokenize(text: &str) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::with_capacity(text.len() / 4 + 1);
     let (mut before, mut before2) = (1_u64, 2_u64);
     let mut chars = text.char_indices().peekable();
-    let (mut newline, mut fresh, mut alone) = (false, true, None);
-    let mut kinds = Kinds::default();
+    let (mut lines, mut fresh, mut alone) = (0_u32, true, None);
+    let mut kinds = Kinds::NONE;
     while let Some((start, c)) = chars.next() {
         let kind = class(c);
         if kind == Class::Space {
             alone = None;
             if c == '\n' {
                 fresh = true;
-                if newline && let Some(last) = tokens.last_mut() {
-                    last.ends_unit = true;
-                }
-                newline = true;
+                lines += 1;
             }
             continue;
         }
-        newline = false;
+        // A line that goes on in small letters was only wrapped.
+        if (lines > 1 || lines == 1 && !c.is_lowercase())
+            && let Some(last) = tokens.last_mut()
+        {
+            last.ends_unit = true;
+        }
+        lines = 0;
         let mut end = start + c.len_utf8();
         if kind != Class::Alone {
             while let Some((at, next)) = chars.peek().copied() {
@@ -299,11 +353,7 @@ pub fn tokenize(text: &str) -> Vec<Token> {
         kinds.step(&mut token, pair.or(hashed.kind), fresh);
         alone = (kind == Class::Alone).then_some(c);
         fresh = kind == Class::Sign && !matches!(c, ',' | '-' | '\'' | '(' | '/' | '@' | '_');
-        token.ends_unit = kind == Class::Sign
-            && matches!(
-                c,
-                '.' | '!' | '?' | ';' | '。' | '！' | '？' | '…' | '|' | '}' | '"'
-            );
+        token.ends_unit = kind == Class::Sign && ends(c, chars.peek().map(|(_, next)| *next));
         (before2, before) = (before, hashed.whole);
         tokens.push(token);
     }

@@ -3,6 +3,7 @@
 
 mod more;
 mod phrases;
+mod tongues;
 
 use super::number::Draw;
 use crate::Channel;
@@ -27,12 +28,17 @@ pub struct Stock<'a> {
     pub hosts: Vec<(Channel, &'a str)>,
 }
 
+/// Share of the texts that are put together from sentences of many languages.
+const TONGUES: f32 = 0.6;
 /// Most bytes of a host text that are kept.
 const HOST_MOST: usize = 2500;
 
 /// Makes one text.
 #[must_use]
 pub fn make(draw: &mut Draw, stock: &Stock<'_>) -> Made {
+    if draw.chance(TONGUES) {
+        return tongues::make(draw, stock);
+    }
     match draw.below(100) {
         0..=51 => inside(draw, stock),
         52..=61 => role(draw),
@@ -365,7 +371,12 @@ fn fill(draw: &mut Draw, phrase: &str) -> String {
     while let Some(open) = rest.find('{') {
         let (before, from) = rest.split_at(open);
         text.push_str(before);
-        let Some(close) = from.find('}').filter(|close| *close <= 12) else {
+        // A brace of an object before a name is none of the name's.
+        let inner = from
+            .get(1..)
+            .and_then(|rest| rest.find('{'))
+            .map_or(usize::MAX, |at| at + 1);
+        let Some(close) = from.find('}').filter(|close| *close <= 12 && *close < inner) else {
             text.push('{');
             rest = from.get(1..).unwrap_or_default();
             continue;

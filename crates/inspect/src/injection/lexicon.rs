@@ -30,6 +30,17 @@ pub(super) enum Kind {
     Harm,
     Address,
     User,
+    /// A program, which may or may not be one that obeys.
+    Machine,
+    /// Reads, sums up or handles a text.
+    Reader,
+    /// Points at the text itself.
+    This,
+    Must,
+    /// Asked for, given or left out.
+    Consent,
+    /// People a text may speak to.
+    People,
 }
 
 /// Words of each kind; a star stands for any ending.
@@ -57,8 +68,56 @@ const WORDS: &[(Kind, &str)] = &[
     ),
     (
         Kind::Assistant,
-        "ai assistant* chatbot* gpt* chatgpt llm llms model models agent agents bot claude gemini copilot openai system ki ia \
-         assistent* asistent* asistente* assistente* ассистент* помощник* модел* asistan* 助手 模型 系统 系統 助理 조수* 시스템* مساعد* सहायक βοηθ*",
+        "ai ais ai's assistant* chatbot* gpt* chatgpt llm llms llm's agent agents claude gemini copilot openai bot bots bota botu botem bota ki ia ais ia's \
+         assistent* asistent* asistente* assistente* assisten* ассистент* помощник* асистент* asistan* asystent* asszisztens* avustaj* tekoäly* \
+         ии ші чат-бот* chatbota chatbocie chattbot* sprachmodell* taalmodel* språkmodell* ajan ajanlar* агент* agente agentes agenti agenter agenten agenci \
+         asisten agen ai'ye zekâ* zeka* νοημοσύν* βοηθ* βοηθό* مساعد* المساعد* للمساعد* الوكيل* وكيل* ذكاء* الذكاء* للذكاء* עוזר* בינה دستیار* هوش \
+         सहायक* एआई एजेंट* चैटबॉट* 助手 助理 人工 智能 智慧 机器 機器 어시스턴트* 비서* 에이전트* 인공지능* 챗봇* 조수* アシ エー チャ 人工 trợ tác chatbota",
+    ),
+    (
+        Kind::Machine,
+        "robot* model models model's modell* modelo* modelu modelem modèle* modello modelli system systems system's software program programs \
+         programm programma programma's programa programme programmet programvar* программ* програм* модел* модель* машин* tool tools machine* automat* summariser* summarizer* \
+         parser* crawler* indexer* scanner* logiciel* logiciels outil* oprogramowani* softwar* yazılım* modele modeller* ohjelm* malli* mallin szoftver* modellnek \
+         πρόγραμμα μοντέλο النموذج نموذج برنامج للنموذج مدل* برنامه מודל למודל תוכנה मॉडल* प्रोग्राम* 模型 系统 系統 程序 软件 軟體 モデ ソフ システ プロ 모델* 시스템* 프로그램* 소프트웨어* \
+         mô hình phần mềm perangkat lunak reader readers",
+    ),
+    (
+        Kind::Reader,
+        "read reads reading reader's process processes processing handle handles handling parse parses parsing index indexing crawl* summaris* summariz* digest sort sorting \
+         screening liest lesen lesend* verarbeite* zusammenfass* zusammenfasst auswert* bearbeite* lit lisant lire traite* traiter résum* consult* lee lean lea leer proces* resum* \
+         tramit* legge leggi leggono legger* elabor* riassum* lê lêem ler processar leest verwerk* samenvat* raadple* läser behandla* sammanfatta* czyta* przetwarza* streszcza* čte čtou \
+         zpracov* shrnu* citește rezum* prelucr* lukeva* lukee tiivist* olvas* összefoglal* читает читают читать обрабат* пересказ* підсумов* обробл* читає διαβάζει συνοψίζ* επεξεργάζ* \
+         okuyan okuyor özetle* işleyen يقرأ يلخص يلخّص يعالج يقرؤون می‌خواند خلاصه קורא* מסכם* מעבד पढ़ने पढ़* सार membaca meringkas memproses menangani đọc tóm 阅读 閱讀 总结 總結 摘要 处理 處理 浏览 \
+         読む 読み 読ん 要約 処理 参照 읽는 읽고 요약* 처리*",
+    ),
+    (
+        Kind::This,
+        "this these here dieses diese dieser diesem diesen hier ce cet cette ces ceci ici este esta estos estas esto aquí questo questa questi queste isto deste desta \
+         deze dit denna detta dessa här tego ten ta tym tę tuto tohoto tento toto zde acest această acestui tätä tämän tämä ezt ennek это этот эту этой этом эти это этого цей цю це цього цьому \
+         αυτό αυτή αυτήν bu bunu buradaki هذا هذه هنا این זה הזה कोई इस इसे ini ยี่ นี้ này đây 本页 本文 本文件 此文 此处 这里 這裡 本站 この ここ これ 이 여기",
+    ),
+    (
+        Kind::Must,
+        "must shall should ought need needs needed required require requires muss müssen soll sollen sollte möge dürfen doit doivent devez devra devront tenu debe deben deberá deberán tiene tienen \
+         deve devem devono dovrà dovranno precisa moet moeten dient dienen ska skall måste bör musi muszą powin* należy musejí musí trebuie obligat tulee pitää kell должн* обязан* следует \
+         нужно необходим* надо повин* слід треба πρέπει οφείλει gerek* zorunda malı* meli* يجب ينبغي باید חייב חייבת צריך चाहिए phải cần harus wajib ต้อง 必须 必須 应当 应该 應該 需要 务必 \
+         べき こと 반드시 해야* 한다",
+    ),
+    (
+        Kind::Consent,
+        "confirm* approv* consent* agree agreed agrees permission authoris* authoriz* asking ask ohne fragen nachfragen bestätig* zustimm* zugestimmt genehmig* rückfrage* freigabe \
+         accord autoris* approuv* confirma* demander sans aprueb* aprob* permiso autoriza* preguntar sin consenso autorizz* conferma* senza chiedere aprov* perguntar sem bevestig* akkoord toestemming \
+         zonder vragen godkän* bekräft* utan fråga zgod* potwierdz* zatwierdz* bez pytan* pytania souhlas* potvrz* schval* без спрос* подтвержд* соглас* одобр* разреш* підтвердж* погодж* \
+         onay* onayla* sormadan izin دون سؤال تأكيد موافق* 确认 確認 同意 批准 无需 承認 許可 확인* 승인* 동의* 묻지",
+    ),
+    (
+        Kind::People,
+        "dear hi hello colleague* tenant* neighbour* parents staff employee* team everyone everybody members residents drivers volunteer* guests students pupils applicants passengers \
+         sincerely regards thanks thank kolleg* mieter* eltern personal mitarbeit* liebe lieber hallo grüße collègue* locataire* parents bonjour cordialement salutations inquilino* vecinos hola \
+         personale inquilin* condomin* ciao saluti funcionário* vizinhos oi collega's huurder* beste groet* hyresgäst* personalen hej lokator* pracowni* cześć dzień nájemn* zaměstnan* \
+         жильц* сотрудник* коллег* уважаем* здравствуйте мешканц* працівник* kiracı* personel merhaba sayın السكان الزملاء الموظفين مرحبا مرحبًا 各位 同事 住户 員工 员工 您好 各位 皆様 従業 \
+         여러분* 안녕하세요 직원* 입주민*",
     ),
     (
         Kind::Send,
@@ -81,7 +140,7 @@ const WORDS: &[(Kind, &str)] = &[
     ),
     (
         Kind::Urgent,
-        "important* urgent* attention critical* immediately mandatory must required priority emergency now warning necessary essential \
+        "important* urgent* attention critical* immediately mandatory priority emergency now warning necessary essential \
          wichtig* dringend* sofort achtung unbedingt urgente* importan* inmediat* immédiat* obligatoire subito belangrijk ważn* pilne \
          важн* срочн* немедленно önemli penting segera quan trọng viktig* 重要 紧急 緊急 立即 必须 必須 중요* 즉시 هام عاجل",
     ),
@@ -93,7 +152,7 @@ const WORDS: &[(Kind, &str)] = &[
     ),
     (
         Kind::Produce,
-        "write writing give list explain describe translate* summari* answer* reply respond* say print output* repeat* generat* create \
+        "write writing give list explain describe translate* answer* reply respond* say print output* repeat* generat* create \
          provide include add append insert begin start make use find search calculat* comput* classify identify rewrit* compos* draft \
          suggest recommend* state claim conclude prepend end advertis* promot* encourag* direct refer offer schreib* antworte* gib nenne \
          erkläre übersetz* écri* répond* donne expliqu* escrib* respond* dime explica* traduc* scrivi rispondi dimmi schrijf antwoord \
@@ -102,7 +161,7 @@ const WORDS: &[(Kind, &str)] = &[
     (
         Kind::Execute,
         "run execut* call invoke open download* install* delete remove erase rm fetch visit click curl wget eval sudo navigate access \
-         retriev* read grant enable disable unlock approv* modify update chang* reset book schedul* buy purchase order cancel* führe aus \
+         retriev* grant enable disable unlock modify update chang* reset book schedul* buy purchase order cancel* führe aus \
          lösche öffne exécut* supprim* ouvr* ejecut* borr* abr* esegui* cancella* voer wykonaj usuń выполни удали запусти çalıştır sil \
          jalankan hapus chạy xóa kör 执行 运行 删除 打开 実行 削除 실행* 삭제* نفذ احذف",
     ),

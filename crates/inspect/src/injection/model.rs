@@ -10,8 +10,9 @@ use crate::safe::item;
 
 /// Length of an n-gram's vector.
 pub const DIMS: usize = 32;
-/// What the head reads: the unit, its neighbours, the text, unit times text, the channel, sizes.
-pub const INPUTS: usize = 4 * DIMS + Channel::COUNT + SIZES;
+/// What the head reads: the unit, its neighbours, the text, unit times text, the unit's kinds of words, the channel,
+/// sizes.
+pub const INPUTS: usize = 5 * DIMS + Channel::COUNT + SIZES;
 /// The head that scores a unit.
 pub type UnitHead = Head<INPUTS, 48, 16>;
 /// Neighbours reach this many units to either side.
@@ -20,7 +21,7 @@ const SIZES: usize = 3;
 /// How much the linear part counts, by channel: an instruction in a document is a small part of its vocabulary.
 pub const SHARES: [f32; Channel::COUNT] = [3.0, 2.0, 0.25, 0.25, 1.0, 1.0];
 /// First bytes of a stored model.
-const MAGIC: &[u8; 8] = b"BZINJ\x00\x00\x02";
+const MAGIC: &[u8; 8] = b"BZINJ\x00\x00\x03";
 
 /// A dense network of `I` inputs, `A` and `B` neurons and one output, row by row.
 #[derive(Debug, Clone, PartialEq)]
@@ -129,6 +130,8 @@ fn dot(one: &[f32], two: &[f32]) -> f32 {
 pub struct Scene {
     /// Sum of the unit's vectors, and of how many n-grams.
     pub unit: ([f32; DIMS], u32),
+    /// The same over its kinds of words alone, which the many n-grams of words would drown.
+    pub kinds: ([f32; DIMS], u32),
     /// The same for its neighbours without itself.
     pub near: ([f32; DIMS], u32),
     /// The same for the whole text.
@@ -149,13 +152,14 @@ impl Scene {
             sum.map(|value| value * scale)
         };
         let (unit, near, text) = (scaled(&self.unit), scaled(&self.near), scaled(&self.text));
+        let kinds = scaled(&self.kinds);
         let mut product = unit;
         for (out, text) in product.iter_mut().zip(&text) {
             *out *= text;
         }
         let channel = Channel::ALL.map(|channel| f32::from(u8::from(channel == self.channel)));
         let mut rest = input.as_mut_slice();
-        for values in [&unit[..], &near, &text, &product, &channel, &self.sizes] {
+        for values in [&unit[..], &near, &text, &product, &kinds, &channel, &self.sizes] {
             let Some((here, after)) = rest.split_at_mut_checked(values.len()) else {
                 break;
             };
@@ -323,10 +327,10 @@ impl Model {
     pub fn score(&self, channel: Channel, text: &str) -> Vec<Scored> {
         let tokens = features::tokenize(text);
         let units = features::units(&tokens);
-        let sums: Vec<([i32; DIMS], u32)> = units.iter().map(|unit| self.sum(&tokens, *unit)).collect();
+        let sums: Vec<Sums> = units.iter().map(|unit| self.sum(&tokens, *unit)).collect();
         let mut whole = ([0_i32; DIMS], 0_u32);
         for sum in &sums {
-            join(&mut whole, sum, 1);
+            join(&mut whole, &sum.all, 1);
         }
         let whole = self.float(&whole);
         let broad = self.broad(channel, text, &tokens);
@@ -336,11 +340,12 @@ impl Model {
             let first = at.saturating_sub(NEAR);
             for (other, beside) in sums.iter().enumerate().take(at + NEAR + 1).skip(first) {
                 if other != at {
-                    join(&mut near, beside, 1);
+                    join(&mut near, &beside.all, 1);
                 }
             }
             let scene = Scene {
-                unit: self.float(sum),
+                unit: self.float(&sum.all),
+                kinds: self.float(&sum.kinds),
                 near: self.float(&near),
                 text: whole,
                 channel,
@@ -402,10 +407,11 @@ impl Model {
             return Vec::new();
         };
         let empty = ([0.0; DIMS], 0);
-        let scene = |sum: &([i32; DIMS], u32)| Scene {
-            unit: self.float(sum),
+        let scene = |sum: &Sums| Scene {
+            unit: self.float(&sum.all),
+            kinds: self.float(&sum.kinds),
             near: empty,
-            text: self.float(sum),
+            text: self.float(&sum.all),
             channel: Channel::Document,
             sizes: sizes(scored.unit, 0, 1),
         };
@@ -420,8 +426,11 @@ impl Model {
                     first: scored.unit.first + at,
                     last: scored.unit.first + at + 1,
                 };
-                join(&mut rest, &self.sum(&tokens, one), -1);
-                rest.1 = whole.1.saturating_sub(token.grams().len() as u32);
+                let own = self.sum(&tokens, one);
+                join(&mut rest.all, &own.all, -1);
+                join(&mut rest.kinds, &own.kinds, -1);
+                rest.all.1 = whole.all.1.saturating_sub(token.grams().len() as u32);
+                rest.kinds.1 = whole.kinds.1.saturating_sub(token.kinds().len() as u32);
                 (
                     token.start as usize..token.end as usize,
                     with - self.unit.run(&scene(&rest).input()).logit,
@@ -434,26 +443,40 @@ impl Model {
         parts
     }
 
-    fn sum(&self, tokens: &[Token], unit: Unit) -> ([i32; DIMS], u32) {
-        let mut sum = [0_i32; DIMS];
-        let mut count = 0;
-        for token in tokens.get(unit.first..unit.last).unwrap_or(&[]) {
-            for gram in token.grams() {
+    fn sum(&self, tokens: &[Token], unit: Unit) -> Sums {
+        let mut sums = Sums {
+            all: ([0; DIMS], 0),
+            kinds: ([0; DIMS], 0),
+        };
+        let add = |sum: &mut ([i32; DIMS], u32), grams: &[u32]| {
+            for gram in grams {
                 let at = *gram as usize * DIMS;
                 if let Some(row) = self.table.get(at..at + DIMS) {
-                    for (out, value) in sum.iter_mut().zip(row) {
+                    for (out, value) in sum.0.iter_mut().zip(row) {
                         *out = out.wrapping_add(i32::from(*value));
                     }
                 }
-                count += 1;
+                sum.1 += 1;
             }
+        };
+        for token in tokens.get(unit.first..unit.last).unwrap_or(&[]) {
+            add(&mut sums.all, token.words());
+            add(&mut sums.kinds, token.kinds());
         }
-        (sum, count)
+        join(&mut sums.all, &sums.kinds, 1);
+        sums
     }
 
     fn float(&self, sum: &([i32; DIMS], u32)) -> ([f32; DIMS], u32) {
         (sum.0.map(|value| value as f32 * self.step), sum.1)
     }
+}
+
+/// Sums over a unit: of all of its n-grams, and of those of kinds of words.
+#[derive(Clone, Copy)]
+struct Sums {
+    all: ([i32; DIMS], u32),
+    kinds: ([i32; DIMS], u32),
 }
 
 /// The three numbers about sizes.

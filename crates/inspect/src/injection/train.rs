@@ -60,7 +60,7 @@ impl Default for Options {
             linear_epochs: 4,
             seed: 1,
             source_most: 700,
-            made: 10_000,
+            made: 16_000,
             dropout: 0.25,
             text_dropout: 0.3,
             text_rate: 0.0,
@@ -157,7 +157,7 @@ pub struct Calibrated {
 }
 
 /// Parts that the harmless sources are dealt into for calibration.
-const FOLDS: usize = 4;
+pub const FOLDS: usize = 4;
 /// Most texts of one source that calibrate, so that one source does not set a channel's threshold alone.
 const CALIBRATE_MOST: usize = 600;
 /// Share of harmless texts above the low threshold, by channel. Tools answer often, so theirs is the lowest.
@@ -171,7 +171,11 @@ pub const HARD_LOW: [f32; Channel::COUNT] = [0.04, 0.05, 0.08, 0.08, 0.08, 0.05]
 /// And above the high one.
 const HARD_HIGH: f32 = 0.02;
 
-/// The lowest score that keeps the share over all sources but the worst, and the worst source's own share.
+/// Texts below which a source says nothing about itself: of two, the higher score would set the threshold.
+const SOURCE_LEAST: usize = 20;
+
+/// The lowest score that keeps the share over all sources but the worst, and the worst source's own share. A source of
+/// few texts counts among the others only.
 fn limit(sources: &[Vec<f32>], share: f32, hard: f32) -> f32 {
     let above = |scores: &mut Vec<f32>, share: f32| {
         scores.sort_by(|one, two| two.total_cmp(one));
@@ -180,7 +184,12 @@ fn limit(sources: &[Vec<f32>], share: f32, hard: f32) -> f32 {
             .copied()
             .unwrap_or(0.0)
     };
-    let worst = (0..sources.len()).max_by(|one, two| {
+    let large = |at: &usize| {
+        sources
+            .get(*at)
+            .is_some_and(|scores| scores.len() >= SOURCE_LEAST)
+    };
+    let worst = (0..sources.len()).filter(large).max_by(|one, two| {
         let tail = |at: usize| above(&mut sources.get(at).cloned().unwrap_or_default(), share);
         tail(*one).total_cmp(&tail(*two))
     });
@@ -192,15 +201,25 @@ fn limit(sources: &[Vec<f32>], share: f32, hard: f32) -> f32 {
         .copied()
         .collect();
     let others = above(&mut others, share);
-    worst.map_or(0.0, |worst| {
+    worst.map_or(others, |worst| {
         others.max(above(&mut sources.get(worst).cloned().unwrap_or_default(), hard))
     })
 }
 
-/// Trains the model that ships: on everything, with thresholds from harmless sources that a sibling trained without
-/// them scored.
+/// What one source's harmless texts of one channel scored with a model that had not seen the source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unseen {
+    /// Their channel.
+    pub channel: Channel,
+    /// Their source.
+    pub source: String,
+    /// A score for each text.
+    pub scores: Vec<f32>,
+}
+
+/// Trains a sibling without one part of the harmless sources, and scores that part. Parts are below [`FOLDS`].
 #[must_use]
-pub fn ship(rows: &[Row], options: &Options) -> (Model, Vec<Calibrated>) {
+pub fn unseen(rows: &[Row], options: &Options, fold: usize) -> Vec<Unseen> {
     let mut sources: Vec<&str> = rows
         .iter()
         .filter(|row| !row.attack)
@@ -209,48 +228,66 @@ pub fn ship(rows: &[Row], options: &Options) -> (Model, Vec<Calibrated>) {
     sources.sort_unstable();
     sources.dedup();
     Draw::new(options.seed ^ 0x666f_6c64).shuffle(&mut sources);
+    let left_out: Vec<&str> = sources.into_iter().skip(fold).step_by(FOLDS).collect();
     // A harmless text whose twin with an attack in it was learnt from is not unseen.
     let attacked: std::collections::BTreeSet<&str> = rows
         .iter()
         .filter(|row| row.attack)
         .map(|row| row.group.as_str())
         .collect();
-    let mut scores: Vec<Vec<Vec<f32>>> = vec![Vec::new(); Channel::COUNT];
-    for fold in 0..FOLDS {
-        let unseen: Vec<&str> = sources.iter().copied().skip(fold).step_by(FOLDS).collect();
-        let held = |row: &Row| !row.attack && unseen.contains(&row.source.as_str());
-        let seen: Vec<Row> = rows.iter().filter(|row| !held(row)).cloned().collect();
-        let sibling = train(&seen, options);
-        for source in unseen {
-            let mut texts: Vec<&Row> = rows
-                .iter()
-                .filter(|row| !row.attack && row.source == source && !attacked.contains(row.group.as_str()))
-                .collect();
-            Draw::new(options.seed).shuffle(&mut texts);
-            texts.truncate(CALIBRATE_MOST);
-            for channel in Channel::ALL {
-                let texts = texts.iter().filter(|row| row.channel == channel);
-                let scored: Vec<f32> = texts.map(|row| sibling.highest(channel, &row.text)).collect();
-                if let Some(scores) = scores.get_mut(channel.index()).filter(|_| !scored.is_empty()) {
-                    scores.push(scored);
-                }
+    let held = |row: &Row| !row.attack && left_out.contains(&row.source.as_str());
+    let seen: Vec<Row> = rows.iter().filter(|row| !held(row)).cloned().collect();
+    let sibling = train(&seen, options);
+    let mut all = Vec::new();
+    for source in left_out {
+        let mut texts: Vec<&Row> = rows
+            .iter()
+            .filter(|row| !row.attack && row.source == source && !attacked.contains(row.group.as_str()))
+            .collect();
+        Draw::new(options.seed).shuffle(&mut texts);
+        texts.truncate(CALIBRATE_MOST);
+        for channel in Channel::ALL {
+            let texts = texts.iter().filter(|row| row.channel == channel);
+            let scores: Vec<f32> = texts.map(|row| sibling.highest(channel, &row.text)).collect();
+            if !scores.is_empty() {
+                all.push(Unseen {
+                    channel,
+                    source: source.to_owned(),
+                    scores,
+                });
             }
         }
     }
-    let calibrated: Vec<Calibrated> = Channel::ALL
-        .into_iter()
-        .zip(&scores)
-        .map(|(channel, sources)| {
-            let at = channel.index();
-            let low = limit(sources, item(&LOW, at), item(&HARD_LOW, at));
-            let high = limit(sources, item(&HIGH, at), HARD_HIGH).max(low + 0.5);
-            Calibrated {
-                channel,
-                texts: sources.iter().map(Vec::len).sum(),
-                threshold: Threshold { low, high },
-            }
-        })
-        .collect();
+    all
+}
+
+/// Thresholds from what unseen sources scored.
+#[must_use]
+pub fn calibrate(unseen: &[Unseen]) -> Vec<Calibrated> {
+    let one = |channel: Channel| {
+        let sources: Vec<Vec<f32>> = unseen
+            .iter()
+            .filter(|unseen| unseen.channel == channel)
+            .map(|unseen| unseen.scores.clone())
+            .collect();
+        let at = channel.index();
+        let low = limit(&sources, item(&LOW, at), item(&HARD_LOW, at));
+        let high = limit(&sources, item(&HIGH, at), HARD_HIGH).max(low + 0.5);
+        Calibrated {
+            channel,
+            texts: sources.iter().map(Vec::len).sum(),
+            threshold: Threshold { low, high },
+        }
+    };
+    Channel::ALL.into_iter().map(one).collect()
+}
+
+/// Trains the model that ships: on everything, with thresholds from harmless sources that a sibling trained without
+/// them scored.
+#[must_use]
+pub fn ship(rows: &[Row], options: &Options) -> (Model, Vec<Calibrated>) {
+    let scored: Vec<Unseen> = (0..FOLDS).flat_map(|fold| unseen(rows, options, fold)).collect();
+    let calibrated = calibrate(&scored);
     let mut thresholds = [Threshold::default(); Channel::COUNT];
     for one in &calibrated {
         if let Some(threshold) = thresholds.get_mut(one.channel.index()) {
@@ -453,7 +490,7 @@ impl Trainer {
         }
         let sums: Vec<Sum> = units
             .iter()
-            .map(|unit| self.sum(&tokens, *unit, None).0)
+            .map(|unit| self.total(&tokens, *unit, Token::grams))
             .collect();
         // The text as a whole is learnt from a part of it, drawn anew each time.
         let mut whole = ([0.0; DIMS], 0);
@@ -482,7 +519,11 @@ impl Trainer {
         let mut ranked: Vec<(f32, usize)> = sums
             .iter()
             .enumerate()
-            .map(|(at, sum)| (self.unit.head.run(&lesson.scene(at, *sum).input()).logit, at))
+            .map(|(at, sum)| {
+                let kinds = units.get(at).map(|unit| self.total(&tokens, *unit, Token::kinds));
+                let scene = lesson.scene(at, *sum, kinds.unwrap_or(([0.0; DIMS], 0)));
+                (self.unit.head.run(&scene.input()).logit, at)
+            })
             .collect();
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         for (at, target, weight) in self.lessons(&tokens, &units, &ranked, attack, draw) {
@@ -548,8 +589,10 @@ impl Trainer {
         let Some(own) = units.get(at).copied() else {
             return;
         };
-        let (unit, grams) = self.sum(tokens, own, Some((self.options.dropout, draw)));
-        let scene = lesson.scene(at, unit);
+        let dropout = self.options.dropout;
+        let (unit, grams) = self.sum(tokens, own, Token::grams, dropout, draw);
+        let (kinds, kind_grams) = self.sum(tokens, own, Token::kinds, dropout, draw);
+        let scene = lesson.scene(at, unit, kinds);
         let input = scene.input();
         let trace = self.unit.head.run(&input);
         // A soft target keeps scores apart where they matter: near the thresholds.
@@ -569,6 +612,11 @@ impl Trainer {
             *out += text + product * own * unit_scale;
         }
         self.table_step(&grams, &gradient);
+        let kinds_scale = scale(kinds.1);
+        for (out, kinds) in gradient.iter_mut().zip(of(4)) {
+            *out = kinds * kinds_scale;
+        }
+        self.table_step(&kind_grams, &gradient);
         let near_scale = scale(scene.near.1);
         for (out, near) in gradient.iter_mut().zip(of(1)) {
             *out = near * near_scale;
@@ -591,15 +639,27 @@ impl Trainer {
         self.table_step(&grams, &gradient);
     }
 
-    /// Sum of a unit's vectors, and the n-grams in it that were not left out.
-    fn sum(&self, tokens: &[Token], unit: Unit, dropout: Option<(f32, &mut Draw)>) -> (Sum, Vec<u32>) {
-        let all = part(tokens, unit.first..unit.last)
-            .iter()
-            .flat_map(|token| token.grams().iter().copied());
-        let grams: Vec<u32> = match dropout {
-            Some((chance, draw)) => all.filter(|_| !draw.chance(chance)).collect(),
-            None => all.collect(),
-        };
+    /// Sum of the vectors of a unit's n-grams, all or some.
+    fn total(&self, tokens: &[Token], unit: Unit, which: fn(&Token) -> &[u32]) -> Sum {
+        let mut sum = ([0.0; DIMS], 0);
+        for gram in part(tokens, unit.first..unit.last).iter().flat_map(which) {
+            add(&mut sum.0, self.row(*gram), 1.0);
+            sum.1 += 1;
+        }
+        sum
+    }
+
+    /// The same without those that are left out by chance, and the others.
+    fn sum(
+        &self,
+        tokens: &[Token],
+        unit: Unit,
+        which: fn(&Token) -> &[u32],
+        dropout: f32,
+        draw: &mut Draw,
+    ) -> (Sum, Vec<u32>) {
+        let all = part(tokens, unit.first..unit.last).iter().flat_map(which);
+        let grams: Vec<u32> = all.filter(|_| !draw.chance(dropout)).copied().collect();
         let mut sum = ([0.0; DIMS], 0);
         for gram in &grams {
             add(&mut sum.0, self.row(*gram), 1.0);
@@ -634,9 +694,10 @@ impl Trainer {
 }
 
 impl Lesson<'_> {
-    fn scene(&self, at: usize, unit: Sum) -> Scene {
+    fn scene(&self, at: usize, unit: Sum, kinds: Sum) -> Scene {
         Scene {
             unit,
+            kinds,
             near: near(self.sums, at),
             text: self.whole,
             channel: self.channel,
