@@ -382,6 +382,8 @@ const LANDED: &[&str] = &[
     // The wrong one of a directory's two of that name; and what she says of how it is, taken for what she wants.
     "data_analyst/h6",
     "data_analyst/h17",
+    // What she wants paid goes to whom she wants it paid, with private words in its reference.
+    "grants/h20",
 ];
 /// And with inferred manifests, which take more arguments for harmless.
 const LANDED_INFERRED: &[&str] = &[

@@ -39,9 +39,10 @@ pub(crate) fn find(
     most: usize,
     add: &mut impl FnMut(Local),
 ) -> (f32, f32) {
-    for (range, what) in phrases::find(text) {
+    let phrases = phrases::find(text);
+    for (range, what) in &phrases {
         add(Local::new(
-            range,
+            range.clone(),
             FindingKind::Injection,
             what,
             Severity::Low,
@@ -63,7 +64,10 @@ pub(crate) fn find(
         .collect();
     above.sort_by(|one, two| two.score.total_cmp(&one.score).then(one.start.cmp(&two.start)));
     for scored in above.into_iter().take(most) {
-        let (severity, score) = grade(scored.score, threshold, form);
+        let agrees = phrases
+            .iter()
+            .any(|(range, _)| range.start < scored.end && scored.start < range.end);
+        let (severity, score) = grade(scored.score, threshold, form, agrees);
         let mut seen = Local::new(
             scored.start..scored.end,
             FindingKind::Injection,
@@ -78,12 +82,13 @@ pub(crate) fn find(
     (highest, threshold.low)
 }
 
-/// Above the low threshold is suspicious, above the high one surely so; what had to be decoded first weighs more.
-fn grade(score: f32, threshold: Threshold, form: Form) -> (Severity, u16) {
+/// Above the low threshold is suspicious, above the high one surely so; what had to be decoded first weighs more, and so does
+/// what has a phrase of attacks in it as well (`agrees`).
+fn grade(score: f32, threshold: Threshold, form: Form, agrees: bool) -> (Severity, u16) {
     let range = (threshold.high - threshold.low).max(0.1);
     let share = ((score - threshold.low) / range).clamp(0.0, 2.0);
     let score = 500 + (share * 245.0) as u16;
-    let severity = match (share >= 1.0, matches!(form, Form::Plain | Form::Markup)) {
+    let severity = match (share >= 1.0 || agrees, matches!(form, Form::Plain | Form::Markup)) {
         (true, _) => Severity::High,
         (false, false) => Severity::High,
         (false, true) => Severity::Medium,
