@@ -33,10 +33,7 @@ pub(crate) enum Stays {
     #[error("the code is shorter than a huge page")]
     Short,
     #[error("the kernel refuses to {step}: {fault}")]
-    Refused {
-        step: Step,
-        fault: rustix::io::Errno,
-    },
+    Refused { step: Step, fault: rustix::io::Errno },
 }
 
 /// What is asked of the kernel, in order.
@@ -160,7 +157,13 @@ mod remap {
         // SAFETY: `copy` and the `length` bytes behind it lie in `spare`, which is ours alone.
         unsafe { madvise(copy, length, Advice::LinuxHugepage) }.map_err(refused(Step::Advise))?;
         // SAFETY: `code` is mapped readable and nobody writes to it; `copy` is writable, as long, and somewhere else.
-        unsafe { ptr::copy_nonoverlapping(ptr::with_exposed_provenance::<u8>(code.start), copy.cast(), length) };
+        unsafe {
+            ptr::copy_nonoverlapping(
+                ptr::with_exposed_provenance::<u8>(code.start),
+                copy.cast(),
+                length,
+            )
+        };
         // SAFETY: as for the advice. From here on the copy can't be written to.
         unsafe { mprotect(copy, length, MprotectFlags::READ | MprotectFlags::EXEC) }
             .map_err(refused(Step::Protect))?;
@@ -207,8 +210,14 @@ mod tests {
     #[test]
     fn only_whole_pages_are_moved() {
         let page = 0x20_0000;
-        assert_eq!(whole_pages(&(0x20_0000..0x60_0000), page), Some(0x20_0000..0x60_0000));
-        assert_eq!(whole_pages(&(0x20_0001..0x60_0001), page), Some(0x40_0000..0x60_0000));
+        assert_eq!(
+            whole_pages(&(0x20_0000..0x60_0000), page),
+            Some(0x20_0000..0x60_0000)
+        );
+        assert_eq!(
+            whole_pages(&(0x20_0001..0x60_0001), page),
+            Some(0x40_0000..0x60_0000)
+        );
         assert_eq!(whole_pages(&(0x20_0001..0x5f_ffff), page), None);
         assert_eq!(whole_pages(&(usize::MAX - 5..usize::MAX), page), None);
     }

@@ -39,12 +39,7 @@ const EVERYBODY: &[&str] = &[
 ];
 
 /// Spellings of "everybody of the organisation".
-const HOUSE: &[&str] = &[
-    "domain",
-    "domainwithlink",
-    "organization",
-    "organisation",
-];
+const HOUSE: &[&str] = &["domain", "domainwithlink", "organization", "organisation"];
 
 /// Words by which she says it herself.
 const SAID: &[&str] = &[
@@ -128,9 +123,17 @@ fn open_switch(memory: &Memory, value: &Value, depth: usize) -> bool {
                 let words = words::split(key);
                 let says = |word: &str| words.iter().any(|own| own == word);
                 let opens = EVERYBODY.contains(&words.concat().as_str())
-                    || ["public", "external", "anonymous", "anyone", "anybody", "everyone", "everybody"]
-                        .into_iter()
-                        .any(says)
+                    || [
+                        "public",
+                        "external",
+                        "anonymous",
+                        "anyone",
+                        "anybody",
+                        "everyone",
+                        "everybody",
+                    ]
+                    .into_iter()
+                    .any(says)
                     || says("visible") && says("to");
                 let hers = |word: &&str| memory.prompt_text().contains(word);
                 // What she calls internal is not for others, whatever else she says.

@@ -597,6 +597,13 @@ const DONE: &[(&str, &[&str])] = &[
     ("order", &["order", "reorder"]),
 ];
 
+/// Moving money is paid, refunded or transferred, whatever the tool's verb is.
+fn pays(rest: &[&str], said: &BTreeSet<&str>) -> bool {
+    let money = ["money", "payment", "transaction", "funds"];
+    let deeds = ["pay", "refund", "transfer", "wire", "reimburse"];
+    rest.iter().any(|word| money.contains(word)) && deeds.iter().any(|word| said.contains(word))
+}
+
 fn named(
     tool: &str,
     verb: &words::Verb,
@@ -623,14 +630,7 @@ fn named(
     if verb.effect == Effect::Read {
         return !rest.is_empty() && rest.iter().all(|word| nouns.contains(word));
     }
-    // Moving money is paid, refunded or transferred, whatever the tool's verb is.
-    let money = rest
-        .iter()
-        .any(|word| ["money", "payment", "transaction", "funds"].contains(word));
-    let paid = money
-        && ["pay", "refund", "transfer", "wire", "reimburse"]
-            .iter()
-            .any(|word| said.contains(word));
+    let paid = pays(&rest, said);
     let particular = words::split(tool)
         .iter()
         .any(|word| words::PARTICULAR.contains(&word.as_str()) && said.contains(word.as_str()));

@@ -56,11 +56,9 @@ pub(crate) fn by_name(name: &str) -> Option<Role> {
         .checked_sub(2)
         .and_then(|at| split.get(at))
         .map_or("", String::as_str);
-    if ["id", "ids", "key", "uuid", "sha"].contains(&last) {
-        return Some(Role::Selector);
-    }
     // `po_no`, `room_nr`: which one. `check_in`: when.
-    if split.len() > 1 && ["no", "nr"].contains(&last) {
+    let numbered = split.len() > 1 && ["no", "nr"].contains(&last);
+    if numbered || ["id", "ids", "key", "uuid", "sha"].contains(&last) {
         return Some(Role::Selector);
     }
     if before == "check" && ["in", "out"].contains(&last) {

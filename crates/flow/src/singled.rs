@@ -239,15 +239,8 @@ impl Singled {
             for (_, record) in passed {
                 keep(&mut others, manifest, record, path, name);
             }
-            for id in others
-                .into_values()
-                .flatten()
-                .filter(|id| !one.values().any(|ids| ids.contains(id)))
-            {
-                if self.passed.len() < IDS && self.passed.insert(id) {
-                    self.bytes += 96;
-                }
-            }
+            let known: BTreeSet<Box<str>> = one.into_values().flatten().collect();
+            self.bytes += pass_over(&mut self.passed, others, &known);
         }
     }
 
@@ -302,11 +295,7 @@ impl Singled {
                     keep(&mut others, manifest, other, path, key);
                 }
                 let known: BTreeSet<Box<str>> = kept.into_values().flatten().collect();
-                for id in others.into_values().flatten().filter(|id| !known.contains(id)) {
-                    if self.passed.len() < IDS && self.passed.insert(id) {
-                        self.bytes += 96;
-                    }
-                }
+                self.bytes += pass_over(&mut self.passed, others, &known);
             }
             path.truncate(path.len() - 2);
         }
@@ -433,6 +422,17 @@ fn fits<'a>(
     let said = hers.prompt.wording.all();
     found.retain(|word| word.starts_with('\u{2}') || said.contains(word) && !hers.prompt.spares(word));
     found
+}
+
+/// Keeps ids that her words pass over, but for `known` ones. Returns what they take.
+fn pass_over(passed: &mut BTreeSet<Box<str>>, others: Kinds, known: &BTreeSet<Box<str>>) -> usize {
+    let mut bytes = 0;
+    for id in others.into_values().flatten().filter(|id| !known.contains(id)) {
+        if passed.len() < IDS && passed.insert(id) {
+            bytes += 96;
+        }
+    }
+    bytes
 }
 
 /// Has this record, in whatever short text of it, a word of hers? What she passes over is that whoever says so.

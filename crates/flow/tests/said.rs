@@ -475,7 +475,13 @@ fn what_is_opened_to_everybody_is_what_she_opens() {
         let desk = Desk::new(prompt, tools());
         desk.rule("share", json!({"id": "f-1", key: true, "role": "reader"})) == Decision::Allow
     };
-    for key in ["anyone", "anyone_with_link", "visibleToEveryone", "public", "unlisted"] {
+    for key in [
+        "anyone",
+        "anyone_with_link",
+        "visibleToEveryone",
+        "public",
+        "unlisted",
+    ] {
         assert!(!switched("Share f-1 with Ana", key), "{key}");
         assert!(switched("Share f-1 with anyone who has the link", key), "{key}");
     }
@@ -488,6 +494,9 @@ fn what_is_opened_to_everybody_is_what_she_opens() {
     }
     for kind in ["anyone", "public", "allUsers"] {
         assert!(!opened("Share f-1 with the whole company", kind), "{kind}");
-        assert!(!opened("Share f-1 with our domain admins at the law firm", kind), "{kind}");
+        assert!(
+            !opened("Share f-1 with our domain admins at the law firm", kind),
+            "{kind}"
+        );
     }
 }

@@ -401,7 +401,8 @@ impl Machine<'_, '_, '_, '_> {
         }
         let harmless = match check {
             Check::Getattr => return self.attribute(at, given),
-            Check::Maker | Check::Bound => false,
+            Check::Wrapper if how != How::Call && count == 0 => return Ok(Value::WRAPPER),
+            Check::Maker | Check::Bound | Check::Wrapper => false,
             Check::Undefined => match self.undefined(at, given.all())?.filter(|_| how == How::Call) {
                 Some(function) => return Ok(function),
                 None => false,
@@ -422,12 +423,7 @@ impl Machine<'_, '_, '_, '_> {
                 let names = self.word_of(first).zip(self.word_of(second));
                 count == 2 && names.is_some_and(|(module, name)| allow::is_ufunc(&module, &name))
             }
-            Check::Generator => {
-                how == How::Call
-                    && given
-                        .all()
-                        .is_some_and(|given| given.len() <= 2 && self.are_generators(given))
-            }
+            Check::Generator => how == How::Call && self.makes_generator(given),
             Check::Kind => how == How::Call && count == 1 && self.is_constant(first),
             Check::Type => count == 1 && self.word_of(first).is_some_and(|name| is_plain_type(&name)),
             Check::Distribution | Check::Formula => how != How::Call && count == 0,
@@ -438,12 +434,6 @@ impl Machine<'_, '_, '_, '_> {
                 how != How::Call && given.all().is_some_and(|given| self.are_symbols(given, true, 0))
             }
             Check::Dtype => return self.dtype(at, given),
-            Check::Wrapper => {
-                if how != How::Call && count == 0 {
-                    return Ok(Value::WRAPPER);
-                }
-                false
-            }
             Check::Bytes => {
                 let followed = matches!(first.kind(), Kind::Bytes(number) if number < PAYLOAD && self.followed.contains(&number));
                 if count == 1 && followed {
@@ -460,6 +450,18 @@ impl Machine<'_, '_, '_, '_> {
             };
             return Ok(Value::object(made));
         }
+        self.reaches(at);
+        Ok(Value::TAINTED)
+    }
+
+    fn makes_generator(&self, given: &Arguments) -> bool {
+        given
+            .all()
+            .is_some_and(|given| given.len() <= 2 && self.are_generators(given))
+    }
+
+    /// Tells that what can reach anything reaches something that is on no list.
+    fn reaches(&mut self, at: u32) {
         let dotted = self
             .imports
             .get(at as usize)
@@ -467,7 +469,6 @@ impl Machine<'_, '_, '_, '_> {
         let what = format!("calls `{dotted}` to reach something that is not on the list of harmless names");
         self.scan
             .find(&rule::RESOLVER, Verdict::Malicious, self.at, &dotted, what);
-        Ok(Value::TAINTED)
     }
 
     fn nested_unread(&mut self, at: u32) -> Value {

@@ -105,11 +105,7 @@ fn send(
         tracing::warn!(%fault, "the checkpoint file can't be written");
     }
     if let Some(witness) = witness {
-        let due = if statements.len() > *told {
-            statements
-        } else {
-            &[]
-        };
+        let due = if statements.len() > *told { statements } else { &[] };
         match remember(witness, due, head) {
             Ok(()) => *told = statements.len(),
             Err(fault) => {
