@@ -73,11 +73,7 @@ pub(crate) fn look(scan: &mut Scan<'_>, view: View<'_>, among: Among) {
             piece.len().saturating_sub(AHEAD)
         };
         let searched = piece.get(..whole).unwrap_or_default();
-        for (place, _) in searched
-            .iter()
-            .enumerate()
-            .filter(|(_, byte)| BEGINS[usize::from(**byte)])
-        {
+        for (place, _) in searched.iter().enumerate().filter(|(_, byte)| begins(**byte)) {
             let Some(part) = piece.get(place..) else { break };
             if !begun(scan, view, at + place as u64, part, among, &mut tried) {
                 return;
@@ -112,20 +108,30 @@ pub(crate) fn look_along(scan: &mut Scan<'_>, feed: &mut Feed<'_>, among: Among)
     }
 }
 
-/// Bytes that something begins with.
-static BEGINS: [bool; 256] = {
-    let mut begins = [false; 256];
-    let first = [
-        0x80, b'c', b'i', 0x8c, b'X', 0x7f, b'M', 0xcf, 0x1f, 0x78, b'B', 0xfd, 0x5d, 0x04, 0x28, b'P', b'g',
-        b'Y', b'8',
-    ];
-    let mut place = 0;
-    while place < first.len() {
-        begins[first[place] as usize] = true;
-        place += 1;
-    }
-    begins
-};
+/// Whether something may begin with this byte.
+const fn begins(byte: u8) -> bool {
+    matches!(
+        byte,
+        0x80 | b'c'
+            | b'i'
+            | 0x8c
+            | b'X'
+            | 0x7f
+            | b'M'
+            | 0xcf
+            | 0x1f
+            | 0x78
+            | b'B'
+            | 0xfd
+            | 0x5d
+            | 0x04
+            | 0x28
+            | b'P'
+            | b'g'
+            | b'Y'
+            | b'8'
+    )
+}
 
 /// Looks at what may begin here. `false`: there were too many such places.
 fn begun(
@@ -259,7 +265,8 @@ fn packed(part: &[u8]) -> Option<(Packing, u64)> {
     if let [b'P', b'K', 3, 4, _, _, _, _, 8, 0, rest @ ..] = part {
         let two = |at: usize| {
             rest.get(at..at + 2)
-                .map(|two| u16::from_le_bytes([two[0], two[1]]))
+                .and_then(|two| two.try_into().ok())
+                .map(u16::from_le_bytes)
         };
         return Some((Packing::Deflate, 30 + u64::from(two(16)?) + u64::from(two(18)?)));
     }
