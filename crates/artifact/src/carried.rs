@@ -73,7 +73,7 @@ pub(crate) fn look(scan: &mut Scan<'_>, view: View<'_>, among: Among) {
             piece.len().saturating_sub(AHEAD)
         };
         let searched = piece.get(..whole).unwrap_or_default();
-        for (place, _) in searched.iter().enumerate().filter(|(_, byte)| begins(**byte)) {
+        for (place, _) in searched.iter().enumerate().filter(|(_, byte)| is_first(**byte)) {
             let Some(part) = piece.get(place..) else { break };
             if !begun(scan, view, at + place as u64, part, among, &mut tried) {
                 return;
@@ -109,7 +109,7 @@ pub(crate) fn look_along(scan: &mut Scan<'_>, feed: &mut Feed<'_>, among: Among)
 }
 
 /// Whether something may begin with this byte.
-const fn begins(byte: u8) -> bool {
+const fn is_first(byte: u8) -> bool {
     matches!(
         byte,
         0x80 | b'c'
