@@ -199,16 +199,16 @@ fn signs(part: &[u8], among: Among) -> Option<(&'static Rule, &'static str)> {
 /// Decodes what may be a pickle in base64 or hexadecimal, and follows it where it begins as one. `false`: there were too
 /// many of these.
 fn encoded(scan: &mut Scan<'_>, view: View<'_>, here: u64, part: &[u8], tried: &mut Tried) -> bool {
+    let told = |scan: &mut Scan<'_>, what: &str| {
+        let (rule, suspicious) = (&rule::NESTED_PICKLE, Verdict::Suspicious);
+        scan.find(rule, suspicious, here, "encoded inside", what.to_owned());
+    };
     match decoded(part.get(..AHEAD.min(part.len())).unwrap_or_default()).as_slice() {
         [0x80, 0..=5, rest @ ..] if begins(rest, u64::MAX) => {}
         [b'c' | b'i', rest @ ..] if imports(rest) => {
-            let what = "carries in letters a pickle of protocol 0 that imports what runs code".to_owned();
-            scan.find(
-                &rule::NESTED_PICKLE,
-                Verdict::Suspicious,
-                here,
-                "encoded inside",
-                what,
+            told(
+                scan,
+                "carries in letters a pickle of protocol 0 that imports what runs code",
             );
             return true;
         }
@@ -219,14 +219,7 @@ fn encoded(scan: &mut Scan<'_>, view: View<'_>, here: u64, part: &[u8], tried: &
     }
     let held = decoded(&view.bytes(here, BUFFER).unwrap_or_default());
     if pickle::probe(scan, View::all(&held)) >= Verdict::Malicious {
-        let what = "carries in letters a pickle that runs code".to_owned();
-        scan.find(
-            &rule::NESTED_PICKLE,
-            Verdict::Suspicious,
-            here,
-            "encoded inside",
-            what,
-        );
+        told(scan, "carries in letters a pickle that runs code");
     }
     true
 }

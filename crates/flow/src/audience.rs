@@ -92,9 +92,10 @@ pub(crate) fn opens(memory: &Memory, effect: Effect, role: Role, text: &str) -> 
         .chars()
         .filter(|c| !matches!(c, ' ' | '_' | '-' | '.' | ':'))
         .collect();
-    let said = |words: &[&str]| words.iter().any(|word| memory.prompt_text().contains(word));
-    EVERYBODY.contains(&bare.as_str()) && !said(SAID)
-        || HOUSE.contains(&bare.as_str()) && !said(SAID) && !said(HOUSE_SAID)
+    let world = || SAID.iter().any(|word| memory.prompt_text().contains(word));
+    // As whole words: `confirm` is no firm.
+    let house = || HOUSE_SAID.iter().any(|word| memory.prompt.holds(word));
+    EVERYBODY.contains(&bare.as_str()) && !world() || HOUSE.contains(&bare.as_str()) && !world() && !house()
 }
 
 /// Whether this says that something goes to one person, whom another argument tells: `type: user`. It opens nothing to anybody.

@@ -489,6 +489,10 @@ fn what_is_opened_to_everybody_is_what_she_opens() {
     // Her organisation is not the world, and is nobody's unless she speaks of it.
     for kind in ["domain", "domain_with_link", "organization"] {
         assert!(!opened("Share f-1 with the team", kind), "{kind}");
+        assert!(
+            !opened("Share f-1 with Ana, confirm it and accompany her", kind),
+            "{kind}"
+        );
         assert!(opened("Share f-1 with the whole company", kind), "{kind}");
         assert!(opened("Share f-1 with everyone", kind), "{kind}");
     }

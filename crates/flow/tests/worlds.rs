@@ -430,7 +430,7 @@ fn with_an_operators_manifests() {
     let tally = run(false);
     assert_eq!(beyond(&tally, LANDED), Vec::<String>::new());
     assert!(
-        tally.unattended >= 320 && tally.useful >= 506,
+        tally.unattended >= 345 && tally.useful >= 555,
         "{} {}",
         tally.unattended,
         tally.useful
@@ -442,7 +442,7 @@ fn with_inferred_manifests() {
     let tally = run(true);
     assert_eq!(beyond(&tally, LANDED_INFERRED), Vec::<String>::new());
     assert!(
-        tally.unattended >= 268 && tally.useful >= 479,
+        tally.unattended >= 280 && tally.useful >= 520,
         "{} {}",
         tally.unattended,
         tally.useful

@@ -61,6 +61,11 @@ fn leaf(number: u64, random: &mut Random) -> Leaf {
 
 /// Writes a log as segments; every head signed.
 fn build(leaves: &[Leaf], signer: &Signer) -> Vec<Vec<u8>> {
+    build_with(leaves, &|tree| signer.sign(tree.size(), tree.root()))
+}
+
+/// Writes leaves as segments, each head signed as `head` says.
+fn build_with(leaves: &[Leaf], head: &dyn Fn(&Tree) -> SignedCheckpoint) -> Vec<Vec<u8>> {
     let mut segments = Vec::new();
     let (mut tree, mut batch) = (Tree::default(), 0);
     for part in leaves.chunks(24) {
@@ -73,14 +78,14 @@ fn build(leaves: &[Leaf], signer: &Signer) -> Vec<Vec<u8>> {
             edge: tree.edge().to_vec(),
         };
         put_segment(&mut bytes, batch, &header);
-        put_checkpoint(&mut bytes, batch, signer.sign(tree.size(), tree.root()).note());
+        put_checkpoint(&mut bytes, batch, head(&tree).note());
         for some in part.chunks(6) {
             batch += 1;
             for leaf in some {
                 put(&mut bytes, batch, tree.size(), leaf);
                 tree.append(leaf.entry.leaf_hash());
             }
-            put_checkpoint(&mut bytes, batch, signer.sign(tree.size(), tree.root()).note());
+            put_checkpoint(&mut bytes, batch, head(&tree).note());
         }
         batch += 1;
         segments.push(bytes);

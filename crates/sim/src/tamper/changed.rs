@@ -9,13 +9,12 @@ use std::sync::Arc;
 
 use bartizan_ledger::{
     Entry, LogKeys, SignedCheckpoint, Signer, Signers, Succession, Tree, Verdict, Verifier, commit, digest,
-    frame::{SegmentHeader, put_checkpoint, put_segment},
     keys::put_public,
 };
 use bartizan_store::{Held, Medium, verify_medium};
 use bartizan_types::{Record, RecordKind, Timestamp};
 
-use super::{Leaf, TamperReport, leaf, put, raw, resigned_leaves};
+use super::{Leaf, TamperReport, build_with, leaf, raw, resigned_leaves};
 use crate::{
     disk::{Image, Recorder},
     random::Random,
@@ -96,40 +95,11 @@ fn stating(stated: &Succession) -> Leaf {
     }
 }
 
-/// Writes leaves as segments, each head signed as `head` says.
-fn build(leaves: &[Leaf], head: &dyn Fn(&Tree) -> SignedCheckpoint) -> Vec<Vec<u8>> {
-    let mut segments = Vec::new();
-    let (mut tree, mut batch) = (Tree::default(), 0);
-    for part in leaves.chunks(24) {
-        let mut bytes = Vec::new();
-        let header = SegmentHeader {
-            origin: ORIGIN.to_owned(),
-            first: tree.size(),
-            oldest_open: tree.size(),
-            key_check: [0; 16],
-            edge: tree.edge().to_vec(),
-        };
-        put_segment(&mut bytes, batch, &header);
-        put_checkpoint(&mut bytes, batch, head(&tree).note());
-        for some in part.chunks(6) {
-            batch += 1;
-            for leaf in some {
-                put(&mut bytes, batch, tree.size(), leaf);
-                tree.append(leaf.entry.leaf_hash());
-            }
-            put_checkpoint(&mut bytes, batch, head(&tree).note());
-        }
-        batch += 1;
-        segments.push(bytes);
-    }
-    segments
-}
-
 /// A log with the change at its place.
 fn signed_by(leaves: &[Leaf], hands: &Hands) -> Vec<Vec<u8>> {
     let mut all = leaves.to_vec();
     all.insert(hands.place.min(all.len()), hands.change.clone());
-    build(&all, &|tree| hands.head(tree))
+    build_with(&all, &|tree| hands.head(tree))
 }
 
 /// Whether one who knows a key and notes takes segments for the log.
@@ -240,7 +210,7 @@ impl Forger {
         let old_alone = |tree: &Tree| self.hands.before.sign(tree.size(), tree.root());
         let at = random.below(changed.len() + 1);
         match random.below(6) {
-            0 => ("the log from before goes on", build(&changed, &old_alone)),
+            0 => ("the log from before goes on", build_with(&changed, &old_alone)),
             1 => {
                 let hands = Hands::new(&self.old, &self.own, at);
                 ("a successor of the forger's own", signed_by(&changed, &hands))
@@ -249,21 +219,21 @@ impl Forger {
                 changed.insert(PLACE.min(changed.len()), self.hands.change.clone());
                 (
                     "heads after the change by the retired key",
-                    build(&changed, &old_alone),
+                    build_with(&changed, &old_alone),
                 )
             }
             3 => {
                 changed.insert(at, self.hands.change.clone());
-                ("the record of the change moved", build(&changed, &old_alone))
+                ("the record of the change moved", build_with(&changed, &old_alone))
             }
             4 => {
                 changed.insert(PLACE.min(changed.len()), self.hands.change.clone());
                 changed.insert(at, self.hands.change.clone());
-                ("the record of the change twice", build(&changed, &old_alone))
+                ("the record of the change twice", build_with(&changed, &old_alone))
             }
             _ => {
                 changed.truncate(random.below(PLACE));
-                ("cut back to before the change", build(&changed, &old_alone))
+                ("cut back to before the change", build_with(&changed, &old_alone))
             }
         }
     }

@@ -53,8 +53,8 @@ struct Changed {
     new_proof: bartizan_ledger::InclusionProof,
 }
 
-/// Two records under the old key, the change, two while both sign, two after the overlap of a day; closed.
-fn changed() -> Changed {
+/// A place for a log, one for its witness, and options that write it at once.
+fn witnessed() -> (tempfile::TempDir, tempfile::TempDir, LedgerOptions) {
     let (place, elsewhere) = (
         tempfile::tempdir().expect("a directory"),
         tempfile::tempdir().expect("a directory"),
@@ -64,6 +64,12 @@ fn changed() -> Changed {
         witness_every_millis: 1,
         ..small()
     };
+    (place, elsewhere, options)
+}
+
+/// Two records under the old key, the change, two while both sign, two after the overlap of a day; closed.
+fn changed() -> Changed {
+    let (place, elsewhere, options) = witnessed();
     let (ledger, _) = Ledger::open(place.path(), key(1), options.clone()).expect("opens");
     append(&ledger, 1);
     append(&ledger, 2);
@@ -350,15 +356,7 @@ fn a_key_can_change_again_and_again_and_within_an_overlap() {
 
 #[test]
 fn the_key_changes_under_load_and_nothing_is_lost() {
-    let (place, elsewhere) = (
-        tempfile::tempdir().expect("a directory"),
-        tempfile::tempdir().expect("a directory"),
-    );
-    let options = LedgerOptions {
-        witness: Some(elsewhere.path().join("heads")),
-        witness_every_millis: 1,
-        ..small()
-    };
+    let (place, elsewhere, options) = witnessed();
     let (ledger, _) = Ledger::open(place.path(), key(1), options).expect("opens");
     let first = ledger.verifier();
     let threads: Vec<_> = (0..4_u64)
