@@ -41,10 +41,22 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// State directory; the default is `bartizan` in the XDG state home
-    #[arg(long, global = true, env = "BARTIZAN_STATE", value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        env = "BARTIZAN_STATE",
+        hide_env_values = true,
+        value_name = "DIR"
+    )]
     pub(crate) state: Option<PathBuf>,
     /// Configuration file; the default is `bartizan/config.toml` in the XDG config home, if it is there
-    #[arg(long, global = true, env = "BARTIZAN_CONFIG", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "BARTIZAN_CONFIG",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
     pub(crate) config: Option<PathBuf>,
     /// Answer in JSON, one value per line, in stable shapes
     #[arg(long, global = true)]
@@ -197,6 +209,7 @@ pub(crate) enum InspectVerb {
         #[arg(
             long,
             env = "BARTIZAN_DATA",
+            hide_env_values = true,
             default_value = "../shared/data",
             value_name = "DIR"
         )]

@@ -384,6 +384,21 @@ fn the_references_are_up_to_date() {
     generated("docs/reference/config.schema.json", &format!("{schema}\n"));
 }
 
+/// What stands in somebody's environment is shown by no help, and so in no reference made from it.
+#[test]
+fn help_names_variables_and_never_their_values() {
+    fn arguments(command: &clap::Command, seen: &mut usize) {
+        for argument in command.get_arguments().filter(|a| a.get_env().is_some()) {
+            assert!(argument.is_hide_env_values_set(), "{}", argument.get_id());
+            *seen += 1;
+        }
+        command.get_subcommands().for_each(|inner| arguments(inner, seen));
+    }
+    let mut seen = 0;
+    arguments(&<crate::cli::Cli as clap::CommandFactory>::command(), &mut seen);
+    assert!(seen >= 3);
+}
+
 #[test]
 fn one_time_codes_are_told_by_domain() {
     let text = r#"
