@@ -92,7 +92,7 @@ pub(crate) async fn serve(
     caller: &Caller,
     target: Target,
     head: &Parts,
-    body: Incoming,
+    body: edge::Arriving,
 ) -> Result<Response<AgentBody>, Refusal> {
     let early = |code| shared.reject(code, Some(&caller.principal));
     let peer = shared

@@ -1,5 +1,7 @@
 //! What is checked of every request before anything of it is believed: host, origin, credential, type, size, time.
 
+mod arriving;
+
 use bartizan_identity::{Credential, Presented, ProofOf};
 use bartizan_types::Code;
 use bytes::{Bytes, BytesMut};
@@ -7,6 +9,8 @@ use flate2::{Decompress, FlushDecompress, Status};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use http_body::Body;
 use http_body_util::BodyExt as _;
+
+pub(crate) use arriving::{Arriving, Left};
 
 use crate::{
     config::{Limits, Listen},

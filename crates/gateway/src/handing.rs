@@ -6,7 +6,6 @@ use std::sync::Arc;
 use bartizan_identity::{ApiKeyRecord, DelegationFault, DelegationKey, delegate};
 use bartizan_types::{AuthMethod, Bounds, Code, Record, RecordKind, Refusal, Secret, Timestamp};
 use http::{HeaderValue, Response, header, request::Parts};
-use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -80,7 +79,7 @@ pub(crate) async fn serve(
     shared: &Arc<Shared>,
     caller: &Caller,
     head: &Parts,
-    body: Incoming,
+    body: edge::Arriving,
 ) -> Result<Response<AgentBody>, Refusal> {
     let late = |code| shared.reject(code, Some(&caller.principal));
     if caller.principal.method != AuthMethod::ApiKey {

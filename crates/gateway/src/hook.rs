@@ -24,7 +24,6 @@ use bartizan_wire::{
     json,
 };
 use http::{HeaderValue, Response, header, request::Parts};
-use hyper::body::Incoming;
 use serde_json::Value;
 
 use crate::{
@@ -195,7 +194,7 @@ pub(crate) async fn serve(
     shared: &Arc<Shared>,
     caller: &Caller,
     head: &Parts,
-    body: Incoming,
+    body: edge::Arriving,
 ) -> Result<Response<AgentBody>, Refusal> {
     let early = |code| shared.reject(code, Some(&caller.principal));
     if !edge::is_json(&head.headers) {

@@ -43,7 +43,6 @@ use bartizan_wire::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method as Verb, Response, StatusCode, header, request::Parts};
 use http_body::Frame;
-use hyper::body::Incoming;
 use tokio::{
     sync::mpsc,
     time::{Duration, Interval, MissedTickBehavior},
@@ -108,7 +107,7 @@ pub(crate) async fn serve(
     caller: Caller,
     server: Option<ServerName>,
     head: &Arc<Parts>,
-    body: Incoming,
+    body: edge::Arriving,
 ) -> Result<Response<AgentBody>, Refusal> {
     let early = |code| shared.reject(code, Some(&caller.principal));
     let names = Arc::new(shared.mcp.scope(server.as_ref()).map_err(early)?);
@@ -165,7 +164,7 @@ async fn post(
     caller: &Caller,
     names: Arc<Names>,
     head: &Arc<Parts>,
-    body: Incoming,
+    body: edge::Arriving,
 ) -> Result<Response<AgentBody>, Refusal> {
     let early = |code| shared.reject(code, Some(&caller.principal));
     if !edge::is_json(&head.headers) || !accepts(&head.headers, "application/json") {

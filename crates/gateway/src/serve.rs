@@ -6,14 +6,14 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use bartizan_identity::Credential;
 use bartizan_types::{AuthMethod, Code, Principal, Refusal, Secret, ServerName, Timestamp};
 use bartizan_wire::model::{self as wire_model, Api};
-use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts};
 use hyper::body::{Body as _, Incoming};
 
 use crate::{
     Shared, a2a,
     answer::AgentBody,
     clock,
-    edge::{self, BodyBounds},
+    edge::{self, Arriving, BodyBounds, Left},
     gate::Caller,
     inspect,
     meters::Gauge,
@@ -50,9 +50,11 @@ enum Route {
 pub(crate) async fn request(shared: Arc<Shared>, request: Request<Incoming>) -> Response<AgentBody> {
     let (head, body) = request.into_parts();
     let head = Arc::new(head);
+    let (body, left) = Arriving::new(body);
     let shape = shape(head.uri.path());
     let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() else {
-        return refusal(&shape, &shared.shed(Code::Saturated));
+        drop(body);
+        return ending(refusal(&shape, &shared.shed(Code::Saturated)), &head, left).await;
     };
     let busy = Gauge::raise(Arc::clone(&shared.meters), |meters| &meters.in_progress);
     let mut who = None;
@@ -65,17 +67,28 @@ pub(crate) async fn request(shared: Arc<Shared>, request: Request<Incoming>) -> 
             }
             let mut answer = refusal(&shape, &said);
             resource::dress(&mut answer, &said, resource::challenge(&shared, &head).as_deref());
-            answer
+            ending(answer, &head, left).await
         }
     };
     resource::renew_nonce(&shared, &head, &mut answer);
     answer
 }
 
+/// A refusal that may have been ready before the request's body was: says so if the connection can't go on after it.
+async fn ending(mut answer: Response<AgentBody>, head: &Parts, left: Left) -> Response<AgentBody> {
+    // To read would tell a client that waits for our word (`100-continue`) to send it after all.
+    let goes_on = !head.headers.contains_key(header::EXPECT) && left.read_off().await;
+    if !goes_on && head.version <= Version::HTTP_11 {
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(header::CONNECTION, close);
+    }
+    answer
+}
+
 async fn routed(
     shared: &Arc<Shared>,
     head: &Arc<Parts>,
-    body: Incoming,
+    body: Arriving,
     shape: &Shape,
     who: &mut Option<Arc<Principal>>,
 ) -> Result<Response<AgentBody>, Refusal> {
@@ -162,7 +175,7 @@ async fn served(
     shared: &Arc<Shared>,
     caller: Caller,
     route: Route,
-    (head, body): (&Arc<Parts>, Incoming),
+    (head, body): (&Arc<Parts>, Arriving),
     shape: &Shape,
 ) -> Result<Response<AgentBody>, Refusal> {
     let late = |code| shared.reject(code, Some(&caller.principal));
@@ -207,7 +220,7 @@ pub(crate) fn room(
     shared: &Shared,
     principal: &Principal,
     head: &Parts,
-    body: &Incoming,
+    body: &Arriving,
 ) -> Result<Option<Taken>, Code> {
     let most = shared.config.limits.body_bytes;
     let said = body.size_hint().exact().map(usize::try_from);

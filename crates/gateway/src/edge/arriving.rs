@@ -1,0 +1,106 @@
+//! The body of a request on its way to us, and what becomes of one that nobody read. A refusal may be ready before the
+//! body came: the rest of it still stands before the connection's next request (RFC 9112, section 9.3).
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+/// Bytes of an unread body that are taken off the connection so that it can be used again.
+const READ_OFF: u64 = 64 * 1024;
+/// Time for it; an honest client's small body is there at once.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// A request's body. One that is let go before its end is put back where [`Left`] finds it.
+pub(crate) struct Arriving {
+    body: Option<Incoming>,
+    left: Left,
+}
+
+/// Where the unread rest of a body lies, once nobody wants it.
+#[derive(Clone, Default)]
+pub(crate) struct Left(Arc<Mutex<Option<Incoming>>>);
+
+impl Arriving {
+    /// The body, and where its rest will lie.
+    pub(crate) fn new(body: Incoming) -> (Self, Left) {
+        let left = Left::default();
+        let body = (!body.is_end_stream()).then_some(body);
+        (
+            Self {
+                body,
+                left: left.clone(),
+            },
+            left,
+        )
+    }
+}
+
+impl Body for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        let frame = std::task::ready!(Pin::new(body).poll_frame(context));
+        if frame.is_none() {
+            self.body = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let body = self.body.as_ref();
+        body.map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        if let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) {
+            *self.left.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
+        }
+    }
+}
+
+impl Left {
+    /// Takes a small unread body off the connection. Answers whether nothing is left, so that another request may come
+    /// on it; otherwise the answer has to say that the connection ends.
+    pub(crate) async fn read_off(self) -> bool {
+        let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut body) = left else { return true };
+        let hint = body.size_hint();
+        if hint.lower() > READ_OFF {
+            return false;
+        }
+        let rest = async {
+            let mut taken = 0_u64;
+            while let Some(frame) = body.frame().await {
+                let Ok(frame) = frame else { return false };
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                taken = taken.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+                if taken > READ_OFF {
+                    return false;
+                }
+            }
+            true
+        };
+        tokio::time::timeout(PATIENCE, rest).await.unwrap_or(false)
+    }
+}
