@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 
-pub(crate) use arriving::{Arriving, Left};
+pub(crate) use arriving::Arriving;
 
 use crate::{
     config::{Limits, Listen},

@@ -38,6 +38,7 @@ use crate::{
     answer::AgentBody,
     authority::AuthorityFault,
     clock, config,
+    edge::Arriving,
     gate::{Caller, Passage},
     meters::Gauge,
     model::sha256,
@@ -198,8 +199,10 @@ fn credential(headers: &HeaderMap) -> Option<Result<String, Code>> {
 pub(crate) async fn request(shared: Arc<Shared>, mut request: Request<Incoming>) -> Response<AgentBody> {
     let upgrade = hyper::upgrade::on(&mut request);
     let (head, body) = request.into_parts();
+    let (body, left) = Arriving::new(&head, body);
     let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() else {
-        return refusal(&shared.shed(Code::Saturated));
+        drop(body);
+        return left.settle(refusal(&shared.shed(Code::Saturated))).await;
     };
     let busy = Gauge::raise(Arc::clone(&shared.meters), |meters| &meters.in_progress);
     let mut who = None;
@@ -210,7 +213,7 @@ pub(crate) async fn request(shared: Arc<Shared>, mut request: Request<Incoming>)
             if let Some(late) = shared.turns.late(who.as_deref()) {
                 tokio::time::sleep(late).await;
             }
-            refusal(&said)
+            left.settle(refusal(&said)).await
         }
     }
 }
@@ -218,7 +221,7 @@ pub(crate) async fn request(shared: Arc<Shared>, mut request: Request<Incoming>)
 async fn routed(
     shared: &Arc<Shared>,
     mut head: Parts,
-    body: Incoming,
+    body: Arriving,
     upgrade: OnUpgrade,
     who: &mut Option<Arc<Principal>>,
 ) -> Result<Response<AgentBody>, Refusal> {

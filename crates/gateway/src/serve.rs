@@ -6,14 +6,14 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use bartizan_identity::Credential;
 use bartizan_types::{AuthMethod, Code, Principal, Refusal, Secret, ServerName, Timestamp};
 use bartizan_wire::model::{self as wire_model, Api};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts};
-use hyper::body::{Body as _, Incoming};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use hyper::body::Incoming;
 
 use crate::{
     Shared, a2a,
     answer::AgentBody,
     clock,
-    edge::{self, Arriving, BodyBounds, Left},
+    edge::{self, Arriving, BodyBounds},
     gate::Caller,
     inspect,
     meters::Gauge,
@@ -50,11 +50,11 @@ enum Route {
 pub(crate) async fn request(shared: Arc<Shared>, request: Request<Incoming>) -> Response<AgentBody> {
     let (head, body) = request.into_parts();
     let head = Arc::new(head);
-    let (body, left) = Arriving::new(body);
+    let (body, left) = Arriving::new(&head, body);
     let shape = shape(head.uri.path());
     let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() else {
         drop(body);
-        return ending(refusal(&shape, &shared.shed(Code::Saturated)), &head, left).await;
+        return left.settle(refusal(&shape, &shared.shed(Code::Saturated))).await;
     };
     let busy = Gauge::raise(Arc::clone(&shared.meters), |meters| &meters.in_progress);
     let mut who = None;
@@ -67,21 +67,10 @@ pub(crate) async fn request(shared: Arc<Shared>, request: Request<Incoming>) -> 
             }
             let mut answer = refusal(&shape, &said);
             resource::dress(&mut answer, &said, resource::challenge(&shared, &head).as_deref());
-            ending(answer, &head, left).await
+            left.settle(answer).await
         }
     };
     resource::renew_nonce(&shared, &head, &mut answer);
-    answer
-}
-
-/// A refusal that may have been ready before the request's body was: says so if the connection can't go on after it.
-async fn ending(mut answer: Response<AgentBody>, head: &Parts, left: Left) -> Response<AgentBody> {
-    // To read would tell a client that waits for our word (`100-continue`) to send it after all.
-    let goes_on = !head.headers.contains_key(header::EXPECT) && left.read_off().await;
-    if !goes_on && head.version <= Version::HTTP_11 {
-        let close = HeaderValue::from_static("close");
-        answer.headers_mut().insert(header::CONNECTION, close);
-    }
     answer
 }
 
@@ -220,7 +209,7 @@ pub(crate) fn room(
     shared: &Shared,
     principal: &Principal,
     head: &Parts,
-    body: &Arriving,
+    body: &impl hyper::body::Body,
 ) -> Result<Option<Taken>, Code> {
     let most = shared.config.limits.body_bytes;
     let said = body.size_hint().exact().map(usize::try_from);

@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::{HeaderValue, Response, Version, header, request::Parts};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -21,25 +22,31 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// A request's body. One that is let go before its end is put back where [`Left`] finds it.
 pub(crate) struct Arriving {
     body: Option<Incoming>,
-    left: Left,
+    left: Rest,
 }
 
-/// Where the unread rest of a body lies, once nobody wants it.
-#[derive(Clone, Default)]
-pub(crate) struct Left(Arc<Mutex<Option<Incoming>>>);
+type Rest = Arc<Mutex<Option<Incoming>>>;
+
+/// What is left of a body that nobody wants, and of the connection that it comes on.
+pub(crate) struct Left {
+    rest: Rest,
+    /// The client waits for our word (`100-continue`), which reading would give.
+    waits: bool,
+    /// Requests follow each other on the connection: a later one stands behind the rest of this one.
+    in_line: bool,
+}
 
 impl Arriving {
-    /// The body, and where its rest will lie.
-    pub(crate) fn new(body: Incoming) -> (Self, Left) {
-        let left = Left::default();
+    /// The body of the request with this head, and what will be left of it.
+    pub(crate) fn new(head: &Parts, body: Incoming) -> (Self, Left) {
+        let rest = Rest::default();
+        let left = Left {
+            rest: Arc::clone(&rest),
+            waits: head.headers.contains_key(header::EXPECT),
+            in_line: head.version <= Version::HTTP_11,
+        };
         let body = (!body.is_end_stream()).then_some(body);
-        (
-            Self {
-                body,
-                left: left.clone(),
-            },
-            left,
-        )
+        (Self { body, left: rest }, left)
     }
 }
 
@@ -74,19 +81,26 @@ impl Body for Arriving {
 impl Drop for Arriving {
     fn drop(&mut self) {
         if let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) {
-            *self.left.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
+            *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
         }
     }
 }
 
 impl Left {
-    /// Takes a small unread body off the connection. Answers whether nothing is left, so that another request may come
-    /// on it; otherwise the answer has to say that the connection ends.
-    pub(crate) async fn read_off(self) -> bool {
-        let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut body) = left else { return true };
-        let hint = body.size_hint();
-        if hint.lower() > READ_OFF {
+    /// Makes a refusal's connection ready for another request, or the refusal say that there will be none.
+    pub(crate) async fn settle<B>(self, mut refusal: Response<B>) -> Response<B> {
+        if self.in_line && !self.read_off().await {
+            let close = HeaderValue::from_static("close");
+            refusal.headers_mut().insert(header::CONNECTION, close);
+        }
+        refusal
+    }
+
+    /// Takes a small unread body off the connection. Answers whether nothing of it is left there.
+    async fn read_off(self) -> bool {
+        let rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut body) = rest else { return true };
+        if self.waits || body.size_hint().lower() > READ_OFF {
             return false;
         }
         let rest = async {

@@ -64,7 +64,7 @@ pub(super) async fn serve(
     caller: &Caller,
     site: Site,
     head: &Parts,
-    (body, upgrade): (Incoming, OnUpgrade),
+    (body, upgrade): (edge::Arriving, OnUpgrade),
 ) -> Result<Response<AgentBody>, Refusal> {
     let late = |code| shared.reject(code, Some(&caller.principal));
     if let Some(opening) = socket::opening(head, &body) {

@@ -25,6 +25,7 @@ use crate::{
     answer::AgentBody,
     clock,
     config::Limits,
+    edge::Arriving,
     gate::{Caller, Passage},
     listener::{CatchPanic, Watched, bounded},
     meters::Gauge,
@@ -170,8 +171,10 @@ async fn request(
 ) -> Response<AgentBody> {
     let upgrade = hyper::upgrade::on(&mut asked);
     let (mut head, body) = asked.into_parts();
+    let (body, left) = Arriving::new(&head, body);
     let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() else {
-        return refusal(&shared.shed(Code::Saturated));
+        drop(body);
+        return left.settle(refusal(&shared.shed(Code::Saturated))).await;
     };
     let busy = Gauge::raise(Arc::clone(&shared.meters), |meters| &meters.in_progress);
     let now = clock::now();
@@ -197,7 +200,7 @@ async fn request(
             if let Some(late) = shared.turns.late(who.as_deref()) {
                 tokio::time::sleep(late).await;
             }
-            refusal(&said)
+            left.settle(refusal(&said)).await
         }
     }
 }

@@ -24,10 +24,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts,
 };
 use http_body::Body as _;
-use hyper::{
-    body::Incoming,
-    upgrade::{OnUpgrade, Upgraded},
-};
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::{
@@ -44,6 +41,7 @@ use crate::{
     Shared,
     answer::AgentBody,
     clock,
+    edge::Arriving,
     gate::{Caller, Passage},
     inspect::{Piece, Source},
     meters::Gauge,
@@ -79,7 +77,7 @@ pub(super) struct Opening {
 
 /// Reads whether a request asks for a WebSocket (section 4.2.1). `None`: it is an ordinary one; other upgrades are not
 /// taken up, as servers need not (RFC 9110 section 7.8).
-pub(super) fn opening(head: &Parts, body: &Incoming) -> Option<Result<Opening, Code>> {
+pub(super) fn opening(head: &Parts, body: &Arriving) -> Option<Result<Opening, Code>> {
     asked(head, body.is_end_stream())
 }
 
