@@ -178,6 +178,7 @@ pub(crate) fn evidence(at: usize) -> Result<Evidence, String> {
             credential: KeyId::new("k").map_err(name_fault)?,
             rests: Default::default(),
             method: AuthMethod::Jwt,
+            root: None,
             expires: None,
         },
         session: SessionId::mint(time, 1),

@@ -10,8 +10,9 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use bartizan_guard::{Crossing, Effect, Input};
 use bartizan_identity::{
-    Credential, DelegationKey, IssuerConfig, IssuerKeys, KeySet, Naming, PeerCertificate, Pepper, Presented,
-    ProofOf, Registry, Replays, Secret, TokenCache, TrustBundle, TrustDomain, delegate, mint_key, narrow,
+    ChainRoot, Credential, DelegationKey, IssuerConfig, IssuerKeys, KeySet, Naming, PeerCertificate, Pepper,
+    Presented, ProofOf, Registry, Replays, Secret, TokenCache, TrustBundle, TrustDomain, delegate, mint_key,
+    narrow,
 };
 use bartizan_policy::{Policy, Source};
 use bartizan_types::{AgentId, Bounds, Evidence, Issuer};
@@ -155,7 +156,8 @@ impl World {
             ..Bounds::default()
         };
         let ours = seed(1)?;
-        let mut chain = delegate(&ours, &key.record, "one", bounds("*"), &seed(2)?).map_err(shown)?;
+        let mut chain =
+            delegate(&ours, ChainRoot::Key(&key.record), "one", bounds("*"), &seed(2)?).map_err(shown)?;
         for (at, (to, on)) in [
             ("two", "Tool::*"),
             ("three", "Tool::bank/*"),

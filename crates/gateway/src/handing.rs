@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use bartizan_identity::{ApiKeyRecord, DelegationFault, DelegationKey, delegate};
-use bartizan_types::{AuthMethod, Bounds, Code, Record, RecordKind, Refusal, Secret, Timestamp};
+use bartizan_identity::{ApiKeyRecord, ChainRoot, DelegationFault, DelegationKey, delegate};
+use bartizan_types::{AuthMethod, Bounds, Code, Principal, Record, RecordKind, Refusal, Secret, Timestamp};
 use http::{HeaderValue, Response, header, request::Parts};
 use serde::Deserialize;
 use serde_json::json;
@@ -49,14 +49,19 @@ pub(crate) struct Begun {
     pub(crate) name: String,
 }
 
-/// Begins a chain that rests on an API key. It always ends: by `until`, `minutes`, or after an hour.
+/// Begins a chain. It always ends: by `until`, `minutes`, or after an hour, and with what it rests on.
 pub(crate) fn begin(
     ours: &DelegationKey,
-    record: &ApiKeyRecord,
+    root: ChainRoot<'_>,
     wanted: Wanted,
     now: Timestamp,
 ) -> Result<Begun, DelegationFault> {
     let last = now.plus_micros(MINUTES_MAX * MINUTE_MICROS);
+    let ends = match root {
+        ChainRoot::Key(record) => record.expires,
+        ChainRoot::Judged(principal) => principal.expires,
+    };
+    let last = ends.map_or(last, |ends| ends.min(last));
     let minutes = wanted.minutes.unwrap_or(MINUTES).min(MINUTES_MAX);
     let mut bounds = wanted.bounds;
     let asked = match (bounds.until, wanted.minutes) {
@@ -68,13 +73,13 @@ pub(crate) fn begin(
     bounds.until = Some(until);
     let next = DelegationKey::new(Secret::new(clock::random::<32>()))?;
     Ok(Begun {
-        text: delegate(ours, record, &wanted.to, bounds, &next)?,
+        text: delegate(ours, root, &wanted.to, bounds, &next)?,
         until,
         name: next.name(),
     })
 }
 
-/// Serves the request. Only who has an API key begins a chain: with a delegation one goes on offline.
+/// Serves the request. With a delegation nobody begins a chain: one goes on offline.
 pub(crate) async fn serve(
     shared: &Arc<Shared>,
     caller: &Caller,
@@ -82,7 +87,14 @@ pub(crate) async fn serve(
     body: edge::Arriving,
 ) -> Result<Response<AgentBody>, Refusal> {
     let late = |code| shared.reject(code, Some(&caller.principal));
-    if caller.principal.method != AuthMethod::ApiKey {
+    // What is bound to a key that proofs show is not handed on: the child could prove nothing, so whoever finds the
+    // delegation could use it.
+    let may = match caller.principal.method {
+        AuthMethod::ApiKey | AuthMethod::Certificate => true,
+        AuthMethod::Jwt => !head.headers.contains_key("dpop"),
+        AuthMethod::Delegated | AuthMethod::Local => false,
+    };
+    if !may {
         return Err(late(Code::PolicyDenied));
     }
     if !edge::is_json(&head.headers) {
@@ -96,13 +108,15 @@ pub(crate) async fn serve(
         .await
         .map_err(late)?;
     let wanted: Wanted = serde_json::from_slice(&bytes).map_err(|_| late(Code::RequestShape))?;
-    let keys: Vec<ApiKeyRecord> = shared.state.keys().map_err(|_| late(Code::Bug))?;
-    let record = keys
-        .iter()
-        .find(|key| key.prefix == caller.principal.credential)
-        .ok_or_else(|| late(Code::KeyUnknown))?;
-    let note = note(record, &wanted.to);
-    let begun = begin(shared.directory.delegations(), record, wanted, clock::now())
+    let key = match caller.principal.method {
+        AuthMethod::ApiKey => Some(key(shared, &caller.principal).map_err(late)?),
+        _ => None,
+    };
+    let root = key
+        .as_ref()
+        .map_or(ChainRoot::Judged(&caller.principal), ChainRoot::Key);
+    let note = note(root, &wanted.to);
+    let begun = begin(shared.directory.delegations(), root, wanted, clock::now())
         .map_err(|_| late(Code::RequestShape))?;
     let mut operation = Record::new(RecordKind::Operation, clock::now());
     operation.note = Some(format!("{note}, by itself, as {}", begun.name));
@@ -122,15 +136,26 @@ pub(crate) async fn serve(
     Ok(response)
 }
 
+/// The key that an agent showed.
+fn key(shared: &Shared, principal: &Principal) -> Result<ApiKeyRecord, Code> {
+    let keys: Vec<ApiKeyRecord> = shared.state.keys().map_err(|_| Code::Bug)?;
+    let mut shown = keys.into_iter().filter(|key| key.prefix == principal.credential);
+    shown.next().ok_or(Code::KeyUnknown)
+}
+
 /// What the log says of it.
-pub(crate) fn note(record: &ApiKeyRecord, to: &str) -> String {
+pub(crate) fn note(root: ChainRoot<'_>, to: &str) -> String {
     let to: String = to
         .chars()
         .filter(|letter| !letter.is_control())
         .take(128)
         .collect();
-    format!(
-        "`{}` handed on to `{to}`, resting on key {}",
-        record.agent, record.prefix
-    )
+    let (agent, what, credential) = match root {
+        ChainRoot::Key(record) => (&record.agent, "key", &record.prefix),
+        ChainRoot::Judged(principal) if principal.method == AuthMethod::Certificate => {
+            (&principal.agent, "certificate", &principal.credential)
+        }
+        ChainRoot::Judged(principal) => (&principal.agent, "token", &principal.credential),
+    };
+    format!("`{agent}` handed on to `{to}`, resting on {what} {credential}")
 }

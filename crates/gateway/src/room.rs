@@ -185,6 +185,7 @@ mod tests {
             credential: KeyId::new("k").unwrap(),
             rests: Default::default(),
             method: AuthMethod::ApiKey,
+            root: None,
             expires: None,
         }
     }

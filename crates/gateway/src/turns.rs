@@ -228,6 +228,7 @@ pub(crate) mod tests {
             credential: KeyId::new("k").unwrap(),
             rests: Default::default(),
             method: AuthMethod::ApiKey,
+            root: None,
             expires: None,
         }
     }

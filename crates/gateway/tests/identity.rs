@@ -91,19 +91,32 @@ async fn connect(
 }
 
 async fn ask(gate: &Gated, sender: &mut SendRequest<Full<Bytes>>) -> Result<(StatusCode, String), String> {
-    let request = Request::builder()
+    let (status, body) = ask_with(gate, sender, CHAT, ASK.to_owned(), None).await?;
+    Ok((status, code(&body)))
+}
+
+async fn ask_with(
+    gate: &Gated,
+    sender: &mut SendRequest<Full<Bytes>>,
+    path: &str,
+    body: String,
+    token: Option<&str>,
+) -> Result<(StatusCode, Bytes), String> {
+    let mut request = Request::builder()
         .method(Method::POST)
-        .uri(CHAT)
+        .uri(path)
         .header("host", format!("localhost:{}", gate.address().port()))
-        .header("content-type", "application/json")
-        .body(Full::new(Bytes::from_static(ASK.as_bytes())))
-        .unwrap();
+        .header("content-type", "application/json");
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let request = request.body(Full::new(Bytes::from(body))).unwrap();
     let said = |fault: hyper::Error| fault.to_string();
     sender.ready().await.map_err(said)?;
     let response = sender.send_request(request).await.map_err(said)?;
     let status = response.status();
     let body = response.into_body().collect().await.map_err(said)?.to_bytes();
-    Ok((status, code(&body)))
+    Ok((status, body))
 }
 
 fn code(body: &[u8]) -> String {
@@ -166,6 +179,43 @@ async fn a_certificate_of_ours_names_its_agent_until_its_root_goes() {
     let shown = Some((again.chain.clone(), again.private_key()));
     let mut sender = connect(&gate, &bundle, shown).await.unwrap();
     assert_eq!(ask(&gate, &mut sender).await.unwrap().0, 200);
+}
+
+/// Who came with a certificate hands on what only somebody with a certificate can use.
+#[tokio::test]
+async fn what_hangs_on_a_certificate_is_used_with_one() {
+    let tls = (TlsKey::Issued, ClientCertificates::Optional);
+    let (gate, _provider) = started(Some(tls), Vec::new()).await;
+    let (authority, state) = (authority(&gate), Arc::clone(&gate.running.shared().state));
+    let bundle = authority.bundle(&state, now()).unwrap();
+    let shown = |agent: &str| {
+        let issued = authority
+            .issue(&state, &AgentId::new(agent).unwrap(), 1, now())
+            .unwrap();
+        Some((issued.chain.clone(), issued.private_key()))
+    };
+    let mut parent = connect(&gate, &bundle, shown("worker")).await.unwrap();
+    let wanted = json!({"to": "helper", "bounds": {"on": ["Model::openai/*"]}}).to_string();
+    let (status, body) = ask_with(&gate, &mut parent, "/v1/delegations", wanted, None)
+        .await
+        .unwrap();
+    assert_eq!(status, 200, "{body:?}");
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    let child = answer["delegation"].as_str().unwrap();
+    let mut outcome = Vec::new();
+    for own in [None, shown("stranger"), shown("helper"), shown("worker")] {
+        let mut sender = connect(&gate, &bundle, own).await.unwrap();
+        let (status, body) = ask_with(&gate, &mut sender, CHAT, ASK.to_owned(), Some(child))
+            .await
+            .unwrap();
+        let refused = if status == 200 { String::new() } else { code(&body) };
+        outcome.push((status.as_u16(), refused));
+    }
+    let refused = || (401, "identity.token_binding".to_owned());
+    assert_eq!(
+        outcome,
+        [refused(), refused(), (200, String::new()), (200, String::new())]
+    );
 }
 
 #[tokio::test]
@@ -241,7 +291,7 @@ async fn an_agent_hands_on_less_and_its_child_less_again() {
         (403, "policy.delegation")
     );
     assert_eq!(provider.seen.lock().unwrap().len(), seen);
-    // Only who has a key begins a chain.
+    // Nobody begins a chain on a chain.
     let bearer = format!("Bearer {first}");
     let again = gate
         .send(

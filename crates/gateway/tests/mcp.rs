@@ -500,6 +500,7 @@ async fn a_pipe_is_served_like_a_socket() {
         credential: KeyId::new("pipe").unwrap(),
         rests: Default::default(),
         method: AuthMethod::Local,
+        root: None,
         expires: None,
     };
     let (near, far) = tokio::io::duplex(1 << 16);

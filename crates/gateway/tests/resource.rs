@@ -11,10 +11,13 @@ use std::{
 
 use aws_lc_rs::digest;
 use bartizan_gateway::{Config, IssuerSource, KeysAt, config::Family};
-use bartizan_guard::scope::{ScopeRule, Scopes};
+use bartizan_guard::{
+    revoke::{Revocation, Subject},
+    scope::{ScopeRule, Scopes},
+};
 use bartizan_identity::IssuerConfig;
 use bartizan_policy::Pack;
-use bartizan_types::{Issuer, RecordKind, RulingWord};
+use bartizan_types::{AuthMethod, Issuer, RecordKind, RevocationId, RulingWord, Timestamp};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use http::{HeaderMap, Method};
 use http_body_util::BodyExt as _;
@@ -160,6 +163,92 @@ async fn a_token_without_a_scope_is_told_which_ones_it_needs() {
         .find(|record| record.kind == RecordKind::Ruling && record.ruling == Some(RulingWord::Deny));
     let bar = denied.unwrap().facts.as_ref().unwrap().bar.clone().unwrap();
     assert_eq!(bar.what, "the token lacks chat, chat:m");
+}
+
+fn revocation(what: &str, number: u128) -> Revocation {
+    Revocation {
+        id: RevocationId::mint(Timestamp::from_unix_seconds(1), number),
+        subject: Subject::parse(what).unwrap(),
+        since: Timestamp::from_unix_seconds(1),
+        until: None,
+        reason: "test".to_owned(),
+        by: "test".to_owned(),
+    }
+}
+
+/// A chain on a token is no way out of what the token lacks, of its tenant, or of what ends it.
+#[tokio::test]
+async fn what_hangs_on_a_token_has_its_scopes_and_ends_with_it() {
+    const DELEGATIONS: &str = "/v1/delegations";
+    let known = Known::new();
+    let rules = scopes(&[("chat", "Model::openai/*")]);
+    let (gate, _provider) = started(|config| config.scopes = rules, known.source.clone(), OPEN).await;
+    let send = async |path: &str, body: &str, token: &str, more: &[(&str, &str)]| {
+        let bearer = format!("Bearer {token}");
+        let headers = [&[("authorization", bearer.as_str())], more].concat();
+        gate.send(path, body.to_owned(), &headers).await
+    };
+    let begun = async |claims: Value| {
+        let (status, _, body) = send(
+            DELEGATIONS,
+            r#"{"to": "child", "minutes": 600}"#,
+            &known.token(&claims),
+            &[],
+        )
+        .await;
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
+        serde_json::from_slice::<Value>(&body).unwrap()
+    };
+    let answer = begun(json!({"scope": "chat", "jti": "token-1"})).await;
+    // It ends when the token does, whatever was asked for.
+    assert!(answer["until"].as_u64().unwrap() <= (seconds() + 61) * 1_000_000);
+    let child = answer["delegation"].as_str().unwrap();
+    assert_eq!(send(CHAT, ASK, child, &[]).await.0, 200);
+    let lacking = begun(json!({"scope": "mail"})).await;
+    let (status, _, body) = send(CHAT, ASK, lacking["delegation"].as_str().unwrap(), &[]).await;
+    assert_eq!((status.as_u16(), code(&body).as_str()), (403, "identity.scope"));
+    // Nobody begins a chain on a chain.
+    assert_eq!(send(DELEGATIONS, r#"{"to": "child"}"#, child, &[]).await.0, 403);
+
+    let shared = gate.running.shared();
+    for (number, what) in ["credential:token-1", "tenant:https://issuer.example", "agent:app"]
+        .iter()
+        .enumerate()
+    {
+        let one = revocation(what, number as u128);
+        let id = one.id;
+        shared.revoked.add(&shared.state, one).unwrap();
+        let (_, _, body) = send(CHAT, ASK, child, &[]).await;
+        assert_eq!(code(&body), "revoked", "{what}");
+        shared.revoked.lift(&shared.state, id).unwrap().unwrap();
+        assert_eq!(send(CHAT, ASK, child, &[]).await.0, 200, "{what}");
+    }
+    let records = gate.records().await;
+    let chained = records
+        .iter()
+        .filter_map(|stored| stored.record.as_ref()?.principal.as_ref())
+        .find(|principal| principal.method == AuthMethod::Delegated)
+        .unwrap();
+    assert_eq!(chained.root, Some(AuthMethod::Jwt));
+    assert_eq!(chained.issuer.as_str(), "https://issuer.example");
+}
+
+#[tokio::test]
+async fn a_token_bound_to_a_key_is_not_handed_on() {
+    let (known, client) = (Known::new(), Signing::new());
+    let (gate, _provider) = started(|_| {}, known.source.clone(), OPEN).await;
+    let token = known.token(&json!({"cnf": {"jkt": client.thumbprint()}}));
+    let proof = client.token(
+        &json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": client.jwk}),
+        &json!({
+            "htm": "POST", "htu": format!("http://{}/v1/delegations", gate.address()), "iat": seconds(), "jti": "1",
+            "ath": B64.encode(digest::digest(&digest::SHA256, token.as_bytes())),
+        }),
+    );
+    let bound = format!("DPoP {token}");
+    let headers = [("authorization", bound.as_str()), ("dpop", &proof)];
+    let (status, _, body) = gate.send("/v1/delegations", r#"{"to": "child"}"#, &headers).await;
+    assert_eq!((status.as_u16(), code(&body).as_str()), (403, "policy.denied"));
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! Scopes: what a token has to have been given for a call, beside what policy says (RFC 6750 section 3.1). Whoever shows no
-//! token has none to lack, and policy alone decides.
+//! token, and nothing that rests on one, has none to lack, and policy alone decides.
 
 use std::collections::BTreeSet;
 
@@ -34,10 +34,9 @@ impl Scopes {
     /// What stands in the way of a call for want of a scope.
     #[must_use]
     pub fn bar(&self, principal: &Principal, resource: &Resource) -> Option<Bar> {
+        let shows_a_token = principal.root.unwrap_or(principal.method) == AuthMethod::Jwt;
         // To connect to a server and to see its lists takes no scope of a single tool.
-        if principal.method != AuthMethod::Jwt
-            || matches!(resource, Resource::Server { .. }) && !self.names_servers()
-        {
+        if !shows_a_token || matches!(resource, Resource::Server { .. }) && !self.names_servers() {
             return None;
         }
         let needed: BTreeSet<String> = self

@@ -40,6 +40,8 @@ pub(crate) struct Binding {
     certificate: Option<Digest>,
     /// SHA-256 thumbprint of a public key (RFC 7638).
     key: Option<Digest>,
+    /// A certificate, whichever is that of the one it names.
+    any_certificate: bool,
 }
 
 impl Binding {
@@ -64,7 +66,17 @@ impl Binding {
         Ok(Some(Self {
             certificate: hash("x5t#S256")?,
             key: hash("jkt")?,
+            any_certificate: false,
         }))
+    }
+
+    /// Of what hangs on a credential that was shown with a certificate: theirs, or that of whom it was handed to.
+    pub(crate) const fn to_any_certificate() -> Self {
+        Self {
+            certificate: None,
+            key: None,
+            any_certificate: true,
+        }
     }
 
     /// Whether it names this certificate.
@@ -82,6 +94,7 @@ impl Binding {
     /// That the certificate it names was shown.
     pub(crate) fn check_certificate(&self, shown: Option<&PeerCertificate>) -> Result<(), Reason> {
         match (&self.certificate, shown) {
+            (None, None) if self.any_certificate => Err(Reason::BindingCertificate),
             (None, _) => Ok(()),
             (Some(hash), Some(shown)) if equal(hash, shown.fingerprint()) => Ok(()),
             (Some(_), _) => Err(Reason::BindingCertificate),

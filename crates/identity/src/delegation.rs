@@ -5,12 +5,15 @@
 //! ```
 //!
 //! The first link is ours: it names the agent, the credential it rests on, and the public key whose holder may add the
-//! next link. Each further link names another key and is signed by the key named before it, over all that stands in
+//! next link. An API key is looked up at each use. A token or a certificate can't be, so the link says what it showed, and
+//! ends when it does; where it was shown by whoever holds a certificate, so must all be that hangs on it. Each further link names another key and is signed by the key named before it, over all that stands in
 //! front; so a link can't be moved, dropped or put elsewhere. The end is the last key's seed (then its holder may add
 //! links) or its signature over everything (then nobody may). What a link says can only refuse:
 //! [`Bounds`](bartizan_types::Bounds) of every link must admit a call, and policy after them.
 //!
 //! No clock and no rules language: judging is one signature for each link, at most 8.
+
+use std::collections::BTreeSet;
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use bartizan_types::{
@@ -20,7 +23,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{ApiKeyRecord, Fault, Reason, strict, token::Verified};
+use crate::{ApiKeyRecord, Fault, Reason, Registry, binding::Binding, strict, token::Verified};
 
 /// What a delegation begins with.
 pub(crate) const PREFIX: &str = "bzd.";
@@ -47,9 +50,82 @@ struct First {
     agent: AgentId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     user: Option<UserId>,
-    /// The API key it rests on; when that ends, so does all that hangs on it.
+    /// The credential it rests on; when that ends, so does all that hangs on it.
     rests: KeyId,
+    /// What that credential showed, where it is none of our API keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vouched: Option<Vouched>,
     link: Link,
+}
+
+/// What a token or a certificate showed when a chain began with it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Vouched {
+    method: AuthMethod,
+    issuer: Issuer,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    act: Vec<Actor>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    groups: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    scopes: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    rests: BTreeSet<KeyId>,
+    until: Timestamp,
+    /// A certificate was shown, alone or beside the token.
+    certified: bool,
+}
+
+/// What a chain begins with.
+#[derive(Debug, Clone, Copy)]
+pub enum ChainRoot<'a> {
+    /// One of our API keys.
+    Key(&'a ApiKeyRecord),
+    /// A caller that showed a token or a certificate. A token bound to a key (DPoP) is none to begin with: nothing would
+    /// bind what is handed on.
+    Judged(&'a Principal),
+}
+
+impl ChainRoot<'_> {
+    /// What is known of it in the first link.
+    fn first(self, link: Link) -> Result<First, DelegationFault> {
+        let judged = match self {
+            ChainRoot::Key(record) => {
+                return Ok(First {
+                    agent: record.agent.clone(),
+                    user: record.user.clone(),
+                    rests: record.prefix.clone(),
+                    vouched: None,
+                    link,
+                });
+            }
+            ChainRoot::Judged(principal) => principal,
+        };
+        if judged.act.len() >= LINKS_MAX {
+            return Err(DelegationFault::Depth);
+        }
+        let ends = judged
+            .expires
+            .filter(|_| matches!(judged.method, AuthMethod::Jwt | AuthMethod::Certificate));
+        let certified = judged.method == AuthMethod::Certificate || !judged.rests.is_empty();
+        Ok(First {
+            agent: judged.agent.clone(),
+            user: judged.user.clone(),
+            rests: judged.credential.clone(),
+            vouched: Some(Vouched {
+                method: judged.method,
+                issuer: judged.issuer.clone(),
+                act: judged.act.clone(),
+                groups: judged.groups.clone(),
+                scopes: judged.scopes.clone(),
+                rests: judged.rests.clone(),
+                until: ends.ok_or(DelegationFault::Root)?,
+                certified,
+            }),
+            link,
+        })
+    }
 }
 
 /// A link: to whom, what, and who may go on.
@@ -127,27 +203,28 @@ pub enum DelegationFault {
     /// Not a delegation.
     #[error("this is no delegation")]
     Shape,
+    /// Nothing that a chain can begin with.
+    #[error("a chain begins with an API key, a token or a certificate that ends")]
+    Root,
+    /// More groups, scopes or bounds than fit.
+    #[error("a delegation has at most 16 KiB")]
+    Long,
 }
 
-/// Begins a chain: what `record` may, or less, for `to`. Signed by `ours`; `next` is the key that may go on.
+/// Begins a chain: what `root` may, or less, for `to`. Signed by `ours`; `next` is the key that may go on.
 ///
 /// # Errors
 /// [`DelegationFault`].
 pub fn delegate(
     ours: &DelegationKey,
-    record: &ApiKeyRecord,
+    root: ChainRoot<'_>,
     to: &str,
     bounds: Bounds,
     next: &DelegationKey,
 ) -> Result<Secret<String>, DelegationFault> {
-    let first = First {
-        agent: record.agent.clone(),
-        user: record.user.clone(),
-        rests: record.prefix.clone(),
-        link: link(to, bounds, next)?,
-    };
+    let first = root.first(link(to, bounds, next)?)?;
     let text = serde_json::to_string(&first).map_err(|_| DelegationFault::Shape)?;
-    Ok(extend(PREFIX.trim_end_matches('.'), &text, ours, next))
+    extend(PREFIX.trim_end_matches('.'), &text, ours, next)
 }
 
 /// Adds a narrower link, offline: whoever holds the delegation can.
@@ -169,7 +246,7 @@ pub fn narrow(
     };
     let holder = DelegationKey::new(seed)?;
     let text = serde_json::to_string(&link(to, bounds, next)?).map_err(|_| DelegationFault::Shape)?;
-    Ok(extend(chain.body, &text, &holder, next))
+    extend(chain.body, &text, &holder, next)
 }
 
 /// Ends a chain: what is returned can be used, and not handed on.
@@ -199,11 +276,21 @@ fn link(to: &str, bounds: Bounds, next: &DelegationKey) -> Result<Link, Delegati
     })
 }
 
-fn extend(body: &str, link: &str, by: &DelegationKey, next: &DelegationKey) -> Secret<String> {
+fn extend(
+    body: &str,
+    link: &str,
+    by: &DelegationKey,
+    next: &DelegationKey,
+) -> Result<Secret<String>, DelegationFault> {
     let signed = format!("{body}.{}", URL_SAFE_NO_PAD.encode(link));
     let signature = by.sign(LINK_DOMAIN, &signed);
     let seed = URL_SAFE_NO_PAD.encode(next.seed.expose());
-    Secret::new(format!("{signed}.{signature}.s{seed}"))
+    let whole = Secret::new(format!("{signed}.{signature}.s{seed}"));
+    // The end of a sealed one is longer than a seed.
+    if whole.expose().len().saturating_add(64) > BYTES_MAX {
+        return Err(DelegationFault::Long);
+    }
+    Ok(whole)
 }
 
 fn is_name(text: &str) -> bool {
@@ -272,12 +359,40 @@ impl<'a> Chain<'a> {
     }
 }
 
-/// Judges a delegation, at `now`. `ours` is the public half of the key that begins chains; `rests` gives what a
-/// credential may that is in force.
+impl First {
+    /// Who begins the chain, as far as the credential beneath it is still in force.
+    fn begins(&self, registry: &Registry, now: Timestamp) -> Result<Principal, Reason> {
+        let Some(vouched) = &self.vouched else {
+            let known = registry.in_force(&self.rests, now);
+            let same = |known: &&Principal| known.agent == self.agent && known.user == self.user;
+            return known.filter(same).cloned().ok_or(Reason::DelegationRoot);
+        };
+        let is_over = now >= vouched.until;
+        if is_over || !registry.trusts(vouched.method, &vouched.issuer, &self.agent) {
+            return Err(Reason::DelegationRoot);
+        }
+        Ok(Principal {
+            agent: self.agent.clone(),
+            user: self.user.clone(),
+            act: vouched.act.clone(),
+            groups: vouched.groups.clone(),
+            scopes: vouched.scopes.clone(),
+            issuer: vouched.issuer.clone(),
+            credential: self.rests.clone(),
+            rests: vouched.rests.clone(),
+            method: vouched.method,
+            root: None,
+            expires: Some(vouched.until),
+        })
+    }
+}
+
+/// Judges a delegation, at `now`. `ours` is the public half of the key that begins chains; `registry` says what the
+/// credential beneath may, and whether it is in force.
 pub(crate) fn verify(
     text: &str,
     ours: &[u8],
-    rests: impl FnOnce(&KeyId) -> Option<Principal>,
+    registry: &Registry,
     now: Timestamp,
 ) -> Result<Verified, Fault> {
     let chain = Chain::split(text)?;
@@ -318,15 +433,17 @@ pub(crate) fn verify(
         return Err(Reason::DelegationProof.into());
     }
     let first = first.ok_or(Reason::DelegationShape)?;
-    let under = rests(&first.rests).ok_or(Reason::DelegationRoot)?;
-    if under.agent != first.agent || under.user != first.user {
-        return Err(Reason::DelegationRoot.into());
-    }
+    let under = first.begins(registry, now)?;
     // Whom it was handed to last stands in front: the one that acts now (RFC 8693 section 4.1).
     act.reverse();
     let ends = act.iter().filter_map(|actor| actor.bounds.as_ref()?.until);
     let expires = ends.chain(under.expires).min();
     let last = act.first().and_then(|actor| actor.key.clone());
+    act.extend(under.act);
+    if act.len() > LINKS_MAX {
+        return Err(Reason::DelegationLong.into());
+    }
+    let is_certified = first.vouched.is_some_and(|vouched| vouched.certified);
     Ok(Verified {
         until: expires.unwrap_or(Timestamp::from_unix_micros(u64::MAX)),
         principal: Principal {
@@ -334,25 +451,30 @@ pub(crate) fn verify(
             user: under.user,
             act,
             groups: under.groups,
-            scopes: std::collections::BTreeSet::new(),
-            issuer: Issuer::new("bartizan").map_err(|_| Reason::DelegationShape)?,
+            scopes: under.scopes,
+            issuer: under.issuer,
             credential: last.ok_or(Reason::DelegationShape)?,
             rests: under.rests.into_iter().chain([first.rests]).collect(),
             method: AuthMethod::Delegated,
+            root: Some(under.method),
             expires,
         },
-        binding: None,
+        binding: is_certified.then(Binding::to_any_certificate),
     })
 }
 
 /// That what has names is read by its names: serde would take a list for a struct, in the order of its fields, and no other
 /// reader would.
 fn check_objects(link: &Map<String, Value>, is_first: bool) -> Result<(), Reason> {
-    let link = match (is_first, link.get("link")) {
-        (true, found) => found.and_then(Value::as_object).ok_or(Reason::DelegationShape)?,
-        (false, _) => link,
+    let named = |member: Option<&Value>| member.is_none_or(Value::is_object);
+    let (link, vouched) = match (is_first, link.get("link")) {
+        (true, found) => {
+            let found = found.and_then(Value::as_object).ok_or(Reason::DelegationShape)?;
+            (found, link.get("vouched"))
+        }
+        (false, _) => (link, None),
     };
-    if link.get("bounds").is_none_or(Value::is_object) {
+    if named(link.get("bounds")) && named(vouched) {
         Ok(())
     } else {
         Err(Reason::DelegationShape)

@@ -41,7 +41,9 @@ pub use binding::Presented;
 pub use cache::TokenCache;
 pub use card::verify_card;
 pub use credential::Credential;
-pub use delegation::{DelegationFault, DelegationKey, LINKS_MAX, delegate, is_delegation, narrow, seal};
+pub use delegation::{
+    ChainRoot, DelegationFault, DelegationKey, LINKS_MAX, delegate, is_delegation, narrow, seal,
+};
 pub use dpop::{ProofOf, Replays};
 pub use fault::{Fault, Reason};
 pub use google::{GoogleKey, NoGoogleKey, SelfSigned, TOKEN_ENDPOINT as GOOGLE_TOKEN_ENDPOINT};

@@ -83,6 +83,7 @@ impl Registry {
                 credential: record.prefix.clone(),
                 rests: Default::default(),
                 method: AuthMethod::ApiKey,
+                root: None,
                 expires: record.expires,
             });
             let prefix = record.prefix.clone();
@@ -167,12 +168,32 @@ impl Registry {
             return token::verify(text, |claims| self.issuer(claims), now);
         }
         let ours = self.delegations.as_ref().ok_or(Reason::DelegationSignature)?;
-        let rests = |prefix: &KeyId| {
-            let known = self.keys.get(prefix)?;
-            let ended = known.record.expires.is_some_and(|expires| now >= expires);
-            (known.record.revoked.is_none() && !ended).then(|| Principal::clone(&known.principal))
-        };
-        delegation::verify(text, ours, rests, now)
+        delegation::verify(text, ours, self, now)
+    }
+
+    /// What an API key of this prefix may, while it is in force.
+    pub(crate) fn in_force(&self, prefix: &KeyId, now: Timestamp) -> Option<&Principal> {
+        let known = self.keys.get(prefix)?;
+        let is_over = known.record.expires.is_some_and(|expires| now >= expires);
+        (known.record.revoked.is_none() && !is_over).then_some(&*known.principal)
+    }
+
+    /// Whether what `issuer` says of `agent` is still taken, by tokens or by certificates.
+    pub(crate) fn trusts(&self, method: AuthMethod, issuer: &Issuer, agent: &AgentId) -> bool {
+        match method {
+            AuthMethod::Jwt => self.issuers.get(issuer.as_str()).is_some_and(|keys| {
+                let space = keys.config.namespace.as_deref();
+                space.is_none_or(|space| {
+                    let rest = agent.as_str().strip_prefix(space);
+                    rest.is_some_and(|rest| rest.starts_with('/'))
+                })
+            }),
+            AuthMethod::Certificate => {
+                let domain = issuer.as_str().strip_prefix("spiffe://");
+                domain.is_some_and(|domain| self.bundles.contains_key(domain))
+            }
+            AuthMethod::ApiKey | AuthMethod::Delegated | AuthMethod::Local => false,
+        }
     }
 
     /// Judges what an upstream showed in the handshake: whether it is the workload `expected`, by the roots of that one's
@@ -220,6 +241,7 @@ pub fn local_principal(agent: AgentId, user: Option<UserId>, issuer: Issuer, cre
         credential,
         rests: Default::default(),
         method: AuthMethod::Local,
+        root: None,
         expires: None,
     }
 }

@@ -247,6 +247,7 @@ pub(crate) fn verify(
             credential: peer.name().ok_or(Reason::CertificateShape)?,
             rests: peer.names().skip(1).collect(),
             method: AuthMethod::Certificate,
+            root: None,
             expires: Some(held.not_after),
         },
         until: held.until,

@@ -102,6 +102,7 @@ pub(crate) fn verify<'a>(
             credential,
             rests: Default::default(),
             method: AuthMethod::Jwt,
+            root: None,
             expires: Some(window.expires),
         },
         until: window.until,

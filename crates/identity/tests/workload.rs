@@ -11,7 +11,8 @@ mod forge;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bartizan_identity::{
-    Credential, DelegationFault, DelegationKey, Reason, Registry, Secret, delegate, mint_key, narrow, seal,
+    ChainRoot, Credential, DelegationFault, DelegationKey, Reason, Registry, Secret, delegate, mint_key,
+    narrow, seal,
 };
 use bartizan_types::{
     Action, AgentId, Arguments, Bounds, CallFacts, CallId, Resource, ServerName, SessionId, Surface,
@@ -154,7 +155,7 @@ fn begun(bounds: Bounds) -> (Registry, String) {
         &pepper,
     )
     .unwrap();
-    let first = delegate(&key(1), &minted.record, "a", bounds, &key(2)).unwrap();
+    let first = delegate(&key(1), ChainRoot::Key(&minted.record), "a", bounds, &key(2)).unwrap();
     let registry = Registry::new(1, vec![minted.record], pepper, Vec::new())
         .unwrap()
         .with_delegations(&key(1).public())

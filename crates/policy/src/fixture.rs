@@ -49,6 +49,7 @@ pub(crate) fn evidence() -> Evidence {
             credential: KeyId::new("k1").unwrap(),
             rests: Default::default(),
             method: AuthMethod::ApiKey,
+            root: None,
             expires: None,
         },
         session: SessionId::mint(time, 7),

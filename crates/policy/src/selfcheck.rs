@@ -199,6 +199,7 @@ fn principal(rule: &Rule, draw: Draw) -> Option<Principal> {
         credential: KeyId::new("key").ok()?,
         rests: Default::default(),
         method: AuthMethod::Local,
+        root: None,
         expires: None,
     })
 }

@@ -299,6 +299,7 @@ fn principal(case: &Case) -> Result<Principal, bartizan_types::IdFault> {
         credential: KeyId::new("test")?,
         rests: Default::default(),
         method: case.method.unwrap_or(AuthMethod::ApiKey),
+        root: None,
         expires: None,
     })
 }

@@ -77,6 +77,9 @@ pub struct Principal {
     pub rests: BTreeSet<KeyId>,
     /// How it was checked.
     pub method: AuthMethod,
+    /// How that was checked which a delegation rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<AuthMethod>,
     /// When the credential ends, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,

@@ -1,7 +1,7 @@
 //! Workload identity: certificates of our own authority, its roots, and delegations that an operator begins. A private
 //! key leaves here once, in the answer to its making, and is kept nowhere.
 
-use bartizan_identity::{ApiKeyRecord, DelegationKey, PeerCertificate};
+use bartizan_identity::{ApiKeyRecord, ChainRoot, DelegationKey, PeerCertificate};
 use bartizan_store::Purpose;
 use bartizan_types::AgentId;
 use serde::Deserialize;
@@ -115,9 +115,9 @@ impl Desk {
         let record = newest.ok_or_else(|| No::not_found(format!("`{which}` has no key in force here")))?;
         let ours = DelegationKey::new(self.keyring.derive(Purpose::Delegations)?)
             .map_err(|fault| No::state(fault.to_string()))?;
-        let note = handing::note(&record, &wanted.to);
-        let begun =
-            handing::begin(&ours, &record, wanted, now).map_err(|fault| No::usage(fault.to_string()))?;
+        let root = ChainRoot::Key(&record);
+        let note = handing::note(root, &wanted.to);
+        let begun = handing::begin(&ours, root, wanted, now).map_err(|fault| No::usage(fault.to_string()))?;
         let index = self.operation(format!("{note}, as {}", begun.name), ask).await?;
         Ok(json!({
             "delegation": begun.text.expose(), "until": begun.until, "credential": begun.name,

@@ -69,6 +69,7 @@ fn principal() -> Principal {
         credential: KeyId::new("k").unwrap(),
         rests: Default::default(),
         method: AuthMethod::ApiKey,
+        root: None,
         expires: None,
     }
 }

@@ -74,6 +74,7 @@ mod tests {
             credential: KeyId::new("k1").unwrap(),
             rests: Default::default(),
             method: AuthMethod::Jwt,
+            root: None,
             expires: None,
         }
     }

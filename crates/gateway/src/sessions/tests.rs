@@ -24,6 +24,7 @@ fn principal(agent: &str) -> Principal {
         credential: KeyId::new("k").unwrap(),
         rests: Default::default(),
         method: AuthMethod::ApiKey,
+        root: None,
         expires: None,
     }
 }

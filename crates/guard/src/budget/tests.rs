@@ -35,6 +35,7 @@ fn generate(number: u128, agent: &str) -> Evidence {
             credential: KeyId::new("k").unwrap(),
             rests: Default::default(),
             method: AuthMethod::ApiKey,
+            root: None,
             expires: None,
         },
         session: SessionId::mint(at(0), 1),

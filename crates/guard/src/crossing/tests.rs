@@ -28,6 +28,7 @@ fn evidence() -> Evidence {
             credential: KeyId::new("k").unwrap(),
             rests: Default::default(),
             method: AuthMethod::ApiKey,
+            root: None,
             expires: None,
         },
         session: SessionId::mint(NOW, 1),

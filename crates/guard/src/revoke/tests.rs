@@ -29,6 +29,7 @@ fn evidence(resource: Resource) -> Evidence {
             credential: KeyId::new("jti-1").unwrap(),
             rests: BTreeSet::from([KeyId::new("bz_4kQx90Za").unwrap()]),
             method: AuthMethod::Jwt,
+            root: None,
             expires: None,
         },
         session: SessionId::mint(at(0), 7),

@@ -5,9 +5,9 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use aws_lc_rs::{digest, signature::Ed25519KeyPair};
 use bartizan_identity::{
-    Credential, DelegationKey, Fault, IssuerConfig, IssuerKeys, KeySet, Naming, NewKey, PeerCertificate,
-    Pepper, Presented, ProofOf, Registry, Replays, Secret, TokenCache, TrustBundle, TrustDomain, delegate,
-    mint_key, narrow, seal,
+    ChainRoot, Credential, DelegationKey, Fault, IssuerConfig, IssuerKeys, KeySet, Naming, NewKey,
+    PeerCertificate, Pepper, Presented, ProofOf, Registry, Replays, Secret, TokenCache, TrustBundle,
+    TrustDomain, delegate, mint_key, narrow, seal,
 };
 use bartizan_types::{AgentId, Bounds, Issuer, Principal, Timestamp};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as B64};
@@ -50,6 +50,8 @@ pub(crate) struct World {
     second: Root,
     stranger: Root,
     pub(crate) registry: Registry,
+    /// The same keys of ours, when no issuer and no domain is trusted any more.
+    alone: Registry,
     ours: DelegationKey,
     key: NewKey,
     revoked: NewKey,
@@ -118,6 +120,10 @@ impl World {
         ];
         let ours = delegation_key(9);
         let records = vec![key.record.clone(), revoked.record.clone()];
+        let alone = Registry::new(1, records.clone(), pepper(), Vec::new())
+            .unwrap()
+            .with_delegations(&ours.public())
+            .unwrap();
         let registry = Registry::new(1, records, pepper(), issuers)
             .unwrap()
             .with_bundles(bundles)
@@ -130,15 +136,22 @@ impl World {
             second,
             stranger,
             registry,
+            alone,
             ours,
             key,
             revoked,
         }
     }
 
-    /// Makes a request of this and judges it; `"twice": true` judges it twice and gives the second answer.
+    /// Makes a request of this and judges it; `"twice": true` judges it twice and gives the second answer, `"later"`
+    /// so many seconds after it was made, `"alone": true` when no issuer and no domain is trusted any more.
     pub(crate) fn judge(&self, spec: &Value) -> Result<Arc<Principal>, Fault> {
-        let now = Timestamp::from_unix_seconds(NOW);
+        let later = spec.get("later").and_then(Value::as_u64).unwrap_or(0);
+        let now = Timestamp::from_unix_seconds(NOW + later);
+        let registry = match spec.get("alone") {
+            Some(_) => &self.alone,
+            None => &self.registry,
+        };
         let peer = spec
             .get("certificate")
             .map(|certificate| self.certificate(certificate));
@@ -164,10 +177,10 @@ impl World {
         };
         let room = spec.get("room").and_then(Value::as_u64).unwrap_or(64);
         let (cache, replays) = (TokenCache::new(64), Replays::new(usize::try_from(room).unwrap()));
-        let first = cache.judge(&self.registry, &presented, &replays, now);
+        let first = cache.judge(registry, &presented, &replays, now);
         if spec.get("twice") == Some(&json!(true)) {
             first?;
-            return cache.judge(&self.registry, &presented, &replays, now);
+            return cache.judge(registry, &presented, &replays, now);
         }
         first
     }
@@ -345,6 +358,10 @@ impl World {
             }
             _ => self.key.record.clone(),
         };
+        let judged = spec.get("under").map(|under| self.judge(under).unwrap());
+        let root = judged
+            .as_deref()
+            .map_or(ChainRoot::Key(&record), ChainRoot::Judged);
         let ours = match spec.get("by").and_then(Value::as_str) {
             Some("stranger") => delegation_key(77),
             _ => delegation_key(9),
@@ -358,7 +375,7 @@ impl World {
             let next = delegation_key(u8::try_from(at).unwrap() + 20);
             let to = format!("child-{at}");
             let made = match steps.last() {
-                None => delegate(&ours, &record, &to, bounds, &next).unwrap(),
+                None => delegate(&ours, root, &to, bounds, &next).unwrap(),
                 Some(before) => narrow(before, &to, bounds, &next).unwrap(),
             };
             steps.push(made.expose().clone());

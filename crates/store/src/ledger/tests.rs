@@ -41,6 +41,7 @@ fn ruling(number: u64, agent: &str, word: RulingWord) -> Record {
         credential: KeyId::new("k1").expect("a name"),
         rests: Default::default(),
         method: AuthMethod::ApiKey,
+        root: None,
         expires: None,
     });
     record

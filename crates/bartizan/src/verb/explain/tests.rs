@@ -40,6 +40,7 @@ fn ruling(word: RulingWord) -> Record {
         credential: KeyId::new("kid-1").unwrap(),
         rests: Default::default(),
         method: AuthMethod::Jwt,
+        root: None,
         expires: None,
     });
     record.facts = Some(CallFacts {
