@@ -199,6 +199,7 @@ pub(crate) fn evidence(at: usize) -> Result<Evidence, String> {
             arguments: Some(arguments),
             flow: None,
             spending: None,
+            proposer: None,
             bar: None,
             secrets: Default::default(),
         },

@@ -40,6 +40,7 @@ async def test_an_order_in_a_mail_is_refused_without_any_rule(gateway, provider,
     explained = through.cli("explain", call).stdout
     assert "balanced.hijack" in explained and "to (target): made up from text that was read" in explained
     assert "the conversation whose pending tool call this is" in explained
+    assert re.search(r"proposed  by \S+/\S+", explained), explained
     assert "Eve" not in json.dumps(through.json("explain", call)), "records hold no values"
 
 

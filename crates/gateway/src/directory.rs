@@ -454,6 +454,7 @@ async fn fetch(shared: &Arc<Shared>, pool: &Arc<Pool>, at: usize, uri: &Uri) -> 
         arguments: None,
         flow: None,
         spending: None,
+        proposer: None,
         bar: None,
         secrets: Default::default(),
     };

@@ -268,6 +268,7 @@ impl Asked<'_> {
             arguments: None,
             flow: None,
             spending: None,
+            proposer: None,
             bar: None,
             secrets: Default::default(),
         }

@@ -41,6 +41,8 @@ pub(crate) struct Session {
     pub id: SessionId,
     /// How the call was joined.
     pub joined: Joined,
+    /// The model whose pending call this is, as `upstream/model`.
+    pub proposer: Option<Arc<str>>,
     tasks: Arc<[Arc<Task>]>,
 }
 
@@ -49,6 +51,7 @@ impl Session {
         Self {
             id: task.id,
             joined,
+            proposer: None,
             tasks: Arc::new([Arc::clone(task)]),
         }
     }
@@ -187,6 +190,7 @@ impl Traced {
     /// Puts the facts into a call.
     pub(crate) fn mark(&self, call: &mut CallFacts) {
         call.flow = Some(Box::new(self.facts(&self.found)));
+        call.proposer = call.proposer.take().or_else(|| self.session.proposer.clone());
     }
 
     /// The arguments as they go out.
@@ -246,6 +250,7 @@ impl Live {
             several => Session {
                 id: self.base.id,
                 joined: Joined::All,
+                proposer: None,
                 tasks: several.into(),
             },
         }
@@ -418,10 +423,10 @@ impl Sessions {
             let mut fit = live.tasks.iter().filter(|task| task.owes(names, arguments));
             let (first, more) = (fit.next(), fit.next());
             Some(match (first, more) {
-                (Some(task), None) => {
-                    task.spend(names, arguments);
-                    Session::one(task, Joined::Pending)
-                }
+                (Some(task), None) => Session {
+                    proposer: task.spend(names, arguments),
+                    ..Session::one(task, Joined::Pending)
+                },
                 _ => live.all(),
             })
         });

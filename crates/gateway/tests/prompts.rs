@@ -4,6 +4,7 @@
 mod support;
 
 use bartizan_gateway::config::{Family, Prompt};
+use bartizan_types::Action;
 use serde_json::{Value, json};
 use support::{Answer, Gated, config, upstream};
 
@@ -95,4 +96,31 @@ async fn what_she_typed_first_stays_hers_when_a_model_repeats_it() {
     // A second conversation: the first words of it are new.
     let again = format!("Hello again.\n{hers}");
     assert_eq!(gate.post(CHAT, asks(&again, false)).await.0, 200);
+}
+
+/// Which model may have which tool called, policy can say.
+#[tokio::test]
+async fn what_a_model_may_propose_is_for_policy_to_say() {
+    const ONLY_M: &str = r#"
+@id("test.generate")
+permit (principal, action == Bartizan::Action::"generate", resource);
+@id("test.by")
+permit (principal, action == Bartizan::Action::"propose_tool", resource)
+when { context has proposer && context.proposer == "openai/m" };
+"#;
+    let provider = support::Upstreamed::start(vec![deletes(), deletes()]).await;
+    let config = config(vec![upstream("openai", Family::Openai, provider.address)]);
+    let gate = Gated::start(config, ONLY_M).await;
+    let asked = asks("Delete the draft.", false);
+    assert_eq!(gate.post(CHAT, asked.clone()).await.0, 200);
+    let other = asked.replace("\"m\"", "\"another\"");
+    assert_eq!(gate.post(CHAT, other).await.0, 403);
+    let records = gate.records().await;
+    let proposers: Vec<_> = records
+        .iter()
+        .filter_map(|stored| stored.record.as_ref()?.facts.as_ref())
+        .filter(|facts| facts.action == Action::ProposeTool)
+        .map(|facts| facts.proposer.as_deref())
+        .collect();
+    assert_eq!(proposers, [Some("openai/m"), Some("openai/another")]);
 }

@@ -49,6 +49,8 @@ pub enum Dimension {
     Model,
     /// The model provider.
     Upstream,
+    /// Of a tool call: the model whose answer it is from, as `upstream/model`.
+    Proposer,
 }
 
 impl Dimension {
@@ -64,6 +66,7 @@ impl Dimension {
             Self::Server => "server",
             Self::Model => "model",
             Self::Upstream => "upstream",
+            Self::Proposer => "proposer",
         }
     }
 
@@ -76,6 +79,7 @@ impl Dimension {
             (Self::User, _) => principal.user.as_ref().map(ToString::to_string),
             (Self::Tenant, _) => Some(principal.tenant().to_owned()),
             (Self::Session, _) => Some(evidence.session.to_string()),
+            (Self::Proposer, _) => evidence.call.proposer.as_deref().map(str::to_owned),
             (
                 Self::Tool,
                 Resource::Tool { .. } | Resource::HostedTool { .. } | Resource::AgentTool { .. },
@@ -142,7 +146,8 @@ impl Budget {
                 return None;
             }
         }
-        // Without what it is about, a budget of models would count tools among those without a model.
+        // Without what it is about, a budget of models would count tools among those without a model. What no model is known
+        // to have proposed is counted as one proposer's: a call must not pass by a budget for want of a conversation.
         let about = |dimension: &Dimension| {
             matches!(
                 dimension,
@@ -152,7 +157,12 @@ impl Budget {
         let mut of = String::new();
         for dimension in &self.per {
             let value = dimension.of(evidence);
-            if value.is_none() && about(dimension) {
+            let is_tool = matches!(
+                evidence.call.resource,
+                Resource::Tool { .. } | Resource::AgentTool { .. }
+            );
+            let meant = !about(dimension) && (*dimension != Dimension::Proposer || is_tool);
+            if value.is_none() && !meant {
                 return None;
             }
             if !of.is_empty() {

@@ -44,6 +44,7 @@ fn evidence() -> Evidence {
             arguments: None,
             flow: None,
             spending: None,
+            proposer: None,
             bar: None,
             secrets: Default::default(),
         },

@@ -135,6 +135,9 @@ fn context(request: &Request<'_>) -> Result<Vec<(String, Expr)>, Unbuildable> {
     if let Some(left) = budget_left(call) {
         pairs.push(("budget_left", Expr::new_long(left)));
     }
+    if let Some(model) = &call.proposer {
+        pairs.push(("proposer", text(model)));
+    }
     if let Some(user) = &evidence.principal.user {
         pairs.push(("user", text(user.as_str())));
     }

@@ -65,10 +65,11 @@ pub(crate) enum Slot {
     Now,
     BudgetUsed,
     BudgetLeft,
+    Proposer,
 }
 
 impl Slot {
-    pub(crate) const ALL: [Self; 43] = [
+    pub(crate) const ALL: [Self; 44] = [
         Self::PrincipalName,
         Self::PrincipalIssuer,
         Self::PrincipalMethod,
@@ -112,6 +113,7 @@ impl Slot {
         Self::Now,
         Self::BudgetUsed,
         Self::BudgetLeft,
+        Self::Proposer,
     ];
 
     pub(crate) const fn bit(self) -> u64 {
@@ -157,6 +159,7 @@ impl Slot {
             "now" => Self::Now,
             "budget_used" => Self::BudgetUsed,
             "budget_left" => Self::BudgetLeft,
+            "proposer" => Self::Proposer,
             _ => return None,
         })
     }
@@ -207,13 +210,19 @@ impl Slot {
             Self::Now => "context.now",
             Self::BudgetUsed => "context.budget_used",
             Self::BudgetLeft => "context.budget_left",
+            Self::Proposer => "context.proposer",
         }
     }
 
     const fn is_optional(self) -> bool {
         matches!(
             self,
-            Self::ReadOnly | Self::Destructive | Self::OpenWorld | Self::User | Self::BudgetLeft
+            Self::ReadOnly
+                | Self::Destructive
+                | Self::OpenWorld
+                | Self::User
+                | Self::BudgetLeft
+                | Self::Proposer
         )
     }
 }
@@ -368,6 +377,7 @@ impl<'e> Request<'e> {
             Slot::Now => Value::Time(millis(self.evidence.now)),
             Slot::BudgetUsed => Value::Long(budget_used(call)),
             Slot::BudgetLeft => return budget_left(call).map(Value::Long),
+            Slot::Proposer => return call.proposer.as_deref().map(Value::Text),
             Slot::PrincipalName => Value::Text(self.principal.id),
             Slot::PrincipalUser => return self.user.map(|id| Value::Entity(Entity { kind: Kind::User, id })),
             Slot::PrincipalGroups => {

@@ -123,6 +123,7 @@ fn sample(rule: &Rule, seed: u64) -> Option<Evidence> {
             arguments: Some(arguments(rule, draw)),
             flow: flow(draw).map(Box::new),
             spending: None,
+            proposer: None,
             bar: None,
             secrets: Default::default(),
         },

@@ -82,6 +82,8 @@ struct Case {
     budget_used: Option<u64>,
     /// Millionths of a dollar left in the budget of money that has least.
     budget_left: Option<u64>,
+    /// The model whose answer proposes the call, as `upstream/model`.
+    proposer: Option<String>,
     /// What information flow knows; what is not said reads as the strictest.
     flow: Option<Flow>,
     #[serde(default)]
@@ -244,6 +246,7 @@ fn evidence(case: &Case) -> Result<Evidence, String> {
             arguments: (!empty).then_some(arguments),
             flow: case.flow.clone().map(Box::new),
             spending: spending(case).map(Box::new),
+            proposer: case.proposer.as_deref().map(Into::into),
             bar: None,
             secrets: Default::default(),
         },

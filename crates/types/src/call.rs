@@ -379,6 +379,10 @@ pub struct CallFacts {
     /// reads [`Flow::UNKNOWN`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flow: Option<Box<Flow>>,
+    /// The model whose answer proposes or proposed it, as `upstream/model`. `None` where no answer that crossed here is
+    /// known to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposer: Option<Arc<str>>,
     /// What budgets know of it. `None` where none counts it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spending: Option<Box<Spending>>,
@@ -426,6 +430,7 @@ impl CallFacts {
             arguments: None,
             flow: None,
             spending: None,
+            proposer: None,
             bar: None,
             secrets: Arc::default(),
         }

@@ -198,6 +198,9 @@ fn ruling(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
     if let Some(flow) = record.facts.as_ref().and_then(|facts| facts.flow.as_deref()) {
         flowed(out, flow)?;
     }
+    if let Some(model) = record.facts.as_ref().and_then(|facts| facts.proposer.as_deref()) {
+        writeln!(out, "  proposed  by {model}")?;
+    }
     for finding in &record.findings {
         found(out, finding)?;
     }

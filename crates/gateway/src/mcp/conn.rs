@@ -436,6 +436,7 @@ impl Conn {
             arguments: None,
             flow: None,
             spending: None,
+            proposer: None,
             bar: None,
             secrets: Default::default(),
         }

@@ -1,6 +1,8 @@
 //! Tool calls in a model's answer: each is ruled on before the agent sees it, with where its arguments came from, and is
 //! remembered for the call that will spend it.
 
+use std::sync::Arc;
+
 use bartizan_flow::{Manifest, leaves};
 use bartizan_types::{Action, CallFacts, Code, Refusal, Resource, ToolName};
 use bartizan_wire::{
@@ -71,7 +73,9 @@ async fn propose(asked: &Asked, proposal: &Proposal) -> Result<Option<Proposed>,
         ),
         (false, None) => return Err(asked.early(Code::Bug)),
     };
+    let by: Option<Arc<str>> = asked.resource.as_ref().map(|model| model.entity_id().into());
     let facts = CallFacts {
+        proposer: by.clone().filter(|_| agents),
         bytes: u64::try_from(raw.len()).unwrap_or(u64::MAX),
         digest: sha256(raw),
         arguments: needed.then(|| json::arguments(&proposal.arguments)),
@@ -92,6 +96,7 @@ async fn propose(asked: &Asked, proposal: &Proposal) -> Result<Option<Proposed>,
         arguments: sha256(&canonical),
         crosses,
         found,
+        by,
     }))
 }
 

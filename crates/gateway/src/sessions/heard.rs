@@ -32,6 +32,15 @@ pub(crate) struct Proposed {
     pub crosses: bool,
     /// Where its arguments came from, with which its answer is read.
     pub found: Option<Arc<Assessment>>,
+    /// The model that proposed it, as `upstream/model`.
+    pub by: Option<Arc<str>>,
+}
+
+impl Proposed {
+    /// Whether it is a call of these arguments, to a tool of one of these names.
+    pub(super) fn is(&self, names: &[&str], arguments: Digest) -> bool {
+        self.arguments == arguments && names.contains(&self.name.as_str())
+    }
 }
 
 /// Manifests of the agent's own tools, inferred from what the request declares; nobody reviewed them.

@@ -260,12 +260,15 @@ impl Task {
         self.state().place(names, arguments).is_some()
     }
 
-    /// Spends a pending call.
-    pub(super) fn spend(&self, names: &[&str], arguments: Digest) {
+    /// Spends a pending call. Gives the model that proposed it, where no other proposed the same.
+    pub(super) fn spend(&self, names: &[&str], arguments: Digest) -> Option<Arc<str>> {
         let mut state = self.state();
-        if let Some(at) = state.place(names, arguments) {
-            state.pending.remove(at);
-        }
+        let at = state.place(names, arguments)?;
+        let mut by = state.pending.iter().filter(|(_, one)| one.is(names, arguments));
+        let first = by.next().and_then(|(_, one)| one.by.clone());
+        let is_only = by.all(|(_, one)| one.by == first);
+        state.pending.remove(at);
+        first.filter(|_| is_only)
     }
 
     /// A tool of the agent's own has been asked for and has not answered yet.
@@ -298,9 +301,8 @@ impl State {
     }
 
     fn place(&self, names: &[&str], arguments: Digest) -> Option<usize> {
-        self.pending.iter().position(|(_, proposed)| {
-            proposed.arguments == arguments && names.contains(&proposed.name.as_str())
-        })
+        let fits = |(_, proposed): &(Timestamp, Proposed)| proposed.is(names, arguments);
+        self.pending.iter().position(fits)
     }
 
     fn declare(&mut self, tools: &str) {

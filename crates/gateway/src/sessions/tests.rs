@@ -82,6 +82,7 @@ fn proposed(id: &str, name: &str, arguments: &Value, crosses: bool) -> Proposed 
         arguments: sha256(arguments.to_string().as_bytes()),
         crosses,
         found: None,
+        by: Some("up/m".into()),
     }
 }
 
@@ -135,16 +136,25 @@ fn a_call_joins_the_conversation_that_proposed_it_and_spends_it() {
     let names = ["send_email", "mail__send_email"];
     let spent = all.spend(&principal("a"), at(2), &names, digest);
     assert_eq!((spent.id, spent.joined), (one.id, Joined::Pending));
+    assert_eq!(spent.proposer.as_deref(), Some("up/m"));
     // Spent once: the next such call is judged by the worst of both.
     let again = all.spend(&principal("a"), at(2), &names, digest);
     assert_eq!(again.joined, Joined::All);
     assert_eq!(mail(&again, "ann@x.example").0, Called::No);
+    assert_eq!(again.proposer, None);
     // Another's pending call is nobody's to adopt.
     one.propose(proposed("2", "send_email", &arguments, true));
     assert_eq!(
         all.spend(&principal("b"), at(2), &names, digest).joined,
         Joined::Alone
     );
+    // Two models that proposed the same in one conversation: it is neither's.
+    one.propose(Proposed {
+        by: Some("up/other".into()),
+        ..proposed("4", "send_email", &arguments, true)
+    });
+    let either = all.spend(&principal("a"), at(2), &names, digest);
+    assert_eq!((either.joined, either.proposer), (Joined::Pending, None));
     // Two that fit are none.
     two.propose(proposed("3", "send_email", &arguments, true));
     assert_eq!(

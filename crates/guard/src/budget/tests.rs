@@ -211,6 +211,39 @@ fn a_budget_of_models_does_not_count_tools() {
     assert_eq!(books.reserve(at(0), &listing, Bound::NO_MODEL), None);
 }
 
+/// What each model may have a tool do; a call that none is known to have proposed does not pass beside them.
+#[test]
+fn tool_calls_are_counted_by_the_model_that_proposed_them() {
+    let mut books = Books::new(vec![budget(
+        "p",
+        Meter::Calls,
+        1,
+        Window::Day,
+        &[Dimension::Proposer, Dimension::Tool],
+    )]);
+    let tool = |number, proposer: Option<&str>| {
+        let mut tool = generate(number, "a");
+        tool.call.action = Action::CallTool;
+        tool.call.resource = Resource::Tool {
+            server: ServerName::new("s").unwrap(),
+            tool: ToolName::new("t").unwrap(),
+        };
+        tool.call.proposer = proposer.map(Into::into);
+        tool
+    };
+    for (number, proposer, passes) in [
+        (1, Some("up/small"), true),
+        (2, Some("up/large"), true),
+        (3, Some("up/small"), false),
+        (4, None, true),
+        (5, None, false),
+    ] {
+        let reserved = books.reserve(at(0), &tool(number, proposer), Bound::NO_MODEL);
+        assert_eq!(reserved.unwrap().over.is_none(), passes, "{number}");
+    }
+    assert_eq!(books.reserve(at(0), &generate(6, "a"), tokens(1, 1)), None);
+}
+
 #[test]
 fn all_budgets_are_taken_or_none() {
     let mut books = Books::new(vec![

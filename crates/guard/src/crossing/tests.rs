@@ -54,6 +54,7 @@ fn evidence() -> Evidence {
                 ..Flow::UNKNOWN
             })),
             spending: None,
+            proposer: None,
             bar: None,
             secrets: Default::default(),
         },

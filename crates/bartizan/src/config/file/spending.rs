@@ -97,6 +97,8 @@ pub(crate) enum Dimension {
     Model,
     /// The model provider.
     Upstream,
+    /// Of a tool call: the model whose answer it is from, as `upstream/model`.
+    Proposer,
 }
 
 /// What a model costs, and what it takes and gives at most. Budgets of money count only models that have one, and

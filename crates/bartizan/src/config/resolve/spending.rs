@@ -127,5 +127,6 @@ const fn dimension(dimension: file::spending::Dimension) -> Dimension {
         Word::Server => Dimension::Server,
         Word::Model => Dimension::Model,
         Word::Upstream => Dimension::Upstream,
+        Word::Proposer => Dimension::Proposer,
     }
 }

@@ -59,6 +59,7 @@ fn ruling(word: RulingWord) -> Record {
         arguments: None,
         flow: None,
         spending: None,
+        proposer: None,
         bar: None,
         secrets: Default::default(),
     });
