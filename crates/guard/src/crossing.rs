@@ -622,6 +622,7 @@ fn facts(call: &CallFacts, arguments: Option<Arguments>) -> CallFacts {
         effects: call.effects,
         arguments,
         flow: call.flow.clone(),
+        proposer: call.proposer.clone(),
         spending: call.spending.clone(),
         bar: call.bar.clone(),
         secrets: Arc::clone(&call.secrets),

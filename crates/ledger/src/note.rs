@@ -292,6 +292,19 @@ pub fn split_notes(notes: &str) -> Vec<&str> {
     found
 }
 
+/// Notes in a row up to the end of the last whole one: what a crash left of another behind it is left out.
+#[must_use]
+pub fn whole_notes(notes: &str) -> &str {
+    let (mut at, mut end) = (0_usize, 0);
+    for line in notes.split_inclusive('\n') {
+        at = at.saturating_add(line.len());
+        if line.starts_with("\u{2014} ") && line.ends_with('\n') {
+            end = at;
+        }
+    }
+    notes.get(..end).unwrap_or_default()
+}
+
 /// Reads the checkpoint of a note without checking any signature.
 ///
 /// # Errors

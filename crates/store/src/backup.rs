@@ -54,9 +54,20 @@ pub enum KeepKey {
 pub enum LedgerFiles<'a> {
     /// Every file, whole: nobody has the ledger open.
     Quiet,
-    /// These, relative to the ledger's directory, each up to its length: what one checkpoint covers while the ledger
-    /// goes on growing.
-    UpTo(&'a [(PathBuf, u64)]),
+    /// These, relative to the ledger's directory, each as far as said: what one checkpoint covers while the ledger goes on
+    /// growing.
+    UpTo(&'a [(PathBuf, Extent)]),
+}
+
+/// How much of a file of a growing ledger is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Extent {
+    /// So many bytes from its start: of one that is appended to.
+    First(u64),
+    /// What was read of it when the list was made: of one that must not be newer than the others.
+    Read(Vec<u8>),
+    /// All of it when its turn comes: of one that is replaced whole, and must not be older than the others.
+    Whole,
 }
 
 /// What a backup holds.
@@ -119,8 +130,8 @@ impl StateDir {
         let root = self.ledger_path();
         match ledger {
             LedgerFiles::UpTo(list) => {
-                for (path, bytes) in list {
-                    writer.ledger_file(&root, path, *bytes)?;
+                for (path, extent) in list {
+                    writer.growing(&root, path, extent)?;
                 }
             }
             LedgerFiles::Quiet => {
@@ -303,9 +314,21 @@ impl Writer<'_> {
         self.file(name, &mut &*bytes, bytes.len() as u64)
     }
 
+    fn growing(&mut self, root: &Path, path: &Path, extent: &Extent) -> Result<(), Fault> {
+        let read;
+        let bytes = match extent {
+            Extent::First(bytes) => return self.ledger_file(root, path, *bytes),
+            Extent::Read(bytes) => bytes,
+            Extent::Whole => {
+                read = files::read(&root.join(path), SMALL_BYTES_MAX)?;
+                read.as_ref().ok_or(Fault::Backup(BackupFault::Moved))?
+            }
+        };
+        self.small(&ledger_name(path)?, bytes)
+    }
+
     fn ledger_file(&mut self, root: &Path, path: &Path, bytes: u64) -> Result<(), Fault> {
-        let name = Path::new(LEDGER).join(path);
-        let name = name.to_str().ok_or(Fault::Backup(BackupFault::Path))?.to_owned();
+        let name = ledger_name(path)?;
         let mut file = files::open_owned(&root.join(path))?;
         self.file(&name, &mut file, bytes)
     }
@@ -329,6 +352,13 @@ impl Writer<'_> {
         });
         Ok(())
     }
+}
+
+/// A ledger's file in the backup.
+fn ledger_name(path: &Path) -> Result<String, Fault> {
+    let name = Path::new(LEDGER).join(path);
+    let name = name.to_str().ok_or(Fault::Backup(BackupFault::Path))?;
+    Ok(name.to_owned())
 }
 
 struct Reader<'a> {

@@ -28,6 +28,7 @@ use tokio::sync::{oneshot, watch};
 
 use committer::{Job, Queue};
 use heads::Heads;
+pub use heads::append_notes;
 use journal::{Item, Shared};
 use words::io;
 

@@ -23,7 +23,7 @@ mod state;
 mod vaults;
 
 pub use approvals::{ApprovalRows, ApprovalStore};
-pub use backup::{BackedUp, KeepKey, LedgerFiles, Manifest, restore};
+pub use backup::{BackedUp, Extent, KeepKey, LedgerFiles, Manifest, restore};
 pub use bartizan_types::Secret;
 pub use dir::{Peeked, StateDir};
 pub use fault::{BackupFault, Fault, Insecure, SecretExists};
@@ -37,5 +37,5 @@ pub use vaults::VaultStore;
 pub use ledger::{
     ChangeKey, Damage, Disk, Held, Journal, KeyChanged, Ledger, LedgerFault, LedgerOptions, LedgerStats,
     Medium, MediumFile, OpenCall, OpenMode, Pending, Query, Receipt, Recovered, StoredRecord, Tail,
-    WrappingKey, verify_ledger, verify_medium,
+    WrappingKey, append_notes, verify_ledger, verify_medium,
 };

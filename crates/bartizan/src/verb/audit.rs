@@ -315,20 +315,8 @@ async fn witness(link: &Link, out: Output, path: Option<&Path>) -> Result<(), Fa
     let head = link.read("/v1/checkpoint").await?;
     let note = text(&head["note"]);
     if let Some(path) = path {
-        let opened = OpenOptions::new().append(true).create(true).open(path);
-        let mut opened = opened.map_err(file("opening", path))?;
-        // Notes in a row, as the ledger's own witness file has them: statements about its keys once, before the head.
-        let there = std::fs::read_to_string(path).map_err(file("reading", path))?;
-        let statements = array(&head["succession"]).map(text);
-        // What a crash left of a last line must not swallow the first of these.
-        let torn = !there.is_empty() && !there.ends_with('\n');
-        let mut notes = if torn { "\n".to_owned() } else { String::new() };
-        notes.extend(statements.filter(|statement| !there.contains(statement)));
-        notes.push_str(&note);
-        opened
-            .write_all(notes.as_bytes())
-            .and_then(|()| opened.sync_all())
-            .map_err(file("writing", path))?;
+        let statements: Vec<String> = array(&head["succession"]).map(text).collect();
+        bartizan_store::append_notes(path, &statements, &note).map_err(file("writing", path))?;
     }
     out.emit(&head, |out| {
         write!(out, "{note}")?;

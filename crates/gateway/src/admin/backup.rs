@@ -1,7 +1,7 @@
 //! A backup of the state, at rest or while the gateway serves.
 //!
-//! The ledger's files go in the order checkpoint, keys, segments: a segment copied later holds at least what an earlier
-//! head covers, and what a later write tore is dropped by recovery as never acknowledged. What is derived is left out and
+//! Of the ledger the head is read first, then how long each segment is, then the keys: a segment holds at least what an
+//! earlier head covers and has its key in the later file, and what a write tore is dropped by recovery as never acknowledged. What is derived is left out and
 //! built again. The file is made owner-only and must not exist; half a backup is removed.
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
     path::PathBuf,
 };
 
-use bartizan_store::{KeepKey, LedgerFiles, Manifest};
+use bartizan_store::{Extent, KeepKey, LedgerFiles, Manifest};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -92,24 +92,26 @@ impl Desk {
         written
     }
 
-    fn ledger_files(&self) -> std::io::Result<Vec<(PathBuf, u64)>> {
+    /// The ledger's files as they are now: no segment is shorter than what the head read before it covers, and the keys
+    /// are copied after the list of segments is made, so that none of these is without its key.
+    fn ledger_files(&self) -> std::io::Result<Vec<(PathBuf, Extent)>> {
         let root = self.dir.ledger_path();
-        let mut names: Vec<PathBuf> = ["checkpoint", "keys"].into_iter().map(PathBuf::from).collect();
+        let mut files = Vec::new();
+        match fs::read(root.join("checkpoint")) {
+            Ok(head) => files.push((PathBuf::from("checkpoint"), Extent::Read(head))),
+            // A log without a head yet has no checkpoint file.
+            Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {}
+            Err(fault) => return Err(fault),
+        }
+        files.push((PathBuf::from("keys"), Extent::Whole));
         let mut segments = Vec::new();
         for entry in fs::read_dir(root.join("wal"))? {
-            segments.push(PathBuf::from("wal").join(entry?.file_name()));
+            let entry = entry?;
+            let name = PathBuf::from("wal").join(entry.file_name());
+            segments.push((name, Extent::First(entry.metadata()?.len())));
         }
-        segments.sort();
-        names.extend(segments);
-        let mut files = Vec::new();
-        for name in names {
-            match fs::metadata(root.join(&name)) {
-                Ok(found) => files.push((name, found.len())),
-                // A log without a head yet has no checkpoint file.
-                Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {}
-                Err(fault) => return Err(fault),
-            }
-        }
+        segments.sort_by(|one, other| one.0.cmp(&other.0));
+        files.extend(segments);
         Ok(files)
     }
 }

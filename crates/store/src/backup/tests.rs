@@ -117,7 +117,7 @@ fn with_its_key_it_needs_no_other() {
 #[test]
 fn a_growing_ledger_is_cut_where_told() {
     let world = world();
-    let part = [(PathBuf::from("seg-0"), 5000)];
+    let part = [(PathBuf::from("seg-0"), Extent::First(5000))];
     let bytes = world
         .backup(LedgerFiles::UpTo(&part), KeepKey::Elsewhere)
         .unwrap();
@@ -131,7 +131,7 @@ fn a_growing_ledger_is_cut_where_told() {
         ("../master.key", 1),
         ("/etc/passwd", 1),
     ] {
-        let part = [(PathBuf::from(path), bytes)];
+        let part = [(PathBuf::from(path), Extent::First(bytes))];
         assert!(
             world
                 .backup(LedgerFiles::UpTo(&part), KeepKey::Elsewhere)
@@ -146,10 +146,43 @@ fn a_growing_ledger_is_cut_where_told() {
     ));
 }
 
+/// The head must not be newer than the records, nor the keys older: both files are replaced whole while others grow.
+#[test]
+fn what_is_replaced_meanwhile_is_taken_from_before_or_from_after() {
+    let world = world();
+    let root = world.dir.ledger_path();
+    let write = |name: &str, text: &str| files::replace(&root, name, text.as_bytes()).unwrap();
+    write("checkpoint", "head 7");
+    write("keys", "segment/1");
+    let part = [
+        (PathBuf::from("checkpoint"), Extent::Read(b"head 7".to_vec())),
+        (PathBuf::from("keys"), Extent::Whole),
+        (PathBuf::from("seg-0"), Extent::First(70)),
+    ];
+    write("checkpoint", "head 800");
+    write("keys", "segment/1 and segment/2");
+    let bytes = world
+        .backup(LedgerFiles::UpTo(&part), KeepKey::Elsewhere)
+        .unwrap();
+    world.restore(&bytes, "new", Some(&world.master)).unwrap();
+    let ledger = world.place.path().join("new/ledger");
+    let text = |name: &str| fs::read_to_string(ledger.join(name)).unwrap();
+    assert_eq!(
+        (text("checkpoint").as_str(), text("keys").as_str()),
+        ("head 7", "segment/1 and segment/2")
+    );
+    assert_eq!(fs::read(ledger.join("seg-0")).unwrap().len(), 70);
+    for path in ["../master.key", "gone"] {
+        let part = [(PathBuf::from(path), Extent::Whole)];
+        let made = world.backup(LedgerFiles::UpTo(&part), KeepKey::Elsewhere);
+        assert!(made.is_err(), "{path}");
+    }
+}
+
 #[test]
 fn altered_or_cut_backups_are_refused_and_leave_nothing() {
     let world = world();
-    let part = [(PathBuf::from("tile/0/000"), 4)];
+    let part = [(PathBuf::from("tile/0/000"), Extent::First(4))];
     let bytes = world
         .backup(LedgerFiles::UpTo(&part), KeepKey::Elsewhere)
         .unwrap();
