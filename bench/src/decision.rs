@@ -179,6 +179,7 @@ pub(crate) fn evidence(at: usize) -> Result<Evidence, String> {
             rests: Default::default(),
             method: AuthMethod::Jwt,
             root: None,
+            anchor: None,
             expires: None,
         },
         session: SessionId::mint(time, 1),

@@ -186,6 +186,7 @@ mod tests {
             rests: Default::default(),
             method: AuthMethod::ApiKey,
             root: None,
+            anchor: None,
             expires: None,
         }
     }

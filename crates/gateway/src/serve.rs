@@ -59,7 +59,7 @@ pub(crate) async fn request(shared: Arc<Shared>, request: Request<Incoming>) -> 
     let busy = Gauge::raise(Arc::clone(&shared.meters), |meters| &meters.in_progress);
     let mut who = None;
     let mut answer = match routed(&shared, &head, body, &shape, &mut who).await {
-        Ok(answer) => answer.map(|body| body.holding((slot, busy))),
+        Ok(answer) => left.settle(answer.map(|body| body.holding((slot, busy)))).await,
         Err(said) => {
             drop((slot, busy));
             if let Some(late) = shared.turns.late(who.as_deref()) {

@@ -242,6 +242,17 @@ impl Live {
         }
     }
 
+    /// The one model that proposed this call, in whichever conversation and however often it was called since.
+    fn proposer(&self, names: &[&str], arguments: Digest) -> Option<Arc<str>> {
+        let all = self
+            .tasks
+            .iter()
+            .flat_map(|task| task.proposers(names, arguments));
+        let mut all = all.fuse();
+        let first = all.next().flatten();
+        first.filter(|first| all.all(|other| other.as_ref() == Some(first)))
+    }
+
     /// Everything live, or the base where no conversation is.
     fn all(&self) -> Session {
         match self.tasks.as_slice() {
@@ -422,12 +433,16 @@ impl Sessions {
             let live = table.live.get(key)?;
             let mut fit = live.tasks.iter().filter(|task| task.owes(names, arguments));
             let (first, more) = (fit.next(), fit.next());
-            Some(match (first, more) {
-                (Some(task), None) => Session {
-                    proposer: task.spend(names, arguments),
-                    ..Session::one(task, Joined::Pending)
-                },
+            let session = match (first, more) {
+                (Some(task), None) => {
+                    task.spend(names, arguments);
+                    Session::one(task, Joined::Pending)
+                }
                 _ => live.all(),
+            };
+            Some(Session {
+                proposer: live.proposer(names, arguments),
+                ..session
             })
         });
         spent.unwrap_or_else(|| self.join(principal, now))

@@ -229,6 +229,7 @@ pub(crate) mod tests {
             rests: Default::default(),
             method: AuthMethod::ApiKey,
             root: None,
+            anchor: None,
             expires: None,
         }
     }

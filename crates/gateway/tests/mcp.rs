@@ -501,6 +501,7 @@ async fn a_pipe_is_served_like_a_socket() {
         rests: Default::default(),
         method: AuthMethod::Local,
         root: None,
+        anchor: None,
         expires: None,
     };
     let (near, far) = tokio::io::duplex(1 << 16);

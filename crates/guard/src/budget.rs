@@ -136,8 +136,17 @@ impl Budget {
         if !COUNTED.contains(&evidence.call.action) {
             return None;
         }
+        let is_tool = matches!(
+            evidence.call.resource,
+            Resource::Tool { .. } | Resource::AgentTool { .. }
+        );
         for (dimension, values) in &self.only {
-            let value = dimension.of(evidence)?;
+            let value = match dimension.of(evidence) {
+                Some(value) => value,
+                // It may be any model's.
+                None if *dimension == Dimension::Proposer && is_tool => continue,
+                None => return None,
+            };
             let meant = |one: &String| match one.strip_suffix('*') {
                 Some(start) => value.starts_with(start),
                 None => *one == value,
@@ -157,10 +166,6 @@ impl Budget {
         let mut of = String::new();
         for dimension in &self.per {
             let value = dimension.of(evidence);
-            let is_tool = matches!(
-                evidence.call.resource,
-                Resource::Tool { .. } | Resource::AgentTool { .. }
-            );
             let meant = !about(dimension) && (*dimension != Dimension::Proposer || is_tool);
             if value.is_none() && !meant {
                 return None;

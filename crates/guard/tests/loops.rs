@@ -25,6 +25,7 @@ fn principal(chain: &[&str]) -> Principal {
         rests: Default::default(),
         method: AuthMethod::ApiKey,
         root: None,
+        anchor: None,
         expires: None,
     }
 }

@@ -24,6 +24,7 @@ fn evidence() -> Evidence {
             rests: Default::default(),
             method: AuthMethod::ApiKey,
             root: None,
+            anchor: None,
             expires: None,
         },
         session: SessionId::mint(now, 1),

@@ -40,8 +40,8 @@ pub(crate) struct Binding {
     certificate: Option<Digest>,
     /// SHA-256 thumbprint of a public key (RFC 7638).
     key: Option<Digest>,
-    /// A certificate, whichever is that of the one it names.
-    any_certificate: bool,
+    /// A certificate of the agent, or of whom the first link was handed to: who stands in a link that we signed.
+    first_holder: bool,
 }
 
 impl Binding {
@@ -66,16 +66,16 @@ impl Binding {
         Ok(Some(Self {
             certificate: hash("x5t#S256")?,
             key: hash("jkt")?,
-            any_certificate: false,
+            first_holder: false,
         }))
     }
 
-    /// Of what hangs on a credential that was shown with a certificate: theirs, or that of whom it was handed to.
-    pub(crate) const fn to_any_certificate() -> Self {
+    /// Of what hangs on a credential that was shown with a certificate.
+    pub(crate) const fn to_first_holder() -> Self {
         Self {
             certificate: None,
             key: None,
-            any_certificate: true,
+            first_holder: true,
         }
     }
 
@@ -91,10 +91,15 @@ impl Binding {
         self.key.as_ref()
     }
 
+    /// Whether only the one of the first link may stand in for the agent: later names were not chosen by us.
+    pub(crate) const fn is_to_first_holder(&self) -> bool {
+        self.first_holder
+    }
+
     /// That the certificate it names was shown.
     pub(crate) fn check_certificate(&self, shown: Option<&PeerCertificate>) -> Result<(), Reason> {
         match (&self.certificate, shown) {
-            (None, None) if self.any_certificate => Err(Reason::BindingCertificate),
+            (None, None) if self.first_holder => Err(Reason::BindingCertificate),
             (None, _) => Ok(()),
             (Some(hash), Some(shown)) if equal(hash, shown.fingerprint()) => Ok(()),
             (Some(_), _) => Err(Reason::BindingCertificate),

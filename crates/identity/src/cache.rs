@@ -102,11 +102,17 @@ impl TokenCache {
         if let Some(binding) = bound {
             binding.check_certificate(presented.certificate)?;
         }
+        let shown = presented
+            .certificate
+            .map(|peer| self.certificate(registry, peer, now));
         if let Some(peer) = presented.certificate
             && !bound.is_some_and(|binding| binding.is_of(peer))
-            && !is_shown_by(&principal, &*self.certificate(registry, peer, now)?)
         {
-            return Err(Reason::BindingAgent.into());
+            let first_only = bound.is_some_and(Binding::is_to_first_holder);
+            let shown = shown.clone().ok_or(Reason::BindingAgent)??;
+            if !is_shown_by(&principal, &shown, first_only) {
+                return Err(Reason::BindingAgent.into());
+            }
         }
         match (bound.and_then(Binding::key), &presented.proof) {
             (None, None) => {}
@@ -120,9 +126,11 @@ impl TokenCache {
         let Some(peer) = presented.certificate else {
             return Ok(principal);
         };
-        // Revoking the certificate ends what it is shown with, too.
+        // Revoking the certificate ends what it is shown with, too, and so does its own end.
         let mut both = Arc::unwrap_or_clone(principal);
         both.rests.extend(peer.names());
+        let ends = shown.and_then(Result::ok).and_then(|shown| shown.expires);
+        both.expires = both.expires.into_iter().chain(ends).min();
         Ok(Arc::new(both))
     }
 
@@ -193,10 +201,12 @@ impl TokenCache {
     }
 }
 
-/// Whether a certificate is that of whom a credential names: the agent, or whom it was handed to last.
-fn is_shown_by(principal: &Principal, shown: &Principal) -> bool {
-    let last = principal.act.first().filter(|actor| actor.bounds.is_some());
-    shown.agent == principal.agent || last.is_some_and(|actor| actor.sub == shown.agent.as_str())
+/// Whether a certificate is that of whom a credential names: the agent, or whom it was handed to last; or `first_only`,
+/// first, where a name that a holder chose is not enough.
+fn is_shown_by(principal: &Principal, shown: &Principal, first_only: bool) -> bool {
+    let mut links = principal.act.iter().filter(|actor| actor.bounds.is_some());
+    let holder = if first_only { links.last() } else { links.next() };
+    shown.agent == principal.agent || holder.is_some_and(|actor| actor.sub == shown.agent.as_str())
 }
 
 /// A thread that panicked inside left at worst an entry without its place in the queue; entries are whole values.

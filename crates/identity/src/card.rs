@@ -34,7 +34,7 @@ pub fn verify_card(
         return Err(Reason::AlgorithmNotAllowed);
     }
     let signature = decode(signature)?;
-    let key = keys.find(kid, algorithm)?;
+    let (key, _) = keys.find(kid, algorithm)?;
     let holds = payloads.iter().any(|payload| {
         let signed = [protected, ".", &URL_SAFE_NO_PAD.encode(payload)].concat();
         key.verify_sig(signed.as_bytes(), &signature).is_ok()

@@ -77,7 +77,7 @@ pub(crate) fn within(
     let exp = date(claims, "exp")
         .map_err(|()| Reason::ExpiryMissing)?
         .ok_or(Reason::ExpiryMissing)?;
-    let mut until = exp.plus_micros(leeway);
+    let (mut expires, mut until) = (exp, exp.plus_micros(leeway));
     if now >= until {
         return Err(Reason::Expired.into());
     }
@@ -92,15 +92,15 @@ pub(crate) fn within(
     }
     if let Some(age) = config.max_age_seconds {
         let iat = iat.ok_or(Reason::IssuedMissing)?;
-        let end = iat
-            .plus_micros(u64::from(age).saturating_mul(1_000_000))
-            .plus_micros(leeway);
+        let old = iat.plus_micros(u64::from(age).saturating_mul(1_000_000));
+        expires = expires.min(old);
+        let end = old.plus_micros(leeway);
         if now >= end {
             return Err(Reason::TooOld.into());
         }
         until = until.min(end);
     }
-    Ok(Window { expires: exp, until })
+    Ok(Window { expires, until })
 }
 
 /// What the token was given: `scope` as one text (RFC 9068 section 2.2.3), or as a list, which some call `scp`. What can't

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use bartizan_types::{
-    Actor, AgentId, AuthMethod, Bounds, Issuer, KeyId, Name, Principal, Secret, Timestamp, UserId,
+    Actor, AgentId, AuthMethod, Bounds, Digest, Issuer, KeyId, Name, Principal, Secret, Timestamp, UserId,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -73,6 +73,8 @@ struct Vouched {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     rests: BTreeSet<KeyId>,
     until: Timestamp,
+    /// The issuer's key or the root that vouched for it, by its thumbprint: when that is taken out of use, this ends.
+    anchor: Digest,
     /// A certificate was shown, alone or beside the token.
     certified: bool,
 }
@@ -121,6 +123,7 @@ impl ChainRoot<'_> {
                 scopes: judged.scopes.clone(),
                 rests: judged.rests.clone(),
                 until: ends.ok_or(DelegationFault::Root)?,
+                anchor: judged.anchor.ok_or(DelegationFault::Root)?,
                 certified,
             }),
             link,
@@ -367,11 +370,7 @@ impl First {
             let same = |known: &&Principal| known.agent == self.agent && known.user == self.user;
             return known.filter(same).cloned().ok_or(Reason::DelegationRoot);
         };
-        let is_over = now >= vouched.until;
-        if is_over || !registry.trusts(vouched.method, &vouched.issuer, &self.agent) {
-            return Err(Reason::DelegationRoot);
-        }
-        Ok(Principal {
+        let caller = Principal {
             agent: self.agent.clone(),
             user: self.user.clone(),
             act: vouched.act.clone(),
@@ -382,8 +381,13 @@ impl First {
             rests: vouched.rests.clone(),
             method: vouched.method,
             root: None,
+            anchor: Some(vouched.anchor),
             expires: Some(vouched.until),
-        })
+        };
+        if now >= vouched.until || !registry.vouches(&caller, &vouched.anchor, now) {
+            return Err(Reason::DelegationRoot);
+        }
+        Ok(caller)
     }
 }
 
@@ -457,9 +461,10 @@ pub(crate) fn verify(
             rests: under.rests.into_iter().chain([first.rests]).collect(),
             method: AuthMethod::Delegated,
             root: Some(under.method),
+            anchor: None,
             expires,
         },
-        binding: is_certified.then(Binding::to_any_certificate),
+        binding: is_certified.then(Binding::to_first_holder),
     })
 }
 

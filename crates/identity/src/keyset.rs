@@ -9,10 +9,11 @@ use aws_lc_rs::signature::{
     RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
     RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents,
 };
+use bartizan_types::Digest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use crate::{Algorithm, Reason, strict};
+use crate::{Algorithm, Reason, dpop::jwk_thumbprint, strict};
 
 /// Largest key set, in bytes.
 const SET_BYTES_MAX: usize = 256 << 10;
@@ -32,6 +33,8 @@ pub struct KeySet {
 /// One public key, prepared for one algorithm.
 #[derive(Debug)]
 struct Key {
+    /// Of the JWK (RFC 7638): one name for it, whatever its `kid` is.
+    thumbprint: Digest,
     kid: Option<String>,
     algorithm: Algorithm,
     public: ParsedPublicKey,
@@ -159,15 +162,24 @@ impl KeySet {
 
     /// The one key for `kid` and `algorithm`. Without a `kid` only a set of one key has an answer: trying keys in turn
     /// would let a token choose.
-    pub(crate) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&ParsedPublicKey, Reason> {
+    pub(crate) fn find(
+        &self,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<(&ParsedPublicKey, Digest), Reason> {
         if kid.is_none() && self.named > 1 {
             return Err(Reason::KidMissing);
         }
         self.keys
             .iter()
             .find(|key| key.algorithm == algorithm && (kid.is_none() || key.kid.as_deref() == kid))
-            .map(|key| &key.public)
+            .map(|key| (&key.public, key.thumbprint))
             .ok_or(Reason::KidUnknown)
+    }
+
+    /// Whether the key of this thumbprint is one of these.
+    pub(crate) fn has(&self, thumbprint: &Digest) -> bool {
+        self.keys.iter().any(|key| key.thumbprint == *thumbprint)
     }
 }
 
@@ -208,10 +220,12 @@ fn prepare(key: &Map<String, Value>) -> Result<Vec<Key>, SkipReason> {
             return Err(SkipReason::Algorithm);
         }
     }
+    let thumbprint = jwk_thumbprint(key).ok_or(SkipReason::Malformed)?;
     algorithms
         .into_iter()
         .map(|algorithm| {
             Ok(Key {
+                thumbprint,
                 kid: kid.clone(),
                 algorithm,
                 public: public(key, algorithm)?,

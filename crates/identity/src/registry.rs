@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use bartizan_types::{AgentId, AuthMethod, Issuer, KeyId, Principal, Timestamp, UserId};
+use bartizan_types::{AgentId, AuthMethod, Digest, Issuer, KeyId, Principal, Timestamp, UserId};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
@@ -84,6 +84,7 @@ impl Registry {
                 rests: Default::default(),
                 method: AuthMethod::ApiKey,
                 root: None,
+                anchor: None,
                 expires: record.expires,
             });
             let prefix = record.prefix.clone();
@@ -178,19 +179,27 @@ impl Registry {
         (known.record.revoked.is_none() && !is_over).then_some(&*known.principal)
     }
 
-    /// Whether what `issuer` says of `agent` is still taken, by tokens or by certificates.
-    pub(crate) fn trusts(&self, method: AuthMethod, issuer: &Issuer, agent: &AgentId) -> bool {
-        match method {
-            AuthMethod::Jwt => self.issuers.get(issuer.as_str()).is_some_and(|keys| {
-                let space = keys.config.namespace.as_deref();
-                space.is_none_or(|space| {
-                    let rest = agent.as_str().strip_prefix(space);
-                    rest.is_some_and(|rest| rest.starts_with('/'))
-                })
+    /// Whether the key or root that vouched for a caller is still one of its issuer's, and would still name it so.
+    pub(crate) fn vouches(&self, caller: &Principal, anchor: &Digest, now: Timestamp) -> bool {
+        match caller.method {
+            AuthMethod::Jwt => self.issuers.get(caller.issuer.as_str()).is_some_and(|known| {
+                let named = known.config.namespace.as_deref().is_none_or(|space| {
+                    let names = [
+                        Some(caller.agent.as_str()),
+                        caller.user.as_ref().map(|user| user.as_str()),
+                    ];
+                    let mut names = names
+                        .into_iter()
+                        .flatten()
+                        .chain(caller.groups.iter().map(String::as_str));
+                    names.all(|name| svid::is_under(name, space))
+                });
+                named && known.keys.as_ref().is_some_and(|keys| keys.has(anchor))
             }),
             AuthMethod::Certificate => {
-                let domain = issuer.as_str().strip_prefix("spiffe://");
-                domain.is_some_and(|domain| self.bundles.contains_key(domain))
+                let domain = caller.issuer.as_str().strip_prefix("spiffe://");
+                let bundle = domain.and_then(|domain| self.bundles.get(domain));
+                bundle.is_some_and(|bundle| bundle.vouches(anchor, &caller.agent, now))
             }
             AuthMethod::ApiKey | AuthMethod::Delegated | AuthMethod::Local => false,
         }
@@ -242,6 +251,7 @@ pub fn local_principal(agent: AgentId, user: Option<UserId>, issuer: Issuer, cre
         rests: Default::default(),
         method: AuthMethod::Local,
         root: None,
+        anchor: None,
         expires: None,
     }
 }

@@ -182,6 +182,16 @@ impl TrustBundle {
         &self.domain
     }
 
+    /// Whether the root of this public key still vouches here for an agent of this name.
+    pub(crate) fn vouches(&self, anchor: &Digest, agent: &AgentId, now: Timestamp) -> bool {
+        let mut roots = self.roots.iter().filter(|root| now < root.until);
+        let named = match &self.naming {
+            Naming::Own => !agent.as_str().contains('/'),
+            Naming::Under(space) => is_under(agent.as_str(), space),
+        };
+        named && roots.any(|root| spki(&root.anchor) == *anchor)
+    }
+
     fn agent(&self, path: &str) -> Result<AgentId, Reason> {
         let name = match &self.naming {
             Naming::Own => {
@@ -198,6 +208,11 @@ impl TrustBundle {
         }
         Name::new(&name).map_err(|_| Reason::CertificateAgent)
     }
+}
+
+/// Whether a name is one of this namespace.
+pub(crate) fn is_under(name: &str, space: &str) -> bool {
+    name.strip_prefix(space).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// The bundles in force, by domain. Two for one domain, or two that could name the same agent, do not go together.
@@ -223,7 +238,10 @@ pub(crate) fn by_domain(bundles: Vec<TrustBundle>) -> Option<BTreeMap<String, Tr
 struct Held<'a> {
     id: SpiffeId,
     bundle: &'a TrustBundle,
-    not_after: Timestamp,
+    /// The root's public key, hashed.
+    anchor: Digest,
+    /// When the first of all that vouch for it ends.
+    expires: Timestamp,
     /// First moment at which it must be refused.
     until: Timestamp,
 }
@@ -248,7 +266,8 @@ pub(crate) fn verify(
             rests: peer.names().skip(1).collect(),
             method: AuthMethod::Certificate,
             root: None,
-            expires: Some(held.not_after),
+            anchor: Some(held.anchor),
+            expires: Some(held.expires),
         },
         until: held.until,
         binding: None,
@@ -268,6 +287,10 @@ pub(crate) fn verify_server(
     } else {
         Err(Reason::CertificateId.into())
     }
+}
+
+fn spki(anchor: &TrustAnchor<'_>) -> Digest {
+    hashed(digest::digest(&digest::SHA256, &anchor.subject_public_key_info))
 }
 
 fn hold<'a>(
@@ -319,10 +342,14 @@ fn hold<'a>(
     if now < said.not_before {
         return Err(Reason::CertificateBefore.into());
     }
+    let anchor = spki(path.anchor());
+    let root = bundle.roots.iter().filter(|root| spki(&root.anchor) == anchor);
+    let root = root.map(|root| root.until).max().unwrap_or(until);
     Ok(Held {
         id,
         bundle,
-        not_after: said.not_after,
+        anchor,
+        expires: until.min(root),
         // Both ends of the validity count as within (RFC 5280 section 4.1.2.5).
         until: until.plus_micros(1_000_000),
     })

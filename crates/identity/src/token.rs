@@ -76,7 +76,7 @@ pub(crate) fn verify<'a>(
         .keys
         .as_ref()
         .ok_or_else(|| refuse(Reason::KeySetUnavailable))?;
-    let key = keys.find(kid, algorithm).map_err(refuse)?;
+    let (key, anchor) = keys.find(kid, algorithm).map_err(refuse)?;
     key.verify_sig(parts.signed.as_bytes(), &signature)
         .map_err(|_| refuse(Reason::Signature))?;
 
@@ -103,6 +103,7 @@ pub(crate) fn verify<'a>(
             rests: Default::default(),
             method: AuthMethod::Jwt,
             root: None,
+            anchor: Some(anchor),
             expires: Some(window.expires),
         },
         until: window.until,

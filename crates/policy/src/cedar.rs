@@ -8,7 +8,7 @@ use cedar_policy::{
     RestrictedExpression as Expr,
 };
 
-use crate::request::{ARGUMENTS_ID, Request, budget_left, budget_used, flow, method, unvouched};
+use crate::request::{ARGUMENTS_ID, Request, budget_left, budget_used, flow, method, root, unvouched};
 use crate::value::{self, Kind};
 
 /// Evidence that Cedar can't be given; the call is denied.
@@ -118,6 +118,7 @@ fn context(request: &Request<'_>) -> Result<Vec<(String, Expr)>, Unbuildable> {
         ("act_depth", long(evidence.principal.act.len())),
         ("issuer", text(evidence.principal.issuer.as_str())),
         ("method", text(method(evidence.principal.method))),
+        ("root", text(root(&evidence.principal))),
         ("now", Expr::new_datetime(now)),
         ("budget_used", Expr::new_long(budget_used(call))),
     ];

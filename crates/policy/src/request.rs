@@ -66,10 +66,11 @@ pub(crate) enum Slot {
     BudgetUsed,
     BudgetLeft,
     Proposer,
+    Root,
 }
 
 impl Slot {
-    pub(crate) const ALL: [Self; 44] = [
+    pub(crate) const ALL: [Self; 45] = [
         Self::PrincipalName,
         Self::PrincipalIssuer,
         Self::PrincipalMethod,
@@ -114,6 +115,7 @@ impl Slot {
         Self::BudgetUsed,
         Self::BudgetLeft,
         Self::Proposer,
+        Self::Root,
     ];
 
     pub(crate) const fn bit(self) -> u64 {
@@ -160,6 +162,7 @@ impl Slot {
             "budget_used" => Self::BudgetUsed,
             "budget_left" => Self::BudgetLeft,
             "proposer" => Self::Proposer,
+            "root" => Self::Root,
             _ => return None,
         })
     }
@@ -211,6 +214,7 @@ impl Slot {
             Self::BudgetUsed => "context.budget_used",
             Self::BudgetLeft => "context.budget_left",
             Self::Proposer => "context.proposer",
+            Self::Root => "context.root",
         }
     }
 
@@ -377,6 +381,7 @@ impl<'e> Request<'e> {
             Slot::Now => Value::Time(millis(self.evidence.now)),
             Slot::BudgetUsed => Value::Long(budget_used(call)),
             Slot::BudgetLeft => return budget_left(call).map(Value::Long),
+            Slot::Root => Value::Text(root(&self.evidence.principal)),
             Slot::Proposer => return call.proposer.as_deref().map(Value::Text),
             Slot::PrincipalName => Value::Text(self.principal.id),
             Slot::PrincipalUser => return self.user.map(|id| Value::Entity(Entity { kind: Kind::User, id })),
@@ -575,6 +580,11 @@ pub(crate) const fn applies(action: Action, kind: Kind) -> bool {
 }
 
 /// The word for how a credential was checked.
+/// How that was checked which the credential rests on: of a delegation what it began with, else the credential itself.
+pub(crate) fn root(principal: &bartizan_types::Principal) -> &'static str {
+    method(principal.root.unwrap_or(principal.method))
+}
+
 pub(crate) const fn method(method: AuthMethod) -> &'static str {
     match method {
         AuthMethod::ApiKey => "api_key",

@@ -201,6 +201,7 @@ fn principal(rule: &Rule, draw: Draw) -> Option<Principal> {
         rests: Default::default(),
         method: AuthMethod::Local,
         root: None,
+        anchor: None,
         expires: None,
     })
 }

@@ -60,6 +60,8 @@ struct Case {
     groups: BTreeSet<String>,
     issuer: Option<Issuer>,
     method: Option<AuthMethod>,
+    /// What a delegation began with.
+    root: Option<AuthMethod>,
     #[serde(default)]
     act_depth: u8,
     action: Action,
@@ -302,7 +304,8 @@ fn principal(case: &Case) -> Result<Principal, bartizan_types::IdFault> {
         credential: KeyId::new("test")?,
         rests: Default::default(),
         method: case.method.unwrap_or(AuthMethod::ApiKey),
-        root: None,
+        root: case.root,
+        anchor: None,
         expires: None,
     })
 }

@@ -80,6 +80,10 @@ pub struct Principal {
     /// How that was checked which a delegation rests on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<AuthMethod>,
+    /// The key of its issuer, or the root of its trust domain, that vouched for it: a thumbprint, for what will rest on it.
+    /// Not in records.
+    #[serde(skip)]
+    pub anchor: Option<crate::Digest>,
     /// When the credential ends, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,

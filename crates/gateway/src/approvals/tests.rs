@@ -70,6 +70,7 @@ fn principal() -> Principal {
         rests: Default::default(),
         method: AuthMethod::ApiKey,
         root: None,
+        anchor: None,
         expires: None,
     }
 }

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// A request's body. One that is let go before its end is put back where [`Left`] finds it.
 pub(crate) struct Arriving {
     body: Option<Incoming>,
-    left: Rest,
+    left: Option<Rest>,
 }
 
 type Rest = Arc<Mutex<Option<Incoming>>>;
@@ -46,6 +46,8 @@ impl Arriving {
             in_line: head.version <= Version::HTTP_11,
         };
         let body = (!body.is_end_stream()).then_some(body);
+        // On a connection of streams nothing stands behind it: what is let go there is gone at once, with its memory.
+        let rest = left.in_line.then_some(rest);
         (Self { body, left: rest }, left)
     }
 }
@@ -80,20 +82,21 @@ impl Body for Arriving {
 
 impl Drop for Arriving {
     fn drop(&mut self) {
-        if let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) {
-            *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
+        let body = self.body.take().filter(|body| !body.is_end_stream());
+        if let (Some(body), Some(left)) = (body, &self.left) {
+            *left.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
         }
     }
 }
 
 impl Left {
-    /// Makes a refusal's connection ready for another request, or the refusal say that there will be none.
-    pub(crate) async fn settle<B>(self, mut refusal: Response<B>) -> Response<B> {
+    /// Makes an answer's connection ready for another request, or the answer say that there will be none.
+    pub(crate) async fn settle<B>(self, mut answer: Response<B>) -> Response<B> {
         if self.in_line && !self.read_off().await {
             let close = HeaderValue::from_static("close");
-            refusal.headers_mut().insert(header::CONNECTION, close);
+            answer.headers_mut().insert(header::CONNECTION, close);
         }
-        refusal
+        answer
     }
 
     /// Takes a small unread body off the connection. Answers whether nothing of it is left there.

@@ -75,6 +75,7 @@ mod tests {
             rests: Default::default(),
             method: AuthMethod::Jwt,
             root: None,
+            anchor: None,
             expires: None,
         }
     }

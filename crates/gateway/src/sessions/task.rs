@@ -52,6 +52,8 @@ struct State {
     /// Texts that were read, or heard, already.
     known: HashSet<u64>,
     pending: VecDeque<(Timestamp, Proposed)>,
+    /// The same without what spends them: which model proposed a call is still known when it is called once more.
+    proposals: VecDeque<Proposed>,
     /// What the human's words were found to say of a tool.
     intents: BTreeMap<String, Intent>,
     plan: Plan,
@@ -252,7 +254,21 @@ impl Task {
         if state.pending.len() >= PENDING {
             state.pending.pop_front();
         }
+        if state.proposals.len() >= PENDING {
+            state.proposals.pop_front();
+        }
+        state.proposals.push_back(Proposed {
+            found: None,
+            ..proposed.clone()
+        });
         state.pending.push_back((self.seen(), proposed));
+    }
+
+    /// The models that proposed this call in this conversation, spent or not.
+    pub(super) fn proposers(&self, names: &[&str], arguments: Digest) -> Vec<Option<Arc<str>>> {
+        let state = self.state();
+        let same = state.proposals.iter().filter(|one| one.is(names, arguments));
+        same.map(|one| one.by.clone()).collect()
     }
 
     /// Has this conversation's model proposed this call, and nobody spent it?
@@ -260,15 +276,12 @@ impl Task {
         self.state().place(names, arguments).is_some()
     }
 
-    /// Spends a pending call. Gives the model that proposed it, where no other proposed the same.
-    pub(super) fn spend(&self, names: &[&str], arguments: Digest) -> Option<Arc<str>> {
+    /// Spends a pending call.
+    pub(super) fn spend(&self, names: &[&str], arguments: Digest) {
         let mut state = self.state();
-        let at = state.place(names, arguments)?;
-        let mut by = state.pending.iter().filter(|(_, one)| one.is(names, arguments));
-        let first = by.next().and_then(|(_, one)| one.by.clone());
-        let is_only = by.all(|(_, one)| one.by == first);
-        state.pending.remove(at);
-        first.filter(|_| is_only)
+        if let Some(at) = state.place(names, arguments) {
+            state.pending.remove(at);
+        }
     }
 
     /// A tool of the agent's own has been asked for and has not answered yet.

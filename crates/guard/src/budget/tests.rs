@@ -36,6 +36,7 @@ fn generate(number: u128, agent: &str) -> Evidence {
             rests: Default::default(),
             method: AuthMethod::ApiKey,
             root: None,
+            anchor: None,
             expires: None,
         },
         session: SessionId::mint(at(0), 1),

@@ -29,6 +29,7 @@ fn evidence() -> Evidence {
             rests: Default::default(),
             method: AuthMethod::ApiKey,
             root: None,
+            anchor: None,
             expires: None,
         },
         session: SessionId::mint(NOW, 1),

@@ -30,6 +30,7 @@ fn evidence(resource: Resource) -> Evidence {
             rests: BTreeSet::from([KeyId::new("bz_4kQx90Za").unwrap()]),
             method: AuthMethod::Jwt,
             root: None,
+            anchor: None,
             expires: None,
         },
         session: SessionId::mint(at(0), 7),

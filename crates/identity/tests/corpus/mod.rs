@@ -52,6 +52,8 @@ pub(crate) struct World {
     pub(crate) registry: Registry,
     /// The same keys of ours, when no issuer and no domain is trusted any more.
     alone: Registry,
+    /// The same issuer with another key, the same domain with another root.
+    rotated: Registry,
     ours: DelegationKey,
     key: NewKey,
     revoked: NewKey,
@@ -124,6 +126,21 @@ impl World {
             .unwrap()
             .with_delegations(&ours.public())
             .unwrap();
+        let others = json!({"keys": [forge::ec_jwk("x", &keys.other)]}).to_string();
+        let rotated = IssuerKeys {
+            config: issuers[0].config.clone(),
+            keys: Some(Arc::new(KeySet::parse(others.as_bytes()).unwrap())),
+        };
+        let rotated = Registry::new(1, records.clone(), pepper(), vec![rotated])
+            .unwrap()
+            .with_bundles(vec![bundle(
+                "own.example",
+                Naming::Own,
+                std::slice::from_ref(&stranger.der),
+            )])
+            .unwrap()
+            .with_delegations(&ours.public())
+            .unwrap();
         let registry = Registry::new(1, records, pepper(), issuers)
             .unwrap()
             .with_bundles(bundles)
@@ -137,6 +154,7 @@ impl World {
             stranger,
             registry,
             alone,
+            rotated,
             ours,
             key,
             revoked,
@@ -144,12 +162,14 @@ impl World {
     }
 
     /// Makes a request of this and judges it; `"twice": true` judges it twice and gives the second answer, `"later"`
-    /// so many seconds after it was made, `"alone": true` when no issuer and no domain is trusted any more.
+    /// so many seconds after it was made, `"alone": true` when no issuer and no domain is trusted any more, `"rotated": true`
+    /// when they have other keys and roots.
     pub(crate) fn judge(&self, spec: &Value) -> Result<Arc<Principal>, Fault> {
         let later = spec.get("later").and_then(Value::as_u64).unwrap_or(0);
         let now = Timestamp::from_unix_seconds(NOW + later);
         let registry = match spec.get("alone") {
             Some(_) => &self.alone,
+            None if spec.get("rotated").is_some() => &self.rotated,
             None => &self.registry,
         };
         let peer = spec

@@ -282,7 +282,7 @@ mod tests {
     fn a_file_that_holds_something_else_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("mine.txt");
-        let torn = |text: &str| note(1) + &text.repeat(NOTE_MAX_BYTES);
+        let torn = |text: &str| note(1) + &text.repeat(NOTE_MAX_BYTES + 1);
         for bytes in [
             b"shopping list\n".to_vec(),
             b"a\xffb".to_vec(),

@@ -42,6 +42,7 @@ fn ruling(number: u64, agent: &str, word: RulingWord) -> Record {
         rests: Default::default(),
         method: AuthMethod::ApiKey,
         root: None,
+        anchor: None,
         expires: None,
     });
     record

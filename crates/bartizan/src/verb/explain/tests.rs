@@ -41,6 +41,7 @@ fn ruling(word: RulingWord) -> Record {
         rests: Default::default(),
         method: AuthMethod::Jwt,
         root: None,
+        anchor: None,
         expires: None,
     });
     record.facts = Some(CallFacts {
