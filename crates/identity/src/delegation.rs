@@ -362,6 +362,25 @@ impl<'a> Chain<'a> {
     }
 }
 
+/// Who acts by a link, and whose signature comes next.
+fn acts(link: Link, now: Timestamp) -> Result<(Actor, Vec<u8>), Reason> {
+    if !is_name(&link.to) || !link.bounds.is_small() {
+        return Err(Reason::DelegationShape);
+    }
+    let key = URL_SAFE_NO_PAD.decode(&link.key);
+    let key = key.map_err(|_| Reason::DelegationShape)?;
+    if link.bounds.until.is_some_and(|until| now >= until) {
+        return Err(Reason::DelegationOver);
+    }
+    let actor = Actor {
+        sub: link.to,
+        iss: None,
+        bounds: Some(Box::new(link.bounds)),
+        key: Some(name(&key).ok_or(Reason::DelegationShape)?),
+    };
+    Ok((actor, key))
+}
+
 impl First {
     /// Who begins the chain, as far as the credential beneath it is still in force.
     fn begins(&self, registry: &Registry, now: Timestamp) -> Result<Principal, Reason> {
@@ -417,21 +436,9 @@ pub(crate) fn verify(
         } else {
             serde_json::from_value(object).map_err(|_| Reason::DelegationShape)?
         };
-        if !is_name(&link.to) || !link.bounds.is_small() {
-            return Err(Reason::DelegationShape.into());
-        }
-        key = URL_SAFE_NO_PAD
-            .decode(&link.key)
-            .map_err(|_| Reason::DelegationShape)?;
-        if link.bounds.until.is_some_and(|until| now >= until) {
-            return Err(Reason::DelegationOver.into());
-        }
-        act.push(Actor {
-            sub: link.to,
-            iss: None,
-            bounds: Some(Box::new(link.bounds)),
-            key: Some(name(&key).ok_or(Reason::DelegationShape)?),
-        });
+        let actor;
+        (actor, key) = acts(link, now)?;
+        act.push(actor);
     }
     if !chain.is_held_by(&key) {
         return Err(Reason::DelegationProof.into());

@@ -122,30 +122,28 @@ fn context(request: &Request<'_>) -> Result<Vec<(String, Expr)>, Unbuildable> {
         ("now", Expr::new_datetime(now)),
         ("budget_used", Expr::new_long(budget_used(call))),
     ];
-    let hints = [
-        ("read_only", call.effects.read_only),
-        ("destructive", call.effects.destructive),
-        ("open_world", call.effects.open_world),
-    ];
-    pairs.extend(
-        hints
-            .into_iter()
-            .filter_map(|(name, hint)| Some((name, Expr::new_bool(hint?)))),
-    );
     pairs.extend(of_flow(flow(call)));
-    if let Some(left) = budget_left(call) {
-        pairs.push(("budget_left", Expr::new_long(left)));
-    }
-    if let Some(model) = &call.proposer {
-        pairs.push(("proposer", text(model)));
-    }
-    if let Some(user) = &evidence.principal.user {
-        pairs.push(("user", text(user.as_str())));
-    }
+    pairs.extend(optional(evidence));
     Ok(pairs
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect())
+}
+
+/// What a context may lack.
+fn optional(evidence: &Evidence) -> impl Iterator<Item = (&'static str, Expr)> {
+    let call = &evidence.call;
+    let hint = |hint: Option<bool>| hint.map(Expr::new_bool);
+    let user = evidence.principal.user.as_ref();
+    let all = [
+        ("read_only", hint(call.effects.read_only)),
+        ("destructive", hint(call.effects.destructive)),
+        ("open_world", hint(call.effects.open_world)),
+        ("budget_left", budget_left(call).map(Expr::new_long)),
+        ("proposer", call.proposer.as_deref().map(text)),
+        ("user", user.map(|user| text(user.as_str()))),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name, value?)))
 }
 
 fn of_flow(flow: &Flow) -> [(&'static str, Expr); 15] {
