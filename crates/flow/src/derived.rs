@@ -49,6 +49,21 @@ pub(crate) fn left_to_a_place(
         })
 }
 
+/// The part that she tells (`half`, `a third of it`) of what a service first told of this very record.
+pub(crate) fn part_of_record(memory: &Memory, seen: &[Argument], argument: &Argument) -> bool {
+    let ids = || {
+        seen.iter()
+            .filter(|a| a.role == Role::Selector && a.source.vouched())
+            .filter_map(|a| a.key.as_deref())
+    };
+    let fractions = &memory.prompt.fractions;
+    sum(argument).is_some_and(|amount| {
+        ids()
+            .filter_map(|id| memory.named.whole_of(id))
+            .any(|whole| fractions.iter().any(|count| amount.part(whole, *count)))
+    })
+}
+
 /// What services call the user's own: her calendar, her account.
 const OWN: [&str; 2] = ["w:primary", "w:me"];
 

@@ -400,6 +400,9 @@ impl Memory {
             hers: call.hers,
         };
         self.people.read(reading, value);
+        for key in call.by_ids().filter(|_| !call.strays) {
+            self.people.chain(manifest, key, value);
+        }
     }
 
     /// Keeps what stands in text that the human's words point at.

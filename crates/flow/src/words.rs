@@ -497,6 +497,14 @@ const THINGS: [&str; 14] = [
     "link", "record",
 ];
 
+/// Nouns of messages that are verbs where somebody follows.
+const MESSAGES: [&str; 4] = ["text", "sms", "whatsapp", "page"];
+const SOMEBODY: &[&str] = &[
+    "client", "customer", "guest", "patient", "member", "user", "person", "people", "contact", "owner", "parent",
+    "guardian", "student", "pupil", "tenant", "donor", "volunteer", "visitor", "applicant", "candidate", "colleague",
+    "staff", "team", "driver", "engineer", "subscriber", "attendee", "participant", "everyone", "oncall",
+];
+
 /// The verb a tool is named by, and the other words of its name.
 pub(crate) fn verb(name: &str) -> (Option<&'static Verb>, Vec<String>) {
     // `lock.create_code`, `mcp__files__read`: what it belongs to, and then its name. The first says what the tool is about
@@ -520,6 +528,11 @@ pub(crate) fn verb(name: &str) -> (Option<&'static Verb>, Vec<String>) {
         // What ends in `log` shows one.
         if word == "log" && at > 0 && at + 1 == words.len() {
             return None;
+        }
+        // `text_client`: whom a message goes to.
+        if at == 0 && MESSAGES.contains(&word.as_str()) {
+            let whom = words.get(1).is_some_and(|next| SOMEBODY.contains(&singular(next)));
+            return whom.then(|| VERBS.iter().find(|verb| verb.names.contains(&"message"))).flatten().map(|verb| (at, verb));
         }
         // `pull_request` and `early_return` are things.
         if at > 0 && ["request", "return"].contains(&word.as_str()) {
