@@ -10,7 +10,7 @@
 
 use bartizan_types::flow::{Effect, Role, Source};
 
-use crate::{assess::{self, Argument}, intent::Intent, memory::Memory, words};
+use crate::{assess::{self, Argument}, derived::day_told, intent::Intent, memory::Memory, when, words};
 
 /// Keys of settings that say what is to become of a thing.
 const STATES: &[&str] = &["status", "state", "stage", "phase", "resolution", "disposition"];
@@ -37,6 +37,13 @@ const BROUGHT_ABOUT: &[(&str, &[&str])] = &[
     ("sent", &["send"]),
 ];
 
+/// Settings that are what some deed sets, and no more.
+const SET_BY: &[(&[&str], &[&str])] = &[
+    (&["assignee", "assignees", "owner", "agent"], &["assign", "reassign", "hand", "delegate"]),
+    (&["priority", "urgency", "severity"], &["bump", "raise", "lower", "escalate", "prioritise", "prioritize"]),
+    (&["due", "deadline"], &["extend", "postpone", "push"]),
+];
+
 /// Does this call do what she said, to what she said?
 pub(crate) fn said(memory: &Memory, intent: &Intent, tool: &str, effect: Effect, seen: &[Argument]) -> bool {
     let vouched = |a: &Argument| match a.role {
@@ -52,7 +59,7 @@ pub(crate) fn said(memory: &Memory, intent: &Intent, tool: &str, effect: Effect,
         .iter()
         .any(|a| a.role == Role::Target && a.source == Source::Trusted);
     let done = || which().next().is_some() && which().all(|a| listed(memory, a)) && deeds(intent, seen);
-    done() || !picks && which().next().is_some() && which().all(|a| singled(memory, a)) && values(intent, seen)
+    done() || !picks && which().next().is_some() && which().all(|a| singled(memory, a)) && values(memory, intent, seen)
 }
 
 /// Is this the carrying of words to whom she wants something passed on to, by a name that the organisation's own list has
@@ -106,18 +113,34 @@ fn passed(memory: &Memory, key: &str) -> bool {
         || memory.extremes().passed_over(&memory.prompt, key)
 }
 
-/// A setting says the deed that she names.
+/// A setting says the deed that she names: what it becomes, or what is done; or only what she names is set.
 fn deeds(intent: &Intent, seen: &[Argument]) -> bool {
-    seen.iter().filter(|a| a.role == Role::Value).any(|a| {
+    let last = |a: &Argument| {
+        let own = a.path.rsplit('.').find(|part| !part.bytes().all(|b| b.is_ascii_digit()));
+        words::split(own.unwrap_or_default()).pop().unwrap_or_default()
+    };
+    let becomes = |a: &Argument| {
         let Some(value) = a.key.as_deref().and_then(|key| key.strip_prefix("w:")) else {
             return false;
         };
-        let own = a.path.rsplit('.').find(|part| !part.bytes().all(|b| b.is_ascii_digit()));
-        let last = words::split(own.unwrap_or_default()).pop().unwrap_or_default();
+        let last = last(a);
         let acts = ACTIONS.contains(&last.as_str());
-        (acts || STATES.contains(&last.as_str()))
-            && intent.deeds().any(|deed| acts && deed == value || brings(deed, value))
-    })
+        a.role == Role::Value
+            && intent.deeds().any(|deed| {
+                acts && deed == value || brings(deed, value) || STATES.contains(&last.as_str()) && leads(deed, value)
+            })
+    };
+    let set = |a: &Argument| {
+        let last = last(a);
+        a.source.vouched()
+            && a.source != Source::Empty
+            && matches!(a.role, Role::Value | Role::Target | Role::Time)
+            && SET_BY.iter().any(|(names, deeds)| {
+                names.contains(&last.as_str()) && intent.deeds().any(|deed| deeds.contains(&deed))
+            })
+    };
+    let sets = |a: &&Argument| matches!(a.role, Role::Value | Role::Target | Role::Time | Role::Amount) && a.source != Source::Empty;
+    seen.iter().any(becomes) || seen.iter().any(set) && seen.iter().filter(sets).all(set)
 }
 
 /// Does who does this bring about that? `pause`: `paused`.
@@ -131,16 +154,20 @@ fn brings(deed: &str, state: &str) -> bool {
         Some(rest) => rest.len() == 3 && rest.ends_with("ed") && rest.bytes().next() == deed.bytes().last(),
         None => false,
     };
-    let folded = state.replace([' ', '-'], "_");
     formed()
-        || BROUGHT_ABOUT
-            .iter()
-            .any(|(known, deeds)| *known == folded && deeds.contains(&deed))
+}
+
+/// Does that state follow from this deed, by another word?
+fn leads(deed: &str, state: &str) -> bool {
+    let folded = state.replace([' ', '-'], "_");
+    BROUGHT_ABOUT
+        .iter()
+        .any(|(known, deeds)| *known == folded && deeds.contains(&deed))
 }
 
 /// All that it sets is hers, and something of it says so: a number or a time. A word does where she writes out which record
 /// it is, by an id: of two words that she says, either may be what it is to be.
-fn values(intent: &Intent, seen: &[Argument]) -> bool {
+fn values(memory: &Memory, intent: &Intent, seen: &[Argument]) -> bool {
     let id = |a: &Argument| {
         a.role == Role::Selector && a.source == Source::Prompt && a.key.as_deref().is_some_and(assess::coded)
     };
@@ -149,7 +176,12 @@ fn values(intent: &Intent, seen: &[Argument]) -> bool {
         matches!(a.role, Role::Value | Role::Amount | Role::Time | Role::Content) && a.source != Source::Empty
     };
     let hers = |a: &Argument| match a.role {
-        Role::Time => matches!(a.source, Source::Prompt | Source::Derived),
+        // A time that a service offers, on a day of hers.
+        Role::Time => {
+            let when = || a.key.as_deref().and_then(|key| when::parse(key.get(2..)?));
+            matches!(a.source, Source::Prompt | Source::Derived)
+                || a.source == Source::Trusted && when().is_some_and(|when| day_told(memory, &when))
+        }
         _ => a.source == Source::Prompt && a.key.as_deref().is_some_and(|key| intent.tells(key)),
     };
     let mut own = seen.iter().filter(sets).peekable();

@@ -163,7 +163,7 @@ impl Intent {
     #[must_use]
     pub(crate) fn tells(&self, key: &str) -> bool {
         let words = key.get(2..).unwrap_or_default();
-        !words.is_empty() && (self.told.contains(key) || words.split(' ').all(|word| self.told.contains(&format!("w:{word}"))))
+        !words.is_empty() && (self.told.contains(key) || words.split(' ').map(prompt::trim).all(|word| word.is_empty() || self.told.contains(&format!("w:{word}"))))
     }
 
     /// Names of whom she wants something passed on to.
