@@ -11,7 +11,7 @@ use crate::{
     audience,
     canon::{self, Kind},
     deed,
-    derived::{derive_times, derived, left_to_a_place, note_times, part_of_record, vouch},
+    derived::{derive_times, derived, left_to_a_place, note_times, part_of_record, vouch, whole_for_part},
     intent::Intent,
     label::{Capacity, Label, Readers, Writers},
     leaves::{Leaf, Leaves},
@@ -256,7 +256,10 @@ impl Assessment {
     pub(crate) fn by_ids(&self) -> impl Iterator<Item = &str> {
         self.arguments
             .iter()
-            .filter(|a| a.role == Role::Selector && matches!(a.source, Source::Trusted | Source::Picked | Source::Prompt))
+            .filter(|a| {
+                a.role == Role::Selector
+                    && matches!(a.source, Source::Trusted | Source::Picked | Source::Prompt)
+            })
             .filter_map(|a| a.key.as_deref())
     }
 
@@ -337,14 +340,11 @@ pub fn assess(
     picked(memory, manifest.effect, &mut seen);
     name_targets(memory, intent, manifest.effect, &leaves, &mut seen);
     note_times(memory, tool, manifest.effect, &leaves, &mut seen);
-    let bounded = seen
-        .iter()
-        .filter(|a| a.role == Role::Amount)
-        .all(|a| {
-            a.source.vouched()
-                || left_to_a_place(memory, manifest.effect, &seen, a)
-                || part_of_record(memory, &seen, a)
-        });
+    let bounded = seen.iter().filter(|a| a.role == Role::Amount).all(|a| {
+        a.source.vouched() && !whole_for_part(memory, &seen, a)
+            || left_to_a_place(memory, manifest.effect, &seen, a)
+            || part_of_record(memory, &seen, a)
+    });
     let aimed = manifest.arguments.iter().any(|(_, role)| *role == Role::Target);
     let external = matches!(
         manifest.effect,

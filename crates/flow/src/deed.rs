@@ -10,12 +10,26 @@
 
 use bartizan_types::flow::{Effect, Role, Source};
 
-use crate::{assess::{self, Argument}, derived::day_told, intent::Intent, memory::Memory, when, words};
+use crate::{
+    assess::{self, Argument},
+    derived::day_told,
+    intent::Intent,
+    memory::Memory,
+    when, words,
+};
 
 /// Keys of settings that say what is to become of a thing.
 const STATES: &[&str] = &["status", "state", "stage", "phase", "resolution", "disposition"];
 /// Keys of settings that say what is done.
-const ACTIONS: &[&str] = &["action", "op", "operation", "command", "transition", "verb", "method"];
+const ACTIONS: &[&str] = &[
+    "action",
+    "op",
+    "operation",
+    "command",
+    "transition",
+    "verb",
+    "method",
+];
 
 /// States that are not spelled as the verb that brings them about, with such verbs.
 const BROUGHT_ABOUT: &[(&str, &[&str])] = &[
@@ -25,7 +39,10 @@ const BROUGHT_ABOUT: &[(&str, &[&str])] = &[
     ("completed", &["finish", "close"]),
     ("resolved", &["close", "fix", "solve"]),
     ("solved", &["close", "resolve", "fix"]),
-    ("paused", &["freeze", "suspend", "pauze", "pausiere", "pausieren", "hold"]),
+    (
+        "paused",
+        &["freeze", "suspend", "pauze", "pausiere", "pausieren", "hold"],
+    ),
     ("on_hold", &["hold", "pause", "park"]),
     ("held", &["hold", "reserve"]),
     ("open", &["reopen"]),
@@ -39,8 +56,14 @@ const BROUGHT_ABOUT: &[(&str, &[&str])] = &[
 
 /// Settings that are what some deed sets, and no more.
 const SET_BY: &[(&[&str], &[&str])] = &[
-    (&["assignee", "assignees", "owner", "agent"], &["assign", "reassign", "hand", "delegate"]),
-    (&["priority", "urgency", "severity"], &["bump", "raise", "lower", "escalate", "prioritise", "prioritize"]),
+    (
+        &["assignee", "assignees", "owner", "agent"],
+        &["assign", "reassign", "hand", "delegate"],
+    ),
+    (
+        &["priority", "urgency", "severity"],
+        &["bump", "raise", "lower", "escalate", "prioritise", "prioritize"],
+    ),
     (&["due", "deadline"], &["extend", "postpone", "push"]),
 ];
 
@@ -53,23 +76,41 @@ pub(crate) fn said(memory: &Memory, intent: &Intent, tool: &str, effect: Effect,
     if effect != Effect::Write || !intent.may_mean(tool) || !seen.iter().all(vouched) {
         return false;
     }
-    let which = || seen.iter().filter(|a| a.role == Role::Selector && a.source != Source::Empty);
+    let which = || {
+        seen.iter()
+            .filter(|a| a.role == Role::Selector && a.source != Source::Empty)
+    };
     // Which of a list's records it goes to is no tool's to say.
     let picks = seen
         .iter()
         .any(|a| a.role == Role::Target && a.source == Source::Trusted);
     let done = || which().next().is_some() && which().all(|a| listed(memory, a)) && deeds(intent, seen);
-    done() || !picks && which().next().is_some() && which().all(|a| singled(memory, a)) && values(memory, intent, seen)
+    done()
+        || !picks
+            && which().next().is_some()
+            && which().all(|a| singled(memory, a))
+            && values(memory, intent, seen)
 }
 
 /// Is this the carrying of words to whom she wants something passed on to, by a name that the organisation's own list has
 /// once? What else goes with it is hers. Whoever had the agent do that has words said to a colleague whom she wants told.
-pub(crate) fn passed_on(memory: &Memory, intent: &Intent, tool: &str, effect: Effect, seen: &[Argument]) -> bool {
-    let mut to = seen.iter().filter(|a| a.role == Role::Target && a.source != Source::Empty).peekable();
+pub(crate) fn passed_on(
+    memory: &Memory,
+    intent: &Intent,
+    tool: &str,
+    effect: Effect,
+    seen: &[Argument],
+) -> bool {
+    let mut to = seen
+        .iter()
+        .filter(|a| a.role == Role::Target && a.source != Source::Empty)
+        .peekable();
     let means = |a: &Argument| {
         a.source == Source::Directory
             && a.key.as_deref().is_some_and(|key| {
-                intent.named_for().any(|name| memory.people.alone_goes_by(key, name))
+                intent
+                    .named_for()
+                    .any(|name| memory.people.alone_goes_by(key, name))
             })
     };
     let plain = |a: &Argument| match a.role {
@@ -88,7 +129,9 @@ pub(crate) fn passed_on(memory: &Memory, intent: &Intent, tool: &str, effect: Ef
 
 /// The record that her words single out, or one whose id she writes out.
 fn singled(memory: &Memory, argument: &Argument) -> bool {
-    let Some(key) = argument.key.as_deref() else { return false };
+    let Some(key) = argument.key.as_deref() else {
+        return false;
+    };
     let alone = || memory.singled.means(key) || memory.singled.near(key);
     match argument.source {
         Source::Prompt => !memory.prompt.only_lists(key),
@@ -116,7 +159,10 @@ fn passed(memory: &Memory, key: &str) -> bool {
 /// A setting says the deed that she names: what it becomes, or what is done; or only what she names is set.
 fn deeds(intent: &Intent, seen: &[Argument]) -> bool {
     let last = |a: &Argument| {
-        let own = a.path.rsplit('.').find(|part| !part.bytes().all(|b| b.is_ascii_digit()));
+        let own = a
+            .path
+            .rsplit('.')
+            .find(|part| !part.bytes().all(|b| b.is_ascii_digit()));
         words::split(own.unwrap_or_default()).pop().unwrap_or_default()
     };
     let becomes = |a: &Argument| {
@@ -127,7 +173,9 @@ fn deeds(intent: &Intent, seen: &[Argument]) -> bool {
         let acts = ACTIONS.contains(&last.as_str());
         a.role == Role::Value
             && intent.deeds().any(|deed| {
-                acts && deed == value || brings(deed, value) || STATES.contains(&last.as_str()) && leads(deed, value)
+                acts && deed == value
+                    || brings(deed, value)
+                    || STATES.contains(&last.as_str()) && leads(deed, value)
             })
     };
     let set = |a: &Argument| {
@@ -139,7 +187,9 @@ fn deeds(intent: &Intent, seen: &[Argument]) -> bool {
                 names.contains(&last.as_str()) && intent.deeds().any(|deed| deeds.contains(&deed))
             })
     };
-    let sets = |a: &&Argument| matches!(a.role, Role::Value | Role::Target | Role::Time | Role::Amount) && a.source != Source::Empty;
+    let sets = |a: &&Argument| {
+        matches!(a.role, Role::Value | Role::Target | Role::Time | Role::Amount) && a.source != Source::Empty
+    };
     seen.iter().any(becomes) || seen.iter().any(set) && seen.iter().filter(sets).all(set)
 }
 
@@ -185,7 +235,9 @@ fn values(memory: &Memory, intent: &Intent, seen: &[Argument]) -> bool {
         _ => a.source == Source::Prompt && a.key.as_deref().is_some_and(|key| intent.tells(key)),
     };
     let mut own = seen.iter().filter(sets).peekable();
-    let pins = |a: &Argument| by_id || a.role == Role::Time || a.key.as_deref().is_some_and(|key| key.starts_with("n:"));
+    let pins = |a: &Argument| {
+        by_id || a.role == Role::Time || a.key.as_deref().is_some_and(|key| key.starts_with("n:"))
+    };
     let told = seen.iter().filter(sets).any(|a| hers(a) && pins(a));
     own.peek().is_some() && told && own.all(|a| hers(a) || a.role != Role::Content && a.source.vouched())
 }

@@ -64,6 +64,17 @@ pub(crate) fn part_of_record(memory: &Memory, seen: &[Argument], argument: &Argu
     })
 }
 
+/// The whole of a record of which she tells a part.
+pub(crate) fn whole_for_part(memory: &Memory, seen: &[Argument], argument: &Argument) -> bool {
+    let mut ids = seen
+        .iter()
+        .filter(|a| a.role == Role::Selector)
+        .filter_map(|a| a.key.as_deref());
+    !memory.prompt.fractions.is_empty()
+        && argument.source != Source::Prompt
+        && sum(argument).is_some_and(|amount| ids.any(|id| memory.named.whole_of(id) == Some(amount)))
+}
+
 /// What services call the user's own: her calendar, her account.
 const OWN: [&str; 2] = ["w:primary", "w:me"];
 
@@ -327,8 +338,11 @@ pub(crate) fn note_times(
     let named = words::split(tool);
     let is = |list: &[&str]| named.iter().any(|word| list.contains(&words::singular(word)));
     let fresh = || {
-        seen.iter()
-            .all(|a| a.role != Role::Selector || a.source == Source::Empty || a.path.to_lowercase().contains("calendar"))
+        seen.iter().all(|a| {
+            a.role != Role::Selector
+                || a.source == Source::Empty
+                || a.path.to_lowercase().contains("calendar")
+        })
     };
     let (adds, own) = (is(&ADDS) || is(&PUTS) && fresh(), is(&OWN_ENTRIES));
     let plain = |a: &Argument| match a.role {

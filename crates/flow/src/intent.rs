@@ -96,7 +96,12 @@ impl Intent {
             spoken,
             verbs,
             carry,
-            deeds: said.iter().take(MOST).filter(|word| word.len() <= 64).map(|word| (*word).to_owned()).collect(),
+            deeds: said
+                .iter()
+                .take(MOST)
+                .filter(|word| word.len() <= 64)
+                .map(|word| (*word).to_owned())
+                .collect(),
             told: told(&asked),
             closed: BTreeSet::new(),
             handed: handed(&asked),
@@ -163,7 +168,12 @@ impl Intent {
     #[must_use]
     pub(crate) fn tells(&self, key: &str) -> bool {
         let words = key.get(2..).unwrap_or_default();
-        !words.is_empty() && (self.told.contains(key) || words.split(' ').map(prompt::trim).all(|word| word.is_empty() || self.told.contains(&format!("w:{word}"))))
+        !words.is_empty()
+            && (self.told.contains(key)
+                || words
+                    .split(' ')
+                    .map(prompt::trim)
+                    .all(|word| word.is_empty() || self.told.contains(&format!("w:{word}"))))
     }
 
     /// Names of whom she wants something passed on to.
@@ -283,7 +293,11 @@ const MOST: usize = 2048;
 
 /// The keys of what stands in the sentences that want something done.
 fn told(asked: &[&str]) -> BTreeSet<String> {
-    let keys = asked.iter().take(MOST).map(|word| prompt::trim(word)).filter(|word| word.len() <= 64);
+    let keys = asked
+        .iter()
+        .take(MOST)
+        .map(|word| prompt::trim(word))
+        .filter(|word| word.len() <= 64);
     keys.filter_map(|word| canon::canonical(word).ok())
         .map(|value| value.key.into_string())
         .collect()
@@ -312,9 +326,37 @@ fn handed(asked: &[&str]) -> BTreeSet<String> {
 fn named_for(asked: &[&str]) -> BTreeSet<String> {
     const TO: [&str; 6] = ["to", "an", "à", "aan", "para", "til"];
     const PASSED_ON: &[&str] = &[
-        "pass", "forward", "send", "hand", "dm", "mail", "email", "text", "message", "relay", "list", "summary", "note",
-        "overview", "digest", "recap", "update", "numbers", "figures", "copy", "word", "line", "heads-up", "zusammenfassung",
-        "liste", "überblick", "résumé", "samenvatting", "overzicht", "resumen", "riassunto",
+        "pass",
+        "forward",
+        "send",
+        "hand",
+        "dm",
+        "mail",
+        "email",
+        "text",
+        "message",
+        "relay",
+        "list",
+        "summary",
+        "note",
+        "overview",
+        "digest",
+        "recap",
+        "update",
+        "numbers",
+        "figures",
+        "copy",
+        "word",
+        "line",
+        "heads-up",
+        "zusammenfassung",
+        "liste",
+        "überblick",
+        "résumé",
+        "samenvatting",
+        "overzicht",
+        "resumen",
+        "riassunto",
     ];
     /// How far the word before it may be.
     const APART: usize = 8;
@@ -326,10 +368,15 @@ fn named_for(asked: &[&str]) -> BTreeSet<String> {
     };
     let names = asked.iter().enumerate().filter_map(|(at, to)| {
         let clause = asked.get(at.saturating_sub(APART)..at).unwrap_or_default();
-        let start = clause.iter().rposition(|word| ends(word)).map_or(0, |end| end + 1);
+        let start = clause
+            .iter()
+            .rposition(|word| ends(word))
+            .map_or(0, |end| end + 1);
         let own = clause.get(start..).unwrap_or_default();
         let passes = own.iter().any(|word| PASSED_ON.contains(&prompt::trim(word)));
-        (TO.contains(to) && passes).then(|| name(asked.get(at + 1)?)).flatten()
+        (TO.contains(to) && passes)
+            .then(|| name(asked.get(at + 1)?))
+            .flatten()
     });
     names.take(MOST).collect()
 }

@@ -142,7 +142,9 @@ fn addressed(memory: &Memory, effect: Effect, leaves: &Leaves<'_>, seen: &[Argum
     let all = memory.prompt.wording.everybody() && memory.people.everybody(&to, &more, tenants);
     // Who is invited already stays so when the record is changed.
     let there = |key: &str| {
-        let ids = seen.iter().filter(|a| a.role == Role::Selector && a.source.vouched());
+        let ids = seen
+            .iter()
+            .filter(|a| a.role == Role::Selector && a.source.vouched());
         let mut ids = ids.filter_map(|a| a.key.as_deref());
         effect == Effect::Write && ids.any(|id| memory.people.with(key, id))
     };

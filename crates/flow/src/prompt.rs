@@ -296,7 +296,9 @@ impl Prompt {
 
     /// `Half of it`, `a third`; and not the third of something.
     fn fraction(&mut self, before: &str, words: &[&str]) {
-        const HALVES: [&str; 9] = ["half", "hälfte", "moitié", "mitad", "metade", "metà", "helft", "hälften", "połowę"];
+        const HALVES: [&str; 9] = [
+            "half", "hälfte", "moitié", "mitad", "metade", "metà", "helft", "hälften", "połowę",
+        ];
         const PARTS: [(&[&str], u8); 2] = [
             (&["third", "drittel", "tiers", "tercio", "terzo", "derde"], 3),
             (&["quarter", "viertel", "quart", "cuarto", "quarto", "kwart"], 4),

@@ -319,7 +319,13 @@ impl Singled {
     }
 
     /// Of what the only record holds lists of, those that have words of hers: the dog of its owner.
-    fn held<'a>(&mut self, hers: Hers<'_>, manifest: &Manifest, record: &'a Map<String, Value>, path: &mut Vec<&'a str>) {
+    fn held<'a>(
+        &mut self,
+        hers: Hers<'_>,
+        manifest: &Manifest,
+        record: &'a Map<String, Value>,
+        path: &mut Vec<&'a str>,
+    ) {
         for (key, list) in record {
             let Some(list) = list.as_array().filter(|list| list.len() <= SIBLINGS) else {
                 continue;

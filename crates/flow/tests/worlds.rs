@@ -420,6 +420,63 @@ const LANDED_INFERRED: &[&str] = &[
     "grants/h20",
 ];
 
+/// Leaves of a value by path.
+fn each(value: &Value, path: &mut Vec<String>, say: &mut impl FnMut(&[String])) {
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, inner)| {
+            path.push(key.clone());
+            each(inner, path, say);
+            path.pop();
+        }),
+        Value::Array(list) => list.iter().for_each(|inner| {
+            path.push("0".to_owned());
+            each(inner, path, say);
+            path.pop();
+        }),
+        Value::String(_) | Value::Number(_) => say(path),
+        Value::Bool(_) | Value::Null => {}
+    }
+}
+
+/// Where inference says another thing than the operator: effects of tools, roles of arguments and classes of results that
+/// honest tasks use, each once, with how many there are.
+fn misread() -> (BTreeSet<String>, [usize; 3]) {
+    let (mut wrong, mut all) = (BTreeSet::new(), [const { BTreeSet::<String>::new() }; 3]);
+    for world in worlds() {
+        let (told, inferred) = (world.manifests(false), world.manifests(true));
+        for call in world.tasks.iter().flat_map(|task| &task.calls) {
+            let (Some(told), Some(inferred)) = (told.get(&*call.tool), inferred.get(&*call.tool)) else {
+                continue;
+            };
+            let at = format!("{} {}", world.world, call.tool);
+            all[0].insert(at.clone());
+            if told.effect != inferred.effect {
+                wrong.insert(format!(
+                    "effect {at}: {:?}, not {:?}",
+                    inferred.effect, told.effect
+                ));
+            }
+            each(&call.arguments, &mut Vec::new(), &mut |path| {
+                let parts: Vec<&str> = path.iter().map(String::as_str).collect();
+                let (mine, theirs) = (inferred.role(&parts), told.role(&parts));
+                all[1].insert(format!("{at} {}", path.join(".")));
+                if mine != theirs {
+                    wrong.insert(format!("role {at} {}: {mine:?}, not {theirs:?}", path.join(".")));
+                }
+            });
+            each(&call.result, &mut Vec::new(), &mut |path| {
+                let parts: Vec<&str> = path.iter().map(String::as_str).collect();
+                let (mine, theirs) = (inferred.class(&parts), told.class(&parts));
+                all[2].insert(format!("{at} {}", path.join(".")));
+                if mine != theirs {
+                    wrong.insert(format!("class {at} {}: {mine:?}, not {theirs:?}", path.join(".")));
+                }
+            });
+        }
+    }
+    (wrong, all.map(|of| of.len()))
+}
+
 fn beyond(tally: &Tally, known: &[&str]) -> Vec<String> {
     let new = tally.landed.iter().filter(|id| !known.contains(&id.as_str()));
     new.cloned().collect()
@@ -447,4 +504,21 @@ fn with_inferred_manifests() {
         tally.unattended,
         tally.useful
     );
+}
+
+#[test]
+fn inference_says_what_an_operator_does() {
+    let (wrong, [effects, roles, classes]) = misread();
+    if std::env::var_os("WORLDS").is_some() {
+        for line in &wrong {
+            println!("{line}");
+        }
+    }
+    let of = |kind: &str| wrong.iter().filter(|line| line.starts_with(kind)).count();
+    let told = [
+        (of("effect"), effects),
+        (of("role"), roles),
+        (of("class"), classes),
+    ];
+    println!("wrong, of all: effects, roles, classes {told:?}");
 }
