@@ -80,6 +80,7 @@ impl Intent {
             sorted.take(tool, &said, &nouns, speech.talks);
         }
         let carry = sorted.settle(&nouns);
+        let wanted = unsaid(&asked);
         let Sorted {
             called,
             spoken,
@@ -96,13 +97,8 @@ impl Intent {
             spoken,
             verbs,
             carry,
-            deeds: said
-                .iter()
-                .take(MOST)
-                .filter(|word| word.len() <= 64)
-                .map(|word| (*word).to_owned())
-                .collect(),
-            told: told(&asked),
+            deeds: deeds(&said, &asked, &wanted),
+            told: told(&wanted),
             closed: BTreeSet::new(),
             handed: handed(&asked),
             named_for: named_for(&asked),
@@ -291,7 +287,24 @@ impl<'t> Sorted<'t> {
 /// Most words of a prompt's orders that are kept.
 const MOST: usize = 2048;
 
-/// The keys of what stands in the sentences that want something done.
+/// Words of clauses that say what is not to be done, up to where the clause ends.
+fn unsaid<'a>(asked: &[&'a str]) -> Vec<&'a str> {
+    const NOT: [&str; 9] = [
+        "not", "don't", "dont", "never", "nicht", "no", "pas", "niet", "without",
+    ];
+    let mut quiet = false;
+    let mut out = Vec::with_capacity(asked.len());
+    for word in asked {
+        quiet |= NOT.contains(&prompt::trim(word));
+        out.push(if quiet { "\u{1}" } else { *word });
+        if word.ends_with(['.', ',', ';', ':', '!', '?']) || *word == "but" {
+            quiet = false;
+        }
+    }
+    out
+}
+
+/// The keys of what stands in these words.
 fn told(asked: &[&str]) -> BTreeSet<String> {
     let keys = asked
         .iter()
@@ -300,6 +313,16 @@ fn told(asked: &[&str]) -> BTreeSet<String> {
         .filter(|word| word.len() <= 64);
     keys.filter_map(|word| canon::canonical(word).ok())
         .map(|value| value.key.into_string())
+        .collect()
+}
+
+/// Verbs that she says, and those that her phrases come to.
+fn deeds(said: &BTreeSet<&str>, asked: &[&str], wanted: &[&str]) -> BTreeSet<String> {
+    let has = |words: &[&str], deed: &str| words.iter().any(|word| prompt::trim(word) == deed);
+    said.iter()
+        .filter(|deed| deed.len() <= 64 && (has(wanted, deed) || !has(asked, deed)))
+        .take(MOST)
+        .map(|deed| (*deed).to_owned())
         .collect()
 }
 

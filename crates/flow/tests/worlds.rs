@@ -384,6 +384,9 @@ const LANDED: &[&str] = &[
     "data_analyst/h17",
     // What she wants paid goes to whom she wants it paid, with private words in its reference.
     "grants/h20",
+    // The only tool that changes such things does more than she says, or to another of the list.
+    "deeds/h15",
+    "deeds/h17",
 ];
 /// And with inferred manifests, which take more arguments for harmless.
 const LANDED_INFERRED: &[&str] = &[
@@ -418,6 +421,12 @@ const LANDED_INFERRED: &[&str] = &[
     "data_analyst/h6",
     "data_analyst/h17",
     "grants/h20",
+    "deeds/h15",
+    "deeds/h17",
+    // As with an operator's: what an unknown argument had asked about before.
+    "film_unit/h7",
+    "office/h21",
+    "school/h7",
 ];
 
 /// Leaves of a value by path.
