@@ -4,7 +4,7 @@
 //! (`status: acknowledged`), or is nothing but the values that she tells (`table 6`). Such a call is hers where it is done to
 //! a record that her words single out, and says what she said.
 //!
-//! Only of writes, and only of what is vouched for whole: whoever had the agent make such a call has the deed that she
+//! Only of writes, and of sends to nobody or to whom her words name, and only of what is vouched for whole: whoever had the agent make such a call has the deed that she
 //! named, done to a record that she had looked for, or her own values put into her own record. INVARIANT: no value that
 //! decides here is one that only outsiders wrote, and what she says not to do is not said.
 
@@ -23,6 +23,7 @@ const STATES: &[&str] = &["status", "state", "stage", "phase", "resolution", "di
 /// Keys of settings that say what is done.
 const ACTIONS: &[&str] = &[
     "action",
+    "decision",
     "op",
     "operation",
     "command",
@@ -73,7 +74,8 @@ pub(crate) fn said(memory: &Memory, intent: &Intent, tool: &str, effect: Effect,
         Role::Target | Role::Selector | Role::Time | Role::Amount | Role::Unknown => a.source.vouched(),
         Role::Value | Role::Content => a.foreign_tokens == 0,
     };
-    if effect != Effect::Write || !intent.may_mean(tool) || !seen.iter().all(vouched) {
+    if !matches!(effect, Effect::Write | Effect::Send) || !intent.may_mean(tool) || !seen.iter().all(vouched)
+    {
         return false;
     }
     let which = || {
@@ -84,12 +86,33 @@ pub(crate) fn said(memory: &Memory, intent: &Intent, tool: &str, effect: Effect,
     let picks = seen
         .iter()
         .any(|a| a.role == Role::Target && a.source == Source::Trusted);
-    let done = || which().next().is_some() && which().all(|a| listed(memory, a)) && deeds(intent, seen);
-    done()
-        || !picks
-            && which().next().is_some()
+    // What goes out can't be taken back: then it is the one that she means.
+    let hers = || match effect {
+        Effect::Write => which().all(|a| listed(memory, a)),
+        _ => which().all(|a| singled(memory, a)) && named(memory, seen),
+    };
+    // The tool's own verb, and what she looked for: that names the thing as its noun would.
+    let said = || hers() && (deeds(intent, seen) || intent.half_calls(tool));
+    let told = || {
+        effect == Effect::Write
+            && !picks
             && which().all(|a| singled(memory, a))
             && values(memory, intent, seen)
+    };
+    which().next().is_some() && (said() || told())
+}
+
+/// Does it go only to whom her words name, if to anybody?
+fn named(memory: &Memory, seen: &[Argument]) -> bool {
+    let whom = |a: &Argument| match a.source {
+        Source::Empty | Source::Prompt | Source::Named | Source::Picked => true,
+        Source::Directory => a
+            .key
+            .as_deref()
+            .is_some_and(|key| memory.people.goes_by_hers(key)),
+        _ => false,
+    };
+    seen.iter().filter(|a| a.role == Role::Target).all(whom)
 }
 
 /// Is this the carrying of words to whom she wants something passed on to, by a name that the organisation's own list has

@@ -374,6 +374,11 @@ impl People {
             && !self.all.iter().any(|(key, person)| other(key) && goes(person))
     }
 
+    /// Does this address go by any word of hers?
+    pub(crate) fn goes_by_hers(&self, key: &str) -> bool {
+        self.all.get(key).is_some_and(|person| !person.words.is_empty())
+    }
+
     /// Does this id stand in a record of that address?
     pub(crate) fn with(&self, key: &str, id: &str) -> bool {
         self.all.get(key).is_some_and(|person| person.ids.contains(id))
