@@ -471,6 +471,10 @@ fn role(name: &str, schema: &Value, about: &About) -> (Role, Because) {
         Some(Role::Selector) if effect == Effect::Pay && !numbered(name) => Some(Role::Target),
         // Whom a thing is given to.
         Some(Role::Value) if effect.consequential() && given_to(name) => Some(Role::Target),
+        // `text_send(number)`: whose telephone, where nothing goes by numbers.
+        Some(Role::Value) if effect == Effect::Send && name == "number" && text && !about.numbered => {
+            Some(Role::Target)
+        }
         // What is asked of a tool that changes something is a statement, and does it.
         Some(Role::Content) if effect.consequential() && statement(name) => Some(Role::Target),
         // A new thing's name is content.
