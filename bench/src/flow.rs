@@ -2,7 +2,8 @@
 //!
 //! `AgentDojo`'s suites run behind MCP (`bench/flow/bench.py`), our own small attacks too (`bench/flow/own.py`); both in
 //! Python, from a pinned environment under the cache. Worst cases are counted, so `spread` is the Wilson interval at
-//! 95 %, in the figure's unit. What can't be installed or found leaves its figures missing with the reason.
+//! 95 %, in the figure's unit. What can't be installed or found leaves its figures missing with the reason. A bench that was
+//! interrupted goes on where it stopped (`flow-runs` in the cache), if gateway and bench are the same.
 
 mod session;
 
@@ -172,9 +173,14 @@ fn traces() -> Result<PathBuf, String> {
 fn worst_case(bench: &Bench, environment: &Path) -> Result<Runs, String> {
     let folder = traces()?;
     let (folder, binary) = (folder.to_string_lossy(), bench.binary.to_string_lossy());
+    let journals = bench.cache.join("flow-runs");
+    std::fs::create_dir_all(&journals).map_err(|fault| format!("{}: {fault}", journals.display()))?;
     let one = |attack: &str, more: &[&str]| -> Result<Tally, String> {
         eprintln!("{attack} {}", more.join(" "));
+        let journal = journals.join(format!("{attack}{}.jsonl", more.concat()));
+        let journal = journal.to_string_lossy();
         let mut words = vec!["--gen", &folder, "--bin", &binary, "--attack", attack];
+        words.extend(["--journal", &journal]);
         if bench.quick {
             words.extend(["--sample", SAMPLE]);
         }
@@ -185,13 +191,16 @@ fn worst_case(bench: &Bench, environment: &Path) -> Result<Runs, String> {
         }
         Ok(tally)
     };
-    Ok(Runs {
+    let runs = Runs {
         plain: one("important", &[])?,
         base64: one("b64", &["--pairs"])?,
         adaptive: one("adaptive", &["--pairs"])?,
         zero_plain: one("important", &["--zero"])?,
         zero_adaptive: one("adaptive", &["--zero", "--pairs"])?,
-    })
+    };
+    // An interrupted bench goes on where it stopped; a whole one begins anew.
+    std::fs::remove_dir_all(&journals).map_err(|fault| format!("{}: {fault}", journals.display()))?;
+    Ok(runs)
 }
 
 fn worst_case_figures(runs: Result<Runs, String>) -> Vec<Figure> {

@@ -86,6 +86,12 @@ impl Amount {
         })
     }
 
+    /// One of so many equal parts of `whole`, to the cent.
+    #[must_use]
+    pub fn part(self, whole: Self, count: u8) -> bool {
+        count > 1 && self.0 > 0 && self.near(whole.0 / i128::from(count))
+    }
+
     /// Above zero, and within a tenth of `known`.
     #[must_use]
     pub fn near_tenth(self, known: Self) -> bool {

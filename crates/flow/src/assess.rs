@@ -10,7 +10,8 @@ use crate::{
     amount::Amount,
     audience,
     canon::{self, Kind},
-    derived::{derive_times, derived, left_to_a_place, note_times, vouch},
+    deed,
+    derived::{derive_times, derived, left_to_a_place, note_times, part_of_record, vouch, whole_for_part},
     intent::Intent,
     label::{Capacity, Label, Readers, Writers},
     leaves::{Leaf, Leaves},
@@ -251,6 +252,17 @@ impl Assessment {
         keys.filter(move |key| early && key.starts_with("w:") && key.len() <= 96)
     }
 
+    /// Ids that it looks things up by.
+    pub(crate) fn by_ids(&self) -> impl Iterator<Item = &str> {
+        self.arguments
+            .iter()
+            .filter(|a| {
+                a.role == Role::Selector
+                    && matches!(a.source, Source::Trusted | Source::Picked | Source::Prompt)
+            })
+            .filter_map(|a| a.key.as_deref())
+    }
+
     /// Links that it fetches because a search found them.
     pub(crate) fn visits(&self) -> impl Iterator<Item = &str> {
         self.arguments.iter().filter_map(|a| a.link.as_deref())
@@ -328,10 +340,11 @@ pub fn assess(
     picked(memory, manifest.effect, &mut seen);
     name_targets(memory, intent, manifest.effect, &leaves, &mut seen);
     note_times(memory, tool, manifest.effect, &leaves, &mut seen);
-    let bounded = seen
-        .iter()
-        .filter(|a| a.role == Role::Amount)
-        .all(|a| a.source.vouched() || left_to_a_place(memory, manifest.effect, &seen, a));
+    let bounded = seen.iter().filter(|a| a.role == Role::Amount).all(|a| {
+        a.source.vouched() && !whole_for_part(memory, &seen, a)
+            || left_to_a_place(memory, manifest.effect, &seen, a)
+            || part_of_record(memory, &seen, a)
+    });
     let aimed = manifest.arguments.iter().any(|(_, role)| *role == Role::Target);
     let external = matches!(
         manifest.effect,
@@ -546,6 +559,8 @@ fn called(memory: &Memory, intent: &Intent, tool: &str, effect: Effect, seen: &[
         Called::No if effect == Effect::Write && intent.says_verb_of(tool) && by_id(memory, seen) => {
             Called::Yes
         }
+        Called::No if deed::said(memory, intent, tool, effect, seen) => Called::Yes,
+        Called::No if deed::passed_on(memory, intent, tool, effect, seen) => Called::Yes,
         called => called,
     };
     if !memory.tainted() || !matches!(called, Called::Yes | Called::Elsewhere) {
@@ -601,7 +616,7 @@ fn handed(intent: &Intent, tool: &str, seen: &[Argument]) -> bool {
 }
 
 /// Is this spelled as ids are: with letters and digits?
-fn coded(key: &str) -> bool {
+pub(crate) fn coded(key: &str) -> bool {
     let has = |is: fn(&u8) -> bool| key.as_bytes().iter().skip(2).any(is);
     key.len() >= 6 && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic)
 }

@@ -49,6 +49,32 @@ pub(crate) fn left_to_a_place(
         })
 }
 
+/// The part that she tells (`half`, `a third of it`) of what a service first told of this very record.
+pub(crate) fn part_of_record(memory: &Memory, seen: &[Argument], argument: &Argument) -> bool {
+    let ids = || {
+        seen.iter()
+            .filter(|a| a.role == Role::Selector && a.source.vouched())
+            .filter_map(|a| a.key.as_deref())
+    };
+    let fractions = &memory.prompt.fractions;
+    sum(argument).is_some_and(|amount| {
+        ids()
+            .filter_map(|id| memory.named.whole_of(id))
+            .any(|whole| fractions.iter().any(|count| amount.part(whole, *count)))
+    })
+}
+
+/// The whole of a record of which she tells a part.
+pub(crate) fn whole_for_part(memory: &Memory, seen: &[Argument], argument: &Argument) -> bool {
+    let mut ids = seen
+        .iter()
+        .filter(|a| a.role == Role::Selector)
+        .filter_map(|a| a.key.as_deref());
+    !memory.prompt.fractions.is_empty()
+        && argument.source != Source::Prompt
+        && sum(argument).is_some_and(|amount| ids.any(|id| memory.named.whole_of(id) == Some(amount)))
+}
+
 /// What services call the user's own: her calendar, her account.
 const OWN: [&str; 2] = ["w:primary", "w:me"];
 
@@ -161,27 +187,32 @@ fn borders(memory: &Memory, when: &When) -> bool {
         .any(|near| day_trusted(memory, &near))
 }
 
-/// The day is one the human wrote, one that a trusted result holds, or today or tomorrow as she asked. A day she wrote
-/// without its year is that day of any year.
-fn day_trusted(memory: &Memory, when: &When) -> bool {
-    let Some((month, day)) = when.day else { return true };
-    let Some(year) = when.year else { return false };
+/// The day is one that the human wrote, or today or tomorrow as she asked. A day she wrote without its year is that day of
+/// any year.
+pub(crate) fn day_told(memory: &Memory, when: &When) -> bool {
+    let (Some((month, day)), Some(year)) = (when.day, when.year) else {
+        return false;
+    };
     let told = memory
         .prompt
         .whens
         .iter()
         .any(|w| w.day == Some((month, day)) && w.year.is_none_or(|y| y == year));
-    let relative = || {
-        memory.today.iter().any(|&(y, m, d)| {
-            let today = When {
-                year: Some(y),
-                day: Some((m, d)),
-                minute: None,
-                zone: None,
-            };
-            memory.prompt.relative.means(&today, when)
-        })
-    };
+    told || memory.today.iter().any(|&(y, m, d)| {
+        let today = When {
+            year: Some(y),
+            day: Some((m, d)),
+            minute: None,
+            zone: None,
+        };
+        memory.prompt.relative.means(&today, when)
+    })
+}
+
+/// The day is one the human told, or one that a trusted result holds.
+fn day_trusted(memory: &Memory, when: &When) -> bool {
+    let Some((month, day)) = when.day else { return true };
+    let Some(year) = when.year else { return false };
     // `Push it by two weeks`: so long after a day that a service told.
     let pushed = || {
         let lengths = || {
@@ -203,7 +234,7 @@ fn day_trusted(memory: &Memory, when: &When) -> bool {
                     if lengths().any(|length| (to - from).abs() == i64::from(length / 1440)))
             })
     };
-    told || memory.days.contains(&(year, month, day)) || relative() || pushed()
+    day_told(memory, when) || memory.days.contains(&(year, month, day)) || pushed()
 }
 
 /// Its offset from UTC is one that a trusted result has, give or take the hour of a summer. Where none has any, it is
@@ -274,6 +305,8 @@ pub(crate) fn derive_times(memory: &Memory, leaves: &Leaves<'_>, seen: &mut [Arg
 const ADDS: [&str; 8] = [
     "create", "add", "new", "insert", "append", "log", "note", "remember",
 ];
+/// What does either, by whether it is told which entry.
+const PUTS: [&str; 5] = ["put", "save", "set", "upsert", "schedule"];
 /// Kinds of entries that people keep for themselves.
 const OWN_ENTRIES: [&str; 12] = [
     "event",
@@ -304,7 +337,14 @@ pub(crate) fn note_times(
 ) {
     let named = words::split(tool);
     let is = |list: &[&str]| named.iter().any(|word| list.contains(&words::singular(word)));
-    let (adds, own) = (is(&ADDS), is(&OWN_ENTRIES));
+    let fresh = || {
+        seen.iter().all(|a| {
+            a.role != Role::Selector
+                || a.source == Source::Empty
+                || a.path.to_lowercase().contains("calendar")
+        })
+    };
+    let (adds, own) = (is(&ADDS) || is(&PUTS) && fresh(), is(&OWN_ENTRIES));
     let plain = |a: &Argument| match a.role {
         Role::Target | Role::Selector | Role::Unknown => a.source.vouched(),
         Role::Amount => false,

@@ -13,7 +13,10 @@ use bartizan_types::{
     flow::{Effect, Role},
 };
 
-use self::names::{invites, makes, moves_money, names_new, pages, searches, statement, versions};
+use self::names::{
+    between, counts, given_to, invites, lists_people, makes, moves_money, names_new, numbered, pages,
+    searches, statement, versions,
+};
 use crate::{
     manifest::{Class, Manifest, PathPattern},
     roles, words,
@@ -109,7 +112,8 @@ pub fn infer(tool: &ToolFacts<'_>) -> Inferred {
             .take(256)
     };
     let (effect, because) = tightened(tool, names);
-    let money = effect == Effect::Pay && names().any(|name| roles::by_name(name) == Some(Role::Amount));
+    let sum = |name: &str| roles::by_name(name) == Some(Role::Amount) && !counts(name);
+    let money = effect == Effect::Pay && names().any(sum);
     let about = About {
         effect,
         names_new: names_new(tool.name, names()),
@@ -121,6 +125,7 @@ pub fn infer(tool: &ToolFacts<'_>) -> Inferred {
         }),
         makes: makes(tool.name),
         pages: effect == Effect::Read && names().any(pages),
+        between: effect == Effect::Read && between(tool.input),
         money,
     };
     let mut lines = Lines::default();
@@ -345,6 +350,8 @@ struct About {
     makes: Option<String>,
     /// It lists in pages.
     pages: bool,
+    /// It lists what lies between two days.
+    between: bool,
     /// A sum is named.
     money: bool,
 }
@@ -376,13 +383,7 @@ impl About {
             role = Role::Selector;
         }
         // How many are wanted costs nothing where nothing is paid.
-        let split = words::split(name);
-        let many = || {
-            split
-                .last()
-                .is_some_and(|last| ["quantity", "qty"].contains(&last.as_str()))
-        };
-        if role == Role::Amount && self.effect != Effect::Pay && many() {
+        if role == Role::Amount && self.effect != Effect::Pay && counts(name) {
             role = Role::Value;
         }
         // `create_branch(branch)`: what the new thing is called.
@@ -396,6 +397,10 @@ impl About {
         // The day a payment is booked for moves nothing elsewhere.
         if self.money && role == Role::Time {
             role = Role::Value;
+        }
+        // `from`, `to`: between which days something is looked for.
+        if self.between && depth == 0 && ["from", "to"].contains(&name) {
+            (role, because) = (Role::Time, Because::ArgumentDescription);
         }
         if self.pages && depth == 0 && ["after", "before"].contains(&name) {
             (role, because) = (Role::Value, Because::ArgumentName);
@@ -463,7 +468,13 @@ fn role(name: &str, schema: &Value, about: &About) -> (Role, Because) {
         // Whom or where something is handed: a channel, a user, a hotel.
         Some(Role::Selector) if goes && hands(name) => Some(Role::Target),
         // What is bought or booked decides who is paid.
-        Some(Role::Selector) if effect == Effect::Pay && !name.ends_with("id") => Some(Role::Target),
+        Some(Role::Selector) if effect == Effect::Pay && !numbered(name) => Some(Role::Target),
+        // Whom a thing is given to.
+        Some(Role::Value) if effect.consequential() && given_to(name) => Some(Role::Target),
+        // `text_send(number)`: whose telephone, where nothing goes by numbers.
+        Some(Role::Value) if effect == Effect::Send && name == "number" && text && !about.numbered => {
+            Some(Role::Target)
+        }
         // What is asked of a tool that changes something is a statement, and does it.
         Some(Role::Content) if effect.consequential() && statement(name) => Some(Role::Target),
         // A new thing's name is content.
@@ -585,6 +596,28 @@ const SHAPES: &[(&str, Class)] = &[
     ("**.*_time", Class::Trusted),
     ("**.*_at", Class::Trusted),
     ("**.*At", Class::Trusted),
+    ("**.key", Class::Trusted),
+    ("**.slug", Class::Trusted),
+    ("**.iid", Class::Trusted),
+    ("**.ts", Class::Trusted),
+    ("**.*_ts", Class::Trusted),
+    ("**.*_no", Class::Trusted),
+    ("**.*_ref", Class::Trusted),
+    ("**.*_number", Class::Trusted),
+    ("**.start", Class::Trusted),
+    ("**.starts", Class::Trusted),
+    ("**.end", Class::Trusted),
+    ("**.ends", Class::Trusted),
+    ("**.due", Class::Trusted),
+    ("**.created", Class::Trusted),
+    ("**.updated", Class::Trusted),
+    ("**.modified", Class::Trusted),
+    ("**.received", Class::Trusted),
+    ("**.issued", Class::Trusted),
+    ("**.*_date", Class::Trusted),
+    ("**.*Date", Class::Trusted),
+    ("**.*_on", Class::Trusted),
+    ("**.*On", Class::Trusted),
     ("now", Class::Trusted),
     ("server_time", Class::Trusted),
     ("serverTime", Class::Trusted),
@@ -592,11 +625,28 @@ const SHAPES: &[(&str, Class)] = &[
     ("**.timestamp", Class::Trusted),
     ("**.size", Class::Trusted),
     ("**.amount", Class::Trusted),
+    ("**.total", Class::Trusted),
+    ("**.balance", Class::Trusted),
+    ("**.outstanding", Class::Trusted),
     ("**.email", Class::Structured),
     ("**.*_email", Class::Structured),
     ("**.*Email", Class::Structured),
     ("**.phone", Class::Structured),
     ("**.*_phone", Class::Structured),
+    ("**.mobile", Class::Structured),
+    ("**.*_mobile", Class::Structured),
+    ("**.from_address", Class::Structured),
+    ("**.from_name", Class::Structured),
+    ("**.fromName", Class::Structured),
+    ("**.*_name", Class::Structured),
+    ("**.*Name", Class::Structured),
+    ("**.author", Class::Structured),
+    ("**.owner", Class::Structured),
+    ("**.organizer", Class::Structured),
+    ("**.organiser", Class::Structured),
+    ("**.assignee", Class::Structured),
+    ("**.reporter", Class::Structured),
+    ("**.attendees.*", Class::Structured),
     ("**.iban", Class::Structured),
     ("**.sender", Class::Structured),
     ("**.from", Class::Structured),
@@ -608,6 +658,10 @@ const SHAPES: &[(&str, Class)] = &[
     ("**.recipients.*", Class::Structured),
     ("**.url", Class::Structured),
     ("**.status", Class::Structured),
+    ("**.state", Class::Structured),
+    ("**.priority", Class::Structured),
+    ("**.kind", Class::Structured),
+    ("**.environment", Class::Structured),
 ];
 
 /// Keys of leaves that are secrets.
@@ -634,15 +688,18 @@ const SECRETS: &[&str] = &[
 ];
 
 /// What a directory tells.
-const DIRECTORY: [(&str, Class); 8] = [
+const DIRECTORY: [(&str, Class); 11] = [
     ("", Class::Directory),
     ("*", Class::Directory),
     ("*.name", Class::Directory),
+    ("**.name", Class::Directory),
     ("**.email", Class::Directory),
     ("**.phone", Class::Directory),
+    ("**.mobile", Class::Directory),
     ("**.iban", Class::Directory),
     ("**.username", Class::Directory),
     ("**.handle", Class::Directory),
+    ("**.*_handle", Class::Directory),
 ];
 
 /// Classes by the shape of keys. Clocks and a service's own catalogue, directories and identifiers are its own words.
@@ -656,22 +713,7 @@ fn results(tool: &ToolFacts<'_>, effect: Effect) -> Vec<((PathPattern, Class), B
         "post", "thread",
     ]);
     if effect == Effect::Read && !free {
-        if has(&[
-            "contact",
-            "user",
-            "member",
-            "employee",
-            "people",
-            "directory",
-            "channel",
-            "team",
-            "staff",
-            "colleague",
-            "crew",
-            "personnel",
-            "supplier",
-            "vendor",
-        ]) {
+        if lists_people(&about) {
             lines.extend(DIRECTORY);
         } else if has(&[
             "hotel",

@@ -36,6 +36,17 @@ pub struct Intent {
     /// Keys of places and addresses of hers that she wants something handed to: `the list to #ops`.
     #[serde(default)]
     handed: BTreeSet<String>,
+    /// Names of whom she wants something passed on to.
+    #[serde(default)]
+    named_for: BTreeSet<String>,
+    /// Verbs of the sentences that want something done, and the keys of all that stands in those.
+    #[serde(default)]
+    deeds: BTreeSet<String>,
+    #[serde(default)]
+    told: BTreeSet<String>,
+    /// Tools that a planner says are not called for.
+    #[serde(default)]
+    closed: BTreeSet<String>,
     /// She wants something found out, or speaks of what stands on pages.
     #[serde(default)]
     around: bool,
@@ -69,6 +80,7 @@ impl Intent {
             sorted.take(tool, &said, &nouns, speech.talks);
         }
         let carry = sorted.settle(&nouns);
+        let wanted = unsaid(&asked);
         let Sorted {
             called,
             spoken,
@@ -85,7 +97,11 @@ impl Intent {
             spoken,
             verbs,
             carry,
+            deeds: deeds(&said, &asked, &wanted),
+            told: told(&wanted),
+            closed: BTreeSet::new(),
             handed: handed(&asked),
+            named_for: named_for(&asked),
             weak: weak.flat_map(|(_, tools)| tools).map(str::to_owned).collect(),
             web: words::WEB.iter().any(|word| nouns.contains(word))
                 || words::WEB_ASKS.iter().any(|phrase| text.contains(phrase)),
@@ -103,12 +119,14 @@ impl Intent {
         if called {
             self.called.insert(tool.to_owned());
         } else {
+            self.closed.insert(tool.to_owned());
             self.called.remove(tool);
             self.weak.remove(tool);
             self.verbs.remove(tool);
             self.carry.remove(tool);
             // Which tool hands something over is not told there.
             self.handed.clear();
+            self.named_for.clear();
         }
         self
     }
@@ -129,6 +147,34 @@ impl Intent {
     #[must_use]
     pub(crate) fn hands_to(&self, key: &str) -> bool {
         self.handed.contains(key)
+    }
+
+    /// May its arguments say that this tool is meant?
+    #[must_use]
+    pub(crate) fn may_mean(&self, tool: &str) -> bool {
+        self.known && !self.closed.contains(tool)
+    }
+
+    /// What she wants done, in verbs.
+    pub(crate) fn deeds(&self) -> impl Iterator<Item = &str> {
+        self.deeds.iter().map(String::as_str)
+    }
+
+    /// Does this stand in a sentence that wants something done?
+    #[must_use]
+    pub(crate) fn tells(&self, key: &str) -> bool {
+        let words = key.get(2..).unwrap_or_default();
+        !words.is_empty()
+            && (self.told.contains(key)
+                || words
+                    .split(' ')
+                    .map(prompt::trim)
+                    .all(|word| word.is_empty() || self.told.contains(&format!("w:{word}"))))
+    }
+
+    /// Names of whom she wants something passed on to.
+    pub(crate) fn named_for(&self) -> impl Iterator<Item = &str> {
+        self.named_for.iter().map(String::as_str)
     }
 
     /// Does this tool carry words that she wants carried by whatever does?
@@ -238,6 +284,48 @@ impl<'t> Sorted<'t> {
     }
 }
 
+/// Most words of a prompt's orders that are kept.
+const MOST: usize = 2048;
+
+/// Words of clauses that say what is not to be done, up to where the clause ends.
+fn unsaid<'a>(asked: &[&'a str]) -> Vec<&'a str> {
+    const NOT: [&str; 9] = [
+        "not", "don't", "dont", "never", "nicht", "no", "pas", "niet", "without",
+    ];
+    let mut quiet = false;
+    let mut out = Vec::with_capacity(asked.len());
+    for word in asked {
+        quiet |= NOT.contains(&prompt::trim(word));
+        out.push(if quiet { "\u{1}" } else { *word });
+        if word.ends_with(['.', ',', ';', ':', '!', '?']) || *word == "but" {
+            quiet = false;
+        }
+    }
+    out
+}
+
+/// The keys of what stands in these words.
+fn told(asked: &[&str]) -> BTreeSet<String> {
+    let keys = asked
+        .iter()
+        .take(MOST)
+        .map(|word| prompt::trim(word))
+        .filter(|word| word.len() <= 64);
+    keys.filter_map(|word| canon::canonical(word).ok())
+        .map(|value| value.key.into_string())
+        .collect()
+}
+
+/// Verbs that she says, and those that her phrases come to.
+fn deeds(said: &BTreeSet<&str>, asked: &[&str], wanted: &[&str]) -> BTreeSet<String> {
+    let has = |words: &[&str], deed: &str| words.iter().any(|word| prompt::trim(word) == deed);
+    said.iter()
+        .filter(|deed| deed.len() <= 64 && (has(wanted, deed) || !has(asked, deed)))
+        .take(MOST)
+        .map(|deed| (*deed).to_owned())
+        .collect()
+}
+
 /// Places and addresses that she writes out behind a word that hands something over.
 fn handed(asked: &[&str]) -> BTreeSet<String> {
     const TO: [&str; 12] = [
@@ -255,6 +343,65 @@ fn handed(asked: &[&str]) -> BTreeSet<String> {
         _ => None,
     });
     pairs.take(MOST).collect()
+}
+
+/// Whom she wants something passed on to, by a name: `the list to Mei`, `a short summary to Bola`.
+fn named_for(asked: &[&str]) -> BTreeSet<String> {
+    const TO: [&str; 6] = ["to", "an", "à", "aan", "para", "til"];
+    const PASSED_ON: &[&str] = &[
+        "pass",
+        "forward",
+        "send",
+        "hand",
+        "dm",
+        "mail",
+        "email",
+        "text",
+        "message",
+        "relay",
+        "list",
+        "summary",
+        "note",
+        "overview",
+        "digest",
+        "recap",
+        "update",
+        "numbers",
+        "figures",
+        "copy",
+        "word",
+        "line",
+        "heads-up",
+        "zusammenfassung",
+        "liste",
+        "überblick",
+        "résumé",
+        "samenvatting",
+        "overzicht",
+        "resumen",
+        "riassunto",
+    ];
+    /// How far the word before it may be.
+    const APART: usize = 8;
+    const MOST: usize = 64;
+    let ends = |word: &str| word.ends_with(['.', '!', '?', ';', ':']) || word == "\u{1}";
+    let name = |word: &str| {
+        let bare = prompt::trim(word);
+        (bare.chars().count() > 2 && bare.chars().all(char::is_alphabetic)).then(|| bare.to_owned())
+    };
+    let names = asked.iter().enumerate().filter_map(|(at, to)| {
+        let clause = asked.get(at.saturating_sub(APART)..at).unwrap_or_default();
+        let start = clause
+            .iter()
+            .rposition(|word| ends(word))
+            .map_or(0, |end| end + 1);
+        let own = clause.get(start..).unwrap_or_default();
+        let passes = own.iter().any(|word| PASSED_ON.contains(&prompt::trim(word)));
+        (TO.contains(to) && passes)
+            .then(|| name(asked.get(at + 1)?))
+            .flatten()
+    });
+    names.take(MOST).collect()
 }
 
 /// Words that questions begin with.
@@ -558,7 +705,7 @@ fn deed(tool: &str, said: &BTreeSet<&str>, nouns: &BTreeSet<&str>) -> Fits {
     fits.flatten().map_or(Fits::Not, Fits::Named)
 }
 
-fn carries(tool: &str) -> bool {
+pub(crate) fn carries(tool: &str) -> bool {
     let own = words::split(tool);
     let words: Vec<&str> = own.iter().map(|word| words::singular(word)).collect();
     speech::carries(&words)

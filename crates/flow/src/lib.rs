@@ -17,6 +17,7 @@ mod builtin;
 pub mod canon;
 mod codes;
 mod decide;
+mod deed;
 mod derived;
 mod echo;
 mod extremes;

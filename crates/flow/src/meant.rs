@@ -140,8 +140,16 @@ fn addressed(memory: &Memory, effect: Effect, leaves: &Leaves<'_>, seen: &[Argum
     let tenants = memory.tenants();
     let more: BTreeSet<&str> = more.iter().map(|key| &**key).collect();
     let all = memory.prompt.wording.everybody() && memory.people.everybody(&to, &more, tenants);
+    // Who is invited already stays so when the record is changed.
+    let there = |key: &str| {
+        let ids = seen
+            .iter()
+            .filter(|a| a.role == Role::Selector && a.source.vouched());
+        let mut ids = ids.filter_map(|a| a.key.as_deref());
+        effect == Effect::Write && ids.any(|id| memory.people.with(key, id))
+    };
     goes.iter()
-        .filter(|(_, key)| all || memory.people.means(key, tenants, effect == Effect::Send))
+        .filter(|(_, key)| all || there(key) || memory.people.means(key, tenants, effect == Effect::Send))
         .map(|(at, _)| *at)
         .collect()
 }

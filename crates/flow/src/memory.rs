@@ -400,6 +400,9 @@ impl Memory {
             hers: call.hers,
         };
         self.people.read(reading, value);
+        for key in call.by_ids().filter(|_| !call.strays) {
+            self.people.chain(manifest, key, value);
+        }
     }
 
     /// Keeps what stands in text that the human's words point at.
@@ -730,8 +733,10 @@ impl Memory {
         }
         let folded = value.key.get(2..)?;
         let long = folded.chars().count() >= 3 && !folded.bytes().all(|b| b.is_ascii_digit());
-        // Two capitals are a code, as of a country, and no word.
-        let code = text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase());
+        // Two capitals are a code, as of a country, and no word; so is a capital with a digit, as of a priority.
+        let code = text.len() == 2
+            && text.starts_with(|c: char| c.is_ascii_uppercase())
+            && text.ends_with(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit());
         let code = code && self.prompt.holds_raw(text);
         if !(long && self.prompt.holds(folded) || code || self.prompt.is_id(folded)) {
             return None;

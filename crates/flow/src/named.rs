@@ -24,7 +24,7 @@ use crate::{
     manifest::{Class, Manifest},
     people,
     prompt::{self, Prompt},
-    roles, words,
+    roles, singled, words,
 };
 
 /// Most links, and most records, that one session keeps.
@@ -81,6 +81,8 @@ pub(crate) struct Named {
     lone: BTreeSet<Box<str>>,
     /// The one sum of a record, by its id, as it was first told.
     sums: BTreeMap<Box<str>, Amount>,
+    /// The one sum of the only record that has this id; none where several records have it.
+    wholes: BTreeMap<Box<str>, Option<Amount>>,
     /// More was named than is kept: nothing is the only one.
     full: bool,
     /// Ids of records that the human names, of those that stand in a list beside one that she names, and of those that
@@ -114,6 +116,7 @@ impl Named {
             + usize::from(self.full)
             + self.passed.len()
             + self.doubled.len()
+            + self.wholes.values().filter(|whole| whole.is_none()).count()
             + usize::from(self.lone.len() > 1)
     }
 
@@ -361,9 +364,14 @@ impl Named {
         self.sums.get(id).copied()
     }
 
+    /// The one sum of the one record that this id was ever told in.
+    pub(crate) fn whole_of(&self, id: &str) -> Option<Amount> {
+        self.wholes.get(id).copied().flatten()
+    }
+
     /// Keeps the one trusted sum of a record with a trusted id of its own.
     fn sum<'a>(&mut self, manifest: &Manifest, map: &'a Map<String, Value>, path: &mut Vec<&'a str>) {
-        let (mut id, mut sums) = (None, Vec::new());
+        let (mut id, mut sums, mut ids) = (None, Vec::new(), BTreeSet::new());
         for (key, inner) in map {
             path.push(key);
             let trusted = manifest.class(path) == Class::Trusted;
@@ -377,6 +385,21 @@ impl Named {
                 id = canon::canonical(&text).ok().map(|id| id.key);
             } else if trusted && roles::by_name(key) == Some(Role::Amount) {
                 sums.extend(Amount::parse(&text));
+            }
+            if trusted {
+                ids.extend(singled::id(key, inner));
+            }
+        }
+        for id in ids {
+            let sum = match sums.as_slice() {
+                [sum] => Some(*sum),
+                _ => None,
+            };
+            if let Some(known) = self.wholes.get_mut(&id) {
+                *known = known.filter(|known| Some(*known) == sum);
+            } else if self.wholes.len() < IDS && sum.is_some() {
+                self.bytes += 96;
+                self.wholes.insert(id, sum);
             }
         }
         if let (Some(id), [sum]) = (id, sums.as_slice())

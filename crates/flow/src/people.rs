@@ -295,6 +295,13 @@ impl People {
         let (mut found, mut ids) = (Vec::new(), BTreeSet::new());
         let mut inner = Vec::new();
         gather(reading.manifest, map, path, &mut found, &mut ids, &mut inner);
+        for (deeper, list) in &inner {
+            let mut deeper = deeper.clone();
+            deeper.push("0");
+            for one in list.as_array().into_iter().flatten().filter_map(Value::as_object) {
+                own_ids(reading.manifest, one, &mut deeper, &mut ids);
+            }
+        }
         for mut entry in found {
             if let Some(name) = entry.key.strip_prefix("w:") {
                 wording::tokens(name, &mut entry.words);
@@ -327,6 +334,17 @@ impl People {
         }
     }
 
+    /// What was read by the id of somebody's record, and has that id, is of that record: her invoices by her number.
+    pub(crate) fn chain(&mut self, manifest: &Manifest, key: &str, value: &Value) {
+        let mut ids = BTreeSet::new();
+        chained(manifest, key, value, &mut Vec::new(), &mut ids);
+        for person in self.all.values_mut().filter(|person| person.ids.contains(key)) {
+            let room = IDS.saturating_sub(person.ids.len());
+            self.bytes += ids.len().min(room) * 48;
+            person.ids.extend(ids.iter().take(room).cloned());
+        }
+    }
+
     /// Is this the one address of somebody whom she names? `tells`: it is told something; who is the only one that her search
     /// found needs no name for that.
     pub(crate) fn means(&self, key: &str, tenants: &BTreeSet<Box<str>>, tells: bool) -> bool {
@@ -345,6 +363,20 @@ impl People {
             let fewer = other.words.len() < person.words.len() && other.words.is_subset(&person.words);
             !other.words.is_disjoint(&person.words) && !fewer
         })
+    }
+
+    /// Is this address of somebody who goes by this word of hers, and of nobody else that was read?
+    pub(crate) fn alone_goes_by(&self, key: &str, word: &str) -> bool {
+        let goes = |person: &Person| person.words.contains(words::singular(word));
+        let other = |other: &str| other != key && other.get(..2) == key.get(..2);
+        !self.full
+            && self.all.get(key).is_some_and(goes)
+            && !self.all.iter().any(|(key, person)| other(key) && goes(person))
+    }
+
+    /// Does this address go by any word of hers?
+    pub(crate) fn goes_by_hers(&self, key: &str) -> bool {
+        self.all.get(key).is_some_and(|person| !person.words.is_empty())
     }
 
     /// Does this id stand in a record of that address?
@@ -378,6 +410,57 @@ fn listed<'a>(manifest: &Manifest, map: &'a Map<String, Value>, path: &mut Vec<&
         path.pop();
         (inner.is_string() || inner.is_number()) && matches!(class, Class::Trusted | Class::Directory)
     })
+}
+
+/// The trusted ids that stand in this record itself.
+fn own_ids<'a>(
+    manifest: &Manifest,
+    map: &'a Map<String, Value>,
+    path: &mut Vec<&'a str>,
+    ids: &mut BTreeSet<Box<str>>,
+) {
+    for (key, inner) in map {
+        path.push(key);
+        if ids.len() < IDS && inner.is_string() && manifest.class(path) == Class::Trusted {
+            ids.extend(singled::id(key, inner));
+        }
+        path.pop();
+    }
+}
+
+/// The ids of records that have this one.
+fn chained<'a>(
+    manifest: &Manifest,
+    id: &str,
+    value: &'a Value,
+    path: &mut Vec<&'a str>,
+    ids: &mut BTreeSet<Box<str>>,
+) {
+    if path.len() >= DEPTH {
+        return;
+    }
+    match value {
+        Value::Array(list) => {
+            path.push("0");
+            for inner in list.iter().take(4096) {
+                chained(manifest, id, inner, path, ids);
+            }
+            path.pop();
+        }
+        Value::Object(map) => {
+            let mut own = BTreeSet::new();
+            own_ids(manifest, map, path, &mut own);
+            if own.contains(id) {
+                ids.append(&mut own);
+            }
+            for (key, inner) in map {
+                path.push(key);
+                chained(manifest, id, inner, path, ids);
+                path.pop();
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The addresses and ids of a record. Lists of records are left for later.

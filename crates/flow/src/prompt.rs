@@ -162,6 +162,8 @@ pub(crate) struct Prompt {
     pub(crate) wording: Wording,
     /// Sums by the word that she tells them by.
     told: BTreeMap<Box<str>, BTreeSet<Amount>>,
+    /// Equal parts of which she wants one: `half of the bill`.
+    pub(crate) fractions: BTreeSet<u8>,
     /// She asks for something to be reckoned.
     reckons: bool,
     /// First letters of the keys of typed values that something may go to: not those that she says it comes from.
@@ -222,6 +224,7 @@ impl Prompt {
             self.at(before, rest);
             self.percent(rest);
             self.grouped(before, rest);
+            self.fraction(before, rest);
             before = rest.first().copied().unwrap_or_default();
         }
         self.tell(&bare);
@@ -288,6 +291,29 @@ impl Prompt {
             .and_then(Amount::parse)
         {
             keep(&mut self.numbers, number);
+        }
+    }
+
+    /// `Half of it`, `a third`; and not the third of something.
+    fn fraction(&mut self, before: &str, words: &[&str]) {
+        const HALVES: [&str; 9] = [
+            "half", "hälfte", "moitié", "mitad", "metade", "metà", "helft", "hälften", "połowę",
+        ];
+        const PARTS: [(&[&str], u8); 2] = [
+            (&["third", "drittel", "tiers", "tercio", "terzo", "derde"], 3),
+            (&["quarter", "viertel", "quart", "cuarto", "quarto", "kwart"], 4),
+        ];
+        const ONE: [&str; 9] = ["a", "one", "ein", "un", "une", "een", "uno", "il", "his"];
+        const OF: [&str; 6] = ["of", "von", "des", "du", "del", "van"];
+        let Some(first) = words.first() else { return };
+        if HALVES.contains(first) {
+            self.fractions.insert(2);
+        }
+        let of = words.get(1).is_some_and(|next| OF.contains(next));
+        for (names, count) in PARTS {
+            if names.contains(first) && (ONE.contains(&before) && of) {
+                self.fractions.insert(count);
+            }
         }
     }
 

@@ -18,7 +18,7 @@ const SELECTOR: &str = "\
     restaurant company product item identifier base head source from selector element schema group \
     device resource revision container node pod job server service instance region zone space app \
     application package account site actor author parent release milestone image context manifest \
-    disk volume network environment";
+    disk volume network environment sku";
 /// What is said or stored.
 const CONTENT: &str = "\
     body content text message subject title description comment note notes summary html caption \
@@ -56,6 +56,14 @@ pub(crate) fn by_name(name: &str) -> Option<Role> {
         .checked_sub(2)
         .and_then(|at| split.get(at))
         .map_or("", String::as_str);
+    // `in_reply_to`: which message.
+    if last == "to" && before == "reply" && split.len() == 3 {
+        return Some(Role::Selector);
+    }
+    // `pay_on`, `dueOn`: when.
+    if last == "on" && split.len() > 1 {
+        return Some(Role::Time);
+    }
     // `po_no`, `room_nr`: which one. `check_in`: when.
     let numbered = split.len() > 1 && ["no", "nr"].contains(&last);
     if numbered || ["id", "ids", "key", "uuid", "sha"].contains(&last) {

@@ -77,6 +77,8 @@ pub(crate) struct Singled {
     open: BTreeSet<Box<str>>,
     /// Those that are singled out by at least two of her words.
     fitting: BTreeSet<Box<str>>,
+    /// Those of answers to what she looked for, of which no other of its list has more of her words.
+    listed: BTreeSet<Box<str>>,
     bytes: usize,
 }
 
@@ -136,6 +138,11 @@ impl Singled {
     /// At least two of her words say that it is this one.
     pub(crate) fn fits(&self, id: &str) -> bool {
         self.fitting.contains(id)
+    }
+
+    /// What she looked for has this among its answers.
+    pub(crate) fn listed(&self, id: &str) -> bool {
+        self.listed.contains(id)
     }
 
     /// Her words fit another of its list better.
@@ -202,6 +209,16 @@ impl Singled {
             .iter()
             .map(|record| fits(hers, manifest, record, path))
             .collect();
+        // Those that no other of the list has more of her words than.
+        let most = fits.iter().map(BTreeSet::len).max().unwrap_or_default();
+        if hers.looked && most > 0 || hers.near {
+            for (record, _) in records.iter().zip(&fits).filter(|(_, fits)| fits.len() == most) {
+                let mut ids = Kinds::new();
+                self.bytes += keep(&mut ids, manifest, record, path, name);
+                let room = IDS.saturating_sub(self.listed.len());
+                self.listed.extend(ids.into_values().flatten().take(room));
+            }
+        }
         for (words, kinds) in [(wording.all(), &mut self.all), (wording.gone(), &mut self.gone)] {
             let of: Vec<BTreeSet<&str>> = fits
                 .iter()
@@ -301,6 +318,31 @@ impl Singled {
         }
     }
 
+    /// Of what the only record holds lists of, those that have words of hers: the dog of its owner.
+    fn held<'a>(
+        &mut self,
+        hers: Hers<'_>,
+        manifest: &Manifest,
+        record: &'a Map<String, Value>,
+        path: &mut Vec<&'a str>,
+    ) {
+        for (key, list) in record {
+            let Some(list) = list.as_array().filter(|list| list.len() <= SIBLINGS) else {
+                continue;
+            };
+            path.extend([key.as_str(), "0"]);
+            let mut ids = Kinds::new();
+            for one in list.iter().filter_map(Value::as_object) {
+                if !fits(hers, manifest, one, path).is_empty() {
+                    self.bytes += keep(&mut ids, manifest, one, path, key);
+                }
+            }
+            let room = IDS.saturating_sub(self.near.len());
+            self.near.extend(ids.into_values().flatten().take(room));
+            path.truncate(path.len() - 2);
+        }
+    }
+
     /// The only record of an answer. What is to be gone is it where she speaks of what she spoke of before, or says it of it.
     fn lone<'a>(
         &mut self,
@@ -316,6 +358,7 @@ impl Singled {
             self.bytes += keep(&mut ids, manifest, record, path, name);
             let room = IDS.saturating_sub(self.near.len());
             self.near.extend(ids.into_values().flatten().take(room));
+            self.held(hers, manifest, record, path);
         }
         self.tell(hers, manifest, std::slice::from_ref(&record), path, name);
         if !hers.looked {

@@ -497,6 +497,44 @@ const THINGS: [&str; 14] = [
     "link", "record",
 ];
 
+/// Deals that are listed as often as they are made: `purchase_invoices_list`.
+const DEALS: [&str; 6] = ["purchase", "transfer", "request", "return", "refund", "wire"];
+
+/// Nouns of messages that are verbs where somebody follows.
+const MESSAGES: [&str; 4] = ["text", "sms", "whatsapp", "page"];
+const SOMEBODY: &[&str] = &[
+    "client",
+    "customer",
+    "guest",
+    "patient",
+    "member",
+    "user",
+    "person",
+    "people",
+    "contact",
+    "owner",
+    "parent",
+    "guardian",
+    "student",
+    "pupil",
+    "tenant",
+    "donor",
+    "volunteer",
+    "visitor",
+    "applicant",
+    "candidate",
+    "colleague",
+    "staff",
+    "team",
+    "driver",
+    "engineer",
+    "subscriber",
+    "attendee",
+    "participant",
+    "everyone",
+    "oncall",
+];
+
 /// The verb a tool is named by, and the other words of its name.
 pub(crate) fn verb(name: &str) -> (Option<&'static Verb>, Vec<String>) {
     // `lock.create_code`, `mcp__files__read`: what it belongs to, and then its name. The first says what the tool is about
@@ -518,8 +556,18 @@ pub(crate) fn verb(name: &str) -> (Option<&'static Verb>, Vec<String>) {
             .is_some_and(|word| word == "or" || word == "and");
         let word = joined.then(|| words.get(at + 2)).flatten().unwrap_or(word);
         // What ends in `log` shows one.
-        if word == "log" && at > 0 && at + 1 == words.len() {
+        if ["log", "record"].contains(&word.as_str()) && at > 0 && at + 1 == words.len() {
             return None;
+        }
+        // `text_client`: whom a message goes to.
+        if at == 0 && MESSAGES.contains(&word.as_str()) {
+            let whom = words
+                .get(1)
+                .is_some_and(|next| SOMEBODY.contains(&singular(next)));
+            return whom
+                .then(|| VERBS.iter().find(|verb| verb.names.contains(&"message")))
+                .flatten()
+                .map(|verb| (at, verb));
         }
         // `pull_request` and `early_return` are things.
         if at > 0 && ["request", "return"].contains(&word.as_str()) {
@@ -535,7 +583,12 @@ pub(crate) fn verb(name: &str) -> (Option<&'static Verb>, Vec<String>) {
         .last()
         .filter(|word| last > 0 && !["request", "return"].contains(&word.as_str()));
     let done = done.and_then(|word| VERBS.iter().find(|verb| verb.names.contains(&word.as_str())));
-    let thing = |at: usize| words.get(at).is_some_and(|word| THINGS.contains(&word.as_str()));
+    let reads = done.is_some_and(|verb| verb.effect == bartizan_types::flow::Effect::Read);
+    let thing = |at: usize| {
+        words.get(at).is_some_and(|word| {
+            THINGS.contains(&word.as_str()) || reads && at == 0 && DEALS.contains(&word.as_str())
+        })
+    };
     let at = match (at, done) {
         (Some((at, _)), Some(verb)) if at < last && thing(at) && !thing(last) => Some((last, verb)),
         _ => at,

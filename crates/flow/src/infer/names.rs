@@ -1,6 +1,7 @@
 //! What the names of tools and of their arguments tell.
 
 use bartizan_types::flow::Role;
+use serde_json::Value;
 
 use super::ToolFacts;
 use crate::{roles, words};
@@ -36,6 +37,107 @@ pub(super) fn names_new<'a>(tool: &str, mut names: impl Iterator<Item = &'a str>
                 .last()
                 .is_some_and(|last| ["id", "ids", "key", "uuid", "slug"].contains(&last.as_str()))
         })
+}
+
+/// Whether this says which thing by an id: `requestId`, `invoice_no`.
+pub(super) fn numbered(name: &str) -> bool {
+    words::split(name)
+        .last()
+        .is_some_and(|last| ["id", "ids", "no", "nr", "ref", "key", "uuid", "sku"].contains(&last.as_str()))
+}
+
+/// Whether this says how many.
+pub(super) fn counts(name: &str) -> bool {
+    words::split(name)
+        .last()
+        .is_some_and(|last| ["quantity", "qty"].contains(&last.as_str()))
+}
+
+/// Whether what a tool of this name lists is whom or where the organisation knows: `list_suppliers`, and not
+/// `list_supplier_invoices`, whose accounts are what invoices say.
+pub(super) fn lists_people(name: &[String]) -> bool {
+    const PEOPLE: &[&str] = &[
+        "contact",
+        "user",
+        "member",
+        "employee",
+        "people",
+        "directory",
+        "channel",
+        "team",
+        "staff",
+        "colleague",
+        "crew",
+        "personnel",
+        "supplier",
+        "vendor",
+        "person",
+        "oncall",
+    ];
+    const ABOUT: &[&str] = &["by", "in", "for", "of", "from", "with"];
+    // What is told of each, and how it is looked for.
+    const TOLD: &[&str] = &[
+        "list",
+        "info",
+        "information",
+        "detail",
+        "profile",
+        "lookup",
+        "search",
+        "find",
+        "get",
+        "read",
+        "all",
+        "query",
+        "data",
+        "record",
+        "id",
+        "name",
+        "email",
+        "show",
+        "view",
+        "card",
+        "summary",
+        "me",
+        "entry",
+    ];
+    let end = name
+        .iter()
+        .position(|word| ABOUT.contains(&word.as_str()))
+        .unwrap_or(name.len());
+    let own = name.get(..end).unwrap_or_default();
+    let mut last = own
+        .iter()
+        .rev()
+        .map(|word| words::singular(word))
+        .skip_while(|word| TOLD.contains(word));
+    last.next().is_some_and(|word| PEOPLE.contains(&word))
+}
+
+/// Whether this says whom a thing is given to.
+pub(super) fn given_to(name: &str) -> bool {
+    words::split(name)
+        .last()
+        .is_some_and(|last| ["assignee", "assignees"].contains(&last.as_str()))
+}
+
+/// Whether `from` and `to` are days that something lies between: their descriptions say so of either.
+pub(super) fn between(input: &Value) -> bool {
+    const DAYS: [&str; 7] = ["date", "day", "time", "iso", "yyyy", "start", "datetime"];
+    let schema = |name: &str| input.get("properties").and_then(|all| all.get(name));
+    let dated = |schema: &Value| {
+        let said = schema
+            .get("description")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let mut said = said.split(|c: char| !c.is_alphanumeric()).take(24);
+        schema
+            .get("format")
+            .and_then(Value::as_str)
+            .is_some_and(|format| format.starts_with("date"))
+            || said.any(|word| DAYS.contains(&word.to_lowercase().as_str()))
+    };
+    matches!((schema("from"), schema("to")), (Some(from), Some(to)) if dated(from) || dated(to))
 }
 
 /// What a tool makes that is named `create_branch`: a thing of one word.
