@@ -417,7 +417,8 @@ fn shaped_from(text: &str, digit: usize, letters: bool, found: &mut Vec<Personal
     {
         return;
     }
-    let (from, near) = spoken(text, start);
+    // What stands before it is read only where the number itself fits.
+    let mut before = None;
     for id in ids::may(part(bytes, start..), letters) {
         let styled = !id.style.is_empty();
         let hit = if styled {
@@ -445,6 +446,7 @@ fn shaped_from(text: &str, digit: usize, letters: bool, found: &mut Vec<Personal
         // Where either may stand, a digit says nothing.
         let letter = id.shape.contains('*') && !dense.iter().all(u8::is_ascii_digit);
         let signs = (in_style && end - start > length) || id.shape.contains('A') || letter;
+        let (from, near) = *before.get_or_insert_with(|| spoken(text, start));
         let said = announced(near, start - from, id.words);
         let score = match (id.needs, signs, said) {
             (_, _, true) => 950,
