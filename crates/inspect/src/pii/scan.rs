@@ -692,7 +692,9 @@ fn mac(spelt: &str, sign: char) -> bool {
 /// start with many letters.
 fn words(text: &str, found: &mut Vec<Personal>) {
     let bytes = text.as_bytes();
-    let signs = Bits::of(bytes, |byte| byte.is_ascii_alphanumeric() | (byte == b'-'));
+    let signs = Bits::of(bytes, |byte| {
+        matches!(byte | 0x20, b'a'..=b'z') | byte.is_ascii_digit() | (byte == b'-')
+    });
     for Range { start, end } in signs.runs(16) {
         if (16..=125).contains(&(end - start))
             && let Some(spelt) = text.get(start..end)

@@ -110,7 +110,10 @@ fn row(bytes: &[u8], range: Range<usize>, found: &mut Vec<Found>) -> bool {
 
 /// Characters of both kinds of base64.
 const fn is_base64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() | (byte == b'+') | (byte == b'/') | (byte == b'-') | (byte == b'_')
+    // Slash and digits are neighbours, and so are letters of either case but for one bit.
+    matches!(byte | 0x20, b'a'..=b'z')
+        | matches!(byte, b'/'..=b'9')
+        | ((byte == b'+') | (byte == b'-') | (byte == b'_'))
 }
 
 /// Long runs of characters that encodings are made of.

@@ -294,7 +294,10 @@ fn kept_apart(bytes: &[u8]) -> Vec<(Vec<usize>, Range<usize>)> {
     let separator = |at: usize| is_separator(item(bytes, at));
     let mut runs = Vec::new();
     // In such a run no letter stands before another, which is rare for so long.
-    let apart = Bits::of(bytes, |byte| byte.is_ascii_alphanumeric()).apart();
+    let apart = Bits::of(bytes, |byte| {
+        matches!(byte | 0x20, b'a'..=b'z') | byte.is_ascii_digit()
+    })
+    .apart();
     for stretch in apart.runs(2 * SPACED_LEAST - 1) {
         let mut at = stretch.start;
         while at < stretch.end {
