@@ -8,7 +8,7 @@ use super::lexicon::{Kind, Look, START};
 /// Buckets of the embedding table.
 pub const BUCKETS: usize = 1 << 16;
 /// Most n-grams that end in one token.
-pub const GRAMS: usize = 14;
+pub const GRAMS: usize = 13;
 /// A word longer than this is an id or an encoding, and stands as its shape.
 const LONG: usize = 28;
 /// A unit has at least this many tokens, unless the text has fewer.
@@ -86,7 +86,7 @@ impl Token {
     }
 
     /// The n-grams that end in this word, after the two words before it.
-    fn add_all(&mut self, hashed: &Hashed, before: u64, before2: u64, first: bool) {
+    fn add_all(&mut self, hashed: &Hashed, before: u64, before2: u64) {
         self.add(seal(1, hashed.whole));
         self.add(seal(2, mix(before, hashed.whole)));
         self.add(seal(3, mix(mix(before2, before), hashed.whole)));
@@ -99,10 +99,6 @@ impl Token {
         }
         if hashed.shout {
             self.add(seal(7, 1));
-        }
-        // What a sentence starts with tells whether it asks for something.
-        if first {
-            self.add(seal(14, hashed.whole));
         }
     }
 }
@@ -350,7 +346,7 @@ pub fn tokenize(text: &str) -> Vec<Token> {
             _ => hash_word(word),
         };
         let mut token = Token::at(start, end);
-        token.add_all(&hashed, before, before2, fresh && kind != Class::Sign);
+        token.add_all(&hashed, before, before2);
         let pair = alone
             .filter(|_| kind == Class::Alone)
             .and_then(|alone| Look::pair(alone, c));

@@ -1,8 +1,6 @@
 //! Attack data of our own making, drawn anew from a seed: what the public sets lack most is instructions inside
 //! documents, mail and tool answers, poisoned descriptions, other languages, and harmless text that looks like an attack.
 
-mod bend;
-mod guides;
 mod more;
 mod phrases;
 mod tongues;
@@ -31,7 +29,7 @@ pub struct Stock<'a> {
 }
 
 /// Share of the texts that are put together from sentences of many languages.
-const TONGUES: f32 = 0.52;
+const TONGUES: f32 = 0.6;
 /// Most bytes of a host text that are kept.
 const HOST_MOST: usize = 2500;
 
@@ -42,12 +40,11 @@ pub fn make(draw: &mut Draw, stock: &Stock<'_>) -> Made {
         return tongues::make(draw, stock);
     }
     match draw.below(100) {
-        0..=43 => inside(draw, stock),
-        44..=51 => role(draw),
-        52..=58 => direct(draw, stock),
-        59..=72 => harmless(draw, stock),
-        73..=80 => good_role(draw),
-        _ => guides::make(draw, stock),
+        0..=51 => inside(draw, stock),
+        52..=61 => role(draw),
+        62..=69 => direct(draw, stock),
+        70..=90 => harmless(draw, stock),
+        _ => good_role(draw),
     }
 }
 
@@ -192,27 +189,19 @@ fn draw_phrase<'a>(draw: &mut Draw, list: &[&'a str]) -> &'a str {
 /// An instruction without a wrapper.
 fn instruction(draw: &mut Draw, stock: &Stock<'_>) -> String {
     let list = match draw.below(100) {
-        0..=25 => phrases::ACTIONS,
-        26..=39 => phrases::OUTPUTS,
-        40..=56 => phrases::TASKS,
-        57..=60 => phrases::ADS,
-        61..=80 => {
-            let bent = bend::make(draw);
-            return ended(&bent, draw);
-        }
+        0..=27 => phrases::ACTIONS,
+        28..=53 => phrases::OUTPUTS,
+        54..=71 => phrases::TASKS,
+        72..=76 => phrases::ADS,
         _ => {
             let request = draw.pick(&stock.requests).copied().unwrap_or("Say hello.");
             let end = request.floor_char_boundary(request.len().min(220));
             return request.get(..end).unwrap_or(request).to_owned();
         }
     };
-    ended(draw_phrase(draw, list), draw)
-}
-
-/// A phrase as a sentence.
-fn ended(phrase: &str, draw: &mut Draw) -> String {
+    let phrase = draw_phrase(draw, list);
     let filled = fill(draw, phrase);
-    if filled.ends_with(['.', '?', '!', '"']) {
+    if filled.ends_with(['.', '?', '!']) {
         filled
     } else {
         filled + "."
@@ -334,7 +323,17 @@ fn good_role(draw: &mut Draw) -> Made {
 
 /// Ordinary text with the words of attacks.
 fn harmless(draw: &mut Draw, stock: &Stock<'_>) -> Made {
-    let sentence = harmless_sentence(draw);
+    let list = match draw.below(10) {
+        0..=4 => phrases::TRIGGERS,
+        5..=6 => more::ABROAD_HARMLESS,
+        _ => more::ABOUT,
+    };
+    let sentence = draw_phrase(draw, list);
+    let mut sentence = fill(draw, sentence);
+    if draw.chance(0.3) {
+        let more = draw_phrase(draw, list);
+        sentence = format!("{sentence} {}", fill(draw, more));
+    }
     if draw.chance(0.5) {
         let channel = *draw
             .pick(&[
@@ -362,23 +361,6 @@ fn harmless(draw: &mut Draw, stock: &Stock<'_>) -> Made {
         text: format!("{before} {} {after}", escape_like(host, &sentence)),
         attack: None,
         channel,
-    }
-}
-
-/// A sentence or two with the words of attacks.
-fn harmless_sentence(draw: &mut Draw) -> String {
-    let list = match draw.below(10) {
-        0..=4 => phrases::TRIGGERS,
-        5..=6 => more::ABROAD_HARMLESS,
-        _ => more::ABOUT,
-    };
-    let sentence = draw_phrase(draw, list);
-    let sentence = fill(draw, sentence);
-    if draw.chance(0.3) {
-        let more = draw_phrase(draw, list);
-        format!("{sentence} {}", fill(draw, more))
-    } else {
-        sentence
     }
 }
 
@@ -495,9 +477,7 @@ mod tests {
                     "{made:?}"
                 );
             }
-            for name in [
-                "{thing}", "{word}", "{url}", "{mail}", "{}", "{name}", "{answer}", "{Claim}", "{that}",
-            ] {
+            for name in ["{thing}", "{word}", "{url}", "{mail}", "{}", "{name}"] {
                 assert!(!made.text.contains(name), "{}", made.text);
             }
         }

@@ -5,24 +5,23 @@
 
 use super::features::{self, BUCKETS, Token, Unit};
 use super::linear::{self, Linear};
-use super::number::ln;
 use crate::Channel;
 use crate::safe::item;
 
 /// Length of an n-gram's vector.
 pub const DIMS: usize = 32;
-/// What the head reads: the unit, its neighbours, the rest of the text, unit times rest, the unit's kinds of words, the
-/// channel, sizes.
+/// What the head reads: the unit, its neighbours, the text, unit times text, the unit's kinds of words, the channel,
+/// sizes.
 pub const INPUTS: usize = 5 * DIMS + Channel::COUNT + SIZES;
 /// The head that scores a unit.
 pub type UnitHead = Head<INPUTS, 48, 16>;
 /// Neighbours reach this many units to either side.
 pub const NEAR: usize = 2;
-const SIZES: usize = 4;
+const SIZES: usize = 3;
 /// How much the linear part counts, by channel: an instruction in a document is a small part of its vocabulary.
 pub const SHARES: [f32; Channel::COUNT] = [3.0, 2.0, 0.25, 0.25, 1.0, 1.0];
 /// First bytes of a stored model.
-const MAGIC: &[u8; 8] = b"BZINJ\x00\x00\x04";
+const MAGIC: &[u8; 8] = b"BZINJ\x00\x00\x03";
 
 /// A dense network of `I` inputs, `A` and `B` neurons and one output, row by row.
 #[derive(Debug, Clone, PartialEq)]
@@ -135,11 +134,11 @@ pub struct Scene {
     pub kinds: ([f32; DIMS], u32),
     /// The same for its neighbours without itself.
     pub near: ([f32; DIMS], u32),
-    /// The same for the whole text without the unit.
-    pub rest: ([f32; DIMS], u32),
+    /// The same for the whole text.
+    pub text: ([f32; DIMS], u32),
     /// Where the text comes from.
     pub channel: Channel,
-    /// How many tokens the unit has, how many units the text has in two measures, and where this one stands in it.
+    /// How many tokens the unit has, how many units the text has, and where this one stands in it.
     pub sizes: [f32; SIZES],
 }
 
@@ -152,20 +151,20 @@ impl Scene {
             let scale = scale(*count);
             sum.map(|value| value * scale)
         };
-        let (unit, near, rest) = (scaled(&self.unit), scaled(&self.near), scaled(&self.rest));
+        let (unit, near, text) = (scaled(&self.unit), scaled(&self.near), scaled(&self.text));
         let kinds = scaled(&self.kinds);
         let mut product = unit;
-        for (out, rest) in product.iter_mut().zip(&rest) {
-            *out *= rest;
+        for (out, text) in product.iter_mut().zip(&text) {
+            *out *= text;
         }
         let channel = Channel::ALL.map(|channel| f32::from(u8::from(channel == self.channel)));
-        let mut left = input.as_mut_slice();
-        for values in [&unit[..], &near, &rest, &product, &kinds, &channel, &self.sizes] {
-            let Some((here, after)) = left.split_at_mut_checked(values.len()) else {
+        let mut rest = input.as_mut_slice();
+        for values in [&unit[..], &near, &text, &product, &kinds, &channel, &self.sizes] {
+            let Some((here, after)) = rest.split_at_mut_checked(values.len()) else {
                 break;
             };
             here.copy_from_slice(values);
-            left = after;
+            rest = after;
         }
         input
     }
@@ -333,6 +332,7 @@ impl Model {
         for sum in &sums {
             join(&mut whole, &sum.all, 1);
         }
+        let whole = self.float(&whole);
         let broad = self.broad(channel, text, &tokens);
         let mut scores = Vec::with_capacity(units.len());
         for (at, (unit, sum)) in units.iter().zip(&sums).enumerate() {
@@ -343,14 +343,11 @@ impl Model {
                     join(&mut near, &beside.all, 1);
                 }
             }
-            let mut rest = whole;
-            join(&mut rest, &sum.all, -1);
-            rest.1 = whole.1.saturating_sub(sum.all.1);
             let scene = Scene {
                 unit: self.float(&sum.all),
                 kinds: self.float(&sum.kinds),
                 near: self.float(&near),
-                rest: self.float(&rest),
+                text: whole,
                 channel,
                 sizes: sizes(*unit, at, units.len()),
             };
@@ -414,7 +411,7 @@ impl Model {
             unit: self.float(&sum.all),
             kinds: self.float(&sum.kinds),
             near: empty,
-            rest: empty,
+            text: self.float(&sum.all),
             channel: Channel::Document,
             sizes: sizes(scored.unit, 0, 1),
         };
@@ -482,13 +479,12 @@ struct Sums {
     kinds: ([i32; DIMS], u32),
 }
 
-/// The numbers about sizes. A text of many units has more chances to look like an attack somewhere.
+/// The three numbers about sizes.
 #[must_use]
 pub fn sizes(unit: Unit, at: usize, units: usize) -> [f32; SIZES] {
     [
         (unit.last - unit.first) as f32 / 30.0,
         units.min(20) as f32 / 20.0,
-        ln(units.max(1) as f32) / 5.0,
         at as f32 / units.max(1) as f32,
     ]
 }

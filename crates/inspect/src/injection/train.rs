@@ -43,6 +43,8 @@ pub struct Options {
     pub dropout: f32,
     /// Chance that a token is left out of the text as a whole while learning.
     pub text_dropout: f32,
+    /// Share of the text's gradient that reaches the table.
+    pub text_rate: f32,
     /// Step of the table.
     pub table_rate: f32,
     /// Step of the head.
@@ -61,6 +63,7 @@ impl Default for Options {
             made: 16_000,
             dropout: 0.25,
             text_dropout: 0.3,
+            text_rate: 0.0,
             table_rate: 0.08,
             head_rate: 0.001,
             attack_weight: 1.0,
@@ -451,10 +454,10 @@ struct Lesson<'a> {
     tokens: &'a [Token],
     units: &'a [Unit],
     sums: &'a [Sum],
-    /// What each unit has in the whole.
-    shares: &'a [Sum],
     whole: Sum,
     channel: Channel,
+    /// Gradient of the whole text's vector, gathered over the units.
+    back: [f32; DIMS],
 }
 
 impl Trainer {
@@ -495,28 +498,23 @@ impl Trainer {
             .iter()
             .map(|_| !draw.chance(self.options.text_dropout))
             .collect();
-        let mut shares = Vec::with_capacity(units.len());
-        for unit in &units {
-            let kept = part(&kept, unit.first..unit.last).iter();
-            let inside = part(&tokens, unit.first..unit.last).iter().zip(kept);
-            let mut share: Sum = ([0.0; DIMS], 0);
-            for gram in inside
-                .filter(|(_, kept)| **kept)
-                .flat_map(|(token, _)| token.grams())
-            {
-                add(&mut share.0, self.row(*gram), 1.0);
-                share.1 += 1;
-            }
-            join(&mut whole, &share);
-            shares.push(share);
+        let all: Vec<u32> = tokens
+            .iter()
+            .zip(&kept)
+            .filter(|(_, kept)| **kept)
+            .flat_map(|(token, _)| token.grams().iter().copied())
+            .collect();
+        for gram in &all {
+            add(&mut whole.0, self.row(*gram), 1.0);
+            whole.1 += 1;
         }
-        let lesson = Lesson {
+        let mut lesson = Lesson {
             tokens: &tokens,
             units: &units,
             sums: &sums,
-            shares: &shares,
             whole,
             channel,
+            back: [0.0; DIMS],
         };
         let mut ranked: Vec<(f32, usize)> = sums
             .iter()
@@ -529,7 +527,15 @@ impl Trainer {
             .collect();
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         for (at, target, weight) in self.lessons(&tokens, &units, &ranked, attack, draw) {
-            self.one(&lesson, at, target, weight, draw);
+            self.one(&mut lesson, at, target, weight, draw);
+        }
+        let scale = scale(whole.1);
+        let mut gradient = [0.0; DIMS];
+        for (out, back) in gradient.iter_mut().zip(&lesson.back) {
+            *out = back * scale * self.options.text_rate;
+        }
+        if self.options.text_rate > 0.0 {
+            self.table_step(&all, &gradient);
         }
     }
 
@@ -578,7 +584,7 @@ impl Trainer {
     }
 
     /// One unit of a text.
-    fn one(&mut self, lesson: &Lesson<'_>, at: usize, target: f32, weight: f32, draw: &mut Draw) {
+    fn one(&mut self, lesson: &mut Lesson<'_>, at: usize, target: f32, weight: f32, draw: &mut Draw) {
         let (tokens, units) = (lesson.tokens, lesson.units);
         let Some(own) = units.get(at).copied() else {
             return;
@@ -594,12 +600,16 @@ impl Trainer {
         let slope = (sigmoid(trace.logit) - target) * weight;
         let back = self.unit.backward(&input, &trace, slope);
         self.unit.step(self.options.head_rate * self.slow);
-        let (unit_scale, rest_scale) = (scale(unit.1), scale(scene.rest.1));
+        let (unit_scale, text_scale) = (scale(unit.1), scale(lesson.whole.1));
         let mut gradient = [0.0; DIMS];
         let of = |block: usize| part(&back, block * DIMS..(block + 1) * DIMS);
-        let terms = of(0).iter().zip(of(3)).zip(&scene.rest.0);
-        for (out, ((own, product), rest)) in gradient.iter_mut().zip(terms) {
-            *out = (own + product * rest * rest_scale) * unit_scale;
+        let terms = of(0).iter().zip(of(3)).zip(&lesson.whole.0);
+        for (out, ((own, product), text)) in gradient.iter_mut().zip(terms) {
+            *out = (own + product * text * text_scale) * unit_scale;
+        }
+        let terms = of(2).iter().zip(of(3)).zip(&unit.0);
+        for (out, ((text, product), own)) in lesson.back.iter_mut().zip(terms) {
+            *out += text + product * own * unit_scale;
         }
         self.table_step(&grams, &gradient);
         let kinds_scale = scale(kinds.1);
@@ -684,27 +694,17 @@ impl Trainer {
 }
 
 impl Lesson<'_> {
-    /// The whole text without a unit.
-    fn rest(&self, at: usize) -> Sum {
-        let mut rest = self.whole;
-        if let Some(share) = self.shares.get(at) {
-            add(&mut rest.0, &share.0, -1.0);
-            rest.1 = rest.1.saturating_sub(share.1);
-        }
-        rest
-    }
-
     fn scene(&self, at: usize, unit: Sum, kinds: Sum) -> Scene {
         Scene {
             unit,
             kinds,
             near: near(self.sums, at),
-            rest: self.rest(at),
+            text: self.whole,
             channel: self.channel,
             sizes: self
                 .units
                 .get(at)
-                .map_or([0.0; 4], |unit| sizes(*unit, at, self.units.len())),
+                .map_or([0.0; 3], |unit| sizes(*unit, at, self.units.len())),
         }
     }
 }

@@ -211,11 +211,10 @@ fn harmless(draw: &mut Draw, tongue: &Tongue, stock: &Stock<'_>) -> Made {
             };
             inside(draw, tongue, stock, &text, false)
         }
-        31..=45 => {
+        31..=50 => {
             let text = one_or_two(draw, tongue, Slot::About);
             inside(draw, tongue, stock, &text, false)
         }
-        46..=50 => article(draw, tongue),
         51..=65 if has(tongue, Slot::Log) => printed(draw, tongue),
         66..=69 if has(tongue, Slot::Foot) => {
             let text = one_or_two(draw, tongue, Slot::Foot);
@@ -232,22 +231,6 @@ fn harmless(draw: &mut Draw, tongue: &Tongue, stock: &Stock<'_>) -> Made {
             inside(draw, tongue, stock, &text, false)
         }
     }
-}
-
-/// A text that is about assistants and attacks on them throughout, and quotes some.
-fn article(draw: &mut Draw, tongue: &Tongue) -> Made {
-    let mut lines: Vec<String> = Vec::new();
-    for _ in 0..3 + draw.below(7) {
-        if draw.chance(0.25) {
-            let order = order(draw, tongue, Slot::Ai, Slot::Act);
-            lines.push(line(draw, tongue, Slot::Quote).replacen("{}", &order, 1));
-        } else {
-            lines.push(line(draw, tongue, Slot::About).to_owned());
-        }
-    }
-    let gap = *draw.pick(&[" ", "\n", "\n\n", "\n- "]).unwrap_or(&" ");
-    let text = fill(draw, &lines.join(gap));
-    whole(text, false, Channel::Document)
 }
 
 /// What programs print, and templates with comments for those who fill them in.
