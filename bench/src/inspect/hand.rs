@@ -1,8 +1,9 @@
 //! What the model in the binary finds of attacks written by hand, and what it flags of their look-alikes.
 //!
 //! Both sets were written before the model was trained, in six channels and some thirty languages, and neither is
-//! trained on. A third set are sixty honest texts of kinds that the training data has none of, written before it was known
-//! what the model makes of them: advisories, complaints that quote swindlers, reviews, prompts in designs. Each text counts as found when its highest score is above its channel's low threshold, as it ships.
+//! trained on. A third set are sixty honest texts of kinds that the training data has none of, written before it was
+//! known what the model makes of them: advisories, complaints that quote swindlers, reviews, prompts in designs. Each
+//! text counts as found when its highest score is above its channel's low threshold, as it ships.
 
 use std::collections::BTreeMap;
 
