@@ -1,7 +1,9 @@
 //! What the model in the binary finds of attacks written by hand, and what it flags of their look-alikes.
 //!
 //! Both sets were written before the model was trained, in six channels and some thirty languages, and neither is
-//! trained on. Each text counts as found when its highest score is above its channel's low threshold, as it ships.
+//! trained on. A third set are sixty honest texts of kinds that the training data has none of, written before it was
+//! known what the model makes of them: advisories, complaints that quote swindlers, reviews, prompts in designs. Each
+//! text counts as found when its highest score is above its channel's low threshold, as it ships.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +16,7 @@ use crate::figure::Figure;
 /// Channel, language, text; `\n` is a line end.
 const ATTACKS: &str = include_str!("../../inspect/injection_attacks.tsv");
 const BENIGN: &str = include_str!("../../inspect/injection_benign.tsv");
+const HONEST: &str = include_str!("../../inspect/hard_honest.tsv");
 
 /// Flagged at the low threshold, at the high one, and all.
 #[derive(Default, Clone, Copy)]
@@ -26,13 +29,17 @@ struct Counts {
 /// Measures, or says why not.
 pub(super) fn run() -> Vec<Figure> {
     let Some(model) = embedded() else {
-        let names = ["hand_recall", "hand_look_alike_fpr"];
+        let names = ["hand_recall", "hand_look_alike_fpr", "hand_honest_fpr"];
         return names
             .map(|name| Figure::missing(name, "share", "the embedded model can't be read"))
             .into();
     };
     let mut figures = Vec::new();
-    for (name, set) in [("hand_recall", ATTACKS), ("hand_look_alike_fpr", BENIGN)] {
+    for (name, set) in [
+        ("hand_recall", ATTACKS),
+        ("hand_look_alike_fpr", BENIGN),
+        ("hand_honest_fpr", HONEST),
+    ] {
         let counts = counts(set, |channel, text| {
             let (score, threshold) = (model.highest(channel, text), model.threshold(channel));
             (score > threshold.low, score > threshold.high)
@@ -102,5 +109,8 @@ mod tests {
             assert_eq!(counts["mail"].low, counts["mail"].all);
             assert_eq!(counts["tool"].low, 0);
         }
+        let counts = counts(HONEST, |_, _| (false, false));
+        assert_eq!(counts[""].all, 60);
+        assert_eq!(counts["english"].all + counts["other_languages"].all, 60);
     }
 }

@@ -170,6 +170,10 @@ impl Engine {
         let end = bytes.len().min(word.end + STRETCH);
         let pattern = self.pattern(at)?;
         let input = Input::new(bytes).range(from..end).anchored(anchored);
+        // Most words are just words, and asking that first needs no memory.
+        if !pattern.is_match(input.clone()) {
+            return None;
+        }
         let mut slots = pattern.create_captures();
         pattern.search_captures(&input, &mut slots);
         let span = slots.get_group_by_name("s").or_else(|| slots.get_group(0))?;

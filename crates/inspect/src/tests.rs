@@ -268,14 +268,6 @@ fn destroys(first: &str, second: &str) -> bool {
     )
 }
 
-/// Pairs, the outer one first, under which something is missed to this day. What is mended leaves the list.
-const OPEN: &[(&str, &str)] = &[
-    ("soft line ends", "base64 in groups"),
-    // Comments do not nest, so the outer one ends inside of the text.
-    ("comment", "comments inside of words"),
-    ("JSON", "literals"),
-];
-
 #[test]
 fn what_is_found_is_found_in_any_disguise_over_any_other() {
     let outer = || OVER_LETTERS.iter().chain(ENCODINGS).chain(PLACES);
@@ -287,7 +279,7 @@ fn what_is_found_is_found_in_any_disguise_over_any_other() {
             }
         }
     }
-    assert_eq!(missed, OPEN, "the outer disguise first");
+    assert!(missed.is_empty(), "the outer disguise first: {missed:?}");
 }
 
 proptest! {

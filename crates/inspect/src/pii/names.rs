@@ -423,7 +423,7 @@ pub(super) fn people(text: &str, found: &mut Vec<(Range<usize>, u16)>) {
 
 /// Words that start with a capital and go on in small letters.
 fn capitalised(text: &str) -> Vec<Range<usize>> {
-    let mut words = Vec::new();
+    let mut words = Vec::with_capacity(32);
     let bytes = text.as_bytes();
     let capitals = Bits::of(bytes, |byte| byte.is_ascii_uppercase());
     for at in capitals.places() {

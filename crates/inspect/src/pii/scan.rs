@@ -417,7 +417,8 @@ fn shaped_from(text: &str, digit: usize, letters: bool, found: &mut Vec<Personal
     {
         return;
     }
-    let (from, near) = spoken(text, start);
+    // What stands before it is read only where the number itself fits.
+    let mut before = None;
     for id in ids::may(part(bytes, start..), letters) {
         let styled = !id.style.is_empty();
         let hit = if styled {
@@ -445,6 +446,7 @@ fn shaped_from(text: &str, digit: usize, letters: bool, found: &mut Vec<Personal
         // Where either may stand, a digit says nothing.
         let letter = id.shape.contains('*') && !dense.iter().all(u8::is_ascii_digit);
         let signs = (in_style && end - start > length) || id.shape.contains('A') || letter;
+        let (from, near) = *before.get_or_insert_with(|| spoken(text, start));
         let said = announced(near, start - from, id.words);
         let score = match (id.needs, signs, said) {
             (_, _, true) => 950,
@@ -690,7 +692,9 @@ fn mac(spelt: &str, sign: char) -> bool {
 /// start with many letters.
 fn words(text: &str, found: &mut Vec<Personal>) {
     let bytes = text.as_bytes();
-    let signs = Bits::of(bytes, |byte| byte.is_ascii_alphanumeric() | (byte == b'-'));
+    let signs = Bits::of(bytes, |byte| {
+        matches!(byte | 0x20, b'a'..=b'z') | byte.is_ascii_digit() | (byte == b'-')
+    });
     for Range { start, end } in signs.runs(16) {
         if (16..=125).contains(&(end - start))
             && let Some(spelt) = text.get(start..end)

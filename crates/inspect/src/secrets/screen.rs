@@ -1,15 +1,18 @@
 //! Where words may stand: a look at each three bytes in a row, which most text does not pass.
 //!
 //! Of each word the three bytes in a row that are rarest are known by their lowest five bits each, in which letter case and
-//! most signs are alike. Three bytes that no word knows rule out every word there; for others each word is compared.
+//! most signs are alike. Three bytes that no word knows rule out every word there; so does the byte before them, where the
+//! word has one there. For what is left each word is compared.
 //! INVARIANT: whoever stands in a text, in whatever letter case, is found (`tests::the_screen_passes_every_word`).
 
-use crate::safe::item;
+use crate::safe::{item, part};
 
 /// Bits that are looked at of a byte.
 const BITS: usize = 5;
 /// Kinds of three bytes.
 const KINDS: usize = 1 << (3 * BITS);
+/// Kinds of four bytes.
+const FOURS: usize = 1 << 16;
 
 /// Letters from the commonest on; where a letter stands tells how common three with it are.
 const COMMON: &[u8] = b"etaoinsrhldcumfpgwybvkxjqz";
@@ -29,6 +32,10 @@ pub(super) struct Screen {
     words: Vec<&'static str>,
     /// A bit for each kind of three bytes.
     known: Box<[u64; KINDS / 64]>,
+    /// For each kind of three bytes whether it is known, a byte each: every byte of a text is asked about.
+    marks: Box<[u8; KINDS]>,
+    /// A bit for each kind of four bytes.
+    fours: Box<[u64; FOURS / 64]>,
     /// Of each word of `known` how many kinds the words before it know.
     ranks: Vec<u16>,
     /// In order of their kinds; and where those of each known kind start, with where the last ones end.
@@ -53,36 +60,81 @@ fn kind(three: &[u8]) -> usize {
     three.iter().fold(0, |kind, byte| kind << BITS | small(*byte))
 }
 
+/// A kind of three bytes is known, and some of them start a word, so that anything may stand before them.
+const KNOWN: u8 = 1;
+const OPEN: u8 = 2;
+
+/// The kind of four bytes, in which letter case is alike.
+fn four(bytes: &[u8]) -> usize {
+    let all = bytes
+        .iter()
+        .fold(0_u32, |all, byte| all << 8 | u32::from(byte | 0x20));
+    (all.wrapping_mul(0x9e37_79b1) >> (32 - FOURS.ilog2())) as usize
+}
+
+fn set(bits: &mut [u64], at: usize) {
+    if let Some(bits) = bits.get_mut(at / 64) {
+        *bits |= 1 << (at % 64);
+    }
+}
+
+fn is_set(bits: &[u64], at: usize) -> bool {
+    item(bits, at / 64) >> (at % 64) & 1 == 1
+}
+
 impl Screen {
     /// For words of at least two bytes.
     pub(super) fn new(words: Vec<&'static str>) -> Self {
         let mut hints = Vec::new();
+        let mut marks = Box::new([0_u8; KINDS]);
+        let mut mark = |kind: usize, bits: u8| {
+            if let Some(mark) = marks.get_mut(kind) {
+                *mark |= bits;
+            }
+        };
+        let mut fours = Box::new([0_u64; FOURS / 64]);
         for (at, word) in (0_u16..).zip(&words) {
             let bytes = word.as_bytes();
+            // Not the first three, so that one more byte of the word is known.
+            let skipped = usize::from(bytes.len() > 3);
             let rarest = bytes
                 .windows(3)
                 .enumerate()
+                .skip(skipped)
                 .min_by_key(|(_, three)| three.iter().map(|byte| weight(*byte)).sum::<usize>());
             match rarest {
-                Some((from, three)) => hints.push(Hint {
-                    kind: kind(three) as u16,
-                    word: at,
-                    end: (from + 3) as u8,
-                }),
+                Some((from, three)) => {
+                    match bytes.get(from.wrapping_sub(1)..from + 3) {
+                        Some(bytes) => {
+                            set(fours.as_mut_slice(), four(bytes));
+                            mark(kind(three), KNOWN);
+                        }
+                        None => mark(kind(three), KNOWN | OPEN),
+                    }
+                    hints.push(Hint {
+                        kind: kind(three) as u16,
+                        word: at,
+                        end: (from + 3) as u8,
+                    });
+                }
                 // Whatever follows it: where nothing does, there is no secret either.
-                None => hints.extend((0..1 << BITS).map(|next| Hint {
-                    kind: (kind(bytes) << BITS | next) as u16,
-                    word: at,
-                    end: 3,
-                })),
+                None => {
+                    for next in 0..1 << BITS {
+                        let kind = kind(bytes) << BITS | next;
+                        mark(kind, KNOWN | OPEN);
+                        hints.push(Hint {
+                            kind: kind as u16,
+                            word: at,
+                            end: 3,
+                        });
+                    }
+                }
             }
         }
         hints.sort_by_key(|hint| hint.kind);
         let mut known = Box::new([0_u64; KINDS / 64]);
         for hint in &hints {
-            if let Some(bits) = known.get_mut(usize::from(hint.kind) / 64) {
-                *bits |= 1 << (hint.kind % 64);
-            }
+            set(known.as_mut_slice(), usize::from(hint.kind));
         }
         let counts = known.iter().scan(0, |sum, bits| {
             let before = *sum;
@@ -102,6 +154,8 @@ impl Screen {
             words,
             ranks: counts.collect(),
             known,
+            marks,
+            fours,
             hints,
             starts,
         }
@@ -113,8 +167,15 @@ impl Screen {
         let mut kind = 0;
         for (at, byte) in bytes.iter().enumerate() {
             kind = (kind << BITS | small(*byte)) & (KINDS - 1);
-            let bits = self.known.get(kind / 64).copied().unwrap_or(0);
-            if bits >> (kind % 64) & 1 == 1 && !self.compare(bytes, at + 1, kind, &mut tell) {
+            let mark = item(self.marks.as_slice(), kind);
+            if mark != 0
+                && (mark & OPEN != 0
+                    || is_set(
+                        self.fours.as_slice(),
+                        four(part(bytes, at.saturating_sub(3)..=at)),
+                    ))
+                && !self.compare(bytes, at + 1, kind, &mut tell)
+            {
                 return;
             }
         }

@@ -110,7 +110,10 @@ fn row(bytes: &[u8], range: Range<usize>, found: &mut Vec<Found>) -> bool {
 
 /// Characters of both kinds of base64.
 const fn is_base64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() | (byte == b'+') | (byte == b'/') | (byte == b'-') | (byte == b'_')
+    // Slash and digits are neighbours, and so are letters of either case but for one bit.
+    matches!(byte | 0x20, b'a'..=b'z')
+        | matches!(byte, b'/'..=b'9')
+        | ((byte == b'+') | (byte == b'-') | (byte == b'_'))
 }
 
 /// Long runs of characters that encodings are made of.
@@ -185,7 +188,10 @@ fn decode(run: &str, range: Range<usize>, tries: &mut Tries, found: &mut Vec<Fou
     }
     // What stands before an encoding without a gap, such as a path or a key, moves it: try from each part too.
     for part in parts(&dense) {
-        if part.len() >= BASE64_LEAST && adopt(&base64(part), Form::Base64, tries) {
+        if part.len() >= BASE64_LEAST
+            && may_be_adopted(&base64(head(part)))
+            && adopt(&base64(part), Form::Base64, tries)
+        {
             return;
         }
     }
@@ -194,35 +200,58 @@ fn decode(run: &str, range: Range<usize>, tries: &mut Tries, found: &mut Vec<Fou
         return;
     }
     tries.moved -= 1;
-    let back: Vec<u8> = dense.iter().rev().copied().collect();
-    let moved: Vec<u8> = dense.iter().map(|digit| rot13(*digit)).collect();
-    for digits in [back, moved] {
-        if adopt(&base64(&digits), Form::Base64, tries) {
+    let back = |most: usize| dense.iter().rev().take(most).copied().collect::<Vec<u8>>();
+    let moved = |most: usize| dense.iter().take(most).map(|digit| rot13(*digit)).collect();
+    for digits in [&back as &dyn Fn(usize) -> Vec<u8>, &moved] {
+        if may_be_adopted(&base64(&digits(HEAD_DIGITS)))
+            && adopt(&base64(&digits(usize::MAX)), Form::Base64, tries)
+        {
             return;
         }
     }
 }
 
+/// Bytes that tell whether the whole may become a layer, and digits of base64 that hold as many.
+const HEAD: usize = 18;
+const HEAD_DIGITS: usize = HEAD / 3 * 4;
+
+fn head(digits: &[u8]) -> &[u8] {
+    digits.get(..HEAD_DIGITS).unwrap_or(digits)
+}
+
+/// Whether bytes that start so may become a layer: most runs are names and paths, and need not be decoded whole.
+fn may_be_adopted(head: &[u8]) -> bool {
+    let packed = matches!(head, [0x1f, 0x8b, 8, ..] | [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..]);
+    let bare = head.first().is_some_and(|first| is_block(*first, head));
+    packed || bare || may_be_text(head) || width(head).is_some()
+}
+
 /// The bytes that hexadecimal digits stand for, forwards and turned round, as far as they may be text.
 fn digits_of_hex(digits: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let forwards = digits
-        .as_chunks::<2>()
-        .0
-        .iter()
-        .map(|[high, low]| nibble(*high) << 4 | nibble(*low));
-    let pairs = digits.as_chunks::<2>().0.iter().rev();
-    let back = pairs.map(|[low, high]| nibble(*high) << 4 | nibble(*low));
+    let pairs = digits.as_chunks::<2>().0;
+    let forwards = move |most: usize| {
+        let bytes = pairs.iter().map(|[high, low]| nibble(*high) << 4 | nibble(*low));
+        bytes.take(most).collect::<Vec<u8>>()
+    };
+    let back = move |most: usize| {
+        let bytes = pairs
+            .iter()
+            .rev()
+            .map(|[low, high]| nibble(*high) << 4 | nibble(*low));
+        bytes.take(most).collect::<Vec<u8>>()
+    };
     // Of eight digits each one bit: binary digits read as hexadecimal are no text.
-    let bits = digits.iter().all(|digit| matches!(digit, b'0' | b'1'));
-    let bits = digits
-        .as_chunks::<8>()
-        .0
-        .iter()
-        .take(if bits { usize::MAX } else { 0 });
-    let bits = bits.map(|eight| eight.iter().fold(0, |byte, bit| byte << 1 | (bit & 1)));
-    [forwards.collect(), back.collect(), bits.collect()]
-        .into_iter()
-        .filter(|bytes: &Vec<u8>| !bytes.is_empty())
+    let bits = move |most: usize| {
+        let all = digits.iter().all(|digit| matches!(digit, b'0' | b'1'));
+        let eights = digits.as_chunks::<8>().0.iter().take(if all { most } else { 0 });
+        let bytes = eights.map(|eight| eight.iter().fold(0, |byte, bit| byte << 1 | (bit & 1)));
+        bytes.collect::<Vec<u8>>()
+    };
+    let may = |read: &dyn Fn(usize) -> Vec<u8>| {
+        let head = read(HEAD);
+        (!head.is_empty() && may_be_adopted(&head)).then(|| read(usize::MAX))
+    };
+    [may(&forwards), may(&back), may(&bits)].into_iter().flatten()
 }
 
 const fn rot13(byte: u8) -> u8 {
@@ -274,29 +303,41 @@ fn adopt(bytes: &[u8], form: Form, range: &Range<usize>, tries: &mut Tries, foun
     true
 }
 
-/// Text in UTF-16, as programs of Windows pass it in base64. One of each two bytes tells: it is of few kinds.
-fn wide(bytes: &[u8]) -> Option<String> {
+/// Whether the first bytes are those of text in UTF-16, and which of each two comes first: true for the lower. One of
+/// each two bytes tells: it is of few kinds.
+fn width(bytes: &[u8]) -> Option<bool> {
     const LEAST: usize = 8;
     // Latin letters, those that look like them, characters that nobody sees, and halves of those beyond.
     let tells = |byte: u8| matches!(byte, 0..=5 | 0x1d | 0x1e | 0x20 | 0x21 | 0x24 | 0x28 | 0xd8..=0xdf | 0xfe | 0xff);
-    let body = bytes
-        .strip_prefix(b"\xff\xfe")
-        .or_else(|| bytes.strip_prefix(b"\xfe\xff"))
-        .unwrap_or(bytes);
-    let head = body.get(..2 * LEAST)?.as_chunks::<2>().0.iter();
+    let head = unmarked(bytes).get(..2 * LEAST)?.as_chunks::<2>().0.iter();
     let (low, high) = head.fold((0, 0), |(low, high), [first, second]| {
         (
             low + usize::from(tells(*second)),
             high + usize::from(tells(*first)),
         )
     });
-    if low.max(high) * 8 < LEAST * 7 {
-        return None;
-    }
-    let units = body.as_chunks::<2>().0.iter().map(|pair| match low >= high {
-        true => u16::from_le_bytes(*pair),
-        false => u16::from_be_bytes(*pair),
-    });
+    (low.max(high) * 8 >= LEAST * 7).then_some(low >= high)
+}
+
+/// Without the mark that says which byte comes first.
+fn unmarked(bytes: &[u8]) -> &[u8] {
+    bytes
+        .strip_prefix(b"\xff\xfe")
+        .or_else(|| bytes.strip_prefix(b"\xfe\xff"))
+        .unwrap_or(bytes)
+}
+
+/// Text in UTF-16, as programs of Windows pass it in base64.
+fn wide(bytes: &[u8]) -> Option<String> {
+    let low_first = width(bytes)?;
+    let units = unmarked(bytes)
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .map(|pair| match low_first {
+            true => u16::from_le_bytes(*pair),
+            false => u16::from_be_bytes(*pair),
+        });
     char::decode_utf16(units).collect::<Result<String, _>>().ok()
 }
 

@@ -47,6 +47,7 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>, hidden: &mut Vec<(Disguis
         hidden,
         open: Vec::new(),
         aside: Vec::new(),
+        ended: 0,
         changed: false,
     };
     reader.read();
@@ -93,6 +94,8 @@ struct Reader<'a, 'b> {
     open: Vec<(&'a str, usize)>,
     /// Comments inside of words: they come last, and the words whole.
     aside: Vec<Range<usize>>,
+    /// Where the last comment that was met ends; what is inside of it need not be looked for again.
+    ended: usize,
     changed: bool,
 }
 
@@ -158,26 +161,7 @@ impl<'a> Reader<'a, '_> {
             return self.entity(rest, at);
         }
         if rest.starts_with("<!--") {
-            let body = rest.get(4..).unwrap_or_default();
-            let length = body.find("-->").unwrap_or(body.len());
-            let end = at + 4 + length;
-            if !body.get(..length).unwrap_or_default().trim().is_empty() {
-                self.hidden
-                    .push((Disguise::Comment, at..(end + 3).min(self.text.len())));
-            }
-            let whole = (4 + length + 3).min(rest.len());
-            let after = rest.get(whole..).unwrap_or_default();
-            if self.within_words(after) && self.aside.len() < ASIDE_MOST {
-                self.changed = true;
-                self.aside.push(at + 4..end);
-                // Who looks at the page sees one space of two.
-                let twice = self.out.ends_with(' ') && after.starts_with(' ');
-                return whole + usize::from(twice);
-            } else {
-                self.make(" ", at..at + 4);
-                self.copy(at + 4..end);
-            }
-            return whole;
+            return self.comment(rest, at);
         }
         let marked = matches!(rest.as_bytes().get(1), Some(b'!' | b'?'));
         if !marked && !is_tag(rest.as_bytes().get(1..).unwrap_or_default()) {
@@ -190,6 +174,38 @@ impl<'a> Reader<'a, '_> {
         };
         self.tag(rest.get(..length).unwrap_or_default(), at);
         length
+    }
+
+    /// Reads a comment, or of one with another inside what stands before that. Browsers end both where the inner one
+    /// ends, and a model reads on, so what was meant to be inside stays together.
+    fn comment(&mut self, rest: &str, at: usize) -> usize {
+        let body = rest.get(4..).unwrap_or_default();
+        let outermost = at + 4 > self.ended;
+        if outermost {
+            self.ended = at + 4 + body.find("-->").unwrap_or(body.len());
+        }
+        let body = body.get(..self.ended - at - 4).unwrap_or_default();
+        let whole = (body.len() + 7).min(rest.len());
+        if outermost && !body.trim().is_empty() {
+            self.hidden.push((Disguise::Comment, at..at + whole));
+        }
+        let text = at + 4..self.ended;
+        if let Some(inner) = body.find("<!--").filter(|_| whole == body.len() + 7) {
+            self.make(" ", at..at + 4);
+            self.copy(text.start..text.start + inner);
+            return 4 + inner;
+        }
+        let after = rest.get(whole..).unwrap_or_default();
+        if self.within_words(after) && self.aside.len() < ASIDE_MOST {
+            self.changed = true;
+            self.aside.push(text);
+            // Who looks at the page sees one space of two.
+            let twice = self.out.ends_with(' ') && after.starts_with(' ');
+            return whole + usize::from(twice);
+        }
+        self.make(" ", at..at + 4);
+        self.copy(text);
+        whole
     }
 
     fn entity(&mut self, rest: &str, at: usize) -> usize {

@@ -108,7 +108,9 @@ fn quoted(text: &str, found: &mut Vec<Found>) {
         let (before, after) = (at.checked_sub(1), Some(at + 3));
         match coded(*at) {
             Some((length, Unit::Nothing)) => {
-                stands(before, u8::is_ascii_graphic) && stands(Some(at + length), u8::is_ascii_graphic)
+                // Behind a space it is as common: writers of mail cut lines where they are full.
+                let written = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+                stands(before, written) && stands(Some(at + length), u8::is_ascii_graphic)
             }
             Some((_, Unit::Byte(0x20..=0x7e | 0x80..))) => {
                 is(at + 3)

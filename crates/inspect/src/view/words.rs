@@ -113,9 +113,17 @@ fn joined(text: &str, found: &mut Vec<Found>) {
         let behind = part(bytes, at + 1..(at + 1 + SEAM_MOST).min(bytes.len()));
         let end = at + 1 + behind.iter().take_while(space).count();
         let quote = prior(bytes, start);
-        let is_seam = matches!(quote, b'"' | b'\'') && item(bytes, end) == quote;
-        if is_seam && seams.last().is_none_or(|(_, last)| start > *last) {
-            seams.push((start - 1, end + 1));
+        // In a literal that holds them quotes have a backslash each, and more the deeper it lies.
+        let slashes = |bytes: &mut dyn Iterator<Item = &u8>| {
+            bytes.take(SEAM_MOST).take_while(|byte| **byte == b'\\').count()
+        };
+        let escaped = slashes(&mut part(bytes, end..).iter());
+        let is_seam = matches!(quote, b'"' | b'\'')
+            && item(bytes, end + escaped) == quote
+            && slashes(&mut part(bytes, ..start - 1).iter().rev()) == escaped;
+        let (start, end) = (start.saturating_sub(1 + escaped), end + escaped + 1);
+        if is_seam && seams.last().is_none_or(|(_, last)| start >= *last) {
+            seams.push((start, end));
         }
     }
     if seams.len() < SEAMS_LEAST {
@@ -286,7 +294,10 @@ fn kept_apart(bytes: &[u8]) -> Vec<(Vec<usize>, Range<usize>)> {
     let separator = |at: usize| is_separator(item(bytes, at));
     let mut runs = Vec::new();
     // In such a run no letter stands before another, which is rare for so long.
-    let apart = Bits::of(bytes, |byte| byte.is_ascii_alphanumeric()).apart();
+    let apart = Bits::of(bytes, |byte| {
+        matches!(byte | 0x20, b'a'..=b'z') | byte.is_ascii_digit()
+    })
+    .apart();
     for stretch in apart.runs(2 * SPACED_LEAST - 1) {
         let mut at = stretch.start;
         while at < stretch.end {
