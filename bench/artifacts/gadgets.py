@@ -255,7 +255,7 @@ def documents(field):
         "training": model() + field(20, field(2, field(5, outside))), "behind": model() + EVIL,
     }
     located = lambda path, kind=1: model(field(5, b"\x08\x01\x10" + bytes([kind]) + field(8, "w") + entry("location", path) + b"\x70\x01"))
-    graphs |= {f"escaped{number}": located(path) for number, path in enumerate(["%2e%2e/x", "..%2fx", "%252e%252e%252fx", "%2fetc%2fx", "%25" * 9 + "2e%2e/x"])}
+    graphs |= {f"escaped{number}": located(path) for number, path in enumerate(["%2e%2e/x", "..%2fx", "%252e%252e%252fx", "%2fetc%2fx", "%" + "25" * 9 + "2e%2e/x"])}
     graphs |= {f"raw{kind}": model(field(5, b"\x08\x64\x10" + bytes([kind]) + field(8, "w") + field(9, EVIL))) for kind in (1, 2, 3)}
     graphs |= {"raw_behind": model(field(5, b"\x08\x64\x10\x02" + field(8, "w") + field(9, bytes(40) + EVIL))), "strings": model(field(5, b"\x08\x01\x10\x08" + field(8, "w") + field(6, "a") + field(6, EVIL)))}
     for name, data in graphs.items():

@@ -19,6 +19,7 @@ Functions are never listed. What is left out stays unknown.
 """
 
 import ast
+import builtins
 import multiprocessing
 import re
 import subprocess
@@ -61,7 +62,7 @@ FILLED = {"builtins.dict", "builtins.list", "builtins.set", "collections.Ordered
 VALUES = {"builtins.str", "builtins.int", "builtins.float", "builtins.bytes", "builtins.frozenset", "builtins.complex"}
 ENUMS = {"enum.Enum", "enum.IntEnum", "enum.StrEnum", "enum.Flag", "enum.IntFlag"}
 TUPLES = {"builtins.tuple", "typing.Tuple", "typing.NamedTuple"}
-ERRORS = {"BaseException", *(name for name in dir(__builtins__) if name.endswith(("Error", "Warning", "Exception")))}
+ERRORS = {"BaseException", *(name for name in dir(builtins) if name.endswith(("Error", "Warning", "Exception")))}
 
 # What is asked of any object.
 ALWAYS = {"__new__", "__setstate__", "__getattr__", "__getattribute__", "__del__", "__array_finalize__"}
@@ -69,11 +70,12 @@ ALWAYS = {"__new__", "__setstate__", "__getattr__", "__getattribute__", "__del__
 FILLING = {"__setitem__", "append", "extend", "add", "__missing__"}
 HASHING = {"__hash__", "__eq__"}
 INJECTING = ("__setstate__", "__new__", "__del__", "__getattr__", "__getattribute__", "__setattr__", "__class__ =")
-METACLASSES = {"ABCMeta", "type", "EnumMeta", "EnumType", "GenericMeta"}
+# The last copies texts about methods.
+METACLASSES = {"ABCMeta", "type", "EnumMeta", "EnumType", "GenericMeta", "AbstractDocStringInheritor"}
 DECORATORS = set("""
 dataclass dataclasses.dataclass dataclass_transform total_ordering functools.total_ordering final typing.final unique enum.unique runtime_checkable
 typing.runtime_checkable typing_extensions.runtime_checkable attr.s attr.attrs attr.define attr.frozen attr.mutable attrs.define attrs.frozen attrs.mutable define frozen
-abc.ABC deprecated typing_extensions.deprecated
+abc.ABC deprecated typing_extensions.deprecated keras_export keras_tuner_export Substitution
 """.split())
 # Calls that give something new and ask nothing.
 MAKES = {"OrderedDict", "dict", "list", "set", "tuple", "Lock", "RLock", "Event", "Condition", "WeakValueDictionary", "WeakKeyDictionary", "WeakSet", "defaultdict", "Counter", "deque", "object", "local"}
@@ -597,7 +599,11 @@ class World:
         if outer and f"{outer}.{base}" in self.modules[one.module].classes and f"{outer}.{base}" != one.qualname:
             return self.modules[one.module].classes[f"{outer}.{base}"]
         found = self.find(one.module, base)
-        return found if isinstance(found, str) else [each for each in found if each is not one] or "?itself"
+        if isinstance(found, str):
+            # `numpy.ndarray`, by whichever of its modules it was had.
+            return "numpy.ndarray" if found.startswith("numpy.") and found.endswith(".ndarray") else found
+        known = f"{found[0].module}.{found[0].qualname}".replace("_collections_abc.", "collections.abc.")
+        return known if known in OBJECTS else [each for each in found if each is not one] or "?itself"
 
     def fault(self, module, name):
         """Why a class is not inert, or nothing; and its marks."""

@@ -155,9 +155,11 @@ impl Machine<'_, '_, '_, '_> {
     /// Items are added to an object.
     pub(super) fn filled(&mut self, at: u32) {
         if self.class_at(at).is_some_and(|class| !class.filled) {
+            let of = self.imported(at).map(|(module, name)| format!("{module}.{name}"));
+            let of = of.unwrap_or_default();
             self.asks(
-                "items",
-                "gives items to an object, which runs what its class says of them",
+                &of,
+                &format!("gives items to an object of `{of}`, which runs what its class says of them"),
             );
         }
     }
