@@ -235,6 +235,11 @@ fn of_library(module: &str, name: &str) -> Option<Use> {
     })
 }
 
+/// Whether a name is on a list of ours, not in the table of libraries.
+pub(crate) fn is_ours(module: &str, name: &str) -> bool {
+    LISTS.exact.contains_key(&(module, name))
+}
+
 /// Whether objects of a class that is on a list of ours may be given items.
 pub(crate) fn is_filled(module: &str, name: &str) -> bool {
     LISTS.filled.contains(&(module, name))
