@@ -44,7 +44,7 @@ pub(super) fn class_of(module: &str, name: &str, uses: Use) -> Option<Class> {
     };
     Some(classes::look_up(module, name).map_or(ours, |class| Class {
         filled: class.filled || ours.filled,
-        // Those of our own lists were read for their slots.
+        // Those of our own lists are taken as they were before there was a table.
         slots: class.slots || allow::is_ours(module, name),
         ..class
     }))
