@@ -509,9 +509,10 @@ def loaded(wheel):
             modules |= module_of(parts, source)
             continue
         names = set(re.findall(rb"__pyx_unpickle_([A-Za-z]\w*?)(?:__set_state)?\0", source))
+        names = {name.decode() for name in names if not name.startswith(b"Enum")}
         if names:
             module = ".".join([*parts[:-1], parts[-1].split(".")[0]])
-            compiled.setdefault(module, set()).update(name.decode() for name in names if not name.startswith(b"Enum"))
+            compiled.setdefault(module, set()).update(names)
     return modules, compiled
 
 
