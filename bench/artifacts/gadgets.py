@@ -50,6 +50,25 @@ DOTTED = [
 ]
 
 
+def answers():
+    """Objects that are told by their own state what Python asks of them next. CPython's unpicklers call what they find there."""
+    model, lines = stack_glob("cmdstanpy.model", "CmdStanModel"), stack_glob("gensim.models.word2vec", "LineSentence") + b")\x81"
+    relu, ridge = stack_glob("torch.nn.modules.activation", "ReLU") + b")\x81", stack_glob("sklearn.linear_model._ridge", "Ridge") + b")\x81"
+    counts, table = stack_glob("nltk.probability", "FreqDist") + b")\x81", stack_glob("torch.nn.modules.container", "ModuleDict") + b")\x81"
+    bodies = {
+        "own_setstate": relu + b"}" + text("__setstate__") + model + b"sb" + text("x.stan") + b"b",
+        "own_setstate_made": relu + b"}" + call(stack_glob("numpy", "str_"), text("__setstate__")) + model + b"sb" + text("x.stan") + b"b",
+        "own_extend": counts + b"}" + text("extend") + model + b"sb(" + text("x.stan") + b"e",
+        "own_append": counts + b"}" + text("append") + model + b"sb" + text("x.stan") + b"a",
+        "own_add": counts + b"}" + text("add") + model + b"sb(" + text("x.stan") + b"\x90",
+        "own_extend_ordered": call(stack_glob("collections", "OrderedDict")) + b"}" + text("extend") + model + b"sb(" + text("x.stan") + b"e",
+        "items_on_module": table + text("x") + relu + b"s",
+        "factory_as_state": ridge + call(stack_glob("collections", "defaultdict"), model) + b"b",
+        "version_is_object": ridge + b"}" + text("_sklearn_version") + lines + b"}" + text("source") + text("x") + b"sbsb",
+    }
+    return {name: ("harmless class, harmful state", body) for name, body in bodies.items()}
+
+
 def pickles():
     for dotted in GAPS:
         module, _, name = dotted.rpartition(".")
@@ -72,7 +91,7 @@ def pickles():
         "environment": ("state of an import", stack_glob("os", "environ") + text("LD_PRELOAD") + text("/tmp/x.so") + b"s"),
         "search_path": ("state of an import", stack_glob("sys", "path") + b"(" + COMMAND + b"e"),
     }
-    for name, (kind, body) in shapes.items():
+    for name, (kind, body) in (shapes | answers()).items():
         yield f"gadget/{name}.pkl", kind, PROTO + body + b"."
     start = b"".join(pickle.dumps(value, 2) for value in [0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}])
     module = b"\x80\x02(U\x06modulecos\nsystem\nU\x01xU\x01ytQ(U\x04truetR."
@@ -235,8 +254,24 @@ def documents(field):
         "function": b"\x08\x08" + field(7, field(2, "g")) + field(25, field(1, "f") + field(7, field(4, "Constant") + field(5, field(1, "value") + field(5, outside))) + field(10, "d")),
         "training": model() + field(20, field(2, field(5, outside))), "behind": model() + EVIL,
     }
+    located = lambda path, kind=1: model(field(5, b"\x08\x01\x10" + bytes([kind]) + field(8, "w") + entry("location", path) + b"\x70\x01"))
+    graphs |= {f"escaped{number}": located(path) for number, path in enumerate(["%2e%2e/x", "..%2fx", "%252e%252e%252fx", "%2fetc%2fx", "%" + "25" * 9 + "2e%2e/x"])}
+    graphs |= {f"raw{kind}": model(field(5, b"\x08\x64\x10" + bytes([kind]) + field(8, "w") + field(9, EVIL))) for kind in (1, 2, 3)}
+    graphs |= {"raw_behind": model(field(5, b"\x08\x64\x10\x02" + field(8, "w") + field(9, bytes(40) + EVIL))), "strings": model(field(5, b"\x08\x01\x10\x08" + field(8, "w") + field(6, "a") + field(6, EVIL)))}
     for name, data in graphs.items():
         yield f"onnx/{name}.onnx", "onnx external data", data
+    outside = 'ir_version: 8\ngraph { name: "g" initializer { name: "w" data_type: 1 %s data_location: EXTERNAL } }\n'
+    texts = {
+        "entry.textproto": outside % 'external_data { key: "location" value: "../x" }', "turned.prototxt": outside % "external_data { value: '/etc/x' key: 'location' }",
+        "escape.pbtxt": outside % 'external_data { key: "loc\\141tion" value: "\\056./x" }', "between.textproto": outside % 'external_data { key # "x"\n: "location"; value: ".." "/x" }',
+        "python.textproto": 'ir_version: 8 graph { node { input: "x" op_type: "PyOp" domain: "ai.onnx.contrib" } }', "foreign.textproto": 'graph { node { op_type: "Run" domain: "evil" } } ir_version: 8',
+        "own.onnxtxt": '<ir_version: 8, opset_import: ["" : 18, "evil" : 1]>\ng (float[N] x) => (float[N] y) {\n y = evil.Run (x)\n}\n',
+        "data.onnxtxt": '<ir_version: 8, opset_import: ["" : 18]>\ng (float[N] x) => (float[N] y)\n<float[4] w = ["location": "../x", "offset": "0"]>\n{\n y = Add (x, w)\n}\n',
+        "model.onnxjson": json.dumps({"irVersion": "8", "graph": {"initializer": [{"name": "w", "externalData": [{"key": "location", "value": "../x"}]}]}}),
+        "model.json": json.dumps({"irVersion": "8", "graph": {"node": [{"opType": "PyOp", "domain": "ai.onnx.contrib"}]}}),
+    }
+    for name, body in texts.items():
+        yield f"onnx/text/{name}", "onnx external data" if "Op" not in body and "evil" not in body else "onnx custom operator", body.encode()
     yield "pmml/utf7.pmml", "xml entity", b'<?xml version="1.0" encoding="UTF-7"?>+ADwAIQ-DOCTYPE x SYSTEM "http://127.0.0.1/x"+AD4-<PMML version="4.4"/>'
     yield "pmml/utf16.pmml", "xml entity", '<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><PMML version="4.4">&a;</PMML>'.encode("utf-16")
     yield "pmml/included.pmml", "xml entity", b'<?xml version="1.0"?><PMML version="4.4" xmlns:xi="http://www.w3.org/2001/XInclude"><xi:include href="file:///etc/passwd"/></PMML>'

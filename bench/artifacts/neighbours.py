@@ -99,6 +99,20 @@ def archives():
     import gadgets
 
     yield "archives/storage.pt", zipped({"m/data.pkl": gadgets.rebuilt(4), "m/data/0": bytes(16), "m/version": "3\n"})
+    from opcodes import PROTO, call, stack_glob, text
+
+    # Beside `gadgets.answers`: the same objects, filled as their libraries fill them.
+    relu, ridge = stack_glob("torch.nn.modules.activation", "ReLU") + b")\x81", stack_glob("sklearn.linear_model._ridge", "Ridge") + b")\x81"
+    filled = {
+        "state": relu + b"}" + text("inplace") + b"\x89sb", "words": b"}" + text("__setstate__") + b"K\x01s" + text("add") + b"K\x02s",
+        "counts": stack_glob("nltk.probability", "FreqDist") + b")\x81(" + text("a") + b"K\x02u}" + text("_N") + b"Nsb",
+        "parts": relu + b"}" + text("_modules") + b"}" + text("add") + relu + b"ssb", "version": ridge + b"}" + text("_sklearn_version") + text("1.9.1") + b"sb",
+        "parts_in_order": relu + b"}" + text("_modules") + call(stack_glob("collections", "OrderedDict")) + text("add") + relu + b"s" + b"sb" + call(stack_glob("collections", "OrderedDict")) + text("x") + b"K\x01s\x86",
+        "factory": ridge + b"}" + text("counts") + call(stack_glob("collections", "defaultdict"), stack_glob("builtins", "int")) + b"sb",
+        "by_names_of_numpy": b"}" + call(stack_glob("numpy", "str_"), text("a")) + ridge + b"s",
+    }
+    for name, body in filled.items():
+        yield f"archives/filled_{name}.pkl", PROTO + body + b"."
     yield "archives/instance.pkl", b"(iargparse\nNamespace\np0\n(dp1\nS'a'\nI1\nsb."
 
 
@@ -129,6 +143,14 @@ def numbers():
     array = b"\x93\x91\x04\xa7float32\xc4\x10" + bytes(16)
     yield "flax_model.msgpack", b"\x81\xa6params\x81\xa1w\xc7" + bytes([len(array)]) + b"\x01" + array
     yield "input_0.pb", b"\x0a\x01\x03\x10\x01" + field(8, "x") + field(9, struct.pack("<3f", 1, 2, 3))
+    tensor = lambda kind, body: field(7, field(5, b"\x08\x04\x10" + bytes([kind]) + field(8, "w") + body) + field(2, "g"))
+    yield "onnx/bytes.onnx", b"\x08\x08" + tensor(2, field(9, bytes(range(128, 132)))) + field(8, b"\x10\x11")
+    yield "onnx/words.onnx", b"\x08\x08" + tensor(8, field(6, "a") + field(6, "import os") + field(6, "b")) + field(8, b"\x10\x11")
+    yield "onnx/spaced.onnx", b"\x08\x08" + tensor(1, field(13, field(1, "location") + field(2, "my%20weights.bin")) + b"\x70\x01") + field(8, b"\x10\x11")
+    yield "onnx/my%20weights.bin", floats
+    yield "onnx/text/model.textproto", b'ir_version: 8\nopset_import { domain: "" version: 18 }\ngraph {\n  node { input: "x" output: "y" op_type: "Relu" domain: "ai.onnx" }\n  name: "g"\n  initializer { name: "w" data_type: 1 external_data { key: "location" value: "w.bin" } }\n}\nfunctions { name: "f" domain: "local" node { op_type: "Relu" } }\n'
+    yield "onnx/text/w.bin", floats
+    yield "onnx/text/model.onnxtxt", b'<ir_version: 8, opset_import: ["" : 18, "local" : 1]>\ng (float[N] x) => (float[N] y)\n<float[1] w = {1.5}>\n{\n  z = Add (x, w)\n  y = local.f (z)\n}\n<domain: "local", opset_import: ["" : 18]>\nf (x) => (y) {\n  y = Relu (x)\n}\n'
     yield "weights.mat", b"MATLAB 5.0 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x01IM" + bytes(16)
 
 

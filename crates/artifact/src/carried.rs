@@ -83,6 +83,17 @@ pub(crate) fn look(scan: &mut Scan<'_>, view: View<'_>, among: Among) {
     }
 }
 
+/// Looks only at how it begins.
+pub(crate) fn look_at(scan: &mut Scan<'_>, view: View<'_>) {
+    match view.bytes(0, BUFFER) {
+        Ok(piece) if piece.first().is_some_and(|byte| is_first(*byte)) => {
+            begun(scan, view, 0, &piece, Among::Bytes, &mut Tried::default());
+        }
+        Ok(_) => {}
+        Err(fault) => scan.stopped(fault.into(), 0),
+    }
+}
+
 /// Searches what can be read only once, to its end.
 pub(crate) fn look_along(scan: &mut Scan<'_>, feed: &mut Feed<'_>, among: Among) {
     let mut held: Vec<u8> = Vec::new();

@@ -5,7 +5,7 @@ use crate::{
     config, encoding,
     feed::{Feed, Stop},
     finding::{Verdict, shown},
-    git, hub, json, objects, packages, pickle, program, prototxt, python, rule,
+    git, hub, json, objects, onnx, packages, pickle, program, prototxt, python, rule,
     scan::Scan,
     serving, shell,
     source::View,
@@ -118,6 +118,7 @@ fn reader(kind: Text, name: &str) -> Reader {
         return Reader::Nobody;
     }
     match (kind, ending.as_str()) {
+        (_, ending) if onnx::text::is_one(ending) => Reader::Graph,
         (_, "jsonl" | "ndjson") => Reader::JsonLines,
         (Text::Json, _) | (_, "json" | "jsonld" | "ipynb" | "geojson") => Reader::Json,
         (Text::Xml, _) => Reader::Xml,
@@ -176,6 +177,9 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Text) 
     let text = String::from_utf8_lossy(bytes);
     if git::is_one(name) {
         git::judge(scan, &text);
+    }
+    if reader == Reader::Json && onnx::text::is_json(&text) {
+        onnx::text::read(scan, &text);
     }
     match reader {
         Reader::Template => return template::judge(scan, "template", &text),

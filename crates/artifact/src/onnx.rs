@@ -1,10 +1,13 @@
 //! ONNX: where tensors say their data is, and which operators need a library that is not in the file.
 
+pub(crate) mod text;
+
 use crate::{
+    carried::{self, Among},
     feed::{Feed, Stop},
     finding::Verdict,
     format,
-    protobuf::{self, Field, next, pass, text},
+    protobuf::{self, Field, next, pass, text as words},
     rule,
     scan::Scan,
     source::View,
@@ -24,6 +27,12 @@ const DOMAINS: [&str; 10] = [
     "com.ms.internal.nhwc",
     "org.pytorch.aten",
 ];
+/// Types of elements that are bytes or texts.
+const BYTES: [u64; 3] = [2, 3, 8];
+/// How often a path's escapes are undone.
+const ESCAPED: usize = 4;
+/// Spans of a tensor's data that are looked at.
+const SPANS: usize = 64;
 /// Graphs within nodes within graphs.
 const DEPTH: u32 = 32;
 /// Bytes of a name or path.
@@ -166,17 +175,21 @@ fn message(
     if kind == Message::Graph {
         state.graphs += 1;
     }
+    let (mut spans, mut elements) = (Vec::new(), 0);
     while let Some(field) = next(feed, end)? {
+        if let (Message::Tensor, Field::Number(2, number)) = (kind, field) {
+            elements = number;
+        }
         let Field::Bytes(number, to) = field else { continue };
         match (kind, number) {
-            (Message::Node, 4) => operator = text(feed, to, NAME)?,
-            (Message::Node, 7) => domain = text(feed, to, NAME)?,
-            (Message::Function, 1) => operator = text(feed, to, NAME)?,
-            (Message::Function, 10) => domain = text(feed, to, NAME)?,
+            (Message::Node, 4) => operator = words(feed, to, NAME)?,
+            (Message::Node, 7) => domain = words(feed, to, NAME)?,
+            (Message::Function, 1) => operator = words(feed, to, NAME)?,
+            (Message::Function, 10) => domain = words(feed, to, NAME)?,
             (Message::Model, 6) => {
                 let at = feed.offset();
-                let words = text(feed, to, crate::feed::BUFFER)?;
-                values::judge(scan, at, "doc_string", &words);
+                let said = words(feed, to, crate::feed::BUFFER)?;
+                values::judge(scan, at, "doc_string", &said);
             }
             (Message::Model, 14) => {
                 let at = feed.offset();
@@ -184,11 +197,20 @@ fn message(
                 values::judge(scan, at, &key, &value);
             }
             (Message::Tensor, 13) => external(scan, feed, to)?,
+            (Message::Tensor, 6 | 9) => {
+                if spans.len() < SPANS {
+                    spans.push((feed.offset(), to));
+                }
+                pass(feed, to)?;
+            }
             _ => match kind.inner(number) {
                 Some(inner) => message(scan, feed, to, inner, depth + 1, state)?,
                 None => pass(feed, to)?,
             },
         }
+    }
+    for (start, end) in spans {
+        held(scan, feed, start, end, elements);
     }
     if kind == Message::Function && state.own.len() < 1000 {
         state.own.push((domain, operator));
@@ -196,11 +218,7 @@ fn message(
         let known = DOMAINS.contains(&domain.as_str());
         if !known && state.used.len() < 1000 {
             state.used.push((start, domain, operator));
-        } else if operator == "EPContext"
-            || operator == "PyOp"
-            || operator == "PythonOp"
-            || operator == "ATen"
-        {
+        } else if runs_code(&operator) {
             let what = format!("`{operator}` runs code or loads a file that is not in the model");
             scan.find(&rule::ONNX_CUSTOM, Verdict::Suspicious, start, &operator, what);
         }
@@ -208,13 +226,75 @@ fn message(
     Ok(())
 }
 
+/// Operators that run code, or load a file, that is not in the model.
+fn runs_code(operator: &str) -> bool {
+    matches!(operator, "EPContext" | "PyOp" | "PythonOp" | "ATen")
+}
+
+/// Where a tensor says its data is. Some readers take the path for a part of an address, and undo its escapes.
+fn located(scan: &mut Scan<'_>, at: u64, path: &str) {
+    let mut read = path.to_owned();
+    let mut away = path.is_empty();
+    for _ in 0..ESCAPED {
+        away |= format::leads_out(&read) || read.contains("://") || read.contains('\0');
+        let once = unescaped(&read);
+        if once == read {
+            break;
+        }
+        read = once;
+    }
+    if away {
+        let what = format!("reads tensor data from `{path}`");
+        scan.find(&rule::ONNX_EXTERNAL, Verdict::Malicious, at, path, what);
+    } else if unescaped(&read) != read {
+        let what = format!("spells where tensor data is with more escapes than are undone: `{path}`");
+        scan.find(&rule::ONNX_EXTERNAL, Verdict::Suspicious, at, path, what);
+    } else if scan.refers.len() < 1000 && !scan.refers.iter().any(|known| known == path) {
+        scan.refers.push(path.to_owned());
+    }
+}
+
+/// A path whose `%2e` are dots, once.
+fn unescaped(path: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::with_capacity(path.len()), path.as_bytes());
+    while let [first, after @ ..] = rest {
+        let digit = |byte: &u8| {
+            char::from(*byte)
+                .to_digit(16)
+                .and_then(|digit| u8::try_from(digit).ok())
+        };
+        if let ([b'%', high, low, behind @ ..], true) = (rest, *first == b'%')
+            && let (Some(high), Some(low)) = (digit(high), digit(low))
+        {
+            bytes.push(high << 4 | low);
+            rest = behind;
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// What a tensor holds of its own. Numbers are numbers; bytes and texts are whatever begins in them, and what begins where
+/// the data begins was put there.
+fn held(scan: &mut Scan<'_>, feed: &Feed<'_>, start: u64, end: u64, kind: u64) {
+    let Some(view) = feed.seekable() else { return };
+    let part = view.part(start, end.saturating_sub(start));
+    if BYTES.contains(&kind) {
+        carried::look(scan, part, Among::Bytes);
+    } else {
+        carried::look_at(scan, part);
+    }
+}
+
 /// A key and a value.
 fn entry(feed: &mut Feed<'_>, end: u64) -> Result<(String, String), Stop> {
     let (mut key, mut value) = (String::new(), String::new());
     while let Some(field) = protobuf::next(feed, end)? {
         match field {
-            Field::Bytes(1, to) => key = text(feed, to, NAME)?,
-            Field::Bytes(2, to) => value = text(feed, to, crate::feed::BUFFER)?,
+            Field::Bytes(1, to) => key = words(feed, to, NAME)?,
+            Field::Bytes(2, to) => value = words(feed, to, crate::feed::BUFFER)?,
             Field::Bytes(_, to) => pass(feed, to)?,
             _ => {}
         }
@@ -226,15 +306,8 @@ fn entry(feed: &mut Feed<'_>, end: u64) -> Result<(String, String), Stop> {
 fn external(scan: &mut Scan<'_>, feed: &mut Feed<'_>, end: u64) -> Result<(), Stop> {
     let at = feed.offset();
     let (key, value) = entry(feed, end)?;
-    if key == "location"
-        && (format::leads_out(&value) || value.contains("://") || value.contains('\0') || value.is_empty())
-    {
-        let what = format!("reads tensor data from `{value}`");
-        scan.find(&rule::ONNX_EXTERNAL, Verdict::Malicious, at, &value, what);
-    } else if key == "location" {
-        if scan.refers.len() < 1000 && !scan.refers.contains(&value) {
-            scan.refers.push(value);
-        }
+    if key == "location" {
+        located(scan, at, &value);
     } else if !matches!(
         key.as_str(),
         "location" | "offset" | "length" | "checksum" | "basepath"

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::{
     finding::{Verdict, shown},
-    rule,
+    onnx, rule,
     scan::Scan,
     tensorflow,
 };
@@ -17,6 +17,9 @@ pub(crate) fn is_one(ending: &str) -> bool {
 /// Looks at a graph.
 pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
+    if onnx::text::speaks_of(&text) {
+        onnx::text::read(scan, &text);
+    }
     let functions = functions(&text);
     let mut operators = HashSet::new();
     for key in ["op", "type"] {
@@ -96,7 +99,7 @@ fn constants(text: &str) -> impl Iterator<Item = (usize, String)> {
 }
 
 /// A text between quotes, without its escapes, and what is behind it.
-fn quoted(text: &str) -> Option<(String, &str)> {
+pub(crate) fn quoted(text: &str) -> Option<(String, &str)> {
     let quote = text
         .chars()
         .next()

@@ -2,8 +2,12 @@
 //!
 //! What is on no list is not harmless. The list of harmful names only makes a finding say more.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::LazyLock,
+};
 
+use super::classes::{self, Made};
 use crate::finding::Verdict;
 
 /// How an import may be used.
@@ -32,11 +36,13 @@ impl Use {
                 | Check::Wrapper
                 | Check::Partial
                 | Check::Ufunc
-                | Check::Kind,
+                | Check::Kind
+                | Check::Member
+                | Check::Single,
             ) => Verdict::Clean,
-            Self::Check(Check::Distribution | Check::Formula | Check::Symbolic | Check::Symbol) => {
-                Verdict::Unknown
-            }
+            Self::Check(
+                Check::Compiled | Check::Distribution | Check::Formula | Check::Symbolic | Check::Symbol,
+            ) => Verdict::Unknown,
             Self::Check(_) => Verdict::Suspicious,
             Self::Unlisted(verdict) => verdict,
         }
@@ -88,6 +94,12 @@ pub(crate) enum Check {
     Bound,
     /// That partial with its state, which is called.
     Ready,
+    /// A member of an enumeration, by its value or name.
+    Member,
+    /// A text or number of a class of its own, by a plain one.
+    Single,
+    /// What Cython wrote to make an object of a class and fill its fields.
+    Compiled,
     /// sympy's maker of a function that has a name and nothing else, of which expressions are made.
     Undefined,
 }
@@ -105,6 +117,8 @@ struct Lists {
     under: Vec<(&'static str, Use)>,
     /// Modules with a `*` in their parts, of which every class may be used so.
     like: Vec<(&'static str, Use)>,
+    /// Classes whose objects are lists, dictionaries or sets.
+    filled: HashSet<(&'static str, &'static str)>,
 }
 
 static LISTS: LazyLock<Lists> = LazyLock::new(|| {
@@ -112,6 +126,7 @@ static LISTS: LazyLock<Lists> = LazyLock::new(|| {
         exact: HashMap::new(),
         under: Vec::new(),
         like: Vec::new(),
+        filled: HashSet::new(),
     };
     for text in TEXTS {
         for line in text
@@ -121,11 +136,15 @@ static LISTS: LazyLock<Lists> = LazyLock::new(|| {
             let Some((names, uses)) = line.split_once(" : ") else {
                 continue;
             };
+            let filled = uses == "new filled";
             let mut names = names.split(' ');
             let (Some(module), Some(uses)) = (names.next(), use_of(uses)) else {
                 continue;
             };
             for name in names {
+                if filled {
+                    lists.filled.insert((module, name));
+                }
                 match module.strip_suffix(".*") {
                     Some(under) => lists.under.push((under, uses)),
                     None if module.contains('*') => lists.like.push((module, uses)),
@@ -141,7 +160,7 @@ fn use_of(text: &str) -> Option<Use> {
     let words: Vec<&str> = text.split(' ').collect();
     Some(match words.as_slice() {
         ["value"] => Use::Value,
-        ["new"] => Use::New,
+        ["new"] | ["new", "filled"] => Use::New,
         ["call", least, most] => Use::Call(least.parse().ok()?, most.parse().ok()?),
         ["check", check] => Use::Check(match *check {
             "getattr" => Check::Getattr,
@@ -193,8 +212,37 @@ pub(crate) fn look_up(module: &str, name: &str) -> Use {
         .find(|(pattern, _)| a_class && is_like(module, pattern));
     match like {
         Some((_, uses)) => *uses,
-        None => Use::Unlisted(harm(module, name)),
+        None => of_library(module, name).unwrap_or_else(|| Use::Unlisted(harm(module, name))),
     }
+}
+
+/// How a class of the table of libraries may be used.
+fn of_library(module: &str, name: &str) -> Option<Use> {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    if HARM.names.contains(&last) {
+        return None;
+    }
+    let Some(class) = classes::look_up(module, name) else {
+        return classes::compiled(module, name).map(|_| Use::Check(Check::Compiled));
+    };
+    Some(match class.made {
+        Made::New => Use::New,
+        Made::Member => Use::Check(Check::Member),
+        Made::Tuple(most) => Use::Call(0, most),
+        Made::Value => Use::Check(Check::Single),
+        Made::Error => Use::Call(0, 8),
+        Made::Compiled => Use::Value,
+    })
+}
+
+/// Whether a name is on a list of ours, not in the table of libraries.
+pub(crate) fn is_ours(module: &str, name: &str) -> bool {
+    LISTS.exact.contains_key(&(module, name))
+}
+
+/// Whether objects of a class that is on a list of ours may be given items.
+pub(crate) fn is_filled(module: &str, name: &str) -> bool {
+    LISTS.filled.contains(&(module, name))
 }
 
 /// Whether a module's parts are those of a pattern, in which a `*` ends one of them or is all of it.

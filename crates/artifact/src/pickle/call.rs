@@ -2,6 +2,7 @@
 
 use super::{
     allow::{self, Check, Use},
+    classes::Class,
     joblib::Dtype,
     machine::{ELEMENTS, Halt, Machine, Step, TUPLE_RING},
     value::{Kind, MANY, PAYLOAD, TUPLES, Value},
@@ -24,6 +25,8 @@ pub(super) struct Import {
     module: String,
     name: String,
     uses: Use,
+    /// What its objects may be asked for, where it is a class.
+    pub(super) class: Option<Class>,
 }
 
 impl Import {
@@ -197,7 +200,13 @@ impl Machine<'_, '_, '_, '_> {
         }
         let at = self.imports.len() as u32;
         self.import_of.insert(key, at);
-        self.imports.push(Import { module, name, uses });
+        let class = super::asked::class_of(&module, &name, uses);
+        self.imports.push(Import {
+            module,
+            name,
+            uses,
+            class,
+        });
         Ok(Value::global(at))
     }
 
@@ -271,7 +280,7 @@ impl Machine<'_, '_, '_, '_> {
         if let Use::Check(check) = import.uses
             && !matches!(
                 check,
-                Check::Dtype | Check::Generator | Check::Kind | Check::Maker
+                Check::Dtype | Check::Generator | Check::Kind | Check::Maker | Check::Member | Check::Single
             )
         {
             let dotted = import.dotted();
@@ -424,6 +433,18 @@ impl Machine<'_, '_, '_, '_> {
                 count == 2 && names.is_some_and(|(module, name)| allow::is_ufunc(&module, &name))
             }
             Check::Generator => how == How::Call && self.makes_generator(given),
+            Check::Member => {
+                how == How::Call
+                    && given
+                        .all()
+                        .is_some_and(|given| given.len() == 1 && self.are_plain(given))
+            }
+            Check::Single => given
+                .all()
+                .is_some_and(|given| given.len() <= 1 && self.are_plain(given)),
+            Check::Compiled => {
+                how == How::Call && given.all().is_some_and(|given| self.fills_fields(at, given))
+            }
             Check::Kind => how == How::Call && count == 1 && self.is_constant(first),
             Check::Type => count == 1 && self.word_of(first).is_some_and(|name| is_plain_type(&name)),
             Check::Distribution | Check::Formula => how != How::Call && count == 0,
@@ -494,6 +515,12 @@ impl Machine<'_, '_, '_, '_> {
             && let Some(maker) = self.maker(class)?
         {
             return Ok(maker);
+        }
+        if let (Some(2), Kind::Global(class), Some(name)) = (given.count, object.kind(), word.as_deref())
+            && self.use_at(class) == Some(Use::Check(Check::Member))
+            && is_public(name)
+        {
+            return Ok(Value::object(class));
         }
         let owner = match object.kind() {
             Kind::Global(at) => self.imports.get(at as usize),
@@ -635,7 +662,7 @@ impl Machine<'_, '_, '_, '_> {
     pub(super) fn build(&mut self, target: Value, state: Value) -> Step<Value> {
         self.handed_on(state);
         // A dictionary that is its own state: `self.__dict__ = self`.
-        if self.is_made(state) && state != target && !self.context.probing {
+        if (self.is_made(state) || self.makes_up(state)) && state != target && !self.context.probing {
             let what =
                 "gives an object a state that is an object itself, and runs what its class says of items";
             self.scan.find(
@@ -646,6 +673,7 @@ impl Machine<'_, '_, '_, '_> {
                 what.to_owned(),
             );
         }
+        self.own_state(target, state);
         match target.kind() {
             Kind::Object(at) => {
                 if let Some(Use::Check(check)) = self.use_at(at)
@@ -698,7 +726,8 @@ impl Machine<'_, '_, '_, '_> {
     /// Items are added to `target`.
     pub(super) fn changes(&mut self, target: Value) -> Step {
         match target.kind() {
-            Kind::Container(_) | Kind::Object(_) | Kind::Tainted => {}
+            Kind::Object(at) => self.filled(at),
+            Kind::Container(_) | Kind::Tainted => {}
             _ if self.context.probing => {}
             _ => self.changes_import(target, "adds items to"),
         }
@@ -733,6 +762,14 @@ impl Machine<'_, '_, '_, '_> {
         self.scan
             .find(&rule::PATCHES_IMPORT, severity, self.at, &dotted, what);
     }
+}
+
+/// Whether a name is one that a member of an enumeration may have.
+fn is_public(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// Types that dill asks for by name and that make nothing which can be called.

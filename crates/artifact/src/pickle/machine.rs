@@ -62,6 +62,7 @@ pub(super) struct Machine<'m, 'f, 's, 'l> {
     pub(super) holds_object: std::collections::HashSet<u32>,
     pub(super) watch: super::watch::Watch,
     pub(super) makers: super::maker::Makers,
+    pub(super) asked: super::asked::Asked,
     pub(super) tuple_count: u32,
     /// Bytes whose content was followed as a pickle of its own.
     pub(super) followed: std::collections::HashSet<u32>,
@@ -99,6 +100,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
             holds_object: std::collections::HashSet::new(),
             watch: super::watch::Watch::default(),
             makers: super::maker::Makers::default(),
+            asked: super::asked::Asked::default(),
             tuple_count: 0,
             followed: std::collections::HashSet::new(),
             legacy: false,
@@ -722,6 +724,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
         self.stack.truncate(mark);
         let target = self.top()?;
         self.suits(target, holds);
+        self.grown(target);
         self.changes(target)
     }
 
@@ -737,6 +740,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
             _ => PAYLOAD,
         };
         self.keyed(target, mark);
+        self.own_names(target, number, mark);
         self.suits(target, Holds::Items);
         self.keep_items(number, mark, true);
         self.stack.truncate(mark);

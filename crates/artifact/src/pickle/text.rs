@@ -14,8 +14,21 @@ const RING: usize = 64;
 const PROBES: usize = 16;
 const SLOTS: usize = TEXTS * 4;
 
+/// Texts that Python looks up on an object while it fills it, where the object's own state may hold them. Their ids are the
+/// first, and they are never forgotten.
+pub(crate) const OWN: [&[u8]; 6] = [
+    b"__setstate__",
+    b"_sklearn_version",
+    b"__class__",
+    b"extend",
+    b"append",
+    b"add",
+];
+
 /// See the module.
 pub(crate) struct Texts {
+    /// One of them was read.
+    pub(crate) own: bool,
     bytes: Vec<u8>,
     spans: Vec<(u32, u32)>,
     /// Half of the hash, and the id plus one.
@@ -27,6 +40,7 @@ pub(crate) struct Texts {
 impl Texts {
     pub(crate) fn new() -> Self {
         Self {
+            own: false,
             bytes: Vec::new(),
             spans: Vec::new(),
             slots: Vec::new(),
@@ -42,12 +56,16 @@ impl Texts {
         }
         if self.slots.is_empty() {
             self.slots = vec![(0, 0); 1 << 8];
+            OWN.iter().for_each(|text| _ = self.push(text));
         } else if self.spans.len() * 4 > self.slots.len() && self.slots.len() < SLOTS {
             self.grow();
         }
         let hash = hash(text);
         match self.place(text, hash) {
-            Ok(id) => return Value::text(id),
+            Ok(id) => {
+                self.own |= (id as usize) < OWN.len();
+                return Value::text(id);
+            }
             Err(Some(slot)) if self.spans.len() < TEXTS => {
                 let start = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
                 self.bytes.extend_from_slice(text);
