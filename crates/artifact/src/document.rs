@@ -142,6 +142,16 @@ fn may_be_long(reader: Reader, ending: &str, stop: Stop) -> bool {
     tree || list
 }
 
+/// What a text may be besides what it is read as.
+fn beside(scan: &mut Scan<'_>, text: &str, reader: Reader, name: &str) {
+    if git::is_one(name) {
+        git::judge(scan, text);
+    }
+    if reader == Reader::Json && onnx::text::is_json(text) {
+        onnx::text::read(scan, text);
+    }
+}
+
 /// Judges a text. Returns what it is.
 pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Text) -> String {
     let mark = scan.mark();
@@ -175,12 +185,7 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Text) 
     };
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let text = String::from_utf8_lossy(bytes);
-    if git::is_one(name) {
-        git::judge(scan, &text);
-    }
-    if reader == Reader::Json && onnx::text::is_json(&text) {
-        onnx::text::read(scan, &text);
-    }
+    beside(scan, &text, reader, name);
     match reader {
         Reader::Template => return template::judge(scan, "template", &text),
         Reader::Json if kind == Text::Json && !braces(bytes) || json::is_one(bytes) => {

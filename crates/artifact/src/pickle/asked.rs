@@ -8,6 +8,7 @@ use std::collections::HashSet;
 
 use super::{
     allow::{self, Check, Use},
+    call::How,
     classes::{self, Class, Made},
     machine::Machine,
     text::OWN,
@@ -188,8 +189,19 @@ impl Machine<'_, '_, '_, '_> {
         )
     }
 
+    /// Whether a class of the table that is not made by `__new__` alone is given what it is made of.
+    pub(super) fn of_table(&self, check: Check, at: u32, given: Option<&[Value]>, how: How) -> bool {
+        let Some(given) = given else { return false };
+        match check {
+            Check::Member => how == How::Call && given.len() == 1 && self.are_plain(given),
+            Check::Single => given.len() <= 1 && self.are_plain(given),
+            Check::Compiled => how == How::Call && self.fills_fields(at, given),
+            _ => false,
+        }
+    }
+
     /// Whether values are numbers, texts and the like, which run nothing when they are compared.
-    pub(super) fn are_plain(&self, values: &[Value]) -> bool {
+    fn are_plain(&self, values: &[Value]) -> bool {
         self.are_plain_to(values, 0)
     }
 
@@ -212,7 +224,7 @@ impl Machine<'_, '_, '_, '_> {
     }
 
     /// Whether what Cython wrote is given its own class, or one that is made from it, and the fields.
-    pub(super) fn fills_fields(&self, at: u32, given: &[Value]) -> bool {
+    fn fills_fields(&self, at: u32, given: &[Value]) -> bool {
         let [class, _, fields] = given else { return false };
         let Kind::Global(class) = class.kind() else {
             return false;

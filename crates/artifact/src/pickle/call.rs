@@ -433,18 +433,7 @@ impl Machine<'_, '_, '_, '_> {
                 count == 2 && names.is_some_and(|(module, name)| allow::is_ufunc(&module, &name))
             }
             Check::Generator => how == How::Call && self.makes_generator(given),
-            Check::Member => {
-                how == How::Call
-                    && given
-                        .all()
-                        .is_some_and(|given| given.len() == 1 && self.are_plain(given))
-            }
-            Check::Single => given
-                .all()
-                .is_some_and(|given| given.len() <= 1 && self.are_plain(given)),
-            Check::Compiled => {
-                how == How::Call && given.all().is_some_and(|given| self.fills_fields(at, given))
-            }
+            Check::Member | Check::Single | Check::Compiled => self.of_table(check, at, given.all(), how),
             Check::Kind => how == How::Call && count == 1 && self.is_constant(first),
             Check::Type => count == 1 && self.word_of(first).is_some_and(|name| is_plain_type(&name)),
             Check::Distribution | Check::Formula => how != How::Call && count == 0,
