@@ -32,8 +32,8 @@ pub(super) struct Screen {
     words: Vec<&'static str>,
     /// A bit for each kind of three bytes.
     known: Box<[u64; KINDS / 64]>,
-    /// For each kind of three bytes whether it is known, a byte each: every byte of a text is asked about.
-    marks: Box<[u8; KINDS]>,
+    /// A bit for each kind of three bytes that start a word, so that anything may stand before them.
+    open: Box<[u64; KINDS / 64]>,
     /// A bit for each kind of four bytes.
     fours: Box<[u64; FOURS / 64]>,
     /// Of each word of `known` how many kinds the words before it know.
@@ -60,10 +60,6 @@ fn kind(three: &[u8]) -> usize {
     three.iter().fold(0, |kind, byte| kind << BITS | small(*byte))
 }
 
-/// A kind of three bytes is known, and some of them start a word, so that anything may stand before them.
-const KNOWN: u8 = 1;
-const OPEN: u8 = 2;
-
 /// The kind of four bytes, in which letter case is alike.
 fn four(bytes: &[u8]) -> usize {
     let all = bytes
@@ -86,12 +82,7 @@ impl Screen {
     /// For words of at least two bytes.
     pub(super) fn new(words: Vec<&'static str>) -> Self {
         let mut hints = Vec::new();
-        let mut marks = Box::new([0_u8; KINDS]);
-        let mut mark = |kind: usize, bits: u8| {
-            if let Some(mark) = marks.get_mut(kind) {
-                *mark |= bits;
-            }
-        };
+        let mut open = Box::new([0_u64; KINDS / 64]);
         let mut fours = Box::new([0_u64; FOURS / 64]);
         for (at, word) in (0_u16..).zip(&words) {
             let bytes = word.as_bytes();
@@ -105,11 +96,8 @@ impl Screen {
             match rarest {
                 Some((from, three)) => {
                     match bytes.get(from.wrapping_sub(1)..from + 3) {
-                        Some(bytes) => {
-                            set(fours.as_mut_slice(), four(bytes));
-                            mark(kind(three), KNOWN);
-                        }
-                        None => mark(kind(three), KNOWN | OPEN),
+                        Some(bytes) => set(fours.as_mut_slice(), four(bytes)),
+                        None => set(open.as_mut_slice(), kind(three)),
                     }
                     hints.push(Hint {
                         kind: kind(three) as u16,
@@ -121,7 +109,7 @@ impl Screen {
                 None => {
                     for next in 0..1 << BITS {
                         let kind = kind(bytes) << BITS | next;
-                        mark(kind, KNOWN | OPEN);
+                        set(open.as_mut_slice(), kind);
                         hints.push(Hint {
                             kind: kind as u16,
                             word: at,
@@ -154,7 +142,7 @@ impl Screen {
             words,
             ranks: counts.collect(),
             known,
-            marks,
+            open,
             fours,
             hints,
             starts,
@@ -167,9 +155,8 @@ impl Screen {
         let mut kind = 0;
         for (at, byte) in bytes.iter().enumerate() {
             kind = (kind << BITS | small(*byte)) & (KINDS - 1);
-            let mark = item(self.marks.as_slice(), kind);
-            if mark != 0
-                && (mark & OPEN != 0
+            if is_set(self.known.as_slice(), kind)
+                && (is_set(self.open.as_slice(), kind)
                     || is_set(
                         self.fours.as_slice(),
                         four(part(bytes, at.saturating_sub(3)..=at)),
