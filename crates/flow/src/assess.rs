@@ -340,11 +340,7 @@ pub fn assess(
     picked(memory, manifest.effect, &mut seen);
     name_targets(memory, intent, manifest.effect, &leaves, &mut seen);
     note_times(memory, tool, manifest.effect, &leaves, &mut seen);
-    let bounded = seen.iter().filter(|a| a.role == Role::Amount).all(|a| {
-        a.source.vouched() && !whole_for_part(memory, &seen, a)
-            || left_to_a_place(memory, manifest.effect, &seen, a)
-            || part_of_record(memory, &seen, a)
-    });
+    let bounded = bounded(memory, manifest.effect, &seen);
     let aimed = manifest.arguments.iter().any(|(_, role)| *role == Role::Target);
     let external = matches!(
         manifest.effect,
@@ -381,6 +377,15 @@ pub fn assess(
         bounded,
         epoch: memory.epoch(),
     }
+}
+
+/// Is every amount vouched for, or one that she leaves to a place or tells a part of?
+fn bounded(memory: &Memory, effect: Effect, seen: &[Argument]) -> bool {
+    seen.iter().filter(|a| a.role == Role::Amount).all(|a| {
+        a.source.vouched() && !whole_for_part(memory, seen, a)
+            || left_to_a_place(memory, effect, seen, a)
+            || part_of_record(memory, seen, a)
+    })
 }
 
 /// It is her word, or follows from her words alone.

@@ -712,6 +712,10 @@ fn results(tool: &ToolFacts<'_>, effect: Effect) -> Vec<((PathPattern, Class), B
         "review", "comment", "message", "email", "mail", "inbox", "webpage", "page", "content", "note",
         "post", "thread",
     ]);
+    // There a number is somebody's, and not an id.
+    if has(&["text", "sms", "call", "phone", "whatsapp", "voicemail"]) {
+        lines.push(("**.number", Class::Structured));
+    }
     if effect == Effect::Read && !free {
         if lists_people(&about) {
             lines.extend(DIRECTORY);

@@ -11,6 +11,7 @@
 //! found out.
 
 mod amount;
+mod asked;
 mod assess;
 mod audience;
 mod builtin;

@@ -476,7 +476,7 @@ impl Memory {
                 // A clock was read, and nobody told it this day. A date in some record is not today's.
                 let day = text.get(..10).unwrap_or_default();
                 if class == Class::Trusted
-                    && matches!(path, [key] if TODAY.contains(key))
+                    && matches!(path, [key] if when::TODAY.contains(key))
                     && !echoes.keys().any(|echo| echo.contains(day))
                 {
                     self.date(day);
@@ -789,17 +789,3 @@ fn shapes(manifest: &Manifest, leaves: &Leaves<'_>) -> BTreeSet<u8> {
     });
     told.filter_map(|value| prompt::shape(&value.key)).collect()
 }
-
-/// What clocks call their hands.
-const TODAY: [&str; 10] = [
-    "now",
-    "date",
-    "today",
-    "current_date",
-    "current_time",
-    "currentDate",
-    "datetime",
-    "current_datetime",
-    "server_time",
-    "serverTime",
-];

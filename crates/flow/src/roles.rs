@@ -56,21 +56,8 @@ pub(crate) fn by_name(name: &str) -> Option<Role> {
         .checked_sub(2)
         .and_then(|at| split.get(at))
         .map_or("", String::as_str);
-    // `in_reply_to`: which message.
-    if last == "to" && before == "reply" && split.len() == 3 {
-        return Some(Role::Selector);
-    }
-    // `pay_on`, `dueOn`: when.
-    if last == "on" && split.len() > 1 {
-        return Some(Role::Time);
-    }
-    // `po_no`, `room_nr`: which one. `check_in`: when.
-    let numbered = split.len() > 1 && ["no", "nr"].contains(&last);
-    if numbered || ["id", "ids", "key", "uuid", "sha"].contains(&last) {
-        return Some(Role::Selector);
-    }
-    if before == "check" && ["in", "out"].contains(&last) {
-        return Some(Role::Time);
+    if let Some(role) = by_ending(&split, before, last) {
+        return Some(role);
     }
     if last == "number" && !["phone", "account", "card", "mobile", "routing"].contains(&before) {
         return Some(if ["page", ""].contains(&before) {
@@ -120,4 +107,25 @@ pub(crate) fn by_name(name: &str) -> Option<Role> {
         .find(|(list, _)| has(list, word))
         .map(|(_, role)| role)
     })
+}
+
+/// The role that the last words of a name tell together.
+fn by_ending(split: &[String], before: &str, last: &str) -> Option<Role> {
+    // `in_reply_to`: which message.
+    if last == "to" && before == "reply" && split.len() == 3 {
+        return Some(Role::Selector);
+    }
+    // `pay_on`, `dueOn`: when.
+    if last == "on" && split.len() > 1 {
+        return Some(Role::Time);
+    }
+    // `po_no`, `room_nr`: which one. `check_in`: when.
+    let numbered = split.len() > 1 && ["no", "nr"].contains(&last);
+    if numbered || ["id", "ids", "key", "uuid", "sha"].contains(&last) {
+        return Some(Role::Selector);
+    }
+    if before == "check" && ["in", "out"].contains(&last) {
+        return Some(Role::Time);
+    }
+    None
 }

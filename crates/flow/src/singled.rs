@@ -209,16 +209,7 @@ impl Singled {
             .iter()
             .map(|record| fits(hers, manifest, record, path))
             .collect();
-        // Those that no other of the list has more of her words than.
-        let most = fits.iter().map(BTreeSet::len).max().unwrap_or_default();
-        if hers.looked && most > 0 || hers.near {
-            for (record, _) in records.iter().zip(&fits).filter(|(_, fits)| fits.len() == most) {
-                let mut ids = Kinds::new();
-                self.bytes += keep(&mut ids, manifest, record, path, name);
-                let room = IDS.saturating_sub(self.listed.len());
-                self.listed.extend(ids.into_values().flatten().take(room));
-            }
-        }
+        self.most(hers, manifest, &records, &fits, path, name);
         for (words, kinds) in [(wording.all(), &mut self.all), (wording.gone(), &mut self.gone)] {
             let of: Vec<BTreeSet<&str>> = fits
                 .iter()
@@ -258,6 +249,27 @@ impl Singled {
             }
             let known: BTreeSet<Box<str>> = one.into_values().flatten().collect();
             self.bytes += pass_over(&mut self.passed, others, &known);
+        }
+    }
+
+    /// Keeps those that no other of the list has more of her words than.
+    fn most<'a>(
+        &mut self,
+        hers: Hers<'_>,
+        manifest: &Manifest,
+        records: &[&'a Map<String, Value>],
+        fits: &[BTreeSet<Box<str>>],
+        path: &mut Vec<&'a str>,
+        name: &str,
+    ) {
+        let most = fits.iter().map(BTreeSet::len).max().unwrap_or_default();
+        if hers.looked && most > 0 || hers.near {
+            for (record, _) in records.iter().zip(fits).filter(|(_, fits)| fits.len() == most) {
+                let mut ids = Kinds::new();
+                self.bytes += keep(&mut ids, manifest, record, path, name);
+                let room = IDS.saturating_sub(self.listed.len());
+                self.listed.extend(ids.into_values().flatten().take(room));
+            }
         }
     }
 

@@ -335,6 +335,20 @@ pub fn duration(words: &[&str]) -> Option<u32> {
         .filter(|minutes| *minutes > 0 && *minutes <= 366 * 1440)
 }
 
+/// What clocks call their hands.
+pub(crate) const TODAY: [&str; 10] = [
+    "now",
+    "date",
+    "today",
+    "current_date",
+    "current_time",
+    "currentDate",
+    "datetime",
+    "current_datetime",
+    "server_time",
+    "serverTime",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
