@@ -205,7 +205,11 @@ impl TokenCache {
 /// first, where a name that a holder chose is not enough.
 fn is_shown_by(principal: &Principal, shown: &Principal, first_only: bool) -> bool {
     let mut links = principal.act.iter().filter(|actor| actor.bounds.is_some());
-    let holder = if first_only { links.next_back() } else { links.next() };
+    let holder = if first_only {
+        links.next_back()
+    } else {
+        links.next()
+    };
     shown.agent == principal.agent || holder.is_some_and(|actor| actor.sub == shown.agent.as_str())
 }
 
