@@ -693,7 +693,7 @@ fn mac(spelt: &str, sign: char) -> bool {
 fn words(text: &str, found: &mut Vec<Personal>) {
     let bytes = text.as_bytes();
     let signs = Bits::of(bytes, |byte| {
-        matches!(byte | 0x20, b'a'..=b'z') | byte.is_ascii_digit() | (byte == b'-')
+        (byte | 0x20).is_ascii_lowercase() | byte.is_ascii_digit() | (byte == b'-')
     });
     for Range { start, end } in signs.runs(16) {
         if (16..=125).contains(&(end - start))

@@ -111,7 +111,7 @@ fn row(bytes: &[u8], range: Range<usize>, found: &mut Vec<Found>) -> bool {
 /// Characters of both kinds of base64.
 const fn is_base64(byte: u8) -> bool {
     // Slash and digits are neighbours, and so are letters of either case but for one bit.
-    matches!(byte | 0x20, b'a'..=b'z')
+    (byte | 0x20).is_ascii_lowercase()
         | matches!(byte, b'/'..=b'9')
         | ((byte == b'+') | (byte == b'-') | (byte == b'_'))
 }

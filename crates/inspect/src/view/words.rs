@@ -295,7 +295,7 @@ fn kept_apart(bytes: &[u8]) -> Vec<(Vec<usize>, Range<usize>)> {
     let mut runs = Vec::new();
     // In such a run no letter stands before another, which is rare for so long.
     let apart = Bits::of(bytes, |byte| {
-        matches!(byte | 0x20, b'a'..=b'z') | byte.is_ascii_digit()
+        (byte | 0x20).is_ascii_lowercase() | byte.is_ascii_digit()
     })
     .apart();
     for stretch in apart.runs(2 * SPACED_LEAST - 1) {
