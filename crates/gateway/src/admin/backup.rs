@@ -1,7 +1,8 @@
 //! A backup of the state, at rest or while the gateway serves.
 //!
 //! Of the ledger the head is read first, then how long each segment is, then the keys: a segment holds at least what an
-//! earlier head covers and has its key in the later file, and what a write tore is dropped by recovery as never acknowledged. What is derived is left out and
+//! earlier head covers and has its key in the later file, and what a write tore is dropped by recovery as never
+//! acknowledged. What is derived is left out and
 //! built again. The file is made owner-only and must not exist; half a backup is removed.
 
 use std::{

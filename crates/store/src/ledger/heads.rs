@@ -123,7 +123,7 @@ fn send(
     if let Some(witness) = witness {
         let is_known = statements.len() <= told.statements;
         let due = if is_known { &[] } else { statements };
-        match remember(witness, due, head.note(), told.torn) {
+        match shorten(witness).and_then(|()| remember(witness, due, head.note(), told.torn)) {
             Ok(()) => {
                 told.statements = statements.len();
                 told.torn = false;
@@ -152,10 +152,6 @@ fn remember(witness: &Path, due: &[String], head: &str, torn: bool) -> std::io::
         .open(witness)?;
     if torn {
         mend(&file, witness, head)?;
-    }
-    if file.metadata()?.len() > WITNESS_MAX_BYTES as u64 {
-        shorten(witness)?;
-        file = OpenOptions::new().append(true).open(witness)?;
     }
     let mut text = String::new();
     if !due.is_empty() {
@@ -196,6 +192,15 @@ fn mend(file: &File, witness: &Path, head: &str) -> std::io::Result<()> {
     file.sync_data()
 }
 
+/// What a witness holds, without what a crash left of a last note. What no crash leaves stays, for whoever reads it to
+/// refuse.
+fn held(bytes: &[u8]) -> std::io::Result<&str> {
+    let text = begun(bytes)?;
+    let whole = whole_notes(text);
+    let is_torn = !whole.is_empty() && bytes.len() - whole.len() <= NOTE_MAX_BYTES;
+    Ok(if is_torn { whole } else { text })
+}
+
 /// The text of these bytes, of which the last character may be half there.
 fn begun(bytes: &[u8]) -> std::io::Result<&str> {
     match std::str::from_utf8(bytes) {
@@ -207,8 +212,15 @@ fn begun(bytes: &[u8]) -> std::io::Result<&str> {
     }
 }
 
-/// Cuts a witness file to its newest half, statements aside: without them its heads could not be verified.
+/// Cuts the ledger's own witness file, once it is long, to its newest half, statements aside: without them its heads could
+/// not be verified.
 fn shorten(witness: &Path) -> std::io::Result<()> {
+    match std::fs::metadata(witness) {
+        Ok(found) if found.len() > WITNESS_MAX_BYTES as u64 => {}
+        Ok(_) => return Ok(()),
+        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(fault) => return Err(fault),
+    }
     let text = std::fs::read_to_string(witness)?;
     let notes = split_notes(&text);
     let (older, kept) = notes.split_at(notes.len() / 2);
@@ -235,7 +247,7 @@ pub(super) fn remembered(medium: &dyn Medium, witness: Option<&Path>) -> std::io
         notes.push_str(&String::from_utf8(bytes).unwrap_or_default());
     }
     match witness.map(std::fs::read) {
-        Some(Ok(bytes)) => notes.push_str(whole_notes(begun(&bytes)?)),
+        Some(Ok(bytes)) => notes.push_str(held(&bytes)?),
         Some(Err(fault)) if fault.kind() != std::io::ErrorKind::NotFound => return Err(fault),
         _ => {}
     }
@@ -276,6 +288,22 @@ mod tests {
                 usize::from(cut >= notes[0].len()) + usize::from(cut == whole.len())
             );
         }
+    }
+
+    #[test]
+    fn only_what_a_crash_can_leave_is_passed_over() {
+        let whole = note(1);
+        let torn = whole.clone() + "bartizan.example/log\n2\nRG9u";
+        assert_eq!(held(torn.as_bytes()).unwrap(), whole);
+        let half = [torn.as_bytes(), b"\n\n\xe2\x80"].concat();
+        assert_eq!(held(&half).unwrap(), whole);
+        for other in [
+            "shopping list\n".to_owned(),
+            whole + &"x".repeat(NOTE_MAX_BYTES + 1),
+        ] {
+            assert_eq!(held(other.as_bytes()).unwrap(), other);
+        }
+        assert!(held(b"a\xffb").is_err());
     }
 
     #[test]
