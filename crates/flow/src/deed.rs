@@ -91,8 +91,17 @@ pub(crate) fn said(memory: &Memory, intent: &Intent, tool: &str, effect: Effect,
         Effect::Write => which().all(|a| listed(memory, a)),
         _ => which().all(|a| singled(memory, a)) && named(memory, seen),
     };
-    // The tool's own verb, and what she looked for: that names the thing as its noun would.
-    let said = || hers() && (deeds(intent, seen) || intent.half_calls(tool));
+    // The tool's own verb, and what she looked for: that names the thing as its noun would. A verb that she says in words of
+    // her own may be that of several tools: then it is the one record that she means, and no setting says more than she does.
+    let settled = |a: &Argument| !matches!(a.role, Role::Value | Role::Content) || a.source.vouched();
+    let verb = || {
+        effect == Effect::Write
+            && intent.says_verb_of(tool)
+            && !picks
+            && seen.iter().all(settled)
+            && which().all(|a| singled(memory, a))
+    };
+    let said = || hers() && (deeds(intent, seen) || intent.half_calls(tool)) || verb();
     let told = || {
         effect == Effect::Write
             && !picks
@@ -246,9 +255,12 @@ fn values(memory: &Memory, intent: &Intent, seen: &[Argument]) -> bool {
     };
     let by_id = seen.iter().any(id);
     let sets = |a: &&Argument| {
-        matches!(a.role, Role::Value | Role::Amount | Role::Time | Role::Content) && a.source != Source::Empty
+        matches!(a.role, Role::Value | Role::Amount | Role::Time | Role::Content | Role::Target)
+            && a.source != Source::Empty
     };
     let hers = |a: &Argument| match a.role {
+        // An address that she writes out, to be kept in a record.
+        Role::Target => a.source == Source::Prompt && a.key.as_deref().is_some_and(|key| intent.tells(key)),
         // A time that a service offers, on a day of hers.
         Role::Time => {
             let when = || a.key.as_deref().and_then(|key| when::parse(key.get(2..)?));
@@ -259,7 +271,7 @@ fn values(memory: &Memory, intent: &Intent, seen: &[Argument]) -> bool {
     };
     let mut own = seen.iter().filter(sets).peekable();
     let pins = |a: &Argument| {
-        by_id || a.role == Role::Time || a.key.as_deref().is_some_and(|key| key.starts_with("n:"))
+        by_id || matches!(a.role, Role::Time | Role::Target) || a.key.as_deref().is_some_and(|key| key.starts_with("n:"))
     };
     let told = seen.iter().filter(sets).any(|a| hers(a) && pins(a));
     own.peek().is_some() && told && own.all(|a| hers(a) || a.role != Role::Content && a.source.vouched())

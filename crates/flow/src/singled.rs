@@ -24,6 +24,11 @@ const SIBLINGS: usize = 256;
 const IDS: usize = 512;
 const DEPTH: usize = 6;
 
+/// Last words of keys under which services tell what a thing is called by.
+const IDENTIFIERS: &[&str] = &[
+    "id", "uuid", "ref", "uid", "sid", "number", "no", "nr", "num", "key", "slug", "code", "sku", "serial", "handle",
+];
+
 type Kinds = BTreeMap<Box<str>, BTreeSet<Box<str>>>;
 
 /// The human's words, and what day it is.
@@ -406,7 +411,7 @@ fn one(kinds: &Kinds, id: &str) -> bool {
 pub(crate) fn id(key: &str, value: &Value) -> Option<Box<str>> {
     let words = words::split(key);
     let says = words.last().is_some_and(|last| {
-        ["id", "uuid", "ref", "uid", "sid", "number", "key", "slug"].contains(&last.as_str())
+        IDENTIFIERS.contains(&last.as_str())
     });
     let text = match value {
         Value::String(text) if text.len() <= 128 && !text.contains(char::is_whitespace) => text.clone(),
