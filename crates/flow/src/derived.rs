@@ -111,7 +111,10 @@ fn reckoned(memory: &Memory, path: &[&str], amount: Amount) -> bool {
         name.last().map(String::as_str),
         Some("total" | "subtotal" | "sum")
     );
-    if memory.prompt.numbers.contains(&amount) {
+    // One of a thing is what she asks for where she says no more.
+    let one = matches!(name.last().map(String::as_str), Some("qty" | "quantity" | "units"))
+        && Amount::parse("1").is_some_and(|one| one == amount);
+    if one || memory.prompt.numbers.contains(&amount) {
         return true;
     }
     let list = |numbers: &BTreeSet<Amount>| numbers.iter().copied().collect::<Vec<_>>();

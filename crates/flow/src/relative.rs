@@ -204,7 +204,7 @@ pub(crate) fn hours(before: &str, words: &[&str]) -> Vec<u16> {
     }
     if let [_, to, end, ..] = words
         && ["to", "till", "until", "bis", "à", "a", "tot", "til", "-", "–"].contains(to)
-        && let Some(both) = on_a_day(before, first, end)
+        && let Some(both) = on_a_day(before, first, end).or_else(|| until(first, to, words))
     {
         return both.to_vec();
     }
@@ -251,6 +251,14 @@ fn on_a_day(before: &str, from: &str, to: &str) -> Option<[u16; 2]> {
     let day = DAYS.contains(&before) || WEEK.iter().any(|names| names.contains(&before));
     let (from, to) = (hour(from)?, hour(to)?);
     (day && from < to).then_some([from * 60, to * 60])
+}
+
+/// From one hour to another, by a word that is said of times alone, and of no count of things: `10 till 12`.
+fn until(from: &str, to: &str, words: &[&str]) -> Option<[u16; 2]> {
+    let hour = |text: &str| text.parse::<u16>().ok().filter(|hour| text.len() <= 2 && *hour <= 24);
+    let (from, end) = (hour(from)?, hour(words.get(2)?)?);
+    let counts = words.get(3).is_some_and(|word| word.ends_with('s'));
+    (["till", "until", "tot", "til"].contains(&to) && from < end && !counts).then_some([from * 60, end * 60])
 }
 
 /// From one hour to another, said at once: `14-16h`, `17h-19h`, `9–11 Uhr`.
