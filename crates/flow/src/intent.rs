@@ -224,6 +224,8 @@ struct Sorted<'t> {
     loose: Vec<(&'static str, &'t str)>,
     weak: BTreeMap<&'static str, Vec<&'t str>>,
     changes: BTreeMap<&'static str, Vec<&'t str>>,
+    /// Tools whose verb she says in words of her own, and nothing of their thing.
+    says: BTreeMap<&'static str, Vec<&'t str>>,
     carriers: Vec<&'t str>,
 }
 
@@ -238,6 +240,7 @@ impl<'t> Sorted<'t> {
             Fits::Weak(verb) => self.weak.entry(verb).or_default().push(tool),
             Fits::Carries => self.carriers.push(tool),
             Fits::Changes(verb) => self.changes.entry(verb).or_default().push(tool),
+            Fits::Said(verb) => self.says.entry(verb).or_default().push(tool),
             Fits::Not => {}
         }
         let (verb, rest) = words::verb(tool);
@@ -260,6 +263,7 @@ impl<'t> Sorted<'t> {
         let only = self
             .changes
             .iter()
+            .chain(&self.says)
             .filter(|(verb, tools)| tools.len() == 1 && !close.contains(*verb));
         self.called
             .extend(only.flat_map(|(_, tools)| tools.iter().map(|tool| (*tool).to_owned())));
@@ -487,6 +491,8 @@ enum Fits {
     Carries,
     /// It changes what is there, and a change is said.
     Changes(&'static str),
+    /// The verb is, in a word of hers.
+    Said(&'static str),
     Not,
 }
 
@@ -558,7 +564,12 @@ fn calls_for(tool: &str, said: &BTreeSet<&str>, nouns: &BTreeSet<&str>, talks: b
         .filter(|_| verb.effect != Effect::Read)
         .peekable();
     if literal.peek().is_none() {
-        Fits::Not
+        let strong = |word: &&&str| said.contains(**word) && !WEAK.contains(*word);
+        if verb.effect == Effect::Delete && verb.said.iter().filter(strong).next().is_some() {
+            Fits::Said(first)
+        } else {
+            Fits::Not
+        }
     } else if literal.all(|word| WEAK.contains(&word.as_str())) {
         Fits::Weak(first)
     } else {
