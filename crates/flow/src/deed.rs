@@ -255,8 +255,10 @@ fn values(memory: &Memory, intent: &Intent, seen: &[Argument]) -> bool {
     };
     let by_id = seen.iter().any(id);
     let sets = |a: &&Argument| {
-        matches!(a.role, Role::Value | Role::Amount | Role::Time | Role::Content | Role::Target)
-            && a.source != Source::Empty
+        matches!(
+            a.role,
+            Role::Value | Role::Amount | Role::Time | Role::Content | Role::Target
+        ) && a.source != Source::Empty
     };
     let hers = |a: &Argument| match a.role {
         // An address that she writes out, to be kept in a record.
@@ -271,7 +273,9 @@ fn values(memory: &Memory, intent: &Intent, seen: &[Argument]) -> bool {
     };
     let mut own = seen.iter().filter(sets).peekable();
     let pins = |a: &Argument| {
-        by_id || matches!(a.role, Role::Time | Role::Target) || a.key.as_deref().is_some_and(|key| key.starts_with("n:"))
+        by_id
+            || matches!(a.role, Role::Time | Role::Target)
+            || a.key.as_deref().is_some_and(|key| key.starts_with("n:"))
     };
     let told = seen.iter().filter(sets).any(|a| hers(a) && pins(a));
     own.peek().is_some() && told && own.all(|a| hers(a) || a.role != Role::Content && a.source.vouched())

@@ -112,8 +112,10 @@ fn reckoned(memory: &Memory, path: &[&str], amount: Amount) -> bool {
         Some("total" | "subtotal" | "sum")
     );
     // One of a thing is what she asks for where she says no more.
-    let one = matches!(name.last().map(String::as_str), Some("qty" | "quantity" | "units"))
-        && Amount::parse("1").is_some_and(|one| one == amount);
+    let one = matches!(
+        name.last().map(String::as_str),
+        Some("qty" | "quantity" | "units")
+    ) && Amount::parse("1").is_some_and(|one| one == amount);
     if one || memory.prompt.numbers.contains(&amount) {
         return true;
     }

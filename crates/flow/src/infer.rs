@@ -176,7 +176,9 @@ fn tightened<'a, N: Iterator<Item = &'a str>>(
         effect = Effect::Fetch;
         because = Because::ArgumentName;
     }
-    if effect == Effect::Read && tool.hints.read_only == Some(false) {
+    // A name that says that it reads is believed before a hint that many services give to all that is posted.
+    let destroys = tool.hints.destructive == Some(true) && because != Because::Verb;
+    if effect == Effect::Read && (tool.hints.read_only == Some(false) || destroys) {
         effect = Effect::Write;
         because = Because::Hint;
     }
@@ -230,18 +232,24 @@ fn effect(tool: &ToolFacts<'_>) -> (Effect, Because) {
     if collection(tool) {
         return (Effect::Read, Because::Noun);
     }
-    let said = tool.description.split_whitespace().take(12).find_map(|word| {
-        let word: String = word
-            .chars()
-            .filter(|c| c.is_alphabetic())
-            .flat_map(char::to_lowercase)
-            .collect();
-        let stem = words::singular(&word);
-        words::VERBS.iter().find(|verb| {
+    let plain = |word: &str| -> String {
+        let letters = word.chars().filter(|c| c.is_alphabetic());
+        letters.flat_map(char::to_lowercase).collect()
+    };
+    let words: Vec<String> = tool.description.split_whitespace().take(12).map(plain).collect();
+    let said = words.iter().enumerate().find_map(|(at, word)| {
+        let stem = words::singular(word);
+        let verb = words::VERBS.iter().find(|verb| {
             verb.names
                 .iter()
-                .any(|name| *name == word || *name == stem || stem.strip_suffix('e') == Some(name))
-        })
+                .any(|name| name == word || *name == stem || stem.strip_suffix('e') == Some(name))
+        })?;
+        // `Adjusts the count`: behind a deed that is not known, a word that reads is a noun as often.
+        let due = at == 0
+            || !words
+                .first()
+                .is_some_and(|first| first.len() > 4 && first.ends_with('s'));
+        (due || verb.effect != Effect::Read).then_some(verb)
     });
     match said {
         Some(verb) => (verb.effect, Because::Description),

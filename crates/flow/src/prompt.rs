@@ -533,7 +533,8 @@ impl Prompt {
             }
             let run = raw.get(at..at + name.len());
             let part = || name.len() == 1 && bare.split(['-', '/']).any(|part| part == folded);
-            let this = part() || run.is_some_and(|run| run.iter().map(|word| trim(word)).eq(name.iter().copied()));
+            let this =
+                part() || run.is_some_and(|run| run.iter().map(|word| trim(word)).eq(name.iter().copied()));
             named |= this;
             let spared = this && kept || after;
             if *word == "\u{1}" || word.ends_with(['.', '!', '?', ';']) {

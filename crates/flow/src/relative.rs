@@ -255,7 +255,11 @@ fn on_a_day(before: &str, from: &str, to: &str) -> Option<[u16; 2]> {
 
 /// From one hour to another, by a word that is said of times alone, and of no count of things: `10 till 12`.
 fn until(from: &str, to: &str, words: &[&str]) -> Option<[u16; 2]> {
-    let hour = |text: &str| text.parse::<u16>().ok().filter(|hour| text.len() <= 2 && *hour <= 24);
+    let hour = |text: &str| {
+        text.parse::<u16>()
+            .ok()
+            .filter(|hour| text.len() <= 2 && *hour <= 24)
+    };
     let (from, end) = (hour(from)?, hour(words.get(2)?)?);
     let counts = words.get(3).is_some_and(|word| word.ends_with('s'));
     (["till", "until", "tot", "til"].contains(&to) && from < end && !counts).then_some([from * 60, end * 60])

@@ -26,7 +26,8 @@ const DEPTH: usize = 6;
 
 /// Last words of keys under which services tell what a thing is called by.
 const IDENTIFIERS: &[&str] = &[
-    "id", "uuid", "ref", "uid", "sid", "number", "no", "nr", "num", "key", "slug", "code", "sku", "serial", "handle",
+    "id", "uuid", "ref", "uid", "sid", "number", "no", "nr", "num", "key", "slug", "code", "sku", "serial",
+    "handle",
 ];
 
 type Kinds = BTreeMap<Box<str>, BTreeSet<Box<str>>>;
@@ -410,9 +411,9 @@ fn one(kinds: &Kinds, id: &str) -> bool {
 /// What looks like the id of something: a number or a short name under a key that says so, or a word with digits.
 pub(crate) fn id(key: &str, value: &Value) -> Option<Box<str>> {
     let words = words::split(key);
-    let says = words.last().is_some_and(|last| {
-        IDENTIFIERS.contains(&last.as_str())
-    });
+    let says = words
+        .last()
+        .is_some_and(|last| IDENTIFIERS.contains(&last.as_str()));
     let text = match value {
         Value::String(text) if text.len() <= 128 && !text.contains(char::is_whitespace) => text.clone(),
         Value::Number(number) if says => number.to_string(),

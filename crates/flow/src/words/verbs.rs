@@ -384,6 +384,8 @@ pub(crate) const VERBS: &[Verb] = &[
             "edit",
             "change",
             "modify",
+            "amend",
+            "adjust",
             "patch",
             "rename",
             "replace",
