@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use bartizan_types::{Evidence, Flow, flow::Role};
+use bartizan_types::{Evidence, Flow, Severity, flow::Role};
 use cedar_policy::{
     Authorizer, Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicySet,
     RestrictedExpression as Expr,
@@ -88,11 +88,13 @@ fn context(request: &Request<'_>) -> Result<Vec<(String, Expr)>, Unbuildable> {
     // Cedar's datetime has milliseconds: `2026-11-22T16:33:20.000` and the zone.
     now.truncate(23);
     now.push('Z');
-    let findings: HashSet<&str> = evidence
-        .findings
-        .iter()
-        .map(|finding| finding.kind.as_str())
-        .collect();
+    let kinds = |from: Severity| -> HashSet<&str> {
+        let severe = evidence
+            .findings
+            .iter()
+            .filter(|finding| finding.severity >= from);
+        severe.map(|finding| finding.kind.as_str()).collect()
+    };
     let worst = evidence
         .findings
         .iter()
@@ -109,7 +111,18 @@ fn context(request: &Request<'_>) -> Result<Vec<(String, Expr)>, Unbuildable> {
             Expr::new_long(i64::try_from(call.bytes).unwrap_or(i64::MAX)),
         ),
         ("pin", text(call.pin.as_str())),
-        ("findings", Expr::new_set(findings.into_iter().map(text))),
+        (
+            "findings",
+            Expr::new_set(kinds(Severity::Info).into_iter().map(text)),
+        ),
+        (
+            "suspicious",
+            Expr::new_set(kinds(Severity::Medium).into_iter().map(text)),
+        ),
+        (
+            "harmful",
+            Expr::new_set(kinds(Severity::High).into_iter().map(text)),
+        ),
         ("worst", Expr::new_long(worst.unwrap_or(-1))),
         ("answering", Expr::new_bool(evidence.answering)),
         ("args", Expr::new_entity_uid(of_call(Kind::Arguments)?)),

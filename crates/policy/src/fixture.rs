@@ -535,7 +535,9 @@ pub(crate) fn random_expression(random: &mut Seeded, kind: char, depth: u32) -> 
             _ => entity_text(random),
         },
         's' => match random.below(5) {
-            0 => "context.findings".to_owned(),
+            0 => random
+                .pick(&["context.findings", "context.suspicious", "context.harmful"])
+                .to_string(),
             3 => "context.unvouched".to_owned(),
             1 => "[\"same\", \"a\", 1]".to_owned(),
             2 => format!("[{}, {}]", sub(random, 't'), sub(random, 't')),

@@ -4,10 +4,11 @@
 //! evaluator, and the differential tests hold the two together.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use bartizan_types::{
-    Action, Arguments, AuthMethod, CallFacts, Evidence, Flow, Meter, Resource, Timestamp, flow::Role,
+    Action, Arguments, AuthMethod, CallFacts, Evidence, Flow, Meter, Resource, Severity, Timestamp,
+    flow::Role,
 };
 
 use crate::value::{Entity, Kind, Value};
@@ -53,6 +54,8 @@ pub(crate) enum Slot {
     Target,
     Selector,
     Findings,
+    Suspicious,
+    Harmful,
     Worst,
     Answering,
     Args,
@@ -70,7 +73,7 @@ pub(crate) enum Slot {
 }
 
 impl Slot {
-    pub(crate) const ALL: [Self; 45] = [
+    pub(crate) const ALL: [Self; 47] = [
         Self::PrincipalName,
         Self::PrincipalIssuer,
         Self::PrincipalMethod,
@@ -102,6 +105,8 @@ impl Slot {
         Self::Target,
         Self::Selector,
         Self::Findings,
+        Self::Suspicious,
+        Self::Harmful,
         Self::Worst,
         Self::Answering,
         Self::Args,
@@ -149,6 +154,8 @@ impl Slot {
             "target" => Self::Target,
             "selector" => Self::Selector,
             "findings" => Self::Findings,
+            "suspicious" => Self::Suspicious,
+            "harmful" => Self::Harmful,
             "worst" => Self::Worst,
             "answering" => Self::Answering,
             "args" => Self::Args,
@@ -201,6 +208,8 @@ impl Slot {
             Self::Target => "context.target",
             Self::Selector => "context.selector",
             Self::Findings => "context.findings",
+            Self::Suspicious => "context.suspicious",
+            Self::Harmful => "context.harmful",
             Self::Worst => "context.worst",
             Self::Answering => "context.answering",
             Self::Args => "context.args",
@@ -228,6 +237,15 @@ impl Slot {
                 | Self::BudgetLeft
                 | Self::Proposer
         )
+    }
+}
+
+/// The least severity of the findings whose kinds this set has.
+const fn least(slot: Slot) -> i64 {
+    match slot {
+        Slot::Harmful => Severity::High.rank(),
+        Slot::Suspicious => Severity::Medium.rank(),
+        _ => i64::MIN,
     }
 }
 
@@ -261,7 +279,8 @@ pub(crate) struct Request<'e> {
     pub(crate) owner: Option<Entity<'e>>,
     name: &'e str,
     user: Option<&'e str>,
-    findings: Vec<&'static str>,
+    /// Kinds of what was seen, each with the worst severity that it was seen at.
+    findings: Vec<(&'static str, i64)>,
     worst: i64,
     arguments: Option<&'e Arguments>,
     flow: &'e Flow,
@@ -290,11 +309,13 @@ impl<'e> Request<'e> {
             }
             None => Cow::Borrowed(name),
         };
-        let kinds: BTreeSet<&'static str> = evidence
-            .findings
-            .iter()
-            .map(|found| found.kind.as_str())
-            .collect();
+        let mut kinds: BTreeMap<&'static str, i64> = BTreeMap::new();
+        for found in &evidence.findings {
+            let rank = found.severity.rank();
+            let at = kinds.entry(found.kind.as_str()).or_insert(rank);
+            *at = rank.max(*at);
+        }
+        let worst = kinds.values().copied().max().unwrap_or(-1);
         Ok(Self {
             evidence,
             action: call.action,
@@ -308,12 +329,7 @@ impl<'e> Request<'e> {
             name,
             user: evidence.principal.user.as_ref().map(|user| user.as_str()),
             findings: kinds.into_iter().collect(),
-            worst: evidence
-                .findings
-                .iter()
-                .map(|found| found.severity.rank())
-                .max()
-                .unwrap_or(-1),
+            worst,
             arguments: call.arguments.as_ref(),
             flow: flow(call),
             approved: false,
@@ -359,7 +375,11 @@ impl<'e> Request<'e> {
             Slot::Unvouched => Value::Set(unvouched(self.flow).map(Value::Text).collect()),
             Slot::Target => Value::Text(self.flow.worst(Role::Target).as_str()),
             Slot::Selector => Value::Text(self.flow.worst(Role::Selector).as_str()),
-            Slot::Findings => Value::Set(self.findings.iter().map(|kind| Value::Text(kind)).collect()),
+            Slot::Findings | Slot::Suspicious | Slot::Harmful => {
+                let from = least(slot);
+                let kinds = self.findings.iter().filter(|(_, rank)| *rank >= from);
+                Value::Set(kinds.map(|(kind, _)| Value::Text(kind)).collect())
+            }
             Slot::Worst => Value::Long(self.worst),
             Slot::Answering => Value::Bool(self.evidence.answering),
             Slot::Args => Value::Entity(Entity {
@@ -407,9 +427,12 @@ impl<'e> Request<'e> {
         !slot.is_optional() || self.read(slot).is_some()
     }
 
-    /// `context.findings.contains(kind)`.
-    pub(crate) fn found(&self, kind: &str) -> bool {
-        self.findings.contains(&kind)
+    /// `context.findings.contains(kind)`, or that of what is suspicious or harmful.
+    pub(crate) fn found(&self, slot: Slot, kind: &str) -> bool {
+        let from = least(slot);
+        self.findings
+            .iter()
+            .any(|(seen, rank)| *seen == kind && *rank >= from)
     }
 
     /// An attribute of an entity. Known even where the context is not: who calls what never is in doubt.

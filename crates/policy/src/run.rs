@@ -102,8 +102,10 @@ fn plain<'a>(node: &'a Node, request: &Request<'_>, trace: &mut Trace<'a>) -> Op
             };
             Some(value == *constant)
         }
-        (Node::SetTest(..), Constant::Text(constant)) if *slot == Slot::Findings && !request.partial => {
-            Some(request.found(constant))
+        (Node::SetTest(..), Constant::Text(constant))
+            if matches!(slot, Slot::Findings | Slot::Suspicious | Slot::Harmful) && !request.partial =>
+        {
+            Some(request.found(*slot, constant))
         }
         _ => None,
     }

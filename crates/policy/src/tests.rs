@@ -107,6 +107,33 @@ fn an_added_forbid_or_erring_policy_never_allows() {
     assert!(denied > 20, "only {denied} tightened");
 }
 
+/// A grave finding that is evidence alone and a slight one of a kind that denies are two findings.
+#[test]
+fn severities_of_one_kind_are_not_those_of_another() {
+    let policy = Policy::load(
+        Some(Pack::Balanced),
+        &[Source {
+            name: "own",
+            text: r#"@id("own") permit (principal, action == Bartizan::Action::"call_tool", resource);"#,
+        }],
+    )
+    .unwrap();
+    let seen = |kinds: &[(FindingKind, Severity)]| {
+        let mut evidence = evidence();
+        for (kind, severity) in kinds {
+            let mut found = finding(*severity);
+            found.kind = *kind;
+            evidence.findings.push(found);
+        }
+        policy.evaluate(&evidence).ruling
+    };
+    let slight = (FindingKind::LookAlikeName, Severity::Low);
+    let grave = (FindingKind::Injection, Severity::High);
+    assert_eq!(seen(&[slight, grave]), seen(&[grave]));
+    assert_eq!(seen(&[slight, grave]), seen(&[]));
+    assert_eq!(seen(&[(slight.0, Severity::High), grave]), RulingWord::Deny);
+}
+
 #[test]
 fn findings_and_missing_pins_never_loosen_a_pack() {
     let mut random = Seeded(78);
