@@ -98,7 +98,7 @@ def endings(entries: list[dict]) -> list[str]:
     return [entry["ending"] for entry in entries if entry["kind"] == "closing"]
 
 
-@pytest.mark.seconds(60 + 15 * ROUNDS)
+@pytest.mark.seconds(60 + 30 * ROUNDS)
 def test_kill_nine_loses_nothing_acknowledged(gateway, provider, peers):
     """ROUNDS times: model and tool calls from several connections, SIGKILL of the whole gateway at a random moment,
     restart. Everything acknowledged is there, everything begun has one ending, and what was cut off says so. On a host so
