@@ -17,9 +17,11 @@ use super::{
 use crate::{finding::Verdict, rule};
 
 /// Dictionaries kept that may hold what an object's state should not.
-const KEPT: usize = 1 << 16;
+const KEPT: usize = 1 << 20;
 /// Of [`OWN`], those that name what is called as soon as there is anything to fill.
 const AT_ONCE: u32 = 3;
+/// And those, up to this, that name what adds to an object; the rest is what functions call on what they are given.
+const GROWS: u32 = 6;
 /// Tuples in tuples that are followed.
 const DEPTH: u32 = 3;
 
@@ -30,6 +32,44 @@ pub(super) struct Asked {
     odd: HashSet<u32>,
     /// Some dictionary names what adds items, and something that may be called.
     grows: bool,
+    /// Dictionaries that hold a callable, or an object of a library whose own do not stay in it.
+    acts: HashSet<u32>,
+    /// Imports whose objects were given a state by the file, though they are called to be made.
+    built: HashSet<u32>,
+    /// Callables that made a dictionary of what they were given, which was not looked at item by item.
+    packed: HashSet<u32>,
+}
+
+/// Keeps a dictionary's number, or that some are not kept.
+fn keep(numbers: &mut HashSet<u32>, number: u32) {
+    numbers.insert(if numbers.len() < KEPT { number } else { PAYLOAD });
+}
+
+/// Whether a number was kept; once one was not, any may have been.
+fn is_kept(numbers: &HashSet<u32>, number: u32) -> bool {
+    !numbers.is_empty()
+        && (number == PAYLOAD || numbers.contains(&number) || numbers.contains(&PAYLOAD))
+}
+
+/// Libraries whose functions are given objects of their own, and whose objects hold nothing that can be called.
+fn is_tame_module(module: &str) -> bool {
+    let first = module.split('.').next().unwrap_or_default();
+    matches!(first, "pandas" | "geopandas" | "pyproj" | "shapely" | "sympy")
+}
+
+/// Whether a callable keeps what it is given and asks it for nothing: errors, tuples with names, what picks items.
+fn keeps(module: &str, name: &str) -> bool {
+    let error = name.ends_with("Error") || name.ends_with("Exception") || name.ends_with("Warning");
+    match module {
+        "builtins" | "__builtin__" => error || matches!(name, "slice" | "object" | "StopIteration"),
+        "operator" => name == "itemgetter",
+        "optuna.samplers._tpe.parzen_estimator" => true,
+        "scipy.stats._stats_py" => true,
+        _ => matches!(
+            classes::look_up(module, name),
+            Some(Class { made: Made::Tuple(_) | Made::Error, .. })
+        ),
+    }
 }
 
 /// What objects of an import may be asked for.
@@ -94,6 +134,26 @@ impl Machine<'_, '_, '_, '_> {
         }
     }
 
+    /// Whether a value is called when it is called: a function, a class, what binds one to its arguments.
+    fn is_callable(&self, value: Value) -> bool {
+        match value.kind() {
+            Kind::Global(_) | Kind::Tainted => true,
+            Kind::Object(at) => match self.use_at(at) {
+                Some(Use::Check(check)) => matches!(
+                    check,
+                    Check::Partial
+                        | Check::Getattr
+                        | Check::Maker
+                        | Check::Bound
+                        | Check::Ready
+                        | Check::Ufunc
+                ),
+                _ => self.imported(at).is_some_and(|(_, name)| name == "itemgetter"),
+            },
+            _ => false,
+        }
+    }
+
     /// Items from `mark` on go into dictionary `number`, or into an object: names that Python will look up there.
     pub(super) fn own_names(&mut self, target: Value, number: u32, mark: usize) {
         let made = matches!(target.kind(), Kind::Object(at) if self.class_at(at).is_some());
@@ -103,27 +163,107 @@ impl Machine<'_, '_, '_, '_> {
             if !Self::may_act(value) {
                 continue;
             }
+            let callable = self.is_callable(value);
+            if callable || self.is_made(value) && !self.is_tame(value) {
+                keep(&mut self.asked.acts, number);
+            }
             match key.kind() {
                 Kind::Text(id) if id < AT_ONCE => self.asks(
                     "state",
                     "names what an object is filled by, and hands it something that may be called",
                 ),
-                Kind::Text(id) if (id as usize) < OWN.len() => self.asked.grows = true,
+                Kind::Text(id) if id < GROWS => self.asked.grows = true,
+                Kind::Text(id) if (id as usize) < OWN.len() && (callable || made) => self.asks(
+                    "state",
+                    "names what functions call on an object, and hands it something that may be called",
+                ),
+                Kind::Text(id) if (id as usize) < OWN.len() && self.is_made(value) => {
+                    keep(&mut self.asked.odd, number);
+                }
                 Kind::Object(_) if self.may_name(key) => {
                     if made {
                         self.asks(
                             "key",
                             "gives an object an item under a name that was made and can't be read",
                         );
-                    } else if self.asked.odd.len() < KEPT {
-                        self.asked.odd.insert(number);
                     } else {
-                        self.asked.odd.insert(PAYLOAD);
+                        keep(&mut self.asked.odd, number);
                     }
                 }
                 _ => {}
             }
         }
+    }
+
+    /// Whether a value is of a library whose objects hold nothing that can be called.
+    fn is_tame(&self, value: Value) -> bool {
+        let Kind::Object(at) = value.kind() else { return false };
+        self.imported(at).is_some_and(|(module, _)| is_tame_module(module))
+    }
+
+    /// Whether the file wrote what a value says when it is asked: an object with a state, or a dictionary that was made of
+    /// what nobody looked at.
+    pub(super) fn wrote(&self, value: Value) -> bool {
+        let Kind::Object(at) = value.kind() else { return false };
+        matches!(
+            self.use_at(at),
+            Some(Use::New | Use::Check(Check::Distribution | Check::Formula | Check::Ready))
+        ) || self.asked.built.contains(&at)
+            || self.asked.packed.contains(&at)
+    }
+
+    /// Whether a callable that is harmless with numbers and texts is given what the file wrote. It may look anything up on it,
+    /// and what it finds there is called.
+    pub(super) fn is_lied_to(&self, at: u32, arguments: Option<&[Value]>) -> bool {
+        let Some((module, name)) = self.imported(at) else {
+            return true;
+        };
+        if keeps(module, name) {
+            return false;
+        }
+        let Some(arguments) = arguments else { return false };
+        let tame = is_tame_module(module);
+        let elements = !matches!(module, "builtins" | "__builtin__" | "collections");
+        let lies = |value: Value| match value.kind() {
+            Kind::Object(_) => self.wrote(value) && !(tame && self.is_tame(value)),
+            Kind::Container(number) => self.is_odd(number) || tame && self.does_act(number),
+            _ => false,
+        };
+        arguments.iter().any(|value| {
+            lies(*value)
+                || elements
+                    && matches!(value.kind(), Kind::Tuple(..))
+                    && self
+                        .elements(*value)
+                        .is_some_and(|inner| inner.into_iter().any(lies))
+        })
+    }
+
+    /// A call made something: a dictionary, perhaps, whose items went by unseen.
+    pub(super) fn packs(&mut self, at: u32, given: Option<&[Value]>) {
+        let table = matches!(
+            self.imported(at),
+            Some(("builtins" | "__builtin__", "dict"))
+                | Some(("collections", "OrderedDict" | "defaultdict" | "Counter"))
+                | Some(("nltk.probability", _))
+        );
+        let empty = given.is_some_and(|given| {
+            given.iter().all(|value| {
+                matches!(value.kind(), Kind::Global(_) | Kind::None)
+                    || matches!(value.kind(), Kind::Object(of) if self.use_at(of) == Some(Use::Check(Check::Partial)))
+            })
+        });
+        if table && !empty {
+            self.asked.packed.insert(at);
+        }
+    }
+
+    fn is_odd(&self, number: u32) -> bool {
+        is_kept(&self.asked.odd, number)
+    }
+
+    fn does_act(&self, number: u32) -> bool {
+        is_kept(&self.asked.acts, number)
     }
 
     /// An object is given a state.
@@ -133,11 +273,30 @@ impl Machine<'_, '_, '_, '_> {
             Kind::Tuple(_, 2) => self.elements(state).unwrap_or_else(|| vec![state; 2]),
             _ => vec![state],
         };
-        let odd = parts.iter().any(
-            |part| matches!(part.kind(), Kind::Container(number) if self.asked.odd.contains(&number) || number == PAYLOAD && !self.asked.odd.is_empty()),
-        );
+        let odd = parts.iter().any(|part| match part.kind() {
+            Kind::Container(number) => self.is_odd(number),
+            Kind::Object(of) => self.asked.packed.contains(&of),
+            _ => false,
+        });
         if odd {
-            self.asks("state", "sets attributes whose names were made and can't be read");
+            self.asks(
+                "state",
+                "sets attributes whose names can't be read, or that are called when an object is asked for itself",
+            );
+        }
+        let acts = parts.iter().any(|part| match part.kind() {
+            Kind::Container(number) => self.does_act(number),
+            Kind::Object(of) => self.asked.packed.contains(&of),
+            _ => false,
+        });
+        if acts && matches!(self.use_at(at), Some(Use::Call(..))) {
+            self.asked.built.insert(at);
+        }
+        if acts && self.is_tame(target) {
+            self.asks(
+                "state",
+                "gives an object of a library that keeps no functions something that may be called",
+            );
         }
         let Some(class) = self.class_at(at) else { return };
         let slotted = match parts.as_slice() {
