@@ -327,21 +327,32 @@ lambdify jit script trace fit_transform_from_file __globals__ __builtins__ __sub
 render render_template Template from_file to_file query literal_eval start_process add_safe_globals set_printoptions environ putenv
 """.split())
 
+# Of these, what does it by itself. What a function names may name the others: half of every library asks for `sys.version` or
+# `inspect.signature` somewhere below.
+HARD = set("""
+eval exec compile open input breakpoint __import__ execfile import_module system popen Popen check_output check_call getoutput run_path run_module
+urlopen urlretrieve load loads load_module dlopen CDLL memmap fromfile loadtxt genfromtxt dump dumps to_pickle read_pickle from_pretrained
+load_state_dict_from_url spawn fork execute connect recv write_text write_bytes read_text read_bytes unlink rmtree makedirs mkdir resolve_name
+get_type_hints parse_expr lambdify __globals__ __subclasses__ __code__ literal_eval
+""".split())
+
 
 class Function:
     """What a function names: whether that is enough to leave it out, and what else has to be looked at."""
 
     def __init__(self, node):
-        self.sinks, self.names = False, set()
+        self.sinks, self.hard, self.names = False, False, set()
         own = {one.arg for one in ast.walk(node.args) if isinstance(one, ast.arg)} if hasattr(node, "args") else set()
         for one in ast.walk(node):
             if isinstance(one, (ast.Global, ast.Await, ast.AsyncFunctionDef, ast.Import, ast.ImportFrom)):
                 self.imported(one)
             elif isinstance(one, ast.Name):
                 self.sinks |= one.id in SINK_NAMES
+                self.hard |= one.id in HARD
                 if one.id not in own:
                     self.names.add(one.id)
             elif isinstance(one, ast.Attribute):
+                self.hard |= one.attr in HARD
                 self.sinks |= one.attr in SINK_NAMES or one.attr.startswith(("read_", "write_", "load_", "save_", "download_", "fetch_"))
                 text = dotted(one)
                 if text and text.split(".")[0] not in own:
@@ -465,9 +476,12 @@ class Module:
     def __init__(self, name, package, tree, source):
         self.name, self.package, self.lines = name, package, source.splitlines()
         self.classes, self.imports, self.stars, self.functions, self.tuples, self.same = {}, {}, [], {}, {}, {}
-        self.named, self.whole = {}, {}
+        self.named, self.whole, self.runs = {}, {}, False
         for node in tree.body:
             self.take(node)
+            # What it does when it is imported, beside defining things.
+            if isinstance(node, (ast.Expr, ast.For, ast.While, ast.With)):
+                self.runs |= Function(node).sinks
         del self.lines
 
     def take(self, node):
@@ -737,14 +751,16 @@ class World:
 
     def is_tame(self, module, name, depth=0):
         """Whether a function, and all that it names as far as that is known, names nothing that runs, opens, loads or reaches."""
-        key = (module, name)
+        key = (module, name, depth > 0)
         if key in self.tame:
             return self.tame[key]
         # What names itself is as good as the rest of it.
         self.tame[key] = True
         there = self.modules[module]
         known = there.named.get(name) or there.whole.get(name)
-        fine = bool(known) and depth < 40 and all(not one.sinks and all(self.may_name(module, text, depth) for text in one.names) for one in known)
+        fine = bool(known) and depth < 40
+        for one in known or ():
+            fine = fine and not (one.hard if depth else one.sinks) and all(self.may_name(module, text, depth) for text in one.names)
         self.tame[key] = fine
         return fine
 
@@ -753,7 +769,7 @@ class World:
         for _ in range(8):
             there = self.modules.get(module)
             if there is None:
-                return module.split(".")[0] not in SINK_MODULES
+                return depth > 0 or module.split(".")[0] not in SINK_MODULES
             if first in there.named or first in there.whole:
                 return self.is_tame(module, first, depth + 1)
             if first in there.same and there.same[first].split(".")[0] != first:
@@ -762,7 +778,8 @@ class World:
             elif first in there.imports:
                 base, attribute = there.imports[first]
                 if base.split(".")[0] in SINK_MODULES or attribute in SINK_MODULES:
-                    return False
+                    # What is reached there is a hard name, and was looked at by whoever names it.
+                    return depth > 0
                 if attribute is None or f"{base}.{attribute}" in self.modules:
                     module = base if attribute is None else f"{base}.{attribute}"
                     while rest and f"{module}.{rest.split('.')[0]}" in self.modules:
@@ -842,7 +859,7 @@ def read(folder):
 def listed_functions(world, module, lines):
     """Adds the functions of a module that may be referred to."""
     parts, there = set(module.split(".")), world.modules[module]
-    if parts & NO_FUNCTIONS:
+    if parts & NO_FUNCTIONS or there.runs:
         return 0
     names = {name for name in there.named if name not in there.classes and not name.startswith("__") and world.is_tame(module, name)}
     lines.setdefault(module, set()).update(f"{name}/f" for name in names)

@@ -51,7 +51,9 @@ def called():
         yield f"arrow_{kind}", call(stack_glob("pyarrow.lib", "chunked_array"), b"](" + liar + b"e")
         yield f"arrow_tuple_{kind}", call(stack_glob("pyarrow.lib", "chunked_array"), tuple_of(liar))
     for kind, liar in liars("keys"):
-        yield f"flags_{kind}", built("pandas.core.frame", "DataFrame", state(_flags=liar))
+        yield f"flags_{kind}", built("pandas.core.series", "Series", state(_typ=text("series"), _flags=liar))
+    for kind, liar in liars("__array__"):
+        yield f"tree_of_{kind}", call(stack_glob("scipy.spatial._ckdtree", "cKDTree"), liar)
 
 
 def zones():

@@ -13,6 +13,7 @@ use super::{
     machine::Machine,
     text::OWN,
     value::{Kind, PAYLOAD, Value},
+    watch::Holds,
 };
 use crate::{finding::Verdict, rule};
 
@@ -34,6 +35,9 @@ pub(super) struct Asked {
     grows: bool,
     /// Dictionaries that hold a callable, or an object of a library whose own do not stay in it.
     acts: HashSet<u32>,
+    /// The same of objects that are dictionaries, by what made them.
+    odd_of: HashSet<u32>,
+    acts_of: HashSet<u32>,
     /// Imports whose objects were given a state by the file, though they are called to be made.
     built: HashSet<u32>,
     /// Callables that made a dictionary of what they were given, which was not looked at item by item.
@@ -165,7 +169,10 @@ impl Machine<'_, '_, '_, '_> {
             }
             let callable = self.is_callable(value);
             if callable || self.is_made(value) && !self.is_tame(value) {
-                keep(&mut self.asked.acts, number);
+                match target.kind() {
+                    Kind::Object(of) => _ = self.asked.acts_of.insert(of),
+                    _ => keep(&mut self.asked.acts, number),
+                }
             }
             match key.kind() {
                 Kind::Text(id) if id < AT_ONCE => self.asks(
@@ -173,13 +180,12 @@ impl Machine<'_, '_, '_, '_> {
                     "names what an object is filled by, and hands it something that may be called",
                 ),
                 Kind::Text(id) if id < GROWS => self.asked.grows = true,
-                Kind::Text(id) if (id as usize) < OWN.len() && (callable || made) => self.asks(
-                    "state",
-                    "names what functions call on an object, and hands it something that may be called",
-                ),
-                Kind::Text(id) if (id as usize) < OWN.len() && self.is_made(value) => {
-                    keep(&mut self.asked.odd, number);
-                }
+                Kind::Text(id) if (id as usize) < OWN.len() && (callable || made && self.is_made(value)) => self
+                    .asks(
+                        "state",
+                        "names what functions call on an object, and hands it something that may be called",
+                    ),
+                Kind::Text(id) if (id as usize) < OWN.len() && self.is_made(value) => self.odd(target, number),
                 Kind::Object(_) if self.may_name(key) => {
                     if made {
                         self.asks(
@@ -187,11 +193,19 @@ impl Machine<'_, '_, '_, '_> {
                             "gives an object an item under a name that was made and can't be read",
                         );
                     } else {
-                        keep(&mut self.asked.odd, number);
+                        self.odd(target, number);
                     }
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// A dictionary holds something that may be called, under a name that should hold nothing such or can't be read.
+    fn odd(&mut self, target: Value, number: u32) {
+        match target.kind() {
+            Kind::Object(of) => _ = self.asked.odd_of.insert(of),
+            _ => keep(&mut self.asked.odd, number),
         }
     }
 
@@ -226,7 +240,7 @@ impl Machine<'_, '_, '_, '_> {
         let elements = !matches!(module, "builtins" | "__builtin__" | "collections");
         let lies = |value: Value| match value.kind() {
             Kind::Object(_) => self.wrote(value) && !(tame && self.is_tame(value)),
-            Kind::Container(number) => self.is_odd(number) || tame && self.does_act(number),
+            Kind::Container(_) => self.is_odd(value) || tame && self.does_act(value),
             _ => false,
         };
         arguments.iter().any(|value| {
@@ -247,23 +261,44 @@ impl Machine<'_, '_, '_, '_> {
                 | Some(("collections", "OrderedDict" | "defaultdict" | "Counter"))
                 | Some(("nltk.probability", _))
         );
-        let empty = given.is_some_and(|given| {
-            given.iter().all(|value| {
-                matches!(value.kind(), Kind::Global(_) | Kind::None)
-                    || matches!(value.kind(), Kind::Object(of) if self.use_at(of) == Some(Use::Check(Check::Partial)))
+        // A factory, or a dictionary that was looked at when it was filled.
+        let seen = given.is_some_and(|given| {
+            given.iter().all(|value| match value.kind() {
+                Kind::Global(_) | Kind::None => true,
+                Kind::Object(of) => self.use_at(of) == Some(Use::Check(Check::Partial)),
+                Kind::Container(number) => number & 3 == Holds::Items as u32 && !self.does_act(*value),
+                _ => false,
             })
         });
-        if table && !empty {
+        if table && !seen {
             self.asked.packed.insert(at);
+        }
+        let attributes = matches!(
+            self.imported(at),
+            Some(("torch._utils", "_rebuild_parameter_with_state"))
+                | Some(("torch._tensor", "_rebuild_from_type" | "_rebuild_from_type_v2"))
+        );
+        if attributes && given.is_none_or(|given| given.iter().any(|value| self.does_act(*value))) {
+            self.asked.built.insert(at);
         }
     }
 
-    fn is_odd(&self, number: u32) -> bool {
-        is_kept(&self.asked.odd, number)
+    /// Whether a dictionary names what should not hold what it holds.
+    fn is_odd(&self, value: Value) -> bool {
+        match value.kind() {
+            Kind::Container(number) => is_kept(&self.asked.odd, number),
+            Kind::Object(of) => self.asked.packed.contains(&of) || self.asked.odd_of.contains(&of),
+            _ => false,
+        }
     }
 
-    fn does_act(&self, number: u32) -> bool {
-        is_kept(&self.asked.acts, number)
+    /// Whether a dictionary holds what may be called.
+    fn does_act(&self, value: Value) -> bool {
+        match value.kind() {
+            Kind::Container(number) => is_kept(&self.asked.acts, number),
+            Kind::Object(of) => self.asked.packed.contains(&of) || self.asked.acts_of.contains(&of),
+            _ => false,
+        }
     }
 
     /// An object is given a state.
@@ -271,24 +306,16 @@ impl Machine<'_, '_, '_, '_> {
         let Kind::Object(at) = target.kind() else { return };
         let parts = match state.kind() {
             Kind::Tuple(_, 2) => self.elements(state).unwrap_or_else(|| vec![state; 2]),
+            Kind::Tuple(..) => self.elements(state).unwrap_or_else(|| vec![state]),
             _ => vec![state],
         };
-        let odd = parts.iter().any(|part| match part.kind() {
-            Kind::Container(number) => self.is_odd(number),
-            Kind::Object(of) => self.asked.packed.contains(&of),
-            _ => false,
-        });
-        if odd {
+        if parts.iter().any(|part| self.is_odd(*part)) {
             self.asks(
                 "state",
                 "sets attributes whose names can't be read, or that are called when an object is asked for itself",
             );
         }
-        let acts = parts.iter().any(|part| match part.kind() {
-            Kind::Container(number) => self.does_act(number),
-            Kind::Object(of) => self.asked.packed.contains(&of),
-            _ => false,
-        });
+        let acts = parts.iter().any(|part| self.does_act(*part));
         if acts && matches!(self.use_at(at), Some(Use::Call(..))) {
             self.asked.built.insert(at);
         }

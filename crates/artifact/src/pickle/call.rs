@@ -457,6 +457,7 @@ impl Machine<'_, '_, '_, '_> {
             }
         };
         if harmless {
+            self.packs(at, given.all());
             // What a reconstructor makes is an object of the class that it is given.
             let made = match first.kind() {
                 Kind::Global(class) if matches!(check, Check::Reconstructor | Check::Newobj) => class,
