@@ -79,10 +79,11 @@ def unseen():
     }
     for label, held in made.items():
         yield f"state_{label}", relu + held + b"b" + FILE + b"b"
-        yield f"slots_{label}", relu + tuple_of(b"N", held) + b"b" + FILE + b"b"
-    for module, name in [("easydict", "EasyDict"), ("yacs.config", "CfgNode"), ("addict.addict", "Dict")]:
-        copied = call(stack_glob("copyreg", "_reconstructor"), stack_glob(module, name), stack_glob("builtins", "dict"), pairs)
-        yield f"copied_{name}", copied + FILE + b"b"
+        space = call(stack_glob("types", "SimpleNamespace"))
+        yield f"slots_{label}", space + tuple_of(b"N", held) + b"b" + FILE + b"b"
+        yield f"space_{label}", space + held + b"b" + FILE + b"b"
+    copied = call(stack_glob("copyreg", "_reconstructor"), stack_glob("yacs.config", "CfgNode"), stack_glob("builtins", "dict"), pairs)
+    yield "copied_settings", copied + FILE + b"b"
 
 
 def attacks():

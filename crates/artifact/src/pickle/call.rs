@@ -412,6 +412,14 @@ impl Machine<'_, '_, '_, '_> {
         {
             return Ok(bound);
         }
+        // dill names a type of Python's own, and may call it.
+        if check == Check::Type
+            && count == 1
+            && let Some(name) = self.word_of(first)
+            && matches!(allow::look_up("builtins", &name), Use::Value | Use::Call(..))
+        {
+            return self.import(b"builtins", name.as_bytes());
+        }
         let harmless = match check {
             Check::Getattr => return self.attribute(at, given),
             Check::Wrapper if how != How::Call && count == 0 => return Ok(Value::WRAPPER),
