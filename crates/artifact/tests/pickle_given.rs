@@ -112,7 +112,10 @@ fn functions_that_call_what_they_find_on_what_they_are_given() {
     ] {
         for (kind, liar) in liars(asks) {
             let arguments: Vec<&[u8]> = [&[&liar[..]], more].concat();
-            evil(&format!("{name} {kind}"), &call(&import(module, name), &arguments));
+            evil(
+                &format!("{name} {kind}"),
+                &call(&import(module, name), &arguments),
+            );
         }
     }
 }
@@ -140,7 +143,10 @@ fn what_is_named_is_called_however_deep_it_lies() {
     );
     let module = import("torch.nn.modules.linear", "Linear");
     let attention = dict(&[("keys", &built(&module, &dict(&[("in_features", b"K\x01")])))]);
-    clean("a part that is called so", &built(&module, &dict(&[("_modules", &attention)])));
+    clean(
+        "a part that is called so",
+        &built(&module, &dict(&[("_modules", &attention)])),
+    );
     let frame = |value: &[u8]| built(&frame, &dict(&[("_mgr", value)]));
     evil("a frame with a function", &frame(&journal()));
     clean("a frame with a frame", &frame(&frame(b"N")));
@@ -149,17 +155,28 @@ fn what_is_named_is_called_however_deep_it_lies() {
 #[test]
 fn a_zone_is_asked_when_a_time_is_a_key() {
     let zone = |class: &[u8]| built(class, &dict(&[("utcoffset", &bound())]));
-    let hour = |zone: &[u8]| call(&import("datetime", "time"), &[b"K\x01", b"K\x01", b"K\x01", b"K\x01", zone]);
+    let hour = |zone: &[u8]| {
+        call(
+            &import("datetime", "time"),
+            &[b"K\x01", b"K\x01", b"K\x01", b"K\x01", zone],
+        )
+    };
     for (module, name) in [
         ("dateutil.tz.tz", "tzlocal"),
         ("pytz.reference", "USTimeZone"),
         ("dateutil.tz._common", "_tzinfo"),
     ] {
-        evil(name, &join(&[b"}", &hour(&zone(&import(module, name))), b"K\x01s"]));
+        evil(
+            name,
+            &join(&[b"}", &hour(&zone(&import(module, name))), b"K\x01s"]),
+        );
     }
     let paris = call(&import("pytz", "_p"), &[&text("Europe/Paris")]);
     clean("pytz", &join(&[b"}", &hour(&paris), b"K\x01s"]));
-    let named = call(&import("zoneinfo", "ZoneInfo._unpickle"), &[&text("UTC"), b"K\x01"]);
+    let named = call(
+        &import("zoneinfo", "ZoneInfo._unpickle"),
+        &[&text("UTC"), b"K\x01"],
+    );
     clean("zoneinfo", &join(&[b"}", &hour(&named), b"K\x01s"]));
 }
 
@@ -168,11 +185,20 @@ fn a_state_that_nobody_saw_item_by_item() {
     let relu = || join(&[&import("torch.nn.modules.activation", "ReLU"), b")\x81"]);
     let pairs = || join(&[b"](", &text("__setstate__"), &journal(), b"\x86e"]);
     let then = |object: &[u8], state: &[u8]| join(&[object, state, b"b", &text("x"), b"b"]);
-    evil("DICT", &then(&relu(), &join(&[b"(", &text("__setstate__"), &journal(), b"d"])));
+    evil(
+        "DICT",
+        &then(&relu(), &join(&[b"(", &text("__setstate__"), &journal(), b"d"])),
+    );
     for (what, state) in [
         ("dict", call(&import("builtins", "dict"), &[&pairs()])),
-        ("ordered", call(&import("collections", "OrderedDict"), &[&pairs()])),
-        ("default", call(&import("collections", "defaultdict"), &[b"N", &pairs()])),
+        (
+            "ordered",
+            call(&import("collections", "OrderedDict"), &[&pairs()]),
+        ),
+        (
+            "default",
+            call(&import("collections", "defaultdict"), &[b"N", &pairs()]),
+        ),
     ] {
         evil(what, &then(&relu(), &state));
         evil("slots", &then(&relu(), &join(&[b"N", &state, b"\x86"])));
@@ -218,6 +244,12 @@ fn functions_are_referred_to_and_never_called() {
             &[&built(&ridge(), &dict(&[("__new__", &score())]))],
         ),
     );
-    evil("one that opens files", &join(&[b"]", &import("joblib.numpy_pickle", "load"), b"a"]));
-    evil("one that evaluates", &join(&[b"]", &import("pandas.core.computation.eval", "eval"), b"a"]));
+    evil(
+        "one that opens files",
+        &join(&[b"]", &import("joblib.numpy_pickle", "load"), b"a"]),
+    );
+    evil(
+        "one that evaluates",
+        &join(&[b"]", &import("pandas.core.computation.eval", "eval"), b"a"]),
+    );
 }

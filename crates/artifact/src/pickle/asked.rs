@@ -51,8 +51,7 @@ fn keep(numbers: &mut HashSet<u32>, number: u32) {
 
 /// Whether a number was kept; once one was not, any may have been.
 fn is_kept(numbers: &HashSet<u32>, number: u32) -> bool {
-    !numbers.is_empty()
-        && (number == PAYLOAD || numbers.contains(&number) || numbers.contains(&PAYLOAD))
+    !numbers.is_empty() && (number == PAYLOAD || numbers.contains(&number) || numbers.contains(&PAYLOAD))
 }
 
 /// Libraries whose functions are given objects of their own, and whose objects hold nothing that can be called.
@@ -71,7 +70,10 @@ fn keeps(module: &str, name: &str) -> bool {
         "scipy.stats._stats_py" => true,
         _ => matches!(
             classes::look_up(module, name),
-            Some(Class { made: Made::Tuple(_) | Made::Error, .. })
+            Some(Class {
+                made: Made::Tuple(_) | Made::Error,
+                ..
+            })
         ),
     }
 }
@@ -180,12 +182,15 @@ impl Machine<'_, '_, '_, '_> {
                     "names what an object is filled by, and hands it something that may be called",
                 ),
                 Kind::Text(id) if id < GROWS => self.asked.grows = true,
-                Kind::Text(id) if (id as usize) < OWN.len() && (callable || made && self.is_made(value)) => self
-                    .asks(
+                Kind::Text(id) if (id as usize) < OWN.len() && (callable || made && self.is_made(value)) => {
+                    self.asks(
                         "state",
                         "names what functions call on an object, and hands it something that may be called",
-                    ),
-                Kind::Text(id) if (id as usize) < OWN.len() && self.is_made(value) => self.odd(target, number),
+                    )
+                }
+                Kind::Text(id) if (id as usize) < OWN.len() && self.is_made(value) => {
+                    self.odd(target, number)
+                }
                 Kind::Object(_) if self.may_name(key) => {
                     if made {
                         self.asks(
@@ -211,14 +216,19 @@ impl Machine<'_, '_, '_, '_> {
 
     /// Whether a value is of a library whose objects hold nothing that can be called.
     fn is_tame(&self, value: Value) -> bool {
-        let Kind::Object(at) = value.kind() else { return false };
-        self.imported(at).is_some_and(|(module, _)| is_tame_module(module))
+        let Kind::Object(at) = value.kind() else {
+            return false;
+        };
+        self.imported(at)
+            .is_some_and(|(module, _)| is_tame_module(module))
     }
 
     /// Whether the file wrote what a value says when it is asked: an object with a state, or a dictionary that was made of
     /// what nobody looked at.
     pub(super) fn wrote(&self, value: Value) -> bool {
-        let Kind::Object(at) = value.kind() else { return false };
+        let Kind::Object(at) = value.kind() else {
+            return false;
+        };
         matches!(
             self.use_at(at),
             Some(Use::New | Use::Check(Check::Distribution | Check::Formula | Check::Ready))

@@ -596,7 +596,9 @@ impl Machine<'_, '_, '_, '_> {
         match name {
             "object" => true,
             // Its items were looked at when it was filled, those of a list of pairs were not.
-            "dict" => matches!(state.kind(), Kind::Container(number) if number != PAYLOAD && number & 3 == Holds::Items as u32),
+            "dict" => {
+                matches!(state.kind(), Kind::Container(number) if number != PAYLOAD && number & 3 == Holds::Items as u32)
+            }
             "list" | "set" | "frozenset" | "tuple" => !self.is_made(state),
             "str" | "unicode" | "bytes" | "bytearray" | "int" | "long" | "float" | "complex" => {
                 !holds && !self.is_made(state)
