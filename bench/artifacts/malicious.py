@@ -21,6 +21,7 @@ from pathlib import Path
 import folders
 import gadgets
 import inside
+import lookups
 from opcodes import PROTO, call, glob, stack_glob, text
 
 OUT = Path(sys.argv[1])
@@ -420,7 +421,7 @@ def documents():
 def beside():
     folders.write(put, OUT, field, EVIL)
     gadgets.write(put, OUT, field)
-    for name, kind, data in inside.attacks():
+    for name, kind, data in [*inside.attacks(), *lookups.attacks()]:
         (OUT / name).parent.mkdir(parents=True, exist_ok=True)
         put(name, kind, data)
 

@@ -216,6 +216,20 @@ pub(crate) fn look_up(module: &str, name: &str) -> Use {
     }
 }
 
+/// The same in a pickle, which may refer to a function of a library and never call it. What other files name is called by
+/// who reads them, so there a function stays unlisted.
+pub(super) fn referred(module: &str, name: &str) -> Use {
+    match look_up(module, name) {
+        Use::Unlisted(verdict)
+            if verdict < Verdict::Malicious
+                && classes::look_up(module, name).is_some_and(|class| class.made == Made::Function) =>
+        {
+            Use::Value
+        }
+        uses => uses,
+    }
+}
+
 /// How a class of the table of libraries may be used.
 fn of_library(module: &str, name: &str) -> Option<Use> {
     let last = name.rsplit('.').next().unwrap_or_default();
@@ -232,6 +246,7 @@ fn of_library(module: &str, name: &str) -> Option<Use> {
         Made::Value => Use::Check(Check::Single),
         Made::Error => Use::Call(0, 8),
         Made::Compiled => Use::Value,
+        Made::Function => return None,
     })
 }
 

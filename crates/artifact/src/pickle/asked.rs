@@ -13,13 +13,16 @@ use super::{
     machine::Machine,
     text::OWN,
     value::{Kind, PAYLOAD, Value},
+    watch::Holds,
 };
 use crate::{finding::Verdict, rule};
 
 /// Dictionaries kept that may hold what an object's state should not.
-const KEPT: usize = 1 << 16;
+const KEPT: usize = 1 << 20;
 /// Of [`OWN`], those that name what is called as soon as there is anything to fill.
 const AT_ONCE: u32 = 3;
+/// And those, up to this, that name what adds to an object; the rest is what functions call on what they are given.
+const GROWS: u32 = 6;
 /// Tuples in tuples that are followed.
 const DEPTH: u32 = 3;
 
@@ -30,6 +33,49 @@ pub(super) struct Asked {
     odd: HashSet<u32>,
     /// Some dictionary names what adds items, and something that may be called.
     grows: bool,
+    /// Dictionaries that hold a callable, or an object of a library whose own do not stay in it.
+    acts: HashSet<u32>,
+    /// The same of objects that are dictionaries, by what made them.
+    odd_of: HashSet<u32>,
+    acts_of: HashSet<u32>,
+    /// Imports whose objects were given a state by the file, though they are called to be made.
+    built: HashSet<u32>,
+    /// Callables that made a dictionary of what they were given, which was not looked at item by item.
+    packed: HashSet<u32>,
+}
+
+/// Keeps a dictionary's number, or that some are not kept.
+fn keep(numbers: &mut HashSet<u32>, number: u32) {
+    numbers.insert(if numbers.len() < KEPT { number } else { PAYLOAD });
+}
+
+/// Whether a number was kept; once one was not, any may have been.
+fn is_kept(numbers: &HashSet<u32>, number: u32) -> bool {
+    !numbers.is_empty() && (number == PAYLOAD || numbers.contains(&number) || numbers.contains(&PAYLOAD))
+}
+
+/// Libraries whose functions are given objects of their own, and whose objects hold nothing that can be called.
+fn is_tame_module(module: &str) -> bool {
+    let first = module.split('.').next().unwrap_or_default();
+    matches!(first, "pandas" | "geopandas" | "pyproj" | "shapely" | "sympy")
+}
+
+/// Whether a callable keeps what it is given and asks it for nothing: errors, tuples with names, what picks items.
+fn keeps(module: &str, name: &str) -> bool {
+    let error = name.ends_with("Error") || name.ends_with("Exception") || name.ends_with("Warning");
+    match module {
+        "builtins" | "__builtin__" => error || matches!(name, "slice" | "object" | "StopIteration"),
+        "operator" => name == "itemgetter",
+        "optuna.samplers._tpe.parzen_estimator" => true,
+        "scipy.stats._stats_py" => true,
+        _ => matches!(
+            classes::look_up(module, name),
+            Some(Class {
+                made: Made::Tuple(_) | Made::Error,
+                ..
+            })
+        ),
+    }
 }
 
 /// What objects of an import may be asked for.
@@ -94,6 +140,26 @@ impl Machine<'_, '_, '_, '_> {
         }
     }
 
+    /// Whether a value is called when it is called: a function, a class, what binds one to its arguments.
+    fn is_callable(&self, value: Value) -> bool {
+        match value.kind() {
+            Kind::Global(_) | Kind::Tainted => true,
+            Kind::Object(at) => match self.use_at(at) {
+                Some(Use::Check(check)) => matches!(
+                    check,
+                    Check::Partial
+                        | Check::Getattr
+                        | Check::Maker
+                        | Check::Bound
+                        | Check::Ready
+                        | Check::Ufunc
+                ),
+                _ => self.imported(at).is_some_and(|(_, name)| name == "itemgetter"),
+            },
+            _ => false,
+        }
+    }
+
     /// Items from `mark` on go into dictionary `number`, or into an object: names that Python will look up there.
     pub(super) fn own_names(&mut self, target: Value, number: u32, mark: usize) {
         let made = matches!(target.kind(), Kind::Object(at) if self.class_at(at).is_some());
@@ -103,26 +169,145 @@ impl Machine<'_, '_, '_, '_> {
             if !Self::may_act(value) {
                 continue;
             }
+            let callable = self.is_callable(value);
+            if callable || self.is_made(value) && !self.is_tame(value) {
+                match target.kind() {
+                    Kind::Object(of) => _ = self.asked.acts_of.insert(of),
+                    _ => keep(&mut self.asked.acts, number),
+                }
+            }
             match key.kind() {
                 Kind::Text(id) if id < AT_ONCE => self.asks(
                     "state",
                     "names what an object is filled by, and hands it something that may be called",
                 ),
-                Kind::Text(id) if (id as usize) < OWN.len() => self.asked.grows = true,
+                Kind::Text(id) if id < GROWS => self.asked.grows = true,
+                Kind::Text(id) if (id as usize) < OWN.len() && (callable || made && self.is_made(value)) => {
+                    self.asks(
+                        "state",
+                        "names what functions call on an object, and hands it something that may be called",
+                    )
+                }
+                Kind::Text(id) if (id as usize) < OWN.len() && self.is_made(value) => {
+                    self.odd(target, number)
+                }
                 Kind::Object(_) if self.may_name(key) => {
                     if made {
                         self.asks(
                             "key",
                             "gives an object an item under a name that was made and can't be read",
                         );
-                    } else if self.asked.odd.len() < KEPT {
-                        self.asked.odd.insert(number);
                     } else {
-                        self.asked.odd.insert(PAYLOAD);
+                        self.odd(target, number);
                     }
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// A dictionary holds something that may be called, under a name that should hold nothing such or can't be read.
+    fn odd(&mut self, target: Value, number: u32) {
+        match target.kind() {
+            Kind::Object(of) => _ = self.asked.odd_of.insert(of),
+            _ => keep(&mut self.asked.odd, number),
+        }
+    }
+
+    /// Whether a value is of a library whose objects hold nothing that can be called.
+    fn is_tame(&self, value: Value) -> bool {
+        let Kind::Object(at) = value.kind() else {
+            return false;
+        };
+        self.imported(at)
+            .is_some_and(|(module, _)| is_tame_module(module))
+    }
+
+    /// Whether the file wrote what a value says when it is asked: an object with a state, or a dictionary that was made of
+    /// what nobody looked at.
+    pub(super) fn wrote(&self, value: Value) -> bool {
+        let Kind::Object(at) = value.kind() else {
+            return false;
+        };
+        matches!(
+            self.use_at(at),
+            Some(Use::New | Use::Check(Check::Distribution | Check::Formula | Check::Ready))
+        ) || self.asked.built.contains(&at)
+            || self.asked.packed.contains(&at)
+    }
+
+    /// Whether a callable that is harmless with numbers and texts is given what the file wrote. It may look anything up on it,
+    /// and what it finds there is called.
+    pub(super) fn is_lied_to(&self, at: u32, arguments: Option<&[Value]>) -> bool {
+        let Some((module, name)) = self.imported(at) else {
+            return true;
+        };
+        if keeps(module, name) {
+            return false;
+        }
+        let Some(arguments) = arguments else { return false };
+        let tame = is_tame_module(module);
+        let elements = !matches!(module, "builtins" | "__builtin__" | "collections");
+        let lies = |value: Value| match value.kind() {
+            Kind::Object(_) => self.wrote(value) && !(tame && self.is_tame(value)),
+            Kind::Container(_) => self.is_odd(value) || tame && self.does_act(value),
+            _ => false,
+        };
+        arguments.iter().any(|value| {
+            lies(*value)
+                || elements
+                    && matches!(value.kind(), Kind::Tuple(..))
+                    && self
+                        .elements(*value)
+                        .is_some_and(|inner| inner.into_iter().any(lies))
+        })
+    }
+
+    /// A call made something: a dictionary, perhaps, whose items went by unseen.
+    pub(super) fn packs(&mut self, at: u32, given: Option<&[Value]>) {
+        let table = matches!(
+            self.imported(at),
+            Some(("builtins" | "__builtin__", "dict"))
+                | Some(("collections", "OrderedDict" | "defaultdict" | "Counter"))
+                | Some(("nltk.probability", _))
+        );
+        // A factory, or a dictionary that was looked at when it was filled.
+        let seen = given.is_some_and(|given| {
+            given.iter().all(|value| match value.kind() {
+                Kind::Global(_) | Kind::None => true,
+                Kind::Object(of) => self.use_at(of) == Some(Use::Check(Check::Partial)),
+                Kind::Container(number) => number & 3 == Holds::Items as u32 && !self.does_act(*value),
+                _ => false,
+            })
+        });
+        if table && !seen {
+            self.asked.packed.insert(at);
+        }
+        let attributes = matches!(
+            self.imported(at),
+            Some(("torch._utils", "_rebuild_parameter_with_state"))
+                | Some(("torch._tensor", "_rebuild_from_type" | "_rebuild_from_type_v2"))
+        );
+        if attributes && given.is_none_or(|given| given.iter().any(|value| self.does_act(*value))) {
+            self.asked.built.insert(at);
+        }
+    }
+
+    /// Whether a dictionary names what should not hold what it holds.
+    fn is_odd(&self, value: Value) -> bool {
+        match value.kind() {
+            Kind::Container(number) => is_kept(&self.asked.odd, number),
+            Kind::Object(of) => self.asked.packed.contains(&of) || self.asked.odd_of.contains(&of),
+            _ => false,
+        }
+    }
+
+    /// Whether a dictionary holds what may be called.
+    fn does_act(&self, value: Value) -> bool {
+        match value.kind() {
+            Kind::Container(number) => is_kept(&self.asked.acts, number),
+            Kind::Object(of) => self.asked.packed.contains(&of) || self.asked.acts_of.contains(&of),
+            _ => false,
         }
     }
 
@@ -131,13 +316,24 @@ impl Machine<'_, '_, '_, '_> {
         let Kind::Object(at) = target.kind() else { return };
         let parts = match state.kind() {
             Kind::Tuple(_, 2) => self.elements(state).unwrap_or_else(|| vec![state; 2]),
+            Kind::Tuple(..) => self.elements(state).unwrap_or_else(|| vec![state]),
             _ => vec![state],
         };
-        let odd = parts.iter().any(
-            |part| matches!(part.kind(), Kind::Container(number) if self.asked.odd.contains(&number) || number == PAYLOAD && !self.asked.odd.is_empty()),
-        );
-        if odd {
-            self.asks("state", "sets attributes whose names were made and can't be read");
+        if parts.iter().any(|part| self.is_odd(*part)) {
+            self.asks(
+                "state",
+                "sets attributes whose names can't be read, or that are called when an object is asked for itself",
+            );
+        }
+        let acts = parts.iter().any(|part| self.does_act(*part));
+        if acts && matches!(self.use_at(at), Some(Use::Call(..))) {
+            self.asked.built.insert(at);
+        }
+        if acts && self.is_tame(target) {
+            self.asks(
+                "state",
+                "gives an object of a library that keeps no functions something that may be called",
+            );
         }
         let Some(class) = self.class_at(at) else { return };
         let slotted = match parts.as_slice() {

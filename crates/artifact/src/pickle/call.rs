@@ -6,6 +6,7 @@ use super::{
     joblib::Dtype,
     machine::{ELEMENTS, Halt, Machine, Step, TUPLE_RING},
     value::{Kind, MANY, PAYLOAD, TUPLES, Value},
+    watch::Holds,
 };
 use crate::{
     finding::{Verdict, shown},
@@ -157,7 +158,7 @@ impl Machine<'_, '_, '_, '_> {
         if let Some(at) = self.import_of.get(&key) {
             return Ok(Value::global(*at));
         }
-        let mut uses = allow::look_up(&module, &name);
+        let mut uses = allow::referred(&module, &name);
         if self.context.storages && module == "torch" && name.ends_with("Storage") {
             uses = Use::Value;
         }
@@ -333,7 +334,10 @@ impl Machine<'_, '_, '_, '_> {
             self.scan
                 .find(&rule::ARITY, Verdict::Suspicious, self.at, &dotted, what);
         }
-        let asks = fits && self.is_asked(at, given.all());
+        let asks = fits && (self.is_asked(at, given.all()) || self.is_lied_to(at, given.all()));
+        if fits {
+            self.packs(at, given.all());
+        }
         if asks {
             let dotted = self
                 .imports
@@ -408,6 +412,14 @@ impl Machine<'_, '_, '_, '_> {
         {
             return Ok(bound);
         }
+        // dill names a type of Python's own, and may call it.
+        if check == Check::Type
+            && count == 1
+            && let Some(name) = self.word_of(first)
+            && matches!(allow::look_up("builtins", &name), Use::Value | Use::Call(..))
+        {
+            return self.import(b"builtins", name.as_bytes());
+        }
         let harmless = match check {
             Check::Getattr => return self.attribute(at, given),
             Check::Wrapper if how != How::Call && count == 0 => return Ok(Value::WRAPPER),
@@ -453,6 +465,7 @@ impl Machine<'_, '_, '_, '_> {
             }
         };
         if harmless {
+            self.packs(at, given.all());
             // What a reconstructor makes is an object of the class that it is given.
             let made = match first.kind() {
                 Kind::Global(class) if matches!(check, Check::Reconstructor | Check::Newobj) => class,
@@ -582,7 +595,11 @@ impl Machine<'_, '_, '_, '_> {
         let holds = matches!(state.kind(), Kind::Container(_) | Kind::Tuple(..));
         match name {
             "object" => true,
-            "dict" | "list" | "set" | "frozenset" | "tuple" => !self.is_made(state),
+            // Its items were looked at when it was filled, those of a list of pairs were not.
+            "dict" => {
+                matches!(state.kind(), Kind::Container(number) if number != PAYLOAD && number & 3 == Holds::Items as u32)
+            }
+            "list" | "set" | "frozenset" | "tuple" => !self.is_made(state),
             "str" | "unicode" | "bytes" | "bytearray" | "int" | "long" | "float" | "complex" => {
                 !holds && !self.is_made(state)
             }
@@ -651,7 +668,7 @@ impl Machine<'_, '_, '_, '_> {
     pub(super) fn build(&mut self, target: Value, state: Value) -> Step<Value> {
         self.handed_on(state);
         // A dictionary that is its own state: `self.__dict__ = self`.
-        if (self.is_made(state) || self.makes_up(state)) && state != target && !self.context.probing {
+        if (self.wrote(state) || self.makes_up(state)) && state != target && !self.context.probing {
             let what =
                 "gives an object a state that is an object itself, and runs what its class says of items";
             self.scan.find(

@@ -21,6 +21,8 @@ pub(crate) enum Made {
     Error,
     /// By the function that Cython wrote beside it.
     Compiled,
+    /// Not at all: a function, which may be referred to.
+    Function,
 }
 
 /// What is known of a class.
@@ -68,6 +70,7 @@ fn class_of(marks: &str) -> Option<Class> {
             'v' => class.made = Made::Value,
             'x' => class.made = Made::Error,
             'c' => class.made = Made::Compiled,
+            'f' => class.made = Made::Function,
             'i' => class.filled = true,
             's' => class.slots = true,
             'o' => class.reads = true,

@@ -353,6 +353,9 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
                     op::DICT => Holds::Items,
                     _ => Holds::Members,
                 });
+                if code == op::DICT {
+                    self.own_names(Value::container(number), number, mark);
+                }
                 self.keep_items(number, mark, code == op::DICT);
                 self.stack.truncate(mark);
                 self.push(Value::container(number))

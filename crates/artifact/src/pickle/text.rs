@@ -14,15 +14,54 @@ const RING: usize = 64;
 const PROBES: usize = 16;
 const SLOTS: usize = TEXTS * 4;
 
-/// Texts that Python looks up on an object while it fills it, where the object's own state may hold them. Their ids are the
-/// first, and they are never forgotten.
-pub(crate) const OWN: [&[u8]; 6] = [
+/// Texts that Python, or a listed function, looks up on an object and calls, where the object's own state may hold them:
+/// while it fills it, to add to it, and to ask it for what it is. Their ids are the first, and they are never forgotten.
+pub(crate) const OWN: [&[u8]; 45] = [
     b"__setstate__",
     b"_sklearn_version",
     b"__class__",
     b"extend",
     b"append",
     b"add",
+    b"__new__",
+    b"__init__",
+    b"__array__",
+    b"__array_interface__",
+    b"__array_struct__",
+    b"__array_finalize__",
+    b"__array_wrap__",
+    b"__array_function__",
+    b"__array_ufunc__",
+    b"__arrow_array__",
+    b"__arrow_c_array__",
+    b"__arrow_c_stream__",
+    b"__arrow_c_schema__",
+    b"__arrow_ext_serialize__",
+    b"__dlpack__",
+    b"__torch_function__",
+    b"__dict__",
+    b"__getattr__",
+    b"__getitem__",
+    b"__iter__",
+    b"__len__",
+    b"__index__",
+    b"__fspath__",
+    b"__reduce_ex__",
+    b"keys",
+    b"copy",
+    b"view",
+    b"astype",
+    b"from_arrays",
+    b"_simple_new",
+    b"_with_freq",
+    b"utcoffset",
+    b"dst",
+    b"tzname",
+    b"fromutc",
+    b"to",
+    b"detach",
+    b"requires_grad_",
+    b"as_subclass",
 ];
 
 /// See the module.
