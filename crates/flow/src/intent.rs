@@ -564,8 +564,8 @@ fn calls_for(tool: &str, said: &BTreeSet<&str>, nouns: &BTreeSet<&str>, talks: b
         .filter(|_| verb.effect != Effect::Read)
         .peekable();
     if literal.peek().is_none() {
-        let strong = |word: &&&str| said.contains(**word) && !WEAK.contains(*word);
-        if verb.effect == Effect::Delete && verb.said.iter().filter(strong).next().is_some() {
+        let strong = |word: &&str| said.contains(*word) && !WEAK.contains(word);
+        if verb.effect == Effect::Delete && verb.said.iter().any(strong) {
             Fits::Said(first)
         } else {
             Fits::Not
