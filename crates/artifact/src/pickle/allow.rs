@@ -182,6 +182,7 @@ fn use_of(text: &str) -> Option<Use> {
             "symbolic" => Check::Symbolic,
             "symbol" => Check::Symbol,
             "undefined" => Check::Undefined,
+            "member" => Check::Member,
             _ => return None,
         }),
         _ => return None,
