@@ -412,12 +412,7 @@ impl Machine<'_, '_, '_, '_> {
         {
             return Ok(bound);
         }
-        // dill names a type of Python's own, and may call it.
-        if check == Check::Type
-            && count == 1
-            && let Some(name) = self.word_of(first)
-            && matches!(allow::look_up("builtins", &name), Use::Value | Use::Call(..))
-        {
+        if let Some(name) = self.own_type(check, given) {
             return self.import(b"builtins", name.as_bytes());
         }
         let harmless = match check {
@@ -456,25 +451,36 @@ impl Machine<'_, '_, '_, '_> {
                 how != How::Call && given.all().is_some_and(|given| self.are_symbols(given, true, 0))
             }
             Check::Dtype => return self.dtype(at, given),
-            Check::Bytes => {
-                let followed = matches!(first.kind(), Kind::Bytes(number) if number < PAYLOAD && self.followed.contains(&number));
-                if count == 1 && followed {
-                    return Ok(Value::object(at));
-                }
-                return Ok(self.nested_unread(at));
-            }
+            Check::Bytes => return Ok(self.unpacked(at, first, count)),
         };
-        if harmless {
-            self.packs(at, given.all());
-            // What a reconstructor makes is an object of the class that it is given.
-            let made = match first.kind() {
-                Kind::Global(class) if matches!(check, Check::Reconstructor | Check::Newobj) => class,
-                _ => at,
-            };
-            return Ok(Value::object(made));
+        if !harmless {
+            self.reaches(at);
+            return Ok(Value::TAINTED);
         }
-        self.reaches(at);
-        Ok(Value::TAINTED)
+        self.packs(at, given.all());
+        // What a reconstructor makes is an object of the class that it is given.
+        Ok(Value::object(match first.kind() {
+            Kind::Global(class) if matches!(check, Check::Reconstructor | Check::Newobj) => class,
+            _ => at,
+        }))
+    }
+
+    /// What is made of a pickle inside bytes, if that was followed.
+    fn unpacked(&mut self, at: u32, bytes: Value, count: usize) -> Value {
+        let followed = matches!(bytes.kind(), Kind::Bytes(number) if number < PAYLOAD && self.followed.contains(&number));
+        if count == 1 && followed {
+            Value::object(at)
+        } else {
+            self.nested_unread(at)
+        }
+    }
+
+    /// A type of Python's own by the name that dill gives it, which it may call.
+    fn own_type(&self, check: Check, given: &Arguments) -> Option<String> {
+        let [first, ..] = given.values;
+        let name = (check == Check::Type && given.count == Some(1)).then(|| self.word_of(first))??;
+        let plain = matches!(allow::look_up("builtins", &name), Use::Value | Use::Call(..));
+        plain.then_some(name)
     }
 
     fn makes_generator(&self, given: &Arguments) -> bool {
