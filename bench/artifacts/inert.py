@@ -30,6 +30,8 @@ import sysconfig
 import zipfile
 from pathlib import Path
 
+from functions import Function, Tame, dotted
+
 HERE = Path(__file__).resolve().parent
 PINS = HERE / "inert.pins"
 PLATFORMS = "macosx_10_9_x86_64 macosx_10_9_universal2 macosx_10_12_x86_64 macosx_10_13_x86_64 macosx_10_13_universal2 macosx_10_14_x86_64 macosx_10_15_x86_64 macosx_10_15_universal2 macosx_11_0_universal2 macosx_11_0_arm64 macosx_12_0_arm64 macosx_13_0_arm64 macosx_14_0_arm64".split()
@@ -66,9 +68,6 @@ ENUMS = {"enum.Enum", "enum.IntEnum", "enum.StrEnum", "enum.Flag", "enum.IntFlag
 TUPLES = {"builtins.tuple", "typing.Tuple", "typing.NamedTuple"}
 ERRORS = {"BaseException", *(name for name in dir(builtins) if name.endswith(("Error", "Warning", "Exception")))}
 
-# Modules of commands and of what is for makers of the library: nobody's model refers to their functions.
-NO_FUNCTIONS = set("__main__ cli commands command scripts script tools tool setup bin app server client docs conftest _build_utils console hub dev".split())
-
 # What is asked of any object.
 ALWAYS = {"__new__", "__setstate__", "__getattr__", "__getattribute__", "__del__", "__array_finalize__"}
 # What is asked of few.
@@ -84,20 +83,6 @@ abc.ABC deprecated typing_extensions.deprecated keras_export keras_tuner_export 
 """.split())
 # Calls that give something new and ask nothing.
 MAKES = {"OrderedDict", "dict", "list", "set", "tuple", "Lock", "RLock", "Event", "Condition", "WeakValueDictionary", "WeakKeyDictionary", "WeakSet", "defaultdict", "Counter", "deque", "object", "local"}
-
-
-def dotted(node):
-    """`a.b.c`, or nothing."""
-    if isinstance(node, ast.Subscript):
-        return dotted(node.value)
-    if isinstance(node, ast.Call):
-        return None
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        above = dotted(node.value)
-        return above and f"{above}.{node.attr}"
-    return None
 
 
 class Plain(ast.NodeVisitor):
@@ -307,64 +292,6 @@ class Plain(ast.NodeVisitor):
             # Of `update`, the argument is walked.
             return self.is_table(above) and (method not in ("update", "extend") or all(map(table, arguments)))
         return False
-
-
-# What a function may not name, nor anything that it names: what runs programs, opens files or sockets, loads, or reaches names.
-SINK_MODULES = set("""
-os posix nt sys subprocess shutil socket ssl ctypes cffi importlib imp runpy pickle _pickle cPickle dill cloudpickle joblib shelve marshal code
-codeop pty pdb io _io tempfile glob fnmatch pathlib zipfile tarfile gzip bz2 lzma urllib urllib3 requests http httpx aiohttp ftplib smtplib
-multiprocessing threading concurrent asyncio signal webbrowser pkgutil pkg_resources zipimport site inspect ast builtins gc sqlite3 dbm yaml
-fsspec boto3 s3fs gcsfs huggingface_hub kagglehub wandb mlflow types pip setuptools distutils timeit cProfile profile trace platform getpass
-""".split())
-SINK_NAMES = set("""
-eval exec compile open input breakpoint __import__ globals locals vars setattr delattr getattr execfile file exit quit print import_module system
-popen Popen check_output check_call getoutput run_path run_module urlopen urlretrieve load loads load_module dlopen CDLL memmap fromfile tofile
-loadtxt savetxt genfromtxt save savez savez_compressed dump dumps to_pickle read_pickle read_csv read_table read_json read_html read_excel
-read_parquet read_feather read_hdf read_sql read_sql_query to_csv to_json to_parquet to_hdf to_excel to_sql from_pretrained push_to_hub
-load_state_dict_from_url hub download fetch retrieve write write_text write_bytes read_text read_bytes mkdir makedirs unlink rmtree remove_file
-spawn fork kill execute executescript connect bind listen sendall recv attrgetter methodcaller resolve_name get_type_hints parse_expr sympify
-lambdify jit script trace fit_transform_from_file __globals__ __builtins__ __subclasses__ __code__ __class__ __reduce__ __reduce_ex__ frompyfunc
-render render_template Template from_file to_file query literal_eval start_process add_safe_globals set_printoptions environ putenv
-""".split())
-
-# Of these, what does it by itself. What a function names may name the others: half of every library asks for `sys.version` or
-# `inspect.signature` somewhere below.
-HARD = set("""
-eval exec compile open input breakpoint __import__ execfile import_module system popen Popen check_output check_call getoutput run_path run_module
-urlopen urlretrieve load loads load_module dlopen CDLL memmap fromfile loadtxt genfromtxt dump dumps to_pickle read_pickle from_pretrained
-load_state_dict_from_url spawn fork execute connect recv write_text write_bytes read_text read_bytes unlink rmtree makedirs mkdir resolve_name
-get_type_hints parse_expr lambdify __globals__ __subclasses__ __code__ literal_eval
-""".split())
-
-
-class Function:
-    """What a function names: whether that is enough to leave it out, and what else has to be looked at."""
-
-    def __init__(self, node):
-        self.sinks, self.hard, self.names = False, False, set()
-        own = {one.arg for one in ast.walk(node.args) if isinstance(one, ast.arg)} if hasattr(node, "args") else set()
-        for one in ast.walk(node):
-            if isinstance(one, (ast.Global, ast.Await, ast.AsyncFunctionDef, ast.Import, ast.ImportFrom)):
-                self.imported(one)
-            elif isinstance(one, ast.Name):
-                self.sinks |= one.id in SINK_NAMES
-                self.hard |= one.id in HARD
-                if one.id not in own:
-                    self.names.add(one.id)
-            elif isinstance(one, ast.Attribute):
-                self.hard |= one.attr in HARD
-                self.sinks |= one.attr in SINK_NAMES or one.attr.startswith(("read_", "write_", "load_", "save_", "download_", "fetch_"))
-                text = dotted(one)
-                if text and text.split(".")[0] not in own:
-                    self.names.add(text)
-
-    def imported(self, node):
-        if isinstance(node, ast.Import):
-            self.sinks |= any(one.name.split(".")[0] in SINK_MODULES for one in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            self.sinks |= node.level == 0 and (node.module or "").split(".")[0] in SINK_MODULES or any(one.name in SINK_NAMES | SINK_MODULES for one in node.names)
-        else:
-            self.sinks = True
 
 
 class Class:
@@ -595,7 +522,7 @@ class World:
     """All modules by name, and what is known of their classes."""
 
     def __init__(self, wheels):
-        self.modules, self.compiled, self.known, self.listed, self.tame = {}, {}, {}, set(), {}
+        self.modules, self.compiled, self.known, self.listed = {}, {}, {}, set()
         for parts, source in own_modules():
             self.modules |= module_of(parts, source)
         with multiprocessing.Pool() as pool:
@@ -749,53 +676,6 @@ class World:
             marks += "s"
         return marks + ("o" if has({"__setstate__"}) or trusted else "")
 
-    def is_tame(self, module, name, depth=0):
-        """Whether a function, and all that it names as far as that is known, names nothing that runs, opens, loads or reaches."""
-        key = (module, name, depth > 0)
-        if key in self.tame:
-            return self.tame[key]
-        # What names itself is as good as the rest of it.
-        self.tame[key] = True
-        there = self.modules[module]
-        known = there.named.get(name) or there.whole.get(name)
-        fine = bool(known) and depth < 40
-        for one in known or ():
-            fine = fine and not (one.hard if depth else one.sinks) and all(self.may_name(module, text, depth) for text in one.names)
-        self.tame[key] = fine
-        return fine
-
-    def may_name(self, module, text, depth):
-        first, _, rest = text.partition(".")
-        for _ in range(8):
-            there = self.modules.get(module)
-            if there is None:
-                return depth > 0 or module.split(".")[0] not in SINK_MODULES
-            if first in there.named or first in there.whole:
-                return self.is_tame(module, first, depth + 1)
-            if first in there.same and there.same[first].split(".")[0] != first:
-                first, _, more = there.same[first].partition(".")
-                rest = ".".join(part for part in (more, rest) if part)
-            elif first in there.imports:
-                base, attribute = there.imports[first]
-                if base.split(".")[0] in SINK_MODULES or attribute in SINK_MODULES:
-                    # What is reached there is a hard name, and was looked at by whoever names it.
-                    return depth > 0
-                if attribute is None or f"{base}.{attribute}" in self.modules:
-                    module = base if attribute is None else f"{base}.{attribute}"
-                    while rest and f"{module}.{rest.split('.')[0]}" in self.modules:
-                        module, rest = f"{module}.{rest.split('.')[0]}", rest.partition(".")[2]
-                    if not rest:
-                        return True
-                    first, _, rest = rest.partition(".")
-                else:
-                    module, first = base, attribute
-            else:
-                return not any(self.reaches_sink(star, first) for star in there.stars)
-        return False
-
-    def reaches_sink(self, star, name):
-        return star.split(".")[0] in SINK_MODULES and name in getattr(self.modules.get(star), "named", {})
-
     def is_metaclass(self, module, name):
         if name.rpartition(".")[2] in METACLASSES:
             return True
@@ -835,7 +715,7 @@ def wheels(folder):
 
 def read(folder):
     world = World(wheels(folder))
-    lines, kept, left, functions = {}, 0, 0, 0
+    lines, kept, left, functions, tame = {}, 0, 0, 0, Tame(world.modules)
     for module in sorted(world.listed):
         if f"{module}.".startswith(RUNNING):
             continue
@@ -848,24 +728,12 @@ def read(folder):
             lines.setdefault(one.renamed or module, set()).add(name + (f"/{marks}" if marks else ""))
         for name, fields in world.modules[module].tuples.items():
             lines.setdefault(module, set()).add(f"{name}/t{fields}")
-        functions += listed_functions(world, module, lines)
+        functions += tame.listed(module, lines)
     for module, names in world.compiled.items():
         lines.setdefault(module, set()).update(f"{name}/c" for name in names)
     for module in sorted(lines, key=lambda text: text.encode()):
         print(module, *sorted(lines[module]))
     print(f"{kept} classes are listed, {left} are not; {functions} functions", file=sys.stderr)
-
-
-def listed_functions(world, module, lines):
-    """Adds the functions of a module that may be referred to."""
-    parts, there = set(module.split(".")), world.modules[module]
-    if parts & NO_FUNCTIONS or there.runs:
-        return 0
-    names = {name for name in there.named if name not in there.classes and not name.startswith("__") and world.is_tame(module, name)}
-    lines.setdefault(module, set()).update(f"{name}/f" for name in names)
-    if not lines[module]:
-        del lines[module]
-    return len(names)
 
 
 def get(folder):

@@ -4,34 +4,9 @@
 //! which is then called; a state with slots runs setters; items run methods of the class; a dictionary with a factory makes
 //! what a class looks for in it. Each of these was tried on CPython's two unpicklers, and ran.
 
-use bartizan_artifact::{Limits, Report, Verdict, model};
+mod pickling;
 
-fn scan(body: &[u8]) -> Report {
-    let whole = [b"\x80\x04", body, b"."].concat();
-    model("x.pkl", &whole, &Limits::default())
-}
-
-fn clean(what: &str, body: &[u8]) {
-    let report = scan(body);
-    assert_eq!(report.verdict, Verdict::Clean, "{what}: {:#?}", report.findings);
-}
-
-fn evil(what: &str, body: &[u8]) {
-    let report = scan(body);
-    assert!(
-        report.verdict >= Verdict::Suspicious,
-        "{what}: {:#?}",
-        report.findings
-    );
-}
-
-fn text(text: &str) -> Vec<u8> {
-    [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat()
-}
-
-fn import(module: &str, name: &str) -> Vec<u8> {
-    [text(module), text(name), vec![0x93]].concat()
-}
+use pickling::{clean, evil, import, text};
 
 fn join(parts: &[&[u8]]) -> Vec<u8> {
     parts.concat()

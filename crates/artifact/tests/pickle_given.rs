@@ -4,34 +4,9 @@
 //! `utcoffset`, `keys`, `__arrow_c_array__`), and Python looks in the object's own state first: what stands there is called.
 //! Each of these was tried on CPython with the library, and called what it found.
 
-use bartizan_artifact::{Limits, Report, Verdict, model};
+mod pickling;
 
-fn scan(body: &[u8]) -> Report {
-    let whole = [b"\x80\x04", body, b"."].concat();
-    model("x.pkl", &whole, &Limits::default())
-}
-
-fn clean(what: &str, body: &[u8]) {
-    let report = scan(body);
-    assert_eq!(report.verdict, Verdict::Clean, "{what}: {:#?}", report.findings);
-}
-
-fn evil(what: &str, body: &[u8]) {
-    let report = scan(body);
-    assert!(
-        report.verdict >= Verdict::Suspicious,
-        "{what}: {:#?}",
-        report.findings
-    );
-}
-
-fn text(text: &str) -> Vec<u8> {
-    [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat()
-}
-
-fn import(module: &str, name: &str) -> Vec<u8> {
-    [text(module), text(name), vec![0x93]].concat()
-}
+use pickling::{clean, evil, import, text};
 
 fn call(function: &[u8], arguments: &[&[u8]]) -> Vec<u8> {
     [function, b"(", &arguments.concat(), b"tR"].concat()
