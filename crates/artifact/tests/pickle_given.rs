@@ -4,28 +4,14 @@
 //! `utcoffset`, `keys`, `__arrow_c_array__`), and Python looks in the object's own state first: what stands there is called.
 //! Each of these was tried on CPython with the library, and called what it found.
 
+mod building;
 mod pickling;
 
+use building::{built, call, dict};
 use pickling::{clean, evil, import, text};
-
-fn call(function: &[u8], arguments: &[&[u8]]) -> Vec<u8> {
-    [function, b"(", &arguments.concat(), b"tR"].concat()
-}
 
 fn join(parts: &[&[u8]]) -> Vec<u8> {
     parts.concat()
-}
-
-fn dict(items: &[(&str, &[u8])]) -> Vec<u8> {
-    let items: Vec<u8> = items
-        .iter()
-        .flat_map(|(key, value)| [&text(key)[..], value].concat())
-        .collect();
-    [b"}(", &items[..], b"u"].concat()
-}
-
-fn built(class: &[u8], state: &[u8]) -> Vec<u8> {
-    join(&[class, b")\x81", state, b"b"])
 }
 
 /// A class that opens a file when it is called, and is harmless when it is made and filled.

@@ -4,52 +4,19 @@
 //! elements. joblib's stand-ins say how many bytes of the stream are numbers, and a scanner that counts others reads another
 //! file.
 
+mod building;
+mod pickling;
+
 use bartizan_artifact::{Limits, Report, Verdict, model};
+use building::{built, call, dict};
+use pickling::{clean, evil, import, text};
 
 fn scan(name: &str, bytes: &[u8]) -> Report {
     model(name, &bytes.to_vec(), &Limits::default())
 }
 
-fn clean(what: &str, body: &[u8]) {
-    let report = scan("x.pkl", &whole(body));
-    assert_eq!(report.verdict, Verdict::Clean, "{what}: {:#?}", report.findings);
-}
-
-fn worse(what: &str, body: &[u8], least: Verdict) {
-    let report = scan("x.pkl", &whole(body));
-    assert!(report.verdict >= least, "{what}: {:#?}", report.findings);
-}
-
-fn evil(what: &str, body: &[u8]) {
-    worse(what, body, Verdict::Suspicious);
-}
-
-fn text(text: &str) -> Vec<u8> {
-    [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat()
-}
-
-fn import(module: &str, name: &str) -> Vec<u8> {
-    [text(module), text(name), vec![0x93]].concat()
-}
-
-fn call(function: &[u8], arguments: &[&[u8]]) -> Vec<u8> {
-    [function, b"(", &arguments.concat(), b"tR"].concat()
-}
-
 fn made(class: &[u8], arguments: &[&[u8]]) -> Vec<u8> {
     [class, b"(", &arguments.concat(), b"t\x81"].concat()
-}
-
-fn dict(items: &[(&str, &[u8])]) -> Vec<u8> {
-    let items: Vec<u8> = items
-        .iter()
-        .flat_map(|(key, value)| [&text(key)[..], value].concat())
-        .collect();
-    [b"}(", &items[..], b"u"].concat()
-}
-
-fn built(class: &[u8], state: &[u8]) -> Vec<u8> {
-    [class, b")\x81", state, b"b"].concat()
 }
 
 fn whole(body: &[u8]) -> Vec<u8> {
