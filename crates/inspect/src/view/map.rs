@@ -15,6 +15,17 @@ struct Piece {
     literal: bool,
 }
 
+impl Piece {
+    /// Where the part of it that lies in `range` of the made text came from.
+    fn part(&self, range: Range<usize>) -> Range<usize> {
+        if !self.literal {
+            return self.from..self.from + self.taken;
+        }
+        let source = |at: usize| self.from + at.saturating_sub(self.at).min(self.taken);
+        source(range.start)..source(range.end)
+    }
+}
+
 /// Pieces in order, covering the made text. No pieces: the texts are the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Map {
@@ -73,32 +84,31 @@ impl Map {
             return range;
         }
         if range.start >= range.end {
-            let at = self.place(range.start).0;
+            let at = self.place(range.start);
             return at..at;
         }
-        // A text may be turned around, so either end may come from the earlier place.
-        let (first, last) = (self.place(range.start), self.place(range.end - 1));
-        first.0.min(last.0)..first.1.max(last.1)
+        // A text may be turned around, or have words moved to its end, so any piece may come from the earliest place.
+        let first = self.index(range.start);
+        let parts = self.pieces.iter().skip(first);
+        let parts = parts.take_while(|piece| piece.at < range.end);
+        let hull = parts.map(|piece| piece.part(range.clone())).reduce(|hull, part| {
+            hull.start.min(part.start)..hull.end.max(part.end)
+        });
+        hull.unwrap_or(range)
     }
 
-    /// First and one past the last byte that the byte at this place came from.
-    fn place(&self, at: usize) -> (usize, usize) {
-        let index = self
-            .pieces
+    /// Which piece covers this place.
+    fn index(&self, at: usize) -> usize {
+        self.pieces
             .partition_point(|piece| piece.at <= at)
-            .saturating_sub(1);
-        let Some(piece) = self.pieces.get(index) else {
-            return (at, at);
-        };
-        if piece.literal {
-            let offset = at.saturating_sub(piece.at).min(piece.taken);
-            (
-                piece.from + offset,
-                (piece.from + offset + 1).min(piece.from + piece.taken),
-            )
-        } else {
-            (piece.from, piece.from + piece.taken)
-        }
+            .saturating_sub(1)
+    }
+
+    /// First byte that the byte at this place came from.
+    fn place(&self, at: usize) -> usize {
+        self.pieces
+            .get(self.index(at))
+            .map_or(at, |piece| piece.part(at..at).start)
     }
 
     /// This map, of a text made from a text that `outer` maps further back.

@@ -269,6 +269,12 @@ proptest! {
     }
 }
 
+/// Words that stood in a comment come last, so a range from one into the other comes from a place before its first end.
+#[test]
+fn what_was_moved_behind_maps_to_whole_letters() {
+    all_origins("A<!--a b c d e f g-->a<!--и\\u0041".as_bytes()).expect("origins");
+}
+
 fn all_origins(bytes: &[u8]) -> Result<(), TestCaseError> {
     let view = View::new(bytes);
     for (index, layer) in view.layers().iter().enumerate() {
