@@ -203,6 +203,7 @@ impl Assessment {
             role: argument.role,
             source: argument.source,
             rewritten: argument.rewrite.is_some(),
+            like: None,
         };
         Flow {
             effect: self.effect,
@@ -301,7 +302,7 @@ fn respell<'a>(value: &mut Value, at: &mut impl Iterator<Item = &'a Argument>) {
 }
 
 /// A path as records keep it: cut at 128 bytes.
-fn clipped(path: &str) -> &str {
+pub(crate) fn clipped(path: &str) -> &str {
     let mut end = path.len().min(128);
     while !path.is_char_boundary(end) {
         end -= 1;

@@ -708,6 +708,15 @@ impl Memory {
         self.made_up()
     }
 
+    /// Values that somebody vouches for, as they are spelled or canonical, the newest first.
+    pub(crate) fn vouched(&self) -> impl Iterator<Item = (&str, Source)> {
+        let known = self.order.iter().rev();
+        let facts = known.filter_map(|key| self.facts.get_key_value(key));
+        facts
+            .filter(|(_, fact)| fact.source.vouched())
+            .filter_map(|(key, fact)| Some((fact.spelling.as_deref().or(key.get(2..))?, fact.source)))
+    }
+
     /// An address within one of the organisation's own domains.
     fn internal(&self, value: &Canonical) -> bool {
         value.kind == Kind::Email

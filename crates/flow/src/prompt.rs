@@ -469,6 +469,19 @@ impl Prompt {
         self.keys.get(key).map(AsRef::as_ref)
     }
 
+    /// Typed values, as they are spelled.
+    pub(crate) fn typed_values(&self) -> impl Iterator<Item = &str> {
+        self.keys.values().map(AsRef::as_ref)
+    }
+
+    /// So many words that stand side by side, of the last `most` words.
+    pub(crate) fn names(&self, words: usize, most: usize) -> impl Iterator<Item = String> {
+        let mut last: Vec<&str> = self.raw.split_whitespace().rev().take(most).collect();
+        last.reverse();
+        let windows = (0..last.len()).filter_map(move |at| Some(last.get(at..at + words)?.join(" ")));
+        windows.map(|name| trim(&name).to_owned())
+    }
+
     /// Is this short value written as an id?
     pub(crate) fn is_id(&self, folded: &str) -> bool {
         self.ids.contains(folded)

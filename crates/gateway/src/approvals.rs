@@ -25,7 +25,11 @@ use draft::Wire;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::{clock, config, gate::Asking, sessions::Traced};
+use crate::{
+    clock, config,
+    gate::Asking,
+    sessions::{Likes, Traced},
+};
 
 /// Rulings of one session looked through for a yes that was used just before a crash.
 const RULINGS: usize = 1000;
@@ -216,6 +220,7 @@ impl Approvals {
         &self,
         record: Option<Box<Record>>,
         traced: Option<&Traced>,
+        likes: &Likes,
     ) -> Option<ApprovalId> {
         let (record, traced) = (record?, traced?);
         if record.ruling != Some(RulingWord::Ask) {
@@ -230,7 +235,7 @@ impl Approvals {
             let wire = Wire::new(&asker, &call, traced, &outgoing);
             let asking = because.policies.into_iter().chain(because.would_permit).collect();
             let effect = call.flow.as_ref().map_or(Effect::Unknown, |flow| flow.effect);
-            wire.draft(asking, self.needs(effect))?
+            wire.draft(asking, self.needs(effect), likes)?
         };
         self.ask(&principal, draft).await
     }

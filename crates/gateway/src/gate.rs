@@ -22,7 +22,7 @@ use crate::{
     egress::Badge,
     reins::Reins,
     rejections::{limit_of_answer, limit_of_stream},
-    sessions::{Session, Traced},
+    sessions::{Likes, Session, Traced},
     spending::{Billed, End, Reserved},
     upstream::Carries,
 };
@@ -184,7 +184,7 @@ impl Shared {
         outbound: R,
     ) -> Result<(Permit<R>, Passage<R>), Refusal> {
         let mut held = self.approvals.consult(&mut asking);
-        let (mut asked, mut counted) = (None, None);
+        let (mut asked, mut counted, mut likes) = (None, None, Likes::default());
         let Asking {
             mut evidence,
             session,
@@ -202,7 +202,7 @@ impl Shared {
             let (mut next, mut permit) = (None, None);
             for effect in effects.drain(..) {
                 match effect {
-                    Effect::Append { record, wait } => {
+                    Effect::Append { mut record, wait } => {
                         passage.note(&record);
                         passage.reins.yields();
                         // What takes back an allowance that is on record is on record as well.
@@ -211,6 +211,9 @@ impl Shared {
                         {
                             counted = Some(summary);
                             continue;
+                        }
+                        if asked.is_none() {
+                            likes = Likes::explain(&mut record, traced.as_ref());
                         }
                         match self.put(&record, wait, &mut held).await {
                             Ok(Some(receipt)) => next = Some(passage.durable(receipt, &session, seen)),
@@ -230,7 +233,7 @@ impl Shared {
                     Effect::Refuse(mut refusal) => {
                         refusal.call = counted.unwrap_or(refusal.call);
                         session.refused(traced.as_ref());
-                        let question = self.approvals.question_of(asked, traced.as_ref());
+                        let question = self.approvals.question_of(asked, traced.as_ref(), &likes);
                         refusal.approval = Box::pin(question).await;
                         return Err(passage.refused(refusal));
                     }

@@ -9,6 +9,7 @@
 //! identity dropped leaves the strictest start to all that begin within the idle time.
 
 mod heard;
+mod likes;
 mod task;
 
 use std::{
@@ -17,11 +18,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use bartizan_flow::{Assessment, Content, Echoes, Joined, Manifest};
+use bartizan_flow::{Assessment, Content, Echoes, Joined, Manifest, Near};
 use bartizan_types::{AgentId, CallFacts, Digest, Flow, Principal, SessionId, Timestamp, UserId};
 use serde_json::Value;
 
 pub(crate) use heard::{Heard, Proposed, WORDLESS, words};
+pub(crate) use likes::Likes;
 pub(crate) use task::Question;
 use task::Task;
 
@@ -86,6 +88,12 @@ impl Session {
             .map(|task| task.assess(tool, manifest, arguments));
         let worst = each.reduce(|worst, next| worst.join(&next));
         worst.unwrap_or_else(|| Task::stranger().assess(tool, manifest, arguments))
+    }
+
+    /// The vouched value that this text is like and is not, in the conversation where it is most alike.
+    pub(crate) fn near(&self, text: &str) -> Option<Near> {
+        let all = self.tasks.iter().filter_map(|task| task.near(text));
+        all.min_by_key(|near| (near.like.how, near.like.source))
     }
 
     /// Takes in what a tool answered.

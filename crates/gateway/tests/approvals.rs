@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use bartizan_flow::{Effect, PathPattern, Role};
+use bartizan_flow::{Effect, PathPattern, Role, Source};
 use bartizan_gateway::{
     admin::{Body, Desk},
     config::{Approvals, Grants, Reach, Server, ToolOverride, Webhook},
@@ -60,6 +60,7 @@ impl Asking {
             sign: None,
             tools: BTreeMap::from([(ToolName::new("echo").unwrap(), echo)]),
         }];
+        config.sessions.domains = vec!["own.io".to_owned()];
         config.approvals = approvals;
         let gate = Gated::start(config, ASKING).await;
         let desk = gate.desk();
@@ -208,6 +209,37 @@ async fn a_yes_lets_exactly_this_call_through_and_once() {
     assert!(
         notes[0].contains(" asked: `fake/echo` (send)") && notes[1].ends_with("by uid 7"),
         "{notes:?}"
+    );
+}
+
+#[tokio::test]
+async fn who_is_asked_is_told_what_a_value_is_almost() {
+    let asking = Asking::start(Approvals::default()).await;
+    let id = asking.asked("b@\u{43e}wn.io").await;
+    let told = asking.asked("b@els.io").await;
+    assert_ne!(id, told);
+    let (_, question) = asking
+        .admin(Method::GET, &format!("/v1/approvals/{id}"), Value::Null, "uid 1")
+        .await;
+    let like = json!({"how": "looks_the_same", "says": "looks the same as", "source": "directory",
+        "value": "own.io"});
+    assert_eq!(question["arguments"][0]["like"], like, "{question}");
+    assert_eq!(question["unusual"][0]["what"], "looks_trusted", "{question}");
+    let (_, other) = asking
+        .admin(Method::GET, &format!("/v1/approvals/{told}"), Value::Null, "uid 1")
+        .await;
+    assert_eq!(other["arguments"][0]["like"], Value::Null, "{other}");
+
+    let records = asking.gate.records().await;
+    let facts = records
+        .iter()
+        .filter_map(|stored| stored.record.as_ref()?.facts.as_ref()?.flow.as_ref());
+    let kept: Vec<_> = facts
+        .filter_map(|flow| Some(flow.arguments.first()?.like))
+        .collect();
+    assert!(
+        matches!(kept.as_slice(), [Some(like), None] if like.source == Source::Directory),
+        "{kept:?}"
     );
 }
 

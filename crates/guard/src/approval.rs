@@ -27,7 +27,7 @@ use bartizan_types::{
 pub use binding::{Binding, content_digest, value_digest};
 pub use endorsement::{Claim, ENDORSABLE, Endorsement, place};
 pub use question::{
-    Answerer, Asker, Channel, Draft, Question, Scope, Shown, Standing, Unusual, Verdict, escaped,
+    Answerer, Asker, Channel, Draft, Question, Resembles, Scope, Shown, Standing, Unusual, Verdict, escaped,
 };
 
 const SECOND: u64 = 1_000_000;

@@ -204,6 +204,44 @@ impl Joined {
     }
 }
 
+/// In what a value that nobody vouches for is like one that somebody does, most alike first. It explains, and no rule
+/// reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Likeness {
+    /// The same to the eye: letters of another script, or characters that do not show.
+    LooksTheSame,
+    /// One or two characters are others, too many, missing or swapped.
+    Letters,
+    /// The trusted host stands in a longer one.
+    Around,
+    /// The same mailbox at another host.
+    OtherHost,
+}
+
+impl Likeness {
+    /// In words, before the value it is like.
+    #[must_use]
+    pub const fn says(self) -> &'static str {
+        match self {
+            Self::LooksTheSame => "looks the same as",
+            Self::Letters => "is a character or two away from",
+            Self::Around => "has a longer host than",
+            Self::OtherHost => "has another host than",
+        }
+    }
+}
+
+/// What a value that nobody vouches for is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Like {
+    /// In what.
+    pub how: Likeness,
+    /// Who vouches for the other value.
+    pub source: Source,
+}
+
 /// Where one argument came from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Traced {
@@ -216,6 +254,10 @@ pub struct Traced {
     /// The trusted source spells it otherwise, and that spelling goes out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rewritten: bool,
+    /// The trusted value that it is like and is not: told of calls that were not let through. Which value that is stands
+    /// in no record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub like: Option<Like>,
 }
 
 /// What information flow knows of one call. The default is what is known where nothing is: the strictest. A field that

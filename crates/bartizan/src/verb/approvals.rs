@@ -231,6 +231,17 @@ fn arguments(out: &mut dyn Write, one: &Value) -> std::io::Result<()> {
         ]);
     }
     table(out, &["ARGUMENT", "ROLE", "FROM", "VALUE"], &rows)?;
+    for argument in array(&one["arguments"]).filter(|argument| argument["like"].is_object()) {
+        let like = &argument["like"];
+        writeln!(
+            out,
+            "{red}{} {} {}{red:#} ({})",
+            text(&argument["path"]),
+            text(&like["says"]),
+            text(&like["value"]),
+            text(&like["source"])
+        )?;
+    }
     if one["more"].as_u64().is_some_and(|more| more > 0) {
         writeln!(out, "{red}{} more that are not shown{red:#}", text(&one["more"]))?;
     }

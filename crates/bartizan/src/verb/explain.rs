@@ -324,9 +324,16 @@ fn flowed(out: &mut dyn Write, flow: &Flow) -> io::Result<()> {
         } else {
             ""
         };
+        let like = argument.like.map_or_else(String::new, |like| {
+            format!(
+                "; it {} a value with another origin: {}",
+                like.how.says(),
+                from(like.source)
+            )
+        });
         writeln!(
             out,
-            "  argument  {} ({}): {}{spelled}",
+            "  argument  {} ({}): {}{spelled}{like}",
             safe(&argument.path),
             argument.role.as_str(),
             from(argument.source)

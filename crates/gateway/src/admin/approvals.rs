@@ -225,6 +225,9 @@ fn shown(one: &Shown) -> Value {
     json!({
         "path": one.path, "role": one.role, "source": one.source, "vouched": one.source.vouched(),
         "value": one.value, "bytes": one.bytes, "digest": one.digest, "goes_out": one.goes_out,
+        "like": one.like.as_ref().map(|other| json!({
+            "how": other.like.how, "says": other.like.how.says(), "source": other.like.source, "value": other.value,
+        })),
     })
 }
 

@@ -137,8 +137,12 @@ fn message(question: &Question) -> String {
 
 fn line(shown: &Shown) -> String {
     let value = shown.goes_out.as_deref().unwrap_or(&shown.value);
+    let like = shown.like.as_ref().map_or_else(String::new, |other| {
+        let (how, whose) = (other.like.how.says(), origin(other.like.source.as_str()));
+        format!("; it {how} {} [{whose}]", escaped(&other.value, VALUE))
+    });
     format!(
-        "- {} ({}): {} [{}]\n",
+        "- {} ({}): {} [{}]{like}\n",
         shown.path,
         shown.role.as_str(),
         escaped(value, VALUE),

@@ -4,13 +4,14 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 use bartizan_flow::{ArgumentLeaf, Assessment, Role, leaves};
 use bartizan_guard::approval::{
-    Approvals, Asker, Binding, Claim, Draft, ENDORSABLE, Shown, content_digest, escaped, value_digest,
+    Approvals, Asker, Binding, Claim, Draft, ENDORSABLE, Resembles, Shown, content_digest, escaped,
+    value_digest,
 };
 use bartizan_types::{CallFacts, Digest, MatchedPolicy, Resource, ServerName, Timestamp, ToolName};
 use bartizan_wire::json;
 use serde_json::{Value, value::RawValue};
 
-use crate::sessions::Traced;
+use crate::sessions::{Likes, Traced};
 
 /// Where tools of the agent's own are said to be. No configured server can be called so.
 const OWN: &str = "(agent)";
@@ -72,7 +73,7 @@ impl<'a> Wire<'a> {
     }
 
     /// The question.
-    pub(crate) fn draft(&self, because: Vec<MatchedPolicy>, needs: u8) -> Option<Draft> {
+    pub(crate) fn draft(&self, because: Vec<MatchedPolicy>, needs: u8, likes: &Likes) -> Option<Draft> {
         let (server, tool) = self.tool()?;
         let canonical = canonical(self.outgoing)?;
         let (asked, whole) = leaves(self.arguments);
@@ -91,6 +92,10 @@ impl<'a> Wire<'a> {
                     .rewrite
                     .as_deref()
                     .map(|spelling| escaped(spelling, Shown::VALUE_BYTES)),
+                like: likes.at(&leaf.path).map(|near| Resembles {
+                    like: near.like,
+                    value: escaped(&near.value, Shown::VALUE_BYTES),
+                }),
             })
             .collect();
         shown.sort_by_key(|one| (Reverse(one.source), !ENDORSABLE.contains(&one.role)));

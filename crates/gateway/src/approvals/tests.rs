@@ -123,7 +123,10 @@ impl Sent {
     async fn ask(&self, approvals: &Approvals) -> Option<ApprovalId> {
         let needs = approvals.needs(Effect::Send);
         approvals
-            .ask(&principal(), self.wire().draft(Vec::new(), needs).unwrap())
+            .ask(
+                &principal(),
+                self.wire().draft(Vec::new(), needs, &Likes::default()).unwrap(),
+            )
             .await
     }
 

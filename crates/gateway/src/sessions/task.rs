@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use bartizan_flow::{Assessment, Content, Echoes, Intent, Manifest, Memory, assess, typed};
+use bartizan_flow::{Assessment, Content, Echoes, Intent, Manifest, Memory, Near, assess, typed};
 use bartizan_types::{Digest, Principal, SessionId, Timestamp};
 use serde_json::Value;
 
@@ -225,6 +225,10 @@ impl Task {
     }
 
     /// A call of this session was not let through.
+    pub(super) fn near(&self, text: &str) -> Option<Near> {
+        self.state().memory.near(text)
+    }
+
     pub(super) fn refused(&self, call: &Assessment) {
         self.settle(&mut self.state(), |state| state.memory.refused(call));
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use bartizan_types::{
     AgentId, ApprovalId, CallId, Digest, Flow, MatchedPolicy, Principal, ServerName, SessionId, Timestamp,
     ToolName, UserId,
-    flow::{Called, Effect, Role, Source},
+    flow::{Called, Effect, Like, Role, Source},
 };
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +52,18 @@ pub struct Shown {
     /// The spelling that goes out in its place, if it is another; escaped and cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goes_out: Option<String>,
+    /// The trusted value that it is like, and is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub like: Option<Resembles>,
+}
+
+/// A trusted value that one which nobody vouches for is like. It is told and decides nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resembles {
+    /// In what, and who vouches for it.
+    pub like: Like,
+    /// It, escaped and cut at [`Shown::VALUE_BYTES`].
+    pub value: String,
 }
 
 impl Shown {
@@ -193,6 +205,8 @@ pub enum Unusual {
     CalledForElsewhere,
     /// Nobody knows what the human asked for.
     PromptUnknown,
+    /// A value is like a trusted one and is not it: a slip, or made to be overlooked.
+    LooksTrusted,
     /// Where it goes was chosen by text that outsiders can write.
     TargetUnvouched,
     /// What it acts on was chosen so.
@@ -225,6 +239,7 @@ impl Unusual {
             Self::NotCalledFor => "no words of the user ask for this call, or not to where it goes",
             Self::CalledForElsewhere => "the user said that what to do stands in something the agent read",
             Self::PromptUnknown => "what the user asked for is not known",
+            Self::LooksTrusted => "a value is almost one that is trusted, and is not it",
             Self::TargetUnvouched => "where it goes comes from text that outsiders can write",
             Self::SelectorUnvouched => "what it acts on comes from text that outsiders can write",
             Self::TimeUnvouched => "when it happens comes from text that outsiders can write",
@@ -248,6 +263,10 @@ impl Unusual {
         let checks = [
             (Self::NotCalledFor, flow.called == Called::No),
             (Self::SecretLeaves, flow.secret && flow.external),
+            (
+                Self::LooksTrusted,
+                flow.arguments.iter().any(|one| one.like.is_some()),
+            ),
             (Self::TargetUnvouched, unvouched(Role::Target)),
             (Self::SelectorUnvouched, unvouched(Role::Selector)),
             (Self::AmountUnbounded, !flow.bounded),

@@ -41,6 +41,7 @@ fn shown(path: &str, role: Role, source: Source, value: &str) -> Shown {
         bytes: value.len().try_into().unwrap(),
         digest: value_digest(value.as_bytes()),
         goes_out: None,
+        like: None,
     }
 }
 

@@ -75,6 +75,7 @@ fn traced(path: &str, role: Role, source: Source) -> Traced {
         role,
         source,
         rewritten: false,
+        like: None,
     }
 }
 
