@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 
-use bartizan_flow::{Effect, PathPattern, Role, Source};
+use bartizan_flow::{Class, Effect, PathPattern, Role, Source};
 use bartizan_gateway::{
     admin::{Body, Desk},
-    config::{Approvals, Grants, Reach, Server, ToolOverride, Webhook},
+    config::{Approvals, EnvValue, Grants, Reach, Server, ToolOverride, Webhook},
 };
 use bartizan_types::{ServerName, ToolName};
 use http::{Method, StatusCode};
@@ -30,6 +30,9 @@ permit (principal, action == Bartizan::Action::"call_tool", resource) when { !co
 permit (principal, action == Bartizan::Action::"call_tool", resource) when { context.approved };
 "#;
 
+/// An address that a trusted result holds.
+const OWN: &str = "o@own.io";
+
 struct Asking {
     gate: Gated,
     desk: Desk,
@@ -46,11 +49,19 @@ impl Asking {
             reviewed: true,
             ..ToolOverride::default()
         };
+        let env = ToolOverride {
+            effect: Some(Effect::Read),
+            results: vec![(PathPattern::new("OWN"), Class::Trusted)],
+            json_text: Some(true),
+            reviewed: true,
+            ..ToolOverride::default()
+        };
+        let tools = [("echo", echo), ("env", env)].map(|(name, tool)| (ToolName::new(name).unwrap(), tool));
         config.servers = vec![Server {
             name: ServerName::new("fake").unwrap(),
             reach: Reach::Stdio {
                 command: vec!["python3".to_owned(), script],
-                environment: BTreeMap::new(),
+                environment: BTreeMap::from([("OWN".to_owned(), EnvValue::Plain(OWN.to_owned()))]),
                 directory: None,
                 grants: Grants::default(),
             },
@@ -58,9 +69,8 @@ impl Asking {
             spiffe_id: None,
             oauth: Default::default(),
             sign: None,
-            tools: BTreeMap::from([(ToolName::new("echo").unwrap(), echo)]),
+            tools: BTreeMap::from(tools),
         }];
-        config.sessions.domains = vec!["own.io".to_owned()];
         config.approvals = approvals;
         let gate = Gated::start(config, ASKING).await;
         let desk = gate.desk();
@@ -215,30 +225,45 @@ async fn a_yes_lets_exactly_this_call_through_and_once() {
 #[tokio::test]
 async fn who_is_asked_is_told_what_a_value_is_almost() {
     let asking = Asking::start(Approvals::default()).await;
-    let id = asking.asked("b@\u{43e}wn.io").await;
+    let call = json!({"jsonrpc":"2.0","id":6,"method":"tools/call","params":{"name":"env","arguments":{}}});
+    let (read, _) = asking.send(&call).await;
+    assert!(
+        read["result"]["content"][0]["text"]
+            .as_str()
+            .unwrap()
+            .contains(OWN),
+        "{read}"
+    );
+    let id = asking.asked("\u{43e}@own.io").await;
     let told = asking.asked("b@els.io").await;
     assert_ne!(id, told);
     let (_, question) = asking
         .admin(Method::GET, &format!("/v1/approvals/{id}"), Value::Null, "uid 1")
         .await;
-    let like = json!({"how": "looks_the_same", "says": "looks the same as", "source": "directory",
-        "value": "own.io"});
+    let like =
+        json!({"how": "looks_the_same", "says": "looks the same as", "source": "trusted", "value": OWN});
     assert_eq!(question["arguments"][0]["like"], like, "{question}");
     assert_eq!(question["unusual"][0]["what"], "looks_trusted", "{question}");
     let (_, other) = asking
-        .admin(Method::GET, &format!("/v1/approvals/{told}"), Value::Null, "uid 1")
+        .admin(
+            Method::GET,
+            &format!("/v1/approvals/{told}"),
+            Value::Null,
+            "uid 1",
+        )
         .await;
     assert_eq!(other["arguments"][0]["like"], Value::Null, "{other}");
 
     let records = asking.gate.records().await;
     let facts = records
         .iter()
-        .filter_map(|stored| stored.record.as_ref()?.facts.as_ref()?.flow.as_ref());
+        .filter_map(|stored| stored.record.as_ref()?.facts.as_ref()?.flow.as_ref())
+        .filter(|flow| flow.effect == Effect::Send);
     let kept: Vec<_> = facts
         .filter_map(|flow| Some(flow.arguments.first()?.like))
         .collect();
     assert!(
-        matches!(kept.as_slice(), [Some(like), None] if like.source == Source::Directory),
+        matches!(kept.as_slice(), [Some(like), None] if like.source == Source::Trusted),
         "{kept:?}"
     );
 }
