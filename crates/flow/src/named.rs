@@ -68,6 +68,17 @@ struct Record {
     names: BTreeSet<Box<str>>,
 }
 
+/// The one sum of the records that have an id.
+#[derive(Debug, Clone, Copy)]
+struct Sum {
+    /// As it was first told: by the record whose own id it is, once there is one.
+    told: Amount,
+    /// A record whose own id it is told it.
+    own: bool,
+    /// Records with this id told several sums, or one told none.
+    several: bool,
+}
+
 /// Records and links of one session.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Named {
@@ -79,10 +90,8 @@ pub(crate) struct Named {
     visited: BTreeSet<Box<str>>,
     /// Ids of records that were the only answer to the human's own words.
     lone: BTreeSet<Box<str>>,
-    /// The one sum of a record, by its id, as it was first told.
-    sums: BTreeMap<Box<str>, Amount>,
-    /// The one sum of the only record that has this id; none where several records have it.
-    wholes: BTreeMap<Box<str>, Option<Amount>>,
+    /// The one sum of a record, by any id that stands in it.
+    sums: BTreeMap<Box<str>, Sum>,
     /// More was named than is kept: nothing is the only one.
     full: bool,
     /// Ids of records that the human names, of those that stand in a list beside one that she names, and of those that
@@ -116,7 +125,7 @@ impl Named {
             + usize::from(self.full)
             + self.passed.len()
             + self.doubled.len()
-            + self.wholes.values().filter(|whole| whole.is_none()).count()
+            + self.sums.values().filter(|sum| sum.several).count()
             + usize::from(self.lone.len() > 1)
     }
 
@@ -361,12 +370,12 @@ impl Named {
 
     /// What the service first told of the one sum of this record.
     pub(crate) fn sum_of(&self, id: &str) -> Option<Amount> {
-        self.sums.get(id).copied()
+        self.sums.get(id).filter(|sum| sum.own).map(|sum| sum.told)
     }
 
     /// The one sum of the one record that this id was ever told in.
     pub(crate) fn whole_of(&self, id: &str) -> Option<Amount> {
-        self.wholes.get(id).copied().flatten()
+        self.sums.get(id).filter(|sum| !sum.several).map(|sum| sum.told)
     }
 
     /// Keeps the one trusted sum of a record with a trusted id of its own.
@@ -390,24 +399,30 @@ impl Named {
                 ids.extend(singled::id(key, inner));
             }
         }
-        for id in ids {
-            let sum = match sums.as_slice() {
-                [sum] => Some(*sum),
-                _ => None,
-            };
-            if let Some(known) = self.wholes.get_mut(&id) {
-                *known = known.filter(|known| Some(*known) == sum);
-            } else if self.wholes.len() < IDS && sum.is_some() {
-                self.bytes += 96;
-                self.wholes.insert(id, sum);
-            }
+        let sum = match sums.as_slice() {
+            [sum] => Some(*sum),
+            _ => None,
+        };
+        ids.extend(id.clone());
+        for known in ids {
+            let own = Some(&known) == id.as_ref();
+            self.tell(known, own, sum);
         }
-        if let (Some(id), [sum]) = (id, sums.as_slice())
-            && self.sums.len() < IDS
-            && !self.sums.contains_key(&id)
-        {
-            self.bytes += 96;
-            self.sums.insert(id, *sum);
+    }
+
+    /// A record with this id has this one sum, or none, or several.
+    fn tell(&mut self, id: Box<str>, own: bool, sum: Option<Amount>) {
+        let Some(known) = self.sums.get_mut(&id) else {
+            if let (Some(told), true) = (sum, self.sums.len() < IDS) {
+                self.bytes += 96;
+                let several = false;
+                self.sums.insert(id, Sum { told, own, several });
+            }
+            return;
+        };
+        known.several |= sum != Some(known.told);
+        if let (Some(told), true, false) = (sum, own, known.own) {
+            (known.told, known.own) = (told, true);
         }
     }
 
