@@ -122,8 +122,7 @@ impl Seen {
 
     fn likeness(&self, value: &str) -> Option<Likeness> {
         let value = value.trim();
-        let chars = value.len();
-        if chars > LONGEST || chars < SHORTEST {
+        if !(SHORTEST..=LONGEST).contains(&value.len()) {
             return None;
         }
         let other = shown(value);

@@ -214,15 +214,14 @@ impl Approvals {
         traced.again(&mut evidence.call, |found| endorse(&covered, found));
     }
 
-    /// The question that follows from a ruling, by its record: none where it does not ask, where nobody knows what the
-    /// call says, or where this identity asks too much.
+    /// The question that follows from a ruling, by its record and what its values are like: none where it does not ask,
+    /// where nobody knows what the call says, or where this identity asks too much.
     pub(crate) async fn question_of(
         &self,
-        record: Option<Box<Record>>,
+        asked: Option<(Box<Record>, Likes)>,
         traced: Option<&Traced>,
-        likes: &Likes,
     ) -> Option<ApprovalId> {
-        let (record, traced) = (record?, traced?);
+        let ((record, likes), traced) = (asked?, traced?);
         if record.ruling != Some(RulingWord::Ask) {
             return None;
         }
@@ -235,7 +234,7 @@ impl Approvals {
             let wire = Wire::new(&asker, &call, traced, &outgoing);
             let asking = because.policies.into_iter().chain(because.would_permit).collect();
             let effect = call.flow.as_ref().map_or(Effect::Unknown, |flow| flow.effect);
-            wire.draft(asking, self.needs(effect), likes)?
+            wire.draft(asking, self.needs(effect), &likes)?
         };
         self.ask(&principal, draft).await
     }

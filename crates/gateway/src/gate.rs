@@ -184,7 +184,7 @@ impl Shared {
         outbound: R,
     ) -> Result<(Permit<R>, Passage<R>), Refusal> {
         let mut held = self.approvals.consult(&mut asking);
-        let (mut asked, mut counted, mut likes) = (None, None, Likes::default());
+        let (mut asked, mut counted) = (None, None);
         let Asking {
             mut evidence,
             session,
@@ -212,9 +212,7 @@ impl Shared {
                             counted = Some(summary);
                             continue;
                         }
-                        if asked.is_none() {
-                            likes = Likes::explain(&mut record, traced.as_ref());
-                        }
+                        let likes = Likes::explain(&mut record, traced.as_ref());
                         match self.put(&record, wait, &mut held).await {
                             Ok(Some(receipt)) => next = Some(passage.durable(receipt, &session, seen)),
                             Ok(None) => {}
@@ -223,7 +221,7 @@ impl Shared {
                                 break;
                             }
                         }
-                        asked = Some(record);
+                        asked = Some((record, likes));
                     }
                     Effect::Reassess(mut evidence) => {
                         self.look_again(&mut evidence, &session, traced.as_ref());
@@ -233,8 +231,7 @@ impl Shared {
                     Effect::Refuse(mut refusal) => {
                         refusal.call = counted.unwrap_or(refusal.call);
                         session.refused(traced.as_ref());
-                        let question = self.approvals.question_of(asked, traced.as_ref(), &likes);
-                        refusal.approval = Box::pin(question).await;
+                        refusal.approval = Box::pin(self.approvals.question_of(asked, traced.as_ref())).await;
                         return Err(passage.refused(refusal));
                     }
                     Effect::Release(_) | Effect::Withhold(_) | Effect::Done => {}

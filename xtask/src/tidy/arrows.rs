@@ -37,6 +37,8 @@ const CORE_MAY_LINK: &[&str] = &[
     "rustls-webpki",
     "serde",
     "serde_json",
+    // How many letters apart two names are.
+    "strsim",
     "thiserror",
     "toml",
     "unicode-normalization",
