@@ -91,9 +91,9 @@ impl Map {
         let first = self.index(range.start);
         let parts = self.pieces.iter().skip(first);
         let parts = parts.take_while(|piece| piece.at < range.end);
-        let hull = parts.map(|piece| piece.part(range.clone())).reduce(|hull, part| {
-            hull.start.min(part.start)..hull.end.max(part.end)
-        });
+        let hull = parts
+            .map(|piece| piece.part(range.clone()))
+            .reduce(|hull, part| hull.start.min(part.start)..hull.end.max(part.end));
         hull.unwrap_or(range)
     }
 
