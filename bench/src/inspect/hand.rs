@@ -113,7 +113,8 @@ mod tests {
             assert_eq!(counts[""].all, lines);
             let channels: u64 = Channel::ALL
                 .iter()
-                .map(|channel| counts[channel.as_str()].all)
+                .filter_map(|channel| counts.get(channel.as_str()))
+                .map(|counts| counts.all)
                 .sum();
             assert_eq!(channels, lines);
             assert_eq!(counts["english"].all + counts["other_languages"].all, lines);
