@@ -56,11 +56,6 @@ pub(super) fn run(texts: &[Text], quick: bool) -> Vec<Figure> {
 
 fn one(texts: &[Text], family: &str, seed: u64, tally: &mut Tally) {
     let unseen = unseen(texts, family, seed);
-    let groups: BTreeSet<&str> = texts
-        .iter()
-        .filter(|text| text.family == family)
-        .map(|text| text.row.group.as_str())
-        .collect();
     let attacked: BTreeSet<&str> = texts
         .iter()
         .filter(|text| text.row.attack)
@@ -72,11 +67,7 @@ fn one(texts: &[Text], family: &str, seed: u64, tally: &mut Tally) {
             && unseen.contains(text.row.source.as_str())
             && !attacked.contains(text.row.group.as_str())
     };
-    let rows: Vec<Row> = texts
-        .iter()
-        .filter(|text| text.family != family && !groups.contains(text.row.group.as_str()) && !is_unseen(text))
-        .map(|text| text.row.clone())
-        .collect();
+    let rows = learnt_from(texts, family, is_unseen);
     let model = train(
         &rows,
         &Options {
@@ -126,6 +117,21 @@ fn one(texts: &[Text], family: &str, seed: u64, tally: &mut Tally) {
         above(false),
         above(true)
     );
+}
+
+/// What is learnt from: neither the family, nor near-duplicates of it, nor what is unseen.
+fn learnt_from(texts: &[Text], family: &str, is_unseen: impl Fn(&Text) -> bool) -> Vec<Row> {
+    let groups: BTreeSet<&str> = texts
+        .iter()
+        .filter(|text| text.family == family)
+        .map(|text| text.row.group.as_str())
+        .collect();
+    texts
+        .iter()
+        .filter(|text| text.family != family && !groups.contains(text.row.group.as_str()))
+        .filter(|text| !is_unseen(text))
+        .map(|text| text.row.clone())
+        .collect()
 }
 
 /// Texts of one near-duplicate group lie on the same side.
