@@ -42,7 +42,7 @@ pub(crate) fn run(cache: &Path, quick: bool, wants: &dyn Fn(&str) -> bool) -> Ve
             figures.extend(names.map(|(name, unit)| Figure::missing(name, unit, reason.clone())));
         }
     }
-    if wants("hand_recall") || wants("hand_look_alike_fpr") || wants("hand_honest_fpr") {
+    if hand::SETS.iter().any(|(name, _)| wants(name)) {
         figures.extend(hand::run());
     }
     if wants("classifier_22m") || wants("classifier_86m") {

@@ -3,7 +3,8 @@
 //! Both sets were written before the model was trained, in six channels and some thirty languages, and neither is
 //! trained on. A third set are sixty honest texts of kinds that the training data has none of, written before it was
 //! known what the model makes of them: advisories, complaints that quote swindlers, reviews, prompts in designs. Each
-//! text counts as found when its highest score is above its channel's low threshold, as it ships.
+//! text counts as found when its highest score is above its channel's low threshold, as it ships. The second attacks and
+//! look-alikes were written before the guests' network was made, and read for final figures only.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,18 @@ use crate::figure::Figure;
 /// Channel, language, text; `\n` is a line end.
 const ATTACKS: &str = include_str!("../../inspect/injection_attacks.tsv");
 const BENIGN: &str = include_str!("../../inspect/injection_benign.tsv");
+const SECOND_ATTACKS: &str = include_str!("../../inspect/second_attacks.tsv");
+const SECOND_BENIGN: &str = include_str!("../../inspect/second_benign.tsv");
 const HONEST: &str = include_str!("../../inspect/hard_honest.tsv");
+
+/// Names of the figures, and their sets.
+pub(super) const SETS: [(&str, &str); 5] = [
+    ("hand_recall", ATTACKS),
+    ("hand_look_alike_fpr", BENIGN),
+    ("hand_second_recall", SECOND_ATTACKS),
+    ("hand_second_look_alike_fpr", SECOND_BENIGN),
+    ("hand_honest_fpr", HONEST),
+];
 
 /// Flagged at the low threshold, at the high one, and all.
 #[derive(Default, Clone, Copy)]
@@ -29,17 +41,12 @@ struct Counts {
 /// Measures, or says why not.
 pub(super) fn run() -> Vec<Figure> {
     let Some(model) = embedded() else {
-        let names = ["hand_recall", "hand_look_alike_fpr", "hand_honest_fpr"];
-        return names
-            .map(|name| Figure::missing(name, "share", "the embedded model can't be read"))
+        return SETS
+            .map(|(name, _)| Figure::missing(name, "share", "the embedded model can't be read"))
             .into();
     };
     let mut figures = Vec::new();
-    for (name, set) in [
-        ("hand_recall", ATTACKS),
-        ("hand_look_alike_fpr", BENIGN),
-        ("hand_honest_fpr", HONEST),
-    ] {
+    for (name, set) in SETS {
         let counts = counts(set, |channel, text| {
             let (score, threshold) = (model.highest(channel, text), model.threshold(channel));
             (score > threshold.low, score > threshold.high)
@@ -96,12 +103,18 @@ mod tests {
 
     #[test]
     fn every_line_counts_for_its_channel_and_for_all() {
-        for (set, lines) in [(ATTACKS, 155), (BENIGN, 169)] {
+        for (set, lines) in [
+            (ATTACKS, 155),
+            (BENIGN, 169),
+            (SECOND_ATTACKS, 97),
+            (SECOND_BENIGN, 103),
+        ] {
             let counts = counts(set, |channel, _| (channel == Channel::Mail, false));
             assert_eq!(counts[""].all, lines);
             let channels: u64 = Channel::ALL
                 .iter()
-                .map(|channel| counts[channel.as_str()].all)
+                .filter_map(|channel| counts.get(channel.as_str()))
+                .map(|counts| counts.all)
                 .sum();
             assert_eq!(channels, lines);
             assert_eq!(counts["english"].all + counts["other_languages"].all, lines);

@@ -6,6 +6,7 @@ pub mod generate;
 mod lexicon;
 pub mod linear;
 pub mod model;
+pub mod net;
 pub mod number;
 mod phrases;
 pub mod train;

@@ -1,6 +1,7 @@
 //! Attack data of our own making, drawn anew from a seed: what the public sets lack most is instructions inside
 //! documents, mail and tool answers, poisoned descriptions, other languages, and harmless text that looks like an attack.
 
+pub(super) mod guests;
 mod more;
 mod phrases;
 mod tongues;
@@ -26,6 +27,8 @@ pub struct Stock<'a> {
     pub requests: Vec<&'a str>,
     /// Documents, tool answers, mails and descriptions, which an instruction may be put into.
     pub hosts: Vec<(Channel, &'a str)>,
+    /// What attackers wrote into such texts. Only the guests' network learns from these.
+    pub payloads: Vec<&'a str>,
 }
 
 /// Share of the texts that are put together from sentences of many languages.
@@ -453,6 +456,7 @@ mod tests {
                 (Channel::Description, "Adds two numbers."),
                 (Channel::Document, ""),
             ],
+            payloads: Vec::new(),
         }
     }
 

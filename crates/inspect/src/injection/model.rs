@@ -1,189 +1,49 @@
-//! The network: a table of n-gram vectors, summed per unit, and a small dense head with two hidden layers.
+//! The model: two small networks over one table of n-grams, and a linear part.
 //!
-//! A unit is scored with its neighbours and with the whole text, since what gives an instruction away in a document is
-//! often that nothing around it speaks like that. The score of a text is the highest of its units.
+//! The first network reads every text. The second, the guests', reads what strangers write into what agents read, tools'
+//! answers, documents and mails, and knows requests that do not belong there; its log odds are added, times the channel's
+//! share. An n-gram's vectors of both lie side by side in one line of the cache. A text scores as its highest unit.
 
 use super::features::{self, BUCKETS, Token, Unit};
 use super::linear::{self, Linear};
+use super::net::{Head, Net, Sums, inputs, join, rounded};
 use crate::Channel;
 use crate::safe::item;
 
-/// Length of an n-gram's vector.
+/// Length of an n-gram's vector of the first network.
 pub const DIMS: usize = 32;
-/// What the head reads: the unit, its neighbours, the text, unit times text, the unit's kinds of words, the channel,
-/// sizes.
-pub const INPUTS: usize = 5 * DIMS + Channel::COUNT + SIZES;
-/// The head that scores a unit.
-pub type UnitHead = Head<INPUTS, 48, 16>;
-/// Neighbours reach this many units to either side.
-pub const NEAR: usize = 2;
-const SIZES: usize = 3;
+/// And of the guests'.
+pub const GUEST_DIMS: usize = 24;
+/// Bytes of a line of the cache.
+const LINE: usize = 64;
+/// The head of the first network.
+pub type UnitHead = Head<{ inputs(DIMS) }, 48, 16>;
+/// The head of the guests' network.
+pub type GuestHead = Head<{ inputs(GUEST_DIMS) }, 32, 12>;
+type UnitNet = Net<DIMS, { inputs(DIMS) }, 48, 16>;
+type GuestNet = Net<GUEST_DIMS, { inputs(GUEST_DIMS) }, 32, 12>;
 /// How much the linear part counts, by channel: an instruction in a document is a small part of its vocabulary.
 pub const SHARES: [f32; Channel::COUNT] = [3.0, 2.0, 0.25, 0.25, 1.0, 1.0];
 /// First bytes of a stored model.
-const MAGIC: &[u8; 8] = b"BZINJ\x00\x00\x03";
+const MAGIC: &[u8; 8] = b"BZINJ\x00\x00\x04";
 
-/// A dense network of `I` inputs, `A` and `B` neurons and one output, row by row.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Head<const I: usize, const A: usize, const B: usize> {
-    /// `A` rows of `I`.
-    pub first: Vec<f32>,
-    /// One per neuron of the first layer.
-    pub first_bias: Vec<f32>,
-    /// `B` rows of `A`.
-    pub second: Vec<f32>,
-    /// One per neuron of the second layer.
-    pub second_bias: Vec<f32>,
-    /// One per neuron of the second layer.
-    pub last: Vec<f32>,
-    /// The output's bias.
-    pub last_bias: f32,
-}
+/// How much the guests' network counts, by channel. What people type and what operators set up is meant to be followed,
+/// and of descriptions it knows less than the first.
+pub const GUESTS: [f32; Channel::COUNT] = [0.0, 0.5, 2.0, 0.5, 0.0, 0.0];
+/// An n-gram's vectors: the first network's, the guests', and nothing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(align(64))]
+struct Line([i8; LINE]);
 
-/// What the layers held while scoring one unit.
-#[derive(Debug, Clone)]
-pub struct Trace<const A: usize, const B: usize> {
-    /// After the first layer.
-    pub first: [f32; A],
-    /// After the second layer.
-    pub second: [f32; B],
-    /// Before the logistic function.
-    pub logit: f32,
-}
-
-impl<const I: usize, const A: usize, const B: usize> Head<I, A, B> {
-    /// All zeros.
-    #[must_use]
-    pub fn zero() -> Self {
-        Self {
-            first: vec![0.0; A * I],
-            first_bias: vec![0.0; A],
-            second: vec![0.0; B * A],
-            second_bias: vec![0.0; B],
-            last: vec![0.0; B],
-            last_bias: 0.0,
-        }
-    }
-
-    /// Its numbers, in the order in which they are stored.
-    pub fn parts(&self) -> [&[f32]; 6] {
-        [
-            &self.first,
-            &self.first_bias,
-            &self.second,
-            &self.second_bias,
-            &self.last,
-            std::slice::from_ref(&self.last_bias),
-        ]
-    }
-
-    /// Its numbers, to change.
-    pub fn parts_mut(&mut self) -> [&mut [f32]; 6] {
-        [
-            &mut self.first,
-            &mut self.first_bias,
-            &mut self.second,
-            &mut self.second_bias,
-            &mut self.last,
-            std::slice::from_mut(&mut self.last_bias),
-        ]
-    }
-
-    /// Runs it.
-    #[must_use]
-    pub fn run(&self, input: &[f32; I]) -> Trace<A, B> {
-        let mut trace = Trace {
-            first: [0.0; A],
-            second: [0.0; B],
-            logit: self.last_bias,
-        };
-        let rows = self.first.chunks_exact(I).zip(&self.first_bias);
-        for (out, (row, bias)) in trace.first.iter_mut().zip(rows) {
-            *out = (dot(row, input) + bias).max(0.0);
-        }
-        let rows = self.second.chunks_exact(A).zip(&self.second_bias);
-        for (out, (row, bias)) in trace.second.iter_mut().zip(rows) {
-            *out = (dot(row, &trace.first) + bias).max(0.0);
-        }
-        trace.logit += dot(&self.last, &trace.second);
-        trace
-    }
-}
-
-/// Sum of products in eight lanes: always in the same order, so equal on every machine.
-fn dot(one: &[f32], two: &[f32]) -> f32 {
-    let mut lanes = [0.0_f32; 8];
-    let ((ones, rest1), (twos, rest2)) = (one.as_chunks::<8>(), two.as_chunks::<8>());
-    let rest: f32 = rest1.iter().zip(rest2).map(|(a, b)| a * b).sum();
-    for (a, b) in ones.iter().zip(twos) {
-        let mut sums = lanes;
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += a * b;
-        }
-        lanes = sums;
-    }
-    lanes.iter().sum::<f32>() + rest
-}
-
-/// What one unit's inputs are made from.
-#[derive(Debug, Clone)]
-pub struct Scene {
-    /// Sum of the unit's vectors, and of how many n-grams.
-    pub unit: ([f32; DIMS], u32),
-    /// The same over its kinds of words alone, which the many n-grams of words would drown.
-    pub kinds: ([f32; DIMS], u32),
-    /// The same for its neighbours without itself.
-    pub near: ([f32; DIMS], u32),
-    /// The same for the whole text.
-    pub text: ([f32; DIMS], u32),
-    /// Where the text comes from.
-    pub channel: Channel,
-    /// How many tokens the unit has, how many units the text has, and where this one stands in it.
-    pub sizes: [f32; SIZES],
-}
-
-impl Scene {
-    /// The head's input.
-    #[must_use]
-    pub fn input(&self) -> [f32; INPUTS] {
-        let mut input = [0.0; INPUTS];
-        let scaled = |(sum, count): &([f32; DIMS], u32)| {
-            let scale = scale(*count);
-            sum.map(|value| value * scale)
-        };
-        let (unit, near, text) = (scaled(&self.unit), scaled(&self.near), scaled(&self.text));
-        let kinds = scaled(&self.kinds);
-        let mut product = unit;
-        for (out, text) in product.iter_mut().zip(&text) {
-            *out *= text;
-        }
-        let channel = Channel::ALL.map(|channel| f32::from(u8::from(channel == self.channel)));
-        let mut rest = input.as_mut_slice();
-        for values in [&unit[..], &near, &text, &product, &kinds, &channel, &self.sizes] {
-            let Some((here, after)) = rest.split_at_mut_checked(values.len()) else {
-                break;
-            };
-            here.copy_from_slice(values);
-            rest = after;
-        }
-        input
-    }
-}
-
-/// A sum's scale: its mean, enlarged so that a unit's vector is of the order of one.
-#[must_use]
-pub fn scale(count: u32) -> f32 {
-    4.0 / count.max(4) as f32
-}
-
-/// A model as it is stored and used: the table in bytes, the head in floats.
+/// A model as it is stored and used: the table in bytes, the heads in floats.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
-    table: Vec<i8>,
-    step: f32,
-    unit: UnitHead,
+    table: Vec<Line>,
+    unit: UnitNet,
+    guest: GuestNet,
     linear: Linear,
     shares: [f32; Channel::COUNT],
+    guests: [f32; Channel::COUNT],
     thresholds: [Threshold; Channel::COUNT],
 }
 
@@ -207,30 +67,43 @@ pub struct Scored {
     pub end: usize,
     /// Log odds: 0 is even, more is more like an attack.
     pub score: f32,
+    /// How much the guests' network counted.
+    guests: f32,
 }
 
 /// Why bytes are no model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoModel;
 
+/// The score of an empty text.
+const EMPTY: f32 = -30.0;
+
 impl Model {
-    /// Rounds a trained table to bytes.
+    /// Rounds a trained table to bytes. There is no guests' network yet.
     #[must_use]
     pub fn new(table: &[f32], unit: UnitHead, linear: Linear) -> Self {
-        let most = table.iter().fold(1e-6_f32, |most, value| most.max(value.abs()));
-        let step = most.min(4.0) / 127.0;
-        let table = table
-            .iter()
-            .map(|value| (value / step).round().clamp(-127.0, 127.0) as i8)
-            .collect();
-        Self {
-            table,
-            step,
-            unit,
+        let (bytes, step) = rounded(table);
+        let mut model = Self {
+            table: vec![Line([0; LINE]); BUCKETS],
+            unit: Net { step, head: unit },
+            guest: Net::zero(),
             linear,
             shares: SHARES,
+            guests: [0.0; Channel::COUNT],
             thresholds: [Threshold { low: 0.0, high: 3.0 }; Channel::COUNT],
-        }
+        };
+        model.fill(0, DIMS, &bytes);
+        model
+    }
+
+    /// With a guests' network.
+    #[must_use]
+    pub fn with_guest(mut self, table: &[f32], head: GuestHead) -> Self {
+        let (bytes, step) = rounded(table);
+        self.guest = Net { step, head };
+        self.fill(DIMS, GUEST_DIMS, &bytes);
+        self.guests = GUESTS;
+        self
     }
 
     /// With these thresholds, one per channel in its order.
@@ -253,21 +126,36 @@ impl Model {
         item(&self.thresholds, channel.index())
     }
 
-    /// As bytes: magic, step, thresholds, head, table, all little-endian.
+    /// Puts vectors of `dims` into the lines, from byte `from` of each.
+    fn fill(&mut self, from: usize, dims: usize, bytes: &[i8]) {
+        for (line, row) in self.table.iter_mut().zip(bytes.chunks_exact(dims)) {
+            if let Some(slots) = line.0.get_mut(from..from + dims) {
+                slots.copy_from_slice(row);
+            }
+        }
+    }
+
+    /// As bytes: magic, steps, both shares, thresholds, heads, the linear part, both tables, all little-endian.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         let thresholds = self.thresholds.iter().flat_map(|one| [one.low, one.high]);
-        let head = self.unit.parts().into_iter().flatten().copied();
-        for value in std::iter::once(self.step)
+        let heads = [self.unit.head.parts(), self.guest.head.parts()];
+        let heads = heads.into_iter().flatten().flatten().copied();
+        for value in [self.unit.step, self.guest.step]
+            .into_iter()
             .chain(self.shares)
+            .chain(self.guests)
             .chain(thresholds)
-            .chain(head)
+            .chain(heads)
         {
             bytes.extend_from_slice(&value.to_le_bytes());
         }
         self.linear.write(&mut bytes);
-        bytes.extend(self.table.iter().map(|value| value.cast_unsigned()));
+        for (from, dims) in [(0, DIMS), (DIMS, GUEST_DIMS)] {
+            let rows = self.table.iter().filter_map(|line| line.0.get(from..from + dims));
+            bytes.extend(rows.flatten().map(|value| value.cast_unsigned()));
+        }
         bytes
     }
 
@@ -277,13 +165,20 @@ impl Model {
     /// When the length or the first bytes differ, or a number is none.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NoModel> {
         let bytes = bytes.strip_prefix(MAGIC).ok_or(NoModel)?;
-        let mut unit = UnitHead::zero();
-        let inside: usize = unit.parts().iter().map(|part| part.len()).sum();
-        let floats = 1 + 3 * Channel::COUNT + inside;
+        let mut model = Self::new(&[], UnitHead::zero(), Linear::zero());
+        let heads = [model.unit.head.parts(), model.guest.head.parts()];
+        let inside: usize = heads.iter().flatten().map(|part| part.len()).sum();
+        let floats = 2 + 4 * Channel::COUNT + inside;
         let (numbers, rest) = bytes.split_at_checked(floats * 4).ok_or(NoModel)?;
-        let (linear, table) = Linear::read(rest).ok_or(NoModel)?;
-        if table.len() != BUCKETS * DIMS {
+        let (linear, rest) = Linear::read(rest).ok_or(NoModel)?;
+        model.linear = linear;
+        let (unit, guest) = rest.split_at_checked(BUCKETS * DIMS).ok_or(NoModel)?;
+        if guest.len() != BUCKETS * GUEST_DIMS {
             return Err(NoModel);
+        }
+        for (from, dims, table) in [(0, DIMS, unit), (DIMS, GUEST_DIMS, guest)] {
+            let signed: Vec<i8> = table.iter().map(|byte| byte.cast_signed()).collect();
+            model.fill(from, dims, &signed);
         }
         let mut numbers = numbers
             .as_chunks::<4>()
@@ -294,32 +189,23 @@ impl Model {
             return Err(NoModel);
         }
         let mut next = || numbers.next().ok_or(NoModel);
-        let step = next()?;
-        let mut shares = [0.0; Channel::COUNT];
-        for share in &mut shares {
+        (model.unit.step, model.guest.step) = (next()?, next()?);
+        for share in model.shares.iter_mut().chain(&mut model.guests) {
             *share = next()?;
         }
-        let mut thresholds = [Threshold::default(); Channel::COUNT];
-        for threshold in &mut thresholds {
+        for threshold in &mut model.thresholds {
             *threshold = Threshold {
                 low: next()?,
                 high: next()?,
             };
         }
-        for part in unit.parts_mut() {
+        let heads = [model.unit.head.parts_mut(), model.guest.head.parts_mut()];
+        for part in heads.into_iter().flatten() {
             for value in part {
                 *value = next()?;
             }
         }
-        let table = table.iter().map(|byte| byte.cast_signed()).collect();
-        Ok(Self {
-            table,
-            step,
-            unit,
-            linear,
-            shares,
-            thresholds,
-        })
+        Ok(model)
     }
 
     /// Scores each unit of a text. Linear in its length.
@@ -327,39 +213,9 @@ impl Model {
     pub fn score(&self, channel: Channel, text: &str) -> Vec<Scored> {
         let tokens = features::tokenize(text);
         let units = features::units(&tokens);
-        let sums: Vec<Sums> = units.iter().map(|unit| self.sum(&tokens, *unit)).collect();
-        let mut whole = ([0_i32; DIMS], 0_u32);
-        for sum in &sums {
-            join(&mut whole, &sum.all, 1);
-        }
-        let whole = self.float(&whole);
-        let broad = self.broad(channel, text, &tokens);
+        let guests = item(&self.guests, channel.index());
         let mut scores = Vec::with_capacity(units.len());
-        for (at, (unit, sum)) in units.iter().zip(&sums).enumerate() {
-            let mut near = ([0_i32; DIMS], 0_u32);
-            let first = at.saturating_sub(NEAR);
-            for (other, beside) in sums.iter().enumerate().take(at + NEAR + 1).skip(first) {
-                if other != at {
-                    join(&mut near, &beside.all, 1);
-                }
-            }
-            let scene = Scene {
-                unit: self.float(&sum.all),
-                kinds: self.float(&sum.kinds),
-                near: self.float(&near),
-                text: whole,
-                channel,
-                sizes: sizes(*unit, at, units.len()),
-            };
-            let score = self.unit.run(&scene.input()).logit
-                + broad
-                    .get(
-                        tokens
-                            .get(unit.first)
-                            .map_or(0, |token| token.start as usize / linear::STRETCH),
-                    )
-                    .copied()
-                    .unwrap_or(0.0);
+        for (unit, score) in units.iter().zip(self.logits(channel, text, &tokens, &units)) {
             let (Some(first), Some(last)) = (tokens.get(unit.first), tokens.get(unit.last - 1)) else {
                 continue;
             };
@@ -368,6 +224,7 @@ impl Model {
                 start: first.start as usize,
                 end: last.end as usize,
                 score,
+                guests,
             });
         }
         scores
@@ -378,7 +235,34 @@ impl Model {
     pub fn highest(&self, channel: Channel, text: &str) -> f32 {
         self.score(channel, text)
             .iter()
-            .fold(-30.0, |most, one| most.max(one.score))
+            .fold(EMPTY, |most, one| most.max(one.score))
+    }
+
+    /// Each unit's log odds.
+    fn logits(&self, channel: Channel, text: &str, tokens: &[Token], units: &[Unit]) -> Vec<f32> {
+        let share = item(&self.guests, channel.index());
+        let mut sums = Vec::with_capacity(units.len());
+        let mut guests = Vec::with_capacity(if share > 0.0 { units.len() } else { 0 });
+        for unit in units {
+            // Both at once, while the unit's lines are at hand.
+            sums.push(self.sum(0, tokens, *unit));
+            if share > 0.0 {
+                guests.push(self.sum(DIMS, tokens, *unit));
+            }
+        }
+        let mut logits = self.unit.scores(channel, units, &sums);
+        let broad = self.broad(channel, text, tokens);
+        for (logit, unit) in logits.iter_mut().zip(units) {
+            let start = tokens.get(unit.first).map_or(0, |token| token.start as usize);
+            *logit += broad.get(start / linear::STRETCH).copied().unwrap_or(0.0);
+        }
+        if share > 0.0 {
+            let guests = self.guest.scores(channel, units, &guests);
+            for (logit, guest) in logits.iter_mut().zip(guests) {
+                *logit += share * guest;
+            }
+        }
+        logits
     }
 
     /// What the linear part adds, for each stretch of the text.
@@ -406,52 +290,61 @@ impl Model {
         let Some(inside) = tokens.get(scored.unit.first..scored.unit.last) else {
             return Vec::new();
         };
-        let empty = ([0.0; DIMS], 0);
-        let scene = |sum: &Sums| Scene {
-            unit: self.float(&sum.all),
-            kinds: self.float(&sum.kinds),
-            near: empty,
-            text: self.float(&sum.all),
-            channel: Channel::Document,
-            sizes: sizes(scored.unit, 0, 1),
-        };
-        let whole = self.sum(&tokens, scored.unit);
-        let with = self.unit.run(&scene(&whole).input()).logit;
         let mut parts: Vec<(std::ops::Range<usize>, f32)> = inside
             .iter()
-            .enumerate()
-            .map(|(at, token)| {
-                let mut rest = whole;
-                let one = Unit {
-                    first: scored.unit.first + at,
-                    last: scored.unit.first + at + 1,
-                };
-                let own = self.sum(&tokens, one);
-                join(&mut rest.all, &own.all, -1);
-                join(&mut rest.kinds, &own.kinds, -1);
-                rest.all.1 = whole.all.1.saturating_sub(token.grams().len() as u32);
-                rest.kinds.1 = whole.kinds.1.saturating_sub(token.kinds().len() as u32);
-                (
-                    token.start as usize..token.end as usize,
-                    with - self.unit.run(&scene(&rest).input()).logit,
-                )
-            })
-            .filter(|(_, less)| *less > 0.0)
+            .map(|token| (token.start as usize..token.end as usize, 0.0))
             .collect();
+        self.reasons(&self.unit, 0, 1.0, &tokens, scored.unit, &mut parts);
+        if scored.guests > 0.0 {
+            self.reasons(&self.guest, DIMS, scored.guests, &tokens, scored.unit, &mut parts);
+        }
+        parts.retain(|(_, less)| *less > 0.0);
         parts.sort_by(|one, two| two.1.total_cmp(&one.1));
         parts.truncate(most);
         parts
     }
 
-    fn sum(&self, tokens: &[Token], unit: Unit) -> Sums {
-        let mut sums = Sums {
-            all: ([0; DIMS], 0),
-            kinds: ([0; DIMS], 0),
-        };
-        let add = |sum: &mut ([i32; DIMS], u32), grams: &[u32]| {
+    /// Adds what each token of a unit raises one network's score by, whose vectors begin at `from` in a line.
+    fn reasons<const D: usize, const I: usize, const A: usize, const B: usize>(
+        &self,
+        net: &Net<D, I, A, B>,
+        from: usize,
+        share: f32,
+        tokens: &[Token],
+        unit: Unit,
+        parts: &mut [(std::ops::Range<usize>, f32)],
+    ) {
+        let whole: Sums<D> = self.sum(from, tokens, unit);
+        let with = net.alone(unit, &whole);
+        for (at, (part, token)) in parts
+            .iter_mut()
+            .zip(tokens.get(unit.first..unit.last).unwrap_or(&[]))
+            .enumerate()
+        {
+            let mut rest = whole;
+            let one = Unit {
+                first: unit.first + at,
+                last: unit.first + at + 1,
+            };
+            let own = self.sum(from, tokens, one);
+            join(&mut rest.all, &own.all, -1);
+            join(&mut rest.kinds, &own.kinds, -1);
+            rest.all.1 = whole.all.1.saturating_sub(token.grams().len() as u32);
+            rest.kinds.1 = whole.kinds.1.saturating_sub(token.kinds().len() as u32);
+            part.1 += share * (with - net.alone(unit, &rest));
+        }
+    }
+
+    /// Sums a unit's vectors of `D` that begin at `from` in a line.
+    fn sum<const D: usize>(&self, from: usize, tokens: &[Token], unit: Unit) -> Sums<D> {
+        let mut sums = Sums::NONE;
+        let add = |sum: &mut ([i32; D], u32), grams: &[u32]| {
             for gram in grams {
-                let at = *gram as usize * DIMS;
-                if let Some(row) = self.table.get(at..at + DIMS) {
+                let row = self
+                    .table
+                    .get(*gram as usize)
+                    .and_then(|line| line.0.get(from..from + D));
+                if let Some(row) = row {
                     for (out, value) in sum.0.iter_mut().zip(row) {
                         *out = out.wrapping_add(i32::from(*value));
                     }
@@ -465,35 +358,5 @@ impl Model {
         }
         join(&mut sums.all, &sums.kinds, 1);
         sums
-    }
-
-    fn float(&self, sum: &([i32; DIMS], u32)) -> ([f32; DIMS], u32) {
-        (sum.0.map(|value| value as f32 * self.step), sum.1)
-    }
-}
-
-/// Sums over a unit: of all of its n-grams, and of those of kinds of words.
-#[derive(Clone, Copy)]
-struct Sums {
-    all: ([i32; DIMS], u32),
-    kinds: ([i32; DIMS], u32),
-}
-
-/// The three numbers about sizes.
-#[must_use]
-pub fn sizes(unit: Unit, at: usize, units: usize) -> [f32; SIZES] {
-    [
-        (unit.last - unit.first) as f32 / 30.0,
-        units.min(20) as f32 / 20.0,
-        at as f32 / units.max(1) as f32,
-    ]
-}
-
-fn join(sum: &mut ([i32; DIMS], u32), other: &([i32; DIMS], u32), sign: i32) {
-    for (out, value) in sum.0.iter_mut().zip(&other.0) {
-        *out = out.wrapping_add(value.wrapping_mul(sign));
-    }
-    if sign > 0 {
-        sum.1 += other.1;
     }
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
 use bartizan_inspect::Channel;
-use bartizan_inspect::injection::train::{Options, Row, ship};
+use bartizan_inspect::injection::train::{FOLDS, Options, Row, ship};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -28,8 +28,9 @@ struct Line {
 pub(super) fn run(out: Output, data: &Path, path: &Path, seed: u64) -> Result<Exit, Failure> {
     let rows = rows(&data.join("injection").join("train.jsonl.gz"))?;
     out.remark(&format!(
-        "{} texts; five models are trained, which takes minutes",
-        rows.len()
+        "{} texts; {} models are trained, which takes minutes",
+        rows.len(),
+        FOLDS + 1
     ));
     let (model, calibrated) = ship(
         &rows,

@@ -13,7 +13,7 @@ use crate::safe::item;
 /// What a line of the data is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
-enum Slot {
+pub(super) enum Slot {
     /// Speaks to a machine; `{}` takes an order, `{+}` what must be done.
     Ai,
     /// What an attacker wants done: as an order, and after a word such as "must".
@@ -64,18 +64,12 @@ const NAMES: [&str; SLOTS] = [
 ];
 
 /// One language's lines, by slot.
-type Tongue = [Vec<&'static str>; SLOTS];
+pub(super) type Tongue = [Vec<&'static str>; SLOTS];
 
 /// English first.
 static TONGUES: LazyLock<Vec<Tongue>> = LazyLock::new(|| {
     let mut tongues: Vec<Tongue> = Vec::new();
-    for data in [
-        include_str!("tongues/english.tsv"),
-        include_str!("tongues/west.tsv"),
-        include_str!("tongues/north.tsv"),
-        include_str!("tongues/east.tsv"),
-        include_str!("tongues/asia.tsv"),
-    ] {
+    for data in DATA {
         for line in data.lines() {
             if line.starts_with('@') {
                 tongues.push(Tongue::default());
@@ -90,8 +84,23 @@ static TONGUES: LazyLock<Vec<Tongue>> = LazyLock::new(|| {
     tongues
 });
 
+const DATA: [&str; 5] = [
+    include_str!("tongues/english.tsv"),
+    include_str!("tongues/west.tsv"),
+    include_str!("tongues/north.tsv"),
+    include_str!("tongues/east.tsv"),
+    include_str!("tongues/asia.tsv"),
+];
+
+/// A language by its code.
+pub(super) fn named(code: &str) -> Option<&'static Tongue> {
+    let lines = DATA.iter().flat_map(|data| data.lines());
+    let mut codes = lines.filter_map(|line| line.strip_prefix('@'));
+    TONGUES.get(codes.position(|known| known == code)?)
+}
+
 /// Draws a line; an empty one where a language has none.
-fn line(draw: &mut Draw, tongue: &Tongue, slot: Slot) -> &'static str {
+pub(super) fn line(draw: &mut Draw, tongue: &Tongue, slot: Slot) -> &'static str {
     tongue
         .get(slot as usize)
         .and_then(|lines| draw.pick(lines))
@@ -302,7 +311,7 @@ fn called(draw: &mut Draw, tongue: &Tongue) -> Made {
 }
 
 /// All of a text is what it is.
-fn whole(text: String, attack: bool, channel: Channel) -> Made {
+pub(super) fn whole(text: String, attack: bool, channel: Channel) -> Made {
     let end = text.len();
     Made {
         text,
@@ -312,7 +321,7 @@ fn whole(text: String, attack: bool, channel: Channel) -> Made {
 }
 
 /// Sentences with an order between them.
-fn joined(draw: &mut Draw, lines: &[&str], order: &str, gap: &str, channel: Channel) -> Made {
+pub(super) fn joined(draw: &mut Draw, lines: &[&str], order: &str, gap: &str, channel: Channel) -> Made {
     let at = if draw.chance(0.75) {
         lines.len()
     } else {
@@ -338,7 +347,7 @@ fn joined(draw: &mut Draw, lines: &[&str], order: &str, gap: &str, channel: Chan
 }
 
 /// A frame with what it asks for, and now and then more.
-fn order(draw: &mut Draw, tongue: &Tongue, frame: Slot, what: Slot) -> String {
+pub(super) fn order(draw: &mut Draw, tongue: &Tongue, frame: Slot, what: Slot) -> String {
     let frame_text = line(draw, tongue, frame);
     let (act, infinite) = asked(draw, tongue, what);
     let mut text = if frame_text.contains("{}") {
@@ -438,7 +447,7 @@ fn inside(draw: &mut Draw, tongue: &Tongue, stock: &Stock<'_>, text: &str, attac
 }
 
 /// Names in braces in small letters.
-fn small_names(text: &str) -> String {
+pub(super) fn small_names(text: &str) -> String {
     let mut inside = false;
     let small = |c: char| {
         inside = match c {
@@ -488,7 +497,7 @@ fn in_sentences(draw: &mut Draw, tongue: &Tongue, text: &str, attack: bool) -> M
 }
 
 /// A mail with how it begins and ends.
-fn greeted(draw: &mut Draw, tongue: &Tongue, made: Made) -> Made {
+pub(super) fn greeted(draw: &mut Draw, tongue: &Tongue, made: Made) -> Made {
     let mut text = String::new();
     if draw.chance(0.7) {
         text.push_str(line(draw, tongue, Slot::Hello));
@@ -609,17 +618,11 @@ mod tests {
     #[test]
     fn no_line_of_the_data_is_lost() {
         let read: usize = TONGUES.iter().flatten().map(Vec::len).sum();
-        let lines: usize = [
-            include_str!("tongues/english.tsv"),
-            include_str!("tongues/west.tsv"),
-            include_str!("tongues/north.tsv"),
-            include_str!("tongues/east.tsv"),
-            include_str!("tongues/asia.tsv"),
-        ]
-        .iter()
-        .flat_map(|data| data.lines())
-        .filter(|line| !line.starts_with('@'))
-        .count();
+        let lines: usize = DATA
+            .iter()
+            .flat_map(|data| data.lines())
+            .filter(|line| !line.starts_with('@'))
+            .count();
         assert_eq!(read, lines);
     }
 
@@ -628,6 +631,7 @@ mod tests {
         let stock = Stock {
             requests: vec!["Book a table for two."],
             hosts: vec![(Channel::Document, "Pearls are round.\nSome are black.")],
+            payloads: Vec::new(),
         };
         let mut draw = Draw::new(5);
         for _ in 0..5000 {
