@@ -1,11 +1,13 @@
 //! Pickles, in every wrapping that hides one within bytes: streams of several, torch's legacy format, pickles in pickles.
 
 mod allow;
+mod argument;
 mod asked;
 mod call;
 mod classes;
 mod escape;
 mod joblib;
+mod keyed;
 mod machine;
 mod maker;
 mod memo;

@@ -45,12 +45,12 @@ pub(super) struct Asked {
 }
 
 /// Keeps a dictionary's number, or that some are not kept.
-fn keep(numbers: &mut HashSet<u32>, number: u32) {
+pub(super) fn keep(numbers: &mut HashSet<u32>, number: u32) {
     numbers.insert(if numbers.len() < KEPT { number } else { PAYLOAD });
 }
 
 /// Whether a number was kept; once one was not, any may have been.
-fn is_kept(numbers: &HashSet<u32>, number: u32) -> bool {
+pub(super) fn is_kept(numbers: &HashSet<u32>, number: u32) -> bool {
     !numbers.is_empty() && (number == PAYLOAD || numbers.contains(&number) || numbers.contains(&PAYLOAD))
 }
 
@@ -88,6 +88,7 @@ pub(super) fn class_of(module: &str, name: &str, uses: Use) -> Option<Class> {
         filled: allow::is_filled(module, name),
         slots: true,
         reads: true,
+        asks: true,
     };
     Some(classes::look_up(module, name).map_or(ours, |class| Class {
         filled: class.filled || ours.filled,
@@ -336,6 +337,9 @@ impl Machine<'_, '_, '_, '_> {
             );
         }
         let Some(class) = self.class_at(at) else { return };
+        if class.reads {
+            self.in_state(state);
+        }
         let slotted = match parts.as_slice() {
             [_, slots] => matches!(
                 slots.kind(),

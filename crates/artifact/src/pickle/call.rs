@@ -202,6 +202,9 @@ impl Machine<'_, '_, '_, '_> {
         let at = self.imports.len() as u32;
         self.import_of.insert(key, at);
         let class = super::asked::class_of(&module, &name, uses);
+        if class.is_some_and(|class| class.asks) || uses == Use::Check(Check::Compiled) {
+            self.compares();
+        }
         self.imports.push(Import {
             module,
             name,
@@ -337,6 +340,7 @@ impl Machine<'_, '_, '_, '_> {
         let asks = fits && (self.is_asked(at, given.all()) || self.is_lied_to(at, given.all()));
         if fits {
             self.packs(at, given.all());
+            self.in_call(at, given.all());
         }
         if asks {
             let dotted = self
@@ -458,6 +462,7 @@ impl Machine<'_, '_, '_, '_> {
             return Ok(Value::TAINTED);
         }
         self.packs(at, given.all());
+        self.in_call(at, given.all());
         // What a reconstructor makes is an object of the class that it is given.
         Ok(Value::object(match first.kind() {
             Kind::Global(class) if matches!(check, Check::Reconstructor | Check::Newobj) => class,

@@ -35,6 +35,8 @@ pub(crate) struct Class {
     pub(crate) slots: bool,
     /// It reads its state itself.
     pub(crate) reads: bool,
+    /// As a key, it asks what it holds for more than whether it equals another.
+    pub(crate) asks: bool,
 }
 
 /// What is known of `module.name`.
@@ -61,6 +63,7 @@ fn class_of(marks: &str) -> Option<Class> {
         filled: false,
         slots: false,
         reads: false,
+        asks: false,
     };
     let digits = marks.trim_start_matches(|mark: char| !mark.is_ascii_digit());
     for mark in marks.chars() {
@@ -74,6 +77,7 @@ fn class_of(marks: &str) -> Option<Class> {
             'i' => class.filled = true,
             's' => class.slots = true,
             'o' => class.reads = true,
+            'h' => class.asks = true,
             '0'..='9' => {}
             _ => return None,
         }
