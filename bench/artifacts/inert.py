@@ -32,6 +32,7 @@ from pathlib import Path
 from functions import Tame
 from plain import FILLING, HASHING
 from sources import kept, module_of, own_modules
+from wild import Library, Wild
 
 HERE = Path(__file__).resolve().parent
 PINS = HERE / "inert.pins"
@@ -62,13 +63,13 @@ collections.UserDict collections.UserList collections.ChainMap typing.Dict typin
 builtins.str builtins.int builtins.float builtins.bytes builtins.tuple builtins.frozenset builtins.complex typing.Tuple typing.NamedTuple
 enum.Enum enum.IntEnum enum.StrEnum enum.Flag enum.IntFlag numpy.ndarray
 pandas._libs.indexing.NDFrameIndexerBase pandas._libs.arrays.NDArrayBacked pandas._libs.internals.BlockManager
-numbers.Number numbers.Real numbers.Integral
+collections.Mapping collections.MutableMapping collections.Sequence collections.MutableSequence collections.Iterable numbers.Number numbers.Real numbers.Integral
 """.split())
 FILLED = {"builtins.dict", "builtins.list", "builtins.set", "collections.OrderedDict", "collections.defaultdict", "collections.Counter", "collections.deque", "typing.Dict", "typing.List", "typing.DefaultDict", "typing.OrderedDict"}
 VALUES = {"builtins.str", "builtins.int", "builtins.float", "builtins.bytes", "builtins.frozenset", "builtins.complex"}
 ENUMS = {"enum.Enum", "enum.IntEnum", "enum.StrEnum", "enum.Flag", "enum.IntFlag"}
 # What compares by asking for elements.
-COMPARING = {f"{module}.{name}" for module in ("collections.abc", "typing") for name in ("Mapping", "MutableMapping", "Set", "AbstractSet", "MutableSet")}
+COMPARING = {f"{module}.{name}" for module in ("collections.abc", "typing", "collections") for name in ("Mapping", "MutableMapping", "Set", "AbstractSet", "MutableSet")}
 COMPARING |= {"collections.UserDict", "collections.UserList", "collections.ChainMap", "pandas._libs.arrays.NDArrayBacked", "pandas._libs.internals.BlockManager"}
 TUPLES = {"builtins.tuple", "typing.Tuple", "typing.NamedTuple"}
 ERRORS = {"BaseException", *(name for name in dir(builtins) if name.endswith(("Error", "Warning", "Exception")))}
@@ -261,6 +262,12 @@ class World:
             marks += "s"
         return marks + ("o" if has({"__setstate__"}) or trusted else "")
 
+    def does_more(self, module, name, marks):
+        """Whether a class that keeps its state does more with items, or with a state that has slots."""
+        classes, others = self.all(module, name)
+        slotted = any(one.slotted for one in classes) or any(not fine for one in classes for fine in one.setters.values())
+        return bool(others & FILLED) and "i" not in marks or slotted and not {"s", "o"} & set(marks)
+
     def is_metaclass(self, module, name):
         if name.rpartition(".")[2] in METACLASSES:
             return True
@@ -301,6 +308,7 @@ def wheels(folder):
 def read(folder):
     world = World(wheels(folder))
     lines, kept, left, functions, tame = {}, 0, 0, 0, Tame(world.modules)
+    wanted, takes = set(), set()
     for module in sorted(world.listed):
         if f"{module}.".startswith(RUNNING):
             continue
@@ -308,17 +316,84 @@ def read(folder):
             fault, marks = world.fault(module, name)
             if fault:
                 left += 1
+                if is_wild(world, module, name, fault):
+                    wanted.add((module, name))
                 continue
+            if world.does_more(module, name, marks):
+                takes.add((module, name))
             kept += 1
             lines.setdefault(one.renamed or module, set()).add(name + (f"/{marks}" if marks else ""))
         for name, fields in world.modules[module].tuples.items():
             lines.setdefault(module, set()).add(f"{name}/t{fields}")
         functions += tame.listed(module, lines)
+    add_wild(world, tame, wanted, takes, lines)
     for module, names in world.compiled.items():
         lines.setdefault(module, set()).update(f"{name}/c" for name in names)
     for module in sorted(lines, key=lambda text: text.encode()):
         print(module, *sorted(lines[module]))
     print(f"{kept} classes are listed, {left} are not; {functions} functions", file=sys.stderr)
+
+
+def is_wild(world, module, name, fault):
+    """Whether a class is left out for what its methods do, and what it is made from is known."""
+    _, others = world.all(module, name) or ((), {"?"})
+    plain = others <= OBJECTS - ENUMS - TUPLES - VALUES
+    return plain and any(why in fault for why in (" says what happens on ", "has a setter", "has a getter", "is its own"))
+
+
+def reduced(world, wild, module):
+    """Classes and functions that classes of a module are made by when they say so themselves."""
+    classes, functions = set(), set()
+    for name, definitions in world.modules[module].classes.items():
+        if any(asked in one.code for one in definitions for asked in ("__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__")):
+            classes.add((module, name))
+        for code in [one.code[asked] for one in definitions for asked in ("__reduce__", "__reduce_ex__") if asked in one.code]:
+            for means in [wild.means(module, text, code.local) for text in sorted(code.names)]:
+                if isinstance(means, tuple) and means[0].split(".")[0] == module.split(".")[0]:
+                    (classes if means[1] in world.modules[means[0]].classes else functions).add(means[:2])
+    return classes, functions
+
+
+def add_wild(world, tame, wanted, takes, lines):
+    """Marks what may be read, made or called in a pickle of its library alone, and what may not be in such a pickle."""
+    wild, of = Wild(world, tame), {}
+    for module in sorted(world.listed):
+        of.setdefault(module.split(".")[0], []).append(module)
+    for root, modules in of.items():
+        classes, functions = set(), set()
+        for module in modules:
+            more, named = reduced(world, wild, module)
+            classes |= more
+            functions |= named
+        listed = {(module, name) for module in modules for name in world.modules[module].classes if any(entry.partition("/")[0] == name for entry in lines.get(module, ()))}
+        here = {one for one in wanted if one[0].split(".")[0] == root}
+        classes &= listed | here
+        filled = {one for one in takes if one[0].split(".")[0] == root}
+        asks = any("h" in entry.partition("/")[2] for module in modules for entry in lines.get(module, ()))
+        if not (here or classes or functions or filled or asks):
+            continue
+        library = Library(wild, root, here, filled, listed, classes, functions)
+        good = asks or (here | classes | filled) - library.out
+        marks = {one: "w" for one in here - library.out} | {one: "j" for one in filled - library.out}
+        for one in classes - library.out:
+            marks[one] = marks.get(one, "") + "k"
+        for one in functions:
+            if library.is_called(one):
+                marks[one] = "g"
+        if good or any(mark == "g" for mark in marks.values()):
+            marks |= {one: "n" for one in listed & library.out}
+        put(lines, marks)
+
+
+def put(lines, marks):
+    for (module, name), mark in sorted(marks.items()):
+        here = lines.setdefault(module, set())
+        entry = next((entry for entry in here if entry.partition("/")[0] == name), None)
+        if entry is None:
+            here.add(f"{name}/{mark}")
+        else:
+            here.discard(entry)
+            here.add(entry + ("" if "/" in entry else "/") + mark)
 
 
 def get(folder):

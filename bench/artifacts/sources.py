@@ -10,9 +10,14 @@ from pathlib import Path
 
 from functions import Function, dotted
 from plain import ALWAYS, FILLING, HASHING, INJECTING, OWN, Plain, compares
+from reach import Code
 
 HERE = Path(__file__).resolve().parent
 ASIDE = {"tests", "test", "testing", "conftest", "benchmarks", "_testing", "_vendor", "vendor", "examples", "sandbox", "stan_model", "asv_bench", "docs", "third_party"}
+
+
+# What a class has by calls that give no descriptor.
+PLAIN = {"field", "Field", "TypeVar", "ib", "attrib", "namedtuple", "frozenset", "set", "dict", "list", "tuple", "getLogger", "OrderedDict", "ParamSpec", "attr", "auto", "object"}
 
 
 class Class:
@@ -24,7 +29,7 @@ class Class:
         self.metaclass = next((dotted(one.value) or "?" for one in node.keywords if one.arg == "metaclass"), None)
         self.decorators = [dotted(one.func if isinstance(one, ast.Call) else one) or "?" for one in node.decorator_list]
         self.renamed = next((one.args[0].value for one in node.decorator_list if isinstance(one, ast.Call) and (dotted(one.func) or "").endswith("set_module") and one.args and isinstance(one.args[0], ast.Constant)), None)
-        self.methods, self.setters, self.getters, self.defines = {}, {}, {}, set()
+        self.methods, self.setters, self.getters, self.defines, self.code = {}, {}, {}, set(), {}
         self.slotted = any("slots" == one.arg for dec in node.decorator_list if isinstance(dec, ast.Call) for one in dec.keywords)
         self.slotted |= any(name in ("attr.s", "attrs.define", "attr.define", "define", "attr.frozen", "attrs.frozen", "frozen") for name in self.decorators)
         self.fields = 0
@@ -67,15 +72,27 @@ class Class:
         if isinstance(value, ast.Call) and any(one.arg in ("eq", "order", "cmp", "hash") and not isinstance(one.value, ast.Constant) for one in value.keywords):
             # A field that is compared by a function.
             self.keep("__eq__", False)
-        if isinstance(value, ast.Call) and (dotted(value.func) or "").rpartition(".")[2] not in ("field", "Field", "TypeVar", "ib", "attrib", "namedtuple"):
+        self.held(name, value)
+        if isinstance(value, ast.Call) and (dotted(value.func) or "").rpartition(".")[2] not in PLAIN:
             # It may be a descriptor.
             self.setters[name] = False
             self.getters[name] = False
+
+    def held(self, name, value):
+        """What a class has under a name, where that may be asked for and run."""
+        made = isinstance(value, ast.Call) and (dotted(value.func) or "").rpartition(".")[2]
+        if isinstance(value, (ast.Name, ast.Attribute, ast.Lambda)) or made in ("property", "classmethod", "staticmethod", "partialmethod"):
+            self.code[name] = Code(value, True).beside(self.code.get(name))
+        elif isinstance(value, ast.Call) and made not in PLAIN:
+            code = Code(value, True)
+            code.hard = True
+            self.code[name] = code.beside(self.code.get(name))
 
     def method(self, one):
         name = one.name
         marks = [dotted(mark.func if isinstance(mark, ast.Call) else mark) or "?" for mark in one.decorator_list]
         self.defines.add(name)
+        self.code[name] = Code(one, "staticmethod" not in marks).beside(self.code.get(name))
         if any(mark.endswith(".setter") for mark in marks):
             plain = Plain(one)
             self.setters[name] = self.is_fine(plain) and plain.sets <= {f"_{name}", f"__{name}", f"_{name}_"}
@@ -121,7 +138,7 @@ class Module:
     def __init__(self, name, package, tree, source):
         self.name, self.package, self.lines = name, package, source.splitlines()
         self.classes, self.imports, self.stars, self.functions, self.tuples, self.same = {}, {}, [], {}, {}, {}
-        self.named, self.whole, self.runs = {}, {}, False
+        self.named, self.whole, self.codes, self.runs = {}, {}, {}, False
         for node in tree.body:
             self.take(node)
             # What it does when it is imported, beside defining things.
@@ -142,6 +159,7 @@ class Module:
             text = "\n".join(self.lines[node.lineno - 1:node.end_lineno])
             self.functions[node.name] = any(word in text for word in INJECTING)
             self.named.setdefault(node.name, []).append(Function(node))
+            self.codes.setdefault(node.name, []).append(Code(node, False))
         elif isinstance(node, ast.Import):
             for one in node.names:
                 if one.asname:
@@ -238,7 +256,7 @@ def loaded(wheel):
 
 def kept(wheel):
     """The same, kept in a file beside the wheel until what reads it changes."""
-    by = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in ("sources.py", "plain.py", "functions.py"))).hexdigest()[:16]
+    by = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in ("sources.py", "plain.py", "functions.py", "reach.py"))).hexdigest()[:16]
     path = wheel.with_suffix(f".{by}.read")
     if not path.exists():
         path.write_bytes(pickle.dumps(loaded(wheel)))

@@ -17,6 +17,7 @@ mod state;
 mod text;
 mod value;
 mod watch;
+mod wild;
 
 use machine::Machine;
 use value::Value;
@@ -87,6 +88,8 @@ fn one_noting(feed: &mut Feed<'_>, scan: &mut Scan<'_>, context: &Context, depth
     let mut machine = Machine::new(feed, scan, context, depth);
     let ending = machine.run();
     machine.settled();
+    machine.settle_keys();
+    machine.tamed();
     (ending, machine.legacy)
 }
 

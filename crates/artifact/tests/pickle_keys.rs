@@ -49,7 +49,11 @@ fn places(key: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
             "a tuple with names",
             join(&[
                 b"}",
-                &called("scipy.stats._stats_py", "LinregressResult", &[key, b"K\x01", b"K\x01", b"K\x01", b"K\x01"]),
+                &called(
+                    "scipy.stats._stats_py",
+                    "LinregressResult",
+                    &[key, b"K\x01", b"K\x01", b"K\x01", b"K\x01"],
+                ),
                 b"K\x01s",
             ]),
         ),

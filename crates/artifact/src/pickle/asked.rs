@@ -89,6 +89,10 @@ pub(super) fn class_of(module: &str, name: &str, uses: Use) -> Option<Class> {
         slots: true,
         reads: true,
         asks: true,
+        wild: false,
+        calls: false,
+        takes: false,
+        apart: true,
     };
     Some(classes::look_up(module, name).map_or(ours, |class| Class {
         filled: class.filled || ours.filled,
@@ -347,7 +351,8 @@ impl Machine<'_, '_, '_, '_> {
             ),
             _ => false,
         };
-        if slotted && !class.slots && !class.reads {
+        let runs = slotted && !class.slots && !class.reads;
+        if runs && !self.may_be_wild(at, |class| class.takes) {
             self.asks(
                 "slots",
                 "sets attributes as if they were slots, which runs what the class says of them",
@@ -357,7 +362,8 @@ impl Machine<'_, '_, '_, '_> {
 
     /// Items are added to an object.
     pub(super) fn filled(&mut self, at: u32) {
-        if self.class_at(at).is_some_and(|class| !class.filled) {
+        if self.class_at(at).is_some_and(|class| !class.filled) && !self.may_be_wild(at, |class| class.takes)
+        {
             let of = self.imported(at).map(|(module, name)| format!("{module}.{name}"));
             let of = of.unwrap_or_default();
             self.asks(

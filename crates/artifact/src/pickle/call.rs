@@ -211,6 +211,7 @@ impl Machine<'_, '_, '_, '_> {
             uses,
             class,
         });
+        self.beside(at);
         Ok(Value::global(at))
     }
 
@@ -250,6 +251,7 @@ impl Machine<'_, '_, '_, '_> {
             }
             _ => None,
         });
+        self.is_beside_anything();
         self.push(class.unwrap_or(Value::PERSISTENT))
     }
 
@@ -315,10 +317,13 @@ impl Machine<'_, '_, '_, '_> {
         let Some(import) = self.imports.get(at as usize) else {
             return Ok(Value::TAINTED);
         };
+        if let Use::Check(check) = import.uses {
+            self.put_arguments(at, arguments);
+            return self.checked(check, at, &given, how);
+        }
         let fits = match (import.uses, how) {
             (Use::Unlisted(_), _) => return Ok(self.called_unlisted(at, &given)),
-            (Use::Check(check), _) => return self.checked(check, at, &given, how),
-            (Use::Value, _) => false,
+            (Use::Check(_) | Use::Value, _) => false,
             (Use::New, How::New | How::NewWith | How::Bare) => given.count == Some(0),
             (Use::New, How::Call) => false,
             (Use::Call(least, most), How::Call | How::Bare) => given
@@ -328,6 +333,11 @@ impl Machine<'_, '_, '_, '_> {
                 given.count.is_some_and(|count| count <= usize::from(most))
             }
         };
+        let wild = !fits && self.may_be_wild(at, |class| class.calls);
+        self.put_arguments(at, arguments);
+        if wild {
+            return Ok(Value::object(at));
+        }
         if fits && self.is_made_up(at, given.all()) {
             let dotted = self
                 .imports
@@ -691,6 +701,7 @@ impl Machine<'_, '_, '_, '_> {
             );
         }
         self.own_state(target, state);
+        self.put_state(state);
         match target.kind() {
             Kind::Object(at) => {
                 if let Some(Use::Check(check)) = self.use_at(at)

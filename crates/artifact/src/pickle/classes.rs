@@ -37,6 +37,14 @@ pub(crate) struct Class {
     pub(crate) reads: bool,
     /// As a key, it asks what it holds for more than whether it equals another.
     pub(crate) asks: bool,
+    /// It does more than keep its state, or is no more than called: only in a pickle of its library alone.
+    pub(crate) wild: bool,
+    /// There it may be called, with anything that such a pickle holds.
+    pub(crate) calls: bool,
+    /// There it may be given items and slots, though it does more than keep them.
+    pub(crate) takes: bool,
+    /// It may not be there.
+    pub(crate) apart: bool,
 }
 
 /// What is known of `module.name`.
@@ -64,6 +72,10 @@ fn class_of(marks: &str) -> Option<Class> {
         slots: false,
         reads: false,
         asks: false,
+        wild: marks.contains('w') || marks.contains('g') && !marks.contains('f'),
+        calls: marks.contains(['g', 'k']),
+        takes: marks.contains(['w', 'j']),
+        apart: marks.contains('n'),
     };
     let digits = marks.trim_start_matches(|mark: char| !mark.is_ascii_digit());
     for mark in marks.chars() {
@@ -73,12 +85,12 @@ fn class_of(marks: &str) -> Option<Class> {
             'v' => class.made = Made::Value,
             'x' => class.made = Made::Error,
             'c' => class.made = Made::Compiled,
-            'f' => class.made = Made::Function,
+            'f' | 'g' => class.made = Made::Function,
             'i' => class.filled = true,
             's' => class.slots = true,
             'o' => class.reads = true,
             'h' => class.asks = true,
-            '0'..='9' => {}
+            '0'..='9' | 'w' | 'k' | 'j' | 'n' => {}
             _ => return None,
         }
     }

@@ -25,8 +25,8 @@ pub(super) struct Keyed {
     holding: HashSet<u32>,
     /// A class that asks what it holds is named.
     asks: bool,
-    /// An object became a key.
-    keys: bool,
+    /// Where an object became a key.
+    keys: Option<u64>,
 }
 
 impl Machine<'_, '_, '_, '_> {
@@ -113,22 +113,23 @@ impl Machine<'_, '_, '_, '_> {
     }
 
     fn compared(&mut self) {
-        self.hashed.keys = true;
-        self.told();
+        self.hashed.keys.get_or_insert(self.at);
     }
 
     /// A class that asks what it holds is named.
     pub(super) fn compares(&mut self) {
         self.hashed.asks = true;
-        self.told();
     }
 
-    fn told(&mut self) {
-        if self.hashed.keys && self.hashed.asks && !self.context.probing {
+    /// At the end: whether an object is a key that may be compared by what it holds, or by what that holds. In a pickle of one
+    /// library, that was looked at.
+    pub(super) fn settle_keys(&mut self) {
+        let at = self.hashed.keys.filter(|_| self.hashed.asks);
+        if let Some(at) = at.filter(|_| !self.is_alone() && !self.context.probing) {
             let what =
                 "makes an object a key, and names a class that compares objects by what their classes say";
             self.scan
-                .find(&rule::ARITY, Verdict::Unknown, self.at, "key", what.to_owned());
+                .find(&rule::ARITY, Verdict::Unknown, at, "key", what.to_owned());
         }
     }
 }

@@ -64,6 +64,7 @@ pub(super) struct Machine<'m, 'f, 's, 'l> {
     pub(super) makers: super::maker::Makers,
     pub(super) asked: super::asked::Asked,
     pub(super) hashed: super::keyed::Keyed,
+    pub(super) wild: super::wild::Wild,
     pub(super) tuple_count: u32,
     /// Bytes whose content was followed as a pickle of its own.
     pub(super) followed: std::collections::HashSet<u32>,
@@ -103,6 +104,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
             makers: super::maker::Makers::default(),
             asked: super::asked::Asked::default(),
             hashed: super::keyed::Keyed::default(),
+            wild: super::wild::Wild::default(),
             tuple_count: 0,
             followed: std::collections::HashSet::new(),
             legacy: false,
@@ -622,6 +624,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
             self.handed_on_from(mark + lent);
         }
         self.in_tuple(mark, sequence);
+        self.tupled(mark, sequence);
         let entry = (sequence, count.min(255) as u8, kept);
         match self.tuples.get_mut(sequence as usize % TUPLE_RING) {
             Some(slot) => *slot = entry,
@@ -678,6 +681,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
 
     /// Looks at the values from `mark` on, which become items of container `number`.
     fn keep_items(&mut self, number: u32, mark: usize, pairs: bool) {
+        self.placed(mark);
         let values = self.stack.get(mark..).unwrap_or_default();
         if values.iter().any(|value| value.is_global()) {
             self.handed_on_from(mark);
