@@ -125,6 +125,9 @@ class Tame:
         first, _, rest = text.partition(".")
         for _ in range(8):
             there = self.modules.get(module)
+            if module.split(".")[0] == "numpy":
+                # It works on what it is given; what it loads and saves by are hard names.
+                return True
             if there is None:
                 return deep or module.split(".")[0] not in SINK_MODULES
             if first in there.named or first in there.whole:

@@ -52,7 +52,7 @@ pydantic.main.BaseModel
 """.split())
 # Made in C, or by Python's own means.
 OBJECTS = set("""
-builtins.object abc.ABC typing.Generic typing.Protocol typing_extensions.Protocol typing.Any collections.abc.Mapping collections.abc.MutableMapping
+builtins.object abc.ABC typing.Generic typing_extensions.Generic typing_extensions.Any typing.Protocol typing_extensions.Protocol typing.Any collections.abc.Mapping collections.abc.MutableMapping
 collections.abc.Sequence collections.abc.MutableSequence collections.abc.Set collections.abc.MutableSet collections.abc.Iterable
 collections.abc.Iterator collections.abc.Sized collections.abc.Container collections.abc.Collection collections.abc.Hashable
 collections.abc.Callable collections.abc.Generator collections.abc.Reversible typing.Mapping typing.MutableMapping typing.Sequence
@@ -87,7 +87,7 @@ class World:
     """All modules by name, and what is known of their classes."""
 
     def __init__(self, wheels):
-        self.modules, self.compiled, self.known, self.listed = {}, {}, {}, set()
+        self.modules, self.compiled, self.known, self.listed, self.children = {}, {}, {}, set(), {}
         for parts, source in own_modules():
             self.modules |= module_of(parts, source)
         with multiprocessing.Pool() as pool:
@@ -113,7 +113,7 @@ class World:
             base, attribute = there.imports[first]
             if attribute is None:
                 return self.walk(base, rest, depth) if rest else "?"
-            if f"{base}.{attribute}" in self.modules and not (base in self.modules and attribute in self.modules[base].classes):
+            if f"{base}.{attribute}" in self.modules and not self.is_within(base, attribute):
                 return self.walk(f"{base}.{attribute}", rest, depth) if rest else "?"
             return self.find(base, f"{attribute}.{rest}" if rest else attribute, depth + 1)
         if first in there.same and there.same[first] != first:
@@ -124,7 +124,29 @@ class World:
                 return found
         if first in ERRORS or f"builtins.{first}" in OBJECTS:
             return f"builtins.{name}"
+        child = self.lazily(module, first)
+        if child:
+            return self.find(child, name, depth + 1)
         return f"{module}.{name}"
+
+    def is_within(self, package, name):
+        """Whether a name in a package is a class of it, though a module of it has that name too."""
+        there = self.modules.get(package)
+        if there is None:
+            return False
+        return name in there.classes or there.imports.get(name) == (f"{package}.{name}", name)
+
+    def lazily(self, package, name):
+        """The module of a package that alone defines a name which the package gives when it is asked for it."""
+        there = self.modules.get(package)
+        if there is None or not there.package:
+            return None
+        if not self.children:
+            for module, each in self.modules.items():
+                for defined in (*each.classes, *each.functions):
+                    self.children.setdefault((module.rpartition(".")[0], defined), []).append(module)
+        found = self.children.get((package, name), ())
+        return found[0] if len(found) == 1 else None
 
     def walk(self, module, rest, depth):
         """`rest` below a module, whose submodules may be meant."""
@@ -297,7 +319,10 @@ class World:
                     there, name = self.modules.get(base), attribute + (f".{rest}" if rest else "")
                 first = name.split(".")[0]
             else:
-                return False
+                child = self.lazily(there.name, first)
+                if child is None:
+                    return False
+                there = self.modules[child]
         return False
 
 

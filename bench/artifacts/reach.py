@@ -17,18 +17,35 @@ os.path.join os.path.basename os.path.dirname os.path.splitext os.path.sep os.pa
 sys.version_info sys.version sys.maxsize sys.platform sys.byteorder sys.getsizeof sys.float_info sys.getrecursionlimit sys.intern sys.stdout sys.stderr
 inspect.signature inspect.isclass inspect.isfunction inspect.ismethod inspect.Parameter inspect.getfullargspec io.StringIO io.BytesIO
 threading.Lock threading.RLock threading.Event threading.Condition threading.local threading.get_ident threading.current_thread
-types.SimpleNamespace types.MappingProxyType types.NoneType types.GeneratorType gc.collect platform.system multiprocessing.cpu_count
+types.SimpleNamespace types.FunctionType types.MethodType types.LambdaType types.BuiltinFunctionType types.NotImplementedType types.MappingProxyType types.NoneType types.GeneratorType gc.collect platform.system multiprocessing.cpu_count
 """.split())
 # Modules of Python that work on what they are given.
 STANDARD = set("""
 abc array base64 binascii bisect calendar cmath collections _collections_abc colorsys contextlib copy dataclasses datetime decimal difflib enum errno fractions functools
-hashlib heapq itertools json keyword locale logging math numbers operator queue random re secrets statistics string struct textwrap time typing
+hashlib pprint reprlib heapq itertools json keyword locale logging math numbers operator queue random re secrets statistics string struct textwrap time typing
 unicodedata uuid warnings weakref zlib zoneinfo traceback html __future__ _thread _weakref
 """.split())
 
 
 MAKERS = {"__new__", "__init__", "__post_init__", "__attrs_post_init__"}
 COPIED = {"__copy__", "__deepcopy__", "__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__new__", "__getnewargs__", "__getnewargs_ex__"}
+
+# What turns objects into texts, and methods of texts and loggers that do.
+SHOWN = {"__str__", "__repr__", "__format__", "__repr_html__"}
+SAYING = {"format", "debug", "info", "warning", "warn", "error", "exception", "critical", "log", "pformat", "pprint", "warn_explicit", "warn_once"}
+
+
+def kinds(node):
+    """Names of classes that are compared with and not made: in annotations, and of `isinstance`."""
+    aside = set()
+    for one in ast.walk(node):
+        parts = [getattr(one, "annotation", None), getattr(one, "returns", None)]
+        if isinstance(one, ast.Call) and dotted(one.func) in ("isinstance", "issubclass", "cast", "typing.cast") and len(one.args) == 2:
+            parts.append(one.args[0 if "cast" in dotted(one.func) else 1])
+        for part in parts:
+            if isinstance(part, ast.AST):
+                aside.update(map(id, ast.walk(part)))
+    return aside
 
 
 class Code:
@@ -43,8 +60,10 @@ class Code:
         here = set(arguments) | {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, (ast.Store, ast.Del))}
         here |= {one.name for one in ast.walk(node) if isinstance(one, ast.ExceptHandler) and one.name}
         here |= {one.name for one in ast.walk(node) if isinstance(one, (ast.FunctionDef, ast.ClassDef)) and one is not node}
+        aside = kinds(node)
         for one in ast.walk(node):
-            self.take(one, own, here)
+            if id(one) not in aside:
+                self.take(one, own, here)
         if isinstance(node, ast.expr):
             # What a class has under a name: a method of its own, or a function.
             self.own |= self.names
@@ -77,11 +96,15 @@ class Code:
             self.call(one, own)
         elif isinstance(one, (ast.With, ast.AsyncWith)):
             self.asked |= {"__enter__", "__exit__"}
+        elif isinstance(one, ast.FormattedValue) or isinstance(one, ast.BinOp) and isinstance(one.op, ast.Mod):
+            self.asked |= SHOWN
 
     def attribute(self, one, own, here):
         text = dotted(one)
         self.hard |= (one.attr in STRICT or one.attr.startswith(READING)) and text != "re.compile"
         above = one.value
+        if one.attr in SAYING:
+            self.asked |= SHOWN
         if one.attr == "__class__":
             self.asked |= MAKERS
         if isinstance(above, ast.Name) and above.id == own or isinstance(above, ast.Call) and dotted(above.func) == "super":
@@ -94,6 +117,8 @@ class Code:
 
     def call(self, one, own):
         name = dotted(one.func)
+        if name in ("str", "repr", "format", "print", "ascii", "pformat", "warn"):
+            self.asked |= SHOWN
         if name == "type" or name == own and own:
             self.asked |= MAKERS
         if name in ("copy", "deepcopy", "copy.copy", "copy.deepcopy"):

@@ -12,7 +12,7 @@ import sys
 from reach import MAKERS, is_fine, is_sink, is_standard
 
 # What is asked of objects by operators, statements and Python's own functions. Makers are looked at where a class is named.
-SPOKEN = {"__new__", "__init__", "__post_init__", "__reduce__", "__reduce_ex__", "__getstate__", "__init_subclass__", "__class_getitem__", "__enter__", "__exit__", "__await__", "__aiter__", "__copy__", "__deepcopy__", "__getnewargs__", "__getnewargs_ex__", "__sizeof__", "__subclasshook__", "__set_name__"}
+SPOKEN = {"__new__", "__init__", "__post_init__", "__reduce__", "__reduce_ex__", "__getstate__", "__init_subclass__", "__class_getitem__", "__enter__", "__exit__", "__await__", "__aiter__", "__copy__", "__deepcopy__", "__getnewargs__", "__getnewargs_ex__", "__sizeof__", "__str__", "__repr__", "__format__", "__repr_html__", "__dir__", "__subclasshook__", "__set_name__"}
 READ = ("__new__", "__setstate__", "__getattr__", "__getattribute__", "__setattr__", "__del__", "__array_finalize__", "__hash__", "__eq__", "__setitem__", "append", "extend", "add", "__missing__", "update")
 MOST = 600
 
@@ -141,7 +141,9 @@ class Wild:
             self.meant[key] = found
         return found
 
-    def resolved(self, module, text, local):
+    def resolved(self, module, text, local, depth=0):
+        if depth > 15:
+            return False
         first, _, rest = text.partition(".")
         if first in local:
             level, base, attribute = local[first]
@@ -149,7 +151,7 @@ class Wild:
                 there = self.world.modules[module]
                 parts = module.split(".") if there.package else module.split(".")[:-1]
                 base = ".".join([*parts[: len(parts) - level + 1], *([base] if base else [])])
-            return self.at(base, attribute, rest)
+            return self.at(base, attribute, rest, depth + 1)
         for _ in range(10):
             there = self.world.modules.get(module)
             if there is None:
@@ -160,7 +162,7 @@ class Wild:
                 return (module, first) if first in there.codes else (module, first, rest.split(".")[0])
             if first in there.imports:
                 base, attribute = there.imports[first]
-                return self.at(base, attribute, rest)
+                return self.at(base, attribute, rest, depth + 1)
             if first in there.same and there.same[first].split(".")[0] != first:
                 first, _, more = there.same[first].partition(".")
                 rest = ".".join(part for part in (more, rest) if part)
@@ -172,17 +174,21 @@ class Wild:
             module = star
         return False
 
-    def at(self, base, attribute, rest):
+    def at(self, base, attribute, rest, depth):
         """What an import gives, and an attribute of that."""
         modules = self.world.modules
         whole = base if attribute is None else f"{base}.{attribute}"
         if attribute is not None and whole not in modules:
-            return self.resolved(base, f"{attribute}.{rest}" if rest else attribute, {}) if base in modules and self.is_own(base) else self.outside(base, f"{attribute}.{rest}" if rest else attribute)
+            return self.inside(base, f"{attribute}.{rest}" if rest else attribute, depth)
         while rest and f"{whole}.{rest.split('.')[0]}" in modules:
             whole, rest = f"{whole}.{rest.split('.')[0]}", rest.partition(".")[2]
         if not rest:
             return True if self.is_own(whole) else self.outside(whole, "")
-        return self.resolved(whole, rest, {}) if whole in modules and self.is_own(whole) else self.outside(whole, rest)
+        return self.inside(whole, rest, depth)
+
+    def inside(self, module, text, depth):
+        known = module in self.world.modules and self.is_own(module)
+        return self.resolved(module, text, {}, depth) if known else self.outside(module, text)
 
     def is_own(self, module):
         return module.split(".")[0] not in sys.stdlib_module_names and module.split(".")[0] != "numpy"

@@ -57,29 +57,44 @@ fn anything_else_is_not() {
     let ridge = import("sklearn.linear_model._ridge", "Ridge");
     let own = import("cmaes._cma", "CMA");
     for (what, held) in [
-        ("an object of another library", made("sklearn.linear_model._ridge", "Ridge")),
+        (
+            "an object of another library",
+            made("sklearn.linear_model._ridge", "Ridge"),
+        ),
         ("a class of another library", ridge.clone()),
         ("a class of its own", own.clone()),
         ("a class in a list", join(&[b"](", &own, b"e"])),
         ("a class in a tuple", join(&[&own, b"\x85"])),
-        ("a class in a tuple in a tuple", join(&[b"K\x01", &own, b"\x85\x86"])),
+        (
+            "a class in a tuple in a tuple",
+            join(&[b"K\x01", &own, b"\x85\x86"]),
+        ),
         ("a class in a set", join(&[b"\x8f(", &own, b"\x90"])),
         ("a class as a key", join(&[b"}", &own, b"K\x01s"])),
         ("a function", import("numpy", "sin")),
         ("a function of Python", import("builtins", "len")),
-        ("a partial", called("functools", "partial", &[&import("numpy", "sin")])),
+        (
+            "a partial",
+            called("functools", "partial", &[&import("numpy", "sin")]),
+        ),
         ("a path", called("pathlib", "PosixPath", &[&text("a")])),
-        ("what picks items", called("operator", "itemgetter", &[&text("a")])),
+        (
+            "what picks items",
+            called("operator", "itemgetter", &[&text("a")]),
+        ),
         (
             "a dictionary with a factory that is a class",
             called("collections", "defaultdict", &[&own]),
         ),
-        ("a class that is given", called("collections", "OrderedDict", &[&own])),
+        (
+            "a class that is given",
+            called("collections", "OrderedDict", &[&own]),
+        ),
     ] {
         for (order, body) in [
             ("within", strategy(&held)),
-            ("before", join(&[&held, &strategy(b"K\x01"), b"\x86"])),
-            ("after", join(&[&strategy(b"K\x01"), &held, b"\x86"])),
+            ("before", join(&[b"](", &held, &strategy(b"K\x01"), b"e"])),
+            ("after", join(&[b"](", &strategy(b"K\x01"), &held, b"e"])),
         ] {
             let verdict = scan(&body).verdict;
             assert!(verdict >= Verdict::Unknown, "{what}, {order}: {verdict:?}");

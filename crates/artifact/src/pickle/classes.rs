@@ -77,7 +77,7 @@ fn class_of(marks: &str) -> Option<Class> {
         takes: marks.contains(['w', 'j']),
         apart: marks.contains('n'),
     };
-    let digits = marks.trim_start_matches(|mark: char| !mark.is_ascii_digit());
+    let digits = marks.trim_matches(|mark: char| !mark.is_ascii_digit());
     for mark in marks.chars() {
         match mark {
             'e' => class.made = Made::Member,
@@ -150,9 +150,14 @@ mod tests {
         let made = |marks| class_of(marks).map(|class| class.made);
         assert_eq!(made(""), Some(Made::New));
         assert_eq!(made("t12"), Some(Made::Tuple(12)));
+        assert_eq!(made("t3n"), Some(Made::Tuple(3)));
+        assert_eq!(made("fg"), Some(Made::Function));
         assert_eq!(made("e"), Some(Made::Member));
         assert_eq!(made("t"), None);
         assert_eq!(made("z"), None);
         assert!(class_of("ois").is_some_and(|class| class.filled && class.slots && class.reads));
+        assert!(class_of("wk").is_some_and(|class| class.wild && class.calls && class.takes && !class.apart));
+        assert!(class_of("g").is_some_and(|class| class.wild && class.calls));
+        assert!(class_of("fg").is_some_and(|class| !class.wild && class.calls));
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use super::{
-    allow::{Check, Use},
+    allow::{self, Check, Use},
     asked::{is_kept, keep},
     classes,
     machine::Machine,
@@ -84,9 +84,11 @@ impl Machine<'_, '_, '_, '_> {
         let class = classes::look_up(module, name).filter(|class| !class.apart);
         let root = module.split('.').next().unwrap_or_default().to_owned();
         let same = self.wild.library.as_ref().is_none_or(|library| *library == root);
+        // Those of our own lists were read by a person.
+        let wild = class.is_some_and(|class| class.wild) && !allow::is_ours(module, name);
         self.wild.odd |= class.is_none() || !same;
         self.wild.library = Some(root);
-        if class.is_some_and(|class| class.wild) {
+        if wild {
             self.is_wild(at);
         }
     }
