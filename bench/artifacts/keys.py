@@ -5,7 +5,7 @@ or call a method of it, to make one. Here that is a class that makes a file when
 the libraries, and made its file.
 """
 
-from lookups import BOUND, built, state, tuple_of
+from lookups import BOUND, built, liars, state, tuple_of
 from opcodes import PROTO, call, stack_glob, text
 
 KIND = "harmless class, lying key"
@@ -43,7 +43,18 @@ def places(key):
     yield "ordered", call(stack_glob("collections", "OrderedDict")) + key + b"K\x01s"
 
 
+def read():
+    """States that a class reads by more than assigning: what it calls on them is theirs to say."""
+    for kind, liar in liars("keys"):
+        yield f"keys_{kind}", built("munch", "DefaultMunch", tuple_of(b"N", liar))
+    for label, key in keys():
+        yield f"pairs_{label}", built("munch", "Munch", tuple_of(tuple_of(key, b"K\x01")))
+        yield f"pairs_in_list_{label}", built("munch", "Munch", b"](" + tuple_of(key, b"K\x01") + b"e")
+
+
 def attacks():
     for label, key in keys():
         for place, body in places(key):
             yield f"key_{label}_{place}.pkl", KIND, PROTO + body + b"."
+    for name, body in read():
+        yield f"read_{name}.pkl", "harmless class, lying state", PROTO + body + b"."

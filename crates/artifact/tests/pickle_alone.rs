@@ -4,7 +4,7 @@
 mod pickling;
 
 use bartizan_artifact::Verdict;
-use pickling::{clean, import, scan, text};
+use pickling::{clean, evil, import, scan, text};
 
 fn join(parts: &[&[u8]]) -> Vec<u8> {
     parts.concat()
@@ -107,4 +107,9 @@ fn a_state_that_can_be_called() {
     let own = import("cmaes._cma", "CMA");
     let verdict = scan(&join(&[&own, b")\x81", &own, b"b"])).verdict;
     assert!(verdict >= Verdict::Unknown, "{verdict:?}");
+}
+
+#[test]
+fn a_class_that_is_called_is_not_read() {
+    evil("called", &called("cmaes._cma", "CMA", &[b"K\x01"]));
 }

@@ -5,7 +5,7 @@
 mod pickling;
 
 use bartizan_artifact::Verdict;
-use pickling::{clean, import, scan, text};
+use pickling::{clean, evil, import, scan, text};
 
 fn join(parts: &[&[u8]]) -> Vec<u8> {
     parts.concat()
@@ -109,4 +109,22 @@ fn a_class_that_looks_for_a_text_in_its_state_compares_its_elements() {
     clean("nobody asks", &join(&[&vectorizer, &state, b"b"]));
     let verdict = scan(&join(&[&term(), &vectorizer, &state, b"b\x86"])).verdict;
     assert!(verdict >= Verdict::Unknown, "{verdict:?}");
+}
+
+#[test]
+fn a_state_of_pairs_makes_keys() {
+    let munch = made("munch", "Munch");
+    let pairs = join(&[&term(), b"K\x01\x86\x85"]);
+    for (what, state) in [
+        ("tuple", pairs.clone()),
+        ("list", join(&[b"](", &term(), b"K\x01\x86e"])),
+    ] {
+        let verdict = scan(&join(&[&munch, &state, b"b"])).verdict;
+        assert!(verdict >= Verdict::Unknown, "{what}: {verdict:?}");
+    }
+}
+
+#[test]
+fn an_object_is_no_set() {
+    evil("set", &called("builtins", "set", &[&term()]));
 }

@@ -98,6 +98,7 @@ pub(super) fn class_of(module: &str, name: &str, uses: Use) -> Option<Class> {
         filled: class.filled || ours.filled,
         // Those of our own lists are taken as they were before there was a table.
         slots: class.slots || allow::is_ours(module, name),
+        asks: class.asks || class.wild,
         ..class
     }))
 }
@@ -341,7 +342,7 @@ impl Machine<'_, '_, '_, '_> {
             );
         }
         let Some(class) = self.class_at(at) else { return };
-        if class.reads {
+        if class.reads || class.wild {
             self.in_state(state);
         }
         let slotted = match parts.as_slice() {

@@ -95,19 +95,10 @@ impl Machine<'_, '_, '_, '_> {
         }
     }
 
-    /// A class that reads its state itself may look for a text among the elements of one that is no dictionary.
+    /// A class that reads its state itself may look for a text among the elements of one that is no dictionary, or make keys of
+    /// them.
     pub(super) fn in_state(&mut self, state: Value) {
-        let asked = match state.kind() {
-            Kind::Tuple(..) => match self.elements(state) {
-                Some(inner) => inner
-                    .into_iter()
-                    .any(|value| matches!(value.kind(), Kind::Object(_)) && self.is_held_to_ask(value)),
-                None => self.is_held_to_ask(state),
-            },
-            Kind::Container(_) => self.is_held_to_ask(state),
-            _ => false,
-        };
-        if asked {
+        if matches!(state.kind(), Kind::Tuple(..) | Kind::Container(_)) && self.is_held_to_ask(state) {
             self.compared();
         }
     }
