@@ -13,7 +13,8 @@ theirs (looked up on the object, so `__getattr__` too), `__setattr__` and setter
 `append`, `extend` and `add` by items, `__hash__` and `__eq__` by keys, `__del__` in the end. A class is listed if all of
 these, in it and in everything that it is made from, are not there or are plain: they assign, and ask nothing of the values
 that they are given, since those may be objects of any other class. Setters, items and keys are asked of few objects: a
-listed class carries a mark if it may be asked for them.
+listed class carries a mark if it may be asked for them, or if as a key it asks what it holds. What does more is listed with
+a mark if it is harmless in a pickle of its library alone (`wild.py`).
 
 A function may be referred to and never called: its name is all that a pickle of a setting holds (a metric, a loss, a kernel).
 It is listed if it names nothing that runs programs, opens, loads or reaches names, and what it names does not either.

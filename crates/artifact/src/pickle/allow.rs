@@ -72,6 +72,8 @@ pub(crate) enum Check {
     Rebuild,
     /// `dill._dill._create_array(callable, arguments, state, ...)`.
     Array,
+    /// jax's maker of arrays, which calls what it is given: numpy's own.
+    Numpy,
     /// `torch.storage._load_from_bytes(bytes)`.
     Bytes,
     /// numpy's makers of random generators, which call what they are given.
@@ -173,6 +175,7 @@ fn use_of(text: &str) -> Option<Use> {
             "wrapper" => Check::Wrapper,
             "rebuild" => Check::Rebuild,
             "array" => Check::Array,
+            "numpy" => Check::Numpy,
             "bytes" => Check::Bytes,
             "generator" => Check::Generator,
             "type" => Check::Type,

@@ -6,7 +6,6 @@ use super::{
     joblib::Dtype,
     machine::{ELEMENTS, Halt, Machine, Step, TUPLE_RING},
     value::{Kind, MANY, PAYLOAD, TUPLES, Value},
-    watch::Holds,
 };
 use crate::{
     finding::{Verdict, shown},
@@ -449,6 +448,7 @@ impl Machine<'_, '_, '_, '_> {
                 count == 4 && second.is_global() && self.takes(first, self.arguments(third).count)
             }
             Check::Array => (3..=4).contains(&count) && self.takes(first, self.arguments(second).count),
+            Check::Numpy => count == 4 && self.makes_array(first),
             Check::Ufunc => {
                 let names = self.word_of(first).zip(self.word_of(second));
                 count == 2 && names.is_some_and(|(module, name)| allow::is_ufunc(&module, &name))
@@ -599,30 +599,6 @@ impl Machine<'_, '_, '_, '_> {
         match self.use_of(value) {
             Some(Use::Call(least, most)) => {
                 count.is_some_and(|count| (usize::from(least)..=usize::from(most)).contains(&count))
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether it is a class that `copyreg` finds under one that was written in Python, and given what it keeps: its
-    /// `__init__` is run.
-    fn is_base(&self, value: Value, state: Value) -> bool {
-        let Kind::Global(at) = value.kind() else {
-            return false;
-        };
-        let Some(("builtins" | "__builtin__", name)) = self.imported(at) else {
-            return false;
-        };
-        let holds = matches!(state.kind(), Kind::Container(_) | Kind::Tuple(..));
-        match name {
-            "object" => true,
-            // Its items were looked at when it was filled, those of a list of pairs were not.
-            "dict" => {
-                matches!(state.kind(), Kind::Container(number) if number != PAYLOAD && number & 3 == Holds::Items as u32)
-            }
-            "list" | "set" | "frozenset" | "tuple" => !self.is_made(state),
-            "str" | "unicode" | "bytes" | "bytearray" | "int" | "long" | "float" | "complex" => {
-                !holds && !self.is_made(state)
             }
             _ => false,
         }
