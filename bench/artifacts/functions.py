@@ -82,31 +82,56 @@ class Tame:
     """Which functions of these modules, by name, may be referred to."""
 
     def __init__(self, modules):
-        self.modules, self.tame = modules, {}
+        self.modules = modules
+        self.hard = self.spread()
 
-    def is_tame(self, module, name, depth=0):
-        """Whether a function, and all that it names as far as that is known, names nothing that runs, opens, loads or reaches."""
-        key = (module, name, depth > 0)
-        if key in self.tame:
-            return self.tame[key]
-        # What names itself is as good as the rest of it.
-        self.tame[key] = True
+    def spread(self):
+        """What names a hard name, itself or by what it names, as far as that is known."""
+        users, todo = {}, []
+        for module, there in self.modules.items():
+            for name in (*there.named, *there.whole):
+                fine = True
+                for one in self.known(module, name):
+                    fine = fine and not one.hard
+                    for text in one.names if fine else ():
+                        means = self.means(module, text, deep=True)
+                        if isinstance(means, tuple):
+                            users.setdefault(means, []).append((module, name))
+                        fine = fine and bool(means)
+                if not fine:
+                    todo.append((module, name))
+        hard = set(todo)
+        while todo:
+            for user in users.get(todo.pop(), ()):
+                if user not in hard:
+                    hard.add(user)
+                    todo.append(user)
+        return hard
+
+    def known(self, module, name):
         there = self.modules[module]
-        known = there.named.get(name) or there.whole.get(name)
-        fine = bool(known) and depth < 40
-        for one in known or ():
-            fine = fine and not (one.hard if depth else one.sinks) and all(self.may_name(module, text, depth) for text in sorted(one.names))
-        self.tame[key] = fine
-        return fine
+        return there.named.get(name) or there.whole.get(name) or ()
 
-    def may_name(self, module, text, depth):
+    def is_tame(self, module, name):
+        """Whether a function, and all that it names as far as that is known, names nothing that runs, opens, loads or reaches."""
+        for one in self.known(module, name):
+            means = [self.means(module, text, deep=False) for text in one.names]
+            if one.sinks or not all(means) or any(isinstance(each, tuple) and each in self.hard for each in means):
+                return False
+        return bool(self.known(module, name))
+
+    def means(self, module, text, deep):
+        """What a name means there: a function or class of these modules; or whether it is nothing to worry about."""
         first, _, rest = text.partition(".")
         for _ in range(8):
             there = self.modules.get(module)
+            if module.split(".")[0] == "numpy":
+                # It works on what it is given; what it loads and saves by are hard names.
+                return True
             if there is None:
-                return depth > 0 or module.split(".")[0] not in SINK_MODULES
+                return deep or module.split(".")[0] not in SINK_MODULES
             if first in there.named or first in there.whole:
-                return self.is_tame(module, first, depth + 1)
+                return module, first
             if first in there.same and there.same[first].split(".")[0] != first:
                 first, _, more = there.same[first].partition(".")
                 rest = ".".join(part for part in (more, rest) if part)
@@ -114,7 +139,7 @@ class Tame:
                 base, attribute = there.imports[first]
                 if base.split(".")[0] in SINK_MODULES or attribute in SINK_MODULES:
                     # What is reached there is a hard name, and was looked at by whoever names it.
-                    return depth > 0
+                    return deep
                 if attribute is None or f"{base}.{attribute}" in self.modules:
                     module = base if attribute is None else f"{base}.{attribute}"
                     while rest and f"{module}.{rest.split('.')[0]}" in self.modules:
@@ -125,18 +150,24 @@ class Tame:
                 else:
                     module, first = base, attribute
             else:
-                return not any(self.reaches_sink(star, first) for star in there.stars)
+                star = next((star for star in there.stars if self.gives(star, first)), None)
+                if star is None or star.split(".")[0] in SINK_MODULES:
+                    return star is None
+                module = star
         return False
 
-    def reaches_sink(self, star, name):
-        return star.split(".")[0] in SINK_MODULES and name in getattr(self.modules.get(star), "named", {})
+    def gives(self, star, name):
+        there = self.modules.get(star)
+        return there is not None and any(name in each for each in (there.named, there.whole, there.same, there.imports))
 
     def listed(self, module, lines):
         """Adds the functions of a module that may be referred to."""
         parts, there = set(module.split(".")), self.modules[module]
         if parts & NO_FUNCTIONS or there.runs:
             return 0
-        names = {name for name in sorted(there.named) if name not in there.classes and not name.startswith("__") and self.is_tame(module, name)}
+        # What is defined only where an import fails is not what the name means.
+        others = (there.classes, there.imports, there.same)
+        names = {name for name in there.named if not any(name in other for other in others) and not name.startswith("__") and self.is_tame(module, name)}
         lines.setdefault(module, set()).update(f"{name}/f" for name in names)
         if not lines[module]:
             del lines[module]

@@ -13,29 +13,33 @@ theirs (looked up on the object, so `__getattr__` too), `__setattr__` and setter
 `append`, `extend` and `add` by items, `__hash__` and `__eq__` by keys, `__del__` in the end. A class is listed if all of
 these, in it and in everything that it is made from, are not there or are plain: they assign, and ask nothing of the values
 that they are given, since those may be objects of any other class. Setters, items and keys are asked of few objects: a
-listed class carries a mark if it may be asked for them.
+listed class carries a mark if it may be asked for them, or if as a key it asks what it holds. What does more is listed with
+a mark if it is harmless in a pickle of its library alone (`wild.py`).
 
 A function may be referred to and never called: its name is all that a pickle of a setting holds (a metric, a loss, a kernel).
 It is listed if it names nothing that runs programs, opens, loads or reaches names, and what it names does not either.
 What is left out stays unknown.
 """
 
-import ast
 import builtins
+import gc
 import multiprocessing
+import pickle
 import re
 import subprocess
 import sys
-import sysconfig
-import zipfile
 from pathlib import Path
 
-from functions import Function, Tame, dotted
+from functions import Tame
+from plain import FILLING, HASHING
+from sources import kept, module_of, own_modules
+from wild import Library, Wild
 
 HERE = Path(__file__).resolve().parent
 PINS = HERE / "inert.pins"
 PLATFORMS = "macosx_10_9_x86_64 macosx_10_9_universal2 macosx_10_12_x86_64 macosx_10_13_x86_64 macosx_10_13_universal2 macosx_10_14_x86_64 macosx_10_15_x86_64 macosx_10_15_universal2 macosx_11_0_universal2 macosx_11_0_arm64 macosx_12_0_arm64 macosx_13_0_arm64 macosx_14_0_arm64".split()
-ASIDE = {"tests", "test", "testing", "conftest", "benchmarks", "_testing", "_vendor", "vendor", "examples", "sandbox", "stan_model", "asv_bench", "docs", "third_party"}
+# Wheels that are asked for at once.
+TOGETHER = 20
 
 # What these hold is made to run other things.
 RUNNING = tuple(f"{name}." for name in "dill cloudpickle torch.hub torch.package torch.jit torch._dynamo torch._inductor torch.fx torch.testing torch.multiprocessing torch.utils.cpp_extension numpy.testing numpy.f2py numpy.distutils numpy.ctypeslib joblib.externals joblib.parallel joblib.memory".split())
@@ -49,7 +53,7 @@ pydantic.main.BaseModel
 """.split())
 # Made in C, or by Python's own means.
 OBJECTS = set("""
-builtins.object abc.ABC typing.Generic typing.Protocol typing_extensions.Protocol typing.Any collections.abc.Mapping collections.abc.MutableMapping
+builtins.object abc.ABC typing.Generic typing_extensions.Generic typing_extensions.Any typing.Protocol typing_extensions.Protocol typing.Any collections.abc.Mapping collections.abc.MutableMapping
 collections.abc.Sequence collections.abc.MutableSequence collections.abc.Set collections.abc.MutableSet collections.abc.Iterable
 collections.abc.Iterator collections.abc.Sized collections.abc.Container collections.abc.Collection collections.abc.Hashable
 collections.abc.Callable collections.abc.Generator collections.abc.Reversible typing.Mapping typing.MutableMapping typing.Sequence
@@ -60,20 +64,17 @@ collections.UserDict collections.UserList collections.ChainMap typing.Dict typin
 builtins.str builtins.int builtins.float builtins.bytes builtins.tuple builtins.frozenset builtins.complex typing.Tuple typing.NamedTuple
 enum.Enum enum.IntEnum enum.StrEnum enum.Flag enum.IntFlag numpy.ndarray
 pandas._libs.indexing.NDFrameIndexerBase pandas._libs.arrays.NDArrayBacked pandas._libs.internals.BlockManager
-numbers.Number numbers.Real numbers.Integral
+collections.Mapping collections.MutableMapping collections.Sequence collections.MutableSequence collections.Iterable numbers.Number numbers.Real numbers.Integral
 """.split())
 FILLED = {"builtins.dict", "builtins.list", "builtins.set", "collections.OrderedDict", "collections.defaultdict", "collections.Counter", "collections.deque", "typing.Dict", "typing.List", "typing.DefaultDict", "typing.OrderedDict"}
 VALUES = {"builtins.str", "builtins.int", "builtins.float", "builtins.bytes", "builtins.frozenset", "builtins.complex"}
 ENUMS = {"enum.Enum", "enum.IntEnum", "enum.StrEnum", "enum.Flag", "enum.IntFlag"}
+# What compares by asking for elements.
+COMPARING = {f"{module}.{name}" for module in ("collections.abc", "typing", "collections") for name in ("Mapping", "MutableMapping", "Set", "AbstractSet", "MutableSet")}
+COMPARING |= {"collections.UserDict", "collections.UserList", "collections.ChainMap", "pandas._libs.arrays.NDArrayBacked", "pandas._libs.internals.BlockManager"}
 TUPLES = {"builtins.tuple", "typing.Tuple", "typing.NamedTuple"}
 ERRORS = {"BaseException", *(name for name in dir(builtins) if name.endswith(("Error", "Warning", "Exception")))}
 
-# What is asked of any object.
-ALWAYS = {"__new__", "__setstate__", "__getattr__", "__getattribute__", "__del__", "__array_finalize__"}
-# What is asked of few.
-FILLING = {"__setitem__", "append", "extend", "add", "__missing__"}
-HASHING = {"__hash__", "__eq__"}
-INJECTING = ("__setstate__", "__new__", "__del__", "__getattr__", "__getattribute__", "__setattr__", "__class__ =")
 # The last copies texts about methods.
 METACLASSES = {"ABCMeta", "type", "EnumMeta", "EnumType", "GenericMeta", "AbstractDocStringInheritor"}
 DECORATORS = set("""
@@ -81,454 +82,21 @@ dataclass dataclasses.dataclass dataclass_transform total_ordering functools.tot
 typing.runtime_checkable typing_extensions.runtime_checkable attr.s attr.attrs attr.define attr.frozen attr.mutable attrs.define attrs.frozen attrs.mutable define frozen
 abc.ABC deprecated typing_extensions.deprecated keras_export keras_tuner_export Substitution
 """.split())
-# Calls that give something new and ask nothing.
-MAKES = {"OrderedDict", "dict", "list", "set", "tuple", "Lock", "RLock", "Event", "Condition", "WeakValueDictionary", "WeakKeyDictionary", "WeakSet", "defaultdict", "Counter", "deque", "object", "local"}
-
-
-class Plain(ast.NodeVisitor):
-    """Whether a method assigns, and asks nothing of values that are not texts, its own dictionary or the state itself."""
-
-    def __init__(self, function, words=(), alone=False, state=False):
-        named = [one.arg for one in (*function.args.posonlyargs, *function.args.args)]
-        # The object, then the state that was read. `words` are those of its parameters that are texts by Python's own making.
-        self.own, self.given = (named or ["self"])[0], set(named[1:2]) if state else set()
-        self.words = set(named[1:][at] for at in words if at < len(named) - 1)
-        # Nothing of a file reaches it.
-        self.alone = alone
-        # Names for anything else.
-        self.others = set(named[1:]) - self.given - self.words
-        self.sets, self.reads, self.fine = set(), set(), True
-        for node in function.body:
-            self.visit(node)
-
-    def odd(self, *_):
-        self.fine = False
-
-    visit_Import = visit_ImportFrom = visit_With = visit_AsyncWith = visit_Lambda = visit_Yield = visit_YieldFrom = odd
-    visit_Await = visit_Global = visit_Nonlocal = visit_While = visit_FunctionDef = visit_ClassDef = visit_AugAssign = odd
-    visit_AsyncFor = visit_AsyncFunctionDef = visit_Match = visit_NamedExpr = visit_Assert = odd
-
-    def is_table(self, node):
-        """A dictionary or tuple that Python or the pickle made itself: the state, `self.__dict__`, `vars(self)`."""
-        if isinstance(node, (ast.Constant, ast.Dict, ast.Tuple, ast.List, ast.Set)):
-            return True
-        if isinstance(node, ast.Name):
-            return node.id in self.given or self.alone
-        if isinstance(node, ast.Attribute) and node.attr == "__dict__":
-            return isinstance(node.value, ast.Name)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("dict", "vars", "list", "tuple"):
-            return all(self.is_table(one) or self.is_own(one) for one in node.args)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("items", "keys", "values", "copy"):
-            return self.is_table(node.func.value)
-        return False
-
-    def is_own(self, node):
-        return isinstance(node, ast.Name) and node.id == self.own
-
-    def is_word(self, node):
-        if isinstance(node, ast.Constant):
-            return True
-        if isinstance(node, ast.Name):
-            return node.id in self.words
-        if isinstance(node, ast.Call) and dotted(node.func) in ("len", "type", "id"):
-            return True
-        text = dotted(node) or ""
-        return text.endswith(("__name__", "__qualname__", "__class__")) or text == "__version__"
-
-    def visit_Subscript(self, node):
-        self.fine &= self.is_table(node.value) or self.alone
-        self.generic_visit(node)
-
-    def visit_For(self, node):
-        self.fine &= self.is_table(node.iter) or self.alone
-        self.taken(node.target)
-        self.generic_visit(node)
-
-    def taken(self, target):
-        names = {one.id for one in ast.walk(target) if isinstance(one, ast.Name)}
-        self.given -= names
-        self.others |= names
-
-    def visit_comprehension(self, node):
-        self.fine &= self.is_table(node.iter) or self.alone
-        self.taken(node.target)
-        self.generic_visit(node)
-
-    def visit_Compare(self, node):
-        sides = [node.left, *node.comparators]
-        for left, operator, right in zip(sides, node.ops, sides[1:]):
-            if isinstance(operator, (ast.Is, ast.IsNot)) or self.alone:
-                continue
-            if isinstance(operator, (ast.In, ast.NotIn)):
-                self.fine &= self.is_word(left) and self.is_table(right)
-            else:
-                self.fine &= self.is_word(left) and self.is_word(right)
-        self.generic_visit(node)
-
-    def truth(self, node):
-        if isinstance(node, ast.BoolOp):
-            return all(map(self.truth, node.values))
-        if isinstance(node, ast.UnaryOp):
-            return self.truth(node.operand)
-        return isinstance(node, (ast.Compare, ast.Constant, ast.Call)) and self.answers(node) or self.is_table(node) or self.is_word(node) or self.alone
-
-    def answers(self, node):
-        return not isinstance(node, ast.Call) or dotted(node.func) in ("isinstance", "hasattr", "issubclass", "len", "callable") or isinstance(node.func, ast.Attribute) and node.func.attr in ("startswith", "endswith")
-
-    def visit_If(self, node):
-        self.fine &= self.truth(node.test)
-        self.generic_visit(node)
-
-    def visit_IfExp(self, node):
-        self.fine &= self.truth(node.test)
-        self.generic_visit(node)
-
-    def visit_BoolOp(self, node):
-        self.fine &= all(map(self.truth, node.values))
-        self.generic_visit(node)
-
-    def visit_BinOp(self, node):
-        self.fine &= self.alone or self.is_word(node.left) and self.is_word(node.right)
-        self.generic_visit(node)
-
-    def visit_UnaryOp(self, node):
-        self.fine &= isinstance(node.op, ast.Not) and self.truth(node.operand) or isinstance(node.operand, ast.Constant)
-        self.generic_visit(node)
-
-    def visit_FormattedValue(self, node):
-        self.fine &= self.is_word(node.value)
-        self.generic_visit(node)
-
-    def visit_Starred(self, node):
-        self.fine &= self.is_table(node.value) or self.alone
-        self.generic_visit(node)
-
-    def visit_Delete(self, node):
-        self.fine &= all(isinstance(one, ast.Name) or isinstance(one, ast.Subscript) and self.is_table(one.value) for one in node.targets)
-        self.generic_visit(node)
-
-    def visit_Assign(self, node):
-        for target in node.targets:
-            self.assigned(target, node.value)
-        self.visit(node.value)
-
-    def visit_AnnAssign(self, node):
-        if node.value:
-            self.assigned(node.target, node.value)
-            self.visit(node.value)
-
-    def assigned(self, target, value):
-        if isinstance(target, (ast.Tuple, ast.List)):
-            self.fine &= self.is_table(value) or self.alone
-            for one in target.elts:
-                self.assigned(one, ast.Constant(None))
-        elif isinstance(target, ast.Attribute):
-            self.fine &= isinstance(target.value, ast.Name) and (target.value.id == self.own or self.alone)
-            self.sets.add(target.attr)
-        elif isinstance(target, ast.Subscript):
-            self.visit(target)
-        elif isinstance(target, ast.Starred):
-            self.assigned(target.value, ast.Constant(None))
-        elif isinstance(target, ast.Name):
-            # A name for the state, or a copy of it, is the state; any other is not.
-            if self.is_table(value) and not isinstance(value, ast.Constant):
-                self.given.add(target.id)
-            else:
-                self.taken(target)
-        else:
-            self.odd()
-
-    def visit_Attribute(self, node):
-        if self.is_own(node.value):
-            self.reads.add(node.attr)
-        elif not self.alone:
-            # An attribute of what is an attribute: of whose class, the pickle says.
-            above = node.value
-            called = isinstance(above, ast.Call) and dotted(above.func) in ("super", "type")
-            own = isinstance(above, ast.Attribute) and above.attr in ("__dict__", "__class__")
-            module = isinstance(above, (ast.Name, ast.Attribute)) and not (dotted(above) or self.own).split(".")[0] == self.own
-            module &= (dotted(above) or "").split(".")[0] not in self.others
-            self.fine &= called or own or module or self.is_table(above) or self.is_word(above)
-        self.generic_visit(node)
-
-    def visit_Call(self, node):
-        self.fine &= self.may_call(node)
-        self.generic_visit(node)
-
-    def may_call(self, node):
-        name, arguments = dotted(node.func) or "", node.args
-        last = name.rpartition(".")[2]
-        table = lambda one: self.is_table(one) or self.is_own(one) or self.is_word(one) or self.alone
-        if isinstance(node.func, ast.Name):
-            if name in ("isinstance", "issubclass", "type", "id", "super", "callable", "hasattr", "getattr"):
-                # Of an object of another class, attributes are asked for by name.
-                return name not in ("getattr", "hasattr") or bool(arguments) and (table(arguments[0]) or isinstance(arguments[0], ast.Attribute) and self.is_own(arguments[0].value))
-            if name == "setattr":
-                self.sets.add("*")
-                return bool(arguments) and self.is_own(arguments[0])
-            if name in ("len", "dict", "list", "tuple", "set", "vars", "zip", "enumerate", "sorted", "iter", "next", "str", "repr", "int", "float", "bool", "range", "any", "all", "min", "max"):
-                return all(map(table, arguments))
-        library = name.split(".")[0] not in {self.own, *self.given}
-        if library and (last in MAKES and not arguments and not node.keywords or last == "defaultdict" and all(isinstance(one, ast.Name) for one in arguments)):
-            return True
-        if library and last.endswith(("Error", "Exception")):
-            return all(self.is_word(one) or isinstance(one, (ast.JoinedStr, ast.Name, ast.BinOp)) for one in arguments)
-        if library and last.endswith("Warning") or name in ("warnings.warn", "warn"):
-            return all(self.is_word(one) or isinstance(one, (ast.JoinedStr, ast.BinOp)) or (dotted(one) or "").endswith("Warning") for one in arguments)
-        if name in ("object.__setattr__", "object.__getattribute__", "object.__new__", "object.__delattr__"):
-            return True
-        if not isinstance(node.func, ast.Attribute):
-            return False
-        above, method = node.func.value, node.func.attr
-        known = ALWAYS | FILLING | {"__setattr__", "__init_subclass__"}
-        if isinstance(above, ast.Call) and dotted(above.func) == "super" and method in known:
-            # That of what it is made from, which is looked at there.
-            return True
-        if isinstance(above, ast.Name) and method in known and (above.id in ("list", "dict", "set", "object", "tuple") or above.id[:1].isupper() and method.startswith("__")):
-            return True
-        if method in ("startswith", "endswith", "lower", "upper", "strip", "format", "join", "replace"):
-            return self.is_word(above) and all(map(table, arguments))
-        if method in ("get", "pop", "setdefault", "items", "keys", "values", "copy", "update", "append", "extend"):
-            # Of `update`, the argument is walked.
-            return self.is_table(above) and (method not in ("update", "extend") or all(map(table, arguments)))
-        return False
-
-
-class Class:
-    """What is known of one definition of a class."""
-
-    def __init__(self, module, qualname, node):
-        self.module, self.qualname = module, qualname
-        self.bases = [self.base(base) for base in node.bases if not isinstance(base, ast.Starred)]
-        self.metaclass = next((dotted(one.value) or "?" for one in node.keywords if one.arg == "metaclass"), None)
-        self.decorators = [dotted(one.func if isinstance(one, ast.Call) else one) or "?" for one in node.decorator_list]
-        self.renamed = next((one.args[0].value for one in node.decorator_list if isinstance(one, ast.Call) and (dotted(one.func) or "").endswith("set_module") and one.args and isinstance(one.args[0], ast.Constant)), None)
-        self.methods, self.setters, self.getters, self.defines = {}, {}, {}, set()
-        self.slotted = any("slots" == one.arg for dec in node.decorator_list if isinstance(dec, ast.Call) for one in dec.keywords)
-        self.slotted |= any(name in ("attr.s", "attrs.define", "attr.define", "define", "attr.frozen", "attrs.frozen", "frozen") for name in self.decorators)
-        self.fields = 0
-        for one in node.body:
-            self.take(one)
-
-    @staticmethod
-    def base(node):
-        if isinstance(node, ast.Call):
-            name = dotted(node.func) or "?"
-            if name.rpartition(".")[2] == "namedtuple":
-                return f"namedtuple:{named_fields(node)}"
-            return f"{name}()"
-        return dotted(node) or "?"
-
-    def take(self, one):
-        if isinstance(one, (ast.If, ast.Try)):
-            for inner in (*one.body, *one.orelse, *getattr(one, "finalbody", ())):
-                self.take(inner)
-        elif isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            self.method(one)
-        elif isinstance(one, (ast.Assign, ast.AnnAssign)):
-            targets = one.targets if isinstance(one, ast.Assign) else [one.target]
-            for target in targets:
-                name = dotted(target) or "?"
-                # A name with a type and nothing else is no attribute: `__hash__: ClassVar[None]`.
-                if one.value is not None or not isinstance(one, ast.AnnAssign) or name == "__slots__":
-                    self.assigned(name, one.value)
-            self.fields += isinstance(one, ast.AnnAssign)
-
-    def assigned(self, name, value):
-        self.defines.add(name)
-        self.slotted |= name == "__slots__"
-        if name == "__hash__" and isinstance(value, ast.Constant) and value.value is None:
-            # No key of a dictionary, so that nobody asks whether it equals another.
-            return
-        if name in ALWAYS or name in FILLING or name in HASHING or name in ("__setattr__", "__class__", "__dict__"):
-            fine = name == "__hash__" and isinstance(value, ast.Constant)
-            self.methods[name] = (fine, set(), set())
-        if isinstance(value, ast.Call) and (dotted(value.func) or "").rpartition(".")[2] not in ("field", "Field", "TypeVar", "ib", "attrib", "namedtuple"):
-            # It may be a descriptor.
-            self.setters[name] = False
-            self.getters[name] = False
-
-    def method(self, one):
-        name = one.name
-        marks = [dotted(mark.func if isinstance(mark, ast.Call) else mark) or "?" for mark in one.decorator_list]
-        self.defines.add(name)
-        if any(mark.endswith(".setter") for mark in marks):
-            plain = Plain(one)
-            self.setters[name] = plain.fine and plain.sets <= {f"_{name}", f"__{name}", f"_{name}_"}
-        elif marks and not set(marks) <= {"staticmethod", "classmethod", "abstractmethod", "abc.abstractmethod", "override", "typing.override"} and name not in ALWAYS:
-            self.getters[name] = Plain(one).fine
-            self.setters.setdefault(name, "property" in "".join(marks))
-        if name in ALWAYS:
-            words = (0,) if name in ("__getattr__", "__getattribute__") else ()
-            plain = Plain(one, words, state=name == "__setstate__")
-            self.methods[name] = (plain.fine, plain.sets, plain.reads)
-        elif name in HASHING:
-            self.methods[name] = (compares(one), set(), {node.attr for node in ast.walk(one) if isinstance(node, ast.Attribute)})
-        elif name in FILLING or name in ("__setattr__", "_missing_"):
-            plain = Plain(one, (0,) if name == "__setattr__" else (), alone=name == "_missing_")
-            self.methods[name] = (plain.fine, plain.sets, plain.reads)
-        elif name in ("__init_subclass__", "__set_name__", "__class__", "__dict__", "__instancecheck__"):
-            text = ast.unparse(one)
-            injects = any(word in text.replace("def __init_subclass__", "") for word in INJECTING) or name in ("__class__", "__dict__")
-            self.methods[name] = (not injects, set(), set())
-        elif name in ("__prepare__", "mro"):
-            self.methods[name] = (False, set(), set())
-
-
-def compares(function):
-    """Whether `__hash__` or `__eq__` asks values for no more than theirs."""
-    for node in ast.walk(function):
-        if isinstance(node, (ast.Import, ast.ImportFrom, ast.With, ast.Global, ast.Yield, ast.Await, ast.While, ast.NamedExpr, ast.JoinedStr)):
-            return False
-        if isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) or isinstance(node.value, ast.Attribute) and node.value.attr in ("__dict__", "__class__") or isinstance(node.value, ast.Call)):
-            return False
-        if isinstance(node, ast.Call):
-            name = dotted(node.func) or ""
-            known = name in ("hash", "isinstance", "issubclass", "type", "id", "tuple", "frozenset", "len", "all", "any", "zip", "super", "getattr", "hasattr", "bool", "sorted", "set")
-            if not known and not (isinstance(node.func, ast.Attribute) and node.func.attr in ("__eq__", "__hash__", "items", "keys", "values")):
-                return False
-    return True
-
-
-def named_fields(call):
-    fields = call.args[1] if len(call.args) > 1 else None
-    if isinstance(fields, (ast.List, ast.Tuple)):
-        return len(fields.elts)
-    if isinstance(fields, ast.Constant) and isinstance(fields.value, str):
-        return len(fields.value.replace(",", " ").split())
-    return 0
-
-
-class Module:
-    def __init__(self, name, package, tree, source):
-        self.name, self.package, self.lines = name, package, source.splitlines()
-        self.classes, self.imports, self.stars, self.functions, self.tuples, self.same = {}, {}, [], {}, {}, {}
-        self.named, self.whole, self.runs = {}, {}, False
-        for node in tree.body:
-            self.take(node)
-            # What it does when it is imported, beside defining things.
-            if isinstance(node, (ast.Expr, ast.For, ast.While, ast.With)):
-                self.runs |= Function(node).sinks
-        del self.lines
-
-    def take(self, node):
-        if isinstance(node, (ast.If, ast.Try, ast.With)):
-            parts = [*node.body, *getattr(node, "orelse", ()), *getattr(node, "finalbody", ())]
-            for handler in getattr(node, "handlers", ()):
-                parts.extend(handler.body)
-            for part in parts:
-                self.take(part)
-        elif isinstance(node, ast.ClassDef):
-            self.defined(node, "")
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            text = "\n".join(self.lines[node.lineno - 1:node.end_lineno])
-            self.functions[node.name] = any(word in text for word in INJECTING)
-            self.named.setdefault(node.name, []).append(Function(node))
-        elif isinstance(node, ast.Import):
-            for one in node.names:
-                if one.asname:
-                    self.imports[one.asname] = (one.name, None)
-                else:
-                    self.imports[one.name.split(".")[0]] = (one.name.split(".")[0], None)
-        elif isinstance(node, ast.ImportFrom):
-            self.imported(node)
-        elif isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            name = node.targets[0].id
-            if isinstance(node.value, ast.Call) and (dotted(node.value.func) or "").rpartition(".")[2] == "namedtuple":
-                self.tuples[name] = named_fields(node.value)
-            elif dotted(node.value):
-                self.same[name] = dotted(node.value)
-
-    def defined(self, node, above):
-        qualname = above + node.name
-        self.classes.setdefault(qualname, []).append(Class(self.name, qualname, node))
-        if not above:
-            self.whole.setdefault(qualname, []).append(Function(node))
-        for inner in node.body:
-            if isinstance(inner, ast.ClassDef):
-                self.defined(inner, qualname + ".")
-
-    def imported(self, node):
-        base = node.module or ""
-        if node.level:
-            parts = self.name.split(".") if self.package else self.name.split(".")[:-1]
-            parts = parts[: len(parts) - node.level + 1]
-            base = ".".join([*parts, *([node.module] if node.module else [])])
-        for one in node.names:
-            if one.name == "*":
-                self.stars.append(base)
-            else:
-                self.imports[one.asname or one.name] = (base, one.name)
-
-
-def parsed(source):
-    try:
-        return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
-        return None
-
-
-def wheel_modules(path):
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            parts = name.split("/")
-            if len(parts) > 2 and parts[0].endswith(".data") and parts[1] in ("purelib", "platlib"):
-                parts = parts[2:]
-            if ASIDE & set(parts[:-1]) or any(part.endswith((".dist-info", ".data")) for part in parts) or re.match(r"(test_.*|.*_test|conftest)\.py$", parts[-1]):
-                continue
-            if name.endswith(".py"):
-                yield parts, archive.read(name).decode("utf-8", "replace")
-            elif re.search(r"\.(so|pyd|dylib)$", name) and archive.getinfo(name).file_size < 120_000_000:
-                yield parts, archive.read(name)
-
-
-def own_modules():
-    root = Path(sysconfig.get_paths()["stdlib"])
-    for path in root.rglob("*.py"):
-        parts = path.relative_to(root).parts
-        if not {"site-packages", "test", "tests", "idlelib", "lib2to3"} & set(parts):
-            yield list(parts), path.read_text(errors="replace")
-
-
-def named_module(parts):
-    package = parts[-1] == "__init__.py"
-    return ".".join(parts[:-1] if package else [*parts[:-1], parts[-1][:-3]]), package
-
-
-def module_of(parts, source):
-    name, package = named_module(parts)
-    tree = parsed(source) if "class " in source or "import" in source else None
-    if tree is None or not all(part.isidentifier() for part in name.split(".")):
-        return {}
-    return {name: Module(name, package, tree, source)}
-
-
-def loaded(wheel):
-    """The modules of a wheel, and classes of Cython whose unpickling Cython wrote: it does so where there are only fields."""
-    modules, compiled = {}, {}
-    for parts, source in wheel_modules(wheel):
-        if isinstance(source, str):
-            modules |= module_of(parts, source)
-            continue
-        names = set(re.findall(rb"__pyx_unpickle_([A-Za-z]\w*?)(?:__set_state)?\0", source))
-        names = {name.decode() for name in names if not name.startswith(b"Enum")}
-        if names:
-            module = ".".join([*parts[:-1], parts[-1].split(".")[0]])
-            compiled.setdefault(module, set()).update(names)
-    return modules, compiled
 
 
 class World:
     """All modules by name, and what is known of their classes."""
 
     def __init__(self, wheels):
-        self.modules, self.compiled, self.known, self.listed = {}, {}, {}, set()
+        self.modules, self.compiled, self.known, self.listed, self.children = {}, {}, {}, set(), {}
         for parts, source in own_modules():
             self.modules |= module_of(parts, source)
         with multiprocessing.Pool() as pool:
-            for wheel, (modules, compiled) in zip(wheels, pool.imap(loaded, wheels)):
+            for wheel, path in zip(wheels, pool.imap(kept, wheels)):
+                modules, compiled = pickle.loads(path.read_bytes())
                 self.listed |= modules.keys() - self.modules.keys()
-                self.modules = modules | self.modules
+                for name, module in modules.items():
+                    self.modules.setdefault(name, module)
                 self.compiled |= compiled
                 print(wheel.name, len(self.modules), file=sys.stderr, flush=True)
 
@@ -546,7 +114,7 @@ class World:
             base, attribute = there.imports[first]
             if attribute is None:
                 return self.walk(base, rest, depth) if rest else "?"
-            if f"{base}.{attribute}" in self.modules and not (base in self.modules and attribute in self.modules[base].classes):
+            if f"{base}.{attribute}" in self.modules and not self.is_within(base, attribute):
                 return self.walk(f"{base}.{attribute}", rest, depth) if rest else "?"
             return self.find(base, f"{attribute}.{rest}" if rest else attribute, depth + 1)
         if first in there.same and there.same[first] != first:
@@ -557,7 +125,29 @@ class World:
                 return found
         if first in ERRORS or f"builtins.{first}" in OBJECTS:
             return f"builtins.{name}"
+        child = self.lazily(module, first)
+        if child:
+            return self.find(child, name, depth + 1)
         return f"{module}.{name}"
+
+    def is_within(self, package, name):
+        """Whether a name in a package is a class of it, though a module of it has that name too."""
+        there = self.modules.get(package)
+        if there is None:
+            return False
+        return name in there.classes or there.imports.get(name) == (f"{package}.{name}", name)
+
+    def lazily(self, package, name):
+        """The module of a package that alone defines a name which the package gives when it is asked for it."""
+        there = self.modules.get(package)
+        if there is None or not there.package:
+            return None
+        if not self.children:
+            for module, each in self.modules.items():
+                for defined in (*each.classes, *each.functions):
+                    self.children.setdefault((module.rpartition(".")[0], defined), []).append(module)
+        found = self.children.get((package, name), ())
+        return found[0] if len(found) == 1 else None
 
     def walk(self, module, rest, depth):
         """`rest` below a module, whose submodules may be meant."""
@@ -628,8 +218,6 @@ class World:
 
     def fault_of(self, one, classes, enum):
         place = f"{one.module}.{one.qualname}"
-        # What has an `__eq__` and no `__hash__` is no key.
-        hashed = any("__hash__" in other.methods for other in classes)
         if one.metaclass and not enum and not self.is_metaclass(one.module, one.metaclass):
             return f"{place} has the metaclass {one.metaclass}"
         for mark in one.decorators:
@@ -638,24 +226,45 @@ class World:
         for name, (fine, sets, reads) in one.methods.items():
             if enum and name in ("__new__", "__setattr__"):
                 continue
-            if name in FILLING | {"__setattr__", "_missing_"} or name == "__eq__" and not hashed:
+            if name in FILLING | HASHING | {"__setattr__", "_missing_"}:
+                continue
+            if name == "__getattr__" and self.is_unasked(classes):
                 continue
             if not fine:
                 return f"{place} says what happens on {name}"
-            if name in ("__setstate__", "__del__", "__getattr__", "__array_finalize__", *HASHING):
+            if name in ("__setstate__", "__del__", "__getattr__", "__array_finalize__"):
                 if any(other.setters.get(each) is False for other in classes for each in (sets if "*" not in sets else other.setters)):
                     return f"{place} sets what has a setter in {name}"
-                if any(other.getters.get(each) is False for other in classes for each in reads):
+                if self.gets(classes, reads):
                     return f"{place} reads what has a getter in {name}"
                 if sets and any(not other.methods.get("__setattr__", (True,))[0] for other in classes if f"{other.module}.{other.qualname}" not in TRUSTED):
                     return f"{place} sets attributes in {name}, and __setattr__ is its own"
         return None
 
+    @staticmethod
+    def is_unasked(classes):
+        """Whether nobody asks for what is missing: `__setstate__` is there, and reads nothing but the dictionary."""
+        states = [(f"{one.module}.{one.qualname}" in TRUSTED, one.methods["__setstate__"]) for one in classes if "__setstate__" in one.methods]
+        quiet = all(reads <= {"__dict__", "__class__"} for one in classes for name, (_, _, reads) in one.methods.items() if name in ("__del__", "__array_finalize__"))
+        return bool(states) and quiet and all(trusted or reads <= {"__dict__", "__class__"} for trusted, (_, _, reads) in states)
+
+    @staticmethod
+    def gets(classes, reads):
+        """Whether reading these attributes runs what a class says of one."""
+        return any(other.getters.get(each) is False for other in classes for each in (reads if "*" not in reads else other.getters))
+
+    def asks(self, classes, others):
+        """Whether an object, as a key or beside one, asks what it holds for more than whether it equals another."""
+        own = [(fine, reads) for one in classes for name, (fine, _, reads) in one.methods.items() if name in HASHING]
+        return bool(others & COMPARING) or any(not fine or self.gets(classes, reads) for fine, reads in own)
+
     def marks(self, spoken, classes, others, error):
         has = lambda names: [fine for one in spoken for name, (fine, *_) in one.methods.items() if name in names]
-        trusted = len(spoken) < len(classes)
+        trusted, asks = len(spoken) < len(classes), self.asks(classes, others)
         if others & ENUMS:
             return "e" if all(has({"_missing_"})) and not has(HASHING) else ("an enumeration that looks for members itself", "")
+        if asks and (error or others & (VALUES | TUPLES) or any(other.startswith("namedtuple:") for other in others)):
+            return ("a value that compares as it likes", "")
         counts = [int(other.partition(":")[2]) for other in others if other.startswith("namedtuple:")]
         named = "typing.NamedTuple" in others
         if counts or named:
@@ -666,7 +275,7 @@ class World:
             return ("a tuple", "")
         if others & VALUES:
             return ("a value with a maker of its own", "") if has({"__new__"}) else "v"
-        marks = ""
+        marks = "h" if asks else ""
         if error and not any({"__init__", "__new__", "__setattr__", "__setstate__"} & one.defines or one.setters for one in spoken):
             marks += "x"
         if others & FILLED and all(has(FILLING)) and not has({"__getattr__", "__missing__"}):
@@ -675,6 +284,12 @@ class World:
         if any(one.slotted for one in classes) and all(setters) and not has({"__setattr__"}) and not trusted and not has({"__setstate__"}):
             marks += "s"
         return marks + ("o" if has({"__setstate__"}) or trusted else "")
+
+    def does_more(self, module, name, marks):
+        """Whether a class that keeps its state does more with items, or with a state that has slots."""
+        classes, others = self.all(module, name)
+        slotted = any(one.slotted for one in classes) or any(not fine for one in classes for fine in one.setters.values())
+        return bool(others & FILLED) and "i" not in marks or slotted and not {"s", "o"} & set(marks)
 
     def is_metaclass(self, module, name):
         if name.rpartition(".")[2] in METACLASSES:
@@ -705,7 +320,10 @@ class World:
                     there, name = self.modules.get(base), attribute + (f".{rest}" if rest else "")
                 first = name.split(".")[0]
             else:
-                return False
+                child = self.lazily(there.name, first)
+                if child is None:
+                    return False
+                there = self.modules[child]
         return False
 
 
@@ -716,6 +334,7 @@ def wheels(folder):
 def read(folder):
     world = World(wheels(folder))
     lines, kept, left, functions, tame = {}, 0, 0, 0, Tame(world.modules)
+    wanted, takes = set(), set()
     for module in sorted(world.listed):
         if f"{module}.".startswith(RUNNING):
             continue
@@ -723,12 +342,17 @@ def read(folder):
             fault, marks = world.fault(module, name)
             if fault:
                 left += 1
+                if is_wild(world, module, name, fault):
+                    wanted.add((module, name))
                 continue
+            if world.does_more(module, name, marks):
+                takes.add((module, name))
             kept += 1
             lines.setdefault(one.renamed or module, set()).add(name + (f"/{marks}" if marks else ""))
         for name, fields in world.modules[module].tuples.items():
             lines.setdefault(module, set()).add(f"{name}/t{fields}")
         functions += tame.listed(module, lines)
+    add_wild(world, tame, wanted, takes, lines)
     for module, names in world.compiled.items():
         lines.setdefault(module, set()).update(f"{name}/c" for name in names)
     for module in sorted(lines, key=lambda text: text.encode()):
@@ -736,19 +360,99 @@ def read(folder):
     print(f"{kept} classes are listed, {left} are not; {functions} functions", file=sys.stderr)
 
 
+def is_wild(world, module, name, fault):
+    """Whether a class is left out for what its methods do, and what it is made from is known."""
+    _, others = world.all(module, name) or ((), {"?"})
+    plain = others <= OBJECTS - ENUMS - TUPLES - VALUES
+    return plain and any(why in fault for why in (" says what happens on ", "has a setter", "has a getter", "is its own"))
+
+
+def reduced(world, wild, module):
+    """Classes and functions that classes of a module are made by when they say so themselves."""
+    classes, functions = set(), set()
+    for name, definitions in world.modules[module].classes.items():
+        if any(asked in one.code for one in definitions for asked in ("__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__")):
+            classes.add((module, name))
+        for code in [one.code[asked] for one in definitions for asked in ("__reduce__", "__reduce_ex__") if asked in one.code]:
+            for means in [wild.means(module, text, code.local) for text in sorted(code.names)]:
+                if isinstance(means, tuple) and means[0].split(".")[0] == module.split(".")[0]:
+                    (classes if means[1] in world.modules[means[0]].classes else functions).add(means[:2])
+    return classes, functions
+
+
+def add_wild(world, tame, wanted, takes, lines):
+    """Marks what may be read, made or called in a pickle of its library alone, and what may not be in such a pickle."""
+    wild, of = Wild(world, tame), {}
+    for module in sorted(world.listed):
+        of.setdefault(module.split(".")[0], []).append(module)
+    for root, modules in of.items():
+        classes, functions = set(), set()
+        for module in modules:
+            more, named = reduced(world, wild, module)
+            classes |= more
+            functions |= named
+        listed = {(module, name) for module in modules for name in world.modules[module].classes if any(entry.partition("/")[0] == name for entry in lines.get(module, ()))}
+        here = {one for one in wanted if one[0].split(".")[0] == root}
+        classes &= listed | here
+        filled = {one for one in takes if one[0].split(".")[0] == root}
+        asks = any("h" in entry.partition("/")[2] for module in modules for entry in lines.get(module, ()))
+        if not (here or classes or functions or filled or asks):
+            continue
+        library = Library(wild, root, here, filled, listed, classes, functions)
+        good = asks or (here | classes | filled) - library.out
+        marks = {one: "w" for one in here - library.out} | {one: "j" for one in filled - library.out}
+        for one in classes - library.out:
+            marks[one] = marks.get(one, "") + "k"
+        for one in functions:
+            if library.is_called(one):
+                marks[one] = "g"
+        if good or any(mark == "g" for mark in marks.values()):
+            marks |= {one: "n" for one in listed & library.out}
+        put(lines, marks)
+
+
+def put(lines, marks):
+    for (module, name), mark in sorted(marks.items()):
+        here = lines.setdefault(module, set())
+        entry = next((entry for entry in here if entry.partition("/")[0] == name), None)
+        if entry is None:
+            here.add(f"{name}/{mark}")
+        else:
+            here.discard(entry)
+            here.add(entry + ("" if "/" in entry else "/") + mark)
+
+
 def get(folder):
     Path(folder).mkdir(parents=True, exist_ok=True)
-    for pin in PINS.read_text().split():
-        base = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "-d", folder, pin]
-        # Wheels for another system have the same sources, without the libraries of graphics cards.
-        small = ["--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--abi", "abi3", "--abi", "none"]
-        for platform in PLATFORMS:
-            small += ["--platform", platform]
-        if subprocess.run([*base, *small]).returncode and subprocess.run(base).returncode:
-            print(f"{pin} can't be had", file=sys.stderr)
+    there = {name_of(path) for path in wheels(folder)}
+    pins = [pin for pin in PINS.read_text().split() if plainly(pin) not in there]
+    base = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "-d", folder]
+    # Wheels for another system have the same sources, without the libraries of graphics cards.
+    small = ["--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--abi", "abi3", "--abi", "none"]
+    for platform in PLATFORMS:
+        small += ["--platform", platform]
+    for at in range(0, len(pins), TOGETHER):
+        some = pins[at:at + TOGETHER]
+        if not subprocess.run([*base, *small, *some]).returncode:
+            continue
+        for pin in some:
+            if subprocess.run([*base, *small, pin]).returncode and subprocess.run([*base, pin]).returncode:
+                print(f"{pin} can't be had", file=sys.stderr)
+
+
+def plainly(pin):
+    """A pin as wheels' names write it."""
+    name, _, version = pin.partition("==")
+    return f"{re.sub(r'[-_.]+', '_', name).lower()}=={version}"
+
+
+def name_of(wheel):
+    return plainly("==".join(wheel.name.split("-")[:2]))
 
 
 def main():
+    # Nothing of what is read goes before the end.
+    gc.disable()
     what, folder, *rest = sys.argv[1:]
     if what == "get":
         get(folder)

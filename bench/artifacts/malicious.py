@@ -21,6 +21,7 @@ from pathlib import Path
 import folders
 import gadgets
 import inside
+import keys
 import lookups
 from opcodes import PROTO, call, glob, stack_glob, text
 
@@ -421,7 +422,7 @@ def documents():
 def beside():
     folders.write(put, OUT, field, EVIL)
     gadgets.write(put, OUT, field)
-    for name, kind, data in [*inside.attacks(), *lookups.attacks()]:
+    for name, kind, data in [*inside.attacks(), *lookups.attacks(), *keys.attacks()]:
         (OUT / name).parent.mkdir(parents=True, exist_ok=True)
         put(name, kind, data)
 

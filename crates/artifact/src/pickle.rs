@@ -1,11 +1,13 @@
 //! Pickles, in every wrapping that hides one within bytes: streams of several, torch's legacy format, pickles in pickles.
 
 mod allow;
+mod argument;
 mod asked;
 mod call;
 mod classes;
 mod escape;
 mod joblib;
+mod keyed;
 mod machine;
 mod maker;
 mod memo;
@@ -15,6 +17,7 @@ mod state;
 mod text;
 mod value;
 mod watch;
+mod wild;
 
 use machine::Machine;
 use value::Value;
@@ -85,6 +88,8 @@ fn one_noting(feed: &mut Feed<'_>, scan: &mut Scan<'_>, context: &Context, depth
     let mut machine = Machine::new(feed, scan, context, depth);
     let ending = machine.run();
     machine.settled();
+    machine.settle_keys();
+    machine.tamed();
     (ending, machine.legacy)
 }
 

@@ -72,6 +72,8 @@ pub(crate) enum Check {
     Rebuild,
     /// `dill._dill._create_array(callable, arguments, state, ...)`.
     Array,
+    /// jax's maker of arrays, which calls what it is given: numpy's own.
+    Numpy,
     /// `torch.storage._load_from_bytes(bytes)`.
     Bytes,
     /// numpy's makers of random generators, which call what they are given.
@@ -173,6 +175,7 @@ fn use_of(text: &str) -> Option<Use> {
             "wrapper" => Check::Wrapper,
             "rebuild" => Check::Rebuild,
             "array" => Check::Array,
+            "numpy" => Check::Numpy,
             "bytes" => Check::Bytes,
             "generator" => Check::Generator,
             "type" => Check::Type,
@@ -221,12 +224,11 @@ pub(crate) fn look_up(module: &str, name: &str) -> Use {
 /// who reads them, so there a function stays unlisted.
 pub(super) fn referred(module: &str, name: &str) -> Use {
     match look_up(module, name) {
-        Use::Unlisted(verdict)
-            if verdict < Verdict::Malicious
-                && classes::look_up(module, name).is_some_and(|class| class.made == Made::Function) =>
-        {
-            Use::Value
-        }
+        Use::Unlisted(verdict) if verdict < Verdict::Malicious => match classes::look_up(module, name) {
+            Some(class) if class.made == Made::Function => Use::Value,
+            Some(class) if class.wild && class.made == Made::New => Use::New,
+            _ => Use::Unlisted(verdict),
+        },
         uses => uses,
     }
 }
@@ -237,7 +239,7 @@ fn of_library(module: &str, name: &str) -> Option<Use> {
     if HARM.names.contains(&last) {
         return None;
     }
-    let Some(class) = classes::look_up(module, name) else {
+    let Some(class) = classes::look_up(module, name).filter(|class| !class.wild) else {
         return classes::compiled(module, name).map(|_| Use::Check(Check::Compiled));
     };
     Some(match class.made {

@@ -45,12 +45,12 @@ pub(super) struct Asked {
 }
 
 /// Keeps a dictionary's number, or that some are not kept.
-fn keep(numbers: &mut HashSet<u32>, number: u32) {
+pub(super) fn keep(numbers: &mut HashSet<u32>, number: u32) {
     numbers.insert(if numbers.len() < KEPT { number } else { PAYLOAD });
 }
 
 /// Whether a number was kept; once one was not, any may have been.
-fn is_kept(numbers: &HashSet<u32>, number: u32) -> bool {
+pub(super) fn is_kept(numbers: &HashSet<u32>, number: u32) -> bool {
     !numbers.is_empty() && (number == PAYLOAD || numbers.contains(&number) || numbers.contains(&PAYLOAD))
 }
 
@@ -88,11 +88,17 @@ pub(super) fn class_of(module: &str, name: &str, uses: Use) -> Option<Class> {
         filled: allow::is_filled(module, name),
         slots: true,
         reads: true,
+        asks: true,
+        wild: false,
+        calls: false,
+        takes: false,
+        apart: true,
     };
     Some(classes::look_up(module, name).map_or(ours, |class| Class {
         filled: class.filled || ours.filled,
         // Those of our own lists are taken as they were before there was a table.
         slots: class.slots || allow::is_ours(module, name),
+        asks: class.asks || class.wild,
         ..class
     }))
 }
@@ -336,6 +342,9 @@ impl Machine<'_, '_, '_, '_> {
             );
         }
         let Some(class) = self.class_at(at) else { return };
+        if class.reads || class.wild {
+            self.in_state(state);
+        }
         let slotted = match parts.as_slice() {
             [_, slots] => matches!(
                 slots.kind(),
@@ -343,7 +352,8 @@ impl Machine<'_, '_, '_, '_> {
             ),
             _ => false,
         };
-        if slotted && !class.slots && !class.reads {
+        let runs = slotted && !class.slots && !class.reads;
+        if runs && !self.may_be_wild(at, |class| class.takes) {
             self.asks(
                 "slots",
                 "sets attributes as if they were slots, which runs what the class says of them",
@@ -353,7 +363,8 @@ impl Machine<'_, '_, '_, '_> {
 
     /// Items are added to an object.
     pub(super) fn filled(&mut self, at: u32) {
-        if self.class_at(at).is_some_and(|class| !class.filled) {
+        if self.class_at(at).is_some_and(|class| !class.filled) && !self.may_be_wild(at, |class| class.takes)
+        {
             let of = self.imported(at).map(|(module, name)| format!("{module}.{name}"));
             let of = of.unwrap_or_default();
             self.asks(

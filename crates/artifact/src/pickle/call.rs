@@ -6,7 +6,6 @@ use super::{
     joblib::Dtype,
     machine::{ELEMENTS, Halt, Machine, Step, TUPLE_RING},
     value::{Kind, MANY, PAYLOAD, TUPLES, Value},
-    watch::Holds,
 };
 use crate::{
     finding::{Verdict, shown},
@@ -202,12 +201,16 @@ impl Machine<'_, '_, '_, '_> {
         let at = self.imports.len() as u32;
         self.import_of.insert(key, at);
         let class = super::asked::class_of(&module, &name, uses);
+        if class.is_some_and(|class| class.asks) || uses == Use::Check(Check::Compiled) {
+            self.compares();
+        }
         self.imports.push(Import {
             module,
             name,
             uses,
             class,
         });
+        self.beside(at);
         Ok(Value::global(at))
     }
 
@@ -247,6 +250,7 @@ impl Machine<'_, '_, '_, '_> {
             }
             _ => None,
         });
+        self.is_beside_anything();
         self.push(class.unwrap_or(Value::PERSISTENT))
     }
 
@@ -312,10 +316,13 @@ impl Machine<'_, '_, '_, '_> {
         let Some(import) = self.imports.get(at as usize) else {
             return Ok(Value::TAINTED);
         };
+        if let Use::Check(check) = import.uses {
+            self.put_arguments(at, arguments);
+            return self.checked(check, at, &given, how);
+        }
         let fits = match (import.uses, how) {
             (Use::Unlisted(_), _) => return Ok(self.called_unlisted(at, &given)),
-            (Use::Check(check), _) => return self.checked(check, at, &given, how),
-            (Use::Value, _) => false,
+            (Use::Check(_) | Use::Value, _) => false,
             (Use::New, How::New | How::NewWith | How::Bare) => given.count == Some(0),
             (Use::New, How::Call) => false,
             (Use::Call(least, most), How::Call | How::Bare) => given
@@ -325,6 +332,11 @@ impl Machine<'_, '_, '_, '_> {
                 given.count.is_some_and(|count| count <= usize::from(most))
             }
         };
+        let wild = !fits && self.may_be_wild(at, |class| class.calls);
+        self.put_arguments(at, arguments);
+        if wild {
+            return Ok(Value::object(at));
+        }
         if fits && self.is_made_up(at, given.all()) {
             let dotted = self
                 .imports
@@ -337,6 +349,7 @@ impl Machine<'_, '_, '_, '_> {
         let asks = fits && (self.is_asked(at, given.all()) || self.is_lied_to(at, given.all()));
         if fits {
             self.packs(at, given.all());
+            self.in_call(at, given.all());
         }
         if asks {
             let dotted = self
@@ -435,6 +448,7 @@ impl Machine<'_, '_, '_, '_> {
                 count == 4 && second.is_global() && self.takes(first, self.arguments(third).count)
             }
             Check::Array => (3..=4).contains(&count) && self.takes(first, self.arguments(second).count),
+            Check::Numpy => count == 4 && self.makes_array(first),
             Check::Ufunc => {
                 let names = self.word_of(first).zip(self.word_of(second));
                 count == 2 && names.is_some_and(|(module, name)| allow::is_ufunc(&module, &name))
@@ -458,6 +472,7 @@ impl Machine<'_, '_, '_, '_> {
             return Ok(Value::TAINTED);
         }
         self.packs(at, given.all());
+        self.in_call(at, given.all());
         // What a reconstructor makes is an object of the class that it is given.
         Ok(Value::object(match first.kind() {
             Kind::Global(class) if matches!(check, Check::Reconstructor | Check::Newobj) => class,
@@ -589,30 +604,6 @@ impl Machine<'_, '_, '_, '_> {
         }
     }
 
-    /// Whether it is a class that `copyreg` finds under one that was written in Python, and given what it keeps: its
-    /// `__init__` is run.
-    fn is_base(&self, value: Value, state: Value) -> bool {
-        let Kind::Global(at) = value.kind() else {
-            return false;
-        };
-        let Some(("builtins" | "__builtin__", name)) = self.imported(at) else {
-            return false;
-        };
-        let holds = matches!(state.kind(), Kind::Container(_) | Kind::Tuple(..));
-        match name {
-            "object" => true,
-            // Its items were looked at when it was filled, those of a list of pairs were not.
-            "dict" => {
-                matches!(state.kind(), Kind::Container(number) if number != PAYLOAD && number & 3 == Holds::Items as u32)
-            }
-            "list" | "set" | "frozenset" | "tuple" => !self.is_made(state),
-            "str" | "unicode" | "bytes" | "bytearray" | "int" | "long" | "float" | "complex" => {
-                !holds && !self.is_made(state)
-            }
-            _ => false,
-        }
-    }
-
     /// `None`, `...` or `NotImplemented`: Python's picklers write their classes as what `type` gives for them.
     fn is_constant(&self, value: Value) -> bool {
         match value.kind() {
@@ -686,6 +677,7 @@ impl Machine<'_, '_, '_, '_> {
             );
         }
         self.own_state(target, state);
+        self.put_state(state);
         match target.kind() {
             Kind::Object(at) => {
                 if let Some(Use::Check(check)) = self.use_at(at)

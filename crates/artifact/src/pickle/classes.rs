@@ -35,6 +35,16 @@ pub(crate) struct Class {
     pub(crate) slots: bool,
     /// It reads its state itself.
     pub(crate) reads: bool,
+    /// As a key, it asks what it holds for more than whether it equals another.
+    pub(crate) asks: bool,
+    /// It does more than keep its state, or is no more than called: only in a pickle of its library alone.
+    pub(crate) wild: bool,
+    /// There it may be called, with anything that such a pickle holds.
+    pub(crate) calls: bool,
+    /// There it may be given items and slots, though it does more than keep them.
+    pub(crate) takes: bool,
+    /// It may not be there.
+    pub(crate) apart: bool,
 }
 
 /// What is known of `module.name`.
@@ -61,8 +71,13 @@ fn class_of(marks: &str) -> Option<Class> {
         filled: false,
         slots: false,
         reads: false,
+        asks: false,
+        wild: marks.contains('w') || marks.contains('g') && !marks.contains('f'),
+        calls: marks.contains(['g', 'k']),
+        takes: marks.contains(['w', 'j']),
+        apart: marks.contains('n'),
     };
-    let digits = marks.trim_start_matches(|mark: char| !mark.is_ascii_digit());
+    let digits = marks.trim_matches(|mark: char| !mark.is_ascii_digit());
     for mark in marks.chars() {
         match mark {
             'e' => class.made = Made::Member,
@@ -70,11 +85,12 @@ fn class_of(marks: &str) -> Option<Class> {
             'v' => class.made = Made::Value,
             'x' => class.made = Made::Error,
             'c' => class.made = Made::Compiled,
-            'f' => class.made = Made::Function,
+            'f' | 'g' => class.made = Made::Function,
             'i' => class.filled = true,
             's' => class.slots = true,
             'o' => class.reads = true,
-            '0'..='9' => {}
+            'h' => class.asks = true,
+            '0'..='9' | 'w' | 'k' | 'j' | 'n' => {}
             _ => return None,
         }
     }
@@ -134,9 +150,14 @@ mod tests {
         let made = |marks| class_of(marks).map(|class| class.made);
         assert_eq!(made(""), Some(Made::New));
         assert_eq!(made("t12"), Some(Made::Tuple(12)));
+        assert_eq!(made("t3n"), Some(Made::Tuple(3)));
+        assert_eq!(made("fg"), Some(Made::Function));
         assert_eq!(made("e"), Some(Made::Member));
         assert_eq!(made("t"), None);
         assert_eq!(made("z"), None);
         assert!(class_of("ois").is_some_and(|class| class.filled && class.slots && class.reads));
+        assert!(class_of("wk").is_some_and(|class| class.wild && class.calls && class.takes && !class.apart));
+        assert!(class_of("g").is_some_and(|class| class.wild && class.calls));
+        assert!(class_of("fg").is_some_and(|class| !class.wild && class.calls));
     }
 }

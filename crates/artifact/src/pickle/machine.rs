@@ -9,7 +9,7 @@ use super::{
     memo::Memo,
     opcode as op,
     text::{LONGEST, Texts},
-    value::{Kind, PAYLOAD, Value},
+    value::{PAYLOAD, Value},
     watch::Holds,
 };
 use crate::{
@@ -63,6 +63,8 @@ pub(super) struct Machine<'m, 'f, 's, 'l> {
     pub(super) watch: super::watch::Watch,
     pub(super) makers: super::maker::Makers,
     pub(super) asked: super::asked::Asked,
+    pub(super) hashed: super::keyed::Keyed,
+    pub(super) wild: super::wild::Wild,
     pub(super) tuple_count: u32,
     /// Bytes whose content was followed as a pickle of its own.
     pub(super) followed: std::collections::HashSet<u32>,
@@ -73,7 +75,7 @@ pub(super) struct Machine<'m, 'f, 's, 'l> {
     marks: Vec<usize>,
     memo: Memo,
     pub(super) containers: u32,
-    blobs: u32,
+    pub(super) blobs: u32,
     frame_end: u64,
     lines: [Vec<u8>; 2],
     pub(super) protocol: u8,
@@ -101,6 +103,8 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
             watch: super::watch::Watch::default(),
             makers: super::maker::Makers::default(),
             asked: super::asked::Asked::default(),
+            hashed: super::keyed::Keyed::default(),
+            wild: super::wild::Wild::default(),
             tuple_count: 0,
             followed: std::collections::HashSet::new(),
             legacy: false,
@@ -348,11 +352,13 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
             }
             op::LIST | op::DICT | op::FROZENSET => {
                 let mark = self.since_mark()?;
-                let number = self.numbered(match code {
+                let holds = match code {
                     op::LIST => Holds::Elements,
                     op::DICT => Holds::Items,
                     _ => Holds::Members,
-                });
+                };
+                let number = self.numbered(holds);
+                self.in_container(Some(number), mark, holds);
                 if code == op::DICT {
                     self.own_names(Value::container(number), number, mark);
                 }
@@ -590,88 +596,6 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
         }
     }
 
-    /// An argument that CPython can't read: it stops here. Looser readers go on, and so do we.
-    fn malformed(&mut self, what: &'static str) {
-        if !self.context.probing {
-            let why = format!("CPython stops at {what}; what follows was looked at all the same");
-            self.scan
-                .find(&rule::BREAKS, Verdict::Unknown, self.at, "argument", why);
-        }
-    }
-
-    /// Reads a text of `length` bytes in UTF-8. A text beyond what the feed holds at once is not checked for it.
-    #[inline]
-    fn unicode(&mut self, length: u64) -> Step {
-        let count = usize::try_from(length).unwrap_or(usize::MAX);
-        let ahead = self.feed.peek(count)?;
-        if ahead.len() == count && !super::escape::decodes(ahead) {
-            self.malformed("a text that is not UTF-8");
-        }
-        self.text(length)
-    }
-
-    /// Reads a text of `length` bytes.
-    #[inline]
-    fn text(&mut self, length: u64) -> Step {
-        if length > LONGEST as u64 {
-            return self.long_text(length);
-        }
-        let bytes = self.feed.need(length as usize)?;
-        let value = self.texts.push(bytes);
-        if super::nested::may_hold(bytes) {
-            let held = bytes.to_vec();
-            self.look_inside_short(&held);
-        }
-        self.push(value)
-    }
-
-    fn long_text(&mut self, length: u64) -> Step {
-        let may_be = self.watch.is_on() && length <= super::state::TEMPLATE;
-        let template = may_be && super::state::is_template(self.feed.peek(length as usize)?);
-        self.look_inside(length, true)?;
-        self.push(if template { Value::TEMPLATE } else { Value::DATA })
-    }
-
-    fn blob(&mut self, length: u64) -> Step {
-        self.blobs = (self.blobs + 1).min(PAYLOAD);
-        if self.look_inside(length, false)? && self.blobs < PAYLOAD {
-            self.followed.insert(self.blobs);
-        }
-        self.push(Value::bytes(self.blobs))
-    }
-
-    /// A number of `length` bytes, little end first.
-    fn long(&mut self, length: u64) -> Step {
-        if length > 16 {
-            self.feed.skip(length)?;
-            return self.push(Value::NUMBER);
-        }
-        let bytes = self.feed.need(length as usize)?;
-        if bytes == super::MAGIC {
-            self.legacy = true;
-        }
-        let mut number = 0_u64;
-        let mut small = true;
-        for (at, byte) in bytes.iter().enumerate() {
-            match at {
-                0..8 => number |= u64::from(*byte) << (8 * at),
-                _ => small &= *byte == 0,
-            }
-        }
-        let negative = bytes.last().is_some_and(|last| *last >= 0x80);
-        self.push(if small && !negative {
-            Value::int(number)
-        } else {
-            Value::NUMBER
-        })
-    }
-
-    fn note_magic(&mut self, line: &[u8]) {
-        if line == b"119547037146038801333356L" || line == b"119547037146038801333356" {
-            self.legacy = true;
-        }
-    }
-
     fn tuple(&mut self, count: usize) -> Step {
         let mark = self.stack.len().saturating_sub(count);
         if mark < self.floor() || self.stack.len() < count {
@@ -699,6 +623,8 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
             let lent = usize::from(self.lends(mark));
             self.handed_on_from(mark + lent);
         }
+        self.in_tuple(mark, sequence);
+        self.tupled(mark, sequence);
         let entry = (sequence, count.min(255) as u8, kept);
         match self.tuples.get_mut(sequence as usize % TUPLE_RING) {
             Some(slot) => *slot = entry,
@@ -724,6 +650,11 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
 
     fn extend(&mut self, mark: usize, holds: Holds) -> Step {
         self.keep_items(PAYLOAD, mark, false);
+        let target = match mark.checked_sub(1).and_then(|at| self.stack.get(at)) {
+            Some(target) if mark > self.floor() => *target,
+            _ => Value::DATA,
+        };
+        self.in_container(target.number(), mark, holds);
         self.stack.truncate(mark);
         let target = self.top()?;
         self.suits(target, holds);
@@ -738,11 +669,9 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
             _ if self.context.probing => Value::DATA,
             _ => return Err(Halt::State("no dictionary")),
         };
-        let number = match target.kind() {
-            Kind::Container(number) => number,
-            _ => PAYLOAD,
-        };
+        let number = target.number().unwrap_or(PAYLOAD);
         self.keyed(target, mark);
+        self.in_container(target.number(), mark, Holds::Items);
         self.own_names(target, number, mark);
         self.suits(target, Holds::Items);
         self.keep_items(number, mark, true);
@@ -752,6 +681,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
 
     /// Looks at the values from `mark` on, which become items of container `number`.
     fn keep_items(&mut self, number: u32, mark: usize, pairs: bool) {
+        self.placed(mark);
         let values = self.stack.get(mark..).unwrap_or_default();
         if values.iter().any(|value| value.is_global()) {
             self.handed_on_from(mark);

@@ -7,7 +7,7 @@
 use super::{
     allow::{Check, Use},
     machine::{Halt, Machine, Step},
-    value::{Kind, Value},
+    value::{Kind, PAYLOAD, Value},
     watch::Holds,
 };
 use crate::{finding::Verdict, rule};
@@ -154,6 +154,30 @@ impl Machine<'_, '_, '_, '_> {
             return Ok(None);
         }
         self.listed(maker, "undefined", Check::Symbolic).map(Some)
+    }
+
+    /// Whether it is a class that `copyreg` finds under one that was written in Python, and given what it keeps: its
+    /// `__init__` is run.
+    pub(super) fn is_base(&self, value: Value, state: Value) -> bool {
+        let Kind::Global(at) = value.kind() else {
+            return false;
+        };
+        let Some(("builtins" | "__builtin__", name)) = self.imported(at) else {
+            return false;
+        };
+        let holds = matches!(state.kind(), Kind::Container(_) | Kind::Tuple(..));
+        match name {
+            "object" => true,
+            // Its items were looked at when it was filled, those of a list of pairs were not.
+            "dict" => {
+                matches!(state.kind(), Kind::Container(number) if number != PAYLOAD && number & 3 == Holds::Items as u32)
+            }
+            "list" | "set" | "frozenset" | "tuple" => !self.is_made(state),
+            "str" | "unicode" | "bytes" | "bytearray" | "int" | "long" | "float" | "complex" => {
+                !holds && !self.is_made(state)
+            }
+            _ => false,
+        }
     }
 
     /// At the end: classes that were lent and not given back.

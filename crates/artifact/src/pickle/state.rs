@@ -212,6 +212,17 @@ impl Machine<'_, '_, '_, '_> {
         })
     }
 
+    /// Whether a value is numpy's maker of arrays.
+    pub(super) fn makes_array(&self, value: Value) -> bool {
+        let Kind::Global(at) = value.kind() else {
+            return false;
+        };
+        matches!(
+            self.imported(at),
+            Some(("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct"))
+        )
+    }
+
     /// Whether a builtin makes values by a number: bytes of nothing, or the elements of a range. Picklers write what is there.
     pub(super) fn is_made_up(&self, at: u32, arguments: Option<&[Value]>) -> bool {
         let any = |test: &dyn Fn(Kind) -> bool| {

@@ -135,6 +135,14 @@ impl Value {
         }
     }
 
+    /// The number of a container.
+    pub(crate) const fn number(self) -> Option<u32> {
+        match self.kind() {
+            Kind::Container(number) => Some(number),
+            _ => None,
+        }
+    }
+
     /// Whether it is an import: the one thing that may not be put just anywhere.
     pub(crate) const fn is_global(self) -> bool {
         self.0 >> 28 == 5
