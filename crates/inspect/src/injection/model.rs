@@ -30,6 +30,9 @@ const MAGIC: &[u8; 8] = b"BZINJ\x00\x00\x04";
 /// How much the guests' network counts, by channel. What people type and what operators set up is meant to be followed,
 /// and of descriptions it knows less than the first.
 pub const GUESTS: [f32; Channel::COUNT] = [0.0, 0.5, 2.0, 0.5, 0.0, 0.0];
+/// Tokens of a text that can be a guest's host. In a shorter one, a name or a few words, nobody's request is a guest, and
+/// so little tells less than the network makes of it: there it only lowers.
+const HOST_LEAST: usize = 12;
 /// An n-gram's vectors: the first network's, the guests', and nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(align(64))]
@@ -213,7 +216,11 @@ impl Model {
     pub fn score(&self, channel: Channel, text: &str) -> Vec<Scored> {
         let tokens = features::tokenize(text);
         let units = features::units(&tokens);
-        let guests = item(&self.guests, channel.index());
+        let guests = if tokens.len() < HOST_LEAST {
+            0.0
+        } else {
+            item(&self.guests, channel.index())
+        };
         let mut scores = Vec::with_capacity(units.len());
         for (unit, score) in units.iter().zip(self.logits(channel, text, &tokens, &units)) {
             let (Some(first), Some(last)) = (tokens.get(unit.first), tokens.get(unit.last - 1)) else {
@@ -258,8 +265,9 @@ impl Model {
         }
         if share > 0.0 {
             let guests = self.guest.scores(channel, units, &guests);
+            let most = if tokens.len() < HOST_LEAST { 0.0 } else { f32::INFINITY };
             for (logit, guest) in logits.iter_mut().zip(guests) {
-                *logit += share * guest;
+                *logit += share * guest.min(most);
             }
         }
         logits
