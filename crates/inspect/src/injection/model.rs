@@ -265,7 +265,11 @@ impl Model {
         }
         if share > 0.0 {
             let guests = self.guest.scores(channel, units, &guests);
-            let most = if tokens.len() < HOST_LEAST { 0.0 } else { f32::INFINITY };
+            let most = if tokens.len() < HOST_LEAST {
+                0.0
+            } else {
+                f32::INFINITY
+            };
             for (logit, guest) in logits.iter_mut().zip(guests) {
                 *logit += share * guest.min(most);
             }
