@@ -22,6 +22,7 @@ import folders
 import gadgets
 import inside
 import keys
+import chains
 import lookups
 from opcodes import PROTO, call, glob, stack_glob, text
 
@@ -422,7 +423,7 @@ def documents():
 def beside():
     folders.write(put, OUT, field, EVIL)
     gadgets.write(put, OUT, field)
-    for name, kind, data in [*inside.attacks(), *lookups.attacks(), *keys.attacks()]:
+    for name, kind, data in [*inside.attacks(), *lookups.attacks(), *keys.attacks(), *chains.attacks()]:
         (OUT / name).parent.mkdir(parents=True, exist_ok=True)
         put(name, kind, data)
 

@@ -441,7 +441,7 @@ impl Machine<'_, '_, '_, '_> {
                 None => false,
             },
             Check::Encode => count == 2 && self.is_codec(second),
-            Check::Partial => (1..=ELEMENTS).contains(&count) && self.may_call(first),
+            Check::Partial => (1..=ELEMENTS).contains(&count) && self.may_bind(first),
             Check::Reconstructor => count == 3 && self.may_call(first) && self.is_base(second, third),
             Check::Newobj => (1..=ELEMENTS).contains(&count) && self.may_make(first, count.saturating_sub(1)),
             Check::Rebuild => {
@@ -592,6 +592,18 @@ impl Machine<'_, '_, '_, '_> {
     /// Whether a value is an import that may be called with anything.
     fn may_call(&self, value: Value) -> bool {
         matches!(self.use_of(value), Some(Use::New | Use::Call(..) | Use::Value))
+    }
+
+    /// Whether arguments may be bound to it, for whoever calls it later. Of a class of the table only how it is made bare was
+    /// read, and not what its `__init__` does; layers of networks are made so by all who build them.
+    fn may_bind(&self, value: Value) -> bool {
+        let known = match value.kind() {
+            Kind::Global(at) => self.imports.get(at as usize).is_none_or(|import| {
+                import.class.is_none() || import.module.starts_with("torch.nn.modules.")
+            }),
+            _ => true,
+        };
+        known && self.may_call(value)
     }
 
     /// Whether it is an import that is called with so many arguments.

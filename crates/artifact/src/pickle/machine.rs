@@ -359,6 +359,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
                 };
                 let number = self.numbered(holds);
                 self.in_container(Some(number), mark, holds);
+                self.holds(Some(number), mark);
                 if code == op::DICT {
                     self.own_names(Value::container(number), number, mark);
                 }
@@ -655,6 +656,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
             _ => Value::DATA,
         };
         self.in_container(target.number(), mark, holds);
+        self.holds(target.number(), mark);
         self.stack.truncate(mark);
         let target = self.top()?;
         self.suits(target, holds);
@@ -672,6 +674,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
         let number = target.number().unwrap_or(PAYLOAD);
         self.keyed(target, mark);
         self.in_container(target.number(), mark, Holds::Items);
+        self.holds(target.number(), mark);
         self.own_names(target, number, mark);
         self.suits(target, Holds::Items);
         self.keep_items(number, mark, true);
