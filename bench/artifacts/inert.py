@@ -18,6 +18,7 @@ a mark if it is harmless in a pickle of its library alone (`wild.py`).
 
 A function may be referred to and never called: its name is all that a pickle of a setting holds (a metric, a loss, a kernel).
 It is listed if it names nothing that runs programs, opens, loads or reaches names, and what it names does not either.
+Run `sinks.py` over the table afterwards: it takes out classes whose methods do.
 What is left out stays unknown.
 """
 
