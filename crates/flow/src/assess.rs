@@ -518,6 +518,11 @@ fn argument(memory: &Memory, given: Given<'_>) -> Argument {
         .as_ref()
         .is_some_and(|c| matches!(c.kind, Kind::When(_) | Kind::Number));
     let carries = matches!(role, Role::Content | Role::Value | Role::Unknown);
+    let foreign_tokens = if carries {
+        tokens::foreign(memory, text, canonical.as_ref())
+    } else {
+        0
+    };
     Argument {
         path: path.join("."),
         role,
@@ -533,7 +538,7 @@ fn argument(memory: &Memory, given: Given<'_>) -> Argument {
         key: canonical.map(|c| c.key),
         code: None,
         link: None,
-        foreign_tokens: if carries { tokens::foreign(memory, text) } else { 0 },
+        foreign_tokens,
     }
 }
 

@@ -6,7 +6,7 @@ use bartizan_types::flow::{Effect, Role, Source};
 
 use crate::{
     amount::Amount,
-    assess::{Argument, Given, LEAVES},
+    assess::{Argument, Given},
     canon::{self, Kind},
     label::{Label, Writers},
     leaves::{Leaf, Leaves},
@@ -263,17 +263,23 @@ fn minute_trusted(memory: &Memory, when: &When) -> bool {
     })
 }
 
+/// The time that an argument is, where it is one: most are none, and their keys say so.
+fn time_of(argument: &Argument, leaf: &Leaf<'_>) -> Option<When> {
+    let is_time = argument.key.as_deref().is_some_and(|key| key.starts_with("d:"));
+    match leaf {
+        Leaf::Text(text) if is_time && text.len() <= 40 => {
+            canon::fold(text).ok().and_then(|folded| when::parse(&folded))
+        }
+        _ => None,
+    }
+}
+
 /// An end is trusted when it lies a trusted duration after another time of the same call that is itself trusted.
 pub(crate) fn derive_times(memory: &Memory, leaves: &Leaves<'_>, seen: &mut [Argument]) {
-    let read = |text: &str| canon::fold(text).ok().and_then(|folded| when::parse(&folded));
-    let whens: Vec<Option<When>> = leaves
-        .out
+    let whens: Vec<Option<When>> = seen
         .iter()
-        .take(LEAVES)
-        .map(|(_, leaf)| match leaf {
-            Leaf::Text(text) if text.len() <= 40 => read(text),
-            _ => None,
-        })
+        .zip(&leaves.out)
+        .map(|(argument, (_, leaf))| time_of(argument, leaf))
         .collect();
     let anchors: Vec<When> = seen
         .iter()
@@ -282,6 +288,9 @@ pub(crate) fn derive_times(memory: &Memory, leaves: &Leaves<'_>, seen: &mut [Arg
         .filter_map(|(_, w)| *w)
         .take(16)
         .collect();
+    if anchors.is_empty() {
+        return;
+    }
     for (argument, when) in seen.iter_mut().zip(&whens) {
         let Some(when) = when.filter(|_| !argument.source.vouched()) else {
             continue;
@@ -330,6 +339,11 @@ const OWN_ENTRIES: [&str; 12] = [
 /// How long what begins on a day may last.
 const LASTS: i64 = 12 * 60;
 
+/// A time that nobody vouches for.
+fn is_open(argument: &Argument) -> bool {
+    argument.role == Role::Time && !argument.source.vouched()
+}
+
 /// Times that are only noted. An entry that a tool adds for the human herself, in a place and for people that she or a
 /// service names, moves nothing and is gone again in a moment; what it says of when is as much of its content as its title.
 /// It is hers to say where she says it: then only its end is free, within half a day.
@@ -340,6 +354,9 @@ pub(crate) fn note_times(
     leaves: &Leaves<'_>,
     seen: &mut [Argument],
 ) {
+    if !seen.iter().any(is_open) {
+        return;
+    }
     let named = words::split(tool);
     let is = |list: &[&str]| named.iter().any(|word| list.contains(&words::singular(word)));
     let fresh = || {
@@ -360,25 +377,19 @@ pub(crate) fn note_times(
     }
     let open = memory.prompt.relative.none() && memory.prompt.whens.iter().all(|when| when.day.is_none());
     let told = adds && open && (!memory.tainted() || memory.looked());
-    let read = |leaf: &Leaf<'_>| match leaf {
-        Leaf::Text(text) if text.len() <= 40 => {
-            canon::fold(text).ok().and_then(|folded| when::parse(&folded))
-        }
-        _ => None,
-    };
     let starts: Vec<i64> = seen
         .iter()
         .zip(&leaves.out)
         .filter(|(a, _)| a.role == Role::Time && a.source.vouched())
-        .filter_map(|(_, (_, leaf))| when::moment(&read(leaf)?))
+        .filter_map(|(a, (_, leaf))| when::moment(&time_of(a, leaf)?))
         .take(16)
         .collect();
     for (argument, (_, leaf)) in seen.iter_mut().zip(&leaves.out) {
-        if argument.role != Role::Time || argument.source.vouched() {
+        if !is_open(argument) {
             continue;
         }
         let ends = || {
-            read(leaf)
+            time_of(argument, leaf)
                 .as_ref()
                 .and_then(when::moment)
                 .is_some_and(|end| starts.iter().any(|start| (1..=LASTS).contains(&(end - start))))

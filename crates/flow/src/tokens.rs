@@ -1,7 +1,7 @@
 //! Active tokens: what a reader of content may click, write to or pay to.
 
 use crate::{
-    canon::{self, Kind},
+    canon::{self, Canonical, Kind},
     memory::Memory,
 };
 
@@ -14,8 +14,9 @@ const FILES: &[&str] = &[
 /// Most tokens looked at in one text; what is left counts as one foreign token.
 const LIMIT: usize = 4096;
 
-/// How many links, e-mail addresses and accounts of this text no trusted source holds.
-pub(crate) fn foreign(memory: &Memory, text: &str) -> u16 {
+/// How many links, e-mail addresses and accounts of this text no trusted source holds. `whole` is the text's canonical
+/// form: a text that is one word is not read twice.
+pub(crate) fn foreign(memory: &Memory, text: &str, whole: Option<&Canonical>) -> u16 {
     let mut count = 0_u16;
     for (at, word) in text
         .split(|c: char| c.is_whitespace() || "\"'`<>()[]{}|,;*\\".contains(c))
@@ -27,7 +28,7 @@ pub(crate) fn foreign(memory: &Memory, text: &str) -> u16 {
         let word = word
             .trim_end_matches(['.', ':', '!', '?', '…', '/'])
             .trim_start_matches(['.', ':', '/']);
-        if word.len() < 4 || !active(word) {
+        if word.len() < 4 || !active(word, whole.filter(|_| word == text)) {
             continue;
         }
         if !memory.find(word).source.vouched() && !at_her_host(memory, text, word) {
@@ -66,7 +67,7 @@ fn account(key: &str) -> bool {
         && bare.iter().filter(|b| b.is_ascii_digit()).count() >= 10
 }
 
-fn active(word: &str) -> bool {
+fn active(word: &str, known: Option<&Canonical>) -> bool {
     // Most words: no host, address, scheme or account is written without any of these.
     if word.is_ascii()
         && !word
@@ -82,8 +83,16 @@ fn active(word: &str) -> bool {
         return true;
     }
     // What hides its script or carries invisible characters, and still has the shape of an address, is one.
-    let Ok(value) = canon::canonical(word) else {
-        return word.contains(['.', '@', ':']);
+    let read;
+    let value = match known {
+        Some(value) => value,
+        None => match canon::canonical(word) {
+            Ok(value) => {
+                read = value;
+                &read
+            }
+            Err(_) => return word.contains(['.', '@', ':']),
+        },
     };
     match value.kind {
         Kind::Email | Kind::Iban => true,
@@ -125,10 +134,10 @@ mod tests {
             "DE00370400440532013000",
             "a\u{3002}example/b",
         ] {
-            assert!(active(word), "{word}");
+            assert!(active(word, None), "{word}");
         }
         for word in ["words", "re-read", "notes.txt", "1234"] {
-            assert!(!active(word), "{word}");
+            assert!(!active(word, None), "{word}");
         }
     }
 }

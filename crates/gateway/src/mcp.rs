@@ -41,7 +41,9 @@ use bartizan_wire::{
     jsonrpc::{self, Id, Message as Rpc},
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method as Verb, Response, StatusCode, header, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method as Verb, Response, StatusCode, header, request::Parts,
+};
 use http_body::Frame;
 use tokio::{
     sync::mpsc,
@@ -69,7 +71,10 @@ use crate::{
 use calls::Asked;
 use flow::{Agent, Ctx, Message, Refused, Reply};
 
-const SESSION: &str = "mcp-session-id";
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// A comment on a quiet stream, so that nothing in between takes it for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -111,8 +116,8 @@ pub(crate) async fn serve(
 ) -> Result<Response<AgentBody>, Refusal> {
     let early = |code| shared.reject(code, Some(&caller.principal));
     let names = Arc::new(shared.mcp.scope(server.as_ref()).map_err(early)?);
-    for name in ["mcp-protocol-version", "mcp-method", "mcp-name", SESSION] {
-        if head.headers.get_all(name).iter().nth(1).is_some() {
+    for name in [VERSION, METHOD, NAME, SESSION] {
+        if head.headers.get_all(&name).iter().nth(1).is_some() {
             return Err(early(Code::HeaderMismatch));
         }
     }
@@ -130,7 +135,7 @@ pub(crate) async fn serve(
     }
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Code> {
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Code> {
     headers
         .get(name)
         .map(|value| value.to_str().map_err(|_| Code::HeaderMismatch))
@@ -138,7 +143,7 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Code>
 }
 
 fn held(shared: &Shared, caller: &Caller, headers: &HeaderMap) -> Result<Arc<hub::AgentSession>, Code> {
-    let id = text(headers, SESSION)?.ok_or(Code::SessionUnknown)?;
+    let id = text(headers, &SESSION)?.ok_or(Code::SessionUnknown)?;
     shared.mcp.session(id, &hub::Owner::of(&caller.principal))
 }
 
@@ -241,9 +246,9 @@ impl Base<'_> {
 /// What the headers repeat of a message.
 fn repeated_of(headers: &HeaderMap) -> Result<repeated::Headers<'_>, Code> {
     Ok(repeated::Headers {
-        version: text(headers, "mcp-protocol-version")?,
-        method: text(headers, "mcp-method")?,
-        name: text(headers, "mcp-name")?,
+        version: text(headers, &VERSION)?,
+        method: text(headers, &METHOD)?,
+        name: text(headers, &NAME)?,
     })
 }
 
@@ -398,7 +403,7 @@ async fn stream(
     head: &Parts,
 ) -> Result<Response<AgentBody>, Refusal> {
     let early = |code| shared.reject(code, Some(&caller.principal));
-    if !head.headers.contains_key(SESSION) {
+    if !head.headers.contains_key(&SESSION) {
         return Err(early(Code::Method));
     }
     if !accepts(&head.headers, "text/event-stream") {

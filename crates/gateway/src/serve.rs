@@ -240,7 +240,6 @@ fn shape(path: &str) -> Shape {
 
 fn route(head: &Parts) -> Result<Route, Code> {
     let path = head.uri.path();
-    let anthropic = path.starts_with("/anthropic/") || head.headers.contains_key("anthropic-version");
     let post = |route| {
         if head.method == Method::POST {
             Ok(route)
@@ -265,6 +264,7 @@ fn route(head: &Parts) -> Result<Route, Code> {
             if head.method != Method::GET {
                 return Err(Code::Method);
             }
+            let anthropic = path.starts_with("/anthropic/") || head.headers.contains_key("anthropic-version");
             Ok(Route::Models(if anthropic {
                 Api::AnthropicMessages
             } else {

@@ -14,6 +14,7 @@ mod scan;
 
 use std::ops::Range;
 
+pub(crate) use money::is_wif;
 pub use scan::find;
 
 /// A kind of personal data.

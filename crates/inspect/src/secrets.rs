@@ -6,6 +6,7 @@
 
 mod check;
 mod formats;
+mod quoted;
 mod screen;
 
 use std::ops::Range;
@@ -21,9 +22,11 @@ use screen::Screen;
 
 /// Longest stretch that a format is matched on, beyond the word.
 const STRETCH: usize = 12_100;
-/// Most of what stands between a name and its value.
+/// Most of what stands between a name and its value, without what opens the value.
 const BETWEEN: &str =
-    r#"[\w.\- \[\]]{0,40}?(?:\\?["'`])?\]?\s{0,4}(?:=>|:=|==?|:|,|is )\s{0,4}(?:[bru]|\\?["'`(]){0,3}"#;
+    r#"[\w.\- \[\]]{0,40}?(?:\\?["'`])?[\])]?\s{0,4}(?:=>|:=|==?|:|,|is |lautet |ist |est |es )\s{0,4}"#;
+/// What opens a value.
+const OPENING: &str = r#"(?:[bru]|\\?["'`(]){0,3}"#;
 /// Most secrets reported of one text: more than there is room for in a window of `stream`.
 const FOUND_MOST: usize = 8192;
 
@@ -80,7 +83,12 @@ impl Engine {
 fn compile(format: &Format) -> Option<Regex> {
     let pattern = match format.rule {
         Rule::Prefixed | Rule::Around => format.pattern.to_owned(),
-        Rule::Named => format!("{BETWEEN}(?P<s>{})", format.pattern),
+        // What stands in quotes may be anything, so where it opens is enough to go on with.
+        Rule::Named if quoted::may_be(format) => format!(
+            "{BETWEEN}{OPENING}(?P<s>{})|{BETWEEN}[bru]{{0,2}}\\\\?(?P<q>[\"'`])",
+            format.pattern
+        ),
+        Rule::Named => format!("{BETWEEN}{OPENING}(?P<s>{})", format.pattern),
     };
     // Bytes decide boundaries, and classes are those of ASCII: smaller automata, and the same matches.
     let syntax = regex_automata::util::syntax::Config::new()
@@ -154,6 +162,9 @@ impl Engine {
                 }
                 (word.start, Anchored::Yes)
             }
+            Rule::Named if quoted::may_be(format) && quoted::is_in_resource_name(bytes, word.start) => {
+                return None;
+            }
             Rule::Named => (word.end, Anchored::Yes),
             Rule::Around if format.pattern.starts_with("(?P<s>") => {
                 // The word stands inside or behind the secret: start where its characters start.
@@ -176,12 +187,19 @@ impl Engine {
         }
         let mut slots = pattern.create_captures();
         pattern.search_captures(&input, &mut slots);
-        let span = slots.get_group_by_name("s").or_else(|| slots.get_group(0))?;
-        let range = span.start..span.end;
+        let range = if quoted::may_be(format) {
+            let place = |name| slots.get_group_by_name(name).map(|span| span.range());
+            quoted::whole(bytes, place("s"), place("q"))?
+        } else {
+            let span = slots.get_group_by_name("s").or_else(|| slots.get_group(0))?;
+            span.range()
+        };
         let value = text.get(range.clone())?;
         // What goes on with the same characters is something longer.
         let next = bytes.get(range.end);
-        let ends = !next.is_some_and(u8::is_ascii_alphanumeric) || format.rule == Rule::Around;
+        let ends = !next.is_some_and(u8::is_ascii_alphanumeric)
+            || format.rule == Rule::Around
+            || range.start > 0 && quoted::is_quote(bytes.get(range.start - 1));
         let real = ends && entropy(value) >= format.entropy && !stand_in(format, value);
         let score = check::judge(format.check, value).filter(|_| real)?;
         let score = if format.rule == Rule::Named {
@@ -193,12 +211,21 @@ impl Engine {
     }
 }
 
+/// Keys that vendors print in their own manuals.
+const MANUALS: [&str; 4] = [
+    "sk_test_4eC39HqLyjWDarjtT1zdp7dc",
+    "sk_test_BQokikJOvBiI2HlWgH4olfQ2",
+    "rk_test_4eC39HqLyjWDarjtT1zdp7dc",
+    "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",
+];
+
 /// Stand-ins: examples of manuals, one repeated character.
 fn stand_in(format: &Format, value: &str) -> bool {
     let upper = value.to_ascii_uppercase();
     upper.ends_with("EXAMPLE")
         || upper.contains("EXAMPLEKEY")
         || upper.contains("XXXXXX")
+        || MANUALS.contains(&value)
         || (format.rule == Rule::Named && check::placeholder(value))
 }
 

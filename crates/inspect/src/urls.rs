@@ -175,10 +175,24 @@ fn judge(rest: &str, fetched: bool) -> Option<(&'static str, u16)> {
     {
         return Some(("image_with_data", 450));
     }
-    if host.contains('@') {
+    if host.rsplit_once('@').is_some_and(|(user, _)| is_misleading(user)) {
         return Some(("misleading_user_part", 600));
     }
     None
+}
+
+/// Whether the user of an address is spelled as a host, which is then taken for where it leads. A plain user and password
+/// belong to how databases and queues are reached.
+fn is_misleading(user: &str) -> bool {
+    let name = user.split(':').next().unwrap_or_default();
+    let decoded = name
+        .replace("%2e", ".")
+        .replace("%2E", ".")
+        .replace(['\u{3002}', '\u{ff0e}'], ".");
+    let last = decoded.rsplit_once('.').map_or("", |(_, last)| last);
+    last.len() >= 2 && last.bytes().all(|byte| byte.is_ascii_alphabetic())
+        || name.contains(|letter: char| !letter.is_ascii())
+        || name.to_ascii_lowercase().contains("%2f")
 }
 
 /// Long, without spaces, and of encoded look.
@@ -222,6 +236,23 @@ mod tests {
             what("see https://www.example.com@evil.example/login"),
             ["misleading_user_part"]
         );
+        for text in [
+            "https://paypal.com:443@evil.example/x",
+            "https://www%2Eexample%2Ecom@evil.example/",
+            "https://example.com%2Flogin@evil.example/",
+            "https://p\u{430}ypal@evil.example/",
+        ] {
+            assert_eq!(what(text), ["misleading_user_part"], "{text}");
+        }
+        for text in [
+            "postgres://user:password@localhost:5432/db",
+            "redis://:password@localhost",
+            "amqp://guest:guest@localhost:5672//",
+            "https://a08dfca4f4762596cf13ecd2009d74a5@o1234.ingest.example/4501",
+            "https://jane@bitbucket.example/team/repo.git",
+        ] {
+            assert_eq!(what(text), [""; 0], "{text}");
+        }
         assert_eq!(what("[x](JavaScript:alert(1))"), ["script_link"]);
         let data = "d=c2VjcmV0IGRhdGEgb2YgdGhlIHVzZXI5MQ";
         for text in [

@@ -65,6 +65,15 @@ pub struct Mismatch {
     pub keyword: String,
 }
 
+impl Mismatch {
+    fn of_whole(keyword: &str) -> Self {
+        Self {
+            pointer: String::new(),
+            keyword: keyword.to_owned(),
+        }
+    }
+}
+
 /// A compiled schema.
 #[derive(Debug, Clone)]
 pub struct Schema {
@@ -143,33 +152,36 @@ impl Schema {
         })
     }
 
-    /// Checks the arguments of a call; none count as an empty object. Gives the parsed value back for other checks.
+    /// Reads the arguments of a call; none count as an empty object.
+    ///
+    /// # Errors
+    /// [`Mismatch`] when they can't be read.
+    pub fn read_arguments(arguments: Option<&RawValue>) -> Result<Value, Mismatch> {
+        match arguments {
+            None => Ok(Value::Object(serde_json::Map::new())),
+            Some(raw) => serde_json::from_str(raw.get()).map_err(|_| Mismatch::of_whole("type")),
+        }
+    }
+
+    /// Checks the arguments of a call.
     ///
     /// # Errors
     /// [`Mismatch`], also when the arguments are no object or nested deeper than schemas are followed.
-    pub fn check_arguments(&self, arguments: Option<&RawValue>) -> Result<Value, Mismatch> {
-        let shape = |keyword: &str| Mismatch {
-            pointer: String::new(),
-            keyword: keyword.to_owned(),
-        };
-        let value = match arguments {
-            None => Value::Object(serde_json::Map::new()),
-            Some(raw) => serde_json::from_str(raw.get()).map_err(|_| shape("type"))?,
-        };
+    pub fn check_arguments(&self, value: &Value) -> Result<(), Mismatch> {
         if !value.is_object() {
-            return Err(shape("type"));
+            return Err(Mismatch::of_whole("type"));
         }
-        if depth(&value) > MAX_DEPTH {
-            return Err(shape("maxDepth"));
+        if depth(value) > MAX_DEPTH {
+            return Err(Mismatch::of_whole("maxDepth"));
         }
-        self.check(&value)?;
-        if let Some(key) = self.properties.posing(&value) {
+        self.check(value)?;
+        if let Some(key) = self.properties.posing(value) {
             return Err(Mismatch {
                 pointer: format!("/{}", key.chars().take(64).collect::<String>()),
                 keyword: "properties".to_owned(),
             });
         }
-        Ok(value)
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use bartizan_guard::Permit;
 use bartizan_mcp::{
-    ListKind, Listed, Method, Outcome, Params, listing,
+    ListKind, Listed, Method, Mismatch, Outcome, Params, Schema, listing,
     message::{self, Object},
     refusal,
 };
@@ -334,19 +334,16 @@ async fn prepared(
     arguments: Option<&RawValue>,
     params: Option<&RawValue>,
 ) -> Result<(Vec<(String, String)>, labels::Call), Refused> {
-    let given = arguments.and_then(|given| serde_json::from_str::<Value>(given.get()).ok());
-    let given = given.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    let given = Schema::read_arguments(arguments).map_err(|mismatch| unfit(ctx, &mismatch))?;
     let mut ctx = ctx.clone();
     ctx.caller.session = labels::session(&ctx, names, &given);
     let shared = Arc::clone(&ctx.shared);
     let caller = ctx.caller.clone();
     let arrived = shared.arrive(&caller, names.server, names.tool, &given).await;
     // A token need not fit the schema where the value that it becomes does.
-    let outgoing = arrived
-        .as_ref()
-        .and_then(|arrived| serde_json::value::to_raw_value(&arrived.outgoing).ok());
-    let (value, mirrored) = checked(&ctx, listed, outgoing.as_deref().or(arguments), arguments)?;
-    let mut labelled = labels::Call::trace(ctx, names, value, arrived.as_ref(), params);
+    let outgoing = arrived.as_ref().map_or(&given, |arrived| &arrived.outgoing);
+    let mirrored = checked(&ctx, listed, outgoing, &given)?;
+    let mut labelled = labels::Call::trace(ctx, names, &given, arrived.as_ref(), params);
     let leaving = labelled.outgoing().unwrap_or(&given);
     let departed = shared
         .depart(&caller, names.server, names.tool, leaving, &listed.definition)
@@ -362,38 +359,41 @@ async fn prepared(
     Ok((mirrored, labelled))
 }
 
-/// Checks arguments against the tool's pinned schema. Gives them, and the headers that must repeat some of them.
+/// Checks arguments as they go out against the tool's pinned schema. Gives the headers that must repeat some of them.
 ///
 /// # Errors
 /// The refusal, with the place that does not fit.
 fn checked(
     ctx: &Ctx,
     listed: &Listed,
-    arguments: Option<&RawValue>,
-    asked: Option<&RawValue>,
-) -> Result<(Value, Vec<(String, String)>), Refused> {
+    outgoing: &Value,
+    written: &Value,
+) -> Result<Vec<(String, String)>, Refused> {
     let early = |code| ctx.early(code);
     let schema = listed.input.as_ref().ok_or_else(|| early(Code::ToolWithheld))?;
-    let value = schema.check_arguments(arguments).map_err(|mismatch| Refused {
-        refusal: early(Code::ArgumentsInvalid),
-        detail: Some(mismatch.to_string().into()),
-    })?;
+    schema
+        .check_arguments(outgoing)
+        .map_err(|mismatch| unfit(ctx, &mismatch))?;
     if schema.headers().is_empty() {
-        return Ok((value, Vec::new()));
+        return Ok(Vec::new());
     }
     if let Some(head) = &ctx.head {
         let required = ctx.revision().stateless();
         // Headers repeat what the agent wrote, tokens and all.
-        let written = asked.and_then(|asked| serde_json::from_str(asked.get()).ok());
         schema
             .headers()
-            .check(written.as_ref().unwrap_or(&value), required, |name| {
-                one(&head.headers, name)
-            })
+            .check(written, required, |name| one(&head.headers, name))
             .map_err(early)?;
     }
-    let mirrored = schema.headers().emit(&value);
-    Ok((value, mirrored))
+    Ok(schema.headers().emit(outgoing))
+}
+
+/// Arguments that don't fit what the tool says it takes.
+fn unfit(ctx: &Ctx, mismatch: &Mismatch) -> Refused {
+    Refused {
+        refusal: ctx.early(Code::ArgumentsInvalid),
+        detail: Some(mismatch.to_string().into()),
+    }
 }
 
 /// The one value of a header; a header that is there twice has none.

@@ -82,12 +82,12 @@ impl Call {
     pub(super) fn trace(
         ctx: Ctx,
         names: &Names<'_>,
-        arguments: Value,
+        arguments: &Value,
         arrived: Option<&Arrived>,
         params: Option<&RawValue>,
     ) -> Self {
         let manifest = ctx.shared.mcp.manifests.of(names.server, names.tool);
-        let known = arrived.map_or(arguments, |arrived| arrived.known.clone());
+        let known = arrived.map_or(arguments, |arrived| &arrived.known).clone();
         let mut traced = Traced::new(&ctx.caller.session, names.tool.as_str(), manifest, known);
         // A token that stays one has no other spelling: the trusted one is what it hides.
         traced.fixed = arrived.is_some_and(|arrived| arrived.outgoing != arrived.known);

@@ -19,6 +19,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use super::{
+    SESSION,
     conn::{Conn, Way},
     hub::lock,
 };
@@ -116,7 +117,7 @@ impl HttpWay {
             headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
         }
         if let Some(session) = &*lock(&self.session) {
-            headers.insert(HeaderName::from_static("mcp-session-id"), session.clone());
+            headers.insert(SESSION, session.clone());
         }
         headers.extend(extra);
         // Last, so that nothing else stands in its place.
@@ -191,7 +192,7 @@ impl Conn {
         let Way::Http(way) = &self.way else {
             return Err(Code::Bug);
         };
-        if let Some(session) = head.headers.get("mcp-session-id") {
+        if let Some(session) = head.headers.get(&SESSION) {
             let mut known = lock(&way.session);
             if known.is_none() && session.len() <= 1024 {
                 *known = Some(session.clone());

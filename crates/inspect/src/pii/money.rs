@@ -200,6 +200,12 @@ pub(super) fn wallet(word: &str) -> Option<&'static str> {
     }
 }
 
+/// Whether this is a private key in Bitcoin's wallet import format, of a main or a test network, by its check sum.
+pub(crate) fn is_wif(word: &str) -> bool {
+    let version = |length| base58check(word, length).is_some_and(|version| matches!(version, 0x80 | 0xef));
+    version(37) || version(38)
+}
+
 /// The version byte of a base58 address whose four check bytes are right.
 fn base58check(word: &str, length: usize) -> Option<u8> {
     const DIGITS: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";

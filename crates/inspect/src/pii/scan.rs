@@ -442,10 +442,10 @@ fn shaped_from(text: &str, digit: usize, letters: bool, found: &mut Vec<Personal
         if length != id.shape.len() || !(id.check)(dense) {
             continue;
         }
-        // Digits alone are in style only with their signs.
+        // Digits alone are in style only with all of their signs: one left out makes two numbers that stand side by side.
         // Where either may stand, a digit says nothing.
         let letter = id.shape.contains('*') && !dense.iter().all(u8::is_ascii_digit);
-        let signs = (in_style && end - start > length) || id.shape.contains('A') || letter;
+        let signs = (in_style && end - start == id.style.len()) || id.shape.contains('A') || letter;
         let (from, near) = *before.get_or_insert_with(|| spoken(text, start));
         let said = announced(near, start - from, id.words);
         let score = match (id.needs, signs, said) {

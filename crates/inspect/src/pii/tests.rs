@@ -202,6 +202,19 @@ fn phones_in_text() {
 }
 
 #[test]
+fn numbers_side_by_side_are_no_number_in_style() {
+    for text in [
+        "10.1.2.3 - - [03/Mar/2026:10:11:12 +0000] \"GET /a HTTP/1.1\" 200 181295 \"-\" \"curl/8.5.0\"",
+        "files 301 234567",
+        "301-234567",
+        "404 123456 and 301 234567",
+    ] {
+        let ids = find(text).into_iter().filter(|one| one.kind == Kind::NationalId);
+        assert_eq!(ids.count(), 0, "{text}");
+    }
+}
+
+#[test]
 fn a_word_announces_the_next_number_alone() {
     let text = "SSN: 310-62-3271\n{\"order\": \"836733911\"}";
     let found: Vec<&str> = find(text)

@@ -19,6 +19,8 @@ pub enum Check {
     Jwt,
     /// Base64 of a name, a colon and a password.
     Basic,
+    /// A key in Bitcoin's wallet import format, with the four bytes of its check sum.
+    Wif,
     /// A password and no placeholder.
     Password,
     /// A token: digits and letters, and no word, path or call.
@@ -35,6 +37,7 @@ pub(super) fn judge(check: Check, value: &str) -> Option<u16> {
         Check::GrafanaCrc => Some(sure(crc_hex(value, '_'))),
         Check::Jwt => jwt(value).then_some(900),
         Check::Basic => basic(value).then_some(900),
+        Check::Wif => Some(sure(crate::pii::is_wif(value))),
         Check::Password => (!placeholder(value) && !code(value)).then_some(700),
         Check::Token => token(value).then_some(750),
     }
@@ -155,6 +158,7 @@ pub(super) fn placeholder(value: &str) -> bool {
 /// Source code rather than a value: calls, members, paths.
 fn code(value: &str) -> bool {
     value.contains("()")
+        || value.starts_with("arn:")
         || value.contains("->")
         || value.contains("::")
         || value.starts_with(['/', '.', '$', '@', '%', '&', '<', '*'])
@@ -170,13 +174,17 @@ fn code(value: &str) -> bool {
         || words(value)
 }
 
-/// Words joined by signs, or one word.
+/// Words joined by signs, or one word; of several, some may be short numbers.
 fn words(value: &str) -> bool {
-    value.split(['-', '_', '.', '/', ':']).all(|part| {
+    let mut parts = value.split(['-', '_', '.', '/', ':']);
+    let first_is_word = value.starts_with(|first: char| first.is_ascii_alphabetic());
+    parts.all(|part| {
         let inner = part.get(1..).unwrap_or_default();
-        part.bytes().all(|byte| byte.is_ascii_alphabetic())
-            && (inner.bytes().all(|byte| byte.is_ascii_lowercase())
-                || part.bytes().all(|byte| byte.is_ascii_uppercase()))
+        let number = first_is_word && part.len() <= 3 && part.bytes().all(|byte| byte.is_ascii_digit());
+        number
+            || part.bytes().all(|byte| byte.is_ascii_alphabetic())
+                && (inner.bytes().all(|byte| byte.is_ascii_lowercase())
+                    || part.bytes().all(|byte| byte.is_ascii_uppercase()))
     })
 }
 

@@ -114,8 +114,8 @@ const HEX32: &str = "[0-9a-f]{32}";
 const HEX40: &str = "[0-9a-f]{40}";
 const HEX64: &str = "[0-9a-f]{64}";
 const JWT: &str = r"eyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{8,8000}\.[A-Za-z0-9_-]{0,2000}";
-/// What an unnamed secret may be: a token, or a password in quotes.
-const VALUE: &str = r"[A-Za-z0-9!#$%&*+./:;<=>?@^_|~-]{8,200}";
+/// What an unnamed secret may be: a token, or a password; in quotes it may be more.
+pub(super) const VALUE: &str = r"[A-Za-z0-9!#$%&*+./:;<=>?@^_|~-]{8,200}";
 
 /// All formats. Where two fit the same text, the earlier one names it.
 pub const FORMATS: &[Format] = &[
@@ -258,7 +258,7 @@ pub const FORMATS: &[Format] = &[
     prefixed("slack_app_token", "Slack", "https://api.slack.com/concepts/token-types", &["xapp-"], "xapp-[0-9]-[A-Z0-9]{9,13}-[0-9]{10,14}-[0-9a-f]{64}"),
     around("slack_webhook", "Slack", "https://api.slack.com/messaging/webhooks", &["hooks.slack.com/"], r"hooks\.slack\.com/(?P<s>(?:services|workflows|triggers)/[A-Za-z0-9+/]{40,60})"),
     around("discord_webhook", "Discord", "https://discord.com/developers/docs/resources/webhook", &["/api/webhooks/"], r"/api/webhooks/(?P<s>[0-9]{17,20}/[A-Za-z0-9_-]{60,72})"),
-    named("discord_bot_token", "Discord", "https://discord.com/developers/docs/reference#authentication", &["discord"], r"[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40}"),
+    named("discord_bot_token", "Discord", "https://discord.com/developers/docs/reference#authentication", &["discord", "token"], r"[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40}"),
     around("telegram_bot_token", "Telegram", "https://core.telegram.org/bots/api#authorizing-your-bot", &[":aa"], r"(?P<s>[0-9]{8,10}:AA[A-Za-z0-9_-]{33})"),
     around("teams_webhook", "Microsoft Teams", "https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/what-are-webhooks-and-connectors", &["webhook.office.com/"], r"webhook\.office\.com/(?P<s>webhookb2/[0-9a-f-]{36}@[0-9a-f-]{36}/IncomingWebhook/[0-9a-f]{32}/[0-9a-f-]{36})"),
     prefixed("twilio_key_sid", "Twilio", "https://www.twilio.com/docs/iam/api-keys", &["SK"], "SK[0-9a-f]{32}"),
@@ -331,16 +331,18 @@ pub const FORMATS: &[Format] = &[
     prefixed("duffel_token", "Duffel", "https://duffel.com/docs/api/overview/authentication", &["duffel_live_", "duffel_test_"], "duffel_(?:live|test)_[A-Za-z0-9_=-]{43}"),
     prefixed("prefect_key", "Prefect", "https://docs.prefect.io/", &["pnu_", "pnb_"], "pn[ub]_[A-Za-z0-9]{36}"),
     prefixed("dbt_token", "dbt Cloud", "https://docs.getdbt.com/docs/dbt-cloud-apis/authentication", &["dbtc_", "dbtu_"], "dbt[cu]_[A-Za-z0-9_-]{40,60}"),
-    prefixed("facebook_token", "Meta", "https://developers.facebook.com/docs/facebook-login/guides/access-tokens/", &["EAA"], "EAA[MC][A-Za-z0-9]{40,400}"),
+    prefixed("facebook_token", "Meta", "https://developers.facebook.com/docs/facebook-login/guides/access-tokens/", &["EAA"], "EAA(?:[MC][A-Za-z0-9]{40,400}|[A-Za-z0-9]{100,400})"),
     named("twitter_token", "X", "https://docs.x.com/resources/fundamentals/authentication/overview", &["twitter", "x_api", "bearer_token"], "(?:A{10,30}[A-Za-z0-9%]{60,120}|[A-Za-z0-9]{50})"),
     named("linkedin_secret", "LinkedIn", "https://learn.microsoft.com/en-us/linkedin/shared/authentication/authentication", &["linkedin"], "(?:WPL_AP1\\.[A-Za-z0-9+./=]{20,40}|[A-Za-z0-9]{16})"),
     named("twitch_secret", "Twitch", "https://dev.twitch.tv/docs/authentication/", &["twitch"], "[a-z0-9]{30}"),
     named("spotify_secret", "Spotify", "https://developer.spotify.com/documentation/web-api/concepts/authorization", &["spotify"], HEX32),
+    prefixed("mapbox_secret_token", "Mapbox", "https://docs.mapbox.com/help/glossary/access-token/", &["sk.eyJ"], r"sk\.eyJ[A-Za-z0-9_-]{40,100}\.[A-Za-z0-9_-]{22}"),
+    named("bitcoin_private_key", "Bitcoin", "https://en.bitcoin.it/wiki/Wallet_import_format", &["wif", "private key", "private_key", "privatekey", "privkey"], "[5KL][1-9A-HJ-NP-Za-km-z]{50,51}").entropy(3.5).with(Check::Wif),
     // What belongs to no vendor.
     around("private_key", "PEM", "https://www.rfc-editor.org/rfc/rfc7468", &["-----begin "], r"-----BEGIN (?:(?:RSA|EC|DSA|OPENSSH|ENCRYPTED|PGP|ANY) )?PRIVATE KEY(?: BLOCK)?-----(?P<s>[A-Za-z0-9+/=\s\\:,.-]{40,12000}?)-----END").entropy(3.0),
     around("putty_private_key", "PuTTY", "https://the.earth.li/~sgtatham/putty/latest/htmldoc/AppendixC.html", &["putty-user-key-file-"], r"PuTTY-User-Key-File-[23]:(?s:(?P<s>.{100,4000}?Private-MAC: [0-9a-f]{40,64}))"),
     prefixed("json_web_token", "IETF", "https://www.rfc-editor.org/rfc/rfc7519", &["eyJ"], JWT).with(Check::Jwt),
-    around("url_password", "IETF", "https://www.rfc-editor.org/rfc/rfc3986", &["://"], r"://[^\s:/@\x22'<>]{0,64}:(?P<s>[^\s:/@\x22'<>]{3,128})@[A-Za-z0-9.\[-]").entropy(1.5).with(Check::Password),
+    around("url_password", "IETF", "https://www.rfc-editor.org/rfc/rfc3986", &["://"], r"://[^\s:/@\x22'<>]{0,64}:(?P<s>[^\s/\x22'<>]{3,128})@[A-Za-z0-9.\[-]").entropy(1.5).with(Check::Password),
     around("basic_authorization", "IETF", "https://www.rfc-editor.org/rfc/rfc7617", &["basic "], r"(?i:basic) (?P<s>[A-Za-z0-9+/]{12,300}={0,2})").with(Check::Basic),
     around("bearer_authorization", "IETF", "https://www.rfc-editor.org/rfc/rfc6750", &["bearer "], r"(?i:bearer) (?P<s>[A-Za-z0-9_~+/.-]{20,1500}={0,2})").entropy(3.2).with(Check::Token),
     named("wireguard_private_key", "WireGuard", "https://www.wireguard.com/quickstart/", &["privatekey", "private_key", "presharedkey"], "[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=").entropy(4.0),
@@ -348,6 +350,8 @@ pub const FORMATS: &[Format] = &[
     around("command_line_password", "any", "https://cwe.mitre.org/data/definitions/798.html", &["--password", "--passwd", "--passphrase", "--token", "--secret", "--api-key"], r#"--(?i:password|passwd|passphrase|token|secret|api-key)[ =]["']?(?P<s>[^\s"'`]{6,200})"#).entropy(2.5).with(Check::Password),
     around("curl_password", "curl", "https://curl.se/docs/manpage.html", &["-u ", "--user "], r#"(?:-u|--user) ["']?[A-Za-z0-9._@\\-]{1,64}:(?P<s>[^\s"'`]{6,128})"#).entropy(2.2).with(Check::Password),
     around("mysql_password", "MySQL", "https://dev.mysql.com/doc/refman/8.4/en/command-line-options.html", &["mysql"], r#"(?i:mysql)[a-z]{0,6} (?:[^\n]{0,80}? )?-p(?P<s>[^\s"'-][^\s"']{5,100})"#).entropy(2.2).with(Check::Password),
+    around("sshpass_password", "sshpass", "https://manpages.debian.org/stable/sshpass/sshpass.1.en.html", &["sshpass"], r#"sshpass -p ?["']?(?P<s>[^\s"'`]{5,100})"#).entropy(2.2).with(Check::Password),
+    around("session_cookie", "IETF", "https://www.rfc-editor.org/rfc/rfc6265", &["cookie:"], r"(?i:cookie): [^\n]{0,200}?(?i:session|sessionid|sid|auth|token)[A-Za-z_-]{0,12}=(?P<s>[A-Za-z0-9%._-]{20,400})").entropy(3.0).with(Check::Token),
     around("netrc_password", "any", "https://www.gnu.org/software/inetutils/manual/html_node/The-_002enetrc-file.html", &["login "], r"login\s{1,4}\S{1,64}\s{1,4}password\s{1,4}(?P<s>\S{4,128})").entropy(2.0).with(Check::Password),
     around("wifi_password", "Wi-Fi Alliance", "https://www.wi-fi.org/file/wpa3-specification", &["wifi:"], r"(?i:wifi):[^\n]{0,120}?P:(?P<s>[^;\n]{8,63});").with(Check::Weak),
     around("recovery_phrase", "Bitcoin", "https://github.com/bitcoin/bips/blob/master/bip-0039.mediawiki", &["seed phrase", "recovery phrase", "mnemonic"], r"(?i:seed phrase|recovery phrase|mnemonic(?: phrase)?)[^A-Za-z\n]{1,6}(?P<s>(?:[a-z]{3,8} ){11}(?:(?:[a-z]{3,8} ){3}){0,4}[a-z]{3,8})").entropy(3.0).with(Check::Weak),

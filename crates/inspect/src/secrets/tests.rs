@@ -134,6 +134,13 @@ fn secrets_of_every_day_are_found() {
         ("$2b$12$HVNDDqNE5NsuFUvd2n3lixzbVMtZHbgXyl2OOUUPvEJS90N8pQdfN".to_owned(), "password_hash"),
         ("WIFI:T:WPA;S:net;P:s4oASGQrh1Mi;;".to_owned(), "wifi_password"),
         ("seed phrase: legal winner thank year wave sausage worth useful legal winner thank yellow".to_owned(), "recovery_phrase"),
+        ("wallet private key (WIF): L1ziT2QwmtWxUWm1SfanK9698iaH6ugofeW7atQWEqde4UKP8Ruf".to_owned(), "bitcoin_private_key"),
+        (format!("META_TOKEN=EAAB{}", "w8Kq2ZzT5rX1".repeat(12)), "facebook_token"),
+        ("token = \"MTA0NzE2MjU4ODM5NTY1Nzg5Ng.Gf4R99.kQ0zWc7rXyL2mVb8NsTfUe1oPaGhJdIqZxCvB3\"".to_owned(), "discord_bot_token"),
+        ("Das Passwort lautet hG7#kd9!mQ2z".to_owned(), "password"),
+        ("sshpass -p hG7kd9mQ2z ssh root@10.0.0.1".to_owned(), "sshpass_password"),
+        (format!("Cookie: theme=dark; session={}", "9f86d081884c7d65".repeat(4)), "session_cookie"),
+        ("postgres://app:Wq9@zR2mLx8@db:5432/p".to_owned(), "url_password"),
         ("PrivateKey = lnd2Uc7/Sf5Mrdqsk0B1QWO7UK8FZpwHNQ3EOyG+odw=".to_owned(), "wireguard_private_key"),
     ] {
         assert_eq!(ids(&text), [id], "{text}");
@@ -144,6 +151,8 @@ fn secrets_of_every_day_are_found() {
 #[test]
 fn what_only_speaks_of_secrets_is_none() {
     for text in [
+        "monkeypatch.setenv(\"API_KEY\", \"test-key-123\")",
+        "secret_id = \"arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-AbCdEf\"",
         "password_hash_algorithm: argon2id",
         "docker run -u 1000:1000 image",
         "docker run -u node:node image",
