@@ -73,9 +73,46 @@ fn joined(text: &str, found: &[Found]) -> Vec<Found> {
 pub struct Restorer {
     held: String,
     before: Option<char>,
+    /// What the text up to here says of addresses; `None` where they are of no matter.
+    address: Option<Address>,
+}
+
+/// Whether a text stands in an address. What shows an answer to people fetches the addresses of images by itself, and people
+/// follow links: a value that is put into one goes wherever the address leads, and the model that wrote it there need not
+/// have seen it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Address {
+    within: bool,
+    /// The last two signs were a slash, or a bracket and a parenthesis.
+    opening: Option<char>,
+}
+
+impl Address {
+    fn take(&mut self, c: char) {
+        if c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '`') {
+            self.within = false;
+        }
+        self.within |= matches!((self.opening, c), (Some('/'), '/') | (Some(']'), '('));
+        self.opening = Some(c);
+    }
+
+    /// Whether a token here is part of an address: behind its beginning, or as the first labels of a host.
+    fn holds(self, follows: &[u8]) -> bool {
+        let label = follows.first() == Some(&b'.') && follows.get(1).is_some_and(u8::is_ascii_alphanumeric);
+        self.within || label
+    }
 }
 
 impl Restorer {
+    /// One for what people are shown: a token that is part of an address stays one.
+    #[must_use]
+    pub fn for_people() -> Self {
+        Self {
+            address: Some(Address::default()),
+            ..Self::default()
+        }
+    }
+
     /// Takes the next piece, and appends to `out` what is decided. `may` rules on each token's kind; one that it refuses
     /// stays as it is.
     pub fn push(
@@ -100,6 +137,7 @@ impl Restorer {
     ) {
         self.run(vault, now, may, out, true);
         self.before = None;
+        self.address = self.address.map(|_| Address::default());
     }
 
     /// Bytes held back.
@@ -120,11 +158,12 @@ impl Restorer {
         let (mut copied, mut skip) = (0, 0);
         for (at, c) in held.char_indices() {
             if at < skip {
-                self.before = Some(c);
+                self.passed(c);
                 continue;
             }
             let rest = held.as_bytes().get(at..).unwrap_or_default();
-            match look(rest, self.before, last) {
+            let seen = look(rest, self.before, last);
+            match self.wants_more(seen, rest, last) {
                 Look::No => {}
                 Look::More => {
                     out.push_str(held.get(copied..at).unwrap_or_default());
@@ -134,16 +173,39 @@ impl Restorer {
                 Look::Token { core, whole } => {
                     skip = at + whole;
                     let name = held.get(at..at + core).unwrap_or_default();
-                    if let Some(found) = vault.named(name, now).filter(|found| may(found.kind)) {
+                    let follows = rest.get(whole..).unwrap_or_default();
+                    let addressed = self.address.is_some_and(|address| address.holds(follows));
+                    let found = vault.named(name, now).filter(|_| !addressed);
+                    if let Some(found) = found.filter(|found| may(found.kind)) {
                         out.push_str(held.get(copied..at).unwrap_or_default());
                         out.push_str(found.value);
                         copied = skip;
                     }
                 }
             }
-            self.before = Some(c);
+            self.passed(c);
         }
         out.push_str(held.get(copied..).unwrap_or_default());
+    }
+
+    fn passed(&mut self, c: char) {
+        self.before = Some(c);
+        if let Some(address) = &mut self.address {
+            address.take(c);
+        }
+    }
+
+    /// A token at the end of what came so far may still turn out to be a host's first label.
+    fn wants_more(&self, seen: Look, rest: &[u8], last: bool) -> Look {
+        match seen {
+            Look::Token { whole, .. } if self.address.is_some() && !last => {
+                match rest.get(whole..).unwrap_or_default() {
+                    [] | [b'.'] => Look::More,
+                    _ => seen,
+                }
+            }
+            seen => seen,
+        }
     }
 }
 

@@ -261,6 +261,26 @@ impl Vault {
         &self,
         text: &'t str,
         now: Timestamp,
+        may: impl FnMut(&Kind) -> bool,
+    ) -> Cow<'t, str> {
+        self.restore_by(crate::Restorer::default(), text, now, may)
+    }
+
+    /// The same for what people are shown: a token that is part of an address stays one ([`crate::Restorer::for_people`]).
+    pub fn restore_shown<'t>(
+        &self,
+        text: &'t str,
+        now: Timestamp,
+        may: impl FnMut(&Kind) -> bool,
+    ) -> Cow<'t, str> {
+        self.restore_by(crate::Restorer::for_people(), text, now, may)
+    }
+
+    fn restore_by<'t>(
+        &self,
+        mut restorer: crate::Restorer,
+        text: &'t str,
+        now: Timestamp,
         mut may: impl FnMut(&Kind) -> bool,
     ) -> Cow<'t, str> {
         if self.is_empty() {
@@ -273,7 +293,6 @@ impl Vault {
                 Cow::Borrowed(text)
             };
         }
-        let mut restorer = crate::Restorer::default();
         let mut out = String::new();
         restorer.push(self, text, now, &mut may, &mut out);
         restorer.finish(self, now, &mut may, &mut out);

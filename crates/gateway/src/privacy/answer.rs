@@ -42,7 +42,7 @@ impl Shared {
             .iter()
             .filter(shown)
             .filter_map(|piece| {
-                let text = vault.restore(&piece.text, now, |kind| may.contains(kind));
+                let text = vault.restore_shown(&piece.text, now, |kind| may.contains(kind));
                 (text != piece.text).then(|| (piece.span.clone(), serde_json::Value::from(text).to_string()))
             })
             .collect()

@@ -27,7 +27,6 @@ use crate::{
 /// Most texts of one answer that are restored. What is beyond goes as it is, or, where values are masked, not at all.
 const TEXTS: usize = 64;
 
-#[derive(Default)]
 struct Text {
     masker: Masker,
     restorer: Restorer,
@@ -35,6 +34,18 @@ struct Text {
     name: Option<String>,
     event: Value,
     pointer: String,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self {
+            masker: Masker::default(),
+            restorer: Restorer::for_people(),
+            name: None,
+            event: Value::Null,
+            pointer: String::new(),
+        }
+    }
 }
 
 /// How values are masked.
@@ -246,7 +257,7 @@ impl Rules {
         });
         let masked = masked.as_deref().unwrap_or(text);
         vault
-            .restore(masked, self.now, |kind| self.may.contains(kind))
+            .restore_shown(masked, self.now, |kind| self.may.contains(kind))
             .into_owned()
     }
 

