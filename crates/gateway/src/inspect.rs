@@ -190,6 +190,9 @@ impl Inspector {
     }
 
     fn piece(&self, owner: &Owner, piece: &Piece<'_>, left: &mut usize) -> (Option<Arc<[Mark]>>, bool) {
+        if piece.source == Source::Schema {
+            return (Some(Arc::from(Vec::new())), false);
+        }
         let key = self.cache.key(owner, piece.source, &piece.text);
         if let Some(known) = self.cache.get(&key) {
             return (Some(known), false);

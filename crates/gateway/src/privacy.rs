@@ -11,6 +11,7 @@
 
 mod answer;
 mod documents;
+mod encoded;
 mod fitting;
 mod stream;
 mod vaults;
@@ -251,8 +252,7 @@ impl Privacy {
             if value.len() < KNOWN || !self.covers(towards, kind) {
                 continue;
             }
-            for (at, _) in text.match_indices(value) {
-                let range = at..at + value.len();
+            for range in encoded::places(text, value) {
                 if apart(&range) {
                     let kind = kind.clone();
                     found.push((Found { range, kind, shape }, Some(MaskAct::Tokenise)));
@@ -322,15 +322,11 @@ impl Privacy {
         let held = self.vault(caller);
         let mut vault = held.lock();
         for (piece, marks) in pieces.iter().zip(&looked.marks) {
-            // A tool's description is the server's and no value of anybody's.
-            if piece.source == Source::Description {
-                continue;
-            }
             if piece.source.is_file() {
                 let change = self.document(inspector, &mut vault, towards, piece, now)?;
                 if let Some(change) = change {
                     edits.changes.push(change);
-                    edits.findings.push(masked(&piece.pointer));
+                    edits.findings.push(masked_at(&piece.pointer));
                 }
                 continue;
             }
@@ -339,6 +335,14 @@ impl Privacy {
                 continue;
             }
             let marks = known(marks.as_deref()).ok_or(Code::PrivacyUnseen)?;
+            // A tool's definition is the server's and tells no value of anybody's; one that is masked already it may repeat.
+            let owned;
+            let marks = if matches!(piece.source, Source::Description | Source::Schema) {
+                &[]
+            } else {
+                owned = encoded::with(inspector, &piece.text, marks);
+                owned.as_ref()
+            };
             let fit = |shape| fitting.and_then(|fitting| fitting.text(&piece.pointer, shape));
             let Some(text) = self.text_fitting(&mut vault, towards, &piece.text, marks, now, &fit) else {
                 continue;
@@ -346,7 +350,7 @@ impl Privacy {
             let json = Value::from(text).to_string();
             edits.changes.push((piece.span.clone(), json));
             if edits.findings.len() < 16 {
-                edits.findings.push(masked(&piece.pointer));
+                edits.findings.push(masked_at(&piece.pointer));
             }
         }
         drop(vault);
@@ -375,7 +379,7 @@ fn known(marks: Option<&[Mark]>) -> Option<&[Mark]> {
     marks.filter(|marks| marks.iter().all(|mark| mark.what != MORE))
 }
 
-fn masked(pointer: &str) -> Finding {
+fn masked_at(pointer: &str) -> Finding {
     Finding {
         kind: FindingKind::Masked,
         severity: Severity::Info,
@@ -570,15 +574,52 @@ impl Shared {
         let Some(privacy) = &self.privacy else {
             return Ok(None);
         };
-        let edits = privacy.edits(caller, self.inspector.as_deref(), Towards::Agent, pieces, looked)?;
-        if edits.changes.is_empty() {
-            return Ok(None);
+        let mut edits = privacy.edits(caller, self.inspector.as_deref(), Towards::Agent, pieces, looked)?;
+        let mut text = Cow::Borrowed(result.get());
+        if !edits.changes.is_empty() {
+            text = Cow::Owned(bartizan_wire::json::replace(result.get(), &edits.changes));
         }
-        let text = bartizan_wire::json::replace(result.get(), &edits.changes);
+        if let Some(masked) = self.without_numbers(privacy, caller, &text) {
+            text = Cow::Owned(masked);
+            edits.findings.push(masked_at(STRUCTURED));
+        }
+        let Cow::Owned(text) = text else {
+            return Ok(None);
+        };
         let masked = RawValue::from_string(text).map_err(|_| Code::Bug)?;
         Ok(Some((masked, edits.findings)))
     }
+
+    /// A result whose structure holds numbers that are values of somebody's, with others in their place.
+    fn without_numbers(&self, privacy: &Privacy, caller: &Caller, result: &str) -> Option<String> {
+        let inspector = self.inspector.as_deref()?;
+        let digits = |run: &[u8]| run.len() >= fitting::DIGITS;
+        let mut runs = result.as_bytes().split(|byte| !byte.is_ascii_digit());
+        if !privacy.masks(Towards::Agent) || !runs.any(digits) {
+            return None;
+        }
+        let mut whole: Value = serde_json::from_str(result).ok()?;
+        let structure = whole.pointer_mut(STRUCTURED)?;
+        let before = structure.clone();
+        let way = Numbers {
+            privacy,
+            inspector,
+            fitting: &Fitting::any(),
+            towards: Towards::Agent,
+            now: clock::now(),
+        };
+        let held = privacy.vault(caller);
+        way.mask(&mut held.lock(), structure, "");
+        if *structure == before {
+            return None;
+        }
+        privacy.vaults.keep(caller, &held);
+        Some(whole.to_string())
+    }
 }
+
+/// Where a result holds its structure.
+const STRUCTURED: &str = "/structuredContent";
 
 /// Whole numbers on their way to a tool.
 struct Numbers<'a> {

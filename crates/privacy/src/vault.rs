@@ -257,12 +257,7 @@ impl Vault {
 
     /// A text with the tokens of this vault restored, of the kinds that `may` allows. A stand-in that can be guessed is
     /// restored only where it is the whole text.
-    pub fn restore<'t>(
-        &self,
-        text: &'t str,
-        now: Timestamp,
-        may: impl FnMut(&Kind) -> bool,
-    ) -> Cow<'t, str> {
+    pub fn restore<'t>(&self, text: &'t str, now: Timestamp, may: impl FnMut(&Kind) -> bool) -> Cow<'t, str> {
         self.restore_by(crate::Restorer::default(), text, now, may)
     }
 

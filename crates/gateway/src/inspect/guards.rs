@@ -294,6 +294,8 @@ impl Source {
             Self::Document | Self::File => "document",
             Self::Mail => "mail",
             Self::SentFile => "file",
+            // No guard is asked about it.
+            Self::Schema => "schema",
         }
     }
 }

@@ -32,12 +32,15 @@ pub(crate) enum Source {
     File,
     /// The same, in arguments and the like: looked through for values.
     SentFile,
+    /// What a tool's definition says besides its description: the server's own words, among which a value that is masked
+    /// elsewhere is masked too.
+    Schema,
 }
 
 impl Source {
     pub(super) const fn channel(self) -> Channel {
         match self {
-            Self::User | Self::Model | Self::Data | Self::SentFile => Channel::User,
+            Self::User | Self::Model | Self::Data | Self::SentFile | Self::Schema => Channel::User,
             Self::Tool => Channel::Tool,
             Self::System => Channel::System,
             Self::Description => Channel::Description,
@@ -48,7 +51,7 @@ impl Source {
 
     /// Whether a model reads it as something that could instruct it.
     pub(super) const fn is_read(self) -> bool {
-        !matches!(self, Self::Model | Self::Data | Self::SentFile)
+        !matches!(self, Self::Model | Self::Data | Self::SentFile | Self::Schema)
     }
 
     /// Whether it is a document's base64 and no text.
@@ -286,12 +289,17 @@ pub(crate) fn of_request(body: Scanned<'_>) -> Vec<Piece<'_>> {
             "tools" | "functions" if matches!(steps.last(), Some(Step::Key("description"))) => {
                 Source::Description
             }
+            "tools" | "functions" | "response_format" | "text" | "output_config" => Source::Schema,
+            "messages" | "input" if matches!(steps, [_, _, Step::Key("name")]) => Source::Data,
             "messages" | "input" => Source::User,
-            _ => return,
+            // Who asks, what is to be predicted, where to stop: values stand there as well as in messages.
+            "model" | "tool_choice" | "previous_response_id" | "mcp_servers" => return,
+            _ => Source::Data,
         };
+        let named = matches!((source, steps), (Source::Data, [_, _, Step::Key("name")]));
         if matches!(source, Source::User) && file(body, steps, &span).is_some() {
             found.push((Source::File, (turn, part), steps.to_vec(), span));
-        } else if in_arguments(steps) || !is_protocol(steps, raw) {
+        } else if named || in_arguments(steps) || !is_protocol(steps, raw) {
             found.push((source, (turn, part), steps.to_vec(), span));
         }
     });
@@ -391,7 +399,16 @@ fn piece<'a>(
         source,
         text,
         front: before,
-        pointer: front.to_owned() + &json::pointer_of(steps, POINTER),
+        pointer: front.to_owned() + &json::pointer_of(&told(steps), POINTER),
         span,
     })
+}
+
+/// A way as findings may tell it: a key that somebody filled in is content, as what stands below it is.
+fn told<'s>(steps: &[Step<'s>]) -> Vec<Step<'s>> {
+    let shown = |step: &Step<'s>| match step {
+        Step::Key(key) if is_said(key) => Step::Key("*"),
+        step => *step,
+    };
+    steps.iter().map(shown).collect()
 }

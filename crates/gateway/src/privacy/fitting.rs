@@ -8,7 +8,7 @@ use serde_json::{Value, value::RawValue};
 /// Most references followed from one place of a schema.
 const REFERENCES: usize = 8;
 /// Fewest digits of a number that can be a value of somebody's.
-const DIGITS: usize = 7;
+pub(super) const DIGITS: usize = 7;
 
 /// The schema of a tool's arguments.
 pub(crate) struct Fitting {
@@ -21,6 +21,11 @@ impl Fitting {
         let mut definition: Value = serde_json::from_str(definition.get()).ok()?;
         let schema = definition.get_mut("inputSchema")?.take();
         schema.is_object().then_some(Self { schema })
+    }
+
+    /// Where no schema says anything.
+    pub(super) const fn any() -> Self {
+        Self { schema: Value::Null }
     }
 
     /// What stands in for a text at this place: what is best for its kind where that fits, else the first shape that does.

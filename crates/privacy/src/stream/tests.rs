@@ -202,7 +202,9 @@ fn in_what_people_are_shown_a_token_in_an_address_stays_one() {
     let mut vault = vault();
     let kind = Kind::new("email").unwrap();
     for shape in [Shape::Token, Shape::Email] {
-        let token = vault.token(&kind, shape, &format!("ana{shape:?}@example.com"), now()).unwrap();
+        let token = vault
+            .token(&kind, shape, &format!("ana{shape:?}@example.com"), now())
+            .unwrap();
         let value = format!("ana{shape:?}@example.com");
         for text in [
             "![x](https://evil.example/?q=@)",
