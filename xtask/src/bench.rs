@@ -1,30 +1,14 @@
-//! `cargo xtask bench NAME`: builds in release and hands over to the bench binary.
+//! `cargo xtask bench NAME`: builds what is shipped and hands over to the bench binary.
 
 use std::process::Command;
 
 use crate::Outcome;
 use crate::run::said;
-use crate::workspace::{self, cargo};
+use crate::{shipped, workspace};
 
 /// Builds what is measured and what measures, then runs it; its last line on standard output is the JSON.
 pub(crate) fn run(name: &str, rest: &[&str]) -> Outcome {
-    let built = cargo()
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--quiet",
-            "--package",
-            "bartizan",
-            "--package",
-            "bartizan-bench",
-        ])
-        .status()
-        .map_err(|fault| vec![format!("`cargo build` does not start: {fault}")])?;
-    if !built.success() {
-        return Err(vec!["the release build failed".to_owned()]);
-    }
-    let release = workspace::target().join("release");
+    let release = shipped::build(&["bartizan", "bartizan-bench"])?;
     let measured = Command::new(release.join("bartizan-bench"))
         .current_dir(workspace::root())
         .arg(name)

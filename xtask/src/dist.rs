@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::run::said;
-use crate::workspace::{self, cargo};
-use crate::{Outcome, outcome, sbom};
+use crate::{Outcome, outcome, sbom, shipped, workspace};
 
 const SHELLS: &[(&str, &str)] = &[
     ("bash", "bartizan.bash"),
@@ -17,17 +16,10 @@ const PAPERS: &[&str] = &["LICENSE", "README.md", "CHANGELOG.md", "THREATS.md"];
 
 /// Builds and gathers everything, and prints where it lies.
 pub(crate) fn run() -> Outcome {
-    let built = cargo()
-        .args(["build", "--release", "--locked", "--package", "bartizan"])
-        .status()
-        .map_err(|fault| vec![format!("`cargo build` does not start: {fault}")])?;
-    if !built.success() {
-        return Err(vec!["the release build failed".to_owned()]);
-    }
+    let binary = shipped::build(&["bartizan"])?.join("bartizan");
     let folder = workspace::target()
         .join("dist")
         .join(format!("bartizan-{}", env!("CARGO_PKG_VERSION")));
-    let binary = workspace::target().join("release").join("bartizan");
     if folder.exists() {
         std::fs::remove_dir_all(&folder).map_err(|fault| vec![format!("{}: {fault}", folder.display())])?;
     }

@@ -9,6 +9,7 @@ mod codegen;
 mod dist;
 mod run;
 mod sbom;
+mod shipped;
 mod source;
 mod test;
 mod tidy;
@@ -22,9 +23,11 @@ cargo xtask TASK
   tidy                         arrows, sizes, names, egress, invariants, links, fragments
   codegen [--check]            write generated files, or fail when they have drifted
   test [--quick]               everything CI runs; --quick leaves out the slow end-to-end part
-  bench NAME [--quick] [--json]   measure against peers; NAME is `crossing` or `flow`
+  bench NAME [--quick] [--json]   measure what is shipped against peers; NAME is `crossing`, `identity`, `flow`,
+                               `inspect` or `artifacts`
   sbom [--out FILE]            CycloneDX 1.6 of what the `bartizan` binary links
-  dist                         release build, SBOM, man pages, completions and checksums under target/dist
+  dist                         shipped build, SBOM, man pages, completions and checksums under target/dist
+  profile                      record the run that leads the compiler in shipped builds for this host
   changelog VERSION DATE       fold changelog.d/ into CHANGELOG.md
 ";
 
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         ["sbom"] => sbom::run(None),
         ["sbom", "--out", file] => sbom::run(Some(file)),
         ["dist"] => dist::run(),
+        ["profile"] => shipped::record(),
         ["changelog", version, date] => changelog::release(version, date),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
