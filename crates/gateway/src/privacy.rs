@@ -181,6 +181,11 @@ impl Privacy {
                 None => bartizan_privacy::escape(value).into_owned(),
                 Some(act) => self.stand_in(vault, act, one, value, now),
             };
+            let new = if is_bare_number(text, &one.range) {
+                Value::from(new).to_string()
+            } else {
+                new
+            };
             tell(one.range.clone(), new.clone());
             new
         })
@@ -372,6 +377,17 @@ pub(crate) struct Edits {
     pub changes: Vec<Change>,
     /// What the record says of it.
     pub findings: Vec<Finding>,
+}
+
+/// Whether a range is a number of a text that is JSON: what takes its place is a text there, with the quotes of one.
+fn is_bare_number(text: &str, range: &Range<usize>) -> bool {
+    let digits = text.get(range.clone()).unwrap_or_default();
+    let before = text.get(..range.start).unwrap_or_default().trim_end();
+    let after = text.get(range.end..).unwrap_or_default().trim_start();
+    text.trim_start().starts_with(['{', '['])
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+        && before.ends_with([':', ',', '['])
+        && after.starts_with([',', '}', ']'])
 }
 
 /// What was seen in a text, where that is all of it.
@@ -702,6 +718,20 @@ fn restored(vault: &Vault, value: &Value, now: Timestamp, may: &mut dyn FnMut(&K
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_of_a_json_text_is_one() {
+        let card = "4111111111111111";
+        for (text, yes) in [
+            (format!("{{\"card\": {card}}}"), true),
+            (format!("[1, {card} , 2]"), true),
+            (format!("{{\"card\": \"{card}\"}}"), false),
+            (format!("card: {card}, due"), false),
+        ] {
+            let at = text.find(card).unwrap();
+            assert_eq!(is_bare_number(&text, &(at..at + card.len())), yes, "{text}");
+        }
+    }
 
     #[test]
     fn patterns_are_like_names() {

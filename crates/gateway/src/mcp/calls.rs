@@ -283,18 +283,13 @@ async fn call_tool(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
     if ctx.shared.policy.load().needs_arguments(Action::CallTool) {
         call.arguments = arguments.map(json::arguments);
     }
-    // What is withheld is ruled on as such, and its arguments are nobody's business.
-    let (mirrored, mut labelled) = if listed.withheld {
-        (Vec::new(), labels::Call::untraced(ctx))
-    } else {
-        let called = asked.params.text("name").ok().flatten().unwrap_or_default();
-        let names = labels::Names {
-            asked: &called,
-            server,
-            tool: &tool,
-        };
-        prepared(ctx, &names, &listed, arguments, asked.raw).await?
+    let called = asked.params.text("name").ok().flatten().unwrap_or_default();
+    let names = labels::Names {
+        asked: &called,
+        server,
+        tool: &tool,
     };
+    let (mirrored, mut labelled) = prepared(ctx, &names, &listed, arguments, asked.raw).await?;
     let mut findings = conn.findings();
     findings.extend(listed.findings.iter().cloned());
     if let Some(arguments) = arguments {
@@ -339,7 +334,11 @@ async fn prepared(
     ctx.caller.session = labels::session(&ctx, names, &given);
     let shared = Arc::clone(&ctx.shared);
     let caller = ctx.caller.clone();
-    let arrived = shared.arrive(&caller, names.server, names.tool, &given).await;
+    let arrived = match listed.withheld {
+        // What it became nobody has read: tokens stay tokens.
+        true => None,
+        false => shared.arrive(&caller, names.server, names.tool, &given).await,
+    };
     // A token need not fit the schema where the value that it becomes does.
     let outgoing = arrived.as_ref().map_or(&given, |arrived| &arrived.outgoing);
     let mirrored = checked(&ctx, listed, outgoing, &given)?;
@@ -353,8 +352,10 @@ async fn prepared(
     }
     // In another spelling it is still to fit, and what headers repeat is repeated anew.
     let mirrored = match &labelled.respelled {
-        None => mirrored,
-        Some(respelled) => respelled.check(listed).map_err(|code| labelled.ctx.early(code))?,
+        Some(respelled) if !listed.withheld => {
+            respelled.check(listed).map_err(|code| labelled.ctx.early(code))?
+        }
+        _ => mirrored,
     };
     Ok((mirrored, labelled))
 }
@@ -369,6 +370,11 @@ fn checked(
     outgoing: &Value,
     written: &Value,
 ) -> Result<Vec<(String, String)>, Refused> {
+    // What is withheld is ruled on as such, whatever its new schema says: where policy lets it pass, it is traced and masked
+    // like any other.
+    if listed.withheld {
+        return Ok(Vec::new());
+    }
     let early = |code| ctx.early(code);
     let schema = listed.input.as_ref().ok_or_else(|| early(Code::ToolWithheld))?;
     schema

@@ -68,15 +68,6 @@ pub(super) struct Respelled {
 }
 
 impl Call {
-    /// A call whose arguments nobody looks at.
-    pub(super) fn untraced(ctx: &Ctx) -> Self {
-        Self {
-            ctx: ctx.clone(),
-            traced: None,
-            respelled: None,
-        }
-    }
-
     /// Joins a call to its session, and traces its arguments there.
     /// `arrived`: the arguments had tokens.
     pub(super) fn trace(

@@ -339,7 +339,7 @@ pub const FORMATS: &[Format] = &[
     prefixed("mapbox_secret_token", "Mapbox", "https://docs.mapbox.com/help/glossary/access-token/", &["sk.eyJ"], r"sk\.eyJ[A-Za-z0-9_-]{40,100}\.[A-Za-z0-9_-]{22}"),
     named("bitcoin_private_key", "Bitcoin", "https://en.bitcoin.it/wiki/Wallet_import_format", &["wif", "private key", "private_key", "privatekey", "privkey"], "[5KL][1-9A-HJ-NP-Za-km-z]{50,51}").entropy(3.5).with(Check::Wif),
     // What belongs to no vendor.
-    around("private_key", "PEM", "https://www.rfc-editor.org/rfc/rfc7468", &["-----begin "], r"-----BEGIN (?:(?:RSA|EC|DSA|OPENSSH|ENCRYPTED|PGP|ANY) )?PRIVATE KEY(?: BLOCK)?-----(?P<s>[A-Za-z0-9+/=\s\\:,.-]{40,12000}?)-----END").entropy(3.0),
+    around("private_key", "PEM", "https://www.rfc-editor.org/rfc/rfc7468", &["-----begin "], r"-----BEGIN (?:(?:RSA|EC|DSA|OPENSSH|ENCRYPTED|PGP|ANY) )?PRIVATE KEY(?: BLOCK)?-----(?P<s>(?:[A-Za-z0-9+/=\s\\:,.]|-[A-Za-z0-9]){40,12000}?)-----END").entropy(3.0),
     around("putty_private_key", "PuTTY", "https://the.earth.li/~sgtatham/putty/latest/htmldoc/AppendixC.html", &["putty-user-key-file-"], r"PuTTY-User-Key-File-[23]:(?s:(?P<s>.{100,4000}?Private-MAC: [0-9a-f]{40,64}))"),
     prefixed("json_web_token", "IETF", "https://www.rfc-editor.org/rfc/rfc7519", &["eyJ"], JWT).with(Check::Jwt),
     around("url_password", "IETF", "https://www.rfc-editor.org/rfc/rfc3986", &["://"], r"://[^\s:/@\x22'<>]{0,64}:(?P<s>[^\s/\x22'<>]{3,128})@[A-Za-z0-9.\[-]").entropy(1.5).with(Check::Password),

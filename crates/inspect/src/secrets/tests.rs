@@ -185,6 +185,15 @@ fn keys_in_blocks_and_tokens_in_parts() {
     );
 }
 
+/// What only begins, many times over: each beginning ends the one before, so that the time stays linear.
+#[test]
+fn keys_that_never_end_cost_one_look_each() {
+    let text = "-----BEGIN PRIVATE KEY-----".repeat(40_000);
+    assert_eq!(ids(&text), [""; 0]);
+    let key = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,8F2A\n\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7\n-----END RSA PRIVATE KEY-----";
+    assert_eq!(ids(&(text + key)), ["private_key"]);
+}
+
 proptest! {
     #[test]
     fn nothing_panics_and_places_are_whole(text in "([ -~]|password=|AKIA|sk-|eyJ|://|é|\n){0,80}") {
