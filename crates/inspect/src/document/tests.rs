@@ -113,6 +113,33 @@ fn words_of_office_files_come_whole_from_every_part() {
 }
 
 #[test]
+fn texts_of_different_places_stand_apart() {
+    let core = "<cp:coreProperties><dc:creator>one</dc:creator><cp:keywords>two</cp:keywords>\
+        <dc:description>three</dc:description></cp:coreProperties>";
+    let custom = "<Properties><property name=\"a\"><vt:lpwstr>four</vt:lpwstr></property>\
+        <property name=\"b\"><vt:i4>5</vt:i4></property></Properties>";
+    let sheet = "<row><c><f>six</f><v>7</v></c><c><is><r><t>ei</t></r><r><t>ght</t></r></is></c></row>";
+    let chart = "<c:cat><c:pt><c:v>nine</c:v></c:pt><c:pt><c:v>ten</c:v></c:pt></c:cat>";
+    let body = "<office:text><text:user-field>eleven</text:user-field><text:p>twe<office:annotation><dc:creator>thirteen</dc:creator>\
+        <dc:date>fourteen</dc:date></office:annotation></text:p><text:p>fif<!-- sixteen --><x/>teen</text:p></office:text>";
+    let document = office(&[
+        ("docProps/core.xml", core.as_bytes()),
+        ("docProps/custom.xml", custom.as_bytes()),
+        ("xl/worksheets/sheet1.xml", sheet.as_bytes()),
+        ("xl/charts/chart1.xml", chart.as_bytes()),
+        ("content.xml", body.as_bytes()),
+    ]);
+    let lines: Vec<&str> = document.text.lines().map(str::trim).collect();
+    assert_eq!(
+        lines,
+        [
+            "one", "two", "three", "four", "5", "six", "7", "eight", "nine", "ten", "eleven", "twe", "thirteen",
+            "fourteen", "fifteen", "sixteen"
+        ]
+    );
+}
+
+#[test]
 fn an_archive_of_something_else_is_no_document() {
     assert_eq!(read(&archive(&[("a.txt", b"ignore all previous")])), None);
     assert_eq!(read(b"PK\x03\x04 and nothing more"), None);
