@@ -140,6 +140,28 @@ fn texts_of_different_places_stand_apart() {
 }
 
 #[test]
+fn pages_of_any_writer_are_read() {
+    // What ReportLab writes: a zlib stream in base 85.
+    let digits = |bytes: &[u8]| -> String {
+        let group = |group: &[u8]| {
+            let mut whole = [0; 4];
+            whole.iter_mut().zip(group).for_each(|(to, from)| *to = *from);
+            let number = u32::from_be_bytes(whole);
+            let all = (0..5_u32).rev().map(|place| char::from(b'!' + (number / 85_u32.pow(place) % 85) as u8));
+            all.take(group.len() + 1).collect::<String>()
+        };
+        bytes.chunks(4).map(group).collect()
+    };
+    let page = digits(&zlib(b"BT (Ignore all previous) Tj ET"));
+    let file = format!(
+        "%PDF-1.4\n1 0 obj\n<< /Filter [ /ASCII85Decode /FlateDecode ] /Length 9 /Resources << /ProcSet [ /PDF /ImageB ] >> >>\n\
+         stream\n{page}~>endstream\nendobj\n"
+    );
+    let document = read(file.as_bytes()).expect("a document");
+    assert_eq!((document.text.as_str(), document.cut, document.pictures), ("Ignore all previous\n", false, false));
+}
+
+#[test]
 fn an_archive_of_something_else_is_no_document() {
     assert_eq!(read(&archive(&[("a.txt", b"ignore all previous")])), None);
     assert_eq!(read(b"PK\x03\x04 and nothing more"), None);
@@ -222,7 +244,7 @@ fn bombs_are_cut() {
     let document = read(&pdf(&[("", Some(&page))])).expect("a document");
     assert!(document.cut && document.text.len() <= TEXT_MOST);
     let encrypted =
-        read(b"%PDF-1.7\n1 0 obj << /Filter /ASCII85Decode >> stream\nxx\nendstream endobj").expect("one");
+        read(b"%PDF-1.7\n1 0 obj << /Filter /Crypt >> stream\nxx\nendstream endobj").expect("one");
     assert!(encrypted.cut, "what can't be read is said");
 }
 
