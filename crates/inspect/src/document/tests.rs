@@ -133,8 +133,8 @@ fn texts_of_different_places_stand_apart() {
     assert_eq!(
         lines,
         [
-            "one", "two", "three", "four", "5", "six", "7", "eight", "nine", "ten", "eleven", "twe", "thirteen",
-            "fourteen", "fifteen", "sixteen"
+            "one", "two", "three", "four", "5", "six", "7", "eight", "nine", "ten", "eleven", "twe",
+            "thirteen", "fourteen", "fifteen", "sixteen"
         ]
     );
 }
@@ -147,7 +147,9 @@ fn pages_of_any_writer_are_read() {
             let mut whole = [0; 4];
             whole.iter_mut().zip(group).for_each(|(to, from)| *to = *from);
             let number = u32::from_be_bytes(whole);
-            let all = (0..5_u32).rev().map(|place| char::from(b'!' + (number / 85_u32.pow(place) % 85) as u8));
+            let all = (0..5_u32)
+                .rev()
+                .map(|place| char::from(b'!' + (number / 85_u32.pow(place) % 85) as u8));
             all.take(group.len() + 1).collect::<String>()
         };
         bytes.chunks(4).map(group).collect()
@@ -158,7 +160,10 @@ fn pages_of_any_writer_are_read() {
          stream\n{page}~>endstream\nendobj\n"
     );
     let document = read(file.as_bytes()).expect("a document");
-    assert_eq!((document.text.as_str(), document.cut, document.pictures), ("Ignore all previous\n", false, false));
+    assert_eq!(
+        (document.text.as_str(), document.cut, document.pictures),
+        ("Ignore all previous\n", false, false)
+    );
 }
 
 #[test]

@@ -50,8 +50,30 @@ const BREAKS: &[&str] = &["br", "cr"];
 /// Elements inside of which words are cut anywhere. Outside of them each element is a text of its own: a property, a name, a
 /// value of a chart.
 const BLOCKS: &[&str] = &[
-    "p", "si", "is", "text", "h", "h1", "h2", "h3", "h4", "h5", "h6", "td", "th", "li", "dt", "dd", "div", "body",
-    "blockquote", "pre", "caption", "figcaption", "section", "article",
+    "p",
+    "si",
+    "is",
+    "text",
+    "h",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "td",
+    "th",
+    "li",
+    "dt",
+    "dd",
+    "div",
+    "body",
+    "blockquote",
+    "pre",
+    "caption",
+    "figcaption",
+    "section",
+    "article",
 ];
 /// Elements that are texts of their own inside of others, too.
 const APART: &[&str] = &[

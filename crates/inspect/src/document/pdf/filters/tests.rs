@@ -48,11 +48,7 @@ fn filters_are_undone_in_their_order() {
         b"02616263 FE64 80>",
         Some(b"abcddd"),
     );
-    check(
-        "<< /Fil#74er [/ASCII#48exDecode] >>",
-        b"616263>",
-        Some(b"abc"),
-    );
+    check("<< /Fil#74er [/ASCII#48exDecode] >>", b"616263>", Some(b"abc"));
 }
 
 #[test]
@@ -75,7 +71,9 @@ fn what_is_not_known_is_said() {
 #[test]
 fn codes_of_all_widths_are_read() {
     for early in [true, false] {
-        let plain: Vec<u8> = (0..30_000_u32).map(|at| (at * at / 7 % 11) as u8 + b'a').collect();
+        let plain: Vec<u8> = (0..30_000_u32)
+            .map(|at| (at * at / 7 % 11) as u8 + b'a')
+            .collect();
         let dictionary = match early {
             true => "/Filter /LZW",
             false => "/Filter /LZW /DecodeParms << /EarlyChange 0 >>",
@@ -119,7 +117,9 @@ fn packed(plain: &[u8], early: bool) -> Vec<u8> {
     put(&mut bits, 257, width);
     bits.chunks(8)
         .map(|byte| {
-            (0..8).fold(0, |sum, at| sum << 1 | u8::from(byte.get(at).copied().unwrap_or_default()))
+            (0..8).fold(0, |sum, at| {
+                sum << 1 | u8::from(byte.get(at).copied().unwrap_or_default())
+            })
         })
         .collect()
 }
