@@ -11,11 +11,11 @@ pub mod number;
 mod phrases;
 pub mod train;
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use bartizan_types::{FindingKind, Severity};
 
-use crate::view::Form;
 use crate::{Channel, Local};
 use model::{Model, Scored, Threshold};
 
@@ -36,7 +36,7 @@ pub fn embedded() -> Option<&'static Model> {
 pub(crate) fn find(
     channel: Channel,
     text: &str,
-    form: Form,
+    is_disguised: &impl Fn(&Range<usize>) -> bool,
     most: usize,
     add: &mut impl FnMut(Local),
 ) -> (f32, f32) {
@@ -68,7 +68,8 @@ pub(crate) fn find(
         let agrees = phrases
             .iter()
             .any(|(range, _)| range.start < scored.end && scored.start < range.end);
-        let (severity, score) = grade(scored.score, threshold, form, agrees);
+        let disguised = is_disguised(&(scored.start..scored.end));
+        let (severity, score) = grade(scored.score, threshold, disguised, agrees);
         let mut seen = Local::new(
             scored.start..scored.end,
             FindingKind::Injection,
@@ -83,16 +84,16 @@ pub(crate) fn find(
     (highest, threshold.low)
 }
 
-/// Above the low threshold is suspicious, above the high one surely so; what had to be decoded first weighs more, and so does
+/// Above the low threshold is suspicious, above the high one surely so; words that had to be decoded first weigh more, and so does
 /// what has a phrase of attacks in it as well (`agrees`).
-fn grade(score: f32, threshold: Threshold, form: Form, agrees: bool) -> (Severity, u16) {
+fn grade(score: f32, threshold: Threshold, disguised: bool, agrees: bool) -> (Severity, u16) {
     let range = (threshold.high - threshold.low).max(0.1);
     let share = ((score - threshold.low) / range).clamp(0.0, 2.0);
     let score = 500 + (share * 245.0) as u16;
-    let severity = match (share >= 1.0 || agrees, matches!(form, Form::Plain | Form::Markup)) {
-        (true, _) => Severity::High,
-        (false, false) => Severity::High,
-        (false, true) => Severity::Medium,
+    let severity = if share >= 1.0 || agrees || disguised {
+        Severity::High
+    } else {
+        Severity::Medium
     };
     (severity, score)
 }
