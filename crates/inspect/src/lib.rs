@@ -340,11 +340,17 @@ impl Local {
 
 fn addresses(text: &str, add: &mut impl FnMut(Local)) {
     for (range, what, score) in urls::find(text) {
+        // Somebody has to follow a link.
+        let severity = if urls::waits(what) {
+            Severity::Low
+        } else {
+            Severity::Medium
+        };
         add(Local::new(
             range,
             FindingKind::ExfiltrationAddress,
             what,
-            Severity::Medium,
+            severity,
             score,
         ));
     }

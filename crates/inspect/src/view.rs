@@ -19,6 +19,7 @@ mod words;
 use std::borrow::Cow;
 use std::ops::Range;
 
+pub(crate) use encoded::readable;
 pub use map::Map;
 #[cfg(test)]
 pub(crate) use numbers::morse_of;

@@ -417,7 +417,7 @@ const PRINTABLE_LEAST: usize = 32;
 const UNSEEN_LEAST: usize = 8;
 
 /// Bytes as text, where they are text: UTF-8 that is all printable, and short only where it is mostly letters and spaces.
-pub(super) fn readable(bytes: &[u8]) -> Option<&str> {
+pub(crate) fn readable(bytes: &[u8]) -> Option<&str> {
     if bytes.len() < 8 {
         return None;
     }
