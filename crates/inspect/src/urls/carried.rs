@@ -221,26 +221,35 @@ fn percent(text: &str) -> String {
 }
 
 /// Commands that ask for a name.
-const ASKS: &[&str] = &["nslookup ", "dig ", "ping ", "host ", "Resolve-DnsName "];
-static ASK: LazyLock<Option<aho_corasick::AhoCorasick>> =
-    LazyLock::new(|| aho_corasick::AhoCorasick::new(ASKS).ok());
+static ASKS: LazyLock<[Finder<'static>; 5]> = LazyLock::new(|| {
+    [
+        Finder::new(b"nslookup "),
+        Finder::new(b"dig "),
+        Finder::new(b"ping "),
+        Finder::new(b"host "),
+        Finder::new(b"Resolve-DnsName "),
+    ]
+});
 
 /// Names that a command asks for, which say something: in an encoding, or what another command prints.
 pub(super) fn names(text: &str, found: &mut Vec<(Range<usize>, &'static str, u16)>) {
     const LINE: usize = 400;
     const WORDS: usize = 8;
-    let Some(asks) = ASK.as_ref() else { return };
-    for hit in asks.find_iter(text).take(PLACES_MOST) {
-        let before = hit.start().checked_sub(1).map(|at| item(text.as_bytes(), at));
+    let asks = |ask: &'static Finder<'static>| {
+        let places = ask.find_iter(text.as_bytes()).take(PLACES_MOST);
+        places.map(move |at| at..at + ask.needle().len())
+    };
+    for hit in ASKS.iter().flat_map(asks) {
+        let before = hit.start.checked_sub(1).map(|at| item(text.as_bytes(), at));
         if before.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')) {
             continue;
         }
-        let end = text.floor_char_boundary(hit.end().saturating_add(LINE));
-        let line = text.get(hit.end()..end).unwrap_or_default();
+        let end = text.floor_char_boundary(hit.end.saturating_add(LINE));
+        let line = text.get(hit.end..end).unwrap_or_default();
         let line = line.split('\n').next().unwrap_or_default();
         if let Some(range) = printed(line) {
             found.push((
-                hit.end() + range.start..hit.end() + range.end,
+                hit.end + range.start..hit.end + range.end,
                 "data_in_host_name",
                 700,
             ));
