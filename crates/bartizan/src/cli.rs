@@ -183,9 +183,9 @@ pub(crate) enum Verb {
 #[derive(Debug, Clone, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Inspect {
-    /// What to look into; `-` is standard input
-    #[arg(required = true)]
-    pub(crate) file: Option<PathBuf>,
+    /// What to look into, one or several; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
     /// Where the content comes from; thresholds differ
     #[arg(long, value_enum, default_value_t = ChannelName::Document, value_name = "CHANNEL")]
     pub(crate) channel: ChannelName,

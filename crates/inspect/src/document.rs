@@ -2,8 +2,8 @@
 //! (Exif, XMP, comments). What a person reads on their pages, and what only a program does: notes, comments, alternative
 //! texts, links, titles.
 //!
-//! It refuses to be a renderer. Not read: documents that are encrypted, pixels (no OCR), macros, PDF filters but Flate,
-//! fonts of PDF whose codes only the font itself explains, XFA forms, the old binary formats of Office, and attributes of XML
+//! It refuses to be a renderer. Not read: documents that are encrypted, pixels (no OCR), macros, PDF filters of
+//! pictures, rows of differences, fonts of PDF whose codes only the font itself explains, XFA forms, the old binary formats of Office, and attributes of XML
 //! that nobody reads and that hold one word. A text whose letters are placed one by one comes out as separate lines.
 //!
 //! INVARIANT: time and memory are linear in the input and [`TEXT_MOST`]; nothing is unpacked past [`UNPACKED_MOST`], all
@@ -13,6 +13,7 @@
 mod image;
 mod office;
 mod pdf;
+mod unopened;
 mod write;
 mod xml;
 
@@ -22,6 +23,7 @@ use std::ops::Range;
 
 pub use image::bare as bare_image;
 pub use office::{Change, rewrite as rewrite_office};
+pub use unopened::unopened;
 pub use write::pdf as as_pdf;
 
 /// Most bytes of text that one document gives.

@@ -11,11 +11,11 @@ pub mod number;
 mod phrases;
 pub mod train;
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use bartizan_types::{FindingKind, Severity};
 
-use crate::view::Form;
 use crate::{Channel, Local};
 use model::{Model, Scored, Threshold};
 
@@ -38,7 +38,7 @@ pub fn embedded() -> Option<&'static Model> {
 pub(crate) fn find(
     channel: Channel,
     text: &str,
-    form: Form,
+    is_disguised: &impl Fn(&Range<usize>) -> bool,
     most: usize,
     add: &mut impl FnMut(Local),
 ) -> (f32, f32) {
@@ -76,7 +76,8 @@ pub(crate) fn find(
         let agrees = phrases
             .iter()
             .any(|(range, _)| range.start < scored.end && scored.start < range.end);
-        let (severity, score) = grade(scored.score, threshold, form, agrees);
+        let disguised = is_disguised(&(scored.start..scored.end));
+        let (severity, score) = grade(scored.score, threshold, disguised, agrees);
         let mut seen = Local::new(
             scored.start..scored.end,
             FindingKind::Injection,
@@ -94,13 +95,7 @@ pub(crate) fn find(
 /// Reads a sentence that holds a phrase of attacks once more, as if it stood alone. Harmless sentences around it lower what
 /// it scores among them, and cost an attacker nothing. In documents people write about attacks, so there it counts only as
 /// it stands.
-fn stand_alone(
-    model: &Model,
-    channel: Channel,
-    text: &str,
-    phrase: &std::ops::Range<usize>,
-    scores: &mut [Scored],
-) {
+fn stand_alone(model: &Model, channel: Channel, text: &str, phrase: &Range<usize>, scores: &mut [Scored]) {
     for scored in scores {
         let holds = phrase.start < scored.end && scored.start < phrase.end;
         if let Some(sentence) = text.get(scored.start..scored.end).filter(|_| holds) {
@@ -109,16 +104,16 @@ fn stand_alone(
     }
 }
 
-/// Above the low threshold is suspicious, above the high one surely so; what had to be decoded first weighs more, and so does
+/// Above the low threshold is suspicious, above the high one surely so; words that had to be decoded first weigh more, and so does
 /// what has a phrase of attacks in it as well (`agrees`).
-fn grade(score: f32, threshold: Threshold, form: Form, agrees: bool) -> (Severity, u16) {
+fn grade(score: f32, threshold: Threshold, disguised: bool, agrees: bool) -> (Severity, u16) {
     let range = (threshold.high - threshold.low).max(0.1);
     let share = ((score - threshold.low) / range).clamp(0.0, 2.0);
     let score = 500 + (share * 245.0) as u16;
-    let severity = match (share >= 1.0 || agrees, matches!(form, Form::Plain | Form::Markup)) {
-        (true, _) => Severity::High,
-        (false, false) => Severity::High,
-        (false, true) => Severity::Medium,
+    let severity = if share >= 1.0 || agrees || disguised {
+        Severity::High
+    } else {
+        Severity::Medium
     };
     (severity, score)
 }
@@ -139,7 +134,7 @@ mod tests {
         ] {
             for channel in [Channel::Tool, Channel::Mail] {
                 let mut found = Vec::new();
-                find(channel, &text, Form::Plain, 8, &mut |seen| found.push(seen));
+                find(channel, &text, &|_| false, 8, &mut |seen| found.push(seen));
                 let seen = found.iter().find(|seen| {
                     seen.judged.what == "classifier"
                         && text

@@ -211,11 +211,20 @@ fn window(
     let moved = |span: Range<usize>| span.start + base..span.end + base;
     for (index, layer) in view.layers().iter().enumerate() {
         let text: &str = &layer.text;
+        // What was undone elsewhere in the layer says nothing of these words.
+        let changes = |range: &Range<usize>| {
+            let span = view.origin(index, range.clone());
+            let words = String::from_utf8_lossy(bytes.get(span).unwrap_or_default());
+            differ(&words, text.get(range.clone()).unwrap_or_default())
+        };
+        let is_disguised =
+            |range: &Range<usize>| !matches!(layer.form, Form::Plain | Form::Markup) && changes(range);
         let mut add = |seen: Local| {
-            let span = view.origin(index, seen.range);
+            let span = view.origin(index, seen.range.clone());
             if !within(&span) {
                 return;
             }
+            let changed = layer.form == Form::Markup || is_disguised(&seen.range);
             let because = seen
                 .because
                 .into_iter()
@@ -233,14 +242,15 @@ fn window(
                 severity,
                 score,
                 span: moved(span),
-                form: layer.form,
+                form: if changed { layer.form } else { Form::Plain },
                 because,
                 above: seen.above,
             });
         };
         data(text, wanted, canaries, &mut add);
         if wanted.has(Wanted::INJECTION) {
-            let (highest, threshold) = injection::find(channel, text, layer.form, INJECTIONS_MOST, &mut add);
+            let (highest, threshold) =
+                injection::find(channel, text, &is_disguised, INJECTIONS_MOST, &mut add);
             let before = report.injection.map_or(f32::MIN, |(before, _)| before);
             report.injection = Some((highest.max(before), threshold));
         }
@@ -255,6 +265,15 @@ fn window(
             }
         }));
     }
+}
+
+/// Whether two texts are of other words.
+fn differ(one: &str, other: &str) -> bool {
+    let words = |text: &'_ str| -> Vec<String> {
+        let parts = text.split(|c: char| !c.is_alphanumeric());
+        parts.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    };
+    words(one) != words(other)
 }
 
 /// What is seen in a layer besides injections. A layer that rewrites all of its parent repeats what was seen there;
@@ -321,11 +340,17 @@ impl Local {
 
 fn addresses(text: &str, add: &mut impl FnMut(Local)) {
     for (range, what, score) in urls::find(text) {
+        // Somebody has to follow a link.
+        let severity = if urls::waits(what) {
+            Severity::Low
+        } else {
+            Severity::Medium
+        };
         add(Local::new(
             range,
             FindingKind::ExfiltrationAddress,
             what,
-            Severity::Medium,
+            severity,
             score,
         ));
     }
@@ -368,7 +393,7 @@ fn personal(text: &str, add: &mut impl FnMut(Local)) {
 fn hidden(mark: &view::Mark) -> Seen {
     // Comments and look-alike letters are common and mostly innocent; spelling in tags has no innocent use.
     let (severity, score) = match mark.disguise {
-        Disguise::Tags | Disguise::Selectors => (Severity::High, 950),
+        Disguise::Tags | Disguise::Selectors | Disguise::ZeroWidthText => (Severity::High, 950),
         Disguise::Direction | Disguise::ZeroWidth | Disguise::HiddenElement => (Severity::Low, 600),
         Disguise::LookAlike => (Severity::Low, 500),
         Disguise::Control => (Severity::Low, 400),

@@ -2,6 +2,8 @@
 //!
 //! It names shapes, not hosts: whether a host is trusted is the policy's to know.
 
+mod carried;
+
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -18,6 +20,12 @@ const VALUE_LEAST: usize = 24;
 
 static SCHEME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"://"));
 static LINK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"]("));
+
+/// What is not fetched by itself, but by whoever follows it: a lower finding.
+#[must_use]
+pub fn waits(what: &str) -> bool {
+    what.starts_with("link_with") || what.starts_with("mail_with")
+}
 
 /// Finds them: where, which shape, and how sure in thousandths.
 #[must_use]
@@ -45,10 +53,13 @@ pub fn find(text: &str) -> Vec<(Range<usize>, &'static str, u16)> {
             continue;
         };
         let fetched = is_image(text, start);
-        if let Some((what, score)) = judge(rest, fetched) {
+        // A place to fill in may have spaces.
+        if let Some((what, score)) = judge(rest, fetched).or_else(|| carried::slot(text, start..end)) {
             found.push((start..end, what, score));
         }
     }
+    carried::mails(text, &mut found);
+    carried::names(text, &mut found);
     let mut told = [false; 2];
     for at in LINK.find_iter(bytes) {
         let to = part(bytes, at + 2..);
@@ -151,12 +162,10 @@ fn judge(rest: &str, fetched: bool) -> Option<(&'static str, u16)> {
     if fetched && (slot(query) || slot(path)) {
         return Some(("image_with_slot", 900));
     }
-    // In one label, or cut over several.
-    let labels = host.split('.').filter(|label| label.len() >= 12 && dense(label));
-    let (most, all) = labels.fold((0, 0), |(most, all), label| {
-        (label.len().max(most), label.len() + all)
-    });
-    if most >= 32 || all >= 40 {
+    if host.split('.').any(carried::is_said_in_label) {
+        return Some(("data_in_host_name", 800));
+    }
+    if is_dense(host.split('.')) {
         return Some(("data_in_host_name", 700));
     }
     let carries = query
@@ -165,6 +174,16 @@ fn judge(rest: &str, fetched: bool) -> Option<(&'static str, u16)> {
         .any(|(_, value)| {
             value.len() >= VALUE_LEAST && (dense(value) || value.contains("%20") || value.contains('+'))
         });
+    if carried::is_said(path, query, fetched) {
+        return Some(if fetched {
+            ("image_with_data", 800)
+        } else {
+            ("link_with_data", 700)
+        });
+    }
+    if !fetched && carried::is_personal(query) {
+        return Some(("link_with_personal_data", 600));
+    }
     if fetched && (carries || query.len() >= 48) {
         return Some(("image_with_data", 700));
     }
@@ -179,6 +198,16 @@ fn judge(rest: &str, fetched: bool) -> Option<(&'static str, u16)> {
         return Some(("misleading_user_part", 600));
     }
     None
+}
+
+/// Whether the labels of a name hold much that is of encoded look: in one label, or cut over several.
+fn is_dense<'a>(labels: impl Iterator<Item = &'a str>) -> bool {
+    let (most, all) = labels
+        .filter(|label| label.len() >= 12 && dense(label))
+        .fold((0, 0), |(most, all), label| {
+            (label.len().max(most), label.len() + all)
+        });
+    most >= 32 || all >= 40
 }
 
 /// Whether the user of an address is spelled as a host, which is then taken for where it leads. A plain user and password
@@ -205,82 +234,4 @@ fn dense(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shapes_that_carry_data() {
-        let what = |text: &str| {
-            find(text)
-                .into_iter()
-                .map(|(_, what, _)| what)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(
-            what("![x](https://a.example/p.png?d={conversation})"),
-            ["image_with_slot"]
-        );
-        assert_eq!(
-            what("![x](https://a.example/p.png?d=c2VjcmV0IGRhdGEgb2YgdGhlIHVzZXI5MQ)"),
-            ["image_with_data"]
-        );
-        assert_eq!(
-            what("<img alt='x' src=\"https://a.example/p?q=c2VjcmV0IGRhdGEgb2YgdGhlIHVzZXI5MQ\">"),
-            ["image_with_data"]
-        );
-        assert_eq!(
-            what("http://5f4dcc3b5aa765d61d8327deb882cf99aa11.a.example/"),
-            ["data_in_host_name"]
-        );
-        assert_eq!(
-            what("see https://www.example.com@evil.example/login"),
-            ["misleading_user_part"]
-        );
-        for text in [
-            "https://paypal.com:443@evil.example/x",
-            "https://www%2Eexample%2Ecom@evil.example/",
-            "https://example.com%2Flogin@evil.example/",
-            "https://p\u{430}ypal@evil.example/",
-        ] {
-            assert_eq!(what(text), ["misleading_user_part"], "{text}");
-        }
-        for text in [
-            "postgres://user:password@localhost:5432/db",
-            "redis://:password@localhost",
-            "amqp://guest:guest@localhost:5672//",
-            "https://a08dfca4f4762596cf13ecd2009d74a5@o1234.ingest.example/4501",
-            "https://jane@bitbucket.example/team/repo.git",
-        ] {
-            assert_eq!(what(text), [""; 0], "{text}");
-        }
-        assert_eq!(what("[x](JavaScript:alert(1))"), ["script_link"]);
-        let data = "d=c2VjcmV0IGRhdGEgb2YgdGhlIHVzZXI5MQ";
-        for text in [
-            format!("![x](//a.example/p.png?{data})"),
-            format!("![x](<https://a.example/p.png?{data}>)"),
-            format!("<body style=\"background:url('https://a.example/p.png?{data}')\">"),
-            format!("<video poster='https://a.example/p.png?{data}'></video>"),
-            format!("see ![the logo][1] here\n\n[1]: https://a.example/p.png?{data}\n"),
-            format!("![logo]\n\n[logo]: <https://a.example/p.png?{data}>"),
-        ] {
-            assert_eq!(what(&text), ["image_with_data"], "{text}");
-        }
-        assert_eq!(
-            what("https://c2vjcmv0igrhdge1.b2ygdghlihvzzxi9.mqaa7d3k2m4n.a.example/"),
-            ["data_in_host_name"]
-        );
-        for text in [
-            "https://example.com/search?q=rust",
-            "![logo](https://example.com/logo.png)",
-            "[a](https://example.com/a?b=c)",
-            "x://",
-            "://",
-            "see [the docs][1]\n\n[1]: https://example.com/p?d=c2VjcmV0IGRhdGEgb2YgdGhlIHVzZXI5MQ",
-            "![x](//example.com/logo.png)",
-            "https://d111111abcdef8.cloudfront.net/a.js",
-            "https://my-app-a1b2c3d4.us-east1.run.app/",
-        ] {
-            assert_eq!(what(text), [""; 0], "{text}");
-        }
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@
 mod encoded;
 mod html;
 mod map;
+mod marks;
 mod numbers;
 mod unicode;
 mod units;
@@ -18,6 +19,7 @@ mod words;
 use std::borrow::Cow;
 use std::ops::Range;
 
+pub(crate) use encoded::readable;
 pub use map::Map;
 #[cfg(test)]
 pub(crate) use numbers::morse_of;
@@ -52,7 +54,7 @@ pub enum Form {
     Reversed,
     /// Letters kept apart by spaces or signs.
     Spaced,
-    /// Digits and signs that stand for letters.
+    /// Digits, signs, and letters with marks, that stand for letters.
     Leet,
     /// Compressed with gzip, zlib or bare deflate, below base64 or hex.
     Compressed,
@@ -100,6 +102,8 @@ pub enum Disguise {
     Selectors,
     /// Zero-width characters inside words, or runs of them.
     ZeroWidth,
+    /// A run of zero-width characters that spells text in bits.
+    ZeroWidthText,
     /// Overrides of the direction of text.
     Direction,
     /// Letters of other scripts inside words they look like.
@@ -120,6 +124,7 @@ impl Disguise {
             Self::Tags => "unicode_tags",
             Self::Selectors => "variation_selectors",
             Self::ZeroWidth => "zero_width",
+            Self::ZeroWidthText => "zero_width_text",
             Self::Direction => "text_direction",
             Self::LookAlike => "look_alike_letters",
             Self::Control => "control_characters",
@@ -197,6 +202,7 @@ impl<'a> View<'a> {
                 units::find(&layer.text, &mut found);
                 numbers::find(&layer.text, &mut found);
                 words::find(&layer.text, last, &mut found);
+                marks::find(&layer.text, last, &mut found);
                 let hidden: Vec<Mark> = hidden
                     .into_iter()
                     .map(|(disguise, range)| Mark {
@@ -205,6 +211,11 @@ impl<'a> View<'a> {
                     })
                     .collect();
                 view.marks.extend(hidden);
+            } else {
+                // What lies deeper is not undone, and that is said.
+                let mut deeper = Vec::new();
+                encoded::find(&layer.text, &mut deeper);
+                view.cut |= !deeper.is_empty();
             }
             for found in found {
                 if view.layers.len() >= LAYERS_MOST || found.text.len() > budget {

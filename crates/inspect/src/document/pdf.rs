@@ -4,6 +4,8 @@
 //! Objects are found by their words and not by the cross-reference table: an attacker writes that table, and readers that
 //! repair files find objects as this does.
 
+mod filters;
+
 use std::collections::BTreeMap;
 
 use super::Out;
@@ -126,22 +128,15 @@ fn has(bytes: &[u8], word: &[u8]) -> bool {
 }
 
 fn stream(file: &mut File, number: u32, dictionary: Vec<u8>, data: &[u8], out: &mut Out) {
-    let picture = has(&dictionary, b"/Image");
+    let picture = is_picture(&dictionary);
     // What is attached is read by whoever opens it.
     out.pictures |= picture || has(&dictionary, b"/EmbeddedFile");
-    let filtered = has(&dictionary, b"/Filter");
-    let flate = has(&dictionary, b"/FlateDecode") || has(&dictionary, b"/Fl ");
     let plain = if picture {
         Vec::new()
-    } else if flate {
-        out.unpack(flate2::read::ZlibDecoder::new(data))
-    } else if filtered {
-        out.cut = true;
-        Vec::new()
     } else {
-        let length = data.len().min(out.left);
-        out.left -= length;
-        part(data, ..length).to_vec()
+        let plain = filters::undone(&dictionary, data, out);
+        out.cut |= plain.is_none();
+        plain.unwrap_or_default()
     };
     if has(&dictionary, b"/ObjStm") {
         inner(file, &dictionary, &plain);
@@ -149,6 +144,14 @@ fn stream(file: &mut File, number: u32, dictionary: Vec<u8>, data: &[u8], out: &
         file.streams.push((number, plain));
     }
     file.plain.insert(number, dictionary);
+}
+
+/// Whether a stream is pixels. Streams of words name kinds of pictures as well, among what they use.
+fn is_picture(dictionary: &[u8]) -> bool {
+    memchr::memmem::find_iter(dictionary, b"/Subtype").any(|at| {
+        let rest = part(dictionary, at + b"/Subtype".len()..).trim_ascii_start();
+        rest.starts_with(b"/Image") && !rest.get(6).is_some_and(u8::is_ascii_alphanumeric)
+    })
 }
 
 /// Objects inside of a stream: pairs of number and place, then the objects (7.5.7).

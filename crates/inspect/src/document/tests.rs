@@ -113,6 +113,60 @@ fn words_of_office_files_come_whole_from_every_part() {
 }
 
 #[test]
+fn texts_of_different_places_stand_apart() {
+    let core = "<cp:coreProperties><dc:creator>one</dc:creator><cp:keywords>two</cp:keywords>\
+        <dc:description>three</dc:description></cp:coreProperties>";
+    let custom = "<Properties><property name=\"a\"><vt:lpwstr>four</vt:lpwstr></property>\
+        <property name=\"b\"><vt:i4>5</vt:i4></property></Properties>";
+    let sheet = "<row><c><f>six</f><v>7</v></c><c><is><r><t>ei</t></r><r><t>ght</t></r></is></c></row>";
+    let chart = "<c:cat><c:pt><c:v>nine</c:v></c:pt><c:pt><c:v>ten</c:v></c:pt></c:cat>";
+    let body = "<office:text><text:user-field>eleven</text:user-field><text:p>twe<office:annotation><dc:creator>thirteen</dc:creator>\
+        <dc:date>fourteen</dc:date></office:annotation></text:p><text:p>fif<!-- sixteen --><x/>teen</text:p></office:text>";
+    let document = office(&[
+        ("docProps/core.xml", core.as_bytes()),
+        ("docProps/custom.xml", custom.as_bytes()),
+        ("xl/worksheets/sheet1.xml", sheet.as_bytes()),
+        ("xl/charts/chart1.xml", chart.as_bytes()),
+        ("content.xml", body.as_bytes()),
+    ]);
+    let lines: Vec<&str> = document.text.lines().map(str::trim).collect();
+    assert_eq!(
+        lines,
+        [
+            "one", "two", "three", "four", "5", "six", "7", "eight", "nine", "ten", "eleven", "twe",
+            "thirteen", "fourteen", "fifteen", "sixteen"
+        ]
+    );
+}
+
+#[test]
+fn pages_of_any_writer_are_read() {
+    // What ReportLab writes: a zlib stream in base 85.
+    let digits = |bytes: &[u8]| -> String {
+        let group = |group: &[u8]| {
+            let mut whole = [0; 4];
+            whole.iter_mut().zip(group).for_each(|(to, from)| *to = *from);
+            let number = u32::from_be_bytes(whole);
+            let all = (0..5_u32)
+                .rev()
+                .map(|place| char::from(b'!' + (number / 85_u32.pow(place) % 85) as u8));
+            all.take(group.len() + 1).collect::<String>()
+        };
+        bytes.chunks(4).map(group).collect()
+    };
+    let page = digits(&zlib(b"BT (Ignore all previous) Tj ET"));
+    let file = format!(
+        "%PDF-1.4\n1 0 obj\n<< /Filter [ /ASCII85Decode /FlateDecode ] /Length 9 /Resources << /ProcSet [ /PDF /ImageB ] >> >>\n\
+         stream\n{page}~>endstream\nendobj\n"
+    );
+    let document = read(file.as_bytes()).expect("a document");
+    assert_eq!(
+        (document.text.as_str(), document.cut, document.pictures),
+        ("Ignore all previous\n", false, false)
+    );
+}
+
+#[test]
 fn an_archive_of_something_else_is_no_document() {
     assert_eq!(read(&archive(&[("a.txt", b"ignore all previous")])), None);
     assert_eq!(read(b"PK\x03\x04 and nothing more"), None);
@@ -195,7 +249,7 @@ fn bombs_are_cut() {
     let document = read(&pdf(&[("", Some(&page))])).expect("a document");
     assert!(document.cut && document.text.len() <= TEXT_MOST);
     let encrypted =
-        read(b"%PDF-1.7\n1 0 obj << /Filter /ASCII85Decode >> stream\nxx\nendstream endobj").expect("one");
+        read(b"%PDF-1.7\n1 0 obj << /Filter /Crypt >> stream\nxx\nendstream endobj").expect("one");
     assert!(encrypted.cut, "what can't be read is said");
 }
 

@@ -47,6 +47,46 @@ const LINES: &[&str] = &[
 ];
 /// Elements that are a line's end themselves.
 const BREAKS: &[&str] = &["br", "cr"];
+/// Elements inside of which words are cut anywhere. Outside of them each element is a text of its own: a property, a name, a
+/// value of a chart.
+const BLOCKS: &[&str] = &[
+    "p",
+    "si",
+    "is",
+    "text",
+    "h",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "td",
+    "th",
+    "li",
+    "dt",
+    "dd",
+    "div",
+    "body",
+    "blockquote",
+    "pre",
+    "caption",
+    "figcaption",
+    "section",
+    "article",
+];
+/// Elements that are texts of their own inside of others, too.
+const APART: &[&str] = &[
+    "author",
+    "creator",
+    "creator-initials",
+    "date",
+    "date-string",
+    "initials",
+    "description",
+    "keyword",
+    "subject",
+];
 /// Longest code of a character, with its signs.
 const CODE_MOST: usize = 12;
 
@@ -83,14 +123,29 @@ pub(super) fn text_of<'a>(bytes: &'a [u8], out: &mut Out) -> Cow<'a, str> {
 /// Reads the words of a part.
 pub(super) fn words(text: &str, out: &mut Out) {
     let at = if text.starts_with('\u{feff}') { 3 } else { 0 };
-    let mut reader = Reader { text, out, at };
+    let mut reader = Reader {
+        text,
+        out,
+        at,
+        blocks: 0,
+        comments: Vec::new(),
+    };
     while reader.step() {}
+    // A comment inside of a word parts it for nobody.
+    for comment in std::mem::take(&mut reader.comments) {
+        reader.out.line();
+        reader.characters(comment);
+    }
+    reader.out.line();
 }
 
 struct Reader<'a, 'b> {
     text: &'a str,
     out: &'b mut Out,
     at: usize,
+    /// Open elements of [`BLOCKS`].
+    blocks: usize,
+    comments: Vec<&'a str>,
 }
 
 impl<'a> Reader<'a, '_> {
@@ -110,8 +165,7 @@ impl<'a> Reader<'a, '_> {
         let rest = self.rest();
         if let Some(comment) = rest.strip_prefix("<!--") {
             let length = comment.find("-->").unwrap_or(comment.len());
-            self.characters(comment.get(..length).unwrap_or_default());
-            self.out.line();
+            self.comments.push(comment.get(..length).unwrap_or_default());
             self.at += (4 + length + 3).min(rest.len());
         } else if let Some(data) = rest.strip_prefix("<![CDATA[") {
             let length = data.find("]]>").unwrap_or(data.len());
@@ -141,6 +195,16 @@ impl<'a> Reader<'a, '_> {
             .unwrap_or(name.len());
         let (name, attributes) = name.split_at(length);
         let local = local(name);
+        let is_block = BLOCKS.contains(&local) && name != "office:text";
+        if is_block && is_end {
+            self.blocks = self.blocks.saturating_sub(1);
+        }
+        if self.blocks == 0 || APART.contains(&local) {
+            self.out.line();
+        }
+        if is_block && !is_end && !attributes.ends_with('/') {
+            self.blocks += 1;
+        }
         if local == "tab" || name == "text:s" {
             self.out.push(' ');
         } else if is_end && LINES.contains(&local) || BREAKS.contains(&local) {

@@ -154,6 +154,29 @@ const BIRTHS: &[&str] = &[
     "出生",
     "생년월일",
     "doğum",
+    "bday",
+    "(b.",
+    "ميلاد",
+    "تولد",
+    "תאריך לידה",
+    "γέννησ",
+    "जन्म",
+    "วันเกิด",
+    "ngày sinh",
+    "народж",
+];
+/// What is born without being a person.
+const THINGS: &[&str] = &[
+    "bug",
+    "issue",
+    "idea",
+    "project",
+    "company",
+    "language",
+    "startup",
+    "tradition",
+    "movement",
+    "feature",
 ];
 
 /// A date with a word about birth before it.
@@ -172,6 +195,15 @@ pub(super) fn birth(text: &str, range: Range<usize>, found: &mut Vec<Personal>) 
     let date_like = match groups.as_slice() {
         [year, _, _] if year.len() == 4 => {
             matches!(number(0), 1890..=2030) && matches!(number(1), 1..=12) && matches!(number(2), 1..=31)
+        }
+        [whole] if whole.len() == 8 => {
+            let part = |from, to| {
+                whole
+                    .get(from..to)
+                    .and_then(|part| part.parse().ok())
+                    .unwrap_or(0)
+            };
+            matches!(part(0, 4), 1890..=2030) && matches!(part(4, 6), 1..=12) && matches!(part(6, 8), 1..=31)
         }
         [_, _, year] => {
             matches!(year.len(), 2 | 4)
@@ -193,7 +225,7 @@ fn is_birth(text: &str, start: usize) -> bool {
     let near = before.take_while(|byte| !byte.is_ascii_digit()).count();
     let from = text.ceil_char_boundary(start - near);
     let words = text.get(from..start).unwrap_or_default();
-    announced(words, start - from, BIRTHS)
+    announced(words, start - from, BIRTHS) && !announced(words, start - from, THINGS)
 }
 
 /// A date that ends with this year, or starts with it where years come first.

@@ -10,11 +10,11 @@ use std::sync::{LazyLock, OnceLock};
 pub(super) use check::luhn;
 use check::{
     ar_cuit, at_social, au_medicare, au_tfn, baltic, be_national, bg_egn, br_cnpj, br_cpf, ca_sin, ch_ahv,
-    cl_rut, cn_resident, co_nit, cz_birth, de_pension, de_tax, dk_cpr, es_dni, es_nie, fi_hetu, fr_nir,
-    gb_nhs, gb_nino, gr_afm, hk_id, hu_taj, ie_pps, il_id, in_aadhaar, in_pan, iso7064_11_10, it_fiscal,
-    jp_my_number, kr_rrn, lv_code, mx_curp, my_nric, nl_bsn, no_birth, nz_ird, nz_ird_short, pl_pesel,
-    pt_nif, ro_cnp, ru_inn, ru_snils, se_person, se_person_long, sg_nric, si_emso, th_id, tr_id, tw_id,
-    ua_tax, us_itin, us_ssn, za_id,
+    cl_rut, cn_resident, co_nit, cz_birth, de_pension, de_tax, dk_cpr, ec_cedula, es_dni, es_nie, fi_hetu,
+    fr_nir, gb_nhs, gb_nino, gr_afm, gr_amka, hk_id, hu_taj, ie_pps, il_id, in_aadhaar, in_pan, is_kennitala,
+    iso7064_11_10, it_fiscal, jp_my_number, kr_rrn, lv_code, mx_curp, my_nric, nl_bsn, no_birth, nz_ird,
+    nz_ird_short, pl_pesel, pt_nif, ro_cnp, ru_inn, ru_snils, se_person, se_person_long, sg_nric, si_emso,
+    th_id, tr_id, tw_id, ua_tax, us_itin, us_ssn, za_id,
 };
 
 /// How much must speak for a number besides its arithmetic.
@@ -409,6 +409,30 @@ pub(super) const IDS: &[Id] = &[
         hu_taj,
         Needs::Word,
     ),
+    id(
+        "gr_amka",
+        "00000000000",
+        "",
+        &["αμκα", "amka"],
+        gr_amka,
+        Needs::Word,
+    ),
+    id(
+        "is_kennitala",
+        "0000000000",
+        "000000-0000",
+        &["kennitala", "kt."],
+        is_kennitala,
+        Needs::Style,
+    ),
+    id(
+        "ec_cedula",
+        "0000000000",
+        "000000000-0",
+        &["cédula", "cedula"],
+        ec_cedula,
+        Needs::Word,
+    ),
     id("gr_afm", "000000000", "", &["αφμ", "afm"], gr_afm, Needs::Word),
     id(
         "at_svnr",
@@ -544,7 +568,7 @@ pub(super) const IDS: &[Id] = &[
         "th_id",
         "0000000000000",
         "0-0000-00000-00-0",
-        &["บัตรประชาชน", "thai id", "national id"],
+        &["ประชาชน", "thai id", "national id"],
         th_id,
         Needs::Style,
     ),
@@ -554,7 +578,8 @@ pub(super) const IDS: &[Id] = &[
         "000000-00-0000",
         &["mykad", "nric", "ic no", "kad pengenalan"],
         my_nric,
-        Needs::Style,
+        // It has no arithmetic, and tickets are numbered alike.
+        Needs::Word,
     ),
     id(
         "au_tfn",

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, MatchKind};
 
 use crate::safe::{item, part, prior};
 
@@ -15,6 +15,8 @@ const BETWEEN_MOST: usize = 4;
 pub(super) fn automaton(words: &[&str]) -> Option<AhoCorasick> {
     AhoCorasick::builder()
         .ascii_case_insensitive(true)
+        // Of "tel" and "telefon" the longer stands there.
+        .match_kind(MatchKind::LeftmostLongest)
         .build(words)
         .ok()
 }

@@ -211,7 +211,9 @@ pub(super) fn judge(text: &str, announced: bool) -> u16 {
                 && uniform
                 && digits.len() == 9
                 && matches!(digits.as_bytes().first(), Some(b'2'..=b'9'))
-                && groups.iter().all(|group| *group >= 2 && *group <= 3) =>
+                && groups.iter().all(|group| *group >= 2 && *group <= 3)
+                // Thousands are set apart so.
+                && !(groups == [3, 3, 3] && text.contains([' ', '.'])) =>
         {
             450
         }

@@ -146,7 +146,8 @@ fn mails(text: &str, found: &mut Vec<Personal>) {
         // `git@host:path` is where a repository is, and `logo@2x.png` a file.
         let repository = item(bytes, end) == b':' && part(bytes, start..at) == b"git";
         let file = FILES.iter().any(|end| top.eq_ignore_ascii_case(end));
-        if !(login || repository || file)
+        let local = part(bytes, start..at);
+        if !(login || repository || file || is_made(local))
             && start < at
             && labels
             && named
@@ -156,6 +157,17 @@ fn mails(text: &str, found: &mut Vec<Personal>) {
             found.push(plain(Kind::Email, start..end, 1000));
         }
     }
+}
+
+/// Whether a machine made what stands before the `@`, to name a message: a long number, or hexadecimal digits and signs.
+fn is_made(local: &[u8]) -> bool {
+    const LEAST: usize = 16;
+    let digits = local.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let letters = local.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
+    let hex = local
+        .iter()
+        .all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'-' | b'.' | b'_' | b'$'));
+    local.len() >= LEAST && digits >= 8 && (hex || digits >= 12 && digits >= 2 * letters)
 }
 
 /// A run of digits and what stands between them.
@@ -239,7 +251,12 @@ fn number(text: &str, range: Range<usize>, digits: usize, found: &mut Vec<Person
     let goes_on = bytes
         .get(range.end)
         .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-    if glued || goes_on {
+    if (glued && !(digits == 4 && range.len() == 4)) || goes_on {
+        return;
+    }
+    if glued {
+        // `14MAR1985`.
+        dates::written(text, range, found);
         return;
     }
     if digits == 4 && range.len() == 4 {
@@ -258,7 +275,8 @@ fn number(text: &str, range: Range<usize>, digits: usize, found: &mut Vec<Person
         && digits >= 5
     {
         dates::birth(text, range.clone(), found);
-        if digits >= CARD_LEAST {
+        // Behind a plus stands a telephone number, whatever its digits add up to.
+        if digits >= CARD_LEAST && before != Some(b'+') {
             cards(&run, found);
         }
         phones(text, &run, before, digits, found);
@@ -282,18 +300,14 @@ fn cards(run: &Run<'_>, found: &mut Vec<Personal>) {
     for end in ends {
         let part = spelt.get(..end).unwrap_or_default();
         let digits: Vec<u8> = part.bytes().filter(u8::is_ascii_digit).collect();
-        if !(CARD_LEAST..=19).contains(&digits.len())
-            || !part
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b'-'))
-        {
+        if !(CARD_LEAST..=19).contains(&digits.len()) || !(one_sign(part, b" -") || one_sign(part, b".")) {
             continue;
         }
-        let groups: Vec<usize> = part.split([' ', '-']).map(str::len).collect();
+        let groups: Vec<usize> = part.split([' ', '-', '.']).map(str::len).collect();
         if money::card_groups(&groups) && money::card(&digits) {
             // A bare run of digits may be an id; what announces a card settles it.
             let said = speaks(&CARDS, run.text, run.range.start);
-            if !said && groups.len() == 1 && digits.len() <= 13 {
+            if !said && groups.len() == 1 && !(14..=16).contains(&digits.len()) {
                 // One in ten ids of this length passes the check.
                 continue;
             }
@@ -302,6 +316,12 @@ fn cards(run: &Run<'_>, found: &mut Vec<Personal>) {
             return;
         }
     }
+}
+
+/// Whether there are only digits, and these signs between them.
+fn one_sign(part: &str, signs: &[u8]) -> bool {
+    part.bytes()
+        .all(|byte| byte.is_ascii_digit() || signs.contains(&byte))
 }
 
 fn phones(text: &str, run: &Run<'_>, before: Option<u8>, digits: usize, found: &mut Vec<Personal>) {
@@ -335,19 +355,27 @@ fn phones(text: &str, run: &Run<'_>, before: Option<u8>, digits: usize, found: &
         return;
     }
     // The words before it are read only where they would settle it.
-    let announced = phone::judge(spelt, true);
-    if announced < 400 {
+    let most = phone::judge(spelt, true);
+    if most < 400 {
         return;
     }
     let score = if speaks(&PHONES, text, start) {
-        announced
+        most
     } else {
         phone::judge(spelt, false)
     };
-    if score >= 400 {
+    if score >= 400 && !announced(text, start, &["port"]) && !is_zip(text, start, spelt) {
         let kind = plain(Kind::Phone, start..extension(text, run.range.end), score);
         found.push(kind);
     }
+}
+
+/// Whether digits are a code of places in the United States, behind its state: `MA 02110-1301`.
+fn is_zip(text: &str, start: usize, spelt: &str) -> bool {
+    let before = part(text.as_bytes(), start.saturating_sub(4)..start);
+    let state = matches!(before, [.., lead, first, second, b' ']
+        if !lead.is_ascii_alphanumeric() && first.is_ascii_uppercase() && second.is_ascii_uppercase());
+    state && spelt.len() == 10 && spelt.as_bytes().get(5) == Some(&b'-')
 }
 
 /// An extension that follows a telephone number belongs to it.
@@ -448,6 +476,9 @@ fn shaped_from(text: &str, digit: usize, letters: bool, found: &mut Vec<Personal
         let signs = (in_style && end - start == id.style.len()) || id.shape.contains('A') || letter;
         let (from, near) = *before.get_or_insert_with(|| spoken(text, start));
         let said = announced(near, start - from, id.words);
+        if !said && in_style && goes_on_in_groups(bytes, end, id.style) {
+            continue;
+        }
         let score = match (id.needs, signs, said) {
             (_, _, true) => 950,
             (Needs::Nothing, true, _) => 800,
@@ -462,6 +493,16 @@ fn shaped_from(text: &str, digit: usize, letters: bool, found: &mut Vec<Personal
             score,
         });
     }
+}
+
+/// Whether another group of the same length follows one that a style ends with: then it is a part of a longer number.
+fn goes_on_in_groups(bytes: &[u8], end: usize, style: &str) -> bool {
+    let Some((_, last)) = style.rsplit_once(' ') else {
+        return false;
+    };
+    let rest = part(bytes, end..);
+    let digits = part(rest, 1..).iter().take_while(|byte| byte.is_ascii_digit());
+    rest.first() == Some(&b' ') && digits.count() == last.len()
 }
 
 /// Where a shape that starts here ends: `0` a digit, `A` a letter, `*` either, other signs themselves.
@@ -593,7 +634,10 @@ fn coordinates(text: &str, run: &Run<'_>, before: Option<u8>, found: &mut Vec<Pe
                         start,
                         &["lat", "coord", "gps", "geo", "location", "position", "at "],
                     )
-                    || tight && fine && latitude.abs().min(f64::abs(longitude)) >= 1.0) =>
+                    || tight
+                        && fine
+                        && latitude.abs().min(f64::abs(longitude)) >= 1.0
+                        && stand_alone(text, start, last)) =>
         {
             found.push(plain(
                 Kind::Coordinates,
@@ -604,6 +648,32 @@ fn coordinates(text: &str, run: &Run<'_>, before: Option<u8>, found: &mut Vec<Pe
         }
         _ => false,
     }
+}
+
+/// Whether two decimal numbers are a pair of their own: no arguments of a function, no part of a list, and no measure.
+fn stand_alone(text: &str, start: usize, end: usize) -> bool {
+    const UNITS: &[&str] = &[
+        "ms", "s", "sec", "seconds", "us", "ns", "px", "em", "pt", "mm", "cm", "m", "kg", "g", "kb", "mb",
+        "gb", "hz", "v", "w", "a", "usd", "eur",
+    ];
+    let before = text.get(..start).unwrap_or_default().trim_end_matches(' ');
+    let called = before
+        .strip_suffix('(')
+        .is_some_and(|name| name.ends_with(|c: char| c.is_alphanumeric() || c == '_'));
+    let listed = before
+        .strip_suffix([',', ';'])
+        .is_some_and(|number| number.ends_with(|c: char| c.is_ascii_digit()));
+    let after = text.get(end..).unwrap_or_default().trim_start_matches(' ');
+    let unit = after
+        .split(|c: char| !c.is_alphanumeric())
+        .next()
+        .unwrap_or_default();
+    let measured = after.starts_with('%') || UNITS.iter().any(|known| unit.eq_ignore_ascii_case(known));
+    let goes_on = after.strip_prefix([',', ';']).is_some_and(|rest| {
+        rest.trim_start()
+            .starts_with(|c: char| c.is_ascii_digit() || c == '-')
+    });
+    !(called || listed || measured || goes_on)
 }
 
 /// Hardware addresses and IPv6, both of hexadecimal digits and colons.

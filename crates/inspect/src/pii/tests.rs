@@ -215,6 +215,82 @@ fn numbers_side_by_side_are_no_number_in_style() {
 }
 
 #[test]
+fn ordinary_numbers_are_nobodys() {
+    for text in [
+        "250301-12-4512",
+        "1234 5678 9012 3456",
+        "2341 2341 2346 7781",
+        "245 300 400",
+        "1.245.300.400 and 612.345.678 inhabitants",
+        "open ports 8080-8090",
+        "hotline for ports 80808080",
+        "GPU time 45.123456, 12.654321 ms",
+        "transform: translate(12.345678, 45.678901)",
+        "[12.345678, 45.678901, 13.456789, 46.789012]",
+        "The bug was born on 2024-01-03",
+        "Message-ID: <20260303101112.8F2A1@mail.corp.example>",
+        "<8f14e45f-ceea-467f-a3c1-2b0d1c9e1f3a@host.example>",
+        "boundary=\"===============8285110189257290749==\"",
+        "tweet 4504000000123456789",
+        "phone: +4930901827364 and card: +4930901827364",
+        "Boston, MA 02110-1301 USA",
+    ] {
+        let found = find(text)
+            .into_iter()
+            .filter(|one| one.kind != Kind::Phone || !text.contains('+'));
+        let what: Vec<&str> = found.map(|one| one.what).collect();
+        assert!(
+            what.iter()
+                .all(|what| *what == "person_name" || *what == "postal_address"),
+            "{text}: {what:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_like_ordinary_numbers_is_found() {
+    check("phone 245 300 400", Kind::Phone, &["245 300 400"]);
+    check("telefon: 612 345 678", Kind::Phone, &["612 345 678"]);
+    check(
+        "at 45.12345, 12.65432",
+        Kind::Coordinates,
+        &["45.12345, 12.65432"],
+    );
+    check(
+        "(45.123456, 12.654321)",
+        Kind::Coordinates,
+        &["45.123456, 12.654321"],
+    );
+    check("card 4539.4966.8896.6177", Kind::Card, &["4539.4966.8896.6177"]);
+    check("card 4539.4966 8896.6177", Kind::Card, &[]);
+    check("card 6304000000000000000", Kind::Card, &["6304000000000000000"]);
+    check("mykad 250301-12-4512", Kind::NationalId, &["250301-12-4512"]);
+    check(
+        "<a.miller1985@mail.example> 4915112345678@sms.example",
+        Kind::Email,
+        &["a.miller1985@mail.example", "4915112345678@sms.example"],
+    );
+}
+
+#[test]
+fn births_in_other_shapes() {
+    for (text, date) in [
+        ("DOB 14MAR1985", "14MAR1985"),
+        ("BDAY:19850314", "19850314"),
+        ("patient (b. 3/14/85)", "3/14/85"),
+        ("تاريخ الميلاد 14/03/1985", "14/03/1985"),
+        ("Ημερομηνία γέννησης 14.03.1985", "14.03.1985"),
+    ] {
+        check(text, Kind::BirthDate, &[date]);
+    }
+    check(
+        "built 14MAR1985, batch 19850314, DOB 19851399",
+        Kind::BirthDate,
+        &[],
+    );
+}
+
+#[test]
 fn a_word_announces_the_next_number_alone() {
     let text = "SSN: 310-62-3271\n{\"order\": \"836733911\"}";
     let found: Vec<&str> = find(text)

@@ -91,7 +91,7 @@ fn is_mixed(value: &[u8]) -> bool {
             .iter()
             .filter(|byte| b"!#$%^&*@=+~|\\\"".contains(byte))
             .count();
-        part.len() >= 6 && letters && (digits && signs >= 1 || part.len() >= LEAST && digits)
+        part.len() >= 6 && letters && digits && (signs >= 1 || part.len() >= LEAST)
     })
 }
 

@@ -17,6 +17,8 @@ pub(super) const OVER_LETTERS: &[Disguise] = &[
     ("zero width", |text| each(text, |c| format!("{c}\u{200b}"))),
     ("soft hyphens", |text| each(text, |c| format!("{c}\u{ad}"))),
     ("joiners", |text| each(text, |c| format!("{c}\u{2060}"))),
+    ("fillers", |text| each(text, |c| format!("{c}\u{3164}"))),
+    ("half fillers", |text| each(text, |c| format!("{c}\u{ffa0}"))),
     ("direction marks", |text| each(text, |c| format!("{c}\u{200e}"))),
     ("overrides", |text| format!("\u{202d}{text}\u{202c}")),
     ("full width", |text| {

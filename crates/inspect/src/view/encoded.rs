@@ -308,7 +308,7 @@ fn adopt(bytes: &[u8], form: Form, range: &Range<usize>, tries: &mut Tries, foun
 fn width(bytes: &[u8]) -> Option<bool> {
     const LEAST: usize = 8;
     // Latin letters, those that look like them, characters that nobody sees, and halves of those beyond.
-    let tells = |byte: u8| matches!(byte, 0..=5 | 0x1d | 0x1e | 0x20 | 0x21 | 0x24 | 0x28 | 0xd8..=0xdf | 0xfe | 0xff);
+    let tells = |byte: u8| matches!(byte, 0..=5 | 0x11 | 0x1d | 0x1e | 0x20 | 0x21 | 0x24 | 0x28 | 0x31 | 0xd8..=0xdf | 0xfe | 0xff);
     let head = unmarked(bytes).get(..2 * LEAST)?.as_chunks::<2>().0.iter();
     let (low, high) = head.fold((0, 0), |(low, high), [first, second]| {
         (
@@ -417,7 +417,7 @@ const PRINTABLE_LEAST: usize = 32;
 const UNSEEN_LEAST: usize = 8;
 
 /// Bytes as text, where they are text: UTF-8 that is all printable, and short only where it is mostly letters and spaces.
-pub(super) fn readable(bytes: &[u8]) -> Option<&str> {
+pub(crate) fn readable(bytes: &[u8]) -> Option<&str> {
     if bytes.len() < 8 {
         return None;
     }

@@ -179,6 +179,10 @@ impl Cleaner {
             }
             return first.len_utf8();
         }
+        if let Some(plain) = digit(first).filter(|_| !self.out.ends_with(|c: char| c.is_ascii_alphabetic())) {
+            self.make(plain.encode_utf8(&mut [0; 4]), base..base + first.len_utf8());
+            return first.len_utf8();
+        }
         self.word(rest, base)
     }
 
@@ -217,10 +221,13 @@ impl Cleaner {
         let origin = base..base + run.len();
         let count = run.chars().count();
         if count >= ZERO_WIDTH_LEAST {
-            self.mark(Disguise::ZeroWidth, origin.clone());
-            if let Some(text) = bits(run) {
-                self.make(&text, origin);
-            }
+            let text = bits(run);
+            let disguise = match text {
+                Some(_) => Disguise::ZeroWidthText,
+                None => Disguise::ZeroWidth,
+            };
+            self.mark(disguise, origin.clone());
+            self.make(&text.unwrap_or_default(), origin);
             return;
         }
         // Between letters of scripts that need it a joiner is spelling; a mark at the start of a text is ordinary.
@@ -231,11 +238,14 @@ impl Cleaner {
 
     /// A word with at least one character outside ASCII, or a single sign.
     fn word(&mut self, rest: &str, base: usize) -> usize {
-        let mut end = 0;
+        let (mut end, mut last) = (0, 'a');
         for c in rest.chars() {
             let part =
                 c.is_alphanumeric() || canonical_combining_class(c) != 0 || is_stroke(c) || is_letter_sign(c);
-            if !part {
+            // Fillers of Hangul are letters that nobody sees; digits of other scripts are numbers of their own.
+            let own = is_unseen(c) || !last.is_ascii() && digit(c).is_some();
+            last = c;
+            if !part || own && end > 0 {
                 break;
             }
             end += c.len_utf8();
@@ -280,6 +290,25 @@ pub(super) const fn is_unseen(c: char) -> bool {
     is_tag(c) || is_selector(c) || is_zero_width(c) || is_direction(c)
 }
 
+/// The digit that one of another script is. What looks like a letter inside of a plain word is read as that.
+fn digit(c: char) -> Option<char> {
+    /// Where the ten digits of each script begin.
+    const ZEROS: &[u32] = &[
+        0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6, 0xe50,
+        0xed0, 0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50, 0x1bb0, 0x1c40,
+        0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0x104a0, 0x10d30, 0x11066, 0x110f0,
+        0x11136, 0x111d0, 0x112f0, 0x11450, 0x114d0, 0x11650, 0x116c0, 0x11730, 0x118e0, 0x11950, 0x11c50,
+        0x11d50, 0x11da0, 0x11f50, 0x16a60, 0x16ac0, 0x16b50, 0x1e140, 0x1e2f0, 0x1e4f0, 0x1e950,
+    ];
+    let code = c as u32;
+    if code < 0x660 {
+        return None;
+    }
+    let at = ZEROS.partition_point(|zero| *zero <= code).checked_sub(1)?;
+    let value = code.checked_sub(*ZEROS.get(at)?)?;
+    char::from_digit(value, 10)
+}
+
 const fn is_tag(c: char) -> bool {
     matches!(c, '\u{e0000}'..='\u{e007f}')
 }
@@ -291,7 +320,8 @@ const fn is_selector(c: char) -> bool {
 const fn is_zero_width(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
-        | '\u{ffa0}' | '\u{1d173}'..='\u{1d17a}')
+        | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0080}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}')
 }
 
 const fn is_direction(c: char) -> bool {

@@ -382,6 +382,13 @@ static PLAIN: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
         .ok()
 });
 
+/// Whether a telling word stands in a text.
+pub(super) fn is_telling(text: &str) -> bool {
+    PLAIN
+        .as_ref()
+        .is_some_and(|words| words.is_match(text.to_ascii_lowercase().as_bytes()))
+}
+
 /// Words in which digits or signs stand for letters, rewritten where at least two become telling.
 fn leet(text: &str, found: &mut Vec<Found>) {
     let bytes = text.as_bytes();

@@ -320,6 +320,22 @@ pub(in crate::pii) fn gr_afm(b: &[u8]) -> bool {
     mod11(b, &[256, 128, 64, 32, 16, 8, 4, 2]) % 10 == d(b, 8) && !same(b)
 }
 
+/// A date of birth, and the check of ISO/IEC 7812.
+pub(in crate::pii) fn gr_amka(b: &[u8]) -> bool {
+    ddmmyy(b) && luhn(b)
+}
+
+/// A date, two digits, a check, and the century.
+pub(in crate::pii) fn is_kennitala(b: &[u8]) -> bool {
+    let check = 11 - sum(b, &[3, 2, 7, 6, 5, 4, 3, 2]) % 11;
+    ddmmyy(b) && check != 10 && check % 11 == d(b, 8) && matches!(item(b, 9), b'0' | b'8' | b'9')
+}
+
+/// A province, the third digit of a person, and the check of ISO/IEC 7812.
+pub(in crate::pii) fn ec_cedula(b: &[u8]) -> bool {
+    matches!(number(part(b, ..2)), 1..=24 | 30) && item(b, 2) < b'6' && luhn(b)
+}
+
 pub(in crate::pii) fn at_social(b: &[u8]) -> bool {
     let check = (d(b, 0) * 3 + d(b, 1) * 7 + d(b, 2) * 9 + sum(part(b, 4..), &[5, 8, 4, 2, 1, 6])) % 11;
     item(b, 0) != b'0' && ddmmyy(part(b, 4..)) && check == d(b, 3)
