@@ -364,18 +364,26 @@ fn phones(text: &str, run: &Run<'_>, before: Option<u8>, digits: usize, found: &
     } else {
         phone::judge(spelt, false)
     };
-    if score >= 400 && !announced(text, start, &["port"]) && !is_zip(text, start, spelt) {
+    if score >= 400 && !announced(text, start, &["port"]) && !is_zip_or_years(text, start, spelt) {
         let kind = plain(Kind::Phone, start..extension(text, run.range.end), score);
         found.push(kind);
     }
 }
 
-/// Whether digits are a code of places in the United States, behind its state: `MA 02110-1301`.
-fn is_zip(text: &str, start: usize, spelt: &str) -> bool {
-    let before = part(text.as_bytes(), start.saturating_sub(4)..start);
-    let state = matches!(before, [.., lead, first, second, b' ']
+/// Whether digits are a code of places in the United States, behind its state (`MA 02110-1301`), or two years.
+fn is_zip_or_years(text: &str, start: usize, spelt: &str) -> bool {
+    const GAP: usize = 12;
+    let Some((first, second)) = spelt.split_once('-') else {
+        return false;
+    };
+    let year = |year: &str| year.len() == 4 && matches!(year.as_bytes(), [b'1', b'9', ..] | [b'2', b'0', ..]);
+    // A line may end between them, and a sign of a comment begin the next.
+    let gap = |byte: &&u8| byte.is_ascii_whitespace() || matches!(byte, b'*' | b'#' | b'/' | b';');
+    let before = part(text.as_bytes(), ..start);
+    let gap = before.iter().rev().take(GAP).take_while(gap).count();
+    let state = matches!(part(before, ..start - gap), [.., lead, first, second]
         if !lead.is_ascii_alphanumeric() && first.is_ascii_uppercase() && second.is_ascii_uppercase());
-    state && spelt.len() == 10 && spelt.as_bytes().get(5) == Some(&b'-')
+    year(first) && year(second) || state && gap > 0 && first.len() == 5 && second.len() == 4
 }
 
 /// An extension that follows a telephone number belongs to it.

@@ -234,6 +234,8 @@ fn ordinary_numbers_are_nobodys() {
         "tweet 4504000000123456789",
         "phone: +4930901827364 and card: +4930901827364",
         "Boston, MA 02110-1301 USA",
+        "Boston, MA\n#  02110-1301, USA.",
+        "Intel Corporation, mobile drivers, 2012-2022",
     ] {
         let found = find(text)
             .into_iter()

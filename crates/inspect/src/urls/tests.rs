@@ -61,6 +61,10 @@ fn shapes_that_carry_data() {
         what("https://c2vjcmv0igrhdge1.b2ygdghlihvzzxi9.mqaa7d3k2m4n.a.example/"),
         ["data_in_host_name"]
     );
+}
+
+#[test]
+fn shapes_that_carry_nothing() {
     for text in [
         "https://example.com/search?q=rust",
         "![logo](https://example.com/logo.png)",
