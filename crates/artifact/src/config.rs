@@ -1,16 +1,19 @@
 //! Configurations beside weights: what their values name, and YAML's tags.
 
 use crate::{
-    encoding,
+    called, encoding,
     finding::{Verdict, shown},
-    json::Json,
+    format::leads_out,
+    hub,
+    json::{self, Json},
     keras,
     lines::{self, Style},
     names, packages,
     pickle::{self, Use},
     program, rule,
     scan::Scan,
-    shell, values,
+    serving, shell, values,
+    yaml::{self, End, Tagged},
 };
 
 /// Tags of YAML itself.
@@ -101,10 +104,7 @@ pub(crate) fn text(scan: &mut Scan<'_>, bytes: &[u8], name: &str) {
     let mut key = String::new();
     let mut items = Items::default();
     for line in text.split('\n') {
-        tags(scan, at, line);
-        if line.contains("_target_") {
-            written(scan, at, line);
-        }
+        marked(scan, at, line, ending);
         let trimmed = line.trim_start();
         let comment = trimmed.starts_with('#') || trimmed.starts_with("//") || trimmed.starts_with(';');
         let found = if comment {
@@ -139,15 +139,15 @@ pub(crate) fn text(scan: &mut Scan<'_>, bytes: &[u8], name: &str) {
             program::judge(scan, at, &key, trimmed);
         }
         packages::line(scan, at, &last, &key, line, &found);
-        // A quoted key may spell anything.
-        let spelt = ["\\x5f", "\\u005f", "\\x5F", "\\x74"];
-        if is_yaml && spelt.iter().any(|letter| line.contains(letter)) {
-            let what = "spells letters by number where a key could be".to_owned();
-            scan.find(&rule::HYDRA_TARGET, Verdict::Suspicious, at, "escapes", what);
-        }
         at += line.len() as u64 + 1;
     }
     items.end(scan, at);
+    let name = Name {
+        last: &last,
+        ending,
+        is_yaml,
+    };
+    trees(scan, &text, &name);
     aliases(scan, &text);
     encoding::judge(scan, 0, "text", &text);
     if scan.worst_since(mark) < Verdict::Suspicious {
@@ -155,6 +155,131 @@ pub(crate) fn text(scan: &mut Scan<'_>, bytes: &[u8], name: &str) {
             scan.find(&rule::COMMAND, severity, at, why, format!("a command {why}"));
         }
     }
+}
+
+/// What says by a mark in a line that something is called: tags, keys of Hydra's, imports of gin's.
+fn marked(scan: &mut Scan<'_>, at: u64, line: &str, ending: &str) {
+    tags(scan, at, line);
+    if ending == "gin" {
+        gin(scan, at, line);
+    }
+    if line.contains("_target_") {
+        written(scan, at, line);
+    }
+    // A quoted key may spell anything.
+    let spelt = ["\\x5f", "\\u005f", "\\x5F", "\\x74"];
+    if matches!(ending, "yaml" | "yml" | "cff") && spelt.iter().any(|letter| line.contains(letter)) {
+        let what = "spells letters by number where a key could be".to_owned();
+        scan.find(&rule::HYDRA_TARGET, Verdict::Suspicious, at, "escapes", what);
+    }
+}
+
+/// What gin imports and includes.
+fn gin(scan: &mut Scan<'_>, at: u64, line: &str) {
+    const KNOWN: [&str; 16] = [
+        "t5",
+        "seqio",
+        "gin",
+        "flax",
+        "jax",
+        "tensorflow",
+        "tensor2tensor",
+        "mesh_tensorflow",
+        "dopamine",
+        "numpy",
+        "torch",
+        "optax",
+        "trax",
+        "t5x",
+        "tf_agents",
+        "clu",
+    ];
+    let mut words = line.split_whitespace();
+    match (words.next(), words.next()) {
+        (Some("import" | "from"), Some(module)) if !module.starts_with("__gin__") => {
+            called::import(scan, "import", module, &KNOWN);
+        }
+        (Some("include"), Some(path)) if leads_out(path.trim_matches(['"', '\''])) => {
+            let path = shown(path.as_bytes(), 200);
+            let what = format!("includes {path}, outside of the folder");
+            scan.find(&rule::TRAVERSAL, Verdict::Suspicious, at, &path, what);
+        }
+        _ => {}
+    }
+}
+
+/// What a file's name says of it.
+struct Name<'n> {
+    last: &'n str,
+    ending: &'n str,
+    is_yaml: bool,
+}
+
+/// The same text as YAML, if it is that: its values are judged as JSON's are, whatever their spelling.
+fn trees(scan: &mut Scan<'_>, text: &str, name: &Name<'_>) {
+    let mlmodel = name.last == "mlmodel";
+    let may = name.is_yaml
+        || matches!(
+            name.ending,
+            "" | "config" | "conf" | "cfg" | "lock" | "dvc" | "condarc" | "json" | "json5" | "jsonc"
+        );
+    if !may {
+        return;
+    }
+    let yaml = yaml::read(text);
+    if yaml.end == End::TooMuch {
+        let what = "holds more values, or deeper ones, than are looked into".to_owned();
+        scan.find(&rule::LIMIT, Verdict::Unknown, 0, "yaml", what);
+    }
+    let whole = yaml.end == End::Whole;
+    // Text of another kind may be YAML by chance, which is then one scalar, or breaks.
+    let known =
+        name.is_yaml || mlmodel || whole && yaml.documents.iter().any(|json| matches!(json, Json::Object(_)));
+    if !known {
+        return;
+    }
+    let starts: Vec<usize> = std::iter::once(0)
+        .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+        .collect();
+    for tagged in &yaml.tags {
+        let at = starts.get(tagged.line).map_or(0, |at| *at as u64);
+        whole_tag(scan, at, tagged);
+    }
+    for json in &yaml.documents {
+        json::document(scan, json, name.last);
+        serving::tree(scan, name.last, json);
+    }
+    if mlmodel && !whole {
+        hub::mlmodel_lines(scan, text);
+    }
+}
+
+/// A tag as the parser understands it, whatever handle it is written with.
+fn whole_tag(scan: &mut Scan<'_>, at: u64, tagged: &Tagged) {
+    if let Some(rest) = tagged.tag.strip_prefix("tag:yaml.org,2002:python/") {
+        return python(scan, at, rest);
+    }
+    let Some(name) = tagged.tag.strip_prefix('!') else {
+        return;
+    };
+    let takes = [
+        "function", "func", "call", "import", "obj", "object", "name", "class", "module", "partial", "apply",
+        "new",
+    ];
+    if takes.contains(&name) && called::path(&tagged.text) {
+        let (module, last) = tagged.text.rsplit_once('.').unwrap_or(("", &tagged.text));
+        let harm = names::does_harm(&tagged.text)
+            || matches!(
+                pickle::look_up(module, last),
+                Use::Check(_) | Use::Unlisted(Verdict::Malicious)
+            );
+        // Else it is a function of a file beside this one, which is judged as what it is.
+        if harm {
+            names::target(scan, at, &tagged.text);
+        }
+        return;
+    }
+    tag(scan, at, name);
 }
 
 /// Lists of aliases of lists of aliases: a few lines that become millions of values.
@@ -178,6 +303,10 @@ fn scalar(scan: &mut Scan<'_>, at: u64, key: &str, value: &str) {
     }
     if value.starts_with("/:/") {
         whole_machine(scan, at, value);
+    }
+    if last == "trust_remote_code" && hub::trusts(value) {
+        let what = "asks for remote code to be trusted".to_owned();
+        scan.find(&rule::REMOTE_CODE, Verdict::Unknown, at, last, what);
     }
     if key == "class_name" && keras::CODE.contains(&value) {
         let what = format!("a `{value}` layer holds code that runs with the model");
@@ -343,9 +472,17 @@ fn tag(scan: &mut Scan<'_>, at: u64, word: &str) {
     }
     // HyperPyYAML of SpeechBrain: an object, a name or a call.
     if let Some((verb, target)) = name.split_once(':').filter(|_| !own)
-        && matches!(verb, "new" | "name" | "apply" | "module" | "class")
+        && matches!(
+            verb,
+            "new" | "name" | "apply" | "applyref" | "module" | "class" | "call" | "partial" | "function"
+        )
     {
         return names::target(scan, at, target);
+    }
+    if let Some(path) = name.strip_prefix("include:").filter(|path| leads_out(path)) {
+        let path = shown(path.as_bytes(), 200);
+        let what = format!("includes `{path}`, outside of the folder");
+        return scan.find(&rule::TRAVERSAL, Verdict::Suspicious, at, &path, what);
     }
     let foreign = languages
         .iter()

@@ -5,7 +5,7 @@ use crate::{
     config, encoding,
     feed::{Feed, Stop},
     finding::{Verdict, shown},
-    git, hub, json, objects, onnx, packages, pickle, program, prototxt, python, rule,
+    git, json, objects, onnx, packages, pickle, program, prototxt, python, rule,
     scan::Scan,
     serving, shell,
     source::View,
@@ -197,7 +197,10 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Text) 
         }
         Reader::Json => config::text(scan, bytes, name),
         Reader::JsonLines => rows(scan, &text),
-        Reader::Xml => return xml::read(scan, bytes),
+        Reader::Xml => {
+            template::hidden(scan, "template", &text);
+            return xml::read(scan, bytes);
+        }
         Reader::Graph => {
             prototxt::read(scan, bytes);
             if last == "config.pbtxt" {
@@ -210,9 +213,6 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Text) 
         }
         Reader::Recipe => recipe(scan, &text),
         Reader::Configuration => {
-            if last == "mlmodel" {
-                hub::mlmodel(scan, bytes);
-            }
             config::text(scan, bytes, name);
             serving::lines_of(scan, &last, &text);
         }
@@ -331,6 +331,7 @@ fn other(scan: &mut Scan<'_>, text: &str, last: &str, ending: &str, name: &str) 
         scan.find(&rule::SOURCE_CODE, Verdict::Suspicious, 0, "import", what);
     }
     encoding::judge(scan, 0, last, text);
+    template::hidden(scan, "template", text);
     if crate::format::is_pickled(name) && ending != "model" && !tree {
         let what = "is text, and its name is a pickle's".to_owned();
         scan.find(&rule::UNRECOGNISED, Verdict::Unknown, 0, "format", what);

@@ -4,6 +4,7 @@ use crate::{
     encoding,
     finding::{Verdict, shown},
     json::Json,
+    lines::{self, Style},
     names, notebook, objects,
     pickle::{self, Use},
     rule,
@@ -124,21 +125,21 @@ fn ask(scan: &mut Scan<'_>, key: &str, what: String) {
 
 fn keys(scan: &mut Scan<'_>, json: &Json) {
     json.walk("", &mut |key, value| match (key, value) {
-        ("auto_map", Json::Object(items)) if !items.is_empty() => {
+        ("auto_map" | "auto_mapping_code", value) if holds(value) => {
             let what = "`auto_map` makes loaders that trust remote code import Python files of this folder";
             ask(scan, key, what.to_owned());
         }
-        ("custom_pipelines", Json::Object(items)) if !items.is_empty() => {
+        ("custom_pipelines", value) if holds(value) => {
             ask(
                 scan,
                 key,
                 "`custom_pipelines` names Python files of this folder".to_owned(),
             );
         }
-        ("trust_remote_code", Json::Bool(true)) => {
+        (key, value) if key.ends_with("trust_remote_code") && is_true(value) => {
             ask(scan, key, "asks for remote code to be trusted".to_owned());
         }
-        ("trust_remote_code", Json::Text(text)) if text.eq_ignore_ascii_case("true") => {
+        ("allow_remote", Json::Bool(true)) => {
             ask(scan, key, "asks for remote code to be trusted".to_owned());
         }
         ("custom_pipeline", Json::Text(path)) if !path.is_empty() => {
@@ -161,6 +162,33 @@ fn keys(scan: &mut Scan<'_>, json: &Json) {
         ("parent_library", Json::Text(module)) => library(scan, module),
         _ => {}
     });
+}
+
+/// Whether anything is in a value, whatever its shape.
+fn holds(value: &Json) -> bool {
+    match value {
+        Json::Text(text) => !text.is_empty(),
+        Json::List(values) => values.iter().any(holds),
+        Json::Object(items) => items.iter().any(|(_, value)| holds(value)),
+        _ => false,
+    }
+}
+
+/// Whether Python takes a value for true.
+fn is_true(value: &Json) -> bool {
+    match value {
+        Json::Bool(value) => *value,
+        Json::Number(value) => *value != 0.0,
+        Json::Text(text) => trusts(text),
+        _ => false,
+    }
+}
+
+/// Whether a text is one that readers take for true.
+pub(crate) fn trusts(text: &str) -> bool {
+    let no = ["", "false", "no", "off", "0", "none", "null", "n", "f"];
+    let text = text.trim().to_lowercase();
+    !no.contains(&text.as_str()) && !text.contains(['$', '{', ' '])
 }
 
 fn library(scan: &mut Scan<'_>, module: &str) {
@@ -210,49 +238,69 @@ fn modules(scan: &mut Scan<'_>, json: &Json) {
     }
 }
 
-/// MXNet's symbols: an operator `Custom` is Python of the loading process.
+/// MXNet's symbols: an operator `Custom` is Python of the loading process, in a graph within a graph too.
 fn operators(scan: &mut Scan<'_>, json: &Json) {
-    let (Some(Json::List(nodes)), true) = (json.get("nodes"), json.get("arg_nodes").is_some()) else {
+    if json.get("arg_nodes").is_none() {
         return;
-    };
-    for node in nodes {
-        let operator = node.get("op").and_then(Json::text).unwrap_or_default();
-        if matches!(operator, "Custom" | "_Native" | "_NDArray" | "_custom") {
+    }
+    json.walk("", &mut |key, value| {
+        if key == "op"
+            && let Some(operator @ ("Custom" | "_Native" | "_NDArray" | "_custom")) = value.text()
+        {
             let what = format!("`{operator}` runs Python that is not in the file");
             scan.find(&rule::CUSTOM_OPERATOR, Verdict::Suspicious, 0, operator, what);
+        }
+    });
+}
+
+/// `MLmodel`: which module loads the model, and whether code is brought along.
+pub(crate) fn mlmodel(scan: &mut Scan<'_>, json: &Json) {
+    json.walk("", &mut |key, value| {
+        let Some(value) = value.text().filter(|value| !value.is_empty()) else {
+            return;
+        };
+        match key {
+            "loader_module" => loader(scan, value),
+            "model_code_path" => {
+                let what = format!("runs `{}` to make the model", shown(value.as_bytes(), 100));
+                ask(scan, "model_code_path", what);
+            }
+            "code" => {
+                let what = format!(
+                    "puts the folder `{}` on Python's path",
+                    shown(value.as_bytes(), 100)
+                );
+                ask(scan, "code", what);
+            }
+            _ => {}
+        }
+    });
+}
+
+/// The same, line by line, of what can't be read as YAML.
+pub(crate) fn mlmodel_lines(scan: &mut Scan<'_>, text: &str) {
+    for line in text.lines() {
+        for pair in lines::pairs(line, Style::Colons) {
+            if !matches!(pair.value, "" | "null" | "~") {
+                mlmodel(
+                    scan,
+                    &Json::Object(vec![(pair.key.to_owned(), Json::Text(pair.value.to_owned()))]),
+                );
+            }
         }
     }
 }
 
-/// `MLmodel`, line by line: which module loads the model, and whether code is brought along.
-pub(crate) fn mlmodel(scan: &mut Scan<'_>, bytes: &[u8]) {
-    let text = String::from_utf8_lossy(bytes);
-    for line in text.lines() {
-        let Some((key, value)) = line.split_once(':') else {
-            continue;
-        };
-        let (key, value) = (key.trim(), value.trim().trim_matches(['"', '\'']));
-        let own = value.starts_with("mlflow.") && !value.contains("__");
-        if key == "loader_module" && !own {
-            let severity = match pickle::look_up(value, "x") {
-                _ if names::does_harm(&format!("{value}.x")) => Verdict::Malicious,
-                Use::Unlisted(severity) => severity,
-                _ => Verdict::Unknown,
-            };
-            let value = shown(value.as_bytes(), 200);
-            let what = format!("imports `{value}` when the model is loaded");
-            scan.find(&rule::HYDRA_TARGET, severity, 0, &value, what);
-        }
-        if key == "model_code_path" && !matches!(value, "" | "null" | "~") {
-            let what = format!("runs `{}` to make the model", shown(value.as_bytes(), 100));
-            ask(scan, "model_code_path", what);
-        }
-        if key == "code" && !matches!(value, "" | "null" | "~") {
-            let what = format!(
-                "puts the folder `{}` on Python's path",
-                shown(value.as_bytes(), 100)
-            );
-            ask(scan, "code", what);
-        }
+fn loader(scan: &mut Scan<'_>, value: &str) {
+    if value.starts_with("mlflow.") && !value.contains("__") {
+        return;
     }
+    let severity = match pickle::look_up(value, "x") {
+        _ if names::does_harm(&format!("{value}.x")) => Verdict::Malicious,
+        Use::Unlisted(severity) => severity,
+        _ => Verdict::Unknown,
+    };
+    let value = shown(value.as_bytes(), 200);
+    let what = format!("imports `{value}` when the model is loaded");
+    scan.find(&rule::HYDRA_TARGET, severity, 0, &value, what);
 }

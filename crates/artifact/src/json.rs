@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::{config, finding::Verdict, hub, keras, rule, scan::Scan, template};
+use crate::{called, config, expression, finding::Verdict, hub, keras, rule, scan::Scan, template};
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
@@ -156,29 +156,42 @@ pub(crate) fn file(scan: &mut Scan<'_>, bytes: &[u8], name: &str) -> String {
     let Some(json) = parse(scan, bytes) else {
         return "json".to_owned();
     };
-    let mut templates = Vec::new();
-    json.walk("", &mut |key, value| {
-        let text = match value {
-            Json::Text(text)
-                if ["template", "prompt", "jinja", "chat"]
-                    .iter()
-                    .any(|word| key.contains(word)) =>
-            {
-                Some(text)
-            }
-            _ => None,
-        };
-        templates.extend(text.filter(|text| text.contains("{{") || text.contains("{%")));
-    });
-    for text in templates {
+    document(scan, &json, last)
+}
+
+/// A document, of JSON or as YAML has it. Returns what it is.
+pub(crate) fn document(scan: &mut Scan<'_>, json: &Json, last: &str) -> String {
+    let mut found = Vec::new();
+    templates(json, false, &mut found);
+    for text in found {
         template::judge(scan, "chat_template", text);
     }
-    hub::judge(scan, &json, last);
+    hub::judge(scan, json, last);
+    if last.eq_ignore_ascii_case("mlmodel") {
+        hub::mlmodel(scan, json);
+    }
     let keras = json.get("class_name").is_some() && json.get("config").is_some();
     if keras {
-        keras::judge(scan, &json);
+        keras::judge(scan, json);
         return "keras json".to_owned();
     }
-    config::targets(scan, &json);
+    config::targets(scan, json);
+    called::judge(scan, json, last);
+    expression::judge(scan, json);
     "json".to_owned()
+}
+
+/// Texts below a key that says that they are templates.
+fn templates<'j>(json: &'j Json, named: bool, found: &mut Vec<&'j str>) {
+    match json {
+        Json::Text(text) if named && (text.contains("{{") || text.contains("{%")) => found.push(text),
+        Json::List(values) => values.iter().for_each(|value| templates(value, named, found)),
+        Json::Object(items) => {
+            for (key, value) in items {
+                let words = ["template", "prompt", "jinja", "chat"];
+                templates(value, named || words.iter().any(|word| key.contains(word)), found);
+            }
+        }
+        _ => {}
+    }
 }

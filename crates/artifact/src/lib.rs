@@ -3,12 +3,14 @@
 //!
 //! This crate sees bytes through [`Source`] and gives back a [`Report`]. It opens nothing and knows no clock.
 
+mod called;
 mod carried;
 mod config;
 mod cover;
 pub mod data;
 mod document;
 mod encoding;
+mod expression;
 mod feed;
 mod finding;
 mod format;
@@ -17,6 +19,7 @@ mod git;
 mod hdf5;
 mod hub;
 mod inert;
+mod jinja;
 mod json;
 mod keras;
 mod lines;
@@ -50,6 +53,7 @@ mod tensorflow;
 mod tflite;
 mod values;
 mod xml;
+mod yaml;
 mod zip;
 
 pub use cover::{Baseline, Suppression, cover};

@@ -4,11 +4,13 @@
 //! Under any other key only names are told that run code, open files or sockets whatever they are called for.
 
 use crate::{
+    config,
     finding::{Verdict, shown},
     json::Json,
     pickle::{self, Use},
     rule,
     scan::Scan,
+    yaml,
 };
 
 /// Beginnings of names that do harm when a document chooses what is called.
@@ -154,6 +156,71 @@ const HARM: &[&str] = &[
     "System.Windows.Data.ObjectDataProvider",
     "System.Reflection.",
     "child_process.",
+    "keras.layers.TFSMLayer",
+    "tensorflow.keras.layers.TFSMLayer",
+];
+/// The same behind any module that has imported it: a name is looked up part by part.
+const BEHIND: &[&str] = &[
+    ".os.",
+    ".subprocess.",
+    ".builtins.",
+    ".importlib.",
+    ".shutil.",
+    ".ctypes.",
+    ".runpy.",
+    ".pty.",
+    ".sys.modules",
+    ".sys.exit",
+    ".pickle.",
+    ".socket.",
+    ".webbrowser.",
+    ".urllib.request.",
+    ".__",
+];
+/// Parts of a name, behind the first, that make it another library's.
+const FOREIGN: &[&str] = &[
+    "builtins",
+    "codecs",
+    "ctypes",
+    "dill",
+    "fsspec",
+    "glob",
+    "imp",
+    "importlib",
+    "inspect",
+    "io",
+    "joblib",
+    "json",
+    "logging",
+    "marshal",
+    "np",
+    "numpy",
+    "os",
+    "pandas",
+    "pathlib",
+    "pd",
+    "pickle",
+    "pkgutil",
+    "posix",
+    "pty",
+    "requests",
+    "runpy",
+    "shutil",
+    "site",
+    "socket",
+    "subprocess",
+    "sys",
+    "tarfile",
+    "tempfile",
+    "threading",
+    "tokenize",
+    "torch",
+    "types",
+    "urllib",
+    "warnings",
+    "webbrowser",
+    "yaml",
+    "zipfile",
 ];
 /// Packages whose classes configurations name.
 const CLASSES: &[&str] = &[
@@ -214,6 +281,28 @@ const CLASSES: &[&str] = &[
     "sentence_transformers.",
     "stable_baselines3.",
     "gymnasium.",
+    "haystack.",
+    "haystack_integrations.",
+    "taming.",
+    "cldm.",
+    "lvdm.",
+    "pymatgen.",
+    "monty.",
+    "matgl.",
+    "axolotl.integrations.",
+    "kedro_datasets.",
+    "mmpretrain.",
+    "mmseg.",
+    "mmpose.",
+    "mlserver",
+    "anomalib.",
+    "torchrl.",
+    "torch_geometric.",
+    "bitsandbytes.",
+    "pyannote.",
+    "sb3_contrib.",
+    "rl_zoo3.",
+    "gym.",
 ];
 /// Packages whose functions configurations name too: they make models and data, and take no commands.
 const FUNCTIONS: &[&str] = &[
@@ -239,6 +328,7 @@ const FUNCTIONS: &[&str] = &[
     "math.log",
     "math.sqrt",
     "hydra.utils.get_method",
+    "tsfel.",
 ];
 
 /// Whether a key is there to name what is called.
@@ -275,9 +365,7 @@ fn dotted(text: &str) -> Option<String> {
 /// Whether a dotted name does harm whatever it is called for.
 pub(crate) fn does_harm(text: &str) -> bool {
     dotted(text).is_some_and(|name| {
-        HARM.iter().any(|known| name.starts_with(known))
-            || name.contains("__globals__")
-            || name.contains("__builtins__")
+        HARM.iter().any(|known| name.starts_with(known)) || BEHIND.iter().any(|part| name.contains(part))
     })
 }
 
@@ -316,6 +404,7 @@ pub(crate) fn value(scan: &mut Scan<'_>, at: u64, key: &str, text: &str) {
         );
         scan.find(&rule::TRAVERSAL, Verdict::Suspicious, at, &path, what);
     }
+    written(scan, text);
     if does_harm(text) {
         let name = shown(text.trim().as_bytes(), 200);
         let what = format!(
@@ -323,6 +412,24 @@ pub(crate) fn value(scan: &mut Scan<'_>, at: u64, key: &str, text: &str) {
             shown(key.as_bytes(), 100)
         );
         scan.find(&rule::HYDRA_TARGET, Verdict::Suspicious, at, &name, what);
+    }
+}
+
+/// A document within a text, as JSON or as Python writes it, that names what is called.
+fn written(scan: &mut Scan<'_>, text: &str) {
+    const LONGEST: usize = 1 << 20;
+    let keys = [
+        "_target_",
+        "class_path",
+        "_component_",
+        "__target__",
+        "_callable_",
+    ];
+    let trimmed = text.trim_start();
+    if trimmed.starts_with(['{', '[']) && text.len() < LONGEST && keys.iter().any(|key| text.contains(key)) {
+        for json in yaml::read(text).documents {
+            config::targets(scan, &json);
+        }
     }
 }
 
@@ -339,12 +446,21 @@ pub(crate) fn target(scan: &mut Scan<'_>, at: u64, target: &str) {
         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
     let harm = does_harm(target);
     let under = |known: &[&str]| known.iter().any(|known| target.starts_with(known));
+    // What a library has imported is reached through it: `torchmetrics.os.system`.
+    let own = !target
+        .split('.')
+        .skip(1)
+        .any(|part| part.starts_with("__") || FOREIGN.contains(&part));
     // `AutoModel.from_pretrained` belongs to the class before it.
     let made = module.rsplit('.').next().is_some_and(|class| {
         class.starts_with(|first: char| first.is_ascii_uppercase())
             && matches!(name, "from_pretrained" | "from_config")
     });
-    if plain && !harm && !target.contains("__") && ((a_class || made) && under(CLASSES) || under(FUNCTIONS)) {
+    if plain
+        && !harm
+        && !target.contains("__")
+        && ((a_class || made) && under(CLASSES) || own && under(FUNCTIONS))
+    {
         return;
     }
     // A short name is looked up in a registry of the library.

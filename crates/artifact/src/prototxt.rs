@@ -16,7 +16,7 @@ pub(crate) fn is_one(ending: &str) -> bool {
 
 /// Looks at a graph.
 pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) {
-    let text = String::from_utf8_lossy(bytes);
+    let text = plain(&String::from_utf8_lossy(bytes));
     if onnx::text::speaks_of(&text) {
         onnx::text::read(scan, &text);
     }
@@ -60,6 +60,44 @@ pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) {
         }
     }
     paths(scan, &text, &operators);
+}
+
+/// The text without comments, and with texts beside each other as the one that they are.
+pub(crate) fn plain(text: &str) -> String {
+    let mut found = String::with_capacity(text.len());
+    let mut quote = None;
+    let mut closed: Option<(char, usize)> = None;
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match quote {
+            Some(_) if letter == '\\' => {
+                found.push(letter);
+                found.extend(letters.next());
+                continue;
+            }
+            Some(open) if open == letter => {
+                quote = None;
+                closed = Some((letter, found.len()));
+            }
+            Some(_) => {}
+            None if letter == '#' => {
+                letters.by_ref().find(|letter| *letter == '\n');
+                found.push('\n');
+                continue;
+            }
+            None if matches!(letter, '"' | '\'') => {
+                quote = Some(letter);
+                if let Some((_, end)) = closed.take().filter(|(mark, _)| *mark == letter) {
+                    found.truncate(end);
+                    continue;
+                }
+            }
+            None if letter.is_whitespace() => {}
+            None => closed = None,
+        }
+        found.push(letter);
+    }
+    found
 }
 
 /// A text graph is not followed: where it holds an operator that is given a path, no text of it may be one.

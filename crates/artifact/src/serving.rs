@@ -83,12 +83,7 @@ pub(crate) fn document(scan: &mut Scan<'_>, json: &Json, last: &str) {
             let what = "a task runs as soon as the folder is opened".to_owned();
             scan.find(&rule::COMMAND, Verdict::Suspicious, 0, key, what);
         }
-        ("_attn_implementation" | "attn_implementation" | "custom_generate", Json::Text(name))
-            if name.contains('/') =>
-        {
-            let what = format!("`{key}` has `{}` of a hub run", shown(name.as_bytes(), 100));
-            ask(scan, 0, key, what);
-        }
+        (key, value) if is_kernel(key) => kernels(scan, key, value),
         (_, Json::Text(path)) if is_library(key, path) => {
             let what = format!(
                 "`{key}` has the native library `{}` loaded",
@@ -97,6 +92,29 @@ pub(crate) fn document(scan: &mut Scan<'_>, json: &Json, last: &str) {
             ask(scan, 0, key, what);
         }
         _ => {}
+    });
+}
+
+/// Whether a key names code of a hub that transformers or diffusers fetch and run: its private spellings are read too.
+fn is_kernel(key: &str) -> bool {
+    let key = key.trim_start_matches('_').trim_end_matches("_internal");
+    matches!(
+        key,
+        "attn_implementation"
+            | "experts_implementation"
+            | "custom_generate"
+            | "kernel_mapping"
+            | "attention_backend"
+    )
+}
+
+/// A repository's name, as a text or as one for each part of a model.
+fn kernels(scan: &mut Scan<'_>, key: &str, value: &Json) {
+    value.walk("", &mut |_, value| {
+        if let Some(name) = value.text().filter(|name| name.contains('/')) {
+            let what = format!("`{key}` has `{}` of a hub run", shown(name.as_bytes(), 100));
+            ask(scan, 0, key, what);
+        }
     });
 }
 
@@ -174,7 +192,18 @@ pub(crate) fn triton(scan: &mut Scan<'_>, text: &str) {
                     format!("`{value}` runs code that is not in the file"),
                 );
             }
-            "default_model_filename" | "filename" if leads_out(value) => outside(scan, at, key, value),
+            "default_model_filename" | "filename" | "input_data_file" if leads_out(value) => {
+                outside(scan, at, key, value)
+            }
+            "string_value" if is_library("library", value) => {
+                let value = shown(value.as_bytes(), 100);
+                ask(
+                    scan,
+                    at,
+                    key,
+                    format!("`{value}` is a native library that is loaded"),
+                );
+            }
             "string_value" if value.contains("://") || value.contains("../") => outside(scan, at, key, value),
             _ => {}
         }
@@ -245,6 +274,24 @@ pub(crate) fn lines_of(scan: &mut Scan<'_>, last: &str, text: &str) {
 fn is_rasa(text: &str) -> bool {
     let lines = |key: &str| text.lines().any(|line| line.starts_with(key));
     lines("pipeline:") && ["policies:", "recipe:", "language:"].iter().any(|key| lines(key))
+}
+
+/// The same of a tree, where keys and values may be spelt in any way.
+pub(crate) fn tree(scan: &mut Scan<'_>, last: &str, json: &Json) {
+    let bento = matches!(last, "bentofile.yaml" | "bentofile.yml" | "bento.yaml");
+    if !bento && last != "mlproject" {
+        return;
+    }
+    json.walk("", &mut |key, value| match (key, value) {
+        ("service" | "setup_script" | "dockerfile_template", Json::Text(value))
+            if bento && !value.is_empty() =>
+        {
+            let what = format!("`{key}` has `{}` imported or run", shown(value.as_bytes(), 100));
+            ask(scan, 0, key, what);
+        }
+        ("command", Json::Text(value)) if !bento => entry(scan, 0, value),
+        _ => {}
+    });
 }
 
 fn each(

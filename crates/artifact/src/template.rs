@@ -1,8 +1,10 @@
 //! Chat templates: Jinja that loaders render with the conversation. What it needs is known; what reaches Python is too.
 
+use std::collections::HashSet;
+
 use crate::{
     finding::{Verdict, shown},
-    rule,
+    jinja, rule,
     scan::Scan,
 };
 
@@ -47,7 +49,17 @@ const LONGEST: usize = 1 << 20;
 /// Whether a file of this name is a template.
 pub(crate) fn is_one(name: &str) -> bool {
     let name = name.to_lowercase();
-    name.ends_with(".jinja") || name.ends_with(".jinja2") || name.ends_with(".j2")
+    [
+        ".jinja",
+        ".jinja2",
+        ".j2",
+        ".chat_template",
+        ".jinja.txt",
+        "chat_template.txt",
+        "chat_template.tmpl",
+    ]
+    .iter()
+    .any(|end| name.ends_with(end))
 }
 
 /// A value of any document: something may render it, and only what reaches for Python counts.
@@ -58,9 +70,11 @@ pub(crate) fn value(scan: &mut Scan<'_>, at: u64, key: &str, text: &str) {
     }
     let mark = scan.mark();
     let subject = shown(key.as_bytes(), 100);
+    let from = usize::try_from(at).unwrap_or(0);
     for (place, part) in blocks(text) {
-        block(scan, &subject, usize::try_from(at).unwrap_or(0) + place, part);
+        block(scan, &subject, from + place, part);
     }
+    computed(scan, &subject, from, text);
     if scan.worst_since(mark) < Verdict::Malicious {
         scan.forget(mark);
     }
@@ -86,8 +100,55 @@ pub(crate) fn judge(scan: &mut Scan<'_>, subject: &str, text: &str) -> String {
         code.push_str(part);
         code.push('\n');
     }
+    computed(
+        scan,
+        subject,
+        0,
+        text.get(..text.len().min(LONGEST)).unwrap_or(text),
+    );
     words(scan, subject, text);
     "template".to_owned()
+}
+
+/// What the template does with names that it puts together itself.
+fn computed(scan: &mut Scan<'_>, subject: &str, from: usize, text: &str) {
+    for found in jinja::judge(text) {
+        let code = text.get(found.at..).unwrap_or_default();
+        let what = format!(
+            "`{}` {}",
+            shown(code.lines().next().unwrap_or_default().trim().as_bytes(), 100),
+            found.why
+        );
+        scan.find(
+            &rule::TEMPLATE,
+            Verdict::Malicious,
+            (from + found.at) as u64,
+            subject,
+            what,
+        );
+    }
+}
+
+/// Whether a text that is no template by its name is one that reaches for Python's insides.
+pub(crate) fn hidden(scan: &mut Scan<'_>, subject: &str, text: &str) {
+    let marks = [
+        "__class__",
+        "__globals__",
+        "__init__",
+        "__subclasses__",
+        "__builtins__",
+        "__import__",
+        "__mro__",
+    ];
+    if text.len() > LONGEST || !(text.contains("{{") || text.contains("{%")) {
+        return;
+    }
+    let computes = !jinja::judge(text).is_empty();
+    let reaches = |part: &str| marks.iter().any(|mark| part.contains(mark)) || part.contains("|attr(");
+    if computes || jinja::blocks(text).iter().any(|(_, part)| reaches(part)) {
+        let what = "holds a template that reaches for Python's insides".to_owned();
+        scan.find(&rule::TEMPLATE, Verdict::Malicious, 0, subject, what);
+    }
 }
 
 /// What a template adds to every conversation, or to some: scripts, and words that depend on what is talked of.
@@ -161,6 +222,18 @@ fn asks_for(condition: &str) -> Option<&str> {
 
 /// What is between `{{` and `}}`, or `{%` and `%}`, with its offset. What is not closed reaches to the end.
 fn blocks(text: &str) -> Vec<(usize, &str)> {
+    // As Jinja has them, where a text within may hold the marks, and as whoever only looks for the marks does.
+    let mut found = jinja::blocks(text);
+    let known: HashSet<(usize, usize)> = found.iter().map(|(at, part)| (*at, part.len())).collect();
+    found.extend(
+        plain_blocks(text)
+            .into_iter()
+            .filter(|(at, part)| !known.contains(&(*at, part.len()))),
+    );
+    found
+}
+
+fn plain_blocks(text: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     let mut from = 0;
     while let Some(open) = text

@@ -35,6 +35,8 @@ const CORE_MAY_LINK: &[&str] = &[
     // Certificates as bytes and paths over them, at a time that is given.
     "rustls-pki-types",
     "rustls-webpki",
+    // Events of YAML over a text; values are ours.
+    "saphyr-parser",
     "serde",
     "serde_json",
     // How many letters apart two names are.
