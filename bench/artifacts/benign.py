@@ -290,9 +290,9 @@ def hdf5():
 
 
 def beside():
-    import inside, neighbours
+    import inside, neighbours, spellings
 
-    for make in [neighbours.configurations, neighbours.archives, neighbours.numbers, neighbours.documents.honest, inside.honest]:
+    for make in [neighbours.configurations, neighbours.archives, neighbours.numbers, neighbours.documents.honest, inside.honest, spellings.honest]:
         for name, data in make():
             (OUT / name).parent.mkdir(parents=True, exist_ok=True)
             put(name, "neighbours", lambda path, data=data: path.write_bytes(data))

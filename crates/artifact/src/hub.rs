@@ -212,16 +212,17 @@ fn modules(scan: &mut Scan<'_>, json: &Json) {
 
 /// MXNet's symbols: an operator `Custom` is Python of the loading process.
 fn operators(scan: &mut Scan<'_>, json: &Json) {
-    let (Some(Json::List(nodes)), true) = (json.get("nodes"), json.get("arg_nodes").is_some()) else {
+    if json.get("nodes").is_none() || json.get("arg_nodes").is_none() {
         return;
-    };
-    for node in nodes {
+    }
+    // Graphs within nodes have nodes too.
+    json.walk("", &mut |_, node| {
         let operator = node.get("op").and_then(Json::text).unwrap_or_default();
         if matches!(operator, "Custom" | "_Native" | "_NDArray" | "_custom") {
             let what = format!("`{operator}` runs Python that is not in the file");
             scan.find(&rule::CUSTOM_OPERATOR, Verdict::Suspicious, 0, operator, what);
         }
-    }
+    });
 }
 
 /// `MLmodel`, line by line: which module loads the model, and whether code is brought along.

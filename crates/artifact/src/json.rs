@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::{config, finding::Verdict, hub, keras, rule, scan::Scan, template};
+use crate::{config, coreml, exported, finding::Verdict, hub, keras, rule, scan::Scan, template};
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
@@ -174,6 +174,8 @@ pub(crate) fn file(scan: &mut Scan<'_>, bytes: &[u8], name: &str) -> String {
         template::judge(scan, "chat_template", text);
     }
     hub::judge(scan, &json, last);
+    exported::judge(scan, &json);
+    coreml::manifest(scan, &json);
     let keras = json.get("class_name").is_some() && json.get("config").is_some();
     if keras {
         keras::judge(scan, &json);

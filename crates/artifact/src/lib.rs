@@ -5,10 +5,12 @@
 
 mod carried;
 mod config;
+mod coreml;
 mod cover;
 pub mod data;
 mod document;
 mod encoding;
+mod exported;
 mod feed;
 mod finding;
 mod format;
@@ -20,6 +22,7 @@ mod inert;
 mod json;
 mod keras;
 mod lines;
+mod literal;
 mod msgpack;
 mod names;
 mod notebook;
@@ -48,6 +51,7 @@ mod tar;
 mod template;
 mod tensorflow;
 mod tflite;
+mod torchscript;
 mod values;
 mod xml;
 mod zip;

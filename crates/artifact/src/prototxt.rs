@@ -60,6 +60,7 @@ pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) {
         }
     }
     paths(scan, &text, &operators);
+    tensorflow::places_in_text(scan, &text);
 }
 
 /// A text graph is not followed: where it holds an operator that is given a path, no text of it may be one.
