@@ -25,6 +25,7 @@ import keys
 import chains
 import configs
 import lookups
+import spellings
 from opcodes import PROTO, call, glob, stack_glob, text
 
 OUT = Path(sys.argv[1])
@@ -424,7 +425,7 @@ def documents():
 def beside():
     folders.write(put, OUT, field, EVIL)
     gadgets.write(put, OUT, field)
-    for name, kind, data in [*inside.attacks(), *lookups.attacks(), *keys.attacks(), *chains.attacks(), *configs.attacks()]:
+    for name, kind, data in [*inside.attacks(), *lookups.attacks(), *keys.attacks(), *chains.attacks(), *configs.attacks(), *spellings.attacks()]:
         (OUT / name).parent.mkdir(parents=True, exist_ok=True)
         put(name, kind, data)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import documents
 import inside
+import spellings
 
 
 def varint(number):
@@ -156,7 +157,7 @@ def numbers():
 
 def main():
     out = Path(sys.argv[1])
-    for make in [configurations, archives, numbers, documents.honest, inside.honest]:
+    for make in [configurations, archives, numbers, documents.honest, inside.honest, spellings.honest]:
         for name, data in make():
             path = out / name
             path.parent.mkdir(parents=True, exist_ok=True)

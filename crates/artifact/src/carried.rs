@@ -166,6 +166,12 @@ fn begun(
         }
         // In documents it is looked for as documents write it.
         _ if among == Among::Letters => {}
+        [b'c' | b'i' | 0x8c | b'X', ..] if is_asked(part) => {
+            if !tried.pickle(scan, view, here) {
+                return false;
+            }
+            probe(scan, view, here);
+        }
         // What base64 and hexadecimal make of the first bytes of a pickle.
         [b'g', b'A', b'I'..=b'X', ..] | [b'Y', b'2' | b'3', ..] | [b'8', b'0', b'0', b'2'..=b'5', ..] => {
             return encoded(scan, view, here, part, tried);
@@ -207,6 +213,15 @@ fn signs(part: &[u8], among: Among) -> Option<(&'static Rule, &'static str)> {
     }
 }
 
+/// Whether a pickle without its mark begins here with an import of what is on no list.
+fn is_asked(part: &[u8]) -> bool {
+    let asked = match part {
+        [b'c' | b'i', rest @ ..] => lines(rest),
+        _ => texts(part),
+    };
+    asked.is_some_and(|(module, name)| matches!(pickle::look_up(module, name), Use::Unlisted(_)))
+}
+
 /// Decodes what may be a pickle in base64 or hexadecimal, and follows it where it begins as one. `false`: there were too
 /// many of these.
 fn encoded(scan: &mut Scan<'_>, view: View<'_>, here: u64, part: &[u8], tried: &mut Tried) -> bool {
@@ -229,7 +244,7 @@ fn encoded(scan: &mut Scan<'_>, view: View<'_>, here: u64, part: &[u8], tried: &
         return false;
     }
     let held = decoded(&view.bytes(here, BUFFER).unwrap_or_default());
-    if pickle::probe(scan, View::all(&held)) >= Verdict::Malicious {
+    if pickle::sound(scan, View::all(&held)) >= Verdict::Suspicious {
         told(scan, "carries in letters a pickle that runs code");
     }
     true
@@ -301,7 +316,7 @@ fn unpack(scan: &mut Scan<'_>, view: View<'_>, at: u64, packing: Packing) {
         [0x80, 0..=5, rest @ ..] => begins(rest, u64::MAX),
         [b'c' | b'i' | b'(' | b']' | b'}', rest @ ..] => rest.contains(&b'\n'),
         [0x7f, b'E', b'L', b'F', ..] | [b'P', b'K', 3, 4, ..] => true,
-        head => Packing::of(head).is_some(),
+        head => Packing::of(head).is_some() || pickle::may_begin(head) && begins(head, u64::MAX),
     };
     if !runs {
         return;
@@ -337,14 +352,17 @@ fn taken(scan: &Scan<'_>, view: View<'_>, packing: Packing, most: u64) -> Vec<u8
 }
 
 fn probe(scan: &mut Scan<'_>, view: View<'_>, at: u64) {
-    if pickle::probe(scan, view.part(at, view.size())) >= Verdict::Malicious {
-        let what = "carries a pickle that runs code".to_owned();
-        scan.find(&rule::NESTED_PICKLE, Verdict::Suspicious, at, "inside", what);
-    }
+    let (severity, what) = match pickle::sound(scan, view.part(at, view.size())) {
+        Verdict::Clean => return,
+        Verdict::Unknown => (Verdict::Unknown, "carries a pickle of a class that is on no list"),
+        _ => (Verdict::Suspicious, "carries a pickle that runs code"),
+    };
+    scan.find(&rule::NESTED_PICKLE, severity, at, "inside", what.to_owned());
 }
 
 /// Whether what follows a protocol's number could be the opcodes of a pickle, of which `left` bytes are there.
-fn begins(mut rest: &[u8], left: u64) -> bool {
+pub(crate) fn begins(mut rest: &[u8], left: u64) -> bool {
+    let mut texts = 0;
     for _ in 0..OPCODES {
         let Some((code, after)) = rest.split_first() else {
             return true;
@@ -355,8 +373,16 @@ fn begins(mut rest: &[u8], left: u64) -> bool {
                 let length = after.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
                 return length.is_none_or(|length| length <= left);
             }
-            // A short text, an import by lines, a text.
-            0x8c => return named(after.get(1..).unwrap_or_default()),
+            // A short text, as long as it is; an import by lines.
+            0x8c => {
+                let (length, text) = after.split_first().unwrap_or((&0, &[]));
+                let length = usize::from(*length);
+                if !named(text.get(..length).unwrap_or(text)) {
+                    return false;
+                }
+                texts += 1;
+                1 + length
+            }
             b'c' | b'i' => return named(after),
             b'X' | b'T' | b'B' | 0x8b => {
                 let length = after
@@ -392,7 +418,7 @@ fn begins(mut rest: &[u8], left: u64) -> bool {
             b'G' => 8,
             b'U' | b'C' | 0x8a => 1 + usize::from(after.first().copied().unwrap_or(0)),
             // The rest is seldom: what is there is followed.
-            b'.' => return false,
+            b'.' => return texts > 1,
             b'F' | b'I' | b'L' | b'S' | b'V' | b'g' | b'p' | b'P' => return named(after),
             0x8d | 0x8e | 0x96 => {
                 let length = after.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
@@ -409,20 +435,20 @@ fn begins(mut rest: &[u8], left: u64) -> bool {
 /// Whether letters, digits and marks are next, as in names and numbers of a pickle.
 fn named(text: &[u8]) -> bool {
     text.iter()
-        .take(4)
+        .take(8)
         .all(|byte| (0x20..0x7f).contains(byte) || *byte == b'\n')
 }
 
 /// Whether two lines follow that name what runs code.
 fn imports(rest: &[u8]) -> bool {
-    let Some((module, rest)) = line(rest) else {
-        return false;
-    };
-    // The last line has to end: what is cut off is no line.
-    let Some((function, _)) = line(rest) else {
-        return false;
-    };
-    pickle::look_up(module, function) == Use::Unlisted(Verdict::Malicious)
+    lines(rest)
+        .is_some_and(|(module, name)| pickle::look_up(module, name) == Use::Unlisted(Verdict::Malicious))
+}
+
+/// Two lines that name something. The last one has to end: what is cut off is no line.
+fn lines(rest: &[u8]) -> Option<(&str, &str)> {
+    let (module, rest) = line(rest)?;
+    Some((module, line(rest)?.0))
 }
 
 /// A name to the end of its line, and what follows.
@@ -438,13 +464,15 @@ fn line(text: &[u8]) -> Option<(&str, &[u8])> {
 
 /// Whether two texts and the opcode that imports by them follow, and name what runs code: a pickle needs no first bytes.
 fn names(part: &[u8]) -> bool {
-    let Some((module, rest)) = text(part) else {
-        return false;
-    };
-    let Some((name, rest)) = text(rest) else {
-        return false;
-    };
-    rest.first() == Some(&0x93) && pickle::look_up(module, name) == Use::Unlisted(Verdict::Malicious)
+    texts(part)
+        .is_some_and(|(module, name)| pickle::look_up(module, name) == Use::Unlisted(Verdict::Malicious))
+}
+
+/// Two texts and the opcode that imports by them.
+fn texts(part: &[u8]) -> Option<(&str, &str)> {
+    let (module, rest) = text(part)?;
+    let (name, rest) = text(rest)?;
+    (rest.first() == Some(&0x93)).then_some((module, name))
 }
 
 /// A text of a pickle and what is behind it, but for where the text is kept.

@@ -5,7 +5,7 @@ use crate::{
     config, encoding,
     feed::{Feed, Stop},
     finding::{Verdict, shown},
-    git, json, objects, onnx, packages, pickle, program, prototxt, python, rule,
+    git, json, keras, objects, onnx, packages, pickle, program, prototxt, python, rule,
     scan::Scan,
     serving, shell,
     source::View,
@@ -152,6 +152,24 @@ fn beside(scan: &mut Scan<'_>, text: &str, reader: Reader, name: &str) {
     }
 }
 
+/// What runs by how it begins, whatever reads the rest.
+fn begins(scan: &mut Scan<'_>, head: &[u8]) {
+    if let Some((word, severity)) = program::begins(head) {
+        scan.find(&rule::SOURCE_CODE, severity, 0, word, format!("is {word}"));
+    }
+    // Its promises run when they are looked at, and its reader goes by how it begins.
+    if matches!(head, [b'A', b'\n', b'2' | b'3', b'\n', digit, ..] if digit.is_ascii_digit()) {
+        let what = "is an object of R, whose promises are programs".to_owned();
+        scan.find(
+            &rule::ARCHIVE_UNSUPPORTED,
+            Verdict::Unknown,
+            0,
+            "serialized R",
+            what,
+        );
+    }
+}
+
 /// Judges a text. Returns what it is.
 pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Text) -> String {
     let mark = scan.mark();
@@ -163,9 +181,7 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Text) 
         pickle::Guess::Front(_) => {}
     }
     let head = view.bytes(0, 1024).unwrap_or_default();
-    if let Some((word, severity)) = program::begins(&head) {
-        scan.find(&rule::SOURCE_CODE, severity, 0, word, format!("is {word}"));
-    }
+    begins(scan, &head);
     let reader = reader(kind, name);
     let (last, ending) = named(name);
     if matches!(ending.as_str(), "csv" | "tsv") {
@@ -214,6 +230,7 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Text) 
         Reader::Recipe => recipe(scan, &text),
         Reader::Configuration => {
             config::text(scan, bytes, name);
+            keras::yaml(scan, &text);
             serving::lines_of(scan, &last, &text);
         }
         Reader::Other => other(scan, &text, &last, &ending, name),

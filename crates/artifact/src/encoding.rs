@@ -4,10 +4,11 @@
 use bartizan_inspect::digits::{base32, base64, hexadecimal};
 
 use crate::{
+    carried,
     finding::{Finding, Verdict, shown},
     format,
     json::Json,
-    rule,
+    pickle, rule,
     scan::Scan,
     source::View,
 };
@@ -255,6 +256,7 @@ fn promises(bytes: &[u8]) -> bool {
         | [0xac, 0xed, 0, 5, ..] => true,
         _ => {
             is_code_object(bytes)
+                || pickle::may_begin(head) && carried::begins(bytes, bytes.len() as u64)
                 || !head.is_empty()
                     && head
                         .iter()
@@ -299,8 +301,8 @@ fn decoded(scan: &mut Scan<'_>, at: u64, key: &str, how: &'static str, bytes: &[
     // Stable Baselines keeps its settings as pickled classes and functions; the names in them tell honest ones.
     let lenient = key == ":serialized:" && !names_harm(bytes);
     let counts = |finding: &Finding| {
-        finding.severity >= Verdict::Suspicious
-            && !(lenient && (finding.severity < Verdict::Malicious || of_cloudpickle(finding)))
+        let named = finding.severity < Verdict::Malicious && finding.what.starts_with("imports");
+        finding.severity >= Verdict::Suspicious && !(lenient && (named || of_cloudpickle(finding)))
     };
     if !scan.since(mark).iter().any(counts) {
         scan.forget(mark);
@@ -316,7 +318,7 @@ fn decoded(scan: &mut Scan<'_>, at: u64, key: &str, how: &'static str, bytes: &[
 /// What cloudpickle makes of any function: its maker is no harm by itself.
 fn of_cloudpickle(finding: &Finding) -> bool {
     finding.subject.starts_with("cloudpickle.")
-        || [&rule::CALLS_OBJECT, &rule::PATCHES_IMPORT, &rule::ARITY].contains(&finding.rule)
+        || [&rule::PATCHES_IMPORT, &rule::ARITY].contains(&finding.rule)
 }
 
 /// Whether a pickle holds, as a whole text, a name by which code does harm.
@@ -345,15 +347,37 @@ fn names_harm(bytes: &[u8]) -> bool {
         b"marshal",
         b"__builtins__",
     ];
-    bytes.iter().enumerate().any(|(at, byte)| {
-        *byte == 0x8c
-            && bytes.get(at + 1).is_some_and(|length| {
-                let from = at + 2;
-                bytes
-                    .get(from..from + usize::from(*length))
-                    .is_some_and(|text| NAMES.contains(&text))
-            })
-    })
+    (0..bytes.len()).any(|at| held_at(bytes, at).is_some_and(|text| NAMES.contains(&text)))
+}
+
+/// A text of a pickle that begins with this opcode, in whatever form.
+pub(crate) fn held_at(bytes: &[u8], at: usize) -> Option<&[u8]> {
+    let (code, rest) = bytes.get(at..)?.split_first()?;
+    let counted = |width: usize| {
+        let (length, text) = rest.split_at_checked(width)?;
+        let length = length
+            .iter()
+            .rev()
+            .fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte));
+        text.get(..length)
+    };
+    match code {
+        0x8c | b'U' | b'C' => counted(1),
+        b'X' | b'T' | b'B' => counted(4),
+        0x8d | 0x8e => counted(8),
+        b'V' | b'S' | b'c' | b'i' | b'\n' => {
+            let line = rest.split(|byte| *byte == b'\n').next()?;
+            Some(unquoted(line.trim_ascii()))
+        }
+        _ => None,
+    }
+}
+
+fn unquoted(text: &[u8]) -> &[u8] {
+    match text {
+        [b'\'', inner @ .., b'\''] | [b'"', inner @ .., b'"'] => inner,
+        _ => text,
+    }
 }
 
 #[cfg(test)]

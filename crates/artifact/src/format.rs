@@ -2,7 +2,7 @@
 
 use crate::{
     carried::{self, Among},
-    document,
+    coreml, document,
     feed::Feed,
     finding::{Finding, Verdict},
     gguf, hdf5, inert, msgpack, npy, onnx,
@@ -343,7 +343,7 @@ fn by_kind(scan: &mut Scan<'_>, view: View<'_>, name: &str, kind: Kind, head: &[
         Kind::TfLite => tflite::read(scan, view),
         Kind::Pdf => inert::pdf(scan, view),
         Kind::Paddle => paddle::read(scan, view),
-        Kind::CoreMl => inert::coreml(scan, view),
+        Kind::CoreMl => coreml::read(scan, view),
         Kind::Msgpack => msgpack::read(scan, view),
         Kind::ZFile => {
             let start = 21 + u64::from(head.get(21) == Some(&b' '));
@@ -461,6 +461,26 @@ pub(crate) fn streamed(scan: &mut Scan<'_>, feed: &mut Feed<'_>, name: &str) -> 
     }
 }
 
+/// Judges a member of an archive.
+pub(crate) fn member(scan: &mut Scan<'_>, feed: &mut Feed<'_>, name: &str) -> String {
+    match feed.seekable() {
+        Some(view) => whole(scan, view, name),
+        None => streamed(scan, feed, name),
+    }
+}
+
+/// Judges a member that its loader unpickles, whatever it is called: a ZIP of torch's, or a pickle of any protocol.
+pub(crate) fn unpickled(scan: &mut Scan<'_>, feed: &mut Feed<'_>, name: &str) -> String {
+    match feed.peek(4) {
+        Ok([b'P', b'K', 3, 4]) => member(scan, feed, name),
+        Ok(_) => pickle::stream(feed, scan, &pickle::Context::TORCH).to_owned(),
+        Err(stop) => {
+            scan.stopped(stop, 0);
+            "unreadable".to_owned()
+        }
+    }
+}
+
 /// Bytes without a sign of what they are: perhaps a pickle of protocol 0 or 1, which has none.
 fn other(scan: &mut Scan<'_>, view: View<'_>, name: &str, head: &[u8]) -> String {
     if pickle::guessed(scan, view) {
@@ -473,7 +493,7 @@ fn other(scan: &mut Scan<'_>, view: View<'_>, name: &str, head: &[u8]) -> String
     // spaCy's parts have no mark, and no ending or one that says little: only what is a value to its last byte is one.
     // What says that it is a pickle, and is none, is not let off so.
     let little = matches!(ending(name).as_str(), "bin" | "dat" | "data" | "model");
-    if (little || !is_pickled(name)) && msgpack::may_be(head) {
+    if (little || !is_pickled(name)) && (msgpack::may_be(head) || head == [0x80]) {
         let mark = scan.mark();
         let found = msgpack::read(scan, view);
         match scan.worst_since(mark) {
@@ -491,55 +511,4 @@ fn other(scan: &mut Scan<'_>, view: View<'_>, name: &str, head: &[u8]) -> String
     let what = format!("begins with `{first}`, which no known format does");
     scan.find(&rule::UNRECOGNISED, Verdict::Unknown, 0, "format", what);
     "unrecognised".to_owned()
-}
-
-/// TorchScript's programs: a closed language, but for the operators it calls.
-pub(crate) fn torchscript(scan: &mut Scan<'_>, text: &[u8]) {
-    let text = String::from_utf8_lossy(text);
-    const FILES: [&str; 9] = [
-        "aten.from_file",
-        "aten::from_file",
-        "torch.from_file",
-        "torch.save",
-        "torch.load",
-        "aten.save",
-        "aten::save",
-        "torch.ops.",
-        "prim.PythonOp",
-    ];
-    for (line, code) in text.lines().enumerate() {
-        let word = FILES.iter().find(|word| code.contains(**word));
-        if let Some(word) = word.filter(|word| **word != "torch.ops.") {
-            let what = format!("line {}: `{word}` reads or writes files", line + 1);
-            scan.find(&rule::SCRIPT, Verdict::Malicious, line as u64, word, what);
-        }
-        if let Some((word, severity)) = program::within(code) {
-            let what = format!("line {}: `{word}` is no TorchScript", line + 1);
-            scan.find(&rule::SCRIPT, severity, line as u64, word, what);
-        }
-        let own = [
-            "prim.",
-            "torchvision.",
-            "aten.",
-            "quantized.",
-            "inductor.",
-            "_caffe2.",
-            "profiler.",
-            "sparse.",
-        ];
-        if let Some((_, called)) = code.split_once("ops.")
-            && !own.iter().any(|known| called.starts_with(known))
-            && called.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_')
-        {
-            let name: String = called
-                .chars()
-                .take_while(|letter| letter.is_alphanumeric() || "._".contains(*letter))
-                .collect();
-            let what = format!(
-                "line {}: `ops.{name}` is an operator of a library that is not in the file",
-                line + 1
-            );
-            scan.find(&rule::SCRIPT, Verdict::Unknown, line as u64, &name, what);
-        }
-    }
 }

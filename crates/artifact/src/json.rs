@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::{called, config, expression, finding::Verdict, hub, keras, rule, scan::Scan, template};
+use crate::{
+    called, config, coreml, exported, expression, finding::Verdict, hub, keras, rule, scan::Scan, template,
+};
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
@@ -170,6 +172,8 @@ pub(crate) fn document(scan: &mut Scan<'_>, json: &Json, last: &str) -> String {
     if last.eq_ignore_ascii_case("mlmodel") {
         hub::mlmodel(scan, json);
     }
+    exported::judge(scan, json);
+    coreml::manifest(scan, json);
     let keras = json.get("class_name").is_some() && json.get("config").is_some();
     if keras {
         keras::judge(scan, json);

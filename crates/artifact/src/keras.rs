@@ -1,5 +1,7 @@
 //! Keras' configurations, of v3 archives, H5 files and JSON: which classes they name, from where, and which hold code.
 
+mod operators;
+
 use std::{collections::HashSet, sync::LazyLock};
 
 use crate::{
@@ -30,14 +32,13 @@ const OWN: [&str; 17] = [
     "ops",
 ];
 /// Classes that hold code or load it from somewhere.
-pub(crate) const CODE: [&str; 8] = [
+pub(crate) const CODE: [&str; 7] = [
     "Lambda",
     "TorchModuleWrapper",
     "TFSMLayer",
     "JaxLayer",
     "FlaxLayer",
     "FunctionLayer",
-    "TFOpLambda",
     "ExternalLayer",
 ];
 /// Keys under which layers keep a path or an address that they read when they are made.
@@ -84,6 +85,39 @@ pub(crate) fn config(scan: &mut Scan<'_>, text: &[u8]) {
     });
 }
 
+/// Whether a document is the configuration of a model.
+pub(crate) fn is_one(text: &[u8]) -> bool {
+    serde_json::from_slice::<Json>(text)
+        .is_ok_and(|json| json.get("class_name").is_some() && json.get("config").is_some())
+}
+
+/// Judges a model's configuration in YAML, which only older versions read: the classes that hold code are named in it as
+/// in JSON.
+pub(crate) fn yaml(scan: &mut Scan<'_>, text: &str) {
+    const CALLS: [&str; 4] = [
+        "TFOpLambda",
+        "SlicingOpLambda",
+        "TensorFlowOpLayer",
+        "ClassMethod",
+    ];
+    for (at, _) in text.match_indices("class_name") {
+        let rest = text.get(at + "class_name".len()..).unwrap_or_default();
+        let rest = rest.trim_start_matches(['"', '\'']).trim_start();
+        let Some(value) = rest.strip_prefix(':') else {
+            continue;
+        };
+        let value =
+            value.trim_start_matches(|letter: char| letter.is_whitespace() || "\"'!>|-".contains(letter));
+        let end = value.find(|letter: char| !(letter.is_ascii_alphanumeric() || "_.>".contains(letter)));
+        let class = value.get(..end.unwrap_or(value.len())).unwrap_or_default();
+        let last = class.rsplit(['.', '>']).next().unwrap_or_default();
+        if CODE.contains(&last) || CALLS.contains(&last) || class == "__lambda__" {
+            let what = format!("a `{last}` layer runs what the configuration says when the model is loaded");
+            scan.find(&rule::KERAS_CODE, Verdict::Suspicious, at as u64, last, what);
+        }
+    }
+}
+
 /// Judges a configuration that was parsed.
 pub(crate) fn judge(scan: &mut Scan<'_>, json: &Json) {
     json.walk("", &mut |_, value| {
@@ -123,6 +157,9 @@ fn object(scan: &mut Scan<'_>, value: &Json) {
     if class == "__lambda__" {
         let what = "holds the byte code of a Python function".to_owned();
         scan.find(&rule::KERAS_CODE, Verdict::Malicious, 0, class, what);
+        return;
+    }
+    if operators::judge(scan, class, value) {
         return;
     }
     match module {

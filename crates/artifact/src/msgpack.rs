@@ -90,9 +90,9 @@ fn binary(scan: &mut Scan<'_>, view: View<'_>, feed: &mut Feed<'_>, width: u8) -
     let length = wide(feed, 1 << width)?;
     let at = feed.offset();
     let head = feed.peek(2)?;
-    if matches!(head, [0x80, 0..=5]) || matches!(head.first(), Some(b'c' | b'(')) {
+    if matches!(head, [0x80, 0..=5]) || pickle::may_begin(head) {
         let part = view.part(at, length.min(HELD));
-        if pickle::probe(scan, part) >= Verdict::Malicious {
+        if pickle::sound(scan, part) >= Verdict::Suspicious {
             let what = "carries a pickle that runs code".to_owned();
             scan.find(&rule::NESTED_PICKLE, Verdict::Malicious, at, "binary", what);
         }

@@ -2,11 +2,13 @@
 
 pub(crate) mod text;
 
+use std::{collections::HashSet, sync::LazyLock};
+
 use crate::{
     carried::{self, Among},
     feed::{Feed, Stop},
     finding::Verdict,
-    format,
+    format, literal,
     protobuf::{self, Field, next, pass, text as words},
     rule,
     scan::Scan,
@@ -37,6 +39,20 @@ const SPANS: usize = 64;
 const DEPTH: u32 = 32;
 /// Bytes of a name or path.
 const NAME: usize = 4096;
+
+/// The operators of ONNX's own domain.
+static OPERATORS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    let lines = include_str!("onnx/operators.txt").lines();
+    lines
+        .filter(|line| !line.starts_with('#'))
+        .flat_map(str::split_whitespace)
+        .collect()
+});
+
+/// Whether a domain is ONNX's own, in which a library may register operators too.
+fn is_own(domain: &str) -> bool {
+    matches!(domain, "" | "ai.onnx")
+}
 
 /// A message of the format, as far as it is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,6 +211,7 @@ fn message(
                 let at = feed.offset();
                 let (key, value) = entry(feed, to)?;
                 values::judge(scan, at, &key, &value);
+                literal::judge(scan, at, &key, &value);
             }
             (Message::Tensor, 13) => external(scan, feed, to)?,
             (Message::Tensor, 6 | 9) => {
@@ -215,7 +232,8 @@ fn message(
     if kind == Message::Function && state.own.len() < 1000 {
         state.own.push((domain, operator));
     } else if kind == Message::Node {
-        let known = DOMAINS.contains(&domain.as_str());
+        let known =
+            DOMAINS.contains(&domain.as_str()) && (!is_own(&domain) || OPERATORS.contains(operator.as_str()));
         if !known && state.used.len() < 1000 {
             state.used.push((start, domain, operator));
         } else if runs_code(&operator) {

@@ -208,6 +208,31 @@ fn legacy_torch(feed: &mut Feed<'_>, scan: &mut Scan<'_>) -> &'static str {
     "torch legacy"
 }
 
+/// Whether a pickle without its mark may begin with these bytes.
+pub(crate) fn may_begin(head: &[u8]) -> bool {
+    matches!(
+        head.first().copied(),
+        Some(
+            opcode::GLOBAL
+                | opcode::INST
+                | opcode::MARK
+                | opcode::EMPTY_LIST
+                | opcode::EMPTY_DICT
+                | opcode::EMPTY_TUPLE
+                | opcode::BINUNICODE
+                | opcode::SHORT_BINUNICODE
+                | opcode::UNICODE
+                | opcode::STRING
+                | opcode::BINSTRING
+                | opcode::SHORT_BINSTRING
+                | opcode::BINUNICODE8
+                | opcode::FRAME
+                | opcode::NONE
+                | opcode::BININT1
+        )
+    )
+}
+
 /// Follows a single pickle that something else contains; says how it ended. Returns whether it ended at STOP.
 pub(crate) fn single(feed: &mut Feed<'_>, scan: &mut Scan<'_>, context: &Context) -> bool {
     let ending = one(feed, scan, context, 0);
@@ -243,6 +268,21 @@ pub(crate) fn probe(scan: &mut Scan<'_>, view: View<'_>) -> Verdict {
         );
     }
     worst
+}
+
+/// The same where the bytes are meant as a pickle, or may be: one that is whole counts whatever it asks for, as chance makes
+/// none that asks for something by its name.
+pub(crate) fn sound(scan: &mut Scan<'_>, view: View<'_>) -> Verdict {
+    let probed = probe(scan, view);
+    if probed == Verdict::Malicious || probed == Verdict::Clean {
+        return probed;
+    }
+    let (mark, before) = (scan.mark(), scan.opcodes);
+    let whole = one(&mut Feed::view(view), scan, &Context::TORCH, 1).is_whole();
+    scan.opcodes = before;
+    let worst = scan.worst_since(mark);
+    scan.forget(mark);
+    if whole { worst } else { Verdict::Clean }
 }
 
 /// Whether a file of another format runs code when it is taken for a pickle. Leaves no finding.

@@ -94,6 +94,8 @@ const CODE: &[&str] = &[
     "subprocess.run(",
     "subprocess.call(",
     "subprocess.check_",
+    "subprocess.getoutput(",
+    "subprocess.getstatusoutput(",
     "__subclasses__",
     "__globals__",
     "__builtins__",

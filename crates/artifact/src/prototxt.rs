@@ -60,6 +60,7 @@ pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) {
         }
     }
     paths(scan, &text, &operators);
+    tensorflow::places_in_text(scan, &text);
 }
 
 /// The text without comments, and with texts beside each other as the one that they are.

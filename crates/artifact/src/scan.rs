@@ -272,6 +272,15 @@ impl<'l> Scan<'l> {
         taken
     }
 
+    /// Does something that leaves no finding; the worst that it met.
+    pub(crate) fn tries<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> Verdict {
+        let mark = self.mark();
+        work(self);
+        let worst = self.worst_since(mark);
+        self.forget(mark);
+        worst
+    }
+
     fn report(mut self, bytes: u64, format: String) -> Report {
         if let Some(severity) = self.dropped {
             self.findings.push(Finding {

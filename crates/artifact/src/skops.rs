@@ -23,16 +23,19 @@ const DATA: [&str; 12] = [
     "CachedNode",
 ];
 
-/// `schema.json`.
-pub(crate) fn schema(scan: &mut Scan<'_>, text: &[u8]) {
+/// `schema.json`. `false` where it is a document of somebody else's.
+pub(crate) fn schema(scan: &mut Scan<'_>, text: &[u8]) -> bool {
     let Some(json) = json::parse(scan, text) else {
-        return;
+        return true;
     };
+    let mut nodes = 0;
     json.walk("", &mut |_, value| {
         if let Json::Object(_) = value {
+            nodes += u32::from(value.get("__loader__").is_some());
             node(scan, value);
         }
     });
+    nodes > 0
 }
 
 fn node(scan: &mut Scan<'_>, node: &Json) {

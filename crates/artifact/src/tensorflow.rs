@@ -20,16 +20,17 @@ use crate::{
     source::View,
 };
 use paths::{Node, Paths};
-pub(crate) use paths::{leads_away, takes_path};
+pub(crate) use paths::{leads_away, path_inputs, takes_path};
 
 /// Operators that run Python or native code that the graph names, or a graph that a text holds.
-const CODE: [&str; 12] = [
+const CODE: [&str; 13] = [
     "PyFunc",
     "PyFuncStateless",
     "EagerPyFunc",
     "PyCall",
     "OpaquePyFunc",
     "DatasetFromGraph",
+    "MlirPassthroughOp",
     "XlaCustomCall",
     "XlaCustomCallV2",
     "TPUPartitionedCall",
@@ -107,8 +108,6 @@ const FILES: [&str; 67] = [
     "ImmutableConst",
     "Skipgram",
 ];
-/// Attributes that name a file, of operators that do without as well.
-const PATHS: [(&str, &str); 1] = [("FixedUnigramCandidateSampler", "vocab_file")];
 /// What operators are named like that run programs.
 const WORDS: [&str; 7] = [
     "Shell",
@@ -120,8 +119,6 @@ const WORDS: [&str; 7] = [
     "LoadLibrary",
 ];
 const DEPTH: u32 = 16;
-/// Bytes of an attribute that is looked at for where it prints.
-const ATTRIBUTE: u64 = 4096;
 /// Bytes of a name, or of a text that may be a path.
 const NAME: usize = 1024;
 /// Inputs of an operator; functions and unknown operators of a graph.
@@ -331,7 +328,6 @@ impl Walk<'_> {
             texts: Some(Vec::new()),
             ..Node::default()
         };
-        let (mut prints, mut outside) = (None, false);
         while let Some(field) = next(feed, end)? {
             let Field::Bytes(number, to) = field else { continue };
             match number {
@@ -349,9 +345,6 @@ impl Walk<'_> {
                             return Err(Stop::TooMuch);
                         }
                     }
-                    if operator == "PrintV2" || operator.starts_with("Debug") {
-                        prints = Some(operator.clone());
-                    }
                     node.operator = operator;
                 }
                 3 => {
@@ -360,31 +353,11 @@ impl Walk<'_> {
                     }
                     node.inputs.push(text(feed, to, NAME)?);
                 }
-                // What it prints into is an attribute, and may be a file or another machine.
-                5 => {
-                    let part = self.view.part(feed.offset(), to.saturating_sub(feed.offset()));
-                    if part.size() <= ATTRIBUTE {
-                        let entry = part.bytes(0, ATTRIBUTE as usize)?;
-                        outside |= entry
-                            .windows(7)
-                            .any(|part| matches!(part, b"file://" | b"grpc://"));
-                    }
-                    attribute::read(feed, to, &mut node)?;
-                }
+                5 => attribute::read(feed, to, &mut node)?,
                 _ => pass(feed, to)?,
             }
         }
-        if let Some(operator) = prints.filter(|_| outside) {
-            let what =
-                format!("`{operator}` writes into a file, or to another machine, while the graph runs");
-            scan.find(&rule::TF_OPERATOR, Verdict::Malicious, at, &operator, what);
-        }
-        for (operator, key) in PATHS {
-            if node.operator == operator && node.files.iter().any(|name| name == key) {
-                let what = format!("`{operator}` reads or writes the file that its `{key}` names");
-                scan.find(&rule::TF_OPERATOR, Verdict::Malicious, at, operator, what);
-            }
-        }
+        places(scan, &node);
         self.paths.node(node);
         Ok(())
     }
@@ -403,6 +376,57 @@ impl Walk<'_> {
             scan.find(&rule::CUSTOM_OPERATOR, Verdict::Unknown, at, &name, what);
         }
     }
+}
+
+/// Judges the places that a node's attributes name: files and other machines.
+fn places(scan: &mut Scan<'_>, node: &Node) {
+    let operator = node.operator.as_str();
+    for place in node.places.iter().filter(|place| place.is_away(operator)) {
+        let (key, value) = (place.key, shown(place.value.as_bytes(), 100));
+        let what =
+            format!("`{operator}` reads or writes what its `{key}` names, `{value}`, while the graph runs");
+        scan.find(&rule::TF_OPERATOR, Verdict::Malicious, node.at, operator, what);
+    }
+    if operator == "RemoteCall" {
+        let what = "`RemoteCall` runs a function on a device, or a machine, that the graph names".to_owned();
+        scan.find(&rule::TF_OPERATOR, Verdict::Suspicious, node.at, operator, what);
+    }
+}
+
+/// Whether an operator's attributes may name a file or another machine, or a function for one.
+pub(crate) fn takes_place(operator: &str) -> bool {
+    operator == "RemoteCall" || attribute::takes_place(operator)
+}
+
+/// Judges the places that attributes of a graph as text name.
+pub(crate) fn places_in_text(scan: &mut Scan<'_>, text: &str) {
+    let places = attribute::in_text(text);
+    for place in places
+        .iter()
+        .filter(|place| !place.is_within() && leads_away(&place.value))
+    {
+        let value = shown(place.value.as_bytes(), 100);
+        let what = format!(
+            "an operator reads or writes what its `{}` names, `{value}`",
+            place.key
+        );
+        scan.find(&rule::TF_OPERATOR, Verdict::Malicious, 0, place.key, what);
+    }
+}
+
+/// Judges the attributes of a node that lies somewhere in these bytes: what is not an attribute as writers write it, or is
+/// not there, is not known.
+pub(crate) fn places_within(scan: &mut Scan<'_>, at: u64, operator: &str, bytes: &[u8]) {
+    let mut node = Node {
+        at,
+        operator: operator.to_owned(),
+        ..Node::default()
+    };
+    if attribute::within(bytes, &mut node).is_none() {
+        let what = format!("`{operator}` reads or writes what its attributes name, and they can't be read");
+        scan.find(&rule::TF_OPERATOR, Verdict::Suspicious, at, operator, what);
+    }
+    places(scan, &node);
 }
 
 /// Judges an operator that does harm by its name; whether it does.

@@ -1,6 +1,8 @@
 //! TFLite: a FlatBuffer whose operators go by number. Those of TensorFlow itself, and those of somebody's own, go by name:
 //! the first are judged as in a graph, the second are native code that the file does not hold.
 
+mod flex;
+
 use std::collections::HashSet;
 
 use crate::{finding::Verdict, finding::shown, inert, rule, scan::Scan, source::View, tensorflow};
@@ -48,14 +50,22 @@ pub(crate) fn read(scan: &mut Scan<'_>, view: View<'_>) -> String {
         scan.find(&rule::UNREADABLE, Verdict::Unknown, 0, "operators", what);
         Vec::new()
     });
-    for (at, name) in names {
+    let mut followed = Vec::new();
+    for (number, at, name) in names {
         if let Some(operator) = name.strip_prefix("Flex") {
             tensorflow::alone(scan, at, operator, &HashSet::new());
+            if tensorflow::takes_path(operator) || tensorflow::takes_place(operator) {
+                followed.push((number, operator.to_owned()));
+            }
         } else if !KNOWN.contains(&name.as_str()) {
             let name = shown(name.as_bytes(), 100);
             let what = format!("`{name}` is an operator of a library that is not in the file");
             scan.find(&rule::CUSTOM_OPERATOR, Verdict::Unknown, at, &name, what);
         }
+    }
+    if !followed.is_empty() && flex::judge(scan, view, &followed).is_none() {
+        let what = "its graphs can't be followed, and an operator in them reads or writes files".to_owned();
+        scan.find(&rule::UNREADABLE, Verdict::Unknown, 0, "graphs", what);
     }
     "tflite".to_owned()
 }
@@ -87,8 +97,21 @@ fn follow(view: View<'_>, at: u64) -> Option<u64> {
     Some(at + u64::from(word(view, at)?))
 }
 
-/// Names of custom operators, with their places.
-fn custom(view: View<'_>) -> Option<Vec<(u64, String)>> {
+/// How many members a list has.
+fn count(view: View<'_>, list: u64) -> Option<u32> {
+    word(view, list).filter(|count| u64::from(*count) <= view.size() / 4)
+}
+
+/// Tables of a list that a field names.
+fn list(view: View<'_>, table: u64, number: u64) -> Option<Vec<u64>> {
+    let at = follow(view, field(view, table, number)?)?;
+    (0..count(view, at)?)
+        .map(|index| follow(view, at + 4 + 4 * u64::from(index)))
+        .collect()
+}
+
+/// Names of custom operators, with their numbers and places.
+fn custom(view: View<'_>) -> Option<Vec<(u32, u64, String)>> {
     let model = follow(view, 0)?;
     let list = follow(view, field(view, model, 1)?)?;
     let count = word(view, list).filter(|count| *count <= OPERATORS)?;
@@ -101,7 +124,7 @@ fn custom(view: View<'_>) -> Option<Vec<(u64, String)>> {
         let length = word(view, name)?.min(1 << 10) as usize;
         let bytes = view.bytes(name + 4, length).ok()?;
         if !bytes.is_empty() {
-            names.push((name, String::from_utf8_lossy(&bytes).into_owned()));
+            names.push((index, name, String::from_utf8_lossy(&bytes).into_owned()));
         }
     }
     Some(names)

@@ -1,6 +1,11 @@
 //! XML models: OpenVINO's networks and PMML. Tags are looked at, one by one; entities are refused, not expanded.
 
-use crate::{encoding, finding::Verdict, names, page, program, rule, scan::Scan};
+use crate::{
+    encoding,
+    finding::{Verdict, shown},
+    names, page, program, rule,
+    scan::Scan,
+};
 
 /// Looks at a document. Returns what it is.
 pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) -> String {
@@ -23,33 +28,53 @@ pub(crate) fn read(scan: &mut Scan<'_>, bytes: &[u8]) -> String {
                 kind = "openvino";
                 scan.refer_beside("bin");
             }
+            "CustomLayer" => kind = "openvino",
             "PMML" => kind = "pmml",
             _ => {}
         }
         declaration(scan, place, &name, tag);
-        if kind == "openvino" && name == "layer" {
-            let version = attribute(tag, "version").unwrap_or_default();
-            let operator = attribute(tag, "type").unwrap_or_default();
-            let known = version.starts_with("opset")
-                || matches!(version.as_str(), "experimental" | "ie_internal_opset" | "");
-            if !known || operator.eq_ignore_ascii_case("extension") {
-                let what = format!("layer `{operator}` of `{version}` needs a native library");
-                scan.find(&rule::XML_EXTENSION, Verdict::Unknown, place, &operator, what);
-            }
-        }
+        native(scan, place, kind, &name, tag);
         if kind == "openvino" && matches!(name.as_str(), "kernel" | "CustomLayer" | "library") {
             let what = format!("`{name}` names a program for the device");
             scan.find(&rule::XML_EXTENSION, Verdict::Suspicious, place, &name, what);
         }
         if reaches(kind, &name, tag) {
-            let what = format!(
-                "`{}` reaches for code or files",
-                crate::finding::shown(tag.as_bytes(), 120)
-            );
+            let what = format!("`{}` reaches for code or files", shown(tag.as_bytes(), 120));
             scan.find(&rule::XML_EXTENSION, Verdict::Suspicious, place, &name, what);
         }
     }
     kind.to_owned()
+}
+
+/// A layer, or a function, that only a library has which is not in the file.
+fn native(scan: &mut Scan<'_>, place: u64, kind: &str, name: &str, tag: &str) {
+    let value = |name: &str| attribute(tag, name).unwrap_or_default();
+    let (needs, what) = match (kind, name) {
+        ("openvino", "layer") => {
+            let (version, operator) = (value("version"), value("type"));
+            let known = version.starts_with("opset")
+                || matches!(version.as_str(), "experimental" | "ie_internal_opset" | "");
+            let own = ["extension", "python", "custom"]
+                .iter()
+                .any(|own| operator.eq_ignore_ascii_case(own));
+            let what = format!("layer `{operator}` of `{version}` needs a native library");
+            (!known || own, what)
+        }
+        // PMML's own functions have plain names; one with dots is a class of Java's.
+        ("pmml", _) if name.rsplit(':').next() == Some("Apply") => {
+            let function = value("function");
+            let own = function.contains('.') && !function.starts_with("org.jpmml.");
+            (
+                own,
+                format!("calls `{function}`, a class that is not in the file"),
+            )
+        }
+        _ => return,
+    };
+    if needs {
+        let what = shown(what.as_bytes(), 200);
+        scan.find(&rule::XML_EXTENSION, Verdict::Unknown, place, name, what);
+    }
 }
 
 /// An encoding that is not read here, and by some readers is: then they see another document.
@@ -97,7 +122,9 @@ fn reaches(kind: &str, name: &str, tag: &str) -> bool {
         || name.ends_with(":include")
         || foreign
         || name.eq_ignore_ascii_case("?xml-stylesheet")
-        || kind == "openvino" && attribute(tag, "library").is_some()
+        || kind == "openvino"
+            && (attribute(tag, "library").is_some()
+                || attribute(tag, "implementation").is_some_and(|file| file.contains('.')))
         || ["script", "stylesheet", "xsl:transform"].iter().any(|word| {
             name.eq_ignore_ascii_case(word)
                 || name
@@ -232,8 +259,16 @@ fn tags(text: &str) -> Vec<(usize, &str)> {
     found
 }
 
+/// The value of an attribute, with blanks and breaks where the language allows them.
 fn attribute(tag: &str, name: &str) -> Option<String> {
-    let (_, rest) = tag.split_once(&format!(" {name}="))?;
-    let quote = rest.chars().next()?;
-    rest.get(1..)?.split(quote).next().map(str::to_owned)
+    tag.match_indices(name).find_map(|(at, _)| {
+        let before = tag.get(..at)?.chars().next_back()?;
+        let rest = tag.get(at + name.len()..)?.trim_start();
+        let rest = rest.strip_prefix('=')?.trim_start();
+        let quote = rest.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+        let apart = before.is_whitespace() || matches!(before, '"' | '\'');
+        apart
+            .then(|| rest.get(1..).and_then(|rest| rest.split(quote).next()))?
+            .map(str::to_owned)
+    })
 }

@@ -720,3 +720,12 @@ fn settings_of_an_agent() {
         );
     }
 }
+
+#[test]
+fn objects_of_r_that_are_texts() {
+    assert_eq!(
+        scan("notes.txt", "A\n3\n262656\n197888\n5\nUTF-8\n").verdict,
+        Verdict::Unknown
+    );
+    clean(&[("notes.txt", "A\nshort list\n3\n")]);
+}

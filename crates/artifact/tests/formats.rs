@@ -42,11 +42,174 @@ fn operators_of_tflite() {
     check("x.tflite", &tflite("FlexPyFunc"), Verdict::Malicious);
     check("x.tflite", &tflite("FlexShellExecute"), Verdict::Suspicious);
     check("x.tflite", &tflite("FlexSomebodys"), Verdict::Unknown);
+    // No operator uses them, so nothing says which file it is.
+    for operator in [
+        "FlexSave",
+        "FlexRestoreV2",
+        "FlexPrintV2",
+        "FlexDecodeProtoV2",
+        "FlexRemoteCall",
+    ] {
+        check("x.tflite", &tflite(operator), Verdict::Suspicious);
+    }
     check(
         "x.tflite",
         &[b"\x1c\0\0\0TFL3", &[0; 60][..]].concat(),
         Verdict::Unknown,
     );
+}
+
+/// A table of as many fields as there are marks, where only the marked ones are there; its place.
+fn table(bytes: &mut Vec<u8>, fields: &[bool]) -> usize {
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    let listed = bytes.len();
+    bytes.extend((4 + 2 * fields.len() as u16).to_le_bytes());
+    bytes.extend((4 + 4 * fields.len() as u16).to_le_bytes());
+    for (at, there) in fields.iter().enumerate() {
+        let offset = if *there { 4 + 4 * at as u16 } else { 0 };
+        bytes.extend(offset.to_le_bytes());
+    }
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    let at = bytes.len();
+    bytes.extend(((at - listed) as u32).to_le_bytes());
+    bytes.resize(at + 4 + 4 * fields.len(), 0);
+    at
+}
+
+/// A list of so many numbers or references, all of them nought.
+fn list(bytes: &mut Vec<u8>, count: usize) -> usize {
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    let at = bytes.len();
+    bytes.extend((count as u32).to_le_bytes());
+    bytes.resize(at + 4 + 4 * count, 0);
+    at
+}
+
+fn set(bytes: &mut [u8], at: usize, value: usize) {
+    bytes[at..at + 4].copy_from_slice(&(value as u32).to_le_bytes());
+}
+
+/// Makes the field or item at `at` refer to what comes next.
+fn refer(bytes: &mut [u8], at: usize, to: usize) {
+    set(bytes, at, to - at);
+}
+
+/// A model of TFLite in which an operator is given one text: an argument of the graph, or a constant that is this.
+fn given(operator: &str, constant: Option<&str>) -> Vec<u8> {
+    let field = |table: usize, number: usize| table + 4 + 4 * number;
+    let mut bytes = b"\0\0\0\0TFL3".to_vec();
+    let model = table(&mut bytes, &[false, true, true, false, true]);
+    set(&mut bytes, 0, model);
+    for (number, count) in [(1, 1), (2, 1), (4, 2)] {
+        let items = list(&mut bytes, count);
+        refer(&mut bytes, field(model, number), items);
+        for item in 0..count {
+            let held = match number {
+                1 => table(&mut bytes, &[false, true]),
+                2 => table(&mut bytes, &[true, false, false, true]),
+                _ => table(&mut bytes, &[item > 0]),
+            };
+            refer(&mut bytes, items + 4 + 4 * item, held);
+            if number == 1 {
+                let name = list(&mut bytes, 0);
+                set(&mut bytes, name, operator.len());
+                bytes.extend([operator.as_bytes(), b"\0"].concat());
+                refer(&mut bytes, field(held, 1), name);
+            } else if number == 2 {
+                let tensors = list(&mut bytes, 1);
+                refer(&mut bytes, field(held, 0), tensors);
+                let tensor = table(&mut bytes, &[false, true, true]);
+                refer(&mut bytes, tensors + 4, tensor);
+                set(&mut bytes, field(tensor, 1), 5);
+                set(&mut bytes, field(tensor, 2), usize::from(constant.is_some()));
+                let nodes = list(&mut bytes, 1);
+                refer(&mut bytes, field(held, 3), nodes);
+                let node = table(&mut bytes, &[true, true]);
+                refer(&mut bytes, nodes + 4, node);
+                let inputs = list(&mut bytes, 1);
+                refer(&mut bytes, field(node, 1), inputs);
+            } else if item > 0 {
+                let text = constant.unwrap_or_default();
+                let length = text.len() as u32;
+                let data = [
+                    &1_u32.to_le_bytes()[..],
+                    &12_u32.to_le_bytes(),
+                    &(12 + length).to_le_bytes(),
+                    text.as_bytes(),
+                ]
+                .concat();
+                let data_at = list(&mut bytes, 0);
+                set(&mut bytes, data_at, data.len());
+                bytes.extend(data);
+                refer(&mut bytes, field(held, 0), data_at);
+            }
+        }
+    }
+    bytes.extend([0; 16]);
+    bytes
+}
+
+#[test]
+fn paths_of_operators_in_tflite() {
+    check("x.tflite", &given("FlexSave", None), Verdict::Clean);
+    check("x.tflite", &given("FlexAddV2", Some("/tmp/x")), Verdict::Clean);
+    check(
+        "x.tflite",
+        &given("FlexRestoreV2", Some("model")),
+        Verdict::Suspicious,
+    );
+    check("x.tflite", &given("FlexSave", Some("/tmp/x")), Verdict::Malicious);
+}
+
+#[test]
+fn operators_and_models_that_lie_elsewhere() {
+    let field = |number: u8, body: &[u8]| [&[number << 3 | 2, body.len() as u8][..], body].concat();
+    let onnx = |operator: &str| [&[8, 8][..], &field(7, &field(1, &field(4, operator.as_bytes())))].concat();
+    check("x.onnx", &onnx("Add"), Verdict::Clean);
+    check("x.onnx", &onnx("Affine"), Verdict::Clean);
+    check("x.onnx", &onnx("Somebodys"), Verdict::Unknown);
+    let names = |text: &[u8]| {
+        let entry = [field(1, b"names"), field(2, text)].concat();
+        [onnx("Add"), field(14, &entry)].concat()
+    };
+    check("x.onnx", &names(b"{0: 'person (m.)'}"), Verdict::Clean);
+    check(
+        "x.onnx",
+        &names(b"open('/tmp/x','w').write('x')"),
+        Verdict::Suspicious,
+    );
+    let linked = |path: &[u8]| {
+        let linked = field(1, &field(1, &field(1, path)));
+        let key = [&[0xe2, 0x22, linked.len() as u8][..], &linked].concat();
+        [&[8, 4][..], &key].concat()
+    };
+    check("x.mlmodel", &linked(b"other"), Verdict::Unknown);
+    check("x.mlmodel", &linked(b"../other"), Verdict::Suspicious);
+    let package = |path: &str| {
+        format!(r#"{{"fileFormatVersion": "1.0.0", "itemInfoEntries": {{"a": {{"path": "{path}"}}}}}}"#)
+    };
+    check(
+        "Manifest.json",
+        package("com.apple.CoreML/model.mlmodel").as_bytes(),
+        Verdict::Clean,
+    );
+    check(
+        "Manifest.json",
+        package("../../x").as_bytes(),
+        Verdict::Suspicious,
+    );
+    let symbols = |operator: &str| {
+        format!(
+            r#"{{"nodes": [{{"op": "_foreach", "subgraphs": [{{"nodes": [{{"op": "{operator}"}}]}}]}}], "arg_nodes": []}}"#
+        )
+    };
+    check(
+        "x-symbol.json",
+        symbols("FullyConnected").as_bytes(),
+        Verdict::Clean,
+    );
+    check("x-symbol.json", symbols("Custom").as_bytes(), Verdict::Suspicious);
+    check("key2row", b"\x80", Verdict::Clean);
 }
 
 #[test]

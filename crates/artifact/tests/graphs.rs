@@ -377,3 +377,104 @@ fn graphs_that_are_written_as_text() {
     let named = "library { function { signature { name: \"f\" } } } node { name: \"c\" op: \"f\" }\n";
     assert_eq!(scan("x.pbtxt", named.as_bytes()).verdict, Verdict::Clean);
 }
+
+/// An attribute that is a text, or a list of them.
+fn attribute(key: &str, value: &str) -> Vec<u8> {
+    [field(1, key), field(2, field(2, value))].concat()
+}
+
+#[test]
+fn attributes_that_name_a_place_are_none_of_the_graphs_own() {
+    let long = format!("file:///tmp/{}x", "./".repeat(4000));
+    let many: Vec<u8> = (0..400)
+        .flat_map(|at| field(2, format!("memcbk:///{at}")))
+        .collect();
+    let urls = |last: &str| {
+        [
+            field(1, "debug_urls"),
+            field(2, field(1, [many.clone(), field(2, last)].concat())),
+        ]
+        .concat()
+    };
+    for (operator, attribute, verdict) in [
+        ("PrintV2", attribute("output_stream", "stderr"), Verdict::Clean),
+        ("PrintV2", attribute("output_stream", "log(info)"), Verdict::Clean),
+        (
+            "PrintV2",
+            attribute("output_stream", "file:///tmp/x"),
+            Verdict::Malicious,
+        ),
+        ("PrintV2", attribute("output_stream", &long), Verdict::Malicious),
+        ("DebugIdentity", urls("memcbk:///x"), Verdict::Clean),
+        ("DebugIdentity", urls("file:///tmp/x"), Verdict::Malicious),
+        (
+            "DecodeProtoV2",
+            attribute("descriptor_source", "local://"),
+            Verdict::Clean,
+        ),
+        (
+            "DecodeProtoV2",
+            attribute("descriptor_source", "/etc/passwd"),
+            Verdict::Malicious,
+        ),
+        (
+            "EncodeProto",
+            attribute("descriptor_source", "x.pb"),
+            Verdict::Malicious,
+        ),
+        ("RemoteCall", calls("f"), Verdict::Suspicious),
+        // The key behind its value is another's.
+        (
+            "PrintV2",
+            [field(2, field(2, "file:///tmp/x")), field(1, "output_stream")].concat(),
+            Verdict::Unknown,
+        ),
+    ] {
+        let nodes = [text("c", "x"), node("p", operator, &["c"], &[attribute])];
+        check(&saved(&nodes, &[], &[]), verdict);
+    }
+}
+
+#[test]
+fn what_joins_a_path_is_a_part_of_it() {
+    let joined = |separator: &str, part: &str| {
+        saved(
+            &[
+                placeholder("p"),
+                text("t", part),
+                node(
+                    "j",
+                    "StringJoin",
+                    &["p", "t"],
+                    &[attribute("separator", separator)],
+                ),
+                node("s", "SaveV2", &["j", "t", "t"], &[]),
+            ],
+            &[],
+            &[],
+        )
+    };
+    check(&joined("/", "model"), Verdict::Clean);
+    check(&joined("", "_temp/part.0"), Verdict::Clean);
+    check(&joined("/../../tmp/", "model"), Verdict::Malicious);
+    check(&joined("", "x/."), Verdict::Malicious);
+}
+
+#[test]
+fn places_in_a_graph_that_is_a_text() {
+    let graph = |value: &str| {
+        let text = format!(
+            "node {{ name: \"p\" op: \"PrintV2\" attr {{ key: \"output_stream\" value {{ s: {value} }} }} attr {{ key: \"end\" value {{ s: \"/\" }} }} }}\n"
+        );
+        scan("graph.pbtxt", text.as_bytes()).verdict
+    };
+    assert_eq!(graph("\"stderr\""), Verdict::Clean);
+    assert_eq!(graph("\"log(info)\""), Verdict::Clean);
+    for value in [
+        "\"file:///tmp/x\"",
+        "\"file\" ':///tmp/x'",
+        "# \"stderr\"\n \"fi\\x6ce:///tmp/x\"",
+    ] {
+        assert_eq!(graph(value), Verdict::Malicious, "{value}");
+    }
+}

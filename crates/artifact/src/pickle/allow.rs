@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::classes::{self, Made};
-use crate::finding::Verdict;
+use crate::{finding::Verdict, torchscript};
 
 /// How an import may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,6 +201,11 @@ pub(crate) fn look_up(module: &str, name: &str) -> Use {
     };
     if let Some(uses) = lists.exact.get(&(module, name)) {
         return *uses;
+    }
+    if let Some(of) = module.strip_prefix("__torch__.torch.classes.")
+        && let Some(verdict) = torchscript::bound(of)
+    {
+        return Use::Unlisted(verdict);
     }
     for (under, uses) in &lists.under {
         let rest = module.strip_prefix(under);

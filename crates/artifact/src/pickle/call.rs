@@ -299,7 +299,7 @@ impl Machine<'_, '_, '_, '_> {
     pub(super) fn call(&mut self, function: Value, arguments: Value, how: How) -> Step<Value> {
         let at = match function.kind() {
             Kind::Global(at) => at,
-            Kind::Tainted => return Ok(Value::TAINTED),
+            Kind::Tainted if function != Value::MADE => return Ok(Value::TAINTED),
             _ if self.context.probing => return Ok(Value::DATA),
             _ => {
                 self.scan.find(
@@ -395,7 +395,7 @@ impl Machine<'_, '_, '_, '_> {
         let worse = verdict.max(Verdict::Unknown);
         let what = format!("calls `{dotted}({})` when it is loaded", words.join(", "));
         self.scan.restate(rule, worse, &dotted, what);
-        Value::TAINTED
+        Value::given_by(&dotted)
     }
 
     fn misused(&mut self, at: u32, given: &Arguments) {

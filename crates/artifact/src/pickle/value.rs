@@ -55,6 +55,8 @@ impl Value {
     pub(crate) const EMPTY: Self = Self(4 << 28 | TUPLES);
     /// See [`Kind::Tainted`].
     pub(crate) const TAINTED: Self = Self(7 << 28);
+    /// The same: a function that the pickle makes of its own byte code.
+    pub(crate) const MADE: Self = Self(7 << 28 | 1);
     /// See [`Kind::Persistent`].
     pub(crate) const PERSISTENT: Self = Self(11 << 28);
     /// See [`Kind::Wrapper`].
@@ -68,6 +70,16 @@ impl Value {
 
     const fn with(tag: u32, payload: u32) -> Self {
         Self(tag << 28 | (payload & PAYLOAD))
+    }
+
+    /// What a call of an import that is on no list gives.
+    pub(crate) fn given_by(dotted: &str) -> Self {
+        let makes = ["._make_function", "._make_skel_func", "._fill_function"];
+        if makes.iter().any(|name| dotted.ends_with(name)) {
+            Self::MADE
+        } else {
+            Self::TAINTED
+        }
     }
 
     /// A number, if it is small enough to be remembered.

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::attribute::Place;
 use crate::{finding::Verdict, finding::shown, format, rule, scan::Scan};
 
 /// Bytes of names and texts that are kept of one graph or function.
@@ -73,8 +74,10 @@ pub(super) struct Node {
     pub(super) texts: Option<Vec<String>>,
     /// Functions that it names.
     pub(super) functions: Vec<String>,
-    /// Attributes that name a file.
-    pub(super) files: Vec<String>,
+    /// What it joins texts by.
+    pub(super) between: String,
+    /// Attributes that name a file or another machine.
+    pub(super) places: Vec<Place>,
     pub(super) at: u64,
 }
 
@@ -314,6 +317,9 @@ impl Paths {
             }
             "ReadVariableOp" => self.variable(scope, node, depth, steps, origin),
             operator => {
+                // A separator alone is between parts of a path; one with more in it is a part.
+                let away = Some(&node.between).filter(|between| is_half(between) || leads_up(between));
+                origin.texts.extend(away.cloned());
                 let gives = GIVES.iter().find(|(name, _)| *name == operator);
                 let which = gives.map(|(_, which)| *which).unwrap_or_default();
                 for (at, input) in node.inputs.iter().enumerate() {
@@ -435,6 +441,12 @@ fn handed(uses: &BTreeMap<(String, usize), BTreeSet<Use>>, call: &Call) -> Vec<(
     found
 }
 
+/// Which inputs of an operator are paths.
+pub(crate) fn path_inputs(operator: &str) -> &'static [usize] {
+    let user = USERS.iter().find(|(name, _, _)| *name == operator);
+    user.map(|(_, inputs, _)| *inputs).unwrap_or_default()
+}
+
 /// Whether an operator is given a path that somebody else names, as a rule.
 pub(crate) fn takes_path(operator: &str) -> bool {
     USERS.iter().any(|(name, _, _)| *name == operator)
@@ -450,10 +462,24 @@ pub(crate) fn leads_away(text: &str) -> bool {
     format::leads_out(text) || text.contains("://") || text.contains('\0')
 }
 
+/// Whether what stands between parts of a path leads somewhere of its own.
+fn leads_up(between: &str) -> bool {
+    let mut parts = between.split(['/', '\\']);
+    parts.any(|part| part == "..") || between.contains("://") || between.contains('\0')
+}
+
+/// Whether a text is one half of `..`, which another text beside it may make whole.
+fn is_half(text: &str) -> bool {
+    let mut parts = text.split(['/', '\\']);
+    parts.next() == Some(".") || parts.next_back() == Some(".")
+}
+
 fn judge(scan: &mut Scan<'_>, at: u64, using: &Use, origin: &Origin) {
     let does = if using.writes { "writes" } else { "reads" };
     let Use { operator, .. } = using;
-    if let Some(text) = origin.texts.iter().find(|text| leads_away(text)) {
+    let joined = origin.texts.len() > 1 || origin.given || !origin.arguments.is_empty();
+    let away = |text: &&String| leads_away(text) || joined && is_half(text);
+    if let Some(text) = origin.texts.iter().find(away) {
         let what = format!(
             "`{operator}` {does} `{}`, which the graph itself names",
             shown(text.as_bytes(), 200)
