@@ -119,7 +119,7 @@ fn weights_that_are_unpickled() {
 fn texts_that_torch_export_evaluates() {
     let graph = |expression: &str, guard: &str, target: &str| {
         let graph = format!(
-            r#"{{"graph_module": {{"graph": {{"nodes": [{{"target": "{target}"}}], "sizes": [{{"as_expr": {{"expr_str": "{expression}"}}}}]}}}}, "guards_code": ["{guard}"]}}"#
+            r#"{{"graph_module": {{"graph": {{"nodes": [{{"target": "{target}", "inputs": [], "outputs": []}}], "sizes": [{{"as_expr": {{"expr_str": "{expression}"}}}}]}}}}, "guards_code": ["{guard}"]}}"#
         );
         exported(&[0; 16], "false", &graph)
     };

@@ -246,6 +246,22 @@ fn in_arguments(steps: &[Step<'_>]) -> bool {
 /// A text whose role is not known yet: which message and part it is in, the way to it, and its bytes.
 type Spot<'a> = (Source, (usize, usize), Vec<Step<'a>>, Range<usize>);
 
+/// Whose a string of a request is, by where it stands; none is looked at that only names what is asked.
+fn source_of(top: &str, steps: &[Step<'_>]) -> Option<Source> {
+    Some(match top {
+        "system" | "instructions" => Source::System,
+        "tools" | "functions" if matches!(steps.last(), Some(Step::Key("description"))) => {
+            Source::Description
+        }
+        "tools" | "functions" | "response_format" | "text" | "output_config" => Source::Schema,
+        "messages" | "input" if matches!(steps, [_, _, Step::Key("name")]) => Source::Data,
+        "messages" | "input" => Source::User,
+        "model" | "tool_choice" | "previous_response_id" | "mcp_servers" => return None,
+        // Who asks, what is to be predicted, where to stop: values stand there as well as in messages.
+        _ => Source::Data,
+    })
+}
+
 /// The texts of a request to a model.
 pub(crate) fn of_request(body: Scanned<'_>) -> Vec<Piece<'_>> {
     let mut roles: BTreeMap<(usize, usize), Source> = BTreeMap::new();
@@ -284,17 +300,8 @@ pub(crate) fn of_request(body: Scanned<'_>) -> Vec<Piece<'_>> {
             }
             _ => {}
         }
-        let source = match *top {
-            "system" | "instructions" => Source::System,
-            "tools" | "functions" if matches!(steps.last(), Some(Step::Key("description"))) => {
-                Source::Description
-            }
-            "tools" | "functions" | "response_format" | "text" | "output_config" => Source::Schema,
-            "messages" | "input" if matches!(steps, [_, _, Step::Key("name")]) => Source::Data,
-            "messages" | "input" => Source::User,
-            // Who asks, what is to be predicted, where to stop: values stand there as well as in messages.
-            "model" | "tool_choice" | "previous_response_id" | "mcp_servers" => return,
-            _ => Source::Data,
+        let Some(source) = source_of(top, steps) else {
+            return;
         };
         let named = matches!((source, steps), (Source::Data, [_, _, Step::Key("name")]));
         if matches!(source, Source::User) && file(body, steps, &span).is_some() {

@@ -124,6 +124,7 @@ mod tests {
             .collect();
         assert_eq!(found, [value, "ann.miller77%40corp-mail.example"]);
         assert!(places("100% of %", "100").len() == 1);
-        assert_eq!(places("n=J%C3%B6rg%20M&x", "J\u{f6}rg M"), [2..15]);
+        let found = places("n=J%C3%B6rg%20M&x", "J\u{f6}rg M");
+        assert_eq!((found.len(), found.first()), (1, Some(&(2..15))));
     }
 }
