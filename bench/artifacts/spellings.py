@@ -32,7 +32,7 @@ def archive(members, packing=zipfile.ZIP_STORED):
 def exported(weight=bytes(16), pickled=False, size=SIZE, guard=GUARD, target="torch.ops.aten.relu.default", packing=zipfile.ZIP_STORED, kind="weight"):
     folder = {"weight": "weights", "tensor": "constants"}[kind]
     config = {"config": {"w": {"path_name": f"{kind}_0", "is_param": True, "use_pickle": pickled, "tensor_meta": None}}}
-    graph = {"graph_module": {"graph": {"nodes": [{"target": target}], "sizes": [{"as_expr": {"expr_str": size}}]}}, "guards_code": [guard]}
+    graph = {"graph_module": {"graph": {"nodes": [{"target": target, "inputs": [], "outputs": []}], "sizes": [{"as_expr": {"expr_str": size}}]}}, "guards_code": [guard]}
     return archive({
         f"m/data/{folder}/{kind}_0": weight, f"m/data/{folder}/model_{folder}_config.json": json.dumps(config),
         "m/models/model.json": json.dumps(graph), "m/archive_format": "pt2", "m/archive_version": "0",

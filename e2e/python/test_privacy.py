@@ -7,7 +7,7 @@ import sys
 
 import openai
 import pytest
-from peers import PERMIT_ALL, mcp_client, seen_calls, stdio_office
+from peers import HERE, PERMIT_ALL, mcp_client, seen_calls, stdio_office
 from test_story import agent_loop, model_client
 
 pytestmark = pytest.mark.anyio
@@ -164,30 +164,18 @@ async def test_no_part_of_a_request_carries_a_value(gateway, provider):
     assert MAIL not in sent and spelt not in sent, sent
     # Nobody masked it: a tool's definition is the server's own.
     assert "other@house.example" in sent
-    assert len(set(re.findall(r"bz-email-[a-z2-7]{20}", sent))) == 1
+    # One token for the value, and one for its spelling in an address, which comes back as it was spelt.
+    assert len(set(re.findall(r"bz-email-[a-z2-7]{20}", sent))) == 2
 
 
-CRM = """
-from mcp.server.fastmcp import FastMCP
-server = FastMCP("crm")
-@server.tool(structured_output=True)
-def customers() -> dict[str, object]:
-    return {"card": 4111111111111111, "by_mail": {"ana.lopez@customer.example": {"note": "n", "iban": "DE89370400440532013000"}}}
-server.run("stdio")
-"""
-
-
-async def test_numbers_and_keys_of_a_result_are_masked_and_no_record_names_them(gateway, provider, tmp_path):
-    program = tmp_path / "crm.py"
-    program.write_text(CRM)
-    through = gateway(
-        provider, servers=[{"name": "crm", "command": [sys.executable, str(program)]}], policy=OPEN, **{"privacy.rule": RULE}
-    )
+async def test_numbers_and_keys_of_a_result_are_masked_and_no_record_names_them(gateway, provider):
+    server = {"name": "crm", "command": [sys.executable, str(HERE / "crm.py")]}
+    through = gateway(provider, servers=[server], policy=OPEN, **{"privacy.rule": RULE})
     async with mcp_client(through.mcp(), through.key) as client:
         result = await client.call_tool("customers", {})
-    got = json.dumps(result.structuredContent) + json.dumps([part.text for part in result.content])
+    got = json.dumps(result.structured_content) + json.dumps([part.text for part in result.content])
     assert not any(value in got for value in PLANTED), got
-    assert isinstance(result.structuredContent["card"], int) and len(str(result.structuredContent["card"])) == 16
+    assert isinstance(result.structured_content["card"], int) and len(str(result.structured_content["card"])) == 16
     assert not any(value in everywhere(through, provider) for value in PLANTED)
 
 
