@@ -12,6 +12,8 @@ const TOKENS: usize = 200_000;
 const DEPTH: u32 = 60;
 /// Times that names are gone over before what is found counts.
 const PASSES: usize = 3;
+/// Longest path of attributes that is followed.
+const PATH: usize = 256;
 /// Bytes of a text that are kept.
 const KEPT: usize = 200;
 /// Names of Python's insides without an underscore before them.
@@ -546,7 +548,7 @@ impl Run {
                     (rest, path) = (behind, None);
                 }
                 [Token::Mark('.'), Token::Name(name), after @ ..] => {
-                    path = path.map(|path| format!("{path}.{name}"));
+                    path = path.filter(|path| path.len() <= PATH).map(|path| format!("{path}.{name}"));
                     value = path
                         .as_ref()
                         .and_then(|path| self.names.get(path))
