@@ -548,7 +548,9 @@ impl Run {
                     (rest, path) = (behind, None);
                 }
                 [Token::Mark('.'), Token::Name(name), after @ ..] => {
-                    path = path.filter(|path| path.len() <= PATH).map(|path| format!("{path}.{name}"));
+                    path = path
+                        .filter(|path| path.len() <= PATH)
+                        .map(|path| format!("{path}.{name}"));
                     value = path
                         .as_ref()
                         .and_then(|path| self.names.get(path))
