@@ -20,11 +20,17 @@ use super::{
     words::{ChangeKey, KeyChanged, LedgerFault, LedgerOptions, Receipt},
 };
 
-/// How long a batch gathers, at most, until as many wait for it as waited for the one before. Callers who were told
-/// together come back together, so a busy ledger syncs once for all of them; a quiet one never waits.
+/// How long a batch gathers, at most, until as many wait for it as waited for the one before, or some more where several
+/// do. Callers who were told together come back together, so a busy ledger syncs once for all of them; a quiet one never
+/// waits.
 const GATHER: Duration = Duration::from_millis(1);
 /// How long records that nobody waits for may gather company before they are written.
 const DEFERRED: Duration = Duration::from_millis(5);
+/// From so many waiters on, a batch tries to be larger than the one before: signing and syncing cost the same for few
+/// records as for many.
+const BUSY: usize = 4;
+/// After a batch that missed the company it wanted, so many batches want no more than the one before had.
+const CONTENT: u32 = 64;
 /// After this long without a batch the next one is written at once.
 const LULL: Duration = Duration::from_millis(5);
 
@@ -162,7 +168,7 @@ impl Queue {
             waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
         waiting.wanted = if last.ended.elapsed() < LULL {
-            last.awaited.max(1)
+            last.wanted.min(self.batch_records).max(1)
         } else {
             1
         };
@@ -209,12 +215,41 @@ impl Queue {
     }
 }
 
-/// The batch before.
+/// What the batches before say of the next one.
 struct Company {
-    /// How many waited for it.
-    awaited: usize,
-    /// When it was written.
+    /// How many waiters the next batch would like to have.
+    wanted: usize,
+    /// When the last one was written.
     ended: Instant,
+    /// How many batches come before more is asked for than comes by itself.
+    content: u32,
+}
+
+impl Company {
+    fn new() -> Self {
+        Self {
+            wanted: 1,
+            ended: Instant::now(),
+            content: 0,
+        }
+    }
+
+    /// A batch that `awaited` waited for is written.
+    fn had(&mut self, awaited: usize) {
+        self.ended = Instant::now();
+        let missed = awaited < self.wanted;
+        self.content = if missed {
+            CONTENT
+        } else {
+            self.content.saturating_sub(1)
+        };
+        let more = if awaited < BUSY || self.content > 0 {
+            0
+        } else {
+            awaited / 8 + 1
+        };
+        self.wanted = awaited + more;
+    }
 }
 
 /// Closes the queue however the thread ends, so that nobody waits for the dead.
@@ -256,10 +291,7 @@ pub(super) fn run(mut journal: Journal, queue: &Queue, size: &watch::Sender<u64>
     let shared = Arc::clone(&journal.shared);
     let _last = Last(queue, &shared);
     let mut batch = Vec::new();
-    let mut company = Company {
-        awaited: 1,
-        ended: Instant::now(),
-    };
+    let mut company = Company::new();
     while queue.take(&mut batch, &company).is_some() {
         let single = batch.len() == 1;
         let awaited = batch.iter().filter(|job| job.is_awaited()).count();
@@ -289,10 +321,7 @@ pub(super) fn run(mut journal: Journal, queue: &Queue, size: &watch::Sender<u64>
             None => {}
         }
         batch.clear();
-        company = Company {
-            awaited,
-            ended: Instant::now(),
-        };
+        company.had(awaited);
         let head = shared.head();
         size.send_replace(head.checkpoint().size);
         heads.show(&head);
