@@ -266,6 +266,11 @@ impl Machine<'_, '_, '_, '_> {
                 "builtins" | "__builtin__",
                 "str" | "unicode" | "bytes" | "int" | "long" | "float" | "bool" | "complex",
             ) => any(&holds),
+            // These take a text or bytes, and make a text of whatever else they are given, or ask it for its elements.
+            ("collections" | "UserString", "UserString")
+            | ("pyproj.crs.crs", "CRS")
+            | ("shapely.io", "from_wkb")
+            | ("json.decoder", "JSONDecodeError") => any(&holds),
             ("builtins" | "__builtin__", _) => {
                 let error =
                     name.ends_with("Error") || name.ends_with("Exception") || name.ends_with("Warning");
