@@ -25,6 +25,7 @@ import keys
 import chains
 import configs
 import lookups
+import settings
 import spellings
 from opcodes import PROTO, call, glob, stack_glob, text
 
@@ -331,6 +332,10 @@ def keras():
     with h5py.File(path, "w") as file:
         file.attrs["model_config"] = json.dumps(model([layer("Lambda")]))
     print(json.dumps({"file": path.name, "class": "keras h5 code layer"}), flush=True)
+    path = OUT / "packed_lzf.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("model", data=list(EVIL * 8), dtype="u1", chunks=True, compression="lzf")
+    print(json.dumps({"file": path.name, "class": "hdf5 packed"}), flush=True)
     path = OUT / "external.h5"
     with h5py.File(path, "w", libver="latest") as file:
         file["link"] = h5py.ExternalLink("/etc/passwd", "/")
@@ -425,7 +430,7 @@ def documents():
 def beside():
     folders.write(put, OUT, field, EVIL)
     gadgets.write(put, OUT, field)
-    for name, kind, data in [*inside.attacks(), *lookups.attacks(), *keys.attacks(), *chains.attacks(), *configs.attacks(), *spellings.attacks()]:
+    for name, kind, data in [*inside.attacks(), *lookups.attacks(), *keys.attacks(), *chains.attacks(), *configs.attacks(), *settings.attacks(), *spellings.attacks()]:
         (OUT / name).parent.mkdir(parents=True, exist_ok=True)
         put(name, kind, data)
 
