@@ -23,6 +23,12 @@ fn what_libraries_write_is_clean() {
     }
     let series = [&import("polars.series.series", "Series")[..], b")\x81C\x03abcb"].concat();
     clean("a series", &series);
+    let message = dict(&[("serialized", b"C\x01\x08")]);
+    clean(
+        "a message",
+        &built(&import("onnx.onnx_ml_pb2", "ModelProto"), &message),
+    );
+    clean("a method that draws", &draws("integers"));
     let axes = dict(&[("_dims", b")"), ("_data", b"N")]);
     let variable = [
         &import("xarray.core.variable", "Variable")[..],
@@ -61,6 +67,16 @@ fn what_libraries_write_is_clean() {
     }
 }
 
+/// A method of one of numpy's generators.
+fn draws(name: &str) -> Vec<u8> {
+    let kind = call(
+        &import("numpy.random._pickle", "__bit_generator_ctor"),
+        &[&text("PCG64")],
+    );
+    let generator = call(&import("numpy.random._pickle", "__generator_ctor"), &[&kind]);
+    call(&import("builtins", "getattr"), &[&generator, &text(name)])
+}
+
 #[test]
 fn the_same_names_are_not_handed_objects_or_callables() {
     let object = built(&import("catboost.metrics", "Logloss"), &dict(&[("a", b"K\x01")]));
@@ -92,6 +108,16 @@ fn the_same_names_are_not_handed_objects_or_callables() {
         evil(name, &built(&import(module, name), &holds));
         evil(name, &built(&import(module, name), &dict(&[("_crs", &object)])));
     }
+    let message = dict(&[("serialized", &object)]);
+    evil(
+        "a message",
+        &built(&import("onnx.onnx_ml_pb2", "ModelProto"), &message),
+    );
+    evil("another method", &draws("__reduce__"));
+    evil(
+        "a method that is called",
+        &[&draws("integers")[..], &text("a")[..], b"\x85R"].concat(),
+    );
     // A function is named, and not called.
     for (module, name) in [
         ("zlib", "adler32"),

@@ -62,7 +62,7 @@ fn is_tame_module(module: &str) -> bool {
     let first = module.split('.').next().unwrap_or_default();
     matches!(
         first,
-        "pandas" | "geopandas" | "pyproj" | "shapely" | "sympy" | "xarray"
+        "pandas" | "geopandas" | "pyproj" | "shapely" | "sympy" | "xarray" | "onnx"
     )
 }
 

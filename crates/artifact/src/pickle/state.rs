@@ -201,6 +201,28 @@ impl Machine<'_, '_, '_, '_> {
         })
     }
 
+    /// Whether a method of an object may be named: a distribution's, or one of numpy's that draws numbers.
+    pub(super) fn has_method(&self, class: u32, name: &str) -> bool {
+        let draws = [
+            "choice",
+            "integers",
+            "normal",
+            "permutation",
+            "rand",
+            "randint",
+            "randn",
+            "random",
+            "shuffle",
+            "standard_normal",
+            "uniform",
+        ];
+        match self.use_at(class) {
+            Some(Use::Check(Check::Distribution)) => !name.contains("__"),
+            Some(Use::Check(Check::Generator)) => draws.contains(&name),
+            _ => false,
+        }
+    }
+
     /// Whether numpy's makers of generators are given their own kinds, and nothing else to call.
     pub(super) fn are_generators(&self, arguments: &[Value]) -> bool {
         arguments.iter().all(|value| match value.kind() {
