@@ -334,7 +334,9 @@ def keras():
     print(json.dumps({"file": path.name, "class": "keras h5 code layer"}), flush=True)
     path = OUT / "packed_lzf.h5"
     with h5py.File(path, "w") as file:
-        file.create_dataset("model", data=list(EVIL * 8), dtype="u1", chunks=True, compression="lzf")
+        # Cut in pieces first, of which LZF makes the whole again: nobody sees it in the bytes of the file.
+        pieces = b"".join(EVIL[at:at + 4] + bytes([200 + at % 50]) for at in range(0, len(EVIL), 2))
+        file.create_dataset("model", data=list(pieces + EVIL), dtype="u1", chunks=True, compression="lzf")
     print(json.dumps({"file": path.name, "class": "hdf5 packed"}), flush=True)
     path = OUT / "external.h5"
     with h5py.File(path, "w", libver="latest") as file:

@@ -1,4 +1,5 @@
-//! Names of what is called, in settings that pickles hold and in YAML under any name, and what a template asks of a conversation.
+//! Names of what is called, in settings that pickles hold and in YAML under any name; what a template asks of a conversation; bytes
+//! that a filter hides.
 
 use bartizan_artifact::{Limits, Verdict, model};
 
@@ -98,4 +99,14 @@ fn a_template_that_looks_for_words_is_told_however_it_looks() {
     ] {
         check("chat_template.jinja", honest, Verdict::Clean);
     }
+}
+
+#[test]
+fn bytes_that_a_filter_hides_are_unknown_and_numbers_are_not() {
+    let check = |bytes: &[u8], expected: Verdict| {
+        let report = model("x.h5", &bytes.to_vec(), &Limits::default());
+        assert_eq!(report.verdict, expected, "{:#?}", report.findings);
+    };
+    check(include_bytes!("packed/bytes.h5"), Verdict::Unknown);
+    check(include_bytes!("packed/numbers.h5"), Verdict::Clean);
 }
