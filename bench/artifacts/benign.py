@@ -290,9 +290,9 @@ def hdf5():
 
 
 def beside():
-    import configs, inside, neighbours, spellings
+    import configs, inside, neighbours, settings, spellings
 
-    for make in [neighbours.configurations, neighbours.archives, neighbours.numbers, neighbours.documents.honest, inside.honest, configs.honest, spellings.honest]:
+    for make in [neighbours.configurations, neighbours.archives, neighbours.numbers, neighbours.documents.honest, inside.honest, configs.honest, settings.honest, spellings.honest]:
         for name, data in make():
             (OUT / name).parent.mkdir(parents=True, exist_ok=True)
             put(name, "neighbours", lambda path, data=data: path.write_bytes(data))

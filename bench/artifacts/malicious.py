@@ -25,6 +25,7 @@ import keys
 import chains
 import configs
 import lookups
+import settings
 import spellings
 from opcodes import PROTO, call, glob, stack_glob, text
 
@@ -331,6 +332,12 @@ def keras():
     with h5py.File(path, "w") as file:
         file.attrs["model_config"] = json.dumps(model([layer("Lambda")]))
     print(json.dumps({"file": path.name, "class": "keras h5 code layer"}), flush=True)
+    path = OUT / "packed_lzf.h5"
+    with h5py.File(path, "w") as file:
+        # Cut in pieces first, of which LZF makes the whole again: nobody sees it in the bytes of the file.
+        pieces = b"".join(EVIL[at:at + 4] + bytes([200 + at % 50]) for at in range(0, len(EVIL), 2))
+        file.create_dataset("model", data=list(pieces + EVIL), dtype="u1", chunks=True, compression="lzf")
+    print(json.dumps({"file": path.name, "class": "hdf5 packed"}), flush=True)
     path = OUT / "external.h5"
     with h5py.File(path, "w", libver="latest") as file:
         file["link"] = h5py.ExternalLink("/etc/passwd", "/")
@@ -425,7 +432,7 @@ def documents():
 def beside():
     folders.write(put, OUT, field, EVIL)
     gadgets.write(put, OUT, field)
-    for name, kind, data in [*inside.attacks(), *lookups.attacks(), *keys.attacks(), *chains.attacks(), *configs.attacks(), *spellings.attacks()]:
+    for name, kind, data in [*inside.attacks(), *lookups.attacks(), *keys.attacks(), *chains.attacks(), *configs.attacks(), *settings.attacks(), *spellings.attacks()]:
         (OUT / name).parent.mkdir(parents=True, exist_ok=True)
         put(name, kind, data)
 

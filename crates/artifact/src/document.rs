@@ -23,6 +23,15 @@ pub(crate) enum Text {
 /// Parts of names of lists of words, in which any text may be one.
 const VOCABULARIES: [&str; 6] = ["vocab", "merges", "tokens", "labels", "words", "dict"];
 
+/// What in a text says that its reader makes objects of it.
+const TAGGED: [&str; 5] = [
+    "!!python/",
+    "!python/",
+    "tag:yaml.org,2002:python",
+    "_target_:",
+    "_target_\":",
+];
+
 /// Who reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reader {
@@ -349,6 +358,10 @@ fn other(scan: &mut Scan<'_>, text: &str, last: &str, ending: &str, name: &str) 
     }
     encoding::judge(scan, 0, last, text);
     template::hidden(scan, "template", text);
+    // Whoever reads YAML asks for no ending: what makes objects there makes them under any name.
+    if TAGGED.iter().any(|mark| text.contains(mark)) {
+        config::text(scan, text.as_bytes(), "text.yaml");
+    }
     if crate::format::is_pickled(name) && ending != "model" && !tree {
         let what = "is text, and its name is a pickle's".to_owned();
         scan.find(&rule::UNRECOGNISED, Verdict::Unknown, 0, "format", what);

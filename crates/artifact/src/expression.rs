@@ -232,8 +232,10 @@ pub(crate) fn judge(scan: &mut Scan<'_>, json: &Json) {
 
 /// Keys whose texts RL Baselines3 Zoo and older releases of YOLO evaluate: dictionaries and literals.
 fn evaluated(scan: &mut Scan<'_>, json: &Json) {
-    const KEYS: [&str; 9] = [
+    const KEYS: [&str; 11] = [
         "policy_kwargs",
+        "rollout_buffer_kwargs",
+        "monitor_kwargs",
         "env_kwargs",
         "normalize",
         "replay_buffer_kwargs",
@@ -252,8 +254,12 @@ fn evaluated(scan: &mut Scan<'_>, json: &Json) {
             .text()
             .filter(|code| KEYS.contains(&key) && (yolo || !words) && code.len() <= LONGEST)
         {
-            let bad = tokens(code).is_some_and(|tokens| reaches(&tokens, &of_torch()).is_some());
-            if bad && calls(code) {
+            // What is no expression to us may be one to Python.
+            let bad = match tokens(code) {
+                Some(tokens) => reaches(&tokens, &of_torch()).is_some() && calls(code),
+                None => code.contains('('),
+            };
+            if bad {
                 tell(scan, key, Verdict::Suspicious, code, "it is more than a literal");
             }
         }

@@ -92,6 +92,62 @@ struct Walk<'a> {
     dense: u64,
 }
 
+/// Bytes of a text that may be more than a label.
+const LABEL: u64 = 32;
+
+/// What a data set's header says of what it holds.
+#[derive(Default)]
+struct Held {
+    /// Bytes in a row, texts, or bytes that nothing says more of: a pickle may be kept so. Weights are numbers.
+    bytes: bool,
+    rows: bool,
+    /// By what is not undone here, as deflate is wherever a stream of it lies: LZF, and what plugins bring.
+    packed: bool,
+}
+
+impl Held {
+    fn take(&mut self, kind: u64, body: &[u8]) {
+        match kind {
+            0x01 => {
+                let start = if number(body, 0, 1) == 1 { 8 } else { 4 };
+                let sizes = (0..number(body, 1, 1) as usize).map(|place| number(body, start + 8 * place, 8));
+                self.rows = sizes.filter(|size| *size > 1).count() <= 1;
+            }
+            0x03 => {
+                let (class, size) = (number(body, 0, 1) & 15, number(body, 4, 4));
+                // Short texts are labels, and those of any length are in a heap, which nothing packs.
+                self.bytes = class == 0 && size == 1 || class == 3 && size >= LABEL || class == 5;
+            }
+            0x0b => self.packed |= Self::filters(body).any(|filter| !matches!(filter, 1..=3)),
+            _ => {}
+        }
+    }
+
+    /// The filters of a pipeline: 1 is deflate, 2 puts bytes in another order, 3 adds a sum.
+    fn filters(body: &[u8]) -> impl Iterator<Item = u64> {
+        let (second, count) = (number(body, 0, 1) == 2, number(body, 1, 1));
+        let mut at = if second { 2 } else { 8 };
+        (0..count.min(32)).map(move |_| {
+            let filter = number(body, at, 2);
+            let named = !second || filter >= 256;
+            let name = if named {
+                number(body, at + 2, 2) as usize
+            } else {
+                0
+            };
+            let start = if named { at + 4 } else { at + 2 };
+            let values = number(body, start + 2, 2) as usize;
+            let name = if second { name } else { name.next_multiple_of(8) };
+            at = start + 4 + name + 4 * (values + if second { 0 } else { values % 2 });
+            filter
+        })
+    }
+
+    fn is_hidden(&self) -> bool {
+        self.bytes && self.rows && self.packed
+    }
+}
+
 fn number(bytes: &[u8], at: usize, size: usize) -> u64 {
     let part = bytes.get(at..at.saturating_add(size)).unwrap_or_default();
     part.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
@@ -153,7 +209,7 @@ impl Walk<'_> {
         } else {
             return Err(Lost::Odd(at, "an object without a header"));
         }
-        let mut messages = 0;
+        let (mut messages, mut held) = (0, Held::default());
         let mut read = HashSet::new();
         while let Some((start, length)) = blocks.pop_front() {
             if !read.insert(start) {
@@ -188,10 +244,16 @@ impl Walk<'_> {
                     };
                     blocks.push_back((next, length));
                 } else {
+                    held.take(kind, body);
                     self.message(scan, kind, body, start + from as u64)?;
                 }
                 place = from + size;
             }
+        }
+        if held.is_hidden() {
+            let what =
+                "a data set of bytes or texts is packed by a filter that is not undone here".to_owned();
+            scan.find(&rule::HDF5_BROKEN, Verdict::Unknown, at, "filter", what);
         }
         Ok(())
     }

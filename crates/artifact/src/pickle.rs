@@ -11,6 +11,7 @@ mod keyed;
 mod machine;
 mod maker;
 mod memo;
+mod named;
 mod nested;
 pub(crate) mod opcode;
 mod state;

@@ -166,26 +166,67 @@ fn words(scan: &mut Scan<'_>, subject: &str, text: &str) {
     if let Some(at) = lower.find("<script") {
         odd(at, "puts a script into conversations");
     }
-    for (at, part) in blocks(text) {
+    let blocks = blocks(text);
+    let said = said(&blocks);
+    for (at, part) in &blocks {
         let first = part.trim_start_matches(['-', '+']).trim_start();
-        if (first.starts_with("if ") || first.starts_with("elif ") || first.contains(" if "))
-            && let Some(word) = asks_for(first)
+        let asks = first.starts_with("if ") || first.starts_with("elif ") || first.contains(" if ");
+        // What is found of a text may be kept, and asked for later.
+        let kept = first.starts_with("set ") && FINDS.iter().any(|find| first.contains(find));
+        if (asks || kept)
+            && let Some(word) = asks_for(first, &said)
         {
             let word = shown(word.as_bytes(), 60);
             odd(
-                at,
+                *at,
                 &format!("says something else where a conversation mentions `{word}`"),
             );
         }
     }
 }
 
-/// The plain words that a condition looks for in what people write: `'login page' in message['content']`.
-fn asks_for(condition: &str) -> Option<&str> {
+/// Methods of texts that say whether, where or how often they hold another.
+const FINDS: [&str; 6] = [
+    ".find(",
+    ".rfind(",
+    ".index(",
+    ".rindex(",
+    ".count(",
+    ".__contains__(",
+];
+
+/// Variables that hold what people write: `{% set words = message['content'] | lower %}`.
+fn said<'t>(blocks: &[(usize, &'t str)]) -> HashSet<&'t str> {
+    let mut found = HashSet::new();
+    for (_, part) in blocks {
+        let first = part.trim_start_matches(['-', '+']).trim_start();
+        let assigned = first.strip_prefix("set ").and_then(|rest| rest.split_once('='));
+        if let Some((name, value)) = assigned
+            && (value.contains("content") || words_of(value).any(|word| found.contains(word)))
+        {
+            found.insert(name.trim());
+        }
+    }
+    found
+}
+
+/// Names in an expression.
+fn words_of(code: &str) -> impl Iterator<Item = &str> {
+    code.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+}
+
+/// Whether an expression is what people write, or begins with a variable that holds it.
+fn is_said(code: &str, said: &HashSet<&str>) -> bool {
+    code.contains("content") || words_of(code).any(|word| said.contains(word))
+}
+
+/// The plain words that a condition looks for in what people write: `'login page' in message['content']`, or
+/// `message['content'].find('login page')`.
+fn asks_for<'t>(condition: &'t str, said: &HashSet<&str>) -> Option<&'t str> {
     let mut rest = condition;
     while let Some(at) = rest.find(['\'', '"']) {
         let quote = rest.get(at..at + 1)?;
-        let after = rest.get(at + 1..)?;
+        let (before, after) = (rest.get(..at)?, rest.get(at + 1..)?);
         let end = after.find(quote)?;
         let (literal, tail) = (after.get(..end)?, after.get(end + 1..)?);
         let next = tail
@@ -210,9 +251,17 @@ fn asks_for(condition: &str) -> Option<&str> {
                 .all(|letter| letter.is_ascii_alphabetic() || matches!(letter, ' ' | '.' | '-'));
         let about = next.strip_prefix("in ").is_some_and(|haystack| {
             let haystack = haystack.split([')', '%']).next().unwrap_or_default();
-            haystack.contains("content") && !haystack.trim_start().starts_with('[')
+            is_said(haystack, said) && !haystack.trim_start().starts_with('[')
         });
-        if plain && about {
+        // The text that is asked stands in front of the method, and what else the condition says may hold quotes.
+        let front = condition
+            .get(..condition.len() - rest.len() + at)
+            .unwrap_or(before);
+        let finds = FINDS.iter().any(|find| {
+            let asked = front.trim_end().strip_suffix(find);
+            asked.is_some_and(|asked| is_said(asked, said))
+        });
+        if plain && (about || finds) {
             return Some(literal);
         }
         rest = tail;

@@ -207,6 +207,17 @@ pub(crate) fn look_up(module: &str, name: &str) -> Use {
     {
         return Use::Unlisted(verdict);
     }
+    // Where numpy's universal functions are found by whoever looks for the module that has them.
+    if matches!(
+        module,
+        "numpy.core._multiarray_umath"
+            | "numpy._core._multiarray_umath"
+            | "numpy.core.umath"
+            | "numpy._core.umath"
+    ) && lists.exact.get(&("numpy", name)) == Some(&Use::Value)
+    {
+        return Use::Value;
+    }
     for (under, uses) in &lists.under {
         let rest = module.strip_prefix(under);
         if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) && !name.contains("__") {

@@ -60,7 +60,10 @@ pub(super) fn is_kept(numbers: &HashSet<u32>, number: u32) -> bool {
 /// Libraries whose functions are given objects of their own, and whose objects hold nothing that can be called.
 fn is_tame_module(module: &str) -> bool {
     let first = module.split('.').next().unwrap_or_default();
-    matches!(first, "pandas" | "geopandas" | "pyproj" | "shapely" | "sympy")
+    matches!(
+        first,
+        "pandas" | "geopandas" | "pyproj" | "shapely" | "sympy" | "xarray" | "onnx"
+    )
 }
 
 /// Whether a callable keeps what it is given and asks it for nothing: errors, tuples with names, what picks items.

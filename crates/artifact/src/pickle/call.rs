@@ -555,11 +555,12 @@ impl Machine<'_, '_, '_, '_> {
             let (module, name) = (owner.module.clone(), format!("{}.{word}", owner.name));
             return self.import(module.as_bytes(), name.as_bytes());
         }
-        // Methods of distributions, which their state names: what is called of this later is told.
+        // Methods of distributions and of numpy's generators, which states name: what is called of this later is told.
         if let Kind::Object(class) = object.kind()
-            && self.use_at(class) == Some(Use::Check(Check::Distribution))
             && given.count == Some(2)
-            && self.word_of(name).is_some_and(|name| !name.contains("__"))
+            && self
+                .word_of(name)
+                .is_some_and(|name| self.has_method(class, &name))
         {
             return Ok(Value::object(at));
         }

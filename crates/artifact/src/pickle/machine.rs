@@ -361,6 +361,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
                 self.in_container(Some(number), mark, holds);
                 self.holds(Some(number), mark);
                 if code == op::DICT {
+                    self.named(mark);
                     self.own_names(Value::container(number), number, mark);
                 }
                 self.keep_items(number, mark, code == op::DICT);
@@ -673,6 +674,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
         };
         let number = target.number().unwrap_or(PAYLOAD);
         self.keyed(target, mark);
+        self.named(mark);
         self.in_container(target.number(), mark, Holds::Items);
         self.holds(target.number(), mark);
         self.own_names(target, number, mark);

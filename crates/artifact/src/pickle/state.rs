@@ -201,6 +201,28 @@ impl Machine<'_, '_, '_, '_> {
         })
     }
 
+    /// Whether a method of an object may be named: a distribution's, or one of numpy's that draws numbers.
+    pub(super) fn has_method(&self, class: u32, name: &str) -> bool {
+        let draws = [
+            "choice",
+            "integers",
+            "normal",
+            "permutation",
+            "rand",
+            "randint",
+            "randn",
+            "random",
+            "shuffle",
+            "standard_normal",
+            "uniform",
+        ];
+        match self.use_at(class) {
+            Some(Use::Check(Check::Distribution)) => !name.contains("__"),
+            Some(Use::Check(Check::Generator)) => draws.contains(&name),
+            _ => false,
+        }
+    }
+
     /// Whether numpy's makers of generators are given their own kinds, and nothing else to call.
     pub(super) fn are_generators(&self, arguments: &[Value]) -> bool {
         arguments.iter().all(|value| match value.kind() {
@@ -266,6 +288,11 @@ impl Machine<'_, '_, '_, '_> {
                 "builtins" | "__builtin__",
                 "str" | "unicode" | "bytes" | "int" | "long" | "float" | "bool" | "complex",
             ) => any(&holds),
+            // These take a text or bytes, and make a text of whatever else they are given, or ask it for its elements.
+            ("collections" | "UserString", "UserString")
+            | ("pyproj.crs.crs", "CRS")
+            | ("shapely.io", "from_wkb")
+            | ("json.decoder", "JSONDecodeError") => any(&holds),
             ("builtins" | "__builtin__", _) => {
                 let error =
                     name.ends_with("Error") || name.ends_with("Exception") || name.ends_with("Warning");

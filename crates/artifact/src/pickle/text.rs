@@ -3,6 +3,7 @@
 //! What is in neither can't be read back, and an import of it is a computed one.
 
 use super::value::{PAYLOAD, Value};
+use crate::names;
 
 /// Distinct texts kept.
 const TEXTS: usize = 1 << 14;
@@ -64,10 +65,21 @@ pub(crate) const OWN: [&[u8]; 45] = [
     b"as_subclass",
 ];
 
+/// The key under which Lightning keeps the name of what makes a model of its settings.
+pub(super) const INSTANTIATOR: &[u8] = b"_instantiator";
+
+/// Whether a text names what may not be called, or is the key of what is: few are, and none of them in most files.
+pub(super) fn is_named(text: &[u8]) -> bool {
+    let may = text.contains(&b'.') || text.contains(&b':');
+    text == INSTANTIATOR || may && std::str::from_utf8(text).is_ok_and(names::does_harm)
+}
+
 /// See the module.
 pub(crate) struct Texts {
     /// One of them was read.
     pub(crate) own: bool,
+    /// A text was read for which [`is_named`] holds.
+    pub(crate) names: bool,
     bytes: Vec<u8>,
     spans: Vec<(u32, u32)>,
     /// Half of the hash, and the id plus one.
@@ -80,6 +92,7 @@ impl Texts {
     pub(crate) fn new() -> Self {
         Self {
             own: false,
+            names: false,
             bytes: Vec::new(),
             spans: Vec::new(),
             slots: Vec::new(),
@@ -106,6 +119,7 @@ impl Texts {
                 return Value::text(id);
             }
             Err(Some(slot)) if self.spans.len() < TEXTS => {
+                self.names = self.names || is_named(text);
                 let start = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
                 self.bytes.extend_from_slice(text);
                 self.spans.push((start, text.len() as u32));
@@ -123,6 +137,7 @@ impl Texts {
             self.ring = vec![(PAYLOAD, Vec::new()); RING];
         }
         self.pushed += 1;
+        self.names = self.names || is_named(text);
         if let Some(slot) = self.ring.get_mut(self.pushed as usize % RING) {
             slot.0 = self.pushed;
             slot.1.clear();

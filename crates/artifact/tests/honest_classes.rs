@@ -1,0 +1,131 @@
+//! Classes of libraries that keep what they are given, each as its library pickles it, and the same names used otherwise.
+
+use bartizan_artifact::Verdict;
+
+mod building;
+mod pickling;
+
+use building::{built, call, dict};
+use pickling::{clean, evil, import, scan, text};
+
+#[test]
+fn what_libraries_write_is_clean() {
+    let made = |module: &str, name: &str| built(&import(module, name), &dict(&[("a", b"K\x01")]));
+    for (module, name) in [
+        ("torch.optim.nadam", "NAdam"),
+        ("catboost.core", "CatBoostRanker"),
+        ("catboost.metrics", "Logloss"),
+        ("geopandas.geodataframe", "GeoDataFrame"),
+        ("torch.nn.modules.module", "_WrappedHook"),
+        ("calendar", "Calendar"),
+    ] {
+        clean(name, &made(module, name));
+    }
+    let series = [&import("polars.series.series", "Series")[..], b")\x81C\x03abcb"].concat();
+    clean("a series", &series);
+    let message = dict(&[("serialized", b"C\x01\x08")]);
+    clean(
+        "a message",
+        &built(&import("onnx.onnx_ml_pb2", "ModelProto"), &message),
+    );
+    clean("a method that draws", &draws("integers"));
+    let axes = dict(&[("_dims", b")"), ("_data", b"N")]);
+    let variable = [
+        &import("xarray.core.variable", "Variable")[..],
+        b")\x81N",
+        &axes[..],
+        b"\x86b",
+    ]
+    .concat();
+    clean("slots", &variable);
+    clean(
+        "a system of coordinates",
+        &call(&import("pyproj.crs.crs", "CRS"), &[&text("EPSG:4326")]),
+    );
+    clean(
+        "a type",
+        &call(&import("pyarrow.lib", "timestamp"), &[&text("us"), b"N"]),
+    );
+    clean(
+        "an error",
+        &call(&import("builtins", "FileNotFoundError"), &[b"K\x02", &text("no")]),
+    );
+    clean(
+        "a text",
+        &[
+            &import("collections", "UserString")[..],
+            &text("a")[..],
+            b"\x85\x81",
+        ]
+        .concat(),
+    );
+    for module in ["numpy.core._multiarray_umath", "numpy._core._multiarray_umath"] {
+        clean(
+            "a universal function",
+            &[&b"]"[..], &import(module, "log1p")[..], b"a"].concat(),
+        );
+    }
+}
+
+/// A method of one of numpy's generators.
+fn draws(name: &str) -> Vec<u8> {
+    let kind = call(
+        &import("numpy.random._pickle", "__bit_generator_ctor"),
+        &[&text("PCG64")],
+    );
+    let generator = call(&import("numpy.random._pickle", "__generator_ctor"), &[&kind]);
+    call(&import("builtins", "getattr"), &[&generator, &text(name)])
+}
+
+#[test]
+fn the_same_names_are_not_handed_objects_or_callables() {
+    let object = built(&import("catboost.metrics", "Logloss"), &dict(&[("a", b"K\x01")]));
+    for (module, name) in [
+        ("pyproj.crs.crs", "CRS"),
+        ("shapely.io", "from_wkb"),
+        ("igraph", "Graph"),
+        ("json.decoder", "JSONDecodeError"),
+        ("time", "struct_time"),
+        ("pyarrow.lib", "list_"),
+        ("collections", "UserString"),
+    ] {
+        evil(name, &call(&import(module, name), &[&object]));
+    }
+    // Nor lists of them, of which they make texts.
+    let list = [&b"]"[..], &object[..], b"a"].concat();
+    for (module, name) in [
+        ("pyproj.crs.crs", "CRS"),
+        ("shapely.io", "from_wkb"),
+        ("collections", "UserString"),
+    ] {
+        evil(name, &call(&import(module, name), &[&list]));
+    }
+    for (module, name) in [
+        ("xarray.core.variable", "Variable"),
+        ("geopandas.geodataframe", "GeoDataFrame"),
+    ] {
+        let holds = dict(&[("_crs", &import("numpy", "mean"))]);
+        evil(name, &built(&import(module, name), &holds));
+        evil(name, &built(&import(module, name), &dict(&[("_crs", &object)])));
+    }
+    let message = dict(&[("serialized", &object)]);
+    evil(
+        "a message",
+        &built(&import("onnx.onnx_ml_pb2", "ModelProto"), &message),
+    );
+    evil("another method", &draws("__reduce__"));
+    evil(
+        "a method that is called",
+        &[&draws("integers")[..], &text("a")[..], b"\x85R"].concat(),
+    );
+    // A function is named, and not called.
+    for (module, name) in [
+        ("zlib", "adler32"),
+        ("numpy.core._multiarray_umath", "add"),
+        ("csv", "excel"),
+    ] {
+        evil(name, &call(&import(module, name), &[&text("a")]));
+    }
+    let unknown = scan(&import("numpy.core._multiarray_umath", "_frombuffer"));
+    assert!(unknown.verdict > Verdict::Clean);
+}
