@@ -243,13 +243,18 @@ impl Inspector {
             .take(MARKS)
             .map(Mark::of)
             .collect();
-        marks.extend(self.lists.threats(text).into_iter().map(|(range, what)| Mark {
-            kind: FindingKind::KnownThreat,
-            what,
-            severity: Severity::High,
-            score: 1000,
-            range,
-        }));
+        marks.extend(
+            self.lists
+                .threats(text)
+                .into_iter()
+                .map(|(range, what, severity)| Mark {
+                    kind: FindingKind::KnownThreat,
+                    what,
+                    severity,
+                    score: 1000,
+                    range,
+                }),
+        );
         if source == Source::Model {
             marks.extend(output::code(text));
         }
