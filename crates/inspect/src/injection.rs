@@ -171,10 +171,10 @@ mod tests {
 
     #[test]
     fn a_path_or_a_heading_in_a_manual_is_no_attack() {
-        // Pages of manuals that were flagged.
         for text in [
-            "FILES\n\n/etc/group\n\nGroup account information.\n\n/etc/gshadow\n\nSecure group account information.\n\n\
-             /etc/passwd\n\nUser account information.\n\n/etc/subgid\n\nPer user subordinate group ids.\n",
+            "FILES\n\n/etc/passwd\n\nList of users.\n\n/etc/group\n\nList of groups.\n\n/etc/shadow\n\nList of users.\n",
+            "Changes in 1.2\n\n* NEWS: Mention the change.\n* po/de.po: Update.\n* NEWS: Mention the change.\n\
+             * src/main.c: Fix a leak.\n* NEWS: Mention the change.\n",
         ] {
             for channel in [Channel::Tool, Channel::Document] {
                 let mut found = Vec::new();
