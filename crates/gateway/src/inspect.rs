@@ -85,6 +85,7 @@ impl Mark {
         Finding {
             kind: self.kind,
             severity: self.severity,
+            what: self.what.into(),
             score: self.score,
             span: Some(Span {
                 start: place(self.range.start),
@@ -527,6 +528,7 @@ fn unseen_at(pointer: &str) -> Finding {
     Finding {
         kind: FindingKind::Unseen,
         severity: Severity::Low,
+        what: "".into(),
         score: 1000,
         span: None,
         pointer: pointer.to_owned(),
