@@ -85,6 +85,7 @@ impl Mark {
         Finding {
             kind: self.kind,
             severity: self.severity,
+            what: self.what.into(),
             score: self.score,
             span: Some(Span {
                 start: place(self.range.start),
@@ -243,13 +244,18 @@ impl Inspector {
             .take(MARKS)
             .map(Mark::of)
             .collect();
-        marks.extend(self.lists.threats(text).into_iter().map(|(range, what)| Mark {
-            kind: FindingKind::KnownThreat,
-            what,
-            severity: Severity::High,
-            score: 1000,
-            range,
-        }));
+        marks.extend(
+            self.lists
+                .threats(text)
+                .into_iter()
+                .map(|(range, what, severity)| Mark {
+                    kind: FindingKind::KnownThreat,
+                    what,
+                    severity,
+                    score: 1000,
+                    range,
+                }),
+        );
         if source == Source::Model {
             marks.extend(output::code(text));
         }
@@ -522,6 +528,7 @@ fn unseen_at(pointer: &str) -> Finding {
     Finding {
         kind: FindingKind::Unseen,
         severity: Severity::Low,
+        what: "".into(),
         score: 1000,
         span: None,
         pointer: pointer.to_owned(),

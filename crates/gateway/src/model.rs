@@ -437,6 +437,7 @@ async fn each_side_call(
         let finding = Finding {
             kind,
             severity: Severity::Medium,
+            what: "".into(),
             score: 1000,
             span: None,
             pointer: String::new(),

@@ -399,6 +399,7 @@ fn masked_at(pointer: &str) -> Finding {
     Finding {
         kind: FindingKind::Masked,
         severity: Severity::Info,
+        what: "".into(),
         score: 1000,
         span: None,
         pointer: pointer.to_owned(),

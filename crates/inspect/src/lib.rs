@@ -139,6 +139,7 @@ impl Seen {
         let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         Finding {
             kind: self.kind,
+            what: self.what.into(),
             severity: self.severity,
             score: self.score.min(1000),
             span: Some(Span {

@@ -200,6 +200,8 @@ fn findings_hold_no_text() {
     let report = run(Channel::User, text);
     let shown = format!("{:?}", report.seen.iter().map(Seen::finding).collect::<Vec<_>>());
     assert!(!shown.contains("ana@") && !shown.contains("ghp_"));
+    let what: Vec<_> = report.seen.iter().map(|seen| seen.finding().what).collect();
+    assert_eq!(what, ["email", "github_token"]);
     assert!(kinds(Channel::User, text).contains(&FindingKind::Secret));
 }
 

@@ -3,6 +3,7 @@
 //! It names shapes, not hosts: whether a host is trusted is the policy's to know.
 
 mod carried;
+mod places;
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -15,10 +16,11 @@ use crate::safe::part;
 const URL_MOST: usize = 2048;
 /// Most addresses of one text.
 const URLS_MOST: usize = 2000;
+/// So long a query of something that is fetched may carry data.
+const QUERY_LEAST: usize = 48;
 /// A value in a query that is this long may carry data.
 const VALUE_LEAST: usize = 24;
 
-static SCHEME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"://"));
 static LINK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"]("));
 
 /// What is not fetched by itself, but by whoever follows it: a lower finding.
@@ -32,30 +34,18 @@ pub fn waits(what: &str) -> bool {
 pub fn find(text: &str) -> Vec<(Range<usize>, &'static str, u16)> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
-    for at in SCHEME.find_iter(bytes).take(URLS_MOST) {
-        let scheme = part(bytes, ..at)
-            .iter()
-            .rev()
-            .take(12)
-            .take_while(|byte| byte.is_ascii_alphanumeric())
-            .count();
-        let start = at - scheme;
-        let length = part(bytes, at..)
-            .iter()
-            .take(URL_MOST)
-            .take_while(|byte| !ends(byte))
-            .count();
-        let end = text.floor_char_boundary(at + length);
-        if scheme == 0 || at + 3 >= end {
+    for place in places::find(text, URLS_MOST) {
+        let start = place.range.start;
+        let fetched = is_image(text, start);
+        // Without a scheme much is no address: a comment, a path of files.
+        if place.is_relative && !fetched && !is_linked(text, start) {
             continue;
         }
-        let Some(rest) = text.get(at + 3..end) else {
-            continue;
-        };
-        let fetched = is_image(text, start);
         // A place to fill in may have spaces.
-        if let Some((what, score)) = judge(rest, fetched).or_else(|| carried::slot(text, start..end)) {
-            found.push((start..end, what, score));
+        if let Some((what, score)) =
+            judge(&place.rest, fetched).or_else(|| carried::slot(text, place.range.clone()))
+        {
+            found.push((place.range, what, score));
         }
     }
     carried::mails(text, &mut found);
@@ -63,16 +53,6 @@ pub fn find(text: &str) -> Vec<(Range<usize>, &'static str, u16)> {
     let mut told = [false; 2];
     for at in LINK.find_iter(bytes) {
         let to = part(bytes, at + 2..);
-        // An address without a scheme has the page's own.
-        if let Some(rest) = to.strip_prefix(b"//")
-            && is_image(text, at + 2)
-        {
-            let end = rest.iter().take(URL_MOST).take_while(|byte| !ends(byte)).count();
-            let end = text.floor_char_boundary(at + 4 + end);
-            if let Some((what, score)) = text.get(at + 4..end).and_then(|rest| judge(rest, true)) {
-                found.push((at + 2..end, what, score));
-            }
-        }
         for ((start, what), told) in [
             (&b"javascript:"[..], "script_link"),
             (b"data:text/html", "data_link"),
@@ -91,6 +71,21 @@ pub fn find(text: &str) -> Vec<(Range<usize>, &'static str, u16)> {
         }
     }
     found
+}
+
+/// Hosts of the addresses in a text, in lower case, as a browser reads them.
+#[must_use]
+pub fn hosts(text: &str) -> Vec<String> {
+    let places = places::find(text, URLS_MOST).into_iter();
+    places
+        .filter_map(|place| places::host(&place.rest).map(|(_, host)| host))
+        .collect()
+}
+
+/// Calls `found` with each name of a host that a text may hold, in an address or alone: where, in lower case, and
+/// whether it was written so that nobody follows it (`evil[.]example`). Words with a dot that are no names come, too.
+pub fn names(text: &str, found: impl FnMut(Range<usize>, &str, bool)) {
+    places::names(text, found);
 }
 
 /// What ends an address in a text.
@@ -122,6 +117,20 @@ fn is_image(text: &str, start: usize) -> bool {
         });
     let style = || before.trim_end_matches([' ', '"', '\'']).ends_with("url(");
     markdown || tag || style() || is_referred(text, before)
+}
+
+/// Whether the address at `start` is where a link leads.
+fn is_linked(text: &str, start: usize) -> bool {
+    let from = text.ceil_char_boundary(start.saturating_sub(16));
+    let before = text.get(from..start).unwrap_or_default();
+    let before = before.trim_end_matches(['"', '\'', ' ']);
+    let attribute = |name: &str| {
+        let length = before.len().checked_sub(name.len());
+        length
+            .and_then(|at| before.get(at..))
+            .is_some_and(|end| end.eq_ignore_ascii_case(name))
+    };
+    before.ends_with("](") || before.ends_with("](<") || attribute("href=") || attribute("action=")
 }
 
 /// Whether an address behind `before` is one that an image refers to by its label: `[label]: address`, `![text][label]`.
@@ -184,7 +193,7 @@ fn judge(rest: &str, fetched: bool) -> Option<(&'static str, u16)> {
     if !fetched && carried::is_personal(query) {
         return Some(("link_with_personal_data", 600));
     }
-    if fetched && (carries || query.len() >= 48) {
+    if fetched && (carries || query.len() >= QUERY_LEAST && !is_look(query)) {
         return Some(("image_with_data", 700));
     }
     if fetched
@@ -198,6 +207,69 @@ fn judge(rest: &str, fetched: bool) -> Option<(&'static str, u16)> {
         return Some(("misleading_user_part", 600));
     }
     None
+}
+
+/// Names of what a picture that is drawn when it is asked for is to look like, and of which state of a project it shows.
+const LOOKS: &[&str] = &[
+    "style",
+    "theme",
+    "logo",
+    "logocolor",
+    "logowidth",
+    "logosize",
+    "label",
+    "labelcolor",
+    "color",
+    "colora",
+    "colorb",
+    "bg",
+    "fg",
+    "format",
+    "size",
+    "width",
+    "height",
+    "w",
+    "h",
+    "s",
+    "v",
+    "version",
+    "branch",
+    "event",
+    "job",
+    "tag",
+    "sort",
+    "include_prereleases",
+    "cacheseconds",
+    "maxage",
+    "longcache",
+    "link",
+    "icon",
+    "align",
+];
+/// Longest value of them, and longest query of nothing else.
+const LOOK_MOST: usize = 20;
+const LOOKS_MOST: usize = 160;
+
+/// Whether a query says how a badge is to look and nothing else: words and versions under names of looks.
+fn is_look(query: &str) -> bool {
+    let word = |value: &str| {
+        let plain = |byte: u8| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'%' | b'+' | b'#')
+        };
+        let digits = value.bytes().filter(u8::is_ascii_digit).count();
+        // A color or a version has six digits, a number of somebody's more.
+        value.len() <= LOOK_MOST && digits <= 6 && value.bytes().all(plain)
+    };
+    let looks = |pair: &str| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        LOOKS.iter().any(|look| look.eq_ignore_ascii_case(name)) && word(value)
+    };
+    let query = query.trim_start_matches(['?', '#']);
+    query.len() <= LOOKS_MOST
+        && query
+            .split('&')
+            .map(|pair| pair.strip_prefix("amp;").unwrap_or(pair))
+            .all(looks)
 }
 
 /// Whether the labels of a name hold much that is of encoded look: in one label, or cut over several.

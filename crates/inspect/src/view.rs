@@ -20,6 +20,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 pub(crate) use encoded::readable;
+pub(crate) use html::entity;
 pub use map::Map;
 #[cfg(test)]
 pub(crate) use numbers::morse_of;

@@ -269,6 +269,7 @@ fn unusable(pointer: &str) -> Finding {
     Finding {
         kind: FindingKind::SchemaMismatch,
         severity: Severity::Medium,
+        what: "".into(),
         score: 1000,
         span: None,
         pointer: pointer.to_owned(),

@@ -186,6 +186,7 @@ fn finding(kind: FindingKind, severity: Severity) -> Finding {
     Finding {
         kind,
         severity,
+        what: "".into(),
         score: 1000,
         span: None,
         pointer: String::new(),

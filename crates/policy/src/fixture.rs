@@ -146,6 +146,7 @@ pub(crate) fn finding(severity: Severity) -> Finding {
     Finding {
         kind: FindingKind::SchemaMismatch,
         severity,
+        what: "".into(),
         score: 900,
         span: None,
         pointer: String::new(),

@@ -242,6 +242,7 @@ fn finding(draw: Draw) -> Option<Finding> {
             FindingKind::PinChanged
         },
         severity,
+        what: "".into(),
         score: 500,
         span: None,
         pointer: String::new(),

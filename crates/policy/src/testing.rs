@@ -314,6 +314,7 @@ fn finding(found: &Found) -> Finding {
     Finding {
         kind: found.kind,
         severity: found.severity,
+        what: "".into(),
         score: 1000,
         span: None,
         pointer: String::new(),

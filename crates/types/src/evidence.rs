@@ -1,5 +1,7 @@
 //! What is known when a call is decided, and what decided it.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{ApprovalId, CallFacts, Code, PolicyId, Principal, SessionId, Timestamp};
@@ -132,6 +134,9 @@ impl FindingKind {
 pub struct Finding {
     /// What.
     pub kind: FindingKind,
+    /// More exactly: a secret's format, a kind of personal data, a disguise. A name of the detector's, never the value.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub what: Cow<'static, str>,
     /// How bad.
     pub severity: Severity,
     /// Confidence in thousandths, 0 to 1000.

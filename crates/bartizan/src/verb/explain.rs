@@ -273,6 +273,12 @@ fn found(out: &mut dyn Write, finding: &Finding) -> io::Result<()> {
     } else {
         format!(" at {}", safe(&finding.pointer))
     };
+    // Which secret, which personal data, which shape of an address: the detector's name for it, and never the value.
+    let what = if finding.what.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", safe(&finding.what))
+    };
     let taxonomy = if finding.taxonomy.is_empty() {
         String::new()
     } else {
@@ -280,7 +286,7 @@ fn found(out: &mut dyn Write, finding: &Finding) -> io::Result<()> {
     };
     writeln!(
         out,
-        "  finding   {} severity {} score {}{span}{place}{taxonomy}",
+        "  finding   {}{what} severity {} score {}{span}{place}{taxonomy}",
         finding.kind.as_str(),
         finding.severity.rank(),
         finding.score

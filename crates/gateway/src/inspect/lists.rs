@@ -1,16 +1,28 @@
 //! Lists of the operator's: hosts that may be in addresses, and what is known to be a threat.
 //!
 //! A threat list is a text file, one entry a line: a domain (with all below it), an IP address, or a SHA-256 in
-//! hexadecimal of content. `#` begins a comment. Read when the gateway starts.
+//! hexadecimal of content. `#` begins a comment. Read when the gateway starts. A name counts wherever a text has it, in an
+//! address or alone, since a program may be given either.
 
-use std::{collections::HashSet, net::IpAddr, ops::Range, path::PathBuf};
+use std::{
+    collections::HashSet,
+    net::{IpAddr, Ipv6Addr},
+    ops::Range,
+    path::PathBuf,
+};
+
+use bartizan_inspect::urls;
+use bartizan_types::Severity;
 
 use crate::{config, model::sha256};
 
 /// Largest list, in bytes.
 const BYTES: u64 = 64 << 20;
-/// Most addresses of one text that are compared.
-const ADDRESSES: usize = 4096;
+/// Most threats that are told of one text.
+const THREATS: usize = 4096;
+
+/// What a list names: where, what it is, and how bad.
+pub(super) type Threat = (Range<usize>, &'static str, Severity);
 
 /// A list does not read.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +56,8 @@ pub(super) struct Lists {
     allowed: HashSet<String>,
     domains: HashSet<String>,
     addresses: HashSet<IpAddr>,
+    /// Some of them are of IPv6.
+    has_sixes: bool,
     hashes: HashSet<[u8; 32]>,
 }
 
@@ -81,6 +95,7 @@ impl Lists {
 
     fn add(&mut self, entry: &str) -> bool {
         if let Ok(address) = entry.parse::<IpAddr>() {
+            self.has_sixes |= address.is_ipv6();
             self.addresses.insert(address);
             return true;
         }
@@ -116,8 +131,8 @@ impl Lists {
         if self.allowed.is_empty() {
             return false;
         }
-        let mut hosts = hosts(text.get(span.clone()).unwrap_or_default()).peekable();
-        hosts.peek().is_some() && hosts.all(|(_, host)| under(&self.allowed, &host))
+        let hosts = urls::hosts(text.get(span.clone()).unwrap_or_default());
+        !hosts.is_empty() && hosts.iter().all(|host| under(&self.allowed, host))
     }
 
     /// Whether no threat is listed.
@@ -125,21 +140,34 @@ impl Lists {
         self.domains.is_empty() && self.addresses.is_empty() && self.hashes.is_empty()
     }
 
-    /// What of a text the threat lists name.
-    pub(super) fn threats(&self, text: &str) -> Vec<(Range<usize>, &'static str)> {
+    /// What of a text the threat lists name. What is written so that nobody follows it, as reports about threats do, is
+    /// less bad.
+    pub(super) fn threats(&self, text: &str) -> Vec<Threat> {
         let mut found = Vec::new();
         if !self.domains.is_empty() || !self.addresses.is_empty() {
-            for (range, host) in hosts(text) {
-                let bare = host.trim_start_matches('[').trim_end_matches(']');
-                match bare.parse::<IpAddr>() {
-                    Ok(address) if self.addresses.contains(&address) => found.push((range, "address")),
-                    Err(_) if under(&self.domains, &host) => found.push((range, "domain")),
-                    _ => {}
-                }
-            }
+            urls::names(text, |range, name, defanged| {
+                let what = match name.parse::<IpAddr>() {
+                    Ok(address) => self.addresses.contains(&address).then_some("address"),
+                    Err(_) => under(&self.domains, name).then_some("domain"),
+                };
+                let severity = if defanged {
+                    Severity::Medium
+                } else {
+                    Severity::High
+                };
+                found.extend(
+                    what.filter(|_| found.len() < THREATS)
+                        .map(|what| (range, what, severity)),
+                );
+            });
+        }
+        if self.has_sixes {
+            let listed = |(_, address): &(_, Ipv6Addr)| self.addresses.contains(&IpAddr::V6(*address));
+            let threats = sixes(text).filter(listed).take(THREATS);
+            found.extend(threats.map(|(range, _)| (range, "address", Severity::High)));
         }
         if !self.hashes.is_empty() && self.hashes.contains(&sha256(text.as_bytes()).0) {
-            found.push((0..text.len(), "content"));
+            found.push((0..text.len(), "content", Severity::High));
         }
         found
     }
@@ -159,24 +187,15 @@ fn under(set: &HashSet<String>, host: &str) -> bool {
     }
 }
 
-/// Hosts of the addresses in a text, lower case, without user and port.
-fn hosts(text: &str) -> impl Iterator<Item = (Range<usize>, String)> {
-    text.match_indices("//")
-        .take(ADDRESSES)
-        .filter_map(|(at, slashes)| {
-            let start = at + slashes.len();
-            let rest = text.get(start..)?;
-            let end = rest.find(|c: char| c.is_whitespace() || "/?#\"'<>()`\\|".contains(c));
-            let authority = rest.get(..end.unwrap_or(rest.len()))?;
-            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-            let bare = match (host.strip_prefix('['), host.rsplit_once(':')) {
-                (Some(inner), _) => inner.split(']').next()?,
-                (None, Some((host, port))) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-                (None, _) => host,
-            };
-            let bare = bare.trim_end_matches(['.', ',', ';']).to_ascii_lowercase();
-            let whole = start..start + authority.len();
-            (!bare.is_empty()).then_some((whole, bare))
+/// IPv6 addresses in a text.
+fn sixes(text: &str) -> impl Iterator<Item = (Range<usize>, Ipv6Addr)> {
+    let of = |c: char| c.is_ascii_hexdigit() || matches!(c, ':' | '.');
+    text.split(move |c| !of(c))
+        .map(|word| word.trim_end_matches('.'))
+        .filter(|word| word.bytes().filter(|byte| *byte == b':').count() >= 2)
+        .filter_map(|word| {
+            let start = word.as_ptr().addr() - text.as_ptr().addr();
+            Some((start..start + word.len(), word.parse().ok()?))
         })
 }
 
@@ -217,8 +236,35 @@ mod tests {
             ),
             ("evil", None),
         ] {
-            assert_eq!(lists.threats(text).first().map(|(_, what)| *what), what, "{text}");
+            assert_eq!(
+                lists.threats(text).first().map(|(_, what, _)| *what),
+                what,
+                "{text}"
+            );
         }
+    }
+
+    #[test]
+    fn names_are_matched_without_an_address_and_when_written_apart() {
+        let lists = lists("evil.example\n203.0.113.9\n2001:db8::9\n", &[]);
+        for (text, severity) in [
+            ("ping evil.example", Some(Severity::High)),
+            ("{\"host\":\"a.EVIL.example\",\"port\":443}", Some(Severity::High)),
+            ("bob@evil.example", Some(Severity::High)),
+            ("https:\\\\evil.example\\x", Some(Severity::High)),
+            ("connect 203.0.113.9:8080", Some(Severity::High)),
+            ("ping6 2001:db8:0::9.", Some(Severity::High)),
+            ("hxxps://evil.example/x", Some(Severity::High)),
+            ("hxxps[:]//www[.]evil[.]example/x", Some(Severity::Medium)),
+            ("evil(dot)example and 203[.]0[.]113[.]9", Some(Severity::Medium)),
+            ("notevil.example evil.example.org 203.0.113.90 2001:db8::90", None),
+        ] {
+            let found = lists.threats(text);
+            assert_eq!(found.first().map(|(.., severity)| *severity), severity, "{text}");
+        }
+        // Many names before it hide none.
+        let many = format!("{}evil.example", "a.b ".repeat(20_000));
+        assert_eq!(lists.threats(&many).len(), 1);
     }
 
     #[test]
@@ -229,6 +275,8 @@ mod tests {
             ("![x](https://img.corp.example/a)", true),
             ("https://corp.example.evil.example/", false),
             ("https://corp.example@evil.example/", false),
+            ("https:\\\\evil.example\\x?u=//corp.example/", false),
+            ("https:\\\\corp.example\\@evil.example/", true),
             ("no address", false),
         ] {
             assert_eq!(lists.allows(text, &(0..text.len())), yes, "{text}");

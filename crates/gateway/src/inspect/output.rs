@@ -16,6 +16,7 @@ pub(super) fn code(text: &str) -> impl Iterator<Item = Mark> {
         kind: FindingKind::DangerousCode,
         what,
         severity: Severity::Low,
+        what: "".into(),
         score: 500,
         range,
     })
@@ -162,6 +163,7 @@ fn finding(kind: FindingKind, severity: Severity, pointer: &str, taxonomy: &[&st
     Finding {
         kind,
         severity,
+        what: "".into(),
         score: 900,
         span: None,
         pointer: pointer.to_owned(),

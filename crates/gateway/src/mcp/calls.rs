@@ -474,6 +474,7 @@ fn unlisted() -> Finding {
     Finding {
         kind: FindingKind::ToolUnlisted,
         severity: Severity::Low,
+        what: "".into(),
         score: 1000,
         span: None,
         pointer: String::new(),

@@ -682,6 +682,7 @@ fn unfit(output: &bartizan_mcp::Schema, result: &RawValue) -> Option<Finding> {
     Some(Finding {
         kind: FindingKind::ResultMismatch,
         severity: Severity::Low,
+        what: "".into(),
         score: 1000,
         span: None,
         pointer: pointer.chars().take(200).collect(),

@@ -70,6 +70,7 @@ fn canary() -> Finding {
     Finding {
         kind: bartizan_types::FindingKind::Canary,
         severity: bartizan_types::Severity::Critical,
+        what: "".into(),
         score: 1000,
         span: None,
         pointer: "/a".to_owned(),
@@ -556,6 +557,7 @@ fn what_is_seen_while_an_answer_flows_is_in_its_closing_record() {
     let seen = |pointer: &str| Finding {
         kind: bartizan_types::FindingKind::ResultMismatch,
         severity: bartizan_types::Severity::Low,
+        what: "".into(),
         score: 1000,
         span: None,
         pointer: pointer.to_owned(),

@@ -28,6 +28,8 @@ pub struct Token {
     count: u8,
     /// How many of them, the last ones, are of kinds of words.
     kinds: u8,
+    /// What the word does, if that is known.
+    kind: Option<Kind>,
     ends_unit: bool,
 }
 
@@ -52,6 +54,11 @@ impl Token {
         self.grams
             .get(usize::from(self.count - self.kinds)..usize::from(self.count))
             .unwrap_or(&[])
+    }
+
+    /// What the word does.
+    pub(super) const fn kind(&self) -> Option<Kind> {
+        self.kind
     }
 
     /// The buckets of the word, of it and the one before, and of kinds of words.
@@ -81,6 +88,7 @@ impl Token {
             grams: [0; GRAMS],
             count: 0,
             kinds: 0,
+            kind: None,
             ends_unit: false,
         }
     }
@@ -137,6 +145,7 @@ impl Kinds {
         if self.since > REACH {
             (self.last, self.before) = (0, 0);
         }
+        token.kind = kind;
         let Some(kind) = kind else { return };
         match kind {
             Kind::Assistant => self.named = 0,

@@ -7,6 +7,7 @@
 use super::features::{self, BUCKETS, Token, Unit};
 use super::linear::{self, Linear};
 use super::net::{Head, Net, Sums, inputs, join, rounded};
+use super::request::Said;
 use crate::Channel;
 use crate::safe::item;
 
@@ -72,6 +73,8 @@ pub struct Scored {
     pub score: f32,
     /// How much the guests' network counted.
     guests: f32,
+    /// What it has words for.
+    pub(super) said: Said,
 }
 
 /// Why bytes are no model.
@@ -232,6 +235,7 @@ impl Model {
                 end: last.end as usize,
                 score,
                 guests,
+                said: Said::of(text, tokens.get(unit.first..unit.last).unwrap_or(&[])),
             });
         }
         scores

