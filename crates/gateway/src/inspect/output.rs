@@ -16,7 +16,6 @@ pub(super) fn code(text: &str) -> impl Iterator<Item = Mark> {
         kind: FindingKind::DangerousCode,
         what,
         severity: Severity::Low,
-        what: "".into(),
         score: 500,
         range,
     })
