@@ -14,7 +14,7 @@ use std::{
 };
 
 use bartizan_gateway::config::{Reach, Server};
-use bartizan_types::{Action, Code, RecordKind, ServerName};
+use bartizan_types::{Action, Code, Ending, RecordKind, ServerName};
 use http::Method;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -376,6 +376,32 @@ async fn closed_with(gate: &Gated, action: Action, heard: &[String]) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("no closing record of {action:?} says what was heard, {heard:?}: {answers:?}");
+}
+
+/// Most servers have no stream of notices of their own, and say so with a status: that is an answer like any other.
+#[tokio::test]
+async fn a_server_without_a_stream_of_notices_leaves_no_bug_in_the_record() {
+    let server = Upstreamed::answering(|seen| old(seen, |message| reply(message, text("hi")))).await;
+    let gate = gated(&server, OPEN, PATIENT, false).await;
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    client.call("echo", json!({"word":"x"})).await;
+    for _ in 0..250 {
+        let records = gate.records().await;
+        let records: Vec<_> = records
+            .iter()
+            .filter_map(|stored| stored.record.as_ref())
+            .collect();
+        assert!(records.iter().all(|record| record.code != Some(Code::Bug)));
+        let told = records.iter().any(|record| {
+            let answer = record.answer.as_ref();
+            record.ending == Some(Ending::Complete) && answer.is_some_and(|answer| answer.status == Some(405))
+        });
+        if told {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("no record says that the server has no stream");
 }
 
 fn listening(message: &Value, later: Duration) -> Answer {
