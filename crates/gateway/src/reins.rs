@@ -129,12 +129,10 @@ impl Revoked {
 
     /// What came to stand in a request's way since the revocations were at this version.
     pub(crate) fn bar_since(&self, seen: u64, reins: &Reins) -> Option<Bar> {
-        (self.version() != seen && reins.is_revoked(self)).then(|| Bar {
-            code: Code::Revoked,
-            what: "a revocation made while the record was written".to_owned(),
-            retry_after_seconds: None,
-            scopes: BTreeSet::new(),
-        })
+        if self.version() == seen {
+            return None;
+        }
+        reins.revocation(self)
     }
 
     /// What stands in a caller's way, whatever it does.
@@ -165,6 +163,8 @@ struct Touched {
     sessions: BTreeSet<SessionId>,
     resources: BTreeSet<Resource>,
     until: Option<Instant>,
+    /// The revocation that ended it, in words of ours: for records.
+    by: Option<String>,
 }
 
 /// Resources of one request that are remembered; a request that enters more ends with a revocation of any.
@@ -254,19 +254,36 @@ impl Reins {
         self.spent.load(Ordering::Relaxed).then_some(Code::BudgetExceeded)
     }
 
-    fn is_revoked(&self, revoked: &Revoked) -> bool {
+    /// Which revocation ended it, if one did; for records, never for the caller.
+    pub(crate) fn revoked_by(&self) -> Option<String> {
+        self.touched().by.clone()
+    }
+
+    pub(crate) fn ended_by(&self, what: String) {
+        self.touched().by = Some(what);
+    }
+
+    /// The revocation of something that the request touches.
+    fn revocation(&self, revoked: &Revoked) -> Option<Bar> {
         let (all, now) = (revoked.read(), clock::now());
         if all.is_empty() {
-            return false;
+            return None;
         }
         let touched = self.touched();
-        let caller = |session: &SessionId| all.of_caller(&self.principal, *session, now).is_some();
-        touched.sessions.iter().any(caller)
-            || touched.resources.len() >= MOST
-            || touched
-                .resources
-                .iter()
-                .any(|resource| all.of_resource(resource, now).is_some())
+        let mut sessions = touched.sessions.iter();
+        let mut resources = touched.resources.iter();
+        let found = sessions
+            .find_map(|session| all.of_caller(&self.principal, *session, now))
+            .or_else(|| resources.find_map(|resource| all.of_resource(resource, now)));
+        let unknown = || Bar {
+            code: Code::Revoked,
+            what: format!("a revocation, made when the request had touched {MOST} resources"),
+            retry_after_seconds: None,
+            scopes: BTreeSet::new(),
+        };
+        found
+            .map(revoke::bar)
+            .or_else(|| (touched.resources.len() >= MOST).then(unknown))
     }
 
     /// Resolves when the request has to end.
@@ -285,7 +302,8 @@ impl Reins {
                     if changed.is_err() {
                         // Nobody revokes any more; what is bounded by time still ends.
                         self.moved.notified().await;
-                    } else if self.is_revoked(&revoked) {
+                    } else if let Some(bar) = self.revocation(&revoked) {
+                        self.ended_by(bar.what);
                         self.revoked.store(true, Ordering::Relaxed);
                         return Code::Revoked;
                     }

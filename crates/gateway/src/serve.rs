@@ -130,7 +130,7 @@ where
     // Listens before it looks, so that no revocation falls in between.
     let reins = Reins::new(&shared.revoked, &principal, session.id, Some(place));
     if let Some(bar) = shared.revoked.of_caller(&principal, session.id) {
-        return Err(late(bar.code));
+        return Err(shared.reject_noting(bar.code, &principal, Some(bar.what)));
     }
     let caller = Caller {
         principal: Arc::clone(&principal),
@@ -142,7 +142,7 @@ where
     let mut cut: Ending = Box::pin(Arc::clone(&reins).cut(Arc::clone(&shared.revoked)));
     let answered = tokio::select! {
         biased;
-        code = &mut cut => return Err(late(code)),
+        code = &mut cut => return Err(shared.reject_noting(code, &principal, reins.revoked_by())),
         answered = serve(caller) => answered?,
     };
     Ok(answered.map(|body| body.reined(reins, cut)))

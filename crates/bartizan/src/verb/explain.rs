@@ -482,6 +482,9 @@ fn closing(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
     if let Some(code) = record.code {
         writeln!(out, "  told      {} [{code}]", code.sentence())?;
     }
+    if let Some(note) = &record.note {
+        writeln!(out, "  note      {}", safe(note))?;
+    }
     if let Some(answer) = &record.answer {
         let status = answer
             .status

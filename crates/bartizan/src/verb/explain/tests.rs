@@ -235,8 +235,7 @@ fn what_refuses_whatever_policy_says_is_the_reason() {
             }));
         }),
     );
-    let expected =
-        "because   revocation 01X of tool office/payments_send [revoked], whatever policy says\n";
+    let expected = "because   revocation 01X of tool office/payments_send [revoked], whatever policy says\n";
     assert!(revoked.contains(expected), "{revoked}");
     assert!(!budget.contains("no policy permits") && !revoked.contains("no policy permits"));
 }
