@@ -272,7 +272,8 @@ impl Shared {
             let bar = self
                 .config
                 .scopes
-                .bar(&evidence.principal, &evidence.call.resource);
+                .bar(&evidence.principal, &evidence.call.resource)
+                .or_else(|| self.config.loops.recursion(&evidence.principal));
             evidence.call.bar = bar.map(Box::new);
         }
         let reserved = match evidence.call.bar {

@@ -319,6 +319,29 @@ async fn an_agent_hands_on_less_and_its_child_less_again() {
 }
 
 #[tokio::test]
+async fn who_acts_for_itself_again_and_again_reaches_no_model() {
+    let (gate, provider) = started(None, Vec::new()).await;
+    let wanted = json!({"to": "loop", "minutes": 5});
+    let (_, _, body) = gate.post("/v1/delegations", wanted.to_string()).await;
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    let mut text = answer["delegation"].as_str().unwrap().to_owned();
+    for (number, expected) in [(4, 200), (5, 403)] {
+        let next = DelegationKey::new(Secret::new([number; 32])).unwrap();
+        let narrower = narrow(&text, "loop", Bounds::default(), &next).unwrap();
+        narrower.expose().clone_into(&mut text);
+        let before = provider.seen.lock().unwrap().len();
+        let bearer = format!("Bearer {text}");
+        let (status, _, body) = gate.send(CHAT, ASK, &[("authorization", &bearer)]).await;
+        assert_eq!(status, expected, "{}", String::from_utf8_lossy(&body));
+        let forwarded = provider.seen.lock().unwrap().len() > before;
+        assert_eq!(forwarded, expected == 200);
+        if expected != 200 {
+            assert_eq!(code(&body), "limit.recursion");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_token_bound_to_a_key_is_good_with_a_proof_once() {
     let folder = tempfile::tempdir().unwrap();
     let (issuer, client) = (Signing::new(), Signing::new());
