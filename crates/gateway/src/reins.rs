@@ -16,6 +16,7 @@ use std::{
 use bartizan_guard::revoke::{self, Revocation, Revocations};
 use bartizan_store::{Fault, State};
 use bartizan_types::{Bar, Code, Evidence, Principal, Resource, RevocationId, SessionId};
+use bartizan_wire::jsonrpc::Id;
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until},
@@ -165,6 +166,8 @@ struct Touched {
     until: Option<Instant>,
     /// The revocation that ended it, in words of ours: for records.
     by: Option<String>,
+    /// The id of the message that waits for an answer, where messages have one.
+    asked: Option<Id<'static>>,
 }
 
 /// Resources of one request that are remembered; a request that enters more ends with a revocation of any.
@@ -257,6 +260,16 @@ impl Reins {
     /// Which revocation ended it, if one did; for records, never for the caller.
     pub(crate) fn revoked_by(&self) -> Option<String> {
         self.touched().by.clone()
+    }
+
+    /// Whoever asked is told by this id what ends the request.
+    pub(crate) fn asked_by(&self, id: Id<'static>) {
+        self.touched().asked = Some(id);
+    }
+
+    /// The id of the message that waits for an answer.
+    pub(crate) fn asked(&self) -> Option<Id<'static>> {
+        self.touched().asked.clone()
     }
 
     pub(crate) fn ended_by(&self, what: String) {

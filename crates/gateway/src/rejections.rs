@@ -183,6 +183,15 @@ impl Shared {
         self.reject_with(limit(&self.config.limits, code), code, Some(principal), note)
     }
 
+    /// Refuses because this is left alone after failing again and again; the record and the caller are told what it is.
+    pub(crate) fn left_alone(&self, principal: &Principal, what: &str, seconds: u32) -> Refusal {
+        let refusal = self.reject_noting(Code::CircuitOpen, principal, Some(what.to_owned()));
+        Refusal {
+            retry_after_seconds: Some(seconds),
+            ..refusal.saying(what)
+        }
+    }
+
     /// The same, where another limit was met than the configuration's.
     pub(crate) fn reject_at(
         &self,

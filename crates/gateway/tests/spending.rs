@@ -348,6 +348,16 @@ async fn an_upstream_that_keeps_failing_is_left_alone() {
         String::from_utf8_lossy(&body).contains("upstream.circuit_open"),
         "{body:?}"
     );
+    // It is said which, to the caller and in the record.
+    assert!(
+        String::from_utf8_lossy(&body).contains("model `m` at `up`"),
+        "{body:?}"
+    );
+    let records = gated.records().await;
+    let mut notes = records
+        .iter()
+        .filter_map(|stored| stored.record.as_ref()?.note.as_deref());
+    assert!(notes.any(|note| note == "model `m` at `up`"));
     assert!(headers.contains_key("retry-after"));
 }
 
