@@ -319,6 +319,26 @@ async fn an_agent_hands_on_less_and_its_child_less_again() {
 }
 
 #[tokio::test]
+async fn a_wrong_request_for_a_delegation_is_told_its_field_and_limit() {
+    let (gate, _provider) = started(None, Vec::new()).await;
+    for (wanted, expected) in [
+        (json!({"to": "child", "minutes": 43_201}), "43200 minutes"),
+        (json!({"to": "child", "minutes": 0}), "43200 minutes"),
+        (json!({"to": "child", "minutes": -1}), "`minutes`"),
+        (json!({"to": "", "minutes": 1}), "`to`"),
+        (
+            json!({"to": "child", "bounds": {"budget": {"wishes": 1}}}),
+            "`bounds.budget`",
+        ),
+    ] {
+        let (status, _, body) = gate.post("/v1/delegations", wanted.to_string()).await;
+        let said = String::from_utf8_lossy(&body);
+        assert_eq!(status, 400, "{wanted}: {said}");
+        assert!(said.contains(expected), "{wanted}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn who_acts_for_itself_again_and_again_reaches_no_model() {
     let (gate, provider) = started(None, Vec::new()).await;
     let wanted = json!({"to": "loop", "minutes": 5});
