@@ -272,6 +272,7 @@ impl Reins {
         self.touched().asked.clone()
     }
 
+    /// This revocation ends it, in words of ours.
     pub(crate) fn ended_by(&self, what: String) {
         self.touched().by = Some(what);
     }
