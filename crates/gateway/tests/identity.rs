@@ -177,8 +177,18 @@ async fn a_certificate_of_ours_names_its_agent_until_its_root_goes() {
     // What the new root signs is good at once.
     let again = authority.issue(&state, &agent, 1, now()).unwrap();
     let shown = Some((again.chain.clone(), again.private_key()));
-    let mut sender = connect(&gate, &bundle, shown).await.unwrap();
+    let newest = authority.bundle(&state, now()).unwrap();
+    let both = [bundle, newest.clone()].concat();
+    let mut sender = connect(&gate, &both, shown).await.unwrap();
     assert_eq!(ask(&gate, &mut sender).await.unwrap().0, 200);
+    // Within seconds the listener itself shows what who trusts the new root alone believes.
+    for _ in 0..60 {
+        if connect(&gate, &newest, None).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    panic!("the listener shows a certificate of a root that ended");
 }
 
 /// Who came with a certificate hands on what only somebody with a certificate can use.
