@@ -4,11 +4,15 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
+import ssl
+import subprocess
 import time
 
 import jwt
 import pytest
 import raw
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
@@ -220,3 +224,48 @@ def test_the_gateways_own_name_is_taken(gateway):
     """`bartizan` has the housekeeping permits: nobody else may be called that."""
     idle = gateway(start=False)
     assert idle.cli("agent", "add", "bartizan", check=False).returncode != 0
+
+
+def test_a_rotation_at_once_reaches_the_listener_and_who_renews(gateway, provider, tmp_path):
+    """Both show what the new root signed within seconds: who trusts the new bundle believes nothing else."""
+    through = gateway(provider, listen={"tls": {"clients": "optional"}})
+    port, own = int(through.listen.rsplit(":", 1)[1]), tmp_path / "zed"
+
+    def shown() -> str:
+        bare = ssl.create_default_context()
+        bare.check_hostname, bare.verify_mode = False, ssl.CERT_NONE
+        with socket.create_connection(("127.0.0.1", port)) as plain, bare.wrap_socket(plain) as tls:
+            return x509.load_der_x509_certificate(tls.getpeercert(True)).issuer.rfc4514_string()
+
+    def held() -> str:
+        return x509.load_pem_x509_certificate((own / "svid.pem").read_bytes()).issuer.rfc4514_string()
+
+    def until(true, seconds=30):
+        deadline = time.monotonic() + seconds
+        while not true() and time.monotonic() < deadline:
+            time.sleep(0.5)
+        return true()
+
+    renewing = subprocess.Popen(
+        [through.binary, "--config", str(through.config_path), "--state", str(through.state),
+         "identity", "issue", "zed", "--out", str(own), "--renew"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=through.environment,
+    )
+    try:
+        assert until((own / "svid.pem").exists)
+        assert "root 1" in shown() and "root 1" in held()
+        through.cli("identity", "rotate", "--at-once")
+        assert until(lambda: "root 2" in shown()) and until(lambda: "root 2" in held())
+        with ssl_to(port, own) as tls:
+            assert "root 2" in x509.load_der_x509_certificate(tls.getpeercert(True)).issuer.rfc4514_string()
+    finally:
+        renewing.terminate()
+        renewing.wait(timeout=10)
+
+
+def ssl_to(port: int, own):
+    """A connection by these files, which trusts their bundle alone."""
+    context = ssl.create_default_context(cafile=str(own / "bundle.pem"))
+    context.check_hostname = False
+    context.load_cert_chain(str(own / "svid.pem"), str(own / "svid_key.pem"))
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", port)))

@@ -130,7 +130,7 @@ pub(crate) async fn serve(
     let answer = if wire::speaks(version) {
         asked.pass(request, &bytes, head).await
     } else {
-        Err(early(Code::RevisionUnsupported))
+        Err(early(Code::RevisionUnsupported).saying("A2A 1.0 is spoken; ask for it with `A2A-Version: 1.0`"))
     };
     Ok(answer.unwrap_or_else(|refusal| asked.told(&refusal)))
 }

@@ -87,6 +87,8 @@ pub struct Issued {
     pub key: Secret<Vec<u8>>,
     /// Its end.
     pub until: Timestamp,
+    /// The number of the root that signed it.
+    pub root: u32,
 }
 
 /// The authority: a trust domain, and the seed its roots' keys come from.
@@ -131,6 +133,16 @@ impl Authority {
         now: Timestamp,
     ) -> Result<Vec<CertificateDer<'static>>, AuthorityFault> {
         self.roots(state, now)?.iter().map(der).collect()
+    }
+
+    /// The number of the root that signs at `now`; `None` where nothing was ever issued.
+    ///
+    /// # Errors
+    /// [`AuthorityFault::State`].
+    pub fn signing(&self, state: &State, now: Timestamp) -> Result<Option<u32>, AuthorityFault> {
+        let roots = self.roots(state, now)?;
+        let signing = roots.iter().rev().find(|root| root.signs <= now);
+        Ok(signing.map(|root| root.number))
     }
 
     fn kept(&self, state: &State) -> Result<Vec<Root>, AuthorityFault> {
@@ -296,6 +308,7 @@ impl Authority {
             chain: vec![certificate.der().clone()],
             key: Secret::new(key.serialize_der()),
             until,
+            root: root.number,
         })
     }
 }

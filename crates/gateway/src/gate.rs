@@ -11,8 +11,8 @@ use std::{
 use bartizan_flow::Assessment;
 use bartizan_guard::{AnswerFacts, Crossing, Effect, Input, Permit, Release, budget::Bound};
 use bartizan_types::{
-    Action, Answer, ApprovalId, CallFacts, CallId, Code, Evidence, Finding, Principal, Record, Refusal,
-    RulingWord, Surface, Timestamp,
+    Action, Answer, ApprovalId, CallFacts, CallId, Code, Evidence, Finding, Principal, Record, RecordKind,
+    Refusal, RulingWord, Surface, Timestamp,
 };
 
 use crate::{
@@ -272,7 +272,8 @@ impl Shared {
             let bar = self
                 .config
                 .scopes
-                .bar(&evidence.principal, &evidence.call.resource);
+                .bar(&evidence.principal, &evidence.call.resource)
+                .or_else(|| self.config.loops.recursion(&evidence.principal));
             evidence.call.bar = bar.map(Box::new);
         }
         let reserved = match evidence.call.bar {
@@ -417,6 +418,7 @@ impl<R> Passage<R> {
         if let Some(bar) = self.shared.revoked.bar_since(seen, &self.reins) {
             self.unsent = true;
             let call = self.span.call;
+            self.reins.ended_by(bar.what);
             self.withheld(bar.code);
             return Err(Refusal::new(call, bar.code));
         }
@@ -505,8 +507,11 @@ impl<R> Passage<R> {
         if let Err(misuse) = self.crossing.step(clock::now(), input, &mut effects) {
             tracing::error!(call = %self.span.call, %misuse, "the guard was driven wrongly");
         }
-        for effect in &effects {
+        for effect in &mut effects {
             if let Effect::Append { record, .. } = effect {
+                if record.kind == RecordKind::Closing && record.code == Some(Code::Revoked) {
+                    record.note = self.reins.revoked_by();
+                }
                 self.note(record);
                 if let Err(fault) = self.shared.ledger.append_deferred(record) {
                     // The opening record is durable; recovery closes the call as interrupted.

@@ -7,7 +7,7 @@ use bartizan_identity::{ApiKeyRecord, ChainRoot, DelegationFault, DelegationKey,
 use bartizan_types::{AuthMethod, Bounds, Code, Principal, Record, RecordKind, Refusal, Secret, Timestamp};
 use http::{HeaderValue, Response, header, request::Parts};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     Shared,
@@ -49,7 +49,8 @@ pub(crate) struct Begun {
     pub(crate) name: String,
 }
 
-/// Begins a chain. It always ends: by `until`, `minutes`, or after an hour, and with what it rests on.
+/// Begins a chain. It always ends: by `until`, `minutes`, or after an hour, and with what it rests on. One that is to last
+/// longer than one may is refused, so that nobody counts on what was cut.
 pub(crate) fn begin(
     ours: &DelegationKey,
     root: ChainRoot<'_>,
@@ -57,12 +58,16 @@ pub(crate) fn begin(
     now: Timestamp,
 ) -> Result<Begun, DelegationFault> {
     let last = now.plus_micros(MINUTES_MAX * MINUTE_MICROS);
+    let unfit = |minutes: u64| !(1..=MINUTES_MAX).contains(&minutes);
+    if wanted.minutes.is_some_and(unfit) || wanted.bounds.until.is_some_and(|until| until > last) {
+        return Err(DelegationFault::Life);
+    }
     let ends = match root {
         ChainRoot::Key(record) => record.expires,
         ChainRoot::Judged(principal) => principal.expires,
     };
     let last = ends.map_or(last, |ends| ends.min(last));
-    let minutes = wanted.minutes.unwrap_or(MINUTES).min(MINUTES_MAX);
+    let minutes = wanted.minutes.unwrap_or(MINUTES);
     let mut bounds = wanted.bounds;
     let asked = match (bounds.until, wanted.minutes) {
         (Some(until), None) => until,
@@ -107,7 +112,8 @@ pub(crate) async fn serve(
     let (bytes, _) = edge::read(&head.headers, body, bounds, None)
         .await
         .map_err(late)?;
-    let wanted: Wanted = serde_json::from_slice(&bytes).map_err(|_| late(Code::RequestShape))?;
+    let unfit = |what: &str| late(Code::RequestShape).saying(what);
+    let wanted: Wanted = serde_json::from_slice(&bytes).map_err(|_| unfit(wrong(&bytes)))?;
     let key = match caller.principal.method {
         AuthMethod::ApiKey => Some(key(shared, &caller.principal).map_err(late)?),
         _ => None,
@@ -117,7 +123,7 @@ pub(crate) async fn serve(
         .map_or(ChainRoot::Judged(&caller.principal), ChainRoot::Key);
     let note = note(root, &wanted.to);
     let begun = begin(shared.directory.delegations(), root, wanted, clock::now())
-        .map_err(|_| late(Code::RequestShape))?;
+        .map_err(|fault| unfit(&format!("{}{fault}", field(fault))))?;
     let mut operation = Record::new(RecordKind::Operation, clock::now());
     operation.note = Some(format!("{note}, by itself, as {}", begun.name));
     operation.principal = Some((*caller.principal).clone());
@@ -134,6 +140,51 @@ pub(crate) async fn serve(
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// What is wrong with a body that is no [`Wanted`]: which field, and what it takes. In words of ours alone.
+fn wrong(body: &[u8]) -> &'static str {
+    let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
+        return "it is a JSON object with `to`, and may have `bounds` and `minutes`";
+    };
+    let known = ["to", "bounds", "minutes"];
+    if !members.keys().all(|name| known.contains(&name.as_str())) {
+        return "there are the fields `to`, `bounds` and `minutes`, and no others";
+    }
+    if !members.get("to").is_some_and(Value::is_string) {
+        return "`to` is a name of 1 to 128 printable ASCII characters";
+    }
+    let minutes = members.get("minutes").unwrap_or(&Value::Null);
+    if !minutes.is_null() && !minutes.is_u64() {
+        return "`minutes` is a whole number, 1 to 43200";
+    }
+    let Some(Value::Object(bounds)) = members.get("bounds") else {
+        return "`bounds` is an object, and every field is there once";
+    };
+    let fits = |(name, value): (&String, &Value)| {
+        let one = serde_json::Map::from_iter([(name.clone(), value.clone())]);
+        serde_json::from_value::<Bounds>(Value::Object(one)).is_ok()
+    };
+    let unfit = bounds.iter().find(|bound| !fits(*bound));
+    match unfit.map(|(name, _)| name.as_str()) {
+        Some("on") => "`bounds.on` is a list of resources such as `Tool::mail/send` or `Model::openai/*`",
+        Some("arguments") => "`bounds.arguments` has a list of texts for each argument's path",
+        Some("until") => "`bounds.until` is a moment in whole microseconds since 1970",
+        Some("session") => "`bounds.session` is the id of a session",
+        Some("budget") => "`bounds.budget` has a whole number, 0 or more, for each meter, such as `calls`",
+        Some(_) => "`bounds` has `on`, `arguments`, `until`, `session` and `budget`, and no others",
+        None => "every field is there once",
+    }
+}
+
+/// The field that a fault is about.
+const fn field(fault: DelegationFault) -> &'static str {
+    match fault {
+        DelegationFault::To => "`to`: ",
+        DelegationFault::Bounds | DelegationFault::Long => "`bounds`: ",
+        DelegationFault::Life => "`minutes`, or `bounds.until`: ",
+        _ => "",
+    }
 }
 
 /// The key that an agent showed.
@@ -158,4 +209,30 @@ pub(crate) fn note(root: ChainRoot<'_>, to: &str) -> String {
         ChainRoot::Judged(principal) => (&principal.agent, "token", &principal.credential),
     };
     format!("`{agent}` handed on to `{to}`, resting on {what} {credential}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_request_is_named_by_its_field() {
+        let check = |body: &str, expected: &str| {
+            assert!(serde_json::from_str::<Wanted>(body).is_err(), "{body}");
+            let said = wrong(body.as_bytes());
+            assert!(said.contains(expected), "{body}: {said}");
+        };
+        check("[]", "JSON object");
+        check(r#"{"to":"x","more":1}"#, "no others");
+        check(r#"{"minutes":1}"#, "`to`");
+        check(r#"{"to":"x","minutes":-5}"#, "`minutes`");
+        check(r#"{"to":"x","bounds":7}"#, "`bounds`");
+        check(r#"{"to":"x","bounds":{"wishes":3}}"#, "`bounds` has");
+        check(r#"{"to":"x","bounds":{"on":"Tool::a/b"}}"#, "`bounds.on`");
+        check(
+            r#"{"to":"x","bounds":{"budget":{"calls":-1}}}"#,
+            "`bounds.budget`",
+        );
+        check(r#"{"to":"x","bounds":{"until":"soon"}}"#, "`bounds.until`");
+    }
 }

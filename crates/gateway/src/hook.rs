@@ -359,7 +359,9 @@ impl Asked<'_> {
             }
             None => Vec::new(),
         };
-        if self.shared.policy.load().needs_arguments(Action::CallTool) {
+        if self.caller.principal.bounds_arguments()
+            || self.shared.policy.load().needs_arguments(Action::CallTool)
+        {
             facts.arguments = arguments.map(json::arguments);
         }
         mcp::rule_on(self.shared, self.caller, facts, findings).await

@@ -202,6 +202,9 @@ async fn post(
         Rpc::Response { .. } | Rpc::Failure { .. } => (None, None),
     };
     let method = name.as_deref().map_or(Method::Unknown, Method::parse);
+    if let Some(id) = &id {
+        caller.reins.asked_by(id.clone().into_owned());
+    }
     match message_of(&base, &head.headers, message).await {
         Ok(reply) => Ok(answer(reply)),
         Err((refused, revision)) => {

@@ -113,14 +113,14 @@ impl Asked {
         }
     }
 
-    /// Nobody answered: what was last told, or how long they are left alone.
-    fn nobody(&self, unreachable: Option<Refusal>, open: Option<u32>) -> Refusal {
-        match (unreachable, open) {
+    /// Nobody answered: what was last told, or who is left alone for how long.
+    fn nobody(&self, unreachable: Option<Refusal>, open: &[(String, u32)]) -> Refusal {
+        match (unreachable, open.iter().map(|(_, seconds)| *seconds).min()) {
             (Some(refusal), _) => refusal,
             (None, Some(seconds)) => {
-                let mut refusal = self.early(Code::CircuitOpen);
-                refusal.retry_after_seconds = Some(seconds);
-                refusal
+                let names: Vec<&str> = open.iter().map(|(name, _)| name.as_str()).collect();
+                self.shared
+                    .left_alone(&self.caller.principal, &names.join(", "), seconds)
             }
             (None, None) => self.early(Code::ModelUnknown),
         }
@@ -221,10 +221,10 @@ async fn forward(
     let digest = sha256(body);
     let (pieces, looked) = asked.look(scanned).await;
     let mut unreachable = None;
-    let mut open = None;
+    let mut open = Vec::new();
     for target in targets {
         if let Err(seconds) = shared.routes.admit(&target.upstream) {
-            open = Some(seconds);
+            open.push((format!("model `{model}` at `{}`", target.upstream), seconds));
             continue;
         }
         asked.upstream = Some(target.upstream.clone());
@@ -266,7 +266,7 @@ async fn forward(
             Exchanged::Unsent(refusal) => unreachable = Some(refusal),
         }
     }
-    Err(asked.nobody(unreachable, open))
+    Err(asked.nobody(unreachable, &open))
 }
 
 /// How it went with one upstream.

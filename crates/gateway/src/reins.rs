@@ -16,6 +16,7 @@ use std::{
 use bartizan_guard::revoke::{self, Revocation, Revocations};
 use bartizan_store::{Fault, State};
 use bartizan_types::{Bar, Code, Evidence, Principal, Resource, RevocationId, SessionId};
+use bartizan_wire::jsonrpc::Id;
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until},
@@ -129,12 +130,10 @@ impl Revoked {
 
     /// What came to stand in a request's way since the revocations were at this version.
     pub(crate) fn bar_since(&self, seen: u64, reins: &Reins) -> Option<Bar> {
-        (self.version() != seen && reins.is_revoked(self)).then(|| Bar {
-            code: Code::Revoked,
-            what: "a revocation made while the record was written".to_owned(),
-            retry_after_seconds: None,
-            scopes: BTreeSet::new(),
-        })
+        if self.version() == seen {
+            return None;
+        }
+        reins.revocation(self)
     }
 
     /// What stands in a caller's way, whatever it does.
@@ -165,6 +164,10 @@ struct Touched {
     sessions: BTreeSet<SessionId>,
     resources: BTreeSet<Resource>,
     until: Option<Instant>,
+    /// The revocation that ended it, in words of ours: for records.
+    by: Option<String>,
+    /// The id of the message that waits for an answer, where messages have one.
+    asked: Option<Id<'static>>,
 }
 
 /// Resources of one request that are remembered; a request that enters more ends with a revocation of any.
@@ -254,19 +257,47 @@ impl Reins {
         self.spent.load(Ordering::Relaxed).then_some(Code::BudgetExceeded)
     }
 
-    fn is_revoked(&self, revoked: &Revoked) -> bool {
+    /// Which revocation ended it, if one did; for records, never for the caller.
+    pub(crate) fn revoked_by(&self) -> Option<String> {
+        self.touched().by.clone()
+    }
+
+    /// Whoever asked is told by this id what ends the request.
+    pub(crate) fn asked_by(&self, id: Id<'static>) {
+        self.touched().asked = Some(id);
+    }
+
+    /// The id of the message that waits for an answer.
+    pub(crate) fn asked(&self) -> Option<Id<'static>> {
+        self.touched().asked.clone()
+    }
+
+    /// This revocation ends it, in words of ours.
+    pub(crate) fn ended_by(&self, what: String) {
+        self.touched().by = Some(what);
+    }
+
+    /// The revocation of something that the request touches.
+    fn revocation(&self, revoked: &Revoked) -> Option<Bar> {
         let (all, now) = (revoked.read(), clock::now());
         if all.is_empty() {
-            return false;
+            return None;
         }
         let touched = self.touched();
-        let caller = |session: &SessionId| all.of_caller(&self.principal, *session, now).is_some();
-        touched.sessions.iter().any(caller)
-            || touched.resources.len() >= MOST
-            || touched
-                .resources
-                .iter()
-                .any(|resource| all.of_resource(resource, now).is_some())
+        let mut sessions = touched.sessions.iter();
+        let mut resources = touched.resources.iter();
+        let found = sessions
+            .find_map(|session| all.of_caller(&self.principal, *session, now))
+            .or_else(|| resources.find_map(|resource| all.of_resource(resource, now)));
+        let unknown = || Bar {
+            code: Code::Revoked,
+            what: format!("a revocation, made when the request had touched {MOST} resources"),
+            retry_after_seconds: None,
+            scopes: BTreeSet::new(),
+        };
+        found
+            .map(revoke::bar)
+            .or_else(|| (touched.resources.len() >= MOST).then(unknown))
     }
 
     /// Resolves when the request has to end.
@@ -285,7 +316,8 @@ impl Reins {
                     if changed.is_err() {
                         // Nobody revokes any more; what is bounded by time still ends.
                         self.moved.notified().await;
-                    } else if self.is_revoked(&revoked) {
+                    } else if let Some(bar) = self.revocation(&revoked) {
+                        self.ended_by(bar.what);
                         self.revoked.store(true, Ordering::Relaxed);
                         return Code::Revoked;
                     }

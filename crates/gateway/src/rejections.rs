@@ -178,6 +178,20 @@ impl Shared {
         self.reject_at(limit(&self.config.limits, code), code, principal)
     }
 
+    /// The same, where the record should say more than the caller is told: which revocation, which upstream.
+    pub(crate) fn reject_noting(&self, code: Code, principal: &Principal, note: Option<String>) -> Refusal {
+        self.reject_with(limit(&self.config.limits, code), code, Some(principal), note)
+    }
+
+    /// Refuses because this is left alone after failing again and again; the record and the caller are told what it is.
+    pub(crate) fn left_alone(&self, principal: &Principal, what: &str, seconds: u32) -> Refusal {
+        let refusal = self.reject_noting(Code::CircuitOpen, principal, Some(what.to_owned()));
+        Refusal {
+            retry_after_seconds: Some(seconds),
+            ..refusal.saying(what)
+        }
+    }
+
     /// The same, where another limit was met than the configuration's.
     pub(crate) fn reject_at(
         &self,
@@ -185,12 +199,23 @@ impl Shared {
         code: Code,
         principal: Option<&Principal>,
     ) -> Refusal {
+        self.reject_with(limit, code, principal, None)
+    }
+
+    fn reject_with(
+        &self,
+        limit: Option<String>,
+        code: Code,
+        principal: Option<&Principal>,
+        note: Option<String>,
+    ) -> Refusal {
         let now = clock::now();
         self.meters.refused(code);
         let call = match self.rejections.admit(code, now) {
             Kept::Counted(summary) => summary,
             Kept::Recorded(call) => {
-                let record = bartizan_guard::rejection(now, call, code, principal.cloned());
+                let mut record = bartizan_guard::rejection(now, call, code, principal.cloned());
+                record.note = note;
                 if let Err(fault) = self.ledger.append_deferred(&record) {
                     tracing::warn!(error = %fault, %code, "a rejection could not be recorded");
                 }

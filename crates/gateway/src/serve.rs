@@ -5,7 +5,10 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use bartizan_identity::Credential;
 use bartizan_types::{AuthMethod, Code, Principal, Refusal, Secret, ServerName, Timestamp};
-use bartizan_wire::model::{self as wire_model, Api};
+use bartizan_wire::{
+    jsonrpc::Id,
+    model::{self as wire_model, Api},
+};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
 
@@ -130,7 +133,7 @@ where
     // Listens before it looks, so that no revocation falls in between.
     let reins = Reins::new(&shared.revoked, &principal, session.id, Some(place));
     if let Some(bar) = shared.revoked.of_caller(&principal, session.id) {
-        return Err(late(bar.code));
+        return Err(shared.reject_noting(bar.code, &principal, Some(bar.what)));
     }
     let caller = Caller {
         principal: Arc::clone(&principal),
@@ -142,7 +145,13 @@ where
     let mut cut: Ending = Box::pin(Arc::clone(&reins).cut(Arc::clone(&shared.revoked)));
     let answered = tokio::select! {
         biased;
-        code = &mut cut => return Err(late(code)),
+        code = &mut cut => {
+            let said = shared.reject_noting(code, &principal, reins.revoked_by());
+            return match reins.asked() {
+                Some(id) => Ok(refusal_of(&Shape::Mcp, Some(&id), &said)),
+                None => Err(said),
+            };
+        }
         answered = serve(caller) => answered?,
     };
     Ok(answered.map(|body| body.reined(reins, cut)))
@@ -292,9 +301,14 @@ fn route(head: &Parts) -> Result<Route, Code> {
 
 /// A refusal in the caller's shape.
 pub(crate) fn refusal(shape: &Shape, refusal: &Refusal) -> Response<AgentBody> {
+    refusal_of(shape, None, refusal)
+}
+
+/// The same, of a message whose id is known.
+fn refusal_of(shape: &Shape, id: Option<&Id<'_>>, refusal: &Refusal) -> Response<AgentBody> {
     let body = match shape {
         Shape::Model(api) => wire_model::refusal_body(*api, refusal),
-        Shape::Mcp => bartizan_wire::jsonrpc::refusal_error(None, refusal),
+        Shape::Mcp => bartizan_wire::jsonrpc::refusal_error(id, refusal),
         Shape::A2a => bartizan_wire::a2a::refusal_error(None, refusal),
         Shape::Plain => plain(refusal),
     };

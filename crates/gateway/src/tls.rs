@@ -65,7 +65,8 @@ enum Due {
     /// Somebody hands it in.
     Given,
     Changed(Option<SystemTime>, Option<SystemTime>),
-    At(Timestamp),
+    /// At that moment, or as soon as another root of ours signs.
+    At(Timestamp, u32),
 }
 
 impl std::fmt::Debug for ListenerKey {
@@ -90,6 +91,15 @@ pub(crate) struct Issuing<'a> {
     pub(crate) authority: &'a Authority,
     /// Its state.
     pub(crate) state: &'a bartizan_store::State,
+}
+
+impl Issuing<'_> {
+    /// Whether another root signs now: what this one signed may be believed no more. A state that can't be read says
+    /// nothing.
+    fn signs_by_another(&self, root: u32) -> bool {
+        let signing = self.authority.signing(self.state, clock::now());
+        matches!(signing, Ok(Some(number)) if number != root)
+    }
 }
 
 impl ListenerKey {
@@ -120,12 +130,12 @@ impl ListenerKey {
         }
     }
 
-    /// Takes up changed files, or renews what is half over. True where it did.
+    /// Takes up changed files, or renews what is half over or signed by a root that signs no more. True where it did.
     fn look(&self, issuing: &Issuing<'_>) -> Result<bool, String> {
         let due = *self.due.lock().unwrap_or_else(PoisonError::into_inner);
         let stays = match (due, &self.from) {
             (Due::Given, _) => true,
-            (Due::At(at), _) => clock::now() < at,
+            (Due::At(at, root), _) => clock::now() < at && !issuing.signs_by_another(root),
             (due, TlsKey::Files { certificates, key }) => stamp(certificates, key) == due,
             (_, TlsKey::Issued | TlsKey::WorkloadApi) => false,
         };
@@ -173,7 +183,8 @@ fn load(from: &TlsKey, hosts: &[String], issuing: &Issuing<'_>) -> Result<Loaded
                 .issue_listener(issuing.state, hosts, OWN_HOURS, now)
                 .map_err(|fault| fault.to_string())?;
             let half = now.plus_micros(issued.until.micros_since(now) / 2);
-            (issued.chain.clone(), issued.private_key(), Due::At(half))
+            let due = Due::At(half, issued.root);
+            (issued.chain.clone(), issued.private_key(), due)
         }
     };
     // Also compares the key with the leaf's, so that half of a change is not served.
@@ -336,4 +347,37 @@ pub(crate) fn open(
     let key = ListenerKey::open(tls, hosts, issuing).map_err(|reason| StartFault::Tls { reason })?;
     let acceptor = acceptor(Arc::clone(&key), tls.clients, &["h2", "http/1.1"]);
     Ok(Some((key, acceptor)))
+}
+
+#[cfg(test)]
+mod tests {
+    use bartizan_identity::TrustDomain;
+    use bartizan_store::{State, StateDir};
+    use bartizan_types::Secret;
+
+    use super::*;
+
+    #[test]
+    fn the_listeners_own_certificate_follows_the_root_that_signs() {
+        let at = tempfile::tempdir().unwrap();
+        let dir = StateDir::open(&at.path().join("s")).unwrap();
+        let state = State::open(&dir).unwrap();
+        let authority = Authority::new(TrustDomain::default(), &Secret::new([4; 32]));
+        let issuing = Issuing {
+            authority: &authority,
+            state: &state,
+        };
+        let listen = TlsListen {
+            key: TlsKey::Issued,
+            clients: ClientCertificates::None,
+        };
+        let key = ListenerKey::open(&listen, vec!["localhost".to_owned()], &issuing).unwrap();
+        assert_eq!(key.look(&issuing), Ok(false));
+        // The next root is trusted and signs nothing yet.
+        authority.rotate(&state, clock::now(), false).unwrap();
+        assert_eq!(key.look(&issuing), Ok(false));
+        authority.rotate(&state, clock::now(), true).unwrap();
+        assert_eq!(key.look(&issuing), Ok(true));
+        assert_eq!(key.look(&issuing), Ok(false));
+    }
 }

@@ -193,7 +193,10 @@ async fn a_message_and_its_answer_pass_byte_for_byte_and_are_recorded() {
 #[tokio::test]
 async fn what_is_no_request_of_ours_reaches_nobody() {
     let met = Met::open().await;
-    assert_eq!(code(&met.ask_as(HELLO, None).await.1).1, -32_009);
+    let (_, unversioned) = met.ask_as(HELLO, None).await;
+    assert_eq!(code(&unversioned).1, -32_009);
+    assert!(unversioned.contains("A2A-Version: 1.0"), "{unversioned}");
+    assert!(!unversioned.contains("this MCP"), "{unversioned}");
     assert_eq!(code(&met.ask_as(HELLO, Some("0.3")).await.1).0, "mcp.revision");
     for (body, expected) in [
         (HELLO.replace("SendMessage", "message/send"), "wire.method"),

@@ -177,8 +177,18 @@ async fn a_certificate_of_ours_names_its_agent_until_its_root_goes() {
     // What the new root signs is good at once.
     let again = authority.issue(&state, &agent, 1, now()).unwrap();
     let shown = Some((again.chain.clone(), again.private_key()));
-    let mut sender = connect(&gate, &bundle, shown).await.unwrap();
+    let newest = authority.bundle(&state, now()).unwrap();
+    let both = [bundle, newest.clone()].concat();
+    let mut sender = connect(&gate, &both, shown).await.unwrap();
     assert_eq!(ask(&gate, &mut sender).await.unwrap().0, 200);
+    // Within seconds the listener itself shows what who trusts the new root alone believes.
+    for _ in 0..60 {
+        if connect(&gate, &newest, None).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    panic!("the listener shows a certificate of a root that ended");
 }
 
 /// Who came with a certificate hands on what only somebody with a certificate can use.
@@ -316,6 +326,49 @@ async fn an_agent_hands_on_less_and_its_child_less_again() {
         chain.iter().map(|one| one.sub.as_str()).collect::<Vec<_>>(),
         ["grandchild", "child"]
     );
+}
+
+#[tokio::test]
+async fn a_wrong_request_for_a_delegation_is_told_its_field_and_limit() {
+    let (gate, _provider) = started(None, Vec::new()).await;
+    for (wanted, expected) in [
+        (json!({"to": "child", "minutes": 43_201}), "43200 minutes"),
+        (json!({"to": "child", "minutes": 0}), "43200 minutes"),
+        (json!({"to": "child", "minutes": -1}), "`minutes`"),
+        (json!({"to": "", "minutes": 1}), "`to`"),
+        (
+            json!({"to": "child", "bounds": {"budget": {"wishes": 1}}}),
+            "`bounds.budget`",
+        ),
+    ] {
+        let (status, _, body) = gate.post("/v1/delegations", wanted.to_string()).await;
+        let said = String::from_utf8_lossy(&body);
+        assert_eq!(status, 400, "{wanted}: {said}");
+        assert!(said.contains(expected), "{wanted}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn who_acts_for_itself_again_and_again_reaches_no_model() {
+    let (gate, provider) = started(None, Vec::new()).await;
+    let wanted = json!({"to": "loop", "minutes": 5});
+    let (_, _, body) = gate.post("/v1/delegations", wanted.to_string()).await;
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    let mut text = answer["delegation"].as_str().unwrap().to_owned();
+    for (number, expected) in [(4, 200), (5, 403)] {
+        let next = DelegationKey::new(Secret::new([number; 32])).unwrap();
+        let narrower = narrow(&text, "loop", Bounds::default(), &next).unwrap();
+        narrower.expose().clone_into(&mut text);
+        let before = provider.seen.lock().unwrap().len();
+        let bearer = format!("Bearer {text}");
+        let (status, _, body) = gate.send(CHAT, ASK, &[("authorization", &bearer)]).await;
+        assert_eq!(status, expected, "{}", String::from_utf8_lossy(&body));
+        let forwarded = provider.seen.lock().unwrap().len() > before;
+        assert_eq!(forwarded, expected == 200);
+        if expected != 200 {
+            assert_eq!(code(&body), "limit.recursion");
+        }
+    }
 }
 
 #[tokio::test]

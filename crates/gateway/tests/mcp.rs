@@ -470,6 +470,30 @@ async fn a_delegation_to_one_tool_reaches_it_beside_other_servers_and_sees_no_mo
     assert!(refused.contains("policy.delegation"), "{refused}");
 }
 
+/// No policy reads the argument here: that a bound names it is enough for it to be read.
+#[tokio::test]
+async fn an_argument_that_a_delegation_bounds_is_read_whatever_policy_reads() {
+    let mut gate = gated(OPEN, &["one", "two"]).await;
+    let wanted = json!({
+        "to": "reader",
+        "bounds": {"on": ["Tool::one/echo"], "arguments": {"word": ["in*"]}},
+        "minutes": 30,
+    });
+    let (_, _, body) = gate.post("/v1/delegations", wanted.to_string()).await;
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    answer["delegation"].as_str().unwrap().clone_into(&mut gate.key);
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    assert_eq!(
+        said(&client.call("one__echo", json!({"word":"inbox"})).await),
+        "inbox"
+    );
+    let refused = client
+        .call("one__echo", json!({"word":"outbox"}))
+        .await
+        .to_string();
+    assert!(refused.contains("policy.delegation"), "{refused}");
+}
+
 #[tokio::test]
 async fn who_may_reach_no_server_is_told_so() {
     let none = r#"

@@ -14,7 +14,8 @@ use std::{
 };
 
 use bartizan_gateway::config::{Reach, Server};
-use bartizan_types::{Action, Code, RecordKind, ServerName};
+use bartizan_guard::revoke::{Revocation, Subject};
+use bartizan_types::{Action, Code, Ending, RecordKind, RevocationId, ServerName, Timestamp};
 use http::Method;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -376,6 +377,68 @@ async fn closed_with(gate: &Gated, action: Action, heard: &[String]) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("no closing record of {action:?} says what was heard, {heard:?}: {answers:?}");
+}
+
+#[tokio::test]
+async fn a_call_that_a_revocation_cuts_off_is_answered_by_its_id() {
+    let server = Upstreamed::answering(|seen| old(seen, |_| Answer::Silence)).await;
+    let gate = gated(&server, OPEN, PATIENT, false).await;
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    let bearer = format!("Bearer {}", gate.key);
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("accept", "application/json, text/event-stream"),
+        ("mcp-session-id", client.session.as_str()),
+    ];
+    let params = json!({"name":"echo","arguments":{"word":"x"}});
+    let body = json!({"jsonrpc":"2.0","id":"seven","method":"tools/call","params":params});
+    let asking = gate.send("/mcp", body.to_string(), &headers);
+    let revoking = async {
+        let is_call = |seen: &Seen| seen.body.windows(10).any(|part| part == b"tools/call");
+        while !server.seen.lock().unwrap().iter().any(is_call) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let shared = gate.running.shared();
+        let one = Revocation {
+            id: RevocationId::mint(Timestamp::from_unix_seconds(1), 1),
+            subject: Subject::parse("tool:far/echo").unwrap(),
+            since: Timestamp::from_unix_seconds(1),
+            until: None,
+            reason: String::new(),
+            by: "ops".to_owned(),
+        };
+        shared.revoked.add(&shared.state, one).unwrap();
+    };
+    let ((_, _, bytes), ()) = tokio::join!(asking, revoking);
+    let answer: Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(answer["id"], "seven", "{answer}");
+    assert_eq!(answer["error"]["data"]["code"], "revoked", "{answer}");
+}
+
+/// Most servers have no stream of notices of their own, and say so with a status: that is an answer like any other.
+#[tokio::test]
+async fn a_server_without_a_stream_of_notices_leaves_no_bug_in_the_record() {
+    let server = Upstreamed::answering(|seen| old(seen, |message| reply(message, text("hi")))).await;
+    let gate = gated(&server, OPEN, PATIENT, false).await;
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    client.call("echo", json!({"word":"x"})).await;
+    for _ in 0..250 {
+        let records = gate.records().await;
+        let records: Vec<_> = records
+            .iter()
+            .filter_map(|stored| stored.record.as_ref())
+            .collect();
+        assert!(records.iter().all(|record| record.code != Some(Code::Bug)));
+        let told = records.iter().any(|record| {
+            let answer = record.answer.as_ref();
+            record.ending == Some(Ending::Complete) && answer.is_some_and(|answer| answer.status == Some(405))
+        });
+        if told {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("no record says that the server has no stream");
 }
 
 fn listening(message: &Value, later: Duration) -> Answer {

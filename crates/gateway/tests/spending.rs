@@ -348,6 +348,16 @@ async fn an_upstream_that_keeps_failing_is_left_alone() {
         String::from_utf8_lossy(&body).contains("upstream.circuit_open"),
         "{body:?}"
     );
+    // It is said which, to the caller and in the record.
+    assert!(
+        String::from_utf8_lossy(&body).contains("model `m` at `up`"),
+        "{body:?}"
+    );
+    let records = gated.records().await;
+    let mut notes = records
+        .iter()
+        .filter_map(|stored| stored.record.as_ref()?.note.as_deref());
+    assert!(notes.any(|note| note == "model `m` at `up`"));
     assert!(headers.contains_key("retry-after"));
 }
 
@@ -432,6 +442,15 @@ async fn a_revocation_refuses_the_next_call_and_lifting_it_lets_pass() {
         assert_eq!(status, StatusCode::FORBIDDEN, "{what}");
         assert!(String::from_utf8_lossy(&body).contains("\"revoked\""), "{body:?}");
         assert_eq!(up.count(), before + 1, "{what}");
+        // The record names it, whether it is one of a call or of a caller that came no further.
+        let records = gated.records().await;
+        let mut records = records.iter().filter_map(|stored| stored.record.as_ref());
+        let named = records.any(|record| {
+            let bar = record.facts.as_ref().and_then(|facts| facts.bar.as_ref());
+            let said = record.note.as_deref().or(bar.map(|bar| bar.what.as_str()));
+            said.is_some_and(|said| said.contains(&id.to_string()))
+        });
+        assert!(named, "{what}");
         // It outlives the process: another reader of the state sees it.
         let again = bartizan_gateway::Revoked::open(&shared.state).unwrap();
         assert_eq!(again.all().len(), 1);
@@ -515,6 +534,8 @@ async fn a_revocation_ends_what_is_in_progress() {
             (Some(Ending::Withheld), Some(Code::Revoked)),
             "{what}"
         );
+        let note = closing.note.as_deref().unwrap_or_default();
+        assert!(note.starts_with("revocation "), "{what}: {note}");
     }
 }
 

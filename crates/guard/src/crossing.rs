@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 use bartizan_policy::{Decision, Policy};
 use bartizan_types::{
-    Action, Amounts, Answer, Arguments, Bar, CallFacts, CallId, Code, Ending, Evidence, Finding, PinState,
-    Record, RecordKind, Refusal, RulingWord, SessionId, Timestamp,
+    Action, Amounts, Answer, Arguments, Bar, Because, CallFacts, CallId, Code, Ending, Evidence, Finding,
+    PinState, Record, RecordKind, Refusal, RulingWord, SessionId, Timestamp,
 };
 
 use crate::{Permit, Release};
@@ -417,12 +417,17 @@ impl<R> Crossing<R> {
         let mut decision = crate::decide(&self.policy, &evidence);
         let (call, session) = (evidence.call.id, evidence.session);
         // What was handed on bounds a call before any policy, one that only observes as well.
-        let within = evidence.principal.admits(&evidence.call, session, evidence.now);
-        if !within {
+        let outside = evidence.principal.outside(&evidence.call, session, evidence.now);
+        let exceeds = outside.is_some();
+        if exceeds {
             decision.ruling = RulingWord::Deny;
+            decision.because = Because {
+                outside,
+                ..Because::default()
+            };
         }
         let refusal = match decision.ruling {
-            _ if !within => Some(Refusal::new(call, Code::DelegationExceeded)),
+            _ if exceeds => Some(Refusal::new(call, Code::DelegationExceeded)),
             RulingWord::Allow => None,
             RulingWord::Ask | RulingWord::Deny => Some(refusal(&evidence, &decision)),
         };

@@ -34,6 +34,30 @@ impl Default for LoopBounds {
     }
 }
 
+impl LoopBounds {
+    /// Whether a name stands in the chain of who acts for whom more often than it may: what stands in the way of every call
+    /// by it, of whatever kind.
+    #[must_use]
+    pub fn recursion(&self, principal: &Principal) -> Option<Bar> {
+        let most = usize::try_from(self.same_actor).unwrap_or(usize::MAX);
+        if most == 0 || principal.act.len() < most {
+            return None;
+        }
+        let times = |name: &str| principal.act.iter().filter(|actor| actor.sub == name).count();
+        let (name, count) = principal
+            .act
+            .iter()
+            .map(|actor| (actor.sub.as_str(), times(&actor.sub)))
+            .max_by_key(|(_, count)| *count)?;
+        (count > most).then(|| Bar {
+            code: Code::Recursion,
+            what: format!("`{name}` acts {count} times in one chain"),
+            retry_after_seconds: None,
+            scopes: BTreeSet::new(),
+        })
+    }
+}
+
 /// The counters.
 #[derive(Debug, Default)]
 pub struct Loops {
@@ -71,7 +95,7 @@ impl Loops {
         likeness: Digest,
         now: Timestamp,
     ) -> Option<Bar> {
-        if let Some(bar) = self.recursion(principal) {
+        if let Some(bar) = self.bounds.recursion(principal) {
             return Some(bar);
         }
         if self.bounds.same_call == 0 && self.bounds.per_minute == 0 {
@@ -115,25 +139,6 @@ impl Loops {
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.sessions.len()
-    }
-
-    fn recursion(&self, principal: &Principal) -> Option<Bar> {
-        let most = usize::try_from(self.bounds.same_actor).unwrap_or(usize::MAX);
-        if most == 0 || principal.act.len() < most {
-            return None;
-        }
-        let times = |name: &str| principal.act.iter().filter(|actor| actor.sub == name).count();
-        let (name, count) = principal
-            .act
-            .iter()
-            .map(|actor| (actor.sub.as_str(), times(&actor.sub)))
-            .max_by_key(|(_, count)| *count)?;
-        (count > most).then(|| Bar {
-            code: Code::Recursion,
-            what: format!("`{name}` acts {count} times in one chain"),
-            retry_after_seconds: None,
-            scopes: BTreeSet::new(),
-        })
     }
 
     fn make_room(&mut self, but: SessionId) {

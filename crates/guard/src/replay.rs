@@ -53,6 +53,13 @@ pub fn replay(policy: &Policy, record: &Record) -> Result<Replay, ReplayFault> {
     // What was handed on refused it, whatever a policy says; that stands in the record, arguments or not.
     if record.code == Some(Code::DelegationExceeded) {
         decision.ruling = RulingWord::Deny;
+        if let Some(because) = record
+            .because
+            .as_ref()
+            .filter(|because| because.outside.is_some())
+        {
+            decision.because = because.clone();
+        }
     }
     Ok(Replay {
         decision,

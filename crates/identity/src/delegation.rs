@@ -206,6 +206,9 @@ pub enum DelegationFault {
     /// Not a delegation.
     #[error("this is no delegation")]
     Shape,
+    /// It would last no time, or longer than one may.
+    #[error("a delegation lasts 1 to 43200 minutes (30 days)")]
+    Life,
     /// Nothing that a chain can begin with.
     #[error("a chain begins with an API key, a token or a certificate that ends")]
     Root,

@@ -38,14 +38,45 @@ pub struct Bounds {
     pub budget: BTreeMap<Meter, u64>,
 }
 
+/// A bound that a call is outside of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// It is too late.
+    Until,
+    /// It is another session.
+    Session,
+    /// It is another resource.
+    On,
+    /// Its arguments are not known whole, and some are bound.
+    Arguments,
+    /// The argument at this path is not there, or has no value that it may have.
+    Argument(String),
+}
+
+/// Which bound of which link refuses a call.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Outside {
+    /// The link's place among the principal's actors.
+    pub link: usize,
+    /// The bound.
+    pub bound: Bound,
+}
+
 impl Bounds {
-    /// Whether a call is within.
+    /// The first bound that a call is outside of; `None` where it is within.
     #[must_use]
-    pub fn admit(&self, call: &CallFacts, session: SessionId, now: Timestamp) -> bool {
-        self.until.is_none_or(|until| now < until)
-            && self.session.is_none_or(|only| only == session)
-            && self.may_reach(&call.resource)
-            && self.admits_arguments(call)
+    pub fn outside(&self, call: &CallFacts, session: SessionId, now: Timestamp) -> Option<Bound> {
+        if self.until.is_some_and(|until| now >= until) {
+            return Some(Bound::Until);
+        }
+        if self.session.is_some_and(|only| only != session) {
+            return Some(Bound::Session);
+        }
+        if !self.may_reach(&call.resource) {
+            return Some(Bound::On);
+        }
+        self.outside_arguments(call)
     }
 
     /// Whether some call on this resource could be within.
@@ -72,24 +103,27 @@ impl Bounds {
                 .all(|value| value.len() <= BOUND_BYTES_MAX)
     }
 
-    fn admits_arguments(&self, call: &CallFacts) -> bool {
-        if self.arguments.is_empty() {
-            return true;
-        }
+    fn outside_arguments(&self, call: &CallFacts) -> Option<Bound> {
+        let (first, _) = self.arguments.first_key_value()?;
         // Connecting, listing and asking a model have no arguments to bound; whatever else shows none is refused.
         let takes = !matches!(
             call.resource,
             Resource::Server { .. } | Resource::Upstream { .. } | Resource::Model { .. }
         );
         let Some(seen) = &call.arguments else {
-            return !takes;
+            return takes.then(|| Bound::Argument(first.clone()));
         };
-        let one = |(path, values): (&String, &BTreeSet<String>)| {
+        if !seen.complete {
+            return Some(Bound::Arguments);
+        }
+        let within = |path: &str, values: &BTreeSet<String>| {
             let number = seen.numbers.get(path).map(i64::to_string);
             let found = seen.texts.get(path).map(String::as_str).or(number.as_deref());
             found.is_some_and(|found| values.iter().any(|value| fits(value, found)))
         };
-        seen.complete && self.arguments.iter().all(one)
+        let mut bound = self.arguments.iter();
+        let (path, _) = bound.find(|(path, values)| !within(path, values))?;
+        Some(Bound::Argument(path.clone()))
     }
 }
 
@@ -159,7 +193,7 @@ mod tests {
         let read: Bounds = serde_json::from_str(bounds).unwrap();
         let session = SessionId::mint(Timestamp::from_unix_seconds(1), 1);
         let now = Timestamp::from_unix_seconds(100);
-        assert_eq!(read.admit(call, session, now), expected, "{bounds}");
+        assert_eq!(read.outside(call, session, now).is_none(), expected, "{bounds}");
     }
 
     #[test]
@@ -198,6 +232,11 @@ mod tests {
             ..send.clone()
         };
         check(r#"{"arguments":{"to":["*"]}}"#, &bare, false);
+        let bound: Bounds = serde_json::from_str(r#"{"arguments":{"count":["3"],"to":["bob*"]}}"#).unwrap();
+        let session = SessionId::mint(Timestamp::from_unix_seconds(1), 1);
+        let outside = |call| bound.outside(call, session, Timestamp::from_unix_seconds(2));
+        assert_eq!(outside(&send), Some(Bound::Argument("to".to_owned())));
+        assert_eq!(outside(&cut), Some(Bound::Arguments));
     }
 
     #[test]

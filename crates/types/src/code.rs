@@ -152,11 +152,11 @@ pub enum Code {
     ServerUnknown,
     /// `mcp.arguments`: the arguments do not fit the tool's input schema.
     ArgumentsInvalid,
-    /// `mcp.revision`: this MCP revision is not supported.
+    /// `mcp.revision`: this revision of the protocol is not supported.
     RevisionUnsupported,
     /// `mcp.session`: the MCP session is not known.
     SessionUnknown,
-    /// `mcp.message`: the message is not valid JSON-RPC for MCP.
+    /// `mcp.message`: the message is not valid JSON-RPC of MCP or A2A.
     MessageInvalid,
     /// `mcp.server_failed`: the MCP server failed.
     ServerFailed,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ApprovalId, CallFacts, Code, PolicyId, Principal, SessionId, Timestamp};
+use crate::{ApprovalId, CallFacts, Code, Outside, PolicyId, Principal, SessionId, Timestamp};
 
 /// A byte range of the inspected text, end exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -227,4 +227,7 @@ pub struct Because {
     /// No policy decided: a revocation or a budget stood in the way. The call's facts say which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub barred: Option<Code>,
+    /// No policy decided: the call is outside of what was handed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<Outside>,
 }

@@ -17,7 +17,7 @@ mod scan;
 mod secret;
 mod time;
 
-pub use bounds::{BOUND_BYTES_MAX, BOUND_ENTRIES_MAX, Bounds, is_on};
+pub use bounds::{BOUND_BYTES_MAX, BOUND_ENTRIES_MAX, Bound, Bounds, Outside, is_on};
 pub use budget::{Amounts, Meter, Over, Share, Spending};
 pub use call::{Action, Arguments, Bar, CallFacts, Effects, PinState, Resource, Surface};
 pub use code::{Code, Fault};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AgentId, Bounds, CallFacts, Issuer, KeyId, SessionId, Timestamp, UserId};
+use crate::{AgentId, Bounds, CallFacts, Issuer, KeyId, Outside, SessionId, Timestamp, UserId};
 
 /// How a credential was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,13 +40,20 @@ pub struct Actor {
 }
 
 impl Principal {
-    /// Whether every link of the chain admits the call.
+    /// The first bound of a link of the chain that a call is outside of; `None` where every link admits it.
     #[must_use]
-    pub fn admits(&self, call: &CallFacts, session: SessionId, now: Timestamp) -> bool {
-        self.act
-            .iter()
-            .filter_map(|actor| actor.bounds.as_deref())
-            .all(|bounds| bounds.admit(call, session, now))
+    pub fn outside(&self, call: &CallFacts, session: SessionId, now: Timestamp) -> Option<Outside> {
+        self.act.iter().enumerate().find_map(|(link, actor)| {
+            let bound = actor.bounds.as_deref()?.outside(call, session, now)?;
+            Some(Outside { link, bound })
+        })
+    }
+
+    /// Whether a link of the chain bounds arguments: then a call's are read whatever policy reads.
+    #[must_use]
+    pub fn bounds_arguments(&self) -> bool {
+        let mut bounds = self.act.iter().filter_map(|actor| actor.bounds.as_deref());
+        bounds.any(|bounds| !bounds.arguments.is_empty())
     }
 }
 

@@ -9,8 +9,8 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use bartizan_gateway::telemetry::{ending_word, ruling_word};
 use bartizan_types::{
-    Amounts, Bounds, CallFacts, Code, Finding, Flow, MatchedPolicy, PolicyEffect, Principal, Record,
-    RecordKind, RulingWord,
+    Amounts, Because, Bound, Bounds, CallFacts, Code, Finding, Flow, MatchedPolicy, Outside, PolicyEffect,
+    Principal, Record, RecordKind, RulingWord,
     flow::{Called, Joined, Source},
 };
 use serde::Deserialize;
@@ -213,17 +213,27 @@ fn ruling(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
     )
 }
 
-/// What each link of the chain was handed, and which of them this call was outside of. Arguments are not judged again:
-/// the record has those alone that a policy reads.
+/// What each link of the chain was handed, and which of them this call was outside of: what the guard found, and for a
+/// record from before that was kept, what still shows.
 fn handed(out: &mut dyn Write, record: &Record) -> io::Result<()> {
     let links = record.principal.iter().flat_map(|principal| &principal.act);
-    for (link, bounds) in links.filter_map(|link| Some((link, link.bounds.as_deref()?))) {
-        let outside = record.code == Some(Code::DelegationExceeded)
-            && record.facts.as_ref().is_some_and(|facts| {
-                !bounds.may_reach(&facts.resource)
-                    || bounds.until.is_some_and(|until| until <= record.time)
-                    || bounds.session.is_some_and(|only| record.session != Some(only))
-            });
+    let found = record
+        .because
+        .as_ref()
+        .and_then(|because| because.outside.as_ref());
+    let links = links.enumerate();
+    for (at, link, bounds) in links.filter_map(|(at, link)| Some((at, link, link.bounds.as_deref()?))) {
+        let outside = match found {
+            Some(found) => found.link == at,
+            None => {
+                record.code == Some(Code::DelegationExceeded)
+                    && record.facts.as_ref().is_some_and(|facts| {
+                        !bounds.may_reach(&facts.resource)
+                            || bounds.until.is_some_and(|until| until <= record.time)
+                            || bounds.session.is_some_and(|only| record.session != Some(only))
+                    })
+            }
+        };
         let outside = if outside { "; this call is outside" } else { "" };
         writeln!(
             out,
@@ -380,7 +390,9 @@ pub(crate) fn because(out: &mut dyn Write, record: &Record) -> io::Result<()> {
     let Some(because) = &record.because else {
         return Ok(());
     };
-    if because.policies.is_empty() && because.errors.is_empty() && because.would_permit.is_empty() {
+    if let Some(what) = stopped(record, because) {
+        writeln!(out, "  because   {what}")?;
+    } else if because.policies.is_empty() && because.errors.is_empty() && because.would_permit.is_empty() {
         writeln!(
             out,
             "  because   no policy permits it, and what nothing permits is denied"
@@ -415,6 +427,47 @@ pub(crate) fn because(out: &mut dyn Write, record: &Record) -> io::Result<()> {
     Ok(())
 }
 
+/// What stood in the way, where it was no policy: a bound of what was handed on, a revocation or another bar, a budget.
+fn stopped(record: &Record, because: &Because) -> Option<String> {
+    if let Some(Outside { link, bound }) = &because.outside {
+        let actor = record
+            .principal
+            .as_ref()
+            .and_then(|principal| principal.act.get(*link));
+        let to = actor.map_or_else(String::new, |actor| format!(" to {}", safe(&actor.sub)));
+        let how = match bound {
+            Bound::Until => "it holds no longer".to_owned(),
+            Bound::Session => "it holds in another session".to_owned(),
+            Bound::On => "the resource is not among those named".to_owned(),
+            Bound::Arguments => "its arguments are not known whole".to_owned(),
+            Bound::Argument(path) => {
+                format!("argument `{}` is missing or has no allowed value", safe(path))
+            }
+        };
+        return Some(format!("the call is outside of what was handed{to}: {how}"));
+    }
+    let code = because.barred?;
+    let facts = record.facts.as_ref();
+    let bar = facts.and_then(|facts| facts.bar.as_ref());
+    if let Some(bar) = bar.filter(|bar| bar.code == code) {
+        return Some(format!("{} [{code}], whatever policy says", safe(&bar.what)));
+    }
+    let over = facts.and_then(|facts| facts.spending.as_ref()?.over.as_ref());
+    Some(match over.filter(|over| over.code == code) {
+        Some(over) => {
+            let of = match over.of.is_empty() {
+                true => String::new(),
+                false => format!(" of {}", safe(&over.of)),
+            };
+            format!(
+                "it would cross budget `{}`{of}, whatever policy says",
+                over.budget
+            )
+        }
+        None => format!("{} [{code}], whatever policy says", code.sentence()),
+    })
+}
+
 fn rule(policy: &MatchedPolicy) -> String {
     let effect = match policy.effect {
         PolicyEffect::Permit => "permits",
@@ -434,6 +487,9 @@ fn closing(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
     writeln!(out, "{bold}{ending}{bold:#}  {}", record.time)?;
     if let Some(code) = record.code {
         writeln!(out, "  told      {} [{code}]", code.sentence())?;
+    }
+    if let Some(note) = &record.note {
+        writeln!(out, "  note      {}", safe(note))?;
     }
     if let Some(answer) = &record.answer {
         let status = answer

@@ -1,6 +1,11 @@
 //! `identity issue|rotate|bundle|list`.
 
-use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
+use std::{
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use http::Method;
 use serde_json::{Value, json};
@@ -14,6 +19,9 @@ use crate::{
     output::{Output, table},
 };
 
+/// How often `--renew` looks whether the roots changed.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
 /// Runs the verb.
 pub(crate) async fn run(global: &Global, out: Output, identity: &Identity) -> Result<Exit, Failure> {
     match identity {
@@ -22,11 +30,7 @@ pub(crate) async fn run(global: &Global, out: Output, identity: &Identity) -> Re
             if !issue.renew {
                 return Ok(Exit::Done);
             }
-            let left = answer["until"]
-                .as_u64()
-                .unwrap_or(0)
-                .saturating_sub(crate::up::now().unix_micros());
-            tokio::time::sleep(Duration::from_micros(left / 2).max(Duration::from_secs(1))).await;
+            half_over(global, issue, &answer).await;
         },
         Identity::Rotate { at_once } => {
             let link = Link::connect(global, Absent::Make)?;
@@ -74,6 +78,48 @@ pub(crate) async fn run(global: &Global, out: Output, identity: &Identity) -> Re
             Ok(Exit::Done)
         }
     }
+}
+
+/// Waits until half of a certificate's life is over, or the root that signed it signs no more, as after
+/// `rotate --at-once`. What else becomes of the roots goes into the bundle's file meanwhile. A gateway that is not there
+/// says nothing, and is asked again.
+async fn half_over(global: &Global, issue: &Issue, answer: &Value) {
+    let until = answer["until"].as_u64().unwrap_or(0);
+    let left = until.saturating_sub(crate::up::now().unix_micros());
+    let end = Instant::now() + Duration::from_micros(left / 2).max(Duration::from_secs(1));
+    let mut bundle = answer["bundle"].clone();
+    loop {
+        let rest = end.saturating_duration_since(Instant::now());
+        tokio::time::sleep(rest.min(LOOK_EVERY)).await;
+        if Instant::now() >= end {
+            return;
+        }
+        let Ok(roots) = roots(global).await else { continue };
+        if signs_by_another(&roots, &answer["root"]) {
+            return;
+        }
+        if roots["bundle"] != bundle
+            && let Some(text) = roots["bundle"].as_str()
+            && put(&issue.out.join("bundle.pem"), text, 0o644).is_ok()
+        {
+            bundle = roots["bundle"].clone();
+        }
+    }
+}
+
+/// The roots of a running gateway.
+async fn roots(global: &Global) -> Result<Value, Failure> {
+    let link = Link::running(global)?;
+    let answer = link.read("/v1/identities").await?;
+    link.close().await?;
+    Ok(answer)
+}
+
+/// Whether the root that signs now is another than this one.
+fn signs_by_another(roots: &Value, root: &Value) -> bool {
+    let all = roots["roots"].as_array().into_iter().flatten();
+    let signing = all.filter(|root| root["state"] == "in use").next_back();
+    signing.is_some_and(|signing| !root.is_null() && signing["number"] != *root)
 }
 
 /// The roots that are trusted, to a file or to the terminal.
@@ -143,4 +189,22 @@ pub(super) fn put(path: &Path, content: &str, mode: u32) -> Result<(), Failure> 
         std::fs::rename(new, path)
     };
     write().map_err(file("writing", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_made_anew_once_another_root_signs() {
+        let root = |number: u32, state: &str| json!({ "number": number, "state": state });
+        let check = |roots: &[Value], expected: bool| {
+            assert_eq!(signs_by_another(&json!({ "roots": roots }), &json!(1)), expected);
+        };
+        check(&[], false);
+        check(&[root(1, "in use")], false);
+        check(&[root(1, "in use"), root(2, "next")], false);
+        check(&[root(1, "in use"), root(2, "in use")], true);
+        check(&[root(2, "in use")], true);
+    }
 }

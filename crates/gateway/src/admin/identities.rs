@@ -75,7 +75,8 @@ impl Desk {
         let chain: String = issued.chain.iter().map(|der| pem("CERTIFICATE", der)).collect();
         Ok(json!({
             "id": issued.id, "agent": issue.agent, "until": issued.until, "credential": name, "certificate": chain,
-            "key": pem("PRIVATE KEY", issued.key.expose()), "bundle": self.bundle()?, "record": index,
+            "key": pem("PRIVATE KEY", issued.key.expose()), "bundle": self.bundle()?, "root": issued.root,
+            "record": index,
         }))
     }
 

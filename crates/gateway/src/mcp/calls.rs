@@ -280,7 +280,7 @@ async fn call_tool(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
         // Its schema can't be used, or its name stands twice: as good as never listed.
         call.pin = PinState::Unlisted;
     }
-    if ctx.shared.policy.load().needs_arguments(Action::CallTool) {
+    if ctx.caller.principal.bounds_arguments() || ctx.shared.policy.load().needs_arguments(Action::CallTool) {
         call.arguments = arguments.map(json::arguments);
     }
     let called = asked.params.text("name").ok().flatten().unwrap_or_default();
@@ -447,7 +447,8 @@ async fn get_prompt(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
         },
     );
     call.pin = listed.as_ref().map_or(PinState::Unlisted, |listed| listed.state);
-    if ctx.shared.policy.load().needs_arguments(Action::GetPrompt) {
+    if ctx.caller.principal.bounds_arguments() || ctx.shared.policy.load().needs_arguments(Action::GetPrompt)
+    {
         call.arguments = asked.params.find("arguments").map(json::arguments);
     }
     let mut findings = conn.findings();

@@ -74,9 +74,9 @@ impl Ctx {
     /// # Errors
     /// [`Code::CircuitOpen`], with when trying again may help.
     pub(crate) fn spared(&self, served: &Served) -> Result<(), Refusal> {
-        served.admit().map_err(|seconds| Refusal {
-            retry_after_seconds: Some(seconds),
-            ..self.early(Code::CircuitOpen)
+        served.admit().map_err(|seconds| {
+            let what = format!("server `{}`", served.config.name);
+            self.shared.left_alone(&self.caller.principal, &what, seconds)
         })
     }
 }

@@ -456,7 +456,14 @@ async fn follow_once(ctx: &Ctx, conn: &Arc<Conn>) -> bool {
         // Most servers have none and say 405; one that wants another token says so to the next call, too.
         Ok(response) => {
             let _wanted = way.refused(&response);
-            passage.finish();
+            let facts = AnswerFacts {
+                status: Some(response.status().as_u16()),
+                findings: Vec::new(),
+            };
+            if let Ok(release) = passage.answered(facts) {
+                let _call = release.spend();
+                passage.finish();
+            }
             false
         }
         Err(fault) => {

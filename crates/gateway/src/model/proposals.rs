@@ -58,7 +58,8 @@ async fn propose(asked: &Asked, proposal: &Proposal) -> Result<Option<Proposed>,
         return Err(asked.early(Code::ProposalRefused));
     };
     let raw = proposal.arguments.get().as_bytes();
-    let needed = asked.shared.policy.load().needs_arguments(Action::ProposeTool);
+    let needed = asked.caller.principal.bounds_arguments()
+        || asked.shared.policy.load().needs_arguments(Action::ProposeTool);
     let agents = proposal.kind != ProposalKind::Hosted;
     let (action, resource) = match (agents, &asked.upstream) {
         (true, _) => (Action::ProposeTool, Resource::AgentTool { tool }),

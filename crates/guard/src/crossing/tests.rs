@@ -727,6 +727,15 @@ fn what_was_handed_on_bounds_a_call_whatever_policy_says() {
         };
         assert_eq!(refusal.code, Code::DelegationExceeded);
         assert_eq!(record.ruling, Some(RulingWord::Deny));
+        let outside = record
+            .because
+            .as_ref()
+            .and_then(|because| because.outside.clone());
+        let expected = bartizan_types::Outside {
+            link: 0,
+            bound: bartizan_types::Bound::On,
+        };
+        assert_eq!(outside, Some(expected));
         assert_eq!(replay(&policy, record).unwrap().decision.ruling, RulingWord::Deny);
     }
 }

@@ -251,7 +251,7 @@ pub(super) const ROWS: &[Row] = &[
         fault: Fault::Caller,
         status: 400,
         sentence: "the body is not a request of this API",
-        hint: "compare it with the provider's reference",
+        hint: "compare it with the reference of the API that it is for",
     },
     Row {
         code: Code::HeaderMismatch,
@@ -418,8 +418,8 @@ pub(super) const ROWS: &[Row] = &[
         text: "mcp.revision",
         fault: Fault::Caller,
         status: 400,
-        sentence: "this MCP revision is not supported",
-        hint: "2025-06-18, 2025-11-25 and 2026-07-28 are",
+        sentence: "this revision of the protocol is not supported",
+        hint: "MCP: 2025-06-18, 2025-11-25 and 2026-07-28; A2A: 1.0, by the header `A2A-Version: 1.0`",
     },
     Row {
         code: Code::SessionUnknown,
@@ -434,7 +434,7 @@ pub(super) const ROWS: &[Row] = &[
         text: "mcp.message",
         fault: Fault::Caller,
         status: 400,
-        sentence: "the message is not valid JSON-RPC for MCP",
+        sentence: "the message is not valid JSON-RPC of MCP or A2A",
         hint: "",
     },
     Row {

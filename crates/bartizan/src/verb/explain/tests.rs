@@ -185,6 +185,74 @@ fn what_was_handed_on_is_shown_and_which_link_the_call_is_outside_of() {
 }
 
 #[test]
+fn a_call_outside_of_a_bound_tells_which_one_and_no_policy() {
+    let mut record = ruling(RulingWord::Deny);
+    record.code = Some(Code::DelegationExceeded);
+    record.because = Some(Because {
+        outside: Some(Outside {
+            link: 0,
+            bound: Bound::Argument("folder".to_owned()),
+        }),
+        ..Because::default()
+    });
+    record.principal.as_mut().unwrap().act[0].bounds = Some(Box::default());
+    let shown = text(&[stored(0, record)]);
+    let expected = "because   the call is outside of what was handed to planner: argument `folder` is missing or has \
+                    no allowed value\n";
+    assert!(shown.contains(expected), "{shown}");
+    assert!(
+        shown.contains("; this call is outside\n") && !shown.contains("no policy"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn what_refuses_whatever_policy_says_is_the_reason() {
+    let barred = |code: Code, mut change: Box<dyn FnMut(&mut CallFacts)>| {
+        let mut record = ruling(RulingWord::Deny);
+        record.code = Some(code);
+        record.because = Some(Because {
+            barred: Some(code),
+            ..Because::default()
+        });
+        change(record.facts.as_mut().unwrap());
+        text(&[stored(0, record)])
+    };
+    let budget = barred(
+        Code::BudgetExceeded,
+        Box::new(|facts| {
+            facts.spending = Some(Box::new(bartizan_types::Spending {
+                over: Some(bartizan_types::Over {
+                    budget: bartizan_types::BudgetName::new("calls").unwrap(),
+                    of: String::new(),
+                    code: Code::BudgetExceeded,
+                    retry_after_seconds: None,
+                }),
+                ..Default::default()
+            }));
+        }),
+    );
+    assert!(
+        budget.contains("because   it would cross budget `calls`, whatever policy says\n"),
+        "{budget}"
+    );
+    let revoked = barred(
+        Code::Revoked,
+        Box::new(|facts| {
+            facts.bar = Some(Box::new(bartizan_types::Bar {
+                code: Code::Revoked,
+                what: "revocation 01X of tool office/payments_send".to_owned(),
+                retry_after_seconds: None,
+                scopes: Default::default(),
+            }));
+        }),
+    );
+    let expected = "because   revocation 01X of tool office/payments_send [revoked], whatever policy says\n";
+    assert!(revoked.contains(expected), "{revoked}");
+    assert!(!budget.contains("no policy permits") && !revoked.contains("no policy permits"));
+}
+
+#[test]
 fn an_allowed_call_tells_how_it_ended_and_an_error_is_shown() {
     let mut record = ruling(RulingWord::Allow);
     record.because = Some(Because {
