@@ -132,3 +132,14 @@ def test_up_without_a_file(gateway):
     through.start()
     assert through.key is None, "the key was shown a second time"
     assert raw.get(through.address, "/v1/models", key=first).status in (200, 502)
+
+
+@pytest.mark.parametrize("mistake", ['\n[[budget]]\nname = "x"\nmeter = "call"\nlimit = 1\n', "\nnot toml [\n"])
+def test_a_wrong_configuration_does_not_disable_the_kill_switch(gateway, provider, mistake):
+    through = gateway(provider)
+    through.config_path.write_text(through.config_path.read_text() + mistake)
+    for asked in (["status"], ["secret", "list"], ["audit", "search", "--limit", "1"], ["revoke", "everything"]):
+        done = through.cli(*asked)
+        assert "warning" in done.stderr and str(through.config_path) in done.stderr, asked
+    assert raw.post(through.address, "/v1/chat/completions", CHAT, key=through.key).status == 403
+    assert through.cli("config", "check", str(through.config_path), check=False).returncode == 3

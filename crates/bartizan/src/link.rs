@@ -20,7 +20,7 @@ use tokio::net::UnixStream;
 use crate::{
     cli::Global,
     client,
-    config::{Loaded, resolve},
+    config::{Grasp, Loaded, resolve},
     exit::Exit,
     failure::Failure,
 };
@@ -55,8 +55,11 @@ pub(crate) enum Absent {
 impl Link {
     /// Finds the way.
     pub(crate) fn connect(global: &Global, absent: Absent) -> Result<Self, Failure> {
-        let loaded = Loaded::find(global)?;
+        let (loaded, grasp) = Loaded::grasp(global)?;
         let path = resolve::state_dir(global, Some(&loaded.file), &loaded.base())?;
+        // Nothing is made in a place that a file which is wrong may not have meant.
+        let guessed = grasp == Grasp::Part && global.state.is_none() && loaded.file.state.dir.is_none();
+        let absent = if guessed { Absent::Fail } else { absent };
         if absent == Absent::Fail {
             StateDir::peek(&path).map(drop).or_else(|fault| match fault {
                 Fault::Older { .. } => Ok(()),
