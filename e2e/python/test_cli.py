@@ -143,3 +143,12 @@ def test_a_wrong_configuration_does_not_disable_the_kill_switch(gateway, provide
         assert "warning" in done.stderr and str(through.config_path) in done.stderr, asked
     assert raw.post(through.address, "/v1/chat/completions", CHAT, key=through.key).status == 403
     assert through.cli("config", "check", str(through.config_path), check=False).returncode == 3
+
+
+@pytest.mark.parametrize("what", ["agent:*", "user:*", "server:*", "tenant:*", "session:*", "agent-tool:*", "tool:*/*", "session:abc"])
+def test_a_revocation_that_ends_nothing_is_refused(gateway, provider, what):
+    through = gateway(provider)
+    done = through.cli("revoke", what, check=False)
+    assert done.returncode == 2 and "revoked" not in done.stdout, done.stdout
+    assert ("everything" if "*" in what else "session's id") in done.stderr
+    assert not through.json("revoke", "list")["revocations"]
