@@ -152,3 +152,26 @@ def test_a_revocation_that_ends_nothing_is_refused(gateway, provider, what):
     assert done.returncode == 2 and "revoked" not in done.stdout, done.stdout
     assert ("everything" if "*" in what else "session's id") in done.stderr
     assert not through.json("revoke", "list")["revocations"]
+
+
+@pytest.mark.parametrize("lost", ["state.redb", "keyring.sealed"])
+def test_a_lost_file_of_the_state_is_told_and_not_made_anew(gateway, lost):
+    through = gateway(start=False)
+    through.config_path.write_text("")
+    through.start()
+    through.cli("revoke", "agent:mallory")
+    through.stop()
+    kept = (through.state / lost).read_bytes()
+    (through.state / lost).unlink()
+    for asked in (["up"], ["status"], ["revoke", "everything"]):
+        done = through.cli(*asked, check=False, seconds=15)
+        assert done.returncode == 4 and f"{lost}` is missing" in done.stderr, done.stderr
+        assert "state.incomplete" in done.stderr and "bartizan restore" in done.stderr
+    assert not (through.state / lost).exists()
+    (through.state / lost).write_bytes(kept)
+    (through.state / lost).chmod(0o600)
+    assert len(through.json("revoke", "list")["revocations"]) == 1
+    if lost == "state.redb":
+        (through.state / lost).unlink()
+        (through.state / "ledger").rename(through.state.parent / "ledger-before")
+        assert not through.json("revoke", "list")["revocations"]

@@ -222,7 +222,16 @@ impl From<OpenFault> for Failure {
 
 /// A fault of the state, with what to do.
 pub(crate) fn state(fault: Fault) -> Failure {
+    let code = fault.code();
     let hint = match &fault {
+        Fault::Missing(path) if path.ends_with("state.redb") => {
+            "put it back, or restore a backup into an empty directory with `bartizan restore`; to begin anew on purpose, \
+             without its API keys, pins, revocations and counts, move `ledger` of the state directory away"
+        }
+        Fault::Missing(_) => {
+            "put it back, or restore a backup into an empty directory with `bartizan restore`: nothing that is sealed opens \
+             without it; to begin anew on purpose, move the state directory away"
+        }
         Fault::Absent(_) => "`bartizan up` makes it; `--state DIR` names another",
         Fault::Insecure { .. } => {
             "state must be its owner's alone: `chmod 700`, no links, no world-writable directory above"
@@ -235,9 +244,12 @@ pub(crate) fn state(fault: Fault) -> Failure {
         Fault::NotState(_) => "name an empty directory, or one that Bartizan made",
         _ => "",
     };
-    Failure::new(Exit::State, "the state can't be used")
-        .hint(hint)
-        .because(fault)
+    let failure = Failure::new(Exit::State, "the state can't be used").hint(hint);
+    match code {
+        Some(code) => failure.code(code),
+        None => failure,
+    }
+    .because(fault)
 }
 
 /// A fault of the log, with its code.
@@ -262,6 +274,7 @@ pub(crate) fn options(loaded: &Loaded) -> LedgerOptions {
 /// Opens the state and everything in it.
 pub(crate) fn open(path: &Path, options: LedgerOptions) -> Result<Opened, OpenFault> {
     let dir = StateDir::open(path)?;
+    dir.check_whole()?;
     let (master, key_from) = MasterKey::load(&dir)?;
     let keyring = Keyring::open(&dir, &master)?;
     let state = State::open(&dir)?;

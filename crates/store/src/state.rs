@@ -23,7 +23,7 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const KEPT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("kept");
 const KEYS_EPOCH: &str = "keys_epoch";
 
-const FILE: &str = "state.redb";
+pub(crate) const FILE: &str = "state.redb";
 /// The data is small and snapshots are held elsewhere; redb's own default is 1 GiB.
 const CACHE_BYTES: usize = 2 << 20;
 /// Largest API key record or setting, in bytes.
