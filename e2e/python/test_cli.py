@@ -175,3 +175,19 @@ def test_a_lost_file_of_the_state_is_told_and_not_made_anew(gateway, lost):
         (through.state / lost).unlink()
         (through.state / "ledger").rename(through.state.parent / "ledger-before")
         assert not through.json("revoke", "list")["revocations"]
+
+
+@pytest.mark.parametrize("at", [16384, 24576])
+def test_a_damaged_database_is_damage_and_no_panic(gateway, at):
+    through = gateway(start=False)
+    through.config_path.write_text("")
+    through.start()
+    through.stop()
+    path = through.state / "state.redb"
+    bytes_ = bytearray(path.read_bytes())
+    bytes_[at] ^= 0xFF
+    path.write_bytes(bytes_)
+    done = through.cli("--json", "status", check=False)
+    assert done.returncode in (0, 4) and "panicked" not in done.stderr, done.stderr
+    if done.returncode == 4:
+        assert json.loads(done.stderr.strip().splitlines()[-1])["error"]["exit"] == 4
