@@ -9,6 +9,10 @@ use crate::{
     telemetry::{prometheus, ruling_word},
 };
 
+/// Nothing is lost then, and nothing can be looked up.
+const PAUSED: &str = "there is no room for what search and proofs need: `audit search`, `explain` and `audit prove` pause until there \
+    is; records are still written and signed";
+
 impl Desk {
     pub(super) fn status(&self) -> Answer {
         let ledger = self.ledger.stats();
@@ -16,6 +20,7 @@ impl Desk {
         let log = json!({
             "records": ledger.size, "disk_bytes": ledger.disk_bytes, "queued": ledger.queued,
             "commits": ledger.commits, "full": ledger.full, "poisoned": ledger.poisoned,
+            "paused": ledger.paused,
             "root": head.checkpoint().root, "vkey": self.ledger.verifier().vkey(),
         });
         let mut status = json!({
@@ -53,7 +58,10 @@ impl Desk {
                 let word = ruling_word(ruling);
                 rulings[word] = json!(rulings[word].as_u64().unwrap_or(0).saturating_add(count));
             }
-            let alarms = alarms(live);
+            let mut alarms = alarms(live);
+            if ledger.paused {
+                alarms.push(PAUSED.to_owned());
+            }
             status["svid"] = svid(shared);
             status["listen"] = json!(shared.address().to_string());
             status["pid"] = json!(std::process::id());
