@@ -231,6 +231,9 @@ enum Found {
 /// The log's key: the caller's, else the state's own.
 async fn key(global: &Global, vkey: Option<&str>, foreign: bool) -> Result<Found, Failure> {
     let parse = |text: &str, stated: Vec<Succession>| {
+        // As `audit witness` prints it, too.
+        let text = text.trim();
+        let text = text.strip_prefix("vkey ").unwrap_or(text).trim();
         Verifier::parse(text)
             .map(|key| Found::Key(key, stated))
             .map_err(|fault| Failure::new(Exit::Usage, format!("`{text}` is no verifier key")).because(fault))
