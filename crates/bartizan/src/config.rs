@@ -73,10 +73,14 @@ impl Loaded {
             path,
             text: String::new(),
         };
-        crate::output(global).remark(&format!(
-            "warning: {}; this command goes by what of it can be read, `bartizan config check` says more",
-            failure.in_words()
-        ));
+        // A verb may look for the state more than once.
+        static TOLD: std::sync::Once = std::sync::Once::new();
+        TOLD.call_once(|| {
+            crate::output(global).remark(&format!(
+                "warning: {}; this command goes by what of it can be read, `bartizan config check` says more",
+                failure.in_words()
+            ));
+        });
         Ok((loaded, Grasp::Part))
     }
 
