@@ -198,26 +198,7 @@ fn read(title: &str, entry: &Value) -> Option<ImportedServer> {
     let url = entry.get("url").or_else(|| entry.get("serverUrl"));
     let reach = match (entry.get("command"), url) {
         (Some(command), None) => {
-            let program = command.as_str()?;
-            let mut words = vec![program.to_owned()];
-            let parts: Vec<&str> = program.split_whitespace().collect();
-            let mut neighbours = parts.iter().zip(parts.iter().skip(1));
-            if neighbours.any(|(before, part)| argument_is_secret(before, part)) {
-                warnings.push(ImportWarning::SecretInCommand);
-            }
-            if let Some(arguments) = entry.get("args") {
-                let mut before = "";
-                for (at, argument) in arguments.as_array()?.iter().enumerate() {
-                    let argument = argument.as_str()?;
-                    if argument_is_secret(std::mem::replace(&mut before, argument), argument) {
-                        warnings.push(ImportWarning::SecretInArguments(at));
-                    }
-                    if argument.contains("${") {
-                        warnings.push(ImportWarning::PlaceholderInArguments(at));
-                    }
-                    words.push(argument.to_owned());
-                }
-            }
+            let words = words(command.as_str()?, entry.get("args"), &mut warnings)?;
             if let Some(file) = entry.get("envFile").and_then(Value::as_str) {
                 warnings.push(ImportWarning::EnvFile(file.to_owned()));
             }
@@ -256,6 +237,32 @@ fn read(title: &str, entry: &Value) -> Option<ImportedServer> {
         secrets,
         warnings,
     })
+}
+
+/// A program and its arguments.
+fn words(program: &str, arguments: Option<&Value>, warnings: &mut Vec<ImportWarning>) -> Option<Vec<String>> {
+    let parts: Vec<&str> = program.split_whitespace().collect();
+    let mut neighbours = parts.iter().zip(parts.iter().skip(1));
+    if neighbours.any(|(before, part)| argument_is_secret(before, part)) {
+        warnings.push(ImportWarning::SecretInCommand);
+    }
+    let mut words = vec![program.to_owned()];
+    let Some(arguments) = arguments else {
+        return Some(words);
+    };
+    let mut before = "";
+    for (at, argument) in arguments.as_array()?.iter().enumerate() {
+        let argument = argument.as_str()?;
+        if argument_is_secret(before, argument) {
+            warnings.push(ImportWarning::SecretInArguments(at));
+        }
+        if argument.contains("${") {
+            warnings.push(ImportWarning::PlaceholderInArguments(at));
+        }
+        words.push(argument.to_owned());
+        before = argument;
+    }
+    Some(words)
 }
 
 fn pairs(

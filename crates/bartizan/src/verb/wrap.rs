@@ -99,24 +99,14 @@ pub(crate) async fn run(global: &Global, wrap: &Wrap) -> Result<Exit, Failure> {
         session: Mutex::default(),
         state: state.clone(),
     });
-    let shared = standing.desk.live.as_ref().map(|live| Arc::clone(&live.shared));
-    let watcher = shared.clone().map(|shared| {
-        let state = state.clone();
-        tokio::spawn(async move {
-            while !tells_failure(&shared, &state) {
-                tokio::time::sleep(LOOKED_EVERY).await;
-            }
-        })
-    });
+    let live = standing.desk.live.as_ref();
+    let watcher = live.map(|live| Watcher::start(&live.shared, &state));
     let outcome = tokio::select! {
         outcome = bridge.carry() => outcome,
         stopped = up::told_to_stop() => stopped,
     };
-    if let (Some(shared), Some(watcher)) = (shared, watcher)
-        && !watcher.is_finished()
-    {
-        watcher.abort();
-        tells_failure(&shared, &state);
+    if let Some(watcher) = watcher {
+        watcher.end();
     }
     let path = format!("/v1/agents/{}", encode("local"));
     standing.desk.handle(&Method::DELETE, &path, &[], "wrap").await;
@@ -179,6 +169,37 @@ fn shown(path: &Path) -> String {
         text
     } else {
         format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+/// Looks at how the server does, until it failed and that was told.
+struct Watcher {
+    shared: Arc<Shared>,
+    state: String,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Watcher {
+    fn start(shared: &Arc<Shared>, state: &str) -> Self {
+        let (watched, named) = (Arc::clone(shared), state.to_owned());
+        let task = tokio::spawn(async move {
+            while !tells_failure(&watched, &named) {
+                tokio::time::sleep(LOOKED_EVERY).await;
+            }
+        });
+        Self {
+            shared: Arc::clone(shared),
+            state: state.to_owned(),
+            task,
+        }
+    }
+
+    /// A last look, where nothing was told yet.
+    fn end(self) {
+        if !self.task.is_finished() {
+            self.task.abort();
+            tells_failure(&self.shared, &self.state);
+        }
     }
 }
 

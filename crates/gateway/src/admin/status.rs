@@ -1,5 +1,6 @@
 //! How things stand: the gateway, the log, the policy, alarms; and metrics.
 
+use bartizan_store::LedgerStats;
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -58,10 +59,7 @@ impl Desk {
                 let word = ruling_word(ruling);
                 rulings[word] = json!(rulings[word].as_u64().unwrap_or(0).saturating_add(count));
             }
-            let mut alarms = alarms(live);
-            if ledger.paused {
-                alarms.push(PAUSED.to_owned());
-            }
+            let alarms = alarms(live, &ledger);
             status["svid"] = svid(shared);
             status["listen"] = json!(shared.address().to_string());
             status["pid"] = json!(std::process::id());
@@ -133,12 +131,13 @@ impl Desk {
 }
 
 /// What the operator should know.
-fn alarms(live: &Live) -> Vec<String> {
+fn alarms(live: &Live, ledger: &LedgerStats) -> Vec<String> {
     let told = live.alarms.lock();
     let mut alarms = told.unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     alarms.extend(live.shared.manifests().alarms());
     let workload = live.shared.workload.as_ref();
     alarms.extend(workload.and_then(|workload| workload.alarm()));
+    alarms.extend(ledger.paused.then(|| PAUSED.to_owned()));
     alarms
 }
 
