@@ -132,3 +132,62 @@ def test_up_without_a_file(gateway):
     through.start()
     assert through.key is None, "the key was shown a second time"
     assert raw.get(through.address, "/v1/models", key=first).status in (200, 502)
+
+
+@pytest.mark.parametrize("mistake", ['\n[[budget]]\nname = "x"\nmeter = "call"\nlimit = 1\n', "\nnot toml [\n"])
+def test_a_wrong_configuration_does_not_disable_the_kill_switch(gateway, provider, mistake):
+    through = gateway(provider)
+    through.config_path.write_text(through.config_path.read_text() + mistake)
+    for asked in (["status"], ["secret", "list"], ["audit", "search", "--limit", "1"], ["revoke", "everything"]):
+        done = through.cli(*asked)
+        assert "warning" in done.stderr and str(through.config_path) in done.stderr, asked
+    assert raw.post(through.address, "/v1/chat/completions", CHAT, key=through.key).status == 403
+    assert through.cli("config", "check", str(through.config_path), check=False).returncode == 3
+
+
+@pytest.mark.parametrize("what", ["agent:*", "user:*", "server:*", "tenant:*", "session:*", "agent-tool:*", "tool:*/*", "session:abc"])
+def test_a_revocation_that_ends_nothing_is_refused(gateway, provider, what):
+    through = gateway(provider)
+    done = through.cli("revoke", what, check=False)
+    assert done.returncode == 2 and "revoked" not in done.stdout, done.stdout
+    assert ("everything" if "*" in what else "session's id") in done.stderr
+    assert not through.json("revoke", "list")["revocations"]
+
+
+@pytest.mark.parametrize("lost", ["state.redb", "keyring.sealed"])
+def test_a_lost_file_of_the_state_is_told_and_not_made_anew(gateway, lost):
+    through = gateway(start=False)
+    through.config_path.write_text("")
+    through.start()
+    through.cli("revoke", "agent:mallory")
+    through.stop()
+    kept = (through.state / lost).read_bytes()
+    (through.state / lost).unlink()
+    for asked in (["up"], ["status"], ["revoke", "everything"]):
+        done = through.cli(*asked, check=False, seconds=15)
+        assert done.returncode == 4 and f"{lost}` is missing" in done.stderr, done.stderr
+        assert "state.incomplete" in done.stderr and "bartizan restore" in done.stderr
+    assert not (through.state / lost).exists()
+    (through.state / lost).write_bytes(kept)
+    (through.state / lost).chmod(0o600)
+    assert len(through.json("revoke", "list")["revocations"]) == 1
+    if lost == "state.redb":
+        (through.state / lost).unlink()
+        (through.state / "ledger").rename(through.state.parent / "ledger-before")
+        assert not through.json("revoke", "list")["revocations"]
+
+
+@pytest.mark.parametrize("at", [16384, 24576])
+def test_a_damaged_database_is_damage_and_no_panic(gateway, at):
+    through = gateway(start=False)
+    through.config_path.write_text("")
+    through.start()
+    through.stop()
+    path = through.state / "state.redb"
+    bytes_ = bytearray(path.read_bytes())
+    bytes_[at] ^= 0xFF
+    path.write_bytes(bytes_)
+    done = through.cli("--json", "status", check=False)
+    assert done.returncode in (0, 4) and "panicked" not in done.stderr, done.stderr
+    if done.returncode == 4:
+        assert json.loads(done.stderr.strip().splitlines()[-1])["error"]["exit"] == 4

@@ -282,6 +282,7 @@ def test_someone_elses_change_is_detected(gateway, provider, tmp_path):
     vkey = through.json("audit", "witness", "--out", str(head))["vkey"]
     through.stop()
     through.cli("audit", "verify", "--vkey", vkey, "--checkpoint", str(head))
+    through.cli("audit", "verify", "--vkey", f"vkey {vkey}", "--checkpoint", str(head))
     ledger = next(path for path in through.state.rglob("*") if path.is_dir() and path.name in ("ledger", "log"))
     files = sorted(path for path in ledger.rglob("*") if path.is_file() and path.stat().st_size)
     chance, unnoticed = random.Random(7), []

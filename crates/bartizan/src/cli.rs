@@ -291,7 +291,7 @@ pub(crate) enum PackName {
 /// `wrap`.
 #[derive(Debug, Args)]
 pub(crate) struct Wrap {
-    /// Name of the server in policy and records; the default is the command's file name
+    /// Name of the server in policy and records; the default is made of the command and its arguments
     #[arg(long)]
     pub(crate) name: Option<String>,
     /// Give the server this variable of our environment, or NAME=VALUE; may be repeated

@@ -20,7 +20,7 @@ use tokio::net::UnixStream;
 use crate::{
     cli::Global,
     client,
-    config::{Loaded, resolve},
+    config::{Grasp, Loaded, resolve},
     exit::Exit,
     failure::Failure,
 };
@@ -55,8 +55,11 @@ pub(crate) enum Absent {
 impl Link {
     /// Finds the way.
     pub(crate) fn connect(global: &Global, absent: Absent) -> Result<Self, Failure> {
-        let loaded = Loaded::find(global)?;
+        let (loaded, grasp) = Loaded::grasp(global)?;
         let path = resolve::state_dir(global, Some(&loaded.file), &loaded.base())?;
+        // Nothing is made in a place that a file which is wrong may not have meant.
+        let guessed = grasp == Grasp::Part && global.state.is_none() && loaded.file.state.dir.is_none();
+        let absent = if guessed { Absent::Fail } else { absent };
         if absent == Absent::Fail {
             StateDir::peek(&path).map(drop).or_else(|fault| match fault {
                 Fault::Older { .. } => Ok(()),
@@ -226,7 +229,16 @@ impl From<OpenFault> for Failure {
 
 /// A fault of the state, with what to do.
 pub(crate) fn state(fault: Fault) -> Failure {
+    let code = fault.code();
     let hint = match &fault {
+        Fault::Missing(path) if path.ends_with("state.redb") => {
+            "put it back, or restore a backup into an empty directory with `bartizan restore`; to begin anew on purpose, \
+             without its API keys, pins, revocations and counts, move `ledger` of the state directory away"
+        }
+        Fault::Missing(_) => {
+            "put it back, or restore a backup into an empty directory with `bartizan restore`: nothing that is sealed opens \
+             without it; to begin anew on purpose, move the state directory away"
+        }
         Fault::Absent(_) => "`bartizan up` makes it; `--state DIR` names another",
         Fault::Insecure { .. } => {
             "state must be its owner's alone: `chmod 700`, no links, no world-writable directory above"
@@ -239,9 +251,12 @@ pub(crate) fn state(fault: Fault) -> Failure {
         Fault::NotState(_) => "name an empty directory, or one that Bartizan made",
         _ => "",
     };
-    Failure::new(Exit::State, "the state can't be used")
-        .hint(hint)
-        .because(fault)
+    let failure = Failure::new(Exit::State, "the state can't be used").hint(hint);
+    match code {
+        Some(code) => failure.code(code),
+        None => failure,
+    }
+    .because(fault)
 }
 
 /// A fault of the log, with its code.
@@ -266,6 +281,7 @@ pub(crate) fn options(loaded: &Loaded) -> LedgerOptions {
 /// Opens the state and everything in it.
 pub(crate) fn open(path: &Path, options: LedgerOptions) -> Result<Opened, OpenFault> {
     let dir = StateDir::open(path)?;
+    dir.check_whole()?;
     let (master, key_from) = MasterKey::load(&dir)?;
     let keyring = Keyring::open(&dir, &master)?;
     let state = State::open(&dir)?;

@@ -179,3 +179,28 @@ fn command_lines_in_the_guides_parse() {
     }
     assert!(parsed > 100, "{parsed} command lines found");
 }
+
+#[test]
+fn the_page_of_the_policy_schema_names_all_of_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let schema = fs::read_to_string(root.join("crates/policy/schema.cedarschema")).unwrap();
+    let page = fs::read_to_string(root.join("docs/reference/policy-schema.md")).unwrap();
+    let mut names: Vec<&str> = Vec::new();
+    let mut facts = false;
+    for line in schema.lines().map(str::trim) {
+        facts = (facts && line != "};") || line.starts_with("type Facts");
+        if let Some(rest) = line.strip_prefix("entity ") {
+            names.extend(rest.split([' ', ';']).next());
+        } else if let Some(rest) = line.strip_prefix("action ") {
+            let actions = rest.split(" appliesTo").next().unwrap_or(rest);
+            names.extend(actions.split(',').map(str::trim));
+        } else if facts && !line.starts_with("//") {
+            names.extend(line.split_once(':').map(|(name, _)| name.trim_end_matches('?')));
+        }
+    }
+    assert!(names.len() > 60, "{names:?}");
+    for name in names {
+        let named = page.contains(&format!("`{name}`")) || page.contains(&format!("`{name}?`"));
+        assert!(named, "docs/reference/policy-schema.md does not name `{name}`");
+    }
+}

@@ -82,6 +82,14 @@ impl Subject {
         if name.is_empty() || name.len() > 2304 || !name.chars().all(plain) {
             return None;
         }
+        // A star that means no rest would be a letter that no name has.
+        let misplaced = match kind {
+            "model" | "tool" => name.strip_suffix('*').unwrap_or(name).contains('*'),
+            _ => name.ends_with('*'),
+        };
+        if misplaced {
+            return None;
+        }
         let name = name.to_owned();
         Some(match kind {
             "credential" | "token" => Self::Credential(name),
@@ -90,7 +98,7 @@ impl Subject {
             "agent" => Self::Agent(name),
             "user" => Self::User(name),
             "tenant" => Self::Tenant(name),
-            "session" => Self::Session(name.to_ascii_uppercase()),
+            "session" => Self::Session(name.to_ascii_uppercase().parse::<SessionId>().ok()?.to_string()),
             "tool" if name.contains('/') => Self::Tool(name),
             "agent-tool" => Self::AgentTool(name),
             "server" => Self::Server(name),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use bartizan_types::{Code, ServerName};
 use bartizan_wire::json;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Most servers of one file.
 pub const MAX_SERVERS: usize = 256;
@@ -66,6 +66,16 @@ pub enum ImportWarning {
     Disabled,
     /// An argument of the command looks like a secret; programs' arguments are visible to every user of the machine.
     SecretInArguments(usize),
+    /// The command is one text of several words, and one of them looks like a secret.
+    SecretInCommand,
+    /// This parameter of the address, or its user's part, looks like a secret: it is copied as it stands.
+    SecretInAddress(String),
+    /// The client would have read more variables from this file; nobody does here.
+    EnvFile(String),
+    /// The entry is of this project alone; here every agent reaches it that policy lets.
+    Project(String),
+    /// This project has another entry of the same name, which is left out.
+    Clash(String),
 }
 
 /// One server of the file.
@@ -87,7 +97,7 @@ pub enum ImportFault {
     /// Not JSON, even with comments and trailing commas taken out.
     #[error("the file is not JSON")]
     Json(Code),
-    /// Neither `mcpServers`, `servers`, nor `mcp.servers`.
+    /// Neither `mcpServers`, `servers`, nor `mcp.servers`, and no project with `mcpServers`.
     #[error("the file has neither `mcpServers` nor `servers`")]
     Shape,
     /// An entry without `command` and `url`, or with both, or with a member of the wrong type.
@@ -114,22 +124,64 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<ImportedServer>, ImportFault> {
         .get("mcpServers")
         .or_else(|| value.get("servers"))
         .or_else(|| value.get("mcp").and_then(|mcp| mcp.get("servers")))
-        .and_then(Value::as_object)
-        .ok_or(ImportFault::Shape)?;
-    if servers.len() > MAX_SERVERS {
+        .and_then(Value::as_object);
+    let mut places: Vec<(Option<&String>, &Map<String, Value>)> = Vec::new();
+    places.extend(servers.map(|servers| (None, servers)));
+    places.extend(of_projects(&value));
+    if places.is_empty() {
+        return Err(ImportFault::Shape);
+    }
+    if places.iter().map(|(_, servers)| servers.len()).sum::<usize>() > MAX_SERVERS {
         return Err(ImportFault::TooMany);
     }
     let mut all: Vec<ImportedServer> = Vec::new();
-    for (name, entry) in servers {
-        let server = read(name, entry).ok_or_else(|| ImportFault::Entry(name.clone()))?;
-        if all.iter().any(|earlier| earlier.name == server.name) {
-            return Err(ImportFault::Twice(server.name));
+    for (project, servers) in places {
+        for (name, entry) in servers {
+            let server = read(name, entry).ok_or_else(|| ImportFault::Entry(name.clone()))?;
+            add(&mut all, server, project)?;
         }
-        all.push(server);
     }
     // By name: the parser's maps keep an order only with a feature that other crates may turn on.
     all.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(all)
+}
+
+/// The servers that Claude Code keeps by project, in the order of the projects' paths.
+fn of_projects(value: &Value) -> Vec<(Option<&String>, &Map<String, Value>)> {
+    let projects = value.get("projects").and_then(Value::as_object);
+    let mut found: Vec<_> = projects
+        .into_iter()
+        .flatten()
+        .filter_map(|(path, project)| Some((Some(path), project.get("mcpServers")?.as_object()?)))
+        .filter(|(_, servers)| !servers.is_empty())
+        .collect();
+    found.sort_by_key(|(path, _)| *path);
+    found
+}
+
+/// Keeps a server. One of a project gives way to another of the same name, and that is told where they differ.
+fn add(
+    all: &mut Vec<ImportedServer>,
+    mut server: ImportedServer,
+    project: Option<&String>,
+) -> Result<(), ImportFault> {
+    let known = all.iter_mut().find(|earlier| earlier.name == server.name);
+    let Some(project) = project else {
+        if known.is_some() {
+            return Err(ImportFault::Twice(server.name));
+        }
+        all.push(server);
+        return Ok(());
+    };
+    if let Some(known) = known {
+        if known.reach != server.reach || known.secrets != server.secrets {
+            known.warnings.push(ImportWarning::Clash(project.clone()));
+        }
+        return Ok(());
+    }
+    server.warnings.push(ImportWarning::Project(project.clone()));
+    all.push(server);
+    Ok(())
 }
 
 fn read(title: &str, entry: &Value) -> Option<ImportedServer> {
@@ -146,18 +198,9 @@ fn read(title: &str, entry: &Value) -> Option<ImportedServer> {
     let url = entry.get("url").or_else(|| entry.get("serverUrl"));
     let reach = match (entry.get("command"), url) {
         (Some(command), None) => {
-            let mut words = vec![command.as_str()?.to_owned()];
-            if let Some(arguments) = entry.get("args") {
-                for (at, argument) in arguments.as_array()?.iter().enumerate() {
-                    let argument = argument.as_str()?;
-                    if looks_secret("", argument) {
-                        warnings.push(ImportWarning::SecretInArguments(at));
-                    }
-                    if argument.contains("${") {
-                        warnings.push(ImportWarning::PlaceholderInArguments(at));
-                    }
-                    words.push(argument.to_owned());
-                }
+            let words = words(command.as_str()?, entry.get("args"), &mut warnings)?;
+            if let Some(file) = entry.get("envFile").and_then(Value::as_str) {
+                warnings.push(ImportWarning::EnvFile(file.to_owned()));
             }
             let environment = pairs(&name, entry.get("env"), &mut secrets, &mut warnings)?;
             let directory = match entry.get("cwd") {
@@ -172,6 +215,7 @@ fn read(title: &str, entry: &Value) -> Option<ImportedServer> {
         }
         (None, Some(url)) => {
             let url = url.as_str()?.to_owned();
+            warnings.extend(secret_in(&url).map(ImportWarning::SecretInAddress));
             let headers = pairs(&name, entry.get("headers"), &mut secrets, &mut warnings)?;
             let kind = entry
                 .get("type")
@@ -193,6 +237,32 @@ fn read(title: &str, entry: &Value) -> Option<ImportedServer> {
         secrets,
         warnings,
     })
+}
+
+/// A program and its arguments.
+fn words(program: &str, arguments: Option<&Value>, warnings: &mut Vec<ImportWarning>) -> Option<Vec<String>> {
+    let parts: Vec<&str> = program.split_whitespace().collect();
+    let mut neighbours = parts.iter().zip(parts.iter().skip(1));
+    if neighbours.any(|(before, part)| argument_is_secret(before, part)) {
+        warnings.push(ImportWarning::SecretInCommand);
+    }
+    let mut words = vec![program.to_owned()];
+    let Some(arguments) = arguments else {
+        return Some(words);
+    };
+    let mut before = "";
+    for (at, argument) in arguments.as_array()?.iter().enumerate() {
+        let argument = argument.as_str()?;
+        if argument_is_secret(before, argument) {
+            warnings.push(ImportWarning::SecretInArguments(at));
+        }
+        if argument.contains("${") {
+            warnings.push(ImportWarning::PlaceholderInArguments(at));
+        }
+        words.push(argument.to_owned());
+        before = argument;
+    }
+    Some(words)
 }
 
 fn pairs(
@@ -227,6 +297,45 @@ fn pairs(
         });
     }
     Some(plain)
+}
+
+/// Whether an argument is a secret by itself, by its name before `=`, or by the flag before it.
+fn argument_is_secret(before: &str, argument: &str) -> bool {
+    if argument.contains("${") {
+        return false;
+    }
+    let named = argument
+        .split_once('=')
+        .is_some_and(|(name, value)| !value.starts_with('=') && telling(name, value));
+    let flagged = before.starts_with('-') && !argument.starts_with('-') && telling(before, argument);
+    looks_secret("", argument) || named || flagged
+}
+
+/// As [`looks_secret`], but that small numbers are none: `--max-tokens 4000`.
+fn telling(name: &str, value: &str) -> bool {
+    let number = value.len() < 8 && value.bytes().all(|byte| byte.is_ascii_digit());
+    !number && looks_secret(name, value)
+}
+
+/// What in an address looks like a secret: the name of a parameter, or the part of the user.
+fn secret_in(url: &str) -> Option<String> {
+    const NAMES: [&str; 4] = ["key", "sig", "signature", "auth"];
+    let (address, query) = url.split_once('?').unwrap_or((url, ""));
+    let authority = address.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = authority.split('/').next().unwrap_or_default();
+    if authority
+        .rsplit_once('@')
+        .is_some_and(|(user, _)| user.contains(':') && !user.contains("${"))
+    {
+        return Some("the part before `@`".to_owned());
+    }
+    let query = query.split('#').next().unwrap_or_default();
+    query.split('&').find_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        let named = NAMES.iter().any(|known| name.eq_ignore_ascii_case(known)) && !value.is_empty();
+        let secret = !value.contains("${") && (named || telling(name, value));
+        secret.then(|| format!("`{name}`"))
+    })
 }
 
 /// Names that say so, prefixes that providers use, and long random-looking words. Errs towards the secret store.

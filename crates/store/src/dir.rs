@@ -28,7 +28,7 @@ use std::{
 
 use rustix::fs::FlockOperation;
 
-use crate::{Fault, fault::Insecure, files, layout};
+use crate::{Fault, fault::Insecure, files, keyring, layout, secrets, state};
 
 /// The state directory, locked. Cheap to clone; the lock is free when the last clone is gone.
 #[derive(Debug, Clone)]
@@ -101,6 +101,24 @@ impl StateDir {
         })))
     }
 
+    /// Refuses state that lost a file which the rest belongs to: made anew, it would look like a first start, without the pins
+    /// and revocations that there were, or with keys that open nothing. Writes nothing.
+    ///
+    /// # Errors
+    /// [`Fault::Missing`], [`Fault::Io`].
+    pub fn check_whole(&self) -> Result<(), Fault> {
+        let logged = has_segments(&self.ledger_path().join("wal"))?;
+        let sealed = logged || self.path().join(secrets::FILE).exists();
+        for (name, needed) in [(keyring::FILE, sealed), (state::FILE, logged)] {
+            let path = self.path().join(name);
+            // An empty file is what a crash of the first start leaves; after that it is no less a loss than none.
+            if needed && !fs::metadata(&path).is_ok_and(|found| found.len() > 0) {
+                return Err(Fault::Missing(path));
+            }
+        }
+        Ok(())
+    }
+
     /// Looks at state without locking, making or migrating anything, as for offline verification.
     ///
     /// # Errors
@@ -152,6 +170,21 @@ impl Peeked {
     pub fn ledger_path(&self) -> PathBuf {
         self.path.join("ledger")
     }
+}
+
+/// Whether a log was begun: its segments are the last that a first start makes.
+fn has_segments(wal: &Path) -> Result<bool, Fault> {
+    let entries = match fs::read_dir(wal) {
+        Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(false),
+        found => found.map_err(files::io("list", wal))?,
+    };
+    for entry in entries {
+        let name = entry.map_err(files::io("list", wal))?.file_name();
+        if Path::new(&name).extension().is_some_and(|end| end == "seg") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn default_path(state_home: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {

@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use bartizan_types::Code;
+
 /// Why state can't be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
@@ -63,6 +65,9 @@ pub enum Fault {
         /// How.
         why: &'static str,
     },
+    /// A file is gone that the rest of the state belongs to.
+    #[error("`{}` is missing, and there is state that belongs to it", .0.display())]
+    Missing(PathBuf),
     /// A file above its bound.
     #[error("`{}` is larger than {limit} bytes", path.display())]
     TooLarge {
@@ -130,6 +135,21 @@ pub enum Fault {
     /// The generator of random bytes or a cipher refused.
     #[error("the cryptographic library failed")]
     Crypto,
+}
+
+impl Fault {
+    /// The stable code of state that lost something; most faults have none.
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Missing(_) => Some(Code::StateIncomplete),
+            Self::Damaged { .. } => Some(Code::StateDamaged),
+            Self::Database { source, .. } if matches!(**source, redb::Error::Corrupted(_)) => {
+                Some(Code::StateDamaged)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// How something is unsafe.

@@ -291,6 +291,7 @@ impl Ledger {
             commits: shared.commits.load(Ordering::Relaxed),
             full: shared.full.load(Ordering::Acquire),
             poisoned: shared.poisoned.load(Ordering::Acquire),
+            paused: shared.paused.load(Ordering::Acquire),
         }
     }
 

@@ -5,7 +5,14 @@
 //! it, so that this crate needs no word of identity or MCP. A value that no longer reads is a fault, never skipped: a
 //! revocation that can't be read must not look like none.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    fs::File,
+    panic::{self, AssertUnwindSafe},
+    path::{Path, PathBuf},
+    sync::Once,
+};
 
 use bartizan_types::{KeyId, ServerName};
 use redb::{Database, ReadableDatabase as _, ReadableTable, TableDefinition, backends::FileBackend};
@@ -23,7 +30,7 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const KEPT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("kept");
 const KEYS_EPOCH: &str = "keys_epoch";
 
-const FILE: &str = "state.redb";
+pub(crate) const FILE: &str = "state.redb";
 /// The data is small and snapshots are held elsewhere; redb's own default is 1 GiB.
 const CACHE_BYTES: usize = 2 << 20;
 /// Largest API key record or setting, in bytes.
@@ -65,7 +72,12 @@ impl State {
     }
 
     fn open_at(path: &Path, directory: Option<StateDir>) -> Result<Self, Fault> {
-        let file = files::open_or_create(&path.join(FILE))?;
+        let path = path.join(FILE);
+        let file = files::open_or_create(&path)?;
+        guarded(&path, || Self::of(file, directory))
+    }
+
+    fn of(file: File, directory: Option<StateDir>) -> Result<Self, Fault> {
         let backend = FileBackend::new(file).map_err(db("open"))?;
         let database = Database::builder()
             .set_cache_size(CACHE_BYTES)
@@ -83,7 +95,29 @@ impl State {
             transaction.open_table(KEPT)?;
             Ok(())
         })?;
+        state.walk()?;
         Ok(state)
+    }
+
+    /// Touches every row, so that what is damaged shows when the database is opened, and not when a row is needed.
+    fn walk(&self) -> Result<(), Fault> {
+        let transaction = self.database.begin_read().map_err(db("read"))?;
+        for table in [KEYS, SETTINGS, APPROVALS, KEPT] {
+            let table = transaction.open_table(table).map_err(db("read"))?;
+            for entry in table.iter().map_err(db("read"))? {
+                let (key, value) = entry.map_err(db("read"))?;
+                let _ = (key.value().len(), value.value().len());
+            }
+        }
+        for table in [PINS, MANIFESTS] {
+            let table = transaction.open_table(table).map_err(db("read"))?;
+            for entry in table.iter().map_err(db("read"))? {
+                let (key, value) = entry.map_err(db("read"))?;
+                let _ = (key.value().0.len(), value.value().len());
+            }
+        }
+        let meta = transaction.open_table(META).map_err(db("read"))?;
+        epoch(&meta).map(drop)
     }
 
     /// The state directory that this lies in.
@@ -443,18 +477,51 @@ impl State {
         &self,
         change: impl FnOnce(&redb::WriteTransaction) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        let transaction = self.database.begin_write().map_err(db("write"))?;
-        match change(&transaction) {
-            Ok(value) => {
-                transaction.commit().map_err(db("commit"))?;
-                Ok(value)
+        let path = self
+            .directory()
+            .map_or_else(|| PathBuf::from(FILE), |place| place.join(FILE));
+        guarded(&path, || {
+            let transaction = self.database.begin_write().map_err(db("write"))?;
+            match change(&transaction) {
+                Ok(value) => {
+                    transaction.commit().map_err(db("commit"))?;
+                    Ok(value)
+                }
+                Err(fault) => {
+                    transaction.abort().map_err(db("abort"))?;
+                    Err(fault)
+                }
             }
-            Err(fault) => {
-                transaction.abort().map_err(db("abort"))?;
-                Err(fault)
-            }
-        }
+        })
     }
+}
+
+thread_local! {
+    /// Whether a panic on this thread is one that becomes a fault.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Works on the database; where redb panics, as it does over some damaged pages, that is a fault, and nothing is printed.
+fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |what| {
+            if !GUARDED.get() {
+                before(what);
+            }
+        }));
+    });
+    let outer = GUARDED.replace(true);
+    // What a panic leaves half done is never seen: a database that is being opened is dropped, a transaction not committed.
+    let done = panic::catch_unwind(AssertUnwindSafe(work));
+    GUARDED.set(outer);
+    done.unwrap_or_else(|_| {
+        Err(Fault::Damaged {
+            path: path.to_owned(),
+            why: "its pages do not read as a database",
+        })
+    })
 }
 
 /// All tables as plain data: what a backup holds, and what a migration puts in.

@@ -2,7 +2,7 @@
 
 mod failing;
 
-use bartizan_store::{Ledger, LedgerFault, LedgerOptions, WrappingKey};
+use bartizan_store::{Ledger, LedgerFault, LedgerOptions, Query, WrappingKey};
 use bartizan_types::{Code, Record, RecordKind, Timestamp};
 use failing::{Failing, Fails};
 
@@ -78,4 +78,64 @@ async fn no_room_at_the_start_is_said_and_loses_nothing() {
     let (ledger, recovered) = reopen(place.path()).await;
     assert!(recovered >= kept.size);
     ledger.append(&record(1)).await.expect("room again");
+}
+
+/// More than a tile, so that hashes of whole tiles wait, too.
+const MANY: u64 = 300;
+
+#[tokio::test]
+async fn search_and_proofs_pause_without_room_and_go_on_by_themselves() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (medium, switch) = Failing::on(place.path());
+    let (ledger, _) = Ledger::open_on(medium, WrappingKey::new([1; 32]), options()).expect("opens");
+    let first = ledger.append(&record(0)).await.expect("acknowledged");
+    switch.set(Fails::Derived);
+    let mut last = first;
+    for second in 1..MANY {
+        last = ledger.append(&record(second)).await.expect("the log goes on");
+    }
+    assert!(ledger.stats().paused && !ledger.stats().poisoned);
+    let search = || ledger.search(&Query::default());
+    for fault in [
+        ledger.read(last.index).expect_err("not found"),
+        search().expect_err("not found"),
+        ledger.prove(last.index).expect_err("not proved"),
+    ] {
+        assert!(matches!(fault, LedgerFault::Paused), "{fault:?}");
+        assert_eq!(fault.code(), Code::LedgerFull);
+    }
+    ledger
+        .read(first.index)
+        .expect("what was written before is there");
+    switch.set(Fails::Nothing);
+    // Nothing is appended: the writer tries by itself.
+    for _ in 0..100 {
+        if !ledger.stats().paused {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert!(!ledger.stats().paused);
+    assert_eq!(
+        search().expect("found").first().map(|found| found.index),
+        Some(last.index)
+    );
+    for index in [first.index, last.index] {
+        ledger.prove(index).expect("proved");
+    }
+    ledger.close().await.expect("closes");
+    let (_, recovered) = reopen(place.path()).await;
+    assert_eq!(recovered, last.size);
+}
+
+#[tokio::test]
+async fn what_found_no_room_until_the_end_is_rebuilt() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (medium, switch) = Failing::on(place.path());
+    let (ledger, _) = Ledger::open_on(medium, WrappingKey::new([1; 32]), options()).expect("opens");
+    switch.set(Fails::Derived);
+    let last = ledger.append(&record(0)).await.expect("acknowledged");
+    ledger.close().await.expect("closes");
+    let (ledger, _) = reopen(place.path()).await;
+    ledger.prove(last.index).expect("proved");
 }

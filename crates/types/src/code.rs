@@ -13,6 +13,7 @@ mod loops;
 mod oauth;
 mod privacy;
 mod spending;
+mod state;
 mod workload;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -252,6 +253,10 @@ pub enum Code {
     ProofNonce,
     /// `upstream.token`: no token could be got for the upstream.
     TokenUnavailable,
+    /// `state.incomplete`: a file of the state is missing, and the rest of the state belongs to it.
+    StateIncomplete,
+    /// `state.damaged`: a file of the state is damaged.
+    StateDamaged,
 }
 
 struct Row {
@@ -276,6 +281,7 @@ const GROUPS: &[&[Row]] = &[
     loops::ROWS,
     egress::ROWS,
     oauth::ROWS,
+    state::ROWS,
 ];
 
 fn rows() -> impl Iterator<Item = &'static Row> {

@@ -427,3 +427,32 @@ fn one_time_codes_are_told_by_domain() {
         assert!(told.contains("is no domain"), "{wrong}: {told}");
     }
 }
+
+#[test]
+fn what_is_right_in_a_file_that_is_wrong_still_says_where_the_state_is() {
+    let check = |text: &str, dir: Option<&str>, origin: Option<&str>| {
+        assert!(parse("test.toml", text).is_err(), "{text}");
+        let file = salvaged(text);
+        assert_eq!(file.state.dir.as_deref(), dir.map(Path::new), "{text}");
+        assert_eq!(file.ledger.origin.as_deref(), origin, "{text}");
+    };
+    // A word that is unknown, of any table, or of the root.
+    check(
+        "[state]\ndir = \"s\"\n[[budget]]\nname = \"x\"\nmeter = \"call\"\nlimit = 1\n",
+        Some("s"),
+        None,
+    );
+    check(
+        "nonsense = 1\n[ledger]\norigin = \"o\"\n[state]\ndir = \"s\"\n",
+        Some("s"),
+        Some("o"),
+    );
+    check("[state]\ndir = 5\n[ledger]\norigin = \"o\"\n", None, Some("o"));
+    // No TOML at all, before and after.
+    check(
+        "[listen\naddress = \n[state] # here\ndir = \"s\"\n[policy]\npack = \"obs\n",
+        Some("s"),
+        None,
+    );
+    check("[state]\ndir = \"s\n[ledger]\norigin = \"o\"\n", None, Some("o"));
+}

@@ -172,6 +172,31 @@ fn warning(server: &ImportedServer, warning: &ImportWarning) -> String {
         }
         ImportWarning::Renamed(title) => format!("`{title}`: is called `{name}` here"),
         ImportWarning::Disabled => format!("`{name}`: is switched off in the file, and left out"),
+        ImportWarning::SecretInCommand => {
+            format!(
+                "`{name}`: its command looks as if it had a secret in it, and every user of the machine can read that; write its \
+                 words one by one, and the secret into `env` as `secret:NAME`, if the server takes it there"
+            )
+        }
+        ImportWarning::SecretInAddress(what) => {
+            format!(
+                "`{name}`: {what} of its address looks like a secret, and stands in the configuration as it is; put it into \
+                 `headers` as `secret:NAME`, if the server takes it there"
+            )
+        }
+        ImportWarning::EnvFile(file) => {
+            format!("`{name}`: `{file}` (`envFile`) is not read here; write its variables into `env`")
+        }
+        ImportWarning::Project(project) => {
+            format!(
+                "`{name}`: was for the project `{project}` alone; here every agent reaches it that policy lets"
+            )
+        }
+        ImportWarning::Clash(project) => {
+            format!(
+                "`{name}`: another of this name, of the project `{project}`, is left out; add it under another name"
+            )
+        }
         ImportWarning::SecretInArguments(at) => {
             format!(
                 "`{name}`: argument {at} looks like a secret, and every user of the machine can read arguments"

@@ -5,9 +5,12 @@
 //! several wrapped servers of one client do not contend for a lock. The server runs where the client started us, and may
 //! read and change what is there: that is the workspace it was started for.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io::Write as _, path::Path, sync::Arc, time::Duration};
 
-use bartizan_gateway::config::{EnvValue, Grants, Reach, Server};
+use bartizan_gateway::{
+    Shared,
+    config::{EnvValue, Grants, Reach, Server},
+};
 use bartizan_store::StateDir;
 use bartizan_types::ServerName;
 use bytes::Bytes;
@@ -20,6 +23,7 @@ use tokio::{
     sync::{Mutex, Semaphore, mpsc},
 };
 
+use super::safe;
 use crate::{
     cli::{Global, Up, Wrap},
     client::{self, encode},
@@ -31,16 +35,16 @@ use crate::{
 
 /// Longest line from the client, in bytes.
 const LINE_BYTES_MAX: usize = 8 << 20;
+/// Characters of a name that a person may recognise; eight digits follow.
+const READABLE: usize = 23;
+/// Between two looks at how the server does.
+const LOOKED_EVERY: Duration = Duration::from_millis(500);
 /// Messages in progress at once.
 const IN_PROGRESS: usize = 64;
 
 /// Runs the verb.
 pub(crate) async fn run(global: &Global, wrap: &Wrap) -> Result<Exit, Failure> {
-    let program = wrap.command.first().map(String::as_str).unwrap_or_default();
-    let default = Path::new(program)
-        .file_stem()
-        .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    let wanted = wrap.name.clone().unwrap_or(default);
+    let wanted = wrap.name.clone().unwrap_or_else(|| named(&wrap.command));
     let name = ServerName::new(&wanted).map_err(|fault| {
         Failure::new(Exit::Usage, format!("`{wanted}` is no server's name")).because(fault)
     })?;
@@ -83,6 +87,7 @@ pub(crate) async fn run(global: &Global, wrap: &Wrap) -> Result<Exit, Failure> {
         sign: None,
         tools: std::collections::BTreeMap::new(),
     }];
+    let state = shown(&settings.state);
     let standing = up::stand(settings, link::options(&loaded), None).await?;
     let key = match &standing.local_key {
         Some(key) => key.expose().clone(),
@@ -92,15 +97,156 @@ pub(crate) async fn run(global: &Global, wrap: &Wrap) -> Result<Exit, Failure> {
         address: standing.address().to_string(),
         key,
         session: Mutex::default(),
+        state: state.clone(),
     });
+    let live = standing.desk.live.as_ref();
+    let watcher = live.map(|live| Watcher::start(&live.shared, &state));
     let outcome = tokio::select! {
         outcome = bridge.carry() => outcome,
         stopped = up::told_to_stop() => stopped,
     };
+    if let Some(watcher) = watcher {
+        watcher.end();
+    }
     let path = format!("/v1/agents/{}", encode("local"));
     standing.desk.handle(&Method::DELETE, &path, &[], "wrap").await;
     standing.down().await?;
     outcome.map(|()| Exit::Done)
+}
+
+/// A name for a command, the same each time: what a person recognises of it, and a few digits of all of it. Servers that
+/// `npx`, `uvx` or `python` start have each their own so.
+fn named(command: &[String]) -> String {
+    let stem = |word: &str| {
+        let stem = Path::new(word).file_stem().unwrap_or_default();
+        stem.to_string_lossy().into_owned()
+    };
+    let program = command.first().map(String::as_str).unwrap_or_default();
+    if command.len() == 1 && !program.contains('/') {
+        return stem(program);
+    }
+    let mut readable = stem(program);
+    if let Some(subject) = subject(command) {
+        readable.push('-');
+        readable.push_str(&stem(subject));
+    }
+    let mut plain = String::new();
+    for character in readable.chars().take(READABLE) {
+        if character.is_ascii_alphanumeric() {
+            plain.push(character);
+        } else if !plain.is_empty() && !plain.ends_with('-') {
+            plain.push('-');
+        }
+    }
+    let plain = plain.trim_end_matches('-');
+    let digest = bartizan_ledger::digest(command.join("\0").as_bytes()).to_string();
+    let digits = digest.get(..8).unwrap_or(&digest);
+    format!("{}-{digits}", if plain.is_empty() { "server" } else { plain })
+}
+
+/// The first argument that names what runs: no flag, no value of one, and nothing that could be a secret.
+fn subject(command: &[String]) -> Option<&str> {
+    let mut words = command.iter().map(String::as_str);
+    let mut before = words.next()?;
+    let plain = |word: &str| {
+        let digits = word.bytes().filter(u8::is_ascii_digit).count();
+        digits < 6 && !word.bytes().any(|byte| byte.is_ascii_uppercase())
+    };
+    for word in words {
+        if !word.starts_with('-') {
+            return (!before.starts_with("--") && plain(word)).then_some(word);
+        }
+        before = word;
+    }
+    None
+}
+
+/// A path as a shell takes it.
+fn shown(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte);
+    if text.bytes().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+/// Looks at how the server does, until it failed and that was told.
+struct Watcher {
+    shared: Arc<Shared>,
+    state: String,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Watcher {
+    fn start(shared: &Arc<Shared>, state: &str) -> Self {
+        let (watched, named) = (Arc::clone(shared), state.to_owned());
+        let task = tokio::spawn(async move {
+            while !tells_failure(&watched, &named) {
+                tokio::time::sleep(LOOKED_EVERY).await;
+            }
+        });
+        Self {
+            shared: Arc::clone(shared),
+            state: state.to_owned(),
+            task,
+        }
+    }
+
+    /// A last look, where nothing was told yet.
+    fn end(self) {
+        if !self.task.is_finished() {
+            self.task.abort();
+            tells_failure(&self.shared, &self.state);
+        }
+    }
+}
+
+/// Says on standard error, where clients keep it, why the server failed and what it may lack. Tells whether it did.
+fn tells_failure(shared: &Shared, state: &str) -> bool {
+    let failed = shared.servers().into_iter().find_map(|server| {
+        let (_, what) = server.last_failure?;
+        Some((server.name, what, server.stderr.last().cloned()))
+    });
+    let Some((name, what, last)) = failed else {
+        return false;
+    };
+    let last = last.map_or_else(String::new, |line| format!(", its last line: {}", safe(&line)));
+    // Nobody is left to tell when standard error is gone.
+    let _ = writeln!(
+        anstream::stderr(),
+        "bartizan: the server `{name}` failed: {what}{last}\nhint: it gets no variable of the client's `env` but those that \
+         `--env NAME` names, and runs confined (`--readable`, `--writable`, `--tcp-port` give it more); `bartizan --state \
+         {state} status` tells more",
+    );
+    true
+}
+
+/// A refusal of ours whose hints name the state that they are about; `None` for anything else.
+fn with_state(message: &Value, state: &str) -> Option<Value> {
+    let hinted = |text: &str| text.replace("`bartizan ", &format!("`bartizan --state {state} "));
+    let mut changed = message.clone();
+    let mut any = false;
+    for (mark, places) in [
+        (
+            "/result/_meta/bartizan~1refusal",
+            &["/result/_meta/bartizan~1refusal/hint", "/result/content/0/text"][..],
+        ),
+        ("/error/data/call", &["/error/data/hint"][..]),
+    ] {
+        if message.pointer(mark).is_none() {
+            continue;
+        }
+        for place in places {
+            if let Some(Value::String(text)) = changed.pointer_mut(place) {
+                let new = hinted(text);
+                any |= new != *text;
+                *text = new;
+            }
+        }
+    }
+    any.then_some(changed)
 }
 
 /// `NAME` takes our own value, `NAME=VALUE` the given one.
@@ -123,6 +269,8 @@ struct Bridge {
     key: String,
     /// `Mcp-Session-Id` and `MCP-Protocol-Version`, once the server gave them.
     session: Mutex<(Option<String>, Option<String>)>,
+    /// Where the state is, as hints name it.
+    state: String,
 }
 
 impl Bridge {
@@ -284,15 +432,82 @@ impl Bridge {
         let Ok(value) = serde_json::from_slice::<&serde_json::value::RawValue>(message) else {
             return tracing::error!("an answer is not JSON");
         };
-        if let Ok(parsed) = serde_json::from_str::<Value>(value.get())
-            && let Some(revision) = parsed["result"]["protocolVersion"].as_str()
-        {
+        let parsed = serde_json::from_str::<Value>(value.get()).unwrap_or_default();
+        if let Some(revision) = parsed["result"]["protocolVersion"].as_str() {
             self.session.lock().await.1 = Some(revision.to_owned());
         }
         // JSON has line feeds only between tokens; the transport allows none at all.
-        let line = value.get().replace(['\n', '\r'], " ");
+        let line = with_state(&parsed, &self.state).map_or_else(
+            || value.get().replace(['\n', '\r'], " "),
+            |refusal| refusal.to_string(),
+        );
         if lines.send(line.into_bytes()).await.is_err() {
             tracing::debug!("the client went away");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(command: &str) -> String {
+        let command: Vec<String> = command.split(' ').map(str::to_owned).collect();
+        let name = named(&command);
+        let server = ServerName::new(&name).unwrap();
+        bartizan_mcp::name::check_server(&server).unwrap();
+        assert_eq!(named(&command), name, "it is the same each time");
+        name
+    }
+
+    #[test]
+    fn servers_of_one_runner_have_names_of_their_own() {
+        let (files, git) = (
+            name("npx -y @modelcontextprotocol/server-filesystem /home"),
+            name("npx -y server-git"),
+        );
+        assert!(files.starts_with("npx-server-filesystem-"), "{files}");
+        assert!(git.starts_with("npx-server-git-"), "{git}");
+        assert_ne!(
+            name("npx -y @modelcontextprotocol/server-filesystem /home"),
+            name("npx -y @modelcontextprotocol/server-filesystem /srv")
+        );
+        assert_ne!(name("/a/server"), name("/b/server"));
+        assert_eq!(name("server"), "server");
+        assert!(name("python -m some.very_long__module_name.of.several.parts").len() <= 32);
+        assert!(
+            name("/opt/é/ß").starts_with("server-"),
+            "of a name without letters of ours"
+        );
+        for command in [
+            "x --token hunter2pass",
+            "x -k AKIA0123456789",
+            "x sk-0123456789abcdef",
+        ] {
+            assert!(
+                name(command).starts_with("x-") && name(command).len() == 10,
+                "{command}"
+            );
+        }
+    }
+
+    #[test]
+    fn hints_of_refusals_name_the_state_and_nothing_else_is_changed() {
+        let refused = json!({ "result": {
+            "content": [{ "type": "text", "text": "no. `bartizan explain ID` tells" }],
+            "_meta": { "bartizan/refusal": { "code": "policy.denied", "hint": "`bartizan explain ID` tells" } },
+        } });
+        let told = with_state(&refused, "/s").unwrap();
+        let hint = "`bartizan --state /s explain ID` tells";
+        assert_eq!(told["result"]["_meta"]["bartizan/refusal"]["hint"], hint);
+        assert_eq!(told["result"]["content"][0]["text"], format!("no. {hint}"));
+        let error = json!({ "error": { "data": { "call": "1", "hint": "see `bartizan status`" } } });
+        assert_eq!(
+            with_state(&error, "/s").unwrap()["error"]["data"]["hint"],
+            "see `bartizan --state /s status`"
+        );
+        let answer = json!({ "result": { "content": [{ "type": "text", "text": "`bartizan explain`" }] } });
+        assert_eq!(with_state(&answer, "/s"), None);
+        assert_eq!(shown(Path::new("/a b/it's")), "'/a b/it'\\''s'");
     }
 }

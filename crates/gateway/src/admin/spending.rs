@@ -130,6 +130,17 @@ impl Desk {
                 other => Some(other),
             })
             .ok_or_else(|| {
+                if asked.what.contains('*') {
+                    return No::usage(
+                        "`*` stands for any rest only at the end of `model:UPSTREAM/…` and `tool:SERVER/…`; say `everything` \
+                         to end every call, or name one",
+                    );
+                }
+                if asked.what.starts_with("session:") {
+                    return No::usage(
+                        "a session's id is 26 characters of Crockford base 32; `bartizan audit search` shows them",
+                    );
+                }
                 No::usage(
                     "this is nobody's name; say `everything`, `agent:NAME`, `user:NAME`, `tool:SERVER/TOOL`, \
                      `key:PREFIX` (its first 11 characters) or another that `bartizan revoke --help` lists",

@@ -1,5 +1,6 @@
 //! How things stand: the gateway, the log, the policy, alarms; and metrics.
 
+use bartizan_store::LedgerStats;
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -9,6 +10,10 @@ use crate::{
     telemetry::{prometheus, ruling_word},
 };
 
+/// Nothing is lost then, and nothing can be looked up.
+const PAUSED: &str = "there is no room for what search and proofs need: `audit search`, `explain` and `audit prove` pause until there \
+    is; records are still written and signed";
+
 impl Desk {
     pub(super) fn status(&self) -> Answer {
         let ledger = self.ledger.stats();
@@ -16,6 +21,7 @@ impl Desk {
         let log = json!({
             "records": ledger.size, "disk_bytes": ledger.disk_bytes, "queued": ledger.queued,
             "commits": ledger.commits, "full": ledger.full, "poisoned": ledger.poisoned,
+            "paused": ledger.paused,
             "root": head.checkpoint().root, "vkey": self.ledger.verifier().vkey(),
         });
         let mut status = json!({
@@ -53,7 +59,7 @@ impl Desk {
                 let word = ruling_word(ruling);
                 rulings[word] = json!(rulings[word].as_u64().unwrap_or(0).saturating_add(count));
             }
-            let alarms = alarms(live);
+            let alarms = alarms(live, &ledger);
             status["svid"] = svid(shared);
             status["listen"] = json!(shared.address().to_string());
             status["pid"] = json!(std::process::id());
@@ -125,12 +131,13 @@ impl Desk {
 }
 
 /// What the operator should know.
-fn alarms(live: &Live) -> Vec<String> {
+fn alarms(live: &Live, ledger: &LedgerStats) -> Vec<String> {
     let told = live.alarms.lock();
     let mut alarms = told.unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     alarms.extend(live.shared.manifests().alarms());
     let workload = live.shared.workload.as_ref();
     alarms.extend(workload.and_then(|workload| workload.alarm()));
+    alarms.extend(ledger.paused.then(|| PAUSED.to_owned()));
     alarms
 }
 

@@ -119,6 +119,23 @@ fn what_is_no_subject_is_none() {
         "key:jti-1",
         "certificate:ab",
         "certificate:svid.pem",
+        "session:abc",
+        "agent:*",
+        "agent:acme/*",
+        "agent-tool:*",
+        "user:*",
+        "actor:*",
+        "tenant:*",
+        "session:*",
+        "server:*",
+        "upstream:*",
+        "peer:*",
+        "token:*",
+        "tool:*",
+        "model:*",
+        "tool:*/*",
+        "tool:*/send",
+        "model:*/gpt",
     ] {
         assert_eq!(Subject::parse(text), None, "{text}");
     }

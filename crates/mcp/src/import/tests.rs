@@ -78,6 +78,74 @@ fn what_a_client_would_fill_in_or_try_is_told_or_tried() {
 }
 
 #[test]
+fn secrets_in_commands_and_addresses_are_told() {
+    let warned = |entry: &str| {
+        let file = format!(r#"{{"mcpServers":{{"a":{entry}}}}}"#);
+        parse(file.as_bytes()).unwrap()[0].warnings.clone()
+    };
+    let address = |what: &str| vec![ImportWarning::SecretInAddress(what.to_owned())];
+    for (entry, warnings) in [
+        (
+            r#"{"command":"npx -y foo --key=sk-abc123"}"#,
+            vec![ImportWarning::SecretInCommand],
+        ),
+        (
+            r#"{"command":"npx -y foo --api-key=abc123def"}"#,
+            vec![ImportWarning::SecretInCommand],
+        ),
+        (
+            r#"{"command":"npx -y foo --token abc123def"}"#,
+            vec![ImportWarning::SecretInCommand],
+        ),
+        (r#"{"command":"npx -y foo"}"#, Vec::new()),
+        (
+            r#"{"command":"x","args":["--token","abc"]}"#,
+            vec![ImportWarning::SecretInArguments(1)],
+        ),
+        (
+            r#"{"command":"x","args":["--token=abc"]}"#,
+            vec![ImportWarning::SecretInArguments(0)],
+        ),
+        (
+            r#"{"command":"x","args":["--max-tokens","4000","-v"]}"#,
+            Vec::new(),
+        ),
+        (r#"{"url":"https://h/mcp?api_key=abc"}"#, address("`api_key`")),
+        (r#"{"url":"https://h/mcp?v=1&KEY=abc#x"}"#, address("`KEY`")),
+        (r#"{"url":"https://u:p@h/mcp"}"#, address("the part before `@`")),
+        (r#"{"url":"https://h/@x:y/mcp?v=1"}"#, Vec::new()),
+        (
+            r#"{"command":"x","envFile":"${workspaceFolder}/.env"}"#,
+            vec![ImportWarning::EnvFile("${workspaceFolder}/.env".to_owned())],
+        ),
+    ] {
+        assert_eq!(warned(entry), warnings, "{entry}");
+    }
+}
+
+#[test]
+fn servers_of_projects_are_imported_and_clashes_told() {
+    let file = br#"{"mcpServers":{"a":{"command":"x"}},"projects":{
+        "/two":{"mcpServers":{"b":{"command":"z"}}},
+        "/one":{"mcpServers":{"a":{"command":"x"},"b":{"command":"y"},"c":{"command":"c"}}},
+        "/none":{"mcpServers":{}},"/other":{"history":[]}}}"#;
+    let servers = parse(file).unwrap();
+    let names: Vec<_> = servers.iter().map(|server| server.name.as_str()).collect();
+    assert_eq!(names, ["a", "b", "c"]);
+    assert!(servers[0].warnings.is_empty(), "the same again is no clash");
+    let project = |path: &str| ImportWarning::Project(path.to_owned());
+    assert_eq!(
+        servers[1].warnings,
+        [project("/one"), ImportWarning::Clash("/two".to_owned())]
+    );
+    assert_eq!(servers[2].warnings, [project("/one")]);
+    let alone = br#"{"projects":{"/one":{"mcpServers":{"a":{"command":"x"}}}}}"#;
+    assert_eq!(parse(alone).unwrap().len(), 1);
+    let none = br#"{"projects":{"/one":{"mcpServers":{}}}}"#;
+    assert_eq!(parse(none), Err(ImportFault::Shape));
+}
+
+#[test]
 fn what_is_no_such_file_is_refused() {
     assert!(matches!(parse(b"{"), Err(ImportFault::Json(_))));
     assert!(matches!(parse(b"\xff"), Err(ImportFault::Json(Code::JsonUtf8))));

@@ -248,3 +248,32 @@ fn default_place_and_workspace() {
     assert!(StateDir::is_within(&place.path().join("alias/state"), &work));
     assert!(!StateDir::is_within(&place.path().join("workshop"), &work));
 }
+
+#[test]
+fn state_that_lost_what_the_rest_belongs_to_is_refused_and_nothing_is_made() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = StateDir::open(&place.path().join("state")).unwrap();
+    dir.check_whole().unwrap();
+    let missing = |name: &str| {
+        let path = dir.path().join(name);
+        let fault = dir.check_whole().unwrap_err();
+        assert_eq!(fault.code(), Some(bartizan_types::Code::StateIncomplete));
+        assert!(matches!(fault, Fault::Missing(found) if found == path), "{name}");
+        assert_eq!(fs::metadata(&path).map_or(0, |found| found.len()), 0);
+    };
+    // Secrets need the keyring, a log needs the database, too.
+    fs::write(dir.path().join(secrets::FILE), b"x").unwrap();
+    missing(keyring::FILE);
+    fs::write(dir.path().join(keyring::FILE), b"x").unwrap();
+    dir.check_whole().unwrap();
+    fs::create_dir_all(dir.ledger_path().join("wal")).unwrap();
+    dir.check_whole().unwrap();
+    fs::write(dir.ledger_path().join("wal/00000001.seg"), b"x").unwrap();
+    missing(state::FILE);
+    fs::write(dir.path().join(state::FILE), b"").unwrap();
+    missing(state::FILE);
+    fs::write(dir.path().join(state::FILE), b"x").unwrap();
+    dir.check_whole().unwrap();
+    fs::remove_file(dir.path().join(keyring::FILE)).unwrap();
+    missing(keyring::FILE);
+}

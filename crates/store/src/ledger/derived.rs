@@ -191,6 +191,8 @@ pub(super) struct Derived {
     levels: Vec<Arc<dyn MediumFile>>,
     /// Hashes of each level's tile in progress.
     pending: Vec<Vec<Digest>>,
+    /// Hashes of whole tiles that are not written yet: their level, and where they stand there.
+    folded: Vec<(usize, u64, Digest)>,
     size: u64,
     row_buffer: Vec<u8>,
     leaf_buffer: Vec<u8>,
@@ -207,6 +209,7 @@ impl Derived {
             rows,
             levels: Vec::new(),
             pending: Vec::new(),
+            folded: Vec::new(),
             size: 0,
             row_buffer: Vec::new(),
             leaf_buffer: Vec::new(),
@@ -256,20 +259,23 @@ impl Derived {
                 .medium
                 .open(&hashes_file(self.levels.len()), OpenMode::Keep)?;
             self.levels.push(file);
+        }
+        while self.pending.len() <= level {
             self.pending.push(Vec::new());
         }
         Ok(())
     }
 
     /// Adds a record; [`Derived::flush`] writes.
-    pub(super) fn push(&mut self, leaf: Digest, row: &Row) -> std::io::Result<()> {
+    pub(super) fn push(&mut self, leaf: Digest, row: &Row) {
         self.row_buffer.extend_from_slice(&row.encode());
         self.leaf_buffer.extend_from_slice(&leaf.0);
         self.size += 1;
-        self.level(0)?;
         let mut node = leaf;
         for level in 0.. {
-            self.level(level)?;
+            if self.pending.len() <= level {
+                self.pending.push(Vec::new());
+            }
             let Some(pending) = self.pending.get_mut(level) else {
                 break;
             };
@@ -280,26 +286,36 @@ impl Derived {
             node = fold(std::mem::take(pending));
             // The position of this hash on the next level, counted in whole tiles.
             let at = (self.size >> (8 * (level + 1))).saturating_sub(1) * 32;
-            self.level(level + 1)?;
-            if let Some(file) = self.levels.get(level + 1) {
-                file.write_at(&node.0, at)?;
-            }
+            self.folded.push((level + 1, at, node));
         }
-        Ok(())
     }
 
-    /// Writes what was pushed. Not synced: what is lost is rebuilt.
+    /// Records that were pushed and are not in the files.
+    pub(super) const fn behind(&self) -> usize {
+        self.leaf_buffer.len() / 32
+    }
+
+    /// Writes what was pushed. Not synced: what is lost is rebuilt. What could not be written is kept, to be tried again.
     pub(super) fn flush(&mut self) -> std::io::Result<()> {
-        let count = (self.leaf_buffer.len() / 32) as u64;
+        let count = self.behind() as u64;
+        if count == 0 {
+            return Ok(());
+        }
         let first = self.size - count;
-        if count > 0 {
-            self.rows.write_at(&self.row_buffer, first * ROW_BYTES as u64)?;
-            if let Some(file) = self.levels.first() {
-                file.write_at(&self.leaf_buffer, first * 32)?;
+        let deepest = self.folded.iter().map(|(level, ..)| *level).max();
+        self.level(deepest.unwrap_or(0))?;
+        self.rows.write_at(&self.row_buffer, first * ROW_BYTES as u64)?;
+        if let Some(file) = self.levels.first() {
+            file.write_at(&self.leaf_buffer, first * 32)?;
+        }
+        for (level, at, node) in &self.folded {
+            if let Some(file) = self.levels.get(*level) {
+                file.write_at(&node.0, *at)?;
             }
         }
         self.row_buffer.clear();
         self.leaf_buffer.clear();
+        self.folded.clear();
         Ok(())
     }
 

@@ -44,6 +44,10 @@ const OPEN_MAX: usize = 65_536;
 const CLOCK_SLACK_MICROS: u64 = 2_000_000;
 /// Between two attempts to find room on a full disk.
 const RETRY_ROOM: Duration = Duration::from_millis(200);
+/// Between two attempts to write derived files that could not be written.
+pub(super) const RETRY_DERIVED: Duration = Duration::from_secs(1);
+/// Records that derived files may be behind, at 80 bytes each; a full disk stops the log itself long before.
+const BEHIND_MAX: usize = 1 << 18;
 
 /// A record on its way: serialised by its producer, everything else is done by the writer.
 pub(super) struct Item {
@@ -120,6 +124,8 @@ pub(super) struct Shared {
     pub(super) disk_bytes: AtomicU64,
     pub(super) full: AtomicBool,
     pub(super) poisoned: AtomicBool,
+    /// Derived files lack what is in the log.
+    pub(super) paused: AtomicBool,
 }
 
 impl Shared {
@@ -209,6 +215,8 @@ pub struct Journal {
     batch: u64,
     derived: Derived,
     derived_failed: bool,
+    /// Since the last attempt to write what derived files lack, where they lack something.
+    behind_since: Option<Instant>,
     /// Allowed calls without a closing, by call token.
     open_calls: BTreeMap<u64, u64>,
     buffer: Vec<u8>,
@@ -435,8 +443,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Keeps the derived files and the open calls up to date. A derived file that can't be written is given up
-    /// until the ledger is opened again, which rebuilds it; it never stops the log.
+    /// Keeps the derived files and the open calls up to date. A derived file that can't be written never stops the log.
     fn remember(&mut self, placed: &[Placed]) {
         for (_, row, index) in placed {
             self.track(row, *index);
@@ -444,16 +451,51 @@ impl Journal {
         if self.derived_failed {
             return;
         }
-        let mut push = || {
-            placed
-                .iter()
-                .try_for_each(|(leaf, row, _)| self.derived.push(*leaf, row))?;
-            self.derived.flush()
-        };
-        if let Err(fault) = push() {
-            tracing::warn!(%fault, "search and proofs pause: a derived file can't be written");
-            self.derived_failed = true;
+        for (leaf, row, _) in placed {
+            self.derived.push(*leaf, row);
         }
+        self.catch_up();
+    }
+
+    /// Writes what derived files lack; tried again now and then where there is no room.
+    pub(super) fn catch_up(&mut self) {
+        let soon = |tried: Instant| tried.elapsed() < RETRY_DERIVED;
+        if !self.derived_failed && !self.behind_since.is_some_and(soon) {
+            match self.derived.flush() {
+                Ok(()) if self.behind_since.is_none() => {}
+                // Synced, since a segment may have begun meanwhile that trusts them.
+                Ok(()) => match self.derived.sync() {
+                    Ok(()) => {
+                        self.behind_since = None;
+                        self.shared.paused.store(false, Ordering::Release);
+                        tracing::info!("derived files can be written again: search and proofs go on");
+                    }
+                    Err(fault) => self.give_up(&fault),
+                },
+                Err(fault) => {
+                    if self.behind_since.is_none() {
+                        tracing::warn!(%fault, "search and proofs pause: a derived file can't be written");
+                    }
+                    self.behind_since = Some(Instant::now());
+                    self.shared.paused.store(true, Ordering::Release);
+                }
+            }
+        }
+        if !self.derived_failed && self.derived.behind() > BEHIND_MAX {
+            self.give_up(&std::io::ErrorKind::OutOfMemory.into());
+        }
+    }
+
+    /// Whether derived files lack something that is to be tried again.
+    pub(super) const fn is_behind(&self) -> bool {
+        self.behind_since.is_some() && !self.derived_failed
+    }
+
+    /// Derived files are left until the ledger is opened again, which rebuilds them.
+    fn give_up(&mut self, fault: &std::io::Error) {
+        tracing::warn!(%fault, "search and proofs stop until the gateway is started again");
+        self.derived_failed = true;
+        self.shared.paused.store(true, Ordering::Release);
     }
 
     fn track(&mut self, row: &Row, index: u64) {
@@ -476,8 +518,11 @@ impl Journal {
 
     /// Starts the next segment: fresh key, header, checkpoint, all durable before it is used.
     fn rotate(&mut self) -> Result<(), LedgerFault> {
-        if !self.derived_failed && self.derived.sync().is_err() {
-            self.derived_failed = true;
+        if !self.derived_failed
+            && self.behind_since.is_none()
+            && let Err(fault) = self.derived.sync()
+        {
+            self.give_up(&fault);
         }
         let number = self.segment.number.saturating_add(1);
         let oldest = self
@@ -518,7 +563,8 @@ impl Journal {
         if index >= size {
             return Err(LedgerFault::Missing { index, size });
         }
-        let row = Rows::open(&self.shared.medium)?.row(index)?;
+        let shared = &self.shared;
+        let row = shared.unless_paused(|| Rows::open(&shared.medium)?.row(index))?;
         let stored = self.shared.read(index)?;
         let lasting = [RecordKind::Tombstone.tag(), RecordKind::LogKey.tag()];
         if lasting.contains(&row.kind) || stored.record.is_none() {
@@ -632,10 +678,14 @@ impl Journal {
     /// # Errors
     /// `Io`.
     pub fn close(&mut self) -> Result<(), LedgerFault> {
-        if !self.derived_failed {
-            self.derived
-                .sync()
-                .map_err(|source| io("syncing derived files", source))?;
+        if !self.derived_failed
+            && let Err(source) = self.derived.sync()
+        {
+            // What they lack for want of room is rebuilt by opening.
+            if self.behind_since.is_none() {
+                return Err(io("syncing derived files", source));
+            }
+            tracing::warn!(%source, "derived files lack records, and are rebuilt when the ledger is opened");
         }
         let end = self.segment.at as u64;
         self.segment

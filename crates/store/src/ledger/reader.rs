@@ -3,7 +3,7 @@
 //! What derived files say is checked before it is handed out: a record must be the one asked for and open to what it
 //! commits to, and a proof must verify against the signed head.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use bartizan_ledger::{
     InclusionProof, SignedCheckpoint, consistency_proof, digest,
@@ -52,7 +52,26 @@ impl Shared {
         view.segments.get(after.checked_sub(1)?).copied()
     }
 
+    /// While derived files lack what there was no room for, what they lack is no damage.
+    pub(super) fn unless_paused<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, LedgerFault>,
+    ) -> Result<T, LedgerFault> {
+        // Looked at before, too: they may catch up while they are read.
+        let before = self.paused.load(Ordering::Acquire);
+        work().map_err(|fault| match fault {
+            LedgerFault::Corrupt(Damage::Derived(_)) if before || self.paused.load(Ordering::Acquire) => {
+                LedgerFault::Paused
+            }
+            other => other,
+        })
+    }
+
     pub(super) fn read(&self, index: u64) -> Result<StoredRecord, LedgerFault> {
+        self.unless_paused(|| self.read_now(index))
+    }
+
+    fn read_now(&self, index: u64) -> Result<StoredRecord, LedgerFault> {
         let size = self.size();
         if index >= size {
             return Err(LedgerFault::Missing { index, size });
@@ -139,6 +158,10 @@ impl Shared {
     }
 
     pub(super) fn search(&self, query: &Query) -> Result<Vec<StoredRecord>, LedgerFault> {
+        self.unless_paused(|| self.search_now(query))
+    }
+
+    fn search_now(&self, query: &Query) -> Result<Vec<StoredRecord>, LedgerFault> {
         let limit = if query.limit == 0 {
             100
         } else {
@@ -172,6 +195,10 @@ impl Shared {
     }
 
     pub(super) fn prove(&self, index: u64) -> Result<InclusionProof, LedgerFault> {
+        self.unless_paused(|| self.prove_now(index))
+    }
+
+    fn prove_now(&self, index: u64) -> Result<InclusionProof, LedgerFault> {
         let head = self.head();
         let size = head.checkpoint().size;
         if index >= size {
@@ -191,6 +218,10 @@ impl Shared {
     }
 
     pub(super) fn prove_consistency(&self, old: &SignedCheckpoint) -> Result<Vec<Digest>, LedgerFault> {
+        self.unless_paused(|| self.prove_consistency_now(old))
+    }
+
+    fn prove_consistency_now(&self, old: &SignedCheckpoint) -> Result<Vec<Digest>, LedgerFault> {
         let head = self.head();
         let (first, second) = (old.checkpoint(), head.checkpoint());
         if first.size > second.size {
@@ -210,6 +241,10 @@ impl Shared {
 
     /// The bytes of a C2SP tile or entry bundle of the log as it is now.
     pub(super) fn tile(&self, tile: &TileId) -> Result<Vec<u8>, LedgerFault> {
+        self.unless_paused(|| self.tile_now(tile))
+    }
+
+    fn tile_now(&self, tile: &TileId) -> Result<Vec<u8>, LedgerFault> {
         let first = tile.index.saturating_mul(256);
         let damaged = || LedgerFault::Corrupt(Damage::Derived(first));
         if let Some(level) = tile.level {

@@ -157,6 +157,8 @@ pub struct LedgerStats {
     pub full: bool,
     /// A sync failed; nothing is accepted until restart.
     pub poisoned: bool,
+    /// Derived files can't be written, as on a full disk: search and proofs pause until they can.
+    pub paused: bool,
 }
 
 /// Why the ledger did not do it.
@@ -168,6 +170,9 @@ pub enum LedgerFault {
     /// No room for another segment.
     #[error("no room left for records")]
     Full,
+    /// No room for the files that search and proofs need. The log itself is whole.
+    #[error("no room for what search and proofs need, so they pause until there is")]
+    Paused,
     /// The queue to the committer is full.
     #[error("the ledger's queue is full")]
     Busy,
@@ -263,7 +268,7 @@ impl LedgerFault {
     pub const fn code(&self) -> Code {
         match self {
             Self::Poisoned | Self::Io { .. } => Code::LedgerPoisoned,
-            Self::Full => Code::LedgerFull,
+            Self::Full | Self::Paused => Code::LedgerFull,
             Self::Busy => Code::QueueFull,
             Self::Closed => Code::Draining,
             Self::TooLarge { .. } => Code::BodyTooLarge,

@@ -156,3 +156,32 @@ fn manifests_are_kept_apart_by_server_and_survive_an_export() {
     let exported = state.export().unwrap();
     assert_eq!(exported.manifests.len(), 2);
 }
+
+#[test]
+fn a_damaged_database_is_a_fault_and_no_panic() {
+    let (place, directory) = world();
+    let path = place.path().join("state");
+    let state = State::open(&directory).unwrap();
+    for number in 0..64 {
+        let one = record(&format!("bz_{number:08}"));
+        state.put_key(&one.prefix, &one).unwrap();
+        state
+            .put_pin(&server("a"), &format!("tool/{number}"), &[7; 200])
+            .unwrap();
+    }
+    drop((state, directory));
+    let file = path.join(FILE);
+    let good = std::fs::read(&file).unwrap();
+    let mut refused = 0;
+    for at in (4096..good.len()).step_by(4096) {
+        let mut bad = good.clone();
+        bad[at] ^= 0xFF;
+        std::fs::write(&file, bad).unwrap();
+        // A page that is in no use may be anything.
+        let opened = State::open(&StateDir::open(&path).unwrap());
+        refused += usize::from(opened.is_err());
+    }
+    assert!(refused > 0, "no page was in use");
+    let guarded_once = guarded(&file, || -> Result<(), Fault> { panic!("as redb does") });
+    assert!(matches!(guarded_once, Err(Fault::Damaged { .. })));
+}

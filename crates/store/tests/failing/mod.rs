@@ -19,6 +19,8 @@ pub(crate) enum Fails {
     Write,
     /// The write is taken, and what becomes of it is unknown.
     Sync,
+    /// A write of what can be rebuilt finds no room.
+    Derived,
     /// Room for a file is refused.
     Allocate,
 }
@@ -64,6 +66,7 @@ impl Medium for Failing {
         Ok(Arc::new(FailingFile {
             file,
             switch: self.switch.clone(),
+            derived: name.starts_with("derived/"),
         }))
     }
 
@@ -91,6 +94,7 @@ impl Medium for Failing {
 struct FailingFile {
     file: Arc<dyn MediumFile>,
     switch: Switch,
+    derived: bool,
 }
 
 impl MediumFile for FailingFile {
@@ -104,6 +108,9 @@ impl MediumFile for FailingFile {
 
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
         self.switch.pass(Fails::Write, io::ErrorKind::WriteZero)?;
+        if self.derived {
+            self.switch.pass(Fails::Derived, io::ErrorKind::StorageFull)?;
+        }
         self.file.write_at(bytes, at)
     }
 

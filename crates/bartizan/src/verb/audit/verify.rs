@@ -33,7 +33,7 @@ pub(crate) async fn log(
     vkey: Option<&str>,
     dir: Option<&Path>,
 ) -> Result<Exit, Failure> {
-    let loaded = Loaded::find(global)?;
+    let (loaded, _) = Loaded::grasp(global)?;
     let place = match dir {
         Some(dir) => dir.to_owned(),
         None => {
@@ -231,6 +231,9 @@ enum Found {
 /// The log's key: the caller's, else the state's own.
 async fn key(global: &Global, vkey: Option<&str>, foreign: bool) -> Result<Found, Failure> {
     let parse = |text: &str, stated: Vec<Succession>| {
+        // As `audit witness` prints it, too.
+        let text = text.trim();
+        let text = text.strip_prefix("vkey ").unwrap_or(text).trim();
         Verifier::parse(text)
             .map(|key| Found::Key(key, stated))
             .map_err(|fault| Failure::new(Exit::Usage, format!("`{text}` is no verifier key")).because(fault))
@@ -242,7 +245,7 @@ async fn key(global: &Global, vkey: Option<&str>, foreign: bool) -> Result<Found
         return Err(Failure::new(Exit::Usage, "a log elsewhere needs `--vkey`")
             .hint("`bartizan audit witness` prints it where the log is kept"));
     }
-    let loaded = Loaded::find(global)?;
+    let (loaded, _) = Loaded::grasp(global)?;
     let state = resolve::state_dir(global, Some(&loaded.file), &loaded.base())?;
     StateDir::peek(&state).map_err(|fault| match fault {
         Fault::Absent(_) => link::state(fault).hint(

@@ -80,6 +80,7 @@ impl Journal {
             disk_bytes: AtomicU64::new(0),
             full: AtomicBool::new(false),
             poisoned: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
             medium,
         });
         let mut opening = Opening {
@@ -352,6 +353,7 @@ impl Opening {
             batch: batch + 1,
             derived,
             derived_failed: false,
+            behind_since: None,
             open_calls,
             buffer: Vec::new(),
             salts: Vec::new(),
@@ -628,10 +630,9 @@ impl Visit for Fill<'_> {
         if self.fault.is_some() {
             return;
         }
-        let pushed = self.row(record, at).and_then(|row| {
-            let push = self.derived.push(record.entry.leaf_hash(), &row);
-            push.map_err(|source| io("writing derived files", source))
-        });
-        self.fault = pushed.err();
+        match self.row(record, at) {
+            Ok(row) => self.derived.push(record.entry.leaf_hash(), &row),
+            Err(fault) => self.fault = Some(fault),
+        }
     }
 }
