@@ -44,7 +44,7 @@ use crate::{
     privacy::{Change, Towards},
     sessions::{Heard, Traced},
     spending::Billed,
-    upstream::{self, Outbound},
+    upstream::{self, Outbound, echo::Told},
 };
 
 /// Hosted tools and history entries one request may name; each is a ruled call of its own.
@@ -536,12 +536,12 @@ async fn come_back(
     }
     let mut room = asked.shared.answers.of(&asked.caller.principal).nothing();
     let read = edge::read(&head.headers, body, BodyBounds::answer(limits), Some(&mut room));
-    let (bytes, _) = match read.await {
+    let (mut bytes, _) = match read.await {
         Ok(read) => read,
         Err(code) => return Err(passage.unread(code)),
     };
+    let echoed = Told::clean(&head.extensions, &mut bytes);
     let mut findings = Vec::new();
-    let mut bytes = bytes;
     if endpoint == Endpoint::Generate {
         let decoded = json::scan(&bytes, &asked.bounds(limits.answer_bytes))
             .and_then(|scanned| wire::decode_answer(asked.api, scanned));
@@ -568,6 +568,7 @@ async fn come_back(
             };
         }
     }
+    findings.extend(echoed);
     let release = passage.answered(AnswerFacts {
         status: Some(head.status.as_u16()),
         findings,
