@@ -9,6 +9,7 @@
 
 mod badge;
 mod forward;
+mod heads;
 mod intercept;
 mod listener;
 mod mint;

@@ -590,6 +590,8 @@ when { context.numbers.hasTag("body.x") && context.numbers.getTag("body.x") == 1
         ("GET", "/admin/x", "", "403 policy.denied"),
         ("DELETE", "/a", "", "403 policy.denied"),
         ("GET", "/a", "Host: evil.example\r\n", "403 wire.host"),
+        ("GET", "/a", "X-HTTP-Method-Override: DELETE\r\n", "403 egress.override"),
+        ("GET", "/a", "X-Original-URL: /admin\r\n", "403 egress.override"),
     ] {
         let said = clear(&gated, &ask(method, path, extra, "")).await;
         assert!(
