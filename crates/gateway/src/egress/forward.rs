@@ -85,6 +85,7 @@ pub(super) async fn serve(
         Wish::new(shared, caller, site, Action::FetchWeb, effect).ok_or_else(|| late(Code::Bug))?;
     let (seen, whole) = seen_body(shared, edge::is_json(&head.headers), &bytes);
     wish.arguments = arguments(&wish.site, head, head.method.as_str()).map_err(late)?;
+    wish.headers = heads::seen(&head.headers);
     if let Some(seen) = seen {
         wish.arguments["body"] = seen;
     }

@@ -1,9 +1,11 @@
 //! Headers by which a request says something else than it is: servers and frameworks that believe them would do what nobody
-//! ruled on.
+//! ruled on. And what of the others is looked into like a query.
 
 use bartizan_types::Code;
 use bartizan_wire::site::Site;
-use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
+
+use crate::edge;
 
 /// What a header would have the request be instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +77,7 @@ pub(super) fn stands(site: &Site, head: &Parts) -> Result<(), Code> {
     for (name, value) in &head.headers {
         let said = value.to_str().unwrap_or_default().trim();
         let same = match Other::of(name) {
-            None if name == http::header::FORWARDED => {
+            None if name == header::FORWARDED => {
                 value.to_str().is_ok() && !said.to_ascii_lowercase().contains("host=")
             }
             None => true,
@@ -88,6 +90,26 @@ pub(super) fn stands(site: &Site, head: &Parts) -> Result<(), Code> {
         }
     }
     Ok(())
+}
+
+/// Headers that are looked into: all but the agent's own credential for the site, which is what `Authorization` is for, and
+/// those of the connection, which don't go on. How large they may be together is a bound of the listener's.
+pub(super) fn seen(headers: &HeaderMap) -> Vec<(String, String)> {
+    const APART: [HeaderName; 5] = [
+        header::AUTHORIZATION,
+        header::PROXY_AUTHORIZATION,
+        header::HOST,
+        header::CONTENT_LENGTH,
+        edge::OWN_KEY,
+    ];
+    headers
+        .iter()
+        .filter(|(name, _)| !APART.contains(name))
+        .map(|(name, value)| {
+            let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            (name.as_str().to_owned(), text)
+        })
+        .collect()
 }
 
 /// Takes away what only repeats the request: a server that reads it reads it once.
@@ -150,6 +172,23 @@ mod tests {
                 "{name}: {value}"
             );
         }
+    }
+
+    #[test]
+    fn every_header_but_the_agents_own_credential_is_looked_into() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("authorization", "Bearer own"),
+            ("proxy-authorization", "Basic x"),
+            ("cookie", "a=b"),
+            ("x-data", "c"),
+            ("x-data", "d"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        let seen = seen(&headers);
+        let seen: Vec<(&str, &str)> = seen.iter().map(|(name, value)| (&**name, &**value)).collect();
+        assert_eq!(seen, [("cookie", "a=b"), ("x-data", "c"), ("x-data", "d")]);
     }
 
     #[test]
