@@ -590,6 +590,7 @@ when { context.numbers.hasTag("body.x") && context.numbers.getTag("body.x") == 1
         ("GET", "/admin/x", "", "403 policy.denied"),
         ("DELETE", "/a", "", "403 policy.denied"),
         ("GET", "/a", "Host: evil.example\r\n", "403 wire.host"),
+        ("GET", "/%2561dmin", "", "400 egress.target"),
         (
             "GET",
             "/a",
