@@ -128,7 +128,7 @@ impl Asked {
 
     /// The upstream failed: what is told, and whether another may be tried.
     fn lost(&self, mut passage: Passage<Outbound>, name: &UpstreamName, fault: &upstream::Fault) -> Refusal {
-        self.shared.routes.failed(name, fault);
+        self.shared.routes.failed(name, self.resource.as_ref(), fault);
         if fault.sent_nothing() {
             passage.unsent();
         }
@@ -223,13 +223,13 @@ async fn forward(
     let mut unreachable = None;
     let mut open = None;
     for target in targets {
-        if let Err(seconds) = shared.routes.admit(&target.upstream) {
+        let to = target.model.as_ref().unwrap_or(&model).clone();
+        if let Err(seconds) = shared.routes.admit(&target.upstream, &to) {
             open = Some(seconds);
             continue;
         }
         asked.upstream = Some(target.upstream.clone());
         side_calls(&asked, request, &target.upstream, digest).await?;
-        let to = target.model.as_ref().unwrap_or(&model).clone();
         let counts = endpoint == Endpoint::Generate && shared.budgets.counts_tokens(&asked.caller.principal);
         let (changes, findings) = masks(&asked, (&target.upstream, &to), &pieces, &looked)?;
         let sent = changed(body, request, changes, target.model.as_ref(), counts);
@@ -289,7 +289,9 @@ async fn exchange(
     };
     match upstream::send(permit, shared.config.limits.upstream_timeout).await {
         Ok(response) => {
-            shared.routes.answered(&upstream, response.status());
+            shared
+                .routes
+                .answered(&upstream, asked.resource.as_ref(), response.status());
             Exchanged::Back(come_back(&asked, endpoint, passage, response).await)
         }
         Err(fault) => {
@@ -763,7 +765,7 @@ pub(crate) async fn list(
     match upstream::send(permit, shared.config.limits.upstream_timeout).await {
         Ok(response) => come_back(&asked, Endpoint::CountTokens, passage, response).await,
         Err(fault) => {
-            shared.routes.failed(&upstream, &fault);
+            shared.routes.failed(&upstream, None, &fault);
             Err(passage.unread(fault.code()))
         }
     }
