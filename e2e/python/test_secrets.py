@@ -48,7 +48,7 @@ async def test_no_planted_secret_shows_anywhere(gateway, provider, tmp_path):
                 answers.append(raw.post(through.address, path, json.dumps(body).encode(), key=key).body)
     async with mcp_client(through.mcp(), through.key) as client:
         environment = json.loads((await client.call_tool("environment")).content[0].text)
-        assert environment["OFFICE_TOKEN"] == PLANTED["server-token"], "the server was not given its secret"
+        assert environment["OFFICE_TOKEN"] == "[credential withheld]", "the server was not given its secret, or handed it on"
         assert not {"openai", "anthropic"} & {name.lower() for name in environment} and PLANTED["openai"] not in environment.values()
         try:
             await client.call_tool("pay", {"to": "x", "amount": 1})

@@ -39,7 +39,7 @@ use crate::{
     inspect::{Source, of_value},
     model::sha256,
     sessions::Traced,
-    upstream::{self, Outbound},
+    upstream::{self, Outbound, echo::Told},
 };
 
 /// What is asked of a peer, and what is there to be called.
@@ -302,15 +302,16 @@ impl Asked {
             if !plain || !self.method.streams() || !edge::is_event_stream(&head.headers) {
                 return Err(passage.failed(Code::UpstreamMalformed));
             }
-            return stream::release(self.clone(), passage, body);
+            return stream::release(self.clone(), passage, &head, body);
         }
         let limits = &self.shared.config.limits;
         let mut room = self.shared.answers.of(&self.caller.principal).nothing();
         let read = edge::read(&head.headers, body, BodyBounds::answer(limits), Some(&mut room));
-        let (bytes, _) = match read.await {
+        let (mut bytes, _) = match read.await {
             Ok(read) => read,
             Err(code) => return Err(passage.unread(code)),
         };
+        let echoed = Told::clean(&head.extensions, &mut bytes);
         // What is no A2A answer, error pages included, tells the agent nothing that it could act on.
         let answered = match self.read(&bytes) {
             Ok(answered) => answered,
@@ -319,7 +320,8 @@ impl Asked {
         let Some(bytes) = self.shown(answered, bytes) else {
             return Err(passage.failed(Code::PeerCard));
         };
-        let findings = self.look(passage.call(), &bytes).await;
+        let mut findings = self.look(passage.call(), &bytes).await;
+        findings.extend(echoed);
         let release = passage.answered(AnswerFacts {
             status: Some(head.status.as_u16()),
             findings,

@@ -9,6 +9,7 @@
 
 mod badge;
 mod forward;
+mod heads;
 mod intercept;
 mod listener;
 mod mint;
@@ -20,7 +21,7 @@ use std::{net::SocketAddr, sync::Arc};
 use bartizan_flow::{Effect, Manifest, PathPattern, Role};
 use bartizan_guard::Permit;
 use bartizan_types::{
-    Action, CallFacts, Code, Principal, Record, RecordKind, Refusal, Resource, SiteName, Surface,
+    Action, CallFacts, Code, Finding, Principal, Record, RecordKind, Refusal, Resource, SiteName, Surface,
 };
 use bartizan_wire::{json, site::Site};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -40,6 +41,7 @@ use crate::{
     clock, config,
     edge::Arriving,
     gate::{Caller, Passage},
+    inspect::{Piece, Source},
     meters::Gauge,
     model::sha256,
     serve,
@@ -275,6 +277,8 @@ struct Wish {
     manifest: Arc<Manifest>,
     /// What policy and flow see of it.
     arguments: Value,
+    /// What is looked into beside them: headers by their names.
+    headers: Vec<(String, String)>,
     /// All of it is in `arguments`.
     complete: bool,
     /// The body.
@@ -299,6 +303,7 @@ impl Wish {
             caller: caller.clone(),
             manifest: Arc::new(manifest(effect, listed)),
             arguments: Value::Null,
+            headers: Vec::new(),
             complete: true,
             bytes: 0,
             digest: sha256(site.to_string().as_bytes()),
@@ -373,9 +378,28 @@ impl Wish {
         // Bytes go out as they came, and who reads them there nobody knows.
         traced.fixed = true;
         traced.readable = Some(false);
-        let findings = self.shared.look_at_arguments(&self.caller, &facts, &raw).await;
+        let mut findings = self.shared.look_at_arguments(&self.caller, &facts, &raw).await;
+        findings.extend(self.look_at_headers(&facts).await);
         let asking = self.shared.evidence(&self.caller, facts, findings);
         self.shared.enter(asking.traced(Some(traced)), outbound).await
+    }
+}
+
+impl Wish {
+    /// What is seen in its headers.
+    async fn look_at_headers(&self, facts: &CallFacts) -> Vec<Finding> {
+        if self.headers.is_empty() || self.shared.inspector.is_none() {
+            return Vec::new();
+        }
+        let pieces: Vec<Piece<'_>> = self
+            .headers
+            .iter()
+            .map(|(name, value)| Piece::of_text(Source::Data, value, &format!("/headers/{name}")))
+            .collect();
+        self.shared
+            .look(&self.caller, Some(facts.id), &pieces)
+            .await
+            .findings
     }
 }
 

@@ -273,7 +273,7 @@ impl Shared {
                 .config
                 .scopes
                 .bar(&evidence.principal, &evidence.call.resource)
-                .or_else(|| self.config.loops.recursion(&evidence.principal));
+                .or_else(|| self.config.limits.loops.recursion(&evidence.principal));
             evidence.call.bar = bar.map(Box::new);
         }
         let reserved = match evidence.call.bar {

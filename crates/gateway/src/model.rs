@@ -44,7 +44,7 @@ use crate::{
     privacy::{Change, Towards},
     sessions::{Heard, Traced},
     spending::Billed,
-    upstream::{self, Outbound},
+    upstream::{self, Outbound, echo::Told},
 };
 
 /// Hosted tools and history entries one request may name; each is a ruled call of its own.
@@ -128,7 +128,7 @@ impl Asked {
 
     /// The upstream failed: what is told, and whether another may be tried.
     fn lost(&self, mut passage: Passage<Outbound>, name: &UpstreamName, fault: &upstream::Fault) -> Refusal {
-        self.shared.routes.failed(name, fault);
+        self.shared.routes.failed(name, self.resource.as_ref(), fault);
         if fault.sent_nothing() {
             passage.unsent();
         }
@@ -223,13 +223,13 @@ async fn forward(
     let mut unreachable = None;
     let mut open = Vec::new();
     for target in targets {
-        if let Err(seconds) = shared.routes.admit(&target.upstream) {
-            open.push((format!("model `{model}` at `{}`", target.upstream), seconds));
+        let to = target.model.as_ref().unwrap_or(&model).clone();
+        if let Err(seconds) = shared.routes.admit(&target.upstream, &to) {
+            open.push((format!("model `{to}` at `{}`", target.upstream), seconds));
             continue;
         }
         asked.upstream = Some(target.upstream.clone());
         side_calls(&asked, request, &target.upstream, digest).await?;
-        let to = target.model.as_ref().unwrap_or(&model).clone();
         let counts = endpoint == Endpoint::Generate && shared.budgets.counts_tokens(&asked.caller.principal);
         let (changes, findings) = masks(&asked, (&target.upstream, &to), &pieces, &looked)?;
         let sent = changed(body, request, changes, target.model.as_ref(), counts);
@@ -289,7 +289,9 @@ async fn exchange(
     };
     match upstream::send(permit, shared.config.limits.upstream_timeout).await {
         Ok(response) => {
-            shared.routes.answered(&upstream, response.status());
+            shared
+                .routes
+                .answered(&upstream, asked.resource.as_ref(), response.status());
             Exchanged::Back(come_back(&asked, endpoint, passage, response).await)
         }
         Err(fault) => {
@@ -537,12 +539,12 @@ async fn come_back(
     }
     let mut room = asked.shared.answers.of(&asked.caller.principal).nothing();
     let read = edge::read(&head.headers, body, BodyBounds::answer(limits), Some(&mut room));
-    let (bytes, _) = match read.await {
+    let (mut bytes, _) = match read.await {
         Ok(read) => read,
         Err(code) => return Err(passage.unread(code)),
     };
+    let echoed = Told::clean(&head.extensions, &mut bytes);
     let mut findings = Vec::new();
-    let mut bytes = bytes;
     if endpoint == Endpoint::Generate {
         let decoded = json::scan(&bytes, &asked.bounds(limits.answer_bytes))
             .and_then(|scanned| wire::decode_answer(asked.api, scanned));
@@ -569,6 +571,7 @@ async fn come_back(
             };
         }
     }
+    findings.extend(echoed);
     let release = passage.answered(AnswerFacts {
         status: Some(head.status.as_u16()),
         findings,
@@ -763,7 +766,7 @@ pub(crate) async fn list(
     match upstream::send(permit, shared.config.limits.upstream_timeout).await {
         Ok(response) => come_back(&asked, Endpoint::CountTokens, passage, response).await,
         Err(fault) => {
-            shared.routes.failed(&upstream, &fault);
+            shared.routes.failed(&upstream, None, &fault);
             Err(passage.unread(fault.code()))
         }
     }

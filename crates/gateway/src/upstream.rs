@@ -24,6 +24,7 @@ use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 mod carries;
 pub(crate) mod child;
 pub(crate) mod confine;
+pub(crate) mod echo;
 pub(crate) mod line;
 pub(crate) mod local;
 pub(crate) mod reach;
@@ -118,6 +119,8 @@ impl Fault {
 #[derive(Debug)]
 pub(crate) struct Pool {
     client: PooledClient<HttpsConnector<Fenced>, Full<Bytes>>,
+    /// What is kept from coming back.
+    shown: echo::Ready,
 }
 
 /// Which HTTP is offered.
@@ -206,6 +209,7 @@ impl Pool {
             .wrap_connector(Fenced::new(Reach::Anywhere, connect_timeout));
         Self {
             client: pooled(0).build(connector),
+            shown: echo::Ready::default(),
         }
     }
 
@@ -243,7 +247,10 @@ impl Pool {
             Versions::First => connector.enable_http1().wrap_connector(tcp),
         };
         let client = pooled(idle).build(connector);
-        Ok(Self { client })
+        Ok(Self {
+            client,
+            shown: echo::Ready::default(),
+        })
     }
 }
 
@@ -289,7 +296,7 @@ pub(crate) async fn send(permit: Permit<Outbound>, timeout: Duration) -> Result<
         uri,
         mut headers,
         body,
-        secrets: _,
+        secrets,
         sign,
     } = permit.spend();
     if let Some(signer) = &sign {
@@ -299,6 +306,9 @@ pub(crate) async fn send(permit: Permit<Outbound>, timeout: Duration) -> Result<
             code,
         })?;
     }
+    // What an agent shows by itself, to a site or a provider, it holds already.
+    let ours = !secrets.is_empty() || sign.is_some();
+    let shown = if ours { pool.shown.of(&headers) } else { None };
     let mut request = Request::builder().method(method).uri(uri).body(Full::new(body))?;
     *request.headers_mut() = headers;
     match tokio::time::timeout(timeout, pool.client.request(request)).await {
@@ -306,7 +316,11 @@ pub(crate) async fn send(permit: Permit<Outbound>, timeout: Duration) -> Result<
             if let Some(signer) = &sign {
                 signer.answered(response.status());
             }
-            Ok(response)
+            let (mut head, body) = response.into_parts();
+            if let Some(shown) = shown {
+                echo::told(shown, &mut head.headers, &mut head.extensions);
+            }
+            Ok(Response::from_parts(head, body))
         }
         Ok(Err(source)) if source.is_connect() => Err(Fault::Unreachable {
             upstream,

@@ -590,6 +590,14 @@ when { context.numbers.hasTag("body.x") && context.numbers.getTag("body.x") == 1
         ("GET", "/admin/x", "", "403 policy.denied"),
         ("DELETE", "/a", "", "403 policy.denied"),
         ("GET", "/a", "Host: evil.example\r\n", "403 wire.host"),
+        ("GET", "/%2561dmin", "", "400 egress.target"),
+        (
+            "GET",
+            "/a",
+            "X-HTTP-Method-Override: DELETE\r\n",
+            "403 egress.override",
+        ),
+        ("GET", "/a", "X-Original-URL: /admin\r\n", "403 egress.override"),
     ] {
         let said = clear(&gated, &ask(method, path, extra, "")).await;
         assert!(
@@ -617,6 +625,13 @@ when { context.numbers.hasTag("body.x") && context.numbers.getTag("body.x") == 1
     )
     .await;
     assert!(said.starts_with("HTTP/1.1 403 policy.ask"), "{said}");
+    // A secret is one in a header as it is in the query; the agent's own credential is not looked for.
+    let secret = format!("sk-proj-{}", "a8Kd0Q2mZ7".repeat(4));
+    for name in ["X-Data", "Cookie", "User-Agent", "Referer"] {
+        let said = clear(&gated, &ask("GET", "/a", &format!("{name}: x={secret}\r\n"), "")).await;
+        assert!(!said.starts_with("HTTP/1.1 200"), "{name}: {said}");
+    }
+    assert_eq!(up.count(), 1);
     let thirteen = ask("POST", "/a", "Content-Type: application/json\r\n", r#"{"x":13}"#);
     let said = clear(&gated, &thirteen).await;
     assert!(said.starts_with("HTTP/1.1 403 policy.denied"), "{said}");

@@ -362,6 +362,28 @@ async fn an_upstream_that_keeps_failing_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_model_that_is_down_takes_no_other_from_anybody() {
+    let up = Upstreamed::answering(|seen| {
+        let is_down = seen.body.windows(6).any(|part| part == b"\"down\"");
+        if is_down {
+            Answer::Whole(503, "application/json", b"{}".to_vec())
+        } else {
+            answer(1, 1)
+        }
+    })
+    .await;
+    let gated = gated(&up, Vec::new()).await;
+    let down = asking(50, false).replace("\"m\"", "\"down\"");
+    for _ in 0..6 {
+        gated.post(CHAT, down.clone()).await;
+    }
+    let (_, _, body) = gated.post(CHAT, down).await;
+    let body = String::from_utf8_lossy(&body);
+    assert!(body.contains("upstream.circuit_open"), "{body}");
+    assert_eq!(gated.post(CHAT, asking(50, false)).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_call_past_its_time_is_cut_off() {
     let closed = Arc::new(AtomicBool::new(false));
     let up = Upstreamed::start(vec![Answer::Open(

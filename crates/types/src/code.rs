@@ -245,6 +245,8 @@ pub enum Code {
     EgressName,
     /// `egress.upgrade`: the connection would become something that the proxy can't look into.
     EgressUpgrade,
+    /// `egress.override`: a header would make the request another than the one that is ruled on.
+    EgressOverride,
     /// `limit.tunnel`: the tunnel carried as much, or stood still as long, as one may.
     TunnelBound,
     /// `identity.scope`: the token lacks a scope that this call needs.

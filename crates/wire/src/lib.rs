@@ -5,6 +5,7 @@
 //! byte for byte.
 
 pub mod a2a;
+pub mod echo;
 pub mod hello;
 pub mod hook;
 pub mod json;

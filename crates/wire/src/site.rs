@@ -163,7 +163,8 @@ const ROUNDS: usize = 4;
 
 /// A path as policy sees it: each letter in its one spelling (RFC 3986 section 6.2.2), and no slash twice in a row. `None`
 /// where servers would disagree about where it leads: a segment of dots, in whatever encoding, behind an encoded slash, a
-/// backslash or before a parameter, as some servers resolve those; a control character; a percent sign of nothing.
+/// backslash or before a parameter, as some servers resolve those; what is encoded twice, as some decode twice; a control
+/// character; a percent sign of nothing.
 #[must_use]
 pub fn path(text: &str) -> Option<Cow<'_, str>> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~' | b'/');
@@ -178,6 +179,7 @@ pub fn path(text: &str) -> Option<Cow<'_, str>> {
         }
         match unpercent(&seen, |_| true) {
             Some(next) if next == seen => break,
+            Some(next) if is_escaped(&next) => return None,
             Some(next) => seen = next,
             // The path itself must be whole; what is encoded in it may be any text.
             None if round == 0 => return None,
@@ -199,6 +201,14 @@ fn is_climbing(path: &str) -> bool {
         matches!(bare, "." | "..")
     };
     path.bytes().any(|byte| byte.is_ascii_control()) || path.split(['/', '\\']).any(dots)
+}
+
+/// Whether a whole escape stands in it.
+fn is_escaped(path: &str) -> bool {
+    let mut starts = path.as_bytes().windows(3);
+    starts.any(
+        |three| matches!(three, [b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit()),
+    )
 }
 
 /// Decodes what `takes` says of, and writes the other escapes in capitals. `None`: a percent sign without two digits, or
@@ -343,6 +353,10 @@ mod tests {
             "/a/..;x=1/b",
             "/a/%2e%2e;/b",
             "/a/%252e%252e/b",
+            "/%2561dmin",
+            "/100%25/%2561dmin",
+            "/a%2520b",
+            "/%25%36%31dmin",
             "/a%252f..%252fb",
             "/a/%25252e%25252e/b",
             "/a%00",

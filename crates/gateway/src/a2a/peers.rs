@@ -38,7 +38,7 @@ use crate::{
     mcp::pins,
     model::sha256,
     sessions::Moved,
-    upstream::{self, Outbound, Pool, svid::OwnSvid},
+    upstream::{self, Outbound, Pool, echo::is_credential, svid::OwnSvid},
 };
 
 /// How long a card that was read counts as what the peer says now.
@@ -256,6 +256,7 @@ impl Peer {
         );
         for (name, value) in &self.config.headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Code::Bug)?;
+            let is_secret = matches!(value, config::EnvValue::Secret(_)) || is_credential(&name);
             let mut value = match value {
                 config::EnvValue::Plain(text) => HeaderValue::from_str(text),
                 config::EnvValue::Secret(secret) => {
@@ -264,7 +265,7 @@ impl Peer {
                 }
             }
             .map_err(|_| Code::SecretMissing)?;
-            value.set_sensitive(true);
+            value.set_sensitive(is_secret);
             headers.insert(name, value);
         }
         Ok(headers)

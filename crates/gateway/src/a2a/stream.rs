@@ -11,10 +11,11 @@ use bartizan_types::{Code, Digest, Refusal};
 use bartizan_wire::{
     Fault,
     a2a::{self as wire, Answered},
+    echo::Strainer,
     sse::Splitter,
 };
 use bytes::{Bytes, BytesMut};
-use http::Response;
+use http::{Response, response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
@@ -24,7 +25,10 @@ use crate::{
     gate::Passage,
     meters::Gauge,
     room::Taken,
-    upstream::Outbound,
+    upstream::{
+        Outbound,
+        echo::{self, Told},
+    },
 };
 
 /// The stream's state between pulls.
@@ -33,6 +37,8 @@ struct Flow {
     passage: Option<Passage<Outbound>>,
     body: Incoming,
     splitter: Option<Splitter>,
+    /// Takes out what the peer was shown as a credential.
+    strainer: Option<Strainer>,
     hash: digest::Context,
     bytes: u64,
     patience: Duration,
@@ -58,6 +64,7 @@ enum Stop {
 pub(super) fn release(
     asked: Asked,
     mut passage: Passage<Outbound>,
+    head: &response::Parts,
     body: Incoming,
 ) -> Result<Response<AgentBody>, Refusal> {
     let limits = &asked.shared.config.limits;
@@ -65,7 +72,7 @@ pub(super) fn release(
     let patience = limits.upstream_timeout;
     let release = passage.answered(AnswerFacts {
         status: Some(200),
-        findings: Vec::new(),
+        findings: Told::of_headers(&head.extensions).into_iter().collect(),
     })?;
     let open = Gauge::raise(Arc::clone(&asked.shared.meters), |meters| &meters.streams);
     let call = passage.call().to_string();
@@ -75,6 +82,7 @@ pub(super) fn release(
         passage: Some(passage),
         body,
         splitter,
+        strainer: Told::strainer(&head.extensions),
         hash: digest::Context::new(&digest::SHA256),
         bytes: 0,
         patience,
@@ -90,8 +98,11 @@ pub(super) fn release(
 /// The next events for the agent.
 async fn next(mut flow: Box<Flow>) -> Option<(Box<Flow>, Result<Bytes, Cut>)> {
     if flow.over {
+        let mut out = BytesMut::new();
+        flow.drain(&mut out);
+        flow.account(&out);
         flow.sealed()?.finish();
-        return None;
+        return (!out.is_empty()).then(|| (flow, Ok(out.freeze())));
     }
     loop {
         flow.splitter.as_ref()?;
@@ -128,9 +139,23 @@ impl Flow {
                 let findings = asked.look(passage.call(), data.as_bytes()).await;
                 passage.found(findings).map_err(Stop::Refused)?;
             }
-            out.extend_from_slice(&raw);
+            match self.strainer.as_mut().and_then(|strainer| strainer.push(&raw)) {
+                Some(clean) => out.extend_from_slice(&clean),
+                None => out.extend_from_slice(&raw),
+            }
+            let took = self.strainer.as_mut().is_some_and(Strainer::took);
+            if let Some(passage) = self.passage.as_mut().filter(|_| took) {
+                passage.found(vec![echo::finding()]).map_err(Stop::Refused)?;
+            }
         }
         split.map_err(Stop::Code)
+    }
+
+    /// Nothing follows: what waits goes.
+    fn drain(&mut self, out: &mut BytesMut) {
+        if let Some(strainer) = &mut self.strainer {
+            out.extend_from_slice(&strainer.finish());
+        }
     }
 
     fn split(&mut self, chunk: &[u8], out: &mut Vec<Event>) -> Result<(), Code> {
@@ -184,6 +209,11 @@ impl Flow {
             }
             Err(Fault::new(Code::UpstreamMalformed, 0))
         });
+        if ended.is_ok() {
+            let behind = out.split();
+            self.drain(&mut out);
+            out.extend_from_slice(&behind);
+        }
         match ended {
             Err(fault) => self.cut_off(fault.of_upstream().code, BytesMut::new()),
             Ok(()) => {
@@ -201,6 +231,7 @@ impl Flow {
         mut out: BytesMut,
     ) -> Option<(Box<Self>, Result<Bytes, Cut>)> {
         self.splitter = None;
+        self.drain(&mut out);
         self.account(&out);
         self.sealed()?.withheld(refusal.code);
         out.extend_from_slice(&wire::refusal_event(&self.asked.id, refusal));
@@ -214,6 +245,7 @@ impl Flow {
         mut out: BytesMut,
     ) -> Option<(Box<Self>, Result<Bytes, Cut>)> {
         self.splitter = None;
+        self.drain(&mut out);
         self.account(&out);
         let refusal = self.sealed()?.cut_off(code);
         out.extend_from_slice(&wire::refusal_event(&self.asked.id, &refusal));

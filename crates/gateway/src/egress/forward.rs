@@ -27,7 +27,7 @@ use http_body_util::BodyExt as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use serde_json::{Value, json};
 
-use super::{Wish, socket};
+use super::{Wish, heads, socket};
 use crate::{
     Shared,
     answer::{AgentBody, Cut, Pulled},
@@ -85,6 +85,7 @@ pub(super) async fn serve(
         Wish::new(shared, caller, site, Action::FetchWeb, effect).ok_or_else(|| late(Code::Bug))?;
     let (seen, whole) = seen_body(shared, edge::is_json(&head.headers), &bytes);
     wish.arguments = arguments(&wish.site, head, head.method.as_str()).map_err(late)?;
+    wish.headers = heads::seen(&head.headers);
     if let Some(seen) = seen {
         wish.arguments["body"] = seen;
     }
@@ -117,8 +118,10 @@ pub(super) async fn serve(
 /// What policy and flow see of a request's head. The path in its one spelling: the site would take the others for it.
 ///
 /// # Errors
-/// [`Code::EgressTarget`]: a path that servers read in two ways.
+/// [`Code::EgressTarget`]: a path that servers read in two ways; [`Code::EgressOverride`]: a header that would make it
+/// another request.
 pub(super) fn arguments(site: &Site, head: &Parts, method: &str) -> Result<Value, Code> {
+    heads::stands(site, head)?;
     let path = site::path(head.uri.path()).ok_or(Code::EgressTarget)?;
     let mut arguments = json!({
         "scheme": head.uri.scheme_str().unwrap_or("http"),
@@ -158,6 +161,7 @@ pub(super) fn outgoing(head: &Parts, unpacked: bool) -> HeaderMap {
     let mut out = passed_on(&head.headers);
     // Whom it is for was compared and stands in the address, from which it is written anew.
     out.remove(header::HOST);
+    heads::plain(&mut out);
     join_cookies(&mut out);
     if unpacked {
         out.remove(header::CONTENT_ENCODING);

@@ -34,7 +34,7 @@ use tokio::{
 };
 
 use super::{
-    Wish, forward, intercept,
+    Wish, forward, heads, intercept,
     tunnel::{self, CHUNK_BYTES, Carried},
 };
 use crate::{
@@ -157,6 +157,7 @@ pub(super) async fn serve(
     };
     caller.reins.takes_turn(0).await;
     wish.arguments = arguments(&wish.site, head).map_err(late)?;
+    wish.headers = heads::seen(&head.headers);
     let key = STANDARD.encode(clock::random::<16>());
     let outbound = asking(&wish, head, &key).map_err(late)?;
     let (permit, mut passage) = wish.ruled(outbound).await?;

@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use bartizan_guard::Permit;
 use bartizan_mcp::{
-    ListKind, Listed, Method, Mismatch, Outcome, Params, Schema, listing,
+    ListKind, Listed, Method, Mismatch, Outcome, Params, PinKind, Schema, listing,
     message::{self, Object},
     refusal,
 };
@@ -484,26 +484,49 @@ fn unlisted() -> Finding {
 }
 
 /// The server a URI belongs to: the only one there is, or the only one that lists it or has a template for it. One that
-/// two servers lay claim to belongs to neither: the second might be there to be taken for the first.
+/// two servers lay claim to belongs to neither: the second might be there to be taken for the first. A server that can't be
+/// asked claims what it is remembered for.
 pub(crate) async fn whose(ctx: &Ctx, uri: &str) -> Result<(ServerName, Arc<Conn>), Refusal> {
     if let [only] = ctx.names.servers() {
         return Ok((only.clone(), open::conn(ctx, only).await?));
     }
     let mut owner = None;
     for server in ctx.names.servers() {
-        let Ok(conn) = open::conn(ctx, server).await else {
-            continue;
-        };
-        let mut claims = false;
-        for kind in [ListKind::Resources, ListKind::Templates] {
-            let listed = known(ctx, &conn, kind).await;
-            claims |= listed.is_ok_and(|catalog| catalog.serves(uri));
+        let conn = open::conn(ctx, server).await.ok();
+        let (mut claims, mut is_silent) = (false, conn.is_none());
+        if let Some(conn) = &conn {
+            for kind in [ListKind::Resources, ListKind::Templates] {
+                match known(ctx, conn, kind).await {
+                    Ok(catalog) => claims |= catalog.serves(uri),
+                    Err(_) => is_silent = true,
+                }
+            }
         }
+        claims |= is_silent && remembered(ctx, server, uri);
         if claims && owner.replace((server.clone(), conn)).is_some() {
             return Err(ctx.early(Code::ToolUnknown));
         }
     }
-    owner.ok_or_else(|| ctx.early(Code::ToolUnknown))
+    match owner {
+        Some((server, Some(conn))) => Ok((server, conn)),
+        Some((_, None)) => Err(ctx.early(Code::ServerFailed)),
+        None => Err(ctx.early(Code::ToolUnknown)),
+    }
+}
+
+/// Whether a server that can't be asked now has listed this URI, or a template for it, before.
+fn remembered(ctx: &Ctx, server: &ServerName, uri: &str) -> bool {
+    let Ok(served) = ctx.shared.mcp.served(server) else {
+        return false;
+    };
+    let pinned = served.with_pins(&ctx.shared.state, |pins| {
+        let claims = pins.pins.values().any(|pin| {
+            matches!(pin.kind, PinKind::Resource | PinKind::Template) && listing::fits(&pin.name, uri)
+        });
+        (claims, false)
+    });
+    // Pins that can't be read may hold anything.
+    pinned.unwrap_or(true)
 }
 
 /// A call on a resource: what policy is asked, what was seen, and where the address came from.

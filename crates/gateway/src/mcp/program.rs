@@ -39,7 +39,7 @@ use super::{
 use crate::{
     clock,
     config::{EnvValue, Reach},
-    upstream::{child::Spawn, confine::Fence, names_of},
+    upstream::{child::Spawn, confine::Fence, echo::is_credential, names_of},
 };
 
 /// Largest program that is started; reading more to know it would take seconds.
@@ -80,6 +80,11 @@ pub(super) async fn prepare(ctx: &Ctx, served: &Arc<Served>) -> Result<(Spawn, V
     let state = ctx.shared.state.directory().ok_or(Code::Bug)?.to_owned();
     let home = state.join("servers").join(name.as_str());
     let secrets = names_of(environment);
+    let hidden = environment
+        .iter()
+        .filter(|(_, value)| matches!(value, EnvValue::Secret(_)))
+        .map(|(name, _)| name.clone())
+        .collect();
     let environment = environment_of(environment, &ctx.shared.secrets, &home, &served.health)?;
     let directory = directory.clone().unwrap_or_else(|| home.clone());
     let wanted = command.first().ok_or(Code::ServerFailed)?.clone();
@@ -125,6 +130,7 @@ pub(super) async fn prepare(ctx: &Ctx, served: &Arc<Served>) -> Result<(Spawn, V
         arguments,
         environment,
         secrets,
+        hidden,
         directory,
         fence,
     };
@@ -286,8 +292,9 @@ pub(super) fn headers_of(
     for (name, value) in values {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Code::Bug)?;
         let secret = reveal(value, secrets, health)?;
+        let is_secret = matches!(value, EnvValue::Secret(_)) || is_credential(&name);
         let mut value = HeaderValue::from_bytes(secret.expose()).map_err(|_| Code::SecretMissing)?;
-        value.set_sensitive(true);
+        value.set_sensitive(is_secret);
         headers.insert(name, value);
     }
     Ok(headers)

@@ -28,7 +28,7 @@ use crate::{
     edge::{self, BodyBounds},
     oauth::Wallet,
     room::Full,
-    upstream::{self, Names, Outbound, Pool, sign::Signer},
+    upstream::{self, Names, Outbound, Pool, echo::Told, sign::Signer},
 };
 
 /// The way over HTTP.
@@ -203,7 +203,10 @@ impl Conn {
         };
         let limits = &shared.config.limits;
         if head.status.is_success() && edge::is_event_stream(&head.headers) {
-            return self.absorb_stream(body, related, limits.event_bytes).await;
+            let events = (body, limits.event_bytes);
+            return self
+                .absorb_stream(&shared, events, &head.extensions, related)
+                .await;
         }
         let (well, readable) = (head.status.is_success(), edge::is_json(&head.headers));
         if well || readable {
@@ -212,7 +215,10 @@ impl Conn {
                 full: Code::QueueFull,
                 ..BodyBounds::answer(limits)
             };
-            let (bytes, _) = edge::read(&head.headers, body, bounds, Some(&mut room)).await?;
+            let (mut bytes, _) = edge::read(&head.headers, body, bounds, Some(&mut room)).await?;
+            if Told::clean(&head.extensions, &mut bytes).is_some() {
+                shared.echoed(self.served.config.name.as_str(), None);
+            }
             if well && (bytes.is_empty() || !readable) {
                 return Ok(());
             }
@@ -236,9 +242,10 @@ impl Conn {
 
     async fn absorb_stream(
         self: &Arc<Self>,
-        mut body: Incoming,
+        shared: &Shared,
+        (mut body, event_bytes): (Incoming, usize),
+        extensions: &http::Extensions,
         related: Option<Caller>,
-        event_bytes: usize,
     ) -> Result<(), Code> {
         let mut splitter = sse::Splitter::new(event_bytes);
         let mut room = self.room.nothing();
@@ -261,9 +268,14 @@ impl Conn {
             room.resize(splitter.kept_bytes())
                 .map_err(|Full| Code::QueueFull)?;
             for (endpoint, message) in messages {
+                let clean = Told::without(extensions, message.as_bytes());
+                if clean.is_some() {
+                    shared.echoed(self.served.config.name.as_str(), None);
+                }
+                let bytes = clean.as_deref().unwrap_or(message.as_bytes());
                 if endpoint {
                     self.endpoint(&message).await?;
-                } else if let Err(code) = self.take(message.as_bytes(), related).await {
+                } else if let Err(code) = self.take(bytes, related).await {
                     self.refused(code);
                 }
             }

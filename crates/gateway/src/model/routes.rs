@@ -2,12 +2,13 @@
 
 use std::{
     collections::BTreeMap,
+    error::Error as _,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bartizan_guard::breaker::Breaker;
 use bartizan_store::Secrets;
-use bartizan_types::{Code, ModelName, Principal, Secret, Timestamp, UpstreamName};
+use bartizan_types::{Code, ModelName, Principal, Resource, Secret, Timestamp, UpstreamName};
 use bartizan_wire::model::Api;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
@@ -17,7 +18,7 @@ use crate::{
     Shared, StartFault, clock,
     config::{self, Config, Credential, Family},
     edge,
-    upstream::{Names, Outbound, Pool, names, sign::Signing, svid::OwnSvid},
+    upstream::{Fault, Names, Outbound, Pool, names, sign::Signing, svid::OwnSvid},
 };
 
 /// Headers of the agent that a provider may see. Everything else stays here, credentials above all.
@@ -61,7 +62,45 @@ struct Upstream {
     v1_paths: bool,
     pool: Arc<Pool>,
     last_failure: Mutex<Option<(Timestamp, String)>>,
-    breaker: Mutex<Breaker>,
+    breakers: Mutex<Breakers>,
+}
+
+/// Models of one upstream whose failures are counted at one time.
+const MODELS: usize = 256;
+
+/// Failures to reach an upstream count for all that it serves. What it answers badly, or not at all, counts for the model
+/// that was asked for: whoever asks for one that is down takes no other from anybody.
+#[derive(Default)]
+struct Breakers {
+    whole: Breaker,
+    models: BTreeMap<ModelName, Breaker>,
+}
+
+impl Breakers {
+    fn admit(&mut self, model: &ModelName, now: Timestamp) -> Result<(), u32> {
+        self.models.get_mut(model).map_or(Ok(()), |one| one.admit(now))?;
+        self.whole.admit(now)
+    }
+
+    fn answered(&mut self, model: Option<&ModelName>) {
+        self.whole.answered();
+        if let Some(model) = model {
+            self.models.remove(model);
+        }
+    }
+
+    fn failed(&mut self, model: Option<&ModelName>, now: Timestamp) {
+        let Some(model) = model else {
+            return self.whole.failed(now);
+        };
+        if self.models.len() >= MODELS && !self.models.contains_key(model) {
+            self.models.retain(|_, one| one.is_open(now));
+        }
+        // Where so many are down, one more is asked each time.
+        if self.models.len() < MODELS || self.models.contains_key(model) {
+            self.models.entry(model.clone()).or_default().failed(now);
+        }
+    }
 }
 
 /// An upstream, as status shows it.
@@ -218,41 +257,42 @@ impl Routes {
         })
     }
 
-    /// Whether a call may go to an upstream, or after how many seconds it may be tried again.
+    /// Whether a call may go to a model of an upstream, or after how many seconds it may be tried again.
     ///
     /// # Errors
     /// The seconds.
-    pub(crate) fn admit(&self, name: &UpstreamName) -> Result<(), u32> {
-        self.breaker(name)
-            .map_or(Ok(()), |mut breaker| breaker.admit(clock::now()))
+    pub(crate) fn admit(&self, name: &UpstreamName, model: &ModelName) -> Result<(), u32> {
+        self.breakers(name)
+            .map_or(Ok(()), |mut breakers| breakers.admit(model, clock::now()))
     }
 
     /// An upstream answered. One that says that it can't serve has failed all the same.
-    pub(crate) fn answered(&self, name: &UpstreamName, status: StatusCode) {
-        if let Some(mut breaker) = self.breaker(name) {
+    pub(crate) fn answered(&self, name: &UpstreamName, asked: Option<&Resource>, status: StatusCode) {
+        if let Some(mut breakers) = self.breakers(name) {
             if matches!(status.as_u16(), 502..=504) {
-                breaker.failed(clock::now());
+                breakers.failed(model_of(asked), clock::now());
             } else {
-                breaker.answered();
+                breakers.answered(model_of(asked));
             }
         }
     }
 
-    fn breaker(&self, name: &UpstreamName) -> Option<MutexGuard<'_, Breaker>> {
+    fn breakers(&self, name: &UpstreamName) -> Option<MutexGuard<'_, Breakers>> {
         let upstream = self.upstreams.get(name)?;
-        Some(upstream.breaker.lock().unwrap_or_else(PoisonError::into_inner))
+        Some(upstream.breakers.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Remembers a failure, for status and for the circuit breaker.
-    pub(crate) fn failed(&self, name: &UpstreamName, reason: &dyn std::error::Error) {
+    pub(crate) fn failed(&self, name: &UpstreamName, asked: Option<&Resource>, fault: &Fault) {
         let Some(upstream) = self.upstreams.get(name) else {
             return;
         };
-        if let Some(mut breaker) = self.breaker(name) {
-            breaker.failed(clock::now());
+        if let Some(mut breakers) = self.breakers(name) {
+            let model = model_of(asked).filter(|_| !fault.sent_nothing());
+            breakers.failed(model, clock::now());
         }
-        let mut text = reason.to_string();
-        let mut source = reason.source();
+        let mut text = fault.to_string();
+        let mut source = fault.source();
         while let Some(deeper) = source {
             text.push_str(": ");
             text.push_str(&deeper.to_string());
@@ -277,6 +317,13 @@ impl Routes {
                 .clone(),
         };
         self.upstreams.iter().map(show).collect()
+    }
+}
+
+fn model_of(asked: Option<&Resource>) -> Option<&ModelName> {
+    match asked {
+        Some(Resource::Model { model, .. }) => Some(model),
+        _ => None,
     }
 }
 
@@ -328,7 +375,7 @@ impl Upstream {
                 config.limits.connect_timeout,
             )?),
             last_failure: Mutex::new(None),
-            breaker: Mutex::default(),
+            breakers: Mutex::default(),
         })
     }
 }
@@ -371,5 +418,41 @@ impl Upstream {
                 Ok(Some((header, value)))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bartizan_guard::breaker::FAILURES;
+
+    use super::*;
+
+    #[test]
+    fn a_model_that_fails_takes_no_other_with_it() {
+        let [bad, good] = ["bad", "good"].map(|name| ModelName::new(name).unwrap());
+        let now = Timestamp::from_unix_seconds(1_790_000_000);
+        let mut breakers = Breakers::default();
+        for _ in 0..FAILURES {
+            breakers.failed(Some(&bad), now);
+        }
+        assert!(breakers.admit(&bad, now).is_err());
+        assert_eq!(breakers.admit(&good, now), Ok(()));
+        breakers.answered(Some(&bad));
+        assert_eq!(breakers.admit(&bad, now), Ok(()));
+        for _ in 0..FAILURES {
+            breakers.failed(None, now);
+        }
+        assert!(breakers.admit(&good, now).is_err(), "it can't be reached at all");
+    }
+
+    #[test]
+    fn names_that_agents_make_up_fill_nothing() {
+        let now = Timestamp::from_unix_seconds(1_790_000_000);
+        let mut breakers = Breakers::default();
+        for number in 0..3 * MODELS {
+            let name = ModelName::new(&format!("m{number}")).unwrap();
+            breakers.failed(Some(&name), now);
+        }
+        assert!(breakers.models.len() <= MODELS);
     }
 }

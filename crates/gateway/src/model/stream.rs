@@ -9,7 +9,10 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use aws_lc_rs::digest;
 use bartizan_guard::AnswerFacts;
 use bartizan_types::{Code, Digest, Finding, Refusal};
-use bartizan_wire::model::{self as wire, Proposal, Step, StreamBounds, Usage};
+use bartizan_wire::{
+    echo::Strainer,
+    model::{self as wire, Proposal, Step, StreamBounds, Usage},
+};
 use bytes::{Bytes, BytesMut};
 use http::{Response, response};
 use http_body_util::BodyExt as _;
@@ -31,7 +34,10 @@ use crate::{
     meters::Gauge,
     privacy::Rewriter,
     room::Taken,
-    upstream::Outbound,
+    upstream::{
+        Outbound,
+        echo::{self, Told},
+    },
 };
 
 /// While a tool call is held, the agent hears at least this often that the stream lives.
@@ -59,6 +65,8 @@ struct Flow {
     weir: Option<Weir>,
     /// Masks values and restores tokens, where some may be.
     rewriter: Option<Rewriter>,
+    /// Takes out what the upstream was shown as a credential.
+    strainer: Option<Strainer>,
     asking: Option<Asking>,
     /// What the model wrote, where it may come back as a prompt.
     wrote: Option<Wrote>,
@@ -117,7 +125,7 @@ pub(super) async fn release(
     };
     let release = passage.answered(AnswerFacts {
         status: Some(head.status.as_u16()),
-        findings: Vec::new(),
+        findings: Told::of_headers(&head.extensions).into_iter().collect(),
     })?;
     let open = Gauge::raise(Arc::clone(&asked.shared.meters), |meters| &meters.streams);
     let mut dressing = Response::new(());
@@ -139,6 +147,7 @@ pub(super) async fn release(
         room,
         weir,
         rewriter,
+        strainer: Told::strainer(&head.extensions),
         asking: None,
         ended: None,
     };
@@ -185,7 +194,9 @@ async fn next(mut flow: Box<Flow>) -> Option<(Box<Flow>, Result<Bytes, Cut>)> {
         }
         let decoder = flow.decoder.as_mut()?;
         // Between held events a comment is safe; anywhere else it might fall inside one of the upstream's.
-        let holding = decoder.is_holding() || flow.weir.as_ref().is_some_and(Weir::is_holding);
+        let holding = decoder.is_holding()
+            || flow.weir.as_ref().is_some_and(Weir::is_holding)
+            || flow.strainer.as_ref().is_some_and(Strainer::is_holding);
         if holding && flow.given.elapsed() >= KEEP_ALIVE {
             return Some(flow.give(Bytes::from_static(b": keep-alive\n\n")));
         }
@@ -220,7 +231,11 @@ async fn next(mut flow: Box<Flow>) -> Option<(Box<Flow>, Result<Bytes, Cut>)> {
         flow.silence = Duration::ZERO;
         let mut turn = Turn::default();
         if let Err(fault) = decoder.push(&chunk, &mut |step| turn.take(step)) {
-            return flow.cut_off(fault.of_upstream().code, turn.out);
+            let code = fault.of_upstream().code;
+            return match flow.before(&mut turn.out) {
+                Some(refusal) => flow.refuse(&refusal, turn.out),
+                None => flow.cut_off(code, turn.out),
+            };
         }
         let settled = flow.settle(&mut turn).await;
         // Also what was released before a refused call is looked at before it goes.
@@ -271,12 +286,38 @@ impl Flow {
         refused.map_or(Ok(()), |refusal| Err(Stop::Refused(refusal)))
     }
 
+    /// What came before the upstream failed is looked at like all else; where it can't be, nothing of it goes.
+    fn before(&mut self, out: &mut BytesMut) -> Option<Refusal> {
+        match self.read(out) {
+            Ok(()) => None,
+            Err(Stop::Refused(refusal)) => Some(refusal),
+            Err(Stop::Malformed(_)) => {
+                out.clear();
+                None
+            }
+        }
+    }
+
     fn rewrite(&mut self, out: &mut BytesMut) -> Result<(), Stop> {
         if let Some(rewriter) = self.rewriter.as_mut().filter(|_| !out.is_empty()) {
             let rewritten = rewriter.push(out).map_err(Stop::Malformed)?;
             *out = BytesMut::from(rewritten);
         }
-        Ok(())
+        self.strain(out)
+    }
+
+    /// Takes out what the upstream was shown, and says so in the record.
+    fn strain(&mut self, out: &mut BytesMut) -> Result<(), Stop> {
+        let Some(strainer) = self.strainer.as_mut().filter(|_| !out.is_empty()) else {
+            return Ok(());
+        };
+        if let Some(clean) = strainer.push(out) {
+            *out = clean.as_slice().into();
+        }
+        match &mut self.passage {
+            Some(passage) if strainer.took() => passage.found(vec![echo::finding()]).map_err(Stop::Refused),
+            _ => Ok(()),
+        }
     }
 
     /// Leaves in `out` what may go; gives the refusal, where policy withholds what comes then. `last`: nothing follows.
@@ -328,7 +369,13 @@ impl Flow {
         out.extend_from_slice(&rest);
         let stopped = self.weir.as_ref().is_some_and(Weir::is_stopped);
         if let Some(rewriter) = self.rewriter.as_mut().filter(|_| !stopped) {
-            out.extend_from_slice(&rewriter.finish());
+            let mut rest = BytesMut::from(rewriter.finish());
+            if self.strain(&mut rest).is_ok() {
+                out.extend_from_slice(&rest);
+            }
+        }
+        if let Some(strainer) = &mut self.strainer {
+            out.extend_from_slice(&strainer.finish());
         }
     }
 
@@ -431,8 +478,10 @@ impl Flow {
         let usage = match ended {
             Ok(usage) => usage,
             Err(fault) => {
+                let refused = self.before(&mut turn.out);
                 *out = turn.out;
-                return Err(Stop::Malformed(fault.of_upstream().code));
+                let malformed = Stop::Malformed(fault.of_upstream().code);
+                return Err(refused.map_or(malformed, Stop::Refused));
             }
         };
         let refused = self.look(&mut turn.out, true)?;

@@ -15,6 +15,7 @@ use std::{
 
 use bartizan_guard::Permit;
 use bartizan_types::{Code, Secret, ServerName};
+use bartizan_wire::echo::Echo;
 use tokio::{
     io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     process::{ChildStdin, ChildStdout, Command},
@@ -45,6 +46,8 @@ pub(crate) struct Spawn {
     pub environment: BTreeMap<String, Secret<Vec<u8>>>,
     /// Secrets of the store that are in it.
     pub secrets: super::Names,
+    /// The variables that hold them.
+    pub hidden: Vec<String>,
     /// Working directory.
     pub directory: PathBuf,
     /// What it may reach; none only where the operator loosened it.
@@ -138,6 +141,9 @@ pub(crate) async fn write(permit: Permit<Line>) -> Result<(), Code> {
 pub(crate) struct Lines {
     stdout: BufReader<ChildStdout>,
     limit: usize,
+    /// The secrets that it was started with, which are none of what it says.
+    shown: Option<Echo>,
+    echoed: bool,
 }
 
 impl Lines {
@@ -146,7 +152,19 @@ impl Lines {
     /// # Errors
     /// [`Code::UpstreamTooLarge`] for a line past the bound, [`Code::QueueFull`] where there is no room for it, [`Code::ServerFailed`] when the pipe breaks.
     pub(crate) async fn next(&mut self, room: &mut Taken) -> Result<Option<Vec<u8>>, Code> {
-        bounded_line(&mut self.stdout, self.limit, Some(room)).await
+        let line = bounded_line(&mut self.stdout, self.limit, Some(room)).await?;
+        let clean = self
+            .shown
+            .as_ref()
+            .zip(line.as_deref())
+            .and_then(|(shown, line)| shown.without(line));
+        self.echoed |= clean.is_some();
+        Ok(clean.or(line))
+    }
+
+    /// Whether a secret was taken out of a line since this was last asked.
+    pub(crate) fn echoed(&mut self) -> bool {
+        std::mem::take(&mut self.echoed)
     }
 }
 
@@ -201,9 +219,12 @@ pub(crate) fn spawn(permit: Permit<Spawn>, line_bytes: usize) -> Result<(Arc<Chi
         arguments,
         environment,
         secrets: _,
+        hidden,
         directory,
         fence,
     } = permit.spend();
+    let values = hidden.iter().filter_map(|name| environment.get(name));
+    let shown = Echo::new(values.map(|value| value.expose().as_slice()));
     let mut builder = Command::new(&program);
     builder
         .args(arguments)
@@ -240,6 +261,8 @@ pub(crate) fn spawn(permit: Permit<Spawn>, line_bytes: usize) -> Result<(Arc<Chi
         Lines {
             stdout: BufReader::with_capacity(64 << 10, stdout),
             limit: line_bytes,
+            shown,
+            echoed: false,
         },
     ))
 }

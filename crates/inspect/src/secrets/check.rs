@@ -11,6 +11,8 @@ pub enum Check {
     Weak,
     /// The last six characters are the CRC-32 of the rest after the prefix, in base 62.
     Crc62,
+    /// The last six are the CRC-32 of all that precedes the last `_`, in base 62.
+    Bartizan,
     /// The last eight are the CRC-32 of what precedes the last `=`, in hexadecimal.
     CrcHex,
     /// The last eight are the CRC-32 of what precedes the last `_`, in hexadecimal.
@@ -33,6 +35,7 @@ pub(super) fn judge(check: Check, value: &str) -> Option<u16> {
         Check::None => Some(950),
         Check::Weak => Some(700),
         Check::Crc62 => Some(sure(crc62(value))),
+        Check::Bartizan => Some(sure(bartizan(value))),
         Check::CrcHex => Some(sure(crc_hex(value, '='))),
         Check::GrafanaCrc => Some(sure(crc_hex(value, '_'))),
         Check::Jwt => jwt(value).then_some(900),
@@ -49,20 +52,31 @@ const fn sure(right: bool) -> u16 {
 }
 
 fn crc62(value: &str) -> bool {
-    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let Some((_, rest)) = value.split_once('_') else {
         return false;
     };
     let Some((body, sum)) = rest.len().checked_sub(6).and_then(|at| rest.split_at_checked(at)) else {
         return false;
     };
+    sum.as_bytes() == sum62(body)
+}
+
+fn bartizan(value: &str) -> bool {
+    value
+        .rsplit_once('_')
+        .is_some_and(|(body, sum)| sum.as_bytes() == sum62(body))
+}
+
+/// The CRC-32 of a text in base 62.
+fn sum62(body: &str) -> [u8; 6] {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut number = crc32fast::hash(body.as_bytes());
     let mut digits = [b'0'; 6];
     for digit in digits.iter_mut().rev() {
         *digit = crate::safe::item(DIGITS, (number % 62) as usize);
         number /= 62;
     }
-    sum.as_bytes() == digits
+    digits
 }
 
 fn crc_hex(value: &str, sign: char) -> bool {

@@ -226,6 +226,8 @@ pub const FORMATS: &[Format] = &[
     around("npm_auth", "npm", "https://docs.npmjs.com/cli/configuring-npm/npmrc", &["_auth"], r#"_auth(?:Token)?\s{0,2}=\s{0,2}"?(?P<s>[A-Za-z0-9+/_-]{12,300}={0,2})"#).entropy(3.0).with(Check::Weak),
     around("docker_auth", "Docker", "https://docs.docker.com/reference/cli/docker/login/", &["\"auth\""], r#""auth"\s{0,4}:\s{0,4}"(?P<s>[A-Za-z0-9+/]{12,300}={0,2})"#).with(Check::Basic),
     prefixed("contentful_personal_token", "Contentful", "https://www.contentful.com/developers/docs/references/authentication/", &["CFPAT-"], "CFPAT-[A-Za-z0-9_-]{43}"),
+    // Ours: what agents show the gateway.
+    prefixed("bartizan_key", "Bartizan", "https://example.invalid/bartizan/docs/guides/identity.md", &["bz_"], "bz_[A-Za-z0-9]{8}_[A-Za-z0-9]{43}_[A-Za-z0-9]{6}").entropy(3.5).with(Check::Bartizan),
     // Models.
     prefixed("voyage_key", "Voyage AI", "https://docs.voyageai.com/docs/api-key-and-installation", &["pa-"], "pa-[A-Za-z0-9_-]{43}").entropy(4.0),
     prefixed("fireworks_key", "Fireworks AI", "https://docs.fireworks.ai/getting-started/quickstart", &["fw_"], "fw_[A-Za-z0-9]{22,24}").entropy(3.8),

@@ -69,6 +69,26 @@ fn keys_with_check_sums_are_sure_and_wrong_sums_are_not() {
 }
 
 #[test]
+fn the_gateways_own_keys_are_secrets() {
+    let body = format!("bz_a1B2c3D4_{}abc", "Zq8kW1xYv7".repeat(4));
+    let mut number = crc32fast::hash(body.as_bytes());
+    let digits = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut sum = [0; 6];
+    for digit in sum.iter_mut().rev() {
+        *digit = digits[(number % 62) as usize];
+        number /= 62;
+    }
+    let key = format!("{body}_{}", str::from_utf8(&sum).expect("ASCII"));
+    let right = find(&key);
+    assert_eq!(
+        (right[0].format.id, right[0].score, right[0].range.clone()),
+        ("bartizan_key", 1000, 0..62)
+    );
+    assert_eq!(find(&format!("q={body}_aaaaaa"))[0].score, 600);
+    assert_eq!(ids("bz_a1B2c3D4"), [""; 0]);
+}
+
+#[test]
 fn generic_assignments_are_found_and_code_is_not() {
     assert_eq!(ids("DB_PASSWORD=hunter7!Zq9"), ["password"]);
     assert_eq!(ids("\"api_key\": \"f83jd92kd0sl2mfk39d\""), ["secret"]);

@@ -46,6 +46,15 @@ pub(super) const ROWS: &[Row] = &[
                another protocol needs a site that the operator lists in `danger_opaque` of `[egress]`",
     },
     Row {
+        code: Code::EgressOverride,
+        text: "egress.override",
+        fault: Fault::Caller,
+        status: 403,
+        sentence: "a header would make the request another than the one that is ruled on",
+        hint: "ask for the method, path and host that are meant; `X-HTTP-Method-Override`, `X-Original-URL`, `X-Forwarded-Host` \
+               and the like may only repeat them",
+    },
+    Row {
         code: Code::TunnelBound,
         text: "limit.tunnel",
         fault: Fault::Limit,
