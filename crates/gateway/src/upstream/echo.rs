@@ -5,7 +5,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use bartizan_types::{CallId, Finding, FindingKind, Record, RecordKind, Severity};
+use bartizan_types::{Finding, FindingKind, Record, RecordKind, Severity};
 use bartizan_wire::echo::{Echo, Strainer};
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
@@ -104,9 +104,8 @@ pub(crate) fn finding() -> Finding {
 
 impl Shared {
     /// Records that what was shown to an upstream came back from it, and was kept from the agent.
-    pub(crate) fn echoed(&self, whose: &str, call: Option<CallId>) {
+    pub(crate) fn echoed(&self, whose: &str) {
         let mut record = Record::new(RecordKind::Operation, clock::now());
-        record.call = call;
         record.note = Some(format!(
             "a credential came back in an answer of `{whose}`, and was withheld"
         ));
