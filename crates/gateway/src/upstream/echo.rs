@@ -135,9 +135,9 @@ mod tests {
 
     fn headers(all: &[(&'static str, &'static str, bool)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        for (name, value, secret) in all {
+        for &(name, value, secret) in all {
             let mut value = HeaderValue::from_static(value);
-            value.set_sensitive(*secret);
+            value.set_sensitive(secret);
             headers.append(HeaderName::from_static(name), value);
         }
         headers
