@@ -10,7 +10,7 @@ use bartizan_guard::Permit;
 use bartizan_identity::SpiffeName;
 use bartizan_types::{Code, UpstreamName};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::{HeaderMap, Method, Request, Response, Uri, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
@@ -85,6 +85,12 @@ pub(crate) enum Fault {
         /// The bound.
         seconds: u64,
     },
+    /// It would go on in another protocol.
+    #[error("`{upstream}` switched to a protocol that nobody asked for")]
+    Switched {
+        /// Which.
+        upstream: UpstreamName,
+    },
     /// Nothing could speak for it; nothing was sent.
     #[error("the request to `{upstream}` can't be signed: {code}")]
     Unsigned {
@@ -104,6 +110,7 @@ impl Fault {
         match self {
             Self::Unreachable { .. } | Self::Broken { .. } => Code::UpstreamUnreachable,
             Self::Timeout { .. } => Code::UpstreamTimeout,
+            Self::Switched { .. } => Code::UpstreamMalformed,
             Self::Unsigned { code, .. } => *code,
             Self::Request(_) => Code::Bug,
         }
@@ -309,9 +316,13 @@ pub(crate) async fn send(permit: Permit<Outbound>, timeout: Duration) -> Result<
     // What an agent shows by itself, to a site or a provider, it holds already.
     let ours = !secrets.is_empty() || sign.is_some();
     let shown = if ours { pool.shown.of(&headers) } else { None };
+    let switches = headers.contains_key(header::UPGRADE);
     let mut request = Request::builder().method(method).uri(uri).body(Full::new(body))?;
     *request.headers_mut() = headers;
     match tokio::time::timeout(timeout, pool.client.request(request)).await {
+        Ok(Ok(response)) if response.status().is_informational() && !switches => {
+            Err(Fault::Switched { upstream })
+        }
         Ok(Ok(response)) => {
             if let Some(signer) = &sign {
                 signer.answered(response.status());

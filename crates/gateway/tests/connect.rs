@@ -139,7 +139,8 @@ fn mcp(world: &World, origin: &str, seen: &Seen) -> Answer {
                 let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
                 return Answer::Dressed(403, vec![("www-authenticate", challenge)], Vec::new());
             }
-            json!({"content":[{"type":"text","text":token}]})
+            // Spelled otherwise: a token itself does not come back to an agent.
+            json!({"content":[{"type":"text","text":token.replace('-', "_")}]})
         }
         _ => return Answer::Whole(202, "text/plain", Vec::new()),
     };
@@ -245,7 +246,9 @@ impl Connected {
         let result = &answered["result"];
         let code = result["_meta"]["bartizan/refusal"]["code"].as_str();
         let text = result["content"][0]["text"].as_str();
-        code.or(text).unwrap_or_else(|| panic!("{answered}")).to_owned()
+        let text = text.map(|text| text.replace('_', "-"));
+        let said = code.map(str::to_owned).or(text);
+        said.unwrap_or_else(|| panic!("{answered}"))
     }
 
     fn paths(&self) -> Vec<String> {

@@ -753,3 +753,25 @@ async fn a_stream_of_failing_status_is_looked_into_and_one_that_poses_is_withhel
         assert_eq!(code(&body), "upstream.malformed");
     }
 }
+
+#[tokio::test]
+async fn a_provider_that_switches_protocols_is_none() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut asked = [0; 4096];
+            let _asked = stream.read(&mut asked).await;
+            let said = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
+            let _said = stream.write_all(said).await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+    });
+    let gate = Gated::start(config(vec![upstream("openai", Family::Openai, address)]), OPEN).await;
+    let (status, _, body) = gate.post(CHAT, ASK).await;
+    assert_eq!(
+        (status.as_u16(), code(&body).as_str()),
+        (502, "upstream.malformed")
+    );
+}

@@ -20,7 +20,7 @@ const SHORTEST: usize = 8;
 /// From how many bytes on the start of a value is held back.
 const TELLING: usize = 4;
 /// How many pushes a started value waits for its next piece.
-const PATIENCE: u64 = 32;
+const PATIENCE: u64 = 8;
 /// Started values that are followed at once.
 const FOLLOWED: usize = 64;
 /// Bytes held back at most.

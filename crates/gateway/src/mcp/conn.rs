@@ -449,7 +449,7 @@ impl Conn {
             match lines.next(&mut room).await {
                 Ok(Some(line)) => {
                     if let Some(shared) = self.shared.upgrade().filter(|_| lines.echoed()) {
-                        shared.echoed(self.served.config.name.as_str(), None);
+                        shared.echoed(self.served.config.name.as_str());
                     }
                     if let Err(code) = self.take(&line, None).await {
                         // Servers print banners; what is no message is refused, recorded, and survived.

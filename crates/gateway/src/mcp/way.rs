@@ -217,7 +217,7 @@ impl Conn {
             };
             let (mut bytes, _) = edge::read(&head.headers, body, bounds, Some(&mut room)).await?;
             if Told::clean(&head.extensions, &mut bytes).is_some() {
-                shared.echoed(self.served.config.name.as_str(), None);
+                shared.echoed(self.served.config.name.as_str());
             }
             if well && (bytes.is_empty() || !readable) {
                 return Ok(());
@@ -270,7 +270,7 @@ impl Conn {
             for (endpoint, message) in messages {
                 let clean = Told::without(extensions, message.as_bytes());
                 if clean.is_some() {
-                    shared.echoed(self.served.config.name.as_str(), None);
+                    shared.echoed(self.served.config.name.as_str());
                 }
                 let bytes = clean.as_deref().unwrap_or(message.as_bytes());
                 if endpoint {

@@ -231,11 +231,7 @@ async fn next(mut flow: Box<Flow>) -> Option<(Box<Flow>, Result<Bytes, Cut>)> {
         flow.silence = Duration::ZERO;
         let mut turn = Turn::default();
         if let Err(fault) = decoder.push(&chunk, &mut |step| turn.take(step)) {
-            let code = fault.of_upstream().code;
-            return match flow.before(&mut turn.out) {
-                Some(refusal) => flow.refuse(&refusal, turn.out),
-                None => flow.cut_off(code, turn.out),
-            };
+            return flow.broken(fault.of_upstream().code, turn.out);
         }
         let settled = flow.settle(&mut turn).await;
         // Also what was released before a refused call is looked at before it goes.
@@ -523,6 +519,14 @@ impl Flow {
         self.leave(decoder, Some(refusal.code))?;
         out.extend_from_slice(&wire::refusal_event(self.asked.api, refusal));
         Some((self, Ok(out.freeze())))
+    }
+
+    /// The upstream sent what it must not, behind what may go.
+    fn broken(mut self: Box<Self>, code: Code, mut out: BytesMut) -> Option<(Box<Self>, Result<Bytes, Cut>)> {
+        match self.before(&mut out) {
+            Some(refusal) => self.refuse(&refusal, out),
+            None => self.cut_off(code, out),
+        }
     }
 
     /// The upstream failed midway: the agent is told by an error event, and the stream ends.

@@ -5,7 +5,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use bartizan_types::{CallId, Finding, FindingKind, Record, RecordKind, Severity};
+use bartizan_types::{Finding, FindingKind, Record, RecordKind, Severity};
 use bartizan_wire::echo::{Echo, Strainer};
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
@@ -105,9 +105,8 @@ pub(crate) fn finding() -> Finding {
 
 impl Shared {
     /// Records that what was shown to an upstream came back from it, and was kept from the agent.
-    pub(crate) fn echoed(&self, whose: &str, call: Option<CallId>) {
+    pub(crate) fn echoed(&self, whose: &str) {
         let mut record = Record::new(RecordKind::Operation, clock::now());
-        record.call = call;
         record.note = Some(format!(
             "a credential came back in an answer of `{whose}`, and was withheld"
         ));
@@ -137,9 +136,9 @@ mod tests {
 
     fn headers(all: &[(&'static str, &'static str, bool)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        for (name, value, secret) in all {
+        for &(name, value, secret) in all {
             let mut value = HeaderValue::from_static(value);
-            value.set_sensitive(*secret);
+            value.set_sensitive(secret);
             headers.append(HeaderName::from_static(name), value);
         }
         headers

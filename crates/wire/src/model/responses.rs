@@ -154,6 +154,8 @@ struct Happened<'a> {
     #[serde(borrow)]
     item: Option<&'a RawValue>,
     #[serde(borrow)]
+    output: Option<&'a RawValue>,
+    #[serde(borrow)]
     delta: Option<&'a RawValue>,
     #[serde(borrow)]
     name: Option<Text<'a>>,
@@ -163,6 +165,21 @@ struct Happened<'a> {
     input: Option<&'a RawValue>,
     #[serde(borrow)]
     response: Option<Object<Response<'a>>>,
+}
+
+/// The items that an event holds where others hold theirs.
+fn held_by<'a>(event: &Happened<'a>) -> Result<Vec<&'a RawValue>, Fault> {
+    let begins = |raw: &RawValue, sign: char| raw.get().trim_start().starts_with(sign);
+    let mut items: Vec<&'a RawValue> = Vec::new();
+    for holder in [event.item, event.output].into_iter().flatten() {
+        if begins(holder, '[') {
+            items.extend(shaped::<Vec<&'a RawValue>>(holder.get())?);
+        } else {
+            items.push(holder);
+        }
+    }
+    items.retain(|item| begins(item, '{'));
+    Ok(items)
 }
 
 /// A call between `added` and `done`.
@@ -211,9 +228,17 @@ impl Tracker {
             "response.function_call_arguments.done" | "response.custom_tool_call_input.done" => {
                 self.arguments_done(&event, limits)?
             }
-            _ => event
-                .output_index
-                .is_some_and(|index| self.open.contains_key(&index)),
+            _ => {
+                // An event that nobody here knows may be one that a client acts on.
+                for item in held_by(&event)? {
+                    if let Some(call) = call(item)? {
+                        self.mention(call, limits, found)?;
+                    }
+                }
+                event
+                    .output_index
+                    .is_some_and(|index| self.open.contains_key(&index))
+            }
         };
         if let Some(Object(response)) = event.response {
             for item in response.output.into_iter().flatten() {

@@ -173,6 +173,35 @@ fn calls_come_whole() {
     assert_eq!(given.holds, 2);
 }
 
+/// An event that we do not know may hold an item that a client knows.
+#[test]
+fn calls_in_unknown_events_are_ruled_on() {
+    let call = r#"{"type":"function_call","id":"f","call_id":"c1","name":"pay","arguments":"{\"to\":1}"}"#;
+    let whole = |event: &str| {
+        named(&[
+            r#"{"type":"response.created","response":{"id":"r","status":"in_progress","output":[]}}"#,
+            event,
+            r#"{"type":"response.completed","response":{"id":"r","status":"completed","output":[]}}"#,
+        ])
+    };
+    for held in [
+        format!(r#""item":{call}"#),
+        format!(r#""output":[{{"type":"message","id":"m"}},{call}]"#),
+        format!(r#""output":{call}"#),
+    ] {
+        let event = format!(r#"{{"type":"response.future.done","output_index":0,{held}}}"#);
+        let (given, result) = allow(Api::OpenaiResponses, &whole(&event));
+        assert!(result.is_ok(), "{held}: {result:?}");
+        let names: Vec<&str> = given.proposals.iter().map(|call| call.2.as_str()).collect();
+        assert_eq!(names, ["pay"], "{held}");
+    }
+    let words = r#"{"type":"response.future.note","item":"words","output":"more"}"#;
+    let (given, result) = allow(Api::OpenaiResponses, &whole(words));
+    assert!(result.is_ok() && given.proposals.is_empty(), "{result:?}");
+    let untyped = r#"{"type":"response.future.note","item":{"name":"pay"}}"#;
+    assert!(allow(Api::OpenaiResponses, &whole(untyped)).1.is_err());
+}
+
 #[test]
 fn a_refused_call_and_all_that_follows_is_dropped() {
     for (api, stream, _) in streams() {
