@@ -379,7 +379,9 @@ impl Strainer {
     /// Gives what came before this push.
     fn release(&mut self, before: u64) -> Vec<u8> {
         let mut out = Vec::new();
-        while let Some(mut held) = self.held.pop_front_if(|held| held.push < before) {
+        while self.held.front().is_some_and(|held| held.push < before)
+            && let Some(mut held) = self.held.pop_front()
+        {
             self.held_bytes = self.held_bytes.saturating_sub(held.bytes.len());
             held.taken.sort_by_key(|(range, _)| range.start);
             let mut at = 0;
