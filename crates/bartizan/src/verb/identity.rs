@@ -117,8 +117,8 @@ async fn roots(global: &Global) -> Result<Value, Failure> {
 
 /// Whether the root that signs now is another than this one.
 fn signs_by_another(roots: &Value, root: &Value) -> bool {
-    let all = roots["roots"].as_array().into_iter().flatten();
-    let signing = all.filter(|root| root["state"] == "in use").next_back();
+    let mut all = roots["roots"].as_array().into_iter().flatten();
+    let signing = all.rfind(|root| root["state"] == "in use");
     signing.is_some_and(|signing| !root.is_null() && signing["number"] != *root)
 }
 
