@@ -11,7 +11,7 @@
 
 use std::{collections::VecDeque, fmt, mem, ops::Range, sync::Arc};
 
-use memchr::{memchr, memchr2, memmem::Finder};
+use memchr::{memchr, memchr2, memmem::Finder, memrchr_iter};
 
 /// What stands in a value's place. It needs no escape in JSON, and ends no line.
 pub const MARK: &str = "[credential withheld]";
@@ -314,15 +314,18 @@ impl Strainer {
 
     /// A value may begin at the end of a string.
     fn begin(&mut self, finders: &[Finder<'_>], text: &[u8], (range, lead): (&Range<usize>, [u8; LEAD])) {
-        let Some(end) = text.last() else { return };
         for (spelling, finder) in finders.iter().enumerate() {
             let value = finder.needle();
             let most = text.len().min(value.len().saturating_sub(1));
-            for bytes in 1..=most {
-                let start = value.get(..bytes).unwrap_or_default();
-                if start.last() != Some(end) || !text.ends_with(start) {
+            let (Some(first), Some(tail)) = (value.first(), text.get(text.len() - most..)) else {
+                continue;
+            };
+            for at in memrchr_iter(*first, tail) {
+                let start = tail.get(at..).unwrap_or_default();
+                if !value.starts_with(start) {
                     continue;
                 }
+                let bytes = start.len();
                 let mut pieces = Vec::new();
                 if bytes >= TELLING {
                     pieces.push(Piece {
