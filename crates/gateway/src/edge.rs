@@ -336,11 +336,16 @@ fn packing(headers: &HeaderMap, broken: Code) -> Result<Option<Packing>, Code> {
     if values.next().is_some() {
         return Err(broken);
     }
-    match value.as_bytes() {
-        b"identity" | b"" => Ok(None),
-        b"gzip" | b"x-gzip" => Ok(Some(Packing::Gzip)),
-        b"deflate" => Ok(Some(Packing::Zlib)),
-        _ => Err(broken),
+    // Content codings have no case (RFC 9110, section 8.4.1).
+    let is = |coding: &[u8]| value.as_bytes().eq_ignore_ascii_case(coding);
+    if is(b"identity") || is(b"") {
+        Ok(None)
+    } else if is(b"gzip") || is(b"x-gzip") {
+        Ok(Some(Packing::Gzip))
+    } else if is(b"deflate") {
+        Ok(Some(Packing::Zlib))
+    } else {
+        Err(broken)
     }
 }
 

@@ -250,4 +250,5 @@ fn bodies_grow_no_further_than_there_is_room() {
     );
     // What was taken is given back with the body.
     assert_eq!(read(Some("gzip"), gzip(b"small")), (Ok(5), true));
+    assert_eq!(read(Some("GZip"), gzip(b"small")), (Ok(5), true));
 }
