@@ -85,7 +85,7 @@ impl Link {
 
     /// The way to a running gateway, and no other: for who looks often, and should not hold the state meanwhile.
     pub(crate) fn running(global: &Global) -> Result<Self, Failure> {
-        let loaded = Loaded::find(global)?;
+        let (loaded, _) = Loaded::grasp(global)?;
         let path = resolve::state_dir(global, Some(&loaded.file), &loaded.base())?;
         Ok(Self::Live(path.join(admin::socket::NAME)))
     }

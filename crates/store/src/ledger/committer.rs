@@ -15,22 +15,16 @@ use tokio::sync::{oneshot, watch};
 
 use super::{
     heads::Heads,
-    journal::{Item, Journal, RETRY_DERIVED, Shared},
+    journal::{Item, Journal, Shared},
     keyring::WrappingKey,
     words::{ChangeKey, KeyChanged, LedgerFault, LedgerOptions, Receipt},
 };
 
-/// How long a batch gathers, at most, until as many wait for it as waited for the one before, or some more where several
-/// do. Callers who were told together come back together, so a busy ledger syncs once for all of them; a quiet one never
-/// waits.
+/// How long a batch gathers, at most, until as many wait for it as waited for the one before. Callers who were told
+/// together come back together, so a busy ledger syncs once for all of them; a quiet one never waits.
 const GATHER: Duration = Duration::from_millis(1);
 /// How long records that nobody waits for may gather company before they are written.
 const DEFERRED: Duration = Duration::from_millis(5);
-/// From so many waiters on, a batch tries to be larger than the one before: signing and syncing cost the same for few
-/// records as for many.
-const BUSY: usize = 4;
-/// After a batch that missed the company it wanted, so many batches want no more than the one before had.
-const CONTENT: u32 = 64;
 /// After this long without a batch the next one is written at once.
 const LULL: Duration = Duration::from_millis(5);
 
@@ -168,7 +162,7 @@ impl Queue {
             waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
         waiting.wanted = if last.ended.elapsed() < LULL {
-            last.wanted.min(self.batch_records).max(1)
+            last.awaited.max(1)
         } else {
             1
         };
@@ -181,8 +175,8 @@ impl Queue {
         waiting
     }
 
-    /// One batch of appends, or one other job; nothing after `idle` without one. `None` when closed and empty.
-    fn take(&self, batch: &mut Vec<Job>, last: &Company, idle: Option<Duration>) -> Option<()> {
+    /// One batch of appends, or one other job. `None` when closed and empty.
+    fn take(&self, batch: &mut Vec<Job>, last: &Company) -> Option<()> {
         let mut waiting = self.lock();
         while waiting.jobs.is_empty() {
             if waiting.closed {
@@ -190,16 +184,7 @@ impl Queue {
             }
             // A burst's memory goes back when it is over.
             waiting.jobs.shrink_to(1024);
-            let Some(idle) = idle else {
-                waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let woken = self.arrived.wait_timeout(waiting, idle);
-            let (guard, time) = woken.unwrap_or_else(PoisonError::into_inner);
-            if time.timed_out() && guard.jobs.is_empty() {
-                return Some(());
-            }
-            waiting = guard;
+            waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
         let mut waiting = self.gather(waiting, last);
         let mut bytes = 0;
@@ -224,41 +209,12 @@ impl Queue {
     }
 }
 
-/// What the batches before say of the next one.
+/// The batch before.
 struct Company {
-    /// How many waiters the next batch would like to have.
-    wanted: usize,
-    /// When the last one was written.
+    /// How many waited for it.
+    awaited: usize,
+    /// When it was written.
     ended: Instant,
-    /// How many batches come before more is asked for than comes by itself.
-    content: u32,
-}
-
-impl Company {
-    fn new() -> Self {
-        Self {
-            wanted: 1,
-            ended: Instant::now(),
-            content: 0,
-        }
-    }
-
-    /// A batch that `awaited` waited for is written.
-    fn had(&mut self, awaited: usize) {
-        self.ended = Instant::now();
-        let missed = awaited < self.wanted;
-        self.content = if missed {
-            CONTENT
-        } else {
-            self.content.saturating_sub(1)
-        };
-        let more = if awaited < BUSY || self.content > 0 {
-            0
-        } else {
-            awaited / 8 + 1
-        };
-        self.wanted = awaited + more;
-    }
 }
 
 /// Closes the queue however the thread ends, so that nobody waits for the dead.
@@ -300,16 +256,11 @@ pub(super) fn run(mut journal: Journal, queue: &Queue, size: &watch::Sender<u64>
     let shared = Arc::clone(&journal.shared);
     let _last = Last(queue, &shared);
     let mut batch = Vec::new();
-    let mut company = Company::new();
-    loop {
-        let idle = journal.is_behind().then_some(RETRY_DERIVED);
-        if queue.take(&mut batch, &company, idle).is_none() {
-            break;
-        }
-        if batch.is_empty() {
-            journal.catch_up();
-            continue;
-        }
+    let mut company = Company {
+        awaited: 1,
+        ended: Instant::now(),
+    };
+    while queue.take(&mut batch, &company).is_some() {
         let single = batch.len() == 1;
         let awaited = batch.iter().filter(|job| job.is_awaited()).count();
         match batch.pop() {
@@ -338,7 +289,10 @@ pub(super) fn run(mut journal: Journal, queue: &Queue, size: &watch::Sender<u64>
             None => {}
         }
         batch.clear();
-        company.had(awaited);
+        company = Company {
+            awaited,
+            ended: Instant::now(),
+        };
         let head = shared.head();
         size.send_replace(head.checkpoint().size);
         heads.show(&head);
