@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::{
     heads::Heads,
-    journal::{Item, Journal, Shared},
+    journal::{Item, Journal, RETRY_DERIVED, Shared},
     keyring::WrappingKey,
     words::{ChangeKey, KeyChanged, LedgerFault, LedgerOptions, Receipt},
 };
@@ -175,8 +175,8 @@ impl Queue {
         waiting
     }
 
-    /// One batch of appends, or one other job. `None` when closed and empty.
-    fn take(&self, batch: &mut Vec<Job>, last: &Company) -> Option<()> {
+    /// One batch of appends, or one other job; nothing after `idle` without one. `None` when closed and empty.
+    fn take(&self, batch: &mut Vec<Job>, last: &Company, idle: Option<Duration>) -> Option<()> {
         let mut waiting = self.lock();
         while waiting.jobs.is_empty() {
             if waiting.closed {
@@ -184,7 +184,16 @@ impl Queue {
             }
             // A burst's memory goes back when it is over.
             waiting.jobs.shrink_to(1024);
-            waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            let Some(idle) = idle else {
+                waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let woken = self.arrived.wait_timeout(waiting, idle);
+            let (guard, time) = woken.unwrap_or_else(PoisonError::into_inner);
+            if time.timed_out() && guard.jobs.is_empty() {
+                return Some(());
+            }
+            waiting = guard;
         }
         let mut waiting = self.gather(waiting, last);
         let mut bytes = 0;
@@ -260,7 +269,15 @@ pub(super) fn run(mut journal: Journal, queue: &Queue, size: &watch::Sender<u64>
         awaited: 1,
         ended: Instant::now(),
     };
-    while queue.take(&mut batch, &company).is_some() {
+    loop {
+        let idle = journal.is_behind().then_some(RETRY_DERIVED);
+        if queue.take(&mut batch, &company, idle).is_none() {
+            break;
+        }
+        if batch.is_empty() {
+            journal.catch_up();
+            continue;
+        }
         let single = batch.len() == 1;
         let awaited = batch.iter().filter(|job| job.is_awaited()).count();
         match batch.pop() {
