@@ -151,6 +151,8 @@ pub enum Code {
     ToolUnknown,
     /// `mcp.server_unknown`: there is no such MCP server here.
     ServerUnknown,
+    /// `mcp.method`: this revision of MCP has no such method.
+    MethodUnknown,
     /// `mcp.arguments`: the arguments do not fit the tool's input schema.
     ArgumentsInvalid,
     /// `mcp.revision`: this revision of the protocol is not supported.

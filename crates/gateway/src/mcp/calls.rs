@@ -118,13 +118,7 @@ pub(crate) async fn request(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refuse
     if method != Method::Unknown
         && (!method.exists_in(revision) || method.is_ask() || method.is_notification())
     {
-        return Ok(Reply::Whole {
-            status: if revision.stateless() { 404 } else { 200 },
-            bytes: refusal::error(Some(&asked.id), -32601, "this revision has no such method"),
-            release: None,
-            session: None,
-            room: None,
-        });
+        return Err(ctx.early(Code::MethodUnknown).into());
     }
     // A future is moved with all that it may come to hold, at each level above it: those of a call are kept apart.
     match method {
@@ -728,15 +722,7 @@ async fn set_level(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
 /// A method we don't know, ruled on as what it is. Of several servers none can be meant.
 async fn unknown(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
     let [only] = ctx.names.servers() else {
-        let code = ctx.early(Code::MessageInvalid);
-        tracing::debug!(call = %code.call, "a method that no server can be meant by");
-        return Ok(Reply::Whole {
-            status: if ctx.revision().stateless() { 404 } else { 200 },
-            bytes: refusal::error(Some(&asked.id), -32601, "there is no such method"),
-            release: None,
-            session: None,
-            room: None,
-        });
+        return Err(ctx.early(Code::MethodUnknown).into());
     };
     let resource = on_server(only);
     // Ruled on before the server is bothered, so that a denied method starts nothing.

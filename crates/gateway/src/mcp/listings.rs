@@ -322,12 +322,9 @@ pub(crate) async fn list(ctx: &Ctx, method: Method, asked: &Asked<'_>) -> Result
     let result = match listing::page(kind, &ctx.names, &parts, cursor.as_deref(), &mut show) {
         Ok(result) => result,
         Err(Code::MessageInvalid) => {
-            let refusal = ctx.early(Code::MessageInvalid);
-            return Ok(Reply::ours(refusal::error(
-                Some(&asked.id),
-                -32602,
-                &format!("the cursor is not valid for this list [call {}]", refusal.call),
-            )));
+            let said = ctx.early(Code::MessageInvalid);
+            let detail = "the cursor is not one of this list";
+            return Ok(Reply::ours(refusal::numbered(&asked.id, -32602, &said, detail)));
         }
         Err(code) => return Err(ctx.early(code).into()),
     };

@@ -406,6 +406,14 @@ pub(super) const ROWS: &[Row] = &[
         hint: "`bartizan status` lists the servers",
     },
     Row {
+        code: Code::MethodUnknown,
+        text: "mcp.method",
+        fault: Fault::Caller,
+        status: 404,
+        sentence: "this revision of MCP has no such method",
+        hint: "a method outside the specification can be meant for one server alone: send it to `/mcp/NAME`",
+    },
+    Row {
         code: Code::ArgumentsInvalid,
         text: "mcp.arguments",
         fault: Fault::Caller,
