@@ -500,16 +500,17 @@ pub(crate) enum Tools {
     },
     /// Accept what the tools are labelled as: at a terminal one by one, else with `--accept-all --yes`
     Review(Review),
-    /// Show what changed against the pins
+    /// Show what changed against the pins and what is new, with the commands that accept it
     Diff {
         /// Only of this server
         server: Option<String>,
     },
-    /// Accept what changed
+    /// Accept what changed or is new
     Approve {
         /// Of this server
         server: String,
-        /// Only these items; none: everything of the server
+        /// Only these: items as `tools list` shows them, names, or `identity`, `instructions`, `package`; none:
+        /// everything of the server
         items: Vec<String>,
     },
 }

@@ -33,7 +33,8 @@ use std::{
 
 use bartizan_guard::AnswerFacts;
 use bartizan_mcp::{
-    Method, Names, Outcome, Params, PinKind, Revision, header as repeated, pin::PinFault, refusal, session,
+    ListKind, Method, Names, Outcome, Params, PinKind, Revision, header as repeated, pin::PinFault, refusal,
+    session,
 };
 use bartizan_types::{Action, CallFacts, Code, Digest, Finding, Principal, Refusal, ServerName, ToolName};
 use bartizan_wire::{
@@ -591,6 +592,22 @@ impl Shared {
         approved.map_err(|_| Code::ToolUnknown)?;
         self.mcp.forget_listings(server);
         Ok(())
+    }
+
+    /// What of a server's last listings is kept from agents whatever an operator approves: kind, name, and why.
+    pub(crate) fn unusable(&self, server: &ServerName) -> Vec<(PinKind, String, &'static str)> {
+        let Ok(served) = self.mcp.served(server) else {
+            return Vec::new();
+        };
+        let mut all = Vec::new();
+        for kind in ListKind::ALL {
+            let catalog = served.last_catalog(kind);
+            for listed in catalog.iter().flat_map(|catalog| catalog.iter()) {
+                let why = listed.unusable.filter(|_| listed.withheld);
+                all.extend(why.map(|why| (kind.pin(), listed.name.clone(), why)));
+            }
+        }
+        all
     }
 
     /// What every tool does, and what its arguments and results are.

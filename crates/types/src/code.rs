@@ -147,6 +147,10 @@ pub enum Code {
     ProposalRefused,
     /// `mcp.tool_withheld`: the tool's definition changed and was not approved.
     ToolWithheld,
+    /// `mcp.tool_unusable`: the server lists no definition of this that can be used.
+    ToolUnusable,
+    /// `mcp.server_changed`: what the server says of itself changed and was not approved.
+    ServerChanged,
     /// `mcp.tool_unknown`: there is no such tool here.
     ToolUnknown,
     /// `mcp.server_unknown`: there is no such MCP server here.

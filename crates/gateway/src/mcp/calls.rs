@@ -178,7 +178,7 @@ pub(super) async fn enter_first(
             Err(refusal)
                 if matches!(
                     refusal.code,
-                    Code::PolicyDenied | Code::DelegationExceeded | Code::Revoked
+                    Code::PolicyDenied | Code::ServerChanged | Code::DelegationExceeded | Code::Revoked
                 ) =>
             {
                 refused = Some(refusal);
@@ -370,7 +370,7 @@ fn checked(
         return Ok(Vec::new());
     }
     let early = |code| ctx.early(code);
-    let schema = listed.input.as_ref().ok_or_else(|| early(Code::ToolWithheld))?;
+    let schema = listed.input.as_ref().ok_or_else(|| early(Code::ToolUnusable))?;
     schema
         .check_arguments(outgoing)
         .map_err(|mismatch| unfit(ctx, &mismatch))?;
