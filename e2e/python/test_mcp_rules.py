@@ -99,6 +99,17 @@ async def test_a_changed_definition_is_withheld_until_approved(gateway, calls):
         assert "pay" in {tool.name for tool in (await client.list_tools()).tools}, "the approval did not last"
 
 
+async def test_what_observe_let_through_is_found(gateway, calls):
+    through = gateway(servers=stdio(calls), pack="observe", policy=None)
+    assert through.json("audit", "search", "--would-deny")["records"] == []
+    async with mcp_client(through.mcp(), through.key) as client:
+        assert text_of(await client.call_tool("pay", {"to": "Ann", "amount": 3})) == "paid 3 to Ann"
+    found = through.json("audit", "search", "--would-deny")["records"]
+    assert [one["record"]["facts"]["action"] for one in found] == ["call_tool"]
+    assert "allow, would " in through.cli("audit", "search", "--would-deny").stdout
+    assert "an enforcing policy would have" in through.cli("explain", str(found[0]["index"])).stdout
+
+
 async def test_what_is_new_is_shown_and_every_hint_works_as_it_is_printed(gateway, calls):
     through = gateway(servers=stdio(calls), policy=None)
     async with mcp_client(through.mcp(), through.key) as client:

@@ -734,6 +734,9 @@ pub(crate) struct Search {
     /// Refused with this code
     #[arg(long)]
     pub(crate) code: Option<String>,
+    /// Let through by the pack `observe`, where `balanced` would have refused or asked
+    #[arg(long)]
+    pub(crate) would_deny: bool,
     /// Not before: a date (UTC), RFC 3339, seconds since 1970, or a span back such as 15m, 2h, 7d
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<String>,

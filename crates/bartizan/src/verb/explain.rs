@@ -424,10 +424,12 @@ pub(crate) fn because(out: &mut dyn Write, record: &Record) -> io::Result<()> {
         )?;
     }
     if because.would_deny {
-        writeln!(
-            out,
-            "  observed  an enforcing policy would have refused this call"
-        )?;
+        let would = if because.would_permit.is_empty() {
+            "refused this call"
+        } else {
+            "asked a human about this call"
+        };
+        writeln!(out, "  observed  an enforcing policy would have {would}")?;
     }
     Ok(())
 }
