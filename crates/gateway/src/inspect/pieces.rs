@@ -282,6 +282,20 @@ fn source_of(top: &str, steps: &[Step<'_>]) -> Option<Source> {
     })
 }
 
+/// Whose words a message's are, or those of one of its parts, where a string says so; and whether it is the whole message's.
+fn role_said(steps: &[Step<'_>], raw: &str) -> Option<(bool, Source)> {
+    let role = match (steps, raw) {
+        ([_, _, Step::Key("role")], "\"system\"" | "\"developer\"") => Source::System,
+        ([_, _, Step::Key("role")], "\"assistant\"") => Source::Model,
+        ([_, _, Step::Key("role")], "\"tool\"" | "\"function\"") => Source::Tool,
+        ([_, _, Step::Key("type")], raw) if raw.ends_with("_output\"") => Source::Tool,
+        ([_, _, Step::Key("type")], raw) if raw.ends_with("_call\"") => Source::Model,
+        ([_, _, _, _, Step::Key("type")], "\"tool_result\"") => return Some((false, Source::Tool)),
+        _ => return None,
+    };
+    Some((true, role))
+}
+
 /// The texts of a request to a model.
 pub(crate) fn of_request(body: Scanned<'_>) -> Vec<Piece<'_>> {
     let mut roles: BTreeMap<(usize, usize), Source> = BTreeMap::new();
@@ -304,26 +318,9 @@ pub(crate) fn of_request(body: Scanned<'_>) -> Vec<Piece<'_>> {
             (Some(Step::Key("content")), Some(Step::Item(part))) => *part,
             _ => usize::MAX,
         };
-        match (steps, raw) {
-            ([_, _, Step::Key("role")], "\"system\"" | "\"developer\"") => {
-                roles.insert((turn, usize::MAX), Source::System);
-            }
-            ([_, _, Step::Key("role")], "\"assistant\"") => {
-                roles.insert((turn, usize::MAX), Source::Model);
-            }
-            ([_, _, Step::Key("role")], "\"tool\"" | "\"function\"") => {
-                roles.insert((turn, usize::MAX), Source::Tool);
-            }
-            ([_, _, Step::Key("type")], raw) if raw.ends_with("_output\"") => {
-                roles.insert((turn, usize::MAX), Source::Tool);
-            }
-            ([_, _, Step::Key("type")], raw) if raw.ends_with("_call\"") => {
-                roles.insert((turn, usize::MAX), Source::Model);
-            }
-            ([_, _, _, _, Step::Key("type")], "\"tool_result\"") => {
-                roles.insert((turn, part), Source::Tool);
-            }
-            _ => {}
+        if let Some((whole, role)) = role_said(steps, raw) {
+            let part = if whole { usize::MAX } else { part };
+            roles.insert((turn, part), role);
         }
         let Some(source) = source_of(top, steps) else {
             return;
