@@ -37,7 +37,7 @@ pub use guards::ClassifierFault;
 pub(crate) use lists::ListFault;
 pub(crate) use output::Expected;
 use pieces::of_request;
-pub(crate) use pieces::{Piece, Source, of_answer, of_value};
+pub(crate) use pieces::{NUMBER_DIGITS, Piece, Source, of_answer, of_value};
 pub(crate) use service::{Shape, serve};
 pub(crate) use weir::{Rule, Weir};
 
@@ -194,7 +194,14 @@ impl Inspector {
         if piece.source == Source::Schema {
             return (Some(Arc::from(Vec::new())), false);
         }
-        let key = self.cache.key(owner, piece.source, &piece.text);
+        let key = match piece.source {
+            // What it is called decides what it may be.
+            Source::Number => {
+                let text = format!("{}{}", piece.front, piece.text);
+                self.cache.key(owner, piece.source, &text)
+            }
+            _ => self.cache.key(owner, piece.source, &piece.text),
+        };
         if let Some(known) = self.cache.get(&key) {
             return (Some(known), false);
         }
@@ -209,7 +216,11 @@ impl Inspector {
         *left -= cost;
         let bytes = u64::try_from(piece.text.len()).unwrap_or(u64::MAX);
         self.inspected.fetch_add(bytes, Ordering::Relaxed);
-        let marks: Arc<[Mark]> = self.examine(piece.source, &piece.text).into();
+        let marks: Arc<[Mark]> = match piece.source {
+            Source::Number => self.number(&piece.front, &piece.text),
+            _ => self.examine(piece.source, &piece.text),
+        }
+        .into();
         self.cache.put(key, Arc::clone(&marks));
         (Some(marks), true)
     }
@@ -268,6 +279,20 @@ impl Inspector {
             range: 0..text.len(),
         }));
         (marks, report.seen)
+    }
+
+    /// What a whole number is, as a text would have it with what is said before it: what is all of it, and nothing less.
+    fn number(&self, before: &str, digits: &str) -> Vec<Mark> {
+        let text = format!("{before}{digits}");
+        let whole = before.len()..text.len();
+        let marks = self.examine(Source::Number, &text).into_iter();
+        let of_all = marks.filter(|mark| mark.range == whole);
+        of_all
+            .map(|mark| Mark {
+                range: 0..digits.len(),
+                ..mark
+            })
+            .collect()
     }
 
     /// Everything seen in the text of a document in base64. Places in that text mean nothing to anybody else, so each

@@ -3,10 +3,12 @@
 use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
 use bartizan_inspect::Channel;
-use bartizan_wire::json::{self, Bounds, Scanned, Step};
+use bartizan_wire::json::{self, Bounds, Scalar, Scanned, Step};
 
 /// Longest pointer of a finding.
 const POINTER: usize = 200;
+/// Fewest digits of a number that can be a value of somebody's.
+pub(crate) const NUMBER_DIGITS: usize = 7;
 
 /// Whose text it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,12 +37,16 @@ pub(crate) enum Source {
     /// What a tool's definition says besides its description: the server's own words, among which a value that is masked
     /// elsewhere is masked too.
     Schema,
+    /// A whole number among arguments or in a result's structure: looked through for values.
+    Number,
 }
 
 impl Source {
     pub(super) const fn channel(self) -> Channel {
         match self {
-            Self::User | Self::Model | Self::Data | Self::SentFile | Self::Schema => Channel::User,
+            Self::User | Self::Model | Self::Data | Self::SentFile | Self::Schema | Self::Number => {
+                Channel::User
+            }
             Self::Tool => Channel::Tool,
             Self::System => Channel::System,
             Self::Description => Channel::Description,
@@ -51,7 +57,10 @@ impl Source {
 
     /// Whether a model reads it as something that could instruct it.
     pub(super) const fn is_read(self) -> bool {
-        !matches!(self, Self::Model | Self::Data | Self::SentFile | Self::Schema)
+        !matches!(
+            self,
+            Self::Model | Self::Data | Self::SentFile | Self::Schema | Self::Number
+        )
     }
 
     /// Whether it is a document's base64 and no text.
@@ -67,12 +76,15 @@ pub(crate) struct Piece<'a> {
     pub source: Source,
     /// The text.
     pub text: Cow<'a, str>,
-    /// What stands in the string before it: of a document, the front of a `data:` address.
+    /// What stands before it: of a document, the front of a `data:` address; of a number, the name of its member, which
+    /// tells what it counts.
     pub front: Cow<'a, str>,
     /// Where it stands: a JSON pointer into the body.
     pub pointer: String,
-    /// The bytes of the JSON string in the body, quotes included.
+    /// The bytes of the JSON string or number in the body, quotes included.
     pub span: Range<usize>,
+    /// Whether it is the key of a member, and the pointer that of the member's value.
+    pub is_key: bool,
 }
 
 impl<'a> Piece<'a> {
@@ -84,6 +96,7 @@ impl<'a> Piece<'a> {
             front: Cow::Borrowed(""),
             pointer: pointer.to_owned(),
             span: 0..0,
+            is_key: false,
         }
     }
 }
@@ -101,6 +114,7 @@ impl Piece<'_> {
             front: Cow::Owned(self.front.clone().into_owned()),
             pointer: self.pointer.clone(),
             span: self.span.clone(),
+            is_key: self.is_key,
         }
     }
 }
@@ -243,8 +257,14 @@ fn in_arguments(steps: &[Step<'_>]) -> bool {
         .any(|step| matches!(step, Step::Key("input" | "arguments" | "structuredContent")))
 }
 
-/// A text whose role is not known yet: which message and part it is in, the way to it, and its bytes.
-type Spot<'a> = (Source, (usize, usize), Vec<Step<'a>>, Range<usize>);
+/// Whether the steps lead into what a server or an agent says as data, and not into a member of the protocol.
+fn in_structure(steps: &[Step<'_>]) -> bool {
+    let said = |step: &Step<'_>| matches!(step, Step::Key("structuredContent" | "data"));
+    steps.iter().any(said)
+}
+
+/// A text whose role is not known yet: which message and part it is in, the way to it, its bytes, and what it is there.
+type Spot<'a> = (Source, (usize, usize), Vec<Step<'a>>, Range<usize>, Scalar);
 
 /// Whose a string of a request is, by where it stands; none is looked at that only names what is asked.
 fn source_of(top: &str, steps: &[Step<'_>]) -> Option<Source> {
@@ -262,15 +282,34 @@ fn source_of(top: &str, steps: &[Step<'_>]) -> Option<Source> {
     })
 }
 
+/// Whose words a message's are, or those of one of its parts, where a string says so; and whether it is the whole message's.
+fn role_said(steps: &[Step<'_>], raw: &str) -> Option<(bool, Source)> {
+    let role = match (steps, raw) {
+        ([_, _, Step::Key("role")], "\"system\"" | "\"developer\"") => Source::System,
+        ([_, _, Step::Key("role")], "\"assistant\"") => Source::Model,
+        ([_, _, Step::Key("role")], "\"tool\"" | "\"function\"") => Source::Tool,
+        ([_, _, Step::Key("type")], raw) if raw.ends_with("_output\"") => Source::Tool,
+        ([_, _, Step::Key("type")], raw) if raw.ends_with("_call\"") => Source::Model,
+        ([_, _, _, _, Step::Key("type")], "\"tool_result\"") => return Some((false, Source::Tool)),
+        _ => return None,
+    };
+    Some((true, role))
+}
+
 /// The texts of a request to a model.
 pub(crate) fn of_request(body: Scanned<'_>) -> Vec<Piece<'_>> {
     let mut roles: BTreeMap<(usize, usize), Source> = BTreeMap::new();
     let mut found: Vec<Spot<'_>> = Vec::new();
-    json::strings(body, &mut |steps, span| {
+    json::scalars(body, &mut |steps, span, scalar| {
         let raw = body.text().get(span.clone()).unwrap_or_default();
         let Some(Step::Key(top)) = steps.first() else {
             return;
         };
+        // Elsewhere numbers and keys are the protocol's.
+        let is_message = matches!(*top, "messages" | "input");
+        if scalar != Scalar::Text && !(is_message && in_arguments(steps)) {
+            return;
+        }
         let turn = match (*top, steps.get(1)) {
             ("messages" | "input", Some(Step::Item(turn))) => *turn,
             _ => usize::MAX,
@@ -279,40 +318,29 @@ pub(crate) fn of_request(body: Scanned<'_>) -> Vec<Piece<'_>> {
             (Some(Step::Key("content")), Some(Step::Item(part))) => *part,
             _ => usize::MAX,
         };
-        match (steps, raw) {
-            ([_, _, Step::Key("role")], "\"system\"" | "\"developer\"") => {
-                roles.insert((turn, usize::MAX), Source::System);
-            }
-            ([_, _, Step::Key("role")], "\"assistant\"") => {
-                roles.insert((turn, usize::MAX), Source::Model);
-            }
-            ([_, _, Step::Key("role")], "\"tool\"" | "\"function\"") => {
-                roles.insert((turn, usize::MAX), Source::Tool);
-            }
-            ([_, _, Step::Key("type")], raw) if raw.ends_with("_output\"") => {
-                roles.insert((turn, usize::MAX), Source::Tool);
-            }
-            ([_, _, Step::Key("type")], raw) if raw.ends_with("_call\"") => {
-                roles.insert((turn, usize::MAX), Source::Model);
-            }
-            ([_, _, _, _, Step::Key("type")], "\"tool_result\"") => {
-                roles.insert((turn, part), Source::Tool);
-            }
-            _ => {}
+        if let Some((whole, role)) = role_said(steps, raw) {
+            let part = if whole { usize::MAX } else { part };
+            roles.insert((turn, part), role);
         }
         let Some(source) = source_of(top, steps) else {
             return;
         };
+        if scalar != Scalar::Text {
+            if scalar == Scalar::Number || is_said(raw) {
+                found.push((source, (turn, part), steps.to_vec(), span, scalar));
+            }
+            return;
+        }
         let named = matches!((source, steps), (Source::Data, [_, _, Step::Key("name")]));
         if matches!(source, Source::User) && file(body, steps, &span).is_some() {
-            found.push((Source::File, (turn, part), steps.to_vec(), span));
+            found.push((Source::File, (turn, part), steps.to_vec(), span, scalar));
         } else if named || in_arguments(steps) || !is_protocol(steps, raw) {
-            found.push((source, (turn, part), steps.to_vec(), span));
+            found.push((source, (turn, part), steps.to_vec(), span, scalar));
         }
     });
     found
         .into_iter()
-        .filter_map(|(source, (turn, part), steps, span)| {
+        .filter_map(|(source, (turn, part), steps, span, scalar)| {
             let source = match source {
                 Source::User => roles
                     .get(&(turn, part))
@@ -321,7 +349,11 @@ pub(crate) fn of_request(body: Scanned<'_>) -> Vec<Piece<'_>> {
                     .unwrap_or(Source::User),
                 other => other,
             };
-            piece(body, source, &steps, span, "")
+            match scalar {
+                Scalar::Text => piece(body, source, &steps, span, ""),
+                Scalar::Key => key(body, source, &steps, span, ""),
+                Scalar::Number => number(body, &steps, span, ""),
+            }
         })
         .collect()
 }
@@ -350,12 +382,21 @@ pub(crate) fn of_value<'a>(value: &'a str, source: Source, front: &str) -> Vec<P
     let Ok(scanned) = json::scan(value.as_bytes(), &bounds) else {
         return out;
     };
-    json::strings_and_keys(scanned, &mut |steps, span, is_key| {
-        if is_key {
-            if value.get(span.clone()).is_some_and(is_said) {
-                out.extend(piece(scanned, source, steps, span, front));
+    json::scalars(scanned, &mut |steps, span, scalar| {
+        match scalar {
+            Scalar::Key => {
+                if value.get(span.clone()).is_some_and(is_said) {
+                    out.extend(key(scanned, source, steps, span, front));
+                }
+                return;
             }
-            return;
+            Scalar::Number => {
+                if source == Source::Data || source.is_read() && in_structure(steps) {
+                    out.extend(number(scanned, steps, span, front));
+                }
+                return;
+            }
+            Scalar::Text => {}
         }
         let raw = value.get(span.clone()).unwrap_or_default();
         let as_file = match source {
@@ -408,7 +449,65 @@ fn piece<'a>(
         front: before,
         pointer: front.to_owned() + &json::pointer_of(&told(steps), POINTER),
         span,
+        is_key: false,
     })
+}
+
+fn key<'a>(
+    body: Scanned<'a>,
+    source: Source,
+    steps: &[Step<'_>],
+    span: Range<usize>,
+    front: &str,
+) -> Option<Piece<'a>> {
+    let piece = piece(body, source, steps, span, front)?;
+    Some(Piece {
+        is_key: true,
+        ..piece
+    })
+}
+
+/// A whole number of enough digits to be a value of somebody's. What the members around it are called is how a text
+/// would introduce it; a digit in such a name would be read as one of the number's.
+fn number<'a>(body: Scanned<'a>, steps: &[Step<'_>], span: Range<usize>, front: &str) -> Option<Piece<'a>> {
+    let digits = whole(body.text().get(span.clone())?)?;
+    let name = steps.iter().rev().find_map(|step| match step {
+        Step::Key(key) => Some(*key),
+        Step::Item(_) => None,
+    });
+    let name: String = name
+        .filter(|name| !is_said(name))
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| !c.is_ascii_digit())
+        .map(|c| if c == '_' { ' ' } else { c })
+        .collect();
+    let before = if name.is_empty() { name } else { name + ": " };
+    Some(Piece {
+        source: Source::Number,
+        text: digits,
+        front: Cow::Owned(before),
+        pointer: front.to_owned() + &json::pointer_of(&told(steps), POINTER),
+        span,
+        is_key: false,
+    })
+}
+
+/// The digits of a whole number that can be a value. Programs write one of a column with gaps as `4111111111111111.0`.
+fn whole(raw: &str) -> Option<Cow<'_, str>> {
+    /// Up to here every whole number is a double of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if raw.len() < NUMBER_DIGITS {
+        return None;
+    }
+    let digits = if raw.bytes().all(|byte| byte.is_ascii_digit()) {
+        Cow::Borrowed(raw)
+    } else {
+        let value: f64 = raw.parse().ok()?;
+        let is_whole = value.fract() == 0.0 && (0.0..=EXACT).contains(&value);
+        Cow::Owned(is_whole.then(|| format!("{value:.0}"))?)
+    };
+    (digits.len() >= NUMBER_DIGITS).then_some(digits)
 }
 
 /// A way as findings may tell it: a key that somebody filled in is content, as what stands below it is.

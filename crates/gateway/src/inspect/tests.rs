@@ -440,3 +440,71 @@ fn pictures_are_read_beside_their_pixels() {
             .any(|finding| finding.kind == FindingKind::Canary)
     );
 }
+
+/// A value is one whether it is a text, a number or a key.
+#[test]
+fn numbers_and_keys_among_the_arguments_of_a_call_are_looked_at() {
+    let body = r#"{"model":"c","max_tokens":1234567,"metadata":{"n":4111111111111111},
+        "tools":[{"name":"pay","input_schema":{"properties":{"input":{"const":4111111111111111}}}}],
+        "messages":[{"role":"assistant","content":[{"type":"tool_use","id":"t1","name":"pay","input":
+        {"card":4111111111111111,"of":{"ana.lopez@corp.example":[12,536904399]},"social_security_number":536904399,"card_2":[4111111111111111.0]}}]}]}"#;
+    let looked = inspector(config::Inspect::default()).look(&owner("a"), &request(body));
+    let found: Vec<_> = looked
+        .findings
+        .iter()
+        .map(|finding| (finding.what.to_string(), finding.pointer.as_str()))
+        .collect();
+    let input = "/messages/0/content/0/input";
+    for (what, place) in [
+        ("card", "/card"),
+        ("email", "/of/*"),
+        ("us_ssn", "/social_security_number"),
+        ("card", "/card_2/0"),
+    ] {
+        assert!(
+            found.contains(&(what.to_owned(), &*format!("{input}{place}"))),
+            "{what} {place}: {found:?}"
+        );
+    }
+    assert_eq!(found.len(), 4, "{found:?}");
+}
+
+#[test]
+fn numbers_of_a_result_are_looked_at_where_a_server_says_data() {
+    let card = 4_111_111_111_111_111_i64;
+    for (value, source, seen) in [
+        (
+            serde_json::json!({"structuredContent": {"card": card}}),
+            Source::Tool,
+            1,
+        ),
+        (
+            serde_json::json!({"parts": [{"data": {"card": card}}]}),
+            Source::Tool,
+            1,
+        ),
+        (
+            serde_json::json!({"content": [{"type": "resource_link", "size": card}]}),
+            Source::Tool,
+            0,
+        ),
+        (serde_json::json!({"to": {"card": card}}), Source::Data, 1),
+        (serde_json::json!({"card": card}), Source::Model, 0),
+    ] {
+        let text = value.to_string();
+        let pieces = of_value(&text, source, "");
+        let numbers: Vec<_> = pieces
+            .iter()
+            .filter(|piece| piece.source == Source::Number)
+            .map(|piece| (piece.text.to_string(), text.get(piece.span.clone())))
+            .collect();
+        assert_eq!(numbers.len(), seen, "{text}");
+        let told = card.to_string();
+        assert!(
+            numbers
+                .iter()
+                .all(|(digits, span)| *digits == told && *span == Some(told.as_str())),
+            "{numbers:?}"
+        );
+    }
+}
