@@ -646,8 +646,8 @@ fn used<R>(api: Api, passage: &mut Passage<R>, usage: wire::Usage) {
 fn poses(asked: &Asked, headers: &HeaderMap, bytes: &[u8]) -> bool {
     match json::scan(bytes, &asked.bounds(bytes.len())) {
         Ok(scanned) => wire::poses_as_answer(scanned),
-        // What says that it is JSON, and is none that has one reading.
-        Err(_) => edge::is_json(headers) && !bytes.is_empty(),
+        // What says that it is JSON, and is none that has one reading; and a stream under another name.
+        Err(_) => edge::reads_as_events(bytes) || (edge::is_json(headers) && !bytes.is_empty()),
     }
 }
 

@@ -746,7 +746,14 @@ async fn a_stream_of_failing_status_is_looked_into_and_one_that_poses_is_withhel
     assert!(text.contains("let me ") && !text.contains("tool_calls"), "{text}");
     assert!(text.contains("payments are not for agents"), "{text}");
     let two = [kind("application/json"), kind("text/event-stream")].concat();
-    for (status, kinds) in [(500, two), (500, kind("application/x, text/event-stream"))] {
+    for (status, kinds) in [
+        (500, two),
+        (500, kind("application/x, text/event-stream")),
+        // There are clients that go by lines, whatever status and type say.
+        (200, kind("text/plain")),
+        (500, kind("text/plain")),
+        (500, Vec::new()),
+    ] {
         let posing = Answer::Dressed(status, kinds, called.clone().into());
         let (gate, _provider) = gated(vec![posing], NO_PAY).await;
         let (_, _, body) = gate.post(CHAT, ASK_STREAM).await;
