@@ -169,6 +169,9 @@ pub(crate) async fn stand(
     warnings.extend(master_key_note(&desk, opened.key_from));
     recover(&desk, &opened.recovered, &mut warnings).await?;
     provider_keys(&settings, &desk, &mut warnings)?;
+    if watched.is_some() && !settings.default_upstreams {
+        warnings.extend(missing::unused(&settings, holds_providers_key));
+    }
     warnings.extend(missing::missing(&settings, &desk));
     let local_key = first_agent(&desk).await?;
     let (stop, stopped) = watch::channel(false);
@@ -347,6 +350,12 @@ fn provider_keys(settings: &Settings, desk: &Desk, warnings: &mut Vec<String>) -
         ));
     }
     Ok(())
+}
+
+/// Whether a variable of the environment holds a key that is none of ours.
+fn holds_providers_key(variable: &str) -> bool {
+    let value = std::env::var_os(variable).filter(|value| !value.is_empty());
+    value.is_some_and(|value| !value.to_string_lossy().starts_with("bz_"))
 }
 
 /// On the first start there is an agent `local`; its key leaves here once.
