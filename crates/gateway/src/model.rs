@@ -406,7 +406,7 @@ async fn side_calls(
     upstream: &UpstreamName,
     digest: Digest,
 ) -> Result<(), Refusal> {
-    if request.hosted.is_empty() && request.fetches.is_empty() && !keeps_history(request) {
+    if request.hosted.is_empty() && request.fetches.is_empty() && request.relied_on().is_empty() {
         return Ok(());
     }
     Box::pin(each_side_call(asked, request, upstream, digest)).await
@@ -423,11 +423,11 @@ async fn each_side_call(
     if kinds.len() + request.fetches.len() > SIDE_CALLS {
         return Err(asked.early(Code::RequestShape));
     }
-    let keeps = keeps_history(request);
+    let relied = request.relied_on();
     let hosted = kinds.into_iter().map(Side::Hosted);
     let sides = hosted
         .chain(request.fetches.iter().map(Side::Fetch))
-        .chain(keeps.then_some(Side::History));
+        .chain((!relied.is_empty()).then_some(Side::History));
     for side in sides {
         let (kind, action, resource, arguments) = side_of(asked, &side, upstream)?;
         let facts = CallFacts {
@@ -445,14 +445,13 @@ async fn each_side_call(
             pointer: String::new(),
             taxonomy: vec!["ASI02".to_owned()],
         };
-        pass(asked, facts, vec![finding], None).await?;
+        let passed = pass(asked, facts, vec![finding], None).await;
+        passed.map_err(|said| match side {
+            Side::History => said.saying(&format!("`{}`", relied.join("`, `"))),
+            Side::Hosted(_) | Side::Fetch(_) => said,
+        })?;
     }
     Ok(())
-}
-
-/// Whether the provider would keep or continue a conversation by itself.
-fn keeps_history(request: &wire::Request<'_>) -> bool {
-    !request.history.is_empty() || request.background
 }
 
 type SideCall = (FindingKind, Action, Resource, Option<Arguments>);

@@ -252,6 +252,13 @@ async fn hosted_tools_and_server_history_are_refused_unless_permitted() {
         let (status, _, answer) = gate.post("/v1/responses", body).await;
         assert_eq!((status.as_u16(), code(&answer).as_str()), (403, expected));
     }
+    // A developer is told which member it was, and what to do instead.
+    let background = r#"{"model":"m","input":"x","background":true,"previous_response_id":"resp_1"}"#;
+    let (_, _, answer) = gate.post("/v1/responses", background).await;
+    let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+    let said = answer["error"]["message"].as_str().unwrap();
+    assert!(said.contains(": `previous_response_id`, `background` ["), "{said}");
+    assert_eq!(answer["error"]["hint"], Code::ServerHistoryRefused.hint());
     assert_eq!(provider.count(), 0);
 }
 
