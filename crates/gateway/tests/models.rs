@@ -257,7 +257,10 @@ async fn hosted_tools_and_server_history_are_refused_unless_permitted() {
     let (_, _, answer) = gate.post("/v1/responses", background).await;
     let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
     let said = answer["error"]["message"].as_str().unwrap();
-    assert!(said.contains(": `previous_response_id`, `background` ["), "{said}");
+    assert!(
+        said.contains(": `previous_response_id`, `background` ["),
+        "{said}"
+    );
     assert_eq!(answer["error"]["hint"], Code::ServerHistoryRefused.hint());
     assert_eq!(provider.count(), 0);
 }
