@@ -115,12 +115,14 @@ pub(crate) async fn run(global: &Global, up: &Up) -> Result<Exit, Failure> {
     }
     let loaded = Loaded::find(global)?;
     let settings = adjusted(&loaded, global, up)?;
-    let standing = stand(
+    let unused = missing::unused(&settings, holds_providers_key);
+    let mut standing = stand(
         settings,
         link::options(&loaded),
         Some((loaded, global.clone(), up.clone())),
     )
     .await?;
+    standing.warnings.extend(unused);
     block::show(&standing, output(global))?;
     told_to_stop().await?;
     tracing::info!("stopping: calls in progress are finished, new ones are refused");
@@ -169,9 +171,6 @@ pub(crate) async fn stand(
     warnings.extend(master_key_note(&desk, opened.key_from));
     recover(&desk, &opened.recovered, &mut warnings).await?;
     provider_keys(&settings, &desk, &mut warnings)?;
-    if watched.is_some() && !settings.default_upstreams {
-        warnings.extend(missing::unused(&settings, holds_providers_key));
-    }
     warnings.extend(missing::missing(&settings, &desk));
     let local_key = first_agent(&desk).await?;
     let (stop, stopped) = watch::channel(false);

@@ -91,6 +91,9 @@ fn signing_in(oauth: &Oauth) -> impl Iterator<Item = &str> {
 
 /// Providers' keys of the environment that nothing uses, since a file names the upstreams: what is used in their place.
 pub(super) fn unused(settings: &Settings, environment: impl Fn(&str) -> bool) -> Vec<String> {
+    if settings.default_upstreams {
+        return Vec::new();
+    }
     let families = [
         ("OPENAI_API_KEY", Family::Openai),
         ("ANTHROPIC_API_KEY", Family::Anthropic),
