@@ -187,7 +187,7 @@ pub(super) const ROWS: &[Row] = &[
         fault: Fault::Caller,
         status: 405,
         sentence: "this method is not allowed here",
-        hint: "",
+        hint: "`docs/reference/http.md` lists the paths and their methods",
     },
     Row {
         code: Code::BodyCut,
