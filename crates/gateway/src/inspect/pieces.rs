@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
-use bartizan_inspect::Channel;
+use bartizan_inspect::{Channel, document};
 use bartizan_wire::json::{self, Bounds, Scalar, Scanned, Step};
 
 /// Longest pointer of a finding.
@@ -170,8 +170,9 @@ fn begins_as_picture(digits: &str) -> bool {
     webp || PICTURES.iter().any(|beginning| digits.starts_with(beginning))
 }
 
-/// The base64 of a document that is read, and what stands before it: an Office file, a PDF or a picture, alone or in a
-/// `data:` address; and text, where a member stands for bytes. What is taken for one that is none is said to be unread.
+/// The base64 of a document, and what stands before it: an Office file, a PDF or a picture, alone or in a `data:` address;
+/// and, where a member stands for bytes, text and what holds something that is not opened here, such as an archive. What is
+/// taken for one that is none is said to be unread.
 /// Whoever encodes it may break it into lines, or escape a sign that needs no escape, so it is read as a reader would.
 fn file<'r>(
     body: Scanned<'r>,
@@ -215,13 +216,13 @@ fn file<'r>(
     let is_document =
         begins_as_picture(start) || DOCUMENTS.iter().any(|beginning| start.starts_with(beginning));
     let is_bytes = is_address || is_named;
-    (digits.len() >= FILE_LEAST && (is_document || is_bytes && begins_as_text(start)))
+    (digits.len() >= FILE_LEAST && (is_document || is_bytes && begins_as_readable(start)))
         .then_some((front, digits))
 }
 
-/// Whether base64 begins with bytes that are text, or has a PDF's mark among its first ones. Pictures, sound and archives
-/// begin with others.
-fn begins_as_text(digits: &str) -> bool {
+/// Whether base64 begins with bytes that are text, has a PDF's mark among its first ones, or begins as what holds something
+/// to read. Pictures, sound and films begin with others.
+fn begins_as_readable(digits: &str) -> bool {
     /// Digits of the bytes among which the mark may stand.
     const MARKED: usize = 1368;
     let head = digits.as_bytes().get(..MARKED).unwrap_or(digits.as_bytes());
@@ -236,7 +237,8 @@ fn begins_as_text(digits: &str) -> bool {
         return false;
     }
     let bytes = bartizan_inspect::digits::base64(&dense);
-    if bytes.windows(5).any(|five| five == b"%PDF-") {
+    let is_unopened = || document::unopened(&bytes).is_some_and(|what| !document::is_media(what));
+    if bytes.windows(5).any(|five| five == b"%PDF-") || is_unopened() {
         return true;
     }
     let bytes = bytes.get(..48).unwrap_or(&bytes);
