@@ -598,6 +598,7 @@ async fn read_answer(asked: &Asked, call: CallId, bytes: &mut Bytes) -> Result<V
     let mut pieces = of_answer(scanned);
     let mut looked = asked.shared.look(&asked.caller, Some(call), &pieces).await;
     looked.findings.extend(asked.expected.findings(&pieces));
+    looked.findings.extend(asked.expected.short(scanned));
     let masked = asked
         .shared
         .mask_answer(&asked.caller, scanned.text(), &pieces, &looked)?;

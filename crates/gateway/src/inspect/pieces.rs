@@ -7,6 +7,8 @@ use bartizan_wire::json::{self, Bounds, Scalar, Scanned, Step};
 
 /// Longest pointer of a finding.
 const POINTER: usize = 200;
+/// Shortest string that is looked at, quotes included: anything that is looked for is longer.
+const LEAST: usize = 6;
 /// Fewest digits of a number that can be a value of somebody's.
 pub(crate) const NUMBER_DIGITS: usize = 7;
 
@@ -374,6 +376,24 @@ pub(crate) fn of_answer(body: Scanned<'_>) -> Vec<Piece<'_>> {
     out
 }
 
+/// The texts of a model's answer that are shorter than what [`of_answer`] gives.
+pub(super) fn short_of_answer(body: Scanned<'_>) -> Vec<Piece<'_>> {
+    let mut out = Vec::new();
+    json::strings(body, &mut |steps, span| {
+        if span.len() < LEAST {
+            out.push(Piece {
+                source: Source::Model,
+                text: json::text_of(body, &span),
+                front: Cow::Borrowed(""),
+                pointer: json::pointer_of(&told(steps), POINTER),
+                span,
+                is_key: false,
+            });
+        }
+    });
+    out
+}
+
 /// The texts of any JSON that passed a scan before. `front` is put before each pointer.
 pub(crate) fn of_value<'a>(value: &'a str, source: Source, front: &str) -> Vec<Piece<'a>> {
     let bounds = Bounds {
@@ -437,8 +457,7 @@ fn piece<'a>(
     span: Range<usize>,
     front: &str,
 ) -> Option<Piece<'a>> {
-    // Shorter than anything that is looked for.
-    if span.len() < 6 {
+    if span.len() < LEAST {
         return None;
     }
     let (before, text) = match source {
