@@ -37,7 +37,7 @@ pub use guards::ClassifierFault;
 pub(crate) use lists::ListFault;
 pub(crate) use output::Expected;
 use pieces::of_request;
-pub(crate) use pieces::{NUMBER_DIGITS, Piece, Source, of_answer, of_value};
+pub(crate) use pieces::{NUMBER_DIGITS, Piece, Source, of_answer, of_listing, of_value};
 pub(crate) use service::{Shape, serve};
 pub(crate) use weir::{Rule, Weir};
 

@@ -438,6 +438,53 @@ pub(crate) fn of_value<'a>(value: &'a str, source: Source, front: &str) -> Vec<P
     out
 }
 
+/// What a page of a listing says of tools, prompts or resources, without what they are called and read by.
+pub(crate) fn of_listing(page: &str) -> Vec<Piece<'_>> {
+    let bounds = Bounds {
+        bytes: page.len(),
+        ..Bounds::default()
+    };
+    let mut out = Vec::new();
+    let Ok(scanned) = json::scan(page.as_bytes(), &bounds) else {
+        return out;
+    };
+    json::scalars(scanned, &mut |steps, span, scalar| {
+        let [Step::Key(list), Step::Item(_), within @ ..] = steps else {
+            return;
+        };
+        match scalar {
+            Scalar::Text if describes(list, within) => {
+                out.extend(piece(scanned, Source::Data, steps, span, ""));
+            }
+            // Elsewhere keys are names of arguments, or of the protocol.
+            Scalar::Key
+                if matches!(within, [Step::Key("_meta"), _, ..])
+                    && page.get(span.clone()).is_some_and(is_said) =>
+            {
+                out.extend(key(scanned, Source::Data, steps, span, ""));
+            }
+            _ => {}
+        }
+    });
+    out
+}
+
+/// Whether a string of one listed thing is there to be read. Without a name, an address or a schema's demand nobody can call
+/// it.
+fn describes(list: &str, within: &[Step<'_>]) -> bool {
+    match within {
+        [Step::Key("name")] => matches!(list, "resources" | "resourceTemplates"),
+        [Step::Key("uri" | "uriTemplate" | "mimeType")]
+        | [Step::Key("icons"), ..]
+        | [Step::Key("arguments"), Step::Item(_), Step::Key("name")] => false,
+        [Step::Key("inputSchema" | "outputSchema"), .., last] => {
+            matches!(last, Step::Key("description" | "title" | "$comment"))
+                || within.iter().any(|step| matches!(step, Step::Key("examples")))
+        }
+        _ => true,
+    }
+}
+
 /// Whether a key is more than a name: whoever fills a map from outside chooses its keys.
 fn is_said(key: &str) -> bool {
     /// Longest name, and most digits of one.
