@@ -550,7 +550,10 @@ fn number<'a>(body: Scanned<'a>, steps: &[Step<'_>], span: Range<usize>, front: 
         .filter(|c| !c.is_ascii_digit())
         .map(|c| if c == '_' { ' ' } else { c })
         .collect();
-    let before = if name.is_empty() { name } else { name + ": " };
+    let before = match name.trim() {
+        "" => String::new(),
+        name => format!("{name}: "),
+    };
     Some(Piece {
         source: Source::Number,
         text: digits,
