@@ -3,9 +3,12 @@
 mod allow;
 mod argument;
 mod asked;
+mod build;
 mod call;
+mod checked;
 mod classes;
 mod escape;
+mod import;
 mod joblib;
 mod keyed;
 mod machine;

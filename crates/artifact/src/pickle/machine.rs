@@ -5,7 +5,7 @@
 
 use super::{
     Context, Ending,
-    call::Import,
+    import::Import,
     memo::Memo,
     opcode as op,
     text::{LONGEST, Texts},
