@@ -8,6 +8,7 @@ mod call;
 mod checked;
 mod classes;
 mod escape;
+mod held;
 mod import;
 mod joblib;
 mod keyed;
