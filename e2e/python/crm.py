@@ -14,9 +14,8 @@ def customers() -> dict[str, object]:
     return {"card": CARD, "by_mail": {MAIL: entry}}
 
 
-@server.tool()
+@server.tool(description=f"Charges a card for several customers; {MAIL} knows more")
 def charge(card: int, shares: dict[str, int]) -> str:
-    """Charges a card for several customers"""
     return "charged" if card == CARD and shares == {MAIL: 12} else "no such card or customer"
 
 

@@ -205,7 +205,10 @@ async def test_numbers_and_keys_of_a_call_are_masked_for_a_model_and_restored_fo
     assert [key.startswith("bz-email-") for key in given["shares"]] == [True] and list(given["shares"].values()) == [12]
     # What the model would call with, having read that.
     async with mcp_client(through.mcp(), through.key) as client:
+        listed = {tool.name: tool.description for tool in (await client.list_tools()).tools}
         result = await client.call_tool("charge", given)
+    # What a server says of a tool has the kind, and no token: it is the same in every session.
+    assert listed["charge"] == "Charges a card for several customers; [email] knows more"
     assert [part.text for part in result.content] == ["charged"], result
     assert not any(value in everywhere(through, provider) for value in PLANTED)
 

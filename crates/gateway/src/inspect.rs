@@ -37,7 +37,7 @@ pub use guards::ClassifierFault;
 pub(crate) use lists::ListFault;
 pub(crate) use output::Expected;
 use pieces::of_request;
-pub(crate) use pieces::{NUMBER_DIGITS, Piece, Source, of_answer, of_value};
+pub(crate) use pieces::{NUMBER_DIGITS, Piece, Source, of_answer, of_listing, of_value};
 pub(crate) use service::{Shape, serve};
 pub(crate) use weir::{Rule, Weir};
 
@@ -270,7 +270,11 @@ impl Inspector {
         if source == Source::Model {
             marks.extend(output::code(text));
         }
-        let unseen = [(report.cut, "decoded"), (report.seen.len() > MARKS, MORE)];
+        let unseen = [
+            (report.cut, "decoded"),
+            (source.is_read() && holds_more(text.as_bytes()), "document"),
+            (report.seen.len() > MARKS, MORE),
+        ];
         marks.extend(unseen.into_iter().filter(|(is, _)| *is).map(|(_, what)| Mark {
             kind: FindingKind::Unseen,
             what,
@@ -309,17 +313,28 @@ impl Inspector {
             score: 1000,
             range: 0..digits.len(),
         };
-        let Some(opened) = open(digits) else {
-            return vec![unread("document")];
-        };
         let inside = if source == Source::File {
             Source::Document
         } else {
             Source::Data
         };
+        let Some(opened) = open(digits) else {
+            // What is packed alone is unpacked as in any text, as far as that goes.
+            let packed = if digits.trim_start().starts_with("H4sI") {
+                self.examine(inside, digits)
+            } else {
+                Vec::new()
+            };
+            let marks = packed.into_iter().map(whole);
+            return marks.chain([unread("document")]).collect();
+        };
         let marks = self.examine(inside, &opened.text);
         let mut marks: Vec<Mark> = marks.into_iter().map(whole).collect();
-        marks.extend(opened.cut.then(|| unread("document")));
+        let is_told = marks
+            .iter()
+            .any(|mark| mark.kind == FindingKind::Unseen && mark.what == "document");
+        let is_unread = opened.cut || opened.holds_more();
+        marks.extend((is_unread && !is_told).then(|| unread("document")));
         marks.extend(opened.pictures.then(|| unread("picture")));
         marks
     }
@@ -513,6 +528,19 @@ pub(crate) struct Opened {
     pub bytes: Vec<u8>,
 }
 
+impl Opened {
+    /// Whether something stands in it that was not opened, such as what is attached to a mail.
+    fn holds_more(&self) -> bool {
+        // Of the others reading said so.
+        matches!(self.kind, None | Some(document::Kind::Image)) && holds_more(&self.bytes)
+    }
+}
+
+/// Whether something stands in these bytes that is not opened, and would be read.
+fn holds_more(bytes: &[u8]) -> bool {
+    document::unopened(bytes).is_some_and(|what| !document::is_media(what))
+}
+
 /// Opens it. `None`: nobody can read it here.
 ///
 /// Digits are read as the laxest reader does, since that may be the one who reads them next: of either alphabet, broken
@@ -547,6 +575,15 @@ pub(crate) fn open(digits: &str) -> Option<Opened> {
         pictures: false,
         bytes,
     })
+}
+
+/// Of what passes on without a look into it: an archive, a program, or anything else whose bytes are no text.
+pub(crate) fn unread(pointer: &str) -> Finding {
+    Finding {
+        severity: Severity::Info,
+        what: "document".into(),
+        ..unseen_at(pointer)
+    }
 }
 
 fn unseen_at(pointer: &str) -> Finding {

@@ -406,7 +406,7 @@ async fn side_calls(
     upstream: &UpstreamName,
     digest: Digest,
 ) -> Result<(), Refusal> {
-    if request.hosted.is_empty() && request.fetches.is_empty() && !keeps_history(request) {
+    if request.hosted.is_empty() && request.fetches.is_empty() && request.relied_on().is_empty() {
         return Ok(());
     }
     Box::pin(each_side_call(asked, request, upstream, digest)).await
@@ -423,11 +423,11 @@ async fn each_side_call(
     if kinds.len() + request.fetches.len() > SIDE_CALLS {
         return Err(asked.early(Code::RequestShape));
     }
-    let keeps = keeps_history(request);
+    let relied = request.relied_on();
     let hosted = kinds.into_iter().map(Side::Hosted);
     let sides = hosted
         .chain(request.fetches.iter().map(Side::Fetch))
-        .chain(keeps.then_some(Side::History));
+        .chain((!relied.is_empty()).then_some(Side::History));
     for side in sides {
         let (kind, action, resource, arguments) = side_of(asked, &side, upstream)?;
         let facts = CallFacts {
@@ -445,14 +445,13 @@ async fn each_side_call(
             pointer: String::new(),
             taxonomy: vec!["ASI02".to_owned()],
         };
-        pass(asked, facts, vec![finding], None).await?;
+        let passed = pass(asked, facts, vec![finding], None).await;
+        passed.map_err(|said| match side {
+            Side::History => said.saying(&format!("`{}`", relied.join("`, `"))),
+            Side::Hosted(_) | Side::Fetch(_) => said,
+        })?;
     }
     Ok(())
-}
-
-/// Whether the provider would keep or continue a conversation by itself.
-fn keeps_history(request: &wire::Request<'_>) -> bool {
-    !request.history.is_empty() || request.background
 }
 
 type SideCall = (FindingKind, Action, Resource, Option<Arguments>);
@@ -598,6 +597,7 @@ async fn read_answer(asked: &Asked, call: CallId, bytes: &mut Bytes) -> Result<V
     let mut pieces = of_answer(scanned);
     let mut looked = asked.shared.look(&asked.caller, Some(call), &pieces).await;
     looked.findings.extend(asked.expected.findings(&pieces));
+    looked.findings.extend(asked.expected.short(scanned));
     let masked = asked
         .shared
         .mask_answer(&asked.caller, scanned.text(), &pieces, &looked)?;
@@ -646,8 +646,8 @@ fn used<R>(api: Api, passage: &mut Passage<R>, usage: wire::Usage) {
 fn poses(asked: &Asked, headers: &HeaderMap, bytes: &[u8]) -> bool {
     match json::scan(bytes, &asked.bounds(bytes.len())) {
         Ok(scanned) => wire::poses_as_answer(scanned),
-        // What says that it is JSON, and is none that has one reading.
-        Err(_) => edge::is_json(headers) && !bytes.is_empty(),
+        // What says that it is JSON, and is none that has one reading; and a stream under another name.
+        Err(_) => edge::reads_as_events(bytes) || (edge::is_json(headers) && !bytes.is_empty()),
     }
 }
 

@@ -13,6 +13,7 @@ mod answer;
 mod documents;
 mod encoded;
 mod fitting;
+mod listing;
 mod stream;
 mod vaults;
 

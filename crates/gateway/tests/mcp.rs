@@ -396,6 +396,9 @@ async fn a_changed_tool_is_withheld_until_approved_and_the_pin_is_kept() {
     assert!(!listed.to_string().contains("obey me"), "{listed}");
     let answer = client.call("echo", json!({"word":"hi"})).await;
     assert!(said(&answer).contains(Code::ToolWithheld.as_str()), "{answer}");
+    // No approval mends a schema that can't be used, so nobody is told to give one.
+    let answer = client.call("broken", json!({})).await;
+    assert!(said(&answer).contains(Code::ToolUnusable.as_str()), "{answer}");
     let (shared, name) = (gate.running.shared(), ServerName::new("fake").unwrap());
     let standing = || {
         let found = shared.manifests().find(&name, &ToolName::new("echo").unwrap());

@@ -2,11 +2,13 @@
 
 use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
-use bartizan_inspect::Channel;
+use bartizan_inspect::{Channel, document};
 use bartizan_wire::json::{self, Bounds, Scalar, Scanned, Step};
 
 /// Longest pointer of a finding.
 const POINTER: usize = 200;
+/// Shortest string that is looked at, quotes included: anything that is looked for is longer.
+const LEAST: usize = 6;
 /// Fewest digits of a number that can be a value of somebody's.
 pub(crate) const NUMBER_DIGITS: usize = 7;
 
@@ -170,8 +172,9 @@ fn begins_as_picture(digits: &str) -> bool {
     webp || PICTURES.iter().any(|beginning| digits.starts_with(beginning))
 }
 
-/// The base64 of a document that is read, and what stands before it: an Office file, a PDF or a picture, alone or in a
-/// `data:` address; and text, where a member stands for bytes. What is taken for one that is none is said to be unread.
+/// The base64 of a document, and what stands before it: an Office file, a PDF or a picture, alone or in a `data:` address;
+/// and, where a member stands for bytes, text and what holds something that is not opened here, such as an archive. What is
+/// taken for one that is none is said to be unread.
 /// Whoever encodes it may break it into lines, or escape a sign that needs no escape, so it is read as a reader would.
 fn file<'r>(
     body: Scanned<'r>,
@@ -215,13 +218,13 @@ fn file<'r>(
     let is_document =
         begins_as_picture(start) || DOCUMENTS.iter().any(|beginning| start.starts_with(beginning));
     let is_bytes = is_address || is_named;
-    (digits.len() >= FILE_LEAST && (is_document || is_bytes && begins_as_text(start)))
+    (digits.len() >= FILE_LEAST && (is_document || is_bytes && begins_as_readable(start)))
         .then_some((front, digits))
 }
 
-/// Whether base64 begins with bytes that are text, or has a PDF's mark among its first ones. Pictures, sound and archives
-/// begin with others.
-fn begins_as_text(digits: &str) -> bool {
+/// Whether base64 begins with bytes that are text, has a PDF's mark among its first ones, or begins as what holds something
+/// to read. Pictures, sound and films begin with others.
+fn begins_as_readable(digits: &str) -> bool {
     /// Digits of the bytes among which the mark may stand.
     const MARKED: usize = 1368;
     let head = digits.as_bytes().get(..MARKED).unwrap_or(digits.as_bytes());
@@ -236,7 +239,8 @@ fn begins_as_text(digits: &str) -> bool {
         return false;
     }
     let bytes = bartizan_inspect::digits::base64(&dense);
-    if bytes.windows(5).any(|five| five == b"%PDF-") {
+    let is_unopened = || document::unopened(&bytes).is_some_and(|what| !document::is_media(what));
+    if bytes.windows(5).any(|five| five == b"%PDF-") || is_unopened() {
         return true;
     }
     let bytes = bytes.get(..48).unwrap_or(&bytes);
@@ -372,6 +376,24 @@ pub(crate) fn of_answer(body: Scanned<'_>) -> Vec<Piece<'_>> {
     out
 }
 
+/// The texts of a model's answer that are shorter than what [`of_answer`] gives.
+pub(super) fn short_of_answer(body: Scanned<'_>) -> Vec<Piece<'_>> {
+    let mut out = Vec::new();
+    json::strings(body, &mut |steps, span| {
+        if span.len() < LEAST {
+            out.push(Piece {
+                source: Source::Model,
+                text: json::text_of(body, &span),
+                front: Cow::Borrowed(""),
+                pointer: json::pointer_of(&told(steps), POINTER),
+                span,
+                is_key: false,
+            });
+        }
+    });
+    out
+}
+
 /// The texts of any JSON that passed a scan before. `front` is put before each pointer.
 pub(crate) fn of_value<'a>(value: &'a str, source: Source, front: &str) -> Vec<Piece<'a>> {
     let bounds = Bounds {
@@ -416,6 +438,53 @@ pub(crate) fn of_value<'a>(value: &'a str, source: Source, front: &str) -> Vec<P
     out
 }
 
+/// What a page of a listing says of tools, prompts or resources, without what they are called and read by.
+pub(crate) fn of_listing(page: &str) -> Vec<Piece<'_>> {
+    let bounds = Bounds {
+        bytes: page.len(),
+        ..Bounds::default()
+    };
+    let mut out = Vec::new();
+    let Ok(scanned) = json::scan(page.as_bytes(), &bounds) else {
+        return out;
+    };
+    json::scalars(scanned, &mut |steps, span, scalar| {
+        let [Step::Key(list), Step::Item(_), within @ ..] = steps else {
+            return;
+        };
+        match scalar {
+            Scalar::Text if describes(list, within) => {
+                out.extend(piece(scanned, Source::Data, steps, span, ""));
+            }
+            // Elsewhere keys are names of arguments, or of the protocol.
+            Scalar::Key
+                if matches!(within, [Step::Key("_meta"), _, ..])
+                    && page.get(span.clone()).is_some_and(is_said) =>
+            {
+                out.extend(key(scanned, Source::Data, steps, span, ""));
+            }
+            _ => {}
+        }
+    });
+    out
+}
+
+/// Whether a string of one listed thing is there to be read. Without a name, an address or a schema's demand nobody can call
+/// it.
+fn describes(list: &str, within: &[Step<'_>]) -> bool {
+    match within {
+        [Step::Key("name")] => matches!(list, "resources" | "resourceTemplates"),
+        [Step::Key("uri" | "uriTemplate" | "mimeType")]
+        | [Step::Key("icons"), ..]
+        | [Step::Key("arguments"), Step::Item(_), Step::Key("name")] => false,
+        [Step::Key("inputSchema" | "outputSchema"), .., last] => {
+            matches!(last, Step::Key("description" | "title" | "$comment"))
+                || within.iter().any(|step| matches!(step, Step::Key("examples")))
+        }
+        _ => true,
+    }
+}
+
 /// Whether a key is more than a name: whoever fills a map from outside chooses its keys.
 fn is_said(key: &str) -> bool {
     /// Longest name, and most digits of one.
@@ -435,8 +504,7 @@ fn piece<'a>(
     span: Range<usize>,
     front: &str,
 ) -> Option<Piece<'a>> {
-    // Shorter than anything that is looked for.
-    if span.len() < 6 {
+    if span.len() < LEAST {
         return None;
     }
     let (before, text) = match source {
@@ -482,7 +550,10 @@ fn number<'a>(body: Scanned<'a>, steps: &[Step<'_>], span: Range<usize>, front: 
         .filter(|c| !c.is_ascii_digit())
         .map(|c| if c == '_' { ' ' } else { c })
         .collect();
-    let before = if name.is_empty() { name } else { name + ": " };
+    let before = match name.trim() {
+        "" => String::new(),
+        name => format!("{name}: "),
+    };
     Some(Piece {
         source: Source::Number,
         text: digits,

@@ -508,3 +508,65 @@ fn numbers_of_a_result_are_looked_at_where_a_server_says_data() {
         );
     }
 }
+
+/// Else nothing found would look like nothing there.
+#[test]
+fn what_is_not_opened_is_said_wherever_bytes_cross() {
+    let inspector = inspector(config::Inspect::default());
+    let unread = |body: &str, source: Source| {
+        let looked = inspector.look(&owner("a"), &of_value(body, source, ""));
+        let mut unseen = looked
+            .findings
+            .iter()
+            .filter(|finding| finding.kind == FindingKind::Unseen);
+        unseen.any(|finding| finding.what == "document")
+    };
+    let packed = [b"\x1f\x8b\x08".as_slice(), &[7; 200]].concat();
+    let mut tar = vec![b'a'; 512];
+    tar.get_mut(257..262).unwrap().copy_from_slice(b"ustar");
+    let old = [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".as_slice(), &[0; 300]].concat();
+    let heard = [b"ID3\x04".as_slice(), &[0; 300]].concat();
+    for (bytes, expected) in [(packed, true), (tar, true), (old, true), (heard, false)] {
+        let digits = STANDARD.encode(&bytes);
+        for source in [Source::Document, Source::Data] {
+            let body = format!(r#"{{"contents":[{{"uri":"file:///a","blob":"{digits}"}}]}}"#);
+            assert_eq!(unread(&body, source), expected, "{bytes:?}");
+        }
+        let chat = format!(
+            r#"{{"messages":[{{"role":"user","content":[{{"type":"file","file":{{"file_data":"data:application/x;base64,{digits}"}}}}]}}]}}"#
+        );
+        let looked = inspector.look(&owner("a"), &request(&chat));
+        let said = looked
+            .findings
+            .iter()
+            .any(|finding| finding.kind == FindingKind::Unseen);
+        assert_eq!(said, expected, "{bytes:?}");
+    }
+    let mail = "From: a@b.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\
+        Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\nJVBERi0xLjQK\r\n--x--\r\n";
+    let text = serde_json::json!({"content": [{"type": "text", "text": mail}]}).to_string();
+    assert!(unread(&text, Source::Tool));
+    let file = serde_json::json!({"blob": STANDARD.encode(mail)}).to_string();
+    assert!(unread(&file, Source::Document) && unread(&file, Source::Data));
+    let plain = mail.replace("application/pdf", "text/plain");
+    assert!(!unread(
+        &serde_json::json!({"text": plain}).to_string(),
+        Source::Tool
+    ));
+}
+
+#[test]
+fn what_is_packed_alone_is_unpacked_and_still_said_to_be_unopened() {
+    let words = format!("the key that nobody has a reason to say to anybody is {CANARY}");
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut packer, words.as_bytes()).unwrap();
+    let digits = STANDARD.encode(packer.finish().unwrap());
+    let body = serde_json::json!({"blob": digits}).to_string();
+    let looked =
+        inspector(config::Inspect::default()).look(&owner("a"), &of_value(&body, Source::Document, ""));
+    let kinds: Vec<_> = looked.findings.iter().map(|finding| finding.kind).collect();
+    assert!(
+        kinds.contains(&FindingKind::Canary) && kinds.contains(&FindingKind::Unseen),
+        "{kinds:?}"
+    );
+}

@@ -126,7 +126,7 @@ pub(crate) async fn request(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refuse
         Method::Discover => {
             let (result, reached) = Box::pin(introduce(ctx)).await?;
             let bytes = refusal::result(&asked.id, &result);
-            Ok(Box::pin(released(ctx, &reached, Action::Connect, bytes)).await?)
+            Ok(Box::pin(released(ctx, &reached, Action::Connect, (bytes, Vec::new()))).await?)
         }
         Method::ToolsList | Method::PromptsList | Method::ResourcesList | Method::TemplatesList => {
             Box::pin(list(ctx, method, &asked)).await
@@ -152,14 +152,14 @@ pub(crate) async fn released(
     ctx: &Ctx,
     servers: &[ServerName],
     action: Action,
-    bytes: Vec<u8>,
+    (bytes, findings): (Vec<u8>, Vec<Finding>),
 ) -> Result<Reply, Refusal> {
     let asking = |server: &ServerName| {
         let call = facts(ctx, action, on_server(server));
         ctx.shared.evidence(&ctx.caller, call, Vec::new())
     };
     let (permit, passage) = enter_first(ctx, servers, asking).await?;
-    sent(permit, passage, bytes, Vec::new())
+    sent(permit, passage, bytes, findings)
 }
 
 /// Rules on a call that is about several servers: on each in turn, until one admits it.

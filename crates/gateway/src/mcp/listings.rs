@@ -80,7 +80,8 @@ pub(crate) async fn introduce(ctx: &Ctx) -> Result<(String, Vec<ServerName>), Re
         })
         .collect();
     if !told.is_empty() {
-        out.text("instructions", &told.join("\n\n"));
+        let told = ctx.shared.mask_introduction(told.join("\n\n"));
+        out.text("instructions", &told.map_err(|code| ctx.early(code))?);
     }
     Ok((out.finish(), servers))
 }
@@ -328,6 +329,10 @@ pub(crate) async fn list(ctx: &Ctx, method: Method, asked: &Asked<'_>) -> Result
         }
         Err(code) => return Err(ctx.early(code).into()),
     };
+    let masked = ctx.shared.mask_listing(&ctx.caller, &result).await;
+    let (result, findings) = masked
+        .map_err(|code| ctx.early(code))?
+        .unwrap_or_else(|| (result, Vec::new()));
     let raw = message::raw(result).map_err(|code| ctx.early(code))?;
     let result = message::result_for(&raw, ctx.revision(), method).map_err(|code| ctx.early(code))?;
     let bytes = refusal::result(&asked.id, &result);
@@ -336,7 +341,7 @@ pub(crate) async fn list(ctx: &Ctx, method: Method, asked: &Asked<'_>) -> Result
         [] => ctx.names.servers(),
         some => some,
     };
-    Ok(released(ctx, servers, method.action(), bytes).await?)
+    Ok(released(ctx, servers, method.action(), (bytes, findings)).await?)
 }
 
 fn first(ctx: &Ctx) -> Result<&ServerName, Refusal> {

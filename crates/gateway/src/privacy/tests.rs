@@ -9,6 +9,16 @@ fn vault() -> Vault {
     Vault::new("s", Secret::new([7; 32]), bartizan_privacy::Bounds::default())
 }
 
+pub(super) fn owner() -> crate::mcp::Owner {
+    let principal = bartizan_identity::local_principal(
+        bartizan_types::AgentId::new("a").unwrap(),
+        None,
+        bartizan_types::Issuer::new("local").unwrap(),
+        bartizan_types::KeyId::new("k").unwrap(),
+    );
+    crate::mcp::Owner::of(&principal)
+}
+
 /// Masks the pieces of a call's arguments on their way to a tool, with the rule for cards and mail addresses.
 fn masked(vault: &mut Vault, act: MaskAct, arguments: &str) -> Value {
     let rule = MaskRule {
@@ -26,13 +36,7 @@ fn masked(vault: &mut Vault, act: MaskAct, arguments: &str) -> Value {
     let privacy = Privacy::new(&config, None);
     let inspector = Inspector::new(&config::Inspect::default(), []).unwrap();
     let pieces = of_value(arguments, Source::Data, "");
-    let principal = bartizan_identity::local_principal(
-        bartizan_types::AgentId::new("a").unwrap(),
-        None,
-        bartizan_types::Issuer::new("local").unwrap(),
-        bartizan_types::KeyId::new("k").unwrap(),
-    );
-    let looked = inspector.look(&crate::mcp::Owner::of(&principal), &pieces);
+    let looked = inspector.look(&owner(), &pieces);
     let edits = privacy.edits_in(
         vault,
         (Some(&inspector), None),

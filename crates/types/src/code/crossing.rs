@@ -187,7 +187,7 @@ pub(super) const ROWS: &[Row] = &[
         fault: Fault::Caller,
         status: 405,
         sentence: "this method is not allowed here",
-        hint: "",
+        hint: "`docs/reference/http.md` lists the paths and their methods",
     },
     Row {
         code: Code::BodyCut,
@@ -371,7 +371,8 @@ pub(super) const ROWS: &[Row] = &[
         fault: Fault::Policy,
         status: 403,
         sentence: "history kept by the model's provider is not allowed here",
-        hint: "send the history in the request, or permit `use_server_history`",
+        hint: "send in the request itself what that member refers to, such as the earlier turns in `input`; or permit \
+            `use_server_history`",
     },
     Row {
         code: Code::ProposalRefused,
