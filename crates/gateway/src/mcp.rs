@@ -340,7 +340,13 @@ async fn initialize(base: &Base<'_>, params: &Params<'_>, id: &Id<'_>) -> Result
     let ctx = base.ctx(Agent::Session(Arc::clone(&session)));
     let introduced = async {
         let (result, reached) = listings::introduce(&ctx).await?;
-        calls::released(&ctx, &reached, Action::Connect, refusal::result(id, &result)).await
+        calls::released(
+            &ctx,
+            &reached,
+            Action::Connect,
+            (refusal::result(id, &result), Vec::new()),
+        )
+        .await
     };
     match introduced.await {
         Ok(Reply::Whole {
