@@ -58,7 +58,12 @@ pub struct Canonical {
 /// # Errors
 /// Why the text has no safe form. The length is not looked at here.
 pub fn fold(text: &str) -> Result<String, Unsafe> {
-    if text.chars().any(invisible) {
+    let shows = if text.is_ascii() {
+        !text.bytes().any(|byte| byte.is_ascii_control() && !matches!(byte, b'\n' | b'\r' | b'\t'))
+    } else {
+        !text.chars().any(invisible)
+    };
+    if !shows {
         return Err(Unsafe::Invisible);
     }
     let mut folded = String::with_capacity(text.len());
@@ -67,7 +72,11 @@ pub fn fold(text: &str) -> Result<String, Unsafe> {
             folded.push(' ');
         }
         if word.is_ascii() {
-            folded.extend(word.chars().map(|c| c.to_ascii_lowercase()));
+            let from = folded.len();
+            folded.push_str(word);
+            if let Some(added) = folded.get_mut(from..) {
+                added.make_ascii_lowercase();
+            }
             continue;
         }
         if word

@@ -35,6 +35,7 @@ use crate::{
     answer::AgentBody,
     config::Limits,
     meters::{Gauge, Meters},
+    pinned::pinned,
     serve,
     tls::Shown,
 };
@@ -176,7 +177,7 @@ pub(crate) fn shown(session: &rustls::ServerConnection) -> Option<Shown> {
 }
 
 async fn one(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<AgentBody>, Infallible> {
-    let caught = CatchPanic(Box::pin(serve::request(Arc::clone(&shared), request))).await;
+    let caught = CatchPanic(pinned(|| serve::request(Arc::clone(&shared), request))).await;
     Ok(caught.unwrap_or_else(|| serve::after_panic(&shared)))
 }
 

@@ -156,7 +156,9 @@ fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
         let listed = value.to_str().unwrap_or_default().split(',').any(|range| {
             let range = range.split(';').next().unwrap_or_default().trim();
             let group = wanted.split('/').next().unwrap_or_default();
-            range.eq_ignore_ascii_case(wanted) || range == "*/*" || range == format!("{group}/*")
+            range.eq_ignore_ascii_case(wanted)
+                || range == "*/*"
+                || range.strip_suffix("/*").is_some_and(|ranged| ranged == group)
         });
         if listed {
             return true;

@@ -41,6 +41,7 @@ use crate::{
     edge::{self, BodyBounds},
     gate::{Caller, Passage},
     inspect::{Expected, Looked, Piece, of_answer},
+    pinned::pinned,
     privacy::{Change, Towards},
     sessions::{Heard, Traced},
     spending::Billed,
@@ -254,7 +255,7 @@ async fn forward(
         let facts = Asked::outgoing(asked.facts(Action::Generate, resource), request, body, digest);
         let evidence = shared.evidence(&asked.caller, facts, findings).bounded(bound);
         let (permit, passage) = shared.enter(evidence, outbound).await?;
-        let exchange = Box::pin(exchange(asked.clone(), endpoint, permit, passage));
+        let exchange = pinned(|| exchange(asked.clone(), endpoint, permit, passage));
         let exchanged = if counts {
             // What it costs is told with its end, and counts whoever still waits for that.
             Outlasting::new(&shared, &asked.caller.reins, exchange).await
@@ -534,7 +535,7 @@ async fn come_back(
         if !plain || endpoint != Endpoint::Generate || !edge::is_event_stream(&head.headers) {
             return Err(passage.failed(Code::UpstreamMalformed));
         }
-        return Box::pin(stream::release(asked.clone(), passage, head, body)).await;
+        return pinned(|| stream::release(asked.clone(), passage, head, body)).await;
     }
     let mut room = asked.shared.answers.of(&asked.caller.principal).nothing();
     let read = edge::read(&head.headers, body, BodyBounds::answer(limits), Some(&mut room));

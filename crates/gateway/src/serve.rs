@@ -21,6 +21,7 @@ use crate::{
     inspect,
     meters::Gauge,
     model::{self, Endpoint},
+    pinned::pinned,
     reins::{Ending, Reins},
     resource,
     room::Taken,
@@ -190,7 +191,7 @@ async fn served(
                 .map_err(late)?;
             debug_assert_eq!(*shape, Shape::Model(api));
             caller.reins.takes_turn(bytes.len()).await;
-            Box::pin(model::call(shared, &caller, api, endpoint, head, bytes)).await
+            pinned(|| model::call(shared, &caller, api, endpoint, head, bytes)).await
         }
         Route::Mcp(server) => crate::mcp::serve(shared, caller, server, head, body).await,
         Route::A2a(target) => Box::pin(a2a::serve(shared, &caller, target, head, body)).await,

@@ -30,6 +30,7 @@ use crate::{
     clock,
     gate::{Asking, Passage},
     model::sha256,
+    pinned::pinned,
     sessions::Traced,
 };
 
@@ -131,7 +132,7 @@ pub(crate) async fn request(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refuse
         Method::ToolsList | Method::PromptsList | Method::ResourcesList | Method::TemplatesList => {
             Box::pin(list(ctx, method, &asked)).await
         }
-        Method::ToolsCall => Box::pin(call_tool(ctx, asked)).await,
+        Method::ToolsCall => pinned(|| call_tool(ctx, asked)).await,
         Method::PromptsGet => Box::pin(get_prompt(ctx, asked)).await,
         Method::ResourcesRead | Method::Subscribe | Method::Unsubscribe => {
             Box::pin(on_resource(ctx, method, asked)).await
