@@ -59,7 +59,9 @@ pub struct Canonical {
 /// Why the text has no safe form. The length is not looked at here.
 pub fn fold(text: &str) -> Result<String, Unsafe> {
     let shows = if text.is_ascii() {
-        !text.bytes().any(|byte| byte.is_ascii_control() && !matches!(byte, b'\n' | b'\r' | b'\t'))
+        !text
+            .bytes()
+            .any(|byte| byte.is_ascii_control() && !matches!(byte, b'\n' | b'\r' | b'\t'))
     } else {
         !text.chars().any(invisible)
     };
