@@ -114,9 +114,14 @@ pub fn canonical(text: &str) -> Result<Canonical, Unsafe> {
         return Err(Unsafe::TooLong);
     }
     let folded = fold(text)?;
-    let of = |letter: char, rest: &str, kind| Canonical {
-        key: format!("{letter}:{rest}").into_boxed_str(),
-        kind,
+    let of = |letter: char, rest: &str, kind| {
+        let mut key = String::with_capacity(2 + rest.len());
+        key.extend([letter, ':']);
+        key.push_str(rest);
+        Canonical {
+            key: key.into_boxed_str(),
+            kind,
+        }
     };
     Ok(if let Some(email) = email(&folded) {
         of('e', &email, Kind::Email)
@@ -243,6 +248,13 @@ pub fn number(folded: &str) -> Option<String> {
         Some(rest) => ("-", rest),
         None => ("", bare),
     };
+    // Most texts are no numbers: seen before anything is copied.
+    if !digits
+        .bytes()
+        .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b','))
+    {
+        return None;
+    }
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let grouped = whole.contains(',');
     let groups = || whole.split(',').enumerate();
@@ -279,13 +291,15 @@ pub fn number(folded: &str) -> Option<String> {
 
 /// An account number whose check digits hold (ISO 13616: mod 97 is 1), without spaces, in lower case.
 fn iban(folded: &str) -> Option<String> {
+    let is_between = |byte: u8| matches!(byte, b' ' | b'-');
+    let counted = folded.bytes().filter(|b| !is_between(*b)).count();
+    if !(15..=34).contains(&counted) || !folded.bytes().all(|b| b.is_ascii_alphanumeric() || is_between(b)) {
+        return None;
+    }
     let bare: String = folded.chars().filter(|c| *c != ' ' && *c != '-').collect();
     let country = bare.get(..2)?;
     let check = bare.get(2..4)?;
-    let shape = (15..=34).contains(&bare.len())
-        && bare.bytes().all(|b| b.is_ascii_alphanumeric())
-        && country.bytes().all(|b| b.is_ascii_alphabetic())
-        && check.bytes().all(|b| b.is_ascii_digit());
+    let shape = country.bytes().all(|b| b.is_ascii_alphabetic()) && check.bytes().all(|b| b.is_ascii_digit());
     if !shape {
         return None;
     }
