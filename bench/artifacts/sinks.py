@@ -28,22 +28,55 @@ METHODS = set("""write_text write_bytes unlink mkdir touch rmdir rmtree Popen ch
 load_module exec_module urlopen tofile savez savetxt memmap fromfile loadtxt genfromtxt to_pickle read_pickle write_image savefig
 hardlink_to symlink_to""".split())
 PAIRS = {("np", "load"), ("numpy", "load"), ("np", "save"), ("numpy", "save"), ("torch", "load"), ("torch", "save"), ("json", "dump")}
+# What these modules do with texts, bytes and what is open already.
+DATA = {("json", name) for name in ("dump", "dumps", "loads")} | {(name, done) for name in ("pickle", "cPickle", "cloudpickle", "dill") for done in ("dump", "dumps")}
+DATA |= {(name, done) for name in ("gzip", "bz2", "lzma") for done in ("compress", "decompress")} | {("yaml", name) for name in ("dump", "safe_dump", "safe_load")}
+DATA |= {("multiprocessing", name) for name in ("cpu_count", "current_process", "get_start_method", "get_all_start_methods")} | {("platform", "system")}
+PLAIN = ("urllib.parse.", "importlib.metadata.")
 # Methods that hand a pointer of the state to C.
 LIBRARIES = {"rtree"}
 
 
-def is_sink(function):
+def imports_of(tree):
+    """What a module's names stand for, by its imports; and whether it takes all the names of another."""
+    found, stars = {}, False
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for one in node.names:
+                found[one.asname or one.name.split(".")[0]] = one.name if one.asname else one.name.split(".")[0]
+        elif isinstance(node, ast.ImportFrom):
+            stars |= any(one.name == "*" for one in node.names)
+            base = "." * node.level + (node.module or "")
+            found |= {one.asname or one.name: f"{base}.{one.name}" for one in node.names}
+    return found, stars
+
+
+def is_of_module(path):
+    """Whether a path of names, from an imported module on, is a sink of that module; `None`: it is none of those that have any."""
+    first, _, rest = path.partition(".")
+    last = path.rpartition(".")[2]
+    if (first, last) in DATA or path.startswith(PLAIN):
+        return False
+    if first in ("os", "_os", "posix") and (last.startswith(("spawn", "exec")) or last in OS and rest == last):
+        return True
+    return True if first in MODULES and rest or (first, last) in PAIRS else None
+
+
+def is_sink(function, imports, stars):
+    """Whether a call is one; a root that is imported nowhere is a variable, and no module that has its name."""
     if isinstance(function, ast.Name):
-        return function.id in NAMES
+        return function.id in NAMES or bool(is_of_module(imports.get(function.id, "")))
     if not isinstance(function, ast.Attribute):
         return False
-    at, depth = function, 0
+    at, parts = function, []
     while isinstance(at, ast.Attribute):
-        at, depth = at.value, depth + 1
+        at, parts = at.value, [at.attr, *parts]
     root, last = at.id if isinstance(at, ast.Name) else None, function.attr
-    if root in ("os", "_os") and (last.startswith(("spawn", "exec")) or last in OS and depth == 1):
-        return True
-    return root in MODULES or (root, last) in PAIRS or last in METHODS or last == "open" and root != "self"
+    whole = imports.get(root, root if stars or root in ("os", "_os", "np", "torch") else None)
+    known = is_of_module(".".join([whole, *parts])) if whole else None
+    if known is not None:
+        return known
+    return last in METHODS or last == "open" and root != "self"
 
 
 def of_module(source):
@@ -53,9 +86,11 @@ def of_module(source):
     except (SyntaxError, ValueError, RecursionError):
         return None
 
+    imports, stars = imports_of(tree)
+
     def called(node):
         calls = [one.func for one in ast.walk(node) if isinstance(one, ast.Call)]
-        return any(map(is_sink, calls)), {one.id for one in calls if isinstance(one, ast.Name)}
+        return any(is_sink(one, imports, stars) for one in calls), {one.id for one in calls if isinstance(one, ast.Name)}
 
     functions = {node.name: called(node) for node in tree.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
     reached = {name for name, (sinks, _) in functions.items() if sinks}

@@ -18,6 +18,10 @@ fn what_libraries_write_is_clean() {
         ("geopandas.geodataframe", "GeoDataFrame"),
         ("torch.nn.modules.module", "_WrappedHook"),
         ("calendar", "Calendar"),
+        ("lda.lda", "LDA"),
+        ("pwlf.pwlf", "PiecewiseLinFit"),
+        // Its module asks how many processors there are, which runs nothing.
+        ("niapy.algorithms.basic.ba", "BatAlgorithm"),
     ] {
         clean(name, &made(module, name));
     }
