@@ -86,7 +86,11 @@ async fn routed(
     who: &mut Option<Arc<Principal>>,
 ) -> Result<Response<AgentBody>, Refusal> {
     let early = |code| shared.reject(code, None);
-    edge::check_host_and_origin(&shared.config.listen, shared.address, &head.uri, &head.headers)
+    edge::check_framing(&head.headers)
+        .and_then(|()| {
+            let (listen, bound) = (&shared.config.listen, shared.address);
+            edge::check_host_and_origin(listen, bound, &head.uri, &head.headers)
+        })
         .map_err(early)?;
     if let Some(answer) = resource::metadata(shared, head) {
         return answer.map_err(early);
@@ -323,6 +327,10 @@ fn refusal_of(shape: &Shape, id: Option<&Id<'_>>, refusal: &Refusal) -> Response
     }
     if let Some(seconds) = refusal.retry_after_seconds {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    // Where such a request ends is a matter of opinion, and nothing may follow it on its connection.
+    if refusal.code == Code::HttpMalformed {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if refusal.code.status() == 401 {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
