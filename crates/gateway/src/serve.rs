@@ -8,6 +8,7 @@ use bartizan_types::{AuthMethod, Code, Principal, Refusal, Secret, ServerName, T
 use bartizan_wire::{
     jsonrpc::Id,
     model::{self as wire_model, Api},
+    sse,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
@@ -38,6 +39,45 @@ pub(crate) enum Shape {
     A2a,
     /// Plain JSON of ours.
     Plain,
+}
+
+/// Who waits for the answer to a message that was read, and hears in its protocol's words what cuts the answer off.
+#[derive(Debug, Clone)]
+pub(crate) enum Asker {
+    /// A client of a model API, whose messages have no ids.
+    Model(Api),
+    /// An MCP client, by the id of its request.
+    Mcp(Id<'static>),
+    /// An agent that asks another one.
+    A2a {
+        /// Of its request.
+        id: Id<'static>,
+        /// The answer is to be a stream.
+        streams: bool,
+    },
+}
+
+impl Asker {
+    /// The whole answer, where that is more than the shape of the path's refusals.
+    fn told(&self, said: &Refusal) -> Option<Response<AgentBody>> {
+        match self {
+            Self::Model(_) => None,
+            Self::Mcp(id) => Some(refusal_of(&Shape::Mcp, Some(id), said)),
+            Self::A2a { id, streams } => Some(a2a::told(id, *streams, said)),
+        }
+    }
+
+    /// The last event of an answer that streams.
+    pub(crate) fn last(&self, said: &Refusal) -> Vec<u8> {
+        match self {
+            Self::Model(api) => wire_model::refusal_event(*api, said),
+            Self::Mcp(id) => {
+                let error = bartizan_wire::jsonrpc::refusal_error(Some(id), said);
+                sse::encode(Some("message"), &String::from_utf8_lossy(&error))
+            }
+            Self::A2a { id, .. } => bartizan_wire::a2a::refusal_event(id, said),
+        }
+    }
 }
 
 enum Route {
@@ -152,10 +192,7 @@ where
         biased;
         code = &mut cut => {
             let said = shared.reject_noting(code, &principal, reins.revoked_by());
-            return match reins.asked() {
-                Some(id) => Ok(refusal_of(&Shape::Mcp, Some(&id), &said)),
-                None => Err(said),
-            };
+            return reins.asked().and_then(|asker| asker.told(&said)).ok_or(said);
         }
         answered = serve(caller) => answered?,
     };
@@ -194,6 +231,7 @@ async fn served(
                 .await
                 .map_err(late)?;
             debug_assert_eq!(*shape, Shape::Model(api));
+            caller.reins.asked_by(Asker::Model(api));
             caller.reins.takes_turn(bytes.len()).await;
             pinned(|| model::call(shared, &caller, api, endpoint, head, bytes)).await
         }
