@@ -5,7 +5,7 @@ mod support;
 
 use std::{
     sync::{Arc, atomic::AtomicBool},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bartizan_gateway::config::{Budgets, Family};
@@ -517,24 +517,23 @@ async fn a_revocation_ends_what_is_in_progress() {
                 .open(CHAT, asking(60, !silent), &[("authorization", &key)])
                 .await;
             let status = response.status();
-            let mut ended = None;
-            while let Some(frame) = response.body_mut().frame().await {
-                if frame.is_err() {
-                    ended = Some(Instant::now());
-                    break;
-                }
+            let mut text = Vec::new();
+            while let Some(Ok(frame)) = response.body_mut().frame().await {
+                text.extend_from_slice(&frame.into_data().unwrap_or_default());
             }
-            (status, ended.unwrap_or_else(Instant::now))
+            (status, String::from_utf8(text).unwrap())
         });
         until(|| up.count() == 1).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert!(!call.is_finished(), "{what}");
         let shared = gated.running.shared();
         shared.revoked.add(&shared.state, revocation(what, 1)).unwrap();
-        let (status, _) = tokio::time::timeout(Duration::from_secs(5), call)
+        let (status, text) = tokio::time::timeout(Duration::from_secs(5), call)
             .await
             .unwrap()
             .unwrap();
+        // Whole or as the last event of a stream, it is said by its code.
+        assert!(text.contains("\"revoked\""), "{what}: {text}");
         let expected = if silent {
             StatusCode::FORBIDDEN
         } else {
