@@ -13,6 +13,7 @@ mod flat;
 mod gather;
 mod groups;
 mod image;
+mod json;
 mod judge;
 mod kept;
 mod labels;
@@ -215,6 +216,10 @@ impl Notes {
                 what,
                 read.broken,
             );
+        }
+        if let Some(what) = &read.unshaped {
+            let rule = &rule::DATA_SCHEMA;
+            self.add(rule, Verdict::Unknown, None, "rows", what.clone(), 1);
         }
         if read.not_utf8 > 0 {
             let what = "holds text that is not UTF-8".to_owned();
