@@ -13,6 +13,7 @@ mod flat;
 mod gather;
 mod groups;
 mod image;
+mod json;
 mod judge;
 mod kept;
 mod labels;
@@ -216,6 +217,10 @@ impl Notes {
                 read.broken,
             );
         }
+        if let Some(what) = &read.unshaped {
+            let rule = &rule::DATA_SCHEMA;
+            self.add(rule, Verdict::Unknown, None, "rows", what.clone(), 1);
+        }
         if read.not_utf8 > 0 {
             let what = "holds text that is not UTF-8".to_owned();
             let count = read.not_utf8;
@@ -293,7 +298,7 @@ pub fn table_along(
     let mut found = Found::default();
     if ended != Err(Stop::Cancelled) {
         if let Some((older_name, older)) = beside.older {
-            found.drift = against(older_name, older, &got, chosen, &mut notes);
+            found.drift = drift::against(older_name, older, &got, chosen, &mut notes);
         }
         found.judged = judge::all(&mut got, beside, chosen, course.stopped, &mut notes)?;
     }
@@ -449,105 +454,4 @@ fn columns(got: &Gathered) -> Vec<Column> {
     named
         .map(|(place, (name, tally))| tally.column(name, role(place)))
         .collect()
-}
-
-/// Compares with an older version, column by column.
-fn against(name: &str, older: &dyn Source, got: &Gathered, chosen: &Chosen, notes: &mut Notes) -> Vec<Drift> {
-    let plain = Chosen {
-        label: None,
-        texts: Vec::new(),
-        contents: false,
-        ..chosen.clone()
-    };
-    let mut gatherer = Gatherer::new(&plain);
-    let (_, ended) = read::rows(name, older, &mut |read, row| gatherer.row(&read.columns, row));
-    gatherer.close();
-    let old = gatherer.finish();
-    if ended.is_err() {
-        notes.add(
-            &rule::LIMIT,
-            Verdict::Unknown,
-            None,
-            "baseline data",
-            "the older version can't be read to its end".to_owned(),
-            1,
-        );
-    }
-    let mut found = Vec::new();
-    for (place, column) in got.names.iter().enumerate() {
-        let there = old.names.iter().position(|other| other == column);
-        let (Some(new), Some(old)) = (
-            got.tallies.get(place),
-            there.and_then(|there| old.tallies.get(there)),
-        ) else {
-            if there.is_none() {
-                let what = format!(
-                    "column `{}` was not there before",
-                    crate::finding::shown(column.as_bytes(), 100)
-                );
-                notes.add(&rule::DATA_DRIFT, Verdict::Suspicious, None, column, what, 1);
-            }
-            continue;
-        };
-        found.extend(schema::drift(column, new, old));
-    }
-    let same = got.numbered() == old.numbered();
-    found.extend(same.then(|| drift::numbers(&got.numbers, &old.numbers)).flatten());
-    found.extend(drift::words(&got.texts, &old.texts));
-    together(&found, notes);
-    let tests = found.len().max(1) as f64;
-    for drift in &found {
-        // An index without a test is large between small samples of one kind too.
-        let (test, p) = match (drift.ks_p, drift.chi2_p) {
-            (Some(p), _) => ("KS", p),
-            (None, Some(p)) => ("chi-squared", p),
-            _ => continue,
-        };
-        if drift.psi > 0.25 && p * tests < 0.01 {
-            let p = format!(", {test} p {p:.2e}");
-            let what = format!(
-                "column `{}` is no longer distributed as before: PSI {:.3}{p}",
-                crate::finding::shown(drift.column.as_bytes(), 100),
-                drift.psi
-            );
-            notes.add(
-                &rule::DATA_DRIFT,
-                Verdict::Suspicious,
-                None,
-                &drift.column,
-                what,
-                1,
-            );
-        }
-    }
-    found
-}
-
-/// Whole rows that are no longer of one kind with the older ones: far beyond what shuffling gives, so that a large set is
-/// not suspected for what nobody would notice.
-fn together(found: &[Drift], notes: &mut Notes) {
-    for drift in found {
-        let (Some(mmd), Some(usual), Some(p)) = (drift.mmd, drift.mmd_usual, drift.mmd_p) else {
-            continue;
-        };
-        if p > 0.01 || mmd < 4.0 * usual {
-            continue;
-        }
-        let whose = if drift.column == drift::ALL_WORDS {
-            "the words of the texts"
-        } else {
-            "the numbers, taken together,"
-        };
-        let what = format!(
-            "{whose} are no longer distributed as before: MMD {mmd:.4}, {usual:.4} between shuffled rows, p {p:.3}"
-        );
-        notes.add(
-            &rule::DATA_DRIFT,
-            Verdict::Suspicious,
-            None,
-            &drift.column,
-            what,
-            1,
-        );
-    }
 }

@@ -38,6 +38,7 @@ use crate::{
     gate::{Caller, Passage},
     inspect::{Source, of_value},
     model::sha256,
+    serve::Asker,
     sessions::Traced,
     upstream::{self, Outbound, echo::Told},
 };
@@ -123,6 +124,10 @@ pub(crate) async fn serve(
         manifest: Arc::new(manifest(request.method)),
         own: own.into(),
     };
+    caller.reins.asked_by(Asker::A2a {
+        id: asked.id.clone(),
+        streams: asked.method.streams(),
+    });
     let version = head
         .headers
         .get(VERSION_HEADER)
@@ -132,7 +137,7 @@ pub(crate) async fn serve(
     } else {
         Err(early(Code::RevisionUnsupported).saying("A2A 1.0 is spoken; ask for it with `A2A-Version: 1.0`"))
     };
-    Ok(answer.unwrap_or_else(|refusal| asked.told(&refusal)))
+    Ok(answer.unwrap_or_else(|refusal| told(&asked.id, asked.method.streams(), &refusal)))
 }
 
 /// The address at which the agent reached us for this peer.
@@ -198,18 +203,6 @@ impl Asked {
 
     fn early(&self, code: Code) -> Refusal {
         self.shared.reject(code, Some(&self.caller.principal))
-    }
-
-    /// A refusal as an answer. With status 200, since the SDKs look at no body of another.
-    fn told(&self, refusal: &Refusal) -> Response<AgentBody> {
-        let (body, kind) = if self.method.streams() {
-            (wire::refusal_event(&self.id, refusal), "text/event-stream")
-        } else {
-            (wire::refusal_error(Some(&self.id), refusal), "application/json")
-        };
-        let mut response = Response::new(AgentBody::ours(body));
-        dress(response.headers_mut(), kind, &refusal.call.to_string());
-        response
     }
 
     /// Rules on the request and sends it. Where a human is asked, and the configuration says so, it waits for her and is
@@ -365,6 +358,18 @@ impl Asked {
             _ => Some(bytes),
         }
     }
+}
+
+/// A refusal as an answer. With status 200, since the SDKs look at no body of another.
+pub(crate) fn told(id: &Id<'_>, streams: bool, refusal: &Refusal) -> Response<AgentBody> {
+    let (body, kind) = if streams {
+        (wire::refusal_event(id, refusal), "text/event-stream")
+    } else {
+        (wire::refusal_error(Some(id), refusal), "application/json")
+    };
+    let mut response = Response::new(AgentBody::ours(body));
+    dress(response.headers_mut(), kind, &refusal.call.to_string());
+    response
 }
 
 /// An answer in one piece, and the end of its passage.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use bartizan_guard::Release;
+use bartizan_types::{CallId, Code, Refusal};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
@@ -17,6 +18,8 @@ use crate::reins::{Ending, Reins};
 /// The body of an answer to an agent.
 pub(crate) struct AgentBody {
     kind: Kind,
+    /// The call that is answered by a stream.
+    call: Option<CallId>,
     hold: Option<Box<dyn Send>>,
     reined: Option<Reined>,
 }
@@ -26,6 +29,39 @@ struct Reined {
     reins: Arc<Reins>,
     cut: Ending,
     bytes: u64,
+    tail: Tail,
+}
+
+impl Reined {
+    /// These have gone.
+    fn went(&mut self, data: &[u8]) {
+        self.bytes = self
+            .bytes
+            .saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+        self.tail.push(data);
+    }
+}
+
+/// The end of what has gone.
+#[derive(Default)]
+struct Tail(Vec<u8>);
+
+impl Tail {
+    /// Bytes that tell whether an event has ended.
+    const BYTES: usize = 3;
+
+    fn push(&mut self, data: &[u8]) {
+        let end = data.len().saturating_sub(Self::BYTES);
+        self.0.extend_from_slice(data.get(end..).unwrap_or_default());
+        let before = self.0.len().saturating_sub(Self::BYTES);
+        self.0.drain(..before);
+    }
+
+    /// Whether a client that reads events has the last one whole: nothing has gone, or an empty line was the end of it.
+    fn is_between_events(&self) -> bool {
+        let ends = [&b"\n\n"[..], b"\r\r", b"\n\r\n"];
+        self.0.is_empty() || ends.iter().any(|end| self.0.ends_with(end))
+    }
 }
 
 enum Kind {
@@ -44,6 +80,7 @@ impl AgentBody {
         tracing::trace!(call = %release.spend(), "released whole");
         Self {
             kind: Kind::Whole(Some(bytes)),
+            call: None,
             hold: None,
             reined: None,
         }
@@ -54,9 +91,11 @@ impl AgentBody {
         release: Release,
         stream: impl Body<Data = Bytes, Error = Cut> + Send + 'static,
     ) -> Self {
-        tracing::trace!(call = %release.spend(), "released as a stream");
+        let call = release.spend();
+        tracing::trace!(%call, "released as a stream");
         Self {
             kind: Kind::Stream(Box::pin(stream)),
+            call: Some(call),
             hold: None,
             reined: None,
         }
@@ -66,29 +105,48 @@ impl AgentBody {
     pub(crate) fn ours(bytes: Vec<u8>) -> Self {
         Self {
             kind: Kind::Whole(Some(Bytes::from(bytes))),
+            call: None,
             hold: None,
             reined: None,
         }
     }
 
-    /// Ends the answer where the request has to end: what streams is cut off, so that nobody takes it for whole.
+    /// Ends the answer where the request has to end: what streams is cut off, so that nobody takes it for whole. Where its
+    /// events are whole so far, an error of the protocol's own says why; else the connection is closed.
     pub(crate) fn reined(mut self, reins: Arc<Reins>, cut: Ending) -> Self {
         if matches!(self.kind, Kind::Stream(_)) {
-            self.reined = Some(Reined { reins, cut, bytes: 0 });
+            self.reined = Some(Reined {
+                reins,
+                cut,
+                bytes: 0,
+                tail: Tail::default(),
+            });
         }
         self
     }
 
-    /// Whether it has to end now.
-    fn ends(&mut self, context: &mut Context<'_>) -> bool {
-        let Some(reined) = &mut self.reined else {
-            return false;
-        };
-        let over = reined.bytes > reined.reins.most_bytes();
-        if over {
+    /// What has to end it now.
+    fn ends(&mut self, context: &mut Context<'_>) -> Option<Code> {
+        let reined = self.reined.as_mut()?;
+        if reined.bytes > reined.reins.most_bytes() {
             reined.reins.spent();
+            return Some(Code::BudgetExceeded);
         }
-        over || reined.cut.as_mut().poll(context).is_ready()
+        match reined.cut.as_mut().poll(context) {
+            Poll::Ready(code) => Some(code),
+            Poll::Pending => None,
+        }
+    }
+
+    /// What may still be told of that.
+    fn last(&self, code: Code) -> Option<Bytes> {
+        let (call, reined) = (self.call?, self.reined.as_ref()?);
+        let asker = reined.reins.asked()?;
+        let said = Refusal::new(call, code);
+        reined
+            .tail
+            .is_between_events()
+            .then(|| Bytes::from(asker.last(&said)))
     }
 
     /// Keeps `hold` until the body has been sent or dropped.
@@ -118,11 +176,15 @@ impl Body for AgentBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        if self.ends(context) {
+        if let Some(code) = self.ends(context) {
+            let last = self.last(code);
+            let is_told = last.is_some();
             // Dropping the stream closes its passage, which knows what ended it.
-            self.kind = Kind::Whole(None);
+            self.kind = Kind::Whole(last);
             self.reined = None;
-            return Poll::Ready(Some(Err(Cut)));
+            if !is_told {
+                return Poll::Ready(Some(Err(Cut)));
+            }
         }
         let polled = match &mut self.kind {
             Kind::Whole(bytes) => Poll::Ready(
@@ -133,11 +195,10 @@ impl Body for AgentBody {
             ),
             Kind::Stream(stream) => stream.as_mut().poll_frame(context),
         };
-        if let (Some(reined), Poll::Ready(Some(Ok(frame)))) = (&mut self.reined, &polled) {
-            let bytes = frame.data_ref().map_or(0, Bytes::len);
-            reined.bytes = reined
-                .bytes
-                .saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        if let (Some(reined), Poll::Ready(Some(Ok(frame)))) = (&mut self.reined, &polled)
+            && let Some(data) = frame.data_ref()
+        {
+            reined.went(data);
         }
         polled
     }
@@ -212,5 +273,32 @@ impl<S: Unpin + Send> Body for Pulled<S> {
 
     fn is_end_stream(&self) -> bool {
         matches!(self.state, State::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_has_ended_with_its_empty_line_in_whatever_pieces_it_went() {
+        for (text, expected) in [
+            ("", true),
+            ("data: a\n\n", true),
+            ("data: a\r\n\r\n", true),
+            ("data: a\r\r", true),
+            (":\n\n", true),
+            ("data: a\n", false),
+            ("data: a\r\n", false),
+            ("data: a\n\ndata: b", false),
+        ] {
+            for size in 1..=text.len().max(1) {
+                let mut tail = Tail::default();
+                for piece in text.as_bytes().chunks(size) {
+                    tail.push(piece);
+                }
+                assert_eq!(tail.is_between_events(), expected, "{text:?} by {size}");
+            }
+        }
     }
 }

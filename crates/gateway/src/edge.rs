@@ -57,6 +57,22 @@ pub(crate) fn check_host_and_origin(
     Ok(())
 }
 
+/// Whether a body is framed in the one way that all servers read alike: if by a transfer coding, then by `chunked`, once and
+/// alone (RFC 9112 section 6.1). Lengths that disagree end the connection before this; a length beside `chunked` was taken
+/// away by the HTTP library, which lets nothing follow such a request (section 6.3).
+///
+/// # Errors
+/// [`Code::HttpMalformed`].
+pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Code> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let is_chunked = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(one), None) if is_chunked(one) => Ok(()),
+        _ => Err(Code::HttpMalformed),
+    }
+}
+
 /// A page served from this very listener. We serve none, so this lets in only clients that name the address they
 /// call as their origin, as the MCP conformance suite does; a rebound name is still foreign.
 fn is_own_origin(listen: &Listen, bound: std::net::SocketAddr, origin: &HeaderValue) -> bool {

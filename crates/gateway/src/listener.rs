@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    error::Error,
     future::Future,
     io,
     panic::AssertUnwindSafe,
@@ -28,6 +29,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use bartizan_identity::PeerCertificate;
+use bartizan_types::{Code, Principal};
 use rustls_pki_types::CertificateDer;
 
 use crate::{
@@ -129,11 +131,11 @@ async fn connection(
             one(Arc::clone(&shared), request)
         })
     };
-    let ended = match tls {
+    let ended: Result<(), Box<dyn Error + Send + Sync>> = match tls {
         None => {
             let builder = bounded(limits);
             let serving = watcher.watch(builder.serve_connection(TokioIo::new(stream), service(None)));
-            serving.await.map_err(|fault| fault.to_string())
+            serving.await.map_err(Into::into)
         }
         Some(acceptor) => {
             let shaken = tokio::time::timeout(limits.header_timeout, acceptor.accept(stream)).await;
@@ -161,11 +163,29 @@ async fn connection(
                     .serve_connection(TokioIo::new(stream), service(shown))
                     .into_owned(),
             );
-            serving.await.map_err(|fault| fault.to_string())
+            serving.await
         }
     };
     if let Err(fault) = ended {
-        tracing::debug!(error = %fault, "connection ended early");
+        ended_early(&shared, &*fault, None);
+    }
+}
+
+/// Remembers a connection that ended with an error. Where that is because what came was no HTTP, it is a refusal: the HTTP
+/// library has told a status and nothing else, and the operator is told the rest.
+pub(crate) fn ended_early(shared: &Shared, fault: &(dyn Error + 'static), who: Option<&Principal>) {
+    tracing::debug!(error = %fault, "connection ended early");
+    let Some(fault) = fault.downcast_ref::<hyper::Error>() else {
+        return;
+    };
+    if fault.is_parse() {
+        let code = if fault.is_parse_too_large() {
+            Code::HeadersTooLarge
+        } else {
+            Code::HttpMalformed
+        };
+        // Its text is one of a few fixed ones, and holds nothing of what came.
+        shared.reject_unread(code, who, fault.to_string());
     }
 }
 

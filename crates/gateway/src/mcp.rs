@@ -68,6 +68,7 @@ use crate::{
     gate::Caller,
     model::sha256,
     room::Room,
+    serve::Asker,
 };
 use calls::Asked;
 use flow::{Agent, Ctx, Message, Refused, Reply};
@@ -206,7 +207,7 @@ async fn post(
     };
     let method = name.as_deref().map_or(Method::Unknown, Method::parse);
     if let Some(id) = &id {
-        caller.reins.asked_by(id.clone().into_owned());
+        caller.reins.asked_by(Asker::Mcp(id.clone().into_owned()));
     }
     match message_of(&base, &head.headers, message).await {
         Ok(reply) => Ok(answer(reply)),

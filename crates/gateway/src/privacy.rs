@@ -253,7 +253,7 @@ impl Privacy {
                 };
                 let kind = Kind::new(mark.what).or_else(|_| Kind::new(sort)).ok()?;
                 let shape = Shape::of_kind(kind.as_str());
-                let range = mark.range.clone();
+                let range = encoded::filled(text, mark.range.clone());
                 Some((Found { range, kind, shape }, Some(act)))
             })
             .collect();

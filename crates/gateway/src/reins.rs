@@ -16,7 +16,6 @@ use std::{
 use bartizan_guard::revoke::{self, Revocation, Revocations};
 use bartizan_store::{Fault, State};
 use bartizan_types::{Bar, Code, Evidence, Principal, Resource, RevocationId, SessionId};
-use bartizan_wire::jsonrpc::Id;
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until},
@@ -24,6 +23,7 @@ use tokio::{
 
 use crate::{
     clock,
+    serve::Asker,
     turns::{Place, Turn},
 };
 
@@ -166,8 +166,8 @@ struct Touched {
     until: Option<Instant>,
     /// The revocation that ended it, in words of ours: for records.
     by: Option<String>,
-    /// The id of the message that waits for an answer, where messages have one.
-    asked: Option<Id<'static>>,
+    /// Who waits for an answer, once that is known.
+    asked: Option<Asker>,
 }
 
 /// Resources of one request that are remembered; a request that enters more ends with a revocation of any.
@@ -262,13 +262,13 @@ impl Reins {
         self.touched().by.clone()
     }
 
-    /// Whoever asked is told by this id what ends the request.
-    pub(crate) fn asked_by(&self, id: Id<'static>) {
-        self.touched().asked = Some(id);
+    /// Whoever asked is told in these words what ends the request.
+    pub(crate) fn asked_by(&self, asker: Asker) {
+        self.touched().asked = Some(asker);
     }
 
-    /// The id of the message that waits for an answer.
-    pub(crate) fn asked(&self) -> Option<Id<'static>> {
+    /// Who waits for an answer.
+    pub(crate) fn asked(&self) -> Option<Asker> {
         self.touched().asked.clone()
     }
 

@@ -183,6 +183,11 @@ impl Shared {
         self.reject_with(limit(&self.config.limits, code), code, Some(principal), note)
     }
 
+    /// Counts and records what was never a request, and was answered without us; `note` says what was wrong with it.
+    pub(crate) fn reject_unread(&self, code: Code, principal: Option<&Principal>, note: String) {
+        drop(self.reject_with(None, code, principal, Some(note)));
+    }
+
     /// Refuses because this is left alone after failing again and again; the record and the caller are told what it is.
     pub(crate) fn left_alone(&self, principal: &Principal, what: &str, seconds: u32) -> Refusal {
         let refusal = self.reject_noting(Code::CircuitOpen, principal, Some(what.to_owned()));

@@ -8,6 +8,7 @@ use bartizan_types::{AuthMethod, Code, Principal, Refusal, Secret, ServerName, T
 use bartizan_wire::{
     jsonrpc::Id,
     model::{self as wire_model, Api},
+    sse,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
@@ -38,6 +39,45 @@ pub(crate) enum Shape {
     A2a,
     /// Plain JSON of ours.
     Plain,
+}
+
+/// Who waits for the answer to a message that was read, and hears in its protocol's words what cuts the answer off.
+#[derive(Debug, Clone)]
+pub(crate) enum Asker {
+    /// A client of a model API, whose messages have no ids.
+    Model(Api),
+    /// An MCP client, by the id of its request.
+    Mcp(Id<'static>),
+    /// An agent that asks another one.
+    A2a {
+        /// Of its request.
+        id: Id<'static>,
+        /// The answer is to be a stream.
+        streams: bool,
+    },
+}
+
+impl Asker {
+    /// The whole answer, where that is more than the shape of the path's refusals.
+    fn told(&self, said: &Refusal) -> Option<Response<AgentBody>> {
+        match self {
+            Self::Model(_) => None,
+            Self::Mcp(id) => Some(refusal_of(&Shape::Mcp, Some(id), said)),
+            Self::A2a { id, streams } => Some(a2a::told(id, *streams, said)),
+        }
+    }
+
+    /// The last event of an answer that streams.
+    pub(crate) fn last(&self, said: &Refusal) -> Vec<u8> {
+        match self {
+            Self::Model(api) => wire_model::refusal_event(*api, said),
+            Self::Mcp(id) => {
+                let error = bartizan_wire::jsonrpc::refusal_error(Some(id), said);
+                sse::encode(Some("message"), &String::from_utf8_lossy(&error))
+            }
+            Self::A2a { id, .. } => bartizan_wire::a2a::refusal_event(id, said),
+        }
+    }
 }
 
 enum Route {
@@ -86,7 +126,11 @@ async fn routed(
     who: &mut Option<Arc<Principal>>,
 ) -> Result<Response<AgentBody>, Refusal> {
     let early = |code| shared.reject(code, None);
-    edge::check_host_and_origin(&shared.config.listen, shared.address, &head.uri, &head.headers)
+    edge::check_framing(&head.headers)
+        .and_then(|()| {
+            let (listen, bound) = (&shared.config.listen, shared.address);
+            edge::check_host_and_origin(listen, bound, &head.uri, &head.headers)
+        })
         .map_err(early)?;
     if let Some(answer) = resource::metadata(shared, head) {
         return answer.map_err(early);
@@ -148,10 +192,7 @@ where
         biased;
         code = &mut cut => {
             let said = shared.reject_noting(code, &principal, reins.revoked_by());
-            return match reins.asked() {
-                Some(id) => Ok(refusal_of(&Shape::Mcp, Some(&id), &said)),
-                None => Err(said),
-            };
+            return reins.asked().and_then(|asker| asker.told(&said)).ok_or(said);
         }
         answered = serve(caller) => answered?,
     };
@@ -190,6 +231,7 @@ async fn served(
                 .await
                 .map_err(late)?;
             debug_assert_eq!(*shape, Shape::Model(api));
+            caller.reins.asked_by(Asker::Model(api));
             caller.reins.takes_turn(bytes.len()).await;
             pinned(|| model::call(shared, &caller, api, endpoint, head, bytes)).await
         }
@@ -323,6 +365,10 @@ fn refusal_of(shape: &Shape, id: Option<&Id<'_>>, refusal: &Refusal) -> Response
     }
     if let Some(seconds) = refusal.retry_after_seconds {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    // Where such a request ends is a matter of opinion, and nothing may follow it on its connection.
+    if refusal.code == Code::HttpMalformed {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if refusal.code.status() == 401 {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -13,8 +13,9 @@ use std::{
 };
 
 use bartizan_gateway::config::{EnvValue, Family, Peer};
+use bartizan_guard::revoke::{Revocation, Subject};
 use bartizan_policy::Pack;
-use bartizan_types::{Action, Ending, PeerName, PinState, RulingWord, Surface};
+use bartizan_types::{Action, Ending, PeerName, PinState, RevocationId, RulingWord, Surface, Timestamp};
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt as _;
@@ -295,6 +296,70 @@ async fn a_stream_passes_event_by_event_and_stops_where_it_lies() {
         "{body}"
     );
     assert_eq!(code(&body).0, "upstream.malformed");
+}
+
+/// Before anything came, and in the middle of a stream: what has not come whole is not begun.
+#[tokio::test]
+async fn what_a_revocation_cuts_off_is_answered_by_its_id() {
+    let half = "data: {\"jsonrpc\":\"2.0\",\"id\":\"q1\"";
+    for (begun, method) in [
+        (None, "SendMessage"),
+        (None, "SendStreamingMessage"),
+        (Some(event("q1", "one")), "SendStreamingMessage"),
+        (Some(event("q1", "one") + half), "SendStreamingMessage"),
+    ] {
+        let answer = begun.clone();
+        let by = move |seen: &Seen| match &answer {
+            _ if seen.method == Method::GET => whole(card("1")),
+            None => Answer::Silence,
+            Some(events) => Answer::Open(vec![events.clone().into_bytes()], Arc::default()),
+        };
+        let met = Met::with(OPEN, None, by, |_| ()).await;
+        let bearer = format!("Bearer {}", met.gate.key);
+        let headers = [("authorization", bearer.as_str()), ("a2a-version", "1.0")];
+        let ask = HELLO.replace("SendMessage", method);
+        let asking = async {
+            let mut response = met.gate.open("/a2a/billing", ask, &headers).await;
+            let mut text = Vec::new();
+            while let Some(frame) = response.body_mut().frame().await {
+                text.extend_from_slice(&frame.unwrap().into_data().unwrap());
+                if begun.is_some()
+                    && text.ends_with(b"\n\n")
+                    && !text.windows(7).any(|part| part == b"revoked")
+                {
+                    revoke(&met.gate, "peer:billing");
+                }
+            }
+            (response.status(), String::from_utf8(text).unwrap())
+        };
+        let revoking = async {
+            while begun.is_none() && met.messages() == 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            if begun.is_none() {
+                revoke(&met.gate, "peer:billing");
+            }
+        };
+        let ((status, text), ()) = tokio::join!(asking, revoking);
+        assert_eq!(status, StatusCode::OK, "{method}");
+        assert_eq!(code(&text), ("revoked".to_owned(), -32_000), "{method}: {text}");
+        let last = text.rsplit("data: ").next().unwrap();
+        let last: Value = serde_json::from_str(last).unwrap();
+        assert_eq!(last["id"], "q1", "{last}");
+    }
+}
+
+fn revoke(gate: &Gated, what: &str) {
+    let shared = gate.running.shared();
+    let one = Revocation {
+        id: RevocationId::mint(Timestamp::from_unix_seconds(1), 1),
+        subject: Subject::parse(what).unwrap(),
+        since: Timestamp::from_unix_seconds(1),
+        until: None,
+        reason: String::new(),
+        by: "ops".to_owned(),
+    };
+    shared.revoked.add(&shared.state, one).unwrap();
 }
 
 #[tokio::test]

@@ -543,10 +543,9 @@ forbid (principal, action, resource);
     assert!(!headers.contains_key("mcp-session-id"));
 }
 
-#[tokio::test]
-async fn a_pipe_is_served_like_a_socket() {
-    let gate = gated(NO_ECHO, &["fake"]).await;
-    let principal = Principal {
+/// Who is at the other end of a pipe.
+fn wrapped() -> Principal {
+    Principal {
         agent: AgentId::new("wrapped").unwrap(),
         user: None,
         act: Vec::new(),
@@ -559,13 +558,59 @@ async fn a_pipe_is_served_like_a_socket() {
         root: None,
         anchor: None,
         expires: None,
-    };
+    }
+}
+
+/// A call whose answer has begun to stream when it is revoked: the question that the tool asks has come.
+#[tokio::test]
+async fn what_a_revocation_cuts_off_on_a_pipe_is_answered_by_its_id() {
+    let gate = gated(OPEN, &["fake"]).await;
     let (near, far) = tokio::io::duplex(1 << 16);
     let (far_in, far_out) = tokio::io::split(far);
     let shared = std::sync::Arc::clone(gate.running.shared());
     let serving = tokio::spawn(async move {
         shared
-            .serve_stdio(principal, None, BufReader::new(far_in), far_out)
+            .serve_stdio(wrapped(), None, BufReader::new(far_in), far_out)
+            .await
+    });
+    let (from, mut to) = tokio::io::split(near);
+    let mut from = BufReader::new(from).lines();
+    let params = json!({"protocolVersion":"2025-11-25","capabilities":{"elicitation":{}}});
+    let opening = json!({"jsonrpc":"2.0","id":0,"method":"initialize","params":params});
+    let params = json!({"name":"ask","arguments":{}});
+    let call = json!({"jsonrpc":"2.0","id":"seven","method":"tools/call","params":params});
+    to.write_all(format!("{opening}\n").as_bytes()).await.unwrap();
+    from.next_line().await.unwrap().unwrap();
+    to.write_all(format!("{call}\n").as_bytes()).await.unwrap();
+    let question: Value = serde_json::from_str(&from.next_line().await.unwrap().unwrap()).unwrap();
+    assert_eq!(question["method"], "elicitation/create", "{question}");
+    let shared = gate.running.shared();
+    let one = Revocation {
+        id: RevocationId::mint(Timestamp::from_unix_seconds(1), 1),
+        subject: Subject::parse("tool:fake/ask").unwrap(),
+        since: Timestamp::from_unix_seconds(1),
+        until: None,
+        reason: String::new(),
+        by: "ops".to_owned(),
+    };
+    shared.revoked.add(&shared.state, one).unwrap();
+    let last = tokio::time::timeout(Duration::from_secs(10), from.next_line()).await;
+    let answer: Value = serde_json::from_str(&last.unwrap().unwrap().unwrap()).unwrap();
+    assert_eq!(answer["id"], "seven", "{answer}");
+    assert!(answer.to_string().contains("revoked, call "), "{answer}");
+    drop((to, from));
+    serving.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_pipe_is_served_like_a_socket() {
+    let gate = gated(NO_ECHO, &["fake"]).await;
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let (far_in, far_out) = tokio::io::split(far);
+    let shared = std::sync::Arc::clone(gate.running.shared());
+    let serving = tokio::spawn(async move {
+        shared
+            .serve_stdio(wrapped(), None, BufReader::new(far_in), far_out)
             .await
     });
     let (from, mut to) = tokio::io::split(near);

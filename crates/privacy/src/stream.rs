@@ -12,7 +12,7 @@ use bartizan_types::Timestamp;
 
 use crate::{
     Kind, Shape, Vault,
-    token::{Look, look},
+    token::{Look, MAIL, look},
 };
 
 /// A value that a detector found.
@@ -175,7 +175,8 @@ impl Restorer {
                     let name = held.get(at..at + core).unwrap_or_default();
                     let follows = rest.get(whole..).unwrap_or_default();
                     let addressed = self.address.is_some_and(|address| address.holds(follows));
-                    let found = vault.named(name, now).filter(|_| !addressed);
+                    let elsewhere = rest.get(..whole).is_some_and(|token| goes_on(token, follows));
+                    let found = vault.named(name, now).filter(|_| !addressed && !elsewhere);
                     if let Some(found) = found.filter(|found| may(found.kind)) {
                         out.push_str(held.get(copied..at).unwrap_or_default());
                         out.push_str(found.value);
@@ -198,7 +199,13 @@ impl Restorer {
     /// A token at the end of what came so far may still turn out to be a host's first label.
     fn wants_more(&self, seen: Look, rest: &[u8], last: bool) -> Look {
         match seen {
-            Look::Token { whole, .. } if self.address.is_some() && !last => {
+            Look::Token { whole, .. }
+                if !last
+                    && (self.address.is_some()
+                        || rest
+                            .get(..whole)
+                            .is_some_and(|token| token.ends_with(MAIL.as_bytes()))) =>
+            {
                 match rest.get(whole..).unwrap_or_default() {
                     [] | [b'.'] => Look::More,
                     _ => seen,
@@ -207,6 +214,17 @@ impl Restorer {
             seen => seen,
         }
     }
+}
+
+/// Whether a token of a mail address is the beginning of a longer one: `…@token.invalid.evil.example` restored would be an
+/// address of another domain, with the value in it.
+fn goes_on(token: &[u8], follows: &[u8]) -> bool {
+    token.ends_with(MAIL.as_bytes())
+        && match follows {
+            [b'.', next, ..] => next.is_ascii_alphanumeric(),
+            [next, ..] => next.is_ascii_alphanumeric() || matches!(next, b'-' | b'_' | b'@'),
+            [] => false,
+        }
 }
 
 /// A stretch ends at the first line end behind so many bytes, or the first space behind more.

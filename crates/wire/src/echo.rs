@@ -1,13 +1,16 @@
 //! Values that an answer may not carry: what was shown to an upstream as a credential, and comes back from it.
 //!
-//! Each is known by its exact bytes, as it is and as JSON may spell it, and a mark takes its place. In a stream a value may
-//! also come in pieces, each the end, the whole or the start of a JSON string of another event: what may still become one is
-//! held back, event by event, and goes as it came where it becomes none.
+//! Each is known by its exact bytes, as it is, as JSON may spell it and in the codings of `coded`, and a mark takes its place;
+//! of one that is `Basic`'s the same holds for what it encodes. In a stream a value may also come in pieces, each the end, the
+//! whole or the start of a JSON string of another event: what may still become one is held back, event by event, and goes as
+//! it came where it becomes none.
 //!
-//! What it does not find: a value in another coding than JSON's, one that was cut short, and the first bytes (fewer than
-//! `TELLING`) of one that comes in pieces.
+//! What it does not find: a value in yet another coding, one that is encoded and comes in pieces of several events, one that
+//! was cut short, and the first bytes (fewer than `TELLING`) of one that comes in pieces.
 //!
 //! INVARIANT: of a stream that holds no value, the bytes given are the bytes pushed.
+
+mod coded;
 
 use std::{collections::VecDeque, fmt, mem, ops::Range, sync::Arc};
 
@@ -35,8 +38,10 @@ pub struct Echo(Arc<Values>);
 struct Values {
     /// As they were given.
     plain: Vec<Vec<u8>>,
-    /// Each in every spelling.
+    /// Each in every spelling of JSON's, and so what `Basic` encodes.
     finders: Vec<Finder<'static>>,
+    /// The same in other codings, the longest first.
+    coded: Vec<Finder<'static>>,
 }
 
 impl fmt::Debug for Echo {
@@ -57,8 +62,12 @@ impl Echo {
         }
         // Where one is a part of another, the longer one is replaced first.
         plain.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        let inner = plain.iter().filter_map(|value| coded::basic(value)).flatten();
+        let inner: Vec<Vec<u8>> = inner.filter(|value| value.len() >= SHORTEST).collect();
         let mut finders = Vec::with_capacity(plain.len());
-        for value in &plain {
+        let mut encoded: Vec<Vec<u8>> = Vec::new();
+        for value in plain.iter().chain(&inner) {
+            encoded.extend(coded::spellings(value));
             let strict = escaped(value, b"\"\\");
             let slashes = escaped(value, b"\"\\/");
             let mut spellings = vec![value.clone(), strict, slashes];
@@ -69,7 +78,18 @@ impl Echo {
                     .map(|spelling| Finder::new(spelling).into_owned()),
             );
         }
-        (!plain.is_empty()).then(|| Self(Arc::new(Values { plain, finders })))
+        encoded.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
+        let coded = encoded
+            .iter()
+            .map(|spelling| Finder::new(spelling).into_owned())
+            .collect();
+        (!plain.is_empty()).then(|| {
+            Self(Arc::new(Values {
+                plain,
+                finders,
+                coded,
+            }))
+        })
     }
 
     /// Whether it is of just these values.
@@ -85,12 +105,15 @@ impl Echo {
         count == self.0.plain.len()
     }
 
+    /// Every spelling, those of values as they are before those of other codings.
+    fn all(&self) -> impl Iterator<Item = &Finder<'static>> {
+        self.0.finders.iter().chain(&self.0.coded)
+    }
+
     /// Whether one of them stands in some bytes.
     #[must_use]
     pub fn is_in(&self, bytes: &[u8]) -> bool {
-        self.0
-            .finders
-            .iter()
+        self.all()
             .any(|finder| bytes.len() >= finder.needle().len() && finder.find(bytes).is_some())
     }
 
@@ -98,7 +121,7 @@ impl Echo {
     #[must_use]
     pub fn without(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut clean: Option<Vec<u8>> = None;
-        for finder in &self.0.finders {
+        for finder in self.all() {
             let replaced = replaced(finder, clean.as_deref().unwrap_or(bytes));
             clean = replaced.or(clean);
         }
@@ -527,6 +550,42 @@ mod tests {
         // What came before it told itself is all there is of it.
         assert_eq!(said(&out, 0), format!("the key is sk-{MARK}."));
         assert_eq!(said(&out, 1), format!("it is sk-{MARK}!"));
+    }
+
+    #[test]
+    fn what_basic_encodes_is_known_as_it_is_and_encoded() {
+        // `user:password` in base64.
+        let echo = Echo::new([&b"dXNlcjpwYXNzd29yZA=="[..]]).unwrap();
+        for said in [
+            "dXNlcjpwYXNzd29yZA==",
+            "user:password",
+            "the password",
+            "cGFzc3dvcmQ=",
+            "70617373776f7264",
+        ] {
+            let clean = String::from_utf8(echo.without(said.as_bytes()).unwrap()).unwrap();
+            assert!(clean.contains(MARK), "{said}: {clean}");
+        }
+        assert_eq!(echo.without(b"the user, a passwor"), None);
+        assert!(echo.is_of([&b"dXNlcjpwYXNzd29yZA=="[..]]));
+    }
+
+    #[test]
+    fn a_value_that_is_encoded_is_taken_out_of_its_event_however_events_come_together() {
+        let hex: String = KEY.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let texts = [
+            "it is ",
+            hex.as_str(),
+            " or c2stcHJvai05ZjhRMm1aN0x4VDR2QjZuUjF3WTNjRDU=",
+            " so",
+        ];
+        let events: Vec<String> = texts.iter().map(|text| chat(0, text)).collect();
+        let expected = strained(&events);
+        assert_eq!(expected.0.matches(MARK).count(), 2, "{expected:?}");
+        for together in 1..=events.len() {
+            let pushes: Vec<String> = events.chunks(together).map(|some| some.concat()).collect();
+            assert_eq!(strained(&pushes), expected, "{together} together");
+        }
     }
 
     proptest! {

@@ -1,13 +1,17 @@
-//! Whether two versions of a data set are of one kind, all numbers of a row taken together, or the words of its texts: the
-//! distance between means of random features (maximum mean discrepancy), against what shuffling the rows between the two
+//! Whether two versions of a data set are of one kind: their columns, what each holds, all numbers of a row taken
+//! together, or the words of its texts. Of the last two it is the distance between means of random features (maximum mean discrepancy), against what shuffling the rows between the two
 //! versions gives. Columns one by one miss what changed only in how they go together.
 
 use super::{
-    schema::Drift,
+    Chosen, Notes,
+    gather::{Gathered, Gatherer},
+    read,
+    schema::{self, Drift},
     statistics::{Seeded, at, mix},
     text::Texts,
     vectors::{Matrix, dot},
 };
+use crate::{finding::Verdict, rule, source::Source};
 
 /// Rows of each version that are compared, spread over it.
 const ROWS: usize = 1_500;
@@ -17,9 +21,126 @@ const FEATURES: usize = 128;
 const SHUFFLES: usize = 499;
 /// Rows below which nothing is said.
 const LEAST: usize = 30;
+/// The population stability index above which a column has changed.
+pub(crate) const PSI: f64 = 0.25;
 /// How they are called among the columns.
 pub(crate) const ALL_NUMBERS: &str = "(all numbers)";
 pub(crate) const ALL_WORDS: &str = "(words of texts)";
+/// What stands behind a column's name where its kinds of values are compared.
+pub(crate) const FORM: &str = " (numbers, texts, missing)";
+
+/// Compares with an older version: which columns there are, what each holds, and all of them together.
+pub(crate) fn against(
+    name: &str,
+    older: &dyn Source,
+    got: &Gathered,
+    chosen: &Chosen,
+    notes: &mut Notes,
+) -> Vec<Drift> {
+    let plain = Chosen {
+        label: None,
+        texts: Vec::new(),
+        contents: false,
+        ..chosen.clone()
+    };
+    let mut gatherer = Gatherer::new(&plain);
+    let (_, ended) = read::rows(name, older, &mut |read, row| gatherer.row(&read.columns, row));
+    gatherer.close();
+    let old = gatherer.finish();
+    if ended.is_err() {
+        let what = "the older version can't be read to its end".to_owned();
+        notes.add(&rule::LIMIT, Verdict::Unknown, None, "baseline data", what, 1);
+    }
+    for (all, others, said) in [
+        (&got.names, &old.names, "was not there before"),
+        (&old.names, &got.names, "was there before, and is no more"),
+    ] {
+        for column in all.iter().filter(|column| !others.contains(column)) {
+            let what = format!("column `{}` {said}", shown(column));
+            notes.add(&rule::DATA_DRIFT, Verdict::Suspicious, None, column, what, 1);
+        }
+    }
+    let mut found = Vec::new();
+    let (mut forms, mut compared) = (Vec::new(), 0_usize);
+    for (column, new) in got.names.iter().zip(&got.tallies) {
+        let there = old.names.iter().position(|other| other == column);
+        let Some(before) = there.and_then(|there| old.tallies.get(there)) else {
+            continue;
+        };
+        compared += 1;
+        forms.extend(schema::form_drift(column, new, before));
+        let named = super::gather::names_rows(column);
+        // A running number is another in every version.
+        if !new.is_running(named) || !before.is_running(named) {
+            found.extend(schema::drift(column, new, before));
+        }
+    }
+    let same = got.numbered() == old.numbered();
+    found.extend(same.then(|| numbers(&got.numbers, &old.numbers)).flatten());
+    found.extend(words(&got.texts, &old.texts));
+    together(&found, notes);
+    let tests = (found.len() + compared).max(1) as f64;
+    for drift in &found {
+        one_by_one(drift, tests, "is no longer distributed as before", notes);
+    }
+    for (drift, said) in forms {
+        one_by_one(&drift, tests, &said, notes);
+        found.push(drift);
+    }
+    found
+}
+
+fn shown(column: &str) -> String {
+    crate::finding::shown(column.as_bytes(), 100)
+}
+
+fn one_by_one(drift: &Drift, tests: f64, said: &str, notes: &mut Notes) {
+    // An index without a test is large between small samples of one kind too.
+    let (test, p) = match (drift.ks_p, drift.chi2_p) {
+        (Some(p), _) => ("KS", p),
+        (None, Some(p)) => ("chi-squared", p),
+        _ => return,
+    };
+    if drift.psi <= PSI || p * tests >= 0.01 {
+        return;
+    }
+    let column = drift.column.strip_suffix(FORM).unwrap_or(&drift.column);
+    let what = format!(
+        "column `{}` {said}: PSI {:.3}, {test} p {p:.2e}",
+        shown(column),
+        drift.psi
+    );
+    notes.add(&rule::DATA_DRIFT, Verdict::Suspicious, None, column, what, 1);
+}
+
+/// Whole rows that are no longer of one kind with the older ones: far beyond what shuffling gives, so that a large set is
+/// not suspected for what nobody would notice.
+fn together(found: &[Drift], notes: &mut Notes) {
+    for drift in found {
+        let (Some(mmd), Some(usual), Some(p)) = (drift.mmd, drift.mmd_usual, drift.mmd_p) else {
+            continue;
+        };
+        if p > 0.01 || mmd < 4.0 * usual {
+            continue;
+        }
+        let whose = if drift.column == ALL_WORDS {
+            "the words of the texts"
+        } else {
+            "the numbers, taken together,"
+        };
+        let what = format!(
+            "{whose} are no longer distributed as before: MMD {mmd:.4}, {usual:.4} between shuffled rows, p {p:.3}"
+        );
+        notes.add(
+            &rule::DATA_DRIFT,
+            Verdict::Suspicious,
+            None,
+            &drift.column,
+            what,
+            1,
+        );
+    }
+}
 
 /// The rows that stand for all of them.
 fn spread(rows: usize) -> impl Iterator<Item = usize> {

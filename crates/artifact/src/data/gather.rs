@@ -95,6 +95,11 @@ const NAMES: &[&str] = &[
     "doc_id",
 ];
 
+/// Whether a column's name says that it only tells rows apart.
+pub(crate) fn names_rows(name: &str) -> bool {
+    NAMES.contains(&name.trim().to_lowercase().as_str())
+}
+
 /// What a column is for.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Roles {
@@ -472,12 +477,14 @@ fn look(rows: &[Row], place: usize) -> Look {
         rising: true,
     };
     let (mut seen, mut last) = (std::collections::HashSet::new(), f64::NEG_INFINITY);
+    let mut fell = false;
     for row in rows {
         match row.cells.get(place) {
             Some(Cell::Number(number)) => {
                 look.numbers += 1;
                 look.whole &= number.fract() == 0.0;
                 look.rising &= *number == last + 1.0 || last == f64::NEG_INFINITY;
+                fell |= *number <= last;
                 last = *number;
                 seen.insert(number.to_string());
             }
@@ -490,6 +497,8 @@ fn look(rows: &[Row], place: usize) -> Look {
         }
     }
     look.distinct = seen.len();
+    // A running number may have gaps.
+    look.rising |= !fell && look.numbers >= 20;
     look.rising &= look.whole && look.numbers > 2 && look.texts == 0;
     look
 }

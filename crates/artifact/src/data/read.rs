@@ -1,18 +1,16 @@
-//! Rows out of bytes: delimited text, JSON lines, plain lines, numpy arrays. Forward only, one row held at a time.
+//! Rows out of bytes: delimited text, plain lines, numpy arrays. Forward only, one row held at a time.
 
 use std::io;
 
-use serde_json::Value;
-
-use super::{arrow, parquet};
+use super::{arrow, json, parquet};
 use crate::source::Source;
 
 /// Bytes of one row.
 const ROW_MAX: usize = 32 << 20;
 /// Bytes read at once.
 const CHUNK: usize = 1 << 20;
-/// Bytes of a JSON document that is one array.
-const ARRAY_MAX: u64 = 256 << 20;
+/// What text may begin with, and is no part of it.
+const MARK: &str = "\u{feff}";
 /// Columns of one row.
 pub(crate) const COLUMNS_MAX: usize = 1 << 16;
 
@@ -64,6 +62,8 @@ pub(crate) struct Read {
     pub(crate) broken: u64,
     pub(crate) first_broken: Option<u64>,
     pub(crate) not_utf8: u64,
+    /// Why it can't be said which part of the file is a row.
+    pub(crate) unshaped: Option<String>,
 }
 
 impl Read {
@@ -77,30 +77,36 @@ impl Read {
 }
 
 /// Lines of a source.
-struct Lines<'s> {
+pub(super) struct Lines<'s> {
     source: &'s dyn Source,
+    /// What a line ends in.
+    end: u8,
     at: u64,
     held: Vec<u8>,
     start: usize,
 }
 
 impl<'s> Lines<'s> {
-    fn new(source: &'s dyn Source) -> Self {
+    /// Lines after so many bytes. Where the first bytes hold no line feed, as texts of old Macs do not, a carriage return
+    /// ends a line.
+    pub(super) fn after(source: &'s dyn Source, skipped: u64, head: &[u8]) -> Self {
+        let old = head.contains(&b'\r') && !head.contains(&b'\n');
         Self {
             source,
-            at: 0,
+            end: if old { b'\r' } else { b'\n' },
+            at: skipped,
             held: Vec::new(),
             start: 0,
         }
     }
 
     /// The next line with its end, after which `more` says whether the line goes on past it (a quoted line break).
-    fn next(&mut self, mut more: impl FnMut(&[u8]) -> bool) -> Result<Option<(u64, &[u8])>, Stop> {
+    pub(super) fn next(&mut self, mut more: impl FnMut(&[u8]) -> bool) -> Result<Option<(u64, &[u8])>, Stop> {
         let mut searched = 0;
         loop {
             let rest = self.held.get(self.start..).unwrap_or(&[]);
             let mut whole = None;
-            while let Some(found) = memchr(rest.get(searched..).unwrap_or(&[])) {
+            while let Some(found) = memchr(self.end, rest.get(searched..).unwrap_or(&[])) {
                 searched += found + 1;
                 if !more(rest.get(..searched).unwrap_or(&[])) {
                     whole = Some(searched);
@@ -138,8 +144,8 @@ impl<'s> Lines<'s> {
     }
 }
 
-fn memchr(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|byte| *byte == b'\n')
+fn memchr(end: u8, bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|byte| *byte == end)
 }
 
 /// Reads the rows of a source. `name` tells the formats apart that look alike; contents decide where they can.
@@ -157,36 +163,54 @@ pub(crate) fn rows(
     head.truncate(length);
     let lower = name.to_ascii_lowercase();
     let ends = |with: &[&str]| with.iter().any(|end| lower.ends_with(end));
+    let marked = head.starts_with(MARK.as_bytes());
+    read.header = if marked { MARK.len() as u64 } else { 0 };
+    let head = head.get(read.header as usize..).unwrap_or_default();
     let text = head.iter().find(|byte| !byte.is_ascii_whitespace()).copied();
+    // The name of a format that it is not: what it holds decides.
+    let misnamed = ends(&[".parquet", ".arrow", ".feather", ".npy"]);
     let result = if head.starts_with(b"\x93NUMPY") {
         read.format = "npy";
         array(source, &mut read, each)
     } else if head.starts_with(b"PAR1") {
         read.format = "parquet";
         parquet::rows(source, &mut read, each)
-    } else if arrow::is_one(&head) {
+    } else if arrow::is_one(head) {
         read.format = "arrow";
         arrow::rows(source, &mut read, each)
     } else if head.contains(&0) {
         read.format = "unrecognised";
         Err(Stop::Unknown)
-    } else if ends(&[".csv", ".tsv"]) {
+    } else if ends(&[".csv", ".tsv"]) || (misnamed && is_table(head)) {
         read.format = "csv";
-        delimited(source, &head, ends(&[".tsv"]), &mut read, each)
+        delimited(source, head, ends(&[".tsv"]), &mut read, each)
     } else if ends(&[".jsonl", ".ndjson"]) || (text == Some(b'{') && !ends(&[".txt"])) {
-        read.format = "jsonl";
-        json_lines(source, &mut read, each)
+        json::rows(source, head, &mut read, each)
     } else if ends(&[".json"]) || (text == Some(b'[') && !ends(&[".txt"])) {
         read.format = "json";
-        json_array(source, &mut read, each)
+        json::document(source, &mut read, each)
     } else {
         read.format = "text";
-        plain(source, &mut read, each)
+        plain(source, head, &mut read, each)
     };
     (read, result)
 }
 
-fn text_of(bytes: &[u8], read: &mut Read) -> String {
+/// Whether lines are rows of fields: all of the first ones have the same mark equally often.
+fn is_table(head: &[u8]) -> bool {
+    let mark = separator(head, false);
+    let lines = head.split(|byte| matches!(byte, b'\n' | b'\r'));
+    let count = |line: &[u8]| line.iter().filter(|byte| **byte == mark).count();
+    let mut counts = lines.filter(|line| !line.is_empty()).map(count);
+    let first = counts.next().unwrap_or(0);
+    let counts: Vec<usize> = counts.collect();
+    // Of what was read, the last line may have been cut.
+    let whole = counts.split_last().map_or(&[][..], |(_, whole)| whole);
+    let starts = head.trim_ascii_start().first();
+    first > 0 && !matches!(starts, Some(b'{' | b'[')) && whole.iter().all(|count| *count == first)
+}
+
+pub(super) fn text_of(bytes: &[u8], read: &mut Read) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
         Err(_) => {
@@ -198,11 +222,12 @@ fn text_of(bytes: &[u8], read: &mut Read) -> String {
 
 fn plain(
     source: &dyn Source,
+    head: &[u8],
     read: &mut Read,
     each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
     read.columns = vec!["text".to_owned()];
-    let mut lines = Lines::new(source);
+    let mut lines = Lines::after(source, read.header, head);
     while let Some((offset, line)) = lines.next(|_| false)? {
         let text = text_of(line.trim_ascii(), read);
         each(
@@ -242,7 +267,7 @@ fn delimited(
 ) -> Result<(), Stop> {
     let mark = separator(head, tabs);
     let marks = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'"').count();
-    let mut lines = Lines::new(source);
+    let mut lines = Lines::after(source, read.header, head);
     let (mut index, mut open) = (0_u64, 0_usize);
     let mut fields = Vec::new();
     loop {
@@ -266,10 +291,7 @@ fn delimited(
                 let names: Vec<String> = fields.iter().map(|field| text_of(field, read)).collect();
                 open = names.len();
                 if headed(&names) {
-                    read.columns = names
-                        .iter()
-                        .map(|name| name.trim().trim_start_matches('\u{feff}').to_owned())
-                        .collect();
+                    read.columns = names.iter().map(|name| name.trim().to_owned()).collect();
                     read.header = offset + length;
                     continue;
                 }
@@ -319,7 +341,8 @@ fn separator(head: &[u8], tabs: bool) -> u8 {
     if tabs {
         return b'\t';
     }
-    let first = head.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
+    let mut lines = head.split(|byte| matches!(byte, b'\n' | b'\r'));
+    let first = lines.next().unwrap_or(&[]);
     let count = |mark: u8| first.iter().filter(|byte| **byte == mark).count();
     let marks = [b'|', b'\t', b';', b','];
     marks.into_iter().max_by_key(|mark| count(*mark)).unwrap_or(b',')
@@ -365,160 +388,6 @@ fn split(line: &[u8], mark: u8, fields: &mut Vec<Vec<u8>>) {
         }
     }
     fields.push(field);
-}
-
-fn json_lines(
-    source: &dyn Source,
-    read: &mut Read,
-    each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>,
-) -> Result<(), Stop> {
-    let mut lines = Lines::new(source);
-    let mut index = 0;
-    while let Some((offset, line)) = lines.next(|_| false)? {
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        let text = text_of(line, read);
-        let cells = match serde_json::from_str::<Value>(&text) {
-            Ok(value) => cells_of(value, read),
-            Err(_) => {
-                read.broken += 1;
-                read.first_broken.get_or_insert(index);
-                Vec::new()
-            }
-        };
-        index += 1;
-        each(
-            read,
-            Row {
-                offset,
-                length: line.len() as u64,
-                cells,
-            },
-        )?;
-    }
-    Ok(())
-}
-
-fn json_array(
-    source: &dyn Source,
-    read: &mut Read,
-    each: &mut dyn FnMut(&Read, Row) -> Result<(), Stop>,
-) -> Result<(), Stop> {
-    if source.size() > ARRAY_MAX {
-        return Err(Stop::TooMuch);
-    }
-    let bytes = crate::source::View::all(source).bytes(0, source.size() as usize)?;
-    match serde_json::from_slice::<Value>(&bytes) {
-        Ok(Value::Array(values)) => {
-            for value in values {
-                let cells = cells_of(value, read);
-                each(
-                    read,
-                    Row {
-                        cells,
-                        ..Row::default()
-                    },
-                )?;
-            }
-            Ok(())
-        }
-        _ => Err(Stop::Broken),
-    }
-}
-
-/// A JSON value as cells: an object by its keys, lists of numbers by place, conversations by their turns.
-fn cells_of(value: Value, read: &mut Read) -> Vec<Cell> {
-    let mut cells = vec![Cell::Nothing; read.columns.len()];
-    let fields = match value {
-        Value::Object(fields) => fields,
-        other => {
-            put(read, &mut cells, "text", leaf(other));
-            return cells;
-        }
-    };
-    for (name, value) in fields {
-        match value {
-            Value::Array(turns) if turns.iter().all(Value::is_object) && !turns.is_empty() => {
-                let turn = |turn: &Value| {
-                    let said = ["content", "value", "text"].iter().find_map(|key| turn.get(*key));
-                    said.map_or_else(String::new, words)
-                };
-                if let Some((last, before)) = turns.split_last() {
-                    let before: Vec<String> = before.iter().map(turn).collect();
-                    put(read, &mut cells, &name, Cell::Text(before.join("\n")));
-                    put(read, &mut cells, "response", Cell::Text(turn(last)));
-                }
-            }
-            Value::Array(values) if !values.is_empty() && values.iter().all(Value::is_number) => {
-                // The names of the first row's places are found without a search in the rows after it.
-                let first = format!("{name}.0");
-                let start = read.columns.iter().position(|there| *there == first);
-                for (place, value) in values.into_iter().enumerate() {
-                    let cell = leaf(value);
-                    match start
-                        .map(|start| start + place)
-                        .filter(|at| *at < read.columns.len())
-                    {
-                        Some(at) => {
-                            if let Some(there) = cells_at(&mut cells, at) {
-                                *there = cell;
-                            }
-                        }
-                        None if read.columns.len() < COLUMNS_MAX => {
-                            read.columns.push(format!("{name}.{place}"));
-                            cells.resize(read.columns.len() - 1, Cell::Nothing);
-                            cells.push(cell);
-                        }
-                        None => {}
-                    }
-                }
-            }
-            other => put(read, &mut cells, &name, leaf(other)),
-        }
-    }
-    cells
-}
-
-fn cells_at(cells: &mut Vec<Cell>, at: usize) -> Option<&mut Cell> {
-    if cells.len() <= at {
-        cells.resize(at + 1, Cell::Nothing);
-    }
-    cells.get_mut(at)
-}
-
-fn put(read: &mut Read, cells: &mut Vec<Cell>, name: &str, cell: Cell) {
-    let place = read.columns.iter().position(|there| there == name).or_else(|| {
-        (read.columns.len() < COLUMNS_MAX).then(|| {
-            read.columns.push(name.to_owned());
-            read.columns.len() - 1
-        })
-    });
-    if let Some(there) = place.and_then(|place| cells_at(cells, place)) {
-        *there = cell;
-    }
-}
-
-fn leaf(value: Value) -> Cell {
-    match value {
-        Value::Null => Cell::Nothing,
-        Value::Bool(true) => Cell::Number(1.0),
-        Value::Bool(false) => Cell::Number(0.0),
-        Value::Number(number) => number.as_f64().map_or(Cell::Nothing, Cell::Number),
-        Value::String(text) => Cell::Text(text),
-        other => Cell::Text(words(&other)),
-    }
-}
-
-/// Every text inside a value, without the marks around it.
-fn words(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(values) => values.iter().map(words).collect::<Vec<_>>().join("\n"),
-        Value::Object(fields) => fields.values().map(words).collect::<Vec<_>>().join("\n"),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    }
 }
 
 /// Numbers of a numpy array, a row for each entry of its first axis.

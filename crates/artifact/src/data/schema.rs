@@ -86,6 +86,9 @@ pub(crate) struct Tally {
     counted: Vec<(u64, u64)>,
     many: bool,
     sample: Vec<f64>,
+    last: f64,
+    /// A number was not above the one before it.
+    fell: bool,
 }
 
 impl Tally {
@@ -97,6 +100,8 @@ impl Tally {
             }
             Cell::Number(number) => {
                 let first = self.numbers == 0;
+                self.fell |= !first && *number <= self.last;
+                self.last = *number;
                 self.min = if first { *number } else { self.min.min(*number) };
                 self.max = if first { *number } else { self.max.max(*number) };
                 self.sum += number;
@@ -145,6 +150,14 @@ impl Tally {
                 self.counted = Vec::new();
             }
         }
+    }
+
+    /// Whether the numbers only count rows: whole, and each above the one before it, or, in a column that is `named` so,
+    /// each another.
+    pub(crate) fn is_running(&self, named: bool) -> bool {
+        let whole = self.numbers > 2 && self.whole == self.numbers && self.texts == 0;
+        let apart = self.more || self.distinct.len() as u64 >= self.numbers;
+        whole && (!self.fell || (named && apart))
     }
 
     /// Values and how often, where there are few.
@@ -332,6 +345,41 @@ pub(crate) fn drift(name: &str, new: &Tally, old: &Tally) -> Option<Drift> {
         ks_p: Some(ks_chance(distance, n, m)),
         ..Drift::default()
     })
+}
+
+/// Compares how many values of a column are numbers, texts and missing, and says what it compared; nothing where that is
+/// as it was.
+pub(crate) fn form_drift(name: &str, new: &Tally, old: &Tally) -> Option<(Drift, String)> {
+    let pairs: Vec<(f64, f64)> = [
+        (new.numbers, old.numbers),
+        (new.texts, old.texts),
+        (new.missing, old.missing),
+    ]
+    .map(|(new, old)| (new as f64, old as f64))
+    .into_iter()
+    .filter(|(new, old)| new + old > 0.0)
+    .collect();
+    let psi = psi(&pairs);
+    if psi <= super::drift::PSI {
+        return None;
+    }
+    let drift = Drift {
+        column: format!("{name}{}", super::drift::FORM),
+        psi,
+        chi2_p: Some(chi2_chance(&pairs)?),
+        ..Drift::default()
+    };
+    let told = |tally: &Tally| {
+        let Tally {
+            numbers,
+            texts,
+            missing,
+            ..
+        } = tally;
+        format!("{numbers} numbers, {texts} texts and {missing} missing values")
+    };
+    let said = format!("has {}, where {} were before", told(new), told(old));
+    Some((drift, said))
 }
 
 /// Rows of both samples up to which their shuffles are counted, where the approximation does not hold.

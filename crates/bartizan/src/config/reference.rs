@@ -25,7 +25,7 @@ pub(crate) fn markdown() -> String {
          Unknown keys are errors. Relative paths are relative to the file. Keys that loosen start with `danger_`. \
          Policy files and `[policy]` of this file are read again on SIGHUP and when they change; a file that does not \
          load leaves what was in force in force, and raises an alarm. The rest of this file is taken at the start: \
-         after a change of it `bartizan status` has an alarm until the restart.\n",
+         after a change of it `bartizan status` has an alarm that names the changed tables, until the restart.\n",
     );
     let tables = schema["properties"].as_object().cloned().unwrap_or_default();
     for (name, property) in &tables {

@@ -5,6 +5,7 @@
 //! named as needing a restart.
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -12,6 +13,7 @@ use std::{
 
 use bartizan_gateway::{Shared, admin::Desk};
 use bartizan_types::{Record, RecordKind};
+use serde_json::Value;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot, watch},
@@ -20,7 +22,7 @@ use tokio::{
 use super::{adjusted, now};
 use crate::{
     cli::{Global, Up},
-    config::{Loaded, resolve::Settings},
+    config::{Loaded, file::ConfigFile, resolve::Settings},
     failure::Failure,
     policy_files,
 };
@@ -106,11 +108,7 @@ impl Watcher {
                 self.paths = paths;
                 let mut alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
                 alarms.clear();
-                if restart {
-                    alarms.push(
-                        "the configuration changed in more than its policy; restart to take it".to_owned(),
-                    );
-                }
+                alarms.extend(restart);
                 drop(alarms);
                 if same {
                     return Ok(digest.to_string());
@@ -137,25 +135,71 @@ impl Watcher {
         answer
     }
 
-    fn build(&self) -> Result<(bartizan_policy::Policy, Settings, Vec<PathBuf>, bool), Failure> {
+    /// What is to be in force, and the alarm of what a restart would take besides.
+    fn build(&self) -> Result<(bartizan_policy::Policy, Settings, Vec<PathBuf>, Option<String>), Failure> {
         let (settings, restart) = match &self.watched {
             Some((before, global, up)) => {
                 let loaded = match &before.path {
                     Some(path) => Loaded::read(path)?,
                     None => before.clone(),
                 };
-                let rest = |loaded: &Loaded| {
-                    let mut file = loaded.file.clone();
-                    file.policy = crate::config::file::Policy::default();
-                    serde_json::to_value(file).unwrap_or_default()
-                };
-                (adjusted(&loaded, global, up)?, rest(&loaded) != rest(before))
+                let restart = waits(&changed(&before.file, &loaded.file));
+                (adjusted(&loaded, global, up)?, restart)
             }
-            None => (self.settings.clone(), false),
+            None => (self.settings.clone(), None),
         };
         let paths = policy_files::matching(&settings.policy_files)?;
         let texts = policy_files::read(&paths)?;
         let policy = policy_files::load(settings.pack, &texts)?;
         Ok((policy, settings, paths, restart))
+    }
+}
+
+/// The top-level keys by which two files differ. What is under `policy` is taken while running.
+fn changed(before: &ConfigFile, now: &ConfigFile) -> Vec<String> {
+    let keys = |file: &ConfigFile| match serde_json::to_value(file) {
+        Ok(Value::Object(keys)) => keys,
+        _ => serde_json::Map::new(),
+    };
+    let (before, now) = (keys(before), keys(now));
+    let all: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    all.into_iter()
+        .filter(|key| *key != "policy" && before.get(*key) != now.get(*key))
+        .cloned()
+        .collect()
+}
+
+/// The alarm that these keys changed, if any did.
+fn waits(keys: &[String]) -> Option<String> {
+    let named: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+    (!named.is_empty()).then(|| {
+        let named = named.join(", ");
+        format!("the configuration file differs from the one that runs in {named}; restart to take it")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::diagnose::parse;
+
+    fn check(before: &str, now: &str, expected: Option<&str>) {
+        let read = |text: &str| parse("test.toml", text).unwrap();
+        let said = waits(&changed(&read(before), &read(now)));
+        let keys = said.map(|said| said.split('`').skip(1).step_by(2).collect::<Vec<_>>().join(" "));
+        assert_eq!(keys.as_deref(), expected, "{before} then {now}");
+    }
+
+    #[test]
+    fn what_waits_for_a_restart_is_named() {
+        let listen = "[listen]\naddress = \"127.0.0.1:4999\"\n";
+        check("", "", None);
+        check("", "# words\n", None);
+        check("", "[policy]\npack = \"strict\"\n", None);
+        check("", listen, Some("listen"));
+        check(listen, "", Some("listen"));
+        let more = format!("{listen}[egress]\naddress = \"127.0.0.1:4998\"\n[policy]\npack = \"strict\"\n");
+        check("", &more, Some("egress listen"));
+        check(listen, &more, Some("egress"));
     }
 }

@@ -70,6 +70,30 @@ fn two_hosts_are_one_too_many() {
 }
 
 #[test]
+fn a_body_is_chunked_once_or_not_at_all() {
+    let framed = |codings: &[&'static str]| {
+        let mut headers = HeaderMap::new();
+        for coding in codings {
+            headers.append(header::TRANSFER_ENCODING, HeaderValue::from_static(coding));
+        }
+        check_framing(&headers)
+    };
+    for fine in [&[][..], &["chunked"], &["Chunked"], &["chunked "]] {
+        assert_eq!(framed(fine), Ok(()), "{fine:?}");
+    }
+    for bad in [
+        &["gzip, chunked"][..],
+        &["chunked, chunked"],
+        &["chunked", "chunked"],
+        &["identity", "chunked"],
+        &["chunked;x=1"],
+        &[""],
+    ] {
+        assert_eq!(framed(bad), Err(Code::HttpMalformed), "{bad:?}");
+    }
+}
+
+#[test]
 fn foreign_origins_are_refused() {
     assert_eq!(check("localhost:4180", Some("https://app.example")), Ok(()));
     assert_eq!(check("localhost:4180", Some("http://127.0.0.1:4180")), Ok(()));

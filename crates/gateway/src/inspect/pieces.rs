@@ -154,13 +154,21 @@ const PROTOCOL: &[&str] = &[
 fn is_protocol(steps: &[Step<'_>], raw: &str) -> bool {
     match steps.last() {
         Some(Step::Key("data")) => raw.len() > 256 && !raw.contains(' '),
-        Some(Step::Key(key)) => PROTOCOL.contains(key) || raw.starts_with("\"data:"),
+        Some(Step::Key(key)) => PROTOCOL.contains(key) || is_bytes(raw),
         _ => false,
     }
 }
 
-/// Fewest digits of base64 that are a document.
+/// Whether a JSON string is a `data:` address of bytes. Of any other what it holds can be read as it is.
+fn is_bytes(raw: &str) -> bool {
+    let address = raw.strip_prefix("\"data:").and_then(|rest| rest.split_once(','));
+    address.is_some_and(|(kind, _)| kind.to_ascii_lowercase().ends_with(";base64"))
+}
+
+/// Fewest digits of base64 that are a document, wherever they stand.
 const FILE_LEAST: usize = 64;
+/// Fewest that are one where only a file's bytes may stand, and they are text: the shortest mail address has seven bytes.
+const TEXT_LEAST: usize = 8;
 /// How the base64 of documents begins, and of pictures.
 const DOCUMENTS: [&str; 3] = ["JVBERi", "UEsDB", "77u/JVBERi"];
 const PICTURES: [&str; 5] = ["iVBORw0KGgo", "/9j/", "R0lGOD", "SUkqA", "TU0AK"];
@@ -181,17 +189,17 @@ fn file<'r>(
     steps: &[Step<'_>],
     span: &Range<usize>,
 ) -> Option<(Cow<'r, str>, Cow<'r, str>)> {
-    if span.len() < FILE_LEAST {
-        return None;
-    }
     let raw = body.text().get(span.clone())?;
     let is_named = matches!(steps.last(), Some(Step::Key("data" | "blob" | "file_data")));
     // A quick look: most strings are sentences.
-    let head = raw.as_bytes().get(1..FILE_LEAST)?;
+    let head = raw.as_bytes().get(1..raw.len().min(FILE_LEAST))?;
     let is_address = head
         .get(..5)
         .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"data:"));
-    if !is_address && head.contains(&b' ') {
+    // Elsewhere what is short is as likely a word.
+    let may_be_short = is_address || matches!(steps.last(), Some(Step::Key("blob" | "file_data")));
+    let least = if may_be_short { TEXT_LEAST } else { FILE_LEAST };
+    if span.len() < least || !is_address && head.contains(&b' ') {
         return None;
     }
     let (front, digits) = match (json::text_of(body, span), is_address) {
@@ -217,9 +225,9 @@ fn file<'r>(
     let start = digits.trim_start();
     let is_document =
         begins_as_picture(start) || DOCUMENTS.iter().any(|beginning| start.starts_with(beginning));
-    let is_bytes = is_address || is_named;
-    (digits.len() >= FILE_LEAST && (is_document || is_bytes && begins_as_readable(start)))
-        .then_some((front, digits))
+    let is_whole = digits.len() >= FILE_LEAST && is_document;
+    let is_told = digits.len() >= least && (is_address || is_named) && begins_as_readable(start);
+    (is_whole || is_told).then_some((front, digits))
 }
 
 /// Whether base64 begins with bytes that are text, has a PDF's mark among its first ones, or begins as what holds something
@@ -230,7 +238,7 @@ fn begins_as_readable(digits: &str) -> bool {
     let head = digits.as_bytes().get(..MARKED).unwrap_or(digits.as_bytes());
     let is_digit =
         |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=');
-    let dense: Vec<u8> = head
+    let mut dense: Vec<u8> = head
         .iter()
         .copied()
         .filter(|byte| !byte.is_ascii_whitespace())
@@ -238,6 +246,9 @@ fn begins_as_readable(digits: &str) -> bool {
     if !dense.iter().all(is_digit) {
         return false;
     }
+    // What fills the last group up is no digit.
+    let filling = dense.iter().rev().take_while(|byte| **byte == b'=').count();
+    dense.truncate(dense.len() - filling);
     let bytes = bartizan_inspect::digits::base64(&dense);
     let is_unopened = || document::unopened(&bytes).is_some_and(|what| !document::is_media(what));
     if bytes.windows(5).any(|five| five == b"%PDF-") || is_unopened() {
@@ -571,6 +582,8 @@ fn whole(raw: &str) -> Option<Cow<'_, str>> {
     if raw.len() < NUMBER_DIGITS {
         return None;
     }
+    // Nobody's number is below zero, so the sign is not part of one that is written so.
+    let raw = raw.strip_prefix('-').unwrap_or(raw);
     let digits = if raw.bytes().all(|byte| byte.is_ascii_digit()) {
         Cow::Borrowed(raw)
     } else {

@@ -555,6 +555,41 @@ fn what_is_not_opened_is_said_wherever_bytes_cross() {
     ));
 }
 
+/// What is short is a file where nothing but a file's bytes may stand.
+#[test]
+fn a_short_text_in_base64_is_a_file() {
+    let digits = STANDARD.encode("n,m\nKim,kim.lee@north-bay.net\n");
+    for (member, front, expected) in [
+        ("file_data", "data:text/csv;base64,", true),
+        ("file_data", "", true),
+        ("url", "data:text/plain;base64,", true),
+        ("text", "", false),
+        ("data", "", false),
+    ] {
+        let chat = format!(
+            r#"{{"messages":[{{"role":"user","content":[{{"type":"x","part":{{"{member}":"{front}{digits}"}}}}]}}]}}"#
+        );
+        let pieces = request(&chat);
+        let files = pieces.iter().filter(|piece| piece.source == Source::File);
+        assert_eq!(files.count() == 1, expected, "{member} {front}");
+        // What is no file is looked at as it stands.
+        assert_eq!(pieces.len(), 1, "{member} {front}");
+    }
+    // Words, bytes that are no text, and a picture of a few bytes are none.
+    for short in [
+        "completed",
+        "AAAAAAAAAAAA",
+        "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7",
+    ] {
+        let body = format!(r#"{{"contents":[{{"uri":"file:///a","blob":"{short}"}}]}}"#);
+        let pieces = of_value(&body, Source::Document, "");
+        assert!(pieces.iter().all(|piece| !piece.source.is_file()), "{short}");
+    }
+    // What is not in base64 is read as it stands.
+    let chat = r#"{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:text/plain,kim.lee@north-bay.net"}}]}]}"#;
+    assert_eq!(request(chat).len(), 1);
+}
+
 #[test]
 fn what_is_packed_alone_is_unpacked_and_still_said_to_be_unopened() {
     let words = format!("the key that nobody has a reason to say to anybody is {CANARY}");

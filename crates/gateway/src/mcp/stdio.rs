@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bartizan_mcp::{Method, Params, Revision, refusal, session};
-use bartizan_types::{AuthMethod, Code, Principal, ServerName};
+use bartizan_types::{AuthMethod, Code, Principal, Refusal, ServerName};
 use bartizan_wire::{
     json,
     jsonrpc::{self, Id, Message},
@@ -17,10 +17,17 @@ use tokio::{
 use super::{
     calls,
     calls::Asked,
+    exchange::{Message as Piece, Open},
     flow::{Agent, Ctx, Refused, Reply},
     hub::{AgentSession, Owner},
 };
-use crate::{Shared, clock, gate::Caller, model::sha256, reins::Reins, upstream::child::bounded_line};
+use crate::{
+    Shared, clock,
+    gate::Caller,
+    model::sha256,
+    reins::{Ending, Reins},
+    upstream::child::bounded_line,
+};
 
 /// Messages served at once; past it the pipe is not read, which is all the backpressure a pipe has.
 const AT_ONCE: usize = 64;
@@ -264,10 +271,14 @@ impl Pipe {
             Some(session) => super::hub::lock(&session.state).revision(),
             None => Revision::LATEST,
         };
-        let cut = Arc::clone(&self.caller.reins).cut(Arc::clone(&self.shared.revoked));
+        let reins = &self.caller.reins;
+        let mut cut: Ending = Box::pin(Arc::clone(reins).cut(Arc::clone(&self.shared.revoked)));
         let served = tokio::select! {
             biased;
-            code = cut => Err(self.early(code)),
+            code = &mut cut => {
+                let principal = &self.caller.principal;
+                Err(self.shared.reject_noting(code, principal, reins.revoked_by()).into())
+            }
             served = self.serve(line, message, session) => served,
         };
         match served {
@@ -280,20 +291,36 @@ impl Pipe {
             }
             Ok(Reply::Stream {
                 release,
-                mut messages,
-                mut open,
+                messages,
+                open,
             }) => {
-                tracing::trace!(call = %release.spend(), "released on a pipe as it comes");
-                while let Some(message) = messages.recv().await {
-                    if let Some(open) = &mut open {
-                        open.released(&message.bytes);
-                    }
-                    self.send(message.bytes).await;
+                let call = release.spend();
+                tracing::trace!(%call, "released on a pipe as it comes");
+                let released = self.released(messages, open);
+                let code = tokio::select! {
+                    biased;
+                    code = cut => code,
+                    () = released => return,
+                };
+                // What would have come is gone, and its passage with it, which knows what ended it.
+                if is_request {
+                    let refused: Refused = Refusal::new(call, code).into();
+                    self.refuse(id.as_ref(), method, revision, &refused).await;
                 }
             }
             // A one-way message gets no answer, not even a refusal; the record has it.
             Err(_) if !is_request => {}
             Err(refused) => self.refuse(id.as_ref(), method, revision, &refused).await,
+        }
+    }
+
+    /// Gives an answer as it comes, to its end.
+    async fn released(&self, mut messages: mpsc::Receiver<Piece>, mut open: Option<Box<Open>>) {
+        while let Some(message) = messages.recv().await {
+            if let Some(open) = &mut open {
+                open.released(&message.bytes);
+            }
+            self.send(message.bytes).await;
         }
     }
 

@@ -25,6 +25,23 @@ pub(super) fn places(text: &str, value: &str) -> Vec<Range<usize>> {
     out
 }
 
+/// A range with what fills its last group up, where it is digits of base64 that lack it: alone that would be no text.
+pub(super) fn filled(text: &str, range: Range<usize>) -> Range<usize> {
+    /// Fewest digits of an encoding that are found in a text.
+    const LEAST: usize = 16;
+    let digits = text.get(range.clone()).unwrap_or_default();
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_');
+    let behind = text.get(range.end..).unwrap_or_default().bytes();
+    let filling = behind.take_while(|byte| *byte == b'=').count();
+    let lacks = (4 - digits.len() % 4) % 4;
+    let is_encoded = digits.len() >= LEAST && filling == lacks && digits.bytes().all(is_digit);
+    if is_encoded {
+        range.start..range.end + filling
+    } else {
+        range
+    }
+}
+
 /// What was seen in a text, with what is seen in its encoded words.
 pub(super) fn with<'m>(inspector: Option<&Inspector>, text: &str, marks: &'m [Mark]) -> Cow<'m, [Mark]> {
     let Some(inspector) = inspector.filter(|_| text.contains('%')) else {
@@ -113,6 +130,17 @@ fn decoded(start: usize, word: &str) -> Option<Word> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_fills_an_encoding_up_is_part_of_it() {
+        let ends = |text: &str, end: usize| filled(text, 2..end).end;
+        assert_eq!(ends("a YW5uLm1pbGxlcjc3QGM= b", 21), 22);
+        assert_eq!(ends("a YW5uLm1pbGxlcjc3QG== b", 20), 22);
+        // Not where it is no filling: a name's sign, or one too many.
+        assert_eq!(ends("a YW5uLm1pbGxlcjc3QGM== b", 21), 21);
+        assert_eq!(ends("a key=value", 5), 5);
+        assert_eq!(ends("a ann.miller77@c=", 16), 16);
+    }
 
     #[test]
     fn a_value_is_found_as_addresses_spell_it() {

@@ -1,4 +1,5 @@
 use bartizan_types::Secret;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 
 use super::*;
@@ -75,11 +76,41 @@ fn a_number_with_an_empty_fraction_is_the_same_value() {
     let told = masked(
         &mut vault(),
         MaskAct::Tokenise,
-        r#"{"card": 4111111111111111.0, "x": 4.111111111111111e15, "y": 4111111111111111.5}"#,
+        r#"{"card": 4111111111111111.0, "x": 4.111111111111111e15, "y": 4111111111111111.5, "z": -4111111111111111}"#,
     );
     assert!(told.get("card").is_some_and(Value::is_u64), "{told}");
     assert_eq!(told.get("card"), told.get("x"));
+    assert_eq!(told.get("card"), told.get("z"));
     assert_eq!(told.get("y"), Some(&json!(4_111_111_111_111_111.5)));
+}
+
+#[test]
+fn a_short_file_in_base64_stays_one() {
+    let digits = STANDARD.encode("n,m\nKim,kim.lee@north-bay.net\n");
+    let told = masked(
+        &mut vault(),
+        MaskAct::Tokenise,
+        &json!({"blob": digits}).to_string(),
+    );
+    let blob = told.get("blob").and_then(Value::as_str).unwrap();
+    let text = String::from_utf8(STANDARD.decode(blob).unwrap()).unwrap();
+    assert!(
+        text.starts_with("n,m\nKim,bz-email-") && text.ends_with('\n'),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_encoded_value_in_a_sentence_goes_with_what_fills_it_up() {
+    let digits = STANDARD.encode("mail kim.lee@north-bay.net now");
+    for digits in [digits, STANDARD.encode("mail kim.lee@north-bay.net now!!")] {
+        let before = json!({"note": format!("see {digits} there")});
+        let mut vault = vault();
+        let told = masked(&mut vault, MaskAct::Tokenise, &before.to_string());
+        let note = told.get("note").and_then(Value::as_str).unwrap();
+        assert!(note.starts_with("see bz-email-") && !note.contains('='), "{note}");
+        assert_eq!(restored(&vault, &told, clock::now(), &mut |_| true), before);
+    }
 }
 
 #[test]

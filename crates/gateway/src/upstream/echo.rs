@@ -173,6 +173,37 @@ mod tests {
         assert!(Told::strainer(&extensions).is_some());
     }
 
+    /// By an encoder that is not the one under test, behind every number of other bytes.
+    #[test]
+    fn what_was_shown_is_kept_out_of_base64_with_whatever_stands_around_it() {
+        use base64::{Engine as _, engine::general_purpose as by};
+        let secret = "sk?planted>0123456789~~";
+        let shown = headers(&[("authorization", "Bearer sk?planted>0123456789~~", true)]);
+        let echo = Ready::default().of(&shown).unwrap();
+        for before in 0..7 {
+            for after in 0..4 {
+                let text = format!("{}{secret}{}", "u".repeat(before), "v".repeat(after));
+                for coded in [
+                    by::STANDARD.encode(&text),
+                    by::STANDARD_NO_PAD.encode(&text),
+                    by::URL_SAFE.encode(&text),
+                    by::URL_SAFE_NO_PAD.encode(&text),
+                ] {
+                    let clean = echo.without(coded.as_bytes()).expect("it is known");
+                    let clean = String::from_utf8(clean).unwrap();
+                    let (start, end) = clean.split_once("[credential withheld]").unwrap();
+                    // What is left has the other bytes, and less than a byte of the secret at either end.
+                    assert!(start.len() <= (8 * before).div_ceil(6), "{text}: {clean}");
+                    assert!(end.len() <= (8 * after).div_ceil(6) + 4, "{text}: {clean}");
+                }
+            }
+        }
+        assert_eq!(
+            echo.without(by::STANDARD.encode("other words than those").as_bytes()),
+            None
+        );
+    }
+
     #[test]
     fn a_signature_is_no_credential() {
         let shown = headers(&[(

@@ -25,6 +25,8 @@ pub enum Check {
     Wif,
     /// A password and no placeholder.
     Password,
+    /// A password where its name alone does not say so: with digits and letters.
+    Made,
     /// A token: digits and letters, and no word, path or call.
     Token,
 }
@@ -42,6 +44,7 @@ pub(super) fn judge(check: Check, value: &str) -> Option<u16> {
         Check::Basic => basic(value).then_some(900),
         Check::Wif => Some(sure(crate::pii::is_wif(value))),
         Check::Password => (!placeholder(value) && !code(value)).then_some(700),
+        Check::Made => (made(value) && !placeholder(value) && !code(value)).then_some(650),
         Check::Token => token(value).then_some(750),
     }
 }
@@ -200,6 +203,10 @@ fn words(value: &str) -> bool {
                 && (inner.bytes().all(|byte| byte.is_ascii_lowercase())
                     || part.bytes().all(|byte| byte.is_ascii_uppercase()))
     })
+}
+
+fn made(value: &str) -> bool {
+    value.bytes().any(|byte| byte.is_ascii_digit()) && value.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
 fn token(value: &str) -> bool {

@@ -91,6 +91,28 @@ fn the_gateways_own_keys_are_secrets() {
 #[test]
 fn generic_assignments_are_found_and_code_is_not() {
     assert_eq!(ids("DB_PASSWORD=hunter7!Zq9"), ["password"]);
+    for text in [
+        "DB_PASS=hunter7!Zq9",
+        "export SMTP_PASS='hunter7!Zq9'",
+        r#"{"user":"bob","pass":"hunter7!Zq9"}"#,
+        "user: bob\npass: hunter7!Zq9\n",
+    ] {
+        assert_eq!(ids(text), ["short_password"], "{text}");
+    }
+    assert_eq!(
+        ids("export CI_TOKEN=9f86d081884c7d659a2feaa0c55ad015a3bf4f1b"),
+        ["environment_token"]
+    );
+    assert_eq!(
+        ids(r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}"#),
+        ["private_json_web_key"]
+    );
+    let azure = format!(
+        "{}JQQJ99BC{}",
+        "4kPq8sWzR1".repeat(5) + "tY",
+        "ACYeBjFXJ3w3AAABACOGzq4b"
+    );
+    assert_eq!(ids(&format!("the key is {azure}.")), ["azure_ai_key"]);
     assert_eq!(ids("\"api_key\": \"f83jd92kd0sl2mfk39d\""), ["secret"]);
     assert_eq!(ids("postgres://app:s3cr3tPw9@db.example.org/x"), ["url_password"]);
     assert_eq!(
@@ -113,6 +135,13 @@ fn generic_assignments_are_found_and_code_is_not() {
         "const token = useToken();",
         "\"password\": \"password\"",
         "api_key: ${API_KEY}",
+        "bypass: all-checks-of-2024",
+        "tests that pass: some-name-of-a-test",
+        "pass = compute_pass(3)",
+        "DB_PASS=$DB_PASS",
+        "csrf_token=request.token",
+        "TOKEN=$(cat /run/secrets/token)",
+        "\"d\": \"a path in an icon\"",
         "access_token: string",
     ] {
         assert_eq!(ids(text), [""; 0], "{text}");

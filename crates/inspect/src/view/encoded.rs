@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::map::Map;
 use super::{Form, Found};
 use crate::bits::Bits;
-use crate::digits::{base32, base64, nibble};
+use crate::digits::{base32, base64, hexadecimal, nibble};
 use crate::safe::{item, part};
 
 /// Shortest run of base64 that is tried.
@@ -18,6 +18,10 @@ const HEX_LEAST: usize = 16;
 const BASE32_LEAST: usize = 24;
 /// Most runs that are tried in one text.
 const RUNS_MOST: usize = 4096;
+/// Shortest line of an encoding that goes on in the next one.
+const LINE_LEAST: usize = 56;
+/// How many times over the digits of a text may be read over several lines.
+const WRAPPED_MOST: usize = 4;
 /// Most bytes that one compressed run yields.
 const UNPACKED_MOST: u64 = 64 << 10;
 /// Shortest run of base64 that is tried turned round and moved by thirteen.
@@ -104,7 +108,11 @@ fn row(bytes: &[u8], range: Range<usize>, found: &mut Vec<Found>) -> bool {
     let digits = part(bytes, range.clone()).iter().copied();
     let digits: Vec<u8> = digits.filter(|byte| *byte != b' ').collect();
     let mixed = digits.iter().any(u8::is_ascii_uppercase) && digits.iter().any(u8::is_ascii_lowercase);
-    let mut tries = Tries { moved: 0, bare: 0 };
+    let mut tries = Tries {
+        moved: 0,
+        bare: 0,
+        wrapped: 0,
+    };
     mixed && adopt(&base64(&digits), Form::Base64, &range, &mut tries, found)
 }
 
@@ -123,31 +131,170 @@ fn runs(text: &str, found: &mut Vec<Found>, already: usize) {
     let mut tries = Tries {
         moved: MOVED_MOST,
         bare: BARE_MOST,
+        wrapped: bytes.len().saturating_mul(WRAPPED_MOST),
     };
-    let mut done = 0;
-    for (tried, Range { start, mut end }) in digits.runs(BASE64_LEAST).enumerate() {
+    // The lines that the current run goes on in, and where the next one may start.
+    let (mut lines, mut done): (Vec<Range<usize>>, _) = (Vec::new(), 0);
+    for (tried, run) in digits.runs(BASE64_LEAST).enumerate() {
         if tried >= RUNS_MOST || found.len() >= already + FOUND_MOST {
             return;
         }
-        if start < done {
+        if run.start < done {
             continue;
         }
-        // Lines of an encoding that was wrapped belong together.
-        while end - start >= 56 {
-            let gap = part(bytes, end..)
-                .iter()
-                .take_while(|byte| matches!(byte, b'\r' | b'\n'))
-                .count();
-            if gap == 0 || gap > 2 || !is_base64(item(bytes, end + gap)) {
+        // A line of lines that gave nothing together may be where an encoding starts.
+        let known = lines.partition_point(|line| line.start < run.start);
+        let is_new = lines.get(known).is_none_or(|line| line.start != run.start);
+        if is_new {
+            lines.clear();
+            lines.push(run.clone());
+            if run.len() >= LINE_LEAST {
+                go_on(bytes, &digits, &mut lines);
+            }
+        }
+        let from = if is_new { 0 } else { known };
+        let read = match part(&lines, from..) {
+            rest @ [first, .., last] if first.len() >= LINE_LEAST => {
+                let all = first.start..last.end;
+                wrapped(bytes, rest, &mut tries, found).or_else(|| {
+                    // Once for all the lines, what else an encoding may be: turned round, moved, behind a path.
+                    let is_other = is_new && decode(part(bytes, all.clone()), all.clone(), &mut tries, found);
+                    is_other.then_some(all.end)
+                })
+            }
+            _ => None,
+        };
+        done = read.unwrap_or_else(|| {
+            decode(part(bytes, run.clone()), run.clone(), &mut tries, found);
+            run.end
+        });
+    }
+}
+
+/// Adds the lines behind the one that is there: those of an encoding that was wrapped belong together.
+fn go_on(bytes: &[u8], digits: &Bits, lines: &mut Vec<Range<usize>>) {
+    while let Some(end) = lines.last().map(|last| last.end) {
+        let gap = part(bytes, end..)
+            .iter()
+            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+            .count();
+        let start = end + gap;
+        if gap == 0 || gap > 2 || !is_base64(item(bytes, start)) {
+            break;
+        }
+        lines.push(start..digits.end(start));
+    }
+}
+
+/// How an encoding that was wrapped may be written: its digits, how they are read, and how many bits one has.
+struct Wrapped {
+    form: Form,
+    is_digit: fn(&u8) -> bool,
+    read: fn(&[u8]) -> Vec<u8>,
+    bits: usize,
+}
+
+const WRAPPED: [Wrapped; 4] = [
+    Wrapped {
+        form: Form::Hex,
+        is_digit: u8::is_ascii_hexdigit,
+        read: hexadecimal,
+        bits: 4,
+    },
+    Wrapped {
+        form: Form::Base32,
+        is_digit: |byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7'),
+        read: base32,
+        bits: 5,
+    },
+    Wrapped {
+        form: Form::Base32,
+        is_digit: |byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'),
+        read: |digits| base32(&digits.to_ascii_uppercase()),
+        bits: 5,
+    },
+    Wrapped {
+        form: Form::Base64,
+        is_digit: |byte| is_base64(*byte),
+        read: base64,
+        bits: 6,
+    },
+];
+
+/// Reads an encoding that goes on in further lines, as far as what it holds is text: the first words of what stands behind
+/// it look like digits of it too. Says where to go on; nothing where the first line has to be tried alone.
+fn wrapped(bytes: &[u8], lines: &[Range<usize>], tries: &mut Tries, found: &mut Vec<Found>) -> Option<usize> {
+    let first = lines.first()?;
+    for how in &WRAPPED {
+        let line = part(bytes, first.clone());
+        let head = line.get(..HEAD_WRAPPED).unwrap_or(line);
+        if !line.iter().all(how.is_digit) || !may_be_adopted(&(how.read)(head)) {
+            continue;
+        }
+        let (mut dense, mut ends) = (Vec::new(), Vec::new());
+        for line in lines {
+            let digits = part(bytes, line.clone());
+            // A sign alone is the bullet of a list, or a rule.
+            if !digits.iter().all(how.is_digit) || !digits.iter().any(u8::is_ascii_alphanumeric) {
                 break;
             }
-            end = digits.end(end + gap);
+            dense.extend_from_slice(digits);
+            ends.push((dense.len(), line.end));
         }
-        if let Some(run) = text.get(start..end) {
-            decode(run, start..end, &mut tries, found);
+        tries.wrapped = tries.wrapped.checked_sub(dense.len())?;
+        let mixed = dense.iter().any(u8::is_ascii_uppercase) && dense.iter().any(u8::is_ascii_lowercase);
+        if how.form == Form::Base64 && !mixed {
+            continue;
         }
-        done = end;
+        let whole = (how.read)(&dense);
+        let end = ends.last().map_or(first.end, |(_, end)| *end);
+        if adopt(&whole, how.form, &(first.start..end), tries, found) {
+            let other = if readable(&whole).is_some() {
+                None
+            } else {
+                other_start(bytes, lines, how)
+            };
+            return Some(other.unwrap_or(end));
+        }
+        let fine = text_length(&whole);
+        let last = ends
+            .iter()
+            .rev()
+            .find(|(digits, _)| digits * how.bits / 8 <= fine);
+        if let Some((digits, end)) = last
+            && adopt(
+                &(how.read)(part(&dense, ..*digits)),
+                how.form,
+                &(first.start..*end),
+                tries,
+                found,
+            )
+        {
+            return Some(*end);
+        }
     }
+    None
+}
+
+/// Where the lines end that are no text by themselves, such as a stream with its end in the midst of them: before the next
+/// one that looks like the start of something else.
+fn other_start(bytes: &[u8], lines: &[Range<usize>], how: &Wrapped) -> Option<usize> {
+    let starts = |line: &Range<usize>| {
+        let line = part(bytes, line.clone());
+        let head = (how.read)(line.get(..HEAD_WRAPPED).unwrap_or(line));
+        may_be_adopted(&head) && width(&head).is_none()
+    };
+    let mut pairs = lines.iter().zip(lines.iter().skip(1));
+    pairs.find(|(_, line)| starts(line)).map(|(before, _)| before.end)
+}
+
+/// How many of the first bytes are text as [`readable`] has it.
+fn text_length(bytes: &[u8]) -> usize {
+    let valid = match str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => str::from_utf8(part(bytes, ..error.valid_up_to())).unwrap_or_default(),
+    };
+    valid.find(|c: char| !is_printed(c)).unwrap_or(valid.len())
 }
 
 /// What is left to try in one text of what costs more than it often finds.
@@ -156,11 +303,14 @@ struct Tries {
     moved: usize,
     /// Runs that may be a deflate stream without a head.
     bare: usize,
+    /// Digits that may be read over several lines.
+    wrapped: usize,
 }
 
-fn decode(run: &str, range: Range<usize>, tries: &mut Tries, found: &mut Vec<Found>) {
+/// Adds a layer where a run is an encoding, and says whether it is.
+fn decode(run: &[u8], range: Range<usize>, tries: &mut Tries, found: &mut Vec<Found>) -> bool {
     let broken = |byte: &u8| matches!(byte, b'\r' | b'\n');
-    let dense = match run.as_bytes() {
+    let dense = match run {
         whole if !whole.iter().any(broken) => Cow::Borrowed(whole),
         lines => Cow::Owned(lines.iter().copied().filter(|byte| !broken(byte)).collect()),
     };
@@ -171,7 +321,7 @@ fn decode(run: &str, range: Range<usize>, tries: &mut Tries, found: &mut Vec<Fou
         && digits.iter().all(u8::is_ascii_hexdigit)
         && digits_of_hex(digits).any(|bytes| adopt(&bytes, Form::Hex, tries))
     {
-        return;
+        return true;
     }
     let upper = |byte: &u8| matches!(byte, b'A'..=b'Z' | b'2'..=b'7');
     let lower = |byte: &u8| matches!(byte, b'a'..=b'z' | b'2'..=b'7');
@@ -179,12 +329,12 @@ fn decode(run: &str, range: Range<usize>, tries: &mut Tries, found: &mut Vec<Fou
         && (dense.iter().all(upper) || dense.iter().all(lower))
         && adopt(&base32(&dense.to_ascii_uppercase()), Form::Base32, tries)
     {
-        return;
+        return true;
     }
     // A path or a word is base64 by its letters alone; text encoded so has both cases.
     let mixed = dense.iter().any(u8::is_ascii_uppercase) && dense.iter().any(u8::is_ascii_lowercase);
     if !mixed {
-        return;
+        return false;
     }
     // What stands before an encoding without a gap, such as a path or a key, moves it: try from each part too.
     for part in parts(&dense) {
@@ -192,12 +342,12 @@ fn decode(run: &str, range: Range<usize>, tries: &mut Tries, found: &mut Vec<Fou
             && may_be_adopted(&base64(head(part)))
             && adopt(&base64(part), Form::Base64, tries)
         {
-            return;
+            return true;
         }
     }
     // Turned round it starts with what filled it up, so its first digits may not be whole.
     if dense.len() < MOVED_LEAST || tries.moved == 0 {
-        return;
+        return false;
     }
     tries.moved -= 1;
     let back = |most: usize| dense.iter().rev().take(most).copied().collect::<Vec<u8>>();
@@ -206,14 +356,17 @@ fn decode(run: &str, range: Range<usize>, tries: &mut Tries, found: &mut Vec<Fou
         if may_be_adopted(&base64(&digits(HEAD_DIGITS)))
             && adopt(&base64(&digits(usize::MAX)), Form::Base64, tries)
         {
-            return;
+            return true;
         }
     }
+    false
 }
 
 /// Bytes that tell whether the whole may become a layer, and digits of base64 that hold as many.
 const HEAD: usize = 18;
 const HEAD_DIGITS: usize = HEAD / 3 * 4;
+/// Digits of any base that hold about as many.
+const HEAD_WRAPPED: usize = 40;
 
 fn head(digits: &[u8]) -> &[u8] {
     digits.get(..HEAD_DIGITS).unwrap_or(digits)
@@ -411,6 +564,11 @@ fn unpack(reader: impl std::io::Read) -> Option<Vec<u8>> {
     (!out.is_empty()).then_some(out)
 }
 
+/// Whether a character stands in texts: any but those that control a device.
+fn is_printed(c: char) -> bool {
+    !c.is_control() || matches!(c, '\n' | '\t' | '\r' | '\u{1b}')
+}
+
 /// So many printable characters in a row are no chance, whatever they are.
 const PRINTABLE_LEAST: usize = 32;
 /// So many unseen characters spell something.
@@ -430,7 +588,7 @@ pub(crate) fn readable(bytes: &[u8]) -> Option<&str> {
             continue;
         }
         all += 1;
-        fine += usize::from(!c.is_control() || matches!(c, '\n' | '\t' | '\r' | '\u{1b}'));
+        fine += usize::from(is_printed(c));
         letters += usize::from(c.is_alphanumeric() || c == ' ');
     }
     let long = all >= PRINTABLE_LEAST || unseen >= UNSEEN_LEAST;

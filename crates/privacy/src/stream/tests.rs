@@ -231,6 +231,32 @@ fn in_what_people_are_shown_a_token_in_an_address_stays_one() {
     }
 }
 
+#[test]
+fn an_address_that_goes_on_behind_its_token_is_not_restored() {
+    let mut vault = vault();
+    let kind = Kind::new("email").unwrap();
+    let token = vault
+        .token(&kind, Shape::Email, "ana@example.com", now())
+        .unwrap();
+    for tail in [".evil.example", "x", "-x.example", "@evil.example", "_"] {
+        let text = format!("to {token}{tail}, now");
+        for step in [1, 3, 1000] {
+            assert_eq!(restored(&vault, &pieces(&text, &[step]), true), text, "{tail}");
+        }
+    }
+    for tail in ["", ".", ". Then", ", and", ">", "\n", "; b", "/"] {
+        let text = format!("to {token}{tail}");
+        for step in [1, 3, 1000] {
+            let expected = format!("to ana@example.com{tail}");
+            assert_eq!(
+                restored(&vault, &pieces(&text, &[step]), true),
+                expected,
+                "{tail}"
+            );
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn any_split_of_tokens_restores_the_same(

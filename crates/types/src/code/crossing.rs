@@ -198,6 +198,14 @@ pub(super) const ROWS: &[Row] = &[
         hint: "",
     },
     Row {
+        code: Code::HttpMalformed,
+        text: "wire.http",
+        fault: Fault::Caller,
+        status: 400,
+        sentence: "the request is not well-formed HTTP, or servers may read it in two ways",
+        hint: "frame a body by one `Content-Length` or by `Transfer-Encoding: chunked`, and fold no header",
+    },
+    Row {
         code: Code::JsonSyntax,
         text: "wire.json_syntax",
         fault: Fault::Caller,
