@@ -32,6 +32,7 @@ mod sessions;
 mod spending;
 mod tls;
 mod turns;
+mod unread;
 mod upstream;
 mod workload;
 

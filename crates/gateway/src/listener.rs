@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    error::Error,
     future::Future,
     io,
     panic::AssertUnwindSafe,
@@ -37,6 +38,7 @@ use crate::{
     meters::{Gauge, Meters},
     serve,
     tls::Shown,
+    unread::Heard,
 };
 
 /// Said to connections past the limit, before any of their bytes are read.
@@ -119,20 +121,23 @@ async fn connection(
 ) {
     let limits = &shared.config.limits;
     let stream = Watched::new(stream, limits.write_timeout);
+    let heard = Heard::new(&shared);
     let service = |shown: Option<Shown>| {
-        let shared = Arc::clone(&shared);
+        let (shared, heard) = (Arc::clone(&shared), heard.clone());
         service_fn(move |mut request: Request<Incoming>| {
+            heard.asked();
             if let Some(shown) = &shown {
                 request.extensions_mut().insert(shown.clone());
             }
             one(Arc::clone(&shared), request)
         })
     };
-    let ended = match tls {
+    let ended: Result<(), Box<dyn Error + Send + Sync>> = match tls {
         None => {
             let builder = bounded(limits);
-            let serving = watcher.watch(builder.serve_connection(TokioIo::new(stream), service(None)));
-            serving.await.map_err(|fault| fault.to_string())
+            let stream = TokioIo::new(heard.over(stream));
+            let serving = watcher.watch(builder.serve_connection(stream, service(None)));
+            serving.await.map_err(Into::into)
         }
         Some(acceptor) => {
             let shaken = tokio::time::timeout(limits.header_timeout, acceptor.accept(stream)).await;
@@ -157,13 +162,16 @@ async fn connection(
                 .keep_alive_interval(Duration::from_secs(20));
             let serving = watcher.watch(
                 builder
-                    .serve_connection(TokioIo::new(stream), service(shown))
+                    .serve_connection(TokioIo::new(heard.over(stream)), service(shown))
                     .into_owned(),
             );
-            serving.await.map_err(|fault| fault.to_string())
+            serving.await
         }
     };
     if let Err(fault) = ended {
+        if let Some(fault) = fault.downcast_ref::<hyper::Error>() {
+            heard.ended(fault);
+        }
         tracing::debug!(error = %fault, "connection ended early");
     }
 }

@@ -99,6 +99,8 @@ pub enum Code {
     Method,
     /// `wire.body_cut`: the body broke off, or its framing is malformed.
     BodyCut,
+    /// `wire.http`: the request is no HTTP, or HTTP that can be read in two ways.
+    HttpUnread,
     /// `wire.json_syntax`: the body is not valid JSON.
     JsonSyntax,
     /// `wire.json_utf8`: the body is not valid UTF-8.

@@ -198,6 +198,14 @@ pub(super) const ROWS: &[Row] = &[
         hint: "",
     },
     Row {
+        code: Code::HttpUnread,
+        text: "wire.http",
+        fault: Fault::Caller,
+        status: 400,
+        sentence: "the request is no HTTP, or HTTP that can be read in two ways",
+        hint: "one length, no folded headers, no space before a colon, HTTP/1.0 or HTTP/1.1 as a library writes it",
+    },
+    Row {
         code: Code::JsonSyntax,
         text: "wire.json_syntax",
         fault: Fault::Caller,
