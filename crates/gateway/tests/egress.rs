@@ -570,14 +570,26 @@ when { context.numbers.hasTag("body.x") && context.numbers.getTag("body.x") == 1
              Keep-Alive: 5\r\nTE: trailers\r\nX-End: 2\r\nAuthorization: Bearer own\r\n{extra}Content-Length: {length}\r\n\r\n{body}"
         )
     };
-    let said = clear(&gated, &ask("GET", "/a?b=c", "", "")).await;
+    let claims = "X-Forwarded-For: 127.0.0.1\r\nX-Real-IP: ::1\r\nForwarded: for=127.0.0.1;proto=http\r\n\
+                  X-Forwarded-Proto: http\r\n";
+    let said = clear(&gated, &ask("GET", "/a?b=c", claims, "")).await;
     assert!(said.starts_with("HTTP/1.1 200"), "{said}");
     assert!(said.ends_with("hello from there"), "{said}");
     {
         let seen = up.seen.lock().unwrap();
         let headers = &seen[0].headers;
         assert_eq!(seen[0].path, "/a?b=c");
-        for gone in ["proxy-authorization", "x-hop", "keep-alive", "te", "connection"] {
+        for gone in [
+            "proxy-authorization",
+            "x-hop",
+            "keep-alive",
+            "te",
+            "connection",
+            "x-forwarded-for",
+            "x-real-ip",
+            "forwarded",
+            "x-forwarded-proto",
+        ] {
             assert!(!headers.contains_key(gone), "{gone}");
         }
         assert_eq!(
@@ -598,6 +610,7 @@ when { context.numbers.hasTag("body.x") && context.numbers.getTag("body.x") == 1
             "403 egress.override",
         ),
         ("GET", "/a", "X-Original-URL: /admin\r\n", "403 egress.override"),
+        ("GET", "/a", "X-Forwarded-Proto: https\r\n", "403 egress.override"),
     ] {
         let said = clear(&gated, &ask(method, path, extra, "")).await;
         assert!(
