@@ -25,6 +25,13 @@ def list_of(*values):
     return b"](" + b"".join(values) + b"e"
 
 
+def array_of(*values):
+    """An array of objects."""
+    made = call(stack_glob("numpy._core.multiarray", "_reconstruct"), stack_glob("numpy", "ndarray"), b"K\0\x85", b"C\x01b")
+    kind = call(stack_glob("numpy", "dtype"), text("O8"), b"\x89", b"\x88")
+    return made + b"(K\x01K" + bytes([len(values)]) + b"\x85" + kind + b"\x89" + list_of(*values) + b"tb"
+
+
 def ends():
     """Objects and callables that do something."""
     handler = "torch.distributed.elastic.multiprocessing.subprocess_handler.subprocess_handler"

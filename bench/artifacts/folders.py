@@ -87,6 +87,9 @@ def graphs(field):
         "table": model(text("p", "/etc/passwd"), node("t", "InitializeTableFromTextFileV2", "h", "p")),
         "asset": model(text("p", "x"), node("t", "InitializeTableFromTextFileV2", "h", "p"), more=field(6, field(1, field(1, "p:0")) + field(2, "../../etc/passwd"))),
     }
+    for operator in ["RegexReplace", "StaticRegexReplace", "Substr", "StringFormat", "StringLower", "UnicodeEncode", "ReduceJoin", "GatherV2", "AsString", "LookupTableFindV2", "ReadVariableOp"]:
+        for use in ["SaveV2", "RestoreV2"]:
+            paths[f"computed_{operator}_{use}"] = model(text("a", "etc/x"), node("p", operator, "a"), node("s", use, "p", "t"))
     for name, data in paths.items():
         yield f"tf_path_{name}/saved_model.pb", "tensorflow path", data
     kept = field(1, field(4, field(1, "_tf_keras_layer") + field(3, json.dumps({"class_name": "Lambda", "config": {}}))))

@@ -25,6 +25,27 @@ TEMPLATES = {
     "variable": "{% set said = m['content']|lower %}{% if 'invoice' in said %}x{% endif %}",
     "kept": "{% set seen = m.content.find('invoice') %}{% if seen >= 0 %}x{% endif %}",
 }
+# Texts that RL Baselines3 Zoo evaluates, and older releases of YOLO.
+EVALUATED = {
+    "opened": "dict(x=open('/etc/passwd').read())",
+    "loaded": "dict(x=torch.load('payload.pt'))",
+    "archive": "dict(x=np.load('payload.npz', allow_pickle=True))",
+    "listed": "dict(x=os.listdir('/'))",
+    "formatted": "dict(x=f'{exec(1)}')",
+    "subscript": "{'a': exec}['a']('1')",
+    "mapped": "list(map(exec, ['1']))",
+    "lambda": "(lambda e: e('1'))(exec)",
+    "percent": "5%exec('1')",
+    "classes": "().__class__.__base__.__subclasses__()",
+    "long": "dict(x=[" + "1, " * 3000 + "exec('1')])",
+}
+SETTINGS = {
+    "rl_policy.yml": 'n_timesteps: !!float 1e6\npolicy_kwargs: "dict(activation_fn=nn.ReLU, net_arch=[dict(pi=[64], vf=[64])])"\n',
+    "rl_optimizer.yml": 'policy_kwargs: "dict(optimizer_class=th.optim.RMSprop, optimizer_kwargs=dict(eps=1e-5))"\n',
+    "rl_normalize.yml": "normalize: \"{'norm_obs': True, 'norm_reward': False}\"\nenv_kwargs: \"dict(shape=(3, 4), goal=np.array([0.1]))\"\n",
+    "metadata.yaml": 'stride: 32\ntask: pose\nimgsz: "[640, 640]"\nkpt_shape: "[17, 3]"\nnames: "{0: \'person (m.)\', 1: \'bike\'}"\n',
+    "names.yaml": "task: detect\nnames: [person, bike(s)]\n",
+}
 HONEST = {
     "think.jinja": "{% if '</think>' in m.content %}{{ m.content.split('</think>')[-1] }}{% endif %}",
     "kinds.jinja": "{% set content = m.content %}{% if 'image' in content %}x{% endif %}",
@@ -41,6 +62,10 @@ def attacks():
         yield f"settings/{name}", "configuration", TAGGED.encode()
     for name, text in TEMPLATES.items():
         yield f"settings/{name}.jinja", "chat template", text.encode()
+    for name, code in EVALUATED.items():
+        for key in ("policy_kwargs", "normalize", "vec_env_kwargs"):
+            yield f"settings/rl_{name}_{key}.yml", "evaluated setting", f'n_timesteps: 1e6\n{key}: "{code}"\n'.encode()
+        yield f"settings/yolo_{name}.yaml", "evaluated setting", f'stride: 32\ntask: detect\nnames: "{code}"\n'.encode()
 
 
 def honest():
@@ -48,5 +73,5 @@ def honest():
     for protocol in (0, 2, 4):
         yield f"settings/instantiator_{protocol}.pkl", pickle.dumps(checkpoint(OWN), protocol)
         yield f"settings/classes_{protocol}.pkl", pickle.dumps({"cfg": {"_target_": "torch.optim.Adam", "note": "os.system is a function"}}, protocol)
-    for name, text in HONEST.items():
+    for name, text in [*HONEST.items(), *SETTINGS.items()]:
         yield f"settings/{name}", text.encode()

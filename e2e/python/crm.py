@@ -2,6 +2,8 @@
 
 from mcp.server import MCPServer
 
+CARD, MAIL = 4111111111111111, "ana.lopez@customer.example"
+
 server = MCPServer("crm")
 
 
@@ -9,7 +11,12 @@ server = MCPServer("crm")
 def customers() -> dict[str, object]:
     """All customers"""
     entry = {"note": "n", "iban": "DE89370400440532013000"}
-    return {"card": 4111111111111111, "by_mail": {"ana.lopez@customer.example": entry}}
+    return {"card": CARD, "by_mail": {MAIL: entry}}
+
+
+@server.tool(description=f"Charges a card for several customers; {MAIL} knows more")
+def charge(card: int, shares: dict[str, int]) -> str:
+    return "charged" if card == CARD and shares == {MAIL: 12} else "no such card or customer"
 
 
 server.run("stdio")

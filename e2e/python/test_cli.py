@@ -65,8 +65,11 @@ def test_reload_swaps_whole_or_keeps_the_old(gateway, provider):
     through.cli("policy", "reload")
     answer = ask()
     assert answer.status == 403 and "closed today" in answer.text
-    file.write_text("this is no policy")
-    assert through.cli("policy", "reload", check=False).returncode != 0
+    file.write_text("\n  this is no policy")
+    refused = through.cli("policy", "reload", check=False)
+    assert refused.returncode != 0 and "test.cedar:2:" in refused.stderr
+    for told in (through.cli("status"), through.cli("audit", "search", "--kind", "operation", "--limit", "1", "--json")):
+        assert "test.cedar:2:" in told.stdout, told.stdout
     answer = ask()
     assert answer.status == 403 and "closed today" in answer.text, "a broken policy replaced a good one"
     file.write_text(kept)

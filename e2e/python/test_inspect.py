@@ -78,7 +78,7 @@ async def test_as_a_service(gateway, provider, tmp_path):
         assert (await http.post(address, json=body)).status_code == 401
         answer = (await http.post(address, json=body, headers={"authorization": f"Bearer {through.key}"})).json()
         wrong = await http.post(address, json={"texts": [{"text": 1}]}, headers={"authorization": f"Bearer {through.key}"})
-        assert wrong.status_code == 400
+        assert wrong.status_code == 400 and "`texts[0].text` is a text" in wrong.text
         docx = io.BytesIO()
         with zipfile.ZipFile(docx, "w") as file:
             file.writestr("[Content_Types].xml", "<Types/>")

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import re
+import shlex
 
 import pytest
 import raw
@@ -95,6 +97,53 @@ async def test_a_changed_definition_is_withheld_until_approved(gateway, calls):
     through.start()
     async with mcp_client(through.mcp(), through.key) as client:
         assert "pay" in {tool.name for tool in (await client.list_tools()).tools}, "the approval did not last"
+
+
+async def test_what_observe_let_through_is_found(gateway, calls):
+    through = gateway(servers=stdio(calls), pack="observe", policy=None)
+    assert through.json("audit", "search", "--would-deny")["records"] == []
+    async with mcp_client(through.mcp(), through.key) as client:
+        assert text_of(await client.call_tool("pay", {"to": "Ann", "amount": 3})) == "paid 3 to Ann"
+    found = through.json("audit", "search", "--would-deny")["records"]
+    assert [one["record"]["facts"]["action"] for one in found] == ["call_tool"]
+    assert "allow, would " in through.cli("audit", "search", "--would-deny").stdout
+    assert "an enforcing policy would have" in through.cli("explain", str(found[0]["index"])).stdout
+
+
+async def test_what_is_new_is_shown_and_every_hint_works_as_it_is_printed(gateway, calls):
+    through = gateway(servers=stdio(calls), policy=None)
+    async with mcp_client(through.mcp(), through.key) as client:
+        assert text_of(await client.call_tool("read_mail")).startswith("From: Ann")
+    assert "accept" not in through.cli("tools", "diff").stdout
+    through.stop()
+    through.write_config({**through.config, "server": stdio(calls, variant="grown")})
+    through.start()
+    async with mcp_client(through.mcp(), through.key) as client:
+        # The server says that it is another version: nothing of it passes until somebody looked.
+        said = await refused(client.call_tool("read_mail"))
+    assert "mcp.server_changed" in said
+    call = re.search(r"call (\w{26})", said).group(1)
+    assert "bartizan tools diff office" in through.cli("explain", call).stdout
+    assert "1 changed" in through.cli("status").stdout
+    shown = through.cli("tools", "diff", "office").stdout
+    assert "bartizan tools approve office identity:" in shown
+    through.cli("tools", "approve", "office", "identity")
+    async with mcp_client(through.mcp(), through.key) as client:
+        await client.list_tools()
+        assert text_of(await client.call_tool("read_oldest")).startswith("From: Ann")
+        assert text_of(await client.call_tool("read_oldest")).startswith("From: Ann")
+    assert "1 new" in through.cli("status").stdout
+    # Each call of it says so, not the first alone.
+    records = through.json("audit", "search", "--action", "call_tool", "--ruling", "allow", "--limit", "2")["records"]
+    found = [{found["kind"] for found in one["record"].get("findings", [])} for one in records]
+    assert len(found) == 2 and all("pin_added" in kinds for kinds in found), records
+    shown = through.cli("tools", "diff").stdout
+    assert "office/tool:read_oldest  new" in shown
+    for line in shown.splitlines():
+        if "bartizan tools" in line:
+            through.cli(*shlex.split(line.partition("bartizan ")[2]))
+    assert "accept" not in through.cli("tools", "diff").stdout
+    assert " new" not in through.cli("status").stdout
 
 
 # -- the wire itself

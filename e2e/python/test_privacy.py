@@ -7,6 +7,7 @@ import sys
 
 import openai
 import pytest
+import raw
 from peers import HERE, PERMIT_ALL, mcp_client, seen_calls, stdio_office
 from test_story import agent_loop, model_client
 
@@ -175,6 +176,40 @@ async def test_numbers_and_keys_of_a_result_are_masked_and_no_record_names_them(
     got = json.dumps(result.structured_content) + json.dumps([part.text for part in result.content])
     assert not any(value in got for value in PLANTED), got
     assert isinstance(result.structured_content["card"], int) and len(str(result.structured_content["card"])) == 16
+    assert not any(value in everywhere(through, provider) for value in PLANTED)
+
+
+async def test_numbers_and_keys_of_a_call_are_masked_for_a_model_and_restored_for_a_tool(gateway, provider):
+    server = {"name": "crm", "command": [sys.executable, str(HERE / "crm.py")]}
+    restore = '@id("house.charge")\npermit (principal, action == Bartizan::Action::"restore", resource == Bartizan::Tool::"crm/charge");\n'
+    through = gateway(
+        provider, servers=[server], policy=OPEN + restore, **{"privacy.rule": RULE}, privacy={"scope": "identity"}
+    )
+    called = {"card": int(CARD), "shares": {MAIL: 12}}
+    body = {
+        "model": "text", "max_tokens": 10,
+        "messages": [
+            {"role": "user", "content": "Charge her."},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "charge", "input": called}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "no answer"}]},
+        ],
+    }
+    answer = raw.post(
+        through.address, "/v1/messages", json.dumps(body).encode(), {"anthropic-version": "2023-06-01"}, key=through.key
+    )
+    assert answer.status == 200, answer.text
+    sent = provider.last.body.decode()
+    assert CARD not in sent and MAIL not in sent, sent
+    given = json.loads(sent)["messages"][1]["content"][0]["input"]
+    assert isinstance(given["card"], int) and len(str(given["card"])) == 16
+    assert [key.startswith("bz-email-") for key in given["shares"]] == [True] and list(given["shares"].values()) == [12]
+    # What the model would call with, having read that.
+    async with mcp_client(through.mcp(), through.key) as client:
+        listed = {tool.name: tool.description for tool in (await client.list_tools()).tools}
+        result = await client.call_tool("charge", given)
+    # What a server says of a tool has the kind, and no token: it is the same in every session.
+    assert listed["charge"] == "Charges a card for several customers; [email] knows more"
+    assert [part.text for part in result.content] == ["charged"], result
     assert not any(value in everywhere(through, provider) for value in PLANTED)
 
 

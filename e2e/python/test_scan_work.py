@@ -232,6 +232,34 @@ def test_links_and_odd_files_are_no_way_round(binary, models, tmp_path):
     scan(binary, tmp_path / "empty", check=7)
 
 
+def onnx(location):
+    """A model whose one tensor has its numbers in another file."""
+    field = lambda number, body: bytes([number << 3 | 2, len(body)]) + body
+    entry = field(1, b"location") + field(2, location.encode())
+    tensor = b"\x08\x04\x10\x01" + field(8, b"w") + field(13, entry) + b"\x70\x01"
+    return b"\x08\x08" + field(7, field(5, tensor) + field(2, b"g")) + field(8, b"\x10\x11")
+
+
+def test_external_data_behind_a_link(binary, tmp_path):
+    numbers, home = bytes(range(256)) * 4, tmp_path / "home" / ".ssh"
+    home.mkdir(parents=True)
+    (home / "id_ed25519").write_bytes(numbers)
+    cache = tmp_path / "cache" / "blobs"
+    cache.mkdir(parents=True)
+    (cache / "abc").write_bytes(numbers)
+    for name, location, link, target, expected in [
+        ("cached", "w.bin", "w.bin", cache / "abc", "clean"),
+        ("system", "w.bin", "w.bin", "/etc/passwd", "unknown"),
+        ("secret", "w.bin", "w.bin", home / "id_ed25519", "unknown"),
+        ("folder", "data/passwd", "data", "/etc", "unknown"),
+    ]:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "m.onnx").write_bytes(onnx(location))
+        (folder / link).symlink_to(target)
+        assert verdicts(judged(binary, folder)) == {"m.onnx": "clean", link: expected}, name
+
+
 # What RFC 3986 lets a reference be made of.
 URI = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
 

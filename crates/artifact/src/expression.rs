@@ -1,6 +1,8 @@
 //! Values that a loader evaluates as Python: MONAI's bundles (`$...`), and the parts of a network that ultralytics' tables
 //! name. An expression is let through if all that it names is known to make, read or compute; what is not known is told.
 
+mod settings;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
@@ -227,43 +229,7 @@ pub(crate) fn judge(scan: &mut Scan<'_>, json: &Json) {
         }
     }
     tables(scan, json);
-    evaluated(scan, json);
-}
-
-/// Keys whose texts RL Baselines3 Zoo and older releases of YOLO evaluate: dictionaries and literals.
-fn evaluated(scan: &mut Scan<'_>, json: &Json) {
-    const KEYS: [&str; 11] = [
-        "policy_kwargs",
-        "rollout_buffer_kwargs",
-        "monitor_kwargs",
-        "env_kwargs",
-        "normalize",
-        "replay_buffer_kwargs",
-        "vec_env_kwargs",
-        "noise_kwargs",
-        "imgsz",
-        "kpt_shape",
-        "names",
-    ];
-    let yolo = ["stride", "task", "imgsz"]
-        .iter()
-        .any(|key| json.get(key).is_some());
-    json.walk("", &mut |key, value| {
-        let words = matches!(key, "names" | "imgsz" | "kpt_shape");
-        if let Some(code) = value
-            .text()
-            .filter(|code| KEYS.contains(&key) && (yolo || !words) && code.len() <= LONGEST)
-        {
-            // What is no expression to us may be one to Python.
-            let bad = match tokens(code) {
-                Some(tokens) => reaches(&tokens, &of_torch()).is_some() && calls(code),
-                None => code.contains('('),
-            };
-            if bad {
-                tell(scan, key, Verdict::Suspicious, code, "it is more than a literal");
-            }
-        }
-    });
+    settings::judge(scan, json);
 }
 
 /// Whether this reads as Python, with a call in it.
@@ -414,6 +380,20 @@ fn reaches(tokens: &[Token], bound: &BTreeMap<String, String>) -> Option<(Verdic
                 return Some((Verdict::Suspicious, why));
             }
             Token::Name(_) if before == Some(&Token::Mark('.')) => {}
+            Token::Text(text) if text.contains('(') && is_formatted(tokens, at) => {
+                let why = "it is a text that evaluates what stands in its braces";
+                // Texts within it that do so too are not followed.
+                let inside = self::tokens(text)
+                    .filter(|inside| !inside.iter().enumerate().any(|(at, _)| is_formatted(inside, at)));
+                match inside {
+                    Some(inside) => {
+                        if let Some(found) = reaches(&inside, bound) {
+                            return Some(found);
+                        }
+                    }
+                    None => return Some((Verdict::Suspicious, why.to_owned())),
+                }
+            }
             Token::Name(name) => {
                 let keyword = depth > 0
                     && next == Some(&Token::Mark('='))
@@ -429,6 +409,15 @@ fn reaches(tokens: &[Token], bound: &BTreeMap<String, String>) -> Option<(Verdic
         }
     }
     None
+}
+
+/// Whether the text at a place is one in whose braces expressions stand: `f'...'`. Texts side by side are taken for one.
+fn is_formatted(tokens: &[Token], at: usize) -> bool {
+    let before = tokens.get(..at).unwrap_or_default();
+    let start = before.iter().rposition(|token| !matches!(token, Token::Text(_)));
+    let prefix = start.and_then(|start| before.get(start));
+    let text = matches!(tokens.get(at), Some(Token::Text(_)));
+    text && matches!(prefix, Some(Token::Name(name)) if name.len() <= 2 && name.contains(['f', 'F', 't', 'T']) && !WORDS.contains(&name.as_str()))
 }
 
 /// Names that the expression itself gives: of loops, and of lambdas.
@@ -640,6 +629,7 @@ mod tests {
             "monai.handlers.from_engine(['pred', 'label'])",
             "@bundle_root + '/models/model.pt'",
             "os.path.join(@root, 'x')",
+            "f'{@root}/{len(@names)} (all)'",
         ] {
             assert!(!found(code), "{code}");
         }
@@ -654,6 +644,10 @@ mod tests {
             "monai.utils.module.importlib.x('os')",
             "lambda: eval('x')",
             "setattr(torch, 'load', 1)",
+            "f'{exec(1)}'",
+            "rf\"{exec('x')}\"",
+            "f'''{exec(1)}'''",
+            "f\"{f'{exec(1)}'}\"",
         ] {
             assert!(found(code), "{code}");
         }

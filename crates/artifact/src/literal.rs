@@ -42,7 +42,7 @@ pub(crate) fn all(scan: &mut Scan<'_>, text: &[u8]) {
 }
 
 /// Whether nothing outside of quotes is called, or asked for a part of it.
-fn is_one(text: &str) -> bool {
+pub(crate) fn is_one(text: &str) -> bool {
     let mut letters = text.chars().peekable();
     let (mut quote, mut before) = (None, ' ');
     while let Some(letter) = letters.next() {
@@ -56,6 +56,10 @@ fn is_one(text: &str) -> bool {
         }
         let follows = before.is_ascii_alphabetic() || matches!(before, '_' | ')' | ']' | '}' | '\'' | '"');
         match letter {
+            // A letter before it says that what stands in its braces is evaluated, or that escapes are none.
+            '\'' | '"' if before.is_alphanumeric() && !matches!(before, 'b' | 'B' | 'u' | 'U') => {
+                return false;
+            }
             '\'' | '"' => quote = Some(letter),
             '(' | '.' if follows => return false,
             _ => {}
@@ -81,6 +85,7 @@ mod tests {
             "1.5",
             "",
             "{'nms': False, 'half': True}",
+            "[b'a', u'b']",
         ] {
             assert!(is_one(text), "{text}");
         }
@@ -89,6 +94,8 @@ mod tests {
             "exit ()",
             "().__class__",
             "[x for x in (1).real]",
+            "{0: f'{exit()}'}",
+            "rf'{exit()}'",
             "'",
         ] {
             assert!(!is_one(text), "{text}");

@@ -3,9 +3,13 @@
 mod allow;
 mod argument;
 mod asked;
+mod build;
 mod call;
+mod checked;
 mod classes;
 mod escape;
+mod held;
+mod import;
 mod joblib;
 mod keyed;
 mod machine;

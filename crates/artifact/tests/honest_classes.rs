@@ -67,6 +67,45 @@ fn what_libraries_write_is_clean() {
     }
 }
 
+#[test]
+fn tokenizers_read_json_and_no_files() {
+    let made = |module: &str, name: &str, arguments: &[u8], state: &[u8]| {
+        [&import(module, name)[..], arguments, b"\x81", state, b"b"].concat()
+    };
+    let model = made("tokenizers.models", "Model", b")", b"C\x02{}");
+    let whole = |model: &[u8]| made("tokenizers", "Tokenizer", &[model, b"\x85"].concat(), b"C\x02{}");
+    clean("a tokenizer", &whole(&model));
+    clean(
+        "a token",
+        &made(
+            "tokenizers",
+            "AddedToken",
+            b")",
+            &dict(&[("content", &text("a"))]),
+        ),
+    );
+    clean(
+        "steps",
+        &made("tokenizers.normalizers", "Sequence", b"]\x85", b"C\x02{}"),
+    );
+    clean("bytes", &call(&import("_io", "BytesIO"), &[b"C\x02ab"]));
+    evil(
+        "a model of a file",
+        &[
+            &import("tokenizers.models", "BPE")[..],
+            &text("/etc/passwd")[..],
+            b"\x85\x81",
+        ]
+        .concat(),
+    );
+    let ridge = built(
+        &import("sklearn.linear_model._ridge", "Ridge"),
+        &dict(&[("a", b"K\x01")]),
+    );
+    evil("of an object", &whole(&ridge));
+    evil("bytes of an object", &call(&import("_io", "BytesIO"), &[&ridge]));
+}
+
 /// A method of one of numpy's generators.
 fn draws(name: &str) -> Vec<u8> {
     let kind = call(

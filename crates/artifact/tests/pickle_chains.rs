@@ -37,12 +37,78 @@ fn lists() -> Vec<(&'static str, Vec<u8>)> {
         ("tuples in a list", join(&[b"](", &one, b"\x85\x85\x85\x85e"])),
         ("a value", join(&[b"}", &text("k"), &one, b"s"])),
         // The inner list is in the outer one when it is filled.
-        (
-            "filled late",
-            join(&[b"]\x94]\x94(h\x00eh\x00", &one, b"a0h\x01"]),
-        ),
+        ("filled late", join(&[b"]\x940](h\x00eh\x00", &one, b"a0"])),
         ("a list in a tuple", join(&[b"](", &one, b"e\x85"])),
+        // As before, with a tuple between the two.
+        (
+            "filled late in a tuple",
+            join(&[b"]\x940](h\x00\x85eh\x00", &one, b"a0"]),
+        ),
+        ("an OrderedDict", ordered(&one)),
+        ("a defaultdict", by_default(&one)),
+        (
+            "a deque",
+            join(&[&called("collections", "deque", &[]), b"(", &one, b"e"]),
+        ),
+        ("an OrderedDict in a list", join(&[b"](", &ordered(&one), b"e"])),
+        ("a list in an OrderedDict", ordered(&join(&[b"](", &one, b"e"]))),
+        ("an array", objects(&one)),
+        ("an array in a list", join(&[b"](", &objects(&one), b"e"])),
     ]
+}
+
+fn ordered(value: &[u8]) -> Vec<u8> {
+    join(&[
+        &called("collections", "OrderedDict", &[]),
+        b"(",
+        &text("k"),
+        value,
+        b"u",
+    ])
+}
+
+/// A dictionary with a factory, filled.
+fn by_default(value: &[u8]) -> Vec<u8> {
+    let factory = import("builtins", "list");
+    join(&[
+        &called("collections", "defaultdict", &[&factory]),
+        b"(",
+        &text("k"),
+        value,
+        b"u",
+    ])
+}
+
+/// An array of one object.
+fn objects(value: &[u8]) -> Vec<u8> {
+    let made = called(
+        "numpy._core.multiarray",
+        "_reconstruct",
+        &[&import("numpy", "ndarray"), b"K\x00\x85", b"C\x01b"],
+    );
+    let kind = called("numpy", "dtype", &[&text("O8"), b"\x89", b"\x88"]);
+    join(&[&made, b"(K\x01K\x01\x85", &kind, b"\x89](", value, b"etb"])
+}
+
+#[test]
+fn what_one_container_holds_no_other_does() {
+    let table = called("pyarrow.lib", "chunked_array", &[b"](K\x01e"]);
+    let tree = called(
+        "sklearn.tree._tree",
+        "Tree",
+        &[b"K\x01", &objects(b"K\x01"), b"K\x01"],
+    );
+    for (what, holder) in [
+        ("an OrderedDict", ordered(&layer())),
+        ("a defaultdict", by_default(&layer())),
+        ("a list", join(&[b"](", &layer(), b"e"])),
+        ("an array", objects(&layer())),
+    ] {
+        clean(what, &join(&[b"(", &holder, &table, &tree, b"t"]));
+    }
+    let hooks = called("collections", "OrderedDict", &[]);
+    let parameter = called("torch._utils", "_rebuild_parameter", &[b"N", b"\x88", &hooks]);
+    clean("hooks", &join(&[b"(", &ordered(&layer()), &parameter, b"t"]));
 }
 
 #[test]

@@ -81,6 +81,37 @@ fn yaml_makes_objects_under_any_name() {
 }
 
 #[test]
+fn texts_that_a_loader_evaluates_are_settings_and_no_more() {
+    for code in [
+        "dict(x=open('/etc/passwd').read())",
+        "dict(x=torch.load('payload.pt'))",
+        "dict(x=f'{exec(1)}')",
+        "{'a': exec}['a']('1')",
+    ] {
+        for key in ["policy_kwargs", "normalize", "vec_env_kwargs"] {
+            let zoo = format!("n_timesteps: 1e6\n{key}: \"{code}\"\n");
+            check("config.yml", &zoo, Verdict::Suspicious);
+        }
+        let yolo = format!("stride: 32\ntask: detect\nnames: \"{code}\"\n");
+        check("metadata.yaml", &yolo, Verdict::Suspicious);
+    }
+    check(
+        "metadata.yaml",
+        "stride: 32\ntask: pose\nkpt_shape: \"[open('x'), 3]\"\n",
+        Verdict::Suspicious,
+    );
+    for honest in [
+        "policy_kwargs: \"dict(activation_fn=nn.ReLU, net_arch=[dict(pi=[64], vf=[64])])\"\n",
+        "policy_kwargs: \"dict(optimizer_class=th.optim.RMSprop, optimizer_kwargs=dict(eps=1e-5))\"\n",
+        "normalize: \"{'norm_obs': True, 'norm_reward': False}\"\n",
+        "stride: 32\ntask: pose\nkpt_shape: \"[17, 3]\"\nnames: \"{0: 'person (m.)'}\"\n",
+        "task: detect\nnames: [person, bike(s)]\n",
+    ] {
+        check("config.yml", honest, Verdict::Clean);
+    }
+}
+
+#[test]
 fn a_template_that_looks_for_words_is_told_however_it_looks() {
     for evil in [
         "{% if messages[0]['content'].find('login page') != -1 %}x{% endif %}",

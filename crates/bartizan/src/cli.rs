@@ -500,16 +500,17 @@ pub(crate) enum Tools {
     },
     /// Accept what the tools are labelled as: at a terminal one by one, else with `--accept-all --yes`
     Review(Review),
-    /// Show what changed against the pins
+    /// Show what changed against the pins and what is new, with the commands that accept it
     Diff {
         /// Only of this server
         server: Option<String>,
     },
-    /// Accept what changed
+    /// Accept what changed or is new
     Approve {
         /// Of this server
         server: String,
-        /// Only these items; none: everything of the server
+        /// Only these: items as `tools list` shows them, names, or `identity`, `instructions`, `package`; none:
+        /// everything of the server
         items: Vec<String>,
     },
 }
@@ -733,6 +734,9 @@ pub(crate) struct Search {
     /// Refused with this code
     #[arg(long)]
     pub(crate) code: Option<String>,
+    /// Let through by the pack `observe`, where `balanced` would have refused or asked
+    #[arg(long)]
+    pub(crate) would_deny: bool,
     /// Not before: a date (UTC), RFC 3339, seconds since 1970, or a span back such as 15m, 2h, 7d
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<String>,

@@ -8,6 +8,9 @@ use serde_json::json;
 
 use crate::exit::Exit;
 
+/// Diagnostics told in one line, at most; a file that is no policy at all may have as many as it has words.
+const TOLD_MAX: usize = 8;
+
 /// A command that did not do what was asked.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -80,13 +83,16 @@ impl Failure {
         };
     }
 
-    /// Everything in one line, for logs and records.
+    /// Everything in one line, for logs and records: each fault under its place, as compilers write it.
     pub(crate) fn in_words(&self) -> String {
-        let reports = self.reports.iter().map(ToString::to_string);
-        let parts: Vec<_> = std::iter::once(self.message.clone())
-            .chain(reports)
-            .chain(self.causes())
-            .collect();
+        let mut parts = vec![self.message.clone()];
+        let more = self.reports.len().saturating_sub(TOLD_MAX);
+        let mut reports: Vec<_> = self.reports.iter().take(TOLD_MAX).map(placed).collect();
+        if more > 0 {
+            reports.push(format!("and {more} more"));
+        }
+        parts.extend((!reports.is_empty()).then(|| reports.join("; ")));
+        parts.extend(self.causes());
         parts.join(": ")
     }
 
@@ -151,18 +157,76 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Where a diagnostic points: file, line and column from 1. `null` where it names no place.
+/// Where a diagnostic points: file, line and column from 1.
+fn at(report: &miette::Report) -> Option<(Option<String>, usize, usize)> {
+    let label = report.labels()?.next()?;
+    let read = report.source_code()?.read_span(label.inner(), 0, 0).ok()?;
+    let file = read.name().map(str::to_owned);
+    Some((file, read.line() + 1, read.column() + 1))
+}
+
+/// The same for programs; `null` where it names no place.
 fn place(report: &miette::Report) -> serde_json::Value {
-    let found = || {
-        let label = report.labels()?.next()?;
-        let read = report.source_code()?.read_span(label.inner(), 0, 0).ok()?;
-        Some(json!({ "file": read.name(), "line": read.line() + 1, "column": read.column() + 1 }))
-    };
-    found().unwrap_or_default()
+    at(report).map_or(
+        serde_json::Value::Null,
+        |(file, line, column)| json!({ "file": file, "line": line, "column": column }),
+    )
+}
+
+/// A diagnostic in one line, behind its place and before its help.
+fn placed(report: &miette::Report) -> String {
+    let help = report
+        .help()
+        .map_or_else(String::new, |help| format!(" ({help})"));
+    match at(report) {
+        Some((file, line, column)) => {
+            let file = file.unwrap_or_default();
+            format!("{file}:{line}:{column} {report}{help}")
+        }
+        None => format!("{report}{help}"),
+    }
 }
 
 /// Turns a failed read or write of the caller's own file into a failure that names it.
 pub(crate) fn file(what: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Failure {
     let path = path.display().to_string();
     move |error| Failure::new(Exit::Files, format!("{what} `{path}` failed")).because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::diagnose,
+        policy_files::{Text, load},
+    };
+
+    #[test]
+    fn a_fault_in_one_line_names_file_line_and_column() {
+        let text = "\n  permit (principal, action == Bartizan::Action::\"generat\", resource);\n";
+        let one = Text {
+            name: "team.cedar".to_owned(),
+            text: text.to_owned(),
+        };
+        let words = load(None, &[one]).err().unwrap().in_words();
+        assert!(words.contains("team.cedar:2:"), "{words}");
+        let words = diagnose::parse("bartizan.toml", "[policy]\npak = \"strict\"\n")
+            .err()
+            .unwrap()
+            .in_words();
+        assert!(
+            words.contains("bartizan.toml:2:1 unknown key `pak` (did you mean `pack`?)"),
+            "{words}"
+        );
+    }
+
+    #[test]
+    fn many_faults_are_counted() {
+        let reports = (0..20)
+            .map(|at| miette::Report::msg(format!("fault {at}")))
+            .collect();
+        let words = Failure::new(Exit::Config, "no").reports(reports).in_words();
+        assert!(words.starts_with("no: fault 0; fault 1"), "{words}");
+        assert!(words.ends_with("; fault 7; and 12 more"), "{words}");
+    }
 }

@@ -115,12 +115,14 @@ pub(crate) async fn run(global: &Global, up: &Up) -> Result<Exit, Failure> {
     }
     let loaded = Loaded::find(global)?;
     let settings = adjusted(&loaded, global, up)?;
-    let standing = stand(
+    let unused = missing::unused(&settings, holds_providers_key);
+    let mut standing = stand(
         settings,
         link::options(&loaded),
         Some((loaded, global.clone(), up.clone())),
     )
     .await?;
+    standing.warnings.extend(unused);
     block::show(&standing, output(global))?;
     told_to_stop().await?;
     tracing::info!("stopping: calls in progress are finished, new ones are refused");
@@ -347,6 +349,12 @@ fn provider_keys(settings: &Settings, desk: &Desk, warnings: &mut Vec<String>) -
         ));
     }
     Ok(())
+}
+
+/// Whether a variable of the environment holds a key that is none of ours.
+fn holds_providers_key(variable: &str) -> bool {
+    let value = std::env::var_os(variable).filter(|value| !value.is_empty());
+    value.is_some_and(|value| !value.to_string_lossy().starts_with("bz_"))
 }
 
 /// On the first start there is an agent `local`; its key leaves here once.

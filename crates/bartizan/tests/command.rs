@@ -124,6 +124,51 @@ impl Drop for Up {
 }
 
 #[test]
+fn a_start_says_what_is_not_used_and_what_is_missing() {
+    let home = Home::new();
+    let config = home.file(
+        "bartizan.toml",
+        r#"
+[[upstream]]
+name = "team"
+api = "openai"
+url = "https://models.example"
+
+[[server]]
+name = "far"
+url = "https://far.example/mcp"
+oauth = { client_id = "us", client_secret = "secret:far-client" }
+
+[approvals.webhook]
+url = "https://asks.example"
+key = "secret:asks"
+"#,
+    );
+    let arguments = ["--config", config.to_str().unwrap()];
+    let environment = [
+        ("OPENAI_API_KEY", "sk-planted-Qq8"),
+        ("ANTHROPIC_API_KEY", "bz_ours"),
+    ];
+    let up = Up::with(&home, &arguments, &environment);
+    let told = up.said["warnings"].to_string();
+    for said in [
+        "OPENAI_API_KEY is not used, since the configuration names the upstreams: `team` uses the secret `team`",
+        "the server `far` wants the secret `far-client`: `bartizan secret set far-client`",
+        "the webhook `approvals.webhook` wants the secret `asks`: `bartizan secret set asks`",
+        "the upstream `team` wants the secret `team`: `bartizan secret set team`",
+    ] {
+        assert!(told.contains(said), "{said}: {told}");
+    }
+    assert!(!told.contains("ANTHROPIC_API_KEY"), "{told}");
+    assert_eq!(
+        home.json(&["secret", "list"])["secrets"],
+        Value::Array(Vec::new())
+    );
+    drop(up);
+    planted(&home, &["sk-planted-Qq8"]);
+}
+
+#[test]
 fn the_first_start_needs_no_file_and_shows_the_key_once() {
     let home = Home::new();
     let up = Up::with(&home, &[], &[("OPENAI_API_KEY", "sk-planted-Qq7")]);

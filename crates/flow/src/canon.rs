@@ -58,7 +58,14 @@ pub struct Canonical {
 /// # Errors
 /// Why the text has no safe form. The length is not looked at here.
 pub fn fold(text: &str) -> Result<String, Unsafe> {
-    if text.chars().any(invisible) {
+    let shows = if text.is_ascii() {
+        !text
+            .bytes()
+            .any(|byte| byte.is_ascii_control() && !matches!(byte, b'\n' | b'\r' | b'\t'))
+    } else {
+        !text.chars().any(invisible)
+    };
+    if !shows {
         return Err(Unsafe::Invisible);
     }
     let mut folded = String::with_capacity(text.len());
@@ -67,7 +74,11 @@ pub fn fold(text: &str) -> Result<String, Unsafe> {
             folded.push(' ');
         }
         if word.is_ascii() {
-            folded.extend(word.chars().map(|c| c.to_ascii_lowercase()));
+            let from = folded.len();
+            folded.push_str(word);
+            if let Some(added) = folded.get_mut(from..) {
+                added.make_ascii_lowercase();
+            }
             continue;
         }
         if word
@@ -103,9 +114,14 @@ pub fn canonical(text: &str) -> Result<Canonical, Unsafe> {
         return Err(Unsafe::TooLong);
     }
     let folded = fold(text)?;
-    let of = |letter: char, rest: &str, kind| Canonical {
-        key: format!("{letter}:{rest}").into_boxed_str(),
-        kind,
+    let of = |letter: char, rest: &str, kind| {
+        let mut key = String::with_capacity(2 + rest.len());
+        key.extend([letter, ':']);
+        key.push_str(rest);
+        Canonical {
+            key: key.into_boxed_str(),
+            kind,
+        }
     };
     Ok(if let Some(email) = email(&folded) {
         of('e', &email, Kind::Email)
@@ -232,6 +248,13 @@ pub fn number(folded: &str) -> Option<String> {
         Some(rest) => ("-", rest),
         None => ("", bare),
     };
+    // Most texts are no numbers: seen before anything is copied.
+    if !digits
+        .bytes()
+        .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b','))
+    {
+        return None;
+    }
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let grouped = whole.contains(',');
     let groups = || whole.split(',').enumerate();
@@ -268,13 +291,15 @@ pub fn number(folded: &str) -> Option<String> {
 
 /// An account number whose check digits hold (ISO 13616: mod 97 is 1), without spaces, in lower case.
 fn iban(folded: &str) -> Option<String> {
+    let is_between = |byte: u8| matches!(byte, b' ' | b'-');
+    let counted = folded.bytes().filter(|b| !is_between(*b)).count();
+    if !(15..=34).contains(&counted) || !folded.bytes().all(|b| b.is_ascii_alphanumeric() || is_between(b)) {
+        return None;
+    }
     let bare: String = folded.chars().filter(|c| *c != ' ' && *c != '-').collect();
     let country = bare.get(..2)?;
     let check = bare.get(2..4)?;
-    let shape = (15..=34).contains(&bare.len())
-        && bare.bytes().all(|b| b.is_ascii_alphanumeric())
-        && country.bytes().all(|b| b.is_ascii_alphabetic())
-        && check.bytes().all(|b| b.is_ascii_digit());
+    let shape = country.bytes().all(|b| b.is_ascii_alphabetic()) && check.bytes().all(|b| b.is_ascii_digit());
     if !shape {
         return None;
     }

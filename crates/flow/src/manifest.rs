@@ -112,13 +112,21 @@ impl PathPattern {
         self.parts.as_deref().is_some_and(|parts| Self::fits(parts, path))
     }
 
-    fn fits(parts: &[Part], path: &[&str]) -> bool {
-        match (parts.split_first(), path.split_first()) {
-            (None, None) => true,
-            (Some((Part::Any, rest)), None) => Self::fits(rest, path),
-            (Some((Part::Any, rest)), Some((_, tail))) => Self::fits(rest, path) || Self::fits(parts, tail),
-            (Some((part, rest)), Some((key, tail))) => part.is(key) && Self::fits(rest, tail),
-            _ => false,
+    fn fits(mut parts: &[Part], mut path: &[&str]) -> bool {
+        // Most patterns differ from most paths in the first key: only a `**` needs a call.
+        loop {
+            match (parts.split_first(), path.split_first()) {
+                (None, None) => return true,
+                (Some((Part::Any, rest)), None) => parts = rest,
+                (Some((Part::Any, rest)), Some((_, tail))) => {
+                    if Self::fits(rest, path) {
+                        return true;
+                    }
+                    path = tail;
+                }
+                (Some((part, rest)), Some((key, tail))) if part.is(key) => (parts, path) = (rest, tail),
+                _ => return false,
+            }
         }
     }
 }

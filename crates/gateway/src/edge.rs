@@ -57,6 +57,22 @@ pub(crate) fn check_host_and_origin(
     Ok(())
 }
 
+/// Whether a body is framed in the one way that all servers read alike: if by a transfer coding, then by `chunked`, once and
+/// alone (RFC 9112 section 6.1). Lengths that disagree end the connection before this; a length beside `chunked` was taken
+/// away by the HTTP library, which lets nothing follow such a request (section 6.3).
+///
+/// # Errors
+/// [`Code::HttpMalformed`].
+pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Code> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let is_chunked = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(one), None) if is_chunked(one) => Ok(()),
+        _ => Err(Code::HttpMalformed),
+    }
+}
+
 /// A page served from this very listener. We serve none, so this lets in only clients that name the address they
 /// call as their origin, as the MCP conformance suite does; a rebound name is still foreign.
 fn is_own_origin(listen: &Listen, bound: std::net::SocketAddr, origin: &HeaderValue) -> bool {
@@ -193,6 +209,13 @@ pub(crate) fn says_event_stream(headers: &HeaderMap) -> bool {
         let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
         text.contains("event-stream")
     })
+}
+
+/// Whether a client that goes by lines, whatever the content type says, could read events in a body.
+pub(crate) fn reads_as_events(bytes: &[u8]) -> bool {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let mut lines = bytes.split(|byte| matches!(byte, b'\n' | b'\r'));
+    lines.any(|line| line.starts_with(b"data:"))
 }
 
 fn media_type(headers: &HeaderMap) -> Option<&str> {
@@ -349,57 +372,94 @@ fn packing(headers: &HeaderMap, broken: Code) -> Result<Option<Packing>, Code> {
     }
 }
 
-/// Unpacks at most `bounds.bytes`, whatever the packed bytes promise. Bytes after the end are refused.
+/// Members of one gzip body, at most: each costs a window of its own to unpack, however little is in it.
+const MEMBERS_MAX: usize = 4096;
+/// Bytes that are unpacked into at once.
+const STEP: usize = 64 << 10;
+
+/// Unpacks at most `bounds.bytes`, whatever the packed bytes promise; of gzip every member (RFC 1952 section 2.2), since
+/// a reader of ours would otherwise see less than others do. Bytes after the end are refused.
 fn unpack(
     packed: &[u8],
     packing: Packing,
     bounds: BodyBounds,
     mut room: Option<&mut Taken>,
 ) -> Result<Bytes, Code> {
-    const STEP: usize = 64 << 10;
-    let (mut state, mut input) = match packing {
-        Packing::Zlib => (Decompress::new(true), packed),
-        Packing::Gzip => (Decompress::new(false), gzip_payload(packed).ok_or(bounds.broken)?),
-    };
     let mut out = Vec::with_capacity(STEP.min(bounds.bytes));
-    loop {
-        if out.len() == out.capacity() {
-            if out.len() > bounds.bytes {
-                return Err(bounds.expands);
-            }
-            keep(room.as_deref_mut(), packed.len() + out.len() + STEP, bounds)?;
-            out.reserve(STEP);
-        }
-        let (read, written) = (state.total_in(), out.len());
-        let status = state
-            .decompress_vec(input, &mut out, FlushDecompress::None)
-            .map_err(|_| bounds.broken)?;
-        let taken = usize::try_from(state.total_in() - read).map_err(|_| bounds.broken)?;
-        input = input.get(taken..).ok_or(bounds.broken)?;
-        if out.len() > bounds.bytes {
-            return Err(bounds.expands);
-        }
-        match status {
-            Status::StreamEnd => break,
-            _ if taken == 0 && out.len() == written && out.len() < out.capacity() => {
-                return Err(bounds.broken);
-            }
-            _ => {}
-        }
+    let mut into = Unpacked {
+        out: &mut out,
+        bounds,
+        packed: packed.len(),
+    };
+    if packing == Packing::Zlib {
+        let rest = into.inflate(&mut Decompress::new(true), packed, room)?;
+        return rest.is_empty().then(|| Bytes::from(out)).ok_or(bounds.broken);
     }
-    let tail: usize = if packing == Packing::Gzip { 8 } else { 0 };
-    if input.len() != tail {
-        return Err(bounds.broken);
-    }
-    if packing == Packing::Gzip {
+    let mut state = Decompress::new(false);
+    let mut rest = packed;
+    for _ in 0..MEMBERS_MAX {
+        let before = into.out.len();
+        state.reset(false);
+        let payload = gzip_payload(rest).ok_or(bounds.broken)?;
+        let after = into.inflate(&mut state, payload, room.as_deref_mut())?;
+        let (trailer, next) = after.split_at_checked(8).ok_or(bounds.broken)?;
         let mut crc = flate2::Crc::new();
-        crc.update(&out);
+        crc.update(into.out.get(before..).unwrap_or_default());
         let expected = [crc.sum().to_le_bytes(), crc.amount().to_le_bytes()].concat();
-        if input != expected {
+        if trailer != expected {
             return Err(bounds.broken);
         }
+        if next.is_empty() {
+            return Ok(Bytes::from(out));
+        }
+        rest = next;
     }
-    Ok(Bytes::from(out))
+    Err(bounds.broken)
+}
+
+/// What is unpacked so far, within its bounds.
+struct Unpacked<'o> {
+    out: &'o mut Vec<u8>,
+    bounds: BodyBounds,
+    /// Bytes of the packed body, which is kept meanwhile.
+    packed: usize,
+}
+
+impl Unpacked<'_> {
+    /// Unpacks one stream to its end; gives what follows it.
+    fn inflate<'p>(
+        &mut self,
+        state: &mut Decompress,
+        mut input: &'p [u8],
+        mut room: Option<&mut Taken>,
+    ) -> Result<&'p [u8], Code> {
+        let bounds = self.bounds;
+        loop {
+            if self.out.len() == self.out.capacity() {
+                if self.out.len() > bounds.bytes {
+                    return Err(bounds.expands);
+                }
+                keep(room.as_deref_mut(), self.packed + self.out.len() + STEP, bounds)?;
+                self.out.reserve(STEP);
+            }
+            let (read, written) = (state.total_in(), self.out.len());
+            let status = state
+                .decompress_vec(input, self.out, FlushDecompress::None)
+                .map_err(|_| bounds.broken)?;
+            let taken = usize::try_from(state.total_in() - read).map_err(|_| bounds.broken)?;
+            input = input.get(taken..).ok_or(bounds.broken)?;
+            if self.out.len() > bounds.bytes {
+                return Err(bounds.expands);
+            }
+            match status {
+                Status::StreamEnd => return Ok(input),
+                _ if taken == 0 && self.out.len() == written && self.out.len() < self.out.capacity() => {
+                    return Err(bounds.broken);
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// What follows the gzip header (RFC 1952 section 2.3).

@@ -39,7 +39,7 @@ use crate::{
     answer::AgentBody,
     authority::AuthorityFault,
     clock, config,
-    edge::Arriving,
+    edge::{self, Arriving},
     gate::{Caller, Passage},
     inspect::{Piece, Source},
     meters::Gauge,
@@ -142,8 +142,9 @@ enum Target {
 /// believe the first; a reader behind us might believe the other).
 ///
 /// # Errors
-/// [`Code::EgressTarget`], [`Code::HostMismatch`].
+/// [`Code::EgressTarget`], [`Code::HostMismatch`], [`Code::HttpMalformed`].
 fn target(head: &Parts) -> Result<Target, Code> {
+    edge::check_framing(&head.headers)?;
     let is_tunnel = head.method == Method::CONNECT;
     let authority = head.uri.authority().ok_or(Code::EgressTarget)?.as_str();
     let scheme = head.uri.scheme_str();

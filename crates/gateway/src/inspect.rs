@@ -37,7 +37,7 @@ pub use guards::ClassifierFault;
 pub(crate) use lists::ListFault;
 pub(crate) use output::Expected;
 use pieces::of_request;
-pub(crate) use pieces::{Piece, Source, of_answer, of_value};
+pub(crate) use pieces::{NUMBER_DIGITS, Piece, Source, of_answer, of_listing, of_value};
 pub(crate) use service::{Shape, serve};
 pub(crate) use weir::{Rule, Weir};
 
@@ -194,7 +194,14 @@ impl Inspector {
         if piece.source == Source::Schema {
             return (Some(Arc::from(Vec::new())), false);
         }
-        let key = self.cache.key(owner, piece.source, &piece.text);
+        let key = match piece.source {
+            // What it is called decides what it may be.
+            Source::Number => {
+                let text = format!("{}{}", piece.front, piece.text);
+                self.cache.key(owner, piece.source, &text)
+            }
+            _ => self.cache.key(owner, piece.source, &piece.text),
+        };
         if let Some(known) = self.cache.get(&key) {
             return (Some(known), false);
         }
@@ -209,7 +216,11 @@ impl Inspector {
         *left -= cost;
         let bytes = u64::try_from(piece.text.len()).unwrap_or(u64::MAX);
         self.inspected.fetch_add(bytes, Ordering::Relaxed);
-        let marks: Arc<[Mark]> = self.examine(piece.source, &piece.text).into();
+        let marks: Arc<[Mark]> = match piece.source {
+            Source::Number => self.number(&piece.front, &piece.text),
+            _ => self.examine(piece.source, &piece.text),
+        }
+        .into();
         self.cache.put(key, Arc::clone(&marks));
         (Some(marks), true)
     }
@@ -259,7 +270,11 @@ impl Inspector {
         if source == Source::Model {
             marks.extend(output::code(text));
         }
-        let unseen = [(report.cut, "decoded"), (report.seen.len() > MARKS, MORE)];
+        let unseen = [
+            (report.cut, "decoded"),
+            (source.is_read() && holds_more(text.as_bytes()), "document"),
+            (report.seen.len() > MARKS, MORE),
+        ];
         marks.extend(unseen.into_iter().filter(|(is, _)| *is).map(|(_, what)| Mark {
             kind: FindingKind::Unseen,
             what,
@@ -268,6 +283,20 @@ impl Inspector {
             range: 0..text.len(),
         }));
         (marks, report.seen)
+    }
+
+    /// What a whole number is, as a text would have it with what is said before it: what is all of it, and nothing less.
+    fn number(&self, before: &str, digits: &str) -> Vec<Mark> {
+        let text = format!("{before}{digits}");
+        let whole = before.len()..text.len();
+        let marks = self.examine(Source::Number, &text).into_iter();
+        let of_all = marks.filter(|mark| mark.range == whole);
+        of_all
+            .map(|mark| Mark {
+                range: 0..digits.len(),
+                ..mark
+            })
+            .collect()
     }
 
     /// Everything seen in the text of a document in base64. Places in that text mean nothing to anybody else, so each
@@ -284,17 +313,28 @@ impl Inspector {
             score: 1000,
             range: 0..digits.len(),
         };
-        let Some(opened) = open(digits) else {
-            return vec![unread("document")];
-        };
         let inside = if source == Source::File {
             Source::Document
         } else {
             Source::Data
         };
+        let Some(opened) = open(digits) else {
+            // What is packed alone is unpacked as in any text, as far as that goes.
+            let packed = if digits.trim_start().starts_with("H4sI") {
+                self.examine(inside, digits)
+            } else {
+                Vec::new()
+            };
+            let marks = packed.into_iter().map(whole);
+            return marks.chain([unread("document")]).collect();
+        };
         let marks = self.examine(inside, &opened.text);
         let mut marks: Vec<Mark> = marks.into_iter().map(whole).collect();
-        marks.extend(opened.cut.then(|| unread("document")));
+        let is_told = marks
+            .iter()
+            .any(|mark| mark.kind == FindingKind::Unseen && mark.what == "document");
+        let is_unread = opened.cut || opened.holds_more();
+        marks.extend((is_unread && !is_told).then(|| unread("document")));
         marks.extend(opened.pictures.then(|| unread("picture")));
         marks
     }
@@ -488,6 +528,19 @@ pub(crate) struct Opened {
     pub bytes: Vec<u8>,
 }
 
+impl Opened {
+    /// Whether something stands in it that was not opened, such as what is attached to a mail.
+    fn holds_more(&self) -> bool {
+        // Of the others reading said so.
+        matches!(self.kind, None | Some(document::Kind::Image)) && holds_more(&self.bytes)
+    }
+}
+
+/// Whether something stands in these bytes that is not opened, and would be read.
+fn holds_more(bytes: &[u8]) -> bool {
+    document::unopened(bytes).is_some_and(|what| !document::is_media(what))
+}
+
 /// Opens it. `None`: nobody can read it here.
 ///
 /// Digits are read as the laxest reader does, since that may be the one who reads them next: of either alphabet, broken
@@ -522,6 +575,15 @@ pub(crate) fn open(digits: &str) -> Option<Opened> {
         pictures: false,
         bytes,
     })
+}
+
+/// Of what passes on without a look into it: an archive, a program, or anything else whose bytes are no text.
+pub(crate) fn unread(pointer: &str) -> Finding {
+    Finding {
+        severity: Severity::Info,
+        what: "document".into(),
+        ..unseen_at(pointer)
+    }
 }
 
 fn unseen_at(pointer: &str) -> Finding {

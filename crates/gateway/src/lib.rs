@@ -22,6 +22,7 @@ mod mcp;
 mod model;
 mod nonces;
 mod oauth;
+mod pinned;
 mod privacy;
 mod reins;
 mod rejections;

@@ -29,6 +29,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use bartizan_identity::PeerCertificate;
+use bartizan_types::{Code, Principal};
 use rustls_pki_types::CertificateDer;
 
 use crate::{
@@ -36,6 +37,7 @@ use crate::{
     answer::AgentBody,
     config::Limits,
     meters::{Gauge, Meters},
+    pinned::pinned,
     serve,
     tls::Shown,
     unread::Heard,
@@ -169,10 +171,25 @@ async fn connection(
         }
     };
     if let Err(fault) = ended {
-        if let Some(fault) = fault.downcast_ref::<hyper::Error>() {
-            heard.ended(fault);
-        }
-        tracing::debug!(error = %fault, "connection ended early");
+        ended_early(&heard, &*fault, None);
+    }
+}
+
+/// Remembers a connection that ended with an error. Where that is because what came was no HTTP, it is a refusal: the HTTP
+/// library has refused it by itself, and the operator is told here.
+pub(crate) fn ended_early(heard: &Heard, fault: &(dyn Error + 'static), who: Option<&Principal>) {
+    tracing::debug!(error = %fault, "connection ended early");
+    let Some(fault) = fault.downcast_ref::<hyper::Error>() else {
+        return;
+    };
+    if fault.is_parse() {
+        let code = if fault.is_parse_too_large() {
+            Code::HeadersTooLarge
+        } else {
+            Code::HttpMalformed
+        };
+        // Its text is one of a few fixed ones, and holds nothing of what came.
+        heard.ended(code, who, fault.to_string());
     }
 }
 
@@ -184,7 +201,7 @@ pub(crate) fn shown(session: &rustls::ServerConnection) -> Option<Shown> {
 }
 
 async fn one(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<AgentBody>, Infallible> {
-    let caught = CatchPanic(Box::pin(serve::request(Arc::clone(&shared), request))).await;
+    let caught = CatchPanic(pinned(|| serve::request(Arc::clone(&shared), request))).await;
     Ok(caught.unwrap_or_else(|| serve::after_panic(&shared)))
 }
 

@@ -33,7 +33,8 @@ use std::{
 
 use bartizan_guard::AnswerFacts;
 use bartizan_mcp::{
-    Method, Names, Outcome, Params, PinKind, Revision, header as repeated, pin::PinFault, refusal, session,
+    ListKind, Method, Names, Outcome, Params, PinKind, Revision, header as repeated, pin::PinFault, refusal,
+    session,
 };
 use bartizan_types::{Action, CallFacts, Code, Digest, Finding, Principal, Refusal, ServerName, ToolName};
 use bartizan_wire::{
@@ -155,7 +156,9 @@ fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
         let listed = value.to_str().unwrap_or_default().split(',').any(|range| {
             let range = range.split(';').next().unwrap_or_default().trim();
             let group = wanted.split('/').next().unwrap_or_default();
-            range.eq_ignore_ascii_case(wanted) || range == "*/*" || range == format!("{group}/*")
+            range.eq_ignore_ascii_case(wanted)
+                || range == "*/*"
+                || range.strip_suffix("/*").is_some_and(|ranged| ranged == group)
         });
         if listed {
             return true;
@@ -339,7 +342,13 @@ async fn initialize(base: &Base<'_>, params: &Params<'_>, id: &Id<'_>) -> Result
     let ctx = base.ctx(Agent::Session(Arc::clone(&session)));
     let introduced = async {
         let (result, reached) = listings::introduce(&ctx).await?;
-        calls::released(&ctx, &reached, Action::Connect, refusal::result(id, &result)).await
+        calls::released(
+            &ctx,
+            &reached,
+            Action::Connect,
+            (refusal::result(id, &result), Vec::new()),
+        )
+        .await
     };
     match introduced.await {
         Ok(Reply::Whole {
@@ -591,6 +600,22 @@ impl Shared {
         approved.map_err(|_| Code::ToolUnknown)?;
         self.mcp.forget_listings(server);
         Ok(())
+    }
+
+    /// What of a server's last listings is kept from agents whatever an operator approves: kind, name, and why.
+    pub(crate) fn unusable(&self, server: &ServerName) -> Vec<(PinKind, String, &'static str)> {
+        let Ok(served) = self.mcp.served(server) else {
+            return Vec::new();
+        };
+        let mut all = Vec::new();
+        for kind in ListKind::ALL {
+            let catalog = served.last_catalog(kind);
+            for listed in catalog.iter().flat_map(|catalog| catalog.iter()) {
+                let why = listed.unusable.filter(|_| listed.withheld);
+                all.extend(why.map(|why| (kind.pin(), listed.name.clone(), why)));
+            }
+        }
+        all
     }
 
     /// What every tool does, and what its arguments and results are.

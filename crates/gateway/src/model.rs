@@ -41,6 +41,7 @@ use crate::{
     edge::{self, BodyBounds},
     gate::{Caller, Passage},
     inspect::{Expected, Looked, Piece, of_answer},
+    pinned::pinned,
     privacy::{Change, Towards},
     sessions::{Heard, Traced},
     spending::Billed,
@@ -254,7 +255,7 @@ async fn forward(
         let facts = Asked::outgoing(asked.facts(Action::Generate, resource), request, body, digest);
         let evidence = shared.evidence(&asked.caller, facts, findings).bounded(bound);
         let (permit, passage) = shared.enter(evidence, outbound).await?;
-        let exchange = Box::pin(exchange(asked.clone(), endpoint, permit, passage));
+        let exchange = pinned(|| exchange(asked.clone(), endpoint, permit, passage));
         let exchanged = if counts {
             // What it costs is told with its end, and counts whoever still waits for that.
             Outlasting::new(&shared, &asked.caller.reins, exchange).await
@@ -406,7 +407,7 @@ async fn side_calls(
     upstream: &UpstreamName,
     digest: Digest,
 ) -> Result<(), Refusal> {
-    if request.hosted.is_empty() && request.fetches.is_empty() && !keeps_history(request) {
+    if request.hosted.is_empty() && request.fetches.is_empty() && request.relied_on().is_empty() {
         return Ok(());
     }
     Box::pin(each_side_call(asked, request, upstream, digest)).await
@@ -423,11 +424,11 @@ async fn each_side_call(
     if kinds.len() + request.fetches.len() > SIDE_CALLS {
         return Err(asked.early(Code::RequestShape));
     }
-    let keeps = keeps_history(request);
+    let relied = request.relied_on();
     let hosted = kinds.into_iter().map(Side::Hosted);
     let sides = hosted
         .chain(request.fetches.iter().map(Side::Fetch))
-        .chain(keeps.then_some(Side::History));
+        .chain((!relied.is_empty()).then_some(Side::History));
     for side in sides {
         let (kind, action, resource, arguments) = side_of(asked, &side, upstream)?;
         let facts = CallFacts {
@@ -445,14 +446,13 @@ async fn each_side_call(
             pointer: String::new(),
             taxonomy: vec!["ASI02".to_owned()],
         };
-        pass(asked, facts, vec![finding], None).await?;
+        let passed = pass(asked, facts, vec![finding], None).await;
+        passed.map_err(|said| match side {
+            Side::History => said.saying(&format!("`{}`", relied.join("`, `"))),
+            Side::Hosted(_) | Side::Fetch(_) => said,
+        })?;
     }
     Ok(())
-}
-
-/// Whether the provider would keep or continue a conversation by itself.
-fn keeps_history(request: &wire::Request<'_>) -> bool {
-    !request.history.is_empty() || request.background
 }
 
 type SideCall = (FindingKind, Action, Resource, Option<Arguments>);
@@ -535,7 +535,7 @@ async fn come_back(
         if !plain || endpoint != Endpoint::Generate || !edge::is_event_stream(&head.headers) {
             return Err(passage.failed(Code::UpstreamMalformed));
         }
-        return Box::pin(stream::release(asked.clone(), passage, head, body)).await;
+        return pinned(|| stream::release(asked.clone(), passage, head, body)).await;
     }
     let mut room = asked.shared.answers.of(&asked.caller.principal).nothing();
     let read = edge::read(&head.headers, body, BodyBounds::answer(limits), Some(&mut room));
@@ -598,6 +598,7 @@ async fn read_answer(asked: &Asked, call: CallId, bytes: &mut Bytes) -> Result<V
     let mut pieces = of_answer(scanned);
     let mut looked = asked.shared.look(&asked.caller, Some(call), &pieces).await;
     looked.findings.extend(asked.expected.findings(&pieces));
+    looked.findings.extend(asked.expected.short(scanned));
     let masked = asked
         .shared
         .mask_answer(&asked.caller, scanned.text(), &pieces, &looked)?;
@@ -646,8 +647,8 @@ fn used<R>(api: Api, passage: &mut Passage<R>, usage: wire::Usage) {
 fn poses(asked: &Asked, headers: &HeaderMap, bytes: &[u8]) -> bool {
     match json::scan(bytes, &asked.bounds(bytes.len())) {
         Ok(scanned) => wire::poses_as_answer(scanned),
-        // What says that it is JSON, and is none that has one reading.
-        Err(_) => edge::is_json(headers) && !bytes.is_empty(),
+        // What says that it is JSON, and is none that has one reading; and a stream under another name.
+        Err(_) => edge::reads_as_events(bytes) || (edge::is_json(headers) && !bytes.is_empty()),
     }
 }
 

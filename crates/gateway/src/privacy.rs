@@ -13,6 +13,7 @@ mod answer;
 mod documents;
 mod encoded;
 mod fitting;
+mod listing;
 mod stream;
 mod vaults;
 
@@ -137,10 +138,10 @@ impl Privacy {
         marks: &[Mark],
         now: Timestamp,
     ) -> Option<String> {
-        self.text_fitting(vault, towards, text, marks, now, &|_| None)
+        self.text_fitting(vault, towards, text, marks, now, &|_, _| None)
     }
 
-    /// The same; what is a value from its start to its end gets the shape that `fit` gives.
+    /// The same; a value gets the shape that `fit` gives for its place in the text.
     fn text_fitting(
         &self,
         vault: &mut Vault,
@@ -148,16 +149,14 @@ impl Privacy {
         text: &str,
         marks: &[Mark],
         now: Timestamp,
-        fit: &dyn Fn(Shape) -> Option<Shape>,
+        fit: &dyn Fn(&Range<usize>, Shape) -> Option<Shape>,
     ) -> Option<String> {
         let mut found = self.values(vault, towards, text, marks, now);
         if found.is_empty() {
             return None;
         }
         for (found, _) in &mut found {
-            if found.range == (0..text.len()) {
-                found.shape = fit(found.shape).unwrap_or(found.shape);
-            }
+            found.shape = fit(&found.range, found.shape).unwrap_or(found.shape);
         }
         Some(self.replace(vault, text, &found, now, &mut |_, _| {}))
     }
@@ -181,7 +180,8 @@ impl Privacy {
                 None => bartizan_privacy::escape(value).into_owned(),
                 Some(act) => self.stand_in(vault, act, one, value, now),
             };
-            let new = if is_bare_number(text, &one.range) {
+            let is_number = !new.is_empty() && new.bytes().all(|byte| byte.is_ascii_digit());
+            let new = if !is_number && is_bare_number(text, &one.range) {
                 Value::from(new).to_string()
             } else {
                 new
@@ -236,9 +236,14 @@ impl Privacy {
                 .iter()
                 .all(|token| range.end <= token.start || token.end <= range.start)
         };
+        // A stand-in that has a value's format is none either, or what it is restored to would be a stand-in.
+        let is_ours = |range: &Range<usize>| {
+            let text = text.get(range.clone()).unwrap_or_default();
+            vault.whole(text, now).is_some()
+        };
         let mut found: Vec<(Found, Option<MaskAct>)> = marks
             .iter()
-            .filter(|mark| apart(&mark.range))
+            .filter(|mark| apart(&mark.range) && !is_ours(&mark.range))
             .filter_map(|mark| {
                 let act = self.act(towards, mark)?;
                 let sort = if mark.kind == FindingKind::Secret {
@@ -257,6 +262,11 @@ impl Privacy {
             if value.len() < KNOWN || !self.covers(towards, kind) {
                 continue;
             }
+            // In the midst of a text a stand-in of few bits would never be restored.
+            let shape = match shape.is_unguessable() {
+                true => shape,
+                false => Shape::of_kind(kind.as_str()),
+            };
             for range in encoded::places(text, value) {
                 if apart(&range) {
                     let kind = kind.clone();
@@ -278,6 +288,30 @@ impl Privacy {
             }));
         }
         found
+    }
+
+    /// What takes the place of a whole number that is a value: another of as many digits, where its place takes one and
+    /// the vault has room; else a text, so that the value does not go.
+    fn number(
+        &self,
+        vault: &mut Vault,
+        towards: Towards<'_>,
+        piece: &Piece<'_>,
+        marks: &[Mark],
+        now: Timestamp,
+        fitting: Option<&Fitting>,
+    ) -> Option<String> {
+        let digits = &*piece.text;
+        let all = self.values(vault, towards, digits, marks, now);
+        let whole = 0..digits.len();
+        let (found, act) = all.into_iter().find(|(found, _)| found.range == whole)?;
+        let act = act?;
+        let any = Fitting::any();
+        let number: Option<i64> = digits.parse().ok();
+        let shape = number.and_then(|number| fitting.unwrap_or(&any).number(&piece.pointer, number));
+        let other = shape.and_then(|shape| vault.token(&found.kind, shape, digits, now).ok());
+        let text = || Value::from(self.stand_in(vault, act, &found, digits, now)).to_string();
+        Some(other.unwrap_or_else(text))
     }
 
     fn transformed(&self, value: &str, kind: &Kind, act: MaskAct) -> String {
@@ -316,19 +350,36 @@ impl Privacy {
         looked: &Looked,
         fitting: Option<&Fitting>,
     ) -> Result<Edits, Code> {
-        let mut edits = Edits::default();
         if !self.masks(towards) {
-            return Ok(edits);
+            return Ok(Edits::default());
         }
+        let held = self.vault(caller);
+        let edits = self.edits_in(&mut held.lock(), (inspector, fitting), towards, pieces, looked)?;
+        self.vaults.keep(caller, &held);
+        Ok(edits)
+    }
+
+    /// The same, with the values in a vault.
+    fn edits_in(
+        &self,
+        vault: &mut Vault,
+        (inspector, fitting): (Option<&Inspector>, Option<&Fitting>),
+        towards: Towards<'_>,
+        pieces: &[Piece<'_>],
+        looked: &Looked,
+    ) -> Result<Edits, Code> {
         if looked.unseen {
             return Err(Code::PrivacyUnseen);
         }
         let now = clock::now();
-        let held = self.vault(caller);
-        let mut vault = held.lock();
+        let mut edits = Edits::default();
+        let keys = pieces.iter().filter(|piece| piece.is_key);
+        let mut keys: BTreeSet<(&str, Cow<'_, str>)> = keys
+            .map(|piece| (piece.pointer.as_str(), Cow::Borrowed(&*piece.text)))
+            .collect();
         for (piece, marks) in pieces.iter().zip(&looked.marks) {
             if piece.source.is_file() {
-                let change = self.document(inspector, &mut vault, towards, piece, now)?;
+                let change = self.document(inspector, vault, towards, piece, now)?;
                 if let Some(change) = change {
                     edits.changes.push(change);
                     edits.findings.push(masked_at(&piece.pointer));
@@ -348,18 +399,24 @@ impl Privacy {
                 owned = encoded::with(inspector, &piece.text, marks);
                 owned.as_ref()
             };
-            let fit = |shape| fitting.and_then(|fitting| fitting.text(&piece.pointer, shape));
-            let Some(text) = self.text_fitting(&mut vault, towards, &piece.text, marks, now, &fit) else {
-                continue;
+            let json = match piece.source {
+                Source::Number => self.number(vault, towards, piece, marks, now, fitting),
+                _ => {
+                    let fit = |range: &Range<usize>, shape| shape_at(piece, fitting, range, shape);
+                    self.text_fitting(vault, towards, &piece.text, marks, now, &fit)
+                        .map(|text| match piece.is_key {
+                            true => told_apart(&mut keys, &piece.pointer, text),
+                            false => text,
+                        })
+                        .map(|text| Value::from(text).to_string())
+                }
             };
-            let json = Value::from(text).to_string();
+            let Some(json) = json else { continue };
             edits.changes.push((piece.span.clone(), json));
             if edits.findings.len() < 16 {
                 edits.findings.push(masked_at(&piece.pointer));
             }
         }
-        drop(vault);
-        self.vaults.keep(caller, &held);
         Ok(edits)
     }
 }
@@ -377,6 +434,37 @@ pub(crate) struct Edits {
     pub changes: Vec<Change>,
     /// What the record says of it.
     pub findings: Vec<Finding>,
+}
+
+/// The shape of a stand-in at a place of a text, where that has to fit: a whole text what a schema says of it, and a number
+/// among a call's arguments another, or the model would learn to call with a text.
+fn shape_at(
+    piece: &Piece<'_>,
+    fitting: Option<&Fitting>,
+    range: &Range<usize>,
+    shape: Shape,
+) -> Option<Shape> {
+    if piece.is_key {
+        return None;
+    }
+    if *range == (0..piece.text.len()) {
+        return fitting?.text(&piece.pointer, shape);
+    }
+    let is_number = piece.pointer.ends_with("/arguments") && is_bare_number(&piece.text, range);
+    let number = piece.text.get(range.clone()).filter(|_| is_number)?;
+    Fitting::any().number("", number.parse().ok()?)
+}
+
+/// A key as it is masked, and with a number behind it where a sibling has that name already: two members of one name
+/// would be read as one.
+fn told_apart<'p>(keys: &mut BTreeSet<(&'p str, Cow<'p, str>)>, pointer: &'p str, masked: String) -> String {
+    let mut key = masked.clone();
+    let mut count = 1_usize;
+    while !keys.insert((pointer, Cow::Owned(key.clone()))) {
+        count += 1;
+        key = format!("{masked} {count}");
+    }
+    key
 }
 
 /// Whether a range is a number of a text that is JSON: what takes its place is a text there, with the quotes of one.
@@ -557,23 +645,12 @@ impl Shared {
                 fitting.as_ref(),
             )
             .map_err(|code| self.reject(code, Some(&caller.principal)))?;
-        let mut departed: Value =
-            match serde_json::from_str(&bartizan_wire::json::replace(&text, &edits.changes)) {
-                Ok(departed) if !edits.changes.is_empty() => departed,
-                _ => arguments.clone(),
-            };
-        let held = privacy.vault(caller);
-        if let (Some(inspector), Some(fitting)) = (&self.inspector, &fitting) {
-            let way = Numbers {
-                privacy,
-                inspector,
-                fitting,
-                towards,
-                now: clock::now(),
-            };
-            way.mask(&mut held.lock(), &mut departed, "");
-            privacy.vaults.keep(caller, &held);
+        if edits.changes.is_empty() {
+            return Ok(None);
         }
+        // What does not read back would go as it was.
+        let departed: Value = serde_json::from_str(&bartizan_wire::json::replace(&text, &edits.changes))
+            .map_err(|_| self.reject(Code::Bug, Some(&caller.principal)))?;
         Ok((departed != *arguments).then_some(departed))
     }
 
@@ -591,109 +668,17 @@ impl Shared {
         let Some(privacy) = &self.privacy else {
             return Ok(None);
         };
-        let mut edits = privacy.edits(caller, self.inspector.as_deref(), Towards::Agent, pieces, looked)?;
-        let mut text = Cow::Borrowed(result.get());
-        if !edits.changes.is_empty() {
-            text = Cow::Owned(bartizan_wire::json::replace(result.get(), &edits.changes));
-        }
-        if let Some(masked) = self.without_numbers(privacy, caller, &text) {
-            text = Cow::Owned(masked);
-            edits.findings.push(masked_at(STRUCTURED));
-        }
-        let Cow::Owned(text) = text else {
+        let edits = privacy.edits(caller, self.inspector.as_deref(), Towards::Agent, pieces, looked)?;
+        if edits.changes.is_empty() {
             return Ok(None);
-        };
+        }
+        let text = bartizan_wire::json::replace(result.get(), &edits.changes);
         let masked = RawValue::from_string(text).map_err(|_| Code::Bug)?;
         Ok(Some((masked, edits.findings)))
     }
-
-    /// A result whose structure holds numbers that are values of somebody's, with others in their place.
-    fn without_numbers(&self, privacy: &Privacy, caller: &Caller, result: &str) -> Option<String> {
-        let inspector = self.inspector.as_deref()?;
-        let digits = |run: &[u8]| run.len() >= fitting::DIGITS;
-        let mut runs = result.as_bytes().split(|byte| !byte.is_ascii_digit());
-        if !privacy.masks(Towards::Agent) || !runs.any(digits) {
-            return None;
-        }
-        let mut whole: Value = serde_json::from_str(result).ok()?;
-        let structure = whole.pointer_mut(STRUCTURED)?;
-        let before = structure.clone();
-        let way = Numbers {
-            privacy,
-            inspector,
-            fitting: &Fitting::any(),
-            towards: Towards::Agent,
-            now: clock::now(),
-        };
-        let held = privacy.vault(caller);
-        way.mask(&mut held.lock(), structure, "");
-        if *structure == before {
-            return None;
-        }
-        privacy.vaults.keep(caller, &held);
-        Some(whole.to_string())
-    }
 }
 
-/// Where a result holds its structure.
-const STRUCTURED: &str = "/structuredContent";
-
-/// Whole numbers on their way to a tool.
-struct Numbers<'a> {
-    privacy: &'a Privacy,
-    inspector: &'a Inspector,
-    fitting: &'a Fitting,
-    towards: Towards<'a>,
-    now: Timestamp,
-}
-
-impl Numbers<'_> {
-    /// Masks those that are a value that the tool may not read. A number is looked at with the name of its member before
-    /// it, as a text would have it; what takes its place is a number too.
-    fn mask(&self, vault: &mut Vault, value: &mut Value, pointer: &str) {
-        match value {
-            Value::Number(number) => {
-                let masked = number
-                    .as_i64()
-                    .and_then(|number| self.masked(vault, number, pointer));
-                if let Some(masked) = masked {
-                    *value = Value::from(masked);
-                }
-            }
-            Value::Array(items) => {
-                for (at, item) in items.iter_mut().enumerate() {
-                    self.mask(vault, item, &format!("{pointer}/{at}"));
-                }
-            }
-            Value::Object(members) => {
-                for (key, member) in members.iter_mut() {
-                    let step = key.replace('~', "~0").replace('/', "~1");
-                    self.mask(vault, member, &format!("{pointer}/{step}"));
-                }
-            }
-            Value::Null | Value::Bool(_) | Value::String(_) => {}
-        }
-    }
-
-    fn masked(&self, vault: &mut Vault, number: i64, pointer: &str) -> Option<i64> {
-        let shape = self.fitting.number(pointer, number)?;
-        let digits = number.to_string();
-        let name = pointer.rsplit('/').next().unwrap_or_default().replace('_', " ");
-        let text = format!("{name}: {digits}");
-        let at = text.len() - digits.len();
-        let marks = self.inspector.examine(Source::Data, &text);
-        let found = self.privacy.values(vault, self.towards, &text, &marks, self.now);
-        let (found, act) = found
-            .into_iter()
-            .find(|(found, _)| found.range == (at..text.len()))?;
-        // Nothing but another number can stand here.
-        act.filter(|act| *act != MaskAct::Generalise)?;
-        let token = vault.token(&found.kind, shape, &digits, self.now).ok()?;
-        token.parse().ok()
-    }
-}
-
-/// A value with the tokens in its texts restored.
+/// A value with the tokens in its texts, keys and whole numbers restored.
 fn restored(vault: &Vault, value: &Value, now: Timestamp, may: &mut dyn FnMut(&Kind) -> bool) -> Value {
     match value {
         Value::String(text) => match vault.restore(text, now, &mut *may) {
@@ -706,45 +691,20 @@ fn restored(vault: &Vault, value: &Value, now: Timestamp, may: &mut dyn FnMut(&K
             Cow::Owned(text) => text.parse::<i64>().map_or_else(|_| value.clone(), Value::from),
         },
         Value::Array(items) => items.iter().map(|item| restored(vault, item, now, may)).collect(),
-        Value::Object(members) => Value::Object(
-            members
-                .iter()
-                .map(|(key, value)| (key.clone(), restored(vault, value, now, may)))
-                .collect(),
-        ),
+        Value::Object(members) => {
+            let mut out = serde_json::Map::with_capacity(members.len());
+            for (key, value) in members {
+                let value = restored(vault, value, now, may);
+                let name = vault.restore(key, now, &mut *may).into_owned();
+                // Two tokens of one value stay apart.
+                let is_taken = name != *key && (members.contains_key(&name) || out.contains_key(&name));
+                out.insert(if is_taken { key.clone() } else { name }, value);
+            }
+            Value::Object(out)
+        }
         Value::Null | Value::Bool(_) => value.clone(),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_number_of_a_json_text_is_one() {
-        let card = "4111111111111111";
-        for (text, yes) in [
-            (format!("{{\"card\": {card}}}"), true),
-            (format!("[1, {card} , 2]"), true),
-            (format!("{{\"card\": \"{card}\"}}"), false),
-            (format!("card: {card}, due"), false),
-        ] {
-            let at = text.find(card).unwrap();
-            assert_eq!(is_bare_number(&text, &(at..at + card.len())), yes, "{text}");
-        }
-    }
-
-    #[test]
-    fn patterns_are_like_names() {
-        for (pattern, name, yes) in [
-            ("*", "openai/gpt", true),
-            ("openai/*", "openai/gpt", true),
-            ("openai/*", "other/gpt", false),
-            ("*/mini*", "openai/mini-2", true),
-            ("openai/gpt", "openai/gpt-2", false),
-            ("é*", "éa", true),
-        ] {
-            assert_eq!(like(pattern, name), yes, "{pattern} {name}");
-        }
-    }
-}
+mod tests;

@@ -21,6 +21,7 @@ use crate::{
     inspect,
     meters::Gauge,
     model::{self, Endpoint},
+    pinned::pinned,
     reins::{Ending, Reins},
     resource,
     room::Taken,
@@ -85,7 +86,11 @@ async fn routed(
     who: &mut Option<Arc<Principal>>,
 ) -> Result<Response<AgentBody>, Refusal> {
     let early = |code| shared.reject(code, None);
-    edge::check_host_and_origin(&shared.config.listen, shared.address, &head.uri, &head.headers)
+    edge::check_framing(&head.headers)
+        .and_then(|()| {
+            let (listen, bound) = (&shared.config.listen, shared.address);
+            edge::check_host_and_origin(listen, bound, &head.uri, &head.headers)
+        })
         .map_err(early)?;
     if let Some(answer) = resource::metadata(shared, head) {
         return answer.map_err(early);
@@ -190,7 +195,7 @@ async fn served(
                 .map_err(late)?;
             debug_assert_eq!(*shape, Shape::Model(api));
             caller.reins.takes_turn(bytes.len()).await;
-            Box::pin(model::call(shared, &caller, api, endpoint, head, bytes)).await
+            pinned(|| model::call(shared, &caller, api, endpoint, head, bytes)).await
         }
         Route::Mcp(server) => crate::mcp::serve(shared, caller, server, head, body).await,
         Route::A2a(target) => Box::pin(a2a::serve(shared, &caller, target, head, body)).await,
@@ -322,6 +327,10 @@ fn refusal_of(shape: &Shape, id: Option<&Id<'_>>, refusal: &Refusal) -> Response
     }
     if let Some(seconds) = refusal.retry_after_seconds {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    // Where such a request ends is a matter of opinion, and nothing may follow it on its connection.
+    if refusal.code == Code::HttpMalformed {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if refusal.code.status() == 401 {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

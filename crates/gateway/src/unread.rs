@@ -10,13 +10,13 @@ use std::{
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
 };
 
-use bartizan_types::Code;
+use bartizan_types::{CallId, Code, Principal};
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -29,12 +29,31 @@ pub(crate) struct Heard {
     so_far: Arc<SoFar>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct SoFar {
     /// A request was read.
     asked: AtomicBool,
-    /// What could not be read was told, and is recorded.
-    told: AtomicBool,
+    /// What could not be read was told, and its record waits for what was wrong with it.
+    told: Mutex<Option<Told>>,
+}
+
+/// A refusal that was told. It is recorded when this is dropped, which is at the end of its connection.
+struct Told {
+    shared: Arc<Shared>,
+    code: Code,
+    /// The record's id; `None` where a summary counts it.
+    call: Option<CallId>,
+    who: Option<Principal>,
+    note: Option<String>,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if let Some(call) = self.call {
+            let (who, note) = (self.who.take(), self.note.take());
+            self.shared.record_rejection(call, self.code, who, note);
+        }
+    }
 }
 
 /// What to say instead of this status.
@@ -60,9 +79,12 @@ impl Heard {
 
     /// The connection's stream.
     pub(crate) fn over<S>(&self, inner: S) -> Unread<S> {
-        let shared = Arc::clone(&self.shared);
-        let words = move |status| said(&shared, status);
-        Unread::new(inner, Arc::clone(&self.so_far), Box::new(words))
+        let heard = self.clone();
+        Unread::new(
+            inner,
+            Arc::clone(&self.so_far),
+            Box::new(move |status| heard.says(status)),
+        )
     }
 
     /// A request was read, and is served.
@@ -70,39 +92,52 @@ impl Heard {
         self.so_far.asked.store(true, Relaxed);
     }
 
-    /// The connection ended with this.
-    pub(crate) fn ended(&self, fault: &hyper::Error) {
-        if fault.is_parse() && !self.so_far.told.load(Relaxed) {
-            let code = if fault.is_parse_too_large() {
-                Code::HeadersTooLarge
-            } else {
-                Code::HttpUnread
-            };
-            drop(self.shared.reject(code, None));
+    /// The connection ended since what came could not be read; `note` says what was wrong with it.
+    pub(crate) fn ended(&self, code: Code, who: Option<&Principal>, note: String) {
+        let told = self
+            .so_far
+            .told
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        match told {
+            Some(mut told) => {
+                told.who = who.cloned();
+                told.note = Some(note);
+            }
+            None => self.shared.reject_unread(code, who, note),
         }
     }
-}
 
-/// Refuses what could not be read: the whole answer, as it is written.
-fn said(shared: &Shared, status: u16) -> Vec<u8> {
-    let code = match status {
-        414 | 431 => Code::HeadersTooLarge,
-        _ => Code::HttpUnread,
-    };
-    let refusal = shared.reject(code, None);
-    let body = serve::plain(&refusal);
-    let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    let mut answer = format!(
-        "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\nx-bartizan-call: {}\r\nconnection: close\r\n\
-         content-length: {}\r\n\r\n",
-        status.as_u16(),
-        status.canonical_reason().unwrap_or_default(),
-        refusal.call,
-        body.len()
-    )
-    .into_bytes();
-    answer.extend_from_slice(&body);
-    answer
+    /// Refuses what could not be read. Gives the whole answer, as it is written.
+    fn says(&self, status: u16) -> Vec<u8> {
+        let code = match status {
+            414 | 431 => Code::HeadersTooLarge,
+            _ => Code::HttpMalformed,
+        };
+        let (refusal, is_recorded) = self.shared.refuse_unread(code);
+        let told = Told {
+            shared: Arc::clone(&self.shared),
+            code,
+            call: is_recorded.then_some(refusal.call),
+            who: None,
+            note: None,
+        };
+        *self.so_far.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
+        let body = serve::plain(&refusal);
+        let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        let mut answer = format!(
+            "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\nx-bartizan-call: {}\r\nconnection: close\r\n\
+             content-length: {}\r\n\r\n",
+            status.as_u16(),
+            status.canonical_reason().unwrap_or_default(),
+            refusal.call,
+            body.len()
+        )
+        .into_bytes();
+        answer.extend_from_slice(&body);
+        answer
+    }
 }
 
 /// The status of an answer of HTTP/1, from its first bytes.
@@ -148,7 +183,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Unread<S> {
                 // Settings of HTTP/2.
                 _ => return Pin::new(&mut this.inner).poll_write(context, bytes),
             }
-            this.so_far.told.store(true, Relaxed);
         }
         while !this.rest.is_empty() {
             let wrote = ready!(Pin::new(&mut this.inner).poll_write(context, &this.rest))?;
@@ -194,12 +228,12 @@ mod tests {
     const LONG: &[u8] = b"HTTP/1.1 400 our words, longer than what the other side takes at once";
     const BARE: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
 
-    /// What arrives of these writes, over a pipe that takes four bytes at once; and whether something was told.
-    async fn arrives(asked: bool, writes: &[&[u8]]) -> (Vec<u8>, bool) {
+    /// What arrives of these writes, over a pipe that takes four bytes at once.
+    async fn arrives(asked: bool, writes: &[&[u8]]) -> Vec<u8> {
         let (near, mut far) = tokio::io::duplex(4);
         let so_far = Arc::new(SoFar::default());
         so_far.asked.store(asked, Relaxed);
-        let mut stream = Unread::new(near, Arc::clone(&so_far), Box::new(|_| LONG.to_vec()));
+        let mut stream = Unread::new(near, so_far, Box::new(|_| LONG.to_vec()));
         let writing = async move {
             for bytes in writes {
                 stream.write_all(bytes).await.unwrap();
@@ -209,12 +243,12 @@ mod tests {
         let mut out = Vec::new();
         let (read, ()) = tokio::join!(far.read_to_end(&mut out), writing);
         read.unwrap();
-        (out, so_far.told.load(Relaxed))
+        out
     }
 
     #[tokio::test]
     async fn the_librarys_own_answer_is_put_in_our_words() {
-        assert_eq!(arrives(false, &[BARE]).await, (LONG.to_vec(), true));
+        assert_eq!(arrives(false, &[BARE]).await, LONG);
     }
 
     #[tokio::test]
@@ -223,10 +257,10 @@ mod tests {
         let settings: &[u8] = b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x80";
         assert_eq!(
             arrives(false, &[settings, settings]).await,
-            ([settings, settings].concat(), false)
+            [settings, settings].concat()
         );
-        assert_eq!(arrives(true, &[BARE]).await, (BARE.to_vec(), false));
-        assert_eq!(arrives(true, &[b""]).await, (Vec::new(), false));
+        assert_eq!(arrives(true, &[BARE]).await, BARE);
+        assert!(arrives(true, &[b""]).await.is_empty());
     }
 
     #[test]

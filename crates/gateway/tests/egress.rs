@@ -19,7 +19,8 @@ use bartizan_guard::{
 };
 use bartizan_policy::Pack;
 use bartizan_types::{
-    Action, BudgetName, Code, Ending, Meter, Record, RecordKind, RevocationId, RulingWord, Surface, Timestamp,
+    Action, BudgetName, Code, Ending, FindingKind, Meter, Record, RecordKind, RevocationId, RulingWord,
+    Surface, Timestamp,
 };
 use bartizan_wire::site::SitePattern;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -678,6 +679,9 @@ async fn what_is_not_text_is_passed_on_in_pieces_within_a_bound() {
             ended.unwrap();
             assert_eq!(closed.ending, Some(Ending::Complete));
             assert_eq!(closed.answer.unwrap().bytes, 3 << 20);
+            // Policy is told that nobody looked into it.
+            let unseen: Vec<_> = closed.findings.iter().map(|one| (one.kind, &*one.what)).collect();
+            assert_eq!(unseen, [(FindingKind::Unseen, "document")]);
         } else {
             assert_eq!(
                 (closed.ending, closed.code),

@@ -123,6 +123,34 @@ async fn refusals_reach_the_model_with_reason_code_and_call() {
 }
 
 #[tokio::test]
+async fn a_method_that_is_none_is_refused_under_a_code_and_an_id_that_the_log_has() {
+    let gate = gated(OPEN, &["one", "two"]).await;
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    // Of several servers none can be meant; the other two are of another revision, and a server's to ask.
+    for method in [
+        "resources/frobnicate",
+        "server/discover",
+        "sampling/createMessage",
+    ] {
+        let answer = client.ask(method, json!({})).await;
+        let error = &answer["error"];
+        assert_eq!(error["code"], -32601, "{method}: {answer}");
+        assert_eq!(error["data"]["code"], Code::MethodUnknown.as_str(), "{method}");
+        let id = error["data"]["call"].as_str().unwrap().to_owned();
+        assert!(error["message"].as_str().unwrap().contains(&id), "{answer}");
+        let records = gate.records().await;
+        let mut all = records.iter().filter_map(|stored| stored.record.as_ref());
+        let kept = all.find(|record| record.call.is_some_and(|call| call.to_string() == id));
+        assert_eq!(kept.unwrap().code, Some(Code::MethodUnknown), "{method}");
+    }
+    let odd = client
+        .ask("tools/list", json!({"cursor":"nobody gave this out"}))
+        .await;
+    assert_eq!(odd["error"]["code"], -32602, "{odd}");
+    assert_eq!(odd["error"]["data"]["code"], Code::MessageInvalid.as_str());
+}
+
+#[tokio::test]
 async fn arguments_that_do_not_fit_never_reach_the_server() {
     let gate = gated(OPEN, &["fake"]).await;
     let (client, _) = Client::connect(&gate, json!({})).await;
@@ -368,6 +396,9 @@ async fn a_changed_tool_is_withheld_until_approved_and_the_pin_is_kept() {
     assert!(!listed.to_string().contains("obey me"), "{listed}");
     let answer = client.call("echo", json!({"word":"hi"})).await;
     assert!(said(&answer).contains(Code::ToolWithheld.as_str()), "{answer}");
+    // No approval mends a schema that can't be used, so nobody is told to give one.
+    let answer = client.call("broken", json!({})).await;
+    assert!(said(&answer).contains(Code::ToolUnusable.as_str()), "{answer}");
     let (shared, name) = (gate.running.shared(), ServerName::new("fake").unwrap());
     let standing = || {
         let found = shared.manifests().find(&name, &ToolName::new("echo").unwrap());

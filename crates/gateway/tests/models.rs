@@ -252,6 +252,16 @@ async fn hosted_tools_and_server_history_are_refused_unless_permitted() {
         let (status, _, answer) = gate.post("/v1/responses", body).await;
         assert_eq!((status.as_u16(), code(&answer).as_str()), (403, expected));
     }
+    // A developer is told which member it was, and what to do instead.
+    let background = r#"{"model":"m","input":"x","background":true,"previous_response_id":"resp_1"}"#;
+    let (_, _, answer) = gate.post("/v1/responses", background).await;
+    let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+    let said = answer["error"]["message"].as_str().unwrap();
+    assert!(
+        said.contains(": `previous_response_id`, `background` ["),
+        "{said}"
+    );
+    assert_eq!(answer["error"]["hint"], Code::ServerHistoryRefused.hint());
     assert_eq!(provider.count(), 0);
 }
 
@@ -746,7 +756,14 @@ async fn a_stream_of_failing_status_is_looked_into_and_one_that_poses_is_withhel
     assert!(text.contains("let me ") && !text.contains("tool_calls"), "{text}");
     assert!(text.contains("payments are not for agents"), "{text}");
     let two = [kind("application/json"), kind("text/event-stream")].concat();
-    for (status, kinds) in [(500, two), (500, kind("application/x, text/event-stream"))] {
+    for (status, kinds) in [
+        (500, two),
+        (500, kind("application/x, text/event-stream")),
+        // There are clients that go by lines, whatever status and type say.
+        (200, kind("text/plain")),
+        (500, kind("text/plain")),
+        (500, Vec::new()),
+    ] {
         let posing = Answer::Dressed(status, kinds, called.clone().into());
         let (gate, _provider) = gated(vec![posing], NO_PAY).await;
         let (_, _, body) = gate.post(CHAT, ASK_STREAM).await;

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use bartizan_policy::{Decision, Policy};
 use bartizan_types::{
     Action, Amounts, Answer, Arguments, Bar, Because, CallFacts, CallId, Code, Ending, Evidence, Finding,
-    PinState, Record, RecordKind, Refusal, RulingWord, SessionId, Timestamp,
+    FindingKind, PinState, Record, RecordKind, Refusal, RulingWord, SessionId, Severity, Timestamp,
 };
 
 use crate::{Permit, Release};
@@ -645,14 +645,19 @@ fn refusal(evidence: &Evidence, decision: &Decision) -> Refusal {
         return refusal;
     }
     let because = &decision.because;
-    let withheld = matches!(evidence.call.pin, PinState::Changed | PinState::Unlisted);
+    let withheld = match evidence.call.pin {
+        PinState::Changed => Some(Code::ToolWithheld),
+        PinState::Unlisted => Some(Code::ToolUnusable),
+        PinState::None | PinState::First | PinState::Same => None,
+    };
     let code = match (decision.ruling, evidence.call.action) {
         _ if !because.errors.is_empty() => Code::PolicyError,
         (RulingWord::Ask, _) => Code::PolicyAsk,
         (_, Action::UseHostedTool) => Code::HostedToolRefused,
         (_, Action::UseServerHistory) => Code::ServerHistoryRefused,
-        (_, Action::CallTool | Action::GetPrompt) if withheld => Code::ToolWithheld,
+        (_, Action::CallTool | Action::GetPrompt) if let Some(code) = withheld => code,
         (_, Action::ProposeTool) => Code::ProposalRefused,
+        _ if server_changed(evidence, because) => Code::ServerChanged,
         _ => Code::PolicyDenied,
     };
     let mut refusal = Refusal::new(evidence.call.id, code);
@@ -662,11 +667,28 @@ fn refusal(evidence: &Evidence, decision: &Decision) -> Refusal {
         .map(|policy| policy.reason.as_str())
         .find(|reason| !reason.is_empty());
     // A withheld tool may trip several policies; what the caller needs to know is that it is withheld.
-    let told = because.errors.is_empty() && code != Code::ToolWithheld;
+    let pinned = matches!(
+        code,
+        Code::ToolWithheld | Code::ToolUnusable | Code::ServerChanged
+    );
+    let told = because.errors.is_empty() && !pinned;
     if let (Some(reason), true) = (reason, told) {
         refusal.sentence = reason.to_owned();
     }
     refusal
+}
+
+/// Whether the rules that decided read what was seen, and nothing harmful was but that the server is not what it was.
+fn server_changed(evidence: &Evidence, because: &Because) -> bool {
+    let reads = |path: &str| because.facts.iter().any(|fact| fact.path == path);
+    let harmful = evidence
+        .findings
+        .iter()
+        .filter(|finding| finding.severity >= Severity::High);
+    let mut kinds = harmful.map(|finding| finding.kind).peekable();
+    (reads("context.worst") || reads("context.harmful"))
+        && kinds.peek().is_some()
+        && kinds.all(|kind| kind == FindingKind::PinChanged)
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use std::ops::Range;
 
 pub use image::bare as bare_image;
 pub use office::{Change, rewrite as rewrite_office};
-pub use unopened::unopened;
+pub use unopened::{is_media, unopened};
 pub use write::pdf as as_pdf;
 
 /// Most bytes of text that one document gives.

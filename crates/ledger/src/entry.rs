@@ -142,11 +142,7 @@ pub(crate) fn hash(parts: &[&[u8]]) -> Digest {
 
 /// 32 bytes as a digest; the callers' slices always have 32.
 pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
-    let mut out = [0_u8; 32];
-    for (to, from) in out.iter_mut().zip(bytes) {
-        *to = *from;
-    }
-    Digest(out)
+    Digest(bytes.try_into().unwrap_or_default())
 }
 
 /// Up to 8 bytes, big endian.

@@ -313,8 +313,15 @@ fn head_crc(kind: u8, length: usize, batch: u64, covered: &[u8]) -> u32 {
 }
 
 fn fill(out: &mut [u8], parts: &[&[u8]]) {
-    let bytes = parts.iter().flat_map(|part| part.iter());
-    out.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+    let mut rest = out;
+    for part in parts {
+        // Part by part: byte by byte over all of them costs more than the checksums beside it.
+        let Some((now, later)) = rest.split_at_mut_checked(part.len()) else {
+            return;
+        };
+        now.copy_from_slice(part);
+        rest = later;
+    }
 }
 
 #[cfg(test)]

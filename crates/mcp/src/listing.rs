@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use crate::{
     Names, Schema,
     message::{Members, Object, items},
-    pin::{Judged, PinKind, ServerPins},
+    pin::{Judged, PinFault, PinKind, ServerPins},
     schema::effects,
 };
 
@@ -83,7 +83,9 @@ impl ListKind {
         }
     }
 
-    const fn pin(self) -> PinKind {
+    /// What of it is pinned.
+    #[must_use]
+    pub const fn pin(self) -> PinKind {
         match self {
             Self::Tools => PinKind::Tool,
             Self::Prompts => PinKind::Prompt,
@@ -110,8 +112,10 @@ pub struct Listed {
     pub definition: Box<RawValue>,
     /// How it stands against its pin.
     pub state: PinState,
-    /// Kept from agents: changed, or its schema can't be used.
+    /// Kept from agents: changed, or it can't be used.
     pub withheld: bool,
+    /// Why it can't be used, whatever anybody approves.
+    pub unusable: Option<&'static str>,
     /// What it says of itself.
     pub effects: Effects,
     /// A tool's input schema.
@@ -188,6 +192,7 @@ impl Reader {
                 if let Some(entry) = catalog.entries.get_mut(*at) {
                     let mut both = Listed::clone(entry);
                     both.withheld = true;
+                    both.unusable = Some("its name stands twice in the server's list");
                     *entry = Arc::new(both);
                 }
                 continue;
@@ -217,15 +222,19 @@ fn judge(
     if !nameable {
         return None;
     }
-    let (judged, store) = match pins.judge(kind.pin(), &name, definition, now) {
-        Ok(judged) => judged,
-        Err(_) => (
+    let (judged, store, unusable) = match pins.judge(kind.pin(), &name, definition, now) {
+        Ok((judged, store)) => (judged, store, None),
+        Err(fault) => (
             Judged {
                 state: PinState::Unlisted,
                 withheld: true,
                 finding: None,
             },
             false,
+            Some(match fault {
+                PinFault::TooMuch => "its definition is too long to pin, or there are too many",
+                PinFault::Form | PinFault::Nothing => "its definition has no canonical form",
+            }),
         ),
     };
     let mut listed = Listed {
@@ -233,6 +242,7 @@ fn judge(
         definition: definition.to_owned(),
         state: judged.state,
         withheld: judged.withheld,
+        unusable,
         effects: Effects::default(),
         input: None,
         output: None,
@@ -256,16 +266,17 @@ fn judge(
         }
         if listed.input.is_none() {
             listed.withheld = true;
-            listed.findings.push(unusable("/inputSchema"));
+            listed.unusable = Some("its input schema is missing or can't be used");
+            listed.findings.push(unfit("/inputSchema"));
         }
         if listed.output.is_none() && members.find("outputSchema").is_some() {
-            listed.findings.push(unusable("/outputSchema"));
+            listed.findings.push(unfit("/outputSchema"));
         }
     }
     Some((listed, store))
 }
 
-fn unusable(pointer: &str) -> Finding {
+fn unfit(pointer: &str) -> Finding {
     Finding {
         kind: FindingKind::SchemaMismatch,
         severity: Severity::Medium,

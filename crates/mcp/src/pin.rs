@@ -95,6 +95,18 @@ pub struct Pin {
     /// A different definition waiting for approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Seen>,
+    /// It appeared after the first whole listing of its kind. Resources come and go by nature, so of them it is never
+    /// said.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub added: bool,
+}
+
+impl Pin {
+    /// Whether it appeared after the first whole listing, and nobody has looked at it since.
+    #[must_use]
+    pub const fn is_new(&self) -> bool {
+        self.added && self.approved.is_none()
+    }
 }
 
 /// All pins of one server. This is the stored value; `version` rises with any change of meaning.
@@ -182,11 +194,11 @@ fn key(kind: PinKind, name: &str) -> String {
     format!("{}:{name}", kind.as_str())
 }
 
-fn finding(kind: FindingKind, severity: Severity) -> Finding {
+fn finding(kind: FindingKind, of: PinKind, severity: Severity) -> Finding {
     Finding {
         kind,
         severity,
-        what: "".into(),
+        what: of.as_str().into(),
         score: 1000,
         span: None,
         pointer: String::new(),
@@ -242,6 +254,7 @@ impl ServerPins {
                 held: seen,
                 approved: None,
                 waiting: None,
+                added: later && kind != PinKind::Resource,
             };
             self.pins.insert(key(kind, name), pin);
             let severity = if kind == PinKind::Resource {
@@ -249,7 +262,7 @@ impl ServerPins {
             } else {
                 Severity::Low
             };
-            let finding = later.then(|| finding(FindingKind::PinAdded, severity));
+            let finding = later.then(|| finding(FindingKind::PinAdded, kind, severity));
             return Ok((shown(PinState::First, finding), true));
         };
         if pin.held.digest == seen.digest {
@@ -260,7 +273,10 @@ impl ServerPins {
             } else {
                 PinState::First
             };
-            return Ok((shown(state, None), changed));
+            // It stays news in every call's evidence until somebody has looked at it.
+            let news = pin.is_new();
+            let finding = news.then(|| finding(FindingKind::PinAdded, kind, Severity::Low));
+            return Ok((shown(state, finding), changed));
         }
         let news = pin
             .waiting
@@ -272,7 +288,7 @@ impl ServerPins {
         let judged = Judged {
             state: PinState::Changed,
             withheld: true,
-            finding: Some(finding(FindingKind::PinChanged, Severity::High)),
+            finding: Some(finding(FindingKind::PinChanged, kind, Severity::High)),
         };
         Ok((judged, news))
     }

@@ -7,7 +7,7 @@
 //! `{code, call, hint}`.
 
 use bartizan_types::{Code, Refusal};
-use bartizan_wire::jsonrpc::{self, Id};
+use bartizan_wire::jsonrpc::Id;
 
 use crate::{
     Method, Revision,
@@ -35,6 +35,7 @@ const fn is_protocol(code: Code) -> bool {
             | Code::SessionUnknown
             | Code::ToolUnknown
             | Code::ServerUnknown
+            | Code::MethodUnknown
             | Code::BodyTooLarge
             // Only a client that gets HTTP's 403 asks for more scopes (MCP authorization).
             | Code::ScopeInsufficient
@@ -54,10 +55,11 @@ pub fn encode(
     if let (Method::ToolsCall, Some(id), false) = (method, id, is_protocol(refusal.code)) {
         return (200, tool_result(id, revision, refusal, detail));
     }
-    let status = if method == Method::Unknown && refusal.code.fault() == bartizan_types::Fault::Policy {
-        404
-    } else {
-        refusal.code.status()
+    let status = match refusal.code {
+        // The revisions with sessions tell of it in the message alone; the stateless one by the status, too.
+        Code::MethodUnknown if !revision.stateless() => 200,
+        code if method == Method::Unknown && code.fault() == bartizan_types::Fault::Policy => 404,
+        code => code.status(),
     };
     let mut bytes = match (method, refusal.code) {
         (_, Code::RevisionUnsupported) => unsupported(id, refusal),
@@ -83,6 +85,7 @@ fn error_code(code: Code) -> i64 {
         | Code::JsonSurrogate
         | Code::JsonDepth
         | Code::JsonNumber => -32600,
+        Code::MethodUnknown => -32601,
         Code::ToolUnknown | Code::ServerUnknown | Code::ArgumentsInvalid => -32602,
         Code::Bug => -32603,
         other => -i64::from(other.status()),
@@ -180,17 +183,10 @@ pub fn result(id: &Id<'_>, result: &str) -> Vec<u8> {
     envelope(Some(id), "result", result)
 }
 
-/// A plain JSON-RPC error without a call behind it.
+/// A refusal under a JSON-RPC number that the specification asks for in this place, and not the one of its code.
 #[must_use]
-pub fn error(id: Option<&Id<'_>>, code: i64, message: &str) -> Vec<u8> {
-    jsonrpc::error(
-        id,
-        &jsonrpc::RpcError {
-            code,
-            message: message.into(),
-            data: None,
-        },
-    )
+pub fn numbered(id: &Id<'_>, number: i64, refusal: &Refusal, detail: &str) -> Vec<u8> {
+    failed(Some(id), number, refusal, Some(detail))
 }
 
 #[cfg(test)]
@@ -235,6 +231,8 @@ mod tests {
                 -32602,
             ),
             (Code::PolicyDenied, Method::Unknown, 404, -32601),
+            (Code::MethodUnknown, Method::Unknown, 404, -32601),
+            (Code::MethodUnknown, Method::Ping, 404, -32601),
             (Code::PolicyDenied, Method::PromptsGet, 403, -403),
         ];
         for (code, method, status, number) in table {
@@ -246,6 +244,10 @@ mod tests {
             );
             assert_eq!(body["error"]["data"]["code"], code.as_str());
         }
+        // A session's client looks for the number in the message, under HTTP's 200.
+        let (status, body) = shape(Code::MethodUnknown, Method::Unknown, Revision::V2025_11_25);
+        assert_eq!((status, body["error"]["code"].as_i64()), (200, Some(-32601)));
+        assert_eq!(body["error"]["data"]["code"], "mcp.method");
         let (_, body) = shape(Code::RevisionUnsupported, Method::Discover, Revision::V2026_07_28);
         assert_eq!(body["error"]["data"]["supported"][0], "2026-07-28");
     }

@@ -12,7 +12,10 @@ use std::{
 
 use bartizan_types::Effects;
 use bartizan_wire::json;
-use jsonschema::{PatternOptions, Validator, error::ValidationErrorKind};
+use jsonschema::{
+    PatternOptions, Validator,
+    error::{TypeKind, ValidationErrorKind},
+};
 use serde_json::{Value, value::RawValue};
 
 use crate::header::ParamHeaders;
@@ -54,15 +57,66 @@ pub enum SchemaFault {
     Compile,
 }
 
-/// The first place where an instance does not fit. Names the place and the keyword, never the value. A missing member
-/// is named by the place where it should be.
+/// The first place where an instance does not fit. Names the place, the keyword and its limit, never the value. A member
+/// that is missing, or one too many, is named by its own place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{keyword}` is not met at `{pointer}`")]
+#[error("`{keyword}`{} is not met {}", limited(.limit.as_deref()), placed(.pointer))]
 pub struct Mismatch {
     /// JSON pointer into the instance, cut at 256 bytes; empty is the whole.
     pub pointer: String,
     /// The schema's keyword.
     pub keyword: String,
+    /// What the keyword asks for, where that is a number or the names of types. Never a text of the server's: this is
+    /// said in words of ours.
+    pub limit: Option<String>,
+}
+
+fn limited(limit: Option<&str>) -> String {
+    limit.map_or_else(String::new, |limit| format!(" ({limit})"))
+}
+
+fn placed(pointer: &str) -> String {
+    if pointer.is_empty() {
+        return "by the whole".to_owned();
+    }
+    format!("at `{pointer}`")
+}
+
+/// What a keyword asks for.
+fn limit(kind: &ValidationErrorKind) -> Option<String> {
+    use ValidationErrorKind as Kind;
+    Some(match kind {
+        Kind::MaxItems { limit }
+        | Kind::MinItems { limit }
+        | Kind::MaxLength { limit }
+        | Kind::MinLength { limit }
+        | Kind::MaxProperties { limit }
+        | Kind::MinProperties { limit } => limit.to_string(),
+        Kind::Maximum { limit }
+        | Kind::Minimum { limit }
+        | Kind::ExclusiveMaximum { limit }
+        | Kind::ExclusiveMinimum { limit } => limit.as_number()?.to_string(),
+        Kind::MultipleOf { multiple_of } => multiple_of.to_string(),
+        Kind::Type { kind } => match kind {
+            TypeKind::Single(one) => one.to_string(),
+            TypeKind::Multiple(some) => some
+                .iter()
+                .map(|one| one.to_string())
+                .collect::<Vec<_>>()
+                .join(", "),
+        },
+        _ => return None,
+    })
+}
+
+/// The member that an error is about, where it is about one: it is missing, or one too many.
+fn member(kind: &ValidationErrorKind) -> Option<&str> {
+    match kind {
+        ValidationErrorKind::Required { property } => property.as_str(),
+        ValidationErrorKind::AdditionalProperties { unexpected }
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => unexpected.first().map(String::as_str),
+        _ => None,
+    }
 }
 
 impl Mismatch {
@@ -70,6 +124,7 @@ impl Mismatch {
         Self {
             pointer: String::new(),
             keyword: keyword.to_owned(),
+            limit: None,
         }
     }
 }
@@ -132,10 +187,7 @@ impl Schema {
             return Ok(());
         };
         let mut pointer = error.instance_path().as_str().to_owned();
-        if let ValidationErrorKind::Required {
-            property: Value::String(name),
-        } = error.kind()
-        {
+        if let Some(name) = member(error.kind()) {
             pointer.push('/');
             pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
         }
@@ -149,6 +201,7 @@ impl Schema {
         Err(Mismatch {
             pointer,
             keyword: error.kind().keyword().to_owned(),
+            limit: limit(error.kind()),
         })
     }
 
@@ -179,6 +232,7 @@ impl Schema {
             return Err(Mismatch {
                 pointer: format!("/{}", key.chars().take(64).collect::<String>()),
                 keyword: "properties".to_owned(),
+                limit: None,
             });
         }
         Ok(())

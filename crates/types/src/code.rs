@@ -99,8 +99,8 @@ pub enum Code {
     Method,
     /// `wire.body_cut`: the body broke off, or its framing is malformed.
     BodyCut,
-    /// `wire.http`: the request is no HTTP, or HTTP that can be read in two ways.
-    HttpUnread,
+    /// `wire.http`: the request is not well-formed HTTP, or servers may read it in two ways.
+    HttpMalformed,
     /// `wire.json_syntax`: the body is not valid JSON.
     JsonSyntax,
     /// `wire.json_utf8`: the body is not valid UTF-8.
@@ -149,10 +149,16 @@ pub enum Code {
     ProposalRefused,
     /// `mcp.tool_withheld`: the tool's definition changed and was not approved.
     ToolWithheld,
+    /// `mcp.tool_unusable`: the server lists no definition of this that can be used.
+    ToolUnusable,
+    /// `mcp.server_changed`: what the server says of itself changed and was not approved.
+    ServerChanged,
     /// `mcp.tool_unknown`: there is no such tool here.
     ToolUnknown,
     /// `mcp.server_unknown`: there is no such MCP server here.
     ServerUnknown,
+    /// `mcp.method`: this revision of MCP has no such method.
+    MethodUnknown,
     /// `mcp.arguments`: the arguments do not fit the tool's input schema.
     ArgumentsInvalid,
     /// `mcp.revision`: this revision of the protocol is not supported.

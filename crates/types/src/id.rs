@@ -186,8 +186,8 @@ impl<K> std::hash::Hash for Ulid<K> {
         self.bits.hash(state);
     }
 }
-impl<K> fmt::Display for Ulid<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl<K> Ulid<K> {
+    fn letters(self) -> [u8; 26] {
         let mut text = [0_u8; 26];
         let mut rest = self.bits;
         for slot in text.iter_mut().rev() {
@@ -195,7 +195,12 @@ impl<K> fmt::Display for Ulid<K> {
             *slot = CROCKFORD.get(digit).copied().unwrap_or(b'0');
             rest >>= 5;
         }
-        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+        text
+    }
+}
+impl<K> fmt::Display for Ulid<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.letters()).map_err(|_| fmt::Error)?)
     }
 }
 impl<K> fmt::Debug for Ulid<K> {
@@ -226,7 +231,8 @@ impl<K> FromStr for Ulid<K> {
 }
 impl<K> Serialize for Ulid<K> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let letters = self.letters();
+        serializer.serialize_str(std::str::from_utf8(&letters).map_err(serde::ser::Error::custom)?)
     }
 }
 impl<'de, K> Deserialize<'de> for Ulid<K> {
@@ -240,9 +246,9 @@ impl<'de, K> Deserialize<'de> for Ulid<K> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
-impl fmt::Display for Digest {
+impl Digest {
     #[expect(clippy::indexing_slicing, reason = "half a byte is below 16")]
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn hex(&self) -> [u8; 64] {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0_u8; 64];
         for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
@@ -251,7 +257,12 @@ impl fmt::Display for Digest {
                 *low = HEX[usize::from(byte & 15)];
             }
         }
-        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+        text
+    }
+}
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.hex()).map_err(|_| fmt::Error)?)
     }
 }
 impl fmt::Debug for Digest {
@@ -285,7 +296,8 @@ impl FromStr for Digest {
 }
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let hex = self.hex();
+        serializer.serialize_str(std::str::from_utf8(&hex).map_err(serde::ser::Error::custom)?)
     }
 }
 impl<'de> Deserialize<'de> for Digest {

@@ -29,7 +29,7 @@ pub(crate) use object::{Object, Text, poses_as};
 pub use place::place;
 pub use pointer::pointer;
 pub(crate) use pointer::span_of;
-pub use strings::{EachText, Step, pointer_of, replace, strings, strings_and_keys, text_of};
+pub use strings::{EachScalar, Scalar, Step, pointer_of, replace, scalars, strings, text_of};
 pub use twins::{folded, twins};
 
 /// Lengths and offsets are kept in 31 bits while scanning.

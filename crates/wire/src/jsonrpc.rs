@@ -307,7 +307,7 @@ pub fn error_code(code: Code) -> i64 {
         | Code::JsonSurrogate
         | Code::JsonNumber => -32_700,
         Code::JsonDepth | Code::MessageInvalid | Code::RequestShape => -32_600,
-        Code::Method | Code::NotFound => -32_601,
+        Code::Method | Code::NotFound | Code::MethodUnknown => -32_601,
         Code::ArgumentsInvalid | Code::ToolUnknown | Code::ServerUnknown | Code::SessionUnknown => -32_602,
         Code::HeaderMismatch => -32_020,
         Code::RevisionUnsupported => -32_022,

@@ -42,9 +42,6 @@ pub(super) struct Asked {
     built: HashSet<u32>,
     /// Callables that made a dictionary of what they were given, which was not looked at item by item.
     packed: HashSet<u32>,
-    /// Containers that hold an object whose state the file wrote, and those that hold containers.
-    holds: HashSet<u32>,
-    nests: HashSet<u32>,
 }
 
 /// Keeps a dictionary's number, or that some are not kept.
@@ -82,6 +79,24 @@ fn keeps(module: &str, name: &str) -> bool {
             })
         ),
     }
+}
+
+/// Whether a module makes numbers, texts and places of whatever it is given, element by element.
+fn makes_values(module: &str) -> bool {
+    matches!(
+        module,
+        "numpy"
+            | "array"
+            | "datetime"
+            | "decimal"
+            | "fractions"
+            | "ipaddress"
+            | "pathlib"
+            | "torch"
+            | "torch.torch_version"
+            | "uuid"
+            | "zoneinfo"
+    )
 }
 
 /// What objects of an import may be asked for.
@@ -260,8 +275,15 @@ impl Machine<'_, '_, '_, '_> {
         let Some(arguments) = arguments else { return false };
         let tame = is_tame_module(module);
         let elements = !matches!(module, "builtins" | "__builtin__" | "collections");
+        // Of hooks that a tensor keeps, nothing is asked; of an array's elements, only by what makes a number or a text of it.
+        let hooks = matches!(module, "torch._utils" | "torch._tensor") && name.starts_with("_rebuild");
+        let values = makes_values(module);
+        let shows = |value: Value| values || !(hooks || self.is_array(value));
         let lies = |value: Value| match value.kind() {
-            Kind::Object(_) => self.wrote(value) && !(tame && self.is_tame(value)),
+            Kind::Object(_) => {
+                self.wrote(value) && !(tame && self.is_tame(value))
+                    || elements && !tame && shows(value) && self.does_hold(value)
+            }
             Kind::Container(_) => {
                 self.is_odd(value)
                     || tame && self.does_act(value)
@@ -278,43 +300,6 @@ impl Machine<'_, '_, '_, '_> {
                         .is_some_and(|inner| inner.into_iter().any(lies))
                 || elements && !tame && matches!(value.kind(), Kind::Tuple(..)) && self.has_written(*value, 0)
         })
-    }
-
-    /// Values from `mark` on become elements, members or items of container `number`.
-    pub(super) fn holds(&mut self, number: Option<u32>, mark: usize) {
-        let number = number.unwrap_or(PAYLOAD);
-        let mut at = mark;
-        while let Some(value) = self.from(at).first().copied() {
-            at += 1;
-            match value.kind() {
-                Kind::Container(_) => keep(&mut self.asked.nests, number),
-                _ if self.has_written(value, 0) => keep(&mut self.asked.holds, number),
-                _ => {}
-            }
-        }
-    }
-
-    /// Whether a value is an object whose state the file wrote, or a tuple or container that holds one. Of tuples in tuples
-    /// the third is not looked into.
-    fn has_written(&self, value: Value, depth: u8) -> bool {
-        match value.kind() {
-            Kind::Tuple(_, 0) => false,
-            Kind::Tuple(..) => {
-                let inner = self.elements(value).filter(|_| depth < 3);
-                inner.is_none_or(|inner| inner.into_iter().any(|one| self.has_written(one, depth + 1)))
-            }
-            Kind::Container(_) => self.does_hold(value),
-            _ => self.wrote(value),
-        }
-    }
-
-    /// Whether a container holds such an object, or a container that may: which one does is not told apart.
-    fn does_hold(&self, value: Value) -> bool {
-        let Kind::Container(number) = value.kind() else {
-            return false;
-        };
-        is_kept(&self.asked.holds, number)
-            || is_kept(&self.asked.nests, number) && !self.asked.holds.is_empty()
     }
 
     /// A call made something: a dictionary, perhaps, whose items went by unseen.
@@ -373,6 +358,7 @@ impl Machine<'_, '_, '_, '_> {
             Kind::Tuple(..) => self.elements(state).unwrap_or_else(|| vec![state]),
             _ => vec![state],
         };
+        self.holds_state(target, &parts);
         if parts.iter().any(|part| self.is_odd(*part)) {
             self.asks(
                 "state",

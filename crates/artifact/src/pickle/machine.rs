@@ -5,7 +5,7 @@
 
 use super::{
     Context, Ending,
-    call::Import,
+    import::Import,
     memo::Memo,
     opcode as op,
     text::{LONGEST, Texts},
@@ -64,6 +64,7 @@ pub(super) struct Machine<'m, 'f, 's, 'l> {
     pub(super) makers: super::maker::Makers,
     pub(super) asked: super::asked::Asked,
     pub(super) hashed: super::keyed::Keyed,
+    pub(super) held: super::held::Held,
     pub(super) wild: super::wild::Wild,
     pub(super) tuple_count: u32,
     /// Bytes whose content was followed as a pickle of its own.
@@ -104,6 +105,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
             makers: super::maker::Makers::default(),
             asked: super::asked::Asked::default(),
             hashed: super::keyed::Keyed::default(),
+            held: super::held::Held::default(),
             wild: super::wild::Wild::default(),
             tuple_count: 0,
             followed: std::collections::HashSet::new(),
@@ -359,7 +361,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
                 };
                 let number = self.numbered(holds);
                 self.in_container(Some(number), mark, holds);
-                self.holds(Some(number), mark);
+                self.holds(Value::container(number), mark);
                 if code == op::DICT {
                     self.named(mark);
                     self.own_names(Value::container(number), number, mark);
@@ -657,7 +659,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
             _ => Value::DATA,
         };
         self.in_container(target.number(), mark, holds);
-        self.holds(target.number(), mark);
+        self.holds(target, mark);
         self.stack.truncate(mark);
         let target = self.top()?;
         self.suits(target, holds);
@@ -676,7 +678,7 @@ impl<'m, 'f, 's, 'l> Machine<'m, 'f, 's, 'l> {
         self.keyed(target, mark);
         self.named(mark);
         self.in_container(target.number(), mark, Holds::Items);
-        self.holds(target.number(), mark);
+        self.holds(target, mark);
         self.own_names(target, number, mark);
         self.suits(target, Holds::Items);
         self.keep_items(number, mark, true);

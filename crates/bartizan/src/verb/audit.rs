@@ -111,6 +111,9 @@ async fn search(link: &Link, out: Output, wanted: &Search) -> Result<(), Failure
             query.push_str(&format!("&{key}={}", encode(value)));
         }
     }
+    if wanted.would_deny {
+        query.push_str("&would_deny=true");
+    }
     if let Some(since) = &wanted.since {
         query.push_str(&format!("&since={}", since_micros(since)?));
     }
@@ -152,11 +155,21 @@ fn row(stored: &Value) -> Vec<String> {
         text(&stored["index"]),
         time(&stored["time"]),
         text(&stored["kind"]),
-        text(&record["ruling"]),
+        text(&record["ruling"]) + observed(&record["because"]),
         text(&record["principal"]["agent"]),
         short,
         text(&record["code"]),
     ]
+}
+
+/// What the ruling would have been, where an observing policy let the call through.
+fn observed(because: &Value) -> &'static str {
+    let asks = because["would_permit"].as_array();
+    match (because["would_deny"].as_bool(), asks) {
+        (Some(true), Some(permits)) if !permits.is_empty() => ", would ask",
+        (Some(true), _) => ", would deny",
+        _ => "",
+    }
 }
 
 /// Microseconds of a day: a date alone is its end.

@@ -1,5 +1,7 @@
 //! `explain`: a stored ruling in words. Renders what was recorded; evaluates nothing (invariant 9).
 
+mod remedy;
+
 use std::{
     collections::BTreeSet,
     io::{self, Write},
@@ -203,6 +205,9 @@ fn ruling(out: &mut dyn Write, index: u64, record: &Record) -> io::Result<()> {
     }
     for finding in &record.findings {
         found(out, finding)?;
+    }
+    if let Some(step) = remedy::pins(record) {
+        writeln!(out, "  next      {step}")?;
     }
     if let Some(policy) = record.policy {
         writeln!(out, "  policy    {policy}")?;
@@ -419,10 +424,12 @@ pub(crate) fn because(out: &mut dyn Write, record: &Record) -> io::Result<()> {
         )?;
     }
     if because.would_deny {
-        writeln!(
-            out,
-            "  observed  an enforcing policy would have refused this call"
-        )?;
+        let would = if because.would_permit.is_empty() {
+            "refused this call"
+        } else {
+            "asked a human about this call"
+        };
+        writeln!(out, "  observed  an enforcing policy would have {would}")?;
     }
     Ok(())
 }

@@ -100,6 +100,19 @@ fn servers(out: &mut dyn Write, servers: &Value) -> io::Result<()> {
             )?;
         }
         writeln!(out)?;
+        let waits = ["changed", "new", "unusable"].into_iter().filter_map(|word| {
+            let count = server["pins"][word].as_u64().filter(|count| *count > 0)?;
+            Some(format!("{count} {word}"))
+        });
+        let waits: Vec<String> = waits.collect();
+        if !waits.is_empty() {
+            writeln!(
+                out,
+                "          of its definitions {}: `bartizan tools diff {}`",
+                waits.join(", "),
+                text(&server["name"])
+            )?;
+        }
         let complaints = server["stderr"].as_array().map_or(&[][..], Vec::as_slice);
         for line in complaints
             .iter()

@@ -56,6 +56,7 @@ impl Desk {
             action: word::<Action>(ask, "action")?,
             ruling: word::<RulingWord>(ask, "ruling")?,
             code: parsed(ask, "code")?,
+            would_deny: parsed(ask, "would_deny")?.unwrap_or(false),
             before: number(ask, "before")?,
             limit: number(ask, "limit")?.map_or(100, |limit| {
                 usize::try_from(limit.clamp(1, 10_000)).unwrap_or(100)

@@ -1,6 +1,7 @@
 //! How things stand: the gateway, the log, the policy, alarms; and metrics.
 
 use bartizan_store::LedgerStats;
+use bartizan_types::ServerName;
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -50,7 +51,7 @@ impl Desk {
                     .map(|(time, what)| json!({ "time": time, "what": what }));
                 json!({
                     "name": server.name, "reach": server.reach, "conversations": server.conversations,
-                    "last_failure": failure, "stderr": server.stderr,
+                    "last_failure": failure, "stderr": server.stderr, "pins": pins(shared, &server.name),
                 })
             });
             let servers: Vec<_> = servers.collect();
@@ -128,6 +129,20 @@ impl Desk {
             .reply(),
         }
     }
+}
+
+/// What of a server waits for the operator's eye: how many definitions differ from their pins, how many appeared after
+/// the first listing, how many can't be used.
+fn pins(shared: &Shared, server: &ServerName) -> Value {
+    let Ok(pins) = shared.pins(server) else {
+        return Value::Null;
+    };
+    let changed = pins.pins.values().filter(|pin| pin.waiting.is_some());
+    let new = pins
+        .pins
+        .values()
+        .filter(|pin| pin.is_new() && pin.waiting.is_none());
+    json!({ "changed": changed.count(), "new": new.count(), "unusable": shared.unusable(server).len() })
 }
 
 /// What the operator should know.

@@ -55,19 +55,31 @@ impl Desk {
         Ok(json!({ "tools": tools }))
     }
 
+    /// What differs from its pin, what appeared after the first whole listing and was not looked at yet, and what can't
+    /// be used, whatever is approved.
     pub(super) fn tools_diff(&self) -> Answer {
-        let mut changes = Vec::new();
+        let (mut changes, mut new, mut unusable) = (Vec::new(), Vec::new(), Vec::new());
         for pins in self.pinned()? {
+            let server = &pins.server;
+            let live = self.live.iter();
+            for (kind, name, why) in live.flat_map(|live| live.shared.unusable(server)) {
+                let (kind, item) = (kind.as_str(), format!("{}:{name}", kind.as_str()));
+                unusable
+                    .push(json!({ "server": server, "item": item, "kind": kind, "name": name, "why": why }));
+            }
             for (key, pin) in &pins.pins {
+                if pin.is_new() && pin.waiting.is_none() {
+                    new.push(view(server, key, pin));
+                }
                 if let Some(waiting) = &pin.waiting {
-                    let mut change = view(&pins.server, key, pin);
+                    let mut change = view(server, key, pin);
                     change["changes"] = json!(diff(&pin.held.definition, &waiting.definition));
                     change["digest"] = json!(waiting.digest);
                     changes.push(change);
                 }
             }
         }
-        Ok(json!({ "changes": changes }))
+        Ok(json!({ "changes": changes, "new": new, "unusable": unusable }))
     }
 
     pub(super) async fn approve_tools(&self, ask: &Ask<'_>) -> Answer {
@@ -127,6 +139,7 @@ fn view(server: &ServerName, key: &str, pin: &Pin) -> Value {
     let state = match (&pin.waiting, &pin.approved) {
         (Some(_), _) => "changed",
         (None, Some(_)) => "approved",
+        (None, None) if pin.added => "new",
         (None, None) => "unreviewed",
     };
     json!({

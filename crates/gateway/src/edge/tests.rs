@@ -70,6 +70,30 @@ fn two_hosts_are_one_too_many() {
 }
 
 #[test]
+fn a_body_is_chunked_once_or_not_at_all() {
+    let framed = |codings: &[&'static str]| {
+        let mut headers = HeaderMap::new();
+        for coding in codings {
+            headers.append(header::TRANSFER_ENCODING, HeaderValue::from_static(coding));
+        }
+        check_framing(&headers)
+    };
+    for fine in [&[][..], &["chunked"], &["Chunked"], &["chunked "]] {
+        assert_eq!(framed(fine), Ok(()), "{fine:?}");
+    }
+    for bad in [
+        &["gzip, chunked"][..],
+        &["chunked, chunked"],
+        &["chunked", "chunked"],
+        &["identity", "chunked"],
+        &["chunked;x=1"],
+        &[""],
+    ] {
+        assert_eq!(framed(bad), Err(Code::HttpMalformed), "{bad:?}");
+    }
+}
+
+#[test]
 fn foreign_origins_are_refused() {
     assert_eq!(check("localhost:4180", Some("https://app.example")), Ok(()));
     assert_eq!(check("localhost:4180", Some("http://127.0.0.1:4180")), Ok(()));
@@ -164,7 +188,7 @@ fn a_bomb_is_refused_at_the_bound() {
 }
 
 #[test]
-fn packed_bodies_must_be_whole_and_alone() {
+fn packed_bodies_must_be_whole_to_their_last_byte() {
     let good = gzip(b"{\"a\":1}");
     assert_eq!(
         read_now(Some("gzip"), good.clone(), 100),
@@ -174,14 +198,37 @@ fn packed_bodies_must_be_whole_and_alone() {
     cut.pop();
     let mut more = good.clone();
     more.push(0);
+    // A second member is read like the first, and held to the same.
     let mut twice = good.clone();
     twice.extend_from_slice(&good);
+    assert_eq!(
+        read_now(Some("gzip"), twice.clone(), 100),
+        Ok((Bytes::from_static(b"{\"a\":1}{\"a\":1}"), true))
+    );
+    let large = gzip(&[b'a'; 600]).repeat(2);
+    assert_eq!(read_now(Some("gzip"), large, 1000), Err(Code::BodyExpansion));
+    let mut half = twice.clone();
+    half.truncate(twice.len() - 4);
+    let last = twice.len() - 6;
+    twice[last] ^= 1;
     let mut altered = good.clone();
     let at = altered.len() - 6;
     altered[at] ^= 1;
-    for bad in [cut, more, twice, altered, b"not gzip at all".to_vec(), Vec::new()] {
+    for bad in [
+        cut,
+        more,
+        twice,
+        half,
+        altered,
+        b"not gzip at all".to_vec(),
+        Vec::new(),
+    ] {
         assert_eq!(read_now(Some("gzip"), bad, 100), Err(Code::ContentEncoding));
     }
+    let nothing = gzip(b"");
+    let members = |count: usize| read_now(Some("gzip"), nothing.repeat(count), 1 << 20);
+    assert_eq!(members(MEMBERS_MAX), Ok((Bytes::new(), true)));
+    assert_eq!(members(MEMBERS_MAX + 1), Err(Code::ContentEncoding));
     for unknown in ["br", "zstd", "gzip, gzip", "GZIP2"] {
         assert_eq!(
             read_now(Some(unknown), good.clone(), 100),

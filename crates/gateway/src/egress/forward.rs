@@ -33,7 +33,7 @@ use crate::{
     answer::{AgentBody, Cut, Pulled},
     edge::{self, BodyBounds},
     gate::{Caller, Passage},
-    inspect::{Piece, Source},
+    inspect::{Piece, Source, unread},
     meters::Gauge,
     model::sha256,
     serve,
@@ -290,6 +290,16 @@ fn is_text(headers: &HeaderMap) -> bool {
         && (essence.starts_with("text/") || texts.iter().any(|text| essence.ends_with(text)))
 }
 
+/// Whether an answer says that it is there to be looked at or heard, and so holds no more to read than any picture.
+fn is_media(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let kind = kind.unwrap_or_default().to_ascii_lowercase();
+    // Such a picture is text.
+    let is_drawn = kind.starts_with(b"image/svg");
+    let families: [&[u8]; 4] = [b"image/", b"audio/", b"video/", b"font/"];
+    !is_drawn && families.iter().any(|family| kind.starts_with(family))
+}
+
 fn dressed(
     body: AgentBody,
     head: &response::Parts,
@@ -369,11 +379,12 @@ fn stream(
     body: Incoming,
 ) -> Result<Response<AgentBody>, Refusal> {
     wish.caller.session.read_from(&wish.manifest, Content::Error(""));
+    let shared = &wish.shared;
+    let is_told = shared.inspector.is_some() && !is_media(&head.headers);
     let release = passage.answered(AnswerFacts {
         status: Some(head.status.as_u16()),
-        findings: Vec::new(),
+        findings: is_told.then(|| unread("/body")).into_iter().collect(),
     })?;
-    let shared = &wish.shared;
     let open = Gauge::raise(Arc::clone(&shared.meters), |meters| &meters.streams);
     let template = dressed(AgentBody::ours(Vec::new()), head, &passage, false, false);
     let trailers = Trailers::default();

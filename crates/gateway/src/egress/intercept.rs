@@ -25,9 +25,9 @@ use crate::{
     answer::AgentBody,
     clock,
     config::Limits,
-    edge::Arriving,
+    edge::{self, Arriving},
     gate::{Caller, Passage},
-    listener::{CatchPanic, Watched, bounded},
+    listener::{CatchPanic, Watched, bounded, ended_early},
     meters::Gauge,
     serve,
     unread::Heard,
@@ -141,8 +141,7 @@ async fn inside(shared: &Arc<Shared>, wish: &Wish, upgrade: OnUpgrade) -> Result
         serving.with_upgrades().await
     };
     if let Err(fault) = ended {
-        heard.ended(&fault);
-        tracing::debug!(error = %fault, "a connection in a tunnel ended early");
+        ended_early(&heard, &fault, Some(&wish.caller.principal));
     }
     Ok(())
 }
@@ -214,8 +213,9 @@ async fn request(
 /// Puts the tunnel's site before the path of a request, which must name no other.
 ///
 /// # Errors
-/// [`Code::EgressTarget`], [`Code::HostMismatch`].
+/// [`Code::EgressTarget`], [`Code::HostMismatch`], [`Code::HttpMalformed`].
 fn whole(site: &Site, head: &mut Parts) -> Result<(), Code> {
+    edge::check_framing(&head.headers)?;
     let path = head.uri.path_and_query().map(|path| path.as_str());
     let is_second = head.version == Version::HTTP_2;
     let plain = match head.uri.authority() {

@@ -15,7 +15,7 @@ use super::request;
 use crate::{
     Shared,
     answer::AgentBody,
-    listener::{CatchPanic, Watched, bounded, next, shown},
+    listener::{CatchPanic, Watched, bounded, ended_early, next, shown},
     serve,
     tls::Shown,
     unread::Heard,
@@ -104,8 +104,7 @@ where
         }
     };
     if let Err(fault) = ended {
-        heard.ended(&fault);
-        tracing::debug!(error = %fault, "a connection to the proxy ended early");
+        ended_early(&heard, &fault, None);
     }
 }
 

@@ -62,6 +62,20 @@ fn what_names_two_or_none_is_refused() {
 }
 
 #[test]
+fn what_ends_in_two_places_goes_nowhere() {
+    for (coding, expected) in [
+        ("chunked", Ok(())),
+        ("gzip, chunked", Err(Code::HttpMalformed)),
+        ("chunked, chunked", Err(Code::HttpMalformed)),
+    ] {
+        let mut head = head("POST", "http://api.example.com/", &[]);
+        let coded = HeaderValue::from_static(coding);
+        head.headers.insert(header::TRANSFER_ENCODING, coded);
+        assert_eq!(target(&head).map(drop), expected, "{coding}");
+    }
+}
+
+#[test]
 fn a_password_is_a_token_and_nothing_else_is() {
     let shown = |values: &[&str]| {
         let mut headers = HeaderMap::new();

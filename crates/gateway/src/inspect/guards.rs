@@ -294,8 +294,9 @@ impl Source {
             Self::Document | Self::File => "document",
             Self::Mail => "mail",
             Self::SentFile => "file",
-            // No guard is asked about it.
+            // No guard is asked about these.
             Self::Schema => "schema",
+            Self::Number => "number",
         }
     }
 }

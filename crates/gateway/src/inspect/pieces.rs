@@ -2,11 +2,15 @@
 
 use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
-use bartizan_inspect::Channel;
-use bartizan_wire::json::{self, Bounds, Scanned, Step};
+use bartizan_inspect::{Channel, document};
+use bartizan_wire::json::{self, Bounds, Scalar, Scanned, Step};
 
 /// Longest pointer of a finding.
 const POINTER: usize = 200;
+/// Shortest string that is looked at, quotes included: anything that is looked for is longer.
+const LEAST: usize = 6;
+/// Fewest digits of a number that can be a value of somebody's.
+pub(crate) const NUMBER_DIGITS: usize = 7;
 
 /// Whose text it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,12 +39,16 @@ pub(crate) enum Source {
     /// What a tool's definition says besides its description: the server's own words, among which a value that is masked
     /// elsewhere is masked too.
     Schema,
+    /// A whole number among arguments or in a result's structure: looked through for values.
+    Number,
 }
 
 impl Source {
     pub(super) const fn channel(self) -> Channel {
         match self {
-            Self::User | Self::Model | Self::Data | Self::SentFile | Self::Schema => Channel::User,
+            Self::User | Self::Model | Self::Data | Self::SentFile | Self::Schema | Self::Number => {
+                Channel::User
+            }
             Self::Tool => Channel::Tool,
             Self::System => Channel::System,
             Self::Description => Channel::Description,
@@ -51,7 +59,10 @@ impl Source {
 
     /// Whether a model reads it as something that could instruct it.
     pub(super) const fn is_read(self) -> bool {
-        !matches!(self, Self::Model | Self::Data | Self::SentFile | Self::Schema)
+        !matches!(
+            self,
+            Self::Model | Self::Data | Self::SentFile | Self::Schema | Self::Number
+        )
     }
 
     /// Whether it is a document's base64 and no text.
@@ -67,12 +78,15 @@ pub(crate) struct Piece<'a> {
     pub source: Source,
     /// The text.
     pub text: Cow<'a, str>,
-    /// What stands in the string before it: of a document, the front of a `data:` address.
+    /// What stands before it: of a document, the front of a `data:` address; of a number, the name of its member, which
+    /// tells what it counts.
     pub front: Cow<'a, str>,
     /// Where it stands: a JSON pointer into the body.
     pub pointer: String,
-    /// The bytes of the JSON string in the body, quotes included.
+    /// The bytes of the JSON string or number in the body, quotes included.
     pub span: Range<usize>,
+    /// Whether it is the key of a member, and the pointer that of the member's value.
+    pub is_key: bool,
 }
 
 impl<'a> Piece<'a> {
@@ -84,6 +98,7 @@ impl<'a> Piece<'a> {
             front: Cow::Borrowed(""),
             pointer: pointer.to_owned(),
             span: 0..0,
+            is_key: false,
         }
     }
 }
@@ -101,6 +116,7 @@ impl Piece<'_> {
             front: Cow::Owned(self.front.clone().into_owned()),
             pointer: self.pointer.clone(),
             span: self.span.clone(),
+            is_key: self.is_key,
         }
     }
 }
@@ -156,8 +172,9 @@ fn begins_as_picture(digits: &str) -> bool {
     webp || PICTURES.iter().any(|beginning| digits.starts_with(beginning))
 }
 
-/// The base64 of a document that is read, and what stands before it: an Office file, a PDF or a picture, alone or in a
-/// `data:` address; and text, where a member stands for bytes. What is taken for one that is none is said to be unread.
+/// The base64 of a document, and what stands before it: an Office file, a PDF or a picture, alone or in a `data:` address;
+/// and, where a member stands for bytes, text and what holds something that is not opened here, such as an archive. What is
+/// taken for one that is none is said to be unread.
 /// Whoever encodes it may break it into lines, or escape a sign that needs no escape, so it is read as a reader would.
 fn file<'r>(
     body: Scanned<'r>,
@@ -201,13 +218,13 @@ fn file<'r>(
     let is_document =
         begins_as_picture(start) || DOCUMENTS.iter().any(|beginning| start.starts_with(beginning));
     let is_bytes = is_address || is_named;
-    (digits.len() >= FILE_LEAST && (is_document || is_bytes && begins_as_text(start)))
+    (digits.len() >= FILE_LEAST && (is_document || is_bytes && begins_as_readable(start)))
         .then_some((front, digits))
 }
 
-/// Whether base64 begins with bytes that are text, or has a PDF's mark among its first ones. Pictures, sound and archives
-/// begin with others.
-fn begins_as_text(digits: &str) -> bool {
+/// Whether base64 begins with bytes that are text, has a PDF's mark among its first ones, or begins as what holds something
+/// to read. Pictures, sound and films begin with others.
+fn begins_as_readable(digits: &str) -> bool {
     /// Digits of the bytes among which the mark may stand.
     const MARKED: usize = 1368;
     let head = digits.as_bytes().get(..MARKED).unwrap_or(digits.as_bytes());
@@ -222,7 +239,8 @@ fn begins_as_text(digits: &str) -> bool {
         return false;
     }
     let bytes = bartizan_inspect::digits::base64(&dense);
-    if bytes.windows(5).any(|five| five == b"%PDF-") {
+    let is_unopened = || document::unopened(&bytes).is_some_and(|what| !document::is_media(what));
+    if bytes.windows(5).any(|five| five == b"%PDF-") || is_unopened() {
         return true;
     }
     let bytes = bytes.get(..48).unwrap_or(&bytes);
@@ -243,8 +261,14 @@ fn in_arguments(steps: &[Step<'_>]) -> bool {
         .any(|step| matches!(step, Step::Key("input" | "arguments" | "structuredContent")))
 }
 
-/// A text whose role is not known yet: which message and part it is in, the way to it, and its bytes.
-type Spot<'a> = (Source, (usize, usize), Vec<Step<'a>>, Range<usize>);
+/// Whether the steps lead into what a server or an agent says as data, and not into a member of the protocol.
+fn in_structure(steps: &[Step<'_>]) -> bool {
+    let said = |step: &Step<'_>| matches!(step, Step::Key("structuredContent" | "data"));
+    steps.iter().any(said)
+}
+
+/// A text whose role is not known yet: which message and part it is in, the way to it, its bytes, and what it is there.
+type Spot<'a> = (Source, (usize, usize), Vec<Step<'a>>, Range<usize>, Scalar);
 
 /// Whose a string of a request is, by where it stands; none is looked at that only names what is asked.
 fn source_of(top: &str, steps: &[Step<'_>]) -> Option<Source> {
@@ -262,15 +286,34 @@ fn source_of(top: &str, steps: &[Step<'_>]) -> Option<Source> {
     })
 }
 
+/// Whose words a message's are, or those of one of its parts, where a string says so; and whether it is the whole message's.
+fn role_said(steps: &[Step<'_>], raw: &str) -> Option<(bool, Source)> {
+    let role = match (steps, raw) {
+        ([_, _, Step::Key("role")], "\"system\"" | "\"developer\"") => Source::System,
+        ([_, _, Step::Key("role")], "\"assistant\"") => Source::Model,
+        ([_, _, Step::Key("role")], "\"tool\"" | "\"function\"") => Source::Tool,
+        ([_, _, Step::Key("type")], raw) if raw.ends_with("_output\"") => Source::Tool,
+        ([_, _, Step::Key("type")], raw) if raw.ends_with("_call\"") => Source::Model,
+        ([_, _, _, _, Step::Key("type")], "\"tool_result\"") => return Some((false, Source::Tool)),
+        _ => return None,
+    };
+    Some((true, role))
+}
+
 /// The texts of a request to a model.
 pub(crate) fn of_request(body: Scanned<'_>) -> Vec<Piece<'_>> {
     let mut roles: BTreeMap<(usize, usize), Source> = BTreeMap::new();
     let mut found: Vec<Spot<'_>> = Vec::new();
-    json::strings(body, &mut |steps, span| {
+    json::scalars(body, &mut |steps, span, scalar| {
         let raw = body.text().get(span.clone()).unwrap_or_default();
         let Some(Step::Key(top)) = steps.first() else {
             return;
         };
+        // Elsewhere numbers and keys are the protocol's.
+        let is_message = matches!(*top, "messages" | "input");
+        if scalar != Scalar::Text && !(is_message && in_arguments(steps)) {
+            return;
+        }
         let turn = match (*top, steps.get(1)) {
             ("messages" | "input", Some(Step::Item(turn))) => *turn,
             _ => usize::MAX,
@@ -279,40 +322,29 @@ pub(crate) fn of_request(body: Scanned<'_>) -> Vec<Piece<'_>> {
             (Some(Step::Key("content")), Some(Step::Item(part))) => *part,
             _ => usize::MAX,
         };
-        match (steps, raw) {
-            ([_, _, Step::Key("role")], "\"system\"" | "\"developer\"") => {
-                roles.insert((turn, usize::MAX), Source::System);
-            }
-            ([_, _, Step::Key("role")], "\"assistant\"") => {
-                roles.insert((turn, usize::MAX), Source::Model);
-            }
-            ([_, _, Step::Key("role")], "\"tool\"" | "\"function\"") => {
-                roles.insert((turn, usize::MAX), Source::Tool);
-            }
-            ([_, _, Step::Key("type")], raw) if raw.ends_with("_output\"") => {
-                roles.insert((turn, usize::MAX), Source::Tool);
-            }
-            ([_, _, Step::Key("type")], raw) if raw.ends_with("_call\"") => {
-                roles.insert((turn, usize::MAX), Source::Model);
-            }
-            ([_, _, _, _, Step::Key("type")], "\"tool_result\"") => {
-                roles.insert((turn, part), Source::Tool);
-            }
-            _ => {}
+        if let Some((whole, role)) = role_said(steps, raw) {
+            let part = if whole { usize::MAX } else { part };
+            roles.insert((turn, part), role);
         }
         let Some(source) = source_of(top, steps) else {
             return;
         };
+        if scalar != Scalar::Text {
+            if scalar == Scalar::Number || is_said(raw) {
+                found.push((source, (turn, part), steps.to_vec(), span, scalar));
+            }
+            return;
+        }
         let named = matches!((source, steps), (Source::Data, [_, _, Step::Key("name")]));
         if matches!(source, Source::User) && file(body, steps, &span).is_some() {
-            found.push((Source::File, (turn, part), steps.to_vec(), span));
+            found.push((Source::File, (turn, part), steps.to_vec(), span, scalar));
         } else if named || in_arguments(steps) || !is_protocol(steps, raw) {
-            found.push((source, (turn, part), steps.to_vec(), span));
+            found.push((source, (turn, part), steps.to_vec(), span, scalar));
         }
     });
     found
         .into_iter()
-        .filter_map(|(source, (turn, part), steps, span)| {
+        .filter_map(|(source, (turn, part), steps, span, scalar)| {
             let source = match source {
                 Source::User => roles
                     .get(&(turn, part))
@@ -321,7 +353,11 @@ pub(crate) fn of_request(body: Scanned<'_>) -> Vec<Piece<'_>> {
                     .unwrap_or(Source::User),
                 other => other,
             };
-            piece(body, source, &steps, span, "")
+            match scalar {
+                Scalar::Text => piece(body, source, &steps, span, ""),
+                Scalar::Key => key(body, source, &steps, span, ""),
+                Scalar::Number => number(body, &steps, span, ""),
+            }
         })
         .collect()
 }
@@ -340,6 +376,24 @@ pub(crate) fn of_answer(body: Scanned<'_>) -> Vec<Piece<'_>> {
     out
 }
 
+/// The texts of a model's answer that are shorter than what [`of_answer`] gives.
+pub(super) fn short_of_answer(body: Scanned<'_>) -> Vec<Piece<'_>> {
+    let mut out = Vec::new();
+    json::strings(body, &mut |steps, span| {
+        if span.len() < LEAST {
+            out.push(Piece {
+                source: Source::Model,
+                text: json::text_of(body, &span),
+                front: Cow::Borrowed(""),
+                pointer: json::pointer_of(&told(steps), POINTER),
+                span,
+                is_key: false,
+            });
+        }
+    });
+    out
+}
+
 /// The texts of any JSON that passed a scan before. `front` is put before each pointer.
 pub(crate) fn of_value<'a>(value: &'a str, source: Source, front: &str) -> Vec<Piece<'a>> {
     let bounds = Bounds {
@@ -350,12 +404,21 @@ pub(crate) fn of_value<'a>(value: &'a str, source: Source, front: &str) -> Vec<P
     let Ok(scanned) = json::scan(value.as_bytes(), &bounds) else {
         return out;
     };
-    json::strings_and_keys(scanned, &mut |steps, span, is_key| {
-        if is_key {
-            if value.get(span.clone()).is_some_and(is_said) {
-                out.extend(piece(scanned, source, steps, span, front));
+    json::scalars(scanned, &mut |steps, span, scalar| {
+        match scalar {
+            Scalar::Key => {
+                if value.get(span.clone()).is_some_and(is_said) {
+                    out.extend(key(scanned, source, steps, span, front));
+                }
+                return;
             }
-            return;
+            Scalar::Number => {
+                if source == Source::Data || source.is_read() && in_structure(steps) {
+                    out.extend(number(scanned, steps, span, front));
+                }
+                return;
+            }
+            Scalar::Text => {}
         }
         let raw = value.get(span.clone()).unwrap_or_default();
         let as_file = match source {
@@ -373,6 +436,53 @@ pub(crate) fn of_value<'a>(value: &'a str, source: Source, front: &str) -> Vec<P
         }
     });
     out
+}
+
+/// What a page of a listing says of tools, prompts or resources, without what they are called and read by.
+pub(crate) fn of_listing(page: &str) -> Vec<Piece<'_>> {
+    let bounds = Bounds {
+        bytes: page.len(),
+        ..Bounds::default()
+    };
+    let mut out = Vec::new();
+    let Ok(scanned) = json::scan(page.as_bytes(), &bounds) else {
+        return out;
+    };
+    json::scalars(scanned, &mut |steps, span, scalar| {
+        let [Step::Key(list), Step::Item(_), within @ ..] = steps else {
+            return;
+        };
+        match scalar {
+            Scalar::Text if describes(list, within) => {
+                out.extend(piece(scanned, Source::Data, steps, span, ""));
+            }
+            // Elsewhere keys are names of arguments, or of the protocol.
+            Scalar::Key
+                if matches!(within, [Step::Key("_meta"), _, ..])
+                    && page.get(span.clone()).is_some_and(is_said) =>
+            {
+                out.extend(key(scanned, Source::Data, steps, span, ""));
+            }
+            _ => {}
+        }
+    });
+    out
+}
+
+/// Whether a string of one listed thing is there to be read. Without a name, an address or a schema's demand nobody can call
+/// it.
+fn describes(list: &str, within: &[Step<'_>]) -> bool {
+    match within {
+        [Step::Key("name")] => matches!(list, "resources" | "resourceTemplates"),
+        [Step::Key("uri" | "uriTemplate" | "mimeType")]
+        | [Step::Key("icons"), ..]
+        | [Step::Key("arguments"), Step::Item(_), Step::Key("name")] => false,
+        [Step::Key("inputSchema" | "outputSchema"), .., last] => {
+            matches!(last, Step::Key("description" | "title" | "$comment"))
+                || within.iter().any(|step| matches!(step, Step::Key("examples")))
+        }
+        _ => true,
+    }
 }
 
 /// Whether a key is more than a name: whoever fills a map from outside chooses its keys.
@@ -394,8 +504,7 @@ fn piece<'a>(
     span: Range<usize>,
     front: &str,
 ) -> Option<Piece<'a>> {
-    // Shorter than anything that is looked for.
-    if span.len() < 6 {
+    if span.len() < LEAST {
         return None;
     }
     let (before, text) = match source {
@@ -408,7 +517,68 @@ fn piece<'a>(
         front: before,
         pointer: front.to_owned() + &json::pointer_of(&told(steps), POINTER),
         span,
+        is_key: false,
     })
+}
+
+fn key<'a>(
+    body: Scanned<'a>,
+    source: Source,
+    steps: &[Step<'_>],
+    span: Range<usize>,
+    front: &str,
+) -> Option<Piece<'a>> {
+    let piece = piece(body, source, steps, span, front)?;
+    Some(Piece {
+        is_key: true,
+        ..piece
+    })
+}
+
+/// A whole number of enough digits to be a value of somebody's. What the members around it are called is how a text
+/// would introduce it; a digit in such a name would be read as one of the number's.
+fn number<'a>(body: Scanned<'a>, steps: &[Step<'_>], span: Range<usize>, front: &str) -> Option<Piece<'a>> {
+    let digits = whole(body.text().get(span.clone())?)?;
+    let name = steps.iter().rev().find_map(|step| match step {
+        Step::Key(key) => Some(*key),
+        Step::Item(_) => None,
+    });
+    let name: String = name
+        .filter(|name| !is_said(name))
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| !c.is_ascii_digit())
+        .map(|c| if c == '_' { ' ' } else { c })
+        .collect();
+    let before = match name.trim() {
+        "" => String::new(),
+        name => format!("{name}: "),
+    };
+    Some(Piece {
+        source: Source::Number,
+        text: digits,
+        front: Cow::Owned(before),
+        pointer: front.to_owned() + &json::pointer_of(&told(steps), POINTER),
+        span,
+        is_key: false,
+    })
+}
+
+/// The digits of a whole number that can be a value. Programs write one of a column with gaps as `4111111111111111.0`.
+fn whole(raw: &str) -> Option<Cow<'_, str>> {
+    /// Up to here every whole number is a double of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if raw.len() < NUMBER_DIGITS {
+        return None;
+    }
+    let digits = if raw.bytes().all(|byte| byte.is_ascii_digit()) {
+        Cow::Borrowed(raw)
+    } else {
+        let value: f64 = raw.parse().ok()?;
+        let is_whole = value.fract() == 0.0 && (0.0..=EXACT).contains(&value);
+        Cow::Owned(is_whole.then(|| format!("{value:.0}"))?)
+    };
+    (digits.len() >= NUMBER_DIGITS).then_some(digits)
 }
 
 /// A way as findings may tell it: a key that somebody filled in is content, as what stands below it is.

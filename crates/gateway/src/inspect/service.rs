@@ -131,16 +131,13 @@ pub(crate) async fn serve(
     };
     json::scan(&body, &bounds).map_err(|fault| {
         let limit = match fault.code {
-            Code::JsonDepth => Some(format!("{} levels", bounds.depth)),
-            Code::BodyTooLarge => Some(format!("{} bytes (`[inspect] bytes_per_call`)", bounds.bytes)),
-            _ => None,
+            Code::JsonDepth => format!("{} levels", bounds.depth),
+            Code::BodyTooLarge => format!("{} bytes (`[inspect] bytes_per_call`)", bounds.bytes),
+            _ => return shared.misread(fault, &body, &caller.principal),
         };
-        shared.reject_at(limit, fault.code, Some(&caller.principal))
+        shared.reject_at(Some(limit), fault.code, Some(&caller.principal))
     })?;
-    let texts = read(shape, &body).ok_or_else(|| early(Code::RequestShape))?;
-    if texts.len() > TEXTS {
-        return Err(early(Code::RequestShape));
-    }
+    let texts = read(shape, &body).map_err(|wrong| early(Code::RequestShape).saying(&wrong))?;
     let inspector = Arc::clone(inspector);
     let work = tokio::task::spawn_blocking(move || answer(&inspector, shape, &texts));
     let told = work.await.map_err(|_| early(Code::Bug))?;
@@ -151,21 +148,29 @@ pub(crate) async fn serve(
     Ok(response)
 }
 
-fn read(shape: Shape, body: &[u8]) -> Option<Vec<(Source, String)>> {
+/// The texts of a request, or what is wrong with it: which field, and what it takes. In words of ours alone.
+fn read(shape: Shape, body: &[u8]) -> Result<Vec<(Source, String)>, String> {
+    let few = |name: &str, count: usize| match count {
+        0..=TEXTS => Ok(()),
+        _ => Err(format!(
+            "`{name}` has {count} items, and at most {TEXTS} are looked at in one call"
+        )),
+    };
     match shape {
         Shape::Inspect => {
-            let asked: Asked = serde_json::from_slice(body).ok()?;
-            let texts = asked.texts.into_iter();
+            let asked: Asked = serde_json::from_slice(body).map_err(|_| wrong_texts(body))?;
+            few("texts", asked.texts.len())?;
+            let texts = asked.texts.into_iter().enumerate();
             texts
-                .map(|one| match (one.text, one.document) {
-                    (Some(text), None) => Some((one.channel.source(), text)),
-                    (None, Some(document)) => Some((Source::File, document)),
-                    _ => None,
+                .map(|(at, one)| match (one.text, one.document) {
+                    (Some(text), None) => Ok((one.channel.source(), text)),
+                    (None, Some(document)) => Ok((Source::File, document)),
+                    _ => Err(format!("`texts[{at}]{EITHER}")),
                 })
                 .collect()
         }
         Shape::Moderations => {
-            let asked: Moderated = serde_json::from_slice(body).ok()?;
+            let asked: Moderated = serde_json::from_slice(body).map_err(|_| wrong_input(body))?;
             let texts = match asked.input {
                 Input::One(text) => vec![text],
                 Input::Many(parts) => parts
@@ -175,9 +180,76 @@ fn read(shape: Shape, body: &[u8]) -> Option<Vec<(Source, String)>> {
                     })
                     .collect(),
             };
-            Some(texts.into_iter().map(|text| (Source::User, text)).collect())
+            few("input", texts.len())?;
+            Ok(texts.into_iter().map(|text| (Source::User, text)).collect())
         }
     }
+}
+
+/// What every text is.
+const EITHER: &str = "` has `text` or `document`, and not both";
+
+/// What is wrong with a body that is no [`Asked`].
+fn wrong_texts(body: &[u8]) -> String {
+    let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
+        return "it is a JSON object with the list `texts`".to_owned();
+    };
+    if members.keys().any(|name| name != "texts") {
+        return "there is the field `texts`, and no other".to_owned();
+    }
+    let Some(Value::Array(texts)) = members.get("texts") else {
+        return "`texts` is a list of objects".to_owned();
+    };
+    let mut wrong = texts.iter().enumerate().filter_map(|(at, text)| {
+        let what = wrong_text(text)?;
+        Some(format!("`texts[{at}]{what}"))
+    });
+    wrong
+        .next()
+        .unwrap_or_else(|| "every field is there once".to_owned())
+}
+
+/// What is wrong with one text, behind its name and up to the end of a sentence.
+fn wrong_text(text: &Value) -> Option<&'static str> {
+    let Value::Object(members) = text else {
+        return Some("` is an object with `text` or `document`");
+    };
+    let known = ["text", "document", "channel"];
+    if !members.keys().all(|name| known.contains(&name.as_str())) {
+        return Some("` has `text`, `document` and `channel`, and no other fields");
+    }
+    let is_text = |name: &str| {
+        members
+            .get(name)
+            .is_none_or(|value| value.is_string() || value.is_null())
+    };
+    let is_channel = |value: &Value| serde_json::from_value::<Channel>(value.clone()).is_ok();
+    if !is_text("text") {
+        Some(".text` is a text")
+    } else if !is_text("document") {
+        Some(".document` is a text, a document in base64")
+    } else if !members.get("channel").is_none_or(is_channel) {
+        Some(".channel` is `user`, `tool`, `document`, `mail`, `description` or `system`")
+    } else {
+        None
+    }
+}
+
+/// What is wrong with a body that is no [`Moderated`].
+fn wrong_input(body: &[u8]) -> String {
+    const PART: &str = "is a text, or an object with `text`; pictures are not looked at";
+    let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
+        return "it is a JSON object with `input`".to_owned();
+    };
+    let Some(Value::Array(parts)) = members.get("input") else {
+        return "`input` is a text, or a list of texts or of objects with `text`".to_owned();
+    };
+    let is_part = |part: &Value| serde_json::from_value::<Part>(part.clone()).is_ok();
+    let wrong = parts.iter().position(|part| !is_part(part));
+    wrong.map_or_else(
+        || format!("each of `input` {PART}"),
+        |at| format!("`input[{at}]` {PART}"),
+    )
 }
 
 fn answer(inspector: &Inspector, shape: Shape, texts: &[(Source, String)]) -> Value {
@@ -259,4 +331,66 @@ fn moderated(marks: &[Mark]) -> Value {
         "categories": categories,
         "category_scores": scores,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_request_is_named_by_its_field() {
+        let check = |shape: Shape, body: &str, expected: &str| {
+            let wrong = read(shape, body.as_bytes()).unwrap_err();
+            assert!(wrong.contains(expected), "{body}: {wrong}");
+        };
+        for (body, expected) in [
+            ("[]", "JSON object with the list `texts`"),
+            ("{}", "`texts` is a list"),
+            (r#"{"text":"x"}"#, "the field `texts`"),
+            (r#"{"texts":"x"}"#, "`texts` is a list"),
+            (r#"{"texts":[],"more":1}"#, "no other"),
+            (r#"{"texts":[{"text":"a"},"x"]}"#, "`texts[1]` is an object"),
+            (r#"{"texts":[{"text":1}]}"#, "`texts[0].text` is a text"),
+            (r#"{"texts":[{"document":[]}]}"#, "`texts[0].document`"),
+            (
+                r#"{"texts":[{"text":"a","channel":"web"}]}"#,
+                "`texts[0].channel` is `user`",
+            ),
+            (r#"{"texts":[{"text":"a","chanel":"user"}]}"#, "no other fields"),
+            (
+                r#"{"texts":[{"channel":"user"}]}"#,
+                "`texts[0]` has `text` or `document`",
+            ),
+            (r#"{"texts":[{"text":"a","document":"b"}]}"#, "and not both"),
+        ] {
+            check(Shape::Inspect, body, expected);
+        }
+        for (body, expected) in [
+            ("7", "JSON object with `input`"),
+            ("{}", "`input` is a text"),
+            (r#"{"input":7}"#, "`input` is a text"),
+            (r#"{"input":["a",7]}"#, "`input[1]` is a text"),
+            (
+                r#"{"input":[{"type":"image_url","image_url":{"url":"https://x.example"}}]}"#,
+                "`input[0]` is a text, or an object with `text`; pictures",
+            ),
+        ] {
+            check(Shape::Moderations, body, expected);
+        }
+        let texts = vec![r#"{"text":"a"}"#; TEXTS + 1].join(",");
+        check(
+            Shape::Inspect,
+            &format!(r#"{{"texts":[{texts}]}}"#),
+            "`texts` has 257 items, and at most 256",
+        );
+        let input = vec![r#""a""#; TEXTS + 1].join(",");
+        check(
+            Shape::Moderations,
+            &format!(r#"{{"input":[{input}]}}"#),
+            "`input` has 257 items",
+        );
+        let most = vec![r#""a""#; TEXTS].join(",");
+        let read = read(Shape::Moderations, format!(r#"{{"input":[{most}]}}"#).as_bytes());
+        assert_eq!(read.unwrap().len(), TEXTS);
+    }
 }

@@ -440,3 +440,133 @@ fn pictures_are_read_beside_their_pixels() {
             .any(|finding| finding.kind == FindingKind::Canary)
     );
 }
+
+/// A value is one whether it is a text, a number or a key.
+#[test]
+fn numbers_and_keys_among_the_arguments_of_a_call_are_looked_at() {
+    let body = r#"{"model":"c","max_tokens":1234567,"metadata":{"n":4111111111111111},
+        "tools":[{"name":"pay","input_schema":{"properties":{"input":{"const":4111111111111111}}}}],
+        "messages":[{"role":"assistant","content":[{"type":"tool_use","id":"t1","name":"pay","input":
+        {"card":4111111111111111,"of":{"ana.lopez@corp.example":[12,536904399]},"social_security_number":536904399,"card_2":[4111111111111111.0]}}]}]}"#;
+    let looked = inspector(config::Inspect::default()).look(&owner("a"), &request(body));
+    let found: Vec<_> = looked
+        .findings
+        .iter()
+        .map(|finding| (finding.what.to_string(), finding.pointer.as_str()))
+        .collect();
+    let input = "/messages/0/content/0/input";
+    for (what, place) in [
+        ("card", "/card"),
+        ("email", "/of/*"),
+        ("us_ssn", "/social_security_number"),
+        ("card", "/card_2/0"),
+    ] {
+        assert!(
+            found.contains(&(what.to_owned(), &*format!("{input}{place}"))),
+            "{what} {place}: {found:?}"
+        );
+    }
+    assert_eq!(found.len(), 4, "{found:?}");
+}
+
+#[test]
+fn numbers_of_a_result_are_looked_at_where_a_server_says_data() {
+    let card = 4_111_111_111_111_111_i64;
+    for (value, source, seen) in [
+        (
+            serde_json::json!({"structuredContent": {"card": card}}),
+            Source::Tool,
+            1,
+        ),
+        (
+            serde_json::json!({"parts": [{"data": {"card": card}}]}),
+            Source::Tool,
+            1,
+        ),
+        (
+            serde_json::json!({"content": [{"type": "resource_link", "size": card}]}),
+            Source::Tool,
+            0,
+        ),
+        (serde_json::json!({"to": {"card": card}}), Source::Data, 1),
+        (serde_json::json!({"card": card}), Source::Model, 0),
+    ] {
+        let text = value.to_string();
+        let pieces = of_value(&text, source, "");
+        let numbers: Vec<_> = pieces
+            .iter()
+            .filter(|piece| piece.source == Source::Number)
+            .map(|piece| (piece.text.to_string(), text.get(piece.span.clone())))
+            .collect();
+        assert_eq!(numbers.len(), seen, "{text}");
+        let told = card.to_string();
+        assert!(
+            numbers
+                .iter()
+                .all(|(digits, span)| *digits == told && *span == Some(told.as_str())),
+            "{numbers:?}"
+        );
+    }
+}
+
+/// Else nothing found would look like nothing there.
+#[test]
+fn what_is_not_opened_is_said_wherever_bytes_cross() {
+    let inspector = inspector(config::Inspect::default());
+    let unread = |body: &str, source: Source| {
+        let looked = inspector.look(&owner("a"), &of_value(body, source, ""));
+        let mut unseen = looked
+            .findings
+            .iter()
+            .filter(|finding| finding.kind == FindingKind::Unseen);
+        unseen.any(|finding| finding.what == "document")
+    };
+    let packed = [b"\x1f\x8b\x08".as_slice(), &[7; 200]].concat();
+    let mut tar = vec![b'a'; 512];
+    tar.get_mut(257..262).unwrap().copy_from_slice(b"ustar");
+    let old = [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".as_slice(), &[0; 300]].concat();
+    let heard = [b"ID3\x04".as_slice(), &[0; 300]].concat();
+    for (bytes, expected) in [(packed, true), (tar, true), (old, true), (heard, false)] {
+        let digits = STANDARD.encode(&bytes);
+        for source in [Source::Document, Source::Data] {
+            let body = format!(r#"{{"contents":[{{"uri":"file:///a","blob":"{digits}"}}]}}"#);
+            assert_eq!(unread(&body, source), expected, "{bytes:?}");
+        }
+        let chat = format!(
+            r#"{{"messages":[{{"role":"user","content":[{{"type":"file","file":{{"file_data":"data:application/x;base64,{digits}"}}}}]}}]}}"#
+        );
+        let looked = inspector.look(&owner("a"), &request(&chat));
+        let said = looked
+            .findings
+            .iter()
+            .any(|finding| finding.kind == FindingKind::Unseen);
+        assert_eq!(said, expected, "{bytes:?}");
+    }
+    let mail = "From: a@b.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\
+        Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\nJVBERi0xLjQK\r\n--x--\r\n";
+    let text = serde_json::json!({"content": [{"type": "text", "text": mail}]}).to_string();
+    assert!(unread(&text, Source::Tool));
+    let file = serde_json::json!({"blob": STANDARD.encode(mail)}).to_string();
+    assert!(unread(&file, Source::Document) && unread(&file, Source::Data));
+    let plain = mail.replace("application/pdf", "text/plain");
+    assert!(!unread(
+        &serde_json::json!({"text": plain}).to_string(),
+        Source::Tool
+    ));
+}
+
+#[test]
+fn what_is_packed_alone_is_unpacked_and_still_said_to_be_unopened() {
+    let words = format!("the key that nobody has a reason to say to anybody is {CANARY}");
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut packer, words.as_bytes()).unwrap();
+    let digits = STANDARD.encode(packer.finish().unwrap());
+    let body = serde_json::json!({"blob": digits}).to_string();
+    let looked =
+        inspector(config::Inspect::default()).look(&owner("a"), &of_value(&body, Source::Document, ""));
+    let kinds: Vec<_> = looked.findings.iter().map(|finding| finding.kind).collect();
+    assert!(
+        kinds.contains(&FindingKind::Canary) && kinds.contains(&FindingKind::Unseen),
+        "{kinds:?}"
+    );
+}

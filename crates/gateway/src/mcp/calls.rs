@@ -30,6 +30,7 @@ use crate::{
     clock,
     gate::{Asking, Passage},
     model::sha256,
+    pinned::pinned,
     sessions::Traced,
 };
 
@@ -118,13 +119,7 @@ pub(crate) async fn request(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refuse
     if method != Method::Unknown
         && (!method.exists_in(revision) || method.is_ask() || method.is_notification())
     {
-        return Ok(Reply::Whole {
-            status: if revision.stateless() { 404 } else { 200 },
-            bytes: refusal::error(Some(&asked.id), -32601, "this revision has no such method"),
-            release: None,
-            session: None,
-            room: None,
-        });
+        return Err(ctx.early(Code::MethodUnknown).into());
     }
     // A future is moved with all that it may come to hold, at each level above it: those of a call are kept apart.
     match method {
@@ -132,12 +127,12 @@ pub(crate) async fn request(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refuse
         Method::Discover => {
             let (result, reached) = Box::pin(introduce(ctx)).await?;
             let bytes = refusal::result(&asked.id, &result);
-            Ok(Box::pin(released(ctx, &reached, Action::Connect, bytes)).await?)
+            Ok(Box::pin(released(ctx, &reached, Action::Connect, (bytes, Vec::new()))).await?)
         }
         Method::ToolsList | Method::PromptsList | Method::ResourcesList | Method::TemplatesList => {
             Box::pin(list(ctx, method, &asked)).await
         }
-        Method::ToolsCall => Box::pin(call_tool(ctx, asked)).await,
+        Method::ToolsCall => pinned(|| call_tool(ctx, asked)).await,
         Method::PromptsGet => Box::pin(get_prompt(ctx, asked)).await,
         Method::ResourcesRead | Method::Subscribe | Method::Unsubscribe => {
             Box::pin(on_resource(ctx, method, asked)).await
@@ -158,14 +153,14 @@ pub(crate) async fn released(
     ctx: &Ctx,
     servers: &[ServerName],
     action: Action,
-    bytes: Vec<u8>,
+    (bytes, findings): (Vec<u8>, Vec<Finding>),
 ) -> Result<Reply, Refusal> {
     let asking = |server: &ServerName| {
         let call = facts(ctx, action, on_server(server));
         ctx.shared.evidence(&ctx.caller, call, Vec::new())
     };
     let (permit, passage) = enter_first(ctx, servers, asking).await?;
-    sent(permit, passage, bytes, Vec::new())
+    sent(permit, passage, bytes, findings)
 }
 
 /// Rules on a call that is about several servers: on each in turn, until one admits it.
@@ -184,7 +179,7 @@ pub(super) async fn enter_first(
             Err(refusal)
                 if matches!(
                     refusal.code,
-                    Code::PolicyDenied | Code::DelegationExceeded | Code::Revoked
+                    Code::PolicyDenied | Code::ServerChanged | Code::DelegationExceeded | Code::Revoked
                 ) =>
             {
                 refused = Some(refusal);
@@ -376,7 +371,7 @@ fn checked(
         return Ok(Vec::new());
     }
     let early = |code| ctx.early(code);
-    let schema = listed.input.as_ref().ok_or_else(|| early(Code::ToolWithheld))?;
+    let schema = listed.input.as_ref().ok_or_else(|| early(Code::ToolUnusable))?;
     schema
         .check_arguments(outgoing)
         .map_err(|mismatch| unfit(ctx, &mismatch))?;
@@ -728,15 +723,7 @@ async fn set_level(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
 /// A method we don't know, ruled on as what it is. Of several servers none can be meant.
 async fn unknown(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
     let [only] = ctx.names.servers() else {
-        let code = ctx.early(Code::MessageInvalid);
-        tracing::debug!(call = %code.call, "a method that no server can be meant by");
-        return Ok(Reply::Whole {
-            status: if ctx.revision().stateless() { 404 } else { 200 },
-            bytes: refusal::error(Some(&asked.id), -32601, "there is no such method"),
-            release: None,
-            session: None,
-            room: None,
-        });
+        return Err(ctx.early(Code::MethodUnknown).into());
     };
     let resource = on_server(only);
     // Ruled on before the server is bothered, so that a denied method starts nothing.

@@ -134,7 +134,7 @@ impl Respelled {
     /// # Errors
     /// [`Code::ArgumentsInvalid`]: the trusted spelling is none that the tool takes.
     pub(super) fn check(&self, listed: &Listed) -> Result<Vec<(String, String)>, Code> {
-        let schema = listed.input.as_ref().ok_or(Code::ToolWithheld)?;
+        let schema = listed.input.as_ref().ok_or(Code::ToolUnusable)?;
         schema.check(&self.value).map_err(|_| Code::ArgumentsInvalid)?;
         Ok(schema.headers().emit(&self.value))
     }

@@ -80,7 +80,8 @@ pub(crate) async fn introduce(ctx: &Ctx) -> Result<(String, Vec<ServerName>), Re
         })
         .collect();
     if !told.is_empty() {
-        out.text("instructions", &told.join("\n\n"));
+        let told = ctx.shared.mask_introduction(told.join("\n\n"));
+        out.text("instructions", &told.map_err(|code| ctx.early(code))?);
     }
     Ok((out.finish(), servers))
 }
@@ -322,15 +323,16 @@ pub(crate) async fn list(ctx: &Ctx, method: Method, asked: &Asked<'_>) -> Result
     let result = match listing::page(kind, &ctx.names, &parts, cursor.as_deref(), &mut show) {
         Ok(result) => result,
         Err(Code::MessageInvalid) => {
-            let refusal = ctx.early(Code::MessageInvalid);
-            return Ok(Reply::ours(refusal::error(
-                Some(&asked.id),
-                -32602,
-                &format!("the cursor is not valid for this list [call {}]", refusal.call),
-            )));
+            let said = ctx.early(Code::MessageInvalid);
+            let detail = "the cursor is not one of this list";
+            return Ok(Reply::ours(refusal::numbered(&asked.id, -32602, &said, detail)));
         }
         Err(code) => return Err(ctx.early(code).into()),
     };
+    let masked = ctx.shared.mask_listing(&ctx.caller, &result).await;
+    let (result, findings) = masked
+        .map_err(|code| ctx.early(code))?
+        .unwrap_or_else(|| (result, Vec::new()));
     let raw = message::raw(result).map_err(|code| ctx.early(code))?;
     let result = message::result_for(&raw, ctx.revision(), method).map_err(|code| ctx.early(code))?;
     let bytes = refusal::result(&asked.id, &result);
@@ -339,7 +341,7 @@ pub(crate) async fn list(ctx: &Ctx, method: Method, asked: &Asked<'_>) -> Result
         [] => ctx.names.servers(),
         some => some,
     };
-    Ok(released(ctx, servers, method.action(), bytes).await?)
+    Ok(released(ctx, servers, method.action(), (bytes, findings)).await?)
 }
 
 fn first(ctx: &Ctx) -> Result<&ServerName, Refusal> {

@@ -75,7 +75,7 @@ pub enum ReviewFault {
     #[error("`{0}` is no longer what was looked at; look again")]
     Moved(ToolName),
     /// It drifted from its pin: the change is looked at first.
-    #[error("`{0}` differs from its pin; see `bartizan tools diff`, then `bartizan tools approve`")]
+    #[error("`{0}` differs from its pin; `bartizan tools diff` shows how, and the command that accepts it")]
     Drifted(ToolName),
     /// The state can't be written.
     #[error("the manifests can't be written: {0}")]

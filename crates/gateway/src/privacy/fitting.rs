@@ -5,10 +5,10 @@ use bartizan_mcp::Schema;
 use bartizan_privacy::Shape;
 use serde_json::{Value, value::RawValue};
 
+use crate::inspect::NUMBER_DIGITS;
+
 /// Most references followed from one place of a schema.
 const REFERENCES: usize = 8;
-/// Fewest digits of a number that can be a value of somebody's.
-pub(super) const DIGITS: usize = 7;
 
 /// The schema of a tool's arguments.
 pub(crate) struct Fitting {
@@ -55,7 +55,7 @@ impl Fitting {
     /// What stands in for a whole number at this place: another of as many digits, within the bounds that the schema names.
     pub(super) fn number(&self, pointer: &str, number: i64) -> Option<Shape> {
         let digits = number.unsigned_abs().checked_ilog10()? + 1;
-        if (digits as usize) < DIGITS || number < 0 {
+        if (digits as usize) < NUMBER_DIGITS || number < 0 {
             return None;
         }
         let least = 10_i64.checked_pow(digits - 1)?;

@@ -467,11 +467,39 @@ fn each_cause_has_its_code() {
         "append(deny) refuse(policy.error) done"
     );
     let mut changed = evidence();
-    changed.call.pin = PinState::Unlisted;
+    for (pin, code) in [
+        (PinState::Changed, "mcp.tool_withheld"),
+        (PinState::Unlisted, "mcp.tool_unusable"),
+    ] {
+        changed.call.pin = pin;
+        assert_eq!(
+            shape(&begin(balanced(), changed.clone()).1),
+            format!("append(deny) refuse({code}) done")
+        );
+    }
+    changed.call.pin = PinState::Same;
+    let found = |kind| Finding {
+        kind,
+        what: "".into(),
+        severity: Severity::High,
+        score: 1000,
+        span: None,
+        pointer: String::new(),
+        taxonomy: Vec::new(),
+    };
+    changed.findings = vec![found(FindingKind::PinChanged)];
     assert_eq!(
         shape(&begin(balanced(), changed.clone()).1),
-        "append(deny) refuse(mcp.tool_withheld) done"
+        "append(deny) refuse(mcp.server_changed) done"
     );
+    // An approval of the change would not be enough here.
+    changed.findings.push(found(FindingKind::KnownThreat));
+    assert_eq!(
+        shape(&begin(balanced(), changed.clone()).1),
+        "append(deny) refuse(policy.denied) done"
+    );
+    changed.findings.clear();
+    changed.call.pin = PinState::Unlisted;
     changed.call.action = Action::ProposeTool;
     assert_eq!(
         shape(&begin(balanced(), changed).1),

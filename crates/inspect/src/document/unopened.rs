@@ -3,6 +3,10 @@
 
 use crate::safe::part;
 
+/// Sound.
+const RECORDING: &str = "a recording";
+/// Moving pictures.
+const FILM: &str = "a film";
 /// First bytes of what is not opened, and what it is.
 const HEADS: &[(&[u8], &str)] = &[
     (b"PK\x03\x04", "a zip archive"),
@@ -21,9 +25,9 @@ const HEADS: &[(&[u8], &str)] = &[
     (b"\x7fELF", "a program"),
     (b"MZ\x90\0", "a program"),
     (b"SQLite format 3\0", "a database"),
-    (b"ID3", "a recording"),
-    (b"OggS", "a recording"),
-    (b"\x1a\x45\xdf\xa3", "a film"),
+    (b"ID3", RECORDING),
+    (b"OggS", RECORDING),
+    (b"\x1a\x45\xdf\xa3", FILM),
 ];
 /// How far the head of a mail goes, and of each of its parts.
 const HEAD_BYTES: usize = 64 << 10;
@@ -40,7 +44,7 @@ pub fn unopened(bytes: &[u8]) -> Option<&'static str> {
         return Some("a tar archive");
     }
     if bytes.get(4..8) == Some(b"ftyp") {
-        return Some("a film");
+        return Some(FILM);
     }
     if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
         // Behind the last piece and its sum.
@@ -48,6 +52,12 @@ pub fn unopened(bytes: &[u8]) -> Option<&'static str> {
         return (end < bytes.len()).then_some("a picture with something behind it");
     }
     has_attachments(bytes).then_some("a mail with attachments")
+}
+
+/// Whether what [`unopened`] names is there to be heard or watched and not to be read, as a picture's pixels are.
+#[must_use]
+pub fn is_media(what: &str) -> bool {
+    matches!(what, RECORDING | FILM)
 }
 
 /// Whether these are the bytes of a mail in which a part that is no text is encoded.
@@ -118,5 +128,7 @@ mod tests {
         ] {
             assert_eq!(unopened(bytes), what, "{}", String::from_utf8_lossy(bytes));
         }
+        let is_heard = |bytes: &[u8]| unopened(bytes).is_some_and(is_media);
+        assert!(is_heard(b"OggS\0") && is_heard(b"\0\0\0\x18ftypmp42") && !is_heard(b"\x1f\x8b\x08"));
     }
 }

@@ -93,6 +93,12 @@ fn what_changed_or_cannot_be_checked_is_not_offered() {
     for name in ["send", "noschema", "fetch", "twice"] {
         assert!(after.find(name).unwrap().withheld, "{name}");
     }
+    // What nobody can approve away says why.
+    for (name, why) in [("noschema", "schema"), ("fetch", "schema"), ("twice", "twice")] {
+        let said = after.find(name).unwrap().unusable;
+        assert!(said.is_some_and(|said| said.contains(why)), "{name}: {said:?}");
+    }
+    assert_eq!(after.find("send").unwrap().unusable, None);
     assert!(after.find("a b").is_none());
     assert_eq!(after.find("send").unwrap().state, PinState::Changed);
     let names = Names::new(vec![mail.clone()]).unwrap();

@@ -129,6 +129,24 @@ fn what_appears_after_the_first_listing_is_news() {
         .judge(PinKind::Tool, "wipe", &raw(r#"{"name":"wipe"}"#), at(2))
         .unwrap();
     assert_eq!(late.finding.unwrap().kind, FindingKind::PinAdded);
+    // It stays news, over a restart too, until somebody has looked at it.
+    let text = serde_json::to_string(&pins).unwrap();
+    let mut pins: ServerPins = serde_json::from_str(&text).unwrap();
+    let (still, store) = pins
+        .judge(PinKind::Tool, "wipe", &raw(r#"{"name":"wipe"}"#), at(3))
+        .unwrap();
+    assert_eq!(still.finding.unwrap().what, "tool");
+    assert!(!store && !still.withheld);
+    let news = |pins: &ServerPins, name| pins.pin(PinKind::Tool, name).unwrap().is_new();
+    assert!(news(&pins, "wipe") && !news(&pins, "send"));
+    let looked_at = pins.pin(PinKind::Tool, "wipe").unwrap().held.digest;
+    pins.approve(PinKind::Tool, "wipe", looked_at, "ops", at(4))
+        .unwrap();
+    assert!(!news(&pins, "wipe"));
+    let (known, _) = pins
+        .judge(PinKind::Tool, "wipe", &raw(r#"{"name":"wipe"}"#), at(5))
+        .unwrap();
+    assert_eq!((known.state, known.finding), (PinState::Same, None));
     assert_eq!(pins.state(PinKind::Tool, "never"), PinState::Unlisted);
     // The same name in another kind is another thing.
     assert_eq!(pins.state(PinKind::Prompt, "send"), PinState::Unlisted);

@@ -29,6 +29,40 @@ fn the_first_failing_place_is_named_and_its_value_is_not() {
 }
 
 #[test]
+fn what_does_not_fit_is_told_with_the_limit_and_no_text_of_the_server() {
+    let schema = compile(
+        &json!({"type":"object","additionalProperties":false,"required":["n"],"properties":{
+        "n":{"type":"integer","maximum":5,"minimum":1},
+        "word":{"type":["string","null"],"maxLength":3,"enum":["yes","no","obey me",null]},
+        "list":{"type":"array","maxItems":2},"share":{"type":"number","multipleOf":0.5}}}),
+    )
+    .unwrap();
+    for (arguments, said) in [
+        (json!({"n":7}), "`maximum` (5) is not met at `/n`"),
+        (json!({"n":0}), "`minimum` (1) is not met at `/n`"),
+        (json!({"n":"x"}), "`type` (integer) is not met at `/n`"),
+        (json!({}), "`required` is not met at `/n`"),
+        (
+            json!({"n":1,"a/b":1}),
+            "`additionalProperties` is not met at `/a~1b`",
+        ),
+        (json!({"n":1,"word":"ye"}), "`enum` is not met at `/word`"),
+        (
+            json!({"n":1,"list":[1,2,3]}),
+            "`maxItems` (2) is not met at `/list`",
+        ),
+        (
+            json!({"n":1,"share":0.3}),
+            "`multipleOf` (0.5) is not met at `/share`",
+        ),
+        (json!([]), "`type` is not met by the whole"),
+    ] {
+        let fault = schema.check_arguments(&arguments).unwrap_err();
+        assert_eq!(fault.to_string(), said, "{arguments}");
+    }
+}
+
+#[test]
 fn references_stay_inside_the_document() {
     for reference in [
         "http://127.0.0.1/schema.json",

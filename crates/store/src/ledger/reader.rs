@@ -267,7 +267,8 @@ fn matches(stored: &StoredRecord, query: &Query) -> bool {
         || query.agent.is_some()
         || query.action.is_some()
         || query.ruling.is_some()
-        || query.code.is_some();
+        || query.code.is_some()
+        || query.would_deny;
     let Some(record) = &stored.record else {
         return !asks;
     };
@@ -281,4 +282,5 @@ fn matches(stored: &StoredRecord, query: &Query) -> bool {
         && query.action.is_none_or(|wanted| action == Some(wanted))
         && query.ruling.is_none_or(|ruling| record.ruling == Some(ruling))
         && query.code.is_none_or(|code| record.code == Some(code))
+        && (!query.would_deny || record.because.as_ref().is_some_and(|because| because.would_deny))
 }

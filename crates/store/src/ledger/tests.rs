@@ -149,6 +149,30 @@ fn appends_survive_reopening_and_rotation() {
 }
 
 #[test]
+fn what_an_observing_policy_let_through_is_found() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (ledger, _) = Ledger::open(place.path(), key(1), small()).expect("opens");
+    for number in 0..4 {
+        let mut record = ruling(number, "even", RulingWord::Allow);
+        record.because = (number > 0).then(|| bartizan_types::Because {
+            would_deny: number == 3,
+            ..bartizan_types::Because::default()
+        });
+        ledger
+            .submit(&record)
+            .expect("room")
+            .wait()
+            .expect("acknowledged");
+    }
+    let query = Query {
+        would_deny: true,
+        ..Query::default()
+    };
+    let found = ledger.search(&query).expect("searches");
+    assert_eq!(found.iter().map(|stored| stored.index).collect::<Vec<_>>(), [3]);
+}
+
+#[test]
 fn searches_by_every_field() {
     let place = tempfile::tempdir().expect("a directory");
     let (ledger, _) = Ledger::open(place.path(), key(1), small()).expect("opens");

@@ -136,6 +136,8 @@ pub struct Query {
     pub ruling: Option<RulingWord>,
     /// Refused with this code.
     pub code: Option<Code>,
+    /// Only what an observing policy let through and would have refused, or asked a human about.
+    pub would_deny: bool,
     /// Only indices below this one: the last index of the page before.
     pub before: Option<u64>,
     /// At most so many, 1 to 10,000; 0 means 100.

@@ -187,7 +187,7 @@ pub(super) const ROWS: &[Row] = &[
         fault: Fault::Caller,
         status: 405,
         sentence: "this method is not allowed here",
-        hint: "",
+        hint: "`docs/reference/http.md` lists the paths and their methods",
     },
     Row {
         code: Code::BodyCut,
@@ -198,12 +198,12 @@ pub(super) const ROWS: &[Row] = &[
         hint: "",
     },
     Row {
-        code: Code::HttpUnread,
+        code: Code::HttpMalformed,
         text: "wire.http",
         fault: Fault::Caller,
         status: 400,
-        sentence: "the request is no HTTP, or HTTP that can be read in two ways",
-        hint: "one length, no folded headers, no space before a colon, HTTP/1.0 or HTTP/1.1 as a library writes it",
+        sentence: "the request is not well-formed HTTP, or servers may read it in two ways",
+        hint: "frame a body by one `Content-Length` or by `Transfer-Encoding: chunked`, and fold no header",
     },
     Row {
         code: Code::JsonSyntax,
@@ -379,7 +379,8 @@ pub(super) const ROWS: &[Row] = &[
         fault: Fault::Policy,
         status: 403,
         sentence: "history kept by the model's provider is not allowed here",
-        hint: "send the history in the request, or permit `use_server_history`",
+        hint: "send in the request itself what that member refers to, such as the earlier turns in `input`; or permit \
+            `use_server_history`",
     },
     Row {
         code: Code::ProposalRefused,
@@ -395,7 +396,23 @@ pub(super) const ROWS: &[Row] = &[
         fault: Fault::Policy,
         status: 403,
         sentence: "the tool's definition changed and was not approved",
-        hint: "`bartizan tools diff` shows the change, `bartizan tools approve` accepts it",
+        hint: "`bartizan tools diff` shows the change, and the command that accepts it",
+    },
+    Row {
+        code: Code::ToolUnusable,
+        text: "mcp.tool_unusable",
+        fault: Fault::Policy,
+        status: 403,
+        sentence: "the server lists no definition of this that can be used",
+        hint: "`bartizan tools diff` tells why; the server has to mend it, an approval does not",
+    },
+    Row {
+        code: Code::ServerChanged,
+        text: "mcp.server_changed",
+        fault: Fault::Policy,
+        status: 403,
+        sentence: "what the server says of itself, or its program, changed and was not approved",
+        hint: "`bartizan tools diff` shows the change, and the command that accepts it",
     },
     Row {
         code: Code::ToolUnknown,
@@ -412,6 +429,14 @@ pub(super) const ROWS: &[Row] = &[
         status: 404,
         sentence: "there is no such MCP server here",
         hint: "`bartizan status` lists the servers",
+    },
+    Row {
+        code: Code::MethodUnknown,
+        text: "mcp.method",
+        fault: Fault::Caller,
+        status: 404,
+        sentence: "this revision of MCP has no such method",
+        hint: "a method outside the specification can be meant for one server alone: send it to `/mcp/NAME`",
     },
     Row {
         code: Code::ArgumentsInvalid,

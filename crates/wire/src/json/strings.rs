@@ -1,4 +1,4 @@
-//! Every string of a scanned value, with where it stands, and a value with some of them replaced.
+//! Every string, key and number of a scanned value, with where it stands, and a value with some of them replaced.
 //!
 //! The scan has proven the text, so nothing is checked here again: one pass over the bytes, no tree.
 
@@ -15,20 +15,31 @@ pub enum Step<'a> {
     Item(usize),
 }
 
-/// Where strings and keys go: the steps to each, its bytes, and whether it is a key.
-pub type EachText<'a, 'e> = dyn FnMut(&[Step<'a>], Range<usize>, bool) + 'e;
+/// What stands at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scalar {
+    /// A string value.
+    Text,
+    /// The key of a member.
+    Key,
+    /// A number.
+    Number,
+}
+
+/// Where strings, keys and numbers go: the steps to each, its bytes, and which of them it is.
+pub type EachScalar<'a, 'e> = dyn FnMut(&[Step<'a>], Range<usize>, Scalar) + 'e;
 
 /// Gives every string value (keys are none) with the steps to it and its bytes, quotes included, in order.
 pub fn strings<'a>(body: Scanned<'a>, each: &mut dyn FnMut(&[Step<'a>], Range<usize>)) {
-    strings_and_keys(body, &mut |steps, span, is_key| {
-        if !is_key {
+    scalars(body, &mut |steps, span, scalar| {
+        if scalar == Scalar::Text {
             each(steps, span);
         }
     });
 }
 
-/// The same, and every key: its steps are those to its value, and the last word says that it is one.
-pub fn strings_and_keys<'a>(body: Scanned<'a>, each: &mut EachText<'a, '_>) {
+/// The same, and every number and key; the steps of a key are those to its value.
+pub fn scalars<'a>(body: Scanned<'a>, each: &mut EachScalar<'a, '_>) {
     let text = body.text();
     let bytes = text.as_bytes();
     let mut steps: Vec<Step<'a>> = Vec::new();
@@ -59,11 +70,17 @@ pub fn strings_and_keys<'a>(body: Scanned<'a>, each: &mut EachText<'a, '_>) {
                     if let Some(last) = steps.last_mut() {
                         *last = Step::Key(key);
                     }
-                    each(&steps, at..end, true);
+                    each(&steps, at..end, Scalar::Key);
                     key_next = false;
                 } else {
-                    each(&steps, at..end, false);
+                    each(&steps, at..end, Scalar::Text);
                 }
+                at = end;
+                continue;
+            }
+            b'-' | b'0'..=b'9' => {
+                let end = end_of_number(bytes, at);
+                each(&steps, at..end, Scalar::Number);
                 at = end;
                 continue;
             }
@@ -71,6 +88,13 @@ pub fn strings_and_keys<'a>(body: Scanned<'a>, each: &mut EachText<'a, '_>) {
         }
         at += 1;
     }
+}
+
+/// One past the number that begins at `at`.
+fn end_of_number(bytes: &[u8], at: usize) -> usize {
+    let digits = bytes.get(at..).unwrap_or_default().iter();
+    let of_number = |byte: &&u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
+    at + digits.take_while(of_number).count()
 }
 
 /// One past the closing quote of the string that begins at `at`.
@@ -184,8 +208,8 @@ mod tests {
         let text = r#"{"a b":{"c@d":1},"e":[{"f":"g"}]}"#;
         let scanned = scan(text.as_bytes(), &Bounds::default()).unwrap();
         let mut keys = Vec::new();
-        strings_and_keys(scanned, &mut |steps, span, is_key| {
-            if is_key {
+        scalars(scanned, &mut |steps, span, scalar| {
+            if scalar == Scalar::Key {
                 keys.push((pointer_of(steps, 256), text_of(scanned, &span).into_owned()));
             }
         });
@@ -194,6 +218,27 @@ mod tests {
             keys,
             expected.map(|(place, key)| (place.to_owned(), key.to_owned()))
         );
+    }
+
+    #[test]
+    fn every_number_has_its_place() {
+        let text = r#"{"a":-1.5e+3,"b":[7,"8",{"9":10}],"c":true,"d":0 }"#;
+        let scanned = scan(text.as_bytes(), &Bounds::default()).unwrap();
+        let mut numbers = Vec::new();
+        scalars(scanned, &mut |steps, span, scalar| {
+            if scalar == Scalar::Number {
+                numbers.push((pointer_of(steps, 256), text.get(span).unwrap_or_default()));
+            }
+        });
+        let expected = [("/a", "-1.5e+3"), ("/b/0", "7"), ("/b/2/9", "10"), ("/d", "0")];
+        assert_eq!(
+            numbers,
+            expected.map(|(place, number)| (place.to_owned(), number))
+        );
+        let root = scan(b"42", &Bounds::default()).unwrap();
+        scalars(root, &mut |steps, span, _| {
+            assert_eq!((steps.len(), span), (0, 0..2))
+        });
     }
 
     #[test]

@@ -15,6 +15,9 @@ struct OpenaiError<'a> {
     code: Code,
     /// Ours: the id that `bartizan explain` takes.
     call: String,
+    /// Ours: what to do next.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    hint: &'a str,
 }
 
 #[derive(Serialize)]
@@ -41,6 +44,8 @@ struct AnthropicError<'a> {
     message: String,
     code: Code,
     call: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    hint: &'a str,
 }
 
 #[derive(Serialize)]
@@ -96,6 +101,7 @@ fn openai(refusal: &Refusal) -> OpenaiBody<'static> {
             param: None,
             code: refusal.code,
             call: refusal.call.to_string(),
+            hint: refusal.code.hint(),
         },
     }
 }
@@ -118,6 +124,7 @@ fn anthropic(refusal: &Refusal) -> AnthropicBody<'static> {
             message: refusal.to_string(),
             code: refusal.code,
             call: refusal.call.to_string(),
+            hint: refusal.code.hint(),
         },
         request_id: refusal.call.to_string(),
     }

@@ -122,6 +122,15 @@ impl<'a> Request<'a> {
     pub fn kept_by_provider(&self) -> bool {
         self.kept
     }
+
+    /// The members by which the request relies on what the provider keeps, or has it go on by itself; each once.
+    #[must_use]
+    pub fn relied_on(&self) -> Vec<&'static str> {
+        let mut fields: Vec<_> = self.history.iter().map(|history| history.field).collect();
+        fields.extend(self.background.then_some("background"));
+        fields.dedup();
+        fields
+    }
 }
 
 #[derive(Deserialize)]

@@ -283,6 +283,25 @@ fn an_allowed_call_tells_how_it_ended_and_an_error_is_shown() {
 }
 
 #[test]
+fn what_was_only_observed_says_what_it_would_have_been() {
+    let mut record = ruling(RulingWord::Allow);
+    let mut because = Because {
+        would_deny: true,
+        ..Because::default()
+    };
+    record.because = Some(because.clone());
+    let refused = text(&[stored(1, record.clone())]);
+    assert!(refused.contains("would have refused this call"), "{refused}");
+    because.would_permit = vec![policy("balanced.reads", PolicyEffect::Permit, "")];
+    record.because = Some(because);
+    let asked = text(&[stored(1, record)]);
+    assert!(
+        asked.contains("would have asked a human about this call"),
+        "{asked}"
+    );
+}
+
+#[test]
 fn text_from_outside_cannot_drive_the_terminal() {
     let mut record = Record::new(RecordKind::Operation, time(0));
     record.note = Some("\u{1b}[2Jcleared\nall good".to_owned());

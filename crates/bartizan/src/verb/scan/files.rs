@@ -165,12 +165,22 @@ pub(super) fn walk(folder: &Path, depth: usize, found: &mut Found) -> Result<(),
 /// Whether a path is of what no model has: secrets of users, and the system's own files.
 fn of_the_system(path: &Path) -> bool {
     let path = path.to_string_lossy();
-    ["/etc/", "/proc/", "/sys/", "/dev/", "/boot/"]
+    ["/etc/", "/proc/", "/sys/", "/dev/", "/boot/", "/run/"]
         .iter()
         .any(|start| path.starts_with(start))
-        || ["/.ssh/", "/.aws/", "/.gnupg/", "/.kube/"]
-            .iter()
-            .any(|part| path.contains(part))
+        || [
+            "/.ssh/",
+            "/.aws/",
+            "/.azure/",
+            "/.docker/",
+            "/.gnupg/",
+            "/.kube/",
+            "/.netrc",
+            "/.git-credentials",
+            "/.config/gcloud/",
+        ]
+        .iter()
+        .any(|part| path.contains(part))
 }
 
 /// The files of the command line, judged.

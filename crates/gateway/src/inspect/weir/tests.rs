@@ -334,3 +334,36 @@ fn what_guards_were_not_asked_about_is_told() {
         [FindingKind::GuardUnanswered]
     );
 }
+
+/// What does not end as JSON is named as that, and what had no room is no mismatch.
+#[test]
+fn a_stream_that_breaks_off_is_incomplete() {
+    let request = r#"{"response_format":{"type":"json_schema","json_schema":{"schema":{"type":"object","required":["n"]}}}}"#;
+    let expected = Arc::new(Expected::new(request, &[]));
+    let seen = |stream: &str| -> Vec<String> {
+        let mut weir = Weir::new(&inspector(), owner(), &expected, 1 << 20, Holds::Nothing, None);
+        let mut found = Vec::new();
+        let mut rule = |findings: Vec<Finding>| {
+            found.extend(findings);
+            true
+        };
+        let mut out = BytesMut::new();
+        weir.push(stream.as_bytes(), &mut rule, &mut out).unwrap();
+        weir.finish(&mut rule, &mut out);
+        let mismatches = found.iter().filter(|one| one.kind == FindingKind::OutputMismatch);
+        mismatches.map(|one| one.what.to_string()).collect()
+    };
+    assert!(seen(&says(r#"{"n": 12345}"#, 4)).is_empty());
+    assert_eq!(seen(&says(r#"{"m": 12345}"#, 4)), ["schema"]);
+    assert_eq!(seen(&says("I would rather not say.", 4)), ["no_json"]);
+    let whole = says(r#"{"n": 12345}"#, 4);
+    let cut = whole.find("345").unwrap();
+    let cut = whole[..cut].rfind("data:").unwrap();
+    assert_eq!(seen(&whole[..cut]), ["incomplete"]);
+    // The model calls a tool, and says nothing.
+    let silent = event(&json!({"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}))
+        + &event(&json!({"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}));
+    assert!(seen(&silent).is_empty());
+    let long = format!(r#"{{"n": "{}"}}"#, "ab ".repeat(BYTES / 3 + 10));
+    assert!(seen(&says(&long, 4096)).is_empty());
+}
