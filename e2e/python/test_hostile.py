@@ -166,3 +166,45 @@ def test_a_flood_of_refusals_does_not_fill_the_log(gateway, provider):
     exported = through.cli("audit", "export", "--format", "jsonl").stdout
     assert exported.count('"rejection"') <= 40
     assert good(through).status == 200
+
+
+UNREAD = {
+    "two lengths": b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+    "a folded header": b"X-A: b\r\n c\r\nContent-Length: 0\r\n\r\n",
+    "a space before the colon": b"Content-Length : 3\r\n\r\nabc",
+    "chunked that is not last": b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    "a nul": b"X-A: b\0c\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("after_another", [False, True], ids=["first", "after another"])
+def test_what_http_cant_be_read_in_one_way_is_told_counted_and_on_record(gateway, provider, after_another):
+    through = gateway(provider)
+    host = "%s:%d" % through.address
+    begins = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\n".encode()
+    listed = raw.head("GET", "/v1/models", [("Host", host), ("Authorization", f"Bearer {through.key}")])
+    calls = set()
+    for rest in UNREAD.values():
+        with socket.create_connection(through.address, timeout=10) as connection:
+            if after_another:
+                connection.sendall(listed)
+                assert raw.read_reply(connection).status == 200
+            connection.sendall(begins + rest)
+            answer = raw.read_reply(connection)
+            assert answer.status == 400
+            assert connection.recv(1) == b"", "the connection stays open"
+        if not after_another:
+            assert answer.json["error"]["code"] == "wire.http"
+            calls.add(answer.header("x-bartizan-call"))
+    large = raw.exchange(through.address, begins + b"X-A: " + b"a" * (1 << 20))
+    assert large is None or large.status == 431
+    assert all(seen.method == "GET" for seen in provider.seen)
+    # Behind another answer the record is made when the connection has ended.
+    for _ in range(50):
+        exported = through.cli("audit", "export", "--format", "jsonl").stdout
+        if exported.count('"wire.http"') + exported.count('"limit.headers"') > len(UNREAD):
+            break
+        time.sleep(0.1)
+    assert exported.count('"wire.http"') == len(UNREAD)
+    assert exported.count('"limit.headers"') == 1
+    assert all(call in exported for call in calls)

@@ -33,6 +33,7 @@ mod sessions;
 mod spending;
 mod tls;
 mod turns;
+mod unread;
 mod upstream;
 mod workload;
 

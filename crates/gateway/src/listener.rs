@@ -40,6 +40,7 @@ use crate::{
     pinned::pinned,
     serve,
     tls::Shown,
+    unread::Heard,
 };
 
 /// Said to connections past the limit, before any of their bytes are read.
@@ -122,9 +123,11 @@ async fn connection(
 ) {
     let limits = &shared.config.limits;
     let stream = Watched::new(stream, limits.write_timeout);
+    let heard = Heard::new(&shared);
     let service = |shown: Option<Shown>| {
-        let shared = Arc::clone(&shared);
+        let (shared, heard) = (Arc::clone(&shared), heard.clone());
         service_fn(move |mut request: Request<Incoming>| {
+            heard.asked();
             if let Some(shown) = &shown {
                 request.extensions_mut().insert(shown.clone());
             }
@@ -134,7 +137,8 @@ async fn connection(
     let ended: Result<(), Box<dyn Error + Send + Sync>> = match tls {
         None => {
             let builder = bounded(limits);
-            let serving = watcher.watch(builder.serve_connection(TokioIo::new(stream), service(None)));
+            let stream = TokioIo::new(heard.over(stream));
+            let serving = watcher.watch(builder.serve_connection(stream, service(None)));
             serving.await.map_err(Into::into)
         }
         Some(acceptor) => {
@@ -160,20 +164,20 @@ async fn connection(
                 .keep_alive_interval(Duration::from_secs(20));
             let serving = watcher.watch(
                 builder
-                    .serve_connection(TokioIo::new(stream), service(shown))
+                    .serve_connection(TokioIo::new(heard.over(stream)), service(shown))
                     .into_owned(),
             );
             serving.await
         }
     };
     if let Err(fault) = ended {
-        ended_early(&shared, &*fault, None);
+        ended_early(&heard, &*fault, None);
     }
 }
 
 /// Remembers a connection that ended with an error. Where that is because what came was no HTTP, it is a refusal: the HTTP
-/// library has told a status and nothing else, and the operator is told the rest.
-pub(crate) fn ended_early(shared: &Shared, fault: &(dyn Error + 'static), who: Option<&Principal>) {
+/// library has refused it by itself, and the operator is told here.
+pub(crate) fn ended_early(heard: &Heard, fault: &(dyn Error + 'static), who: Option<&Principal>) {
     tracing::debug!(error = %fault, "connection ended early");
     let Some(fault) = fault.downcast_ref::<hyper::Error>() else {
         return;
@@ -185,7 +189,7 @@ pub(crate) fn ended_early(shared: &Shared, fault: &(dyn Error + 'static), who: O
             Code::HttpMalformed
         };
         // Its text is one of a few fixed ones, and holds nothing of what came.
-        shared.reject_unread(code, who, fault.to_string());
+        heard.ended(code, who, fault.to_string());
     }
 }
 

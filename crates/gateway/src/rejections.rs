@@ -188,6 +188,30 @@ impl Shared {
         drop(self.reject_with(None, code, principal, Some(note)));
     }
 
+    /// Counts what was never a request. Gives what to tell, and whether [`Shared::record_rejection`] is owed for it.
+    pub(crate) fn refuse_unread(&self, code: Code) -> (Refusal, bool) {
+        self.meters.refused(code);
+        match self.rejections.admit(code, clock::now()) {
+            Kept::Counted(summary) => (told(summary, code), false),
+            Kept::Recorded(call) => (told(call, code), true),
+        }
+    }
+
+    /// Records what was refused under this id.
+    pub(crate) fn record_rejection(
+        &self,
+        call: CallId,
+        code: Code,
+        principal: Option<Principal>,
+        note: Option<String>,
+    ) {
+        let mut record = bartizan_guard::rejection(clock::now(), call, code, principal);
+        record.note = note;
+        if let Err(fault) = self.ledger.append_deferred(&record) {
+            tracing::warn!(error = %fault, %code, "a rejection could not be recorded");
+        }
+    }
+
     /// Refuses because this is left alone after failing again and again; the record and the caller are told what it is.
     pub(crate) fn left_alone(&self, principal: &Principal, what: &str, seconds: u32) -> Refusal {
         let refusal = self.reject_noting(Code::CircuitOpen, principal, Some(what.to_owned()));
@@ -219,11 +243,7 @@ impl Shared {
         let call = match self.rejections.admit(code, now) {
             Kept::Counted(summary) => summary,
             Kept::Recorded(call) => {
-                let mut record = bartizan_guard::rejection(now, call, code, principal.cloned());
-                record.note = note;
-                if let Err(fault) = self.ledger.append_deferred(&record) {
-                    tracing::warn!(error = %fault, %code, "a rejection could not be recorded");
-                }
+                self.record_rejection(call, code, principal.cloned(), note);
                 call
             }
         };

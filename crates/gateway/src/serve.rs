@@ -376,7 +376,8 @@ fn refusal_of(shape: &Shape, id: Option<&Id<'_>>, refusal: &Refusal) -> Response
     response
 }
 
-fn plain(refusal: &Refusal) -> Vec<u8> {
+/// A refusal in plain JSON of ours.
+pub(crate) fn plain(refusal: &Refusal) -> Vec<u8> {
     let text = serde_json::json!({
         "error": {
             "code": refusal.code,

@@ -30,6 +30,7 @@ use crate::{
     listener::{CatchPanic, Watched, bounded, ended_early},
     meters::Gauge,
     serve,
+    unread::Heard,
 };
 
 /// Rules on a tunnel whose inside is ruled on as well, and opens it at this end.
@@ -123,7 +124,10 @@ async fn inside(shared: &Arc<Shared>, wish: &Wish, upgrade: OnUpgrade) -> Result
         wish.caller.badge.clone().ok_or(Code::Bug)?,
         wish.site.clone(),
     );
+    let heard = Heard::new(shared);
+    let hears = heard.clone();
     let service = service_fn(move |asked: Request<Incoming>| {
+        hears.asked();
         one(Arc::clone(&ours), badge.clone(), site.clone(), asked)
     });
     let stream = Watched::new(stream, limits.write_timeout);
@@ -132,11 +136,12 @@ async fn inside(shared: &Arc<Shared>, wish: &Wish, upgrade: OnUpgrade) -> Result
             .serve_connection(TokioIo::new(stream), service)
             .await
     } else {
-        let serving = bounded(limits).serve_connection(TokioIo::new(stream), service);
+        let stream = TokioIo::new(heard.over(stream));
+        let serving = bounded(limits).serve_connection(stream, service);
         serving.with_upgrades().await
     };
     if let Err(fault) = ended {
-        ended_early(shared, &fault, Some(&wish.caller.principal));
+        ended_early(&heard, &fault, Some(&wish.caller.principal));
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ use crate::{
     listener::{CatchPanic, Watched, bounded, ended_early, next, shown},
     serve,
     tls::Shown,
+    unread::Heard,
 };
 
 /// Accepts until `stop` turns true, then drains: finishes what is in progress, at most `drain_timeout`.
@@ -80,18 +81,17 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let builder = bounded(&shared.config.limits);
-    let ours = Arc::clone(&shared);
+    let (ours, heard) = (Arc::clone(&shared), Heard::new(&shared));
+    let stream = TokioIo::new(heard.over(stream));
+    let hears = heard.clone();
     let service = service_fn(move |mut asked: Request<Incoming>| {
+        hears.asked();
         if let Some(shown) = &shown {
             asked.extensions_mut().insert(shown.clone());
         }
         one(Arc::clone(&ours), asked)
     });
-    let mut serving = pin!(
-        builder
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades()
-    );
+    let mut serving = pin!(builder.serve_connection(stream, service).with_upgrades());
     let ended = tokio::select! {
         ended = serving.as_mut() => Some(ended),
         _ = stop.wait_for(|stop| *stop) => None,
@@ -104,7 +104,7 @@ where
         }
     };
     if let Err(fault) = ended {
-        ended_early(&shared, &fault, None);
+        ended_early(&heard, &fault, None);
     }
 }
 
