@@ -208,3 +208,26 @@ def test_what_http_cant_be_read_in_one_way_is_told_counted_and_on_record(gateway
     assert exported.count('"wire.http"') == len(UNREAD)
     assert exported.count('"limit.headers"') == 1
     assert all(call in exported for call in calls)
+
+
+def test_a_rebound_name_reaches_nothing(target, provider):
+    """A page whose name was made to lead here: its host or its origin tells, at each of the listener's surfaces."""
+    host, port = target.address
+    foreign = ["evil.example", f"evil.example:{port}", f"localhost.:{port}", f"[::1]:{port}", f"[{host}]:{port}", f"{host}:{port}."]
+    body = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+    for path in ("/v1/chat/completions", "/v1/models", "/mcp", "/mcp/office", "/a2a/billing", "/v1/inspect", "/v1/hook"):
+        lines = [("Authorization", f"Bearer {target.key}"), ("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        for name in foreign:
+            answer = raw.exchange(target.address, raw.head("POST", path, [("Host", name), *lines]) + body)
+            assert (answer.status, "wire.host" in answer.text) == (403, True), (path, name)
+        whole = f"http://evil.example{path}"
+        answer = raw.exchange(target.address, raw.head("POST", whole, [("Host", f"{host}:{port}"), *lines]) + body)
+        assert (answer.status, "wire.host" in answer.text) == (403, True), path
+        for origin in ("null", "http://evil.example", f"http://evil.example:{port}", f"https://{host}:{port}", f"http://{host}"):
+            told = raw.head("POST", path, [("Host", f"{host}:{port}"), ("Origin", origin), *lines])
+            answer = raw.exchange(target.address, told + body)
+            assert (answer.status, "wire.origin" in answer.text) == (403, True), (path, origin)
+        old = f"POST {path} HTTP/1.0\r\nAuthorization: Bearer {target.key}\r\nContent-Length: 0\r\n\r\n".encode()
+        answer = raw.exchange(target.address, old)
+        assert (answer.status, "wire.host" in answer.text) == (403, True), path
+    assert not provider.seen

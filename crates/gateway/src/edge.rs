@@ -2,6 +2,8 @@
 
 mod arriving;
 
+use std::net::IpAddr;
+
 use bartizan_identity::{Credential, Presented, ProofOf};
 use bartizan_types::Code;
 use bytes::{Bytes, BytesMut};
@@ -93,9 +95,7 @@ fn is_ours(listen: &Listen, bound: std::net::SocketAddr, named: &str) -> bool {
         return true;
     }
     let (host, port) = match named.rsplit_once(':') {
-        Some((host, port))
-            if !host.is_empty() && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) =>
-        {
+        Some((host, port)) if !port.starts_with('0') && port.bytes().all(|b| b.is_ascii_digit()) => {
             (host, port.parse().ok())
         }
         _ => (named, Some(if listen.tls.is_some() { 443 } else { 80 })),
@@ -106,7 +106,11 @@ fn is_ours(listen: &Listen, bound: std::net::SocketAddr, named: &str) -> bool {
     if bound.ip().is_loopback() && host.eq_ignore_ascii_case("localhost") {
         return true;
     }
-    host.trim_start_matches('[').trim_end_matches(']').parse() == Ok(bound.ip())
+    let address = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(inside) => inside.parse().map(IpAddr::V6),
+        None => host.parse().map(IpAddr::V4),
+    };
+    address == Ok(bound.ip())
 }
 
 /// The credential a request carries. `x-bartizan-key` wins, so that `Authorization` can belong to the provider;

@@ -53,6 +53,104 @@ fn hosts_that_are_ours_pass_and_others_do_not() {
     }
 }
 
+/// At a listener bound there, over plain HTTP: the request's target, its `Host`, its `Origin`.
+fn at(bound: &str, target: &str, host: Option<&str>, origin: Option<&str>) -> Result<(), Code> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in [(header::HOST, host), (header::ORIGIN, origin)] {
+        if let Some(value) = value {
+            headers.insert(name, HeaderValue::from_str(value).unwrap());
+        }
+    }
+    let uri = target.parse().unwrap();
+    check_host_and_origin(&listen(), bound.parse().unwrap(), &uri, &headers)
+}
+
+#[test]
+fn a_rebound_name_is_foreign_however_it_is_spelled() {
+    let four = |host| at("127.0.0.1:4180", "/mcp", Some(host), None);
+    for host in [
+        "localhost.:4180",
+        "127.0.0.1.:4180",
+        "127.0.0.1:4180.",
+        "127.0.0.1:04180",
+        "127.0.0.1:+4180",
+        "localhost:",
+        "[127.0.0.1]:4180",
+        "[[127.0.0.1]]:4180",
+        "[::ffff:127.0.0.1]:4180",
+        "2130706433:4180",
+        "0x7f.0.0.1:4180",
+        "user@127.0.0.1:4180",
+        "127.0.0.1:4180,evil.example",
+        "",
+    ] {
+        assert_eq!(four(host), Err(Code::HostMismatch), "{host}");
+    }
+    let six = |host| at("[::1]:4180", "/mcp", Some(host), None);
+    for host in ["[::1]:4180", "[0:0:0:0:0:0:0:1]:4180", "localhost:4180"] {
+        assert_eq!(six(host), Ok(()), "{host}");
+    }
+    for host in [
+        "::1:4180",
+        "[::1]",
+        "[::1]:80",
+        "[::1%lo]:4180",
+        "[::2]:4180",
+        "127.0.0.1:4180",
+    ] {
+        assert_eq!(six(host), Err(Code::HostMismatch), "{host}");
+    }
+}
+
+#[test]
+fn the_standard_port_may_be_left_out() {
+    for host in ["127.0.0.1", "127.0.0.1:80", "Localhost"] {
+        assert_eq!(at("127.0.0.1:80", "/", Some(host), None), Ok(()), "{host}");
+        let origin = format!("http://{host}");
+        assert_eq!(
+            at("127.0.0.1:80", "/", Some(host), Some(&*origin)),
+            Ok(()),
+            "{origin}"
+        );
+    }
+    assert_eq!(at("[::1]:80", "/", Some("[::1]"), Some("http://[::1]")), Ok(()));
+    for host in ["evil.example", "127.0.0.1:080", "127.0.0.1:443", "::1"] {
+        assert_eq!(
+            at("127.0.0.1:80", "/", Some(host), None),
+            Err(Code::HostMismatch),
+            "{host}"
+        );
+    }
+    assert_eq!(
+        at("127.0.0.1:80", "/", Some("127.0.0.1"), Some("https://127.0.0.1")),
+        Err(Code::OriginForeign)
+    );
+}
+
+#[test]
+fn a_whole_address_in_the_first_line_must_be_ours_and_the_host_beside_it_the_same() {
+    let (bound, ours) = ("127.0.0.1:4180", "127.0.0.1:4180");
+    let whole = |authority: &str, host| at(bound, &format!("http://{authority}/v1/models"), host, None);
+    assert_eq!(whole(ours, Some(ours)), Ok(()));
+    // HTTP/2, and HTTP/1.0 without a `Host`.
+    assert_eq!(whole(ours, None), Ok(()));
+    for (authority, host) in [
+        ("evil.example", Some(ours)),
+        ("evil.example", Some("evil.example")),
+        ("evil.example", None),
+        (ours, Some("evil.example")),
+        (ours, Some("localhost:4180")),
+        ("evil@127.0.0.1:4180", Some(ours)),
+        ("evil@127.0.0.1:4180", None),
+    ] {
+        assert_eq!(
+            whole(authority, host),
+            Err(Code::HostMismatch),
+            "{authority} {host:?}"
+        );
+    }
+}
+
 #[test]
 fn two_hosts_are_one_too_many() {
     let mut headers = HeaderMap::new();
@@ -104,6 +202,12 @@ fn foreign_origins_are_refused() {
         "http://localhost:80",
         "http://evil.example:4180",
         "http://localhost:4180.evil.example",
+        "HTTP://localhost:4180",
+        "http://localhost:4180/",
+        "http://evil@localhost:4180",
+        "http://localhost.:4180",
+        "http://localhost:4180 http://evil.example",
+        "",
         "https://app.example.evil.example",
     ] {
         assert_eq!(
