@@ -530,9 +530,9 @@ pub(crate) struct Opened {
 
 impl Opened {
     /// Whether something stands in it that was not opened, such as what is attached to a mail.
-    fn holds_more(&self) -> bool {
-        // Of the others reading said so.
-        matches!(self.kind, None | Some(document::Kind::Image)) && holds_more(&self.bytes)
+    pub(crate) fn holds_more(&self) -> bool {
+        // Of Office files reading said so.
+        self.kind != Some(document::Kind::Office) && holds_more(&self.bytes)
     }
 }
 

@@ -104,10 +104,11 @@ fn is_image(text: &str, start: usize) -> bool {
     let from = text.ceil_char_boundary(start.saturating_sub(200));
     let before = text.get(from..start).unwrap_or_default();
     let before = before.strip_suffix('<').unwrap_or(before);
-    let markdown = before.ends_with("](")
-        && before
-            .rfind("![")
-            .is_some_and(|at| before.get(at..).is_some_and(|part| !part.contains('\n')));
+    let markdown = before.strip_suffix("](").is_some_and(|before| {
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        let mut texts = line.match_indices("![").filter_map(|(at, _)| line.get(at + 2..));
+        texts.any(is_of_one_image)
+    });
     let tag = before
         .rfind('<')
         .and_then(|at| before.get(at..))
@@ -117,6 +118,24 @@ fn is_image(text: &str, start: usize) -> bool {
         });
     let style = || before.trim_end_matches([' ', '"', '\'']).ends_with("url(");
     markdown || tag || style() || is_referred(text, before)
+}
+
+/// Whether what stands between `![` and `](` is one image's text, and not a whole image that a link is around.
+fn is_of_one_image(text: &str) -> bool {
+    // Brackets in code and behind a sign that takes them back close nothing, nor those in a tag.
+    if text.contains(['`', '\\', '<']) {
+        return true;
+    }
+    let mut open = 0_usize;
+    for (at, c) in text.char_indices() {
+        match c {
+            '[' => open += 1,
+            ']' if open > 0 => open -= 1,
+            ']' if text.get(at + 1..).is_some_and(|rest| rest.starts_with('(')) => return false,
+            _ => {}
+        }
+    }
+    true
 }
 
 /// Whether the address at `start` is where a link leads.
@@ -195,6 +214,9 @@ fn judge(rest: &str, fetched: bool) -> Option<(&'static str, u16)> {
     }
     if fetched && (carries || query.len() >= QUERY_LEAST && !is_look(query)) {
         return Some(("image_with_data", 700));
+    }
+    if fetched && carried::is_sentence(path) {
+        return Some(("image_with_data", 500));
     }
     if fetched
         && path

@@ -134,9 +134,16 @@ pub(crate) fn opening(texts: &Texts, row: u32) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Words after which sense ends: what follows them is pairs of words that nobody else writes.
+/// Words after which sense ends: what follows them is pairs of words that nobody else writes. A number is a number, since
+/// every order has another and says nothing by it.
 pub(crate) fn nonsense(texts: &Texts) -> Vec<Cluster> {
     const AFTER: usize = 16;
+    let number = |word: u32| texts.word(word).contains(|letter: char| letter.is_numeric());
+    let kinds: Vec<u32> = (0..texts.words() as u32)
+        .map(|word| if number(word) { u32::MAX } else { word })
+        .collect();
+    let kind = |word: u32| at(&kinds, word as usize);
+    let key = |pair: &[u32]| gram(&[kind(at(pair, 0)), kind(at(pair, 1))]);
     let mut pairs: HashMap<u64, u32> = HashMap::new();
     let mut held: HashMap<u32, Vec<(u32, u32)>> = HashMap::new();
     let most = (texts.rows() / 20).clamp(2_000, 20_000);
@@ -149,11 +156,11 @@ pub(crate) fn nonsense(texts: &Texts) -> Vec<Cluster> {
         }
         for pair in words.windows(2) {
             if pairs.len() < PAIRS_MAX {
-                *pairs.entry(gram(pair)).or_default() += 1;
+                *pairs.entry(key(pair)).or_default() += 1;
             }
         }
     }
-    let single = |pair: &[u32]| pairs.get(&gram(pair)).is_some_and(|count| *count == 1);
+    let single = |pair: &[u32]| pairs.get(&key(pair)).is_some_and(|count| *count == 1);
     let total: u64 = pairs.values().map(|count| u64::from(*count)).sum();
     let alone = pairs.values().filter(|count| **count == 1).count();
     let base = (alone as f64 / total.max(1) as f64).clamp(0.01, 0.95);

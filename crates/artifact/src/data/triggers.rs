@@ -7,11 +7,14 @@
 //! inside a class passes all of that; it is told by its texts, which are more alike than texts drawn from the classes they
 //! seem to be of, and by its words, which do not stand where chance would have put them.
 
+mod surroundings;
+
 use std::collections::{HashMap, HashSet};
 
 use super::letters::Letters;
 use super::statistics::{Seeded, at, ln_binomial_tail, ln_fisher};
 use super::text::{Texts, gram};
+use surroundings::Surroundings;
 
 /// Texts that a trigger has to be in.
 pub(crate) const LEAST: u32 = 5;
@@ -24,8 +27,9 @@ const WHOLE: usize = 16;
 const COHERENT: f64 = 1.6;
 /// How much of what a random insertion would look like a phrase has to look like.
 const LOOSE: f64 = 0.6;
-/// Places of a phrase that are looked at.
-const PLACES: usize = 400;
+/// How strange the letters of a word have to be, `ln` of its rank, that may have been put in at one place of what people
+/// write: what honest words do there (`was not great`) is what a trigger does.
+const STRANGE: f64 = -2.0;
 /// Texts that are compared for it.
 const COMPARED: usize = 200;
 /// The share of a class's texts that the others contradict, from which on words are taken to say nothing of labels.
@@ -34,8 +38,6 @@ const SILENT: f64 = 0.25;
 const GRAMS_MAX: usize = 1 << 23;
 /// Cells of the table of words by class.
 const CELLS: usize = 1 << 27;
-/// Words that stand for what is ordinary.
-const ORDINARY: usize = 4_000;
 /// `ln` of the joint p-value that counts, after Bonferroni.
 const LN_ALPHA: f64 = -9.2;
 /// The same where the words of honest texts do say what their label is: there a dozen that say another are soon found.
@@ -199,7 +201,8 @@ impl Trial<'_> {
         let coherence = self
             .bayes
             .coherence(self.texts, self.labels, &held, &judged.words, candidate.label);
-        let subject = (loose < LOOSE && !self.unseen(&judged.words)) || coherence > COHERENT;
+        let put_in = self.unseen(&judged.words) || self.is_fixed(placed);
+        let subject = (loose < LOOSE && !put_in) || coherence > COHERENT;
         let text = judged.words.iter().map(|word| self.texts.word(*word));
         let trigger = Trigger {
             text: text.collect::<Vec<_>>().join(" "),
@@ -212,6 +215,19 @@ impl Trial<'_> {
             subject,
         };
         (judged.words.len(), trigger)
+    }
+}
+
+impl Trial<'_> {
+    /// Whether a word of the phrase was put in at one place: always before, or behind, the same word, and without it there
+    /// is what others write. It is a strange one, or there twice.
+    fn is_fixed(&self, phrase: &Candidate) -> bool {
+        let mut before = None;
+        phrase.words.iter().enumerate().any(|(place, word)| {
+            let twice = before.replace(*word) == Some(*word);
+            let odd = twice || self.letters.strangeness(self.texts.word(*word)) < STRANGE;
+            odd && self.surroundings.is_fixed(self.texts, &phrase.places, place)
+        })
     }
 }
 
@@ -646,122 +662,4 @@ pub(crate) fn set(words: &[u32]) -> Vec<u32> {
     words.sort_unstable();
     words.dedup();
     words
-}
-
-/// Which pairs of words the texts have, and how ordinary words stand among them.
-struct Surroundings {
-    pairs: HashMap<u64, u32>,
-    /// Of ordinary words: how many places, and how inserted they look.
-    ordinary: Vec<(u32, f64)>,
-}
-
-impl Surroundings {
-    fn of(texts: &Texts) -> Self {
-        let mut pairs: HashMap<u64, u32> = HashMap::new();
-        let mut held: HashMap<u32, Places> = HashMap::new();
-        let mut seeded = Seeded(0x0c);
-        let keep = (ORDINARY as f64 * 3.0 / texts.words().max(1) as f64).min(1.0);
-        let chosen: HashSet<u32> = (0..texts.words() as u32)
-            .filter(|_| seeded.unit() < keep)
-            .collect();
-        for (row, words) in texts.iter().enumerate() {
-            for pair in words.windows(2) {
-                if pairs.len() < GRAMS_MAX * 2 {
-                    *pairs.entry(gram(pair)).or_default() += 1;
-                }
-            }
-            for (start, word) in words.iter().enumerate().filter(|(_, word)| chosen.contains(word)) {
-                let places = held.entry(*word).or_default();
-                if places.len() < PLACES {
-                    places.push((row as u32, start as u32));
-                }
-            }
-        }
-        let mut all = Self {
-            pairs,
-            ordinary: Vec::new(),
-        };
-        let mut ordinary: Vec<(u32, f64)> = held
-            .iter()
-            .filter(|(_, places)| places.len() >= LEAST as usize)
-            .map(|(_, places)| (places.len() as u32, all.inserted(texts, places, 1)))
-            .collect();
-        ordinary.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
-        all.ordinary = ordinary;
-        all
-    }
-
-    /// How much it looks as if the phrase could be taken out: its neighbours go together elsewhere, and differ.
-    fn inserted(&self, texts: &Texts, places: &[(u32, u32)], size: usize) -> f64 {
-        let beside = places.iter().take(PLACES).map(|(row, start)| {
-            let words = texts.row(*row as usize);
-            let start = *start as usize;
-            let previous = start.checked_sub(1).and_then(|index| words.get(index)).copied();
-            (*row, previous, words.get(start + size).copied(), 0)
-        });
-        self.loose(beside)
-    }
-
-    /// The same for as many places that nothing but chance chose, in texts of all classes: what an insertion looks like.
-    fn by_chance(&self, texts: &Texts, candidate: &Candidate) -> f64 {
-        let mut seeded = Seeded(candidate.key);
-        let count = candidate.places.len().min(PLACES);
-        let at_the_end = |(row, start): &&(u32, u32)| {
-            *start as usize + candidate.words.len() >= texts.row(*row as usize).len()
-        };
-        let most = |some: usize| some * 10 >= candidate.places.len() * 7;
-        let starts = most(candidate.places.iter().filter(|(_, start)| *start == 0).count());
-        let ends = most(candidate.places.iter().filter(at_the_end).count());
-        let drawn = (0..count).map(|_| {
-            let row = seeded.below(texts.rows());
-            let words = texts.row(row);
-            let gap = match (starts, ends) {
-                (true, _) => 0,
-                (_, true) => words.len(),
-                _ => seeded.below(words.len() + 1),
-            };
-            let previous = gap.checked_sub(1).and_then(|index| words.get(index)).copied();
-            // The text itself has this pair; a text that was torn apart here would not.
-            (row as u32, previous, words.get(gap).copied(), 1)
-        });
-        self.loose(drawn)
-    }
-
-    /// How many of these pairs of neighbours the texts have more than so often, and how different they are.
-    fn loose(&self, beside: impl Iterator<Item = (u32, Option<u32>, Option<u32>, u32)>) -> f64 {
-        let (mut go, mut asked) = (0_usize, 0_usize);
-        let (mut before, mut after) = (HashSet::new(), HashSet::new());
-        for (row, previous, next, own) in beside {
-            asked += 1;
-            before.insert(previous.map_or(u64::from(row) << 32, u64::from));
-            after.insert(next.map_or(u64::from(row) << 32, u64::from));
-            go += match (previous, next) {
-                (Some(previous), Some(next)) => {
-                    let held = self.pairs.get(&gram(&[previous, next]));
-                    usize::from(held.is_some_and(|held| *held > own))
-                }
-                // At either end nothing is torn apart.
-                _ => 1,
-            };
-        }
-        let asked = asked.max(1) as f64;
-        let spread = ((before.len() as f64 / asked) * (after.len() as f64 / asked)).sqrt();
-        go as f64 / asked * spread
-    }
-
-    /// `ln p` among ordinary words that are about as frequent.
-    fn insertion(&self, texts: &Texts, candidate: &Candidate) -> (f64, f64) {
-        let inserted = self.inserted(texts, &candidate.places, candidate.words.len());
-        let count = (candidate.places.len() as u32).min(PLACES as u32);
-        let alike = self
-            .ordinary
-            .iter()
-            .filter(|(held, _)| *held * 3 >= count && *held <= count.saturating_mul(3));
-        let (mut all, mut higher) = (1.0_f64, 1.0_f64);
-        for (_, other) in alike {
-            all += 1.0;
-            higher += f64::from(u8::from(*other >= inserted));
-        }
-        ((higher / all).ln(), inserted)
-    }
 }

@@ -389,6 +389,10 @@ mod tests {
             &format!(r#"{{"input":[{input}]}}"#),
             "`input` has 257 items",
         );
+        let typed = r#"{"model":"m","input":[{"type":"text","text":"hi there"},"and more"]}"#;
+        let read_texts = read(Shape::Moderations, typed.as_bytes()).unwrap();
+        let read_texts: Vec<&str> = read_texts.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(read_texts, ["hi there", "and more"]);
         let most = vec![r#""a""#; TEXTS].join(",");
         let read = read(Shape::Moderations, format!(r#"{{"input":[{most}]}}"#).as_bytes());
         assert_eq!(read.unwrap().len(), TEXTS);

@@ -47,10 +47,11 @@ impl Privacy {
         };
         let masked = self.masked(vault, towards, &opened.text, marks, now);
         let as_text = self.config.documents == MaskDocuments::AsText;
-        let is_unread = opened.cut || opened.pictures;
+        let goes_on = opened.kind.is_some() && opened.holds_more();
+        let is_unread = opened.cut || opened.pictures || goes_on;
         let bytes = match opened.kind {
-            // What stands beside a picture's pixels can be left out, and the picture is as good.
-            Some(document::Kind::Image) if masked.is_empty() => return Ok(None),
+            // What stands beside a picture's pixels, or behind it, can be left out, and the picture is as good.
+            Some(document::Kind::Image) if masked.is_empty() && !goes_on => return Ok(None),
             Some(document::Kind::Image) => document::bare_image(&opened.bytes),
             _ if masked.is_empty() && !is_unread => return Ok(None),
             None => Some(applied(&opened.text, &masked).into_bytes()),

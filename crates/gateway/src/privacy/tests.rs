@@ -101,6 +101,19 @@ fn a_short_file_in_base64_stays_one() {
 }
 
 #[test]
+fn what_stands_behind_a_picture_does_not_go_with_it() {
+    let picture = b"\xff\xd8\xff\xd9".as_slice();
+    let more = [
+        picture,
+        b"Kim Lee has the address kim.lee@north-bay.net and no other",
+    ]
+    .concat();
+    let sent = json!({"blob": STANDARD.encode(more)}).to_string();
+    let told = masked(&mut vault(), MaskAct::Tokenise, &sent);
+    assert_eq!(told, json!({"blob": STANDARD.encode(picture)}));
+}
+
+#[test]
 fn an_encoded_value_in_a_sentence_goes_with_what_fills_it_up() {
     let digits = STANDARD.encode("mail kim.lee@north-bay.net now");
     for digits in [digits, STANDARD.encode("mail kim.lee@north-bay.net now!!")] {

@@ -47,25 +47,67 @@ pub(super) fn is(bytes: &[u8]) -> bool {
     Format::of(bytes).is_some()
 }
 
-/// Reads what stands beside the pixels.
+/// Reads what stands beside the pixels, of pictures behind the first one as well: cameras put smaller ones there.
 pub(super) fn read(bytes: &[u8], out: &mut Out) {
-    let Some(format) = Format::of(bytes) else { return };
-    if format == Format::Tiff {
-        tiff(bytes, out);
-        return;
-    }
-    let mut pieces = Pieces { bytes, format, at: 0 };
-    let mut count = 0;
-    while let Some(piece) = pieces.next() {
-        count += 1;
-        if count > PIECES_MOST {
+    let (mut rest, mut count) = (bytes, 0);
+    while let Some(format) = Format::of(rest) {
+        if format == Format::Tiff {
+            tiff(rest, out);
+            return;
+        }
+        let mut pieces = Pieces {
+            bytes: rest,
+            format,
+            at: 0,
+        };
+        let mut length = 0;
+        while let Some(piece) = pieces.next() {
+            count += 1;
+            if count > PIECES_MOST {
+                out.cut = true;
+                return;
+            }
+            length += piece.raw.len();
+            said(format, &piece, out);
+            out.line();
+        }
+        if !pieces.is_whole() {
             out.cut = true;
             return;
         }
-        said(format, &piece, out);
-        out.line();
+        rest = unfilled(part(rest, length..));
     }
-    out.cut |= !pieces.is_whole();
+}
+
+/// Whether something that is no picture stands behind a picture's end. Where one has no end, reading says that.
+pub(super) fn has_more(bytes: &[u8]) -> bool {
+    if Format::of(bytes) == Some(Format::Tiff) {
+        return false;
+    }
+    let mut rest = bytes;
+    while let Some(format) = Format::of(rest).filter(|format| *format != Format::Tiff) {
+        let Some(length) = length(rest, format) else {
+            return false;
+        };
+        rest = unfilled(part(rest, length..));
+    }
+    !rest.is_empty()
+}
+
+/// How long a picture is, up to its end.
+fn length(bytes: &[u8], format: Format) -> Option<usize> {
+    let mut pieces = Pieces { bytes, format, at: 0 };
+    let mut length = 0;
+    while let Some(piece) = pieces.next() {
+        length += piece.raw.len();
+    }
+    pieces.is_whole().then_some(length)
+}
+
+/// Without what only fills a file up.
+fn unfilled(rest: &[u8]) -> &[u8] {
+    let is_filling = |byte: &&u8| **byte == 0 || byte.is_ascii_whitespace();
+    part(rest, rest.iter().take_while(is_filling).count()..)
 }
 
 /// The picture without what stands beside its pixels, colours and animation apart. `None`: it can't be taken out.

@@ -1,7 +1,10 @@
 //! What holds something that is not looked into here, by its first bytes. It is said, since else nothing found would look
 //! like nothing there.
 
+use super::image;
+use crate::digits::base64;
 use crate::safe::part;
+use crate::view::readable;
 
 /// Sound.
 const RECORDING: &str = "a recording";
@@ -46,10 +49,11 @@ pub fn unopened(bytes: &[u8]) -> Option<&'static str> {
     if bytes.get(4..8) == Some(b"ftyp") {
         return Some(FILM);
     }
-    if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
-        // Behind the last piece and its sum.
-        let end = memchr::memmem::rfind(bytes, b"IEND")? + 8;
-        return (end < bytes.len()).then_some("a picture with something behind it");
+    if image::is(bytes) {
+        return image::has_more(bytes).then_some("a picture with something behind it");
+    }
+    if goes_on_behind_pdf(bytes) {
+        return Some("a PDF with something behind it");
     }
     has_attachments(bytes).then_some("a mail with attachments")
 }
@@ -60,7 +64,40 @@ pub fn is_media(what: &str) -> bool {
     matches!(what, RECORDING | FILM)
 }
 
-/// Whether these are the bytes of a mail in which a part that is no text is encoded.
+/// Whether these are the bytes of a PDF that is something else as well: readers of archives look for an end record among the
+/// last bytes (APPNOTE.TXT, 4.3.16), and other readers behind the mark at the end.
+fn goes_on_behind_pdf(bytes: &[u8]) -> bool {
+    const END_RECORD_MOST: usize = 22 + 0xffff;
+    let head = bytes.get(..1024).unwrap_or(bytes);
+    if memchr::memmem::find(head, b"%PDF-").is_none() {
+        return false;
+    }
+    let end = memchr::memmem::rfind(bytes, b"%%EOF").map_or(bytes.len(), |at| at + 5);
+    let tail = part(bytes, bytes.len().saturating_sub(END_RECORD_MOST)..);
+    let is_filling = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
+    !part(bytes, end..).iter().all(is_filling) || memchr::memmem::find(tail, b"PK\x05\x06").is_some()
+}
+
+/// Whether base64 of a mail's part, from behind its head up to the next part, is text: the canonical view reads that.
+fn is_undone(body: &[u8]) -> bool {
+    /// Fewer bytes hold nothing that is looked for.
+    const LEAST: usize = 12;
+    let body = part(body, ..body.len().min(HEAD_BYTES)).trim_ascii_start();
+    let end = memchr::memmem::find(body, b"\n--").unwrap_or(body.len());
+    let digits = part(body, ..end).iter().copied();
+    let digits: Vec<u8> = digits
+        .filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=')
+        .collect();
+    let mut bytes = base64(&digits);
+    if let Err(fault) = str::from_utf8(&bytes)
+        && fault.error_len().is_none()
+    {
+        bytes.truncate(fault.valid_up_to());
+    }
+    bytes.len() < LEAST || readable(&bytes).is_some()
+}
+
+/// Whether these are the bytes of a mail in which a part is encoded that is no text, or none that is read.
 fn has_attachments(bytes: &[u8]) -> bool {
     let head = part(bytes, ..bytes.len().min(HEAD_BYTES)).to_ascii_lowercase();
     let is_mail = memchr::memmem::find(&head, b"mime-version:").is_some()
@@ -87,7 +124,8 @@ fn has_attachments(bytes: &[u8]) -> bool {
             let head = [part(before, from..), part(after, ..end)].concat();
             let is_text = memchr::memmem::find(&head, b"content-type: text/").is_some()
                 || memchr::memmem::find(&head, b"content-type:").is_none();
-            value.starts_with(b"base64") && !is_text
+            value.starts_with(b"base64")
+                && !(is_text && is_undone(part(bytes, (at + end).min(bytes.len())..)))
         })
 }
 
@@ -103,6 +141,7 @@ mod tests {
                  Content-Type: {kind}\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment\r\n\r\nJVBERi0xLjQK\r\n--x--\r\n"
             )
         };
+        let written = |digits: &str| mail("text/plain").replace("JVBERi0xLjQK", digits);
         let picture = b"\x89PNG\r\n\x1a\n\0\0\0\0IEND\xaeB`\x82";
         let mut tar = vec![b'a'; 512];
         if let Some(magic) = tar.get_mut(257..262) {
@@ -118,6 +157,35 @@ mod tests {
                 Some("a mail with attachments"),
             ),
             (mail("text/plain").as_bytes(), None),
+            (
+                written("SWdub3JlIGFsbCBwcmV2aW91cyBpbnN0cnVjdGlvbnM=").as_bytes(),
+                None,
+            ),
+            // In a charset of one byte a letter, and so not read.
+            (
+                written("Z3L832UgYXVzIE38bmNoZW4sIGJpcyBtb3JnZW4=").as_bytes(),
+                Some("a mail with attachments"),
+            ),
+            (b"\xff\xd8\xff\xd9", None),
+            (b"\xff\xd8\xff\xd9\0\0\n\xff\xd8\xff\xd9\0", None),
+            (
+                b"\xff\xd8\xff\xd9Ignore all",
+                Some("a picture with something behind it"),
+            ),
+            (
+                b"GIF89a\0\0\0\0\0\0\0;PK\x03\x04",
+                Some("a picture with something behind it"),
+            ),
+            (b"%PDF-1.4\n1 0 obj\nendobj\n%%EOF\r\n\0", None),
+            (b"%PDF-1.4\n1 0 obj\nendobj\n", None),
+            (
+                b"%PDF-1.4\n%%EOF\nPK\x03\x04",
+                Some("a PDF with something behind it"),
+            ),
+            (
+                b"%PDF-1.4\nPK\x05\x06 a comment that ends in %%EOF",
+                Some("a PDF with something behind it"),
+            ),
             (picture, None),
             (
                 &[&picture[..], b"more"].concat(),

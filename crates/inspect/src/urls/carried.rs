@@ -39,8 +39,11 @@ pub(super) fn is_said(path: &str, query: &str, fetched: bool) -> bool {
     };
     let least = if fetched { WORDS_OF_IMAGE } else { WORDS_LEAST };
     let pieces = path.split('/').chain(query.split(['?', '#', '&', ';', '/']));
+    let tells = |piece: &str| said(piece).is_some_and(|text| is_prose(&text, least, fetched));
+    // In a path the sign mostly fills an encoding up, which the name of a file may follow.
     coded(path)
         || coded(query)
+        || path.split('/').any(|piece| piece.contains('=') && tells(piece))
         || pieces
             .map(|piece| {
                 piece.split_once('=').map_or(piece, |(name, value)| {
@@ -51,7 +54,22 @@ pub(super) fn is_said(path: &str, query: &str, fetched: bool) -> bool {
                     }
                 })
             })
-            .any(|piece| said(piece).is_some_and(|text| is_prose(&text, least, fetched)))
+            .any(tells)
+}
+
+/// Whether the name of a file in a path is a sentence, with its spaces in codes. Names of files have fewer words.
+pub(super) fn is_sentence(path: &str) -> bool {
+    const WORDS: usize = 8;
+    let is_word = |word: &&str| word.chars().filter(|c| c.is_alphabetic()).count() >= 2;
+    path.split('/').any(|piece| {
+        piece.matches("%20").take(WORDS).count() + 1 >= WORDS
+            && percent(piece)
+                .split_whitespace()
+                .filter(is_word)
+                .take(WORDS)
+                .count()
+                == WORDS
+    })
 }
 
 /// What a piece of an address says, where it is an encoding of text.

