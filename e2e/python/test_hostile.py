@@ -231,3 +231,25 @@ def test_a_rebound_name_reaches_nothing(target, provider):
         answer = raw.exchange(target.address, old)
         assert (answer.status, "wire.host" in answer.text) == (403, True), path
     assert not provider.seen
+
+
+@pytest.mark.parametrize("protocol", ["websocket", "h2c", "TLS/1.0"])
+def test_no_connection_to_agents_listener_becomes_another_protocol(target, protocol):
+    host = "%s:%d" % target.address
+    asks = [
+        ("Host", host), ("Authorization", f"Bearer {target.key}"), ("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", protocol),
+        ("HTTP2-Settings", "AAMAAABkAAQCAAAAAAIAAAAA"), ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ]
+    for path in ("/v1/models", "/v1/chat/completions", "/mcp", "/mcp/office", "/a2a/billing", "/"):
+        with socket.create_connection(target.address, timeout=10) as connection:
+            connection.sendall(raw.head("GET", path, asks))
+            answer = raw.read_reply(connection)
+            assert answer.status >= 200 and answer.header("upgrade") is None, (path, answer.status)
+            # It goes on as HTTP/1.1, request by request, or ends.
+            try:
+                connection.sendall(b"\x81\x85\0\0\0\0hello\r\n\r\n")
+                behind = raw.read_reply(connection)
+            except (BrokenPipeError, ConnectionResetError):
+                behind = None
+            assert behind is None or behind.status == 400, path
