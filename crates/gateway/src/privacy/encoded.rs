@@ -12,7 +12,7 @@ const WORD: usize = 512;
 /// Most words of a text that are decoded.
 const WORDS: usize = 256;
 
-/// Where a text holds a value, plain or percent-encoded.
+/// Where a text holds a value: plain, percent-encoded, or with the escapes that JSON in ASCII has.
 pub(super) fn places(text: &str, value: &str) -> Vec<Range<usize>> {
     let plain = text.match_indices(value).map(|(at, found)| at..at + found.len());
     let mut out: Vec<Range<usize>> = plain.collect();
@@ -22,7 +22,36 @@ pub(super) fn places(text: &str, value: &str) -> Vec<Range<usize>> {
             out.extend(within.filter_map(|(at, found)| word.source(at..at + found.len())));
         }
     }
+    if !value.is_ascii() && text.contains("\\u") {
+        for digits in [hex_lower, hex_upper] {
+            let spelt = escaped(value, digits);
+            out.extend(text.match_indices(&spelt).map(|(at, found)| at..at + found.len()));
+        }
+    }
     out
+}
+
+/// A text with an escape for every unit of UTF-16 that is not ASCII (RFC 8259, section 7).
+fn escaped(text: &str, digits: fn(u16) -> String) -> String {
+    let mut out = String::with_capacity(text.len() * 2);
+    for c in text.chars() {
+        if c.is_ascii() {
+            out.push(c);
+        } else {
+            c.encode_utf16(&mut [0; 2])
+                .iter()
+                .for_each(|unit| out.push_str(&digits(*unit)));
+        }
+    }
+    out
+}
+
+fn hex_lower(unit: u16) -> String {
+    format!("\\u{unit:04x}")
+}
+
+fn hex_upper(unit: u16) -> String {
+    format!("\\u{unit:04X}")
 }
 
 /// A range with what fills its last group up, where it is digits of base64 that lack it: alone that would be no text.
@@ -152,6 +181,10 @@ mod tests {
             .collect();
         assert_eq!(found, [value, "ann.miller77%40corp-mail.example"]);
         assert!(places("100% of %", "100").len() == 1);
+        for text in [r#"{"n":"J\u00f6rg M"}"#, r#"{"n":"J\u00F6rg M"}"#] {
+            assert_eq!(places(text, "J\u{f6}rg M").first(), Some(&(6..17)), "{text}");
+        }
+        assert!(places(r"J\u00e4rg M", "J\u{f6}rg M").is_empty());
         let found = places("n=J%C3%B6rg%20M&x", "J\u{f6}rg M");
         assert_eq!((found.len(), found.first()), (1, Some(&(2..15))));
     }

@@ -101,6 +101,27 @@ fn a_short_file_in_base64_stays_one() {
 }
 
 #[test]
+fn one_escape_or_a_soft_break_in_a_value_hides_it_from_nobody() {
+    for text in [
+        r"to maria.santos\u0040blue-harbor.org now",
+        r"to maria.santos\x40blue-harbor.org now",
+        "to maria.santos=40blue-harbor.org now",
+        "to maria.santos@blue-har=\nbor.org now",
+    ] {
+        let mut vault = vault();
+        let before = json!({"note": text});
+        let told = masked(&mut vault, MaskAct::Tokenise, &before.to_string());
+        let note = told.get("note").and_then(Value::as_str).unwrap();
+        assert!(
+            note.starts_with("to bz-email-") && note.ends_with(" now"),
+            "{note}"
+        );
+        assert!(!note.contains("maria") && !note.contains("bor.org"), "{note}");
+        assert_eq!(restored(&vault, &told, clock::now(), &mut |_| true), before);
+    }
+}
+
+#[test]
 fn what_stands_behind_a_picture_does_not_go_with_it() {
     let picture = b"\xff\xd8\xff\xd9".as_slice();
     let more = [
