@@ -370,6 +370,14 @@ def test_quarantine_leaves_every_other_row_as_it_is(binary, tmp_path):
     scan(binary, rows, "--label", "label", "--quarantine", clean, kind="data", check=7)
 
 
+def test_quarantine_refuses_what_it_cannot_copy_before_it_scans(binary, tmp_path):
+    rows, clean = tmp_path / "rows.json", tmp_path / "clean.json"
+    rows.write_text(json.dumps([{"x": number, "label": number % 2} for number in range(60)]))
+    told = scan(binary, rows, "--quarantine", clean, kind="data", check=2)
+    assert "is json" in told.stderr and "CSV, TSV, JSON lines and text" in told.stderr
+    assert not told.stdout and not clean.exists()
+
+
 def npy(rows):
     header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({len(rows)}, {len(rows[0])}), }}"
     header = header.ljust(118 - 1) + "\n"
