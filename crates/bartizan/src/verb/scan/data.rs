@@ -119,6 +119,16 @@ fn expectations(path: Option<&Path>) -> Result<Vec<Expected>, Failure> {
         )
         .because(error)
     })?;
+    for expected in &read.column {
+        if let Err((field, why)) = expected.checked() {
+            let message = format!(
+                "`{}`: `{field}` of column `{}` {why}",
+                path.display(),
+                shown(expected.name.as_bytes(), 100)
+            );
+            return Err(Failure::new(Exit::Config, message));
+        }
+    }
     Ok(read.column)
 }
 
