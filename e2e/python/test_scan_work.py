@@ -370,6 +370,25 @@ def test_quarantine_leaves_every_other_row_as_it_is(binary, tmp_path):
     scan(binary, rows, "--label", "label", "--quarantine", clean, kind="data", check=7)
 
 
+def test_expectations_that_make_no_sense_are_refused_with_their_field(binary, tmp_path):
+    rows, expected = tmp_path / "rows.csv", tmp_path / "expected.toml"
+    rows.write_text("age,country\n40,de\n41,fr\n")
+    for field, text in (("kind", 'kind = "float"'), ("missing_max", "missing_max = 2.0"), ("min", "min = 50\nmax = 10")):
+        expected.write_text(f'[[column]]\nname = "age"\n{text}\n')
+        assert f"`{field}` of column `age`" in scan(binary, rows, "--expect", expected, kind="data", check=3).stderr
+    expected.write_text('[[column]]\nname = "country"\nmin = 3\n')
+    told = scan(binary, rows, "--expect", expected, kind="data", check=1)
+    assert "column `country` holds text where numbers between limits are expected" in told.stdout
+
+
+def test_quarantine_refuses_what_it_cannot_copy_before_it_scans(binary, tmp_path):
+    rows, clean = tmp_path / "rows.json", tmp_path / "clean.json"
+    rows.write_text(json.dumps([{"x": number, "label": number % 2} for number in range(60)]))
+    told = scan(binary, rows, "--quarantine", clean, kind="data", check=2)
+    assert "is json" in told.stderr and "CSV, TSV, JSON lines and text" in told.stderr
+    assert not told.stdout and not clean.exists()
+
+
 def npy(rows):
     header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({len(rows)}, {len(rows[0])}), }}"
     header = header.ljust(118 - 1) + "\n"

@@ -254,6 +254,17 @@ impl Notes {
     }
 }
 
+/// The format of a file whose rows have no bytes of their own, so that none can be left out of a copy; nothing of one whose
+/// rows can be copied.
+pub fn uncopied(name: &str, source: &dyn Source) -> Option<&'static str> {
+    let mut own = true;
+    let (read, _) = read::rows(name, source, &mut |_, row| {
+        own = row.length > 0;
+        Err(Stop::Cancelled)
+    });
+    (!own).then_some(read.format)
+}
+
 /// Judges one file of rows.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 //! unknown, never one clean row.
 
 use bartizan_artifact::Verdict;
-use bartizan_artifact::data::{Beside, Chosen, Outcome, table};
+use bartizan_artifact::data::{Beside, Chosen, Outcome, table, uncopied};
 
 fn judged(name: &str, bytes: &[u8]) -> Outcome {
     let chosen = Chosen {
@@ -195,6 +195,32 @@ fn marks_of_order_line_ends_and_wrong_names_change_no_rows() {
             Verdict::Clean,
             "{name} {shown}: {:?}",
             outcome.report.findings
+        );
+    }
+}
+
+#[test]
+fn what_has_no_rows_of_bytes_is_told_before_it_is_scanned() {
+    let lines = "{\"text\":\"a\"}\n{\"text\":\"b\"}\n";
+    let numbers = b"\x93NUMPY\x01\x00\x4a\x00{'descr': '|u1', 'fortran_order': False, 'shape': (2, 2), }              \n1234";
+    for (name, bytes, format) in [
+        ("a.csv", b"a,b\n1,2\n".to_vec(), None),
+        ("a.jsonl", lines.as_bytes().to_vec(), None),
+        ("a.jsonl", b"{\"text\":\"only\"}\n".to_vec(), None),
+        ("a.txt", b"a line\n".to_vec(), None),
+        ("a.json", b"[{\"text\":\"a\"}]".to_vec(), Some("json")),
+        (
+            "a.jsonl",
+            b"{\"data\":[{\"text\":\"a\"},{\"text\":\"b\"}]}".to_vec(),
+            Some("json"),
+        ),
+        ("a.npy", numbers.to_vec(), Some("npy")),
+    ] {
+        assert_eq!(
+            uncopied(name, &bytes),
+            format,
+            "{name} {}",
+            String::from_utf8_lossy(&bytes)
         );
     }
 }

@@ -21,6 +21,11 @@ const ROWS_LEAST: usize = 20;
 const WITNESS: f64 = 0.03;
 /// The share of honest documents in which the inspector sees instructions, at most.
 const INSTRUCTIONS: f64 = 0.02;
+/// How far above the threshold, in log odds, texts are counted by themselves: few plain orders are more than many that
+/// only sound like one.
+const PLAINLY: [f32; 3] = [0.0, 4.0, 6.0];
+/// Of those, how many count at all.
+const INSTRUCTIONS_LEAST: u64 = 3;
 
 /// What the detectors say.
 #[derive(Default)]
@@ -593,14 +598,20 @@ fn contents(got: &Gathered, judged: &mut Judged, notes: &mut Notes) {
     if count == 0 {
         return;
     }
-    let ln_p = ln_binomial_tail(count as u64, contents.inspected, INSTRUCTIONS);
-    let severity = if count >= 3 && ln_p < -9.2 {
+    let (plain, level, ln_p) = many(&contents.instructions, contents.inspected);
+    let severity = if plain >= INSTRUCTIONS_LEAST && ln_p < -9.2 {
         Verdict::Suspicious
     } else {
         Verdict::Clean
     };
+    let honest = INSTRUCTIONS * 100.0 * f64::from(-level).exp();
+    let plainly = if level > 0.0 {
+        format!(", {plain} of them plainly")
+    } else {
+        String::new()
+    };
     let what = format!(
-        "{count} of {} texts look like instructions to a model, where honest ones do in up to 2 % (p {})",
+        "{count} of {} texts look like instructions to a model{plainly}, where honest ones do in up to {honest:.2} % (p {})",
         contents.inspected,
         told(ln_p)
     );
@@ -626,5 +637,57 @@ fn contents(got: &Gathered, judged: &mut Judged, notes: &mut Notes) {
             label: None,
             instead: None,
         });
+    }
+}
+
+/// How many texts are more than honest ones would be, how far above the threshold, and `ln p` of that, counting every
+/// level. Above the threshold each unit of log odds makes an honest text that much rarer.
+fn many(instructions: &[(u32, f32)], inspected: u64) -> (u64, f32, f64) {
+    let tried = (PLAINLY.len() as f64).ln();
+    let each = PLAINLY.iter().map(|level| {
+        let there = instructions.iter().filter(|(_, above)| above.max(0.0) >= *level);
+        let count = there.count() as u64;
+        let rate = INSTRUCTIONS * f64::from(-level).exp();
+        let ln_p = ln_binomial_tail(count, inspected.max(count), rate) + tried;
+        (count, *level, ln_p.min(0.0))
+    });
+    let counted = each.filter(|(count, ..)| *count >= INSTRUCTIONS_LEAST);
+    let fewest = counted.min_by(|a, b| a.2.total_cmp(&b.2));
+    fewest.unwrap_or((instructions.len() as u64, 0.0, 0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_plain_orders_are_many_and_texts_that_sound_like_one_are_not() {
+        let suspected = |count: u32, above: f32, inspected: u64| {
+            let seen: Vec<(u32, f32)> = (0..count).map(|row| (row, above)).collect();
+            many(&seen, inspected).2 < -9.2
+        };
+        // As many as honest texts may have, all of them just above the threshold.
+        assert!(!suspected(20, 0.5, 500));
+        assert!(!suspected(33, 2.3, 800));
+        assert!(suspected(60, 0.5, 500));
+        // The same number of plain ones, or a few.
+        assert!(suspected(20, 5.0, 500));
+        assert!(suspected(4, 9.0, 500));
+        assert!(!suspected(2, 9.0, 500));
+        assert!(
+            !suspected(3, 9.0, 5_000),
+            "one in ten thousand honest texts may be so"
+        );
+        // Honest texts, whose distance from the threshold is exponential: once in ten thousand draws.
+        let mut seeded = crate::data::statistics::Seeded(0x0de5);
+        let mut wrong = 0;
+        for _ in 0..1_000 {
+            let rows = (0..600).filter(|_| seeded.unit() < INSTRUCTIONS).count();
+            let seen: Vec<(u32, f32)> = (0..rows as u32)
+                .map(|row| (row, -(1.0 - seeded.unit()).ln() as f32))
+                .collect();
+            wrong += u32::from(many(&seen, 600).2 < -9.2);
+        }
+        assert!(wrong <= 1, "{wrong} of 1,000");
     }
 }

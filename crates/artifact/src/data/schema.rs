@@ -69,6 +69,41 @@ pub struct Expected {
     pub share_min: Option<f64>,
 }
 
+impl Expected {
+    /// The field that no column could be held against, and why.
+    ///
+    /// # Errors
+    ///
+    /// When a field asks for what is nothing, or two of them for what excludes each other.
+    pub fn checked(&self) -> Result<(), (&'static str, &'static str)> {
+        let share = |share: Option<f64>| share.is_none_or(|share| (0.0..=1.0).contains(&share));
+        let numbers = self.min.is_some() || self.max.is_some();
+        let kind = self.kind.as_deref();
+        if !kind.is_none_or(|kind| ["integer", "number", "text", "mixed"].contains(&kind)) {
+            return Err(("kind", "is none of `integer`, `number`, `text` and `mixed`"));
+        }
+        if self.min.is_some_and(f64::is_nan) || self.max.is_some_and(f64::is_nan) {
+            return Err(("min", "or `max` is no number"));
+        }
+        if matches!((self.min, self.max), (Some(min), Some(max)) if min > max) {
+            return Err(("min", "is above `max`"));
+        }
+        if numbers && kind == Some("text") {
+            return Err(("kind", "is `text`, which has no `min` and no `max`"));
+        }
+        if !share(self.missing_max) {
+            return Err(("missing_max", "is no share of rows, 0 to 1"));
+        }
+        if !share(self.share_min) {
+            return Err(("share_min", "is no share of rows, 0 to 1"));
+        }
+        if self.values.as_ref().is_some_and(Vec::is_empty) {
+            return Err(("values", "allows nothing"));
+        }
+        Ok(())
+    }
+}
+
 /// A column while it is read.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -226,6 +261,11 @@ pub(crate) fn unexpected(expected: &Expected, columns: &[Column]) -> Vec<String>
         && max > most
     {
         out.push(format!("has {max}, above {most}"));
+    }
+    // What is no number is neither below nor above one. Of a kind that was expected, that is said already.
+    let limited = expected.kind.is_none() && (expected.min.is_some() || expected.max.is_some());
+    if limited && matches!(&*column.kind, "text" | "mixed") {
+        out.push("holds text where numbers between limits are expected".to_owned());
     }
     let rows = (column.present + column.missing).max(1) as f64;
     if let Some(most) = expected.missing_max

@@ -9,7 +9,7 @@ use std::{
 
 use bartizan_artifact::{
     Report, Source, Verdict,
-    data::{Beside, Chosen, Course, Expected, Outcome, Wrong, folder, table_along},
+    data::{Beside, Chosen, Course, Expected, Outcome, Wrong, folder, table_along, uncopied},
     output::{data_html, data_json, junit, sarif, worst},
     shown,
 };
@@ -67,6 +67,9 @@ pub(crate) async fn verb(global: &Global, out: Output, scan: &ScanData) -> Resul
             "--quarantine, --probabilities and --embeddings belong to one data set, and more are named";
         return Err(Failure::new(Exit::Usage, message));
     }
+    if let (Some(_), [Set::Table(path)]) = (&scan.quarantine, sets.as_slice()) {
+        can_be_copied(path)?;
+    }
     let stamps: Vec<_> = sets.iter().map(Set::stamps).collect();
     // The task watches; the scan itself keeps this thread busy.
     let watch = tokio::spawn(stop_when_told());
@@ -116,6 +119,16 @@ fn expectations(path: Option<&Path>) -> Result<Vec<Expected>, Failure> {
         )
         .because(error)
     })?;
+    for expected in &read.column {
+        if let Err((field, why)) = expected.checked() {
+            let message = format!(
+                "`{}`: `{field}` of column `{}` {why}",
+                path.display(),
+                shown(expected.name.as_bytes(), 100)
+            );
+            return Err(Failure::new(Exit::Config, message));
+        }
+    }
     Ok(read.column)
 }
 
@@ -349,6 +362,19 @@ fn wrong(wrong: Wrong) -> Failure {
         Wrong::Canary => "a canary is too short to be told from ordinary text".to_owned(),
     };
     Failure::new(Exit::Usage, message)
+}
+
+/// Refuses before the scan what would be refused after it: rows that have no bytes of their own.
+fn can_be_copied(path: &Path) -> Result<(), Failure> {
+    let name = path.to_string_lossy();
+    let Some(format) = uncopied(&name, &OpenFile::open(path, &ProgressBar::hidden())?) else {
+        return Ok(());
+    };
+    let message = format!(
+        "`{}` is {format}; --quarantine copies rows of CSV, TSV, JSON lines and text, and files of folders; convert it first",
+        shown(name.as_bytes(), 400)
+    );
+    Err(Failure::new(Exit::Usage, message))
 }
 
 /// Writes the data without its suspect rows: bytes of the rows that are left are copied as they are.
