@@ -87,6 +87,35 @@ async def test_the_javascript_sdk_reaches_it_too(gateway, billing):
     assert len(seen["streamed"]) > 2
 
 
+async def test_both_sdks_reach_an_agent_on_the_javascript_sdk(gateway, peers, tmp_path):
+    calls = tmp_path / "calls.jsonl"
+    started = peers.spawn([node(), script("billing.mjs"), calls], "billing-js")
+    started["calls"] = calls
+    try:
+        through = behind(gateway, started)
+        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {through.key}"}, timeout=30) as http:
+            client = await client_of(through, http)
+            said = await texts(client, "the invoices of March")
+            for number in range(3):
+                assert f"invoice {number}: the invoices of March" in said
+            assert "TASK_STATE_COMPLETED" in said
+            assert "one line" in await texts(client, "short, please")
+        done = subprocess.run(
+            [node(), script("a2a.mjs"), address(through) + "/", through.key], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        seen = json.loads(done.stdout)
+        assert "invoice 2: the invoices of March" in seen["whole"]
+        assert any("invoice 0: the invoices of April" in event for event in seen["streamed"])
+    finally:
+        peers.end(started)
+    heard = asked(started)
+    assert [call["asked"] for call in heard] == [
+        "the invoices of March", "short, please", "the invoices of March", "the invoices of April"
+    ]
+    assert {call["authorization"] for call in heard} == {"Bearer peers-own-token"}
+
+
 async def test_a_refusal_is_told_in_the_sdks_own_errors(gateway, billing):
     through = behind(gateway, billing, pack="strict")
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {through.key}"}, timeout=30) as http:
