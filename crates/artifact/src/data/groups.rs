@@ -111,20 +111,7 @@ pub(crate) fn find(
         taken: vec![false; labels.len()],
     };
     for view in 0..trial.views.len() {
-        trial.asked = view;
-        let rows = 0..labels.len() as u32;
-        let is_alone: Vec<bool> = rows.map(|row| trial.listed(row) == Some(true)).collect();
-        let mut alone = vec![0; classes];
-        for (_, label) in is_alone.iter().zip(labels).filter(|(alone, _)| **alone) {
-            if let Some(count) = alone.get_mut(*label as usize) {
-                *count += 1;
-            }
-        }
-        let all: u32 = alone.iter().sum();
-        let base = ((f64::from(all) + 1.0) / (labels.len() as f64 + 1.0) * 2.0).clamp(0.02, 0.5);
-        if let Some(view) = trial.views.get_mut(view) {
-            (view.base, view.alone, view.is_alone) = (base, alone, is_alone);
-        }
+        trial.survey(view);
     }
     for label in labels {
         if let Some(size) = trial.sizes.get_mut(*label as usize) {
@@ -168,6 +155,25 @@ pub(crate) fn find(
 }
 
 impl Trial<'_> {
+    /// Counts the rows that stand alone in a view, of each class and of all.
+    fn survey(&mut self, view: usize) {
+        self.asked = view;
+        let labels = self.labels;
+        let rows = 0..labels.len() as u32;
+        let is_alone: Vec<bool> = rows.map(|row| self.listed(row) == Some(true)).collect();
+        let mut alone = vec![0; self.classes];
+        for (_, label) in is_alone.iter().zip(labels).filter(|(alone, _)| **alone) {
+            if let Some(count) = alone.get_mut(*label as usize) {
+                *count += 1;
+            }
+        }
+        let all: u32 = alone.iter().sum();
+        let base = ((f64::from(all) + 1.0) / (labels.len() as f64 + 1.0) * 2.0).clamp(0.02, 0.5);
+        if let Some(view) = self.views.get_mut(view) {
+            (view.base, view.alone, view.is_alone) = (base, alone, is_alone);
+        }
+    }
+
     fn metric(&self) -> Option<&Matrix> {
         self.views.get(self.asked).map(|view| view.metric)
     }
@@ -514,14 +520,8 @@ fn marks(matrix: &Matrix, trial: &mut Trial<'_>, levels: usize, groups: &mut Vec
                     .iter()
                     .map(|(place, _)| (*place, at(matrix.row(first), *place as usize)))
                     .collect();
-                let has = |row: &&[u8]| {
-                    shared
-                        .iter()
-                        .all(|(place, value)| at(row, *place as usize) == *value)
-                };
-                let holders = values.chunks_exact(width).enumerate().filter(|(_, row)| has(row));
                 let group = Group {
-                    aside: holders.map(|(row, _)| row as u32).collect(),
+                    aside: holders(&values, width, &shared),
                     rows,
                     label: label as u32,
                     ln_p: 0.0,
@@ -533,6 +533,19 @@ fn marks(matrix: &Matrix, trial: &mut Trial<'_>, levels: usize, groups: &mut Vec
             groups.extend(best.into_iter().min_by(|a, b| a.ln_p.total_cmp(&b.ln_p)));
         }
     }
+}
+
+/// All rows, of whatever class, that have these values at these places.
+fn holders(values: &[u8], width: usize, shared: &[(u32, u8)]) -> Vec<u32> {
+    let has = |row: &[u8]| {
+        shared
+            .iter()
+            .all(|(place, value)| at(row, *place as usize) == *value)
+    };
+    let rows = values.chunks_exact(width).enumerate();
+    rows.filter(|(_, row)| has(row))
+        .map(|(row, _)| row as u32)
+        .collect()
 }
 
 /// Rows, and the places and rounded values that they share.

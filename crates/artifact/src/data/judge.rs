@@ -594,6 +594,12 @@ fn contents(got: &Gathered, judged: &mut Judged, notes: &mut Notes) {
             contents.canaries.len() as u64,
         );
     }
+    instructions(got, judged, notes);
+}
+
+/// Texts that read as instructions to a model.
+fn instructions(got: &Gathered, judged: &mut Judged, notes: &mut Notes) {
+    let contents = &got.contents;
     let count = contents.instructions.len();
     if count == 0 {
         return;
