@@ -14,7 +14,7 @@ def customers() -> dict[str, object]:
     return {"card": CARD, "by_mail": {MAIL: entry}}
 
 
-@server.tool(description=f"Charges a card for several customers; {MAIL} knows more")
+@server.tool(description="Charges a card for several customers; desk@office.example knows more")
 def charge(card: int, shares: dict[str, int]) -> str:
     return "charged" if card == CARD and shares == {MAIL: 12} else "no such card or customer"
 

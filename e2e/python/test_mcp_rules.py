@@ -103,6 +103,8 @@ async def test_what_observe_let_through_is_found(gateway, calls):
     through = gateway(servers=stdio(calls), pack="observe", policy=None)
     assert through.json("audit", "search", "--would-deny")["records"] == []
     async with mcp_client(through.mcp(), through.key) as client:
+        # Behind a mail that somebody else wrote, a payment that nobody asked for.
+        assert text_of(await client.call_tool("read_mail")).startswith("From: Ann")
         assert text_of(await client.call_tool("pay", {"to": "Ann", "amount": 3})) == "paid 3 to Ann"
     found = through.json("audit", "search", "--would-deny")["records"]
     assert [one["record"]["facts"]["action"] for one in found] == ["call_tool"]

@@ -599,7 +599,12 @@ impl Shared {
             (approved, store)
         })?;
         approved.map_err(|_| Code::ToolUnknown)?;
-        self.mcp.forget_listings(server);
+        match kind {
+            PinKind::Identity | PinKind::Instructions | PinKind::Package => self.mcp.greet_anew(server),
+            PinKind::Tool | PinKind::Prompt | PinKind::Resource | PinKind::Template => {
+                self.mcp.forget_listings(server);
+            }
+        }
         Ok(())
     }
 

@@ -270,8 +270,12 @@ fn judge(learnt: &Scores, votes: Option<&Scores>, sharps: &[f64], labels: &[u32]
         .filter(|(likely, label)| likely != label);
     // Classes that overlap have rows on the other side that are not named, or more of them than anybody mislabels.
     let (lost, named) = (lost.count(), judged.wrong.len());
-    let overlap = lost > named * 2 || named * 8 > rows;
-    judged.overlap = votes.is_some() && gain < NOISE_GAIN && overlap;
+    let overlap = if rows < SMALL {
+        gain < NOISE_GAIN && (lost > named * 2 || named * 8 > rows)
+    } else {
+        named * 5 > rows
+    };
+    judged.overlap = votes.is_some() && overlap;
     judged.sort();
     judged
 }
@@ -304,11 +308,12 @@ fn likeliest(
         None => &[0.0],
     };
     let coarse = rows.div_ceil(8_000).max(1);
-    // Labels without noise may be those of a learner that is less sure than any with, or knows nothing.
+    // Labels without noise may be those of a learner that is less sure than any with.
     let least = sharps.first().copied().unwrap_or(1.0);
-    let softer = [0.0, least / 4.0, least / 2.0];
+    let softer = [least / 4.0, least / 2.0];
     for (sharp, near) in softer
         .iter()
+        .filter(|_| rows < SMALL)
         .chain(sharps)
         .flat_map(|sharp| nears.iter().map(move |near| (*sharp, *near)))
     {

@@ -488,9 +488,19 @@ impl Hub {
     }
 
     fn close_scope(&self, scope: &str) {
+        self.close_where(|(_, _, of)| of == scope, Code::SessionUnknown);
+    }
+
+    /// Ends all conversations with a server, so that the next call greets it anew: what it says of itself is held against
+    /// its pins in the greeting, and an operator changed those.
+    pub(crate) fn greet_anew(&self, server: &ServerName) {
+        self.close_where(|(of, _, _)| of == server, Code::ServerFailed);
+    }
+
+    fn close_where(&self, ends: impl Fn(&Key) -> bool, code: Code) {
         let mut gone = Vec::new();
-        lock(&self.conns).retain(|(_, _, of), slot| {
-            let keep = of != scope;
+        lock(&self.conns).retain(|key, slot| {
+            let keep = !ends(key);
             if !keep {
                 gone.push(Arc::clone(slot));
             }
@@ -499,7 +509,7 @@ impl Hub {
         for slot in gone {
             tokio::spawn(async move {
                 if let Some(conn) = slot.lock().await.take() {
-                    conn.close(Code::SessionUnknown);
+                    conn.close(code);
                 }
             });
         }
