@@ -210,7 +210,9 @@ async def test_numbers_and_keys_of_a_call_are_masked_for_a_model_and_restored_fo
     # What a server says of a tool has the kind, and no token: it is the same in every session.
     assert listed["charge"] == "Charges a card for several customers; [email] knows more"
     assert [part.text for part in result.content] == ["charged"], result
-    assert not any(value in everywhere(through, provider) for value in PLANTED)
+    shown = everywhere(through, provider)
+    leaks = [shown[max(0, shown.find(value) - 300) :][:400] for value in PLANTED if value in shown]
+    assert not leaks, leaks
 
 
 async def test_the_vault_can_be_erased_and_is_sealed(gateway, provider, tmp_path):

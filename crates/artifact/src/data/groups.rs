@@ -3,11 +3,8 @@
 //!
 //! Candidates come cheaply (a value at a place that one class has far too often, grown to all that its rows share; the
 //! two sides of a class along its strongest directions). Each is then put to one test: how many of the group do rows
-//! outside of it contradict? Honest groups are contradicted about as often as any row of their class, which gives the
-//! p-value. Who is asked must not follow from how the group was chosen: rows of other classes that have the mark too are
-//! not asked about it. A group along a direction takes all of its class's rows out of where it lies, and where classes
-//! mix the others are left: it has to lie among itself more than among those who contradict it. And it has to be as
-//! varied as the classes it seems to come from: an island of its own class is not.
+//! outside of it contradict? Honest groups are contradicted about as often as any row, which gives the p-value. A group
+//! along a direction has to be as varied as the classes it seems to come from, too: an island of its own class is not.
 
 use std::collections::BTreeSet;
 
@@ -46,8 +43,6 @@ pub(crate) struct Group {
     pub(crate) contradicted: f64,
     /// Columns and values they share; empty when they share a direction.
     pub(crate) shares: Vec<(u32, f32)>,
-    /// Those who are not asked: its rows, and all others that have its mark.
-    aside: Vec<u32>,
 }
 
 /// One way to measure how near rows are. A mark at a place that hardly ever changes is all that a metric sees which gives
@@ -58,9 +53,6 @@ pub(crate) struct View<'d> {
     pub(crate) near: &'d Neighbours,
     /// How often rows outside contradict an honest row.
     base: f64,
-    /// Rows of each class that the others contradict one by one, and whether each row is one.
-    alone: Vec<u32>,
-    is_alone: Vec<bool>,
 }
 
 impl<'d> View<'d> {
@@ -69,8 +61,6 @@ impl<'d> View<'d> {
             metric,
             near,
             base: 0.5,
-            alone: Vec::new(),
-            is_alone: Vec::new(),
         }
     }
 }
@@ -84,8 +74,6 @@ struct Trial<'d> {
     left: u64,
     labels: &'d [u32],
     classes: usize,
-    /// Rows of each class.
-    sizes: Vec<u32>,
     tried: u64,
     inside: Vec<bool>,
     /// Rows of groups that were found already: they speak for nobody.
@@ -105,17 +93,18 @@ pub(crate) fn find(
         left: OUTSIDE_WORK,
         labels,
         classes,
-        sizes: vec![0; classes],
         tried: 0,
         inside: vec![false; labels.len()],
         taken: vec![false; labels.len()],
     };
     for view in 0..trial.views.len() {
-        trial.survey(view);
-    }
-    for label in labels {
-        if let Some(size) = trial.sizes.get_mut(*label as usize) {
-            *size += 1;
+        trial.asked = view;
+        let alone = (0..labels.len() as u32)
+            .filter(|row| trial.listed(*row) == Some(true))
+            .count();
+        let base = ((alone as f64 + 1.0) / (labels.len() as f64 + 1.0) * 2.0).clamp(0.02, 0.5);
+        if let Some(view) = trial.views.get_mut(view) {
+            view.base = base;
         }
     }
     let mut groups = Vec::new();
@@ -132,7 +121,7 @@ pub(crate) fn find(
     // What a group has beyond those before it has to stand alone.
     groups.retain_mut(|group| {
         group.rows.retain(|row| !at(&trial.taken, *row as usize));
-        let (ln_p, against) = trial.contradicted(&group.rows, &group.aside);
+        let (ln_p, against) = trial.contradicted(&group.rows);
         if ln_p + all >= LN_ALPHA {
             return false;
         }
@@ -155,25 +144,6 @@ pub(crate) fn find(
 }
 
 impl Trial<'_> {
-    /// Counts the rows that stand alone in a view, of each class and of all.
-    fn survey(&mut self, view: usize) {
-        self.asked = view;
-        let labels = self.labels;
-        let rows = 0..labels.len() as u32;
-        let is_alone: Vec<bool> = rows.map(|row| self.listed(row) == Some(true)).collect();
-        let mut alone = vec![0; self.classes];
-        for (_, label) in is_alone.iter().zip(labels).filter(|(alone, _)| **alone) {
-            if let Some(count) = alone.get_mut(*label as usize) {
-                *count += 1;
-            }
-        }
-        let all: u32 = alone.iter().sum();
-        let base = ((f64::from(all) + 1.0) / (labels.len() as f64 + 1.0) * 2.0).clamp(0.02, 0.5);
-        if let Some(view) = self.views.get_mut(view) {
-            (view.base, view.alone, view.is_alone) = (base, alone, is_alone);
-        }
-    }
-
     fn metric(&self) -> Option<&Matrix> {
         self.views.get(self.asked).map(|view| view.metric)
     }
@@ -184,10 +154,10 @@ impl Trial<'_> {
     }
 
     /// `ln p` that rows outside contradict so many of `rows`, all of one class, and which they are, by the view that they
-    /// contradict more in. Rows `aside`, among them all of `rows`, are not asked.
-    fn contradicted(&mut self, rows: &[u32], aside: &[u32]) -> (f64, Vec<u32>) {
+    /// contradict more in.
+    fn contradicted(&mut self, rows: &[u32]) -> (f64, Vec<u32>) {
         let mut best = (0.0, Vec::new());
-        self.mark(aside, true);
+        self.mark(rows, true);
         for view in 0..self.views.len() {
             self.tried += 1;
             self.asked = view;
@@ -197,70 +167,19 @@ impl Trial<'_> {
             let ln_p = if share < 0.6 || asked < LEAST as u64 {
                 0.0
             } else {
-                ln_binomial_tail(against.len() as u64, asked, self.base(rows))
+                ln_binomial_tail(
+                    against.len() as u64,
+                    asked,
+                    self.views.get(view).map_or(1.0, |view| view.base),
+                )
             };
             if view == 0 || ln_p < best.0 {
                 best = (ln_p, against);
             }
         }
         self.asked = 0;
-        self.mark(aside, false);
-        best
-    }
-
-    /// How often rows outside contradict an honest row of the class that `rows` are of: a small class among another's rows
-    /// is contradicted more than most. What the rest of the class says of it, and all rows.
-    fn base(&self, rows: &[u32]) -> f64 {
-        let Some(view) = self.views.get(self.asked) else {
-            return 1.0;
-        };
-        let label = rows.first().map_or(0, |row| at(self.labels, *row as usize)) as usize;
-        let own = rows
-            .iter()
-            .filter(|row| at(&view.is_alone, **row as usize))
-            .count();
-        let alone = (at(&view.alone, label) as usize).saturating_sub(own) as f64;
-        let rest = (at(&self.sizes, label) as usize).saturating_sub(rows.len()) as f64;
-        (alone / (rest + 1.0) * 2.0).clamp(view.base, 0.95)
-    }
-
-    /// `ln p` that rows lie among each other no more than among the rows that contradict them: where classes mix, those
-    /// have as many of the group near them as its own rows have. The best view of it.
-    fn apart(&mut self, rows: &[u32]) -> f64 {
-        let mut best = 0.0_f64;
-        self.mark(rows, true);
-        for view in 0..self.views.len() {
-            self.tried += 1;
-            self.asked = view;
-            best = best.min(self.among(rows));
-        }
-        self.asked = 0;
         self.mark(rows, false);
         best
-    }
-
-    fn among(&self, rows: &[u32]) -> f64 {
-        let inside = |row: u32| {
-            let near = self.neighbours(row).iter().take(ASKED);
-            let inside = near
-                .clone()
-                .filter(|(other, _)| at(&self.inside, *other as usize));
-            (inside.count() as u64, near.count() as u64)
-        };
-        let (mut own, mut others) = ((0, 0), (0, 0));
-        for row in rows {
-            let (there, asked) = inside(*row);
-            own = (own.0 + there, own.1 + asked);
-            let label = at(self.labels, *row as usize);
-            let against = self.list(*row).unwrap_or_default().into_iter();
-            for other in against.filter(|other| at(self.labels, *other as usize) != label) {
-                let (there, asked) = inside(other);
-                others = (others.0 + there, others.1 + asked);
-            }
-        }
-        let chance = (others.0 as f64 + 1.0) / (others.1 as f64 + 1.0);
-        // Who is near whom goes both ways, so a third of it counts as evidence.
-        ln_binomial_tail(own.0 / 3, own.1 / 3, chance.clamp(0.02, 0.95))
     }
 
     /// Those of `rows`, which are marked as inside, that rows outside take for another class.
@@ -409,19 +328,17 @@ impl Trial<'_> {
         all <= 0.0 || self.metric().map_or(0.0, |metric| spread(metric, rows)) >= VARIED * expected / all
     }
 
-    /// Keeps a group that others contradict. One that shares nothing but a direction has to lie apart, too.
-    fn judge(&mut self, mut group: Group, groups: &mut Vec<Group>) {
-        let (ln_p, against) = self.contradicted(&group.rows, &group.aside);
-        group.ln_p = ln_p;
-        group.contradicted = against.len() as f64 / group.rows.len().max(1) as f64;
-        if ln_p < LN_ALPHA && group.shares.is_empty() {
-            group.ln_p = ln_p.max(self.apart(&group.rows));
-            if !self.varied(&group.rows) {
-                return;
-            }
-        }
-        if group.ln_p < LN_ALPHA {
-            groups.push(group);
+    fn judge(&mut self, rows: Vec<u32>, label: u32, shares: Vec<(u32, f32)>, groups: &mut Vec<Group>) {
+        let (ln_p, against) = self.contradicted(&rows);
+        if ln_p < LN_ALPHA && (!shares.is_empty() || self.varied(&rows)) {
+            let contradicted = against.len() as f64 / rows.len().max(1) as f64;
+            groups.push(Group {
+                rows,
+                label,
+                ln_p,
+                contradicted,
+                shares,
+            });
         }
     }
 }
@@ -520,32 +437,11 @@ fn marks(matrix: &Matrix, trial: &mut Trial<'_>, levels: usize, groups: &mut Vec
                     .iter()
                     .map(|(place, _)| (*place, at(matrix.row(first), *place as usize)))
                     .collect();
-                let group = Group {
-                    aside: holders(&values, width, &shared),
-                    rows,
-                    label: label as u32,
-                    ln_p: 0.0,
-                    contradicted: 0.0,
-                    shares,
-                };
-                trial.judge(group, &mut best);
+                trial.judge(rows, label as u32, shares, &mut best);
             }
             groups.extend(best.into_iter().min_by(|a, b| a.ln_p.total_cmp(&b.ln_p)));
         }
     }
-}
-
-/// All rows, of whatever class, that have these values at these places.
-fn holders(values: &[u8], width: usize, shared: &[(u32, u8)]) -> Vec<u32> {
-    let has = |row: &[u8]| {
-        shared
-            .iter()
-            .all(|(place, value)| at(row, *place as usize) == *value)
-    };
-    let rows = values.chunks_exact(width).enumerate();
-    rows.filter(|(_, row)| has(row))
-        .map(|(row, _)| row as u32)
-        .collect()
 }
 
 /// Rows, and the places and rounded values that they share.
@@ -638,15 +534,7 @@ fn directions(matrix: &Matrix, trial: &mut Trial<'_>, groups: &mut Vec<Group>) {
                 if side.len() >= LEAST && side.len() * 5 <= rows.len() * 3 {
                     let mut rows: Vec<u32> = side.iter().map(|(_, row)| *row).collect();
                     rows.sort_unstable();
-                    let group = Group {
-                        aside: rows.clone(),
-                        rows,
-                        label,
-                        ln_p: 0.0,
-                        contradicted: 0.0,
-                        shares: Vec::new(),
-                    };
-                    trial.judge(group, groups);
+                    trial.judge(rows, label, Vec::new(), groups);
                 }
             }
             found.push(axis);

@@ -33,45 +33,44 @@ pub(crate) struct Mislabel {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Judged {
     pub(crate) wrong: Vec<Mislabel>,
-    /// What was named may be how the classes overlap.
+    /// In a small set, what was named may be how its classes overlap.
     overlap: bool,
     /// The share of labels estimated to be noise.
     pub(crate) noise: f64,
     /// Each row's likeliest class, from what others say.
     pub(crate) likeliest: Vec<u32>,
-    /// Where labels go with nothing in their rows, how often shuffled labels go with them as well: none of them can be
-    /// called wrong.
+    /// In a small set whose labels go with nothing in its rows, how often shuffled labels go with them as well: none of them
+    /// can be called wrong.
     pub(crate) unrelated: Option<f64>,
 }
 
+/// Rows below which labels have to go with the rows before any is called wrong.
+const FEW: usize = 200;
 /// Rows below which a set is small.
 const SMALL: usize = 400;
-/// Shuffles of the labels to tell whether they go with the rows, and rows from which on a tenth of them is enough.
+/// Shuffles of the labels for that.
 const SHUFFLES: usize = 199;
-const SHUFFLED: usize = 20_000;
 /// The p-value from which on they are taken to go with nothing.
 const UNRELATED: f64 = 0.05;
-/// What noise in the labels of a set whose classes overlap has to add to their log likelihood: half of chi-squared's 1 % point, one-sided.
+/// What noise in the labels of a small set has to add to their log likelihood: half of chi-squared's 1 % point, one-sided.
 const NOISE_GAIN: f64 = 2.7;
 
 /// How often shuffled labels agree with their rows' neighbours as these do.
 fn unrelated(near: &Neighbours, labels: &[u32], classes: usize) -> Option<f64> {
-    let shuffles = if labels.len() < SHUFFLED {
-        SHUFFLES
-    } else {
-        SHUFFLES / 10
-    };
+    if labels.len() >= FEW {
+        return None;
+    }
     let there = near.agreement(labels, classes);
     let mut seeded = super::statistics::Seeded(0x5eed_1abe);
     let mut shuffled = labels.to_vec();
     let mut as_much = 0;
-    for _ in 0..shuffles {
+    for _ in 0..SHUFFLES {
         for end in (1..shuffled.len()).rev() {
             shuffled.swap(end, seeded.below(end + 1));
         }
         as_much += usize::from(near.agreement(&shuffled, classes) >= there);
     }
-    let p = (as_much + 1) as f64 / (shuffles + 1) as f64;
+    let p = (as_much + 1) as f64 / (SHUFFLES + 1) as f64;
     (p > UNRELATED).then_some(p)
 }
 
@@ -270,12 +269,8 @@ fn judge(learnt: &Scores, votes: Option<&Scores>, sharps: &[f64], labels: &[u32]
         .filter(|(likely, label)| likely != label);
     // Classes that overlap have rows on the other side that are not named, or more of them than anybody mislabels.
     let (lost, named) = (lost.count(), judged.wrong.len());
-    let overlap = if rows < SMALL {
-        gain < NOISE_GAIN && (lost > named * 2 || named * 8 > rows)
-    } else {
-        named * 5 > rows
-    };
-    judged.overlap = votes.is_some() && overlap;
+    let overlap = lost > named * 2 || named * 8 > rows;
+    judged.overlap = votes.is_some() && rows < SMALL && gain < NOISE_GAIN && overlap;
     judged.sort();
     judged
 }
