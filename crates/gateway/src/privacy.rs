@@ -519,7 +519,7 @@ fn like(pattern: &str, name: &str) -> bool {
 pub(crate) struct Arrived {
     /// As they go out: tokens restored where that was permitted.
     pub outgoing: Value,
-    /// With every token restored, to trace where they came from. Never goes out.
+    /// With every token restored but those that are names, to trace where they came from. Never goes out.
     pub known: Value,
 }
 
@@ -583,10 +583,13 @@ impl Shared {
         let (kinds, known) = {
             let vault = held.lock();
             let mut kinds = BTreeSet::new();
-            let known = restored(&vault, arguments, now, &mut |kind| {
+            let mut all = |kind: &Kind| {
                 kinds.insert(kind.clone());
                 true
-            });
+            };
+            let _whole = restored(&vault, arguments, now, Keys::Restored, &mut all);
+            // Where a value came from is told by its place, and places are recorded: their names stay tokens.
+            let known = restored(&vault, arguments, now, Keys::AsTheyAre, &mut all);
             (kinds, known)
         };
         if kinds.is_empty() {
@@ -597,7 +600,9 @@ impl Shared {
             tool: tool.clone(),
         };
         let may = self.restorable(caller, &resource, Surface::Mcp, kinds).await;
-        let outgoing = restored(&held.lock(), arguments, now, &mut |kind| may.contains(kind));
+        let outgoing = restored(&held.lock(), arguments, now, Keys::Restored, &mut |kind| {
+            may.contains(kind)
+        });
         Some(Arrived { outgoing, known })
     }
 
@@ -609,6 +614,7 @@ impl Shared {
                 &privacy.vault(caller).lock(),
                 &arguments,
                 clock::now(),
+                Keys::AsTheyAre,
                 &mut |_| true,
             ),
         }
@@ -678,8 +684,21 @@ impl Shared {
     }
 }
 
-/// A value with the tokens in its texts, keys and whole numbers restored.
-fn restored(vault: &Vault, value: &Value, now: Timestamp, may: &mut dyn FnMut(&Kind) -> bool) -> Value {
+/// What becomes of tokens that are names of members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    Restored,
+    AsTheyAre,
+}
+
+/// A value with the tokens in its texts and whole numbers restored, and in its keys where that is said.
+fn restored(
+    vault: &Vault,
+    value: &Value,
+    now: Timestamp,
+    keys: Keys,
+    may: &mut dyn FnMut(&Kind) -> bool,
+) -> Value {
     match value {
         Value::String(text) => match vault.restore(text, now, &mut *may) {
             Cow::Borrowed(_) => value.clone(),
@@ -690,12 +709,18 @@ fn restored(vault: &Vault, value: &Value, now: Timestamp, may: &mut dyn FnMut(&K
             Cow::Borrowed(_) => value.clone(),
             Cow::Owned(text) => text.parse::<i64>().map_or_else(|_| value.clone(), Value::from),
         },
-        Value::Array(items) => items.iter().map(|item| restored(vault, item, now, may)).collect(),
+        Value::Array(items) => items
+            .iter()
+            .map(|item| restored(vault, item, now, keys, may))
+            .collect(),
         Value::Object(members) => {
             let mut out = serde_json::Map::with_capacity(members.len());
             for (key, value) in members {
-                let value = restored(vault, value, now, may);
-                let name = vault.restore(key, now, &mut *may).into_owned();
+                let value = restored(vault, value, now, keys, may);
+                let name = match keys {
+                    Keys::Restored => vault.restore(key, now, &mut *may).into_owned(),
+                    Keys::AsTheyAre => key.clone(),
+                };
                 // Two tokens of one value stay apart.
                 let is_taken = name != *key && (members.contains_key(&name) || out.contains_key(&name));
                 out.insert(if is_taken { key.clone() } else { name }, value);

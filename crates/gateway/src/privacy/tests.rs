@@ -67,7 +67,7 @@ fn numbers_and_keys_are_masked_and_come_back() {
     // What is masked once is not masked twice.
     let twice = masked(&mut vault, MaskAct::Tokenise, &told);
     assert_eq!(twice, after);
-    let back = restored(&vault, &after, clock::now(), &mut |_| true);
+    let back = restored(&vault, &after, clock::now(), Keys::Restored, &mut |_| true);
     assert_eq!(back, before);
 }
 
@@ -117,7 +117,10 @@ fn one_escape_or_a_soft_break_in_a_value_hides_it_from_nobody() {
             "{note}"
         );
         assert!(!note.contains("maria") && !note.contains("bor.org"), "{note}");
-        assert_eq!(restored(&vault, &told, clock::now(), &mut |_| true), before);
+        assert_eq!(
+            restored(&vault, &told, clock::now(), Keys::Restored, &mut |_| true),
+            before
+        );
     }
 }
 
@@ -143,7 +146,10 @@ fn an_encoded_value_in_a_sentence_goes_with_what_fills_it_up() {
         let told = masked(&mut vault, MaskAct::Tokenise, &before.to_string());
         let note = told.get("note").and_then(Value::as_str).unwrap();
         assert!(note.starts_with("see bz-email-") && !note.contains('='), "{note}");
-        assert_eq!(restored(&vault, &told, clock::now(), &mut |_| true), before);
+        assert_eq!(
+            restored(&vault, &told, clock::now(), Keys::Restored, &mut |_| true),
+            before
+        );
     }
 }
 
@@ -162,7 +168,7 @@ fn a_number_among_the_arguments_of_a_call_becomes_another() {
     let told = masked(&mut vault, MaskAct::Tokenise, &body);
     let told: Value = serde_json::from_str(told.get("arguments").and_then(Value::as_str).unwrap()).unwrap();
     assert!(told.get("card").is_some_and(Value::is_u64), "{told}");
-    let back = restored(&vault, &told, clock::now(), &mut |_| true);
+    let back = restored(&vault, &told, clock::now(), Keys::Restored, &mut |_| true);
     assert_eq!(back, json!({"card": 4_111_111_111_111_111_i64, "text": CARD}));
     let other = json!({"answer": text}).to_string();
     let told = masked(&mut vault, MaskAct::Tokenise, &other).to_string();
