@@ -405,14 +405,19 @@ pub(super) fn short_of_answer(body: Scanned<'_>) -> Vec<Piece<'_>> {
     out
 }
 
-/// The texts of any JSON that passed a scan before. `front` is put before each pointer.
-pub(crate) fn of_value<'a>(value: &'a str, source: Source, front: &str) -> Vec<Piece<'a>> {
+/// JSON of whatever size that passed a scan before.
+fn again(text: &str) -> Option<Scanned<'_>> {
     let bounds = Bounds {
-        bytes: value.len(),
+        bytes: text.len(),
         ..Bounds::default()
     };
+    json::scan(text.as_bytes(), &bounds).ok()
+}
+
+/// The texts of any JSON that passed a scan before. `front` is put before each pointer.
+pub(crate) fn of_value<'a>(value: &'a str, source: Source, front: &str) -> Vec<Piece<'a>> {
     let mut out = Vec::new();
-    let Ok(scanned) = json::scan(value.as_bytes(), &bounds) else {
+    let Some(scanned) = again(value) else {
         return out;
     };
     json::scalars(scanned, &mut |steps, span, scalar| {
@@ -451,12 +456,8 @@ pub(crate) fn of_value<'a>(value: &'a str, source: Source, front: &str) -> Vec<P
 
 /// What a page of a listing says of tools, prompts or resources, without what they are called and read by.
 pub(crate) fn of_listing(page: &str) -> Vec<Piece<'_>> {
-    let bounds = Bounds {
-        bytes: page.len(),
-        ..Bounds::default()
-    };
     let mut out = Vec::new();
-    let Ok(scanned) = json::scan(page.as_bytes(), &bounds) else {
+    let Some(scanned) = again(page) else {
         return out;
     };
     json::scalars(scanned, &mut |steps, span, scalar| {
