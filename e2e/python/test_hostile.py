@@ -57,6 +57,20 @@ def test_vector_is_refused(target, provider, vector):
     if vector["codes"] and (answer.body or not vector["close"]):
         assert any(code in answer.text for code in vector["codes"]), answer.text[:300]
     assert len(answer.body) < 4096
+    assert answer.status != 405 or answer.header("allow"), "405 without what is allowed"
+
+
+@pytest.mark.parametrize("path, method, allowed", [
+    ("/v1/chat/completions", "GET", "POST"),
+    ("/v1/models", "DELETE", "GET"),
+    ("/mcp", "PUT", "POST, DELETE"),
+    ("/mcp", "GET", "POST, DELETE"),  # no session is named
+    ("/.well-known/oauth-protected-resource", "POST", None),  # without an issuer there is nothing
+])
+def test_a_method_that_a_path_has_not_is_told_with_those_it_has(target, path, method, allowed):
+    host = "%s:%d" % target.address
+    answer = raw.exchange(target.address, raw.head(method, path, [("Host", host), ("Authorization", f"Bearer {target.key}"), ("Content-Length", "0")]), seconds=15)
+    assert (answer.status, answer.header("allow")) == (405 if allowed else 404, allowed)
 
 
 def test_the_corpus_did_no_harm(target, provider):

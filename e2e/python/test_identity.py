@@ -3,10 +3,12 @@
 import base64
 import hashlib
 import hmac
+import http.server
 import json
 import socket
 import ssl
 import subprocess
+import threading
 import time
 
 import jwt
@@ -15,6 +17,7 @@ import raw
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from test_sockets import issued
 
 ISSUER, AUDIENCE = "https://issuer.test", "bartizan"
 CHAT = json.dumps({"model": "text", "messages": [{"role": "user", "content": "x"}]}).encode()
@@ -153,6 +156,59 @@ def test_rotated_keys_are_read_and_old_ones_forgotten(gateway, provider, tmp_pat
         time.sleep(0.5)
     assert ask(through, new).status == 200
     assert ask(through, old).status == 401, "a token of a withdrawn key still passes"
+
+
+class Metadata(http.server.BaseHTTPRequestHandler):
+    """An issuer's own host: what it says of itself (OpenID Connect Discovery), and its key set."""
+
+    def do_GET(self):
+        keys, me = self.server.keys, f"https://localhost:{self.server.server_address[1]}"
+        found = {
+            "/.well-known/openid-configuration": json.dumps({"issuer": me, "jwks_uri": f"{me}/keys"}),
+            "/keys": keys.path.read_text(),
+        }.get(self.path)
+        self.send_response(200 if found else 404)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write((found or "").encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def private_issuer(tmp_path):
+    """An issuer of a company's own, whose certificate no browser trusts."""
+    context, root = issued(tmp_path)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Metadata)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.keys, server.root = Issuer(tmp_path), root
+    server.name = f"https://localhost:{server.server_address[1]}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+
+
+@pytest.mark.parametrize("trusted", [True, False], ids=["its root is named", "its root is not"])
+@pytest.mark.parametrize("named", [False, True], ids=["discovered", "key set named"])
+def test_an_issuer_of_a_private_root_is_found_where_that_root_is_named(gateway, provider, private_issuer, trusted, named):
+    table = {"issuer": private_issuer.name, "audience": [AUDIENCE], "algorithms": ["ES256"]}
+    if named:
+        table["jwks"] = f"{private_issuer.name}/keys"
+    if trusted:
+        table["roots"] = private_issuer.root
+    through = gateway(provider, jwt=[table])
+    token = private_issuer.keys.token(iss=private_issuer.name)
+    deadline = time.monotonic() + (20 if trusted else 3)
+    while (answer := ask(through, token)).status != 200 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert answer.status == (200 if trusted else 401), answer.text
+
+
+def test_roots_of_an_issuer_that_are_no_roots_are_told_at_the_start(gateway, provider, tmp_path):
+    (tmp_path / "empty.pem").write_text("")
+    with pytest.raises(RuntimeError, match="has no certificate"):
+        gateway(provider, jwt=[{"issuer": "https://localhost:1", "audience": [AUDIENCE], "roots": str(tmp_path / "empty.pem")}])
 
 
 # -- our own keys

@@ -13,7 +13,7 @@ use std::{
 };
 
 use bartizan_gateway::{
-    Directory, DirectoryKeys, Gateway, IssuerSource, KeysAt, Parts, Running,
+    Directory, DirectoryKeys, Gateway, Parts, Running,
     admin::{self, Desk, Live},
     config::TlsKey,
     telemetry::{Outlet, Projection, otlp},
@@ -270,7 +270,7 @@ fn directory(settings: &Settings, desk: &Desk) -> Result<Directory, Failure> {
         authority: derive(Purpose::Authority)?,
         delegations: derive(Purpose::Delegations)?,
     };
-    Directory::new(keys, issuers(settings), settings.domains.clone())
+    Directory::new(keys, settings.issuers.clone(), settings.domains.clone())
         .map_err(|fault| Failure::new(Exit::Bug, "no key for delegations can be made").because(fault))
 }
 
@@ -283,18 +283,6 @@ fn master_key_note(desk: &Desk, from: MasterKeySource) -> Option<String> {
             path.display()
         )
     })
-}
-
-fn issuers(settings: &Settings) -> Vec<IssuerSource> {
-    let one = |(config, source): &(_, resolve::KeySource)| IssuerSource {
-        config: Clone::clone(config),
-        keys: match source {
-            resolve::KeySource::File(path) => KeysAt::File(path.clone()),
-            resolve::KeySource::Url(uri) => KeysAt::Address(uri.clone()),
-            resolve::KeySource::Discovered => KeysAt::Discovered,
-        },
-    };
-    settings.issuers.iter().map(one).collect()
 }
 
 /// Calls that the last run left open are closed as interrupted, before anything new is served.

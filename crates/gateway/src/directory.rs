@@ -38,7 +38,7 @@ use crate::{
     model::sha256,
     reins::Reins,
     tls,
-    upstream::{self, Outbound, Pool, Reach},
+    upstream::{self, Outbound, Pool, Reach, RootsFault},
 };
 
 /// How often key sets are read again.
@@ -57,6 +57,42 @@ pub struct IssuerSource {
     pub config: IssuerConfig,
     /// Where its keys are.
     pub keys: KeysAt,
+    /// A PEM file of roots that its addresses are verified by, in the place of the built-in ones; read each time.
+    pub roots: Option<PathBuf>,
+}
+
+impl IssuerSource {
+    /// An issuer whose addresses are verified by the built-in roots.
+    #[must_use]
+    pub const fn new(config: IssuerConfig, keys: KeysAt) -> Self {
+        Self {
+            config,
+            keys,
+            roots: None,
+        }
+    }
+
+    fn pools(&self, patience: Duration) -> Result<Pools, RootsFault> {
+        let pool = |reach| Pool::within(reach, self.roots.as_deref(), patience).map(Arc::new);
+        Ok(Pools {
+            named: pool(Reach::Named)?,
+            public: pool(Reach::Public)?,
+        })
+    }
+
+    async fn read(&self, shared: &Arc<Shared>, at: usize) -> Result<Vec<u8>, String> {
+        let pools = || {
+            let pools = self.pools(shared.config.limits.connect_timeout);
+            pools.map_err(|fault| fault.to_string())
+        };
+        match &self.keys {
+            KeysAt::File(path) => read_file(path),
+            KeysAt::Address(uri) => fetch(shared, &pools()?.named, at, uri)
+                .await
+                .map_err(|code| code.to_string()),
+            KeysAt::Discovered => discovered(shared, &pools()?, at, self.config.issuer.as_str()).await,
+        }
+    }
 }
 
 /// Where a key set (RFC 7517 section 5) is read.
@@ -142,6 +178,16 @@ impl Directory {
             supplied: Mutex::default(),
             building: Mutex::default(),
         })
+    }
+
+    /// Looks at the roots of issuers once, so that a file that is none is told at the start.
+    ///
+    /// # Errors
+    /// [`RootsFault`], of the first.
+    pub(crate) fn check_roots(&self, patience: Duration) -> Result<(), RootsFault> {
+        self.issuers
+            .iter()
+            .try_for_each(|source| source.pools(patience).map(drop))
     }
 
     /// Takes what the Workload API says now, for the next registry; gives what it said before.
@@ -370,23 +416,10 @@ pub(crate) async fn keep(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     if shared.directory.issuers.is_empty() {
         return;
     }
-    let pool = |reach| Pool::within(reach, None, shared.config.limits.connect_timeout).map(Arc::new);
-    let pools = match (pool(Reach::Named), pool(Reach::Public)) {
-        (Ok(named), Ok(public)) => Pools { named, public },
-        (Err(fault), _) | (_, Err(fault)) => {
-            return tracing::error!(error = %fault, "no connections for key sets");
-        }
-    };
     loop {
         let mut changed = false;
         for (at, source) in shared.directory.issuers.iter().enumerate() {
-            let read = match &source.keys {
-                KeysAt::File(path) => read_file(path),
-                KeysAt::Address(uri) => fetch(&shared, &pools.named, at, uri)
-                    .await
-                    .map_err(|code| code.to_string()),
-                KeysAt::Discovered => discovered(&shared, &pools, at, source.config.issuer.as_str()).await,
-            };
+            let read = source.read(&shared, at).await;
             changed |= shared.directory.take(at, clock::now(), read);
         }
         if changed && let Err(fault) = shared.reload_registry() {

@@ -332,6 +332,7 @@ impl Gateway {
         let (listener_key, tls) = tls::open(&config.listen, &issuing)?.unzip();
         let mint = egress::Mint::new(&parts.interception_seed);
         let (egress, web) = egress::Proxy::bind(&config, mint).await?.unzip();
+        parts.directory.check_roots(config.limits.connect_timeout)?;
         parts.directory.read_files(clock::now());
         let registry = Arc::new(ArcSwap::from_pointee(parts.directory.registry(&parts.state)?));
         let own = OwnSvid::new(Arc::clone(&registry));

@@ -10,7 +10,7 @@ use bartizan_wire::{
     model::{self as wire_model, Api},
     sse,
 };
-use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
 
 use crate::{
@@ -111,6 +111,9 @@ pub(crate) async fn request(shared: Arc<Shared>, request: Request<Incoming>) -> 
             }
             let mut answer = refusal(&shape, &said);
             resource::dress(&mut answer, &said, resource::challenge(&shared, &head).as_deref());
+            if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
+                answer.headers_mut().insert(header::ALLOW, allow(&head));
+            }
             left.settle(answer).await
         }
     };
@@ -145,7 +148,8 @@ async fn routed(
     if shared.is_draining() {
         return Err(shared.shed(Code::Draining));
     }
-    let route = route(head).map_err(|code| shared.reject(code, Some(&principal)))?;
+    let route = route(head.uri.path(), &head.method, &head.headers)
+        .map_err(|code| shared.reject(code, Some(&principal)))?;
     let shown = shown(shared, &principal, head);
     in_turn(shared, principal, now, shown, |caller| {
         served(shared, caller, route, (head, body), shape)
@@ -290,10 +294,9 @@ fn shape(path: &str) -> Shape {
     }
 }
 
-fn route(head: &Parts) -> Result<Route, Code> {
-    let path = head.uri.path();
+fn route(path: &str, method: &Method, headers: &HeaderMap) -> Result<Route, Code> {
     let post = |route| {
-        if head.method == Method::POST {
+        if *method == Method::POST {
             Ok(route)
         } else {
             Err(Code::Method)
@@ -313,10 +316,10 @@ fn route(head: &Parts) -> Result<Route, Code> {
             post(Route::Model(Api::AnthropicMessages, Endpoint::CountTokens))
         }
         "/v1/models" | "/openai/v1/models" | "/anthropic/v1/models" => {
-            if head.method != Method::GET {
+            if *method != Method::GET {
                 return Err(Code::Method);
             }
-            let anthropic = path.starts_with("/anthropic/") || head.headers.contains_key("anthropic-version");
+            let anthropic = path.starts_with("/anthropic/") || headers.contains_key("anthropic-version");
             Ok(Route::Models(if anthropic {
                 Api::AnthropicMessages
             } else {
@@ -328,7 +331,7 @@ fn route(head: &Parts) -> Result<Route, Code> {
         "/v1/inspect" => post(Route::Inspect(inspect::Shape::Inspect)),
         "/v1/moderations" | "/openai/v1/moderations" => post(Route::Inspect(inspect::Shape::Moderations)),
         "/mcp" => Ok(Route::Mcp(None)),
-        _ if let Some(rest) = path.strip_prefix("/a2a/") => a2a::target(rest, &head.method).map(Route::A2a),
+        _ if let Some(rest) = path.strip_prefix("/a2a/") => a2a::target(rest, method).map(Route::A2a),
         _ => match path.strip_prefix("/mcp/") {
             Some(name) => Ok(Route::Mcp(Some(
                 ServerName::new(name).map_err(|_| Code::ServerUnknown)?,
@@ -340,6 +343,19 @@ fn route(head: &Parts) -> Result<Route, Code> {
             None => Err(Code::NotFound),
         },
     }
+}
+
+/// What a path allows: a 405 has to say so (RFC 9110, section 15.5.6).
+fn allow(head: &Parts) -> HeaderValue {
+    let path = head.uri.path();
+    let named = match shape(path) {
+        // `GET` opens the stream of a session, where one is named.
+        Shape::Mcp if head.headers.contains_key(&crate::mcp::SESSION) => "GET, POST, DELETE",
+        Shape::Mcp => "POST, DELETE",
+        _ if route(path, &Method::POST, &head.headers).is_ok() => "POST",
+        _ => "GET",
+    };
+    HeaderValue::from_static(named)
 }
 
 /// A refusal in the caller's shape.

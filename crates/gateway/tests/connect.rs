@@ -603,10 +603,10 @@ async fn what_a_caller_showed_is_exchanged_for_a_token_of_this_server_alone() {
         sign: None,
         tools: BTreeMap::new(),
     }];
-    let source = IssuerSource {
-        config: IssuerConfig::new(Issuer::new(IDP).unwrap(), vec!["us".to_owned()]),
-        keys: KeysAt::File(signing.keys.clone()),
-    };
+    let source = IssuerSource::new(
+        IssuerConfig::new(Issuer::new(IDP).unwrap(), vec!["us".to_owned()]),
+        KeysAt::File(signing.keys.clone()),
+    );
     let gate = Gated::start_whole(config, None, OPEN, None, vec![source]).await;
     let desk = gate.desk();
     let world = Connected {

@@ -219,10 +219,10 @@ async fn keys(case: &Value) -> Result<(), String> {
     })
     .await;
     let name = format!("http://{}", up.address);
-    let gate = with_issuer(IssuerSource {
-        config: IssuerConfig::new(Issuer::new(&name).unwrap(), vec!["us".to_owned()]),
-        keys: KeysAt::Discovered,
-    })
+    let gate = with_issuer(IssuerSource::new(
+        IssuerConfig::new(Issuer::new(&name).unwrap(), vec!["us".to_owned()]),
+        KeysAt::Discovered,
+    ))
     .await;
     let claims = json!({"iss": name, "aud": "us", "sub": "app", "exp": seconds() + 60});
     let bearer = format!("Bearer {}", signing.token(&json!({"alg": "ES256"}), &claims));
@@ -361,10 +361,10 @@ async fn token(case: &Value) -> Result<(), String> {
     let set = folder.path().join("jwks.json");
     std::fs::write(&set, json!({"keys": [signing.jwk]}).to_string()).unwrap();
     let name = "https://issuer.example";
-    let gate = with_issuer(IssuerSource {
-        config: IssuerConfig::new(Issuer::new(name).unwrap(), vec!["us".to_owned()]),
-        keys: KeysAt::File(set),
-    })
+    let gate = with_issuer(IssuerSource::new(
+        IssuerConfig::new(Issuer::new(name).unwrap(), vec!["us".to_owned()]),
+        KeysAt::File(set),
+    ))
     .await;
     let claims = json!({"iss": name, "aud": case["aud"], "sub": "app", "exp": seconds() + 60});
     let bearer = format!("Bearer {}", signing.token(&json!({"alg": "ES256"}), &claims));

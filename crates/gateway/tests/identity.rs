@@ -378,10 +378,10 @@ async fn a_token_bound_to_a_key_is_good_with_a_proof_once() {
     let keys = folder.path().join("jwks.json");
     std::fs::write(&keys, json!({"keys": [issuer.jwk]}).to_string()).unwrap();
     let name = "https://issuer.example";
-    let source = IssuerSource {
-        config: IssuerConfig::new(Issuer::new(name).unwrap(), vec!["us".to_owned()]),
-        keys: KeysAt::File(keys),
-    };
+    let source = IssuerSource::new(
+        IssuerConfig::new(Issuer::new(name).unwrap(), vec!["us".to_owned()]),
+        KeysAt::File(keys),
+    );
     let (gate, _provider) = started(None, vec![source]).await;
     let seconds = now().unix_seconds();
     let token = issuer.token(

@@ -412,6 +412,10 @@ pub(crate) struct Jwt {
     /// metadata says (RFC 8414, OpenID Connect Discovery), which must name this very issuer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) jwks: Option<String>,
+    /// A PEM file of roots that the issuer's `https` addresses are verified by, instead of the built-in ones; read again with
+    /// the key set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) roots: Option<PathBuf>,
     /// Algorithms accepted. None: RS256, PS256, ES256 and EdDSA. `none` and HMAC never are.
     #[serde(default)]
     pub(crate) algorithms: Vec<String>,

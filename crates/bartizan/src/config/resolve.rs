@@ -11,7 +11,7 @@ use std::{
 };
 
 use bartizan_flow::{Class, Effect, PathPattern, Role};
-use bartizan_gateway::config as gateway;
+use bartizan_gateway::{IssuerSource, KeysAt, config as gateway};
 use bartizan_identity::{Algorithm, IssuerConfig, SpiffeName};
 use bartizan_store::StateDir;
 use bartizan_types::{Issuer, Name, ServerName, ToolName};
@@ -42,7 +42,7 @@ pub(crate) struct Settings {
     /// Patterns of policy files, absolute.
     pub(crate) policy_files: Vec<PathBuf>,
     /// Issuers and where their key sets are.
-    pub(crate) issuers: Vec<(IssuerConfig, KeySource)>,
+    pub(crate) issuers: Vec<IssuerSource>,
     /// Trust domains.
     pub(crate) domains: bartizan_gateway::Domains,
     /// The collector.
@@ -51,17 +51,6 @@ pub(crate) struct Settings {
     pub(crate) witness: Option<PathBuf>,
     /// Upstreams stand as built in, so the environment's provider keys are theirs.
     pub(crate) default_upstreams: bool,
-}
-
-/// Where an issuer's key set is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum KeySource {
-    /// A file, read again when it changes.
-    File(PathBuf),
-    /// An address, fetched again.
-    Url(Uri),
-    /// Wherever the issuer's metadata says.
-    Discovered,
 }
 
 /// Resolves a loaded file.
@@ -584,7 +573,7 @@ pub(super) fn values(from: &BTreeMap<String, String>) -> BTreeMap<String, gatewa
         .collect()
 }
 
-fn issuers(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> Vec<(IssuerConfig, KeySource)> {
+fn issuers(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> Vec<IssuerSource> {
     let mut all = Vec::new();
     for jwt in &file.jwt {
         let Some(issuer): Option<Issuer> = wrong.name("jwt.issuer", &jwt.issuer) else {
@@ -613,14 +602,29 @@ fn issuers(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> Vec<(Issuer
         let source = match &jwt.jwks {
             None => wrong
                 .issuer_address("jwt.issuer", &jwt.issuer)
-                .map(|()| KeySource::Discovered),
-            Some(jwks) if jwks.contains("://") => wrong.url("jwt.jwks", jwks, &["https"]).map(KeySource::Url),
-            Some(jwks) => Some(KeySource::File(base.join(jwks))),
+                .map(|()| KeysAt::Discovered),
+            Some(jwks) if jwks.contains("://") => {
+                wrong.url("jwt.jwks", jwks, &["https"]).map(KeysAt::Address)
+            }
+            Some(jwks) => Some(KeysAt::File(base.join(jwks))),
         };
-        all.extend(source.map(|source| (config, source)));
+        if let (Some(KeysAt::File(_)), Some(roots)) = (&source, &jwt.roots) {
+            let message = "`roots` verifies the addresses of a key set, and `jwks` is a file".to_owned();
+            wrong.add(
+                "jwt.roots",
+                &roots.to_string_lossy(),
+                message,
+                "take `roots` away",
+            );
+        }
+        all.extend(source.map(|keys| IssuerSource {
+            config,
+            keys,
+            roots: jwt.roots.as_ref().map(|roots| base.join(roots)),
+        }));
     }
     all.extend(domains::issuers(file, base, wrong));
-    if all.len() > 1 && all.iter().any(|(config, _)| config.namespace.is_none()) {
+    if all.len() > 1 && all.iter().any(|source| source.config.namespace.is_none()) {
         let help = "set `[[jwt]] namespace`";
         wrong.add(
             "jwt.namespace",

@@ -151,6 +151,10 @@ fn what_contradicts_itself_is_refused() {
             "is no https address",
         ),
         (
+            "[[jwt]]\nissuer = \"i\"\naudience = [\"a\"]\njwks = \"k.json\"\nroots = \"r.pem\"\n".to_owned(),
+            "`jwks` is a file",
+        ),
+        (
             "[[jwt]]\nissuer = \"i\"\naudience = [\"a\"]\njwks = \"k\"\nalgorithms = [\"HS256\"]\n"
                 .to_owned(),
             "algorithm",
@@ -334,7 +338,7 @@ fn workloads_are_known_by_their_ids_and_by_svids_of_either_kind() {
         spiffe_id = "spiffe://bartizan.internal/agent/models"
     "#;
     let settings = resolve(&loaded(text).unwrap(), &global(&[])).unwrap();
-    let (config, _) = &settings.issuers[0];
+    let config = &settings.issuers[0].config;
     assert_eq!(config.issuer.as_str(), "spiffe://a.example");
     assert_eq!(config.namespace.as_deref(), Some("a"));
     assert!(config.svids_of.is_some());

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use bartizan_gateway::{Domains, config as gateway};
+use bartizan_gateway::{Domains, IssuerSource, KeysAt, config as gateway};
 use bartizan_identity::{IssuerConfig, TrustDomain};
 
-use super::{KeySource, Wrong};
+use super::Wrong;
 use crate::config::file::{ClientCertificates, ConfigFile, IssuedBy};
 
 fn name(key: &str, text: &str, wrong: &mut Wrong<'_>) -> Option<TrustDomain> {
@@ -67,11 +67,7 @@ pub(super) fn domains(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> 
 }
 
 /// Trust domains whose JWT-SVIDs are taken; what is wrong is collected.
-pub(super) fn issuers(
-    file: &ConfigFile,
-    base: &Path,
-    wrong: &mut Wrong<'_>,
-) -> Vec<(IssuerConfig, KeySource)> {
+pub(super) fn issuers(file: &ConfigFile, base: &Path, wrong: &mut Wrong<'_>) -> Vec<IssuerSource> {
     let mut all = Vec::new();
     for spiffe in &file.spiffe {
         let Some(keys) = &spiffe.jwt_keys else {
@@ -83,9 +79,11 @@ pub(super) fn issuers(
         };
         // Whoever changes keys on the way names agents.
         let source = if keys.contains("://") {
-            wrong.url("spiffe.jwt_keys", keys, &["https"]).map(KeySource::Url)
+            wrong
+                .url("spiffe.jwt_keys", keys, &["https"])
+                .map(KeysAt::Address)
         } else {
-            Some(KeySource::File(base.join(keys)))
+            Some(KeysAt::File(base.join(keys)))
         };
         let domain = TrustDomain::new(&spiffe.trust_domain).ok();
         let config = domain.map(|domain| IssuerConfig::svids(domain, spiffe.jwt_audience.clone()));
@@ -103,7 +101,7 @@ pub(super) fn issuers(
                 "set `jwt_audience`",
             );
         }
-        all.push((config, source));
+        all.push(IssuerSource::new(config, source));
     }
     all
 }
