@@ -17,11 +17,13 @@ use zeroize::Zeroizing;
 
 use crate::{
     Kind, Shape,
-    token::{Look, look},
+    token::{Look, look, name, together},
 };
 
 /// How often another stand-in is tried where one is taken already: those of few bits meet.
 const TRIES: u32 = 64;
+/// Longest number as people write it, in bytes.
+const WRITTEN: usize = 64;
 
 /// What a vault may hold, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -223,13 +225,31 @@ impl Vault {
         now.micros_since(entry.used) <= self.bounds.life
     }
 
-    /// What the whole of `text` stands for, whichever its shape.
+    /// What the whole of `text` stands for, whichever its shape, and written as people write such things.
     #[must_use]
     pub fn whole(&self, text: &str, now: Timestamp) -> Option<Revealed<'_>> {
-        let name = match look(text.as_bytes(), None, true) {
-            Look::Token { core, whole } if whole == text.len() => text.get(..core)?,
-            _ => text,
-        };
+        match look(text.as_bytes(), None, true) {
+            Look::Token { core, whole } if whole == text.len() => self.named(&name(text.get(..core)?), now),
+            _ => self.named(text, now).or_else(|| self.respelt(text, now)),
+        }
+    }
+
+    /// What a card's number in groups, a phone number in any of its forms, or a UUID in capitals stands for. Other numbers
+    /// are not read so: those of few digits are somebody's.
+    fn respelt(&self, text: &str, now: Timestamp) -> Option<Revealed<'_>> {
+        if text.len() > WRITTEN {
+            return None;
+        }
+        let digits: String = together(text).replace(['(', ')', '.', '/'], "");
+        let bare = digits.strip_prefix('+').unwrap_or(&digits);
+        let phone = || self.named_of(&format!("+{bare}"), Shape::Phone, now);
+        self.named_of(&digits, Shape::Card, now)
+            .or_else(phone)
+            .or_else(|| self.named_of(&text.to_ascii_lowercase(), Shape::Uuid, now))
+    }
+
+    fn named_of(&self, name: &str, shape: Shape, now: Timestamp) -> Option<Revealed<'_>> {
+        self.entries.get(name).filter(|entry| entry.shape == shape)?;
         self.named(name, now)
     }
 

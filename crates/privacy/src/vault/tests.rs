@@ -62,6 +62,52 @@ fn a_token_is_stable_and_comes_back() {
 }
 
 #[test]
+fn a_stand_in_comes_back_as_people_write_such_things() {
+    fn grouped(text: &str, length: usize, between: &str) -> String {
+        let groups = text.as_bytes().chunks(length);
+        let groups: Vec<&str> = groups.map(|group| std::str::from_utf8(group).unwrap()).collect();
+        groups.join(between)
+    }
+    let mut vault = vault("s1", 1);
+    let mut token = |shape| vault.token(&kind("thing"), shape, "the value", at(1)).unwrap();
+    let (mail, iban) = (token(Shape::Email), token(Shape::Iban));
+    let (card, phone, uuid) = (token(Shape::Card), token(Shape::Phone), token(Shape::Uuid));
+    let written = [
+        mail.to_ascii_uppercase(),
+        mail.replacen("bz-thing", "Bz-Thing", 1),
+        iban.to_ascii_lowercase(),
+        grouped(&iban, 4, " "),
+        grouped(&iban.to_ascii_lowercase(), 4, "\u{a0}"),
+        grouped(&card, 4, " "),
+        grouped(&card, 4, "-"),
+        format!("+999 ({}) {}", &phone[4..7], grouped(&phone[7..], 3, "-")),
+        phone[1..].to_owned(),
+        uuid.to_ascii_uppercase(),
+    ];
+    for text in &written {
+        assert_eq!(vault.restore(text, at(2), |_| true), "the value", "{text}");
+        assert_eq!(vault.restore(text, at(2), |_| false), text.as_str());
+    }
+    // In the midst of a text those that can't be guessed, and of no other vault.
+    for text in written.iter().take(5) {
+        let text = format!("pay {text}, now");
+        assert_eq!(vault.restore(&text, at(2), |_| true), "pay the value, now");
+    }
+    let other = self::vault("s2", 2);
+    for text in &written {
+        assert_eq!(other.restore(text, at(2), |_| true), text.as_str());
+    }
+    // A number of few digits is not read so.
+    let shape = Shape::Integer {
+        least: 4711,
+        most: 4720,
+    };
+    let number = vault.token(&kind("thing"), shape, "the value", at(1)).unwrap();
+    let text = grouped(&number, 2, "-");
+    assert_eq!(vault.restore(&text, at(2), |_| true), text);
+}
+
+#[test]
 fn no_token_restores_in_another_vault() {
     let mut one = vault("s1", 1);
     let token = one
