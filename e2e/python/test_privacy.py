@@ -154,6 +154,31 @@ async def test_a_token_of_another_session_restores_nothing(gateway, provider, tm
     assert [call["arguments"]["to"] for call in seen_calls(calls) if call["tool"] == "send_mail"] == [MAIL, token]
 
 
+async def test_what_an_agent_fetched_by_itself_is_the_first_conversations_that_shows_it(gateway, provider, tmp_path):
+    calls = tmp_path / "calls.jsonl"
+    through = gateway(
+        provider, servers=[stdio_office(calls, inbox=f"Customer: {MAIL}")], policy=OPEN + permit("send_mail"), **{"privacy.rule": RULE}
+    )
+
+    async def mailed(model, client, opening: str, token: str) -> str:
+        await agent_loop(model, client, f'{opening} {token}.\nCALL send_mail {{"to":"{token}","text":"x"}}', False)
+        return [call["arguments"]["to"] for call in seen_calls(calls) if call["tool"] == "send_mail"][-1]
+
+    async with model_client(through) as model, mcp_client(through.mcp(), through.key) as client:
+        read = (await client.call_tool("read_mail", {})).content[0].text
+        token = re.search(r"bz-email-[a-z2-7]{20}@token.invalid", read)[0]
+        assert await mailed(model, client, "Here is a customer,", token) == MAIL
+        # It is that conversation's now, and no other has it; the records say so.
+        assert await mailed(model, client, "Another task, the same customer,", token) == token
+        records = through.cli("audit", "search", "--limit", "1000", "--json").stdout
+        assert '"unrestored"' in records and '"other_session"' in records and '"unknown_token"' not in records
+        stranger = "bz-email-" + "b" * 20 + "@token.invalid"
+        assert await mailed(model, client, "A third,", stranger) == stranger
+        assert '"unknown_token"' in through.cli("audit", "search", "--limit", "1000", "--json").stdout
+    for value in PLANTED:
+        assert value not in everywhere(through, provider), value
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_answers_are_restored_where_policy_permits_it(gateway, provider, tmp_path, streamed):
     through = gateway(provider, policy=ANSWERS, **{"privacy.rule": RULE})

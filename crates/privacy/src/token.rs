@@ -9,7 +9,7 @@
 //! names the same token: [`name`] gives how it is kept. INVARIANT: what is restored and what is escaped is found by one
 //! function, [`look`], so that no spelling is restored that is not escaped where it comes from outside.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use crate::kind::KIND_MAX;
 
@@ -221,6 +221,19 @@ pub fn tokens(text: &str) -> Vec<std::ops::Range<usize>> {
     found
 }
 
+/// The names of what a text holds that is written like a token, each once: what vaults know tokens by.
+#[must_use]
+pub fn names(text: &str) -> BTreeSet<String> {
+    let named = |range: std::ops::Range<usize>| {
+        let token = text.get(range)?;
+        match look(token.as_bytes(), None, true) {
+            Look::Token { core, .. } => Some(name(token.get(..core)?).into_owned()),
+            Look::No | Look::More => None,
+        }
+    };
+    tokens(text).into_iter().filter_map(named).collect()
+}
+
 /// Takes from whatever is written like a token what makes it one, so that nothing from outside is ever restored: a
 /// tilde stands in it. What was escaped is not escaped again.
 #[must_use]
@@ -295,7 +308,8 @@ mod tests {
             for written in [written.to_ascii_lowercase(), written] {
                 assert!(is_token(&written), "{written}");
                 assert_eq!(name(&written), account);
-                assert_eq!(tokens(&format!("to {written}, now")).len(), 1);
+                let names = names(&format!("to {written}, now"));
+                assert_eq!(names.into_iter().collect::<Vec<_>>(), [account.as_str()]);
                 assert!(tokens(&format!("to {written}5")).is_empty());
                 assert!(tokens(&escape(&written)).is_empty());
             }

@@ -95,6 +95,8 @@ pub enum FindingKind {
     Flagged,
     /// A guard elsewhere was to be asked of it, and gave no answer in time.
     GuardUnanswered,
+    /// What is written like a token of ours went on as it is: another session's, one that ended, or nobody's.
+    Unrestored,
 }
 
 impl FindingKind {
@@ -125,6 +127,7 @@ impl FindingKind {
             Self::Masked => "masked",
             Self::Flagged => "flagged",
             Self::GuardUnanswered => "guard_unanswered",
+            Self::Unrestored => "unrestored",
         }
     }
 }

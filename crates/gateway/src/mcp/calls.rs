@@ -290,6 +290,7 @@ async fn call_tool(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
     if let Some(arguments) = arguments {
         let caller = &labelled.ctx.caller;
         findings.extend(ctx.shared.look_at_arguments(caller, &call, arguments).await);
+        findings.extend(ctx.shared.unrestored(caller, arguments));
     }
     let (seen, beside) = labels::beside(&labelled.ctx, call.id, &asked.params).await;
     findings.extend(seen);

@@ -132,6 +132,78 @@ fn no_token_restores_in_another_vault() {
 }
 
 #[test]
+fn what_is_nobodys_is_claimed_once_and_nothing_else_is() {
+    let (mut base, mut one, mut two) = (vault("base", 1), vault("one", 2), vault("two", 3));
+    let own = base
+        .token(&kind("email"), Shape::Token, "own@x.example", at(1))
+        .unwrap();
+    base.set_unclaimed(true);
+    let [loose, shown, masked] = ["loose", "shown", "masked"].map(|name| {
+        let value = format!("{name}@x.example");
+        base.token(&kind("email"), Shape::Token, &value, at(1)).unwrap()
+    });
+    let guessed = base
+        .token(&kind("card"), Shape::Card, "4111111111111111", at(1))
+        .unwrap();
+    // What was masked before for this session stays its own.
+    assert_eq!(
+        base.token(&kind("email"), Shape::Token, "own@x.example", at(1))
+            .unwrap(),
+        own
+    );
+    base.set_unclaimed(false);
+    assert!(base.owns(&shown, at(2)) && !base.owns("bz-email-x", at(2)));
+    base.token(&kind("email"), Shape::Token, "masked@x.example", at(2))
+        .unwrap();
+    for name in [&own, &shown, &masked, &guessed] {
+        assert!(base.claim(name, at(2)).is_none(), "{name}");
+    }
+    let claimed = base.claim(&loose, at(2)).unwrap();
+    assert!(!format!("{claimed:?}").contains("loose"));
+    one.adopt(claimed, at(2)).unwrap();
+    assert!(base.claim(&loose, at(2)).is_none(), "it was claimed already");
+    assert!(one.claim(&loose, at(2)).is_none(), "nor does it go on from there");
+    assert_eq!(
+        one.restore(&format!("to {loose}!"), at(3), |_| true),
+        "to loose@x.example!"
+    );
+    assert_eq!(base.restore(&loose, at(3), |_| true), "loose@x.example");
+    assert_eq!(two.restore(&loose, at(3), |_| true), loose.as_str());
+    // The value has one token there, ends when it would have, and is not kept.
+    assert_eq!(
+        one.token(&kind("email"), Shape::Token, "loose@x.example", at(3))
+            .unwrap(),
+        loose
+    );
+    assert!(
+        two.adopt(
+            Claimed {
+                name: String::new(),
+                entry: long()
+            },
+            at(3)
+        )
+        .is_err()
+    );
+    let back = Vault::from_kept("one", &one.keep().unwrap(), Bounds::default(), at(4)).unwrap();
+    assert!(back.is_empty());
+    let late = at(3 + Bounds::default().life + 1);
+    assert!(!one.holds(&loose, late) && base.claim(&loose, late).is_none());
+}
+
+fn long() -> Entry {
+    Entry {
+        kind: kind("email"),
+        shape: Shape::Token,
+        value: Secret::new("x".repeat(Bounds::default().longest + 1)),
+        written: String::new(),
+        attempt: None,
+        used: at(1),
+        unclaimed: false,
+    }
+}
+
+#[test]
 fn what_expired_or_was_erased_stays_a_token() {
     let bounds = Bounds {
         life: 10,
