@@ -172,6 +172,9 @@ async def test_what_an_agent_fetched_by_itself_is_the_first_conversations_that_s
         assert await mailed(model, client, "Another task, the same customer,", token) == token
         records = through.cli("audit", "search", "--limit", "1000", "--json").stdout
         assert '"unrestored"' in records and '"other_session"' in records and '"unknown_token"' not in records
+        # No address of a resource is restored, which is told as well.
+        await client.read_resource(f"office://staff/{token}")
+        assert '"address"' in through.cli("audit", "search", "--limit", "1000", "--json").stdout
         stranger = "bz-email-" + "b" * 20 + "@token.invalid"
         assert await mailed(model, client, "A third,", stranger) == stranger
         assert '"unknown_token"' in through.cli("audit", "search", "--limit", "1000", "--json").stdout

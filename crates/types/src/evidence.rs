@@ -95,7 +95,8 @@ pub enum FindingKind {
     Flagged,
     /// A guard elsewhere was to be asked of it, and gave no answer in time.
     GuardUnanswered,
-    /// What is written like a token of ours went on as it is: another session's, one that ended, or nobody's.
+    /// What is written like a token of ours went on as it is: another session's, one that ended, nobody's, or to where none
+    /// is restored.
     Unrestored,
 }
 

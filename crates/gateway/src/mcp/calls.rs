@@ -578,6 +578,7 @@ async fn on_resource(ctx: &Ctx, method: Method, asked: Asked<'_>) -> Result<Repl
     }
     let (_, conn) = whose(ctx, &uri).await?;
     let mut addressed = addressed(ctx, &conn, method.action(), &uri).await?;
+    addressed.findings.extend(ctx.shared.unrestored_in_address(&uri));
     let (seen, beside) = labels::beside(ctx, addressed.call.id, &asked.params).await;
     addressed.findings.extend(seen);
     addressed.traced.beside = beside;

@@ -3,7 +3,8 @@
 //! A tool that an agent calls by itself answers in no conversation that anybody can tell. What is masked there is handed
 //! out as nobody's yet, and is that conversation's in which the agent first shows it to a model; it is of the same
 //! identity. Anything else that is written like a token and is not this session's stays as it is, and a finding says so:
-//! `unrestored`, with `other_session` where another session of this identity has it.
+//! `unrestored`, with `other_session` where another session of this identity has it. The same is said of tokens that go
+//! where none is ever restored: to other agents, and in addresses of resources.
 //!
 //! INVARIANT: what was handed out for a session is claimed by no other; what is nobody's is claimed once, and only where
 //! it can't be guessed (`Vault::claim`). One vault is locked at a time.
@@ -82,6 +83,23 @@ impl Shared {
         let pieces = of_value(arguments.get(), Source::Data, "/arguments");
         privacy.unrestored(caller, &pieces)
     }
+
+    /// A finding on the tokens in what is sent to another agent.
+    pub(crate) fn unrestored_for_peer(&self, params: &RawValue) -> Option<Finding> {
+        self.privacy.as_ref()?;
+        let pieces = of_value(params.get(), Source::Data, "");
+        let holds = |piece: &&Piece<'_>| !bartizan_privacy::tokens(&piece.text).is_empty();
+        pieces
+            .iter()
+            .find(holds)
+            .map(|piece| finding("peer", &piece.pointer))
+    }
+
+    /// A finding on the tokens in a resource's address.
+    pub(crate) fn unrestored_in_address(&self, uri: &str) -> Option<Finding> {
+        self.privacy.as_ref()?;
+        (!bartizan_privacy::tokens(uri).is_empty()).then(|| finding("address", "/uri"))
+    }
 }
 
 /// What is written like a token, and is not known. All are asked for, since who is asked may take note.
@@ -109,20 +127,23 @@ fn findings(strange: &[Strange], others: &[Arc<Held>], now: Timestamp) -> Vec<Fi
     let told = strange.iter().take(TOLD);
     told.map(|(name, pointer)| {
         let is_anothers = others.iter().any(|other| other.lock().holds(name, now));
-        let what = if is_anothers {
-            "other_session"
-        } else {
-            "unknown_token"
+        let what = match is_anothers {
+            true => "other_session",
+            false => "unknown_token",
         };
-        Finding {
-            kind: FindingKind::Unrestored,
-            severity: Severity::Info,
-            what: what.into(),
-            score: 1000,
-            span: None,
-            pointer: pointer.clone(),
-            taxonomy: Vec::new(),
-        }
+        finding(what, pointer)
     })
     .collect()
+}
+
+fn finding(what: &'static str, pointer: &str) -> Finding {
+    Finding {
+        kind: FindingKind::Unrestored,
+        severity: Severity::Info,
+        what: what.into(),
+        score: 1000,
+        span: None,
+        pointer: pointer.to_owned(),
+        taxonomy: Vec::new(),
+    }
 }
