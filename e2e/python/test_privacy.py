@@ -1,6 +1,7 @@
 """Blind agents with real SDKs: the model works on tokens, the tools that policy permits get the values, and no value is in
 what a model was sent, in a log or in a record."""
 
+import contextlib
 import json
 import re
 import sys
@@ -173,7 +174,9 @@ async def test_what_an_agent_fetched_by_itself_is_the_first_conversations_that_s
         records = through.cli("audit", "search", "--limit", "1000", "--json").stdout
         assert '"unrestored"' in records and '"other_session"' in records and '"unknown_token"' not in records
         # No address of a resource is restored, which is told as well.
-        await client.read_resource(f"office://staff/{token}")
+        # Whether policy lets it through is of no matter here.
+        with contextlib.suppress(Exception):
+            await client.read_resource(f"office://staff/{token}")
         assert '"address"' in through.cli("audit", "search", "--limit", "1000", "--json").stdout
         stranger = "bz-email-" + "b" * 20 + "@token.invalid"
         assert await mailed(model, client, "A third,", stranger) == stranger
