@@ -193,10 +193,10 @@ const fn fits(place: usize, byte: u8) -> bool {
 
 /// How many bytes at the start of a text stand between groups: those of one character, or none.
 fn between(text: &[u8]) -> usize {
-    let found = BETWEEN
+    BETWEEN
         .iter()
-        .find(|between| text.starts_with(between.as_bytes()));
-    found.map_or(0, |between| between.len())
+        .find(|between| text.starts_with(between.as_bytes()))
+        .map_or(0, |between| between.len())
 }
 
 /// Whether the whole of a text is written like a token of 96 bits or more. Whose it is, only a vault knows.
