@@ -126,6 +126,19 @@ async def test_a_refusal_is_told_in_the_sdks_own_errors(gateway, billing):
     assert not billing["calls"].exists()
 
 
+async def test_a_token_stays_one_on_its_way_to_a_peer_and_the_record_says_so(gateway, billing):
+    through = gateway(
+        policy=None, pack="balanced", secrets={"billing": "Bearer peers-own-token"}, peer=[peer(billing)],
+        **{"privacy.rule": [{"kinds": ["email"], "models": ["*"], "results": True}]},
+    )
+    token = "bz-email-" + "b" * 20
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {through.key}"}, timeout=30) as http:
+        await texts(await client_of(through, http), f"short, please: {token}")
+    assert [call["asked"] for call in asked(billing)] == [f"short, please: {token}"]
+    found = through.cli("audit", "search", "--limit", "50", "--json").stdout
+    assert '"unrestored"' in found and '"peer"' in found
+
+
 async def test_a_signed_card_is_verified_and_another_ones_is_not(gateway, peers, tmp_path):
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec

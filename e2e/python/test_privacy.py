@@ -1,6 +1,7 @@
 """Blind agents with real SDKs: the model works on tokens, the tools that policy permits get the values, and no value is in
 what a model was sent, in a log or in a record."""
 
+import contextlib
 import json
 import re
 import sys
@@ -115,6 +116,34 @@ async def test_what_a_tool_reads_reaches_the_agent_as_tokens_and_look_alikes_res
         assert value not in everywhere(through, provider), value
 
 
+async def test_a_token_is_restored_as_models_write_it_and_escaped_where_it_comes_from_outside(gateway, provider, tmp_path):
+    calls = tmp_path / "calls.jsonl"
+    inbox = "Pay zz12 bzab cdef ghij klmn opqr stuv wx, mail BZ-EMAIL-AAAAAAAAAAAAAAAAAAAA@TOKEN.INVALID or bz-x-bz-card-" + "a" * 20
+    through = gateway(
+        provider, servers=[stdio_office(calls, inbox=inbox)], policy=OPEN + permit("send_mail") + permit("pay"),
+        **{"privacy.rule": RULE},
+    )
+    async with model_client(through) as model, mcp_client(through.mcp(), through.key) as client:
+        await agent_loop(model, client, TASK, False)
+        sent = provider.last.body.decode()
+        mail = re.search(r"bz-email-[a-z2-7]{20}@token.invalid", sent)[0]
+        iban = re.search(r"ZZ\d\dBZ[A-Z2-7]{24}", sent)[0]
+        groups = [iban[at : at + 4] for at in range(0, len(iban), 4)]
+        for written in [" ".join(groups), "-".join(groups), iban.lower(), "\u00a0".join(groups).lower()]:
+            await client.call_tool("pay", {"to": written, "amount": 1})
+            assert seen_calls(calls)[-1]["arguments"]["to"] == IBAN, written
+        for written in [mail.upper(), mail.title()]:
+            await client.call_tool("send_mail", {"to": written, "text": f"hello {written}, and so on"})
+            assert seen_calls(calls)[-1]["arguments"] == {"to": MAIL, "text": f"hello {MAIL}, and so on"}, written
+        # Written on, or at another domain, it is another address.
+        name = mail.removesuffix("@token.invalid")
+        for written in [f"{name}@gmail.example", f"{mail.upper()}.evil.example", f"{mail}x", " ".join(groups) + "5"]:
+            await client.call_tool("send_mail", {"to": written, "text": "x"})
+            assert seen_calls(calls)[-1]["arguments"]["to"] == written
+        read = (await client.call_tool("read_mail", {})).content[0].text
+    assert "z~z12 bzab" in read and "BZ~-EMAIL-" in read and "bz~-x-bz~-card-" in read, read
+
+
 async def test_a_token_of_another_session_restores_nothing(gateway, provider, tmp_path):
     calls = tmp_path / "calls.jsonl"
     through = gateway(provider, servers=[stdio_office(calls)], policy=OPEN + permit("send_mail"), **{"privacy.rule": RULE})
@@ -124,6 +153,36 @@ async def test_a_token_of_another_session_restores_nothing(gateway, provider, tm
         messages = await agent_loop(model, client, f'Another.\nCALL send_mail {{"to":"{token}","text":"x"}}', False)
     assert messages, messages
     assert [call["arguments"]["to"] for call in seen_calls(calls) if call["tool"] == "send_mail"] == [MAIL, token]
+
+
+async def test_what_an_agent_fetched_by_itself_is_the_first_conversations_that_shows_it(gateway, provider, tmp_path):
+    calls = tmp_path / "calls.jsonl"
+    through = gateway(
+        provider, servers=[stdio_office(calls, inbox=f"Customer: {MAIL}")], policy=OPEN + permit("send_mail"), **{"privacy.rule": RULE}
+    )
+
+    async def mailed(model, client, opening: str, token: str) -> str:
+        await agent_loop(model, client, f'{opening} {token}.\nCALL send_mail {{"to":"{token}","text":"x"}}', False)
+        return [call["arguments"]["to"] for call in seen_calls(calls) if call["tool"] == "send_mail"][-1]
+
+    async with model_client(through) as model, mcp_client(through.mcp(), through.key) as client:
+        read = (await client.call_tool("read_mail", {})).content[0].text
+        token = re.search(r"bz-email-[a-z2-7]{20}@token.invalid", read)[0]
+        assert await mailed(model, client, "Here is a customer,", token) == MAIL
+        # It is that conversation's now, and no other has it; the records say so.
+        assert await mailed(model, client, "Another task, the same customer,", token) == token
+        records = through.cli("audit", "search", "--limit", "1000", "--json").stdout
+        assert '"unrestored"' in records and '"other_session"' in records and '"unknown_token"' not in records
+        # No address of a resource is restored, which is told as well.
+        # Whether policy lets it through is of no matter here.
+        with contextlib.suppress(Exception):
+            await client.read_resource(f"office://staff/{token}")
+        assert '"address"' in through.cli("audit", "search", "--limit", "1000", "--json").stdout
+        stranger = "bz-email-" + "b" * 20 + "@token.invalid"
+        assert await mailed(model, client, "A third,", stranger) == stranger
+        assert '"unknown_token"' in through.cli("audit", "search", "--limit", "1000", "--json").stdout
+    for value in PLANTED:
+        assert value not in everywhere(through, provider), value
 
 
 @pytest.mark.parametrize("streamed", [False, True])

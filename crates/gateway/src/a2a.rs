@@ -268,7 +268,8 @@ impl Asked {
             .peer
             .outbound(&self.shared, Verb::POST, bytes.clone(), head)
             .map_err(|code| self.early(code))?;
-        let findings = self.shared.look_at_arguments(&self.caller, &facts, &raw).await;
+        let mut findings = self.shared.look_at_arguments(&self.caller, &facts, &raw).await;
+        findings.extend(self.shared.unrestored_for_peer(&raw));
         let evidence = self
             .shared
             .evidence(&self.caller, facts, findings)

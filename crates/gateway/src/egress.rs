@@ -41,7 +41,7 @@ use crate::{
     clock, config,
     edge::{self, Arriving},
     gate::{Caller, Passage},
-    inspect::{Piece, Source},
+    inspect::{Piece, Source, unread},
     meters::Gauge,
     model::sha256,
     serve,
@@ -381,6 +381,9 @@ impl Wish {
         traced.readable = Some(false);
         let mut findings = self.shared.look_at_arguments(&self.caller, &facts, &raw).await;
         findings.extend(self.look_at_headers(&facts).await);
+        if !self.complete && self.shared.inspector.is_some() {
+            findings.push(unread("/body"));
+        }
         let asking = self.shared.evidence(&self.caller, facts, findings);
         self.shared.enter(asking.traced(Some(traced)), outbound).await
     }

@@ -144,7 +144,8 @@ impl Asked {
     /// The request's texts, and what is seen in them.
     async fn look<'b>(&mut self, body: Scanned<'b>) -> (Vec<Piece<'b>>, Looked) {
         let pieces = self.shared.pieces(body);
-        let looked = self.shared.look(&self.caller, None, &pieces).await;
+        let mut looked = self.shared.look(&self.caller, None, &pieces).await;
+        looked.findings.extend(self.shared.shown(&self.caller, &pieces));
         self.expected = Arc::new(self.shared.expected(body, &pieces));
         (pieces, looked)
     }
@@ -323,8 +324,7 @@ fn size_of(request: &wire::Request<'_>, bytes: usize) -> Size {
     }
 }
 
-/// Tokens of the words that a provider puts around tools, which are in no request: 159 to 935 by what Anthropic's pages have
-/// said of its models.
+/// Tokens of the words that a provider puts around tools, which are in no request: Anthropic's pages have said 159 to 935.
 const TOOL_WORDS: u64 = 1536;
 /// The same for each tool that the provider describes itself: up to 735 by that table.
 const BUILT_IN_WORDS: u64 = 2048;

@@ -10,6 +10,7 @@
 //! reads it), and masking what was not looked at (the call is refused instead).
 
 mod answer;
+mod claims;
 mod documents;
 mod encoded;
 mod fitting;
@@ -354,7 +355,13 @@ impl Privacy {
             return Ok(Edits::default());
         }
         let held = self.vault(caller);
-        let edits = self.edits_in(&mut held.lock(), (inspector, fitting), towards, pieces, looked)?;
+        let edits = {
+            let mut vault = held.lock();
+            vault.set_unclaimed(claims::is_nobodys(caller, towards));
+            let edits = self.edits_in(&mut vault, (inspector, fitting), towards, pieces, looked);
+            vault.set_unclaimed(false);
+            edits?
+        };
         self.vaults.keep(caller, &held);
         Ok(edits)
     }

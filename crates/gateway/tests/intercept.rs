@@ -16,7 +16,7 @@ use bartizan_gateway::{
     admin::Body as Told,
     config::{Config, Egress},
 };
-use bartizan_types::{Action, Record, RecordKind, RulingWord};
+use bartizan_types::{Action, FindingKind, Record, RecordKind, RulingWord};
 use bartizan_wire::{
     site::SitePattern,
     websocket::{self, Reader, Said, Side},
@@ -549,7 +549,8 @@ when {
 "#;
     let world = World::start(&format!("{OPEN}\n{rules}"), |_, _| {}).await;
     let mut socket = world.socket("/chat?room=1").await.unwrap();
-    for said in [text("hello"), Said::Binary(vec![0xff, 0xfe]), text("")] {
+    let binary = || Said::Binary(vec![0xff, 0xfe]);
+    for said in [text("hello"), binary(), binary(), text("")] {
         socket.say(&said).await;
         assert_eq!(socket.hear().await, Some(said));
     }
@@ -579,7 +580,7 @@ when {
         })
         .collect();
     let words: Vec<RulingWord> = fetches.iter().filter_map(|record| record.ruling).collect();
-    let mut expected = vec![RulingWord::Allow; 4];
+    let mut expected = vec![RulingWord::Allow; 5];
     expected.push(RulingWord::Deny);
     assert_eq!(words, expected);
     let texts = |at: usize| {
@@ -606,6 +607,30 @@ when {
             .unwrap()
             .complete
     );
+    // And that nobody looked into it: what was sent each time, what came once.
+    let unread = |record: &Record| {
+        let seen = record.findings.iter();
+        seen.filter(|one| one.kind == FindingKind::Unseen && one.pointer == "/body")
+            .count()
+    };
+    let sent: Vec<usize> = fetches.iter().map(|record| unread(record)).collect();
+    assert_eq!(sent, [0, 0, 1, 1, 0, 0]);
+    for _ in 0..200 {
+        let all = world.gate.records().await.into_iter();
+        let closed = all
+            .filter_map(|stored| stored.record)
+            .filter(|record| record.kind == RecordKind::Closing);
+        let came: Vec<usize> = closed
+            .map(|record| unread(&record))
+            .filter(|count| *count > 0)
+            .collect();
+        if !came.is_empty() {
+            assert_eq!(came, [1]);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("nobody told that what came was unread");
 }
 
 #[tokio::test]

@@ -19,5 +19,5 @@ mod vault;
 pub use kind::{Kind, KindFault};
 pub use shape::Shape;
 pub use stream::{Detect, Found, Masker, Restorer, Window, mask};
-pub use token::{escape, is_token, tokens};
-pub use vault::{Bounds, Full, Revealed, Vault, VaultFault};
+pub use token::{escape, is_token, names, tokens};
+pub use vault::{Bounds, Claimed, Full, Revealed, Vault, VaultFault};

@@ -12,7 +12,7 @@ use bartizan_types::Timestamp;
 
 use crate::{
     Kind, Shape, Vault,
-    token::{Look, MAIL, look},
+    token::{Look, look, name},
 };
 
 /// A value that a detector found.
@@ -172,11 +172,17 @@ impl Restorer {
                 }
                 Look::Token { core, whole } => {
                     skip = at + whole;
-                    let name = held.get(at..at + core).unwrap_or_default();
+                    let name = name(held.get(at..at + core).unwrap_or_default());
                     let follows = rest.get(whole..).unwrap_or_default();
                     let addressed = self.address.is_some_and(|address| address.holds(follows));
-                    let elsewhere = rest.get(..whole).is_some_and(|token| goes_on(token, follows));
-                    let found = vault.named(name, now).filter(|_| !addressed && !elsewhere);
+                    let elsewhere = |kind: &Kind| match whole > core {
+                        true => goes_on(follows),
+                        // A mail address's name without its domain, at another.
+                        false => kind.as_str() == "email" && follows.first() == Some(&b'@'),
+                    };
+                    let found = vault
+                        .named(&name, now)
+                        .filter(|found| !addressed && !elsewhere(found.kind));
                     if let Some(found) = found.filter(|found| may(found.kind)) {
                         out.push_str(held.get(copied..at).unwrap_or_default());
                         out.push_str(found.value);
@@ -199,13 +205,8 @@ impl Restorer {
     /// A token at the end of what came so far may still turn out to be a host's first label.
     fn wants_more(&self, seen: Look, rest: &[u8], last: bool) -> Look {
         match seen {
-            Look::Token { whole, .. }
-                if !last
-                    && (self.address.is_some()
-                        || rest
-                            .get(..whole)
-                            .is_some_and(|token| token.ends_with(MAIL.as_bytes()))) =>
-            {
+            // Only a mail address has something behind the name.
+            Look::Token { core, whole } if !last && (self.address.is_some() || whole > core) => {
                 match rest.get(whole..).unwrap_or_default() {
                     [] | [b'.'] => Look::More,
                     _ => seen,
@@ -218,13 +219,12 @@ impl Restorer {
 
 /// Whether a token of a mail address is the beginning of a longer one: `…@token.invalid.evil.example` restored would be an
 /// address of another domain, with the value in it.
-fn goes_on(token: &[u8], follows: &[u8]) -> bool {
-    token.ends_with(MAIL.as_bytes())
-        && match follows {
-            [b'.', next, ..] => next.is_ascii_alphanumeric(),
-            [next, ..] => next.is_ascii_alphanumeric() || matches!(next, b'-' | b'_' | b'@'),
-            [] => false,
-        }
+fn goes_on(follows: &[u8]) -> bool {
+    match follows {
+        [b'.', next, ..] => next.is_ascii_alphanumeric(),
+        [next, ..] => next.is_ascii_alphanumeric() || matches!(next, b'-' | b'_' | b'@'),
+        [] => false,
+    }
 }
 
 /// A stretch ends at the first line end behind so many bytes, or the first space behind more.

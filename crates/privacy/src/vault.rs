@@ -1,8 +1,9 @@
 //! Values behind tokens, of one session or one tenant.
 //!
 //! INVARIANT: a token restores only what this vault handed it out for, and only until it expires or is erased. The key
-//! and the scope go into every token, so that equal values have unrelated tokens in two vaults. Memory is bounded:
-//! where there is no room, no token is made, and whoever masks must redact instead.
+//! and the scope go into every token, so that equal values have unrelated tokens in two vaults. What was handed out where
+//! nobody could tell for which session may be claimed by one other vault, once ([`Vault::claim`]); nothing else ever leaves.
+//! Memory is bounded: where there is no room, no token is made, and whoever masks must redact instead.
 
 use std::{
     borrow::Cow,
@@ -17,11 +18,13 @@ use zeroize::Zeroizing;
 
 use crate::{
     Kind, Shape,
-    token::{Look, look},
+    token::{Look, look, name, together},
 };
 
 /// How often another stand-in is tried where one is taken already: those of few bits meet.
 const TRIES: u32 = 64;
+/// Longest number as people write it, in bytes.
+const WRITTEN: usize = 64;
 
 /// What a vault may hold, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,9 +72,25 @@ struct Entry {
     value: Secret<String>,
     /// The stand-in as it is written.
     written: String,
-    /// Which try it was made by.
-    attempt: u32,
+    /// Which try it was made by; none where another vault made it.
+    attempt: Option<u32>,
     used: Timestamp,
+    /// It was handed out where nobody could tell for which session, and no session has shown it since.
+    unclaimed: bool,
+}
+
+/// A value that one vault gives over to another, under the token that it handed out.
+pub struct Claimed {
+    name: String,
+    entry: Entry,
+}
+
+impl fmt::Debug for Claimed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claimed")
+            .field("kind", &self.entry.kind)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a token stands for.
@@ -103,6 +122,8 @@ pub struct Vault {
     names: HashMap<[u8; 32], String>,
     bytes: usize,
     changed: bool,
+    /// Whether what comes in now is nobody's yet.
+    unclaimed: bool,
 }
 
 impl fmt::Debug for Vault {
@@ -126,7 +147,79 @@ impl Vault {
             names: HashMap::new(),
             bytes: 0,
             changed: false,
+            unclaimed: false,
         }
+    }
+
+    /// Says whether values that come in from now on are nobody's yet: handed out where it could not be told for which
+    /// session. The first session that shows such a token may claim it.
+    pub fn set_unclaimed(&mut self, unclaimed: bool) {
+        self.unclaimed = unclaimed;
+    }
+
+    /// Whether it holds the token of this name.
+    #[must_use]
+    pub fn holds(&self, name: &str, now: Timestamp) -> bool {
+        self.named(name, now).is_some()
+    }
+
+    /// The same, asked by the session whose vault this is: from now on no other session may claim it.
+    pub fn owns(&mut self, name: &str, now: Timestamp) -> bool {
+        if !self.holds(name, now) {
+            return false;
+        }
+        if let Some(entry) = self.entries.get_mut(name) {
+            entry.unclaimed = false;
+        }
+        true
+    }
+
+    /// Gives over what was handed out under this name, once: if it is nobody's yet, and can't be guessed.
+    pub fn claim(&mut self, name: &str, now: Timestamp) -> Option<Claimed> {
+        self.named(name, now)?;
+        let entry = self
+            .entries
+            .get_mut(name)
+            .filter(|entry| entry.unclaimed && entry.shape.is_unguessable())?;
+        entry.unclaimed = false;
+        let entry = Entry {
+            kind: entry.kind.clone(),
+            shape: entry.shape,
+            value: Secret::new(entry.value.expose().clone()),
+            written: entry.written.clone(),
+            attempt: None,
+            used: entry.used,
+            unclaimed: false,
+        };
+        Some(Claimed {
+            name: name.to_owned(),
+            entry,
+        })
+    }
+
+    /// Takes in what was claimed of another vault. It ends when it would have ended there.
+    ///
+    /// # Errors
+    /// [`Full`]: no room.
+    pub fn adopt(&mut self, claimed: Claimed, now: Timestamp) -> Result<(), Full> {
+        let Claimed { name, entry } = claimed;
+        let value = entry.value.expose();
+        if value.len() > self.bounds.longest {
+            return Err(Full);
+        }
+        if self.crowded(value) {
+            self.expire(now);
+        }
+        if self.crowded(value) || self.entries.contains_key(&name) {
+            return Err(Full);
+        }
+        // Where the value is masked again, it is by the token that is known for it.
+        let tag = self.hash("value", &entry.kind, entry.shape, value, 0);
+        self.names.entry(tag).or_insert_with(|| name.clone());
+        self.bytes = self.bytes.saturating_add(value.len());
+        self.entries.insert(name, entry);
+        self.changed = true;
+        Ok(())
     }
 
     /// How many values it holds.
@@ -149,6 +242,7 @@ impl Vault {
         let tag = self.hash("value", kind, shape, value, 0);
         if let Some(entry) = self.names.get(&tag).and_then(|name| self.entries.get_mut(name)) {
             entry.used = entry.used.max(now);
+            entry.unclaimed &= self.unclaimed;
             return Ok(entry.written.clone());
         }
         if value.is_empty() || value.len() > self.bounds.longest {
@@ -190,8 +284,9 @@ impl Vault {
                 shape,
                 value: Secret::new(value.to_owned()),
                 written: written.clone(),
-                attempt,
+                attempt: Some(attempt),
                 used,
+                unclaimed: self.unclaimed,
             },
         );
         self.changed = true;
@@ -223,13 +318,31 @@ impl Vault {
         now.micros_since(entry.used) <= self.bounds.life
     }
 
-    /// What the whole of `text` stands for, whichever its shape.
+    /// What the whole of `text` stands for, whichever its shape, and written as people write such things.
     #[must_use]
     pub fn whole(&self, text: &str, now: Timestamp) -> Option<Revealed<'_>> {
-        let name = match look(text.as_bytes(), None, true) {
-            Look::Token { core, whole } if whole == text.len() => text.get(..core)?,
-            _ => text,
-        };
+        match look(text.as_bytes(), None, true) {
+            Look::Token { core, whole } if whole == text.len() => self.named(&name(text.get(..core)?), now),
+            _ => self.named(text, now).or_else(|| self.respelt(text, now)),
+        }
+    }
+
+    /// What a card's number in groups, a phone number in any of its forms, or a UUID in capitals stands for. Other numbers
+    /// are not read so: those of few digits are somebody's.
+    fn respelt(&self, text: &str, now: Timestamp) -> Option<Revealed<'_>> {
+        if text.len() > WRITTEN {
+            return None;
+        }
+        let digits: String = together(text).replace(['(', ')', '.', '/'], "");
+        let bare = digits.strip_prefix('+').unwrap_or(&digits);
+        let phone = || self.named_of(&format!("+{bare}"), Shape::Phone, now);
+        self.named_of(&digits, Shape::Card, now)
+            .or_else(phone)
+            .or_else(|| self.named_of(&text.to_ascii_lowercase(), Shape::Uuid, now))
+    }
+
+    fn named_of(&self, name: &str, shape: Shape, now: Timestamp) -> Option<Revealed<'_>> {
+        self.entries.get(name).filter(|entry| entry.shape == shape)?;
         self.named(name, now)
     }
 
@@ -380,12 +493,15 @@ impl Vault {
             entries: self
                 .entries
                 .values()
-                .map(|entry| KeptEntry {
-                    kind: Cow::Borrowed(entry.kind.as_str()),
-                    shape: entry.shape,
-                    value: Cow::Borrowed(entry.value.expose()),
-                    attempt: entry.attempt,
-                    used: entry.used,
+                // What another vault made can't be made again here.
+                .filter_map(|entry| {
+                    Some(KeptEntry {
+                        kind: Cow::Borrowed(entry.kind.as_str()),
+                        shape: entry.shape,
+                        value: Cow::Borrowed(entry.value.expose()),
+                        attempt: entry.attempt?,
+                        used: entry.used,
+                    })
                 })
                 .collect(),
         };

@@ -95,6 +95,9 @@ pub enum FindingKind {
     Flagged,
     /// A guard elsewhere was to be asked of it, and gave no answer in time.
     GuardUnanswered,
+    /// What is written like a token of ours went on as it is: another session's, one that ended, nobody's, or to where none
+    /// is restored.
+    Unrestored,
 }
 
 impl FindingKind {
@@ -125,6 +128,7 @@ impl FindingKind {
             Self::Masked => "masked",
             Self::Flagged => "flagged",
             Self::GuardUnanswered => "guard_unanswered",
+            Self::Unrestored => "unrestored",
         }
     }
 }

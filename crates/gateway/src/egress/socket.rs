@@ -43,7 +43,7 @@ use crate::{
     clock,
     edge::Arriving,
     gate::{Caller, Passage},
-    inspect::{Piece, Source},
+    inspect::{Piece, Source, unread},
     meters::Gauge,
     model::sha256,
     room::Taken,
@@ -330,6 +330,8 @@ impl Socket {
 struct Heard {
     bytes: u64,
     hash: digest::Context,
+    /// Some of it was no text, and is told to be unread.
+    is_unread: bool,
 }
 
 impl Default for Heard {
@@ -337,6 +339,7 @@ impl Default for Heard {
         Self {
             bytes: 0,
             hash: digest::Context::new(&digest::SHA256),
+            is_unread: false,
         }
     }
 }
@@ -518,6 +521,12 @@ impl Ways<'_> {
             let pieces = [Piece::of_text(Source::Document, text, "/body")];
             let looked = shared.look(caller, Some(passage.call()), &pieces).await;
             passage.found(looked.findings).map_err(|refusal| refusal.code)?;
+        } else if shared.inspector.is_some() && !heard.is_unread {
+            // Once: a socket says many of them.
+            heard.is_unread = true;
+            passage
+                .found(vec![unread("/body")])
+                .map_err(|refusal| refusal.code)?;
         }
         self.ear.lock().await.write(&websocket::frame(said, None)).await?;
         heard.take(bytes);

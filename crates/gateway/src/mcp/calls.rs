@@ -290,6 +290,7 @@ async fn call_tool(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
     if let Some(arguments) = arguments {
         let caller = &labelled.ctx.caller;
         findings.extend(ctx.shared.look_at_arguments(caller, &call, arguments).await);
+        findings.extend(ctx.shared.unrestored(caller, arguments));
     }
     let (seen, beside) = labels::beside(&labelled.ctx, call.id, &asked.params).await;
     findings.extend(seen);
@@ -577,6 +578,7 @@ async fn on_resource(ctx: &Ctx, method: Method, asked: Asked<'_>) -> Result<Repl
     }
     let (_, conn) = whose(ctx, &uri).await?;
     let mut addressed = addressed(ctx, &conn, method.action(), &uri).await?;
+    addressed.findings.extend(ctx.shared.unrestored_in_address(&uri));
     let (seen, beside) = labels::beside(ctx, addressed.call.id, &asked.params).await;
     addressed.findings.extend(seen);
     addressed.traced.beside = beside;

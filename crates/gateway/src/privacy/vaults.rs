@@ -5,6 +5,7 @@
 //! its tokens stay tokens.
 
 use std::{
+    cmp::Reverse,
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -17,6 +18,8 @@ use crate::{clock, config, gate::Caller, mcp::Owner};
 
 /// Vaults in memory.
 const VAULTS: usize = 16_384;
+/// Other sessions of an identity that are asked for a token: those seen last.
+const OTHERS: usize = 64;
 
 /// One vault.
 pub(crate) struct Held(Mutex<Vault>);
@@ -30,6 +33,7 @@ impl Held {
 struct Used {
     held: Arc<Held>,
     agent: AgentId,
+    owner: Owner,
     seen: Timestamp,
 }
 
@@ -92,10 +96,22 @@ impl Vaults {
         let used = Used {
             held: Arc::clone(&held),
             agent: caller.principal.agent.clone(),
+            owner: Owner::of(&caller.principal),
             seen: now,
         };
         open.insert(scope, used);
         held
+    }
+
+    /// The vaults of the same identity's other sessions.
+    pub(super) fn others(&self, caller: &Caller, own: &Arc<Held>) -> Vec<Arc<Held>> {
+        let owner = Owner::of(&caller.principal);
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = open.values().filter(|used| used.owner == owner);
+        let mut others: Vec<&Used> = same.filter(|used| !Arc::ptr_eq(&used.held, own)).collect();
+        others.sort_by_key(|used| Reverse(used.seen));
+        let last = others.into_iter().take(OTHERS);
+        last.map(|used| Arc::clone(&used.held)).collect()
     }
 
     /// The vault that was kept. One that does not open is as good as none: its tokens stay tokens.

@@ -244,6 +244,14 @@ fn an_address_that_goes_on_behind_its_token_is_not_restored() {
             assert_eq!(restored(&vault, &pieces(&text, &[step]), true), text, "{tail}");
         }
     }
+    // Its name alone, at another domain.
+    let name = token.strip_suffix("@token.invalid").unwrap();
+    for domain in ["@gmail.example", "@", "@token.invalidx", "@TOKEN.example"] {
+        let text = format!("to {name}{domain}");
+        for step in [1, 3, 1000] {
+            assert_eq!(restored(&vault, &pieces(&text, &[step]), true), text, "{domain}");
+        }
+    }
     for tail in ["", ".", ". Then", ", and", ">", "\n", "; b", "/"] {
         let text = format!("to {token}{tail}");
         for step in [1, 3, 1000] {
@@ -301,6 +309,25 @@ proptest! {
         let text = format!("to {token}, now");
         let (one, two) = text.split_at(at.min(text.len()));
         prop_assert_eq!(restored(&vault, &[one, two], true), format!("to {value}, now"));
+    }
+
+    #[test]
+    fn a_token_is_restored_as_models_write_it(
+        value in "[a-z@.]{1,30}", upper in any::<bool>(), between in "[ \u{a0}\u{202f}-]?",
+        lengths in prop::collection::vec(1_usize..24, 1..6), iban in any::<bool>(),
+    ) {
+        let mut vault = vault();
+        let shape = if iban { Shape::Iban } else { Shape::Email };
+        let token = vault.token(&Kind::new("email").unwrap(), shape, &value, now()).unwrap();
+        let token = if iban {
+            let groups = token.as_bytes().chunks(4);
+            groups.map(|group| std::str::from_utf8(group).unwrap()).collect::<Vec<_>>().join(&between)
+        } else {
+            token
+        };
+        let token = if upper { token.to_ascii_uppercase() } else { token.to_ascii_lowercase() };
+        let text = format!("to {token}, now");
+        prop_assert_eq!(restored(&vault, &pieces(&text, &lengths), true), format!("to {value}, now"));
     }
 
     #[test]

@@ -62,6 +62,52 @@ fn a_token_is_stable_and_comes_back() {
 }
 
 #[test]
+fn a_stand_in_comes_back_as_people_write_such_things() {
+    fn grouped(text: &str, length: usize, between: &str) -> String {
+        let groups = text.as_bytes().chunks(length);
+        let groups: Vec<&str> = groups.map(|group| std::str::from_utf8(group).unwrap()).collect();
+        groups.join(between)
+    }
+    let mut vault = vault("s1", 1);
+    let mut token = |shape| vault.token(&kind("thing"), shape, "the value", at(1)).unwrap();
+    let (mail, iban) = (token(Shape::Email), token(Shape::Iban));
+    let (card, phone, uuid) = (token(Shape::Card), token(Shape::Phone), token(Shape::Uuid));
+    let written = [
+        mail.to_ascii_uppercase(),
+        mail.replacen("bz-thing", "Bz-Thing", 1),
+        iban.to_ascii_lowercase(),
+        grouped(&iban, 4, " "),
+        grouped(&iban.to_ascii_lowercase(), 4, "\u{a0}"),
+        grouped(&card, 4, " "),
+        grouped(&card, 4, "-"),
+        format!("+999 ({}) {}", &phone[4..7], grouped(&phone[7..], 3, "-")),
+        phone[1..].to_owned(),
+        uuid.to_ascii_uppercase(),
+    ];
+    for text in &written {
+        assert_eq!(vault.restore(text, at(2), |_| true), "the value", "{text}");
+        assert_eq!(vault.restore(text, at(2), |_| false), text.as_str());
+    }
+    // In the midst of a text those that can't be guessed, and of no other vault.
+    for text in written.iter().take(5) {
+        let text = format!("pay {text}, now");
+        assert_eq!(vault.restore(&text, at(2), |_| true), "pay the value, now");
+    }
+    let other = self::vault("s2", 2);
+    for text in &written {
+        assert_eq!(other.restore(text, at(2), |_| true), text.as_str());
+    }
+    // A number of few digits is not read so.
+    let shape = Shape::Integer {
+        least: 4711,
+        most: 4720,
+    };
+    let number = vault.token(&kind("thing"), shape, "the value", at(1)).unwrap();
+    let text = grouped(&number, 2, "-");
+    assert_eq!(vault.restore(&text, at(2), |_| true), text);
+}
+
+#[test]
 fn no_token_restores_in_another_vault() {
     let mut one = vault("s1", 1);
     let token = one
@@ -83,6 +129,78 @@ fn no_token_restores_in_another_vault() {
             .unwrap(),
         token
     );
+}
+
+#[test]
+fn what_is_nobodys_is_claimed_once_and_nothing_else_is() {
+    let (mut base, mut one, mut two) = (vault("base", 1), vault("one", 2), vault("two", 3));
+    let own = base
+        .token(&kind("email"), Shape::Token, "own@x.example", at(1))
+        .unwrap();
+    base.set_unclaimed(true);
+    let [loose, shown, masked] = ["loose", "shown", "masked"].map(|name| {
+        let value = format!("{name}@x.example");
+        base.token(&kind("email"), Shape::Token, &value, at(1)).unwrap()
+    });
+    let guessed = base
+        .token(&kind("card"), Shape::Card, "4111111111111111", at(1))
+        .unwrap();
+    // What was masked before for this session stays its own.
+    assert_eq!(
+        base.token(&kind("email"), Shape::Token, "own@x.example", at(1))
+            .unwrap(),
+        own
+    );
+    base.set_unclaimed(false);
+    assert!(base.owns(&shown, at(2)) && !base.owns("bz-email-x", at(2)));
+    base.token(&kind("email"), Shape::Token, "masked@x.example", at(2))
+        .unwrap();
+    for name in [&own, &shown, &masked, &guessed] {
+        assert!(base.claim(name, at(2)).is_none(), "{name}");
+    }
+    let claimed = base.claim(&loose, at(2)).unwrap();
+    assert!(!format!("{claimed:?}").contains("loose"));
+    one.adopt(claimed, at(2)).unwrap();
+    assert!(base.claim(&loose, at(2)).is_none(), "it was claimed already");
+    assert!(one.claim(&loose, at(2)).is_none(), "nor does it go on from there");
+    assert_eq!(
+        one.restore(&format!("to {loose}!"), at(3), |_| true),
+        "to loose@x.example!"
+    );
+    assert_eq!(base.restore(&loose, at(3), |_| true), "loose@x.example");
+    assert_eq!(two.restore(&loose, at(3), |_| true), loose.as_str());
+    // The value has one token there, ends when it would have, and is not kept.
+    assert_eq!(
+        one.token(&kind("email"), Shape::Token, "loose@x.example", at(3))
+            .unwrap(),
+        loose
+    );
+    assert!(
+        two.adopt(
+            Claimed {
+                name: String::new(),
+                entry: long()
+            },
+            at(3)
+        )
+        .is_err()
+    );
+    let back = Vault::from_kept("one", &one.keep().unwrap(), Bounds::default(), at(4)).unwrap();
+    assert!(back.is_empty());
+    let late = at(3 + Bounds::default().life + 1);
+    assert!(!one.holds(&loose, late) && base.claim(&loose, late).is_none());
+}
+
+fn long() -> Entry {
+    Entry {
+        kind: kind("email"),
+        shape: Shape::Token,
+        value: Secret::new("x".repeat(Bounds::default().longest + 1)),
+        written: String::new(),
+        attempt: None,
+        used: at(1),
+        unclaimed: false,
+    }
 }
 
 #[test]
