@@ -377,6 +377,8 @@ fn secret(text: &str, add: &mut impl FnMut(Local)) {
 fn personal(text: &str, add: &mut impl FnMut(Local)) {
     for personal in pii::find(text) {
         let severity = match personal.kind {
+            // More likely the number of an order.
+            pii::Kind::Card if personal.score < 500 => Severity::Low,
             pii::Kind::Card | pii::Kind::NationalId | pii::Kind::Iban => Severity::Medium,
             pii::Kind::Name | pii::Kind::Ip | pii::Kind::Mac => Severity::Info,
             _ => Severity::Low,

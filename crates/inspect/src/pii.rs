@@ -3,14 +3,17 @@
 //! One walk over the bytes stops at the few that may start something: digits, `@`, `+`, `:` and, for names, capitals.
 //! Each candidate is judged by arithmetic where its kind has any, else by its form and by the words before it.
 
+mod cards;
 mod dates;
 mod ids;
+mod mails;
 mod money;
 mod names;
 mod near;
 mod phone;
 mod places;
 mod scan;
+mod streets;
 
 use std::ops::Range;
 
@@ -98,7 +101,7 @@ pub struct Personal {
 
 /// How national numbers are known: name and country, for documentation.
 pub fn national_ids() -> impl Iterator<Item = &'static str> {
-    ids::IDS.iter().map(|id| id.name)
+    ids::all().map(|id| id.name)
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! Secrets: keys, tokens and passwords, by the formats their vendors publish.
 //!
 //! One pass over the text finds the words that formats start with or are named by; only around a hit is a format's own
-//! automaton run, on a bounded stretch. So time is linear in the text.
+//! automaton run, on a bounded stretch. What has no word but a check of its own is looked for in long runs of letters and
+//! digits. So time is linear in the text.
 //! A finding never carries the secret: [`Secret`] is a place and a format.
 
 mod check;
 mod formats;
 mod quoted;
+mod runs;
 mod screen;
 
 use std::ops::Range;
@@ -23,8 +25,7 @@ use screen::Screen;
 /// Longest stretch that a format is matched on, beyond the word.
 const STRETCH: usize = 12_100;
 /// Most of what stands between a name and its value, without what opens the value.
-const BETWEEN: &str =
-    r#"[\w.\- \[\]]{0,40}?(?:\\?["'`])?[\])]?\s{0,4}(?:=>|:=|==?|:|,|is |lautet |ist |est |es )\s{0,4}"#;
+const BETWEEN: &str = r#"[\w.\- \[\]]{0,40}?(?:\\?["'`])?[\])]?\s{0,4}(?:=>|:=|==?|:|,|is |lautet |ist |est |es |é |è |är |是|为|為|は|는 |은 |هي |है )\s{0,4}"#;
 /// What opens a value.
 const OPENING: &str = r#"(?:[bru]|\\?["'`(]){0,3}"#;
 /// Most secrets reported of one text: more than there is room for in a window of `stream`.
@@ -114,6 +115,21 @@ pub fn find(text: &str) -> Vec<Secret> {
     engine.words.find(text.as_bytes(), |word, spelt| {
         engine.at(word, spelt, text, &mut found);
         found.len() < FOUND_MOST
+    });
+    runs::find(text, |id, range| {
+        let format = FORMATS.iter().enumerate().find(|(_, format)| format.id == id);
+        if let Some((at, format)) = format
+            && let Some(value) = text.get(range.clone())
+            && !stand_in(format, value)
+            && found.len() < FOUND_MOST
+        {
+            let secret = Secret {
+                format,
+                range,
+                score: 1000,
+            };
+            found.push((at, secret));
+        }
     });
     settle(found)
 }
@@ -212,11 +228,12 @@ impl Engine {
 }
 
 /// Keys that vendors print in their own manuals.
-const MANUALS: [&str; 4] = [
+const MANUALS: [&str; 5] = [
     "sk_test_4eC39HqLyjWDarjtT1zdp7dc",
     "sk_test_BQokikJOvBiI2HlWgH4olfQ2",
     "rk_test_4eC39HqLyjWDarjtT1zdp7dc",
     "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",
+    "MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs",
 ];
 
 /// Stand-ins: examples of manuals, one repeated character.

@@ -4,6 +4,7 @@
 //! way of writing it, or a word before it, says what it is; a few carry a date and two check digits and stand alone.
 
 mod check;
+mod papers;
 
 use std::sync::{LazyLock, OnceLock};
 
@@ -180,7 +181,7 @@ struct Starts {
 }
 
 static STARTS: LazyLock<Starts> = LazyLock::new(|| {
-    let (lettered, digits): (Vec<&Id>, Vec<&Id>) = IDS.iter().partition(|id| id.shape.starts_with('A'));
+    let (lettered, digits): (Vec<&Id>, Vec<&Id>) = all().partition(|id| id.shape.starts_with('A'));
     let most = (LEAD + 1) * Sign::COUNT * (SECOND + 1);
     Starts {
         beginnings: (0..most).map(|_| OnceLock::new()).collect(),
@@ -189,7 +190,7 @@ static STARTS: LazyLock<Starts> = LazyLock::new(|| {
     }
 });
 
-/// The kinds that what starts here may be, in the order of [`IDS`].
+/// The kinds that what starts here may be, in the order of [`all`].
 pub(super) fn may(rest: &[u8], letters: bool) -> &'static [&'static Id] {
     if letters {
         return &STARTS.lettered;
@@ -205,8 +206,14 @@ pub(super) fn may(rest: &[u8], letters: bool) -> &'static [&'static Id] {
     })
 }
 
-/// All kinds. Sources are the issuing offices' publications and ISO 7064; each is named after its country.
-pub(super) const IDS: &[Id] = &[
+/// All kinds.
+pub(super) fn all() -> impl Iterator<Item = &'static Id> {
+    IDS.iter().chain(papers::PAPERS)
+}
+
+/// What states number their people with. Sources are the issuing offices' publications and ISO 7064; each is named after
+/// its country.
+const IDS: &[Id] = &[
     id(
         "us_ssn",
         "000000000",
@@ -645,6 +652,10 @@ pub(super) const IDS: &[Id] = &[
         cl_rut,
         Needs::Style,
     ),
+    id("cl_rut", "0000000*", "0.000.000-*", &["rut"], cl_rut, Needs::Word),
+    // Runs of a program are counted with hyphens.
+    id("cl_rut", "00000000*", "00000000-*", &["rut"], cl_rut, Needs::Word),
+    id("cl_rut", "0000000*", "0000000-*", &["rut"], cl_rut, Needs::Word),
     id(
         "ar_cuit",
         "00000000000",
@@ -677,7 +688,7 @@ mod tests {
 
     #[test]
     fn every_spelling_of_a_kind_is_tried() {
-        for id in IDS.iter().filter(|id| !id.shape.starts_with('A')) {
+        for id in all().filter(|id| !id.shape.starts_with('A')) {
             for shape in [id.shape, id.style].into_iter().filter(|shape| !shape.is_empty()) {
                 for (letter, hyphen) in [("K", "-"), ("x", ""), ("7", " "), ("A", "")] {
                     let spelt: String = shape

@@ -8,7 +8,7 @@ use aho_corasick::AhoCorasick;
 
 use super::ids::{self, Needs};
 use super::near::{announced, automaton, speaks, spoken};
-use super::{Kind, Personal, dates, money, names, phone, places};
+use super::{Kind, Personal, cards, dates, mails, money, names, phone, places, streets};
 use crate::bits::Bits;
 use crate::safe::{item, part, prior};
 
@@ -21,7 +21,8 @@ const FOUND_MOST: usize = 16_384;
 #[must_use]
 pub fn find(text: &str) -> Vec<Personal> {
     let mut found = Vec::new();
-    mails(text, &mut found);
+    mails::mails(text, &mut found);
+    mails::spelt_out(text, &mut found);
     numbers(text, &mut found);
     colons(text, &mut found);
     dots(text, &mut found);
@@ -60,19 +61,6 @@ fn settle(mut found: Vec<Personal>) -> Vec<Personal> {
 }
 
 static PHONES: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| automaton(phone::WORDS));
-static CARDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
-    automaton(&[
-        "card",
-        "visa",
-        "mastercard",
-        "amex",
-        "credit",
-        "debit",
-        "karte",
-        "tarjeta",
-        "carte",
-    ])
-});
 
 pub(super) fn plain(kind: Kind, range: Range<usize>, score: u16) -> Personal {
     Personal {
@@ -81,93 +69,6 @@ pub(super) fn plain(kind: Kind, range: Range<usize>, score: u16) -> Personal {
         range,
         score,
     }
-}
-
-/// Ends of names of files, none of which is a domain of the top.
-const FILES: &[&str] = &[
-    "png", "jpg", "jpeg", "gif", "webp", "svg", "css", "js", "json", "html", "xml", "txt", "pdf",
-];
-
-/// E-mail addresses (RFC 5321, dot-atoms; and internationalised ones).
-fn mails(text: &str, found: &mut Vec<Personal>) {
-    let bytes = text.as_bytes();
-    for at in memchr::memchr_iter(b'@', bytes) {
-        let local = |byte: &u8| {
-            byte.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(byte) || *byte >= 0x80
-        };
-        let mut start = at;
-        while start > 0 && at - start < 64 && local(&prior(bytes, start)) {
-            start -= 1;
-        }
-        start = text.ceil_char_boundary(start);
-        // What stands before an address without a gap.
-        while start < at
-            && matches!(
-                item(bytes, start),
-                b'.' | b'\'' | b'/' | b'=' | b'|' | b'{' | b'*' | b'`' | b'?' | b'&' | b'%'
-            )
-        {
-            start += 1;
-        }
-        if let Some(sign) = part(bytes, start..at)
-            .iter()
-            .rposition(|byte| matches!(byte, b'/' | b'=' | b'|' | b'`' | b'{' | b'?'))
-        {
-            start += sign + 1;
-        }
-        let host = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-') || *byte >= 0x80;
-        let mut end = at + 1;
-        while end < bytes.len() && end - at < 254 && host(&item(bytes, end)) {
-            end += 1;
-        }
-        end = text.floor_char_boundary(end);
-        while end > at + 1 && matches!(prior(bytes, end), b'.' | b'-') {
-            end -= 1;
-        }
-        let Some(domain) = text.get(at + 1..end) else {
-            continue;
-        };
-        let top = domain.rsplit('.').next().unwrap_or_default();
-        let labels = domain.split('.').all(|label| {
-            !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && !label.ends_with('-')
-        });
-        let named =
-            top.chars().count() >= 2 && (top.chars().all(char::is_alphabetic) || top.starts_with("xn--"));
-        // A name and a password in front of a host are no mailbox.
-        let login = start > 0 && matches!(prior(bytes, start), b':' | b'/') && {
-            let from = text.ceil_char_boundary(start.saturating_sub(80));
-            let before = text.get(from..start).unwrap_or_default();
-            before.rfind("://").is_some_and(|at| {
-                before
-                    .get(at..)
-                    .is_some_and(|part| !part.contains(char::is_whitespace))
-            })
-        };
-        // `git@host:path` is where a repository is, and `logo@2x.png` a file.
-        let repository = item(bytes, end) == b':' && part(bytes, start..at) == b"git";
-        let file = FILES.iter().any(|end| top.eq_ignore_ascii_case(end));
-        let local = part(bytes, start..at);
-        if !(login || repository || file || is_made(local))
-            && start < at
-            && labels
-            && named
-            && domain.contains('.')
-            && prior(bytes, at) != b'.'
-        {
-            found.push(plain(Kind::Email, start..end, 1000));
-        }
-    }
-}
-
-/// Whether a machine made what stands before the `@`, to name a message: a long number, or hexadecimal digits and signs.
-fn is_made(local: &[u8]) -> bool {
-    const LEAST: usize = 16;
-    let digits = local.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let letters = local.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
-    let hex = local
-        .iter()
-        .all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'-' | b'.' | b'_' | b'$'));
-    local.len() >= LEAST && digits >= 8 && (hex || digits >= 12 && digits >= 2 * letters)
 }
 
 /// A run of digits and what stands between them.
@@ -208,11 +109,18 @@ fn numbers(text: &str, found: &mut Vec<Personal>) {
             // It was a part of something with letters.
         } else if digits >= 3 {
             number(text, range.clone(), digits, found);
-        } else if let Some(street) = names::street(text, range.clone()) {
+        } else if let Some(street) = street(text, range.clone()) {
             found.push(plain(Kind::Address, street, 600));
         }
         next = last;
     }
+}
+
+/// The line of an address that this is a house number of.
+fn street(text: &str, number: Range<usize>) -> Option<Range<usize>> {
+    streets::french(text, &number)
+        .or_else(|| streets::japanese(text, &number))
+        .or_else(|| names::street(text, number))
 }
 
 /// Accounts and identity numbers whose letters stand before their first digit.
@@ -263,12 +171,17 @@ fn number(text: &str, range: Range<usize>, digits: usize, found: &mut Vec<Person
         dates::written(text, range.clone(), found);
     }
     if digits <= 5
-        && let Some(street) = names::street(
+        && let Some(street) = street(
             text,
             start..start + run.spelt().bytes().take_while(u8::is_ascii_digit).count(),
         )
     {
         found.push(plain(Kind::Address, street, 600));
+    }
+    if digits == 7
+        && let Some(address) = streets::postal(text, &range)
+    {
+        found.push(plain(Kind::Address, address, 800));
     }
     let dots = run.spelt().bytes().filter(|byte| *byte == b'.').count();
     if (dots == 0 || !coordinates(text, &run, before, found) && (dots < 3 || !ip4(&run, found)))
@@ -276,52 +189,11 @@ fn number(text: &str, range: Range<usize>, digits: usize, found: &mut Vec<Person
     {
         dates::birth(text, range.clone(), found);
         // Behind a plus stands a telephone number, whatever its digits add up to.
-        if digits >= CARD_LEAST && before != Some(b'+') {
-            cards(&run, found);
+        if digits >= cards::LEAST && before != Some(b'+') {
+            cards::cards(text, range.clone(), found);
         }
         phones(text, &run, before, digits, found);
     }
-}
-
-/// Fewest digits of a card number.
-const CARD_LEAST: usize = 12;
-
-/// Card numbers: the whole run, or its first digits where something else follows after a gap.
-fn cards(run: &Run<'_>, found: &mut Vec<Personal>) {
-    let spelt = run.spelt();
-    let mut ends: Vec<usize> = vec![spelt.len()];
-    ends.extend(
-        spelt
-            .char_indices()
-            .filter(|(_, c)| *c == ' ')
-            .map(|(at, _)| at)
-            .rev(),
-    );
-    for end in ends {
-        let part = spelt.get(..end).unwrap_or_default();
-        let digits: Vec<u8> = part.bytes().filter(u8::is_ascii_digit).collect();
-        if !(CARD_LEAST..=19).contains(&digits.len()) || !(one_sign(part, b" -") || one_sign(part, b".")) {
-            continue;
-        }
-        let groups: Vec<usize> = part.split([' ', '-', '.']).map(str::len).collect();
-        if money::card_groups(&groups) && money::card(&digits) {
-            // A bare run of digits may be an id, and most ids that count through time have 18 digits or 19, of which one in
-            // ten passes the check; what announces a card settles it.
-            let said = speaks(&CARDS, run.text, run.range.start);
-            if !said && groups.len() == 1 && matches!(digits.len(), 18 | 19) {
-                continue;
-            }
-            let score = if groups.len() > 1 || said { 980 } else { 850 };
-            found.push(plain(Kind::Card, run.range.start..run.range.start + end, score));
-            return;
-        }
-    }
-}
-
-/// Whether there are only digits, and these signs between them.
-fn one_sign(part: &str, signs: &[u8]) -> bool {
-    part.bytes()
-        .all(|byte| byte.is_ascii_digit() || signs.contains(&byte))
 }
 
 fn phones(text: &str, run: &Run<'_>, before: Option<u8>, digits: usize, found: &mut Vec<Personal>) {
@@ -466,8 +338,11 @@ fn shaped_from(text: &str, digit: usize, letters: bool, found: &mut Vec<Personal
         else {
             continue;
         };
-        // In one kind the sign tells the century and counts as one.
-        let counts = |byte: &u8| byte.is_ascii_alphanumeric() || id.name == "fi_hetu";
+        // In one kind the sign tells the century and counts as one. Letters between digits alone are a word for them.
+        let with_letters = id.shape.contains(['A', '*']);
+        let counts = |byte: &u8| {
+            byte.is_ascii_digit() || with_letters && byte.is_ascii_alphabetic() || id.name == "fi_hetu"
+        };
         let spelt = part(bytes, start..end).iter().filter(|byte| counts(byte));
         let (mut dense, mut length) = ([0_u8; DENSE_MOST], 0);
         for (to, byte) in dense.iter_mut().zip(spelt) {

@@ -1,3 +1,4 @@
+mod shapes;
 mod vectors;
 
 use proptest::prelude::*;

@@ -221,6 +221,166 @@ fn what_only_speaks_of_secrets_is_none() {
     }
 }
 
+/// Each beside what looks like it and is none.
+#[test]
+fn formats_that_were_missed_are_found_and_their_look_alikes_are_not() {
+    let made = "f7Qm2Zk9Xw4Lr8Tb3Yd6Hs1Vn5Jc0Pg".repeat(5);
+    let part = |length: usize| made.split_at(length).0.to_owned();
+    for (text, id) in [
+        (
+            "docker login -u bob -p SyRXzqh4HlhOT5 r.corp".to_owned(),
+            "login_password",
+        ),
+        (
+            "az login --service-principal -u 9f3 -p \"w8Kq~2ZzT5rX1\" --tenant x".to_owned(),
+            "login_password",
+        ),
+        (
+            "APP_KEY=base64:E0rO/jTwsNLQkPjt0d48Oqnd1wykG5fdwKScI30/5Hw=".to_owned(),
+            "laravel_app_key",
+        ),
+        (
+            "db.corp:5432:app:svc:lGd4UFiFbkkf0rdT0x\n".to_owned(),
+            "pgpass_password",
+        ),
+        ("*:*:*:postgres:lGd4UFiFbkkf".to_owned(), "pgpass_password"),
+        (
+            "network={\n ssid=\"Home\"\n psk=\"BnCGOiREwF6rKj\"\n}".to_owned(),
+            "wifi_key",
+        ),
+        ("wpa-psk 8s6Jq2xLw0".to_owned(), "wifi_key"),
+        (
+            "ConvertTo-SecureString \"oPM84DpGTu0U95!\" -AsPlainText -Force".to_owned(),
+            "powershell_password",
+        ),
+        (
+            "ConvertTo-SecureString -AsPlainText -Force -String 'oPM84DpGTu0U95!'".to_owned(),
+            "powershell_password",
+        ),
+        (
+            format!("the search key {}AzSe{}", part(42), part(6)),
+            "azure_search_key",
+        ),
+        (
+            format!("AAAA{}:APA91b{}", part(7), part(134)),
+            "firebase_server_key",
+        ),
+        (format!("aio_{}", part(28)), "adafruit_io_key"),
+        (
+            format!("key_{}", "743c2ea7b9b8699c15ea400c412baa04".repeat(2)),
+            "cursor_key",
+        ),
+        (
+            "it is sk-743c2ea7b9b8699c15ea400c412baa04 thanks".to_owned(),
+            "model_key",
+        ),
+        (format!("sk-{}", part(48)), "model_key"),
+        (
+            format!("{}{}%2B{}%3D{}", "A".repeat(22), part(24), part(20), part(50)),
+            "twitter_bearer_token",
+        ),
+        (
+            "Kysm4VWV1PN9gHobSeURiWwfA8TbghzvfHdoyzYJqTv5eC5ZD12Z".to_owned(),
+            "bitcoin_private_key",
+        ),
+        (
+            "NjIwOTI3MjAwODI4MjUwMDQ5.Gg2lML.8XM5mSLFy5UBIHEYeD7p4Zdl_AK6j0KgodkDIN".to_owned(),
+            "discord_bot_token",
+        ),
+    ] {
+        assert_eq!(ids(&text), [id], "{text}");
+    }
+    for text in [
+        "docker login -u bob -p $REGISTRY_PASSWORD r.corp".to_owned(),
+        "docker login -u AWS -p $(aws ecr get-login-password) r.corp".to_owned(),
+        "docker login -u bob -p <password> r.corp".to_owned(),
+        "docker login -u bob -p {registry_pw} r.corp".to_owned(),
+        "docker login -u bob -p \"${{ secrets.REGISTRY }}\"".to_owned(),
+        "docker login r.corp && docker run -p 8080:80 app".to_owned(),
+        "docker login --password-stdin r.corp".to_owned(),
+        "APP_KEY=base64:".to_owned(),
+        "APP_KEY=base64:${APP_KEY}".to_owned(),
+        "hostname:port:database:username:password".to_owned(),
+        "ports: [\"127.0.0.1:5432:5432\"]".to_owned(),
+        "localhost:5432:app:svc:changeme".to_owned(),
+        "localhost:5432:app:svc:${PGPASSWORD}".to_owned(),
+        "src/main.c:5432:17:error:unexpected".to_owned(),
+        "arn:aws:logs:*:*:log-group:abc12345".to_owned(),
+        "cpe:2.3:a:postgresql:postgresql:16.1:*:*:*:*:*:*:*".to_owned(),
+        "key_mgmt=WPA-PSK proto=WPA2 pairwise=CCMP128".to_owned(),
+        "psk=os.environ[\"PSK\"]".to_owned(),
+        "psk=\"your-passphrase-1\"".to_owned(),
+        "ConvertTo-SecureString $env:ADMIN_PW -AsPlainText".to_owned(),
+        "ConvertTo-SecureString \"$pw\" -AsPlainText".to_owned(),
+        "ConvertTo-SecureString 'MyPassword123' -AsPlainText".to_owned(),
+        format!("{}AzSe{}", part(41), part(7)),
+        "aio_error_from_callback_of_thread".to_owned(),
+        "aio_readTheWholeFileInOneCall1".to_owned(),
+        "the cache key_743c2ea7b9b8699c15ea400c412baa04".to_owned(),
+        format!("cache_key_{}", "743c2ea7b9b8699c15ea400c412baa04".repeat(2)),
+        "task-743c2ea7b9b8699c15ea400c412baa04".to_owned(),
+        "sk-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx".to_owned(),
+        "sk-SpinnerWithManyLettersAndNoDigitAtAllInItsLongName".to_owned(),
+        format!("data:;base64,{}{}", "A".repeat(40), part(90)),
+        // A word of its check sum is another one.
+        "Kysm4VWV1PN9gHobSeURiWwfA8TbghzvfHdoyzYJqTv5eC5ZD12a".to_owned(),
+        "MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs".to_owned(),
+    ] {
+        assert_eq!(ids(&text), [""; 0], "{text}");
+    }
+}
+
+/// A password is announced in many languages, by a colon or by what they say in its place.
+#[test]
+fn passwords_are_announced_in_many_languages() {
+    for text in [
+        "a senha é je2Qf4Z69Vqj",
+        "a palavra-passe: je2Qf4Z69Vqj",
+        "la password di admin è je2Qf4Z69Vqj",
+        "la password del wifi: je2Qf4Z69Vqj",
+        "密码是 je2Qf4Z69Vqj",
+        "密码为je2Qf4Z69Vqj",
+        "密碼為 je2Qf4Z69Vqj",
+        "口令: je2Qf4Z69Vqj",
+        "パスワードは je2Qf4Z69Vqj です",
+        "비밀번호는 je2Qf4Z69Vqj",
+        "كلمة المرور: je2Qf4Z69Vqj",
+        "كلمة السر هي je2Qf4Z69Vqj",
+        "رمز عبور: je2Qf4Z69Vqj",
+        "הסיסמה: je2Qf4Z69Vqj",
+        "पासवर्ड: je2Qf4Z69Vqj",
+        "รหัสผ่าน: je2Qf4Z69Vqj",
+        "mật khẩu: je2Qf4Z69Vqj",
+        "kata sandi: je2Qf4Z69Vqj",
+        "lösenordet är je2Qf4Z69Vqj",
+        "passord: je2Qf4Z69Vqj",
+        "heslo: je2Qf4Z69Vqj",
+        "jelszó: je2Qf4Z69Vqj",
+        "lozinka: je2Qf4Z69Vqj",
+        "Парола: je2Qf4Z69Vqj",
+        "Şifre: je2Qf4Z69Vqj",
+        "Κωδικός πρόσβασης: je2Qf4Z69Vqj",
+    ] {
+        assert_eq!(ids(text), ["password"], "{text}");
+    }
+    for text in [
+        "a senha é obrigatória e deve ter 8 caracteres",
+        "a senha é exatamente como antes",
+        "la password è stata cambiata",
+        "密码是必填项, 8-16位",
+        "密码为空",
+        "パスワードは8文字以上",
+        "비밀번호는 8자 이상",
+        "كلمة المرور مطلوبة",
+        "पासवर्ड: ${PASS}",
+        "heslo: changeme",
+        "mật khẩu: <password>",
+        "รหัสผ่าน: os.environ['PASS']",
+    ] {
+        assert_eq!(ids(text), [""; 0], "{text}");
+    }
+}
+
 #[test]
 fn keys_in_blocks_and_tokens_in_parts() {
     let body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7\nVJTUt9Us8cKjMzEfYyjiWA4R4/M2bS1GB4t7NXp98C3SC6dVMvDu\n";

@@ -530,9 +530,18 @@ pub(in crate::pii) fn br_cnpj(b: &[u8]) -> bool {
     )
 }
 
+/// Of seven digits or eight, and a check.
 pub(in crate::pii) fn cl_rut(b: &[u8]) -> bool {
-    let check = 11 - mod11(b, &[3, 2, 7, 6, 5, 4, 3, 2]);
-    item(b, 8)
+    const WEIGHTS: [u32; 8] = [3, 2, 7, 6, 5, 4, 3, 2];
+    let Some((last, digits)) = b.split_last() else {
+        return false;
+    };
+    let check = 11
+        - mod11(
+            digits,
+            part(&WEIGHTS, WEIGHTS.len().saturating_sub(digits.len())..),
+        );
+    *last
         == match check {
             11 => b'0',
             10 => b'K',

@@ -53,6 +53,9 @@ const IDS: &[(&str, &str, &str)] = &[
     ("br_cpf", "CPF ", "529.982.247-25"),
     ("br_cnpj", "CNPJ ", "11.222.333/0001-81"),
     ("cl_rut", "RUT ", "12.345.678-5"),
+    ("cl_rut", "RUT ", "8.089.468-6"),
+    ("cl_rut", "RUT: ", "12345678-5"),
+    ("cl_rut", "RUT ", "8089468-6"),
     ("ar_cuit", "CUIT ", "20-12345678-6"),
     ("mx_curp", "CURP ", "BOXW310820HNERXN09"),
 ];
