@@ -390,10 +390,10 @@ async fn an_issuers_keys_are_where_its_own_metadata_says_and_nowhere_else() {
     for (what, metadata, passes) in cases {
         let signing = Signing::new();
         let (name, up) = issuer(metadata, &signing).await;
-        let source = IssuerSource {
-            config: IssuerConfig::new(Issuer::new(&name).unwrap(), vec!["us".to_owned()]),
-            keys: KeysAt::Discovered,
-        };
+        let source = IssuerSource::new(
+            IssuerConfig::new(Issuer::new(&name).unwrap(), vec!["us".to_owned()]),
+            KeysAt::Discovered,
+        );
         let (gate, _provider) = started(|_| (), source, OPEN).await;
         let claims = json!({"iss": name, "aud": "us", "sub": "app", "exp": seconds() + 60});
         let bearer = format!("Bearer {}", signing.token(&json!({"alg": "ES256"}), &claims));

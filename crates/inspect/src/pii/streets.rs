@@ -158,7 +158,7 @@ const GRAMMAR: [char; 10] = ['で', 'に', 'は', 'が', 'を', 'も', 'と', '�
 
 /// Kanji, kana and the marks that repeat or lengthen them.
 const fn is_japanese(c: char) -> bool {
-    matches!(c, '\u{3041}'..='\u{3096}' | '\u{30a1}'..='\u{30fa}' | 'ー' | '々' | 'ヶ' | '\u{4e00}'..='\u{9fff}')
+    matches!(c, '\u{3041}'..='\u{3096}' | '\u{30a1}'..='\u{30fa}' | 'ー' | '々' | '\u{4e00}'..='\u{9fff}')
 }
 
 /// A Japanese address that ends with the house number at `number`: `東京都千代田区千代田1-1`.
