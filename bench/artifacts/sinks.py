@@ -76,7 +76,7 @@ def is_sink(function, imports, stars):
     known = is_of_module(".".join([whole, *parts])) if whole else None
     if known is not None:
         return known
-    return last in METHODS or last == "open" and root != "self"
+    return last in METHODS or last == "open" and root != "self" or tuple(parts[-2:]) in PAIRS
 
 
 def of_module(source):

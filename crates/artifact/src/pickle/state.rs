@@ -245,6 +245,16 @@ impl Machine<'_, '_, '_, '_> {
         )
     }
 
+    /// Whether a value is a class of those that make indexes of tables.
+    fn is_index(&self, value: Value) -> bool {
+        let Kind::Global(at) = value.kind() else {
+            return false;
+        };
+        self.imported(at).is_some_and(|(module, _)| {
+            matches!(module.split('.').next(), Some("pandas" | "xarray" | "geopandas"))
+        })
+    }
+
     /// Whether a builtin makes values by a number: bytes of nothing, or the elements of a range. Picklers write what is there.
     pub(super) fn is_made_up(&self, at: u32, arguments: Option<&[Value]>) -> bool {
         let any = |test: &dyn Fn(Kind) -> bool| {
@@ -293,6 +303,11 @@ impl Machine<'_, '_, '_, '_> {
             | ("pyproj.crs.crs", "CRS")
             | ("shapely.io", "from_wkb")
             | ("json.decoder", "JSONDecodeError") => any(&holds),
+            // These call `__new__` or `from_arrays` of the class that they are given, with arguments of the file's.
+            (module, name) if module.starts_with("pandas.core.indexes.") && name.starts_with("_new_") => {
+                arguments
+                    .is_none_or(|arguments| !arguments.first().is_some_and(|class| self.is_index(*class)))
+            }
             ("builtins" | "__builtin__", _) => {
                 let error =
                     name.ends_with("Error") || name.ends_with("Exception") || name.ends_with("Warning");
