@@ -219,6 +219,13 @@ impl Machine<'_, '_, '_, '_> {
         match self.use_at(class) {
             Some(Use::Check(Check::Distribution)) => !name.contains("__"),
             Some(Use::Check(Check::Generator)) => draws.contains(&name),
+            // The stemmer of a language that nltk's keeps, under its method's name.
+            Some(Use::New) => {
+                name == "stem"
+                    && self
+                        .imported(class)
+                        .is_some_and(|(module, _)| module == "nltk.stem.snowball")
+            }
             _ => false,
         }
     }
