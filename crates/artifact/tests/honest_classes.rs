@@ -19,6 +19,11 @@ fn what_libraries_write_is_clean() {
         ("torch.nn.modules.module", "_WrappedHook"),
         ("calendar", "Calendar"),
         ("lda.lda", "LDA"),
+        ("lifelines.fitters.coxph_fitter", "CoxPHFitter"),
+        // Their base saves where its caller says; an ensemble works in parallel.
+        ("sktime.forecasting.naive._naive", "NaiveForecaster"),
+        ("sktime.forecasting.compose._ensemble", "EnsembleForecaster"),
+        ("sktime.forecasting.base._fh", "ForecastingHorizon"),
         ("pwlf.pwlf", "PiecewiseLinFit"),
         // Its module asks how many processors there are, which runs nothing.
         ("niapy.algorithms.basic.ba", "BatAlgorithm"),
