@@ -20,6 +20,8 @@ fn what_libraries_write_is_clean() {
         ("calendar", "Calendar"),
         ("lda.lda", "LDA"),
         ("lifelines.fitters.coxph_fitter", "CoxPHFitter"),
+        ("implicit.nearest_neighbours", "BM25Recommender"),
+        ("pygam.pygam", "LinearGAM"),
         // Their base saves where its caller says; an ensemble works in parallel.
         ("sktime.forecasting.naive._naive", "NaiveForecaster"),
         ("sktime.forecasting.compose._ensemble", "EnsembleForecaster"),
