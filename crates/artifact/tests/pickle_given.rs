@@ -281,3 +281,26 @@ fn what_a_state_says_to_run_import_or_read_is_not_clean() {
         assert!(report.verdict > Verdict::Clean, "{name}: {:#?}", report.findings);
     }
 }
+
+#[test]
+fn what_pmdarima_reads_beside_its_state() {
+    let fitted = |name: &str, value: &[u8]| {
+        built(
+            &import("pmdarima.arima.arima", "ARIMA"),
+            &dict(&[("arima_res_", b"N"), (name, value)]),
+        )
+    };
+    clean("a version", &fitted("pkg_version_", &text("2.1.1")));
+    evil("a file", &fitted("tmp_pkl_", &text("/tmp/x.pkl")));
+    evil(
+        "an object for a version",
+        &fitted("pkg_version_", &built(&ridge(), b"}")),
+    );
+    evil(
+        "a function of its own",
+        &fitted(
+            "_warn_for_older_version",
+            &import("nltk.tokenize", "word_tokenize"),
+        ),
+    );
+}

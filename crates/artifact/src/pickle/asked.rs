@@ -20,9 +20,9 @@ use crate::{finding::Verdict, rule};
 /// Dictionaries kept that may hold what an object's state should not.
 const KEPT: usize = 1 << 20;
 /// Of [`OWN`], those that name what is called as soon as there is anything to fill.
-const AT_ONCE: u32 = 3;
+const AT_ONCE: u32 = 5;
 /// And those, up to this, that name what adds to an object; the rest is what functions call on what they are given.
-const GROWS: u32 = 6;
+const GROWS: u32 = 8;
 /// Tuples in tuples that are followed.
 const DEPTH: u32 = 3;
 

@@ -162,6 +162,10 @@ impl Machine<'_, '_, '_, '_> {
                 let asks = ["restore_model_spec", "restore_design_info"];
                 let evaluated = asks.iter().any(|ask| !all(ask.as_bytes()).is_empty());
                 let (formulas, frames) = (all(b"formula"), all(b"frame"));
+                // pmdarima before 1.1 unpickled the file of this name.
+                if !all(b"tmp_pkl_").is_empty() {
+                    return false;
+                }
                 !evaluated
                     || !formulas.is_empty()
                         && formulas.iter().all(|value| self.is_formula(*value))

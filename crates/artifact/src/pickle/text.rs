@@ -17,10 +17,12 @@ const SLOTS: usize = TEXTS * 4;
 
 /// Texts that Python, or a listed function, looks up on an object and calls, where the object's own state may hold them:
 /// while it fills it, to add to it, and to ask it for what it is. Their ids are the first, and they are never forgotten.
-pub(crate) const OWN: [&[u8]; 51] = [
+pub(crate) const OWN: [&[u8]; 53] = [
     b"__setstate__",
     b"_sklearn_version",
     b"__class__",
+    b"pkg_version_",
+    b"_warn_for_older_version",
     b"extend",
     b"append",
     b"add",
