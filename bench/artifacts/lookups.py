@@ -86,7 +86,17 @@ def unseen():
     yield "copied_settings", copied + FILE + b"b"
 
 
+def reading():
+    """What classes call on themselves while they read their state, makers of indexes with other classes, and a file that joblib
+    unpickles because the pickle names it."""
+    tokens = stack_glob("nltk.tokenize", "word_tokenize")
+    for label, held in {"function": tokens, "class": OPENS}.items():
+        yield f"isotonic_{label}", built("sklearn.isotonic", "IsotonicRegression", state(X_thresholds_=FILE, y_thresholds_=FILE, _build_f=held))
+    yield "index_of_class", call(stack_glob("pandas.core.indexes.base", "_new_Index"), stack_glob("joblib.memory", "Memory"), state(location=FILE))
+    yield "joblib_file", built("joblib.numpy_pickle_compat", "NDArrayWrapper", state(filename=text("/tmp/x.npy"), subclass=stack_glob("numpy", "ndarray"), allow_mmap=b"\x89"))
+
+
 def attacks():
-    for part in (called, zones, unseen):
+    for part in (called, zones, unseen, reading):
         for name, body in part():
             yield f"lookup_{name}.pkl", KIND, PROTO + body + b"."

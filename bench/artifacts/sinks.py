@@ -32,9 +32,17 @@ PAIRS = {("np", "load"), ("numpy", "load"), ("np", "save"), ("numpy", "save"), (
 DATA = {("json", name) for name in ("dump", "dumps", "loads")} | {(name, done) for name in ("pickle", "cPickle", "cloudpickle", "dill") for done in ("dump", "dumps")}
 DATA |= {(name, done) for name in ("gzip", "bz2", "lzma") for done in ("compress", "decompress")} | {("yaml", name) for name in ("dump", "safe_dump", "safe_load")}
 DATA |= {("multiprocessing", name) for name in ("cpu_count", "current_process", "get_start_method", "get_all_start_methods")} | {("platform", "system")}
+# Work in parallel is done by what the code names.
+DATA |= {("joblib", name) for name in ("Parallel", "delayed", "cpu_count", "effective_n_jobs", "hash", "parallel_backend", "parallel_config")}
 PLAIN = ("urllib.parse.", "importlib.metadata.")
 # Methods that hand a pointer of the state to C.
 LIBRARIES = {"rtree"}
+# Bases of which these methods write to a path, read bytes or import a module that their caller or their class gives, and not
+# their state. Read by a person.
+GIVEN = {
+    ("sktime.base._base", "BaseObject"): {"save", "load_from_serial", "load_from_path"},
+    ("sktime.utils._estimator_html_repr", "_HTMLDocumentationLinkMixin"): {"_generate_doc_link"},
+}
 
 
 def imports_of(tree):
@@ -76,10 +84,10 @@ def is_sink(function, imports, stars):
     known = is_of_module(".".join([whole, *parts])) if whole else None
     if known is not None:
         return known
-    return last in METHODS or last == "open" and root != "self"
+    return last in METHODS or last == "open" and root != "self" or tuple(parts[-2:]) in PAIRS
 
 
-def of_module(source):
+def of_module(source, module=""):
     """Whether each class of a module has a sink, and the last names of its bases."""
     try:
         tree = ast.parse(source)
@@ -101,7 +109,9 @@ def of_module(source):
     def visit(body, prefix):
         for node in body:
             if isinstance(node, ast.ClassDef):
-                sinks, names = called(node)
+                given = GIVEN.get((module, prefix + node.name), ())
+                kept = [part for part in node.body if getattr(part, "name", None) not in given]
+                sinks, names = called(ast.Module(kept, []))
                 bases = {re.split(r"[\[(]", ast.unparse(base))[0].split(".")[-1] for base in node.bases}
                 found[prefix + node.name] = (sinks or bool(names & reached), bases)
                 visit(node.body, f"{prefix}{node.name}.")
@@ -120,7 +130,7 @@ def of_wheel(task):
             place = re.sub(r"^[^/]+\.data/(purelib|platlib)/", "", name)
             module = place.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
             if place.endswith(".py") and module in wanted:
-                found.append((module, of_module(wheel.read(name).decode("utf-8", "replace"))))
+                found.append((module, of_module(wheel.read(name).decode("utf-8", "replace"), module)))
     return found
 
 

@@ -19,6 +19,13 @@ fn what_libraries_write_is_clean() {
         ("torch.nn.modules.module", "_WrappedHook"),
         ("calendar", "Calendar"),
         ("lda.lda", "LDA"),
+        ("lifelines.fitters.coxph_fitter", "CoxPHFitter"),
+        ("implicit.nearest_neighbours", "BM25Recommender"),
+        ("pygam.pygam", "LinearGAM"),
+        // Their base saves where its caller says; an ensemble works in parallel.
+        ("sktime.forecasting.naive._naive", "NaiveForecaster"),
+        ("sktime.forecasting.compose._ensemble", "EnsembleForecaster"),
+        ("sktime.forecasting.base._fh", "ForecastingHorizon"),
         ("pwlf.pwlf", "PiecewiseLinFit"),
         // Its module asks how many processors there are, which runs nothing.
         ("niapy.algorithms.basic.ba", "BatAlgorithm"),
@@ -171,4 +178,66 @@ fn the_same_names_are_not_handed_objects_or_callables() {
     }
     let unknown = scan(&import("numpy.core._multiarray_umath", "_frombuffer"));
     assert!(unknown.verdict > Verdict::Clean);
+}
+
+#[test]
+fn objects_with_fields_are_asked_for_nothing() {
+    let ridge = || import("sklearn.linear_model._ridge", "Ridge");
+    let held = [b"](", &built(&ridge(), b"}")[..], b"e0"].concat();
+    let space = call(
+        &import("statsmodels.tsa.statespace._representation", "dStatespace"),
+        &[&b"N"[..]; 9],
+    );
+    let space = [&space[..], &dict(&[("missing", b"]")]), b"b"].concat();
+    let filter = |model: &[u8]| {
+        let numbers = b"K\x01".repeat(7);
+        call(
+            &import("statsmodels.tsa.statespace._kalman_filter", "dKalmanFilter"),
+            &[model, &numbers],
+        )
+    };
+    clean("a filter", &[&held[..], &filter(&space)].concat());
+    let other = built(&ridge(), &dict(&[("missing", b"]")]));
+    evil("another model", &[&held[..], &filter(&other)].concat());
+}
+
+#[test]
+fn texts_and_their_tools() {
+    let flags = call(&import("regex._regex_core", "RegexFlag"), &[b"M\x20\x20"]);
+    clean("flags", &flags);
+    let parts = [&text("a")[..], b"K\x20C\x01\x01}}}]K\0)K\0K\0"].concat();
+    let pattern = call(&import("regex._regex", "compile"), &[&parts]);
+    let slots = [b"N", &dict(&[("_rx", &pattern)])[..], b"\x86"].concat();
+    clean("a pattern", &built(&import("nltk.redos", "TimedPattern"), &slots));
+    let tree = import("nltk.tree.tree", "Tree");
+    let filled = [
+        &tree[..],
+        b")\x81(",
+        &text("a"),
+        b"e",
+        &dict(&[("_label", &text("S"))]),
+        b"b",
+    ]
+    .concat();
+    clean("a tree", &filled);
+    let bert = import(
+        "transformers.models.bert.tokenization_bert_fast",
+        "BertTokenizerFast",
+    );
+    clean("a tokenizer", &built(&bert, &dict(&[("verbose", b"\x89")])));
+    let japanese = import(
+        "transformers.models.bert_japanese.tokenization_bert_japanese",
+        "BertJapaneseTokenizer",
+    );
+    let report = scan(&built(&japanese, b"}"));
+    assert!(report.verdict > Verdict::Clean, "{:#?}", report.findings);
+    let method = |name: &str| {
+        let stemmer = built(&import("nltk.stem.snowball", "EnglishStemmer"), b"}");
+        call(&import("builtins", "getattr"), &[&stemmer, &text(name)])
+    };
+    clean("a stemmer's method", &method("stem"));
+    evil("another of its attributes", &method("stopwords"));
+    let tokens = import("nltk.tokenize", "word_tokenize");
+    let bound = call(&import("functools", "partial"), &[&tokens, &text("../x")]);
+    evil("a language of the file's choice", &bound);
 }

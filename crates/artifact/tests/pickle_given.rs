@@ -7,8 +7,9 @@
 mod building;
 mod pickling;
 
+use bartizan_artifact::Verdict;
 use building::{built, call, dict};
-use pickling::{clean, evil, import, text};
+use pickling::{clean, evil, import, scan, text};
 
 fn join(parts: &[&[u8]]) -> Vec<u8> {
     parts.concat()
@@ -212,5 +213,94 @@ fn functions_are_referred_to_and_never_called() {
     evil(
         "one that evaluates",
         &join(&[b"]", &import("pandas.core.computation.eval", "eval"), b"a"]),
+    );
+}
+
+#[test]
+fn what_a_class_calls_on_itself_while_it_reads_its_state() {
+    let isotonic = import("sklearn.isotonic", "IsotonicRegression");
+    let state = |function: &[u8]| {
+        dict(&[
+            ("X_thresholds_", &text("a")),
+            ("y_thresholds_", &text("../x")),
+            ("_build_f", function),
+        ])
+    };
+    // nltk of some years reads a pickle of the language's name.
+    let tokens = import("nltk.tokenize", "word_tokenize");
+    clean("a tokenizer", &join(&[b"]", &tokens, b"a"]));
+    evil("a function", &built(&isotonic, &state(&tokens)));
+    evil("a class", &built(&isotonic, &state(&ridge())));
+    evil("an object", &built(&isotonic, &state(&built(&ridge(), b"}"))));
+    clean(
+        "what it writes",
+        &built(&isotonic, &dict(&[("X_thresholds_", b"N"), ("f_", b"N")])),
+    );
+    let booster = import("catboost.core", "CatBoostClassifier");
+    let first = dict(&[("_deserialize_model", &tokens)]);
+    let second = dict(&[("__model", &text("x"))]);
+    evil("two states", &join(&[&built(&booster, &first), &second, b"b"]));
+}
+
+#[test]
+fn indexes_are_made_of_classes_that_are_indexes() {
+    let maker = import("pandas.core.indexes.base", "_new_Index");
+    let given = dict(&[("location", &text("x"))]);
+    let memory = import("joblib.memory", "Memory");
+    evil("another class", &call(&maker, &[&memory, &given]));
+    evil("no class", &call(&maker, &[&built(&memory, b"}"), b"}"]));
+    for (module, name) in [
+        ("pandas.core.indexes.base", "Index"),
+        ("pandas", "RangeIndex"),
+        ("pandas.core.indexes.numeric", "Int64Index"),
+    ] {
+        clean(
+            name,
+            &call(&maker, &[&import(module, name), &dict(&[("name", b"N")])]),
+        );
+    }
+}
+
+#[test]
+fn what_a_state_says_to_run_import_or_read_is_not_clean() {
+    for (module, name) in [
+        // joblib reads the file that it names, and unpickles what is in it, while it reads the pickle.
+        ("joblib.numpy_pickle_compat", "NDArrayWrapper"),
+        ("gensim.similarities.docsim", "Shard"),
+        ("gensim.models.ensemblelda", "EnsembleLda"),
+        ("optuna.samplers._cmaes", "CmaEsSampler"),
+        ("nltk.classify.weka", "WekaClassifier"),
+        ("nltk.tag.stanford", "StanfordPOSTagger"),
+        ("nltk.tag.senna", "SennaTagger"),
+        ("nltk.tokenize.repp", "ReppTokenizer"),
+    ] {
+        let report = scan(&built(
+            &import(module, name),
+            &dict(&[("filename", &text("/tmp/x.npy"))]),
+        ));
+        assert!(report.verdict > Verdict::Clean, "{name}: {:#?}", report.findings);
+    }
+}
+
+#[test]
+fn what_pmdarima_reads_beside_its_state() {
+    let fitted = |name: &str, value: &[u8]| {
+        built(
+            &import("pmdarima.arima.arima", "ARIMA"),
+            &dict(&[("arima_res_", b"N"), (name, value)]),
+        )
+    };
+    clean("a version", &fitted("pkg_version_", &text("2.1.1")));
+    evil("a file", &fitted("tmp_pkl_", &text("/tmp/x.pkl")));
+    evil(
+        "an object for a version",
+        &fitted("pkg_version_", &built(&ridge(), b"}")),
+    );
+    evil(
+        "a function of its own",
+        &fitted(
+            "_warn_for_older_version",
+            &import("nltk.tokenize", "word_tokenize"),
+        ),
     );
 }

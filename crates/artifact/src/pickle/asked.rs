@@ -20,9 +20,9 @@ use crate::{finding::Verdict, rule};
 /// Dictionaries kept that may hold what an object's state should not.
 const KEPT: usize = 1 << 20;
 /// Of [`OWN`], those that name what is called as soon as there is anything to fill.
-const AT_ONCE: u32 = 3;
+const AT_ONCE: u32 = 5;
 /// And those, up to this, that name what adds to an object; the rest is what functions call on what they are given.
-const GROWS: u32 = 6;
+const GROWS: u32 = 8;
 /// Tuples in tuples that are followed.
 const DEPTH: u32 = 3;
 
@@ -97,6 +97,11 @@ fn makes_values(module: &str) -> bool {
             | "uuid"
             | "zoneinfo"
     )
+}
+
+/// Whether a module of statsmodels was written in Cython: objects of its classes have fields of a kind, and no attributes.
+fn is_of_fields(module: &str) -> bool {
+    module.starts_with("statsmodels.tsa.statespace._")
 }
 
 /// What objects of an import may be asked for.
@@ -278,7 +283,9 @@ impl Machine<'_, '_, '_, '_> {
         // Of hooks that a tensor keeps, nothing is asked; of an array's elements, only by what makes a number or a text of it.
         let hooks = matches!(module, "torch._utils" | "torch._tensor") && name.starts_with("_rebuild");
         let values = makes_values(module);
-        let shows = |value: Value| values || !(hooks || self.is_array(value));
+        let fields = is_of_fields(module);
+        let shows =
+            |value: Value| values || !(hooks || self.is_array(value) || fields && self.has_fields(value));
         let lies = |value: Value| match value.kind() {
             Kind::Object(_) => {
                 self.wrote(value) && !(tame && self.is_tame(value))
@@ -300,6 +307,12 @@ impl Machine<'_, '_, '_, '_> {
                         .is_some_and(|inner| inner.into_iter().any(lies))
                 || elements && !tame && matches!(value.kind(), Kind::Tuple(..)) && self.has_written(*value, 0)
         })
+    }
+
+    /// Whether a value is an object that has fields and no attributes, so that it is asked for nothing that a file wrote.
+    fn has_fields(&self, value: Value) -> bool {
+        matches!(value.kind(), Kind::Object(at)
+            if self.imported(at).is_some_and(|(module, _)| is_of_fields(module)))
     }
 
     /// A call made something: a dictionary, perhaps, whose items went by unseen.

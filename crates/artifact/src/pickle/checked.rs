@@ -204,7 +204,9 @@ impl Machine<'_, '_, '_, '_> {
     fn may_bind(&self, value: Value) -> bool {
         let known = match value.kind() {
             Kind::Global(at) => self.imports.get(at as usize).is_none_or(|import| {
-                import.class.is_none() || import.module.starts_with("torch.nn.modules.")
+                let bare = import.class.is_none() || import.module.starts_with("torch.nn.modules.");
+                // nltk reads what it needs for a language from a file of that name.
+                bare && import.module != "nltk.tokenize"
             }),
             _ => true,
         };

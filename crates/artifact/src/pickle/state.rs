@@ -162,6 +162,10 @@ impl Machine<'_, '_, '_, '_> {
                 let asks = ["restore_model_spec", "restore_design_info"];
                 let evaluated = asks.iter().any(|ask| !all(ask.as_bytes()).is_empty());
                 let (formulas, frames) = (all(b"formula"), all(b"frame"));
+                // pmdarima before 1.1 unpickled the file of this name.
+                if !all(b"tmp_pkl_").is_empty() {
+                    return false;
+                }
                 !evaluated
                     || !formulas.is_empty()
                         && formulas.iter().all(|value| self.is_formula(*value))
@@ -219,6 +223,13 @@ impl Machine<'_, '_, '_, '_> {
         match self.use_at(class) {
             Some(Use::Check(Check::Distribution)) => !name.contains("__"),
             Some(Use::Check(Check::Generator)) => draws.contains(&name),
+            // The stemmer of a language that nltk's keeps, under its method's name.
+            Some(Use::New) => {
+                name == "stem"
+                    && self
+                        .imported(class)
+                        .is_some_and(|(module, _)| module == "nltk.stem.snowball")
+            }
             _ => false,
         }
     }
@@ -243,6 +254,16 @@ impl Machine<'_, '_, '_, '_> {
             self.imported(at),
             Some(("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct"))
         )
+    }
+
+    /// Whether a value is a class of those that make indexes of tables.
+    fn is_index(&self, value: Value) -> bool {
+        let Kind::Global(at) = value.kind() else {
+            return false;
+        };
+        self.imported(at).is_some_and(|(module, _)| {
+            matches!(module.split('.').next(), Some("pandas" | "xarray" | "geopandas"))
+        })
     }
 
     /// Whether a builtin makes values by a number: bytes of nothing, or the elements of a range. Picklers write what is there.
@@ -293,6 +314,11 @@ impl Machine<'_, '_, '_, '_> {
             | ("pyproj.crs.crs", "CRS")
             | ("shapely.io", "from_wkb")
             | ("json.decoder", "JSONDecodeError") => any(&holds),
+            // These call `__new__` or `from_arrays` of the class that they are given, with arguments of the file's.
+            (module, name) if module.starts_with("pandas.core.indexes.") && name.starts_with("_new_") => {
+                arguments
+                    .is_none_or(|arguments| !arguments.first().is_some_and(|class| self.is_index(*class)))
+            }
             ("builtins" | "__builtin__", _) => {
                 let error =
                     name.ends_with("Error") || name.ends_with("Exception") || name.ends_with("Warning");

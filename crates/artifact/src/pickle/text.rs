@@ -17,10 +17,12 @@ const SLOTS: usize = TEXTS * 4;
 
 /// Texts that Python, or a listed function, looks up on an object and calls, where the object's own state may hold them:
 /// while it fills it, to add to it, and to ask it for what it is. Their ids are the first, and they are never forgotten.
-pub(crate) const OWN: [&[u8]; 45] = [
+pub(crate) const OWN: [&[u8]; 53] = [
     b"__setstate__",
     b"_sklearn_version",
     b"__class__",
+    b"pkg_version_",
+    b"_warn_for_older_version",
     b"extend",
     b"append",
     b"add",
@@ -63,6 +65,14 @@ pub(crate) const OWN: [&[u8]; 45] = [
     b"detach",
     b"requires_grad_",
     b"as_subclass",
+    // What classes call on themselves while they read a state, which may already hold it: scikit-learn's isotonic regression,
+    // CatBoost, torch's optimizers, dateutil's rules, views of networkx.
+    b"_build_f",
+    b"_deserialize_model",
+    b"_set_trained_model_attributes",
+    b"_patch_step_function",
+    b"_invalidate_cache",
+    b"nbunch_iter",
 ];
 
 /// The key under which Lightning keeps the name of what makes a model of its settings.

@@ -50,6 +50,13 @@ FUNCTIONS = {"isinstance", "len", "dict", "list", "tuple", "set", "hasattr", "su
 METHODS = {"update", "get", "pop", "setdefault", "items", "keys", "values", "copy", "append", "extend", "__setstate__"}
 ASIDE = {"tests", "test", "testing", "conftest", "benchmarks", "_testing", "externals", "parallel", "sandbox", "stan_model"}
 
+# What these hold says which program is run, which module is imported, or which file is unpickled, when they are used.
+OUT = set("""
+WekaClassifier StanfordNERTagger StanfordPOSTagger StanfordTagger StanfordTokenizer StanfordSegmenter ReppTokenizer Senna
+SennaChunkTagger SennaNERTagger SennaTagger Shard Similarity EnsembleLda CmaEsSampler UCR_UEA_datasets CachedDatasets
+Ab3PEntityPreprocessor
+""".split())
+
 
 def assigns(function):
     """Whether a function does no more than assign."""
@@ -111,7 +118,7 @@ def main():
             for module, _ in places:
                 inside = module.removeprefix(library).strip(".")
                 under = not below or inside == below or inside.startswith(below + ".")
-                if under and harmless(name, table):
+                if under and name not in OUT and harmless(name, table):
                     lines.setdefault(module, set()).add(name)
     print("# Classes that are made without arguments and filled by their state, by `make.py` from the libraries' sources.")
     for module in sorted(lines):
