@@ -62,13 +62,9 @@ impl Known {
         let (signing, folder) = (Signing::new(), tempfile::tempdir().unwrap());
         let keys = folder.path().join("jwks.json");
         std::fs::write(&keys, json!({"keys": [signing.jwk]}).to_string()).unwrap();
-        let source = IssuerSource {
-            config: IssuerConfig::new(
-                Issuer::new("https://issuer.example").unwrap(),
-                vec!["us".to_owned()],
-            ),
-            keys: KeysAt::File(keys),
-        };
+        let issuer = Issuer::new("https://issuer.example").unwrap();
+        let config = IssuerConfig::new(issuer, vec!["us".to_owned()]);
+        let source = IssuerSource::new(config, KeysAt::File(keys));
         Self {
             signing,
             _folder: folder,
