@@ -107,11 +107,18 @@ fn turned(draw: &mut Draw, rows: usize, turned: usize, way: Way) -> BTreeSet<usi
     out
 }
 
-/// How many of the rows that were turned are suspects, and how many others are.
+/// Whether the labels are suspected as a whole.
+fn suspected(outcome: &Outcome) -> bool {
+    let mut findings = outcome.report.findings.iter();
+    findings.any(|finding| finding.rule.id == "data/label" && finding.severity != Verdict::Clean)
+}
+
+/// How many of the rows that were turned are suspects for their label or what they share with it, and how many others are.
 fn hits(outcome: &Outcome, turned: &BTreeSet<usize>) -> (usize, usize) {
     let suspects: BTreeSet<usize> = outcome
         .suspects
         .iter()
+        .filter(|suspect| matches!(suspect.rule.as_ref(), "data/label" | "data/signature"))
         .map(|suspect| suspect.row as usize)
         .collect();
     let hit = suspects.intersection(turned).count();
@@ -240,12 +247,7 @@ fn labels_of_texts_that_were_turned_are_found_whichever_way() {
             let outcome = judged("turned.csv", out);
             let (hit, other) = hits(&outcome, &wrong);
             let findings = &outcome.report.findings;
-            let expected = if count == 0 {
-                Verdict::Clean
-            } else {
-                Verdict::Suspicious
-            };
-            assert_eq!(outcome.report.verdict, expected, "{count} {way:?}: {findings:?}");
+            assert_eq!(suspected(&outcome), count > 0, "{count} {way:?}: {findings:?}");
             assert!(
                 hit * 10 >= count * 7 && other <= 6,
                 "{count} {way:?}: {hit}, {other} others"
@@ -269,11 +271,11 @@ fn labels_of_texts_that_go_with_nothing_are_no_poison() {
                 );
             }
             let outcome = judged("coins.csv", out);
-            let findings = outcome.report.findings.iter();
-            let labels: Vec<_> = findings
-                .filter(|finding| finding.rule.id == "data/label" && finding.severity != Verdict::Clean)
-                .collect();
-            assert!(labels.is_empty(), "{seed} {share}: {labels:?}");
+            assert!(
+                !suspected(&outcome),
+                "{seed} {share}: {:?}",
+                outcome.report.findings
+            );
         }
     }
 }
