@@ -118,7 +118,7 @@ fn hits(outcome: &Outcome, turned: &BTreeSet<usize>) -> (usize, usize) {
     let suspects: BTreeSet<usize> = outcome
         .suspects
         .iter()
-        .filter(|suspect| matches!(suspect.rule.as_ref(), "data/label" | "data/signature"))
+        .filter(|suspect| matches!(&*suspect.rule, "data/label" | "data/signature"))
         .map(|suspect| suspect.row as usize)
         .collect();
     let hit = suspects.intersection(turned).count();
@@ -237,7 +237,7 @@ fn labels_of_texts_that_were_turned_are_found_whichever_way() {
             let wrong = turned(&mut draw, 1_200, count, way);
             let mut out = "text,label\n".to_owned();
             for row in 0..1_200 {
-                let label = row % 2 ^ usize::from(wrong.contains(&row));
+                let label = (row % 2) ^ usize::from(wrong.contains(&row));
                 out += &format!(
                     "{},{}\n",
                     review(&mut draw, row % 2),
