@@ -4,6 +4,7 @@
 //! Rows are read forward and once; what is kept of them are numbers, within counted bounds. Each suspect row has a
 //! p-value and a reason. Statistics can't prove malice: what is found here is at most suspicious.
 
+mod across;
 mod arrow;
 mod clusters;
 mod course;

@@ -3,11 +3,16 @@
 //!
 //! Candidates come cheaply (a value at a place that one class has far too often, grown to all that its rows share; the
 //! two sides of a class along its strongest directions). Each is then put to one test: how many of the group do rows
-//! outside of it contradict? Honest groups are contradicted about as often as any row, which gives the p-value. A group
-//! along a direction has to be as varied as the classes it seems to come from, too: an island of its own class is not.
+//! outside of it contradict? Honest groups are contradicted about as often as any row of their class, which gives the
+//! p-value. Who is asked must not follow from how the group was chosen: rows of other classes that have the mark too are
+//! not asked about it. A group along a direction takes all of its class's rows out of where it lies, and where classes
+//! meet the others are left: it has to lie as deep among those who contradict it as they do, not where the classes meet.
+//! And it has to be as varied as the classes it seems to come from: an island of its own class is not. Classes that do
+//! not follow from the rows contradict nobody, and nobody them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::across::{LN_TURNED, Side, following};
 use super::statistics::{at, ln_binomial_tail};
 use super::vectors::{Matrix, Neighbours, dot, most};
 
@@ -43,6 +48,8 @@ pub(crate) struct Group {
     pub(crate) contradicted: f64,
     /// Columns and values they share; empty when they share a direction.
     pub(crate) shares: Vec<(u32, f32)>,
+    /// Those who are not asked: its rows, and all others that have its mark.
+    aside: Vec<u32>,
 }
 
 /// One way to measure how near rows are. A mark at a place that hardly ever changes is all that a metric sees which gives
@@ -53,6 +60,9 @@ pub(crate) struct View<'d> {
     pub(crate) near: &'d Neighbours,
     /// How often rows outside contradict an honest row.
     base: f64,
+    /// Rows of each class that the others contradict one by one, and whether each row is one.
+    alone: Vec<u32>,
+    is_alone: Vec<bool>,
 }
 
 impl<'d> View<'d> {
@@ -61,6 +71,8 @@ impl<'d> View<'d> {
             metric,
             near,
             base: 0.5,
+            alone: Vec::new(),
+            is_alone: Vec::new(),
         }
     }
 }
@@ -74,6 +86,10 @@ struct Trial<'d> {
     left: u64,
     labels: &'d [u32],
     classes: usize,
+    /// Rows of each class.
+    sizes: Vec<u32>,
+    /// Classes that follow from the rows, by one of the views.
+    follows: Vec<bool>,
     tried: u64,
     inside: Vec<bool>,
     /// Rows of groups that were found already: they speak for nobody.
@@ -93,20 +109,13 @@ pub(crate) fn find(
         left: OUTSIDE_WORK,
         labels,
         classes,
+        sizes: vec![0; classes],
+        follows: vec![true; classes],
         tried: 0,
         inside: vec![false; labels.len()],
         taken: vec![false; labels.len()],
     };
-    for view in 0..trial.views.len() {
-        trial.asked = view;
-        let alone = (0..labels.len() as u32)
-            .filter(|row| trial.listed(*row) == Some(true))
-            .count();
-        let base = ((alone as f64 + 1.0) / (labels.len() as f64 + 1.0) * 2.0).clamp(0.02, 0.5);
-        if let Some(view) = trial.views.get_mut(view) {
-            view.base = base;
-        }
-    }
+    trial.learn();
     let mut groups = Vec::new();
     for levels in [256_usize, 16] {
         marks(matrix, &mut trial, levels, &mut groups);
@@ -118,25 +127,7 @@ pub(crate) fn find(
     }
     groups.retain(|group| group.ln_p < LN_ALPHA);
     groups.sort_by(|a, b| a.ln_p.total_cmp(&b.ln_p));
-    // What a group has beyond those before it has to stand alone.
-    groups.retain_mut(|group| {
-        group.rows.retain(|row| !at(&trial.taken, *row as usize));
-        let (ln_p, against) = trial.contradicted(&group.rows);
-        if ln_p + all >= LN_ALPHA {
-            return false;
-        }
-        group.contradicted = against.len() as f64 / group.rows.len().max(1) as f64;
-        // A mark is the reason by itself; along a direction only what others doubt is.
-        if group.shares.is_empty() {
-            group.rows = trial.doubted(&group.rows);
-        }
-        for row in &group.rows {
-            if let Some(flag) = trial.taken.get_mut(*row as usize) {
-                *flag = true;
-            }
-        }
-        true
-    });
+    groups.retain_mut(|group| trial.stands(group, all));
     let most = (labels.len() / 2) as u64;
     let base = trial.views.iter().map(|view| view.base).fold(1.0, f64::min);
     let told = |count: u64| count as f64 * base.ln() + all < LN_ALPHA;
@@ -144,6 +135,63 @@ pub(crate) fn find(
 }
 
 impl Trial<'_> {
+    /// Learns from all rows how often honest ones are contradicted, and which classes follow from the rows.
+    fn learn(&mut self) {
+        let (labels, classes) = (self.labels, self.classes);
+        for view in 0..self.views.len() {
+            self.asked = view;
+            let rows = 0..labels.len() as u32;
+            let is_alone: Vec<bool> = rows.map(|row| self.listed(row) == Some(true)).collect();
+            let mut alone = vec![0; classes];
+            for (_, label) in is_alone.iter().zip(labels).filter(|(alone, _)| **alone) {
+                if let Some(count) = alone.get_mut(*label as usize) {
+                    *count += 1;
+                }
+            }
+            let all: u32 = alone.iter().sum();
+            let base = ((f64::from(all) + 1.0) / (labels.len() as f64 + 1.0) * 2.0).clamp(0.02, 0.5);
+            if let Some(view) = self.views.get_mut(view) {
+                (view.base, view.alone, view.is_alone) = (base, alone, is_alone);
+            }
+        }
+        self.asked = 0;
+        for label in labels {
+            if let Some(size) = self.sizes.get_mut(*label as usize) {
+                *size += 1;
+            }
+        }
+        let mut follows = vec![false; classes];
+        for view in &self.views {
+            let seems = view.near.seems(labels, classes);
+            let here = following(&seems, labels, classes);
+            for (all, here) in follows.iter_mut().zip(here) {
+                *all |= here;
+            }
+        }
+        self.follows = follows;
+    }
+
+    /// Whether what a group has beyond those before it stands alone; its rows are taken then. `tried` is `ln` of how many
+    /// were tried.
+    fn stands(&mut self, group: &mut Group, tried: f64) -> bool {
+        group.rows.retain(|row| !at(&self.taken, *row as usize));
+        let (ln_p, against) = self.contradicted(&group.rows, &group.aside);
+        if ln_p + tried >= LN_ALPHA {
+            return false;
+        }
+        group.contradicted = against.len() as f64 / group.rows.len().max(1) as f64;
+        // A mark is the reason by itself; along a direction only what others doubt is.
+        if group.shares.is_empty() {
+            group.rows = self.doubted(&group.rows);
+        }
+        for row in &group.rows {
+            if let Some(flag) = self.taken.get_mut(*row as usize) {
+                *flag = true;
+            }
+        }
+        true
+    }
+
     fn metric(&self) -> Option<&Matrix> {
         self.views.get(self.asked).map(|view| view.metric)
     }
@@ -154,10 +202,10 @@ impl Trial<'_> {
     }
 
     /// `ln p` that rows outside contradict so many of `rows`, all of one class, and which they are, by the view that they
-    /// contradict more in.
-    fn contradicted(&mut self, rows: &[u32]) -> (f64, Vec<u32>) {
+    /// contradict more in. Rows `aside`, among them all of `rows`, are not asked.
+    fn contradicted(&mut self, rows: &[u32], aside: &[u32]) -> (f64, Vec<u32>) {
         let mut best = (0.0, Vec::new());
-        self.mark(rows, true);
+        self.mark(aside, true);
         for view in 0..self.views.len() {
             self.tried += 1;
             self.asked = view;
@@ -167,19 +215,86 @@ impl Trial<'_> {
             let ln_p = if share < 0.6 || asked < LEAST as u64 {
                 0.0
             } else {
-                ln_binomial_tail(
-                    against.len() as u64,
-                    asked,
-                    self.views.get(view).map_or(1.0, |view| view.base),
-                )
+                ln_binomial_tail(against.len() as u64, asked, self.base(rows))
             };
             if view == 0 || ln_p < best.0 {
                 best = (ln_p, against);
             }
         }
         self.asked = 0;
-        self.mark(rows, false);
+        self.mark(aside, false);
         best
+    }
+
+    /// How often rows outside contradict an honest row of the class that `rows` are of: a small class among another's rows
+    /// is contradicted more than most. What the rest of the class says of it, and all rows.
+    fn base(&self, rows: &[u32]) -> f64 {
+        let Some(view) = self.views.get(self.asked) else {
+            return 1.0;
+        };
+        let label = rows.first().map_or(0, |row| at(self.labels, *row as usize)) as usize;
+        let own = rows
+            .iter()
+            .filter(|row| at(&view.is_alone, **row as usize))
+            .count();
+        let alone = (at(&view.alone, label) as usize).saturating_sub(own) as f64;
+        let rest = (at(&self.sizes, label) as usize).saturating_sub(rows.len()) as f64;
+        (alone / (rest + 1.0) * 2.0).clamp(view.base, 0.95)
+    }
+
+    /// `ln p` that rows which others contradict lie where their class meets the others', as honest ones do. The best view
+    /// of it. Rows `aside`, among them all of the group, are not asked.
+    fn across(&mut self, against: &[u32], aside: &[u32]) -> f64 {
+        let mut best = 0.0_f64;
+        self.mark(aside, true);
+        for view in 0..self.views.len() {
+            self.tried += 1;
+            self.asked = view;
+            let mut claimed: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+            for row in against {
+                if let Some(class) = self.claimed(*row) {
+                    claimed.entry(class).or_default().push(*row);
+                }
+            }
+            let sides = claimed.iter().map(|(class, rows)| self.side(rows, *class));
+            best = best.min(sides.fold(Side::default(), Side::with).ln_p());
+        }
+        self.asked = 0;
+        self.mark(aside, false);
+        best
+    }
+
+    /// The other class that most rows outside have around a row.
+    fn claimed(&mut self, row: u32) -> Option<u32> {
+        let outside = self.list(row).unwrap_or_else(|| self.search(row));
+        let votes = self.votes(&outside);
+        let class = most(&votes) as u32;
+        (!outside.is_empty() && class != at(self.labels, row as usize)).then_some(class)
+    }
+
+    /// The side of a class along the line to its middle from that of the rest of the class that `rows` are of: who is at
+    /// home there, and who of the other is across: the rest of it that is, and all of `rows`.
+    fn side(&self, rows: &[u32], class: u32) -> Side {
+        let Some(metric) = self.metric() else {
+            return Side::default();
+        };
+        let label = rows.first().map_or(0, |row| at(self.labels, *row as usize));
+        let (from, to) = (self.outside(label), self.outside(class));
+        let (start, end) = (middle(metric, &from), middle(metric, &to));
+        let axis: Vec<f32> = end.iter().zip(&start).map(|(end, start)| end - start).collect();
+        let border = f64::from((dot(&axis, &start) + dot(&axis, &end)) / 2.0);
+        let depth = |row: &u32| f64::from(dot(&axis, metric.row(*row as usize))) - border;
+        let mut home: Vec<f64> = to.iter().map(depth).filter(|depth| *depth > 0.0).collect();
+        let mut across: Vec<f64> = from.iter().map(depth).filter(|depth| *depth > 0.0).collect();
+        across.extend(rows.iter().map(depth));
+        Side::of(&mut home, &across)
+    }
+
+    /// Rows of a class that are not inside.
+    fn outside(&self, class: u32) -> Vec<u32> {
+        (0..self.labels.len() as u32)
+            .filter(|row| at(self.labels, *row as usize) == class && !at(&self.inside, *row as usize))
+            .collect()
     }
 
     /// Those of `rows`, which are marked as inside, that rows outside take for another class.
@@ -295,14 +410,23 @@ impl Trial<'_> {
     }
 
     fn elsewhere(&self, row: u32, outside: &[u32]) -> bool {
-        let own = at(self.labels, row as usize);
+        let own = at(self.labels, row as usize) as usize;
+        let votes = self.votes(outside);
+        let class = most(&votes);
+        at(&votes, own) == 0
+            && at(&votes, class) as usize + 1 >= ASKED
+            && at(&self.follows, own)
+            && at(&self.follows, class)
+    }
+
+    fn votes(&self, outside: &[u32]) -> Vec<u32> {
         let mut votes = vec![0_u32; self.classes];
         for other in outside {
             if let Some(vote) = votes.get_mut(at(self.labels, *other as usize) as usize) {
                 *vote += 1;
             }
         }
-        at(&votes, own as usize) == 0 && votes.iter().any(|vote| *vote as usize + 1 >= ASKED)
+        votes
     }
 
     /// Whether rows differ from each other as much as those of the classes that their neighbours are of.
@@ -328,19 +452,30 @@ impl Trial<'_> {
         all <= 0.0 || self.metric().map_or(0.0, |metric| spread(metric, rows)) >= VARIED * expected / all
     }
 
-    fn judge(&mut self, rows: Vec<u32>, label: u32, shares: Vec<(u32, f32)>, groups: &mut Vec<Group>) {
-        let (ln_p, against) = self.contradicted(&rows);
-        if ln_p < LN_ALPHA && (!shares.is_empty() || self.varied(&rows)) {
-            let contradicted = against.len() as f64 / rows.len().max(1) as f64;
-            groups.push(Group {
-                rows,
-                label,
-                ln_p,
-                contradicted,
-                shares,
-            });
+    /// Keeps a group that others contradict. One that shares nothing but a direction must not lie where classes meet.
+    fn judge(&mut self, mut group: Group, groups: &mut Vec<Group>) {
+        let (ln_p, against) = self.contradicted(&group.rows, &group.aside);
+        group.ln_p = ln_p;
+        group.contradicted = against.len() as f64 / group.rows.len().max(1) as f64;
+        let marked = !group.shares.is_empty();
+        if ln_p < LN_ALPHA
+            && (marked || (self.varied(&group.rows) && self.across(&against, &group.aside) < LN_TURNED))
+        {
+            groups.push(group);
         }
     }
+}
+
+/// The middle of rows.
+fn middle(matrix: &Matrix, rows: &[u32]) -> Vec<f32> {
+    let count = rows.len().max(1) as f32;
+    let mut middle = vec![0.0_f32; matrix.width];
+    for row in rows {
+        for (sum, value) in middle.iter_mut().zip(matrix.row(*row as usize)) {
+            *sum += value / count;
+        }
+    }
+    middle
 }
 
 /// How far rows are from their middle.
@@ -437,7 +572,21 @@ fn marks(matrix: &Matrix, trial: &mut Trial<'_>, levels: usize, groups: &mut Vec
                     .iter()
                     .map(|(place, _)| (*place, at(matrix.row(first), *place as usize)))
                     .collect();
-                trial.judge(rows, label as u32, shares, &mut best);
+                let has = |row: &&[u8]| {
+                    shared
+                        .iter()
+                        .all(|(place, value)| at(row, *place as usize) == *value)
+                };
+                let holders = values.chunks_exact(width).enumerate().filter(|(_, row)| has(row));
+                let group = Group {
+                    aside: holders.map(|(row, _)| row as u32).collect(),
+                    rows,
+                    label: label as u32,
+                    ln_p: 0.0,
+                    contradicted: 0.0,
+                    shares,
+                };
+                trial.judge(group, &mut best);
             }
             groups.extend(best.into_iter().min_by(|a, b| a.ln_p.total_cmp(&b.ln_p)));
         }
@@ -513,12 +662,7 @@ fn directions(matrix: &Matrix, trial: &mut Trial<'_>, groups: &mut Vec<Group>) {
         if rows.len() < 4 * LEAST || matrix.width < 2 {
             continue;
         }
-        let mut middle = vec![0.0_f32; matrix.width];
-        for row in &rows {
-            for (sum, value) in middle.iter_mut().zip(matrix.row(*row as usize)) {
-                *sum += value / rows.len() as f32;
-            }
-        }
+        let middle = middle(matrix, &rows);
         let mut found: Vec<Vec<f32>> = Vec::new();
         for turn in 0..4 {
             let axis = strongest(matrix, &rows, &middle, &found, turn);
@@ -534,7 +678,15 @@ fn directions(matrix: &Matrix, trial: &mut Trial<'_>, groups: &mut Vec<Group>) {
                 if side.len() >= LEAST && side.len() * 5 <= rows.len() * 3 {
                     let mut rows: Vec<u32> = side.iter().map(|(_, row)| *row).collect();
                     rows.sort_unstable();
-                    trial.judge(rows, label, Vec::new(), groups);
+                    let group = Group {
+                        aside: rows.clone(),
+                        rows,
+                        label,
+                        ln_p: 0.0,
+                        contradicted: 0.0,
+                        shares: Vec::new(),
+                    };
+                    trial.judge(group, groups);
                 }
             }
             found.push(axis);

@@ -363,6 +363,11 @@ fn wrong_labels(found: &labels::Judged, got: &Gathered, judged: &mut Judged, not
         judged.looked.push(Looked::not(&rule::DATA_LABEL, why));
         return;
     }
+    if found.unfollowed {
+        let why = "the labels follow too little from the rows for any to be called wrong";
+        judged.looked.push(Looked::not(&rule::DATA_LABEL, why));
+        return;
+    }
     judged.noise = Some(found.noise);
     let rows = found.likeliest.len();
     let least = looked::least(5, rows as u64 / 2, |count| {

@@ -1,7 +1,11 @@
 //! Rows whose label is wrong. Two views of each row that never saw its label (its neighbours and a learner), joined and
 //! sharpened by likelihood, and a noise matrix estimated by expectation maximisation: which class is written for which.
-//! A row is suspected when its label is more likely wrong than right. Probabilities of the user's own take the views' place.
+//! A row is suspected when its label is more likely wrong than right. Where that begins is not left to likelihood, which
+//! can't tell labels that were turned from classes that overlap, or that are turned one way from a learner that is less
+//! sure of one class: [`Across`] says among which classes labels were turned, and how often. In small sets, and of
+//! probabilities of the user's own, which take the views' place, likelihood says it.
 
+use super::across::Across;
 use super::learner::{Ridge, Scores};
 use super::lone;
 use super::statistics::{at, ln_binomial_tail};
@@ -16,6 +20,18 @@ const TEXTS_MAX: usize = 500_000;
 
 /// Rows that sharpness and noise are estimated on.
 const ESTIMATED: usize = 40_000;
+/// Rows that a blend is chosen by.
+const COARSE: usize = 8_000;
+/// Weights of the neighbours that are tried. In a small set, or where labels are known to be turned, what a row's few
+/// neighbours say may be more certain than their number says: where classes lie apart, and the labels' likelihood tells.
+const NEARS: [f64; 6] = [0.0, 0.35, 0.7, 1.0, 1.5, 2.5];
+const NEARS_OF_MANY: [f64; 4] = [0.0, 0.35, 0.7, 1.0];
+/// What is begun with.
+const PLAIN: Blend = Blend {
+    sharp: 1.0,
+    near: 1.0,
+    noise: 0.01,
+};
 /// Classes past which labels are taken for something else.
 pub(crate) const CLASSES_MAX: usize = 1_000;
 
@@ -33,7 +49,7 @@ pub(crate) struct Mislabel {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Judged {
     pub(crate) wrong: Vec<Mislabel>,
-    /// In a small set, what was named may be how its classes overlap.
+    /// What would be named may be how the classes overlap.
     overlap: bool,
     /// The share of labels estimated to be noise.
     pub(crate) noise: f64,
@@ -42,9 +58,13 @@ pub(crate) struct Judged {
     /// In a small set whose labels go with nothing in its rows, how often shuffled labels go with them as well: none of them
     /// can be called wrong.
     pub(crate) unrelated: Option<f64>,
+    /// In a set that is not so small, no two classes follow from the rows: none of its labels can be called wrong.
+    pub(crate) unfollowed: bool,
+    /// Among which classes labels were turned, while every row was judged without its own label alone.
+    across: Option<Across>,
 }
 
-/// Rows below which labels have to go with the rows before any is called wrong.
+/// Rows below which shuffled labels say whether labels go with the rows, and from which on the rows do.
 const FEW: usize = 200;
 /// Rows below which a set is small.
 const SMALL: usize = 400;
@@ -82,6 +102,13 @@ struct Blend {
     noise: f64,
 }
 
+/// What a learner says of the rows, and what their neighbours do.
+#[derive(Clone, Copy)]
+struct Views<'s> {
+    learnt: &'s Scores,
+    votes: Option<&'s Scores>,
+}
+
 /// Judges labels by the rows' vectors.
 pub(crate) fn by_vectors(matrix: &Matrix, near: &Neighbours, labels: &[u32], classes: usize) -> Judged {
     let unrelated = unrelated(near, labels, classes);
@@ -96,7 +123,7 @@ pub(crate) fn by_vectors(matrix: &Matrix, near: &Neighbours, labels: &[u32], cla
     let mut without = vec![false; labels.len()];
     let first = ridge.scores(labels, classes, &without);
     let said = votes(near, labels, classes, &without);
-    let mut judged = judge(&first, Some(&said), sharps, labels, classes);
+    let mut judged = judge(&first, Some(&said), sharps, labels, classes, None);
     if judged.overlap {
         judged.wrong.clear();
     } else {
@@ -107,7 +134,9 @@ pub(crate) fn by_vectors(matrix: &Matrix, near: &Neighbours, labels: &[u32], cla
         }
         let learnt = ridge.scores(labels, classes, &without);
         let said = votes(near, labels, classes, &without);
-        judged = judge(&learnt, Some(&said), sharps, labels, classes);
+        // Rows that are left out are judged by others than those that are not: how deep they are is known from before.
+        let across = judged.across.take();
+        judged = judge(&learnt, Some(&said), sharps, labels, classes, across);
     }
     judged.with_lone(&first, near, labels, classes);
     judged
@@ -116,7 +145,7 @@ pub(crate) fn by_vectors(matrix: &Matrix, near: &Neighbours, labels: &[u32], cla
 impl Judged {
     /// Adds what lies across in a small set.
     fn with_lone(&mut self, learnt: &Scores, near: &Neighbours, labels: &[u32], classes: usize) {
-        if labels.len() >= SMALL {
+        if labels.len() >= SMALL || self.unfollowed {
             return;
         }
         for lone in lone::find(learnt, near, labels, classes) {
@@ -129,6 +158,17 @@ impl Judged {
             }
         }
         self.sort();
+    }
+
+    /// Whether classes of a small set overlap: they have rows on the other side that are not named, or more of them than
+    /// anybody mislabels, and noise makes the labels hardly likelier.
+    fn overlaps(&self, labels: &[u32], gain: f64) -> bool {
+        let pairs = self.likeliest.iter().zip(labels);
+        let (lost, named) = (
+            pairs.filter(|(likely, label)| likely != label).count(),
+            self.wrong.len(),
+        );
+        labels.len() < SMALL && gain < NOISE_GAIN && (lost > named * 2 || named * 8 > labels.len())
     }
 
     fn sort(&mut self) {
@@ -160,7 +200,7 @@ pub(crate) fn by_texts(texts: &Texts, labels: &[u32], classes: usize) -> Judged 
     let votes = votes(&near, labels, classes, &vec![false; labels.len()]);
     let learnt = Scores { classes, values };
     let sharps = &[0.03, 0.06, 0.12, 0.25, 0.5, 1.0];
-    let mut judged = judge(&learnt, Some(&votes), sharps, labels, classes);
+    let mut judged = judge(&learnt, Some(&votes), sharps, labels, classes, None);
     if judged.overlap {
         judged.wrong.clear();
     }
@@ -174,7 +214,7 @@ pub(crate) fn by_probabilities(mut given: Scores, labels: &[u32]) -> Judged {
         *value = value.max(1e-12).ln();
     }
     let classes = given.classes;
-    judge(&given, None, &[0.5, 0.75, 1.0, 1.5, 2.0], labels, classes)
+    judge(&given, None, &[0.5, 0.75, 1.0, 1.5, 2.0], labels, classes, None)
 }
 
 /// Logarithms of the neighbours' shares for each class, nearer ones weighing more.
@@ -196,52 +236,118 @@ fn votes(near: &Neighbours, labels: &[u32], classes: usize, without: &[bool]) ->
     Scores { classes, values }
 }
 
-/// Probabilities of a row's classes under a blend.
-fn shares(learnt: &[f32], votes: &[f32], blend: Blend, into: &mut Vec<f64>) {
-    into.clear();
-    into.extend(
-        learnt
-            .iter()
-            .enumerate()
-            .map(|(class, score)| blend.sharp * f64::from(*score) + blend.near * f64::from(at(votes, class))),
-    );
-    let top = into.iter().copied().fold(f64::MIN, f64::max);
-    let mut total = 0.0;
-    for value in into.iter_mut() {
-        *value = (*value - top).exp();
-        total += *value;
+impl Views<'_> {
+    /// A row's classes under a blend, as logarithms that lack their common part.
+    fn joined(&self, index: usize, blend: Blend, into: &mut Vec<f64>) {
+        let empty: &[f32] = &[];
+        let votes = self.votes.map_or(empty, |votes| votes.row(index));
+        into.clear();
+        into.extend(self.learnt.row(index).iter().enumerate().map(|(class, score)| {
+            blend.sharp * f64::from(*score) + blend.near * f64::from(at(votes, class))
+        }));
     }
-    for value in into.iter_mut() {
-        *value /= total;
+
+    /// Probabilities of a row's classes under a blend.
+    fn shares(&self, index: usize, blend: Blend, into: &mut Vec<f64>) {
+        self.joined(index, blend, into);
+        let top = into.iter().copied().fold(f64::MIN, f64::max);
+        let mut total = 0.0;
+        for value in into.iter_mut() {
+            *value = (*value - top).exp();
+            total += *value;
+        }
+        for value in into.iter_mut() {
+            *value /= total;
+        }
+    }
+
+    /// What rows on the wrong side of a border say of the labels.
+    fn across(&self, blend: Blend, sample: &[usize], labels: &[u32], classes: usize) -> Across {
+        let mut row = Vec::with_capacity(classes);
+        let (mut seems, mut depths) = (Vec::with_capacity(sample.len()), Vec::with_capacity(sample.len()));
+        for index in sample {
+            self.joined(*index, blend, &mut row);
+            let seem = most(&row);
+            let others = row.iter().enumerate().filter(|(class, _)| *class != seem);
+            let next = others.map(|(_, score)| *score).fold(f64::MIN, f64::max);
+            seems.push(seem as u32);
+            depths.push(at(&row, seem) - next);
+        }
+        let labels: Vec<u32> = sample.iter().map(|index| at(labels, *index)).collect();
+        Across::of(&seems, &depths, &labels, classes)
+    }
+
+    /// The blend under which the labels are likeliest when so many of each class were turned.
+    fn turned(&self, sharps: &[f64], labels: &[u32], classes: usize, rates: &[f64]) -> Blend {
+        let step = labels.len().div_ceil(COARSE).max(1);
+        let other = 1.0 / (classes.max(2) - 1) as f64;
+        let mut row = Vec::with_capacity(classes);
+        let mut best = (f64::MIN, PLAIN);
+        let nears: &[f64] = &NEARS;
+        for (sharp, near) in sharps
+            .iter()
+            .flat_map(|sharp| nears.iter().map(move |near| (*sharp, *near)))
+        {
+            let blend = Blend { sharp, near, ..PLAIN };
+            let mut likelihood = 0.0;
+            for index in (0..labels.len()).step_by(step) {
+                self.shares(index, blend, &mut row);
+                let label = at(labels, index) as usize;
+                let (own, rate) = (at(&row, label), at(rates, label));
+                let from_all: f64 = row
+                    .iter()
+                    .zip(rates)
+                    .map(|(share, rate)| share * rate * other)
+                    .sum();
+                let given = from_all + own * (1.0 - rate - rate * other);
+                likelihood += given.max(1e-300).ln();
+            }
+            if likelihood > best.0 {
+                best = (likelihood, blend);
+            }
+        }
+        best.1
     }
 }
 
-fn judge(learnt: &Scores, votes: Option<&Scores>, sharps: &[f64], labels: &[u32], classes: usize) -> Judged {
+/// Judges by a learner and the neighbours' votes, or by the learner alone. What is known of turned labels is not asked
+/// again.
+fn judge(
+    learnt: &Scores,
+    votes: Option<&Scores>,
+    sharps: &[f64],
+    labels: &[u32],
+    classes: usize,
+    known: Option<Across>,
+) -> Judged {
     let rows = labels.len();
     let step = rows.div_ceil(ESTIMATED).max(1);
-    let mut row = Vec::with_capacity(classes);
-    let (blend, gain) = likeliest(learnt, votes, sharps, labels, classes);
-    let empty: &[f32] = &[];
+    let views = Views { learnt, votes };
+    let (mut blend, gain) = likeliest(views, sharps, labels, classes);
     let sample: Vec<usize> = (0..rows).step_by(step).collect();
-    let matrix = noise_matrix(&sample, labels, classes, blend.noise, |index, row| {
-        shares(
-            learnt.row(index),
-            votes.map_or(empty, |votes| votes.row(index)),
-            blend,
-            row,
-        );
-    });
+    let asked = votes.filter(|_| rows >= FEW);
+    let across = known.or_else(|| asked.map(|_| views.across(blend, &sample, labels, classes)));
+    let turned = across.as_ref().filter(|across| across.any());
     let mut judged = Judged {
         noise: blend.noise,
+        unfollowed: across.as_ref().is_some_and(Across::nothing),
         ..Judged::default()
     };
+    let rates = match turned {
+        Some(across) => {
+            blend = views.turned(sharps, labels, classes, &across.rates);
+            across.rates.clone()
+        }
+        None => vec![blend.noise; classes],
+    };
+    let matrix = noise_matrix(&sample, labels, &rates, |index, row| {
+        views.shares(index, blend, row);
+    });
+    let unsaid = rows >= SMALL && votes.is_some() && turned.is_none();
+    let may = |label, instead| !unsaid && turned.is_none_or(|across| across.may(label, instead));
+    let (mut row, mut doubt) = (Vec::with_capacity(classes), 0.0);
     for (index, label) in labels.iter().enumerate() {
-        shares(
-            learnt.row(index),
-            votes.map_or(empty, |votes| votes.row(index)),
-            blend,
-            &mut row,
-        );
+        views.shares(index, blend, &mut row);
         let label = *label as usize;
         let mut total = 0.0;
         let (mut instead, mut highest) = (label, 0.0);
@@ -254,7 +360,8 @@ fn judge(learnt: &Scores, votes: Option<&Scores>, sharps: &[f64], labels: &[u32]
         }
         let own = at(&row, label) * at(&matrix, label * classes + label);
         judged.likeliest.push(most(&row) as u32);
-        if total > 0.0 && own < 0.5 * total && at(&row, instead) > at(&row, label) {
+        doubt += (total - own).max(0.0) / total.max(1e-300);
+        if total > 0.0 && own < 0.5 * total && at(&row, instead) > at(&row, label) && may(label, instead) {
             judged.wrong.push(Mislabel {
                 row: index,
                 chance: at(&row, label),
@@ -262,47 +369,30 @@ fn judge(learnt: &Scores, votes: Option<&Scores>, sharps: &[f64], labels: &[u32]
             });
         }
     }
-    let lost = judged
-        .likeliest
-        .iter()
-        .zip(labels)
-        .filter(|(likely, label)| likely != label);
-    // Classes that overlap have rows on the other side that are not named, or more of them than anybody mislabels.
-    let (lost, named) = (lost.count(), judged.wrong.len());
-    let overlap = lost > named * 2 || named * 8 > rows;
-    judged.overlap = votes.is_some() && rows < SMALL && gain < NOISE_GAIN && overlap;
+    if turned.is_some() {
+        judged.noise = doubt / rows.max(1) as f64;
+    } else if unsaid {
+        judged.noise = 0.0;
+    }
+    judged.overlap =
+        unsaid || judged.unfollowed || (votes.is_some() && turned.is_none() && judged.overlaps(labels, gain));
+    judged.across = across;
     judged.sort();
     judged
 }
 
 /// The blend under which the labels are likeliest, and what noise adds to their log likelihood.
-fn likeliest(
-    learnt: &Scores,
-    votes: Option<&Scores>,
-    sharps: &[f64],
-    labels: &[u32],
-    classes: usize,
-) -> (Blend, f64) {
+fn likeliest(views: Views<'_>, sharps: &[f64], labels: &[u32], classes: usize) -> (Blend, f64) {
     let rows = labels.len();
-    let empty: &[f32] = &[];
     let mut row = Vec::with_capacity(classes);
     let mut plain = f64::MIN;
-    let mut best = (
-        f64::MIN,
-        Blend {
-            sharp: 1.0,
-            near: 1.0,
-            noise: 0.01,
-        },
-    );
-    // In a small set a row has few neighbours, and what they say is never certain: where classes lie apart it is more so
-    // than their number says, and the labels' likelihood tells.
-    let nears: &[f64] = match votes {
-        Some(_) if rows < SMALL => &[0.0, 0.35, 0.7, 1.0, 1.5, 2.5],
-        Some(_) => &[0.0, 0.35, 0.7, 1.0],
+    let mut best = (f64::MIN, PLAIN);
+    let nears: &[f64] = match views.votes {
+        Some(_) if rows < SMALL => &NEARS,
+        Some(_) => &NEARS_OF_MANY,
         None => &[0.0],
     };
-    let coarse = rows.div_ceil(8_000).max(1);
+    let coarse = rows.div_ceil(COARSE).max(1);
     // Labels without noise may be those of a learner that is less sure than any with.
     let least = sharps.first().copied().unwrap_or(1.0);
     let softer = [least / 4.0, least / 2.0];
@@ -320,12 +410,7 @@ fn likeliest(
         let own: Vec<f64> = (0..rows)
             .step_by(coarse)
             .map(|index| {
-                shares(
-                    learnt.row(index),
-                    votes.map_or(empty, |votes| votes.row(index)),
-                    blend,
-                    &mut row,
-                );
+                views.shares(index, blend, &mut row);
                 at(&row, at(labels, index) as usize)
             })
             .collect();
@@ -371,21 +456,21 @@ fn estimated(own: &[f64], classes: usize, start: f64) -> (f64, f64) {
     (likelihood, noise)
 }
 
-/// `[true][given]`: how often one class is written for another.
+/// `[true][given]`: how often one class is written for another, begun with how often each is for any.
 fn noise_matrix(
     sample: &[usize],
     labels: &[u32],
-    classes: usize,
-    noise: f64,
+    rates: &[f64],
     view: impl Fn(usize, &mut Vec<f64>),
 ) -> Vec<f64> {
-    let off = noise / (classes.max(2) - 1) as f64;
+    let classes = rates.len();
     let start: Vec<f64> = (0..classes * classes)
         .map(|cell| {
+            let rate = at(rates, cell / classes);
             if cell / classes == cell % classes {
-                1.0 - noise
+                1.0 - rate
             } else {
-                off
+                rate / (classes.max(2) - 1) as f64
             }
         })
         .collect();

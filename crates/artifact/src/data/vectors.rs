@@ -253,20 +253,26 @@ impl Neighbours {
         self.lists.get(start..start + self.keep).unwrap_or(&[])
     }
 
-    /// The share of rows whose nearest ten agree with their label.
-    pub(crate) fn agreement(&self, labels: &[u32], classes: usize) -> f64 {
+    /// The class that most of each row's nearest ten have.
+    pub(crate) fn seems(&self, labels: &[u32], classes: usize) -> Vec<u32> {
         let mut votes = vec![0_u32; classes];
-        let mut agree = 0_usize;
-        for (index, label) in labels.iter().enumerate() {
+        let seems = (0..labels.len()).map(|index| {
             votes.fill(0);
             for (other, _) in self.of_row(index).iter().take(10) {
                 if let Some(vote) = votes.get_mut(at(labels, *other as usize) as usize) {
                     *vote += 1;
                 }
             }
-            agree += usize::from(most(&votes) == *label as usize);
-        }
-        agree as f64 / labels.len().max(1) as f64
+            most(&votes) as u32
+        });
+        seems.collect()
+    }
+
+    /// The share of rows whose nearest ten agree with their label.
+    pub(crate) fn agreement(&self, labels: &[u32], classes: usize) -> f64 {
+        let seems = self.seems(labels, classes);
+        let agree = seems.iter().zip(labels).filter(|(seem, label)| seem == label);
+        agree.count() as f64 / labels.len().max(1) as f64
     }
 }
 
