@@ -5,6 +5,8 @@ use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 use bartizan_inspect::{Channel, document};
 use bartizan_wire::json::{self, Bounds, Scalar, Scanned, Step};
 
+use super::coded;
+
 /// Longest pointer of a finding.
 const POINTER: usize = 200;
 /// Shortest string that is looked at, quotes included: anything that is looked for is longer.
@@ -140,30 +142,26 @@ const PROTOCOL: &[&str] = &[
     "media_type",
     "mimeType",
     "file_id",
-    "file_data",
     "format",
     "detail",
     "finish_reason",
     "stop_reason",
     "system_fingerprint",
     "service_tier",
-    "blob",
 ];
 
 /// Whether a string is none that anybody reads: a word of the protocol, or an image's bytes.
 fn is_protocol(steps: &[Step<'_>], raw: &str) -> bool {
     match steps.last() {
-        Some(Step::Key("data")) => raw.len() > 256 && !raw.contains(' '),
-        Some(Step::Key(key)) => PROTOCOL.contains(key) || is_bytes(raw),
-        _ => false,
+        Some(Step::Key("data")) if raw.len() > BYTES_LEAST => coded::is_base64(raw),
+        Some(Step::Key("blob" | "file_data")) if coded::is_base64(raw) => true,
+        Some(Step::Key(key)) => PROTOCOL.contains(key) || coded::is_address(raw),
+        Some(Step::Item(_)) | None => false,
     }
 }
 
-/// Whether a JSON string is a `data:` address of bytes. Of any other what it holds can be read as it is.
-fn is_bytes(raw: &str) -> bool {
-    let address = raw.strip_prefix("\"data:").and_then(|rest| rest.split_once(','));
-    address.is_some_and(|(kind, _)| kind.to_ascii_lowercase().ends_with(";base64"))
-}
+/// Longest string of a member for bytes that is looked at even if it is nothing but digits.
+const BYTES_LEAST: usize = 256;
 
 /// Fewest digits of base64 that are a document, wherever they stand.
 const FILE_LEAST: usize = 64;
@@ -446,8 +444,10 @@ pub(crate) fn of_value<'a>(value: &'a str, source: Source, front: &str) -> Vec<P
             out.extend(piece(scanned, as_file, steps, span, front));
             return;
         }
-        let bytes = matches!(steps.last(), Some(Step::Key("blob" | "data"))) && raw.len() > 256;
-        if !bytes {
+        let is_bytes = matches!(steps.last(), Some(Step::Key("blob" | "data")))
+            && raw.len() > BYTES_LEAST
+            && coded::is_base64(raw);
+        if !is_bytes {
             out.extend(piece(scanned, source, steps, span, front));
         }
     });
