@@ -87,8 +87,8 @@ pub(crate) struct Piece<'a> {
     pub pointer: String,
     /// The bytes of the JSON string or number in the body, quotes included.
     pub span: Range<usize>,
-    /// Whether it is the key of a member, and the pointer that of the member's value.
-    pub is_key: bool,
+    /// Of the key of a member, whose pointer is that of the member's value: where its object begins in the body.
+    pub key_of: Option<usize>,
 }
 
 impl<'a> Piece<'a> {
@@ -100,7 +100,7 @@ impl<'a> Piece<'a> {
             front: Cow::Borrowed(""),
             pointer: pointer.to_owned(),
             span: 0..0,
-            is_key: false,
+            key_of: None,
         }
     }
 }
@@ -118,7 +118,7 @@ impl Piece<'_> {
             front: Cow::Owned(self.front.clone().into_owned()),
             pointer: self.pointer.clone(),
             span: self.span.clone(),
-            is_key: self.is_key,
+            key_of: self.key_of,
         }
     }
 }
@@ -364,7 +364,7 @@ pub(crate) fn of_request(body: Scanned<'_>) -> Vec<Piece<'_>> {
             };
             match scalar {
                 Scalar::Text => piece(body, source, &steps, span, ""),
-                Scalar::Key => key(body, source, &steps, span, ""),
+                Scalar::Key { of } => key(body, source, &steps, (span, of), ""),
                 Scalar::Number => number(body, &steps, span, ""),
             }
         })
@@ -396,7 +396,7 @@ pub(super) fn short_of_answer(body: Scanned<'_>) -> Vec<Piece<'_>> {
                 front: Cow::Borrowed(""),
                 pointer: json::pointer_of(&told(steps), POINTER),
                 span,
-                is_key: false,
+                key_of: None,
             });
         }
     });
@@ -420,9 +420,9 @@ pub(crate) fn of_value<'a>(value: &'a str, source: Source, front: &str) -> Vec<P
     };
     json::scalars(scanned, &mut |steps, span, scalar| {
         match scalar {
-            Scalar::Key => {
+            Scalar::Key { of } => {
                 if value.get(span.clone()).is_some_and(is_said) {
-                    out.extend(key(scanned, source, steps, span, front));
+                    out.extend(key(scanned, source, steps, (span, of), front));
                 }
                 return;
             }
@@ -469,11 +469,11 @@ pub(crate) fn of_listing(page: &str) -> Vec<Piece<'_>> {
                 out.extend(piece(scanned, Source::Data, steps, span, ""));
             }
             // Elsewhere keys are names of arguments, or of the protocol.
-            Scalar::Key
+            Scalar::Key { of }
                 if matches!(within, [Step::Key("_meta"), _, ..])
                     && page.get(span.clone()).is_some_and(is_said) =>
             {
-                out.extend(key(scanned, Source::Data, steps, span, ""));
+                out.extend(key(scanned, Source::Data, steps, (span, of), ""));
             }
             _ => {}
         }
@@ -529,7 +529,7 @@ fn piece<'a>(
         front: before,
         pointer: front.to_owned() + &json::pointer_of(&told(steps), POINTER),
         span,
-        is_key: false,
+        key_of: None,
     })
 }
 
@@ -537,12 +537,12 @@ fn key<'a>(
     body: Scanned<'a>,
     source: Source,
     steps: &[Step<'_>],
-    span: Range<usize>,
+    (span, of): (Range<usize>, usize),
     front: &str,
 ) -> Option<Piece<'a>> {
     let piece = piece(body, source, steps, span, front)?;
     Some(Piece {
-        is_key: true,
+        key_of: Some(of),
         ..piece
     })
 }
@@ -572,7 +572,7 @@ fn number<'a>(body: Scanned<'a>, steps: &[Step<'_>], span: Range<usize>, front: 
         front: Cow::Owned(before),
         pointer: front.to_owned() + &json::pointer_of(&told(steps), POINTER),
         span,
-        is_key: false,
+        key_of: None,
     })
 }
 
