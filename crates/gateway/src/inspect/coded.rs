@@ -9,8 +9,8 @@ use std::borrow::Cow;
 const LINE_LEAST: usize = 40;
 /// Most letters of a word.
 const WORD_MOST: usize = 14;
-/// So many words one behind the other, with a sign of base64 between each two, are a sentence: of random digits every eighth run
-/// between two signs could be a word.
+/// So many words one behind the other, with a sign of base64 between each two, are a sentence. Of random digits one run in sixty
+/// between two signs could be a word, of quiet sound one in twelve.
 const WORDS_LEAST: usize = 8;
 
 /// Whether a JSON string, with its quotes, is a `data:` address of bytes. Of any other what it holds can be read as it is.
@@ -41,9 +41,12 @@ fn written(raw: &str) -> Cow<'_, str> {
     Cow::Borrowed(inside.unwrap_or(raw))
 }
 
-/// Whether a text is digits of base64, of either alphabet, in full lines. Words with signs of base64 between them are none.
+/// Whether a text is digits of base64, of either alphabet, in full lines. Words with signs of base64 between them are none, but
+/// for words in capitals, which digits of zeros look like.
 fn are_digits(text: &str) -> bool {
-    let (mut line, mut word, mut words) = (0_usize, 0_usize, 0_usize);
+    let (mut line, mut run, mut words) = (0_usize, 0_usize, 0_usize);
+    // Whether what stands behind the last sign could be a word: letters that are small but for the first one.
+    let mut is_word = true;
     // Nothing but its end may follow: a short line, or what fills the last group up.
     let mut ends = false;
     for byte in text.bytes() {
@@ -59,18 +62,21 @@ fn are_digits(text: &str) -> bool {
                 continue;
             }
             _ if ends => return false,
-            b'A'..=b'Z' | b'a'..=b'z' => word += 1,
-            b'0'..=b'9' => word = WORD_MOST + 1,
+            b'a'..=b'z' => run += 1,
+            b'A'..=b'Z' | b'0'..=b'9' => {
+                is_word &= run == 0 && byte.is_ascii_alphabetic();
+                run += 1;
+            }
             b'+' | b'/' | b'-' | b'_' => {
-                match word {
-                    0 => {}
-                    1..=WORD_MOST => words += 1,
+                match run {
+                    0 | 1 => {}
+                    2..=WORD_MOST if is_word => words += 1,
                     _ => words = 0,
                 }
                 if words >= WORDS_LEAST {
                     return false;
                 }
-                word = 0;
+                (run, is_word) = (0, true);
             }
             _ => return false,
         }
@@ -101,6 +107,12 @@ mod tests {
         (0..count).map(next).collect()
     }
 
+    /// Samples that are small, above and below zero.
+    fn quiet(bytes: &[u8]) -> Vec<u8> {
+        let sample = |byte: &u8| (i16::from(*byte) - 128).to_le_bytes();
+        bytes.iter().flat_map(sample).collect()
+    }
+
     #[test]
     fn bytes_are_digits_however_they_are_written() {
         let bytes = bytes(30_000);
@@ -115,6 +127,8 @@ mod tests {
             by::URL_SAFE_NO_PAD.encode(&bytes),
             by::STANDARD.encode([0; 900]),
             by::STANDARD.encode([255; 900]),
+            // Quiet sound in 16 bits.
+            by::STANDARD.encode(quiet(&bytes)),
             lines.join("\n"),
             lines.join("\r\n") + "\r\n",
             "QUJD".to_owned(),
