@@ -240,13 +240,11 @@ fn wrapped(bytes: &[u8], lines: &[Range<usize>], tries: &mut Tries, found: &mut 
                 break;
             }
             // Before they are copied: what is left bounds all that any line copies behind itself.
-            tries.wrapped = match tries.wrapped.checked_sub(digits.len()) {
-                Some(left) => left,
-                None => {
-                    tries.wrapped = 0;
-                    return None;
-                }
+            let Some(left) = tries.wrapped.checked_sub(digits.len()) else {
+                tries.wrapped = 0;
+                return None;
             };
+            tries.wrapped = left;
             dense.extend_from_slice(digits);
             ends.push((dense.len(), line.end));
         }
