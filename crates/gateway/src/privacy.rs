@@ -260,8 +260,8 @@ impl Privacy {
             })
             .collect();
         // A value that was masked once is masked wherever it stands, whether a detector knows it there or not.
-        for (value, kind, shape) in vault.known(now) {
-            if value.len() < KNOWN || !self.covers(towards, kind) {
+        for (range, kind, shape) in encoded::places(text, vault, now) {
+            if !apart(&range) || !self.covers(towards, kind) {
                 continue;
             }
             // In the midst of a text a stand-in of few bits would never be restored.
@@ -269,12 +269,8 @@ impl Privacy {
                 true => shape,
                 false => Shape::of_kind(kind.as_str()),
             };
-            for range in encoded::places(text, value) {
-                if apart(&range) {
-                    let kind = kind.clone();
-                    found.push((Found { range, kind, shape }, Some(MaskAct::Tokenise)));
-                }
-            }
+            let kind = kind.clone();
+            found.push((Found { range, kind, shape }, Some(MaskAct::Tokenise)));
         }
         if matches!(towards, Towards::Agent) {
             found.extend(tokens.iter().filter_map(|range| {

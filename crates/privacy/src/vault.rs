@@ -8,6 +8,7 @@ use std::{
     borrow::Cow,
     collections::{BTreeSet, HashMap},
     fmt,
+    ops::Range,
 };
 
 use aws_lc_rs::hmac;
@@ -17,6 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Kind, Shape,
+    index::Index,
     token::{Look, look},
 };
 
@@ -101,6 +103,8 @@ pub struct Vault {
     entries: HashMap<String, Entry>,
     /// From the keyed hash of kind and value to the token's name, so that no value stands in a key.
     names: HashMap<[u8; 32], String>,
+    /// Where in a text to look for which of them.
+    index: Index,
     bytes: usize,
     changed: bool,
 }
@@ -124,6 +128,7 @@ impl Vault {
             bounds,
             entries: HashMap::new(),
             names: HashMap::new(),
+            index: Index::default(),
             bytes: 0,
             changed: false,
         }
@@ -183,6 +188,7 @@ impl Vault {
         let tag = self.hash("value", kind, shape, value, 0);
         self.bytes = self.bytes.saturating_add(value.len());
         self.names.insert(tag, name.clone());
+        self.index.add(value, &name);
         self.entries.insert(
             name,
             Entry {
@@ -311,6 +317,22 @@ impl Vault {
         all
     }
 
+    /// Where values of so many bytes at least stand in a text, whoever wrote them there, and what they are.
+    #[must_use]
+    pub fn places(&self, text: &str, least: usize, now: Timestamp) -> Vec<(Range<usize>, &Kind, Shape)> {
+        let mut out = Vec::new();
+        for (range, names) in self.index.candidates(text.as_bytes(), least) {
+            let here = text.as_bytes().get(range.clone());
+            let held = names.iter().filter_map(|name| self.entries.get(name));
+            for entry in held.filter(|entry| self.lives(entry, now)) {
+                if here == Some(entry.value.expose().as_bytes()) {
+                    out.push((range.clone(), &entry.kind, entry.shape));
+                }
+            }
+        }
+        out
+    }
+
     /// Drops what has expired. Gives how many went.
     pub fn expire(&mut self, now: Timestamp) -> usize {
         let life = self.bounds.life;
@@ -339,7 +361,13 @@ impl Vault {
         let entries = &self.entries;
         self.names.retain(|_, name| entries.contains_key(name));
         let dropped = before - entries.len();
-        self.changed |= dropped > 0;
+        if dropped > 0 {
+            self.changed = true;
+            self.index = Index::default();
+            for (name, entry) in &self.entries {
+                self.index.add(entry.value.expose(), name);
+            }
+        }
         dropped
     }
 
