@@ -59,6 +59,31 @@ fn values_are_found_in_a_text_for_as_long_as_they_are_held() {
     assert!(vault.places("ana", 6, at(1)).is_empty());
 }
 
+/// A full vault is looked through for what has expired once for all that is masked at one time: else this takes minutes.
+#[test]
+fn what_finds_no_room_is_told_at_once() {
+    let bounds = Bounds {
+        values: 2_000,
+        ..Bounds::default()
+    };
+    let mut vault = Vault::new("s1", seed(1), bounds);
+    let full = (0..100_000)
+        .filter(|number| {
+            let value = format!("ana{number}@example.com");
+            vault.token(&kind("email"), Shape::Email, &value, at(1)).is_err()
+        })
+        .count();
+    assert_eq!((vault.len(), full), (2_000, 98_000));
+    // Room is made as soon as there is any.
+    let later = at(2 + bounds.life);
+    assert!(
+        vault
+            .token(&kind("email"), Shape::Email, "bob@example.com", later)
+            .is_ok()
+    );
+    assert_eq!(vault.len(), 1);
+}
+
 #[test]
 fn a_token_is_stable_and_comes_back() {
     let mut vault = vault("s1", 1);
