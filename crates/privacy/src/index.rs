@@ -74,7 +74,7 @@ mod tests {
                 prop_assert_eq!(names.len(), 1);
                 let name = names.first().unwrap();
                 prop_assert_eq!(text.get(range.clone()), Some(name.as_str()));
-                found.push((range.start, name));
+                found.push((range.start, name.as_str()));
             }
             found.sort_unstable();
             let mut expected: Vec<(usize, &str)> = Vec::new();
