@@ -7,6 +7,7 @@
 //! finding (`unseen`), newest text first.
 
 mod cache;
+mod coded;
 mod guards;
 mod lists;
 mod output;

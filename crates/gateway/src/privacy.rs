@@ -15,6 +15,7 @@ mod documents;
 mod encoded;
 mod fitting;
 mod listing;
+mod names;
 mod stream;
 mod vaults;
 
@@ -39,6 +40,7 @@ use serde_json::{Value, value::RawValue};
 
 use answer::is_said;
 use fitting::Fitting;
+use names::Names;
 pub(crate) use stream::Rewriter;
 pub(crate) use vaults::Held;
 use vaults::Vaults;
@@ -259,8 +261,8 @@ impl Privacy {
             })
             .collect();
         // A value that was masked once is masked wherever it stands, whether a detector knows it there or not.
-        for (value, kind, shape) in vault.known(now) {
-            if value.len() < KNOWN || !self.covers(towards, kind) {
+        for (range, kind, shape) in encoded::places(text, vault, now) {
+            if !apart(&range) || !self.covers(towards, kind) {
                 continue;
             }
             // In the midst of a text a stand-in of few bits would never be restored.
@@ -268,12 +270,8 @@ impl Privacy {
                 true => shape,
                 false => Shape::of_kind(kind.as_str()),
             };
-            for range in encoded::places(text, value) {
-                if apart(&range) {
-                    let kind = kind.clone();
-                    found.push((Found { range, kind, shape }, Some(MaskAct::Tokenise)));
-                }
-            }
+            let kind = kind.clone();
+            found.push((Found { range, kind, shape }, Some(MaskAct::Tokenise)));
         }
         if matches!(towards, Towards::Agent) {
             found.extend(tokens.iter().filter_map(|range| {
@@ -380,10 +378,7 @@ impl Privacy {
         }
         let now = clock::now();
         let mut edits = Edits::default();
-        let keys = pieces.iter().filter(|piece| piece.is_key);
-        let mut keys: BTreeSet<(&str, Cow<'_, str>)> = keys
-            .map(|piece| (piece.pointer.as_str(), Cow::Borrowed(&*piece.text)))
-            .collect();
+        let mut names = Names::of(pieces);
         for (piece, marks) in pieces.iter().zip(&looked.marks) {
             if piece.source.is_file() {
                 let change = self.document(inspector, vault, towards, piece, now)?;
@@ -411,11 +406,7 @@ impl Privacy {
                 _ => {
                     let fit = |range: &Range<usize>, shape| shape_at(piece, fitting, range, shape);
                     self.text_fitting(vault, towards, &piece.text, marks, now, &fit)
-                        .map(|text| match piece.is_key {
-                            true => told_apart(&mut keys, &piece.pointer, text),
-                            false => text,
-                        })
-                        .map(|text| Value::from(text).to_string())
+                        .map(|text| Value::from(names.apart(piece, text)).to_string())
                 }
             };
             let Some(json) = json else { continue };
@@ -451,7 +442,7 @@ fn shape_at(
     range: &Range<usize>,
     shape: Shape,
 ) -> Option<Shape> {
-    if piece.is_key {
+    if piece.key_of.is_some() {
         return None;
     }
     if *range == (0..piece.text.len()) {
@@ -460,18 +451,6 @@ fn shape_at(
     let is_number = piece.pointer.ends_with("/arguments") && is_bare_number(&piece.text, range);
     let number = piece.text.get(range.clone()).filter(|_| is_number)?;
     Fitting::any().number("", number.parse().ok()?)
-}
-
-/// A key as it is masked, and with a number behind it where a sibling has that name already: two members of one name
-/// would be read as one.
-fn told_apart<'p>(keys: &mut BTreeSet<(&'p str, Cow<'p, str>)>, pointer: &'p str, masked: String) -> String {
-    let mut key = masked.clone();
-    let mut count = 1_usize;
-    while !keys.insert((pointer, Cow::Owned(key.clone()))) {
-        count += 1;
-        key = format!("{masked} {count}");
-    }
-    key
 }
 
 /// Whether a range is a number of a text that is JSON: what takes its place is a text there, with the quotes of one.

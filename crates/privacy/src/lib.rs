@@ -10,6 +10,7 @@
 //! it did not hand out. INVARIANT: the bytes that a [`Masker`] or a [`Restorer`] gives do not depend on how its input
 //! was cut (`stream::tests`); a token of one vault is no token of another (`vault::tests`).
 
+mod index;
 mod kind;
 mod shape;
 mod stream;

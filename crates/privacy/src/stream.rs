@@ -98,7 +98,7 @@ impl Address {
 
     /// Whether a token here is part of an address: behind its beginning, or as the first labels of a host.
     fn holds(self, follows: &[u8]) -> bool {
-        let label = follows.first() == Some(&b'.') && follows.get(1).is_some_and(u8::is_ascii_alphanumeric);
+        let label = follows.first() == Some(&b'.') && follows.get(1).copied().is_some_and(begins_label);
         self.within || label
     }
 }
@@ -221,10 +221,15 @@ impl Restorer {
 /// address of another domain, with the value in it.
 fn goes_on(follows: &[u8]) -> bool {
     match follows {
-        [b'.', next, ..] => next.is_ascii_alphanumeric(),
+        [b'.', next, ..] => begins_label(*next),
         [next, ..] => next.is_ascii_alphanumeric() || matches!(next, b'-' | b'_' | b'@'),
         [] => false,
     }
+}
+
+/// Whether a byte behind a dot begins one more label of a host. Of names in other scripts (RFC 5890) every byte may.
+const fn begins_label(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || !byte.is_ascii()
 }
 
 /// A stretch ends at the first line end behind so many bytes, or the first space behind more.

@@ -9,6 +9,7 @@ use std::{
     borrow::Cow,
     collections::{BTreeSet, HashMap},
     fmt,
+    ops::Range,
 };
 
 use aws_lc_rs::hmac;
@@ -18,6 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Kind, Shape,
+    index::Index,
     token::{Look, look, name, together},
 };
 
@@ -120,7 +122,11 @@ pub struct Vault {
     entries: HashMap<String, Entry>,
     /// From the keyed hash of kind and value to the token's name, so that no value stands in a key.
     names: HashMap<[u8; 32], String>,
+    /// Where in a text to look for which of them.
+    index: Index,
     bytes: usize,
+    /// When room was made last. Who masks thousands of values at once finds none a second time.
+    swept: Option<Timestamp>,
     changed: bool,
     /// Whether what comes in now is nobody's yet.
     unclaimed: bool,
@@ -145,7 +151,9 @@ impl Vault {
             bounds,
             entries: HashMap::new(),
             names: HashMap::new(),
+            index: Index::default(),
             bytes: 0,
+            swept: None,
             changed: false,
             unclaimed: false,
         }
@@ -216,6 +224,7 @@ impl Vault {
         // Where the value is masked again, it is by the token that is known for it.
         let tag = self.hash("value", &entry.kind, entry.shape, value, 0);
         self.names.entry(tag).or_insert_with(|| name.clone());
+        self.index.add(value, &name);
         self.bytes = self.bytes.saturating_add(value.len());
         self.entries.insert(name, entry);
         self.changed = true;
@@ -248,8 +257,9 @@ impl Vault {
         if value.is_empty() || value.len() > self.bounds.longest {
             return Err(Full);
         }
-        if self.crowded(value) {
+        if self.crowded(value) && self.swept != Some(now) {
             self.expire(now);
+            self.swept = Some(now);
         }
         if self.crowded(value) {
             return Err(Full);
@@ -277,6 +287,7 @@ impl Vault {
         let tag = self.hash("value", kind, shape, value, 0);
         self.bytes = self.bytes.saturating_add(value.len());
         self.names.insert(tag, name.clone());
+        self.index.add(value, &name);
         self.entries.insert(
             name,
             Entry {
@@ -424,6 +435,22 @@ impl Vault {
         all
     }
 
+    /// Where values of so many bytes at least stand in a text, whoever wrote them there, and what they are.
+    #[must_use]
+    pub fn places(&self, text: &str, least: usize, now: Timestamp) -> Vec<(Range<usize>, &Kind, Shape)> {
+        let mut out = Vec::new();
+        for (range, names) in self.index.candidates(text.as_bytes(), least) {
+            let here = text.as_bytes().get(range.clone());
+            let held = names.iter().filter_map(|name| self.entries.get(name));
+            for entry in held.filter(|entry| self.lives(entry, now)) {
+                if here == Some(entry.value.expose().as_bytes()) {
+                    out.push((range.clone(), &entry.kind, entry.shape));
+                }
+            }
+        }
+        out
+    }
+
     /// Drops what has expired. Gives how many went.
     pub fn expire(&mut self, now: Timestamp) -> usize {
         let life = self.bounds.life;
@@ -452,7 +479,13 @@ impl Vault {
         let entries = &self.entries;
         self.names.retain(|_, name| entries.contains_key(name));
         let dropped = before - entries.len();
-        self.changed |= dropped > 0;
+        if dropped > 0 {
+            self.changed = true;
+            self.index = Index::default();
+            for (name, entry) in &self.entries {
+                self.index.add(entry.value.expose(), name);
+            }
+        }
         dropped
     }
 

@@ -216,7 +216,7 @@ mod tests {
             text: text.to_owned().into(),
             pointer: pointer.to_owned(),
             span: 0..0,
-            is_key: false,
+            key_of: None,
         }]
     }
 

@@ -5,6 +5,8 @@ use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 use bartizan_inspect::{Channel, document};
 use bartizan_wire::json::{self, Bounds, Scalar, Scanned, Step};
 
+use super::coded;
+
 /// Longest pointer of a finding.
 const POINTER: usize = 200;
 /// Shortest string that is looked at, quotes included: anything that is looked for is longer.
@@ -85,8 +87,8 @@ pub(crate) struct Piece<'a> {
     pub pointer: String,
     /// The bytes of the JSON string or number in the body, quotes included.
     pub span: Range<usize>,
-    /// Whether it is the key of a member, and the pointer that of the member's value.
-    pub is_key: bool,
+    /// Of the key of a member, whose pointer is that of the member's value: where its object begins in the body.
+    pub key_of: Option<usize>,
 }
 
 impl<'a> Piece<'a> {
@@ -98,7 +100,7 @@ impl<'a> Piece<'a> {
             front: Cow::Borrowed(""),
             pointer: pointer.to_owned(),
             span: 0..0,
-            is_key: false,
+            key_of: None,
         }
     }
 }
@@ -116,7 +118,7 @@ impl Piece<'_> {
             front: Cow::Owned(self.front.clone().into_owned()),
             pointer: self.pointer.clone(),
             span: self.span.clone(),
-            is_key: self.is_key,
+            key_of: self.key_of,
         }
     }
 }
@@ -140,30 +142,26 @@ const PROTOCOL: &[&str] = &[
     "media_type",
     "mimeType",
     "file_id",
-    "file_data",
     "format",
     "detail",
     "finish_reason",
     "stop_reason",
     "system_fingerprint",
     "service_tier",
-    "blob",
 ];
 
 /// Whether a string is none that anybody reads: a word of the protocol, or an image's bytes.
 fn is_protocol(steps: &[Step<'_>], raw: &str) -> bool {
     match steps.last() {
-        Some(Step::Key("data")) => raw.len() > 256 && !raw.contains(' '),
-        Some(Step::Key(key)) => PROTOCOL.contains(key) || is_bytes(raw),
-        _ => false,
+        Some(Step::Key("data")) if raw.len() > BYTES_LEAST => coded::is_base64(raw),
+        Some(Step::Key("blob" | "file_data")) if coded::is_base64(raw) => true,
+        Some(Step::Key(key)) => PROTOCOL.contains(key) || coded::is_address(raw),
+        Some(Step::Item(_)) | None => false,
     }
 }
 
-/// Whether a JSON string is a `data:` address of bytes. Of any other what it holds can be read as it is.
-fn is_bytes(raw: &str) -> bool {
-    let address = raw.strip_prefix("\"data:").and_then(|rest| rest.split_once(','));
-    address.is_some_and(|(kind, _)| kind.to_ascii_lowercase().ends_with(";base64"))
-}
+/// Longest string of a member for bytes that is looked at even if it is nothing but digits.
+const BYTES_LEAST: usize = 256;
 
 /// Fewest digits of base64 that are a document, wherever they stand.
 const FILE_LEAST: usize = 64;
@@ -366,7 +364,7 @@ pub(crate) fn of_request(body: Scanned<'_>) -> Vec<Piece<'_>> {
             };
             match scalar {
                 Scalar::Text => piece(body, source, &steps, span, ""),
-                Scalar::Key => key(body, source, &steps, span, ""),
+                Scalar::Key { of } => key(body, source, &steps, (span, of), ""),
                 Scalar::Number => number(body, &steps, span, ""),
             }
         })
@@ -398,7 +396,7 @@ pub(super) fn short_of_answer(body: Scanned<'_>) -> Vec<Piece<'_>> {
                 front: Cow::Borrowed(""),
                 pointer: json::pointer_of(&told(steps), POINTER),
                 span,
-                is_key: false,
+                key_of: None,
             });
         }
     });
@@ -422,9 +420,9 @@ pub(crate) fn of_value<'a>(value: &'a str, source: Source, front: &str) -> Vec<P
     };
     json::scalars(scanned, &mut |steps, span, scalar| {
         match scalar {
-            Scalar::Key => {
+            Scalar::Key { of } => {
                 if value.get(span.clone()).is_some_and(is_said) {
-                    out.extend(key(scanned, source, steps, span, front));
+                    out.extend(key(scanned, source, steps, (span, of), front));
                 }
                 return;
             }
@@ -446,8 +444,10 @@ pub(crate) fn of_value<'a>(value: &'a str, source: Source, front: &str) -> Vec<P
             out.extend(piece(scanned, as_file, steps, span, front));
             return;
         }
-        let bytes = matches!(steps.last(), Some(Step::Key("blob" | "data"))) && raw.len() > 256;
-        if !bytes {
+        let is_bytes = matches!(steps.last(), Some(Step::Key("blob" | "data")))
+            && raw.len() > BYTES_LEAST
+            && coded::is_base64(raw);
+        if !is_bytes {
             out.extend(piece(scanned, source, steps, span, front));
         }
     });
@@ -469,11 +469,11 @@ pub(crate) fn of_listing(page: &str) -> Vec<Piece<'_>> {
                 out.extend(piece(scanned, Source::Data, steps, span, ""));
             }
             // Elsewhere keys are names of arguments, or of the protocol.
-            Scalar::Key
+            Scalar::Key { of }
                 if matches!(within, [Step::Key("_meta"), _, ..])
                     && page.get(span.clone()).is_some_and(is_said) =>
             {
-                out.extend(key(scanned, Source::Data, steps, span, ""));
+                out.extend(key(scanned, Source::Data, steps, (span, of), ""));
             }
             _ => {}
         }
@@ -529,7 +529,7 @@ fn piece<'a>(
         front: before,
         pointer: front.to_owned() + &json::pointer_of(&told(steps), POINTER),
         span,
-        is_key: false,
+        key_of: None,
     })
 }
 
@@ -537,12 +537,12 @@ fn key<'a>(
     body: Scanned<'a>,
     source: Source,
     steps: &[Step<'_>],
-    span: Range<usize>,
+    (span, of): (Range<usize>, usize),
     front: &str,
 ) -> Option<Piece<'a>> {
     let piece = piece(body, source, steps, span, front)?;
     Some(Piece {
-        is_key: true,
+        key_of: Some(of),
         ..piece
     })
 }
@@ -572,7 +572,7 @@ fn number<'a>(body: Scanned<'a>, steps: &[Step<'_>], span: Range<usize>, front: 
         front: Cow::Owned(before),
         pointer: front.to_owned() + &json::pointer_of(&told(steps), POINTER),
         span,
-        is_key: false,
+        key_of: None,
     })
 }
 

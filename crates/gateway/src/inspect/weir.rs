@@ -397,7 +397,7 @@ impl Weir {
             text: std::mem::take(&mut text.whole).into(),
             pointer: pointer.clone(),
             span: 0..0,
-            is_key: false,
+            key_of: None,
         }];
         let looked = self.inspector.look(&self.owner, &pieces);
         self.incident |= looked.incident;

@@ -5,6 +5,10 @@
 
 use std::{borrow::Cow, ops::Range};
 
+use bartizan_privacy::{Kind, Shape, Vault};
+use bartizan_types::Timestamp;
+
+use super::KNOWN;
 use crate::inspect::{Inspector, Mark, Source};
 
 /// Longest word that is decoded.
@@ -12,46 +16,51 @@ const WORD: usize = 512;
 /// Most words of a text that are decoded.
 const WORDS: usize = 256;
 
-/// Where a text holds a value: plain, percent-encoded, or with the escapes that JSON in ASCII has.
-pub(super) fn places(text: &str, value: &str) -> Vec<Range<usize>> {
-    let plain = text.match_indices(value).map(|(at, found)| at..at + found.len());
-    let mut out: Vec<Range<usize>> = plain.collect();
+/// Where a text holds values of a vault: plain, percent-encoded, or with the escapes that JSON in ASCII has.
+pub(super) fn places<'v>(
+    text: &str,
+    vault: &'v Vault,
+    now: Timestamp,
+) -> Vec<(Range<usize>, &'v Kind, Shape)> {
+    let mut out = vault.places(text, KNOWN, now);
+    let mut inside = |word: &Word| {
+        let within = vault.places(&word.text, KNOWN, now).into_iter();
+        out.extend(within.filter_map(|(range, kind, shape)| Some((word.source(range)?, kind, shape))));
+    };
     if text.contains('%') {
-        for word in words(text) {
-            let within = word.text.match_indices(value);
-            out.extend(within.filter_map(|(at, found)| word.source(at..at + found.len())));
-        }
+        words(text).for_each(|word| inside(&word));
     }
-    if !value.is_ascii() && text.contains("\\u") {
-        for digits in [hex_lower, hex_upper] {
-            let spelt = escaped(value, digits);
-            out.extend(text.match_indices(&spelt).map(|(at, found)| at..at + found.len()));
-        }
+    if text.contains("\\u") {
+        inside(&unescaped(text));
     }
     out
 }
 
-/// A text with an escape for every unit of UTF-16 that is not ASCII (RFC 8259, section 7).
-fn escaped(text: &str, digits: fn(u16) -> String) -> String {
-    let mut out = String::with_capacity(text.len() * 2);
-    for c in text.chars() {
-        if c.is_ascii() {
-            out.push(c);
-        } else {
-            c.encode_utf16(&mut [0; 2])
-                .iter()
-                .for_each(|unit| out.push_str(&digits(*unit)));
-        }
+/// A text with the escapes of JSON for units of UTF-16 undone (RFC 8259, section 7). Half of a pair stays as it is written.
+fn unescaped(text: &str) -> Word {
+    let unit = |at: usize| {
+        let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
+        let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        u16::from_str_radix(digits, 16).ok().filter(|_| is_hex)
+    };
+    let (mut plain, mut from, mut at) = (String::with_capacity(text.len()), Vec::new(), 0);
+    while let Some(written) = text.get(at..).and_then(|rest| rest.chars().next()) {
+        let units = unit(at)
+            .into_iter()
+            .flat_map(|first| std::iter::once(first).chain(unit(at + 6)));
+        let (c, length) = match char::decode_utf16(units).next() {
+            Some(Ok(c)) => (c, 6 * c.len_utf16()),
+            Some(Err(_)) | None => (written, written.len_utf8()),
+        };
+        from.resize(from.len() + c.len_utf8(), at);
+        plain.push(c);
+        at += length;
     }
-    out
-}
-
-fn hex_lower(unit: u16) -> String {
-    format!("\\u{unit:04x}")
-}
-
-fn hex_upper(unit: u16) -> String {
-    format!("\\u{unit:04X}")
+    Word {
+        text: plain,
+        from,
+        end: text.len(),
+    }
 }
 
 /// A range with what fills its last group up, where it is digits of base64 that lack it: alone that would be no text.
@@ -158,6 +167,8 @@ fn decoded(start: usize, word: &str) -> Option<Word> {
 
 #[cfg(test)]
 mod tests {
+    use bartizan_types::Secret;
+
     use super::*;
 
     #[test]
@@ -171,21 +182,34 @@ mod tests {
         assert_eq!(ends("a ann.miller77@c=", 16), 16);
     }
 
+    /// Where a text holds this value.
+    fn ranges(text: &str, value: &str) -> Vec<(usize, usize)> {
+        let mut vault = Vault::new("s", Secret::new([7; 32]), bartizan_privacy::Bounds::default());
+        let now = Timestamp::from_unix_seconds(1);
+        let kind = Kind::new("email").unwrap();
+        vault.token(&kind, Shape::Token, value, now).unwrap();
+        let places = places(text, &vault, now).into_iter();
+        places.map(|(range, ..)| (range.start, range.end)).collect()
+    }
+
     #[test]
     fn a_value_is_found_as_addresses_spell_it() {
         let text = "see https://x.example/?m=ann.miller77%40corp-mail.example&x=%zz or ann.miller77@corp-mail.example";
         let value = "ann.miller77@corp-mail.example";
-        let found: Vec<&str> = places(text, value)
+        let found: Vec<&str> = ranges(text, value)
             .into_iter()
-            .filter_map(|range| text.get(range))
+            .filter_map(|(start, end)| text.get(start..end))
             .collect();
         assert_eq!(found, [value, "ann.miller77%40corp-mail.example"]);
-        assert!(places("100% of %", "100").len() == 1);
+        assert_eq!(ranges("1000000% of %", "1000000"), [(0, 7)]);
         for text in [r#"{"n":"J\u00f6rg M"}"#, r#"{"n":"J\u00F6rg M"}"#] {
-            assert_eq!(places(text, "J\u{f6}rg M").first(), Some(&(6..17)), "{text}");
+            assert_eq!(ranges(text, "J\u{f6}rg M"), [(6, 17)], "{text}");
         }
-        assert!(places(r"J\u00e4rg M", "J\u{f6}rg M").is_empty());
-        let found = places("n=J%C3%B6rg%20M&x", "J\u{f6}rg M");
-        assert_eq!((found.len(), found.first()), (1, Some(&(2..15))));
+        assert_eq!(ranges(r"a \ud83d\ude00 rg M", "\u{1f600} rg M"), [(2, 19)]);
+        for other in [r"J\u00e4rg M", r"J\u00f rg M", r"J\u+0f6rg M", r"\ud83d J\u00"] {
+            assert!(ranges(other, "J\u{f6}rg M").is_empty(), "{other}");
+        }
+        let found = ranges("n=J%C3%B6rg%20M&x", "J\u{f6}rg M");
+        assert_eq!(found, [(2, 15)]);
     }
 }

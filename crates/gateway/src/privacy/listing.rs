@@ -4,14 +4,14 @@
 //! pins what is listed, as this gateway does, would see all of it change. So a kind stands in the place of a value, and
 //! nothing is restored. Names, addresses and what a schema demands stay, or nobody could call what is listed.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use bartizan_privacy::Vault;
 use bartizan_types::{Code, Finding, Secret, Timestamp};
 use bartizan_wire::json;
 use serde_json::Value;
 
-use super::{Mark, MaskAct, Privacy, Towards, encoded, known, masked_at, told_apart};
+use super::{Mark, MaskAct, Names, Privacy, Towards, encoded, known, masked_at};
 use crate::{
     Shared, clock,
     gate::Caller,
@@ -71,18 +71,16 @@ impl Privacy {
         let pieces = of_listing(page);
         let looked = inspector.look(owner, &pieces);
         let now = clock::now();
-        let mut keys = BTreeSet::new();
+        let mut names = Names::of(&pieces);
         let (mut changes, mut findings) = (Vec::new(), Vec::new());
         for (piece, marks) in pieces.iter().zip(looked.marks) {
             // What one call has no room for is small enough to be looked at all the same.
             let marks = marks.unwrap_or_else(|| inspector.examine(piece.source, &piece.text).into());
             let marks = known(Some(&marks)).ok_or(Code::PrivacyUnseen)?;
-            let Some(mut text) = self.described(inspector, piece, marks, now) else {
+            let Some(text) = self.described(inspector, piece, marks, now) else {
                 continue;
             };
-            if piece.is_key {
-                text = told_apart(&mut keys, &piece.pointer, text);
-            }
+            let text = names.apart(piece, text);
             changes.push((piece.span.clone(), Value::from(text).to_string()));
             if findings.len() < 16 {
                 findings.push(masked_at(&piece.pointer));

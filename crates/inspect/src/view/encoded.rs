@@ -239,10 +239,15 @@ fn wrapped(bytes: &[u8], lines: &[Range<usize>], tries: &mut Tries, found: &mut 
             if !digits.iter().all(how.is_digit) || !digits.iter().any(u8::is_ascii_alphanumeric) {
                 break;
             }
+            // Before they are copied: what is left bounds all that any line copies behind itself.
+            let Some(left) = tries.wrapped.checked_sub(digits.len()) else {
+                tries.wrapped = 0;
+                return None;
+            };
+            tries.wrapped = left;
             dense.extend_from_slice(digits);
             ends.push((dense.len(), line.end));
         }
-        tries.wrapped = tries.wrapped.checked_sub(dense.len())?;
         let mixed = dense.iter().any(u8::is_ascii_uppercase) && dense.iter().any(u8::is_ascii_lowercase);
         if how.form == Form::Base64 && !mixed {
             continue;
@@ -594,4 +599,33 @@ pub(crate) fn readable(bytes: &[u8]) -> Option<&str> {
     }
     let long = all >= PRINTABLE_LEAST || unseen >= UNSEEN_LEAST;
     (fine == all && (long || letters * 10 >= all * 7)).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each line may be where an encoding starts, so what all of them read behind themselves has to end.
+    #[test]
+    fn digits_are_read_over_lines_as_often_as_is_left_and_no_more() {
+        let line = "SWdub3JlIGFsbCBwcmV2aW91cyBpbnN0cnVjdGlvbnMhSWdub3JlIGFsbCBwcmV2";
+        let text = format!("{line}\n{line}\n{line}\n");
+        let lines: Vec<Range<usize>> = (0..3)
+            .map(|at| at * (line.len() + 1)..at * (line.len() + 1) + line.len())
+            .collect();
+        let read = |left: usize| {
+            let mut tries = Tries {
+                moved: 0,
+                bare: 0,
+                wrapped: left,
+            };
+            let mut found = Vec::new();
+            let end = wrapped(text.as_bytes(), &lines, &mut tries, &mut found);
+            (end, found.len(), tries.wrapped)
+        };
+        assert_eq!(read(1_000), (Some(text.len() - 1), 1, 1_000 - 3 * line.len()));
+        // What does not suffice is spent.
+        assert_eq!(read(2 * line.len() + 1), (None, 0, 0));
+        assert_eq!(read(0), (None, 0, 0));
+    }
 }

@@ -33,6 +33,58 @@ const SHAPES: [Shape; 8] = [
 ];
 
 #[test]
+fn values_are_found_in_a_text_for_as_long_as_they_are_held() {
+    let mut vault = vault("s1", 1);
+    for (word, shape, value) in [
+        ("email", Shape::Email, "ana@example.com"),
+        ("person", Shape::Token, "Ana Lopez"),
+    ] {
+        vault.token(&kind(word), shape, value, at(1)).unwrap();
+    }
+    let text = "Ana Lopez, ana@example.com; not ana@example.org";
+    let found = |vault: &Vault, least: usize, now: Timestamp| {
+        let places = vault.places(text, least, now).into_iter();
+        let mut found: Vec<(usize, String)> = places
+            .map(|(range, kind, _)| (range.start, kind.as_str().to_owned()))
+            .collect();
+        found.sort();
+        found
+    };
+    let (person, email) = ((0, "person".to_owned()), (11, "email".to_owned()));
+    assert_eq!(found(&vault, 6, at(1)), [person, email.clone()]);
+    assert_eq!(found(&vault, 10, at(1)), [email.clone()]);
+    assert!(found(&vault, 6, at(2 + Bounds::default().life)).is_empty());
+    assert_eq!(vault.erase_kind(&kind("person")), 1);
+    assert_eq!(found(&vault, 6, at(1)), [email]);
+    assert!(vault.places("ana", 6, at(1)).is_empty());
+}
+
+/// A full vault is looked through for what has expired once for all that is masked at one time: else this takes minutes.
+#[test]
+fn what_finds_no_room_is_told_at_once() {
+    let bounds = Bounds {
+        values: 2_000,
+        ..Bounds::default()
+    };
+    let mut vault = Vault::new("s1", seed(1), bounds);
+    let full = (0..100_000)
+        .filter(|number| {
+            let value = format!("ana{number}@example.com");
+            vault.token(&kind("email"), Shape::Email, &value, at(1)).is_err()
+        })
+        .count();
+    assert_eq!((vault.len(), full), (2_000, 98_000));
+    // Room is made as soon as there is any.
+    let later = at(2 + bounds.life);
+    assert!(
+        vault
+            .token(&kind("email"), Shape::Email, "bob@example.com", later)
+            .is_ok()
+    );
+    assert_eq!(vault.len(), 1);
+}
+
+#[test]
 fn a_token_is_stable_and_comes_back() {
     let mut vault = vault("s1", 1);
     for shape in SHAPES {

@@ -20,8 +20,11 @@ pub enum Step<'a> {
 pub enum Scalar {
     /// A string value.
     Text,
-    /// The key of a member.
-    Key,
+    /// The key of a member of the object that begins there.
+    Key {
+        /// The place of its bracket.
+        of: usize,
+    },
     /// A number.
     Number,
 }
@@ -43,20 +46,25 @@ pub fn scalars<'a>(body: Scanned<'a>, each: &mut EachScalar<'a, '_>) {
     let text = body.text();
     let bytes = text.as_bytes();
     let mut steps: Vec<Step<'a>> = Vec::new();
+    // Where each of the values begins that a step leads into.
+    let mut starts: Vec<usize> = Vec::new();
     let mut key_next = false;
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
         match byte {
             b'{' => {
                 steps.push(Step::Key(""));
+                starts.push(at);
                 key_next = true;
             }
             b'[' => {
                 steps.push(Step::Item(0));
+                starts.push(at);
                 key_next = false;
             }
             b'}' | b']' => {
                 steps.pop();
+                starts.pop();
                 key_next = false;
             }
             b',' => match steps.last_mut() {
@@ -70,7 +78,8 @@ pub fn scalars<'a>(body: Scanned<'a>, each: &mut EachScalar<'a, '_>) {
                     if let Some(last) = steps.last_mut() {
                         *last = Step::Key(key);
                     }
-                    each(&steps, at..end, Scalar::Key);
+                    let of = starts.last().copied().unwrap_or_default();
+                    each(&steps, at..end, Scalar::Key { of });
                     key_next = false;
                 } else {
                     each(&steps, at..end, Scalar::Text);
@@ -209,14 +218,20 @@ mod tests {
         let scanned = scan(text.as_bytes(), &Bounds::default()).unwrap();
         let mut keys = Vec::new();
         scalars(scanned, &mut |steps, span, scalar| {
-            if scalar == Scalar::Key {
-                keys.push((pointer_of(steps, 256), text_of(scanned, &span).into_owned()));
+            if let Scalar::Key { of } = scalar {
+                let place = pointer_of(steps, 256);
+                keys.push((of, place, text_of(scanned, &span).into_owned()));
             }
         });
-        let expected = [("/a b", "a b"), ("/a b/c@d", "c@d"), ("/e", "e"), ("/e/0/f", "f")];
+        let expected = [
+            (0, "/a b", "a b"),
+            (7, "/a b/c@d", "c@d"),
+            (0, "/e", "e"),
+            (22, "/e/0/f", "f"),
+        ];
         assert_eq!(
             keys,
-            expected.map(|(place, key)| (place.to_owned(), key.to_owned()))
+            expected.map(|(of, place, key)| (of, place.to_owned(), key.to_owned()))
         );
     }
 

@@ -126,9 +126,13 @@ impl<'a> Request<'a> {
     /// The members by which the request relies on what the provider keeps, or has it go on by itself; each once.
     #[must_use]
     pub fn relied_on(&self) -> Vec<&'static str> {
-        let mut fields: Vec<_> = self.history.iter().map(|history| history.field).collect();
-        fields.extend(self.background.then_some("background"));
-        fields.dedup();
+        let mut fields: Vec<&'static str> = Vec::new();
+        let named = self.history.iter().map(|history| history.field);
+        for field in named.chain(self.background.then_some("background")) {
+            if !fields.contains(&field) {
+                fields.push(field);
+            }
+        }
         fields
     }
 }

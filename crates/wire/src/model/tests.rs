@@ -589,3 +589,13 @@ fn a_switch_in_a_models_name_is_a_tool_of_the_provider() {
         assert_eq!(request.hosted.len(), hosted, "{model}");
     }
 }
+
+#[test]
+fn what_a_request_relies_on_is_named_once() {
+    let body = r#"{"model":"m","background":true,"input":[{"type":"item_reference","id":"a"},
+        {"role":"user","content":[{"type":"input_file","file_id":"f"}]},{"type":"item_reference","id":"b"}]}"#;
+    let scanned = scan(body.as_bytes(), &Bounds::default()).expect("strict");
+    let request = decode_request(Api::OpenaiResponses, scanned).expect("a request");
+    assert_eq!(request.history.len(), 3);
+    assert_eq!(request.relied_on(), ["item_reference", "file_id", "background"]);
+}

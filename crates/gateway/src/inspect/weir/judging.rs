@@ -168,7 +168,7 @@ impl Judging {
                 text: (before + &shown).into(),
                 pointer: place.pointer(),
                 span: end - length..end,
-                is_key: false,
+                key_of: None,
             },
             of: Some((place.clone(), end)),
         });
@@ -196,7 +196,7 @@ impl Judging {
                     text: redact::apply(&piece.text, &values, Transform::Redact, &self.key).into(),
                     pointer: piece.pointer.clone(),
                     span: 0..piece.text.len(),
-                    is_key: false,
+                    key_of: None,
                 },
                 of: None,
             });
