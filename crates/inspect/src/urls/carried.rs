@@ -73,7 +73,7 @@ pub(super) fn is_sentence(path: &str) -> bool {
 }
 
 /// What a piece of an address says, where it is an encoding of text.
-fn said(piece: &str) -> Option<String> {
+pub(super) fn said(piece: &str) -> Option<String> {
     // The name of a file may end it, and a part that a code ends.
     let piece = piece.split(['.', '~', ':', ',']).next().unwrap_or_default();
     let piece = piece
@@ -145,7 +145,7 @@ pub(super) fn is_personal(query: &str) -> bool {
 }
 
 /// What a slot of an address asks for, where it asks for what was said or is known.
-const ASKED: &[&str] = &[
+pub(super) const ASKED: &[&str] = &[
     "conversation",
     "chat history",
     "chat_history",
@@ -261,7 +261,8 @@ fn words(text: &str) -> usize {
     text.split_whitespace().map(word).sum()
 }
 
-fn percent(text: &str) -> String {
+/// A text without its codes of percent signs; a sign of addition is a space.
+pub(super) fn percent(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut at = 0;
     while at < text.len() {
