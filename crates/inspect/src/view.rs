@@ -7,6 +7,7 @@
 //! INVARIANT: an origin lies within the input. Work and memory are linear in the input: layers together hold at most
 //! [`DECODED_MOST`] bytes beyond four times the input, at most [`LAYERS_MOST`] of them, at most [`DEPTH_MOST`] deep.
 
+mod chains;
 mod encoded;
 mod html;
 mod map;
@@ -53,7 +54,7 @@ pub enum Form {
     Rot13,
     /// Written backwards.
     Reversed,
-    /// Letters kept apart by spaces or signs.
+    /// Letters kept apart by spaces or signs, or words joined by a sign in place of spaces.
     Spaced,
     /// Digits, signs, and letters with marks, that stand for letters.
     Leet,
