@@ -45,7 +45,10 @@ impl Looked {
             bytes = std::mem::take(&mut document.text).into_bytes();
         }
         let mut report = inspect(channel, &bytes, Wanted::ALL, &Canaries::default());
-        report.cut |= unopened.is_some() || document.as_ref().is_some_and(|document| document.cut);
+        report.cut |= unopened.is_some()
+            || document
+                .as_ref()
+                .is_some_and(|document| document.cut || document.runs);
         Ok(Self {
             path: path.to_owned(),
             bytes,
@@ -61,6 +64,10 @@ impl Looked {
             Some(what) => Some(format!(
                 "this is {what}; what is in it was not opened and went unseen"
             )),
+            None if self.document.as_ref().is_some_and(|document| document.runs) => Some(
+                "something in it runs, a script or a program that it starts; what that does was not judged"
+                    .to_owned(),
+            ),
             None if self.report.cut => Some(self.cut()),
             None => None,
         }
@@ -85,7 +92,7 @@ impl Looked {
             if let Some(document) = &self.document {
                 value.insert(
                     "document".to_owned(),
-                    json!({ "kind": word(document.kind), "pictures": document.pictures, "incomplete": document.cut }),
+                    json!({ "kind": word(document.kind), "pictures": document.pictures, "incomplete": document.cut, "runs": document.runs }),
                 );
             }
             if let Some(what) = self.unopened {
