@@ -53,6 +53,8 @@ pub struct Document {
     pub cut: bool,
     /// Pictures, or other things to look at, stand in it, whose own text nobody has read.
     pub pictures: bool,
+    /// Something in it runs: a script, or a program that it starts. Its words are read, and what it does is not judged.
+    pub runs: bool,
 }
 
 /// Reads a document, where the bytes start like one.
@@ -77,6 +79,7 @@ pub fn read(bytes: &[u8]) -> Option<Document> {
         text: out.text,
         cut: out.cut,
         pictures: out.pictures,
+        runs: out.runs,
     })
 }
 
@@ -98,6 +101,7 @@ struct Out {
     text: String,
     cut: bool,
     pictures: bool,
+    runs: bool,
     /// Bytes that may still be unpacked.
     left: usize,
     /// Where the text came from, where somebody wants to know.
@@ -135,6 +139,7 @@ impl Default for Out {
             text: String::new(),
             cut: false,
             pictures: false,
+            runs: false,
             left: UNPACKED_MOST,
             places: None,
         }

@@ -28,7 +28,7 @@ use std::ops::Range;
 use bartizan_types::{Finding, FindingKind, Severity, Span};
 
 use canary::Canaries;
-use view::{Disguise, Form, View};
+use view::{Cut, Disguise, Form, View};
 
 /// Where a text comes from. Each has thresholds of its own, since what is ordinary in one is strange in another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -174,6 +174,8 @@ pub struct Report {
     pub seen: Vec<Seen>,
     /// A bound was reached, and some decoded layer went unseen.
     pub cut: bool,
+    /// The first that went unseen, and its place in the input.
+    pub first_cut: Option<Cut>,
     /// The highest score of the injection classifier over all layers, in log odds, and the threshold of the channel.
     pub injection: Option<(f32, f32)>,
 }
@@ -210,6 +212,12 @@ fn window(
     report.cut |= view.cut;
     let within = |span: &Range<usize>| keep.contains(&span.start);
     let moved = |span: Range<usize>| span.start + base..span.end + base;
+    if report.first_cut.is_none() {
+        report.first_cut = view.first_cut.as_ref().map(|cut| Cut {
+            origin: moved(cut.origin.clone()),
+            ..*cut
+        });
+    }
     for (index, layer) in view.layers().iter().enumerate() {
         let text: &str = &layer.text;
         // What was undone elsewhere in the layer says nothing of these words.

@@ -64,6 +64,7 @@ impl Inspector {
             report: Report {
                 seen: Vec::new(),
                 cut: false,
+                first_cut: None,
                 injection: None,
             },
         }

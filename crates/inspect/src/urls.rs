@@ -3,6 +3,7 @@
 //! It names shapes, not hosts: whether a host is trusted is the policy's to know.
 
 mod carried;
+mod inert;
 mod places;
 
 use std::ops::Range;
@@ -177,17 +178,8 @@ fn is_referred(text: &str, before: &str) -> bool {
 fn judge(rest: &str, fetched: bool) -> Option<(&'static str, u16)> {
     let (place, query) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
     let (host, path) = place.split_at(place.find('/').unwrap_or(place.len()));
-    let slot = |text: &str| {
-        let lower = text.to_ascii_lowercase();
-        ["{", "[", "%7b", "<", "$("]
-            .iter()
-            .any(|open| lower.contains(open))
-            || ["your_", "secret_here", "data_here", "insert"]
-                .iter()
-                .any(|word| lower.contains(word))
-    };
     // An address with a place to fill in asks its reader to fill it.
-    if fetched && (slot(query) || slot(path)) {
+    if fetched && (inert::has_slot(query) || inert::has_slot(path)) {
         return Some(("image_with_slot", 900));
     }
     if host.split('.').any(carried::is_said_in_label) {
@@ -199,8 +191,12 @@ fn judge(rest: &str, fetched: bool) -> Option<(&'static str, u16)> {
     let carries = query
         .split(['&', '?', '#', ';'])
         .filter_map(|pair| pair.split_once('='))
-        .any(|(_, value)| {
-            value.len() >= VALUE_LEAST && (dense(value) || value.contains("%20") || value.contains('+'))
+        .any(|(name, value)| {
+            let is_much = dense(value) || value.contains("%20") || value.contains('+');
+            value.len() >= VALUE_LEAST
+                && is_much
+                && !inert::is_of_signature(name, value)
+                && !inert::is_drawing(value)
         });
     if carried::is_said(path, query, fetched) {
         return Some(if fetched {
@@ -212,7 +208,7 @@ fn judge(rest: &str, fetched: bool) -> Option<(&'static str, u16)> {
     if !fetched && carried::is_personal(query) {
         return Some(("link_with_personal_data", 600));
     }
-    if fetched && (carries || query.len() >= QUERY_LEAST && !is_look(query)) {
+    if fetched && (carries || query.len() >= QUERY_LEAST && !inert::is_inert(query)) {
         return Some(("image_with_data", 700));
     }
     if fetched && carried::is_sentence(path) {
@@ -221,7 +217,7 @@ fn judge(rest: &str, fetched: bool) -> Option<(&'static str, u16)> {
     if fetched
         && path
             .split('/')
-            .any(|part| part.len() >= 40 && dense(part) && !part.contains('.'))
+            .any(|part| part.len() >= 40 && dense(part) && !part.contains('.') && !inert::is_drawing(part))
     {
         return Some(("image_with_data", 450));
     }
@@ -229,69 +225,6 @@ fn judge(rest: &str, fetched: bool) -> Option<(&'static str, u16)> {
         return Some(("misleading_user_part", 600));
     }
     None
-}
-
-/// Names of what a picture that is drawn when it is asked for is to look like, and of which state of a project it shows.
-const LOOKS: &[&str] = &[
-    "style",
-    "theme",
-    "logo",
-    "logocolor",
-    "logowidth",
-    "logosize",
-    "label",
-    "labelcolor",
-    "color",
-    "colora",
-    "colorb",
-    "bg",
-    "fg",
-    "format",
-    "size",
-    "width",
-    "height",
-    "w",
-    "h",
-    "s",
-    "v",
-    "version",
-    "branch",
-    "event",
-    "job",
-    "tag",
-    "sort",
-    "include_prereleases",
-    "cacheseconds",
-    "maxage",
-    "longcache",
-    "link",
-    "icon",
-    "align",
-];
-/// Longest value of them, and longest query of nothing else.
-const LOOK_MOST: usize = 20;
-const LOOKS_MOST: usize = 160;
-
-/// Whether a query says how a badge is to look and nothing else: words and versions under names of looks.
-fn is_look(query: &str) -> bool {
-    let word = |value: &str| {
-        let plain = |byte: u8| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'%' | b'+' | b'#')
-        };
-        let digits = value.bytes().filter(u8::is_ascii_digit).count();
-        // A color or a version has six digits, a number of somebody's more.
-        value.len() <= LOOK_MOST && digits <= 6 && value.bytes().all(plain)
-    };
-    let looks = |pair: &str| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        LOOKS.iter().any(|look| look.eq_ignore_ascii_case(name)) && word(value)
-    };
-    let query = query.trim_start_matches(['?', '#']);
-    query.len() <= LOOKS_MOST
-        && query
-            .split('&')
-            .map(|pair| pair.strip_prefix("amp;").unwrap_or(pair))
-            .all(looks)
 }
 
 /// Whether the labels of a name hold much that is of encoded look: in one label, or cut over several.

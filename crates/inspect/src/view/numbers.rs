@@ -1,11 +1,12 @@
-//! Texts spelt out as numbers, one a character: `69 67 6e`, `0x69, 0x67`, `105, 103`, `01101001`, `U+0069`; and Morse code.
+//! Texts spelt out as numbers, one a character: `69 67 6e`, `0x69, 0x67`, `105, 103`, `01101001`, `U+0069`, `0o151`, and
+//! `chr(105)+chr(103)`; and Morse code.
 
 use std::ops::Range;
 
 use super::map::Map;
 use super::{Form, Found};
 use crate::bits::Bits;
-use crate::safe::part;
+use crate::safe::{item, part};
 
 /// Fewest numbers of a list.
 const NUMBERS_LEAST: usize = 8;
@@ -31,7 +32,7 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>) {
         let small = byte | 0x20;
         byte.is_ascii_digit()
             | matches!(small, b'a'..=b'f')
-            | (small == b'x')
+            | ((small == b'x') | (small == b'o'))
             | (byte == b'U')
             | matches!(byte, b'+'..=b'-')
             | ((byte == b':') | (byte == b';') | (byte == b'_'))
@@ -45,6 +46,7 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>) {
             lists(text, run, found);
         }
     }
+    calls(text, found);
     let is_of_code = |byte: u8| {
         matches!(byte, b'-'..=b'/') | (byte == b'|') | ((byte == b' ') | (byte == b'\n') | (byte == b'\r'))
     };
@@ -56,6 +58,71 @@ pub(super) fn find(text: &str, found: &mut Vec<Found>) {
             morse(text, run, found);
         }
     }
+}
+
+/// Longest name of a call, and most bytes between two of them.
+const NAME_MOST: usize = 24;
+const BETWEEN_MOST: usize = 8;
+
+/// Characters that a program would make one by one: `chr(105)+chr(103)`, `String.fromCharCode(105) + …`, `CHAR(105)&…`.
+/// What a call is named says nothing: there are as many names as languages. That its numbers spell a text does.
+fn calls(text: &str, found: &mut Vec<Found>) {
+    let bytes = text.as_bytes();
+    let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'$');
+    let is_between = |byte: &u8| byte.is_ascii_whitespace() || b"+&.,|_'\"\\".contains(byte);
+    let most = found.len() + FOUND_MOST;
+    let (mut list, mut name, mut origin) = (Vec::new(), part(bytes, ..0), 0..0);
+    for open in memchr::memchr_iter(b'(', bytes) {
+        if !item(bytes, open + 1).is_ascii_digit() {
+            continue;
+        }
+        let inner = part(bytes, open + 1..).iter().take(NUMBER_MOST);
+        let length = inner.take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        let close = open + 1 + length;
+        let before = part(bytes, ..open).iter().rev().take(NAME_MOST);
+        let start = open - before.take_while(is_name).count();
+        let Some(number) = text.get(open + 1..close).filter(|_| item(bytes, close) == b')') else {
+            continue;
+        };
+        // The sign that puts together may be the first of a name, too.
+        let called = without_dots(part(bytes, start..open));
+        let between = part(bytes, origin.end..open - called.len());
+        let goes_on = !list.is_empty()
+            && called == name
+            && between.len() <= BETWEEN_MOST
+            && between.iter().all(is_between);
+        if !goes_on {
+            told(&list, &origin, most, found);
+            list.clear();
+            (name, origin) = (called, open - called.len()..close + 1);
+        }
+        if !called.is_empty() {
+            list.push(number);
+            origin.end = close + 1;
+        }
+    }
+    told(&list, &origin, most, found);
+}
+
+/// Adds what the numbers of calls spell.
+fn told(list: &[&str], origin: &Range<usize>, most: usize, found: &mut Vec<Found>) {
+    if list.len() < NUMBERS_LEAST || found.len() >= most {
+        return;
+    }
+    let bases = list
+        .iter()
+        .fold(u8::MAX, |bases, number| bases & Base::of(number).0);
+    found.extend(spelt(list, bases).map(|text| Found {
+        text,
+        form: Form::Numbers,
+        map: Map::whole(origin.clone()),
+    }));
+}
+
+/// A name without dots before it, which are what puts two calls together.
+fn without_dots(name: &[u8]) -> &[u8] {
+    let dots = name.iter().take_while(|byte| **byte == b'.').count();
+    part(name, dots..)
 }
 
 /// How a number is written, a bit each, since some may be read in several ways.
@@ -82,6 +149,11 @@ impl Base {
             let fits = matches!(hex.len(), 1 | 2) && hex.bytes().all(|digit| digit.is_ascii_hexdigit());
             return Self(if fits { Self::HEX.0 } else { 0 });
         }
+        if let Some(octal) = number.strip_prefix("0o").or_else(|| number.strip_prefix("0O")) {
+            let fits =
+                matches!(octal.len(), 1..=3) && octal.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
+            return Self(if fits { Self::OCTAL.0 } else { 0 });
+        }
         if digits.len() == 8 && all(2) {
             bases |= Self::BINARY.0;
         }
@@ -91,7 +163,8 @@ impl Base {
         if matches!(digits.len(), 2 | 3) && all(10) {
             bases |= Self::DECIMAL.0;
         }
-        if digits.len() == 3 && all(8) {
+        // A zero before it says so in C.
+        if all(8) && (matches!(digits.len(), 2 | 3) || digits.len() == 4 && number.starts_with('0')) {
             bases |= Self::OCTAL.0;
         }
         Self(bases)
@@ -103,7 +176,10 @@ impl Base {
         match self {
             Self::BINARY => out.push(u8::from_str_radix(digits, 2).ok()?),
             Self::DECIMAL => out.push(digits.parse().ok().filter(u8::is_ascii)?),
-            Self::OCTAL => out.push(u8::from_str_radix(digits, 8).ok()?),
+            Self::OCTAL => {
+                let digits = number.trim_start_matches("0o").trim_start_matches("0O");
+                out.push(u8::from_str_radix(digits, 8).ok()?);
+            }
             Self::POINT => {
                 let code = u32::from_str_radix(number.strip_prefix("U+")?, 16).ok()?;
                 out.extend(char::from_u32(code)?.encode_utf8(&mut [0; 4]).bytes());
@@ -166,7 +242,8 @@ fn spelt(list: &[&str], bases: u8) -> impl Iterator<Item = String> {
         let text = super::encoded::readable(&bytes)?;
         // Tables are full of decimal numbers, and few of them are mostly letters.
         let letters = text.chars().filter(|c| c.is_alphanumeric() || *c == ' ').count();
-        let fits = base != Base::DECIMAL || letters * 10 >= text.len() * 6;
+        let is_common = base == Base::DECIMAL || base == Base::OCTAL && list.iter().any(|it| it.len() < 3);
+        let fits = !is_common || letters * 10 >= text.chars().count() * 6;
         fits.then(|| text.to_owned())
     };
     let readings: Vec<String> = Base::ALL

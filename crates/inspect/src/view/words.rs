@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, packed};
 
+use super::chains;
 use super::map::Map;
 use super::{Form, Found};
 use crate::bits::Bits;
@@ -87,6 +88,7 @@ pub(super) fn find(text: &str, last: Form, found: &mut Vec<Found>) {
     }
     turned(text, found);
     spaced(text, found);
+    chains::find(text, found);
     joined(text, found);
     leet(text, found);
 }
@@ -99,8 +101,14 @@ const SEAMS_LEAST: usize = 2;
 fn joined(text: &str, found: &mut Vec<Found>) {
     let bytes = text.as_bytes();
     let mut seams: Vec<(usize, usize)> = Vec::new();
+    // Lua and SQL put together by two signs, and PHP by one of the first.
+    let is_of_two = |byte: u8| (byte == b'.') | (byte == b'|');
     // What stands in a seam is rarer than quotes.
-    for at in Bits::of(bytes, |byte| (byte == b'+') | (byte == b'&') | (byte == b'\n')).places() {
+    for at in Bits::of(bytes, |byte| {
+        (byte == b'+') | (byte == b'&') | (byte == b'\n') | is_of_two(byte)
+    })
+    .places()
+    {
         if !matches!(
             prior(bytes, at),
             b'"' | b'\'' | b' ' | b'\t' | b'\r' | b'\n' | b'\x0c'
@@ -110,8 +118,18 @@ fn joined(text: &str, found: &mut Vec<Found>) {
         let space = |byte: &&u8| byte.is_ascii_whitespace();
         let before = part(bytes, at.saturating_sub(SEAM_MOST)..at);
         let start = at - before.iter().rev().take_while(space).count();
-        let behind = part(bytes, at + 1..(at + 1 + SEAM_MOST).min(bytes.len()));
-        let end = at + 1 + behind.iter().take_while(space).count();
+        let is_twice = is_of_two(item(bytes, at)) && item(bytes, at + 1) == item(bytes, at);
+        // One alone is another sign, or the end of a sentence, which has no space before it.
+        let stands = |at: u8| at.is_ascii_whitespace();
+        let is_alike = stands(prior(bytes, at)) == stands(item(bytes, at + 1));
+        match item(bytes, at) {
+            b'|' if !is_twice => continue,
+            b'.' if !is_twice && !is_alike => continue,
+            _ => {}
+        }
+        let next = at + 1 + usize::from(is_twice);
+        let behind = part(bytes, next..(next + SEAM_MOST).min(bytes.len()));
+        let end = next + behind.iter().take_while(space).count();
         let quote = prior(bytes, start);
         // In a literal that holds them quotes have a backslash each, and more the deeper it lies.
         let slashes = |bytes: &mut dyn Iterator<Item = &u8>| {
@@ -126,7 +144,9 @@ fn joined(text: &str, found: &mut Vec<Found>) {
             seams.push((start, end));
         }
     }
-    if seams.len() < SEAMS_LEAST {
+    // Spreadsheets put literals together so, and nothing else has that sign between two.
+    let is_of_sheet = |(start, end): &(usize, usize)| part(bytes, *start..*end).contains(&b'&');
+    if seams.len() < SEAMS_LEAST && !seams.iter().any(is_of_sheet) {
         return;
     }
     let (mut out, mut map, mut from) = (String::with_capacity(text.len()), Map::default(), 0);
@@ -256,6 +276,16 @@ fn run_of(bytes: &[u8], start: usize) -> (Vec<usize>, usize, usize) {
     let letter = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphabetic);
     let alone = |at: usize| letter(at) && !bytes.get(at + 1).is_some_and(u8::is_ascii_alphanumeric);
     let sign = item(bytes, start + 1);
+    // A digit, and what stands in words and addresses, may be kept apart as letters are.
+    let mark = |at: usize| {
+        let byte = item(bytes, at);
+        (byte.is_ascii_digit() && sign != b' ' || matches!(byte, b'\'' | b'@' | b':' | b'!' | b'?' | b'"'))
+            && byte != sign
+            && sign != b'\n'
+            && item(bytes, at + 1) == sign
+            && prior(bytes, at) == sign
+            && !item(bytes, at + 2).is_ascii_whitespace()
+    };
     let (mut end, mut letters, mut word) = (start + 1, 1, vec![start]);
     loop {
         let gap = part(bytes, end..)
@@ -274,6 +304,10 @@ fn run_of(bytes: &[u8], start: usize) -> (Vec<usize>, usize, usize) {
         if word_ends {
             word.extend([usize::MAX, end + behind]);
             end += behind + 1;
+        } else if gap == 1 && mark(end + gap) {
+            word.push(end + gap);
+            end += gap + 1;
+            continue;
         } else if gap == 0 || gap > 3 || !alone(end + gap) {
             return (word, letters, end);
         } else {
@@ -381,6 +415,13 @@ static PLAIN: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
         .build(TELLING.iter().chain(TELLING_ELSEWHERE).map(|word| word.trim()))
         .ok()
 });
+
+/// How many telling words stand in a text.
+pub(super) fn telling(text: &str) -> usize {
+    PLAIN.as_ref().map_or(0, |words| {
+        words.find_iter(text.to_ascii_lowercase().as_bytes()).count()
+    })
+}
 
 /// Whether a telling word stands in a text.
 pub(super) fn is_telling(text: &str) -> bool {
