@@ -5,7 +5,7 @@
 
 use super::features::Token;
 use super::number::{ln, sigmoid};
-use crate::safe::{item, part};
+use crate::safe::item;
 
 /// Buckets of word n-grams, and as many of character n-grams.
 pub const SIDE: usize = 1 << 16;
@@ -15,10 +15,17 @@ pub const STRETCH: usize = 4096;
 /// A trained linear part.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Linear {
-    weights: Vec<i8>,
-    rarity: Vec<u8>,
+    buckets: Vec<Bucket>,
     step: f32,
     bias: f32,
+}
+
+/// What is known of a bucket: one look into memory has both.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Bucket {
+    weight: i8,
+    /// How rare its n-grams were.
+    rarity: u8,
 }
 
 /// The n-grams of a stretch: bucket and how often, in order of bucket.
@@ -29,10 +36,8 @@ pub type Bag = Vec<(u32, f32)>;
 pub fn bag(text: &str, tokens: &[Token]) -> Bag {
     let mut all: Vec<u32> = Vec::with_capacity(text.len() * 3 + tokens.len() * 4);
     all.extend(tokens.iter().flat_map(Token::telling));
-    let bytes = text.as_bytes();
     let mut word = [b' '; 5];
-    let mut length = 0_usize;
-    for byte in bytes {
+    for byte in text.as_bytes() {
         let byte = match byte {
             b'A'..=b'Z' => byte | 0x20,
             b'0'..=b'9' => b'0',
@@ -43,19 +48,18 @@ pub fn bag(text: &str, tokens: &[Token]) -> Bag {
             continue;
         }
         word = [word[1], word[2], word[3], word[4], byte];
-        length = if byte == b' ' { length } else { length + 1 };
-        for count in 3..=5 {
-            // An n-gram that crosses a space inside says little more than its halves.
-            let gram = part(&word, 5 - count..);
-            if part(gram, 1..count - 1).contains(&b' ') {
-                break;
-            }
-            let hash = gram
-                .iter()
-                .fold(0xcbf2_9ce4_8422_2325_u64 ^ count as u64, |hash, byte| {
-                    (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-                });
-            all.push((SIDE as u64 + (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48)) as u32);
+        // An n-gram that crosses a space inside says little more than its halves.
+        let [a, b, c, d, e] = word;
+        if d == b' ' {
+            continue;
+        }
+        all.push(bucket([c, d, e]));
+        if c == b' ' {
+            continue;
+        }
+        all.push(bucket([b, c, d, e]));
+        if b != b' ' {
+            all.push(bucket([a, b, c, d, e]));
         }
     }
     sort(&mut all);
@@ -67,6 +71,16 @@ pub fn bag(text: &str, tokens: &[Token]) -> Bag {
         }
     }
     bag
+}
+
+/// The bucket of an n-gram of characters.
+fn bucket<const N: usize>(gram: [u8; N]) -> u32 {
+    let hash = gram
+        .into_iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64 ^ N as u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+    (SIDE as u64 + (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48)) as u32
 }
 
 /// Sorts buckets by their digits, the lower first: they have few, and a stretch has thousands of n-grams.
@@ -105,13 +119,22 @@ fn worth(count: f32) -> f32 {
     if count > 1.0 { 1.0 + ln(count) } else { 1.0 }
 }
 
+impl Bucket {
+    /// From its two bytes as they are stored.
+    fn of((weight, rarity): (&u8, &u8)) -> Self {
+        Self {
+            weight: weight.cast_signed(),
+            rarity: *rarity,
+        }
+    }
+}
+
 impl Linear {
     /// All zeros.
     #[must_use]
     pub fn zero() -> Self {
         Self {
-            weights: vec![0; 2 * SIDE],
-            rarity: vec![0; 2 * SIDE],
+            buckets: vec![Bucket::default(); 2 * SIDE],
             step: 0.0,
             bias: 0.0,
         }
@@ -122,8 +145,7 @@ impl Linear {
     pub fn score(&self, bag: &Bag) -> f32 {
         let (mut sum, mut norm) = (0.0_f32, 1e-6_f32);
         for (bucket, count) in bag {
-            let at = *bucket as usize;
-            let (Some(weight), Some(rarity)) = (self.weights.get(at), self.rarity.get(at)) else {
+            let Some(Bucket { weight, rarity }) = self.buckets.get(*bucket as usize) else {
                 continue;
             };
             let value = worth(*count) * f32::from(*rarity);
@@ -137,8 +159,8 @@ impl Linear {
     pub(super) fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend(self.step.to_le_bytes());
         bytes.extend(self.bias.to_le_bytes());
-        bytes.extend(self.weights.iter().map(|weight| weight.cast_unsigned()));
-        bytes.extend(&self.rarity);
+        bytes.extend(self.buckets.iter().map(|bucket| bucket.weight.cast_unsigned()));
+        bytes.extend(self.buckets.iter().map(|bucket| bucket.rarity));
     }
 
     /// From bytes, and what follows them.
@@ -148,18 +170,8 @@ impl Linear {
         let (weights, bytes) = bytes.split_at_checked(2 * SIDE)?;
         let (rarity, bytes) = bytes.split_at_checked(2 * SIDE)?;
         let (step, bias) = (f32::from_le_bytes(*step), f32::from_le_bytes(*bias));
-        let weights = weights.iter().map(|byte| byte.cast_signed()).collect();
-        (step.is_finite() && bias.is_finite()).then(|| {
-            (
-                Self {
-                    weights,
-                    rarity: rarity.to_vec(),
-                    step,
-                    bias,
-                },
-                bytes,
-            )
-        })
+        let buckets = weights.iter().zip(rarity).map(Bucket::of).collect();
+        (step.is_finite() && bias.is_finite()).then(|| (Self { buckets, step, bias }, bytes))
     }
 }
 
@@ -251,14 +263,18 @@ impl LinearTrainer {
         let count = self.averaged.max(1) as f32;
         let most = self.sum.iter().fold(1e-6_f32, |most, sum| most.max(sum.abs())) / count;
         let step = most / 127.0;
-        let weights = self
+        let buckets = self
             .sum
             .iter()
             .map(|sum| (sum / count / step).round() as i8)
+            .zip(&self.rarity)
+            .map(|(weight, rarity)| Bucket {
+                weight,
+                rarity: *rarity,
+            })
             .collect();
         Linear {
-            weights,
-            rarity: self.rarity.clone(),
+            buckets,
             step,
             bias: self.bias_sum / count,
         }

@@ -355,18 +355,21 @@ impl Model {
     fn sum<const D: usize>(&self, from: usize, tokens: &[Token], unit: Unit) -> Sums<D> {
         let mut sums = Sums::NONE;
         let add = |sum: &mut ([i32; D], u32), grams: &[u32]| {
+            // A token's n-grams, fewer than 256, have room in 16 bits.
+            let mut here = [0_i16; D];
             for gram in grams {
-                let row = self
-                    .table
-                    .get(*gram as usize)
-                    .and_then(|line| line.0.get(from..from + D));
+                let line = self.table.get(*gram as usize);
+                let row = line.and_then(|line| line.0.get(from..)?.first_chunk::<D>());
                 if let Some(row) = row {
-                    for (out, value) in sum.0.iter_mut().zip(row) {
-                        *out = out.wrapping_add(i32::from(*value));
+                    for (out, value) in here.iter_mut().zip(row) {
+                        *out = out.wrapping_add(i16::from(*value));
                     }
                 }
-                sum.1 += 1;
             }
+            for (out, value) in sum.0.iter_mut().zip(here) {
+                *out = out.wrapping_add(i32::from(value));
+            }
+            sum.1 += grams.len() as u32;
         };
         for token in tokens.get(unit.first..unit.last).unwrap_or(&[]) {
             add(&mut sums.all, token.words());

@@ -4,6 +4,8 @@
 //! A unit is scored with its neighbours and with the whole text, since what gives an instruction away in a document is
 //! often that nothing around it speaks like that.
 
+use wide::f32x8;
+
 use super::features::Unit;
 use crate::Channel;
 
@@ -92,32 +94,71 @@ impl<const I: usize, const A: usize, const B: usize> Head<I, A, B> {
             second: [0.0; B],
             logit: self.last_bias,
         };
-        let rows = self.first.chunks_exact(I).zip(&self.first_bias);
-        for (out, (row, bias)) in trace.first.iter_mut().zip(rows) {
-            *out = (dot(row, input) + bias).max(0.0);
-        }
-        let rows = self.second.chunks_exact(A).zip(&self.second_bias);
-        for (out, (row, bias)) in trace.second.iter_mut().zip(rows) {
-            *out = (dot(row, &trace.first) + bias).max(0.0);
-        }
+        layer(&self.first, &self.first_bias, input, &mut trace.first);
+        layer(&self.second, &self.second_bias, &trace.first, &mut trace.second);
         trace.logit += dot(&self.last, &trace.second);
         trace
     }
 }
 
-/// Sum of products in eight lanes: always in the same order, so equal on every machine.
-fn dot(one: &[f32], two: &[f32]) -> f32 {
-    let mut lanes = [0.0_f32; 8];
-    let ((ones, rest1), (twos, rest2)) = (one.as_chunks::<8>(), two.as_chunks::<8>());
-    let rest: f32 = rest1.iter().zip(rest2).map(|(a, b)| a * b).sum();
-    for (a, b) in ones.iter().zip(twos) {
-        let mut sums = lanes;
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += a * b;
+/// A dense layer: what each row makes of the input, and nothing below zero.
+fn layer(rows: &[f32], biases: &[f32], input: &[f32], out: &mut [f32]) {
+    let width = input.len();
+    let fours = rows.chunks(4 * width).zip(biases.chunks(4));
+    for ((rows, biases), outs) in fours.zip(out.chunks_mut(4)) {
+        let (first, second) = rows.split_at_checked(2 * width).unwrap_or((rows, &[]));
+        let sums = match (first.split_at_checked(width), second.split_at_checked(width)) {
+            (Some((a, b)), Some((c, d))) => dots([a, b, c, d], input),
+            _ => {
+                let mut each = rows.chunks(width).map(|row| dot(row, input));
+                std::array::from_fn(|_| each.next().unwrap_or(0.0))
+            }
+        };
+        for ((out, sum), bias) in outs.iter_mut().zip(sums).zip(biases) {
+            *out = (sum + bias).max(0.0);
         }
-        lanes = sums;
     }
-    lanes.iter().sum::<f32>() + rest
+}
+
+/// Sum of products in eight lanes: always in the same order, so equal on every machine.
+fn dot(row: &[f32], input: &[f32]) -> f32 {
+    let ((values, _), (inputs, _)) = (row.as_chunks::<8>(), input.as_chunks::<8>());
+    let lanes = values
+        .iter()
+        .zip(inputs)
+        .fold(f32x8::ZERO, |lanes, (row, input)| {
+            lanes + f32x8::from(*row) * f32x8::from(*input)
+        });
+    sum(lanes, row, input)
+}
+
+/// The same of four rows at once: a lane waits for the product before it, so several lanes are under way.
+fn dots([a, b, c, d]: [&[f32]; 4], input: &[f32]) -> [f32; 4] {
+    let [aa, bb, cc, dd, inputs] = [a, b, c, d, input].map(|row| row.as_chunks::<8>().0);
+    let mut lanes = [f32x8::ZERO; 4];
+    for ((((a, b), c), d), input) in aa.iter().zip(bb).zip(cc).zip(dd).zip(inputs) {
+        let input = f32x8::from(*input);
+        lanes = [
+            lanes[0] + f32x8::from(*a) * input,
+            lanes[1] + f32x8::from(*b) * input,
+            lanes[2] + f32x8::from(*c) * input,
+            lanes[3] + f32x8::from(*d) * input,
+        ];
+    }
+    let [first, second, third, fourth] = lanes;
+    [
+        sum(first, a, input),
+        sum(second, b, input),
+        sum(third, c, input),
+        sum(fourth, d, input),
+    ]
+}
+
+/// The lanes of a row together, and what its last numbers give that fill none.
+fn sum(lanes: f32x8, row: &[f32], input: &[f32]) -> f32 {
+    let (rest, inputs) = (row.as_chunks::<8>().1, input.as_chunks::<8>().1);
+    let beside: f32 = rest.iter().zip(inputs).map(|(a, b)| a * b).sum();
+    lanes.to_array().iter().sum::<f32>() + beside
 }
 
 /// What one unit's inputs are made from, with vectors of `D`.
