@@ -171,7 +171,7 @@ impl Linear {
         let (rarity, bytes) = bytes.split_at_checked(2 * SIDE)?;
         let (step, bias) = (f32::from_le_bytes(*step), f32::from_le_bytes(*bias));
         let buckets = weights.iter().zip(rarity).map(Bucket::of).collect();
-        (step.is_finite() && bias.is_finite()).then(|| (Self { buckets, step, bias }, bytes))
+        (step.is_finite() && bias.is_finite()).then_some((Self { buckets, step, bias }, bytes))
     }
 }
 

@@ -253,7 +253,7 @@ fn is_argument(before: &str, rest: &str) -> bool {
     let letters = before.len() - before.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len();
     let (front, command) = before.split_at(before.len() - letters);
     let is_command = front.ends_with(['\\', '/']) && holds(TEX, command);
-    if !is_command && !(letters == 0 && front.ends_with(['^', '_', '}', ']'])) {
+    if !(is_command || letters == 0 && front.ends_with(['^', '_', '}', ']'])) {
         return false;
     }
     let mut depth = 1_usize;
