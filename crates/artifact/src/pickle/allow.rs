@@ -443,7 +443,7 @@ mod tests {
             (bert, "torch.os.system"),
             (bert, "load_tf_weights_in_bert"),
             (bert, "Bert__x"),
-            ("transformers.models.bert.tokenization_bert", "BertTokenizer"),
+            ("transformers.models.bert.tokenization_bert", "load_vocab"),
             ("transformers.models.bert.modeling_bert.more", "BertModel"),
             ("transformers.models.modeling_bert", "BertModel"),
         ] {
