@@ -270,6 +270,7 @@ async def knows_a_secret(gateway, listener, pack) -> Hijacked:
     return agent
 
 
+@pytest.mark.seconds(180)
 @pytest.mark.parametrize("pack", ["balanced", "strict"])
 async def test_who_has_read_a_secret_tells_a_peer_nothing_unasked(gateway, listener, pack):
     agent = await knows_a_secret(gateway, listener, pack)
@@ -316,6 +317,7 @@ async def test_who_has_read_a_secret_tells_a_peer_nothing_unasked(gateway, liste
     assert listener.heard == []
 
 
+@pytest.mark.seconds(180)
 @pytest.mark.parametrize("pack", ["balanced", "strict"])
 async def test_a_task_is_followed_under_our_id_and_our_trace(gateway, listener, pack):
     agent = await knows_a_secret(gateway, listener, pack)
