@@ -1,12 +1,15 @@
 """Agents that speak to agents: the official A2A SDKs as client and as peer, unchanged, with the gateway between them."""
 
+import http.server
 import json
+import re
 import subprocess
 import sys
+import threading
 
 import httpx
 import pytest
-from peers import HERE, node, script
+from peers import HERE, PERMIT_ALL, mcp_client, node, script, stdio_office
 
 pytestmark = pytest.mark.anyio
 
@@ -168,3 +171,166 @@ async def test_a_signed_card_is_verified_and_another_ones_is_not(gateway, peers,
     finally:
         peers.end(started)
     assert len(asked(started)) == 1
+
+
+PASSWORD = "the password is hunter2-XYZ"
+HOOK = "https://hooks.example.com/"
+# Its newest mail is a secret.
+MAIL = {"read_mail": {"effect": "read", "results": {"**": "secret"}, "reviewed": True}}
+
+
+class Listener(http.server.BaseHTTPRequestHandler):
+    """A peer that takes what it is told, and keeps it."""
+
+    protocol_version = "HTTP/1.1"
+
+    def reply(self, said):
+        body = json.dumps(said).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        url = f"http://127.0.0.1:{self.server.server_address[1]}/rpc"
+        self.reply({
+            "name": "Billing", "description": "Knows the invoices.", "version": "1",
+            "supportedInterfaces": [{"url": url, "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}],
+            "capabilities": {"streaming": True, "pushNotifications": True}, "defaultInputModes": ["text/plain"],
+            "defaultOutputModes": ["text/plain"],
+            "skills": [{"id": "i", "name": "Invoices", "description": "Finds them.", "tags": ["money"]}],
+        })
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"])).decode()
+        self.server.heard.append((body, dict(self.headers)))
+        asked = json.loads(body)
+        task = {"id": "task-1", "contextId": "ctx-1", "status": {"state": "TASK_STATE_WORKING"}}
+        result = {"task": task} if asked["method"] == "SendMessage" else task
+        self.reply({"jsonrpc": "2.0", "id": asked["id"], "result": result})
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def listener():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Listener)
+    server.heard = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+class Hijacked:
+    """An agent that says whatever it likes, byte by byte."""
+
+    def __init__(self, through, listener):
+        self.through, self.listener = through, listener
+
+    def post(self, body, **headers) -> tuple[dict, bool]:
+        """The answer, and whether anything reached the peer."""
+        before = len(self.listener.heard)
+        headers = {"authorization": f"Bearer {self.through.key}", "a2a-version": "1.0", "content-type": "application/json", **headers}
+        answer = httpx.post(address(self.through), content=body, headers=headers, timeout=30)
+        return answer.json(), len(self.listener.heard) > before
+
+    def ask(self, method, params, id=1, beside=None, **headers):
+        return self.post(json.dumps({"jsonrpc": "2.0", "id": id, "method": method, "params": params, **(beside or {})}), **headers)
+
+    def refused(self, *asked, **more) -> str:
+        answer, crossed = self.ask(*asked, **more)
+        assert not crossed, asked
+        return answer["error"]["data"][0]["metadata"]["code"]
+
+
+def saying(text, **more):
+    return {"message": {"messageId": "m1", "role": "ROLE_USER", "parts": [{"text": text}], **more}}
+
+
+async def knows_a_secret(gateway, listener, pack) -> Hijacked:
+    """An agent that has a task at the peer, and has read a secret since."""
+    through = gateway(
+        policy=PERMIT_ALL if pack == "strict" else None, pack=pack,
+        servers=[{**stdio_office(inbox=f"From: Ann\n\n{PASSWORD}"), "tools": MAIL}],
+        peer=[{"name": "billing", "url": f"http://127.0.0.1:{listener.server_address[1]}/rpc", "push_hosts": ["hooks.example.com"]}],
+    )
+    agent = Hijacked(through, listener)
+    agent.ask("GetTask", {"id": "task-1"})
+    async with mcp_client(through.mcp(), through.key) as client:
+        await client.list_tools()
+        if pack == "strict":
+            through.cli("tools", "approve", "peer/billing", "card")
+            through.cli("tools", "approve", "office", "read_mail")
+        agent.ask("SendMessage", saying("the invoices of March"))
+        assert "hunter2" in str(await client.call_tool("read_mail", {}))
+    listener.heard.clear()
+    return agent
+
+
+@pytest.mark.seconds(180)
+@pytest.mark.parametrize("pack", ["balanced", "strict"])
+async def test_who_has_read_a_secret_tells_a_peer_nothing_unasked(gateway, listener, pack):
+    agent = await knows_a_secret(gateway, listener, pack)
+    words = PASSWORD.replace(" ", "_")
+    # What no version of the protocol has there, in whatever part of the request it stands.
+    for method, params in [
+        ("GetTask", {"id": "task-1", PASSWORD: True}),
+        ("GetTask", {"id": "task-1", "metadata": {"x": PASSWORD}}),
+        ("GetTask", {"id": "task-1", "historyLength": 411111111111111}),
+        ("CancelTask", {"id": "task-1", PASSWORD: 1}),
+        ("ListTasks", {"status": PASSWORD}),
+        ("ListTasks", {"pageSize": 411}),
+        ("ListTasks", {"statusTimestampAfter": PASSWORD}),
+        ("GetExtendedAgentCard", {"x": PASSWORD}),
+        ("GetExtendedAgentCard", {"tenant": PASSWORD}),
+        ("CreateTaskPushNotificationConfig", {"taskId": "task-1", "Url": "https://169.254.169.254/"}),
+        ("CreateTaskPushNotificationConfig", {"taskId": "task-1", "URL": "https://127.0.0.1/"}),
+        ("SendMessage", {**saying("hi"), "configuration": {"taskPushNotificationConfig": {"Url": "https://127.0.0.1/"}}}),
+        ("SendMessage", {**saying("hi"), "configuration": {"TaskPushNotificationConfig": {"url": "https://127.0.0.1/"}}}),
+        ("SendMessage", saying("hi", Parts=[{"text": PASSWORD}])),
+    ]:
+        assert agent.refused(method, params) == "wire.request_shape", params
+    assert agent.refused("GetTask", {"id": "task-1"}, beside={"extra": PASSWORD * 100}) == "wire.request_shape"
+    assert agent.refused("GetTask", {"id": "task-1"}, beside={"Method": "SendMessage"}) == "wire.request_shape"
+    # What it has there, and could say anything.
+    for method, params in [
+        ("SendMessage", saying(PASSWORD)),
+        ("SendMessage", {**saying("hi"), "metadata": {PASSWORD: True}}),
+        ("GetTask", {"id": words}),
+        ("GetTask", {"id": "task-1", "historyLength": 411111111}),
+        ("ListTasks", {"pageToken": words}),
+        ("ListTasks", {"statusTimestampAfter": "2026-12-01T04:11:11.111111111Z"}),
+        ("CancelTask", {"id": "task-1", "metadata": {"x": PASSWORD}}),
+        ("CancelTask", {"id": "task-1", "metadata": {PASSWORD: True}}),
+        ("CancelTask", {"id": "task-1", "metadata": {"x": [True, False, None, True]}}),
+        ("CreateTaskPushNotificationConfig", {"taskId": "task-1", "url": HOOK + words}),
+        ("CreateTaskPushNotificationConfig", {"taskId": "task-1", "token": PASSWORD}),
+        ("CreateTaskPushNotificationConfig", {"taskId": "task-1", "authentication": {"scheme": PASSWORD}}),
+        ("CreateTaskPushNotificationConfig", {"taskId": words}),
+        ("DeleteTaskPushNotificationConfig", {"taskId": "task-1", "id": words}),
+        ("GetTaskPushNotificationConfig", {"taskId": "task-1", "id": words}),
+    ]:
+        assert agent.refused(method, params) in ("policy.ask", "policy.denied"), params
+    assert listener.heard == []
+
+
+@pytest.mark.seconds(180)
+@pytest.mark.parametrize("pack", ["balanced", "strict"])
+async def test_a_task_is_followed_under_our_id_and_our_trace(gateway, listener, pack):
+    agent = await knows_a_secret(gateway, listener, pack)
+    secret_id = PASSWORD * 30
+    trace = {"traceparent": "00-hunter2-evil", "tracestate": "a=hunter2", "a2a-extensions": "https://hunter2.example"}
+    answer, crossed = agent.ask("GetTask", {"id": "task-1", "historyLength": 5}, id=secret_id, **trace)
+    assert crossed and answer["id"] == secret_id and answer["result"]["id"] == "task-1"
+    body, headers = listener.heard[-1]
+    assert json.loads(body) == {
+        "jsonrpc": "2.0", "id": "1", "method": "GetTask", "params": {"id": "task-1", "historyLength": 5}
+    }
+    assert "hunter2" not in json.dumps(headers)
+    headers = {key.lower(): value for key, value in headers.items()}
+    assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", headers["traceparent"]) and "tracestate" not in headers
+    for method, params in [("ListTasks", {"status": "TASK_STATE_WORKING", "contextId": "ctx-1"}), ("CancelTask", {"id": "task-1"})]:
+        assert agent.ask(method, params)[1], method

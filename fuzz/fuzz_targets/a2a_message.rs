@@ -1,21 +1,27 @@
-//! Requests, answers and cards of A2A: one spelling of each field, bounded addresses, and a card that is shown says our
-//! address alone.
+//! Requests, answers and cards of A2A: one spelling of each field, what is written for a peer is what was read, and a card
+//! that is shown says our address alone.
 #![no_main]
 
 use bartizan_wire::{
-    a2a::{card::Card, decode_answer, decode_request},
+    a2a::{card::Card, decode_answer, decode_request, request},
     json::{Bounds, scan},
     jsonrpc::Id,
 };
 use libfuzzer_sys::fuzz_target;
-use serde_json::Value;
+use serde_json::{Value, value::to_raw_value};
 
 fuzz_target!(|data: &[u8]| {
     let Ok(body) = scan(data, &Bounds::default()) else {
         return;
     };
-    if let Ok(request) = decode_request(body) {
-        assert!(request.pushes.len() <= 16 && request.params.get("push_notification_config").is_none());
+    if let Ok(asked) = decode_request(body) {
+        assert!(asked.pushes.len() <= 1 && asked.params.get("push_notification_config").is_none());
+        // What is written for the peer is read as what was read.
+        let params = to_raw_value(&asked.params).expect("JSON");
+        let written = request(asked.method, &params);
+        let again = scan(&written, &Bounds::default()).expect("strict");
+        let again = decode_request(again).expect("a request");
+        assert!(again.pushes == asked.pushes && again.free.len() == asked.free.len());
     }
     let _ = decode_answer(body, &Id::Number(1));
     let Ok(card) = Card::read(body) else { return };

@@ -1,7 +1,10 @@
 //! Other agents, over A2A 1.0: each message is a call, each answer is read as text that an outsider wrote before our agent
 //! sees it. Unary here, streamed in `stream`; who the peers are, and whether their cards hold, in `peers`.
 //!
-//! Our agents reach a peer at `/a2a/NAME`, and find its card below it. What passes, passes byte for byte.
+//! Our agents reach a peer at `/a2a/NAME`, and find its card below it.
+//!
+//! INVARIANT: a peer gets what `wire` wrote from the params that flow traced, and headers of ours. Whatever an agent can
+//! choose in a request is an argument to the ruling, or is one of few words of the protocol.
 
 mod peers;
 mod stream;
@@ -14,7 +17,7 @@ use bartizan_types::{
     Action, CallFacts, CallId, Code, Finding, PeerName, PinState, Refusal, Resource, Surface,
 };
 use bartizan_wire::{
-    a2a::{self as wire, Answered, Method, Request, VERSION_HEADER, card::WELL_KNOWN},
+    a2a::{self as wire, Answer, Answered, Method, Request, VERSION_HEADER, card::WELL_KNOWN},
     json::{self, Bounds},
     jsonrpc::{self, Id},
 };
@@ -42,6 +45,13 @@ use crate::{
     sessions::Traced,
     upstream::{self, Outbound, echo::Told},
 };
+
+/// Members that name a task, a conversation, a page or a place for notifications.
+const IDS: [&str; 4] = ["id", "taskId", "contextId", "pageToken"];
+/// Largest count that says no more than how much is wanted.
+const MOST_COUNTED: i64 = 100;
+/// The member under which flow is told what stands in objects of the agents' own. No params have one of this name.
+const FREE: &str = "asJson";
 
 /// What is asked of a peer, and what is there to be called.
 pub(crate) struct Target {
@@ -133,7 +143,7 @@ pub(crate) async fn serve(
         .get(VERSION_HEADER)
         .map(|value| value.to_str().unwrap_or_default());
     let answer = if wire::speaks(version) {
-        asked.pass(request, &bytes, head).await
+        asked.pass(request, &bytes).await
     } else {
         Err(early(Code::RevisionUnsupported).saying("A2A 1.0 is spoken; ask for it with `A2A-Version: 1.0`"))
     };
@@ -170,6 +180,7 @@ fn manifest(method: Method) -> Manifest {
             role("message.parts.**", Role::Content),
             role("message.metadata.**", Role::Content),
             role("metadata.**", Role::Content),
+            role("asJson.**", Role::Content),
             // Ids are the peer's, addresses for notifications are held to the operator's list.
             role("**", Role::Value),
         ],
@@ -183,20 +194,52 @@ fn manifest(method: Method) -> Manifest {
     }
 }
 
+/// The params as flow traces them: names and words that stand in what is the agents' own are said, too.
+fn traceable(mut params: Value, free: Vec<String>) -> Value {
+    if let Value::Object(members) = &mut params
+        && !free.is_empty()
+    {
+        members.insert(FREE.to_owned(), Value::from(free));
+    }
+    params
+}
+
+/// A request as it came, and what of it goes on.
+struct Outgoing {
+    came: Bytes,
+    params: Box<RawValue>,
+}
+
 impl Asked {
-    /// What this request does. One that names a task by something that the peer did not hand out says something with it.
+    /// What this request does. A message may say anything, and is ruled on as one. Any other request says something, too,
+    /// where it names a task by what the peer did not hand out, or holds words, times or high numbers.
     fn declared(&self, params: &Value) -> Arc<Manifest> {
-        let names = matches!(self.method.action(), Action::ReadTask | Action::CancelTask);
-        if !names || self.peer.gave(params) {
+        if self.method.action() == Action::SendMessage {
             return Arc::clone(&self.manifest);
         }
-        let role = |path, role| (PathPattern::new(path), role);
+        let role = |path: &str, role| (PathPattern::new(path), role);
+        let mut arguments = vec![
+            role("metadata.**", Role::Content),
+            role("asJson.**", Role::Content),
+            role("url", Role::Content),
+            role("token", Role::Content),
+            role("authentication.**", Role::Content),
+            role("statusTimestampAfter", Role::Content),
+        ];
+        for (key, value) in params.as_object().into_iter().flatten() {
+            match value {
+                Value::String(text) if IDS.contains(&key.as_str()) && !self.peer.gave(text) => {
+                    arguments.push(role(key.as_str(), Role::Target));
+                }
+                Value::Number(count) if count.as_i64().is_none_or(|count| count > MOST_COUNTED) => {
+                    arguments.push(role(key.as_str(), Role::Content));
+                }
+                _ => {}
+            }
+        }
+        arguments.push(role("**", Role::Value));
         Arc::new(Manifest {
-            arguments: vec![
-                role("metadata.**", Role::Content),
-                role("status", Role::Value),
-                role("**", Role::Target),
-            ],
+            arguments,
             ..Manifest::clone(&self.manifest)
         })
     }
@@ -207,12 +250,7 @@ impl Asked {
 
     /// Rules on the request and sends it. Where a human is asked, and the configuration says so, it waits for her and is
     /// ruled on once more.
-    async fn pass(
-        &self,
-        request: Request<'_>,
-        bytes: &Bytes,
-        head: &Parts,
-    ) -> Result<Response<AgentBody>, Refusal> {
+    async fn pass(&self, request: Request<'_>, bytes: &Bytes) -> Result<Response<AgentBody>, Refusal> {
         for url in &request.pushes {
             if !self.peer.may_push(url) {
                 return Err(self.early(Code::PushHost));
@@ -221,21 +259,27 @@ impl Asked {
         let pin = peers::standing(&self.shared, &self.peer)
             .await
             .map_err(|code| self.early(code))?;
+        let tenant = request.params.get("tenant").and_then(Value::as_str);
+        if tenant.is_some_and(|tenant| !self.peer.serves(tenant)) {
+            let refusal = self.early(Code::RequestShape);
+            return Err(refusal.saying("`tenant` is none that the peer's card names"));
+        }
+        let outgoing = Outgoing {
+            came: bytes.clone(),
+            params: to_raw_value(&request.params).map_err(|_| self.early(Code::Bug))?,
+        };
         let before = self.caller.session.epoch();
         let tool = self.peer.spoken();
-        let mut traced = Traced::new(
-            &self.caller.session,
-            &tool,
-            self.declared(&request.params),
-            request.params,
-        );
+        let declared = self.declared(&request.params);
+        let arguments = traceable(request.params, request.free);
+        let mut traced = Traced::new(&self.caller.session, &tool, declared, arguments);
         traced.fixed = true;
         traced.readable = Some(self.peer.is_sole(&self.caller, before, traced.found.tainted));
-        let first = self.cross(pin, &traced, bytes, head).await;
+        let first = self.cross(pin, &traced, &outgoing).await;
         match first {
             Err(refusal) if self.shared.approvals.waits() => match refusal.approval {
                 Some(id) if self.shared.approvals.allowed(id).await => {
-                    self.cross(pin, &traced, bytes, head).await
+                    self.cross(pin, &traced, &outgoing).await
                 }
                 _ => Err(refusal),
             },
@@ -247,29 +291,29 @@ impl Asked {
         &self,
         pin: PinState,
         traced: &Traced,
-        bytes: &Bytes,
-        head: &Parts,
+        outgoing: &Outgoing,
     ) -> Result<Response<AgentBody>, Refusal> {
         let resource = Resource::Peer {
             peer: self.peer.config.name.clone(),
         };
         let id = clock::mint(clock::now());
-        let raw = to_raw_value(&*traced.arguments).map_err(|_| self.early(Code::Bug))?;
+        let Outgoing { came, params } = outgoing;
         let facts = CallFacts {
             streaming: self.method.streams(),
-            bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-            digest: sha256(bytes),
+            bytes: u64::try_from(came.len()).unwrap_or(u64::MAX),
+            digest: sha256(came),
             pin,
-            arguments: Some(json::arguments(&raw)),
-            bar: self.shared.circles(&self.caller, sha256(bytes)),
+            arguments: Some(json::arguments(params)),
+            bar: self.shared.circles(&self.caller, sha256(came)),
             ..CallFacts::new(id, self.method.action(), resource, Surface::A2a)
         };
+        let body = Bytes::from(wire::request(self.method, params));
         let outbound = self
             .peer
-            .outbound(&self.shared, Verb::POST, bytes.clone(), head)
+            .outbound(&self.shared, body, id)
             .map_err(|code| self.early(code))?;
-        let mut findings = self.shared.look_at_arguments(&self.caller, &facts, &raw).await;
-        findings.extend(self.shared.unrestored_for_peer(&raw));
+        let mut findings = self.shared.look_at_arguments(&self.caller, &facts, params).await;
+        findings.extend(self.shared.unrestored_for_peer(params));
         let evidence = self
             .shared
             .evidence(&self.caller, facts, findings)
@@ -307,11 +351,11 @@ impl Asked {
         };
         let echoed = Told::clean(&head.extensions, &mut bytes);
         // What is no A2A answer, error pages included, tells the agent nothing that it could act on.
-        let answered = match self.read(&bytes) {
-            Ok(answered) => answered,
+        let answer = match self.read(&bytes) {
+            Ok(answer) => answer,
             Err(code) => return Err(passage.failed(code)),
         };
-        let Some(bytes) = self.shown(answered, bytes) else {
+        let Some(bytes) = self.shown(answer) else {
             return Err(passage.failed(Code::PeerCard));
         };
         let mut findings = self.look(passage.call(), &bytes).await;
@@ -334,29 +378,29 @@ impl Asked {
     }
 
     /// Decodes one answer or event, and has the session read it.
-    fn read(&self, bytes: &[u8]) -> Result<Answered, Code> {
+    fn read(&self, bytes: &[u8]) -> Result<Answer, Code> {
         let scanned = json::scan(bytes, &strict(&self.shared, bytes.len()));
-        let answered = scanned
+        let answer = scanned
             .and_then(|scanned| wire::decode_answer(scanned, &self.id))
             .map_err(|fault| fault.of_upstream().code)?;
-        let (Answered::Result(value) | Answered::Failed(value)) = &answered;
+        let (Answered::Result(value) | Answered::Failed(value)) = &answer.said;
         let moved = self
             .caller
             .session
             .read_from(&self.manifest, Content::Json(value));
         self.peer.heard(&self.caller, moved);
         self.peer.names(value);
-        Ok(answered)
+        Ok(answer)
     }
 
-    /// The answer as agents are shown it: as it came, but for a card.
-    fn shown(&self, answered: Answered, bytes: Bytes) -> Option<Bytes> {
-        match (self.method, answered) {
+    /// The answer as agents are shown it: a card with our own address in it, anything else as it came.
+    fn shown(&self, answer: Answer) -> Option<Bytes> {
+        match (self.method, answer.said) {
             (Method::GetExtendedCard, Answered::Result(card)) => {
                 let card = self.peer.extended(card, &self.own)?;
                 Some(Bytes::from(jsonrpc::result(&self.id, &card)))
             }
-            _ => Some(bytes),
+            _ => Some(Bytes::from(answer.told)),
         }
     }
 }

@@ -27,7 +27,7 @@ const CHAT: &str = "/v1/chat/completions";
 const ASK: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
 const SAID: &str = r#"{"id":"c1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"h"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":5,"total_tokens":8}}"#;
 const HELLO: &str = r#"{"jsonrpc":"2.0","id":"q1","method":"SendMessage","params":{"message":{"messageId":"m1","role":"ROLE_USER","parts":[{"text":"hello"}]}}}"#;
-const SPOKE: &str = r#"{"jsonrpc":"2.0","id":"q1","result":{"message":{"messageId":"a1","role":"ROLE_AGENT","parts":[{"text":"hello"}]}}}"#;
+const SPOKE: &str = r#"{"jsonrpc":"2.0","id":"1","result":{"message":{"messageId":"a1","role":"ROLE_AGENT","parts":[{"text":"hello"}]}}}"#;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

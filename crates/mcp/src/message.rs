@@ -49,8 +49,6 @@ const READ: [&str; 22] = [
     META_CAPABILITIES,
     META_LOG_LEVEL,
 ];
-/// Members of `_meta` that name a trace (2026-07-28, basic, "trace context").
-const TRACE: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 /// Longest name and capabilities of a client together, bytes. They are kept for as long as a session is.
 const FACE_BYTES: usize = 64 << 10;
 
@@ -310,10 +308,11 @@ impl<'a> Params<'a> {
         self.meta.find(key)
     }
 
-    /// What no revision defines and the server gets all the same: members of `params` and of `_meta`.
+    /// What no revision defines and the server gets all the same: members of `params` and of `_meta`. Those that name a
+    /// trace (2026-07-28, basic, "trace context") are among them: an agent may write anything there.
     pub fn beside(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
         let said = self.members.iter().chain(self.meta.iter());
-        said.filter(|(key, _)| !READ.contains(key) && !TRACE.contains(key))
+        said.filter(|(key, _)| !READ.contains(key))
     }
 
     /// The revision that the request says it follows, as text.
@@ -731,7 +730,14 @@ mod tests {
         let raw = RawValue::from_string(text.to_owned()).unwrap();
         let params = Params::strict(Some(&raw)).unwrap();
         let beside: Vec<_> = params.beside().map(|(key, value)| (key, value.get())).collect();
-        assert_eq!(beside, [("note", "\"n\""), ("vendor/id", "\"i\"")]);
+        assert_eq!(
+            beside,
+            [
+                ("note", "\"n\""),
+                ("traceparent", "\"00\""),
+                ("vendor/id", "\"i\"")
+            ]
+        );
     }
 
     #[test]

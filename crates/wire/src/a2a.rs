@@ -1,10 +1,14 @@
 //! A2A 1.0 over JSON-RPC (specification v1.0, sections 5 and 9): requests, answers, and the events of streams.
 //!
-//! Messages are protobuf JSON, whose readers take a field by two names: `taskId` and `task_id`. A check that knows only
-//! one of them would be blind to the other, so the second spelling is refused everywhere but in what is the agents' own
-//! (`metadata`, `data`). What is checked here is forwarded byte for byte.
+//! Messages are protobuf JSON, whose readers take a field by two names (`taskId` and `task_id`), and some in any letter
+//! case. A check that knows only one of them would be blind to the others, so only the fields that the protocol defines are
+//! taken, by their JSON names (`shape`).
+//!
+//! INVARIANT: what goes to a peer is written here from what was read ([`request`]), under an id of ours; nothing that was
+//! not read goes along. Its answer goes to the agent under the agent's own id.
 
 pub mod card;
+mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -12,7 +16,7 @@ use std::borrow::Cow;
 
 use bartizan_types::{Action, Code, Fault as Whose, Refusal};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 pub use crate::Fault;
 use crate::{
@@ -25,10 +29,9 @@ use crate::{
 pub const VERSION_HEADER: &str = "a2a-version";
 /// The version spoken here; a patch number behind it means the same.
 pub const VERSION: &str = "1.0";
-/// Deepest nesting that is looked into; the scanner's own bound is above it.
-const DEPTH: u8 = 100;
-/// Addresses for push notifications that one request may name.
-const PUSHES: usize = 16;
+/// The id under which every request goes to a peer. Each has an HTTP exchange of its own, so nothing more has to be told
+/// apart, and an id of the agent's own choice could say anything.
+pub const ASKED_AS: Id<'static> = Id::Text(Cow::Borrowed("1"));
 
 /// Whether a version header names 1.0. A request without one speaks 0.3 (section 3.6.2), which has other shapes.
 #[must_use]
@@ -140,83 +143,39 @@ pub struct Request<'a> {
     pub id: Id<'a>,
     /// What is asked.
     pub method: Method,
-    /// Its params, an object; empty where there were none.
+    /// Its params as they go on, an object; empty where there were none.
     pub params: Value,
     /// Addresses that the peer is to call when the task moves.
     pub pushes: Vec<String>,
+    /// What in the params is the agents' own (`metadata`, `data`), each as one JSON text: names and booleans say something,
+    /// too. What is a single text or number is left out.
+    pub free: Vec<String>,
 }
 
 /// Decodes a request.
 ///
 /// # Errors
 /// [`Code::MessageInvalid`] for what is no JSON-RPC request, [`Code::Method`] for a method that A2A 1.0 has not,
-/// [`Code::RequestShape`] for a field under its second name, or an address for notifications that is no text.
+/// [`Code::RequestShape`], with its place, for a member that is not defined where it stands, or holds what it may not.
 pub fn decode_request(body: Scanned<'_>) -> Result<Request<'_>, Fault> {
     let Message::Request { id, method, params } = jsonrpc::decode(body)? else {
         return Err(Fault::new(Code::MessageInvalid, 0));
     };
     let method = Method::parse(&method).ok_or(Fault::new(Code::Method, 0))?;
-    let shape = || Fault::new(Code::RequestShape, 0);
-    let params: Value = match params {
-        None => Value::Object(serde_json::Map::new()),
-        Some(raw) => serde_json::from_str(raw.get()).map_err(|_| shape())?,
-    };
-    if !once_named(&params, 0) {
-        return Err(shape());
-    }
-    let mut pushes = Vec::new();
-    let asked = match method {
-        Method::CreatePush => Some(&params),
-        Method::SendMessage | Method::SendStreamingMessage => params.get("configuration"),
-        _ => None,
-    };
-    if let Some(asked) = asked
-        && !addresses(asked, &mut pushes, 0)
-    {
-        return Err(shape());
-    }
+    let read = shape::read(body, method, params)?;
     Ok(Request {
         id,
         method,
-        params,
-        pushes,
+        params: read.params,
+        pushes: read.pushes,
+        free: read.free,
     })
 }
 
-/// No field of the protocol goes by its protobuf name, which readers take for the JSON name.
-fn once_named(value: &Value, depth: u8) -> bool {
-    if depth > DEPTH {
-        return false;
-    }
-    match value {
-        Value::Object(fields) => fields.iter().all(|(key, inner)| {
-            // What agents put there has no second reading.
-            matches!(key.as_str(), "metadata" | "data" | "header")
-                || !key.contains('_') && once_named(inner, depth + 1)
-        }),
-        Value::Array(items) => items.iter().all(|item| once_named(item, depth + 1)),
-        _ => true,
-    }
-}
-
-/// Collects what is named `url`, wherever it stands; false where one is no text, or there are too many.
-fn addresses(value: &Value, found: &mut Vec<String>, depth: u8) -> bool {
-    if depth > DEPTH {
-        return false;
-    }
-    match value {
-        Value::Object(fields) => fields.iter().all(|(key, inner)| match (key.as_str(), inner) {
-            ("url", Value::String(url)) => {
-                found.push(url.clone());
-                found.len() <= PUSHES
-            }
-            ("url", _) => false,
-            ("metadata", _) => true,
-            _ => addresses(inner, found, depth + 1),
-        }),
-        Value::Array(items) => items.iter().all(|item| addresses(item, found, depth + 1)),
-        _ => true,
-    }
+/// A request as its peer gets it, of the params of a [`Request`].
+#[must_use]
+pub fn request(method: Method, params: &RawValue) -> Vec<u8> {
+    jsonrpc::request(&ASKED_AS, method.as_str(), Some(params))
 }
 
 /// What a peer answered.
@@ -236,18 +195,33 @@ impl Answered {
     }
 }
 
-/// Decodes an answer to the request with this id. An error may leave the id out, where the peer could not read it.
+/// One answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// What it says.
+    pub said: Answered,
+    /// Its bytes for the agent, which knows its request by an id of its own. The result stands as it came.
+    pub told: Vec<u8>,
+}
+
+/// Decodes an answer to a request that [`request`] wrote, for the agent that asked with the id `agents`. An error may leave
+/// the id out, where the peer could not read it.
 ///
 /// # Errors
 /// [`Code::MessageInvalid`]: no answer, or one to something else.
-pub fn decode_answer(body: Scanned<'_>, to: &Id<'_>) -> Result<Answered, Fault> {
+pub fn decode_answer(body: Scanned<'_>, agents: &Id<'_>) -> Result<Answer, Fault> {
     let invalid = Fault::new(Code::MessageInvalid, 0);
     match jsonrpc::decode(body)? {
-        Message::Response { id, result } if id == *to => {
+        Message::Response { id, result } if id == ASKED_AS => {
+            let told = jsonrpc::result(agents, result);
             let result = serde_json::from_str(result.get()).map_err(|_| invalid)?;
-            Ok(Answered::Result(result))
+            Ok(Answer {
+                said: Answered::Result(result),
+                told,
+            })
         }
-        Message::Failure { id, error } if id.is_none() || id.as_ref() == Some(to) => {
+        Message::Failure { id, error } if id.is_none() || id == Some(ASKED_AS) => {
+            let told = jsonrpc::error(Some(agents), &error);
             let data = error
                 .data
                 .map(|data| serde_json::from_str::<Value>(data.get()))
@@ -256,7 +230,10 @@ pub fn decode_answer(body: Scanned<'_>, to: &Id<'_>) -> Result<Answered, Fault> 
             let mut said = serde_json::Map::new();
             said.insert("message".to_owned(), Value::String(error.message.into_owned()));
             said.insert("data".to_owned(), data.unwrap_or_default());
-            Ok(Answered::Failed(Value::Object(said)))
+            Ok(Answer {
+                said: Answered::Failed(Value::Object(said)),
+                told,
+            })
         }
         _ => Err(invalid),
     }

@@ -14,15 +14,15 @@ use bartizan_guard::AnswerFacts;
 use bartizan_identity::{Algorithm, KeySet, verify_card};
 use bartizan_mcp::{PinKind, ServerPins};
 use bartizan_types::{
-    Action, AgentId, CallFacts, Code, PeerName, PinState, Refusal, Resource, ServerName, SessionId, Surface,
-    Timestamp, UpstreamName, UserId,
+    Action, AgentId, CallFacts, CallId, Code, PeerName, PinState, Refusal, Resource, ServerName, SessionId,
+    Surface, Timestamp, UpstreamName, UserId,
 };
 use bartizan_wire::{
     a2a::{self as wire, VERSION, VERSION_HEADER, card::Card},
     json,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri, header};
 use serde_json::{Value, value::RawValue, value::to_raw_value};
 
 use super::{dress, raw, strict};
@@ -38,6 +38,7 @@ use crate::{
     mcp::pins,
     model::sha256,
     sessions::Moved,
+    telemetry::otlp::traceparent,
     upstream::{self, Outbound, Pool, echo::is_credential, svid::OwnSvid},
 };
 
@@ -213,25 +214,19 @@ impl Peer {
         uri.scheme_str() == Some("https") && !odd && self.config.push_hosts.iter().any(listed)
     }
 
-    /// A request to the peer, with the gateway's own credential for it.
+    /// A request to the peer, with the gateway's own credential for it. Its trace is ours: one of the agent's own could say
+    /// anything.
     ///
     /// # Errors
     /// [`Code::SecretMissing`].
-    pub(crate) fn outbound(
-        &self,
-        shared: &Shared,
-        method: Method,
-        body: Bytes,
-        head: &Parts,
-    ) -> Result<Outbound, Code> {
+    pub(crate) fn outbound(&self, shared: &Shared, body: Bytes, call: CallId) -> Result<Outbound, Code> {
         let mut headers = self.headers(shared)?;
         let accept = HeaderValue::from_static("application/json, text/event-stream");
         headers.insert(header::ACCEPT, accept);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(trace) = head.headers.get("traceparent") {
-            headers.insert(HeaderName::from_static("traceparent"), trace.clone());
-        }
-        self.request(method, self.config.url.clone(), headers, body)
+        let trace = HeaderValue::from_str(&traceparent(call)).map_err(|_| Code::Bug)?;
+        headers.insert(HeaderName::from_static("traceparent"), trace);
+        self.request(Method::POST, self.config.url.clone(), headers, body)
     }
 
     fn request(&self, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Result<Outbound, Code> {
@@ -306,16 +301,15 @@ impl Peer {
         self.ids.note(found);
     }
 
-    /// Whether this peer handed out all that a request about a task names; its filter of states is a word of the protocol.
-    pub(crate) fn gave(&self, params: &Value) -> bool {
-        params.as_object().is_some_and(|members| {
-            members.iter().all(|(key, value)| match value {
-                Value::String(_) if key == "status" => true,
-                Value::String(text) => text.is_empty() || self.ids.knows(text),
-                Value::Number(_) | Value::Bool(_) | Value::Null => true,
-                Value::Array(_) | Value::Object(_) => false,
-            })
-        })
+    /// Whether this peer handed out this id, or it is none.
+    pub(crate) fn gave(&self, id: &str) -> bool {
+        id.is_empty() || self.ids.knows(id)
+    }
+
+    /// Whether its card names this tenant of it, or it is none.
+    pub(crate) fn serves(&self, tenant: &str) -> bool {
+        let known = self.known();
+        tenant.is_empty() || known.card.as_ref().is_some_and(|card| card.serves(tenant))
     }
 
     fn talks(&self) -> MutexGuard<'_, HashMap<Identity, (SessionId, u64)>> {

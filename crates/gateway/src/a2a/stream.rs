@@ -1,7 +1,7 @@
 //! A streamed answer of a peer: each event is read whole, by us and by the session, before our agent gets it.
 //!
 //! INVARIANT: bytes reach the agent only event by event, each one decoded, read, looked at and ruled on. What is no answer to this request ends
-//! the stream.
+//! the stream. An event with an answer is written anew, under the agent's own id of the request.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,10 +9,9 @@ use aws_lc_rs::digest;
 use bartizan_guard::AnswerFacts;
 use bartizan_types::{Code, Digest, Refusal};
 use bartizan_wire::{
-    Fault,
-    a2a::{self as wire, Answered},
+    Fault, a2a as wire,
     echo::Strainer,
-    sse::Splitter,
+    sse::{self, Splitter},
 };
 use bytes::{Bytes, BytesMut};
 use http::{Response, response};
@@ -167,13 +166,17 @@ impl Flow {
                 return Err(Fault::new(Code::UpstreamMalformed, 0));
             }
             if let Some(data) = &event.data {
-                let answered = asked.read(data.as_bytes()).map_err(|code| Fault::new(code, 0))?;
-                *over = matches!(answered, Answered::Failed(_));
-            } else if event.name.is_some() {
+                let answer = asked.read(data.as_bytes()).map_err(|code| Fault::new(code, 0))?;
+                *over = answer.said.is_failure();
+                let told = String::from_utf8(answer.told).map_err(|_| Fault::new(Code::Bug, 0))?;
+                out.push((sse::encode(event.name, &told), Some(told)));
+                return Ok(());
+            }
+            if event.name.is_some() {
                 // Some clients dispatch events without data.
                 return Err(Fault::new(Code::UpstreamMalformed, 0));
             }
-            out.push((event.raw.to_vec(), event.data.map(std::borrow::Cow::into_owned)));
+            out.push((event.raw.to_vec(), None));
             Ok(())
         });
         split.map_err(|fault| fault.of_upstream().code)?;

@@ -169,6 +169,12 @@ fn low_half(call: CallId) -> [u8; 8] {
     [a, b, c, d, e, f, g, h]
 }
 
+/// The trace context (W3C, version 00) of what a call sends on: the span that is exported of it.
+pub(crate) fn traceparent(call: CallId) -> String {
+    let (trace, span) = (call.bits().to_be_bytes(), low_half(call));
+    format!("00-{}-{}-01", hex(&trace), hex(&span))
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes
         .iter()

@@ -123,6 +123,11 @@ fn spans_follow_the_conventions_and_hold_no_content() {
         span(0)["traceId"],
         format!("{:032x}", tool(RulingWord::Deny, None).call.bits())
     );
+    let (trace, id) = (span(0)["traceId"].as_str(), span(0)["spanId"].as_str());
+    assert_eq!(
+        otlp::traceparent(tool(RulingWord::Deny, None).call),
+        format!("00-{}-{}-01", trace.unwrap(), id.unwrap())
+    );
     assert_eq!(span(0)["name"], "tools/call send");
     assert_eq!(span(0)["status"]["code"], 2);
     assert_eq!(attribute(0, "mcp.method.name"), Some("tools/call".into()));

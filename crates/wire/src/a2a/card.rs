@@ -128,6 +128,14 @@ impl Card {
         })
     }
 
+    /// Whether one of its interfaces is this tenant's.
+    #[must_use]
+    pub fn serves(&self, tenant: &str) -> bool {
+        let all = self.fields.get("supportedInterfaces").and_then(Value::as_array);
+        let of = |one: &Value| one.get("tenant").and_then(Value::as_str) == Some(tenant);
+        all.is_some_and(|all| all.iter().any(of))
+    }
+
     /// The card that agents are shown: the same peer, reached here, with our credential. It is unsigned, since it is no
     /// longer what the peer signed.
     #[must_use]

@@ -44,16 +44,22 @@ fn methods_are_those_of_the_specification() {
 fn every_address_for_notifications_is_found() {
     let push = r#"{"taskPushNotificationConfig":{"url":"https://a.example/x"}}"#;
     assert_eq!(request(&message(push, "")).unwrap().1, ["https://a.example/x"]);
-    // Older and made-up nestings: whatever reads them, the address was seen.
-    let nested =
-        r#"{"pushNotificationConfig":{"url":"https://b.example"},"x":[{"url":"https://c.example"}]}"#;
-    assert_eq!(request(&message(nested, "")).unwrap().1.len(), 2);
-    assert_eq!(
-        request(&message(r#"{"taskPushNotificationConfig":{"url":7}}"#, "")),
-        Err(Code::RequestShape)
-    );
-    let create = r#"{"jsonrpc":"2.0","id":1,"method":"CreateTaskPushNotificationConfig","params":{"taskId":"t","url":"http://169.254.169.254/"}}"#;
+    let create = r#"{"jsonrpc":"2.0","id":1,"method":"CreateTaskPushNotificationConfig","params":{"taskId":"t","\u0075rl":"http://169.254.169.254/"}}"#;
     assert_eq!(request(create).unwrap().1, ["http://169.254.169.254/"]);
+    // Older and made-up nestings, and what some readers take for the same name.
+    for other in [
+        r#"{"pushNotificationConfig":{"url":"https://b.example"}}"#,
+        r#"{"taskPushNotificationConfig":{"url":7}}"#,
+        r#"{"taskPushNotificationConfig":{"Url":"https://evil.example"}}"#,
+        r#"{"taskPushNotificationConfig":{"URL":"https://evil.example"}}"#,
+        r#"{"TaskPushNotificationConfig":{"url":"https://evil.example"}}"#,
+    ] {
+        assert_eq!(request(&message(other, "")), Err(Code::RequestShape), "{other}");
+    }
+    for name in ["Url", "URL", "uri", "pushUrl", "ur\u{17F}"] {
+        let other = create.replace(r"\u0075rl", name);
+        assert_eq!(request(&other), Err(Code::RequestShape), "{name}");
+    }
 }
 
 #[test]
@@ -68,34 +74,181 @@ fn a_field_under_its_second_name_is_refused() {
             "{smuggled}"
         );
     }
-    assert_eq!(
-        request(&message("{}", r#","task_id":"t""#)),
-        Err(Code::RequestShape)
-    );
+    for twin in [r#","task_id":"t""#, r#","TaskId":"t""#] {
+        assert_eq!(request(&message("{}", twin)), Err(Code::RequestShape), "{twin}");
+    }
     // The agents' own words may be spelled as they like.
     assert!(request(&message("{}", r#","metadata":{"my_key":{"a_b":1}}"#)).is_ok());
 }
 
+/// `method` with these params, and what is wrong with it.
+fn asked(method: &str, params: &str) -> Result<Value, String> {
+    let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#);
+    let scanned = scan(text.as_bytes(), &Bounds::default()).unwrap();
+    let place = |fault: Fault| crate::json::place(text.as_bytes(), fault.at);
+    decode_request(scanned)
+        .map(|request| request.params)
+        .map_err(place)
+}
+
 #[test]
-fn answers_are_to_what_was_asked() {
-    let id = Id::Text("1".into());
+fn only_what_the_protocol_defines_is_taken_and_the_place_of_the_rest_is_told() {
+    for (method, params, place) in [
+        (
+            "GetTask",
+            r#"{"id":"t","the password is x":true}"#,
+            "/params/the?password?is?x",
+        ),
+        ("GetTask", r#"{"id":"t","metadata":{}}"#, "/params/metadata"),
+        (
+            "GetTask",
+            r#"{"id":"t","historyLength":411111111111111}"#,
+            "/params/historyLength",
+        ),
+        (
+            "GetTask",
+            r#"{"id":"t","historyLength":-1}"#,
+            "/params/historyLength",
+        ),
+        (
+            "GetTask",
+            r#"{"id":"t","historyLength":1.5}"#,
+            "/params/historyLength",
+        ),
+        (
+            "GetTask",
+            r#"{"id":"t","historyLength":"5"}"#,
+            "/params/historyLength",
+        ),
+        ("GetTask", r#"{"id":["t"]}"#, "/params/id"),
+        ("ListTasks", r#"{"status":"the password is x"}"#, "/params/status"),
+        ("ListTasks", r#"{"status":3}"#, "/params/status"),
+        ("ListTasks", r#"{"pageSize":101}"#, "/params/pageSize"),
+        (
+            "ListTasks",
+            r#"{"statusTimestampAfter":"the password"}"#,
+            "/params/statusTimestampAfter",
+        ),
+        (
+            "ListTasks",
+            r#"{"includeArtifacts":"yes"}"#,
+            "/params/includeArtifacts",
+        ),
+        ("CancelTask", r#"{"id":"t","metadata":"x"}"#, "/params/metadata"),
+        ("GetExtendedAgentCard", r#"{"x":"the password"}"#, "/params/x"),
+        (
+            "SendMessage",
+            r#"{"message":{"role":"user"}}"#,
+            "/params/message/role",
+        ),
+        (
+            "SendMessage",
+            r#"{"message":{"parts":[{"text":"a"},{"text":"a","Text":"b"}]}}"#,
+            "/params/message/parts/1/Text",
+        ),
+        (
+            "SendMessage",
+            r#"{"message":{"parts":[null]}}"#,
+            "/params/message/parts/0",
+        ),
+        (
+            "SendMessage",
+            r#"{"message":{"extensions":["a",1]}}"#,
+            "/params/message/extensions",
+        ),
+    ] {
+        let found = asked(method, params);
+        assert!(
+            found
+                .as_ref()
+                .is_err_and(|found| found.starts_with(&format!("at `{place}`"))),
+            "{params}: {found:?}"
+        );
+    }
+    // Beside the params, too.
+    for stray in [r#""extra":"the password","#, r#""Method":"SendMessage","#] {
+        let text = format!(r#"{{"jsonrpc":"2.0",{stray}"id":1,"method":"GetTask","params":{{"id":"t"}}}}"#);
+        assert_eq!(request(&text), Err(Code::RequestShape), "{stray}");
+    }
+}
+
+#[test]
+fn what_goes_to_a_peer_is_written_from_what_was_read() {
+    // As both SDKs write it, and with all that they may set.
+    let full = json!({
+        "tenant": "", "metadata": {"https://ext.example/v1": {"on": true}},
+        "message": {
+            "messageId": "m", "contextId": "c", "taskId": "t", "role": "ROLE_USER", "extensions": ["https://ext.example/v1"],
+            "referenceTaskIds": ["t0"], "metadata": {"a_b": 1},
+            "parts": [
+                {"text": "hi", "mediaType": "text/plain"}, {"raw": "aGk=", "filename": "f"}, {"url": "https://a.example"},
+                {"data": {"n": [1, null]}, "metadata": {}}, {"data": null}, {"data": "text"},
+            ],
+        },
+        "configuration": {
+            "acceptedOutputModes": ["text/plain"], "historyLength": 10, "returnImmediately": true,
+            "taskPushNotificationConfig": {
+                "tenant": "", "id": "p", "taskId": "t", "url": "https://hooks.example.com", "token": "k",
+                "authentication": {"scheme": "Bearer", "credentials": "c"},
+            },
+        },
+    });
+    assert_eq!(asked("SendStreamingMessage", &full.to_string()), Ok(full.clone()));
+    let listed = json!({
+        "tenant": "", "contextId": "c", "status": "TASK_STATE_WORKING", "pageSize": 50, "pageToken": "p", "historyLength": 0,
+        "statusTimestampAfter": "2026-12-01T10:00:00.123456789+01:00", "includeArtifacts": false,
+    });
+    assert_eq!(asked("ListTasks", &listed.to_string()), Ok(listed));
+    // A null is what is not there.
+    assert_eq!(
+        asked("GetTask", r#"{"historyLength":null,"id":"t"}"#),
+        Ok(json!({"id": "t"}))
+    );
+    let text =
+        format!(r#"{{ "method":"SendMessage", "params":{full},"id":"the password is x","jsonrpc":"2.0" }}"#);
+    let scanned = scan(text.as_bytes(), &Bounds::default()).unwrap();
+    let read = decode_request(scanned).unwrap();
+    assert_eq!(read.free.len(), 4, "{:?}", read.free);
+    assert!(
+        read.free
+            .contains(&r#"{"https://ext.example/v1":{"on":true}}"#.to_owned())
+    );
+    let params = serde_json::value::to_raw_value(&read.params).unwrap();
+    let written: Value = serde_json::from_slice(&super::request(read.method, &params)).unwrap();
+    assert_eq!(
+        written,
+        json!({"jsonrpc": "2.0", "id": "1", "method": "SendMessage", "params": full})
+    );
+}
+
+#[test]
+fn answers_are_to_what_was_asked_and_go_on_under_the_agents_id() {
     let answer = |text: &str| {
         let scanned = scan(text.as_bytes(), &Bounds::default()).unwrap();
-        decode_answer(scanned, &id).map_err(|fault| fault.code)
+        decode_answer(scanned, &Id::Number(7)).map_err(|fault| fault.code)
     };
-    let task = json!({"task": {"id": "t"}});
+    let told = |answer: Answer| String::from_utf8(answer.told).unwrap();
+    let good = answer(r#"{"jsonrpc":"2.0","id":"1","result":{ "task":{"id":"t"}},"more":1}"#).unwrap();
+    assert_eq!(good.said, Answered::Result(json!({"task": {"id": "t"}})));
     assert_eq!(
-        answer(r#"{"jsonrpc":"2.0","id":"1","result":{"task":{"id":"t"}}}"#),
-        Ok(Answered::Result(task))
+        told(good),
+        r#"{"jsonrpc":"2.0","id":7,"result":{ "task":{"id":"t"}}}"#
     );
-    assert!(
-        answer(r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"no"}}"#)
-            .unwrap()
-            .is_failure()
-    );
+    for id in ["null", "\"1\""] {
+        let failed = answer(&format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32700,"message":"no"}}}}"#
+        ))
+        .unwrap();
+        assert!(failed.said.is_failure());
+        assert_eq!(
+            told(failed),
+            r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32700,"message":"no"}}"#
+        );
+    }
     for other in [
         r#"{"jsonrpc":"2.0","id":"2","result":{}}"#,
         r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":7,"result":{}}"#,
         r#"{"jsonrpc":"2.0","id":"2","error":{"code":1,"message":"x"}}"#,
         r#"{"jsonrpc":"2.0","id":"1","method":"SendMessage","params":{}}"#,
     ] {
