@@ -16,7 +16,7 @@ use serde_json::Value;
 
 pub use crate::Fault;
 use crate::{
-    json::Scanned,
+    json::{self, Scanned},
     jsonrpc::{self, Id, Message},
     sse,
 };
@@ -244,13 +244,13 @@ pub fn decode_answer(body: Scanned<'_>, to: &Id<'_>) -> Result<Answered, Fault> 
     let invalid = Fault::new(Code::MessageInvalid, 0);
     match jsonrpc::decode(body)? {
         Message::Response { id, result } if id == *to => {
-            let result = serde_json::from_str(result.get()).map_err(|_| invalid)?;
+            let result = json::unrounded(result.get()).map_err(|_| invalid)?;
             Ok(Answered::Result(result))
         }
         Message::Failure { id, error } if id.is_none() || id.as_ref() == Some(to) => {
             let data = error
                 .data
-                .map(|data| serde_json::from_str::<Value>(data.get()))
+                .map(|data| json::unrounded(data.get()))
                 .transpose()
                 .map_err(|_| invalid)?;
             let mut said = serde_json::Map::new();
