@@ -499,6 +499,7 @@ fn arguments_of(fetch: &Fetch) -> Arguments {
             .into_iter()
             .collect(),
         complete: true,
+        ..Arguments::default()
     }
 }
 

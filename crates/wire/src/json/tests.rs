@@ -265,8 +265,20 @@ fn leaves_are_bounded_and_say_so() {
     );
     assert_eq!(
         leaves.numbers,
-        BTreeMap::from([("n.x".to_owned(), 1), ("n.y".to_owned(), -1)])
+        BTreeMap::from([("n.x".to_owned(), 1), ("n.y".to_owned(), -2)])
     );
+    let exact = [("n.x", "1.9"), ("n.y", "-1.9"), ("no", "null"), ("ok", "true")];
+    assert_eq!(
+        leaves.exact,
+        exact
+            .map(|(path, json)| (path.to_owned(), json.to_owned()))
+            .into()
+    );
+    let whole = arguments(&raw(r#"{"a":100.0,"b":1e2,"c":-0.0,"d":"true","e":"1.5"}"#));
+    assert!(whole.complete && whole.exact.is_empty());
+    let small = arguments(&raw("{\"a\":-1e-7}"));
+    assert_eq!(small.numbers.get("a"), Some(&-1));
+    assert_eq!(small.exact.get("a").map(String::as_str), Some("-0.0000001"));
     for incomplete in [
         format!("[{}0]", "1,".repeat(256)),
         format!("{{\"a\":\"{}\"}}", "é".repeat(2049)),
