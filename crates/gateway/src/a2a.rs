@@ -138,6 +138,10 @@ pub(crate) async fn serve(
         id: asked.id.clone(),
         streams: asked.method.streams(),
     });
+    // Before anything of it is read: the peer gets what the agent wrote, to the last digit.
+    if let Err(fault) = scanned.exact() {
+        return Ok(told(&asked.id, asked.method.streams(), &misread(fault)));
+    }
     let version = head
         .headers
         .get(VERSION_HEADER)

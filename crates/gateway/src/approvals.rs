@@ -20,14 +20,16 @@ use bartizan_guard::approval::{
     Standing, Verdict,
 };
 use bartizan_store::{ApprovalStore, Fault, Ledger, LedgerFault, Query};
-use bartizan_types::{ApprovalId, Code, Evidence, Principal, Record, RecordKind, RulingWord, Secret};
+use bartizan_types::{
+    ApprovalId, CallFacts, Code, Evidence, Principal, Record, RecordKind, RulingWord, Secret,
+};
 use draft::Wire;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::{
     clock, config,
-    gate::Asking,
+    gate::{Asking, Caller},
     sessions::{Likes, Traced},
 };
 
@@ -201,6 +203,18 @@ impl Approvals {
             approvals: Arc::clone(self),
             id,
         })
+    }
+
+    /// Whether somebody said yes to this call, without what it has beside what she was shown.
+    pub(crate) fn stands(&self, caller: &Caller, call: &CallFacts, traced: &Traced) -> bool {
+        // Most of the time nobody said anything.
+        if self.book().is_empty() {
+            return false;
+        }
+        let asker = Asker::new(&caller.principal, caller.session.id);
+        let outgoing = traced.outgoing();
+        let asked = Wire::new(&asker, call, traced, &outgoing).asked();
+        asked.is_some_and(|asked| self.book().stands(clock::now(), asked, &asker))
     }
 
     /// Traces a call again, with what humans endorsed.

@@ -209,6 +209,17 @@ async fn post(
     if let Some(id) = &id {
         caller.reins.asked_by(Asker::Mcp(id.clone().into_owned()));
     }
+    // Before anything of it is read: servers get what the agent wrote, to the last digit.
+    if let (Some(id), Err(fault)) = (&id, scanned.exact()) {
+        let refusal = misread(fault);
+        return Ok(told(
+            Some(id),
+            method,
+            Revision::LAST_WITH_HANDSHAKE,
+            &refusal,
+            None,
+        ));
+    }
     match message_of(&base, &head.headers, message).await {
         Ok(reply) => Ok(answer(reply)),
         Err((refused, revision)) => {

@@ -489,16 +489,14 @@ fn arguments_of(fetch: &Fetch) -> Arguments {
         ("host", &fetch.host),
         ("reach", fetch.reach.as_str()),
     ];
+    let port = fetch.port.map(|port| ("port".to_owned(), i64::from(port)));
     Arguments {
         texts: texts
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
-        numbers: fetch
-            .port
-            .map(|port| ("port".to_owned(), i64::from(port)))
-            .into_iter()
-            .collect(),
+        numbers: port.into_iter().collect(),
         complete: true,
+        ..Arguments::default()
     }
 }
 

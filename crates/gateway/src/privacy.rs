@@ -521,8 +521,8 @@ impl Shared {
         let facts = CallFacts {
             arguments: Some(Arguments {
                 texts: BTreeMap::from([("kind".to_owned(), kind.to_string())]),
-                numbers: BTreeMap::new(),
                 complete: true,
+                ..Arguments::default()
             }),
             ..CallFacts::new(clock::mint(clock::now()), Action::Restore, resource, surface)
         };

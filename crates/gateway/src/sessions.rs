@@ -172,6 +172,10 @@ pub(crate) struct Traced {
     pub fixed: bool,
     /// More goes out beside the arguments than was looked at.
     pub beside: bool,
+    /// Something goes out beside the arguments that a human is not shown, so no yes of hers is good for it.
+    pub laden: bool,
+    /// What goes out beside the arguments and a human is shown with them.
+    pub extra: Option<Arc<Value>>,
     /// Whether whom it goes to may see all that was read, where that is no argument of the call.
     pub readable: Option<bool>,
     /// What was found.
@@ -190,6 +194,8 @@ impl Traced {
             crosses: false,
             fixed: false,
             beside: false,
+            laden: false,
+            extra: None,
             readable: None,
             found,
         }

@@ -219,6 +219,10 @@ async fn what_is_no_request_of_ours_reaches_nobody() {
             "wire.json_duplicate_key",
         ),
         (format!("[{HELLO}]"), "mcp.message"),
+        (
+            HELLO.replace("\"m1\"", "\"m1\",\"metadata\":{\"n\":20000000000000000001}"),
+            "wire.json_digits",
+        ),
     ] {
         let (found, _) = met.refused(&body).await;
         assert_eq!(found, expected, "{body}");

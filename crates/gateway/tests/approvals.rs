@@ -118,8 +118,15 @@ impl Asking {
 
     /// What the agent is told of a call of `echo`, and whether it passed.
     async fn echo(&self, word: &str) -> (bool, String) {
-        let call = json!({"jsonrpc":"2.0","id":7,"method":"tools/call",
-            "params":{"name":"echo","arguments":{"word":word}}});
+        self.echo_with(word, json!({})).await
+    }
+
+    /// The same of a call with more members in its params.
+    async fn echo_with(&self, word: &str, more: Value) -> (bool, String) {
+        let mut params = json!({"name":"echo","arguments":{"word":word}});
+        let members = params.as_object_mut().unwrap();
+        members.extend(more.as_object().unwrap().clone());
+        let call = json!({"jsonrpc":"2.0","id":7,"method":"tools/call","params":params});
         let (answer, _) = self.send(&call).await;
         let text = answer["result"]["content"][0]["text"]
             .as_str()
@@ -150,7 +157,11 @@ impl Asking {
 
     /// Asks with a call that is refused, and gives the question's id.
     async fn asked(&self, word: &str) -> String {
-        let (passed, told) = self.echo(word).await;
+        self.asked_with(word, json!({})).await
+    }
+
+    async fn asked_with(&self, word: &str, more: Value) -> String {
+        let (passed, told) = self.echo_with(word, more).await;
         assert!(!passed, "{told}");
         let id = told
             .split("approvals show ")
@@ -220,6 +231,104 @@ async fn a_yes_lets_exactly_this_call_through_and_once() {
         notes[0].contains(" asked: `fake/echo` (send)") && notes[1].ends_with("by uid 7"),
         "{notes:?}"
     );
+}
+
+#[tokio::test]
+async fn what_a_human_was_not_shown_stays_behind_when_a_call_rests_on_her_yes() {
+    let asking = Asking::start(Approvals::default()).await;
+    let extra = json!({"extra": {"amount": 999}, "_meta": {"k": "override"}});
+    // What needs no yes goes as it came.
+    let call = json!({"jsonrpc":"2.0","id":6,"method":"tools/call","params":{"name":"env","arguments":{}}});
+    asking.send(&call).await;
+    assert_eq!(
+        asking.echo_with(OWN, extra.clone()).await,
+        (true, format!("{OWN} and more"))
+    );
+    // Added after the yes.
+    let id = asking.asked("hi").await;
+    asking.say(&id, "allow", Value::Null, "uid 7").await;
+    assert_eq!(
+        asking.echo_with("hi", extra.clone()).await,
+        (true, "hi".to_owned())
+    );
+    assert!(!asking.echo("hi").await.0, "once means once");
+    // There with the question, and another with the call: what clients put there differs from call to call.
+    let id = asking.asked_with("ho", extra).await;
+    let questions = asking.waiting().await;
+    let question = questions.iter().find(|one| one["id"] == id.as_str()).unwrap();
+    assert_eq!(
+        (&question["wire"], &question["beside"]),
+        (&json!(r#"{"word":"ho"}"#), &json!(""))
+    );
+    asking.say(&id, "allow", Value::Null, "uid 7").await;
+    let other = json!({"_meta": {"k": "something else"}});
+    assert_eq!(asking.echo_with("ho", other).await, (true, "ho".to_owned()));
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_a_yes_leaves_behind_what_was_not_shown() {
+    let asking = Asking::start(Approvals {
+        wait: Duration::from_secs(20),
+        ..Approvals::default()
+    })
+    .await;
+    let say = async {
+        loop {
+            let waiting = asking.waiting().await;
+            if let Some(id) = waiting.first().and_then(|one| one["id"].as_str()) {
+                break asking.say(id, "allow", Value::Null, "uid 7").await;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let (answer, _) = tokio::join!(asking.echo_with("hi", json!({"extra": 1})), say);
+    assert_eq!(answer, (true, "hi".to_owned()));
+}
+
+#[tokio::test]
+async fn what_belongs_to_a_call_beside_its_arguments_is_shown_and_bound() {
+    let asking = Asking::start(Approvals::default()).await;
+    let task = |ttl: u32| json!({"task": {"ttl": ttl}});
+    let id = asking.asked_with("hi", task(60)).await;
+    let questions = asking.waiting().await;
+    assert_eq!(questions[0]["beside"], r#"{"task":{"ttl":60}}"#);
+    asking.say(&id, "allow", Value::Null, "uid 7").await;
+    assert!(!asking.echo("hi").await.0);
+    assert!(!asking.echo_with("hi", task(61)).await.0);
+    assert_eq!(asking.echo_with("hi", task(60)).await, (true, "hi".to_owned()));
+}
+
+#[tokio::test]
+async fn a_number_that_would_be_rounded_is_refused_before_anybody_is_asked() {
+    let asking = Asking::start(Approvals::default()).await;
+    let bearer = format!("Bearer {}", asking.gate.key);
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("accept", "application/json, text/event-stream"),
+        ("mcp-session-id", asking.session.as_str()),
+    ];
+    for number in [
+        "20000000000000000001",
+        "0.10000000000000000999",
+        "1234567890123456.78",
+    ] {
+        let call = format!(
+            r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"echo","arguments":{{"word":{number}}}}}}}"#
+        );
+        let answer = asking.gate.open("/mcp", call, &headers).await;
+        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+        let answer: Value = serde_json::from_slice(&bytes).unwrap();
+        let told = answer["result"]["content"][0]["text"]
+            .as_str()
+            .unwrap_or_default();
+        assert!(
+            answer["id"] == 7
+                && told.contains("wire.json_digits")
+                && told.contains("`/params/arguments/word`"),
+            "{answer}"
+        );
+    }
+    assert!(asking.waiting().await.is_empty());
 }
 
 #[tokio::test]

@@ -529,6 +529,36 @@ async fn an_argument_that_a_delegation_bounds_is_read_whatever_policy_reads() {
 }
 
 #[tokio::test]
+async fn a_delegations_bound_on_a_number_or_a_word_admits_nothing_like_it() {
+    let mut gate = gated(OPEN, &["one", "two"]).await;
+    let wanted = json!({
+        "to": "reader",
+        "bounds": {"on": ["Tool::one/env"], "arguments": {"n": ["100"], "all": ["false"], "id": ["\"7\""]}},
+        "minutes": 30,
+    });
+    let (_, _, body) = gate.post("/v1/delegations", wanted.to_string()).await;
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    answer["delegation"].as_str().unwrap().clone_into(&mut gate.key);
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    for (arguments, within) in [
+        (json!({"n": 100, "all": false, "id": "7"}), true),
+        (json!({"n": 100.0, "all": false, "id": "7"}), true),
+        (json!({"n": 100.9, "all": false, "id": "7"}), false),
+        (json!({"n": 99.9, "all": false, "id": "7"}), false),
+        (json!({"n": "100", "all": false, "id": "7"}), false),
+        (json!({"n": 100, "all": "false", "id": "7"}), false),
+        (json!({"n": 100, "all": false, "id": 7}), false),
+    ] {
+        let answer = client.call("one__env", arguments.clone()).await.to_string();
+        assert_eq!(
+            !answer.contains("policy.delegation"),
+            within,
+            "{arguments} {answer}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn who_may_reach_no_server_is_told_so() {
     let none = r#"
 @id("test.none") @reason("nobody goes anywhere")

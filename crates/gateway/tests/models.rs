@@ -166,6 +166,26 @@ async fn a_refused_tool_call_withholds_the_whole_answer() {
     assert!(withheld);
 }
 
+#[tokio::test]
+async fn a_proposed_number_that_would_be_rounded_is_never_released() {
+    let with = |number: &str| CALLED.replace(r#"\"x\""#, number);
+    assert_ne!(with("7"), CALLED);
+    let answers = vec![
+        json(&with("20000000000000000001")),
+        json(&with("20000000000000000000")),
+    ];
+    let (gate, _provider) = gated(answers, OPEN).await;
+    let (status, _, body) = gate.post(CHAT, ASK).await;
+    let text = String::from_utf8_lossy(&body);
+    assert_eq!((status.as_u16(), code(&body).as_str()), (400, "wire.json_digits"));
+    assert!(
+        text.contains("at `/to`") && !text.contains("tool_calls"),
+        "{text}"
+    );
+    let (status, _, _) = gate.post(CHAT, ASK).await;
+    assert_eq!(status.as_u16(), 200);
+}
+
 fn event(data: &str) -> String {
     format!("data: {data}\n\n")
 }

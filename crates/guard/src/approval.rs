@@ -422,14 +422,25 @@ impl Approvals {
     /// Takes hold of the yes to exactly this call, if there is one. Nobody else gets it until it is released.
     pub fn hold(&mut self, now: Timestamp, binding: Binding, asker: &Asker) -> Option<ApprovalId> {
         let now = self.tick(now);
+        let id = self.given(now, binding, asker)?.id;
+        // INVARIANT: single use. An id that is held can't be held again.
+        self.held.insert(id).then_some(id)
+    }
+
+    /// Whether somebody said yes to exactly this call and it was not used. Whoever asks does not hold it.
+    #[must_use]
+    pub fn stands(&self, now: Timestamp, binding: Binding, asker: &Asker) -> bool {
+        self.given(now.max(self.now), binding, asker).is_some()
+    }
+
+    fn given(&self, now: Timestamp, binding: Binding, asker: &Asker) -> Option<&Question> {
         let question = self.questions.get(self.bound.get(&binding)?)?;
         let good = question.standing == Standing::Allowed
             && question.expires > now
             && question.draft.binding == binding
             && question.draft.asker == *asker
             && question.by.len() >= usize::from(question.draft.needs);
-        // INVARIANT: single use. An id that is held can't be held again.
-        (good && self.held.insert(question.id)).then_some(question.id)
+        good.then_some(question)
     }
 
     /// Where a question stands for a call that waits for it: a yes that somebody holds is not to be had yet.

@@ -230,8 +230,8 @@ fn some_call() -> impl Strategy<Value = CallFacts> {
         );
         call.arguments = seen.then(|| Arguments {
             texts: BTreeMap::from([("to".to_owned(), to.to_owned())]),
-            numbers: BTreeMap::new(),
             complete,
+            ..Arguments::default()
         });
         call
     })

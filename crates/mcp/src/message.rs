@@ -10,7 +10,7 @@ use bartizan_wire::json;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::Revision;
+use crate::{Method, Revision};
 
 /// `_meta` key of the request's revision (2026-07-28, basic, `_meta`).
 pub const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -51,6 +51,21 @@ const READ: [&str; 22] = [
 ];
 /// Longest name and capabilities of a client together, bytes. They are kept for as long as a session is.
 const FACE_BYTES: usize = 64 << 10;
+
+/// The members of `params` that say what a request of this method does. What else stands there servers get as it is, and
+/// no revision says what they make of it.
+#[must_use]
+pub const fn needed(method: Method) -> &'static [&'static str] {
+    match method {
+        Method::ToolsCall => &["name", "arguments", "task", "inputResponses", "requestState"],
+        Method::PromptsGet => &["name", "arguments", "inputResponses", "requestState"],
+        Method::ResourcesRead | Method::Subscribe | Method::Unsubscribe => {
+            &["uri", "inputResponses", "requestState"]
+        }
+        Method::Complete => &["ref", "argument", "context"],
+        _ => &[],
+    }
+}
 
 struct Text<'a>(Cow<'a, str>);
 
@@ -315,6 +330,18 @@ impl<'a> Params<'a> {
         said.filter(|(key, _)| !READ.contains(key))
     }
 
+    /// Whether servers get more than the `needed` members: others of `params`, or of `_meta` what is not ours to write and
+    /// does not name a trace.
+    #[must_use]
+    pub fn is_laden(&self, needed: &[&str]) -> bool {
+        let more = |key: &str| !matches!(key, "_meta" | "cursor") && !needed.contains(&key);
+        self.members.iter().any(|(key, _)| more(key))
+            || self
+                .meta
+                .iter()
+                .any(|(key, value)| !is_ours(key) && !is_trace(key, value))
+    }
+
     /// The revision that the request says it follows, as text.
     ///
     /// # Errors
@@ -340,6 +367,7 @@ impl<'a> Params<'a> {
                 "ref" if rewrite.shape.reference.is_some() => {}
                 "cursor" => {}
                 "inputResponses" | "requestState" if !rewrite.shape.keep_input => {}
+                more if rewrite.shape.bare.is_some_and(|needed| !needed.contains(&more)) => {}
                 _ => {
                     out.json(key, value.get());
                 }
@@ -370,10 +398,8 @@ impl<'a> Params<'a> {
     fn rewritten_meta(&self, rewrite: &Rewrite<'_>, token: Option<u64>) -> String {
         let mut meta = Object::with_capacity(192);
         for (key, value) in self.meta.iter() {
-            if !matches!(
-                key,
-                PROGRESS | META_VERSION | META_CLIENT | META_CAPABILITIES | META_LOG_LEVEL
-            ) {
+            let copied = rewrite.shape.bare.is_none() || is_trace(key, value);
+            if copied && !is_ours(key) && key != META_LOG_LEVEL {
                 meta.json(key, value.get());
             }
         }
@@ -382,7 +408,11 @@ impl<'a> Params<'a> {
         }
         if rewrite.revision.stateless() {
             rewrite.face.stamp(rewrite.revision, &mut meta);
-            match (self.meta(META_LOG_LEVEL), rewrite.shape.log_level) {
+            let level = self.meta(META_LOG_LEVEL);
+            match (
+                level.filter(|_| rewrite.shape.bare.is_none()),
+                rewrite.shape.log_level,
+            ) {
                 (Some(level), _) => {
                     meta.json(META_LOG_LEVEL, level.get());
                 }
@@ -394,6 +424,24 @@ impl<'a> Params<'a> {
         }
         meta.finish()
     }
+}
+
+/// Members of `_meta` that the gateway writes itself, whatever the agent says there.
+fn is_ours(key: &str) -> bool {
+    matches!(key, PROGRESS | META_VERSION | META_CLIENT | META_CAPABILITIES)
+}
+
+/// A `traceparent` (W3C Trace Context section 3.2) and nothing else: no room for words.
+fn is_trace(key: &str, value: &RawValue) -> bool {
+    let Ok(said) = text(value) else { return false };
+    let mut parts = said.split('-');
+    let hex =
+        |part: &str, length: usize| part.len() == length && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    key == "traceparent"
+        && [2, 32, 16, 2]
+            .iter()
+            .all(|length| parts.next().is_some_and(|part| hex(part, *length)))
+        && parts.next().is_none()
 }
 
 /// What changes in `params` on their way to a server.
@@ -424,6 +472,8 @@ pub struct Shape<'a> {
     pub input_responses: Option<&'a str>,
     /// The server's own state, handed back.
     pub request_state: Option<&'a str>,
+    /// Nothing goes but these members and what is ours: see [`needed`].
+    pub bare: Option<&'a [&'a str]>,
 }
 
 impl<'a> Rewrite<'a> {
@@ -620,6 +670,42 @@ mod tests {
             params.rewritten(&change, Some(7)),
             r#"{"arguments":{"to" : "a\u0062","n":1.50e0},"name":"send","_meta":{"k":1,"progressToken":7}}"#
         );
+    }
+
+    #[test]
+    fn what_is_beside_a_call_can_be_left_behind() {
+        let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let needed = needed(Method::ToolsCall);
+        let face = Face::default();
+        let bare = |body: &str, revision| {
+            let raw: &RawValue = serde_json::from_str(body).unwrap();
+            let params = Params::read(Some(raw)).unwrap();
+            let mut change = rewrite(&face, revision);
+            change.shape.keep_input = true;
+            change.shape.bare = Some(needed);
+            (params.is_laden(needed), params.rewritten(&change, Some(7)))
+        };
+        let old = Revision::V2025_11_25;
+        let body = format!(
+            r#"{{"name":"t","arguments":{{"a":1}},"extra":{{"amount":999}},"uri":"x","cursor":"c","task":{{"ttl":1}},"_meta":{{"progressToken":"x","k":1,"traceparent":"{trace}"}}}}"#
+        );
+        let meta = format!(r#""_meta":{{"traceparent":"{trace}","progressToken":7}}"#);
+        assert_eq!(
+            bare(&body, old),
+            (
+                true,
+                format!(r#"{{"name":"t","arguments":{{"a":1}},"task":{{"ttl":1}},{meta}}}"#)
+            )
+        );
+        let plain = format!(r#"{{"name":"t","arguments":{{"a":1}},{meta}}}"#);
+        assert_eq!(bare(&plain, old), (false, plain));
+        for words in ["00-hunter2XYZ-evil", "pay-mallory", &format!("{trace}-more")] {
+            let body = format!(r#"{{"name":"t","_meta":{{"traceparent":"{words}"}}}}"#);
+            assert_eq!(bare(&body, old), (true, r#"{"name":"t"}"#.to_owned()), "{words}");
+        }
+        let body = format!(r#"{{"name":"t","_meta":{{"{META_LOG_LEVEL}":"words of its own"}}}}"#);
+        let (laden, sent) = bare(&body, Revision::V2026_07_28);
+        assert!(laden && !sent.contains("words of its own"), "{sent}");
     }
 
     #[test]

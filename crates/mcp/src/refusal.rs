@@ -86,7 +86,7 @@ fn error_code(code: Code) -> i64 {
         | Code::JsonDepth
         | Code::JsonNumber => -32600,
         Code::MethodUnknown => -32601,
-        Code::ToolUnknown | Code::ServerUnknown | Code::ArgumentsInvalid => -32602,
+        Code::ToolUnknown | Code::ServerUnknown | Code::ArgumentsInvalid | Code::JsonDigits => -32602,
         Code::Bug => -32603,
         other => -i64::from(other.status()),
     }

@@ -73,8 +73,25 @@ impl Policy {
         }
     }
 
-    /// The ruling before `observe` lets it through.
+    /// The ruling before `observe` lets it through. A number between two whole ones is ruled on as either, and the
+    /// stricter ruling holds: policies compare whole numbers, and rounding to one side alone would let `100.9` pass for
+    /// `100` under `<=`, or for `101` under `>=`.
     pub(crate) fn rule(&self, evidence: &Evidence) -> Decision {
+        let below = self.rule_as_seen(evidence);
+        let Some(above) = rounded_up(evidence) else {
+            return below;
+        };
+        let above = self.rule_as_seen(&above);
+        if above.ruling > below.ruling {
+            return above;
+        }
+        Decision {
+            durable: below.durable || above.durable,
+            ..below
+        }
+    }
+
+    fn rule_as_seen(&self, evidence: &Evidence) -> Decision {
         let denied = |because| Decision {
             ruling: RulingWord::Deny,
             because,
@@ -185,6 +202,22 @@ impl Policy {
         let candidates = self.index.candidates(request).filter_map(|at| self.rules.get(at));
         candidates.filter(|rule| rule.scope.fits(request))
     }
+}
+
+/// The same call with the whole numbers above its decimals in the place of those below; none where it has no decimals.
+fn rounded_up(evidence: &Evidence) -> Option<Evidence> {
+    let seen = evidence.call.arguments.as_ref()?;
+    if !seen.numbers.keys().any(|path| seen.exact.contains_key(path)) {
+        return None;
+    }
+    let mut above = evidence.clone();
+    let arguments = above.call.arguments.as_mut()?;
+    for (path, number) in &mut arguments.numbers {
+        if arguments.exact.contains_key(path) {
+            *number = number.saturating_add(1);
+        }
+    }
+    Some(above)
 }
 
 fn allowed(pass: &Pass<'_>, request: &Request<'_>) -> Decision {

@@ -234,6 +234,7 @@ pub(crate) fn random_evidence(random: &mut Seeded) -> Evidence {
             texts,
             numbers,
             complete: !random.one_in(3),
+            ..Arguments::default()
         });
     }
     if !random.one_in(4) {

@@ -228,6 +228,11 @@ impl Policy {
                 .filter_map(|key| whole.numbers.get_key_value(*key))
                 .map(owned)
                 .collect(),
+            exact: keys
+                .iter()
+                .filter_map(|key| whole.exact.get_key_value(*key))
+                .map(owned)
+                .collect(),
             complete: whole.complete,
         };
         let pruned = kept != *whole;

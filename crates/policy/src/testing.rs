@@ -226,6 +226,7 @@ fn evidence(case: &Case) -> Result<Evidence, String> {
         texts: case.args.clone(),
         numbers: case.numbers.clone(),
         complete: case.args_complete,
+        ..Arguments::default()
     };
     let empty = arguments.texts.is_empty() && arguments.numbers.is_empty() && arguments.complete;
     Ok(Evidence {

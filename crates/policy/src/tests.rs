@@ -620,3 +620,62 @@ fn names_in_packs_stay_for_ever() {
         [ids(Pack::Balanced), ids(Pack::Strict)].concat().join("\n")
     );
 }
+
+#[test]
+fn no_rule_is_met_by_rounding() {
+    let ruled = |condition: &str, (below, exact): (i64, Option<&str>)| {
+        let policy = policy(&format!(
+            r#"@id("t") permit (principal, action == Bartizan::Action::"call_tool", resource)
+when {{ context.args_complete && context.numbers.hasTag("n") && context.numbers.getTag("n") {condition} }};"#
+        ));
+        let mut evidence = evidence();
+        let mut arguments = Arguments {
+            complete: true,
+            ..Arguments::default()
+        };
+        arguments.numbers.insert("n".to_owned(), below);
+        arguments
+            .exact
+            .extend(exact.map(|digits| ("n".to_owned(), digits.to_owned())));
+        evidence.call.arguments = Some(arguments);
+        policy.evaluate(&evidence).ruling == RulingWord::Allow
+    };
+    let (hundred, more, less) = ((100, None), (100, Some("100.9")), (-1, Some("-0.9")));
+    for (condition, seen, expected) in [
+        ("<= 100", hundred, true),
+        ("<= 100", more, false),
+        ("<= 101", more, true),
+        (">= 101", more, false),
+        (">= 100", more, true),
+        ("== 100", more, false),
+        ("== 101", more, false),
+        (">= 0", less, false),
+        ("<= -1", less, false),
+        (">= -1", less, true),
+    ] {
+        assert_eq!(ruled(condition, seen), expected, "{condition} of {seen:?}");
+    }
+    // A forbid is met by either.
+    let policy = policy(
+        r#"@id("p") permit (principal, action, resource);
+@id("f") @reason("too much") forbid (principal, action == Bartizan::Action::"call_tool", resource)
+when { context.numbers.hasTag("n") && context.numbers.getTag("n") > 100 };"#,
+    );
+    let mut evidence = evidence();
+    let mut arguments = Arguments {
+        complete: true,
+        ..Arguments::default()
+    };
+    arguments.numbers.insert("n".to_owned(), 100);
+    evidence.call.arguments = Some(arguments.clone());
+    assert_eq!(policy.evaluate(&evidence).ruling, RulingWord::Allow);
+    arguments.exact.insert("n".to_owned(), "100.9".to_owned());
+    evidence.call.arguments = Some(arguments);
+    let decision = policy.evaluate(&evidence);
+    assert_eq!(decision.ruling, RulingWord::Deny);
+    assert_eq!(decision.because.policies.len(), 1);
+    // What a record keeps of it is enough to rule the same again.
+    let mut again = evidence.clone();
+    again.call.arguments = policy.keep(&evidence).arguments;
+    assert_eq!(policy.evaluate(&again), decision);
+}

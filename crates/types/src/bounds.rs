@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallFacts, Meter, Resource, SessionId, Timestamp};
+use crate::{Arguments, CallFacts, Decimal, Meter, Resource, SessionId, Timestamp};
 
 /// Most patterns, arguments or values of one link.
 pub const BOUND_ENTRIES_MAX: usize = 64;
@@ -22,8 +22,10 @@ pub struct Bounds {
     /// What is on a server brings the server itself, so that it can be connected to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<BTreeSet<String>>,
-    /// Arguments by dotted path, each with the values it may have; `*` at the end stands for any rest. A call with
-    /// arguments that lacks one of these, or is not known whole, is refused.
+    /// Arguments by dotted path, each with the values it may have. A call with arguments that lacks one of these, or is
+    /// not known whole, is refused. What reads as a number, `true`, `false` or `null` is that and no text: `100` is any
+    /// spelling of that number and nothing beside it. In quotes it is the text between them, as it stands; anything else
+    /// is a text, where `*` at the end stands for any rest. `*` alone is any leaf.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub arguments: BTreeMap<String, BTreeSet<String>>,
     /// First moment at which it no longer holds.
@@ -117,13 +119,51 @@ impl Bounds {
             return Some(Bound::Arguments);
         }
         let within = |path: &str, values: &BTreeSet<String>| {
-            let number = seen.numbers.get(path).map(i64::to_string);
-            let found = seen.texts.get(path).map(String::as_str).or(number.as_deref());
-            found.is_some_and(|found| values.iter().any(|value| fits(value, found)))
+            Leaf::at(seen, path).is_some_and(|leaf| values.iter().any(|value| leaf.has(value)))
         };
         let mut bound = self.arguments.iter();
         let (path, _) = bound.find(|(path, values)| !within(path, values))?;
         Some(Bound::Argument(path.clone()))
+    }
+}
+
+/// One argument, as what it is.
+enum Leaf<'a> {
+    Text(&'a str),
+    /// `true`, `false` or `null`.
+    Word(&'a str),
+    Number(Decimal),
+}
+
+impl<'a> Leaf<'a> {
+    fn at(seen: &'a Arguments, path: &str) -> Option<Self> {
+        let exact = seen.exact.get(path).map(String::as_str);
+        match (seen.numbers.get(path), seen.texts.get(path)) {
+            (Some(number), _) => {
+                let whole = number.to_string();
+                Decimal::parse(exact.unwrap_or(&whole)).map(Self::Number)
+            }
+            (None, Some(text)) => Some(exact.map_or(Self::Text(text), Self::Word)),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether this is the value that a bound says. What could be read as two kinds of value is but one of them, so that
+    /// `false` does not let the text through that a tool takes for a yes.
+    fn has(&self, value: &str) -> bool {
+        if value == "*" {
+            return true;
+        }
+        let number = Decimal::parse(value);
+        match self {
+            Self::Word(word) => value == *word,
+            Self::Number(found) => number.as_ref() == Some(found),
+            Self::Text(_) if number.is_some() || matches!(value, "true" | "false" | "null") => false,
+            Self::Text(text) => match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+                Some(quoted) => quoted == *text,
+                None => fits(value, text),
+            },
+        }
     }
 }
 
@@ -162,7 +202,7 @@ fn is_of(pattern: &str, server: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Action, Arguments, CallId, ServerName, Surface, ToolName};
+    use crate::{Action, CallId, ServerName, Surface, ToolName};
 
     fn call(resource: Resource, arguments: &[(&str, &str)]) -> CallFacts {
         let mut call = CallFacts::new(
@@ -176,7 +216,11 @@ mod tests {
                 .iter()
                 .map(|(path, value)| ((*path).to_owned(), (*value).to_owned()))
                 .collect(),
-            numbers: BTreeMap::from([("count".to_owned(), 3)]),
+            numbers: BTreeMap::from([("count".to_owned(), 3), ("amount".to_owned(), 100)]),
+            exact: BTreeMap::from([
+                ("amount".to_owned(), "100.9".to_owned()),
+                ("all".to_owned(), "false".to_owned()),
+            ]),
             complete: true,
         });
         call
@@ -237,6 +281,51 @@ mod tests {
         let outside = |call| bound.outside(call, session, Timestamp::from_unix_seconds(2));
         assert_eq!(outside(&send), Some(Bound::Argument("to".to_owned())));
         assert_eq!(outside(&cut), Some(Bound::Arguments));
+    }
+
+    #[test]
+    fn a_value_is_one_number_one_word_or_one_text() {
+        let send = call(
+            tool("bank", "pay"),
+            &[
+                ("all", "false"),
+                ("text", "3"),
+                ("word", "true"),
+                ("quoted", "\"x\""),
+            ],
+        );
+        for (argument, value, expected) in [
+            ("count", "3", true),
+            ("count", "3.0", true),
+            ("count", "0.3e1", true),
+            ("count", "3.1", false),
+            ("count", "3*", false),
+            ("count", "\\\"3\\\"", false),
+            ("count", "*", true),
+            ("amount", "100", false),
+            ("amount", "101", false),
+            ("amount", "100.9", true),
+            ("amount", "1009e-1", true),
+            ("amount", "100.90000000000000001", false),
+            ("all", "false", true),
+            ("all", "f*", false),
+            ("all", "*", true),
+            ("text", "3", false),
+            ("text", "3.0", false),
+            ("text", "\\\"3\\\"", true),
+            ("text", "*", true),
+            ("word", "true", false),
+            ("word", "tr*", true),
+            ("word", "\\\"true\\\"", true),
+            ("quoted", "\\\"x\\\"", false),
+            ("quoted", "\\\"\\\"x\\\"\\\"", true),
+        ] {
+            check(
+                &format!(r#"{{"arguments":{{"{argument}":["{value}"]}}}}"#),
+                &send,
+                expected,
+            );
+        }
     }
 
     #[test]

@@ -345,8 +345,12 @@ pub struct Effects {
 pub struct Arguments {
     /// Text, boolean (`true`/`false`) and null (`null`) leaves.
     pub texts: BTreeMap<String, String>,
-    /// Integer leaves, and decimals rounded towards zero.
+    /// Integer leaves, and decimals rounded down.
     pub numbers: BTreeMap<String, i64>,
+    /// What those two leave open of a leaf, as JSON: the digits of a decimal that is no whole number, and of a boolean or
+    /// null its word, which a text may spell as well.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub exact: BTreeMap<String, String>,
     /// Whether every leaf is here, whole.
     pub complete: bool,
 }

@@ -7,6 +7,7 @@ use std::{fmt, str::FromStr};
 mod a2a;
 mod connect;
 mod crossing;
+mod digits;
 mod egress;
 mod inspect;
 mod loops;
@@ -267,6 +268,8 @@ pub enum Code {
     StateIncomplete,
     /// `state.damaged`: a file of the state is damaged.
     StateDamaged,
+    /// `wire.json_digits`: a number in the call has more digits than can be held.
+    JsonDigits,
 }
 
 struct Row {
@@ -292,6 +295,7 @@ const GROUPS: &[&[Row]] = &[
     egress::ROWS,
     oauth::ROWS,
     state::ROWS,
+    digits::ROWS,
 ];
 
 fn rows() -> impl Iterator<Item = &'static Row> {

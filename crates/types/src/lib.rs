@@ -7,6 +7,7 @@ mod bounds;
 mod budget;
 mod call;
 mod code;
+mod decimal;
 mod evidence;
 pub mod flow;
 mod id;
@@ -21,6 +22,7 @@ pub use bounds::{BOUND_BYTES_MAX, BOUND_ENTRIES_MAX, Bound, Bounds, Outside, is_
 pub use budget::{Amounts, Meter, Over, Share, Spending};
 pub use call::{Action, Arguments, Bar, CallFacts, Effects, PinState, Resource, Surface};
 pub use code::{Code, Fault};
+pub use decimal::Decimal;
 pub use evidence::{
     Because, Evidence, Fact, Finding, FindingKind, MatchedPolicy, PolicyEffect, Severity, Span,
 };

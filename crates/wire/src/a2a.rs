@@ -20,7 +20,7 @@ use serde_json::{Value, value::RawValue};
 
 pub use crate::Fault;
 use crate::{
-    json::Scanned,
+    json::{self, Scanned},
     jsonrpc::{self, Id, Message},
     sse,
 };
@@ -214,7 +214,7 @@ pub fn decode_answer(body: Scanned<'_>, agents: &Id<'_>) -> Result<Answer, Fault
     match jsonrpc::decode(body)? {
         Message::Response { id, result } if id == ASKED_AS => {
             let told = jsonrpc::result(agents, result);
-            let result = serde_json::from_str(result.get()).map_err(|_| invalid)?;
+            let result = json::unrounded(result.get()).map_err(|_| invalid)?;
             Ok(Answer {
                 said: Answered::Result(result),
                 told,
@@ -224,7 +224,7 @@ pub fn decode_answer(body: Scanned<'_>, agents: &Id<'_>) -> Result<Answer, Fault
             let told = jsonrpc::error(Some(agents), &error);
             let data = error
                 .data
-                .map(|data| serde_json::from_str::<Value>(data.get()))
+                .map(|data| json::unrounded(data.get()))
                 .transpose()
                 .map_err(|_| invalid)?;
             let mut said = serde_json::Map::new();

@@ -30,6 +30,7 @@ impl Fault {
             | Code::JsonSurrogate
             | Code::JsonDepth
             | Code::JsonNumber
+            | Code::JsonDigits
             | Code::RequestShape
             | Code::MessageInvalid => Code::UpstreamMalformed,
             Code::BodyTooLarge => Code::UpstreamTooLarge,

@@ -15,7 +15,10 @@ use bartizan_types::Code;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Fault, json::Scanned};
+use crate::{
+    Fault,
+    json::{self, Scanned},
+};
 
 /// Whose protocol it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -130,7 +133,8 @@ const NAME: usize = 256;
 /// Reads an event of this agent.
 ///
 /// # Errors
-/// [`Code::RequestShape`]: it is no object, has no event name, or an event that is ruled on lacks what it is about.
+/// [`Code::RequestShape`]: it is no object, has no event name, or an event that is ruled on lacks what it is about;
+/// [`Code::JsonDigits`]: a number in a call about to run has more digits than can be held.
 pub fn decode(kind: AgentKind, body: Scanned<'_>) -> Result<HookEvent, Fault> {
     let fields = Fields::of(body)?;
     match kind {
@@ -143,9 +147,17 @@ pub fn decode(kind: AgentKind, body: Scanned<'_>) -> Result<HookEvent, Fault> {
 /// Reads an event in the neutral shape.
 ///
 /// # Errors
-/// [`Code::RequestShape`].
+/// As [`decode`].
 pub fn decode_neutral(body: Scanned<'_>) -> Result<HookEvent, Fault> {
-    let event: HookEvent = serde_json::from_str(body.text()).map_err(|_| shape())?;
+    let exact = body.exact();
+    let event: HookEvent = match exact {
+        Ok(_) => serde_json::from_str(body.text()),
+        Err(_) => json::unrounded(body.text()).and_then(serde_json::from_value),
+    }
+    .map_err(|_| shape())?;
+    if matches!(event.event, Happening::Before { .. }) {
+        exact?;
+    }
     let named = |name: &str| !name.is_empty() && name.len() <= NAME;
     let sound = match &event.event {
         Happening::Before { tool, arguments } | Happening::After { tool, arguments, .. } => {
@@ -199,18 +211,26 @@ fn said(reason: &str) -> &str {
 }
 
 /// The fields of one event.
-struct Fields(Map<String, Value>);
+struct Fields {
+    /// Numbers that readers round are texts in it.
+    said: Map<String, Value>,
+    /// There are none of those.
+    exact: Result<(), Fault>,
+}
 
 impl Fields {
     fn of(body: Scanned<'_>) -> Result<Self, Fault> {
-        match serde_json::from_str(body.text()) {
-            Ok(Value::Object(fields)) => Ok(Self(fields)),
+        match json::unrounded(body.text()) {
+            Ok(Value::Object(said)) => Ok(Self {
+                said,
+                exact: body.exact().map(|_| ()),
+            }),
             _ => Err(shape()),
         }
     }
 
     fn text(&self, name: &str) -> Option<String> {
-        self.0.get(name)?.as_str().map(str::to_owned)
+        self.said.get(name)?.as_str().map(str::to_owned)
     }
 
     fn needed(&self, name: &str) -> Result<String, Fault> {
@@ -228,7 +248,7 @@ impl Fields {
 
     /// Arguments: an object, or none at all.
     fn arguments(&self, name: &str) -> Result<Value, Fault> {
-        match self.0.get(name) {
+        match self.said.get(name) {
             None | Some(Value::Null) => Ok(Value::Object(Map::new())),
             Some(object @ Value::Object(_)) => Ok(object.clone()),
             Some(_) => Err(shape()),
@@ -236,10 +256,12 @@ impl Fields {
     }
 
     fn value(&self, name: &str) -> Value {
-        self.0.get(name).cloned().unwrap_or(Value::Null)
+        self.said.get(name).cloned().unwrap_or(Value::Null)
     }
 
+    /// What is about to run is what the agent wrote, to the last digit: it is ruled on as nothing else.
     fn before(&self) -> Result<Happening, Fault> {
+        self.exact?;
         Ok(Happening::Before {
             tool: self.name("tool_name")?,
             arguments: self.arguments("tool_input")?,

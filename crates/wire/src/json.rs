@@ -20,7 +20,8 @@ mod strings;
 mod tests;
 mod twins;
 
-use bartizan_types::Code;
+use bartizan_types::{Code, Decimal};
+use serde_json::Value;
 
 pub use crate::Fault;
 pub use canonical::canonical;
@@ -62,6 +63,8 @@ impl Default for Bounds {
 #[derive(Debug, Clone, Copy)]
 pub struct Scanned<'a> {
     text: &'a str,
+    /// Where the first number stands that readers round.
+    unheld: Option<usize>,
 }
 
 impl<'a> Scanned<'a> {
@@ -75,6 +78,42 @@ impl<'a> Scanned<'a> {
     #[must_use]
     pub const fn text(self) -> &'a str {
         self.text
+    }
+
+    /// The same, where every number in it is what readers hold of it: an integer within 64 bits, or a double in a
+    /// spelling of its shortest one. Asked of every call, since whoever is called gets the text: a number that is
+    /// rounded first would be traced, shown and permitted as another than the one that goes out.
+    ///
+    /// # Errors
+    /// [`Code::JsonDigits`], at the first number that is not.
+    pub const fn exact(self) -> Result<Self, Fault> {
+        match self.unheld {
+            None => Ok(self),
+            Some(at) => Err(Fault::new(Code::JsonDigits, at)),
+        }
+    }
+}
+
+/// The value of a text that somebody answered. Numbers that readers round are texts in it, as they are written: equal to
+/// the same digits and to nothing that rounds to them.
+///
+/// Answers are not refused for such numbers, as calls are: they are the upstream's, and nothing is done by them.
+///
+/// # Errors
+/// The text is no JSON.
+pub fn unrounded(text: &str) -> Result<Value, serde_json::Error> {
+    let mut edits = Vec::new();
+    strings::walk(text, &mut |_, span, scalar| {
+        let token = text.get(span.clone()).unwrap_or_default();
+        // What is no number is left for the reader to refuse.
+        if scalar == Scalar::Number && !number::is_held(token) && Decimal::parse(token).is_some() {
+            edits.push((span, format!("\"{token}\"")));
+        }
+    });
+    if edits.is_empty() {
+        serde_json::from_str(text)
+    } else {
+        serde_json::from_str(&replace(text, &edits))
     }
 }
 
@@ -91,6 +130,6 @@ pub fn scan<'a>(bytes: &'a [u8], bounds: &Bounds) -> Result<Scanned<'a>, Fault> 
         return Err(Fault::new(Code::BodyTooLarge, most));
     }
     let text = std::str::from_utf8(bytes).map_err(|e| Fault::new(Code::JsonUtf8, e.valid_up_to()))?;
-    scanner::run(bytes, bounds)?;
-    Ok(Scanned { text })
+    let unheld = scanner::run(bytes, bounds)?;
+    Ok(Scanned { text, unheld })
 }

@@ -308,7 +308,11 @@ pub fn error_code(code: Code) -> i64 {
         | Code::JsonNumber => -32_700,
         Code::JsonDepth | Code::MessageInvalid | Code::RequestShape => -32_600,
         Code::Method | Code::NotFound | Code::MethodUnknown => -32_601,
-        Code::ArgumentsInvalid | Code::ToolUnknown | Code::ServerUnknown | Code::SessionUnknown => -32_602,
+        Code::ArgumentsInvalid
+        | Code::JsonDigits
+        | Code::ToolUnknown
+        | Code::ServerUnknown
+        | Code::SessionUnknown => -32_602,
         Code::HeaderMismatch => -32_020,
         Code::RevisionUnsupported => -32_022,
         _ => match code.fault() {

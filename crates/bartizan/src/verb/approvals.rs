@@ -211,6 +211,9 @@ fn arguments(out: &mut dyn Write, one: &Value) -> std::io::Result<()> {
         text(&one["bytes"])
     )?;
     writeln!(out, "  {}\n", text(&one["wire"]))?;
+    if let Some(beside) = one["beside"].as_str().filter(|beside| !beside.is_empty()) {
+        writeln!(out, "{bold}beside them{bold:#}\n  {beside}\n")?;
+    }
     let mut rows = Vec::new();
     for argument in array(&one["arguments"]) {
         let mut value = text(&argument["value"]);

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use bartizan_types::Code;
 use bartizan_wire::{
     hook::{self, AgentKind, Happening, HookAnswer, HookEvent, Printed},
     json,
@@ -104,7 +105,12 @@ async fn event(kind: AgentKind) -> Result<HookEvent, &'static str> {
         .await
         .map_err(|_| "the event can't be read")?;
     let scanned = json::scan(&bytes, &json::Bounds::default()).map_err(|_| "the event is no sound JSON")?;
-    let mut event = hook::decode(kind, scanned).map_err(|_| "the event is not one that is known")?;
+    let mut event = hook::decode(kind, scanned).map_err(|fault| match fault.code {
+        Code::JsonDigits => {
+            "`wire.json_digits`: a number in the call has more digits than can be held; write it as text"
+        }
+        _ => "the event is not one that is known",
+    })?;
     let name = match kind {
         AgentKind::Claude => "CLAUDE_PROJECT_DIR",
         AgentKind::Gemini => "GEMINI_PROJECT_DIR",

@@ -212,7 +212,7 @@ fn view(question: &Question) -> Value {
         "session": draft.asker.session, "server": draft.server, "tool": draft.tool,
         "effect": draft.flow.effect, "call": draft.call, "binding": draft.binding.digest(),
         "arguments": draft.arguments.iter().map(shown).collect::<Vec<_>>(), "more": draft.more,
-        "wire": draft.wire, "bytes": draft.bytes,
+        "wire": draft.wire, "bytes": draft.bytes, "beside": draft.beside,
         "unusual": question.unusual().into_iter().map(unusual).collect::<Vec<_>>(),
         "because": draft.because.iter().map(policy).collect::<Vec<_>>(),
         "flow": draft.flow, "count": question.count, "needs": draft.needs,

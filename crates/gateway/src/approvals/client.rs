@@ -125,6 +125,9 @@ fn message(question: &Question) -> String {
     if more > 0 {
         out.push_str(&format!("- and {more} more\n"));
     }
+    if !draft.beside.is_empty() {
+        out.push_str(&format!("- and beside them: {}\n", draft.beside));
+    }
     for unusual in question.unusual().iter().take(4) {
         out.push_str(&format!("! {}\n", unusual.sentence()));
     }

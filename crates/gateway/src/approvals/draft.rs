@@ -24,6 +24,10 @@ pub(crate) struct Wire<'a> {
     pub(crate) arguments: &'a Value,
     /// As they go out.
     pub(crate) outgoing: &'a Value,
+    /// What goes out beside them and belongs to the call.
+    pub(crate) extra: Option<&'a Value>,
+    /// More goes out than that, so nobody was asked about this very call.
+    pub(crate) laden: bool,
     pub(crate) found: &'a Assessment,
 }
 
@@ -40,6 +44,8 @@ impl<'a> Wire<'a> {
             call,
             arguments: &traced.arguments,
             outgoing,
+            extra: traced.extra.as_deref(),
+            laden: traced.laden,
             found: &traced.found,
         }
     }
@@ -65,11 +71,35 @@ impl<'a> Wire<'a> {
         }
     }
 
-    /// What an answer is bound to; none where the arguments have no canonical form.
+    /// The answer that lets this call through is bound to this; none where the arguments have no canonical form, or more
+    /// goes out than a human is shown.
     pub(crate) fn binding(&self) -> Option<Binding> {
+        self.asked().filter(|_| !self.laden)
+    }
+
+    /// What an answer to the question is bound to: the call without what she is not shown.
+    pub(crate) fn asked(&self) -> Option<Binding> {
         let (server, tool) = self.tool()?;
-        let canonical = canonical(self.outgoing)?;
-        Some(Binding::of(self.asker.session, &server, &tool, &canonical))
+        let mut leaving = canonical(self.outgoing)?;
+        if let Some(beside) = self.beside() {
+            // No canonical JSON has a line feed in it, so two calls never come to the same bytes.
+            leaving.push(b'\n');
+            leaving.extend(canonical(&beside)?);
+        }
+        Some(Binding::of(self.asker.session, &server, &tool, &leaving))
+    }
+
+    /// What belongs to the call beside its arguments: how it is to be run, answers to the server, and of a resource its
+    /// address, which is no argument where the server itself gave it.
+    fn beside(&self) -> Option<Value> {
+        let extra = self.extra.and_then(Value::as_object);
+        let mut beside = extra.cloned().unwrap_or_default();
+        if let Resource::McpResource { uri, .. } = &self.call.resource
+            && self.outgoing.get("uri").is_none()
+        {
+            beside.insert("uri".to_owned(), Value::from(uri.as_str()));
+        }
+        (!beside.is_empty()).then_some(Value::Object(beside))
     }
 
     /// The question.
@@ -102,14 +132,16 @@ impl<'a> Wire<'a> {
         let hidden = shown.len().saturating_sub(Draft::ARGUMENTS) + usize::from(!whole);
         shown.truncate(Draft::ARGUMENTS);
         let text = String::from_utf8_lossy(&canonical);
+        let beside = self.beside().map(|beside| beside.to_string()).unwrap_or_default();
         Some(Draft {
             asker: self.asker.clone(),
-            binding: Binding::of(self.asker.session, &server, &tool, &canonical),
+            binding: self.asked()?,
             server,
             tool,
             call: self.call.id,
             wire: escaped(&text, Draft::WIRE_BYTES),
             bytes: u64::try_from(canonical.len()).unwrap_or(u64::MAX),
+            beside: escaped(&beside, Draft::WIRE_BYTES),
             arguments: shown,
             more: u32::try_from(hidden).unwrap_or(u32::MAX),
             content: self.content()?,

@@ -87,6 +87,8 @@ struct Sent {
     asker: Asker,
     call: CallFacts,
     arguments: Value,
+    extra: Option<Value>,
+    laden: bool,
     found: Assessment,
 }
 
@@ -106,6 +108,8 @@ impl Sent {
             asker: Asker::new(&principal(), SessionId::mint(now, 1)),
             call,
             arguments,
+            extra: None,
+            laden: false,
             found,
         }
     }
@@ -116,6 +120,8 @@ impl Sent {
             call: &self.call,
             arguments: &self.arguments,
             outgoing: &self.arguments,
+            extra: self.extra.as_ref(),
+            laden: self.laden,
             found: &self.found,
         }
     }
@@ -379,4 +385,37 @@ async fn a_question_shows_the_call_and_hides_nothing_in_it() {
     assert!(draft.arguments[0].value.contains("\\u{202e}") && draft.arguments[0].value.contains("\\u{1b}"));
     assert!(draft.wire.len() <= 4096 + 8 && draft.bytes > 10_000);
     assert!(place.directory.path().exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_yes_is_good_for_what_was_shown_beside_the_arguments_and_for_nothing_more() {
+    let place = Place::new();
+    let approvals = place.open(config::Approvals::default());
+    let with = |ttl: u32| {
+        let mut sent = Sent::new(json!({"to": "x@y.example", "body": "b"}));
+        sent.extra = Some(json!({"task": {"ttl": ttl}}));
+        sent
+    };
+    let sent = with(60);
+    let id = sent.ask(&approvals).await.unwrap();
+    let draft = approvals.question(id).unwrap().draft;
+    assert_eq!(draft.beside, r#"{"task":{"ttl":60}}"#);
+    approvals.answer(id, &ONCE, &person("uid 7")).await.unwrap();
+    assert!(with(61).hold(&approvals).is_none());
+    let bare = Sent {
+        extra: None,
+        ..with(60)
+    };
+    assert!(bare.hold(&approvals).is_none());
+    let laden = Sent {
+        laden: true,
+        ..with(60)
+    };
+    // It is the call she was asked about, if it went without the rest.
+    assert_eq!(
+        laden.wire().asked(),
+        approvals.question(id).map(|one| one.draft.binding)
+    );
+    assert!(laden.hold(&approvals).is_none());
+    assert_eq!(sent.hold(&approvals).map(|held| held.id), Some(id));
 }

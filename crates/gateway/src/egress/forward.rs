@@ -146,9 +146,12 @@ pub(super) fn seen_body(shared: &Shared, may_be_json: bool, bytes: &[u8]) -> (Op
         bytes: bytes.len(),
         ..Bounds::default()
     };
-    let is_strict = may_be_json && json::scan(bytes, &bounds).is_ok();
-    if is_strict && let Ok(value) = serde_json::from_slice(bytes) {
-        return (Some(value), true);
+    if may_be_json
+        && let Ok(scanned) = json::scan(bytes, &bounds)
+        && let Ok(value) = json::unrounded(scanned.text())
+    {
+        // The site gets every digit. Where a number has more than policy could be shown, not all is seen.
+        return (Some(value), scanned.exact().is_ok());
     }
     match std::str::from_utf8(bytes) {
         Ok(text) => (Some(Value::from(text)), true),

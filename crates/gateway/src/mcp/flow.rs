@@ -161,6 +161,15 @@ impl Flight {
 
     /// Rules on the request and sends it. `input`: answers and state of a former round.
     pub(crate) async fn send(&mut self, input: Option<(&str, Option<&str>)>) -> Result<Passed, Refusal> {
+        match self.send_once(input).await {
+            // A human said yes meanwhile, to the call without what it had beside what she saw: so it goes.
+            Err(refusal) if refusal.approval.is_some() && self.has_yes() => self.send_once(input).await,
+            sent => sent,
+        }
+    }
+
+    async fn send_once(&mut self, input: Option<(&str, Option<&str>)>) -> Result<Passed, Refusal> {
+        let bare = self.unburden(input).map_err(|code| self.ctx.early(code))?;
         let (sent, stateless) = {
             let mut link = lock(&self.conn.link);
             let level = match &self.ctx.agent {
@@ -178,6 +187,7 @@ impl Flight {
                     keep_input: request.keep_input && input.is_none(),
                     input_responses: input.map(|(responses, _)| responses),
                     request_state: input.and_then(|(_, state)| state),
+                    bare: bare.then(|| message::needed(Method::parse(&request.name))),
                 };
                 link.request(self.me, &request.name, &params, shape)
             });

@@ -364,7 +364,7 @@ pub(super) fn read(ctx: &Ctx, traced: Option<&Traced>, result: &RawValue) {
     let Ok(members) = message::Members::read(result) else {
         return session.taint(result.get());
     };
-    let whole: Value = serde_json::from_str(result.get()).unwrap_or_default();
+    let whole = json::unrounded(result.get()).unwrap_or_default();
     let tightened = Told::of(&whole).tighten(manifest);
     let manifest: &Manifest = &tightened;
     let texts = texts(&whole);
@@ -380,7 +380,7 @@ pub(super) fn read(ctx: &Ctx, traced: Option<&Traced>, result: &RawValue) {
     for text in &texts {
         // The same content as text is what a server shows to clients that read no structure.
         let same = || {
-            let parsed: Option<Value> = serde_json::from_str(text).ok();
+            let parsed = json::unrounded(text).ok();
             parsed.is_some_and(|parsed| {
                 Some(&parsed) == value || Some(&parsed) == whole.get("structuredContent")
             })
@@ -411,9 +411,9 @@ fn written(manifest: &Manifest, text: &str) -> Option<Value> {
         return None;
     }
     json::scan(text.as_bytes(), &json::Bounds::default()).ok()?;
-    serde_json::from_str(text)
+    json::unrounded(text)
         .ok()
-        .filter(|value: &Value| value.is_object() || value.is_array())
+        .filter(|value| value.is_object() || value.is_array())
 }
 
 /// What a list is wrapped in where structured content must be an object.

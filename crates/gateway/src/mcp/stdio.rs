@@ -253,7 +253,8 @@ impl Pipe {
 
     async fn one(&self, line: &[u8], session: Option<Arc<AgentSession>>) {
         let oldest = Revision::LAST_WITH_HANDSHAKE;
-        let message = match json::scan(line, &self.bounds()).and_then(jsonrpc::decode) {
+        let scanned = json::scan(line, &self.bounds());
+        let message = match scanned.and_then(jsonrpc::decode) {
             Ok(message) => message,
             Err(fault) => {
                 return self
@@ -266,6 +267,11 @@ impl Pipe {
             Message::Notification { method, .. } => (None, Method::parse(method)),
             Message::Response { .. } | Message::Failure { .. } => (None, Method::Unknown),
         };
+        // Before anything of it is read: servers get what the agent wrote, to the last digit.
+        if let (Some(id), Err(fault)) = (&id, scanned.and_then(json::Scanned::exact)) {
+            let refusal = self.shared.misread(fault, line, &self.caller.principal);
+            return self.refuse(Some(id), method, oldest, &refusal.into()).await;
+        }
         let is_request = id.is_some();
         let revision = match &session {
             Some(session) => super::hub::lock(&session.state).revision(),

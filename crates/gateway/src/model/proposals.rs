@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bartizan_flow::{Manifest, leaves};
 use bartizan_types::{Action, CallFacts, Code, Refusal, Resource, ToolName};
 use bartizan_wire::{
-    json,
+    json::{self, Bounds},
     model::{Proposal, ProposalKind},
 };
 use serde_json::Value;
@@ -61,6 +61,11 @@ async fn propose(asked: &Asked, proposal: &Proposal) -> Result<Option<Proposed>,
     let needed = asked.caller.principal.bounds_arguments()
         || asked.shared.policy.load().needs_arguments(Action::ProposeTool);
     let agents = proposal.kind != ProposalKind::Hosted;
+    // The agent runs what the model wrote, to the last digit. What the provider ran is done, and holds what came of it.
+    let exact = json::scan(raw, &Bounds::default()).and_then(json::Scanned::exact);
+    if let (true, Err(fault)) = (agents, exact) {
+        return Err(asked.misread(fault, raw));
+    }
     let (action, resource) = match (agents, &asked.upstream) {
         (true, _) => (Action::ProposeTool, Resource::AgentTool { tool }),
         // A call the provider ran itself was ruled on when the request asked for the tool; its trace in the answer

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use bartizan_flow::{Called, PathPattern, Role, Source};
+use bartizan_flow::{Called, Class, PathPattern, Role, Source};
 use bartizan_types::{AuthMethod, Issuer, KeyId, flow::Effect};
 use bartizan_wire::{
-    json::{Bounds, scan},
+    json::{Bounds, scan, unrounded},
     model::{Api, decode_request},
 };
 use serde_json::json;
@@ -90,6 +90,29 @@ fn proposed(id: &str, name: &str, arguments: &Value, crosses: bool) -> Proposed 
 fn mail(session: &Session, to: &str) -> (Called, Source) {
     let seen = session.assess("send_email", &send(), &json!({"to": to, "text": "hi"}));
     (seen.called, seen.worst(Role::Target))
+}
+
+#[test]
+fn a_long_number_that_was_answered_vouches_for_its_own_digits_alone() {
+    let sessions = sessions(config::Prompt::None);
+    let session = sessions.join(&principal("a"), at(100));
+    let list = Manifest {
+        effect: Effect::Read,
+        arguments: Vec::new(),
+        results: vec![(PathPattern::new("account"), Class::Trusted)],
+        ..send()
+    };
+    let answer = unrounded(r#"{"account":20000000000000000001}"#).unwrap();
+    session.read(&list, None, Content::Json(&answer));
+    let vouched = |to: Value| {
+        let seen = session.assess("send_email", &send(), &json!({"to": to}));
+        seen.worst(Role::Target) == Source::Trusted
+    };
+    assert!(vouched(json!("20000000000000000001")));
+    // What it rounds to, which is what every number near it rounds to.
+    assert!(!vouched(json!(2e19)));
+    assert!(!vouched(json!("20000000000000000000")));
+    assert!(!vouched(json!("20000000000000000777")));
 }
 
 #[test]

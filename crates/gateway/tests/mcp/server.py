@@ -73,7 +73,8 @@ for line in sys.stdin:
     elif method == "tools/call":
         name, arguments = params["name"], params.get("arguments", {})
         if name == "echo":
-            say({"id": message["id"], "result": text(arguments["word"])})
+            more = " and more" if "extra" in params or "k" in params.get("_meta", {}) else ""
+            say({"id": message["id"], "result": text(arguments["word"] + more)})
         elif name == "ask":
             waiting["q1"] = message["id"]
             question = {"message": "sure?", "requestedSchema": {"type": "object", "properties": {}}}

@@ -88,6 +88,9 @@ pub struct Draft {
     pub wire: String,
     /// Bytes of them in all.
     pub bytes: u64,
+    /// What goes out beside them and belongs to the call, as JSON: escaped and cut likewise. Empty: nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub beside: String,
     /// Its arguments, worst source first.
     pub arguments: Vec<Shown>,
     /// Arguments that are not shown.

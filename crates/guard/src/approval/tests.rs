@@ -55,6 +55,7 @@ fn draft(asker: Asker, tool: &str, arguments: &str) -> Draft {
         call: CallId::mint(at(0), 9),
         wire: arguments.to_owned(),
         bytes: 2,
+        beside: String::new(),
         arguments: vec![
             shown("to.0", Role::Target, Source::FreeText, "\"x@y.example\""),
             shown("body", Role::Content, Source::FreeText, "\"hi\""),

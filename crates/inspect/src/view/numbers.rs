@@ -15,6 +15,8 @@ const NUMBER_MOST: usize = 18;
 /// Fewest letters of Morse code, and fewest different ones: rules and dots of tables are made of few.
 const MORSE_LEAST: usize = 12;
 const MORSE_KINDS: usize = 6;
+/// Most numbers of a list that are read as the beginning of the next one, too.
+const AGAIN_MOST: usize = 32;
 /// Most lists of one text.
 const FOUND_MOST: usize = 16;
 
@@ -225,10 +227,20 @@ fn lists(text: &str, run: Range<usize>, found: &mut Vec<Found>) {
                 map: Map::whole(origin.clone()),
             }));
         }
-        list.clear();
-        bases = u8::MAX;
-        if base.0 != 0 {
-            bases = base.0;
+        // The last ones may as well be the first of another list: `see 0151,0147,040` begins with what could be one in hex.
+        bases = base.0;
+        let fits = |before: &&&str| {
+            let both = bases & Base::of(before).0;
+            if both != 0 {
+                bases = both;
+            }
+            both != 0
+        };
+        let shared = list.iter().rev().take(AGAIN_MOST).take_while(fits).count();
+        list.drain(..list.len() - shared);
+        if base.0 == 0 {
+            bases = u8::MAX;
+        } else {
             list.push(number);
         }
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{AgentKind, Fields, Happening, HookAnswer, HookEvent, said, shape};
 use crate::{
     Fault,
-    json::{Bounds, scan},
+    json::{Bounds, scan, unrounded},
 };
 
 pub(super) fn decode(fields: &Fields) -> Result<HookEvent, Fault> {
@@ -32,7 +32,7 @@ pub(super) fn decode(fields: &Fields) -> Result<HookEvent, Fault> {
         },
         "beforeMCPExecution" => Happening::Before {
             tool: mcp(fields)?,
-            arguments: spelled(fields)?,
+            arguments: spelled_exactly(fields)?,
         },
         "afterMCPExecution" => Happening::After {
             tool: mcp(fields)?,
@@ -88,10 +88,19 @@ fn spelled(fields: &Fields) -> Result<Value, Fault> {
         return fields.arguments("tool_input");
     };
     let scanned = scan(text.as_bytes(), &Bounds::default())?;
-    match serde_json::from_str(scanned.text()) {
+    match unrounded(scanned.text()) {
         Ok(object @ Value::Object(_)) => Ok(object),
         _ => Err(shape()),
     }
+}
+
+/// The same of a call that is about to run.
+fn spelled_exactly(fields: &Fields) -> Result<Value, Fault> {
+    fields.exact?;
+    if let Value::String(text) = fields.value("tool_input") {
+        scan(text.as_bytes(), &Bounds::default())?.exact()?;
+    }
+    spelled(fields)
 }
 
 pub(super) fn encode(event: &HookEvent, answer: &HookAnswer) -> Option<Value> {

@@ -168,3 +168,50 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_call_about_to_run_has_no_number_that_readers_round() {
+    let code = |agent: &str, text: &str| {
+        let kind = AgentKind::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == agent)
+            .expect("known");
+        decode(kind, scan(text.as_bytes(), &Bounds::default()).expect("strict")).map_err(|fault| fault.code)
+    };
+    for (agent, text) in [
+        (
+            "claude",
+            r#"{"hook_event_name":"PreToolUse","tool_name":"x","tool_input":{"a":20000000000000000001}}"#,
+        ),
+        (
+            "gemini",
+            r#"{"hook_event_name":"BeforeTool","tool_name":"x","tool_input":{"a":0.10000000000000000999}}"#,
+        ),
+        (
+            "cursor",
+            r#"{"hook_event_name":"beforeMCPExecution","tool_name":"x","tool_input":"{\"a\":20000000000000000001}"}"#,
+        ),
+    ] {
+        assert_eq!(code(agent, text), Err(Code::JsonDigits), "{text}");
+        assert!(
+            code(agent, &text.replace("000000000000000", "")).is_ok(),
+            "{text}"
+        );
+    }
+    // What came of one is kept, as it is written.
+    let after = r#"{"hook_event_name":"PostToolUse","tool_name":"x","tool_input":{},"tool_response":[20000000000000000001]}"#;
+    let event = code("claude", after).expect("read");
+    let neutral = serde_json::to_string(&event).expect("written");
+    let Happening::After { result, .. } = event.event else {
+        panic!("another event");
+    };
+    assert_eq!(result, json!(["20000000000000000001"]));
+    let read = |text: &str| decode_neutral(scan(text.as_bytes(), &Bounds::default()).expect("strict"));
+    let rounded = neutral.replace("\"20000000000000000001\"", "20000000000000000001");
+    assert_eq!(
+        read(&rounded).expect("reads").event,
+        read(&neutral).expect("reads").event
+    );
+    let before = r#"{"agent_kind":"claude","name":"x","event":{"before":{"tool":"x","arguments":{"a":20000000000000000001}}}}"#;
+    assert_eq!(read(before).map_err(|fault| fault.code), Err(Code::JsonDigits));
+}

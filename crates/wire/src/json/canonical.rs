@@ -57,7 +57,7 @@ impl Walk<'_> {
             }
             Some(b'-' | b'0'..=b'9') => {
                 let start = self.at;
-                self.at = number::end(self.text, start)?;
+                self.at = number::end(self.text, start)?.at;
                 let token = self.text.get(start..self.at).unwrap_or_default();
                 let token = std::str::from_utf8(token).unwrap_or_default();
                 number::canonical(token, out).map_err(|code| Fault::new(code, start))

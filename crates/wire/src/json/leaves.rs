@@ -15,7 +15,8 @@ const MOST_PATH_BYTES: usize = 1024;
 const MOST_DEPTH: usize = 100;
 
 /// Leaves by dotted path: at most 256, paths up to 1024 bytes, text up to 4096, 100 levels. Whatever is cut, left
-/// out, out of the range of an `i64`, or said twice makes `complete` false.
+/// out, out of the range of an `i64`, or said twice makes `complete` false. Decimals are rounded down, and `exact` says
+/// which.
 ///
 /// Keys of one object that differ in letter case alone make it false, too: some readers take them for one.
 ///
@@ -74,6 +75,25 @@ impl Leaves {
         }
     }
 
+    /// A boolean or null: a text to policy, and said to be none.
+    fn word(&mut self, word: &str) {
+        self.text(word);
+        if self.found.texts.contains_key(&self.path) {
+            self.found.exact.insert(self.path.clone(), word.to_owned());
+        }
+    }
+
+    /// A double: the whole number below it, and its own digits where it is none.
+    fn decimal(&mut self, number: f64) {
+        let below = number.floor();
+        // `as` saturates; beyond 2^53 a double no longer says which integer was meant.
+        self.found.complete &= number.abs() < 9_007_199_254_740_992.0;
+        self.number(below as i64);
+        if below != number && self.found.numbers.contains_key(&self.path) {
+            self.found.exact.insert(self.path.clone(), number.to_string());
+        }
+    }
+
     /// Runs `inner` one level down, below `key`.
     fn within<T>(&mut self, key: &str, inner: impl FnOnce(&mut Self) -> T) -> T {
         let before = self.path.len();
@@ -112,12 +132,12 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.0.text(if value { "true" } else { "false" });
+        self.0.word(if value { "true" } else { "false" });
         Ok(())
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
-        self.0.text("null");
+        self.0.word("null");
         Ok(())
     }
 
@@ -139,9 +159,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<(), E> {
-        // `as` saturates; beyond 2^53 a double no longer says which integer was meant.
-        self.0.found.complete &= number.abs() < 9_007_199_254_740_992.0;
-        self.0.number(number as i64);
+        self.0.decimal(number);
         Ok(())
     }
 

@@ -2,16 +2,28 @@
 
 use std::fmt::Write;
 
-use bartizan_types::Code;
+use bartizan_types::{Code, Decimal};
 
 use super::Fault;
 
 /// Integers of fewer digits and without exponent can't overflow a double (its largest has 309).
 const SURELY_FINITE_DIGITS: usize = 308;
 
+/// Numbers of so many bytes, without exponent, are held: 15 digits always fit a double.
+const SURELY_HELD_BYTES: usize = 15;
+
+/// The end of a number token.
+#[derive(Clone, Copy)]
+pub(super) struct End {
+    /// One past its last byte.
+    pub(super) at: usize,
+    /// What readers make of it is what it says: see [`is_held`].
+    pub(super) held: bool,
+}
+
 /// Finds the end of the number that starts at `start`.
 #[inline]
-pub(super) fn end(bytes: &[u8], start: usize) -> Result<usize, Fault> {
+pub(super) fn end(bytes: &[u8], start: usize) -> Result<End, Fault> {
     let wrong = |at: usize| Err(Fault::new(Code::JsonSyntax, at));
     let first = start + usize::from(bytes.get(start) == Some(&b'-'));
     let mut at = match bytes.get(first) {
@@ -36,16 +48,38 @@ pub(super) fn end(bytes: &[u8], start: usize) -> Result<usize, Fault> {
             return wrong(at);
         }
     }
+    if !doubtful && at - first <= SURELY_HELD_BYTES {
+        return Ok(End { at, held: true });
+    }
+    let token = bytes
+        .get(start..at)
+        .and_then(|token| std::str::from_utf8(token).ok());
     if doubtful {
-        let token = bytes
-            .get(start..at)
-            .and_then(|token| std::str::from_utf8(token).ok());
         let value = token.and_then(|token| token.parse::<f64>().ok());
         if !value.is_some_and(f64::is_finite) {
             return Err(Fault::new(Code::JsonNumber, start));
         }
     }
-    Ok(at)
+    Ok(End {
+        at,
+        held: token.is_some_and(is_held),
+    })
+}
+
+/// Whether what readers hold of a number, an integer of 64 bits or else a double, is the number that stands there. A
+/// double stands for the number that RFC 8785 writes for it: `0.1` and `1E+2` are held, `0.10000000000000000999` is not.
+///
+/// Whoever looked at the rounded number would look at another than the one that goes on.
+pub(super) fn is_held(token: &str) -> bool {
+    let short = token.len() <= SURELY_HELD_BYTES && !token.contains(['e', 'E']);
+    if short || token.parse::<i64>().is_ok() || token.parse::<u64>().is_ok() {
+        return true;
+    }
+    let held = token.parse::<f64>().ok().filter(|value| value.is_finite());
+    held.is_some_and(|value| {
+        let said = Decimal::parse(token);
+        said.is_some() && said == Decimal::parse(&ecmascript(value))
+    })
 }
 
 #[inline]

@@ -17,16 +17,19 @@ struct Scanner<'a> {
     frames: Vec<Frame>,
     keys: Keys<'a>,
     depth: usize,
+    /// Where the first number stands that nobody holds as it is.
+    unheld: Option<usize>,
 }
 
-/// Checks `bytes`, which are UTF-8 and at most 2^31 - 1 long.
-pub(super) fn run(bytes: &[u8], bounds: &Bounds) -> Result<(), Fault> {
+/// Checks `bytes`, which are UTF-8 and at most 2^31 - 1 long. Gives where the first number stands that readers round.
+pub(super) fn run(bytes: &[u8], bounds: &Bounds) -> Result<Option<usize>, Fault> {
     let mut scanner = Scanner {
         bytes,
         at: 0,
         frames: Vec::with_capacity(16),
         keys: Keys::new(bytes, bounds.seed),
         depth: usize::from(bounds.depth),
+        unheld: None,
     };
     scanner.skip_space();
     loop {
@@ -40,7 +43,7 @@ pub(super) fn run(bytes: &[u8], bounds: &Bounds) -> Result<(), Fault> {
             }
         };
         if ended && scanner.climb()? {
-            return Ok(());
+            return Ok(scanner.unheld);
         }
     }
 }
@@ -141,7 +144,13 @@ impl Scanner<'_> {
     fn scalar(&mut self) -> Result<(), Fault> {
         match self.peek() {
             Some(b'"') => self.at = string::end(self.bytes, self.at + 1)?.at + 1,
-            Some(b'-' | b'0'..=b'9') => self.at = number::end(self.bytes, self.at)?,
+            Some(b'-' | b'0'..=b'9') => {
+                let end = number::end(self.bytes, self.at)?;
+                if !end.held {
+                    self.unheld = self.unheld.or(Some(self.at));
+                }
+                self.at = end.at;
+            }
             Some(b't') => self.word(b"true")?,
             Some(b'f') => self.word(b"false")?,
             Some(b'n') => self.word(b"null")?,

@@ -43,7 +43,11 @@ pub fn strings<'a>(body: Scanned<'a>, each: &mut dyn FnMut(&[Step<'a>], Range<us
 
 /// The same, and every number and key; the steps of a key are those to its value.
 pub fn scalars<'a>(body: Scanned<'a>, each: &mut EachScalar<'a, '_>) {
-    let text = body.text();
+    walk(body.text(), each);
+}
+
+/// The same of a text that need not have passed the scan: what is no JSON gives whatever it gives.
+pub(super) fn walk<'a>(text: &'a str, each: &mut EachScalar<'a, '_>) {
     let bytes = text.as_bytes();
     let mut steps: Vec<Step<'a>> = Vec::new();
     // Where each of the values begins that a step leads into.

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
-use bartizan_types::Code;
+use bartizan_types::{Code, Decimal};
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 
-use super::{Bounds, arguments, canonical, object::poses_as, pointer, scan};
+use super::{Bounds, arguments, canonical, number, object::poses_as, place, pointer, scan, unrounded};
 
 fn code(text: &str) -> Result<(), Code> {
     scan(text.as_bytes(), &Bounds::default())
@@ -167,6 +167,88 @@ fn canonical_never_rounds_an_integer() {
 }
 
 #[test]
+fn a_call_holds_no_number_that_readers_round() {
+    let exact = |text: &str| {
+        let scanned = scan(text.as_bytes(), &Bounds::default()).expect("strict");
+        scanned
+            .exact()
+            .map(|_| ())
+            .map_err(|fault| (fault.code, place(text.as_bytes(), fault.at)))
+    };
+    for held in [
+        "0",
+        "-0",
+        "0.1",
+        "1e2",
+        "100.0",
+        "1E+2",
+        "1.50",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "18446744073709551615",
+        "9007199254740993",
+        "1234567890123456.8",
+        "0.30000000000000004",
+        "1.7976931348623157e308",
+        "5e-324",
+        "1e23",
+        "100000000000000000000",
+        "18446744073709552000",
+        "1722510000.123456",
+        "0.000000000000000000000000000001",
+        r#"{"a":"20000000000000000001"}"#,
+    ] {
+        assert_eq!(exact(held), Ok(()), "{held}");
+    }
+    for rounded in [
+        "20000000000000000001",
+        "-9223372036854775809",
+        "18446744073709551616",
+        "1234567890123456.78",
+        "0.10000000000000000999",
+        "0.10000000000000001",
+        "2000000000000000000.1e1",
+        "1e-400",
+        "1.2345e-320",
+        "1.0000000000000000000000001",
+    ] {
+        let text = format!(r#"{{"a":[1,{{"b":{rounded},"c":2e19}}]}}"#);
+        assert_eq!(
+            exact(&text),
+            Err((Code::JsonDigits, "at `/a/1/b`, byte 13".to_owned())),
+            "{rounded}"
+        );
+    }
+    // The first is told.
+    assert_eq!(
+        exact("[1, 20000000000000000001, 1e-400]"),
+        Err((Code::JsonDigits, "at `/1`, byte 4".to_owned()))
+    );
+}
+
+#[test]
+fn what_was_answered_is_not_rounded() {
+    let read = |text: &str| unrounded(text).ok();
+    assert_eq!(
+        read(r#"{"a": 20000000000000000001, "b":[0.10000000000000000999, 1.5, "x"], "1e-400":2}"#),
+        Some(serde_json::json!({
+            "a": "20000000000000000001", "b": ["0.10000000000000000999", 1.5, "x"], "1e-400": 2
+        }))
+    );
+    // What is no JSON does not become some.
+    for broken in [
+        "[1-2]",
+        "[01234567890123456789]",
+        "[1e]",
+        "1 2",
+        "[1.2.3.4.5.6.7.8.9]",
+        "",
+    ] {
+        assert_eq!(read(broken), None, "{broken}");
+    }
+}
+
+#[test]
 fn leaves_are_bounded_and_say_so() {
     let leaves = arguments(&raw(
         r#"{"to":["a","b"],"n":{"x":1.9,"y":-1.9},"ok":true,"no":null,"e":{}}"#,
@@ -183,8 +265,20 @@ fn leaves_are_bounded_and_say_so() {
     );
     assert_eq!(
         leaves.numbers,
-        BTreeMap::from([("n.x".to_owned(), 1), ("n.y".to_owned(), -1)])
+        BTreeMap::from([("n.x".to_owned(), 1), ("n.y".to_owned(), -2)])
     );
+    let exact = [("n.x", "1.9"), ("n.y", "-1.9"), ("no", "null"), ("ok", "true")];
+    assert_eq!(
+        leaves.exact,
+        exact
+            .map(|(path, json)| (path.to_owned(), json.to_owned()))
+            .into()
+    );
+    let whole = arguments(&raw(r#"{"a":100.0,"b":1e2,"c":-0.0,"d":"true","e":"1.5"}"#));
+    assert!(whole.complete && whole.exact.is_empty());
+    let small = arguments(&raw("{\"a\":-1e-7}"));
+    assert_eq!(small.numbers.get("a"), Some(&-1));
+    assert_eq!(small.exact.get("a").map(String::as_str), Some("-0.0000001"));
     for incomplete in [
         format!("[{}0]", "1,".repeat(256)),
         format!("{{\"a\":\"{}\"}}", "é".repeat(2049)),
@@ -297,6 +391,28 @@ proptest! {
         let once = canon(&text).expect("canonical");
         prop_assert_eq!(canon(&once), Ok(once.clone()));
         prop_assert_eq!(canon(&format!("{value:#}")), Ok(once));
+    }
+
+    /// Whatever a double is, its shortest spelling is held, and reads as that double.
+    #[test]
+    fn a_double_is_held(bits: u64) {
+        let value = f64::from_bits(bits);
+        if value.is_finite() {
+            let text = canon(&format!("{value:e}")).expect("a double");
+            prop_assert!(number::is_held(&text), "{}", text);
+            let read: f64 = serde_json::from_str(&text).expect("a number");
+            prop_assert!(read == value, "{} reads as {}", text, read);
+        }
+    }
+
+    /// What is held is written again as the same number.
+    #[test]
+    fn what_is_held_is_written_as_what_it_is(text in "-?(0|[1-9][0-9]{0,24})([.][0-9]{1,24})?(e-?[0-9]{1,2})?") {
+        if number::is_held(&text) {
+            let value: serde_json::Value = serde_json::from_str(&text).expect("a number");
+            let again = Decimal::parse(&value.to_string());
+            prop_assert!(again.is_some() && again == Decimal::parse(&text), "{} is {}", text, value);
+        }
     }
 
     #[test]

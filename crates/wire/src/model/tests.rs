@@ -597,5 +597,5 @@ fn what_a_request_relies_on_is_named_once() {
     let scanned = scan(body.as_bytes(), &Bounds::default()).expect("strict");
     let request = decode_request(Api::OpenaiResponses, scanned).expect("a request");
     assert_eq!(request.history.len(), 3);
-    assert_eq!(request.relied_on(), ["item_reference", "file_id", "background"]);
+    assert_eq!(request.relied_on(), ["file_id", "item_reference", "background"]);
 }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use bartizan_mcp::Params;
+use bartizan_mcp::{Method, Params, message};
 use bartizan_types::{Code, Refusal};
+use bartizan_wire::json;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
 
 use super::{Flight, Passed};
 use crate::{
@@ -15,6 +17,27 @@ use crate::{
         child::{self, Line},
     },
 };
+
+/// What belongs to a call beside its arguments, and goes out with it: how it is to be run, and answers to the server.
+fn extra(params: &Params<'_>, input: Option<(&str, Option<&str>)>) -> Option<Value> {
+    let mut extra = serde_json::Map::new();
+    let mut put = |key: &str, json: &str| {
+        let value = json::unrounded(json).unwrap_or_default();
+        extra.insert(key.to_owned(), value);
+    };
+    for key in ["task", "inputResponses", "requestState"] {
+        if let Some(said) = params.find(key) {
+            put(key, said.get());
+        }
+    }
+    if let Some((responses, state)) = input {
+        put("inputResponses", responses);
+        if let Some(state) = state {
+            extra.insert("requestState".to_owned(), Value::from(state));
+        }
+    }
+    (!extra.is_empty()).then_some(Value::Object(extra))
+}
 
 impl Flight {
     /// Rules on what goes to the server, and writes it. Where a human is asked, and the configuration says so, it waits
@@ -35,9 +58,42 @@ impl Flight {
             Err(refusal) => refusal,
         };
         match refusal.approval {
-            Some(id) if Box::pin(self.said_yes(id)).await => self.cross(bytes, headers, number).await,
+            // What has more in it than she was shown is written anew.
+            Some(id) if Box::pin(self.said_yes(id)).await && !self.is_laden() => {
+                self.cross(bytes, headers, number).await
+            }
             _ => Err(refusal),
         }
+    }
+
+    /// Notes what the request has beside its arguments: what a human is shown with them, and whether there is more. What
+    /// rests on a yes goes without that, since she did not see it. `true`: so this one goes.
+    ///
+    /// Clients put something new there for each call (ids of their own), so a yes bound to it would be good for none.
+    pub(super) fn unburden(&mut self, input: Option<(&str, Option<&str>)>) -> Result<bool, Code> {
+        let request = &mut self.request;
+        let Some(traced) = &mut request.traced else {
+            return Ok(false);
+        };
+        let params = Params::read(request.params.as_deref())?;
+        traced.extra = extra(&params, input).map(Arc::new);
+        traced.laden = params.is_laden(message::needed(Method::parse(&request.name)));
+        let approvals = &self.ctx.shared.approvals;
+        let bare = traced.laden && approvals.stands(&self.ctx.caller, &request.facts, traced);
+        traced.laden &= !bare;
+        Ok(bare)
+    }
+
+    fn is_laden(&self) -> bool {
+        let traced = self.request.traced.as_ref();
+        traced.is_some_and(|traced| traced.laden)
+    }
+
+    /// Whether it went with more than a human was shown, and one said yes to it without that.
+    pub(super) fn has_yes(&self) -> bool {
+        let (ctx, facts) = (&self.ctx, &self.request.facts);
+        let traced = self.request.traced.as_ref().filter(|traced| traced.laden);
+        traced.is_some_and(|traced| ctx.shared.approvals.stands(&ctx.caller, facts, traced))
     }
 
     /// Rules on what goes to the server, and writes it; once more, where the server wanted another token and there is
