@@ -180,6 +180,19 @@ pub struct Report {
     pub injection: Option<(f32, f32)>,
 }
 
+impl Report {
+    /// Takes over that a view of a window, `base` bytes into the text, is not whole.
+    fn cut_short(&mut self, view: &View, base: usize) {
+        self.cut |= view.cut;
+        if self.first_cut.is_none() {
+            self.first_cut = view.first_cut.as_ref().map(|cut| Cut {
+                origin: cut.origin.start + base..cut.origin.end + base,
+                ..*cut
+            });
+        }
+    }
+}
+
 /// Most injections reported of one layer.
 const INJECTIONS_MOST: usize = 16;
 
@@ -209,15 +222,9 @@ fn window(
     report: &mut Report,
 ) {
     let view = View::new(bytes);
-    report.cut |= view.cut;
+    report.cut_short(&view, base);
     let within = |span: &Range<usize>| keep.contains(&span.start);
     let moved = |span: Range<usize>| span.start + base..span.end + base;
-    if report.first_cut.is_none() {
-        report.first_cut = view.first_cut.as_ref().map(|cut| Cut {
-            origin: moved(cut.origin.clone()),
-            ..*cut
-        });
-    }
     for (index, layer) in view.layers().iter().enumerate() {
         let text: &str = &layer.text;
         // What was undone elsewhere in the layer says nothing of these words.

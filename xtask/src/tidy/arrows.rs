@@ -45,6 +45,8 @@ const CORE_MAY_LINK: &[&str] = &[
     "toml",
     "unicode-normalization",
     "unicode-security",
+    // Lanes of floats in registers: arithmetic alone.
+    "wide",
     "unicode-segmentation",
     "zeroize",
     // Pictures of data sets, decoded from bytes to bytes.

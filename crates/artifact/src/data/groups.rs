@@ -519,13 +519,9 @@ fn rounded(matrix: &Matrix, levels: usize) -> Vec<u8> {
     out
 }
 
-/// Groups that share values at places.
-fn marks(matrix: &Matrix, trial: &mut Trial<'_>, levels: usize, groups: &mut Vec<Group>) {
-    let (width, classes) = (matrix.width, trial.classes);
-    if width == 0 || width.saturating_mul(levels).saturating_mul(classes) > CELLS {
-        return;
-    }
-    let values = rounded(matrix, levels);
+/// How many rows of each class have each value at each place, and how many each class has.
+fn counted(values: &[u8], width: usize, levels: usize, trial: &Trial<'_>) -> (Vec<u32>, Vec<u32>) {
+    let classes = trial.classes;
     let mut counts = vec![0_u32; width * levels * classes];
     let mut sizes = vec![0_u32; classes];
     for (row, label) in values.chunks_exact(width).zip(trial.labels) {
@@ -539,6 +535,17 @@ fn marks(matrix: &Matrix, trial: &mut Trial<'_>, levels: usize, groups: &mut Vec
             *size += 1;
         }
     }
+    (counts, sizes)
+}
+
+/// Groups that share values at places.
+fn marks(matrix: &Matrix, trial: &mut Trial<'_>, levels: usize, groups: &mut Vec<Group>) {
+    let (width, classes) = (matrix.width, trial.classes);
+    if width == 0 || width.saturating_mul(levels).saturating_mul(classes) > CELLS {
+        return;
+    }
+    let values = rounded(matrix, levels);
+    let (counts, sizes) = counted(&values, width, levels, trial);
     let total = trial.labels.len() as f64;
     for label in 0..classes {
         let share = f64::from(at(&sizes, label)) / total;

@@ -303,22 +303,28 @@ fn shaped(text: &str, digit: usize, found: &mut Vec<Personal>) {
     shaped_from(text, digit, false, found);
 }
 
+/// Where the letters begin that stand before a digit.
+fn lettered(bytes: &[u8], digit: usize) -> Option<usize> {
+    let mut start = digit;
+    // One space or hyphen may stand between the letters and the digits.
+    if start > 1 && matches!(prior(bytes, start), b' ' | b'-') {
+        start -= 1;
+    }
+    while start > 0 && digit - start < 7 && prior(bytes, start).is_ascii_uppercase() {
+        start -= 1;
+    }
+    item(bytes, start).is_ascii_uppercase().then_some(start)
+}
+
 /// National numbers with this first digit, and with letters before it or none.
 fn shaped_from(text: &str, digit: usize, letters: bool, found: &mut Vec<Personal>) {
     let bytes = text.as_bytes();
-    let mut start = digit;
-    if letters {
-        // One space or hyphen may stand between the letters and the digits.
-        if start > 1 && matches!(prior(bytes, start), b' ' | b'-') {
-            start -= 1;
-        }
-        while start > 0 && digit - start < 7 && prior(bytes, start).is_ascii_uppercase() {
-            start -= 1;
-        }
-        if !item(bytes, start).is_ascii_uppercase() {
-            return;
-        }
-    }
+    let start = if letters {
+        lettered(bytes, digit)
+    } else {
+        Some(digit)
+    };
+    let Some(start) = start else { return };
     if start > 0
         && (prior(bytes, start).is_ascii_alphanumeric()
             || matches!(prior(bytes, start), b'_' | b'+' | b'.' | b'-' | b'$'))
