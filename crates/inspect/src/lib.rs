@@ -182,7 +182,7 @@ pub struct Report {
 
 impl Report {
     /// Takes over that a view of a window, `base` bytes into the text, is not whole.
-    fn cut_short(&mut self, view: &View, base: usize) {
+    fn cut_short(&mut self, view: &View<'_>, base: usize) {
         self.cut |= view.cut;
         if self.first_cut.is_none() {
             self.first_cut = view.first_cut.as_ref().map(|cut| Cut {
