@@ -267,6 +267,8 @@ pub enum Code {
     StateIncomplete,
     /// `state.damaged`: a file of the state is damaged.
     StateDamaged,
+    /// `state.unwritable`: the state can't be written.
+    StateUnwritable,
 }
 
 struct Row {
