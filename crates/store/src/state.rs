@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use self::disk::{Disk, Standing};
-pub use self::disk::{Refusing, Trouble};
+pub use self::disk::{DiskChange, Refusing, Trouble};
 use crate::{Fault, StateDir, files};
 
 const KEYS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("keys");

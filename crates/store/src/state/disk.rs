@@ -19,8 +19,19 @@ use redb::{BackendError, Database, StorageBackend, backends::FileBackend};
 use super::{CACHE_BYTES, db};
 use crate::{Fault, files};
 
+/// What is about to be done to the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskChange {
+    /// Its length is set.
+    Length,
+    /// Bytes are written from here on.
+    Write(u64),
+    /// What was written is made durable.
+    Sync,
+}
+
 /// Asked before each change of the file: an error is what a disk says that does not take it. Tests alone give one.
-pub type Refusing = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
+pub type Refusing = Arc<dyn Fn(DiskChange) -> io::Result<()> + Send + Sync>;
 
 /// Since when the state can't be written, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,8 +92,8 @@ impl Disk {
         Ok(Self { file, refusing })
     }
 
-    fn takes(&self) -> io::Result<()> {
-        self.refusing.as_ref().map_or(Ok(()), |refusing| refusing())
+    fn takes(&self, change: DiskChange) -> io::Result<()> {
+        self.refusing.as_ref().map_or(Ok(()), |refusing| refusing(change))
     }
 }
 
@@ -96,17 +107,17 @@ impl StorageBackend for Disk {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.takes()?;
+        self.takes(DiskChange::Length)?;
         self.file.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.takes()?;
+        self.takes(DiskChange::Sync)?;
         self.file.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.takes()?;
+        self.takes(DiskChange::Write(offset))?;
         self.file.write(offset, data)
     }
 

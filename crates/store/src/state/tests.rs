@@ -4,7 +4,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -200,7 +200,7 @@ fn a_damaged_database_is_a_fault_and_no_panic() {
 fn failing() -> (Arc<AtomicUsize>, Refusing) {
     let left = Arc::new(AtomicUsize::new(0));
     let ours = Arc::clone(&left);
-    let refusing = move || {
+    let refusing: Refusing = Arc::new(move |_: DiskChange| {
         let fails = |left: usize| match left {
             0 | usize::MAX => Some(left),
             left => Some(left - 1),
@@ -210,8 +210,8 @@ fn failing() -> (Arc<AtomicUsize>, Refusing) {
             // ENOSPC
             _ => Err(std::io::Error::from_raw_os_error(28)),
         }
-    };
-    (left, Arc::new(refusing))
+    });
+    (left, refusing)
 }
 
 #[test]
@@ -237,6 +237,32 @@ fn a_failed_write_fails_itself_and_no_later_one() {
     drop(state);
     let state = State::open(&dir).unwrap();
     assert_eq!(state.keys_with_epoch::<Record>().unwrap(), (vec![a, b], 2));
+}
+
+#[test]
+fn what_is_there_can_be_read_while_there_is_no_room() {
+    let (_place, dir) = world();
+    let full = Arc::new(AtomicBool::new(false));
+    let ours = Arc::clone(&full);
+    // As on a full disk: what is in its place can be overwritten, as the header is, and nothing is added.
+    let refusing: Refusing = Arc::new(move |change: DiskChange| match change {
+        DiskChange::Write(4096..) if ours.load(Ordering::SeqCst) => {
+            Err(std::io::Error::from_raw_os_error(28))
+        }
+        _ => Ok(()),
+    });
+    let state = State::open_refusing(&dir, refusing).unwrap();
+    let (a, b) = (record("bz_a"), record("bz_b"));
+    state.put_key(&a.prefix, &a).unwrap();
+    full.store(true, Ordering::SeqCst);
+    for _ in 0..3 {
+        let refused = state.put_key(&b.prefix, &b).unwrap_err();
+        assert_eq!(refused.code(), Some(Code::StateUnwritable), "{refused:?}");
+        assert_eq!(state.keys::<Record>().unwrap(), vec![a.clone()]);
+    }
+    full.store(false, Ordering::SeqCst);
+    state.put_key(&b.prefix, &b).unwrap();
+    assert_eq!(state.keys::<Record>().unwrap(), vec![a, b]);
 }
 
 #[test]
