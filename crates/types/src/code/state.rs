@@ -25,6 +25,6 @@ pub(super) const ROWS: &[Row] = &[
         fault: Fault::Bug,
         status: 503,
         sentence: "the state can't be written",
-        hint: "`bartizan status` tells since when and why; once the disk takes it again it goes on by itself, without a restart",
+        hint: "make room on the disk, or mend it: it goes on by itself then, without a restart; `bartizan status` tells how things stand",
     },
 ];
