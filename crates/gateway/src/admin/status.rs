@@ -52,10 +52,10 @@ impl Desk {
                     .map(|(time, what)| json!({ "time": time, "what": what }));
                 json!({
                     "name": server.name, "reach": server.reach, "conversations": server.conversations,
-                    "last_failure": failure, "stderr": server.stderr, "pins": pins(shared, &server.name),
+                    "last_failure": failure, "stderr": server.stderr, "unread": server.unread,
+                    "pins": pins(shared, &server.name),
                 })
             });
-            let servers: Vec<_> = servers.collect();
             let mut rulings = json!({ "allow": 0, "ask": 0, "deny": 0 });
             for (_, ruling, _, count) in shared.meters.calls() {
                 let word = ruling_word(ruling);
@@ -72,7 +72,7 @@ impl Desk {
                 "digest": policy.digest(), "observes": policy.observes(), "policies": policy.statements().len(),
             });
             status["upstreams"] = json!(upstreams);
-            status["servers"] = json!(servers);
+            status["servers"] = json!(servers.collect::<Vec<_>>());
             let peers = shared.peers().into_iter().map(|peer| {
                 let failure = peer
                     .last_failure
