@@ -235,6 +235,73 @@ def test_a_full_disk_refuses_and_keeps_what_was_acknowledged(gateway, provider, 
             subprocess.run(["umount", "-l", str(mounted)], capture_output=True)
 
 
+def test_a_full_disk_does_not_disarm_revocation(gateway, provider, tmp_path):
+    """The state on a file system without room: what is taken away is in force and says that it is not durable, what would be
+    given is refused, an operator is told, and with room again all of it is kept, without a restart in between."""
+    through = gateway(provider)
+    other = through.add_agent("other")
+    through.stop()
+    mounted, kept = through.state, tmp_path / "kept"
+    shutil.move(mounted, kept)
+    mounted.mkdir(mode=0o700)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=160m,mode=0700", "tmpfs", str(mounted)], capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        pytest.skip(f"mounting is not allowed here ({done.stderr.strip()}); the tests of the gateway's crate fail a disk instead")
+    subprocess.run(["cp", "-a", f"{kept}/.", str(mounted)], check=True)
+    ballast = mounted / "ballast"
+
+    def fill():
+        with open(ballast, "ab", buffering=0) as file:
+            for size in (1 << 16, 1):
+                try:
+                    while True:
+                        file.write(bytes(size))
+                except OSError:
+                    pass
+
+    def as_other():
+        body = json.dumps({"model": "text", "messages": USER}).encode()
+        return raw.post(through.address, "/v1/chat/completions", body, key=other, seconds=20.0)
+
+    try:
+        through.start()
+        assert ask(through).status == 200 and as_other().status == 200
+        fill()
+        # The file may have pages of its own to spare: agents are added until it has none.
+        for number in range(3000):
+            added = through.cli("agent", "add", f"more-{number}", check=False)
+            if added.returncode != 0:
+                break
+        assert added.returncode == 4 and "state.unwritable" in added.stderr, added.stderr
+        count = len(provider.seen)
+        for arguments in (("revoke", "agent:local"), ("agent", "revoke", "other")):
+            done = through.cli(*arguments, check=False)
+            assert done.returncode == 4, done.stderr
+            assert "in force, and not durable" in done.stderr and "state.unwritable" in done.stderr, done.stderr
+        assert ask(through).status == 403 and as_other().status == 403
+        assert len(provider.seen) == count
+        assert through.cli("agent", "add", "late", check=False).returncode == 4
+        status = through.json("status")
+        assert status["unwritable"] and status["unwritten"] and any("can't be written since" in alarm for alarm in status["alarms"])
+        ballast.unlink()
+        for _ in range(300):
+            status = through.json("status")
+            if status["unwritable"] is None and status["unwritten"] == 0 and not status["alarms"]:
+                break
+            time.sleep(0.2)
+        else:
+            raise AssertionError(status)
+        through.stop()
+        through.start()
+        assert ask(through).status == 403 and as_other().status in (401, 403)
+        through.add_agent("late")
+    finally:
+        through.close()
+        subprocess.run(["umount", "-l", str(mounted)], capture_output=True)
+
+
 def test_backup_and_restore(gateway, provider, tmp_path):
     through = gateway(provider)
     calls = [acknowledged(ask(through)) for _ in range(10)]

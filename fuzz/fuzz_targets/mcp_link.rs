@@ -48,11 +48,17 @@ fuzz_target!(|data: &[u8]| {
             }
             line => {
                 let mut events = Vec::new();
-                let _fault = link.receive(line, &mut events);
+                if let Err(code) = link.receive(line, &mut events) {
+                    let only = waiting.first().filter(|_| waiting.len() == 1);
+                    events.extend(link.unread(line, code, only.map(|only| Caller(*only))));
+                }
                 for event in events {
                     match event {
                         Event::Answer { caller, .. } => {
                             assert!(waiting.remove(&caller.0), "an answer to nobody")
+                        }
+                        Event::Lost { caller, .. } => {
+                            assert!(waiting.remove(&caller.0), "the end of nobody's request")
                         }
                         Event::InputRequired { caller, inputs, .. } => {
                             assert!(waiting.remove(&caller.0), "a question to nobody");

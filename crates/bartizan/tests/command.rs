@@ -309,6 +309,21 @@ fn the_log_verifies_until_a_byte_of_it_changes() {
     assert_eq!(home.json(&["audit", "verify"])["verdict"], "self_consistent_only");
     let held = ["audit", "verify", "--checkpoint", head.to_str().unwrap()];
     assert_eq!(home.json(&held)["verdict"], "consistent");
+    // A file of heads that was emptied compares nothing, and that is no success.
+    for emptied in ["", "\n"] {
+        let empty = home.file("empty", emptied);
+        for more in [None, head.to_str()] {
+            let named = [
+                Some("audit"),
+                Some("verify"),
+                Some("--checkpoint"),
+                empty.to_str(),
+            ];
+            let also = more.into_iter().flat_map(|head| ["--checkpoint", head]);
+            let arguments: Vec<&str> = named.into_iter().flatten().chain(also).collect();
+            assert_eq!(code(&home.run(&arguments)), 1, "{arguments:?} {emptied:?}");
+        }
+    }
     let proof = home.json(&["audit", "prove", "1"]);
     let file = home.file("proof.json", &proof.to_string());
     let check = ["audit", "prove", file.to_str().unwrap(), "--check"];

@@ -34,6 +34,12 @@ use crate::{Shared, clock, config::Server, telemetry};
 /// The note of a record: a secret is new.
 const SECRET_SET: &str = "secret set";
 
+/// Said of what was taken away and could not be written.
+const NOT_DURABLE: &str = "is in force, and not durable: it is written by itself once the state can be written, and a restart \
+                           before that loses it";
+/// Said of what was taken away and could not be recorded.
+const NOT_RECORDED: &str = "is in force, and the log does not say so";
+
 /// Largest request body, in bytes.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
 
@@ -126,6 +132,14 @@ impl No {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "state", message)
     }
 
+    /// The same, with this said before the reason.
+    fn after(self, said: &str) -> Self {
+        Self {
+            message: format!("{said}: {}", self.message),
+            ..self
+        }
+    }
+
     fn reply(self) -> Reply {
         let error = json!({ "kind": self.kind, "message": self.message, "code": self.code });
         Reply {
@@ -150,14 +164,16 @@ impl From<LedgerFault> for No {
 
 impl From<Fault> for No {
     fn from(fault: Fault) -> Self {
-        match &fault {
+        let code = fault.code();
+        let no = match &fault {
             Fault::SecretExists(SecretExists::Not) | Fault::KeyAbsent(_) => {
                 Self::not_found(fault.to_string())
             }
             Fault::SecretExists(SecretExists::Already) => Self::refused(fault.to_string()),
             Fault::SecretName | Fault::SecretSize | Fault::SecretCount => Self::usage(fault.to_string()),
             _ => Self::state(chain(&fault)),
-        }
+        };
+        Self { code, ..no }
     }
 }
 
@@ -215,7 +231,11 @@ impl Desk {
         if (method, segments.as_slice()) == (&Method::GET, ["metrics"].as_slice()) {
             return self.metrics();
         }
-        match self.route(method, &segments, &ask).await {
+        let answer = match self.may(method, &segments).await {
+            Ok(()) => self.route(method, &segments, &ask).await,
+            Err(no) => Err(no),
+        };
+        match answer {
             Ok(value) => Reply {
                 status: StatusCode::OK,
                 body: Body::Json(value),
@@ -295,6 +315,20 @@ impl Desk {
         }
     }
 
+    /// Refuses to give while the state can't be written: what is given then is not there after a restart, or can't be taken
+    /// back for good.
+    async fn may(&self, method: &Method, segments: &[&str]) -> Result<(), No> {
+        let rest = segments.get(1..).unwrap_or_default();
+        if !gives(method, rest) || self.state.trouble().is_none() {
+            return Ok(());
+        }
+        // It may be over, and nobody have noticed.
+        let state = Arc::clone(&self.state);
+        let trying = tokio::task::spawn_blocking(move || state.try_write());
+        let tried = trying.await.map_err(|fault| No::state(fault.to_string()))?;
+        Ok(tried?)
+    }
+
     /// Appends an Operation record, durable on return.
     async fn operation(&self, note: String, ask: &Ask<'_>) -> Result<u64, No> {
         let mut record = Record::new(RecordKind::Operation, clock::now());
@@ -370,6 +404,27 @@ impl Desk {
             Err(_) => Err(No::state("the gateway is stopping")),
         }
     }
+}
+
+/// Whether a request gives somebody something: a key, a certificate, a grant, a yes, another try.
+fn gives(method: &Method, rest: &[&str]) -> bool {
+    matches!(
+        (method.as_str(), rest),
+        (
+            "POST",
+            ["agents"]
+                | ["agents", _, "delegate"]
+                | ["identities"]
+                | ["identities", "rotate"]
+                | ["tools", "approve"]
+                | ["manifests", "accept"]
+                | ["approvals", _, "allow"]
+                | ["budgets", _, "reset"]
+                | ["egress", "ca"]
+                | ["connections"]
+                | ["connections", "finish"]
+        ) | ("DELETE", ["revocations", _])
+    )
 }
 
 /// What is wrong with a body, without where: whoever typed a command wrote no body.

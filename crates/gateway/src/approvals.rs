@@ -58,6 +58,8 @@ pub struct Approvals {
     book: Mutex<approval::Approvals>,
     /// One writer at a time, each writing what the book says then: the last write is never an older one.
     writing: tokio::sync::Mutex<()>,
+    /// What was taken away and could not be written: the book says what is to be written of it.
+    owed: Mutex<BTreeSet<ApprovalId>>,
     /// Counts answers.
     news: watch::Sender<u64>,
     waiters: Semaphore,
@@ -84,7 +86,8 @@ impl Held {
         let saved = self.approvals.sync(vec![id]).await;
         saved.map_err(|fault| {
             tracing::error!(approval = %id, error = %fault, "the use of an approval could not be kept");
-            Code::Bug
+            self.approvals.owe(&[id]);
+            fault.code().unwrap_or(Code::Bug)
         })
     }
 }
@@ -160,6 +163,7 @@ impl Approvals {
             ledger,
             book: Mutex::new(book),
             writing: tokio::sync::Mutex::new(()),
+            owed: Mutex::default(),
             news: watch::Sender::new(0),
             told: OnceLock::new(),
         }))
@@ -379,8 +383,10 @@ impl Approvals {
             self.undo(id, &answered);
             return Err(fault.into());
         }
-        if let Err(fault) = self.sync(touched).await {
+        if let Err(fault) = self.sync(touched.clone()).await {
             self.undo(id, &answered);
+            // It may have been written all the same.
+            self.owe(&touched);
             return Err(fault.into());
         }
         self.book().release(id);
@@ -402,7 +408,7 @@ impl Approvals {
     /// Ends an endorsement; tells whether there was one.
     ///
     /// # Errors
-    /// [`ApprovalFault`]; it no longer holds in this process all the same.
+    /// [`ApprovalFault`]; it no longer holds in this process all the same, and its end is written once that can be.
     pub async fn revoke(&self, id: ApprovalId, by: &Answerer) -> Result<bool, ApprovalFault> {
         if !self.book().revoke(id) {
             return Ok(false);
@@ -410,9 +416,41 @@ impl Approvals {
         let mut record = Record::new(RecordKind::Operation, clock::now());
         record.approved = Some(id);
         record.note = Some(format!("endorsement {id} revoked by {}", by.name));
-        self.ledger.append(&record).await?;
-        self.sync(vec![id]).await?;
+        // Neither waits for the other to go well.
+        let kept = self.sync(vec![id]).await;
+        if kept.is_err() {
+            self.owe(&[id]);
+        }
+        let recorded = self.ledger.append(&record).await;
+        kept?;
+        recorded?;
         Ok(true)
+    }
+
+    fn owed(&self) -> MutexGuard<'_, BTreeSet<ApprovalId>> {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn owe(&self, ids: &[ApprovalId]) {
+        self.owed().extend(ids);
+    }
+
+    /// How much was taken away that the state does not say.
+    pub(crate) fn unwritten(&self) -> usize {
+        self.owed().len()
+    }
+
+    /// Writes what is owed.
+    ///
+    /// # Errors
+    /// The state's; it is still owed then.
+    pub(crate) async fn settle(&self) -> Result<(), Fault> {
+        let ids: Vec<ApprovalId> = std::mem::take(&mut *self.owed()).into_iter().collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let settled = self.sync(ids.clone()).await;
+        settled.inspect_err(|_| self.owe(&ids))
     }
 
     /// Every question, oldest first.

@@ -34,6 +34,7 @@ mod spending;
 mod tls;
 mod turns;
 mod unread;
+mod unwritten;
 mod upstream;
 mod workload;
 
@@ -455,6 +456,7 @@ fn housekeeping(
         tokio::spawn(rejections::summarise(Arc::clone(shared), stopped.clone())),
         tokio::spawn(directory::keep(Arc::clone(shared), stopped.clone())),
         tokio::spawn(spending::keep(Arc::clone(shared), stopped.clone())),
+        tokio::spawn(unwritten::keep(Arc::clone(shared), stopped.clone())),
         tokio::spawn(tls::keep(Arc::clone(shared), key.clone(), stopped.clone())),
         tokio::spawn(workload::keep(Arc::clone(shared), key, stopped.clone())),
     ];
@@ -535,6 +537,10 @@ impl Running {
         self.shared.summarise_rejections();
         if let Err(error) = self.shared.budgets.keep(&self.shared.state, &self.shared.ledger) {
             tracing::error!(%error, "what budgets used was not kept; the log has it");
+        }
+        if let Err(error) = unwritten::settle(&self.shared) {
+            let count = unwritten::count(&self.shared);
+            tracing::error!(%error, count, "revocations end with this process: they could not be written");
         }
     }
 }

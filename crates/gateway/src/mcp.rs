@@ -17,6 +17,7 @@ mod labels;
 mod listings;
 mod manifests;
 mod meta;
+mod misread;
 mod notices;
 mod open;
 pub mod pins;

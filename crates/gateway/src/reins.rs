@@ -5,7 +5,7 @@
 //! or is cut off by it, and an acknowledged revocation has no gap.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
@@ -14,8 +14,9 @@ use std::{
 };
 
 use bartizan_guard::revoke::{self, Revocation, Revocations};
+use bartizan_identity::ApiKeyRecord;
 use bartizan_store::{Fault, State};
-use bartizan_types::{Bar, Code, Evidence, Principal, Resource, RevocationId, SessionId};
+use bartizan_types::{Bar, Code, Evidence, KeyId, Principal, Resource, RevocationId, SessionId, Timestamp};
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until},
@@ -30,15 +31,42 @@ use crate::{
 /// Where revocations are kept, one row each.
 const KEPT: &str = "revocation/";
 
+/// What was taken away and could not be written down: in force, and lost with the process.
+#[derive(Debug, Clone)]
+enum Owed {
+    Revocation(Box<Revocation>),
+    Key(KeyId, Timestamp),
+}
+
+impl Owed {
+    fn write(&self, state: &State) -> Result<(), Fault> {
+        match self {
+            Self::Revocation(one) => state.keep(&format!("{KEPT}{}", one.id), one),
+            Self::Key(prefix, at) => {
+                let end = |key: &mut ApiKeyRecord| key.revoked = key.revoked.or(Some(*at));
+                state.revise_key(prefix, end).map(drop)
+            }
+        }
+    }
+
+    fn is_revocation(&self, id: RevocationId) -> bool {
+        matches!(self, Self::Revocation(one) if one.id == id)
+    }
+}
+
 /// The revocations in force, and the word of each change to all that is in progress.
+///
+/// What is taken away is in force before it is written, and whether or not it can be: a disk that is full must not keep a
+/// stolen key alive. What could not be written is owed until it is.
 pub struct Revoked {
     /// Read by every call and written in place: a revocation costs the same whether it is the first or the thousandth.
     now: RwLock<Revocations>,
     version: watch::Sender<u64>,
     /// The same, to compare with on the path of every call.
     count: AtomicU64,
-    /// One change at a time, so that none is lost.
+    /// One change of what is kept at a time, so that none is lost.
     changing: Mutex<()>,
+    owed: Mutex<VecDeque<Owed>>,
 }
 
 impl Revoked {
@@ -53,6 +81,7 @@ impl Revoked {
             version: watch::Sender::new(0),
             count: AtomicU64::new(0),
             changing: Mutex::new(()),
+            owed: Mutex::default(),
         })
     }
 
@@ -79,29 +108,105 @@ impl Revoked {
         self.now.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Revokes. On return it is durable, the next call is refused, and calls in progress are being cut off.
+    /// Revokes, and keeps it: [`Revoked::enforce`] and [`Revoked::keep`].
+    ///
+    /// # Errors
+    /// The state's; it is in force all the same.
+    pub fn add(&self, state: &State, one: Revocation) -> Result<(), Fault> {
+        self.enforce(one.clone());
+        self.keep(state, one)
+    }
+
+    /// Revokes, without waiting for anything. On return the next call is refused, and calls in progress are being cut off.
+    pub fn enforce(&self, one: Revocation) {
+        self.change(|now| now.insert(one));
+    }
+
+    /// Makes one that is in force durable; where that fails, it is owed from then on.
     ///
     /// It waits for the disk, so it belongs off the async threads.
     ///
     /// # Errors
-    /// The state's; nothing is revoked then.
-    pub fn add(&self, state: &State, one: Revocation) -> Result<(), Fault> {
+    /// The state's.
+    pub fn keep(&self, state: &State, one: Revocation) -> Result<(), Fault> {
         let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        state.keep(&format!("{KEPT}{}", one.id), &one)?;
-        self.change(|now| now.insert(one));
-        Ok(())
+        // Lifted in this very moment, it must not come back with the next start.
+        if !self.has(one.id) {
+            return Ok(());
+        }
+        self.write(state, Owed::Revocation(Box::new(one)))
+    }
+
+    /// Writes into a key's record that it ended; where that fails, it is owed from then on. The key itself is ended by a
+    /// revocation.
+    ///
+    /// # Errors
+    /// The state's.
+    pub(crate) fn end_key(&self, state: &State, prefix: KeyId, at: Timestamp) -> Result<(), Fault> {
+        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write(state, Owed::Key(prefix, at))
+    }
+
+    fn write(&self, state: &State, owed: Owed) -> Result<(), Fault> {
+        owed.write(state).inspect_err(|_| self.owed().push_back(owed))
+    }
+
+    fn owed(&self) -> MutexGuard<'_, VecDeque<Owed>> {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How much is in force and not written: a restart loses it.
+    #[must_use]
+    pub fn unwritten(&self) -> usize {
+        self.owed().len()
+    }
+
+    /// Keys whose records don't say yet that they ended, and when they did.
+    pub(crate) fn ended(&self, prefix: &KeyId) -> Option<Timestamp> {
+        self.owed().iter().find_map(|owed| match owed {
+            Owed::Key(key, at) if key == prefix => Some(*at),
+            _ => None,
+        })
+    }
+
+    /// Writes what is owed, as far as the state takes it. It waits for the disk.
+    ///
+    /// # Errors
+    /// The state's; what was not written is still owed.
+    pub fn settle(&self, state: &State) -> Result<(), Fault> {
+        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut settled = Ok(());
+        // Each once: one that never can be written does not stand in the others' way.
+        for _ in 0..self.unwritten() {
+            let Some(next) = self.owed().front().cloned() else {
+                break;
+            };
+            let written = next.write(state);
+            let mut owed = self.owed();
+            owed.pop_front();
+            if let Err(fault) = written {
+                let is_hopeless = fault.code() == Some(Code::StateUnwritable);
+                owed.push_back(next);
+                settled = Err(fault);
+                if is_hopeless {
+                    break;
+                }
+            }
+        }
+        settled
     }
 
     /// Lifts a revocation. Tells whether there was one.
     ///
     /// # Errors
-    /// The state's.
+    /// The state's; it stays in force then.
     pub fn lift(&self, state: &State, id: RevocationId) -> Result<Option<Revocation>, Fault> {
         let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.has(id) {
             return Ok(None);
         }
         state.drop_kept(&format!("{KEPT}{id}"))?;
+        self.owed().retain(|owed| !owed.is_revocation(id));
         Ok(self.change(|now| now.remove(id)))
     }
 

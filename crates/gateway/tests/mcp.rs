@@ -364,6 +364,50 @@ async fn a_server_gets_only_the_environment_it_is_given() {
 }
 
 #[tokio::test]
+async fn an_answer_that_can_not_be_read_ends_its_call_at_once_with_what_is_wrong() {
+    let gate = gated(OPEN, &["fake"]).await;
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    let words = ["badutf8", "dupkey", "deep", "textid", "floatid"];
+    for word in words {
+        let answer = client.call("echo", json!({ "word": word })).await.to_string();
+        assert!(
+            answer.contains(Code::UpstreamMalformed.as_str()),
+            "{word}: {answer}"
+        );
+        // The conversation goes on.
+        assert_eq!(said(&client.call("echo", json!({"word":"hi"})).await), "hi");
+    }
+    let servers = gate.running.shared().servers();
+    // And its banner.
+    assert!(servers[0].unread > words.len() as u64, "{servers:?}");
+    let (_, what) = servers[0].last_failure.as_ref().unwrap();
+    assert!(what.contains("can't be read [upstream.malformed]"), "{what}");
+}
+
+#[tokio::test]
+async fn a_call_that_waits_in_vain_is_told_of_what_came_and_could_be_anybodys_answer() {
+    let mut config = config(Vec::new());
+    config.servers = vec![Server {
+        timeout: Duration::from_secs(4),
+        ..server("fake")
+    }];
+    let gate = Gated::start(config, OPEN).await;
+    let (client, _) = Client::connect(&gate, json!({})).await;
+    let call = |id: u64| {
+        let params = json!({"name":"echo","arguments":{"word":"noid"}});
+        json!({"jsonrpc":"2.0","id":id,"method":"tools/call","params":params})
+    };
+    let (one, two) = (call(11), call(12));
+    let ((_, _, one), (_, _, two)) = tokio::join!(client.send(&one), client.send(&two));
+    for answer in [&one[0], &two[0]].map(Value::to_string) {
+        assert!(
+            answer.contains("took too long") && answer.contains("can't be read [upstream.malformed]"),
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_dies_is_started_again_after_a_rest() {
     let gate = gated(OPEN, &["fake"]).await;
     let (client, _) = Client::connect(&gate, json!({})).await;

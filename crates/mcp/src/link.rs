@@ -6,6 +6,8 @@
 //! INVARIANT: ids and progress tokens that reach the server are ours alone, rising and never used twice; an answer
 //! finds the caller who asked and nobody else. Every bound ends in a code, never in growth.
 
+mod glimpse;
+
 use std::collections::BTreeMap;
 
 use bartizan_types::Code;
@@ -112,6 +114,13 @@ pub enum Event {
         method: Method,
         /// The answer.
         outcome: Outcome,
+    },
+    /// A request is over without an answer: what came in its place can't be read.
+    Lost {
+        /// Who asked.
+        caller: Caller,
+        /// What is wrong with it.
+        code: Code,
     },
     /// A request needs answers first, and then to be made again (2026-07-28).
     InputRequired {
@@ -408,7 +417,10 @@ impl Link {
     }
 
     fn result(&mut self, id: &Id<'_>, result: &RawValue, out: &mut Vec<Event>) -> Result<(), Code> {
-        let Some(id) = ours(id) else { return stray(out) };
+        let Some(id) = ours(id) else {
+            out.push(self.misnamed(id).unwrap_or(Event::Refused(Code::MessageInvalid)));
+            return Ok(());
+        };
         if self.opening() == Some(id) && result.get().len() > MAX_HANDSHAKE_BYTES {
             self.state = State::Closed;
             out.push(Event::Failed(Code::UpstreamTooLarge));
@@ -480,7 +492,9 @@ impl Link {
         out: &mut Vec<Event>,
     ) -> Result<(), Code> {
         let Some(id) = id.and_then(ours) else {
-            return stray(out);
+            let lost = id.and_then(|id| self.misnamed(id));
+            out.push(lost.unwrap_or(Event::Refused(Code::MessageInvalid)));
+            return Ok(());
         };
         match self.state {
             State::Initializing { id: ours, .. } | State::Discovering { id: ours, .. } if ours == id => {

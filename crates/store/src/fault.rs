@@ -129,6 +129,9 @@ pub enum Fault {
         /// Why not.
         source: Box<redb::Error>,
     },
+    /// The state database was closed after an error of the disk.
+    #[error("the state database was closed after an error of the disk, and does not open again")]
+    Closed(#[source] Box<Fault>),
     /// The backup can't be used.
     #[error("the backup can't be used: {0}")]
     Backup(BackupFault),
@@ -138,16 +141,34 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The stable code of state that lost something; most faults have none.
+    /// The stable code of state that lost something, or can't be written; most faults have none.
     #[must_use]
     pub fn code(&self) -> Option<Code> {
         match self {
+            // What it lost meanwhile says more than that it can't be written.
+            Self::Closed(why) => why.code().or(Some(Code::StateUnwritable)),
+            fault if fault.is_of_disk() => Some(Code::StateUnwritable),
             Self::Missing(_) => Some(Code::StateIncomplete),
             Self::Damaged { .. } => Some(Code::StateDamaged),
             Self::Database { source, .. } if matches!(**source, redb::Error::Corrupted(_)) => {
                 Some(Code::StateDamaged)
             }
             _ => None,
+        }
+    }
+
+    /// Whether the disk failed under the state database, and not what was asked of it: opened again it may work.
+    pub(crate) fn is_of_disk(&self) -> bool {
+        match self {
+            Self::Closed(_) => true,
+            Self::Database { source, .. } => matches!(
+                **source,
+                redb::Error::Io(_)
+                    | redb::Error::PreviousIo
+                    | redb::Error::DatabaseClosed
+                    | redb::Error::LockPoisoned(_)
+            ),
+            _ => false,
         }
     }
 }

@@ -48,6 +48,18 @@ pub(crate) fn open_or_create(path: &Path) -> Result<File, Fault> {
     Ok(file)
 }
 
+/// Opens a file of ours that is there for reading and writing.
+pub(crate) fn open_existing(path: &Path) -> Result<File, Fault> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(no_follow())
+        .open(path)
+        .map_err(|source| opening(path, source))?;
+    check_owned(&file.metadata().map_err(io("inspect", path))?, path, false)?;
+    Ok(file)
+}
+
 fn opening(path: &Path, source: io::Error) -> Fault {
     if source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
         return Fault::Insecure {

@@ -322,7 +322,7 @@ impl Ledger {
     /// Brings in another key to sign heads, recorded under both; see [`Journal::change_key`].
     ///
     /// # Errors
-    /// `KeyChange`, `Full`, `Io`, `Poisoned`, `Closed`, `Busy`.
+    /// `KeyChange`, `Unkept`, `Full`, `Io`, `Poisoned`, `Closed`, `Busy`.
     pub async fn change_key(&self, wanted: ChangeKey) -> Result<KeyChanged, LedgerFault> {
         let _copied_by_nobody = self.inner.files.lock().await;
         let (done, waits) = oneshot::channel();

@@ -31,7 +31,7 @@ pub use grants::GrantStore;
 pub use keyring::{Keyring, Purpose};
 pub use master::{MasterKey, MasterKeySource};
 pub use secrets::{SecretInfo, Secrets};
-pub use state::State;
+pub use state::{DiskChange, Refusing, State, Trouble};
 pub use vaults::VaultStore;
 
 pub use ledger::{

@@ -3,22 +3,26 @@
 //! Calls block for a synced write (under a millisecond on a quiet disk) and belong off the async threads; nothing on
 //! the path of a call reads them, the gateway keeps snapshots. Values are opaque here: the crate that owns a type gives
 //! it, so that this crate needs no word of identity or MCP. A value that no longer reads is a fault, never skipped: a
-//! revocation that can't be read must not look like none.
+//! revocation that can't be read must not look like none. An error of the disk fails the change that met it and no later
+//! one: the database is opened again at once, and before each use for as long as that fails.
+
+mod disk;
 
 use std::{
     cell::Cell,
     collections::BTreeMap,
-    fs::File,
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
-    sync::Once,
+    sync::{Once, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use bartizan_types::{KeyId, ServerName};
-use redb::{Database, ReadableDatabase as _, ReadableTable, TableDefinition, backends::FileBackend};
+use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+use self::disk::{Disk, Standing};
+pub use self::disk::{DiskChange, Refusing, Trouble};
 use crate::{Fault, StateDir, files};
 
 const KEYS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("keys");
@@ -29,6 +33,8 @@ const APPROVALS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("approv
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const KEPT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("kept");
 const KEYS_EPOCH: &str = "keys_epoch";
+/// How often it was tried whether the state can be written.
+const TRIED: &str = "tried";
 
 pub(crate) const FILE: &str = "state.redb";
 /// The data is small and snapshots are held elsewhere; redb's own default is 1 GiB.
@@ -43,11 +49,23 @@ const PIN_BYTES_MAX: usize = 1 << 20;
 const VALUE_VERSION: u32 = 1;
 
 /// API keys, pins and settings.
-#[derive(Debug)]
 pub struct State {
-    database: Database,
+    /// None from an error of the disk until it opens again. Nothing outlives the guard, so that it closes when told to.
+    database: RwLock<Option<Database>>,
+    path: PathBuf,
+    refusing: Option<Refusing>,
+    standing: Standing,
     /// Keeps the lock for as long as the database is open.
     directory: Option<StateDir>,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("path", &self.path)
+            .field("standing", &self.standing)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Serialize)]
@@ -68,24 +86,38 @@ impl State {
     /// # Errors
     /// [`Fault::Database`], [`Fault::Insecure`], [`Fault::Io`].
     pub fn open(directory: &StateDir) -> Result<Self, Fault> {
-        Self::open_at(directory.path(), Some(directory.clone()))
+        Self::open_at(directory.path(), Some(directory.clone()), None)
     }
 
-    fn open_at(path: &Path, directory: Option<StateDir>) -> Result<Self, Fault> {
-        let path = path.join(FILE);
+    /// The same on a disk that takes a change only where `refusing` says so: for tests of what a full or a broken one does.
+    ///
+    /// # Errors
+    /// As [`State::open`].
+    pub fn open_refusing(directory: &StateDir, refusing: Refusing) -> Result<Self, Fault> {
+        Self::open_at(directory.path(), Some(directory.clone()), Some(refusing))
+    }
+
+    fn open_at(place: &Path, directory: Option<StateDir>, refusing: Option<Refusing>) -> Result<Self, Fault> {
+        let path = place.join(FILE);
         let file = files::open_or_create(&path)?;
-        guarded(&path, || Self::of(file, directory))
+        guarded(&path, || {
+            let database = disk::database(Disk::new(file, refusing.clone())?)?;
+            let state = Self {
+                database: RwLock::new(Some(database)),
+                path: path.clone(),
+                refusing,
+                standing: Standing::default(),
+                directory,
+            };
+            state.furnish()?;
+            state.read(walk)?;
+            Ok(state)
+        })
     }
 
-    fn of(file: File, directory: Option<StateDir>) -> Result<Self, Fault> {
-        let backend = FileBackend::new(file).map_err(db("open"))?;
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create_with_backend(backend)
-            .map_err(db("open"))?;
-        let state = Self { database, directory };
-        // Readers then find every table.
-        state.write(|transaction| {
+    /// Readers then find every table.
+    fn furnish(&self) -> Result<(), Fault> {
+        self.write(|transaction| {
             transaction.open_table(KEYS)?;
             transaction.open_table(PINS)?;
             transaction.open_table(SETTINGS)?;
@@ -94,30 +126,26 @@ impl State {
             transaction.open_table(META)?;
             transaction.open_table(KEPT)?;
             Ok(())
-        })?;
-        state.walk()?;
-        Ok(state)
+        })
     }
 
-    /// Touches every row, so that what is damaged shows when the database is opened, and not when a row is needed.
-    fn walk(&self) -> Result<(), Fault> {
-        let transaction = self.database.begin_read().map_err(db("read"))?;
-        for table in [KEYS, SETTINGS, APPROVALS, KEPT] {
-            let table = transaction.open_table(table).map_err(db("read"))?;
-            for entry in table.iter().map_err(db("read"))? {
-                let (key, value) = entry.map_err(db("read"))?;
-                let _ = (key.value().len(), value.value().len());
-            }
-        }
-        for table in [PINS, MANIFESTS] {
-            let table = transaction.open_table(table).map_err(db("read"))?;
-            for entry in table.iter().map_err(db("read"))? {
-                let (key, value) = entry.map_err(db("read"))?;
-                let _ = (key.value().0.len(), value.value().len());
-            }
-        }
-        let meta = transaction.open_table(META).map_err(db("read"))?;
-        epoch(&meta).map(drop)
+    /// Since when the state can't be written, and why; `None` where the last attempt went well.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.standing.trouble()
+    }
+
+    /// Tries whether the state can be written: something is, and synced on return.
+    ///
+    /// # Errors
+    /// [`Fault::Database`], [`Fault::Closed`].
+    pub fn try_write(&self) -> Result<(), Fault> {
+        self.write(|transaction| {
+            let mut meta = transaction.open_table(META)?;
+            let times = meta.get(TRIED)?.map_or(0, |times| times.value());
+            meta.insert(TRIED, times.wrapping_add(1))?;
+            Ok(())
+        })
     }
 
     /// The state directory that this lies in.
@@ -140,15 +168,16 @@ impl State {
     /// # Errors
     /// As [`State::keys`].
     pub fn keys_with_epoch<T: DeserializeOwned>(&self) -> Result<(Vec<T>, u64), Fault> {
-        let transaction = self.database.begin_read().map_err(db("read"))?;
-        let table = transaction.open_table(KEYS).map_err(db("read"))?;
-        let mut keys = Vec::new();
-        for entry in table.iter().map_err(db("read"))? {
-            let (prefix, bytes) = entry.map_err(db("read"))?;
-            keys.push(load("keys", prefix.value(), bytes.value())?);
-        }
-        let meta = transaction.open_table(META).map_err(db("read"))?;
-        Ok((keys, epoch(&meta)?))
+        self.read(|transaction| {
+            let table = transaction.open_table(KEYS).map_err(db("read"))?;
+            let mut keys = Vec::new();
+            for entry in table.iter().map_err(db("read"))? {
+                let (prefix, bytes) = entry.map_err(db("read"))?;
+                keys.push(load("keys", prefix.value(), bytes.value())?);
+            }
+            let meta = transaction.open_table(META).map_err(db("read"))?;
+            Ok((keys, epoch(&meta)?))
+        })
     }
 
     /// Adds an API key record.
@@ -215,18 +244,19 @@ impl State {
         table: TableDefinition<'_, (&str, &str), &[u8]>,
         server: &ServerName,
     ) -> Result<Vec<(String, Vec<u8>)>, Fault> {
-        let transaction = self.database.begin_read().map_err(db("read"))?;
-        let table = transaction.open_table(table).map_err(db("read"))?;
-        let mut items = Vec::new();
-        for entry in table.range((server.as_str(), "")..).map_err(db("read"))? {
-            let (key, bytes) = entry.map_err(db("read"))?;
-            let (found, item) = key.value();
-            if found != server.as_str() {
-                break;
+        self.read(|transaction| {
+            let table = transaction.open_table(table).map_err(db("read"))?;
+            let mut items = Vec::new();
+            for entry in table.range((server.as_str(), "")..).map_err(db("read"))? {
+                let (key, bytes) = entry.map_err(db("read"))?;
+                let (found, item) = key.value();
+                if found != server.as_str() {
+                    break;
+                }
+                items.push((item.to_owned(), bytes.value().to_vec()));
             }
-            items.push((item.to_owned(), bytes.value().to_vec()));
-        }
-        Ok(items)
+            Ok(items)
+        })
     }
 
     /// Sets and removes manifests of one server, all or none; `None` removes.
@@ -261,17 +291,18 @@ impl State {
     /// # Errors
     /// [`Fault::Database`].
     pub fn pinned_servers(&self) -> Result<Vec<String>, Fault> {
-        let mut servers: Vec<String> = Vec::new();
-        let transaction = self.database.begin_read().map_err(db("read"))?;
-        let table = transaction.open_table(PINS).map_err(db("read"))?;
-        for entry in table.iter().map_err(db("read"))? {
-            let (key, _) = entry.map_err(db("read"))?;
-            let (server, _) = key.value();
-            if servers.last().is_none_or(|last| last != server) {
-                servers.push(server.to_owned());
+        self.read(|transaction| {
+            let mut servers: Vec<String> = Vec::new();
+            let table = transaction.open_table(PINS).map_err(db("read"))?;
+            for entry in table.iter().map_err(db("read"))? {
+                let (key, _) = entry.map_err(db("read"))?;
+                let (server, _) = key.value();
+                if servers.last().is_none_or(|last| last != server) {
+                    servers.push(server.to_owned());
+                }
             }
-        }
-        Ok(servers)
+            Ok(servers)
+        })
     }
 
     /// Sets a pin.
@@ -322,13 +353,14 @@ impl State {
     /// # Errors
     /// [`Fault::Value`], [`Fault::Database`].
     pub fn setting<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Fault> {
-        let transaction = self.database.begin_read().map_err(db("read"))?;
-        let table = transaction.open_table(SETTINGS).map_err(db("read"))?;
-        table
-            .get(name)
-            .map_err(db("read"))?
-            .map(|bytes| load("settings", name, bytes.value()))
-            .transpose()
+        self.read(|transaction| {
+            let table = transaction.open_table(SETTINGS).map_err(db("read"))?;
+            table
+                .get(name)
+                .map_err(db("read"))?
+                .map(|bytes| load("settings", name, bytes.value()))
+                .transpose()
+        })
     }
 
     /// Puts a setting.
@@ -348,13 +380,14 @@ impl State {
     /// # Errors
     /// [`Fault::Value`], [`Fault::Database`].
     pub fn kept<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Fault> {
-        let transaction = self.database.begin_read().map_err(db("read"))?;
-        let table = transaction.open_table(KEPT).map_err(db("read"))?;
-        table
-            .get(name)
-            .map_err(db("read"))?
-            .map(|bytes| load("kept", name, bytes.value()))
-            .transpose()
+        self.read(|transaction| {
+            let table = transaction.open_table(KEPT).map_err(db("read"))?;
+            table
+                .get(name)
+                .map_err(db("read"))?
+                .map(|bytes| load("kept", name, bytes.value()))
+                .transpose()
+        })
     }
 
     /// Every row whose name begins so, in order of name.
@@ -362,17 +395,18 @@ impl State {
     /// # Errors
     /// [`Fault::Value`] for one that does not read: it is never skipped. [`Fault::Database`].
     pub fn kept_under<T: DeserializeOwned>(&self, prefix: &str) -> Result<Vec<T>, Fault> {
-        let transaction = self.database.begin_read().map_err(db("read"))?;
-        let table = transaction.open_table(KEPT).map_err(db("read"))?;
-        let mut rows = Vec::new();
-        for entry in table.range(prefix..).map_err(db("read"))? {
-            let (name, bytes) = entry.map_err(db("read"))?;
-            if !name.value().starts_with(prefix) {
-                break;
+        self.read(|transaction| {
+            let table = transaction.open_table(KEPT).map_err(db("read"))?;
+            let mut rows = Vec::new();
+            for entry in table.range(prefix..).map_err(db("read"))? {
+                let (name, bytes) = entry.map_err(db("read"))?;
+                if !name.value().starts_with(prefix) {
+                    break;
+                }
+                rows.push(load("kept", name.value(), bytes.value())?);
             }
-            rows.push(load("kept", name.value(), bytes.value())?);
-        }
-        Ok(rows)
+            Ok(rows)
+        })
     }
 
     /// Puts a row, synced on return.
@@ -401,14 +435,7 @@ impl State {
 
     /// Every sealed row of approvals, by name.
     pub(crate) fn approvals(&self) -> Result<Vec<(String, Vec<u8>)>, Fault> {
-        let transaction = self.database.begin_read().map_err(db("read"))?;
-        let table = transaction.open_table(APPROVALS).map_err(db("read"))?;
-        let mut rows = Vec::new();
-        for entry in table.iter().map_err(db("read"))? {
-            let (name, bytes) = entry.map_err(db("read"))?;
-            rows.push((name.value().to_owned(), bytes.value().to_vec()));
-        }
-        Ok(rows)
+        self.read(approvals_of)
     }
 
     /// Puts and removes rows of approvals, all or none.
@@ -427,42 +454,43 @@ impl State {
 
     /// Everything, from one snapshot.
     pub(crate) fn export(&self) -> Result<Exported, Fault> {
-        let transaction = self.database.begin_read().map_err(db("read"))?;
-        let mut all = Exported::default();
-        let table = transaction.open_table(KEYS).map_err(db("read"))?;
-        for entry in table.iter().map_err(db("read"))? {
-            let (key, bytes) = entry.map_err(db("read"))?;
-            let value = load("keys", key.value(), bytes.value())?;
-            all.keys.insert(key.value().to_owned(), value);
-        }
-        let table = transaction.open_table(SETTINGS).map_err(db("read"))?;
-        for entry in table.iter().map_err(db("read"))? {
-            let (key, bytes) = entry.map_err(db("read"))?;
-            let value = load("settings", key.value(), bytes.value())?;
-            all.settings.insert(key.value().to_owned(), value);
-        }
-        for (from, to) in [(PINS, &mut all.pins), (MANIFESTS, &mut all.manifests)] {
-            let table = transaction.open_table(from).map_err(db("read"))?;
+        self.read(|transaction| {
+            let mut all = Exported::default();
+            let table = transaction.open_table(KEYS).map_err(db("read"))?;
             for entry in table.iter().map_err(db("read"))? {
                 let (key, bytes) = entry.map_err(db("read"))?;
-                let (server, item) = key.value();
-                to.push(ExportedPin {
-                    server: server.to_owned(),
-                    item: item.to_owned(),
-                    body: bytes.value().to_vec(),
-                });
+                let value = load("keys", key.value(), bytes.value())?;
+                all.keys.insert(key.value().to_owned(), value);
             }
-        }
-        let table = transaction.open_table(KEPT).map_err(db("read"))?;
-        for entry in table.iter().map_err(db("read"))? {
-            let (name, bytes) = entry.map_err(db("read"))?;
-            let value = load("kept", name.value(), bytes.value())?;
-            all.kept.insert(name.value().to_owned(), value);
-        }
-        all.approvals = self.approvals()?.into_iter().collect();
-        let meta = transaction.open_table(META).map_err(db("read"))?;
-        all.keys_epoch = epoch(&meta)?;
-        Ok(all)
+            let table = transaction.open_table(SETTINGS).map_err(db("read"))?;
+            for entry in table.iter().map_err(db("read"))? {
+                let (key, bytes) = entry.map_err(db("read"))?;
+                let value = load("settings", key.value(), bytes.value())?;
+                all.settings.insert(key.value().to_owned(), value);
+            }
+            for (from, to) in [(PINS, &mut all.pins), (MANIFESTS, &mut all.manifests)] {
+                let table = transaction.open_table(from).map_err(db("read"))?;
+                for entry in table.iter().map_err(db("read"))? {
+                    let (key, bytes) = entry.map_err(db("read"))?;
+                    let (server, item) = key.value();
+                    to.push(ExportedPin {
+                        server: server.to_owned(),
+                        item: item.to_owned(),
+                        body: bytes.value().to_vec(),
+                    });
+                }
+            }
+            let table = transaction.open_table(KEPT).map_err(db("read"))?;
+            for entry in table.iter().map_err(db("read"))? {
+                let (name, bytes) = entry.map_err(db("read"))?;
+                let value = load("kept", name.value(), bytes.value())?;
+                all.kept.insert(name.value().to_owned(), value);
+            }
+            all.approvals = approvals_of(transaction)?.into_iter().collect();
+            let meta = transaction.open_table(META).map_err(db("read"))?;
+            all.keys_epoch = epoch(&meta)?;
+            Ok(all)
+        })
     }
 
     fn write<T>(
@@ -477,22 +505,87 @@ impl State {
         &self,
         change: impl FnOnce(&redb::WriteTransaction) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        let path = self
-            .directory()
-            .map_or_else(|| PathBuf::from(FILE), |place| place.join(FILE));
-        guarded(&path, || {
-            let transaction = self.database.begin_write().map_err(db("write"))?;
-            match change(&transaction) {
-                Ok(value) => {
-                    transaction.commit().map_err(db("commit"))?;
-                    Ok(value)
+        let done = self.opened().and_then(|held| {
+            guarded(&self.path, || {
+                let database = held.as_ref().ok_or_else(closed)?;
+                let transaction = database.begin_write().map_err(db("write"))?;
+                match change(&transaction) {
+                    Ok(value) => {
+                        transaction.commit().map_err(db("commit"))?;
+                        Ok(value)
+                    }
+                    Err(fault) => {
+                        let aborted = transaction.abort();
+                        // After an error of the disk this says no more than that there was one.
+                        if !fault.is_of_disk() {
+                            aborted.map_err(db("abort"))?;
+                        }
+                        Err(fault)
+                    }
                 }
-                Err(fault) => {
-                    transaction.abort().map_err(db("abort"))?;
-                    Err(fault)
-                }
-            }
-        })
+            })
+        });
+        match &done {
+            Ok(_) => self.standing.written(),
+            Err(fault) => self.look_into(fault),
+        }
+        done
+    }
+
+    /// Reads one snapshot.
+    fn read<T>(&self, work: impl FnOnce(&ReadTransaction) -> Result<T, Fault>) -> Result<T, Fault> {
+        let done = self.opened().and_then(|held| {
+            let database = held.as_ref().ok_or_else(closed)?;
+            let transaction = database.begin_read().map_err(db("read"))?;
+            work(&transaction)
+        });
+        if let Err(fault) = &done {
+            self.look_into(fault);
+        }
+        done
+    }
+
+    /// The database, opened again where an error closed it.
+    ///
+    /// INVARIANT: nobody who holds it asks for it once more, which would wait for itself where another reopens it.
+    fn opened(&self) -> Result<RwLockReadGuard<'_, Option<Database>>, Fault> {
+        let held = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        if held.is_some() {
+            return Ok(held);
+        }
+        drop(held);
+        self.reopen()?;
+        Ok(self.database.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// After an error of the disk: it is remembered, and the database opened again, once.
+    fn look_into(&self, fault: &Fault) {
+        if !fault.is_of_disk() {
+            return;
+        }
+        self.standing.failed(fault);
+        let is_closed = matches!(fault, Fault::Closed(_));
+        if !is_closed && let Err(fault) = self.reopen() {
+            tracing::error!(error = %fault, "the state database is closed; it is opened again before its next use");
+        }
+    }
+
+    fn reopen(&self) -> Result<(), Fault> {
+        let mut held = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let opened = guarded(&self.path, || {
+            // Closed first: what it still holds belongs to a change that failed.
+            drop(held.take());
+            disk::again(&self.path, self.refusing.as_ref())
+        });
+        *held = Some(opened.map_err(|fault| Fault::Closed(Box::new(fault)))?);
+        Ok(())
+    }
+}
+
+fn closed() -> Fault {
+    Fault::Database {
+        doing: "use",
+        source: Box::new(redb::Error::DatabaseClosed),
     }
 }
 
@@ -524,6 +617,36 @@ fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, Fault>) -> Result<T,
     })
 }
 
+/// Touches every row, so that what is damaged shows when the database is opened, and not when a row is needed.
+fn walk(transaction: &ReadTransaction) -> Result<(), Fault> {
+    for table in [KEYS, SETTINGS, APPROVALS, KEPT] {
+        let table = transaction.open_table(table).map_err(db("read"))?;
+        for entry in table.iter().map_err(db("read"))? {
+            let (key, value) = entry.map_err(db("read"))?;
+            let _ = (key.value().len(), value.value().len());
+        }
+    }
+    for table in [PINS, MANIFESTS] {
+        let table = transaction.open_table(table).map_err(db("read"))?;
+        for entry in table.iter().map_err(db("read"))? {
+            let (key, value) = entry.map_err(db("read"))?;
+            let _ = (key.value().0.len(), value.value().len());
+        }
+    }
+    let meta = transaction.open_table(META).map_err(db("read"))?;
+    epoch(&meta).map(drop)
+}
+
+fn approvals_of(transaction: &ReadTransaction) -> Result<Vec<(String, Vec<u8>)>, Fault> {
+    let table = transaction.open_table(APPROVALS).map_err(db("read"))?;
+    let mut rows = Vec::new();
+    for entry in table.iter().map_err(db("read"))? {
+        let (name, bytes) = entry.map_err(db("read"))?;
+        rows.push((name.value().to_owned(), bytes.value().to_vec()));
+    }
+    Ok(rows)
+}
+
 /// All tables as plain data: what a backup holds, and what a migration puts in.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Exported {
@@ -552,7 +675,7 @@ pub(crate) struct ExportedPin {
 
 /// Writes plain data into the database of `directory`, made where there is none. Safe to repeat.
 pub(crate) fn import(directory: &Path, all: &Exported) -> Result<(), Fault> {
-    let state = State::open_at(directory, None)?;
+    let state = State::open_at(directory, None, None)?;
     state.write_checked(|transaction| {
         let mut table = transaction.open_table(KEYS).map_err(db("write"))?;
         for (prefix, record) in &all.keys {

@@ -2,7 +2,7 @@
 
 mod failing;
 
-use bartizan_store::{Ledger, LedgerFault, LedgerOptions, Query, WrappingKey};
+use bartizan_store::{ChangeKey, Ledger, LedgerFault, LedgerOptions, Query, WrappingKey};
 use bartizan_types::{Code, Record, RecordKind, Timestamp};
 use failing::{Failing, Fails};
 
@@ -60,6 +60,35 @@ async fn a_failed_write_poisons_for_ever() {
 #[tokio::test]
 async fn a_failed_sync_poisons_for_ever() {
     poisons(Fails::Sync).await;
+}
+
+#[tokio::test]
+async fn a_next_key_that_can_not_be_kept_changes_nothing() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (medium, switch) = Failing::on(place.path());
+    let (ledger, _) = Ledger::open_on(medium, WrappingKey::new([1; 32]), options()).expect("opens");
+    ledger.append(&record(0)).await.expect("acknowledged");
+    let before = ledger.verifier();
+    let wanted = || ChangeKey {
+        now: Timestamp::from_unix_seconds(1_000_001),
+        overlap_micros: 0,
+        by: "test".to_owned(),
+    };
+    switch.set(Fails::Keys);
+    let fault = ledger.change_key(wanted()).await.expect_err("no room");
+    assert!(matches!(fault, LedgerFault::Unkept(_)), "{fault:?}");
+    assert_eq!(fault.code(), Code::StateUnwritable);
+    // Records are written as before, so nothing says that they are not.
+    assert!(!ledger.stats().poisoned);
+    ledger.append(&record(2)).await.expect("acknowledged");
+    assert_eq!(ledger.verifier(), before);
+    switch.set(Fails::Nothing);
+    ledger.change_key(wanted()).await.expect("changes");
+    assert_ne!(ledger.verifier(), before);
+    ledger.append(&record(3)).await.expect("acknowledged");
+    ledger.close().await.expect("closes");
+    let (_, recovered) = reopen(place.path()).await;
+    assert_eq!(recovered, 4);
 }
 
 #[tokio::test]

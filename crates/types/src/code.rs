@@ -268,6 +268,8 @@ pub enum Code {
     StateIncomplete,
     /// `state.damaged`: a file of the state is damaged.
     StateDamaged,
+    /// `state.unwritable`: the state can't be written.
+    StateUnwritable,
     /// `wire.json_digits`: a number in the call has more digits than can be held.
     JsonDigits,
 }

@@ -90,6 +90,10 @@ fn servers(out: &mut dyn Write, servers: &Value) -> io::Result<()> {
             Some(open) if open > 0 => write!(out, ", {open} open conversations")?,
             _ => {}
         }
+        match server["unread"].as_u64() {
+            Some(unread) if unread > 0 => write!(out, ", {unread} messages that can't be read")?,
+            _ => {}
+        }
         let failure = &server["last_failure"];
         if failure.is_object() {
             write!(

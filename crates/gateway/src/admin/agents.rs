@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use bartizan_guard::revoke::{Revocation, Subject};
 use bartizan_identity::{ApiKeyRecord, Pepper, mint_key};
 use bartizan_store::{Fault, Purpose, State};
-use bartizan_types::{AgentId, KeyId, Secret, UserId};
+use bartizan_types::{AgentId, KeyId, Secret, Timestamp, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -29,6 +29,11 @@ struct Add {
 impl Desk {
     pub(super) fn agents(&self) -> Answer {
         let mut keys: Vec<ApiKeyRecord> = self.state.keys()?;
+        if let Some(live) = &self.live {
+            for key in &mut keys {
+                key.revoked = key.revoked.or(live.shared.revoked.ended(&key.prefix));
+            }
+        }
         keys.sort_by(|a, b| (&a.agent, a.created).cmp(&(&b.agent, b.created)));
         let now = clock::now();
         let keys: Vec<_> = keys.iter().map(|key| view(key, now)).collect();
@@ -61,7 +66,11 @@ impl Desk {
 
     pub(super) async fn revoke_agent(&self, which: &str, ask: &Ask<'_>) -> Answer {
         let now = clock::now();
-        let keys: Vec<ApiKeyRecord> = self.state.keys()?;
+        let keys: Vec<ApiKeyRecord> = self.state.keys().map_err(|fault| {
+            let otherwise = "the keys can't be read; `bartizan revoke agent:NAME` and `bartizan revoke key:PREFIX` need not \
+                             read them, and end calls all the same";
+            No::from(fault).after(otherwise)
+        })?;
         // With or without `bz_`, or an agent's name for all its keys.
         let meant = |key: &&ApiKeyRecord| {
             let prefix = key.prefix.as_str();
@@ -82,20 +91,20 @@ impl Desk {
             };
             return Err(No::not_found(format!("`{which}` {what}")));
         }
-        let mut index = 0;
+        // In force first, and then written and recorded as far as that goes.
+        let cut = self.cut_off(&open, ask.by).await;
+        let kept = cut.and(self.end_keys(open.clone(), now).await);
+        let mut record = Ok(0);
         for prefix in &open {
-            index = self.operation(format!("key {prefix} revoked"), ask).await?;
+            let (what, note) = (
+                format!("the end of key {prefix}"),
+                format!("key {prefix} revoked"),
+            );
+            let recorded = self.taken(&what, kept.clone(), note, ask).await;
+            // The first that went wrong is told of.
+            record = record.and(recorded);
         }
-        let ended = open.clone();
-        self.change_keys(move |state| {
-            for prefix in &ended {
-                state.revise_key(prefix, |key: &mut ApiKeyRecord| key.revoked = Some(now))?;
-            }
-            Ok(())
-        })
-        .await?;
-        self.cut_off(&open, ask.by).await?;
-        Ok(json!({ "revoked": open, "record": index }))
+        Ok(json!({ "revoked": open, "record": record? }))
     }
 
     /// Ends what is in progress with these keys, and with what was handed on from them: a key that is gone refuses the next
@@ -113,8 +122,17 @@ impl Desk {
                 by: by.to_owned(),
             })
             .collect();
-        self.change_revoked(move |revoked, state| all.into_iter().try_for_each(|one| revoked.add(state, one)))
-            .await
+        self.revoke_all(all).await
+    }
+
+    /// Writes into the keys' records that they ended.
+    async fn end_keys(&self, keys: Vec<KeyId>, at: Timestamp) -> Result<(), No> {
+        let revoked = self.revoked()?;
+        self.change_keys(move |state| {
+            let ended = keys.into_iter().map(|prefix| revoked.end_key(state, prefix, at));
+            ended.fold(Ok(()), Result::and)
+        })
+        .await
     }
 
     /// Changes keys on a thread that may wait for the disk, and puts the change in force: calls go on meanwhile.
@@ -146,7 +164,7 @@ impl Desk {
     }
 }
 
-fn view(key: &ApiKeyRecord, now: bartizan_types::Timestamp) -> Value {
+fn view(key: &ApiKeyRecord, now: Timestamp) -> Value {
     let state = match (key.revoked, key.expires) {
         (Some(_), _) => "revoked",
         (None, Some(expires)) if expires <= now => "expired",

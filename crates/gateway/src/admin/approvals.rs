@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use std::sync::Arc;
 
-use super::{Answer, Ask, Desk, No, chain};
+use super::{Answer, Ask, Desk, NOT_DURABLE, NOT_RECORDED, No};
 use crate::{ApprovalFault, Approvals, config};
 
 #[derive(Deserialize)]
@@ -151,10 +151,18 @@ impl Desk {
 
     pub(super) async fn revoke_endorsement(&self, id: &str, ask: &Ask<'_>) -> Answer {
         let id = parsed(id)?;
-        if self.questions()?.revoke(id, &answerer(ask)).await? {
-            return Ok(json!({ "revoked": id }));
+        let what = format!("the end of endorsement {id}");
+        match self.questions()?.revoke(id, &answerer(ask)).await {
+            Ok(true) => Ok(json!({ "revoked": id })),
+            Ok(false) => Err(No::not_found("there is no endorsement of this id")),
+            Err(ApprovalFault::Store(fault)) if self.live.is_some() => {
+                Err(No::from(fault).after(&format!("{what} {NOT_DURABLE}")))
+            }
+            Err(ApprovalFault::Ledger(fault)) if self.live.is_some() => {
+                Err(No::from(fault).after(&format!("{what} {NOT_RECORDED}")))
+            }
+            Err(fault) => Err(fault.into()),
         }
-        Err(No::not_found("there is no endorsement of this id"))
     }
 }
 
@@ -165,7 +173,7 @@ impl From<ApprovalFault> for No {
             ApprovalFault::Fault(AnswerFault::Date | AnswerFault::Nothing) => Self::usage(fault.to_string()),
             ApprovalFault::Fault(_) => Self::refused(fault.to_string()),
             ApprovalFault::Ledger(fault) => fault.into(),
-            ApprovalFault::Store(fault) => Self::state(chain(&fault)),
+            ApprovalFault::Store(fault) => Self::from(fault).after("the answer could not be kept"),
         }
     }
 }

@@ -35,6 +35,7 @@ impl From<AuthorityFault> for No {
     fn from(fault: AuthorityFault) -> Self {
         match fault {
             AuthorityFault::Name(_) | AuthorityFault::Life => Self::usage(fault.to_string()),
+            AuthorityFault::State(fault) => fault.into(),
             _ => Self::state(super::chain(&fault)),
         }
     }

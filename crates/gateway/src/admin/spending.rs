@@ -12,7 +12,7 @@ use bartizan_wire::site;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, Ask, Desk, No, chain};
+use super::{Answer, Ask, Desk, NOT_DURABLE, NOT_RECORDED, No, chain};
 use crate::{Budgets, Revoked, clock};
 
 /// Longest reason, in characters.
@@ -49,26 +49,62 @@ impl Desk {
         }
     }
 
-    /// Changes revocations on a thread that may wait for the disk: calls, which are what is being ended, go on meanwhile
-    /// and see the change the moment it is made.
-    pub(super) async fn change_revoked<T: Send + 'static>(
+    pub(super) fn revoked(&self) -> Result<Arc<Revoked>, No> {
+        match &self.live {
+            Some(live) => Ok(Arc::clone(&live.shared.revoked)),
+            None => Ok(Arc::new(Revoked::open(&self.state)?)),
+        }
+    }
+
+    /// Changes revocations on a thread that may wait for the disk: calls go on meanwhile.
+    async fn change_revoked<T: Send + 'static>(
         &self,
+        revoked: Arc<Revoked>,
         work: impl FnOnce(&Revoked, &State) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, No> {
-        let revoked = match &self.live {
-            Some(live) => Arc::clone(&live.shared.revoked),
-            None => Arc::new(Revoked::open(&self.state)?),
-        };
         let state = Arc::clone(&self.state);
         let working = tokio::task::spawn_blocking(move || work(&revoked, &state));
         let done = working.await.map_err(|fault| No::state(fault.to_string()))?;
         Ok(done?)
     }
 
-    fn with_revoked<T>(&self, work: impl FnOnce(&Revoked) -> Result<T, No>) -> Result<T, No> {
-        match &self.live {
-            Some(live) => work(&live.shared.revoked),
-            None => work(&Revoked::open(&self.state)?),
+    /// Revokes. In a running gateway all of it is in force by the time that the first is written, and stays so where none
+    /// can be.
+    pub(super) async fn revoke_all(&self, all: Vec<Revocation>) -> Result<(), No> {
+        let revoked = self.revoked()?;
+        for one in &all {
+            revoked.enforce(one.clone());
+        }
+        self.change_revoked(revoked, move |revoked, state| {
+            let kept = all.into_iter().map(|one| revoked.keep(state, one));
+            kept.fold(Ok(()), Result::and)
+        })
+        .await
+    }
+
+    /// Records what was taken away, and answers how far it will last. In a running gateway it is in force by now, whatever
+    /// could be written of it.
+    pub(super) async fn taken(
+        &self,
+        what: &str,
+        kept: Result<(), No>,
+        note: String,
+        ask: &Ask<'_>,
+    ) -> Result<u64, No> {
+        let lost = match kept {
+            Ok(()) => None,
+            Err(no) if self.live.is_some() => Some(no),
+            Err(no) => return Err(no),
+        };
+        let note = match lost {
+            None => note,
+            Some(_) => format!("{note}, which the state does not hold yet"),
+        };
+        let recorded = self.operation(note, ask).await;
+        match (lost, recorded) {
+            (None, Ok(index)) => Ok(index),
+            (None, Err(no)) => Err(no.after(&format!("{what} {NOT_RECORDED}"))),
+            (Some(no), _) => Err(no.after(&format!("{what} {NOT_DURABLE}"))),
         }
     }
 
@@ -116,7 +152,7 @@ impl Desk {
 
     pub(super) fn revocations(&self) -> Answer {
         let now = clock::now();
-        let all = self.with_revoked(|revoked| Ok(revoked.all()))?;
+        let all = self.revoked()?.all();
         let all: Vec<Value> = all.iter().map(|one| shown(one, now)).collect();
         Ok(json!({ "revocations": all }))
     }
@@ -171,10 +207,10 @@ impl Desk {
             reason => format!(": {reason}"),
         };
         let note = format!("revoked {} as {}{why}", asked.what, one.id);
-        // In force first: a log that can't be written must not keep a stolen key alive.
-        self.change_revoked(move |revoked, state| revoked.add(state, one))
-            .await?;
-        let index = self.operation(note, ask).await?;
+        let what = format!("revocation {} of {}", one.id, asked.what);
+        // In force first: neither a log nor a state that can't be written may keep a stolen key alive.
+        let kept = self.revoke_all(vec![one]).await;
+        let index = self.taken(&what, kept, note, ask).await?;
         let mut answer = answer;
         answer["record"] = json!(index);
         Ok(answer)
@@ -187,13 +223,12 @@ impl Desk {
             )
         })?;
         let unknown = || No::not_found("there is no revocation of this id");
-        let known = self.with_revoked(|revoked| Ok(revoked.has(id)))?;
-        if !known {
+        if !self.revoked()?.has(id) {
             return Err(unknown());
         }
         let index = self.operation(format!("revocation {id} lifted"), ask).await?;
         let lifted = self
-            .change_revoked(move |revoked, state| revoked.lift(state, id))
+            .change_revoked(self.revoked()?, move |revoked, state| revoked.lift(state, id))
             .await?;
         let mut answer = shown(&lifted.ok_or_else(unknown)?, clock::now());
         answer["record"] = json!(index);

@@ -9,6 +9,7 @@ use super::{Answer, Body, Desk, Live, No, Reply};
 use crate::{
     Shared,
     telemetry::{prometheus, ruling_word},
+    unwritten,
 };
 
 /// Nothing is lost then, and nothing can be looked up.
@@ -18,12 +19,11 @@ const PAUSED: &str = "there is no room for what search and proofs need: `audit s
 impl Desk {
     pub(super) fn status(&self) -> Answer {
         let ledger = self.ledger.stats();
-        let head = self.ledger.checkpoint();
         let log = json!({
             "records": ledger.size, "disk_bytes": ledger.disk_bytes, "queued": ledger.queued,
             "commits": ledger.commits, "full": ledger.full, "poisoned": ledger.poisoned,
             "paused": ledger.paused,
-            "root": head.checkpoint().root, "vkey": self.ledger.verifier().vkey(),
+            "root": self.ledger.checkpoint().checkpoint().root, "vkey": self.ledger.verifier().vkey(),
         });
         let mut status = json!({
             "running": self.live.is_some(),
@@ -31,6 +31,7 @@ impl Desk {
             "state": self.dir.path(),
             "free_bytes": self.dir.free_bytes()?,
             "ledger": log,
+            "unwritable": self.state.trouble().map(|trouble| json!({ "since": trouble.since, "why": trouble.why })),
         });
         if let Some(live) = &self.live {
             let shared = &live.shared;
@@ -51,16 +52,15 @@ impl Desk {
                     .map(|(time, what)| json!({ "time": time, "what": what }));
                 json!({
                     "name": server.name, "reach": server.reach, "conversations": server.conversations,
-                    "last_failure": failure, "stderr": server.stderr, "pins": pins(shared, &server.name),
+                    "last_failure": failure, "stderr": server.stderr, "unread": server.unread,
+                    "pins": pins(shared, &server.name),
                 })
             });
-            let servers: Vec<_> = servers.collect();
             let mut rulings = json!({ "allow": 0, "ask": 0, "deny": 0 });
             for (_, ruling, _, count) in shared.meters.calls() {
                 let word = ruling_word(ruling);
                 rulings[word] = json!(rulings[word].as_u64().unwrap_or(0).saturating_add(count));
             }
-            let alarms = alarms(live, &ledger);
             status["svid"] = svid(shared);
             status["listen"] = json!(shared.address().to_string());
             status["pid"] = json!(std::process::id());
@@ -72,7 +72,7 @@ impl Desk {
                 "digest": policy.digest(), "observes": policy.observes(), "policies": policy.statements().len(),
             });
             status["upstreams"] = json!(upstreams);
-            status["servers"] = json!(servers);
+            status["servers"] = json!(servers.collect::<Vec<_>>());
             let peers = shared.peers().into_iter().map(|peer| {
                 let failure = peer
                     .last_failure
@@ -82,7 +82,8 @@ impl Desk {
                 })
             });
             status["peers"] = json!(peers.collect::<Vec<_>>());
-            status["alarms"] = json!(alarms);
+            status["alarms"] = json!(alarms(live, &ledger));
+            status["unwritten"] = json!(unwritten::count(shared));
         }
         Ok(status)
     }
@@ -113,6 +114,7 @@ impl Desk {
                 let text =
                     prometheus::render(&shared.meters, &self.ledger.stats(), live.projection.as_deref())
                         + &prometheus::budgets(&shared.budgets, &shared.revoked)
+                        + &prometheus::state(shared.state.trouble().is_none(), unwritten::count(shared))
                         + &shared.inspector.as_ref().map_or_else(String::new, |inspector| {
                             prometheus::inspected(inspector.inspected())
                         });
@@ -153,6 +155,7 @@ fn alarms(live: &Live, ledger: &LedgerStats) -> Vec<String> {
     let workload = live.shared.workload.as_ref();
     alarms.extend(workload.and_then(|workload| workload.alarm()));
     alarms.extend(ledger.paused.then(|| PAUSED.to_owned()));
+    alarms.extend(unwritten::alarm(&live.shared));
     alarms
 }
 

@@ -166,6 +166,8 @@ pub(crate) struct Conn {
     used: Mutex<Instant>,
     /// Places for what is owed to the server at one time.
     owed: Arc<Semaphore>,
+    /// When a message last came that can't be read, and could be anybody's answer.
+    pub(super) misread: Mutex<Option<(Instant, Code)>>,
     /// What may wait here for agents, and what their requests keep.
     pub(super) room: Room,
 }
@@ -201,6 +203,7 @@ impl Conn {
             born: Instant::now(),
             used: Mutex::new(Instant::now()),
             owed: Arc::new(Semaphore::new(OWED)),
+            misread: Mutex::new(None),
         })
     }
 
@@ -452,8 +455,7 @@ impl Conn {
                         shared.echoed(self.served.config.name.as_str());
                     }
                     if let Err(code) = self.take(&line, None).await {
-                        // Servers print banners; what is no message is refused, recorded, and survived.
-                        self.refused(code);
+                        self.misread(&line, code).await;
                     }
                     room.clear();
                 }
@@ -478,80 +480,77 @@ impl Conn {
         self.close(code);
     }
 
-    pub(super) fn refused(&self, code: Code) {
-        if let Some(shared) = self.shared.upgrade() {
-            // Nobody is told: the server's fault is not the agent's.
-            let _recorded = shared.reject(code, Some(&self.caller.principal));
-        }
-    }
-
     /// Takes one message from the server.
     pub(crate) async fn take(self: &Arc<Self>, bytes: &[u8], related: Option<Caller>) -> Result<(), Code> {
         let mut events = Vec::new();
         lock(&self.link).receive(bytes, &mut events)?;
         for event in events {
-            match event {
-                Event::Write(bytes) => {
-                    let conn = Arc::clone(self);
-                    match &self.way {
-                        Way::Pipe(_) => conn.say(bytes).await,
-                        // The reader must go on while the server takes it.
-                        Way::Http(_) => self.owe(async move { conn.say(bytes).await })?,
-                    }
-                }
-                Event::Ready(hand) => {
-                    let _only_once = self.hand.set(*hand);
-                    self.ready.send_replace(Some(Ok(())));
-                }
-                Event::Failed(code) => {
-                    self.ready.send_replace(Some(Err(code)));
-                }
-                Event::Answer { caller, outcome, .. } => self.deliver(caller, Delivery::Answer(outcome)),
-                Event::InputRequired {
-                    caller,
-                    inputs,
-                    state,
-                    result,
-                    ..
-                } => {
-                    self.deliver(
-                        caller,
-                        Delivery::Inputs {
-                            inputs,
-                            state,
-                            result,
-                        },
-                    );
-                }
-                Event::Progress { caller, params } => {
-                    let notice =
-                        bartizan_wire::jsonrpc::notification(Method::Progress.as_str(), Some(&params));
-                    self.deliver(caller, Delivery::Notice(notice));
-                }
-                Event::Notice { method, params } => self.notice(method, params.as_deref(), related).await,
-                Event::Asked { ask, method, params } => self.asked(ask, method, params, related)?,
-                Event::Withdrawn(ask) => {
-                    if let Some(session) = self.session.as_ref().and_then(Weak::upgrade) {
-                        let told = lock(&session.state).withdraw(&self.served.config.name, ask);
-                        if let Some(told) = told
-                            && let Err(code) = session.post(told)
-                        {
-                            self.refused(code);
-                        }
-                    }
-                }
-                Event::Refused(code) => self.refused(code),
-            }
+            self.handle(event, related).await?;
         }
         Ok(())
     }
 
-    /// Tells a request that nothing more comes.
-    pub(crate) fn gone(&self, caller: Caller, code: Code) {
-        self.deliver(caller, Delivery::Gone(code));
+    /// Does what one event asks for.
+    pub(super) async fn handle(self: &Arc<Self>, event: Event, related: Option<Caller>) -> Result<(), Code> {
+        match event {
+            Event::Write(bytes) => {
+                let conn = Arc::clone(self);
+                match &self.way {
+                    Way::Pipe(_) => conn.say(bytes).await,
+                    // The reader must go on while the server takes it.
+                    Way::Http(_) => self.owe(async move { conn.say(bytes).await })?,
+                }
+            }
+            Event::Ready(hand) => {
+                let _only_once = self.hand.set(*hand);
+                self.ready.send_replace(Some(Ok(())));
+            }
+            Event::Failed(code) => {
+                self.ready.send_replace(Some(Err(code)));
+            }
+            Event::Answer { caller, outcome, .. } => self.deliver(caller, Delivery::Answer(outcome)),
+            Event::Lost { caller, code } => {
+                self.served.health.misread(Some(code));
+                self.gone(caller, code);
+            }
+            Event::InputRequired {
+                caller,
+                inputs,
+                state,
+                result,
+                ..
+            } => {
+                self.deliver(
+                    caller,
+                    Delivery::Inputs {
+                        inputs,
+                        state,
+                        result,
+                    },
+                );
+            }
+            Event::Progress { caller, params } => {
+                let notice = bartizan_wire::jsonrpc::notification(Method::Progress.as_str(), Some(&params));
+                self.deliver(caller, Delivery::Notice(notice));
+            }
+            Event::Notice { method, params } => self.notice(method, params.as_deref(), related).await,
+            Event::Asked { ask, method, params } => self.asked(ask, method, params, related)?,
+            Event::Withdrawn(ask) => {
+                if let Some(session) = self.session.as_ref().and_then(Weak::upgrade) {
+                    let told = lock(&session.state).withdraw(&self.served.config.name, ask);
+                    if let Some(told) = told
+                        && let Err(code) = session.post(told)
+                    {
+                        self.refused(code);
+                    }
+                }
+            }
+            Event::Refused(code) => self.refused(code),
+        }
+        Ok(())
     }
 
-    fn deliver(&self, caller: Caller, delivery: Delivery) {
+    pub(super) fn deliver(&self, caller: Caller, delivery: Delivery) {
         let to = lock(&self.waiting).get(&caller).map(|waiting| waiting.to.clone());
         let Some(to) = to else { return };
         let notice = matches!(delivery, Delivery::Notice(_));
@@ -574,7 +573,7 @@ impl Conn {
     }
 
     /// Whose request a message without a number belongs to: the one it came with, or the only one there is.
-    fn relates(&self, related: Option<Caller>) -> Option<Caller> {
+    pub(super) fn relates(&self, related: Option<Caller>) -> Option<Caller> {
         related.or_else(|| {
             let waiting = lock(&self.waiting);
             let mut callers = waiting

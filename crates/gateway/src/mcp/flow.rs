@@ -236,7 +236,8 @@ impl Flight {
                 Ok(Delivery::Withdrawn) => Code::Bug,
                 Ok(Delivery::Gone(code)) | Err(code) => code,
             };
-            return Err(passed.unread(code, &self.conn.served.config));
+            let refusal = passed.unread(code, &self.conn.served.config);
+            return Err(self.conn.explained(refusal));
         }
     }
 
@@ -284,7 +285,8 @@ impl Flight {
             let step = match self.step().await {
                 Ok(step) => step,
                 Err(Stop::Code(code)) => {
-                    return Err(passed.unread(code, &self.conn.served.config).into());
+                    let refusal = passed.unread(code, &self.conn.served.config);
+                    return Err(self.conn.explained(refusal).into());
                 }
                 Err(Stop::Refusal(refusal)) => return Err((*refusal).into()),
                 // A withdrawn request has no answer (2025-11-25, "cancellation"); recorded as abandoned.
@@ -375,7 +377,10 @@ impl Flight {
                     let (id, method, revision) = (self.id.clone(), self.method(), self.ctx.revision());
                     let refusal = match stop {
                         Stop::Withdrawn => return,
-                        Stop::Code(code) => passed.unread(code, &self.conn.served.config),
+                        Stop::Code(code) => {
+                            let refusal = passed.unread(code, &self.conn.served.config);
+                            self.conn.explained(refusal)
+                        }
                         Stop::Refusal(refusal) => *refusal,
                         Stop::Park(inputs) => match self.park(inputs) {
                             Ok(bytes) => {

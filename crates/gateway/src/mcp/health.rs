@@ -20,6 +20,8 @@ pub struct ServerStatus {
     pub last_failure: Option<(Timestamp, String)>,
     /// What its program last wrote to stderr before it ended, escaped.
     pub stderr: Vec<String>,
+    /// Messages of its that could not be read, since the gateway started.
+    pub unread: u64,
 }
 
 /// What is remembered of its failures.
@@ -30,12 +32,28 @@ pub(crate) struct Health(Mutex<Remembered>);
 struct Remembered {
     failure: Option<(Timestamp, String)>,
     stderr: Vec<String>,
+    unread: u64,
 }
 
 impl Health {
     /// It failed, in the gateway's own words.
     pub(super) fn failed(&self, what: String) {
         lock(&self.0).failure = Some((clock::now(), what));
+    }
+
+    /// It sent what can't be read: an answer, with this code, or who knows what.
+    pub(super) fn misread(&self, answer: Option<Code>) {
+        let mut remembered = lock(&self.0);
+        remembered.unread = remembered.unread.saturating_add(1);
+        if let Some(code) = answer {
+            let what = format!("an answer of its can't be read [{code}]");
+            remembered.failure = Some((clock::now(), what));
+        }
+    }
+
+    /// How many messages of its could not be read.
+    pub(super) fn unread(&self) -> u64 {
+        lock(&self.0).unread
     }
 
     /// Its program ended, with these last lines on stderr.

@@ -621,6 +621,7 @@ impl Hub {
                 conversations: open(&served.config.name),
                 last_failure,
                 stderr,
+                unread: served.health.unread(),
             }
         };
         self.servers.iter().map(one).collect()

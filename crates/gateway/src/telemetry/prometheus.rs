@@ -197,6 +197,28 @@ pub fn budgets(budgets: &Budgets, revoked: &Revoked) -> String {
     out
 }
 
+/// Whether the state can be written, as far as anybody tried, and how much is in force without being written.
+pub(crate) fn state(writable: bool, unwritten: usize) -> String {
+    let mut out = String::new();
+    let unwritten = u64::try_from(unwritten).unwrap_or(u64::MAX);
+    for (name, help, value) in [
+        (
+            "bartizan_state_writable",
+            "1 where the last attempt to write the state went well.",
+            u64::from(writable),
+        ),
+        (
+            "bartizan_revocations_unwritten",
+            "Revocations in force that a restart would lose.",
+            unwritten,
+        ),
+    ] {
+        head(&mut out, name, "gauge", help);
+        line(&mut out, name, &[], value);
+    }
+    out
+}
+
 /// Bytes of content that were looked at because they were not known from before.
 pub(crate) fn inspected(bytes: u64) -> String {
     let mut out = String::new();

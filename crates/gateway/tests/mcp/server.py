@@ -49,7 +49,23 @@ def text(value):
     return {"content": [{"type": "text", "text": value}]}
 
 
+def garbled(number, how):
+    """An answer that can't be read, one way or another."""
+    body = {
+        "badutf8": b'{"jsonrpc":"2.0","id":%d,"result":{"content":[{"type":"text","text":"\xff\xfe"}]}}' % number,
+        "dupkey": b'{"jsonrpc":"2.0","id":%d,"result":{"content":[],"content":[]}}' % number,
+        "deep": b'{"jsonrpc":"2.0","id":%d,"result":{"deep":%s}}' % (number, b"[" * 1000 + b"]" * 1000),
+        "textid": b'{"jsonrpc":"2.0","id":"%d","result":{"content":[]}}' % number,
+        "floatid": b'{"jsonrpc":"2.0","id":%d.0,"result":{"content":[]}}' % number,
+        "noid": b'{"jsonrpc":"2.0","result":{"content":[]}}',
+    }
+    with saying:
+        sys.stdout.buffer.write(body[how] + b"\n")
+        sys.stdout.buffer.flush()
+
+
 waiting = {}
+nameless = 0
 print("a banner that is no message", flush=True)
 print("started", file=sys.stderr, flush=True)
 for line in sys.stdin:
@@ -72,7 +88,14 @@ for line in sys.stdin:
         say({"id": message["id"], "result": {"tools": tools()}})
     elif method == "tools/call":
         name, arguments = params["name"], params.get("arguments", {})
-        if name == "echo":
+        if name == "echo" and arguments["word"] == "noid":
+            # Once two wait, so that it could be either's.
+            nameless += 1
+            if nameless == 2:
+                garbled(0, "noid")
+        elif name == "echo" and arguments["word"] in ("badutf8", "dupkey", "deep", "textid", "floatid"):
+            garbled(message["id"], arguments["word"])
+        elif name == "echo":
             more = " and more" if "extra" in params or "k" in params.get("_meta", {}) else ""
             say({"id": message["id"], "result": text(arguments["word"] + more)})
         elif name == "ask":

@@ -25,8 +25,8 @@ use bartizan_gateway::{
 use bartizan_identity::{Pepper, TrustDomain, mint_key};
 use bartizan_policy::{Pack, Policy, Source};
 use bartizan_store::{
-    ApprovalStore, Keyring, Ledger, LedgerOptions, MasterKey, Medium, Purpose, Query, Secret, Secrets, State,
-    StateDir, StoredRecord, WrappingKey,
+    ApprovalStore, Keyring, Ledger, LedgerOptions, MasterKey, Medium, Purpose, Query, Refusing, Secret,
+    Secrets, State, StateDir, StoredRecord, WrappingKey,
 };
 use bartizan_types::{AgentId, Timestamp, UpstreamName};
 use bytes::Bytes;
@@ -347,19 +347,24 @@ impl Gated {
         medium: Option<Arc<dyn Medium>>,
         issuers: Vec<IssuerSource>,
     ) -> Self {
-        Self::start_of(config, pack, policy, medium, (issuers, Vec::new())).await
+        Self::start_of(config, pack, policy, (medium, None), (issuers, Vec::new())).await
     }
 
     /// Among other trust domains.
     pub(crate) async fn start_among(config: Config, policy: &str, foreign: Vec<Foreign>) -> Self {
-        Self::start_of(config, None, policy, None, (Vec::new(), foreign)).await
+        Self::start_of(config, None, policy, (None, None), (Vec::new(), foreign)).await
+    }
+
+    /// With the state on a disk that refuses.
+    pub(crate) async fn start_refusing(config: Config, policy: &str, refusing: Refusing) -> Self {
+        Self::start_of(config, None, policy, (None, Some(refusing)), Default::default()).await
     }
 
     async fn start_of(
         config: Config,
         pack: Option<Pack>,
         policy: &str,
-        medium: Option<Arc<dyn Medium>>,
+        (medium, refusing): (Option<Arc<dyn Medium>>, Option<Refusing>),
         (issuers, foreign): (Vec<IssuerSource>, Vec<Foreign>),
     ) -> Self {
         let temporary = tempfile::tempdir().unwrap();
@@ -381,7 +386,10 @@ impl Gated {
         secrets
             .set("provider", &Secret::new(provider_key.as_bytes().to_vec()))
             .unwrap();
-        let state = Arc::new(State::open(&state_dir).unwrap());
+        let state = Arc::new(match refusing {
+            Some(refusing) => State::open_refusing(&state_dir, refusing).unwrap(),
+            None => State::open(&state_dir).unwrap(),
+        });
         let pepper = keyring.derive(Purpose::ApiKeys).unwrap();
         let now = Timestamp::from_unix_seconds(1_700_000_000);
         let mut keys = Vec::new();

@@ -144,15 +144,124 @@ fn client_ids_and_tokens_never_reach_the_server_and_answers_find_their_caller() 
     };
     assert_eq!(*caller, Caller(72));
     assert_eq!(value(&outcome.encode(&Id::Text("mine".into())))["id"], "mine");
-    // The same answer twice is a stray, and so is one with a text that looks like our number.
+    // The same answer twice is a stray. One with a text that looks like our number is no answer, and none comes any more.
     let events = feed(&mut link, &json!({"jsonrpc":"2.0","id":two,"result":{}}));
     assert!(matches!(events[0], Event::Refused(_)));
     let events = feed(
         &mut link,
         &json!({"jsonrpc":"2.0","id":one.to_string(),"result":{}}),
     );
-    assert!(matches!(events[0], Event::Refused(_)));
-    assert_eq!(link.in_flight(), 1);
+    let code = Code::UpstreamMalformed;
+    assert!(
+        matches!(&events[..], [Event::Lost { caller: Caller(71), code: found }] if *found == code),
+        "{events:?}"
+    );
+    assert_eq!(link.in_flight(), 0);
+}
+
+/// Whose request an unreadable message ends, with requests 71 and, where `both`, 72 in flight.
+fn lost(message: &str, both: bool) -> Option<u64> {
+    let mut link = old();
+    let (one, _) = call(&mut link, 71, &json!({"name":"t"}));
+    let only = if both {
+        call(&mut link, 72, &json!({"name":"t"}));
+        None
+    } else {
+        Some(Caller(71))
+    };
+    let bytes: Vec<u8> = message
+        .replace("ONE", &one.to_string())
+        .replace("TWO", &(one + 1).to_string())
+        .bytes()
+        // A byte that no UTF-8 has.
+        .map(|byte| if byte == b'~' { 0xFF } else { byte })
+        .collect();
+    let before = link.in_flight();
+    let refused = link.receive(&bytes, &mut Vec::new());
+    assert_eq!(refused, Err(Code::UpstreamMalformed), "{message}");
+    match link.unread(&bytes, Code::UpstreamMalformed, only) {
+        Some(Event::Lost { caller, code }) => {
+            assert_eq!(code, Code::UpstreamMalformed);
+            assert_eq!(link.in_flight(), before - 1);
+            Some(caller.0)
+        }
+        Some(other) => panic!("{other:?}"),
+        None => {
+            assert_eq!(link.in_flight(), before);
+            None
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_can_not_be_read_ends_its_request_and_no_other() {
+    let deep = format!(
+        r#"{{"jsonrpc":"2.0","result":{},"id":TWO}}"#,
+        "[".repeat(300) + &"]".repeat(300)
+    );
+    for (message, both, whose) in [
+        (
+            r#"{"jsonrpc":"2.0","id":TWO,"result":{"text":"~"}}"#,
+            true,
+            Some(72),
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":ONE,"result":1,"result":2}"#,
+            true,
+            Some(71),
+        ),
+        (
+            r#" {"id" : "ONE" , "jsonrpc":"2.0","error":{"code":1,"message":"~"}}"#,
+            true,
+            Some(71),
+        ),
+        (deep.as_str(), true, Some(72)),
+        // Cut short.
+        (r#"{"jsonrpc":"2.0","id":TWO,"result":{"text":"a"#, true, Some(72)),
+        // An id inside of something else is none, nor is one in a text.
+        (r#"{"jsonrpc":"2.0","result":{"id":ONE,"text":"~"}}"#, true, None),
+        (r#"{"jsonrpc":"2.0","result":"\",\"id\":ONE~"}"#, true, None),
+        // By its id it is nobody's, or not to be told whose: then it is the only one's, if there is an only one.
+        (r#"{"jsonrpc":"2.0","id":900,"result":"~"}"#, true, None),
+        (r#"{"jsonrpc":"2.0","id":900,"result":"~"}"#, false, None),
+        (r#"{"jsonrpc":"2.0","id":ONE.0,"result":{}}"#, true, None),
+        (r#"{"jsonrpc":"2.0","id":ONE.0,"result":{}}"#, false, Some(71)),
+        (r#"{"jsonrpc":"2.0","id":ONE,"id":TWO,"result":{}}"#, true, None),
+        (
+            r#"{"jsonrpc":"2.0","id":ONE,"id":TWO,"result":{}}"#,
+            false,
+            Some(71),
+        ),
+        (r#"{"jsonrpc":"2.0","result":{}}"#, false, Some(71)),
+        // What programs print is no answer.
+        ("started on port ONE", false, None),
+        (r#"{"level":"info","id":ONE,"result":"~"}"#, false, None),
+        (r#"[{"jsonrpc":"2.0","id":ONE,"result":{}}]"#, false, None),
+        (
+            r#"{"jsonrpc":"2.0","id":ONE,"method":"x","result":"~"}"#,
+            false,
+            None,
+        ),
+    ] {
+        assert_eq!(lost(message, both), whose, "{message} {both}");
+    }
+}
+
+#[test]
+fn an_opening_whose_answer_can_not_be_read_is_refused() {
+    let mut link = link();
+    let first = value(&link.open(false))["id"].clone();
+    let bytes = format!(r#"{{"jsonrpc":"2.0","id":{first},"result":1,"result":2}}"#);
+    let next = link.unread(bytes.as_bytes(), Code::UpstreamMalformed, None);
+    assert!(
+        matches!(&next, Some(Event::Write(bytes)) if value(bytes)["method"] == "server/discover"),
+        "{next:?}"
+    );
+    let last = link.unread(br#"{"jsonrpc":"2.0","result":1}"#, Code::UpstreamMalformed, None);
+    assert!(
+        matches!(last, Some(Event::Failed(Code::UpstreamMalformed))),
+        "{last:?}"
+    );
 }
 
 #[test]
@@ -353,6 +462,9 @@ proptest! {
     fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let mut out = Vec::new();
         let _ = old().receive(&bytes, &mut out);
+        let _ = old().unread(&bytes, Code::UpstreamMalformed, None);
+        let begun = [&b"{\"jsonrpc\":\"2.0\",\"result\":"[..], &bytes[..]].concat();
+        let _ = old().unread(&begun, Code::UpstreamMalformed, Some(Caller(1)));
     }
 }
 

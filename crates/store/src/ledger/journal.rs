@@ -599,7 +599,7 @@ impl Journal {
     /// record is what decides.
     ///
     /// # Errors
-    /// `KeyChange` when too many retired keys still sign, `Full`, `Io`, `Poisoned`.
+    /// `KeyChange` when too many retired keys still sign; `Unkept`, the log goes on as before; `Full`, `Io`, `Poisoned`.
     pub fn change_key(&mut self, wanted: &ChangeKey) -> Result<KeyChanged, LedgerFault> {
         self.drop_ended(wanted.now);
         let signers = self.shared.signers();
@@ -612,7 +612,7 @@ impl Journal {
             let prepared = ring.prepare_signer()?;
             if let Err(source) = ring.save(self.shared.medium.as_ref()) {
                 ring.forget_prepared();
-                return Err(io("saving the key file", source));
+                return Err(LedgerFault::Unkept(source));
             }
             prepared
         };

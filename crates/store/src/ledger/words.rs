@@ -209,6 +209,9 @@ pub enum LedgerFault {
     /// The log's key can't change now.
     #[error("the log's key can't change now")]
     KeyChange(#[source] KeyFault),
+    /// The next key could not be kept, so nothing changed.
+    #[error("the log's key is as before: the next one can't be kept")]
+    Unkept(#[source] std::io::Error),
     /// A head that is to be compared does not verify under the log's keys.
     #[error("a head held elsewhere does not verify")]
     Head(#[source] NoteFault),
@@ -271,6 +274,7 @@ impl LedgerFault {
         match self {
             Self::Poisoned | Self::Io { .. } => Code::LedgerPoisoned,
             Self::Full | Self::Paused => Code::LedgerFull,
+            Self::Unkept(_) => Code::StateUnwritable,
             Self::Busy => Code::QueueFull,
             Self::Closed => Code::Draining,
             Self::TooLarge { .. } => Code::BodyTooLarge,

@@ -1,5 +1,15 @@
 //! Tests of the state database.
 
+use std::{
+    os::unix::fs::PermissionsExt as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use bartizan_types::Code;
+
 use super::*;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -184,4 +194,116 @@ fn a_damaged_database_is_a_fault_and_no_panic() {
     assert!(refused > 0, "no page was in use");
     let guarded_once = guarded(&file, || -> Result<(), Fault> { panic!("as redb does") });
     assert!(matches!(guarded_once, Err(Fault::Damaged { .. })));
+}
+
+/// A disk with so many failures ahead of it; `usize::MAX` fails until it is told otherwise.
+fn failing() -> (Arc<AtomicUsize>, Refusing) {
+    let left = Arc::new(AtomicUsize::new(0));
+    let ours = Arc::clone(&left);
+    let refusing: Refusing = Arc::new(move |_: DiskChange| {
+        let fails = |left: usize| match left {
+            0 | usize::MAX => Some(left),
+            left => Some(left - 1),
+        };
+        match ours.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fails) {
+            Ok(0) => Ok(()),
+            // ENOSPC
+            _ => Err(std::io::Error::from_raw_os_error(28)),
+        }
+    });
+    (left, refusing)
+}
+
+#[test]
+fn a_failed_write_fails_itself_and_no_later_one() {
+    let (_place, dir) = world();
+    let (left, refusing) = failing();
+    let state = State::open_refusing(&dir, refusing).unwrap();
+    let (a, b) = (record("bz_a"), record("bz_b"));
+    state.put_key(&a.prefix, &a).unwrap();
+    assert_eq!(state.trouble(), None);
+    left.store(1, Ordering::SeqCst);
+    let refused = state.put_key(&b.prefix, &b).unwrap_err();
+    assert_eq!(refused.code(), Some(Code::StateUnwritable), "{refused:?}");
+    assert!(state.trouble().unwrap().why.contains("No space left"));
+    // It was opened again: what was there is there, what failed is not, and both can be changed.
+    assert_eq!(state.keys::<Record>().unwrap(), vec![a.clone()]);
+    assert!(
+        state.trouble().is_some(),
+        "a read does not tell whether it can be written"
+    );
+    state.put_key(&b.prefix, &b).unwrap();
+    assert_eq!(state.trouble(), None);
+    drop(state);
+    let state = State::open(&dir).unwrap();
+    assert_eq!(state.keys_with_epoch::<Record>().unwrap(), (vec![a, b], 2));
+}
+
+#[test]
+fn what_is_there_can_be_read_while_there_is_no_room() {
+    let (_place, dir) = world();
+    let full = Arc::new(AtomicBool::new(false));
+    let ours = Arc::clone(&full);
+    // As on a full disk: what is in its place can be overwritten, as the header is, and nothing is added.
+    let refusing: Refusing = Arc::new(move |change: DiskChange| match change {
+        DiskChange::Write(4096..) if ours.load(Ordering::SeqCst) => {
+            Err(std::io::Error::from_raw_os_error(28))
+        }
+        _ => Ok(()),
+    });
+    let state = State::open_refusing(&dir, refusing).unwrap();
+    let (a, b) = (record("bz_a"), record("bz_b"));
+    state.put_key(&a.prefix, &a).unwrap();
+    full.store(true, Ordering::SeqCst);
+    for _ in 0..3 {
+        let refused = state.put_key(&b.prefix, &b).unwrap_err();
+        assert_eq!(refused.code(), Some(Code::StateUnwritable), "{refused:?}");
+        assert_eq!(state.keys::<Record>().unwrap(), vec![a.clone()]);
+    }
+    full.store(false, Ordering::SeqCst);
+    state.put_key(&b.prefix, &b).unwrap();
+    assert_eq!(state.keys::<Record>().unwrap(), vec![a, b]);
+}
+
+#[test]
+fn a_full_disk_is_told_of_until_it_takes_something() {
+    let (_place, dir) = world();
+    let (left, refusing) = failing();
+    let state = State::open_refusing(&dir, refusing).unwrap();
+    let a = record("bz_a");
+    state.put_key(&a.prefix, &a).unwrap();
+    left.store(usize::MAX, Ordering::SeqCst);
+    let first = state.put_setting("x", &1).unwrap_err();
+    assert_eq!(first.code(), Some(Code::StateUnwritable), "{first:?}");
+    let trouble = state.trouble().unwrap();
+    for _ in 0..3 {
+        let again = state.try_write().unwrap_err();
+        assert_eq!(again.code(), Some(Code::StateUnwritable), "{again:?}");
+    }
+    assert_eq!(state.trouble(), Some(trouble), "since the first time");
+    left.store(0, Ordering::SeqCst);
+    state.try_write().unwrap();
+    assert_eq!(state.trouble(), None);
+    assert_eq!(state.keys::<Record>().unwrap(), vec![a]);
+    assert_eq!(state.setting::<u64>("x").unwrap(), None);
+}
+
+#[test]
+fn a_database_that_is_gone_when_it_is_opened_again_is_not_made_anew() {
+    let (place, dir) = world();
+    let (left, refusing) = failing();
+    let state = State::open_refusing(&dir, refusing).unwrap();
+    let a = record("bz_a");
+    state.put_key(&a.prefix, &a).unwrap();
+    let file = place.path().join("state").join(FILE);
+    std::fs::remove_file(&file).unwrap();
+    left.store(1, Ordering::SeqCst);
+    state.try_write().unwrap_err();
+    // An empty registry would look like one in which nothing was ever revoked.
+    assert!(matches!(state.keys::<Record>(), Err(Fault::Closed(_))));
+    assert!(!file.exists());
+    std::fs::write(&file, b"").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let refused = state.keys::<Record>().unwrap_err();
+    assert_eq!(refused.code(), Some(Code::StateIncomplete), "{refused:?}");
 }

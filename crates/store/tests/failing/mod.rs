@@ -23,6 +23,8 @@ pub(crate) enum Fails {
     Derived,
     /// Room for a file is refused.
     Allocate,
+    /// A write of the key file finds no room.
+    Keys,
 }
 
 /// Turns faults on and off, from outside.
@@ -67,6 +69,7 @@ impl Medium for Failing {
             file,
             switch: self.switch.clone(),
             derived: name.starts_with("derived/"),
+            keys: name.starts_with("keys"),
         }))
     }
 
@@ -95,6 +98,7 @@ struct FailingFile {
     file: Arc<dyn MediumFile>,
     switch: Switch,
     derived: bool,
+    keys: bool,
 }
 
 impl MediumFile for FailingFile {
@@ -110,6 +114,9 @@ impl MediumFile for FailingFile {
         self.switch.pass(Fails::Write, io::ErrorKind::WriteZero)?;
         if self.derived {
             self.switch.pass(Fails::Derived, io::ErrorKind::StorageFull)?;
+        }
+        if self.keys {
+            self.switch.pass(Fails::Keys, io::ErrorKind::StorageFull)?;
         }
         self.file.write_at(bytes, at)
     }

@@ -1,4 +1,4 @@
-//! The rows of state that can't be opened.
+//! The rows of state that can't be opened or written.
 
 use super::{Code, Fault, Row};
 
@@ -18,5 +18,13 @@ pub(super) const ROWS: &[Row] = &[
         status: 503,
         sentence: "a file of the state is damaged",
         hint: "restore a backup into an empty directory with `bartizan restore`, and keep the damaged file",
+    },
+    Row {
+        code: Code::StateUnwritable,
+        text: "state.unwritable",
+        fault: Fault::Bug,
+        status: 503,
+        sentence: "the state can't be written",
+        hint: "make room on the disk, or mend it: it goes on by itself then, without a restart; `bartizan status` tells how things stand",
     },
 ];

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anstyle::AnsiColor;
 use bartizan_ledger::{
     InclusionProof, LogKeys, Report, SignedCheckpoint, Succession, Verdict, Verifier, keys::statements,
+    note::split_notes,
 };
 use bartizan_store::{Damage, Fault, Held, LedgerFault, StateDir, verify_ledger};
 use serde_json::json;
@@ -66,7 +67,8 @@ pub(crate) async fn log(
     })
 }
 
-/// The notes held elsewhere, in a row: those named, and the witness file of the configuration.
+/// The notes held elsewhere, in a row: those named, and the witness file of the configuration. A file without a head is an
+/// error: whoever emptied it would else turn the comparison off.
 fn notes(loaded: &Loaded, checkpoints: &[PathBuf]) -> Result<String, Failure> {
     let configured = loaded
         .file
@@ -77,7 +79,17 @@ fn notes(loaded: &Loaded, checkpoints: &[PathBuf]) -> Result<String, Failure> {
         .filter(|path| path.exists());
     let mut notes = String::new();
     for path in checkpoints.iter().chain(&configured) {
-        notes.push_str(&small(path)?);
+        let text = small(path)?;
+        if split_notes(&text).len() <= statements(&text).len() {
+            let message = format!(
+                "`{}` holds no head, so nothing can be compared with it",
+                path.display()
+            );
+            let hint = "put back the heads that were kept elsewhere, or leave the file out to see only whether the log agrees \
+                        with itself";
+            return Err(Failure::new(Exit::Refused, message).hint(hint));
+        }
+        notes.push_str(&text);
     }
     Ok(notes)
 }
