@@ -23,7 +23,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::{
     flow::Message,
-    hub::{AgentSession, Served, lock},
+    hub::{AgentSession, Owner, Served, lock},
     labels,
     notices::{self, Filter},
     way::HttpWay,
@@ -464,16 +464,12 @@ impl Conn {
                 break Code::ServerFailed;
             }
         };
-        if self.is_alive() {
-            self.served.ended(self.born.elapsed());
-            if let Way::Pipe(child) = &self.way {
-                let complaints = child.complaints();
-                tracing::warn!(server = %child.server(), stderr = ?complaints.last(), "the server ended");
-                let lived = self.born.elapsed().as_secs();
-                self.served
-                    .health
-                    .ended(format!("it ended after {lived} s"), complaints);
-            }
+        if self.is_alive()
+            && let Way::Pipe(child) = &self.way
+        {
+            let owner = Owner::of(&self.caller.principal);
+            self.served
+                .process_ended(&owner, self.born.elapsed(), child.complaints());
         }
         self.close(code);
     }

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use bartizan_types::{Code, ServerName, Timestamp};
 
-use super::hub::lock;
+use super::{hub::lock, rests::Resting};
 use crate::clock;
 
 /// How a server does.
@@ -20,6 +20,8 @@ pub struct ServerStatus {
     pub last_failure: Option<(Timestamp, String)>,
     /// What its program last wrote to stderr before it ended, escaped.
     pub stderr: Vec<String>,
+    /// Who has to wait before a process of it is started again.
+    pub resting: Vec<Resting>,
 }
 
 /// What is remembered of its failures.
