@@ -49,8 +49,41 @@ const READ: [&str; 22] = [
     META_CAPABILITIES,
     META_LOG_LEVEL,
 ];
-/// Members of `_meta` that name a trace (2026-07-28, basic, "trace context").
-const TRACE: [&str; 3] = ["traceparent", "tracestate", "baggage"];
+/// Members of `params` that never pass as they stand, or that are ruled on by themselves.
+const APART: [&str; 4] = ["_meta", "cursor", "inputResponses", "requestState"];
+/// Members of `_meta` that are replaced or left out.
+const REPLACED: [&str; 5] = [
+    PROGRESS,
+    META_VERSION,
+    META_CLIENT,
+    META_CAPABILITIES,
+    META_LOG_LEVEL,
+];
+/// Levels of log lines (RFC 5424 section 6.2.1).
+pub(crate) const LEVELS: [&str; 8] = [
+    "debug",
+    "info",
+    "notice",
+    "warning",
+    "error",
+    "critical",
+    "alert",
+    "emergency",
+];
+/// The client as every server sees it: us. What an agent says of itself is free text, which no ruling covers.
+pub(crate) const CLIENT: &str = concat!(
+    r#"{"name":"bartizan","version":""#,
+    env!("CARGO_PKG_VERSION"),
+    r#""}"#
+);
+/// What a client can promise a server, and the flags of each (2025-11-25 and 2026-07-28, `ClientCapabilities`).
+const PROMISES: [(&str, &[&str]); 3] = [
+    ("sampling", &["context", "tools"]),
+    ("elicitation", &["form", "url"]),
+    ("roots", &["listChanged"]),
+];
+/// The extension by which servers show interfaces of their own (MCP Apps, 2026-01-26), and its one media type.
+const APPS: (&str, &str) = ("io.modelcontextprotocol/ui", "text/html;profile=mcp-app");
 /// Longest name and capabilities of a client together, bytes. They are kept for as long as a session is.
 const FACE_BYTES: usize = 64 << 10;
 
@@ -310,10 +343,17 @@ impl<'a> Params<'a> {
         self.meta.find(key)
     }
 
-    /// What no revision defines and the server gets all the same: members of `params` and of `_meta`.
-    pub fn beside(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
-        let said = self.members.iter().chain(self.meta.iter());
-        said.filter(|(key, _)| !READ.contains(key) && !TRACE.contains(key))
+    /// What the server gets of such a request beside what it is for: members of `params` and of `_meta` that are no part
+    /// of what is looked at as its arguments.
+    pub fn beside(&self, method: crate::Method) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        let own = looked_at(method);
+        let members = self.members.iter();
+        let members = members.filter(move |(key, _)| !own.contains(key) && !APART.contains(key));
+        let meta = self.meta.iter().filter(|(key, value)| {
+            let traces = *key == "traceparent" && is_traceparent(value);
+            !REPLACED.contains(key) && !traces
+        });
+        members.chain(meta)
     }
 
     /// The revision that the request says it follows, as text.
@@ -340,7 +380,9 @@ impl<'a> Params<'a> {
                 "name" if rewrite.shape.name.is_some() => {}
                 "ref" if rewrite.shape.reference.is_some() => {}
                 "cursor" => {}
-                "inputResponses" | "requestState" if !rewrite.shape.keep_input => {}
+                // Sessions know no such thing.
+                "inputResponses" | "requestState"
+                    if !rewrite.shape.keep_input || !rewrite.revision.stateless() => {}
                 _ => {
                     out.json(key, value.get());
                 }
@@ -371,10 +413,7 @@ impl<'a> Params<'a> {
     fn rewritten_meta(&self, rewrite: &Rewrite<'_>, token: Option<u64>) -> String {
         let mut meta = Object::with_capacity(192);
         for (key, value) in self.meta.iter() {
-            if !matches!(
-                key,
-                PROGRESS | META_VERSION | META_CLIENT | META_CAPABILITIES | META_LOG_LEVEL
-            ) {
+            if !REPLACED.contains(&key) {
                 meta.json(key, value.get());
             }
         }
@@ -383,14 +422,10 @@ impl<'a> Params<'a> {
         }
         if rewrite.revision.stateless() {
             rewrite.face.stamp(rewrite.revision, &mut meta);
-            match (self.meta(META_LOG_LEVEL), rewrite.shape.log_level) {
-                (Some(level), _) => {
-                    meta.json(META_LOG_LEVEL, level.get());
-                }
-                (None, Some(level)) => {
-                    meta.text(META_LOG_LEVEL, level);
-                }
-                (None, None) => {}
+            let own = self.meta(META_LOG_LEVEL).and_then(|raw| text(raw).ok());
+            let own = own.filter(|level| LEVELS.contains(&level.as_ref()));
+            if let Some(level) = own.as_deref().or(rewrite.shape.log_level) {
+                meta.text(META_LOG_LEVEL, level);
             }
         }
         meta.finish()
@@ -439,10 +474,31 @@ impl<'a> Rewrite<'a> {
     }
 }
 
-/// The client as servers see it: what the agent said of itself, as far as we can hold its promises.
+/// The members of `params` that are looked at and traced as what this request is for.
+const fn looked_at(method: crate::Method) -> &'static [&'static str] {
+    match method {
+        crate::Method::ToolsCall | crate::Method::PromptsGet => &["name", "arguments"],
+        crate::Method::ResourcesRead => &["uri"],
+        crate::Method::Complete => &["ref", "argument", "context"],
+        _ => &[],
+    }
+}
+
+/// Whether this has the form of W3C Trace Context (`traceparent`), which has no room for words.
+fn is_traceparent(value: &RawValue) -> bool {
+    let mut parts = value.get().trim_matches('"').split('-');
+    let fits = [2, 32, 16, 2].into_iter().all(|length| {
+        parts
+            .next()
+            .is_some_and(|part| part.len() == length && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    });
+    fits && parts.next().is_none()
+}
+
+/// The client as servers see it: us, with those of the agent's promises that are known flags and that we can hold. No
+/// text of the agent's is in it.
 #[derive(Debug, Clone)]
 pub struct Face {
-    info: String,
     capabilities: String,
     samples: bool,
     elicits: bool,
@@ -452,10 +508,6 @@ pub struct Face {
 impl Default for Face {
     fn default() -> Self {
         Self {
-            info: format!(
-                r#"{{"name":"bartizan","version":"{}"}}"#,
-                env!("CARGO_PKG_VERSION")
-            ),
             capabilities: "{}".to_owned(),
             samples: false,
             elicits: false,
@@ -465,8 +517,8 @@ impl Default for Face {
 }
 
 impl Face {
-    /// From what an agent declares. Capabilities that bring messages we can't rule one by one (tasks) are not
-    /// passed on.
+    /// From what an agent declares. Capabilities that bring messages we can't rule one by one (tasks) are not passed on,
+    /// nor is what nobody defined (`experimental`, unknown extensions): its names and values could say anything.
     ///
     /// # Errors
     /// [`Code::MessageInvalid`] when either is no object, or both have more than 64 KiB.
@@ -475,45 +527,28 @@ impl Face {
         if bytes(info) + bytes(capabilities) > FACE_BYTES {
             return Err(Code::MessageInvalid);
         }
-        let mut face = Self::default();
-        if let Some(info) = info {
-            Members::read(info)?;
-            info.get().clone_into(&mut face.info);
-        }
+        info.map(Members::read).transpose()?;
+        let said = capabilities.map(Members::read).transpose()?.unwrap_or_default();
         let mut out = Object::default();
-        for (key, value) in capabilities
-            .map(Members::read)
-            .transpose()?
-            .unwrap_or_default()
-            .iter()
-        {
-            match key {
-                "sampling" => face.samples = true,
-                "elicitation" => face.elicits = true,
-                "roots" => face.roots = true,
-                "tasks" => continue,
-                "extensions" => {
-                    let mut kept = Object::default();
-                    for (id, settings) in Members::read(value)?.iter() {
-                        if id != "io.modelcontextprotocol/tasks" {
-                            kept.json(id, settings.get());
-                        }
-                    }
-                    out.json(key, &kept.finish());
-                    continue;
-                }
-                _ => {}
+        for (key, flags) in PROMISES {
+            if let Some(value) = said.find(key) {
+                out.json(key, &flagged(value, flags));
             }
-            out.json(key, value.get());
         }
-        face.capabilities = out.finish();
-        Ok(face)
-    }
-
-    /// Client name and version, as JSON.
-    #[must_use]
-    pub fn info(&self) -> &str {
-        &self.info
+        if let Some(extensions) = said.find("extensions")
+            && let Some(apps) = Members::read(extensions)?.find(APPS.0)
+            && shows_apps(apps)
+        {
+            let mut kept = Object::default();
+            kept.json(APPS.0, &format!(r#"{{"mimeTypes":["{}"]}}"#, APPS.1));
+            out.json("extensions", &kept.finish());
+        }
+        Ok(Self {
+            capabilities: out.finish(),
+            samples: said.find("sampling").is_some(),
+            elicits: said.find("elicitation").is_some(),
+            roots: said.find("roots").is_some(),
+        })
     }
 
     /// Capabilities, as JSON.
@@ -535,7 +570,7 @@ impl Face {
 
     fn stamp(&self, revision: Revision, meta: &mut Object) {
         meta.text(META_VERSION, revision.as_str());
-        meta.json(META_CLIENT, &self.info);
+        meta.json(META_CLIENT, CLIENT);
         meta.json(META_CAPABILITIES, &self.capabilities);
     }
 
@@ -550,6 +585,39 @@ impl Face {
         }
         out
     }
+}
+
+/// Those of these flags that a capability has: `true` and `false` as they stand, whatever else there is as `{}`.
+fn flagged(value: &RawValue, flags: &[&str]) -> String {
+    let mut out = Object::default();
+    // Clients that promise a capability by something other than an object promise it without flags.
+    let said = Members::read(value).unwrap_or_default();
+    for flag in flags {
+        if let Some(value) = said.find(flag) {
+            let word = value.get();
+            out.json(
+                flag,
+                if matches!(word, "true" | "false") {
+                    word
+                } else {
+                    "{}"
+                },
+            );
+        }
+    }
+    out.finish()
+}
+
+/// Whether a client shows what servers send as MCP Apps.
+fn shows_apps(settings: &RawValue) -> bool {
+    let types = Members::read(settings)
+        .ok()
+        .and_then(|settings| items(settings.find("mimeTypes")?).ok());
+    types.is_some_and(|types| {
+        types
+            .iter()
+            .any(|kind| text(kind).is_ok_and(|kind| kind == APPS.1))
+    })
 }
 
 /// A result for an agent. Where the agent speaks the stateless revision and the server spoke an older one, the
@@ -600,143 +668,4 @@ pub fn result_for<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Method;
-    use proptest::prelude::*;
-
-    fn rewrite<'a>(face: &'a Face, revision: Revision) -> Rewrite<'a> {
-        Rewrite::new(revision, face)
-    }
-
-    #[test]
-    fn arguments_pass_byte_for_byte() {
-        let body = r#"{"name":"mail__send","arguments":{"to" : "a\u0062","n":1.50e0},"_meta":{"progressToken":"x","k":1}}"#;
-        let raw: &RawValue = serde_json::from_str(body).unwrap();
-        let params = Params::read(Some(raw)).unwrap();
-        let face = Face::default();
-        let mut change = rewrite(&face, Revision::V2025_11_25);
-        change.shape.name = Some("send");
-        assert_eq!(
-            params.rewritten(&change, Some(7)),
-            r#"{"arguments":{"to" : "a\u0062","n":1.50e0},"name":"send","_meta":{"k":1,"progressToken":7}}"#
-        );
-    }
-
-    #[test]
-    fn the_stateless_envelope_is_ours_and_never_the_callers() {
-        let body = format!(
-            r#"{{"_meta":{{"{META_VERSION}":"2026-07-28","{META_CAPABILITIES}":{{"sampling":{{}}}},"{META_CLIENT}":{{"name":"evil"}}}}}}"#
-        );
-        let raw: &RawValue = serde_json::from_str(&body).unwrap();
-        let params = Params::read(Some(raw)).unwrap();
-        let face = Face::default();
-        assert_eq!(
-            params.rewritten(&rewrite(&face, Revision::V2025_06_18), Some(1)),
-            "{}"
-        );
-        let modern = params.rewritten(&rewrite(&face, Revision::V2026_07_28), Some(1));
-        assert!(
-            !modern.contains("evil") && !modern.contains("sampling"),
-            "{modern}"
-        );
-        assert!(modern.contains("bartizan"));
-    }
-
-    #[test]
-    fn a_caller_cannot_hand_in_answers_that_nobody_asked_for() {
-        let raw: &RawValue =
-            serde_json::from_str(r#"{"name":"t","inputResponses":{"a":{}},"requestState":"s","cursor":"c"}"#)
-                .unwrap();
-        let params = Params::read(Some(raw)).unwrap();
-        let face = Face::default();
-        assert_eq!(
-            params.rewritten(&rewrite(&face, Revision::V2025_11_25), None),
-            r#"{"name":"t"}"#
-        );
-    }
-
-    #[test]
-    fn tasks_are_not_promised_to_servers() {
-        let raw: &RawValue = serde_json::from_str(
-            r#"{"sampling":{},"tasks":{},"extensions":{"io.modelcontextprotocol/tasks":{},"a.b/c":{}}}"#,
-        )
-        .unwrap();
-        let face = Face::read(None, Some(raw)).unwrap();
-        assert_eq!(
-            face.capabilities(),
-            r#"{"sampling":{},"extensions":{"a.b/c":{}}}"#
-        );
-        assert!(face.answers(Method::Sample) && !face.answers(Method::Elicit));
-    }
-
-    #[test]
-    fn old_results_gain_what_the_stateless_revision_requires() {
-        let raw: &RawValue = serde_json::from_str(r#" {"tools":[]}"#).unwrap();
-        let new = result_for(raw, Revision::V2026_07_28, Method::ToolsList).unwrap();
-        assert_eq!(
-            new,
-            r#"{"resultType":"complete","ttlMs":0,"cacheScope":"private","tools":[]}"#
-        );
-        let empty: &RawValue = serde_json::from_str("{}").unwrap();
-        assert_eq!(
-            result_for(empty, Revision::V2026_07_28, Method::Complete).unwrap(),
-            r#"{"resultType":"complete"}"#
-        );
-        let old = result_for(raw, Revision::V2025_06_18, Method::ToolsList).unwrap();
-        assert!(matches!(old, Cow::Borrowed(_)));
-    }
-
-    proptest! {
-        #[test]
-        fn texts_survive_being_written(text in any::<String>(), key in any::<String>()) {
-            let mut object = Object::default();
-            object.text(&key, &text);
-            let json = object.finish();
-            let value: serde_json::Value = serde_json::from_str(&json).unwrap();
-            prop_assert_eq!(value.get(&key).and_then(serde_json::Value::as_str), Some(text.as_str()));
-        }
-    }
-
-    #[test]
-    fn params_that_two_readers_read_differently_are_refused() {
-        let strict = |text: &str| {
-            let raw = RawValue::from_string(text.to_owned()).unwrap();
-            Params::strict(Some(&raw)).map(drop)
-        };
-        for text in [
-            r#"{"name":"a","arguments":{"to":1},"Arguments":{"to":2}}"#,
-            r#"{"name":"a","arguments":{"to":"x","To":"y"}}"#,
-        ] {
-            assert_eq!(strict(text), Err(Code::JsonDuplicateKey), "{text}");
-        }
-        for text in [
-            r#"{"name":"a","Arguments":{"to":2}}"#,
-            r#"{"Name":"a"}"#,
-            r#"{"name":"a","_META":{}}"#,
-            r#"{"name":"a","_meta":{"progresstoken":1}}"#,
-            r#"{"name":"a","tas\u212A":{}}"#,
-        ] {
-            assert_eq!(strict(text), Err(Code::MessageInvalid), "{text}");
-        }
-        assert_eq!(
-            strict(r#"{"name":"A","arguments":{"To":1,"x":{"A":1}},"_meta":{"vendor/X":1}}"#),
-            Ok(())
-        );
-    }
-
-    #[test]
-    fn what_goes_beside_a_call_is_told() {
-        let text = r#"{"name":"a","arguments":{"x":1},"note":"n","_meta":{"progressToken":1,"traceparent":"00","vendor/id":"i"}}"#;
-        let raw = RawValue::from_string(text.to_owned()).unwrap();
-        let params = Params::strict(Some(&raw)).unwrap();
-        let beside: Vec<_> = params.beside().map(|(key, value)| (key, value.get())).collect();
-        assert_eq!(beside, [("note", "\"n\""), ("vendor/id", "\"i\"")]);
-    }
-
-    #[test]
-    fn what_a_client_says_of_itself_is_bounded() {
-        let info = RawValue::from_string(format!(r#"{{"name":"{}"}}"#, "x".repeat(FACE_BYTES))).unwrap();
-        assert_eq!(Face::read(Some(&info), None).err(), Some(Code::MessageInvalid));
-    }
-}
+mod tests;

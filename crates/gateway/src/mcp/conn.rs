@@ -158,6 +158,8 @@ pub(crate) struct Conn {
     catalogs: Mutex<[Option<KeptCatalog>; 4]>,
     /// The addresses of resources that the server named in its answers.
     pub(super) given: Given,
+    /// The states of requests that the server handed out (2026-07-28, multi round-trip requests).
+    pub(super) states: Given,
     hand: OnceLock<Handshake>,
     known: OnceLock<(Vec<Finding>, bool)>,
     ready: watch::Sender<Option<Result<(), Code>>>,
@@ -194,6 +196,7 @@ impl Conn {
             listeners: Mutex::new(Vec::new()),
             catalogs: Mutex::new(Default::default()),
             given: Given::default(),
+            states: Given::default(),
             hand: OnceLock::new(),
             known: OnceLock::new(),
             ready,

@@ -524,6 +524,7 @@ impl Flight {
             });
         }
         if stateless {
+            self.conn.states.note(state.as_deref());
             let id = self.id.as_ref().ok_or(Stop::Code(Code::Bug))?;
             let (findings, masked) =
                 labels::inspected(&self.ctx, self.request.facts.id, result, Source::Tool)
