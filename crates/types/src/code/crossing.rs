@@ -540,7 +540,7 @@ pub(super) const ROWS: &[Row] = &[
         fault: Fault::Limit,
         status: 503,
         sentence: "there is no room left for records, so nothing may pass",
-        hint: "free space in the state directory",
+        hint: "free space in the state directory; where `disk_limit_bytes` of `[ledger]` is set, it has to leave room for one more file of the log, 67108864 bytes (64 MiB)",
     },
     Row {
         code: Code::LedgerCorrupt,
