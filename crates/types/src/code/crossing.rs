@@ -452,7 +452,7 @@ pub(super) const ROWS: &[Row] = &[
         fault: Fault::Caller,
         status: 400,
         sentence: "this revision of the protocol is not supported",
-        hint: "MCP: 2025-06-18, 2025-11-25 and 2026-07-28; A2A: 1.0, by the header `A2A-Version: 1.0`",
+        hint: "MCP: 2024-11-05, 2025-03-26, 2025-06-18, 2025-11-25 and 2026-07-28; A2A: 1.0, by the header `A2A-Version: 1.0`",
     },
     Row {
         code: Code::SessionUnknown,
