@@ -68,7 +68,7 @@ impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.user {
             Some(user) => write!(f, "{} for {user}", self.agent),
-            None => self.agent.fmt(f),
+            None => write!(f, "{}", self.agent),
         }
     }
 }
