@@ -182,3 +182,4 @@ def test_a_missing_secret_is_named_and_nothing_is_sent(gateway, provider):
     through = gateway(upstreams=[{"name": "openai", "api": "openai", "url": provider.url, "secret": "absent"}])
     answer = ask(through)
     assert answer.status == 502 and "upstream.secret_missing" in answer.text and not provider.seen
+    assert "`openai` wants `bartizan secret set absent`" in answer.text, answer.text

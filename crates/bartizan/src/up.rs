@@ -43,6 +43,9 @@ use crate::{
 /// How long the last spans may take on the way out.
 const FAREWELL: std::time::Duration = std::time::Duration::from_secs(6);
 
+/// Variables that may hold a provider's key, and the secret that each becomes where no file names upstreams.
+const PROVIDERS: [(&str, &str); 2] = [("OPENAI_API_KEY", "openai"), ("ANTHROPIC_API_KEY", "anthropic")];
+
 /// What the file says of threads and memory, if it reads; faults show when it is read in earnest.
 pub(crate) fn runtime(global: &Global) -> Runtime {
     Loaded::find(global).map_or_else(|_| Runtime::default(), |loaded| loaded.file.runtime)
@@ -316,7 +319,7 @@ fn provider_keys(settings: &Settings, desk: &Desk, warnings: &mut Vec<String>) -
         return Ok(());
     }
     let held = desk.secrets.list();
-    for (variable, name) in [("OPENAI_API_KEY", "openai"), ("ANTHROPIC_API_KEY", "anthropic")] {
+    for (variable, name) in PROVIDERS {
         let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else {
             continue;
         };

@@ -65,7 +65,8 @@ fn run(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn good(block: &Block, arguments: &[&str]) {
+/// Runs what has to succeed; gives what it warned of.
+fn good(block: &Block, arguments: &[&str]) -> String {
     let done = run(arguments);
     let err = String::from_utf8_lossy(&done.stderr).into_owned();
     let out = String::from_utf8_lossy(&done.stdout).into_owned();
@@ -75,6 +76,7 @@ fn good(block: &Block, arguments: &[&str]) {
         block.page,
         block.text
     );
+    err
 }
 
 #[test]
@@ -97,7 +99,8 @@ fn policies_configurations_and_policy_tests_in_the_guides_are_good() {
             match block.language.as_str() {
                 "cedar" => {
                     policies += 1;
-                    good(block, &["policy", "check", &put("page.cedar", &block.text)]);
+                    let warned = good(block, &["policy", "check", &put("page.cedar", &block.text)]);
+                    assert_eq!(warned, "", "{}: an example that we warn of", block.page);
                 }
                 "toml" if block.text.contains("[[test]]") => {
                     tests += 1;

@@ -67,7 +67,7 @@ pub use config::Config;
 pub use directory::{Directory, DirectoryKeys, Domains, IssuerSource, KeysAt, ReloadFault};
 pub use gate::CallSpan;
 pub use inspect::{ClassifierFault, InspectFault};
-pub use mcp::{Labelled, Looked, Manifests, ReviewFault, ServerStatus, Standing, StdioFault, pins};
+pub use mcp::{Labelled, Looked, Manifests, Resting, ReviewFault, ServerStatus, Standing, StdioFault, pins};
 pub use meters::Meters;
 pub use model::UpstreamStatus;
 pub use reins::Revoked;

@@ -23,6 +23,7 @@ mod open;
 pub mod pins;
 mod program;
 mod replies;
+mod rests;
 mod stdio;
 mod way;
 
@@ -59,6 +60,7 @@ pub(crate) use manifests::{
     accepted::{Signer, digest as manifest_digest},
 };
 pub use manifests::{Labelled, Looked, Manifests, ReviewFault, Standing};
+pub use rests::Resting;
 pub use stdio::StdioFault;
 
 use crate::{

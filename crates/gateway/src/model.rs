@@ -247,7 +247,7 @@ async fn forward(
                 sent,
                 &shared,
             )
-            .map_err(|code| asked.early(code))?;
+            .map_err(|code| shared.routes.unsent(asked.early(code), &target.upstream))?;
         let resource = Resource::Model {
             model: to,
             upstream: target.upstream.clone(),
@@ -760,7 +760,7 @@ pub(crate) async fn list(
             Bytes::new(),
             shared,
         )
-        .map_err(|code| asked.early(code))?;
+        .map_err(|code| shared.routes.unsent(asked.early(code), &upstream))?;
     let (permit, passage) = shared.enter(evidence, outbound).await?;
     match upstream::send(permit, shared.config.limits.upstream_timeout).await {
         Ok(response) => come_back(&asked, Endpoint::CountTokens, passage, response).await,

@@ -65,6 +65,11 @@ impl Session {
             .fold(0, |sum, task| sum.wrapping_add(task.epoch()))
     }
 
+    /// Whether it has read a secret.
+    pub(crate) fn holds_secret(&self) -> bool {
+        self.tasks.iter().any(|task| task.holds_secret())
+    }
+
     /// What a planner is to be asked about this conversation, once for each time that the human typed something.
     pub(crate) fn question(&self) -> Option<Question> {
         match &*self.tasks {

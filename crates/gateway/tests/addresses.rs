@@ -245,6 +245,17 @@ async fn much_beside_a_call_is_no_whole_call() {
     let code = &answer["result"]["_meta"]["bartizan/refusal"]["code"];
     assert_eq!(code, Code::PolicyAsk.as_str(), "{answer}");
     assert!(world.was_told("short") && !world.was_told("telling"));
+    // Nor is what other requests are for: it is beside this one.
+    for member in ["context", "uri", "task"] {
+        let params = json!({"name":"read_note","arguments":{},member:{"x":"telling ".repeat(200)}});
+        let answer = client.ask("tools/call", params).await;
+        let code = &answer["result"]["_meta"]["bartizan/refusal"]["code"];
+        assert_eq!(code, Code::PolicyAsk.as_str(), "{member}: {answer}");
+    }
+    // A server with sessions handed out no state, and is given none.
+    let params = json!({"name":"read_note","arguments":{},"requestState":"telling"});
+    assert_eq!(said(&client.ask("tools/call", params).await), "a note");
+    assert!(!world.was_told("telling"));
 }
 
 async fn prompt(client: &Client<'_>, arguments: Value) -> Value {

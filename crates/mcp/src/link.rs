@@ -276,7 +276,7 @@ impl Link {
         params
             .text("protocolVersion", Revision::LAST_WITH_HANDSHAKE.as_str())
             .json("capabilities", self.face.capabilities())
-            .json("clientInfo", self.face.info());
+            .json("clientInfo", message::CLIENT);
         encode_request(id, Method::Initialize.as_str(), &params.finish())
     }
 
@@ -349,14 +349,14 @@ impl Link {
         })
     }
 
-    /// A one-way message for the server.
+    /// A one-way message for the server. It has no params: what an agent puts beside a notice is for nobody.
     ///
     /// # Errors
     /// [`Code::ServerFailed`] before the handshake or after the end.
-    pub fn notify(&self, name: &str, params: &Params<'_>) -> Result<Vec<u8>, Code> {
+    pub fn notify(&self, method: Method) -> Result<Vec<u8>, Code> {
         let revision = self.revision().ok_or(Code::ServerFailed)?;
-        let rewrite = Rewrite::new(revision, &self.face);
-        Ok(encode_notification(name, &params.rewritten(&rewrite, None)))
+        let params = self.face.own_params(revision).finish();
+        Ok(encode_notification(method.as_str(), &params))
     }
 
     /// Gives up on a caller's requests; the bytes tell the server so. Later answers to them are strays.

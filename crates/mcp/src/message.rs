@@ -24,6 +24,7 @@ pub const META_LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 pub const META_SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
 const PROGRESS: &str = "progressToken";
+const TRACE: &str = "traceparent";
 /// Members of `params` and `_meta` that the gateway reads, or that say what a request does.
 const READ: [&str; 22] = [
     "name",
@@ -49,6 +50,41 @@ const READ: [&str; 22] = [
     META_CAPABILITIES,
     META_LOG_LEVEL,
 ];
+/// Members of `params` that never pass as they stand, or that are ruled on by themselves.
+const APART: [&str; 4] = ["_meta", "cursor", "inputResponses", "requestState"];
+/// Members of `_meta` that are replaced or left out.
+const REPLACED: [&str; 5] = [
+    PROGRESS,
+    META_VERSION,
+    META_CLIENT,
+    META_CAPABILITIES,
+    META_LOG_LEVEL,
+];
+/// Levels of log lines (RFC 5424 section 6.2.1).
+pub(crate) const LEVELS: [&str; 8] = [
+    "debug",
+    "info",
+    "notice",
+    "warning",
+    "error",
+    "critical",
+    "alert",
+    "emergency",
+];
+/// The client as every server sees it: us. What an agent says of itself is free text, which no ruling covers.
+pub(crate) const CLIENT: &str = concat!(
+    r#"{"name":"bartizan","version":""#,
+    env!("CARGO_PKG_VERSION"),
+    r#""}"#
+);
+/// What a client can promise a server, and the flags of each (2025-11-25 and 2026-07-28, `ClientCapabilities`).
+const PROMISES: [(&str, &[&str]); 3] = [
+    ("sampling", &["context", "tools"]),
+    ("elicitation", &["form", "url"]),
+    ("roots", &["listChanged"]),
+];
+/// The extension by which servers show interfaces of their own (MCP Apps, 2026-01-26), and its one media type.
+const APPS: (&str, &str) = ("io.modelcontextprotocol/ui", "text/html;profile=mcp-app");
 /// Longest name and capabilities of a client together, bytes. They are kept for as long as a session is.
 const FACE_BYTES: usize = 64 << 10;
 
@@ -323,11 +359,23 @@ impl<'a> Params<'a> {
         self.meta.find(key)
     }
 
-    /// What no revision defines and the server gets all the same: members of `params` and of `_meta`. Those that name a
-    /// trace (2026-07-28, basic, "trace context") are among them: an agent may write anything there.
-    pub fn beside(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
-        let said = self.members.iter().chain(self.meta.iter());
-        said.filter(|(key, _)| !READ.contains(key))
+    /// What the server gets of such a request beside what it is for: members of `params` and of `_meta` that are no part
+    /// of what is looked at as its arguments.
+    pub fn beside(&self, method: crate::Method) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        let own = looked_at(method);
+        let members = self.members.iter();
+        let members = members.filter(move |(key, _)| !own.contains(key) && !APART.contains(key));
+        let meta = self
+            .meta
+            .iter()
+            .filter(|(key, value)| !REPLACED.contains(key) && !is_trace(key, value));
+        members.chain(meta)
+    }
+
+    /// Whether the agent names a trace that the request belongs to.
+    #[must_use]
+    pub fn names_trace(&self) -> bool {
+        self.meta.iter().any(|(key, value)| is_trace(key, value))
     }
 
     /// Whether servers get more than the `needed` members: others of `params`, or of `_meta` what is not ours to write and
@@ -339,7 +387,7 @@ impl<'a> Params<'a> {
             || self
                 .meta
                 .iter()
-                .any(|(key, value)| !is_ours(key) && !is_trace(key, value))
+                .any(|(key, value)| !REPLACED.contains(&key) && !is_trace(key, value))
     }
 
     /// The revision that the request says it follows, as text.
@@ -366,7 +414,9 @@ impl<'a> Params<'a> {
                 "name" if rewrite.shape.name.is_some() => {}
                 "ref" if rewrite.shape.reference.is_some() => {}
                 "cursor" => {}
-                "inputResponses" | "requestState" if !rewrite.shape.keep_input => {}
+                // Sessions know no such thing.
+                "inputResponses" | "requestState"
+                    if !rewrite.shape.keep_input || !rewrite.revision.stateless() => {}
                 more if rewrite.shape.bare.is_some_and(|needed| !needed.contains(&more)) => {}
                 _ => {
                     out.json(key, value.get());
@@ -398,46 +448,36 @@ impl<'a> Params<'a> {
     fn rewritten_meta(&self, rewrite: &Rewrite<'_>, token: Option<u64>) -> String {
         let mut meta = Object::with_capacity(192);
         for (key, value) in self.meta.iter() {
-            let copied = rewrite.shape.bare.is_none() || is_trace(key, value);
-            if copied && !is_ours(key) && key != META_LOG_LEVEL {
+            if rewrite.shape.bare.is_none() && !REPLACED.contains(&key) && !is_trace(key, value) {
                 meta.json(key, value.get());
             }
+        }
+        if let Some(trace) = rewrite.shape.trace {
+            meta.text(TRACE, trace);
         }
         if let (Some(token), Some(_)) = (token, self.progress_token()) {
             meta.json(PROGRESS, &token.to_string());
         }
         if rewrite.revision.stateless() {
             rewrite.face.stamp(rewrite.revision, &mut meta);
-            let level = self.meta(META_LOG_LEVEL);
-            match (
-                level.filter(|_| rewrite.shape.bare.is_none()),
-                rewrite.shape.log_level,
-            ) {
-                (Some(level), _) => {
-                    meta.json(META_LOG_LEVEL, level.get());
-                }
-                (None, Some(level)) => {
-                    meta.text(META_LOG_LEVEL, level);
-                }
-                (None, None) => {}
+            let own = self.meta(META_LOG_LEVEL).and_then(|raw| text(raw).ok());
+            let own = own.filter(|level| LEVELS.contains(&level.as_ref()));
+            if let Some(level) = own.as_deref().or(rewrite.shape.log_level) {
+                meta.text(META_LOG_LEVEL, level);
             }
         }
         meta.finish()
     }
 }
 
-/// Members of `_meta` that the gateway writes itself, whatever the agent says there.
-fn is_ours(key: &str) -> bool {
-    matches!(key, PROGRESS | META_VERSION | META_CLIENT | META_CAPABILITIES)
-}
-
-/// A `traceparent` (W3C Trace Context section 3.2) and nothing else: no room for words.
+/// A `traceparent` (W3C Trace Context section 3.2) and nothing else. Its digits are the agent's to choose, so a server is
+/// told ours.
 fn is_trace(key: &str, value: &RawValue) -> bool {
     let Ok(said) = text(value) else { return false };
     let mut parts = said.split('-');
     let hex =
         |part: &str, length: usize| part.len() == length && part.bytes().all(|byte| byte.is_ascii_hexdigit());
-    key == "traceparent"
+    key == TRACE
         && [2, 32, 16, 2]
             .iter()
             .all(|length| parts.next().is_some_and(|part| hex(part, *length)))
@@ -474,6 +514,8 @@ pub struct Shape<'a> {
     pub request_state: Option<&'a str>,
     /// Nothing goes but these members and what is ours: see [`needed`].
     pub bare: Option<&'a [&'a str]>,
+    /// Our own `traceparent`, where the agent named one.
+    pub trace: Option<&'a str>,
 }
 
 impl<'a> Rewrite<'a> {
@@ -488,10 +530,20 @@ impl<'a> Rewrite<'a> {
     }
 }
 
-/// The client as servers see it: what the agent said of itself, as far as we can hold its promises.
+/// The members of `params` that are looked at and traced as what this request is for.
+const fn looked_at(method: crate::Method) -> &'static [&'static str] {
+    match method {
+        crate::Method::ToolsCall | crate::Method::PromptsGet => &["name", "arguments"],
+        crate::Method::ResourcesRead => &["uri"],
+        crate::Method::Complete => &["ref", "argument", "context"],
+        _ => &[],
+    }
+}
+
+/// The client as servers see it: us, with those of the agent's promises that are known flags and that we can hold. No
+/// text of the agent's is in it.
 #[derive(Debug, Clone)]
 pub struct Face {
-    info: String,
     capabilities: String,
     samples: bool,
     elicits: bool,
@@ -501,10 +553,6 @@ pub struct Face {
 impl Default for Face {
     fn default() -> Self {
         Self {
-            info: format!(
-                r#"{{"name":"bartizan","version":"{}"}}"#,
-                env!("CARGO_PKG_VERSION")
-            ),
             capabilities: "{}".to_owned(),
             samples: false,
             elicits: false,
@@ -514,8 +562,8 @@ impl Default for Face {
 }
 
 impl Face {
-    /// From what an agent declares. Capabilities that bring messages we can't rule one by one (tasks) are not
-    /// passed on.
+    /// From what an agent declares. Capabilities that bring messages we can't rule one by one (tasks) are not passed on,
+    /// nor is what nobody defined (`experimental`, unknown extensions): its names and values could say anything.
     ///
     /// # Errors
     /// [`Code::MessageInvalid`] when either is no object, or both have more than 64 KiB.
@@ -524,45 +572,28 @@ impl Face {
         if bytes(info) + bytes(capabilities) > FACE_BYTES {
             return Err(Code::MessageInvalid);
         }
-        let mut face = Self::default();
-        if let Some(info) = info {
-            Members::read(info)?;
-            info.get().clone_into(&mut face.info);
-        }
+        info.map(Members::read).transpose()?;
+        let said = capabilities.map(Members::read).transpose()?.unwrap_or_default();
         let mut out = Object::default();
-        for (key, value) in capabilities
-            .map(Members::read)
-            .transpose()?
-            .unwrap_or_default()
-            .iter()
-        {
-            match key {
-                "sampling" => face.samples = true,
-                "elicitation" => face.elicits = true,
-                "roots" => face.roots = true,
-                "tasks" => continue,
-                "extensions" => {
-                    let mut kept = Object::default();
-                    for (id, settings) in Members::read(value)?.iter() {
-                        if id != "io.modelcontextprotocol/tasks" {
-                            kept.json(id, settings.get());
-                        }
-                    }
-                    out.json(key, &kept.finish());
-                    continue;
-                }
-                _ => {}
+        for (key, flags) in PROMISES {
+            if let Some(value) = said.find(key) {
+                out.json(key, &flagged(value, flags));
             }
-            out.json(key, value.get());
         }
-        face.capabilities = out.finish();
-        Ok(face)
-    }
-
-    /// Client name and version, as JSON.
-    #[must_use]
-    pub fn info(&self) -> &str {
-        &self.info
+        if let Some(extensions) = said.find("extensions")
+            && let Some(apps) = Members::read(extensions)?.find(APPS.0)
+            && shows_apps(apps)
+        {
+            let mut kept = Object::default();
+            kept.json(APPS.0, &format!(r#"{{"mimeTypes":["{}"]}}"#, APPS.1));
+            out.json("extensions", &kept.finish());
+        }
+        Ok(Self {
+            capabilities: out.finish(),
+            samples: said.find("sampling").is_some(),
+            elicits: said.find("elicitation").is_some(),
+            roots: said.find("roots").is_some(),
+        })
     }
 
     /// Capabilities, as JSON.
@@ -584,7 +615,7 @@ impl Face {
 
     fn stamp(&self, revision: Revision, meta: &mut Object) {
         meta.text(META_VERSION, revision.as_str());
-        meta.json(META_CLIENT, &self.info);
+        meta.json(META_CLIENT, CLIENT);
         meta.json(META_CAPABILITIES, &self.capabilities);
     }
 
@@ -599,6 +630,39 @@ impl Face {
         }
         out
     }
+}
+
+/// Those of these flags that a capability has: `true` and `false` as they stand, whatever else there is as `{}`.
+fn flagged(value: &RawValue, flags: &[&str]) -> String {
+    let mut out = Object::default();
+    // Clients that promise a capability by something other than an object promise it without flags.
+    let said = Members::read(value).unwrap_or_default();
+    for flag in flags {
+        if let Some(value) = said.find(flag) {
+            let word = value.get();
+            out.json(
+                flag,
+                if matches!(word, "true" | "false") {
+                    word
+                } else {
+                    "{}"
+                },
+            );
+        }
+    }
+    out.finish()
+}
+
+/// Whether a client shows what servers send as MCP Apps.
+fn shows_apps(settings: &RawValue) -> bool {
+    let types = Members::read(settings)
+        .ok()
+        .and_then(|settings| items(settings.find("mimeTypes")?).ok());
+    types.is_some_and(|types| {
+        types
+            .iter()
+            .any(|kind| text(kind).is_ok_and(|kind| kind == APPS.1))
+    })
 }
 
 /// A result for an agent. Where the agent speaks the stateless revision and the server spoke an older one, the
@@ -649,186 +713,4 @@ pub fn result_for<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Method;
-    use proptest::prelude::*;
-
-    fn rewrite<'a>(face: &'a Face, revision: Revision) -> Rewrite<'a> {
-        Rewrite::new(revision, face)
-    }
-
-    #[test]
-    fn arguments_pass_byte_for_byte() {
-        let body = r#"{"name":"mail__send","arguments":{"to" : "a\u0062","n":1.50e0},"_meta":{"progressToken":"x","k":1}}"#;
-        let raw: &RawValue = serde_json::from_str(body).unwrap();
-        let params = Params::read(Some(raw)).unwrap();
-        let face = Face::default();
-        let mut change = rewrite(&face, Revision::V2025_11_25);
-        change.shape.name = Some("send");
-        assert_eq!(
-            params.rewritten(&change, Some(7)),
-            r#"{"arguments":{"to" : "a\u0062","n":1.50e0},"name":"send","_meta":{"k":1,"progressToken":7}}"#
-        );
-    }
-
-    #[test]
-    fn what_is_beside_a_call_can_be_left_behind() {
-        let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        let needed = needed(Method::ToolsCall);
-        let face = Face::default();
-        let bare = |body: &str, revision| {
-            let raw: &RawValue = serde_json::from_str(body).unwrap();
-            let params = Params::read(Some(raw)).unwrap();
-            let mut change = rewrite(&face, revision);
-            change.shape.keep_input = true;
-            change.shape.bare = Some(needed);
-            (params.is_laden(needed), params.rewritten(&change, Some(7)))
-        };
-        let old = Revision::V2025_11_25;
-        let body = format!(
-            r#"{{"name":"t","arguments":{{"a":1}},"extra":{{"amount":999}},"uri":"x","cursor":"c","task":{{"ttl":1}},"_meta":{{"progressToken":"x","k":1,"traceparent":"{trace}"}}}}"#
-        );
-        let meta = format!(r#""_meta":{{"traceparent":"{trace}","progressToken":7}}"#);
-        assert_eq!(
-            bare(&body, old),
-            (
-                true,
-                format!(r#"{{"name":"t","arguments":{{"a":1}},"task":{{"ttl":1}},{meta}}}"#)
-            )
-        );
-        let plain = format!(r#"{{"name":"t","arguments":{{"a":1}},{meta}}}"#);
-        assert_eq!(bare(&plain, old), (false, plain));
-        for words in ["00-hunter2XYZ-evil", "pay-mallory", &format!("{trace}-more")] {
-            let body = format!(r#"{{"name":"t","_meta":{{"traceparent":"{words}"}}}}"#);
-            assert_eq!(bare(&body, old), (true, r#"{"name":"t"}"#.to_owned()), "{words}");
-        }
-        let body = format!(r#"{{"name":"t","_meta":{{"{META_LOG_LEVEL}":"words of its own"}}}}"#);
-        let (laden, sent) = bare(&body, Revision::V2026_07_28);
-        assert!(laden && !sent.contains("words of its own"), "{sent}");
-    }
-
-    #[test]
-    fn the_stateless_envelope_is_ours_and_never_the_callers() {
-        let body = format!(
-            r#"{{"_meta":{{"{META_VERSION}":"2026-07-28","{META_CAPABILITIES}":{{"sampling":{{}}}},"{META_CLIENT}":{{"name":"evil"}}}}}}"#
-        );
-        let raw: &RawValue = serde_json::from_str(&body).unwrap();
-        let params = Params::read(Some(raw)).unwrap();
-        let face = Face::default();
-        assert_eq!(
-            params.rewritten(&rewrite(&face, Revision::V2025_06_18), Some(1)),
-            "{}"
-        );
-        let modern = params.rewritten(&rewrite(&face, Revision::V2026_07_28), Some(1));
-        assert!(
-            !modern.contains("evil") && !modern.contains("sampling"),
-            "{modern}"
-        );
-        assert!(modern.contains("bartizan"));
-    }
-
-    #[test]
-    fn a_caller_cannot_hand_in_answers_that_nobody_asked_for() {
-        let raw: &RawValue =
-            serde_json::from_str(r#"{"name":"t","inputResponses":{"a":{}},"requestState":"s","cursor":"c"}"#)
-                .unwrap();
-        let params = Params::read(Some(raw)).unwrap();
-        let face = Face::default();
-        assert_eq!(
-            params.rewritten(&rewrite(&face, Revision::V2025_11_25), None),
-            r#"{"name":"t"}"#
-        );
-    }
-
-    #[test]
-    fn tasks_are_not_promised_to_servers() {
-        let raw: &RawValue = serde_json::from_str(
-            r#"{"sampling":{},"tasks":{},"extensions":{"io.modelcontextprotocol/tasks":{},"a.b/c":{}}}"#,
-        )
-        .unwrap();
-        let face = Face::read(None, Some(raw)).unwrap();
-        assert_eq!(
-            face.capabilities(),
-            r#"{"sampling":{},"extensions":{"a.b/c":{}}}"#
-        );
-        assert!(face.answers(Method::Sample) && !face.answers(Method::Elicit));
-    }
-
-    #[test]
-    fn old_results_gain_what_the_stateless_revision_requires() {
-        let raw: &RawValue = serde_json::from_str(r#" {"tools":[]}"#).unwrap();
-        let new = result_for(raw, Revision::V2026_07_28, Method::ToolsList).unwrap();
-        assert_eq!(
-            new,
-            r#"{"resultType":"complete","ttlMs":0,"cacheScope":"private","tools":[]}"#
-        );
-        let empty: &RawValue = serde_json::from_str("{}").unwrap();
-        assert_eq!(
-            result_for(empty, Revision::V2026_07_28, Method::Complete).unwrap(),
-            r#"{"resultType":"complete"}"#
-        );
-        let old = result_for(raw, Revision::V2025_06_18, Method::ToolsList).unwrap();
-        assert!(matches!(old, Cow::Borrowed(_)));
-    }
-
-    proptest! {
-        #[test]
-        fn texts_survive_being_written(text in any::<String>(), key in any::<String>()) {
-            let mut object = Object::default();
-            object.text(&key, &text);
-            let json = object.finish();
-            let value: serde_json::Value = serde_json::from_str(&json).unwrap();
-            prop_assert_eq!(value.get(&key).and_then(serde_json::Value::as_str), Some(text.as_str()));
-        }
-    }
-
-    #[test]
-    fn params_that_two_readers_read_differently_are_refused() {
-        let strict = |text: &str| {
-            let raw = RawValue::from_string(text.to_owned()).unwrap();
-            Params::strict(Some(&raw)).map(drop)
-        };
-        for text in [
-            r#"{"name":"a","arguments":{"to":1},"Arguments":{"to":2}}"#,
-            r#"{"name":"a","arguments":{"to":"x","To":"y"}}"#,
-        ] {
-            assert_eq!(strict(text), Err(Code::JsonDuplicateKey), "{text}");
-        }
-        for text in [
-            r#"{"name":"a","Arguments":{"to":2}}"#,
-            r#"{"Name":"a"}"#,
-            r#"{"name":"a","_META":{}}"#,
-            r#"{"name":"a","_meta":{"progresstoken":1}}"#,
-            r#"{"name":"a","tas\u212A":{}}"#,
-        ] {
-            assert_eq!(strict(text), Err(Code::MessageInvalid), "{text}");
-        }
-        assert_eq!(
-            strict(r#"{"name":"A","arguments":{"To":1,"x":{"A":1}},"_meta":{"vendor/X":1}}"#),
-            Ok(())
-        );
-    }
-
-    #[test]
-    fn what_goes_beside_a_call_is_told() {
-        let text = r#"{"name":"a","arguments":{"x":1},"note":"n","_meta":{"progressToken":1,"traceparent":"00","vendor/id":"i"}}"#;
-        let raw = RawValue::from_string(text.to_owned()).unwrap();
-        let params = Params::strict(Some(&raw)).unwrap();
-        let beside: Vec<_> = params.beside().map(|(key, value)| (key, value.get())).collect();
-        assert_eq!(
-            beside,
-            [
-                ("note", "\"n\""),
-                ("traceparent", "\"00\""),
-                ("vendor/id", "\"i\"")
-            ]
-        );
-    }
-
-    #[test]
-    fn what_a_client_says_of_itself_is_bounded() {
-        let info = RawValue::from_string(format!(r#"{{"name":"{}"}}"#, "x".repeat(FACE_BYTES))).unwrap();
-        assert_eq!(Face::read(Some(&info), None).err(), Some(Code::MessageInvalid));
-    }
-}
+mod tests;

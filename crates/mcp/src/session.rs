@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::{
     Method, Params, Revision,
     link::{Ask, Caller, Input, encode_notification, push_id},
-    message::{Face, META_CAPABILITIES, META_CLIENT, Object},
+    message::{Face, LEVELS, META_CAPABILITIES, META_CLIENT, Object},
 };
 
 /// Most requests in flight of one session.
@@ -73,17 +73,7 @@ impl Session {
     /// # Errors
     /// [`Code::MessageInvalid`] for any other word.
     pub fn set_log_level(&mut self, level: &str) -> Result<(), Code> {
-        let known = [
-            "debug",
-            "info",
-            "notice",
-            "warning",
-            "error",
-            "critical",
-            "alert",
-            "emergency",
-        ]
-        .contains(&level);
+        let known = LEVELS.contains(&level);
         if !known {
             return Err(Code::MessageInvalid);
         }

@@ -768,7 +768,8 @@ pub(crate) struct Ledger {
     /// can rewrite a log that nobody else remembers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) witness: Option<PathBuf>,
-    /// The ledger's own limit on disk. None: as much as the disk holds.
+    /// The ledger's own limit on disk, at least 67108864 (64 MiB): its files are made at that size. None: as much as the disk
+    /// holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) disk_limit_bytes: Option<u64>,
 }

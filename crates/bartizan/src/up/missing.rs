@@ -74,9 +74,15 @@ fn providers(settings: &Settings, held: &BTreeSet<String>) -> Vec<String> {
     if lacking.count() < wanted.len() {
         return Vec::new();
     }
+    // Where no file names upstreams, the key may come by the environment, too.
     let ways: Vec<_> = wanted
         .iter()
-        .map(|(_, secret)| format!("`bartizan secret set {secret}`"))
+        .map(|(_, secret)| {
+            let variable = super::PROVIDERS.iter().find(|(_, name)| name == secret);
+            let variable =
+                variable.map(|(variable, _)| format!(" (or {variable} of the gateway's environment)"));
+            format!("`bartizan secret set {secret}`{}", variable.unwrap_or_default())
+        })
         .collect();
     vec![format!("no provider's key is here yet: {}", ways.join(" or "))]
 }

@@ -104,6 +104,17 @@ fn servers(out: &mut dyn Write, servers: &Value) -> io::Result<()> {
             )?;
         }
         writeln!(out)?;
+        for rest in server["resting"].as_array().map_or(&[][..], Vec::as_slice) {
+            let whom = match rest["whom"].as_str() {
+                Some(_) => format!("`{}`", text(&rest["whom"])),
+                None => "everybody".to_owned(),
+            };
+            writeln!(
+                out,
+                "          rests for {whom}, {} s more: it failed {} times in a row",
+                rest["seconds"], rest["failures"]
+            )?;
+        }
         let waits = ["changed", "new", "unusable"].into_iter().filter_map(|word| {
             let count = server["pins"][word].as_u64().filter(|count| *count > 0)?;
             Some(format!("{count} {word}"))

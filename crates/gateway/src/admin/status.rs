@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Body, Desk, Live, No, Reply};
 use crate::{
-    Shared,
+    Resting, Shared,
     telemetry::{prometheus, ruling_word},
     unwritten,
 };
@@ -54,6 +54,7 @@ impl Desk {
                     "name": server.name, "reach": server.reach, "conversations": server.conversations,
                     "last_failure": failure, "stderr": server.stderr, "unread": server.unread,
                     "pins": pins(shared, &server.name),
+                    "resting": server.resting.iter().map(resting).collect::<Vec<_>>(),
                 })
             });
             let mut rulings = json!({ "allow": 0, "ask": 0, "deny": 0 });
@@ -131,6 +132,11 @@ impl Desk {
             .reply(),
         }
     }
+}
+
+/// For whom a server rests (`null`: for everybody), how often it failed in a row, and for how many seconds more.
+fn resting(one: &Resting) -> Value {
+    json!({ "whom": one.whom, "failures": one.failures, "seconds": one.seconds })
 }
 
 /// What of a server waits for the operator's eye: how many definitions differ from their pins, how many appeared after

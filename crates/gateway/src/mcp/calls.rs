@@ -93,6 +93,13 @@ pub(crate) async fn ask_server(ctx: &Ctx, conn: &Arc<Conn>, request: Request) ->
     Flight::new(ctx, conn, request, None)?.alone().await
 }
 
+/// Params of one member, and nothing that an agent put beside it.
+fn only(key: &str, value: &str) -> Result<Box<RawValue>, Code> {
+    let mut params = Object::default();
+    params.text(key, value);
+    message::raw(params.finish())
+}
+
 fn plain(asked: &Asked<'_>, facts: CallFacts) -> Request {
     Request {
         name: asked.name.as_ref().to_owned(),
@@ -292,7 +299,8 @@ async fn call_tool(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
         findings.extend(ctx.shared.look_at_arguments(caller, &call, arguments).await);
         findings.extend(ctx.shared.unrestored(caller, arguments));
     }
-    let (seen, beside) = labels::beside(&labelled.ctx, call.id, &asked.params).await;
+    let going = (Method::ToolsCall, &asked.params);
+    let (seen, beside) = labels::beside(&labelled.ctx, call.id, &conn, going).await;
     findings.extend(seen);
     if let Some(traced) = &mut labelled.traced {
         traced.beside = beside;
@@ -453,7 +461,8 @@ async fn get_prompt(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
         findings.push(unlisted());
     }
     findings.extend(labels::leaving(ctx, call.id, &asked.params).await);
-    let (seen, beside) = labels::beside(ctx, call.id, &asked.params).await;
+    let going = (Method::PromptsGet, &asked.params);
+    let (seen, beside) = labels::beside(ctx, call.id, &conn, going).await;
     findings.extend(seen);
     let mut traced = handed::prompt(ctx, listed.as_deref(), &asked.params);
     traced.beside = beside;
@@ -579,18 +588,25 @@ async fn on_resource(ctx: &Ctx, method: Method, asked: Asked<'_>) -> Result<Repl
     let (_, conn) = whose(ctx, &uri).await?;
     let mut addressed = addressed(ctx, &conn, method.action(), &uri).await?;
     addressed.findings.extend(ctx.shared.unrestored_in_address(&uri));
-    let (seen, beside) = labels::beside(ctx, addressed.call.id, &asked.params).await;
-    addressed.findings.extend(seen);
-    addressed.traced.beside = beside;
+    if method == Method::ResourcesRead {
+        let going = (method, &asked.params);
+        let (seen, beside) = labels::beside(ctx, addressed.call.id, &conn, going).await;
+        addressed.findings.extend(seen);
+        addressed.traced.beside = beside;
+    }
     if conn.is_stateless() && method != Method::ResourcesRead {
         return notices::subscribe(ctx, &conn, method, &asked, addressed, &uri).await;
     }
-    let request = Request {
+    let mut request = Request {
         keep_input: method.may_need_input(),
         findings: addressed.findings,
         traced: Some(addressed.traced),
         ..plain(&asked, addressed.call)
     };
+    // Who watches an address needs no more than that.
+    if method != Method::ResourcesRead {
+        request.params = Some(only("uri", &uri).map_err(early)?);
+    }
     fly(ctx, conn, request, asked).await
 }
 
@@ -650,7 +666,8 @@ async fn complete(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
     let call = facts(ctx, Action::Complete, resource);
     let mut findings = conn.findings();
     findings.extend(labels::leaving(ctx, call.id, &asked.params).await);
-    let (seen, beside) = labels::beside(ctx, call.id, &asked.params).await;
+    let going = (Method::Complete, &asked.params);
+    let (seen, beside) = labels::beside(ctx, call.id, &conn, going).await;
     findings.extend(seen);
     traced.beside = beside;
     let request = Request {
@@ -709,7 +726,9 @@ async fn set_level(ctx: &Ctx, asked: Asked<'_>) -> Result<Reply, Refused> {
         if conn.is_stateless() {
             continue;
         }
-        let request = plain(&asked, facts(ctx, Action::SetLogLevel, on_server(server)));
+        let params = only("level", &level).map_err(early)?;
+        let call = facts(ctx, Action::SetLogLevel, on_server(server));
+        let request = own_request(Method::SetLevel, Some(params), call);
         match ask_server(ctx, &conn, request).await {
             Ok(outcome) if !ctx.names.prefixed() => {
                 return Ok(told(ctx, Method::SetLevel, &asked.id, &outcome).await?);

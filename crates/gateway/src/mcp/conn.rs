@@ -23,7 +23,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::{
     flow::Message,
-    hub::{AgentSession, Served, lock},
+    hub::{AgentSession, Owner, Served, lock},
     labels,
     notices::{self, Filter},
     way::HttpWay,
@@ -158,6 +158,8 @@ pub(crate) struct Conn {
     catalogs: Mutex<[Option<KeptCatalog>; 4]>,
     /// The addresses of resources that the server named in its answers.
     pub(super) given: Given,
+    /// The states of requests that the server handed out (2026-07-28, multi round-trip requests).
+    pub(super) states: Given,
     hand: OnceLock<Handshake>,
     known: OnceLock<(Vec<Finding>, bool)>,
     ready: watch::Sender<Option<Result<(), Code>>>,
@@ -196,6 +198,7 @@ impl Conn {
             listeners: Mutex::new(Vec::new()),
             catalogs: Mutex::new(Default::default()),
             given: Given::default(),
+            states: Given::default(),
             hand: OnceLock::new(),
             known: OnceLock::new(),
             ready,
@@ -466,16 +469,12 @@ impl Conn {
                 break Code::ServerFailed;
             }
         };
-        if self.is_alive() {
-            self.served.ended(self.born.elapsed());
-            if let Way::Pipe(child) = &self.way {
-                let complaints = child.complaints();
-                tracing::warn!(server = %child.server(), stderr = ?complaints.last(), "the server ended");
-                let lived = self.born.elapsed().as_secs();
-                self.served
-                    .health
-                    .ended(format!("it ended after {lived} s"), complaints);
-            }
+        if self.is_alive()
+            && let Way::Pipe(child) = &self.way
+        {
+            let owner = Owner::of(&self.caller.principal);
+            self.served
+                .process_ended(&owner, self.born.elapsed(), child.complaints());
         }
         self.close(code);
     }

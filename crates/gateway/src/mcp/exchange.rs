@@ -1,6 +1,6 @@
 //! Who asks, what goes back, and the passage that a call goes by in between.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use aws_lc_rs::digest;
 use bartizan_guard::{AnswerFacts, Release};
@@ -67,6 +67,27 @@ impl Ctx {
 
     pub(crate) fn early(&self, code: Code) -> Refusal {
         self.shared.reject(code, Some(&self.caller.principal))
+    }
+
+    /// Refuses while a server on a pipe rests: because this identity's own process ended too soon, or because none could
+    /// be started for anybody.
+    ///
+    /// # Errors
+    /// [`Code::ServerFailed`], with when trying again may help.
+    pub(crate) fn rested(&self, served: &Served) -> Result<(), Refusal> {
+        let Some(left) = served.rests.left(&self.owner(), Instant::now()) else {
+            return Ok(());
+        };
+        let seconds = u32::try_from(left.as_secs())
+            .unwrap_or(u32::MAX)
+            .saturating_add(1);
+        let name = &served.config.name;
+        Err(Refusal {
+            retry_after_seconds: Some(seconds),
+            ..self
+                .early(Code::ServerFailed)
+                .saying(&format!("`{name}` rests after it failed, for {seconds} s"))
+        })
     }
 
     /// Refuses while a server is left alone after failing again and again.

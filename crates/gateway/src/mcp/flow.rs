@@ -26,6 +26,7 @@ use crate::{
     model::sha256,
     room::{Full, Taken},
     sessions::Traced,
+    telemetry::otlp::traceparent,
 };
 
 mod cross;
@@ -179,6 +180,7 @@ impl Flight {
             let request = &self.request;
             let stateless = link.revision().is_some_and(Revision::stateless);
             let sent = Params::read(request.params.as_deref()).and_then(|params| {
+                let trace = params.names_trace().then(|| traceparent(request.facts.id));
                 let shape = message::Shape {
                     name: request.own.as_deref(),
                     reference: request.reference.as_deref(),
@@ -188,6 +190,7 @@ impl Flight {
                     input_responses: input.map(|(responses, _)| responses),
                     request_state: input.and_then(|(_, state)| state),
                     bare: bare.then(|| message::needed(Method::parse(&request.name))),
+                    trace: trace.as_deref(),
                 };
                 link.request(self.me, &request.name, &params, shape)
             });
@@ -539,6 +542,7 @@ impl Flight {
             });
         }
         if stateless {
+            self.conn.states.note(state.as_deref());
             let id = self.id.as_ref().ok_or(Stop::Code(Code::Bug))?;
             let (findings, masked) =
                 labels::inspected(&self.ctx, self.request.facts.id, result, Source::Tool)

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use bartizan_types::{Code, ServerName, Timestamp};
 
-use super::hub::lock;
+use super::{hub::lock, rests::Resting};
 use crate::clock;
 
 /// How a server does.
@@ -22,6 +22,8 @@ pub struct ServerStatus {
     pub stderr: Vec<String>,
     /// Messages of its that could not be read, since the gateway started.
     pub unread: u64,
+    /// Who has to wait before a process of it is started again.
+    pub resting: Vec<Resting>,
 }
 
 /// What is remembered of its failures.

@@ -6,6 +6,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -26,6 +27,7 @@ use super::{
     health::{Health, ServerStatus},
     manifests::{Manifests, accepted::Signer},
     program::Known,
+    rests::Rests,
 };
 use crate::{
     clock,
@@ -48,8 +50,6 @@ const PARKED: usize = 256;
 const PARKED_FOR: Duration = Duration::from_secs(600);
 /// Messages kept for an agent that has no stream open.
 const KEPT: usize = 64;
-/// A server that ends sooner than this after its start has failed to start.
-const STEADY: Duration = Duration::from_secs(10);
 
 /// Locks; a panic elsewhere leaves values that are whole between statements.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -59,9 +59,18 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Whose something is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Owner {
-    agent: AgentId,
-    user: Option<UserId>,
-    issuer: Issuer,
+    pub(super) agent: AgentId,
+    pub(super) user: Option<UserId>,
+    pub(super) issuer: Issuer,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.user {
+            Some(user) => write!(f, "{} for {user}", self.agent),
+            None => write!(f, "{}", self.agent),
+        }
+    }
 }
 
 impl Owner {
@@ -85,7 +94,8 @@ pub(crate) struct Served {
     pub signing: Option<Arc<Signing>>,
     pins: Mutex<Option<ServerPins>>,
     catalogs: Mutex<[Option<Arc<Catalog>>; 4]>,
-    backoff: Mutex<Backoff>,
+    /// Who may not start it for a while.
+    pub(super) rests: Rests,
     breaker: Mutex<Breaker>,
     manifests: Arc<Manifests>,
     /// The program that ran last.
@@ -94,24 +104,7 @@ pub(crate) struct Served {
     pub(super) health: Health,
 }
 
-#[derive(Default)]
-struct Backoff {
-    failures: u32,
-    until: Option<Instant>,
-}
-
 impl Served {
-    /// Whether it may be started now.
-    ///
-    /// # Errors
-    /// [`Code::ServerFailed`] while it rests after failing.
-    pub(crate) fn may_start(&self) -> Result<(), Code> {
-        match lock(&self.backoff).until {
-            Some(until) if until > Instant::now() => Err(Code::ServerFailed),
-            _ => Ok(()),
-        }
-    }
-
     /// Whether a request may go to it over HTTP; else after how many seconds trying again may help.
     ///
     /// # Errors
@@ -133,20 +126,6 @@ impl Served {
     /// A request to it failed on the way.
     pub(crate) fn broke(&self) {
         lock(&self.breaker).failed(clock::now());
-    }
-
-    /// It ended, after this long. Ending early counts as a failure, and the rest doubles with each up to a minute.
-    pub(crate) fn ended(&self, lived: Duration) {
-        let mut backoff = lock(&self.backoff);
-        if lived >= STEADY {
-            *backoff = Backoff::default();
-            return;
-        }
-        backoff.failures = backoff.failures.saturating_add(1).min(8);
-        let rest = Duration::from_millis(250)
-            .saturating_mul(1 << backoff.failures)
-            .min(Duration::from_secs(60));
-        backoff.until = Some(Instant::now() + rest);
     }
 
     /// Works on its pins and stores them when `work` says that they changed. A pin that can't be stored would be
@@ -332,7 +311,7 @@ impl Hub {
                 signing,
                 pins: Mutex::new(None),
                 catalogs: Mutex::new(Default::default()),
-                backoff: Mutex::new(Backoff::default()),
+                rests: Rests::default(),
                 breaker: Mutex::default(),
                 manifests: Arc::clone(&manifests),
                 program: Known::default(),
@@ -622,6 +601,7 @@ impl Hub {
                 last_failure,
                 stderr,
                 unread: served.health.unread(),
+                resting: served.rests.shown(Instant::now()),
             }
         };
         self.servers.iter().map(one).collect()

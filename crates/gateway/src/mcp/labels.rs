@@ -8,7 +8,7 @@ use bartizan_types::{Action, CallId, Code, Finding, ServerName, ToolName};
 use bartizan_wire::json;
 use serde_json::{Value, value::RawValue};
 
-use super::{exchange::Ctx, meta::Told};
+use super::{conn::Conn, exchange::Ctx, meta::Told};
 use crate::{
     Shared, clock,
     gate::Caller,
@@ -277,17 +277,33 @@ pub(super) async fn leaving(ctx: &Ctx, call: CallId, asked: &Params<'_>) -> Vec<
 }
 
 /// What is seen in what a request carries beside what it is for, answers to questions included, and whether the rest of
-/// that is more than it needs.
-pub(super) async fn beside(ctx: &Ctx, call: CallId, asked: &Params<'_>) -> (Vec<Finding>, bool) {
+/// that is more than it needs. A state that the server handed out in this conversation is its own, and any other is text of
+/// the agent's.
+pub(super) async fn beside(
+    ctx: &Ctx,
+    call: CallId,
+    conn: &Conn,
+    (method, asked): (Method, &Params<'_>),
+) -> (Vec<Finding>, bool) {
     let mut bytes = 0_usize;
     let responses = asked.find("inputResponses").map(|responses| responses.get());
     let mut pieces: Vec<_> = responses
         .into_iter()
         .flat_map(|responses| inspect::of_value(responses, Source::Data, "/inputResponses"))
         .collect();
-    for (key, value) in asked.beside() {
+    for (key, value) in asked.beside(method) {
         bytes = bytes.saturating_add(key.len() + value.get().len());
         pieces.extend(inspect::of_value(value.get(), Source::Data, "/_meta"));
+    }
+    // A handle of ours is taken back or refused, and goes to nobody.
+    let own = |state: &str| ctx.is_stateless() && state.starts_with("bz1.");
+    let handed = |state: &RawValue| {
+        let state = message::text(state);
+        state.is_ok_and(|state| own(&state) || conn.states.knows(&state))
+    };
+    if let Some(state) = asked.find("requestState").filter(|state| !handed(state)) {
+        bytes = bytes.saturating_add(state.get().len());
+        pieces.extend(inspect::of_value(state.get(), Source::Data, "/requestState"));
     }
     if pieces.is_empty() || ctx.shared.inspector.is_none() {
         return (Vec::new(), bytes > BESIDE_BYTES);

@@ -1,7 +1,10 @@
 //! Opening conversations: the server is started or reached under a ruled `connect`, shakes hands, and is compared
 //! with its pins before anything it says of itself is passed on.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bartizan_guard::AnswerFacts;
 use bartizan_mcp::{Link, PinKind};
@@ -48,7 +51,7 @@ pub(crate) async fn conn(ctx: &Ctx, server: &ServerName) -> Result<Arc<Conn>, Re
         return Ok(Arc::clone(conn));
     }
     *held = None;
-    served.may_start().map_err(early)?;
+    ctx.rested(served)?;
     let began = clock::now();
     let opened = Box::pin(open(ctx, served)).await;
     let conn = opened.inspect_err(|refusal| served.health.refused(began, refusal.code))?;
@@ -121,7 +124,7 @@ async fn on_pipe(
     let (spawn, findings) = match program::prepare(ctx, served).await {
         Ok(ready) => ready,
         Err(code) => {
-            served.ended(Duration::ZERO);
+            served.rests.stuck(Instant::now());
             return Err(ctx.early(code));
         }
     };
@@ -130,10 +133,11 @@ async fn on_pipe(
     let (child, lines) = match child::spawn(permit, shared.config.limits.answer_bytes) {
         Ok(started) => started,
         Err(code) => {
-            served.ended(Duration::ZERO);
+            served.rests.stuck(Instant::now());
             return Err(passage.failed(code));
         }
     };
+    served.rests.started();
     let opening = link.open(stateless);
     let conn = begin(ctx, served, link, Way::Pipe(child));
     tokio::spawn(Arc::clone(&conn).read_pipe(lines));

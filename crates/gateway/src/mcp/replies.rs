@@ -39,7 +39,7 @@ pub(crate) async fn notification(ctx: &Ctx, name: &str, raw: Option<&RawValue>) 
                 .each_conn(&ctx.owner(), &session.id, |conn| conns.push(Arc::clone(conn)));
             for conn in conns {
                 let stateless = lock(&conn.link).revision().is_none_or(Revision::stateless);
-                let told = lock(&conn.link).notify(name, &params);
+                let told = lock(&conn.link).notify(Method::RootsChanged);
                 if let (false, Ok(bytes)) = (stateless, told) {
                     super::rule(&ctx.shared, &ctx.caller, conn.facts(Action::Notify, &bytes)).await?;
                     conn.say(bytes).await;

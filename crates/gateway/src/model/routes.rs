@@ -8,7 +8,7 @@ use std::{
 
 use bartizan_guard::breaker::Breaker;
 use bartizan_store::Secrets;
-use bartizan_types::{Code, ModelName, Principal, Resource, Secret, Timestamp, UpstreamName};
+use bartizan_types::{Code, ModelName, Principal, Refusal, Resource, Secret, Timestamp, UpstreamName};
 use bartizan_wire::model::Api;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
@@ -198,6 +198,16 @@ impl Routes {
         self.order
             .iter()
             .find(|name| self.upstreams.get(*name).is_some_and(|up| up.family.serves(api)))
+    }
+
+    /// The refusal of what could not be made for an upstream: where its key is missing, it says which.
+    pub(crate) fn unsent(&self, refusal: Refusal, name: &UpstreamName) -> Refusal {
+        match self.upstreams.get(name).map(|upstream| &upstream.credential) {
+            Some(Credential::Secret(secret)) if refusal.code == Code::SecretMissing => {
+                refusal.saying(&format!("`{name}` wants `bartizan secret set {secret}`"))
+            }
+            _ => refusal,
+        }
     }
 
     /// A request to an upstream: the agent's harmless headers, the upstream's own credential.

@@ -161,6 +161,10 @@ impl Task {
         self.epoch.load(Ordering::Acquire)
     }
 
+    pub(super) fn holds_secret(&self) -> bool {
+        self.state().memory.secret()
+    }
+
     pub(super) fn seen(&self) -> Timestamp {
         Timestamp::from_unix_micros(self.seen.load(Ordering::Relaxed))
     }

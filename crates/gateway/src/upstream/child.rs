@@ -71,11 +71,6 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Which server this is.
-    pub(crate) fn server(&self) -> &ServerName {
-        &self.server
-    }
-
     /// The last lines it wrote to stderr, for an operator's eyes.
     pub(crate) fn complaints(&self) -> Vec<String> {
         self.stderr

@@ -452,7 +452,7 @@ pub(super) const ROWS: &[Row] = &[
         fault: Fault::Caller,
         status: 400,
         sentence: "this revision of the protocol is not supported",
-        hint: "MCP: 2025-06-18, 2025-11-25 and 2026-07-28; A2A: 1.0, by the header `A2A-Version: 1.0`",
+        hint: "MCP: 2024-11-05, 2025-03-26, 2025-06-18, 2025-11-25 and 2026-07-28; A2A: 1.0, by the header `A2A-Version: 1.0`",
     },
     Row {
         code: Code::SessionUnknown,
@@ -540,7 +540,7 @@ pub(super) const ROWS: &[Row] = &[
         fault: Fault::Limit,
         status: 503,
         sentence: "there is no room left for records, so nothing may pass",
-        hint: "free space in the state directory",
+        hint: "free space in the state directory; where `disk_limit_bytes` of `[ledger]` is set, it has to leave room for one more file of the log, 67108864 bytes (64 MiB)",
     },
     Row {
         code: Code::LedgerCorrupt,

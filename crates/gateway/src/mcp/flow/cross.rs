@@ -67,19 +67,22 @@ impl Flight {
     }
 
     /// Notes what the request has beside its arguments: what a human is shown with them, and whether there is more. What
-    /// rests on a yes goes without that, since she did not see it. `true`: so this one goes.
+    /// rests on a yes goes without that, since she did not see it, and so does whatever a session sends that read a secret:
+    /// no ruling covers it, and it could be told there. `true`: so this one goes.
     ///
     /// Clients put something new there for each call (ids of their own), so a yes bound to it would be good for none.
     pub(super) fn unburden(&mut self, input: Option<(&str, Option<&str>)>) -> Result<bool, Code> {
         let request = &mut self.request;
-        let Some(traced) = &mut request.traced else {
-            return Ok(false);
-        };
         let params = Params::read(request.params.as_deref())?;
+        let laden = params.is_laden(message::needed(Method::parse(&request.name)));
+        let (caller, approvals) = (&self.ctx.caller, &self.ctx.shared.approvals);
+        let may_tell = laden && caller.session.holds_secret();
+        let Some(traced) = &mut request.traced else {
+            return Ok(may_tell);
+        };
         traced.extra = extra(&params, input).map(Arc::new);
-        traced.laden = params.is_laden(message::needed(Method::parse(&request.name)));
-        let approvals = &self.ctx.shared.approvals;
-        let bare = traced.laden && approvals.stands(&self.ctx.caller, &request.facts, traced);
+        traced.laden = laden;
+        let bare = may_tell || laden && approvals.stands(caller, &request.facts, traced);
         traced.laden &= !bare;
         Ok(bare)
     }
