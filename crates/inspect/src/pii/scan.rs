@@ -304,7 +304,7 @@ fn shaped(text: &str, digit: usize, found: &mut Vec<Personal>) {
 }
 
 /// Where the letters begin that stand before a digit.
-fn lettered(bytes: &[u8], digit: usize) -> Option<usize> {
+fn letters_before(bytes: &[u8], digit: usize) -> Option<usize> {
     let mut start = digit;
     // One space or hyphen may stand between the letters and the digits.
     if start > 1 && matches!(prior(bytes, start), b' ' | b'-') {
@@ -320,7 +320,7 @@ fn lettered(bytes: &[u8], digit: usize) -> Option<usize> {
 fn shaped_from(text: &str, digit: usize, letters: bool, found: &mut Vec<Personal>) {
     let bytes = text.as_bytes();
     let start = if letters {
-        lettered(bytes, digit)
+        letters_before(bytes, digit)
     } else {
         Some(digit)
     };
