@@ -176,6 +176,7 @@ def test_what_changed_is_judged_again_whatever_its_date(binary, models, tmp_path
     assert other.read_text() == "my notes\n"
 
 
+@pytest.mark.seconds(240)
 def test_a_scan_of_data_that_was_stopped_goes_on_to_the_same_answer(binary, tmp_path):
     draw = random.Random(4)
     words = ["".join(draw.choice("abdegiklmnoprstuv") for _ in range(draw.randint(3, 9))) for _ in range(3000)]
