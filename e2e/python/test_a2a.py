@@ -294,7 +294,7 @@ async def test_who_has_read_a_secret_tells_a_peer_nothing_unasked(gateway, liste
     ]:
         assert agent.refused(method, params) == "wire.request_shape", params
     assert agent.refused("GetTask", {"id": "task-1"}, beside={"extra": PASSWORD * 100}) == "wire.request_shape"
-    assert agent.refused("GetTask", {"id": "task-1"}, beside={"Method": "SendMessage"}) == "wire.request_shape"
+    assert agent.refused("GetTask", {"id": "task-1"}, beside={"Method": "SendMessage"}) == "mcp.message"
     # What it has there, and could say anything.
     for method, params in [
         ("SendMessage", saying(PASSWORD)),

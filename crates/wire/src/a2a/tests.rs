@@ -166,9 +166,12 @@ fn only_what_the_protocol_defines_is_taken_and_the_place_of_the_rest_is_told() {
         );
     }
     // Beside the params, too.
-    for stray in [r#""extra":"the password","#, r#""Method":"SendMessage","#] {
+    for (stray, code) in [
+        (r#""extra":"the password","#, Code::RequestShape),
+        (r#""Method":"SendMessage","#, Code::MessageInvalid),
+    ] {
         let text = format!(r#"{{"jsonrpc":"2.0",{stray}"id":1,"method":"GetTask","params":{{"id":"t"}}}}"#);
-        assert_eq!(request(&text), Err(Code::RequestShape), "{stray}");
+        assert_eq!(request(&text), Err(code), "{stray}");
     }
 }
 
