@@ -402,7 +402,7 @@ async fn a_call_that_waits_in_vain_is_told_of_what_came_and_could_be_anybodys_an
     for answer in [&one[0], &two[0]].map(Value::to_string) {
         assert!(
             answer.contains("took too long") && answer.contains("can't be read [upstream.malformed]"),
-            "{answer}; {one:?} {two:?}"
+            "{answer}"
         );
     }
 }

@@ -1,6 +1,9 @@
 //! Messages of a server that can't be read: whom they end, and what is told of them.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bartizan_mcp::Caller;
 use bartizan_types::{Code, Refusal};
@@ -9,6 +12,9 @@ use super::{
     conn::{Conn, Delivery},
     hub::lock,
 };
+
+/// How long before the wait for an answer its call may have been sent: an answer can be there before anybody waits for it.
+const SENDING: Duration = Duration::from_secs(1);
 
 impl Conn {
     /// A message of the server's is refused.
@@ -48,7 +54,8 @@ impl Conn {
         let last = *lock(&self.misread);
         match last {
             Some((at, code))
-                if refusal.code == Code::UpstreamTimeout && at.elapsed() <= self.served.config.timeout =>
+                if refusal.code == Code::UpstreamTimeout
+                    && at.elapsed() <= self.served.config.timeout + SENDING =>
             {
                 refusal.saying(&format!("meanwhile it sent what can't be read [{code}]"))
             }
