@@ -69,6 +69,22 @@ pub(crate) async fn run(global: &Global, out: Output) -> Result<Exit, Failure> {
     Ok(if poisoned { Exit::Refused } else { Exit::Done })
 }
 
+/// Who has to wait before a server's program is started again.
+fn rests(out: &mut dyn Write, resting: &Value) -> io::Result<()> {
+    for rest in resting.as_array().map_or(&[][..], Vec::as_slice) {
+        let whom = match rest["whom"].as_str() {
+            Some(_) => format!("`{}`", text(&rest["whom"])),
+            None => "everybody".to_owned(),
+        };
+        writeln!(
+            out,
+            "          rests for {whom}, {} s more: it failed {} times in a row",
+            rest["seconds"], rest["failures"]
+        )?;
+    }
+    Ok(())
+}
+
 /// MCP servers: how each is reached, and why it failed last.
 fn servers(out: &mut dyn Write, servers: &Value) -> io::Result<()> {
     let dim = Style::new().dimmed();
@@ -104,17 +120,7 @@ fn servers(out: &mut dyn Write, servers: &Value) -> io::Result<()> {
             )?;
         }
         writeln!(out)?;
-        for rest in server["resting"].as_array().map_or(&[][..], Vec::as_slice) {
-            let whom = match rest["whom"].as_str() {
-                Some(_) => format!("`{}`", text(&rest["whom"])),
-                None => "everybody".to_owned(),
-            };
-            writeln!(
-                out,
-                "          rests for {whom}, {} s more: it failed {} times in a row",
-                rest["seconds"], rest["failures"]
-            )?;
-        }
+        rests(out, &server["resting"])?;
         let waits = ["changed", "new", "unusable"].into_iter().filter_map(|word| {
             let count = server["pins"][word].as_u64().filter(|count| *count > 0)?;
             Some(format!("{count} {word}"))

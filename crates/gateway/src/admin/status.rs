@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Body, Desk, Live, No, Reply};
 use crate::{
-    Resting, Shared,
+    Resting, ServerStatus, Shared,
     telemetry::{prometheus, ruling_word},
     unwritten,
 };
@@ -15,6 +15,22 @@ use crate::{
 /// Nothing is lost then, and nothing can be looked up.
 const PAUSED: &str = "there is no room for what search and proofs need: `audit search`, `explain` and `audit prove` pause until there \
     is; records are still written and signed";
+
+/// MCP servers, how each is reached, and how it fares.
+fn servers(shared: &Shared) -> Value {
+    let one = |server: ServerStatus| {
+        let failure = server
+            .last_failure
+            .map(|(time, what)| json!({ "time": time, "what": what }));
+        json!({
+            "name": server.name, "reach": server.reach, "conversations": server.conversations,
+            "last_failure": failure, "stderr": server.stderr, "unread": server.unread,
+            "pins": pins(shared, &server.name),
+            "resting": server.resting.iter().map(resting).collect::<Vec<_>>(),
+        })
+    };
+    shared.servers().into_iter().map(one).collect()
+}
 
 impl Desk {
     pub(super) fn status(&self) -> Answer {
@@ -46,17 +62,6 @@ impl Desk {
                     json!({ "name": upstream.name, "url": upstream.url, "last_failure": failure })
                 })
                 .collect();
-            let servers = shared.servers().into_iter().map(|server| {
-                let failure = server
-                    .last_failure
-                    .map(|(time, what)| json!({ "time": time, "what": what }));
-                json!({
-                    "name": server.name, "reach": server.reach, "conversations": server.conversations,
-                    "last_failure": failure, "stderr": server.stderr, "unread": server.unread,
-                    "pins": pins(shared, &server.name),
-                    "resting": server.resting.iter().map(resting).collect::<Vec<_>>(),
-                })
-            });
             let mut rulings = json!({ "allow": 0, "ask": 0, "deny": 0 });
             for (_, ruling, _, count) in shared.meters.calls() {
                 let word = ruling_word(ruling);
@@ -73,7 +78,7 @@ impl Desk {
                 "digest": policy.digest(), "observes": policy.observes(), "policies": policy.statements().len(),
             });
             status["upstreams"] = json!(upstreams);
-            status["servers"] = json!(servers.collect::<Vec<_>>());
+            status["servers"] = servers(shared);
             let peers = shared.peers().into_iter().map(|peer| {
                 let failure = peer
                     .last_failure
