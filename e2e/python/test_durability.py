@@ -175,6 +175,20 @@ FILE_LIMIT = (
 )
 
 
+def on_a_small_disk(through, tmp_path, otherwise):
+    """Puts the state of a gateway that is stopped on a disk of 160 MB, and says where it is mounted."""
+    mounted, kept = through.state, tmp_path / "kept"
+    shutil.move(mounted, kept)
+    mounted.mkdir(mode=0o700)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=160m,mode=0700", "tmpfs", str(mounted)], capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        pytest.skip(f"mounting is not allowed here ({done.stderr.strip()}); {otherwise}")
+    subprocess.run(["cp", "-a", f"{kept}/.", str(mounted)], check=True)
+    return mounted
+
+
 @pytest.mark.parametrize("how", ["limit", "tmpfs", "rlimit"])
 def test_a_full_disk_refuses_and_keeps_what_was_acknowledged(gateway, provider, how, tmp_path):
     """Three ways of having no room. A gateway without room for a record does not start, or answers 503; what was
@@ -190,15 +204,7 @@ def test_a_full_disk_refuses_and_keeps_what_was_acknowledged(gateway, provider, 
     elif how == "rlimit":
         wrapper = [sys.executable, "-c", FILE_LIMIT]
     else:
-        mounted, kept = through.state, tmp_path / "kept"
-        shutil.move(mounted, kept)
-        mounted.mkdir(mode=0o700)
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=160m,mode=0700", "tmpfs", str(mounted)], capture_output=True, text=True
-        )
-        if done.returncode != 0:
-            pytest.skip(f"mounting is not allowed here ({done.stderr.strip()}); the other two ways run")
-        subprocess.run(["cp", "-a", f"{kept}/.", str(mounted)], check=True)
+        mounted = on_a_small_disk(through, tmp_path, "the other two ways run")
         with open(mounted / "ballast", "wb") as ballast:
             try:
                 while True:
@@ -241,15 +247,7 @@ def test_a_full_disk_does_not_disarm_revocation(gateway, provider, tmp_path):
     through = gateway(provider)
     other = through.add_agent("other")
     through.stop()
-    mounted, kept = through.state, tmp_path / "kept"
-    shutil.move(mounted, kept)
-    mounted.mkdir(mode=0o700)
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=160m,mode=0700", "tmpfs", str(mounted)], capture_output=True, text=True
-    )
-    if done.returncode != 0:
-        pytest.skip(f"mounting is not allowed here ({done.stderr.strip()}); the tests of the gateway's crate fail a disk instead")
-    subprocess.run(["cp", "-a", f"{kept}/.", str(mounted)], check=True)
+    mounted = on_a_small_disk(through, tmp_path, "the tests of the gateway's crate fail a disk instead")
     ballast = mounted / "ballast"
 
     def fill():

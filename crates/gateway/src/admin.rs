@@ -23,7 +23,7 @@ mod usage;
 use std::sync::Arc;
 
 use bartizan_identity::TrustDomain;
-use bartizan_store::{Fault, Keyring, Ledger, LedgerFault, SecretExists, Secrets, State, StateDir};
+use bartizan_store::{Fault, Keyring, Ledger, LedgerFault, SecretExists, Secrets, State, StateDir, chain};
 use bartizan_types::{Code, Record, RecordKind, Secret, Timestamp};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -175,18 +175,6 @@ impl From<Fault> for No {
         };
         Self { code, ..no }
     }
-}
-
-/// A fault and its causes in one line.
-fn chain(fault: &dyn std::error::Error) -> String {
-    let mut text = fault.to_string();
-    let mut next = fault.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 type Answer = Result<Value, No>;

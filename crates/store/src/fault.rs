@@ -229,3 +229,16 @@ pub enum BackupFault {
     #[error("a file of the ledger changed while it was copied")]
     Moved,
 }
+
+/// A fault and its causes in one line.
+#[must_use]
+pub fn chain(fault: &dyn std::error::Error) -> String {
+    let mut text = fault.to_string();
+    let mut next = fault.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}

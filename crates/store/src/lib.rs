@@ -26,7 +26,7 @@ pub use approvals::{ApprovalRows, ApprovalStore};
 pub use backup::{BackedUp, Extent, KeepKey, LedgerFiles, Manifest, restore};
 pub use bartizan_types::Secret;
 pub use dir::{Peeked, StateDir};
-pub use fault::{BackupFault, Fault, Insecure, SecretExists};
+pub use fault::{BackupFault, Fault, Insecure, SecretExists, chain};
 pub use grants::GrantStore;
 pub use keyring::{Keyring, Purpose};
 pub use master::{MasterKey, MasterKeySource};

@@ -17,7 +17,7 @@ use bartizan_types::Timestamp;
 use redb::{BackendError, Database, StorageBackend, backends::FileBackend};
 
 use super::{CACHE_BYTES, db};
-use crate::{Fault, files};
+use crate::{Fault, chain, files};
 
 /// What is about to be done to the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,18 +166,6 @@ pub(super) fn again(path: &Path, refusing: Option<&Refusing>) -> Result<Database
         return Err(Fault::Missing(path.to_owned()));
     }
     database(Disk::new(file, refusing.cloned())?)
-}
-
-/// A fault and its causes in one line.
-fn chain(fault: &dyn std::error::Error) -> String {
-    let mut text = fault.to_string();
-    let mut next = fault.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 fn now() -> Timestamp {
